@@ -1,0 +1,102 @@
+# Makes and checks the Python environments; sourced by ./trainyard. Needs ROOT and VENVS.
+# An environment is current when the copies of uv.lock and pyproject.toml that it was made from equal today's:
+# two cmp calls, so that a start with nothing to do costs milliseconds.
+
+PYTHON_RANGE="3.11, 3.12 or 3.13"
+export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=${UV_NO_PROGRESS:-1} UV_LINK_MODE=${UV_LINK_MODE:-hardlink}
+
+say() { printf 'trainyard: %s\n' "$*" >&2; }
+die() { say "$@"; exit 2; }
+
+usage() {
+  cat <<'TEXT'
+Trainyard: TFX pipelines that run the same on a laptop, on Kubeflow and from Airflow.
+
+  ./trainyard demo            the whole loop on this machine: retrain, gates, release, deploy, predict
+  ./trainyard up              the same platform, kept running for you
+  ./trainyard test            run the tests
+  ./trainyard doctor          check what this machine has and lacks
+  ./trainyard setup           make the Python environments now (about 5 GB in .venv/)
+
+The environments are not made yet; the first command that needs them makes them, and then
+./trainyard --help lists every command.
+TEXT
+}
+
+find_python() {
+  local candidate path
+  for candidate in ${TRAINYARD_PYTHON:-} python3 python3.13 python3.12 python3.11; do
+    path=$(command -v "$candidate") || continue
+    if "$path" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+      printf '%s\n' "$path"; return
+    fi
+  done
+  die "no Python $PYTHON_RANGE on PATH (found: $(python3 --version 2>&1 || echo none)). Install one, or name it in TRAINYARD_PYTHON."
+}
+
+find_uv() {
+  if [ -x "$VENVS/tools/bin/uv" ]; then printf '%s\n' "$VENVS/tools/bin/uv"; return; fi
+  if command -v uv >/dev/null && uv_is_recent "$(command -v uv)"; then command -v uv; return; fi
+  say "uv is missing; fetching it into .venv/tools"
+  "$(find_python)" "$ROOT/bootstrap/fetch_uv.py" "$VENVS/tools/bin" >&2 || die "uv could not be fetched. Install it (https://docs.astral.sh/uv) and try again."
+  printf '%s\n' "$VENVS/tools/bin/uv"
+}
+
+# Dependency groups that conflict need uv 0.8 or later.
+uv_is_recent() { "$1" --version | awk '{split($2, v, "."); exit !(v[1] > 0 || v[2] >= 8)}'; }
+
+environment_is_current() {
+  local made=$VENVS/$1/.made-from
+  cmp -s "$ROOT/uv.lock" "$made/uv.lock" && cmp -s "$ROOT/pyproject.toml" "$made/pyproject.toml" && [ -x "$VENVS/$1/bin/python" ]
+}
+
+ensure_environments() { local name; for name in "$@"; do environment_is_current "$name" || ensure_environment "$name"; done; }
+
+ensure_environment() {
+  environment_is_current "$1" && return
+  mkdir -p "$VENVS"
+  # One maker at a time: a DAG's task and a person may start together.
+  exec 9>"$VENVS/.lock"
+  flock -n 9 || { say "another process is making the environments; waiting"; flock 9; }
+  environment_is_current "$1" || make_environment "$1"
+  exec 9>&-
+}
+
+make_environment() (
+  name=$1 venv=$VENVS/$1 started=$SECONDS
+  case $name in pipelines|serving|airflow) ;; *) die "no environment '$name': pipelines, serving or airflow" ;; esac
+  [ "$(uname -sm)" = "Linux x86_64" ] || no_native_environment "this is $(uname -sm), TFX has wheels for Linux x86_64 only"
+  python=$(find_python); uv=$(find_uv)
+  if [ -d "$venv/.made-from" ]; then
+    say "bringing the $name environment up to date with uv.lock"
+  else
+    say "making the $name environment in ${venv#"$ROOT"/} (once; downloads up to 1.5 GB)"
+    # A half-made environment is made again from nothing: uv's cache keeps that cheap.
+    rm -rf "$venv"
+    "$uv" venv -q -p "$python" "$venv"
+    if [ "$name" = pipelines ] && ! has_recent_runtime; then
+      . "$ROOT/bootstrap/private_runtime.sh"
+      give_private_runtime "$uv" "$venv"
+    fi
+  fi
+  # Bytecode is compiled now: imports are most of what a short command costs.
+  (cd "$ROOT" && UV_PROJECT_ENVIRONMENT=$venv "$uv" sync -q --frozen --group "$name" --group dev --compile-bytecode) \
+    || die "uv could not install the $name environment (its message is above). ./trainyard doctor checks network, disk and Python."
+  mkdir -p "$venv/.made-from"
+  cp "$ROOT/uv.lock" "$ROOT/pyproject.toml" "$venv/.made-from/"
+  say "the $name environment is ready ($((SECONDS - started)) s)"
+)
+
+# ml-metadata and tensorflow-data-validation are built against glibc 2.38 and GCC 14's libstdc++.
+has_recent_runtime() {
+  local version library
+  version=$(getconf GNU_LIBC_VERSION 2>/dev/null | awk '{print $2}')
+  [ -n "$version" ] || return 1
+  [ "$(printf '%s\n2.38\n' "$version" | sort -V | head -n1)" = 2.38 ] || return 1
+  library=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null | awk '/libstdc\+\+\.so\.6 .*x86-64/ {print $NF; exit}')
+  [ -n "$library" ] && grep -q CXXABI_1.3.15 "$library"
+}
+
+no_native_environment() {
+  die "$1. Use the container image instead: docker build -t trainyard -f docker/pipeline.Dockerfile . (docs/guides/containers.md)"
+}

@@ -1,0 +1,56 @@
+"""Artifact types beyond TFX's standard ones, and the properties that our components put on every output."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from tfx.types import artifact
+
+ROWS_IN = "rows_in"
+ROWS_OUT = "rows_out"
+SECONDS = "seconds"
+CONTENT_FILES = "content_files"
+CONTENT_BYTES = "content_bytes"
+
+
+class DataQualityReport(artifact.Artifact):
+    """What Great Expectations found: `gate.json`, `validation.json` (GX's own result) and `data_docs/index.html`."""
+
+    TYPE_NAME = "DataQualityReport"
+
+
+class RunReport(artifact.Artifact):
+    """One self-contained page about one run: `index.html`."""
+
+    TYPE_NAME = "RunReport"
+
+
+@contextmanager
+def measured(outputs: Mapping[str, Sequence[artifact.Artifact]]) -> Iterator[dict[str, int]]:
+    """Notes seconds, rows and size on every output artifact; the runner, the report and the lineage read them there.
+
+    Example:
+        with measured(output_dict) as rows:
+            rows[ROWS_IN], rows[ROWS_OUT] = count, count
+    """
+    started = time.monotonic()
+    rows: dict[str, int] = {}
+    yield rows
+    for artifacts in outputs.values():
+        for one in artifacts:
+            one.set_float_custom_property(SECONDS, round(time.monotonic() - started, 3))
+            files, size = content_size(one.uri)
+            for key, value in {**rows, CONTENT_FILES: files, CONTENT_BYTES: size}.items():
+                one.set_int_custom_property(key, int(value))
+
+
+def content_size(uri: str) -> tuple[int, int]:
+    """Files and bytes below a folder. A cached artifact counts only while both are what they were."""
+    files = size = 0
+    for folder, _, names in os.walk(uri):
+        files += len(names)
+        size += sum(os.path.getsize(os.path.join(folder, name)) for name in names)
+    return files, size

@@ -1,0 +1,74 @@
+"""The ChampionResolver's work."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+import tempfile
+from typing import Any
+
+from model_store import RELEASE_FILE, ModelStore, StoreError
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact, artifact_utils
+
+from components.artifacts import measured
+from components.champion.artifact import CHAMPION_VERSION
+from components.champion.driver import NO_CHAMPION, stable_release
+from components.errors import InputError
+from components.served_model import SERVING_FOLDER
+from components.store_errors import store_errors
+
+
+class Executor(base_executor.BaseExecutor):
+    """Copies the verified stable release into the artifact."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        output_dict: dict[str, list[artifact.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes `champion`.
+
+        Raises:
+            InputError: the stable release is not what was published; the message says which file.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        champion = artifact_utils.get_single_instance(output_dict["champion"])
+        store_uri, model_name = exec_properties["store_uri"], exec_properties["model_name"]
+        found = exec_properties.get("stable_release") or stable_release(store_uri, model_name)
+        pathlib.Path(champion.uri).mkdir(parents=True, exist_ok=True)
+        with measured(output_dict):
+            version = 0 if found == NO_CHAMPION else int(found.partition(":")[0])
+            if version:
+                copy_release(store_uri, model_name, version, pathlib.Path(champion.uri))
+            champion.set_int_custom_property(CHAMPION_VERSION, version)
+
+
+def copy_release(store_uri: str, model_name: str, version: int, target: pathlib.Path) -> None:
+    """Copies a release's SavedModel to `<target>/Format-Serving` and its manifest beside it.
+
+    Raises:
+        InputError: the release is gone or damaged.
+    """
+    with store_errors(), tempfile.TemporaryDirectory() as folder:
+        store = ModelStore(store_uri)
+        release = store.release(model_name, version)
+        source = _fetch(store, model_name, version, folder)
+        shutil.copytree(source, target / SERVING_FOLDER, ignore=_top_level(source, RELEASE_FILE), dirs_exist_ok=True)
+    (target / RELEASE_FILE).write_text(json.dumps(release.as_dict(), indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _fetch(store: ModelStore, model_name: str, version: int, folder: str) -> pathlib.Path:
+    try:
+        return store.fetch(model_name, version, folder)
+    except StoreError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        advice = f"Or make another release stable: trainyard release rollback {model_name}"
+        raise InputError(f"the champion cannot be compared with: {error} {advice}") from error
+
+
+def _top_level(folder: pathlib.Path, name: str) -> Any:
+    return lambda visited, names: [name] if pathlib.Path(visited) == folder else []

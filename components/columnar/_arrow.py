@@ -1,0 +1,77 @@
+"""Between plain columns, as people and Parquet have them, and list columns, as TFDV and TFT want them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def tfx_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch as TFDV and TFT take it: every column a large_list of int64, float32 or large_binary.
+
+    A null becomes a null list, which is TFX's missing value. Without Python per row: values and offsets are arrays.
+    """
+    arrays = [_to_list(column) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def plain_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The reverse for dense batches: lists of one value become scalars, longer ones fixed-size lists.
+
+    Raises:
+        ValueError: the rows of a column have lists of different lengths.
+    """
+    arrays = [_from_list(name, column) for name, column in zip(batch.schema.names, batch.columns, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return pa.int64()
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return pa.float32()
+    if pa.types.is_null(kind):
+        return pa.large_binary()
+    return pa.large_binary()
+
+
+def _cast(values: pa.Array) -> pa.Array:
+    target = _value_type(values.type)
+    if values.type == target:
+        return values
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return values.cast(pa.large_string()).cast(pa.large_binary())
+    if target == pa.large_binary() and not pa.types.is_binary(values.type):
+        return values.cast(pa.large_string()).cast(pa.large_binary())
+    return values.cast(target, safe=False)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _to_list(column: pa.Array) -> pa.Array:
+    missing = column.is_null() if column.null_count else None
+    if _is_list(column.type):
+        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+        values = pc.list_flatten(column)
+    else:
+        lengths = column.is_valid().to_numpy(zero_copy_only=False).astype(np.int64)
+        values = column.drop_null()
+    offsets = np.zeros(len(column) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return pa.LargeListArray.from_arrays(pa.array(offsets), _cast(values), mask=missing)
+
+
+def _from_list(name: str, column: pa.Array) -> pa.Array:
+    if not _is_list(column.type):
+        return column
+    values, inner = column, column.type
+    while _is_list(inner):  # TFT nests a list for every dimension of a tensor
+        values = pc.list_flatten(values)
+        inner = values.type
+    width, rest = divmod(len(values), max(1, len(column)))
+    if rest or column.null_count:
+        raise ValueError(f"feature {name!r}: rows of different length; make it dense in preprocessing_fn")
+    return values if width == 1 else pa.FixedSizeListArray.from_arrays(values, width)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.columnar._files import split_files
+
+_BATCH_BYTES = 32 * 2**20
+_MIN_ROWS, _MAX_ROWS = 1, 65_536
+
+
+def batch_rows(uri: str | os.PathLike[str], split: str, target_bytes: int = _BATCH_BYTES) -> int:
+    """Rows a batch that come to about `target_bytes` in memory, so that wide rows do not fill it."""
+    rows = uncompressed = 0
+    for path in split_files(uri, split):
+        metadata = pq.read_metadata(path)
+        rows += metadata.num_rows
+        uncompressed += sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    if rows == 0:
+        return _MAX_ROWS
+    return int(min(_MAX_ROWS, max(_MIN_ROWS, target_bytes // max(1, uncompressed // rows))))
+
+
+def read_batches(
+    uri: str | os.PathLike[str], split: str, columns: Sequence[str] | None = None, rows: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a split as RecordBatches of plain columns.
+
+    Args:
+        uri: of an Examples artifact.
+        split: its name.
+        columns: which to read; default all.
+        rows: at most so many rows a batch; default about 32 MiB.
+    """
+    size = rows or batch_rows(uri, split)
+    for path in split_files(uri, split):
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=size, columns=columns)
+
+
+def read_split(uri: str | os.PathLike[str], split: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """A whole split as one table of plain columns."""
+    tables = [pq.read_table(path, columns=columns) for path in split_files(uri, split)]
+    return pa.concat_tables(tables)

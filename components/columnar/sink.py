@@ -1,0 +1,66 @@
+"""Writing RecordBatches from Beam as one split of columnar Examples."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+import uuid
+from collections.abc import Iterable
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.columnar._files import split_directory
+
+
+class WriteExamples(beam.PTransform):
+    """Writes a split: each bundle a shard of its own, renamed to its final name once all are whole."""
+
+    def __init__(self, uri: str, split: str) -> None:
+        super().__init__()
+        self._uri, self._split = uri, split
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        directory = str(split_directory(self._uri, self._split))
+        shards = batches | "Shard" >> beam.ParDo(_WriteShard(directory))
+        return (
+            batches.pipeline
+            | "Once" >> beam.Create([directory])
+            | "Commit" >> beam.Map(_commit, beam.pvalue.AsList(shards))
+        )
+
+
+class _WriteShard(beam.DoFn):
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def start_bundle(self) -> None:
+        self._writer: pq.ParquetWriter | None = None
+
+    def process(self, batch: pa.RecordBatch) -> None:
+        if self._writer is None:
+            folder = pathlib.Path(self._directory)
+            folder.mkdir(parents=True, exist_ok=True)
+            # A bundle that Beam tries again writes another name; only names that came through are committed.
+            # The time first: within one process shards keep the order of the data.
+            self._path = folder / f".{time.time_ns():020d}-{uuid.uuid4().hex}.partial"
+            self._writer = pq.ParquetWriter(self._path, batch.schema, compression="snappy")
+        self._writer.write_batch(batch)
+
+    def finish_bundle(self) -> Iterable[beam.utils.windowed_value.WindowedValue]:
+        if self._writer is not None:
+            self._writer.close()
+            yield beam.utils.windowed_value.WindowedValue(
+                str(self._path), beam.window.GlobalWindow().max_timestamp(), [beam.window.GlobalWindow()]
+            )
+
+
+def _commit(directory: str, shards: list[str]) -> int:
+    folder = pathlib.Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, shard in enumerate(sorted(shards)):
+        pathlib.Path(shard).rename(folder / f"examples-{number:05d}-of-{len(shards):05d}.parquet")
+    for leftover in folder.glob(".*.partial"):
+        leftover.unlink()
+    return len(shards)

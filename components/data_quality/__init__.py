@@ -1,0 +1,5 @@
+"""Great Expectations as a gate: runs a suite on the examples that the model will train on."""
+
+from components.data_quality.component import DataQuality
+
+__all__ = ["DataQuality"]

@@ -1,0 +1,221 @@
+"""From GX's results to the checks of a gate: plain words, figures, evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import string
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from components.data_quality._batch import Batch
+from components.gates import CheckResult, Severity
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+
+_SHOWN = 3  # example values in a message; all of GX's sample is in the diagnostics
+_LONGEST = 60  # characters of a value in a message
+
+
+def judge(validation: ExpectationSuiteValidationResult, batch: Batch, fail_on: str) -> tuple[CheckResult, ...]:
+    """One check an expectation, worst first.
+
+    Args:
+        validation: what GX found.
+        batch: the rows that it looked at.
+        fail_on: the least severity that stops the run. A gate stops on CRITICAL alone, so `warning` makes warnings
+            critical, and `never` makes everything that is critical a warning; the suite's own word is in the diagnostics.
+    """
+    checks = [_check(result, batch, fail_on) for result in validation.results]
+    order = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
+    return tuple(sorted(_named_apart(checks), key=lambda c: (c.passes, order[c.severity])))
+
+
+def validation_json(validation: ExpectationSuiteValidationResult) -> str:
+    """GX's own result as GX writes it, in strict JSON."""
+    return json.dumps(plain(validation.to_json_dict()), indent=2)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: NumPy's and pandas' scalars as Python's, missing ones as null."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    if hasattr(value, "tolist"):  # NumPy
+        return plain(value.tolist())
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None if math.isnan(value) else str(value)
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _check(result: ExpectationValidationResult, batch: Batch, fail_on: str) -> CheckResult:
+    config = result.expectation_config
+    assert config is not None
+    suite_severity = Severity(getattr(config.severity, "value", config.severity))
+    sample = _sample(result.result, batch)
+    trouble = _trouble(result)
+    diagnostics = {
+        "column": config.kwargs.get("column"),
+        "expectation": config.type,
+        "kwargs": plain({k: v for k, v in config.kwargs.items() if k != "batch_id"}),
+        "suite_severity": suite_severity.value,
+        "notes": config.notes,
+        **{k: plain(result.result[k]) for k in _FIGURES if result.result.get(k) is not None},
+        **({"sample": sample} if sample else {}),
+        **({"error": trouble} if trouble else {}),
+    }
+    return CheckResult(
+        name=_name(config),
+        passes=bool(result.success),
+        severity=_severity(suite_severity, fail_on),
+        message=_message(result, sample, trouble),
+        diagnostics={k: v for k, v in diagnostics.items() if v is not None},
+    )
+
+
+_FIGURES = (
+    "element_count",
+    "missing_count",
+    "unexpected_count",
+    "unexpected_percent",
+    "observed_value",
+    "partial_unexpected_counts",
+    "details",
+)
+
+
+def _severity(suite_severity: Severity, fail_on: str) -> Severity:
+    if fail_on == "warning" and suite_severity is Severity.WARNING:
+        return Severity.CRITICAL
+    if fail_on == "never" and suite_severity is Severity.CRITICAL:
+        return Severity.WARNING
+    return suite_severity
+
+
+def _name(config: Any) -> str:
+    kwargs = config.kwargs
+    columns = [kwargs[k] for k in ("column", "column_A", "column_B") if k in kwargs] or kwargs.get("column_list") or []
+    return f"{config.type}({', '.join(map(str, columns))})" if columns else str(config.type)
+
+
+def _named_apart(checks: Sequence[CheckResult]) -> list[CheckResult]:
+    """The same expectation may stand in a suite twice, with other arguments: the second is `name #2`."""
+    seen: Counter[str] = Counter()
+    apart = []
+    for check in checks:
+        seen[check.name] += 1
+        nth = seen[check.name]
+        apart.append(check if nth == 1 else dataclasses.replace(check, name=f"{check.name} #{nth}"))
+    return apart
+
+
+def _message(result: ExpectationValidationResult, sample: list[dict[str, Any]], trouble: str | None) -> str:
+    config, found = result.expectation_config, result.result
+    assert config is not None
+    claim = config.description or _claim(config)
+    if trouble:
+        return _with_notes(f"{claim}: could not be checked: {trouble}", config)
+    if "unexpected_count" in found and "element_count" in found:
+        words = f"{claim}: {_counted(found)}"
+        if found["unexpected_count"] and sample:
+            words += f", e.g. {_examples(sample)}"
+    elif found.get("unexpected_count") and found.get("partial_unexpected_list"):
+        shown = ", ".join(_show(plain(v)) for v in found["partial_unexpected_list"][:_SHOWN])
+        words = f"{claim}: {found['unexpected_count']} distinct values do not belong, e.g. {shown}"
+    elif found.get("details", {}).get("mismatched"):
+        mismatched = found["details"]["mismatched"]
+        words = f"{claim}: " + "; ".join(
+            f"{kind}: {', '.join(map(str, columns))}" for kind, columns in mismatched.items()
+        )
+    elif config.type == "expect_column_to_exist":
+        words = f"{claim}: it does" if result.success else f"{claim}: it does not"
+    else:
+        words = f"{claim}: it is {_show(plain(found.get('observed_value')))}"
+    return words if result.success else _with_notes(words, config)
+
+
+def _with_notes(words: str, config: Any) -> str:
+    notes = " ".join(config.notes) if isinstance(config.notes, list) else config.notes
+    return f"{words} ({notes})" if notes else words
+
+
+def _counted(found: dict[str, Any]) -> str:
+    total = found["element_count"] - (found.get("missing_count") or 0)
+    unexpected = found["unexpected_count"]
+    if not unexpected:
+        return f"true of all {total:,} values"
+    return f"{unexpected:,} of {total:,} values do not ({_percent(unexpected, total)})"
+
+
+def _percent(part: int, whole: int) -> str:
+    """Enough digits that a little is not shown as nothing, nor nearly all as all."""
+    share = 100 * part / max(1, whole)
+    for digits in (1, 2, 3):
+        text = f"{share:.{digits}f}"
+        if 0 < float(text) < 100 or part == whole:
+            return f"{text} %"
+    return "< 0.001 %" if share < 50 else "> 99.999 %"
+
+
+def _examples(sample: list[dict[str, Any]]) -> str:
+    parts, shown = [], set()
+    for one in sample:
+        value = _show(one["value"])
+        if value not in shown:
+            shown.add(value)
+            parts.append(f"{value} ({one['split']} row {one['row']})" if "row" in one else value)
+    return ", ".join(parts[:_SHOWN])
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    text = "null" if value is None else repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _sample(found: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
+    """Unexpected values with the rows where they stand."""
+    values = found.get("partial_unexpected_list") or []
+    rows = found.get("partial_unexpected_index_list") or []
+    if len(rows) != len(values):
+        return [{"value": plain(value)} for value in values]
+    located = [batch.locate(int(row)) for row in rows]
+    return [{"split": split, "row": row, "value": plain(v)} for v, (split, row) in zip(values, located, strict=True)]
+
+
+def _trouble(result: ExpectationValidationResult) -> str | None:
+    """Why GX could not evaluate an expectation, in one line; None if it could."""
+    info = result.exception_info or {}
+    problems = [info] if "raised_exception" in info else [p for p in info.values() if isinstance(p, dict)]
+    for problem in problems:
+        if problem.get("raised_exception"):
+            return " ".join(str(problem.get("exception_message")).split())[:300]
+    return None
+
+
+def _claim(config: Any) -> str:
+    """The expectation in GX's own words, e.g. `fare values must not be null, at least 90 % of the time`."""
+    from great_expectations.render.renderer.inline_renderer import InlineRenderer
+
+    try:
+        rendered = InlineRenderer(render_object=config).get_rendered_content()[0].to_json_dict()["value"]
+        params = {k: _param(v["value"]) for k, v in rendered["params"].items()}
+        words = " ".join(string.Template(rendered["template"]).safe_substitute(params).split()).rstrip(".")
+    except Exception:  # a renderer that fails must not fail the gate
+        return _name(config)
+    return words if len(words) <= 240 else words[:237] + "..."
+
+
+def _param(value: Any) -> str:
+    return str(value) if isinstance(value, str | int) else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,101 @@
+"""The interface of DataQuality. Great Expectations is imported in the executor, when it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import BaseChannel, channel, component_spec, standard_artifacts
+
+from components.artifacts import DataQualityReport
+from components.data_quality.executor import DATA_QUALITY, EXAMPLES, FAIL_ON, SCHEMA, DataQualityExecutor
+from components.errors import InputError
+
+
+class DataQualitySpec(component_spec.ComponentSpec):
+    """Inputs, outputs and properties of DataQuality."""
+
+    INPUTS: ClassVar[dict[str, Any]] = {
+        EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        SCHEMA: component_spec.ChannelParameter(type=standard_artifacts.Schema),
+    }
+    OUTPUTS: ClassVar[dict[str, Any]] = {DATA_QUALITY: component_spec.ChannelParameter(type=DataQualityReport)}
+    PARAMETERS: ClassVar[dict[str, Any]] = {
+        "suite_file": component_spec.ExecutionParameter(type=str),
+        "suite_digest": component_spec.ExecutionParameter(type=str),
+        "fail_on": component_spec.ExecutionParameter(type=str),
+        "pipeline_root": component_spec.ExecutionParameter(type=str),
+        "splits": component_spec.ExecutionParameter(type=str, optional=True),
+    }
+
+
+class DataQuality(base_component.BaseComponent):
+    """Runs a Great Expectations suite on the examples and stops the run on a failed expectation.
+
+    Example:
+        quality = DataQuality(
+            examples=example_gen.outputs["examples"],
+            schema=schema_importer.outputs["result"],
+            suite_file="schemas/taxi/expectations.json",
+            pipeline_root=pipeline_root,
+        )
+    """
+
+    SPEC_CLASS = DataQualitySpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(DataQualityExecutor)
+
+    def __init__(
+        self,
+        examples: BaseChannel,
+        schema: BaseChannel,
+        suite_file: str | os.PathLike[str],
+        pipeline_root: str | Any,
+        fail_on: str = "critical",
+        splits: Sequence[str] | None = None,
+        suite_digest: str | None = None,
+    ) -> None:
+        """Wires the component.
+
+        Args:
+            examples: Examples in Parquet.
+            schema: the contract; a suite that names a column it lacks is refused.
+            suite_file: a native GX ExpectationSuite in JSON.
+            pipeline_root: where the evidence of a failed gate is kept (components.gates).
+            fail_on: the least severity that stops the run: critical, warning or never.
+            splits: which splits to check, together as one batch; default all.
+            suite_digest: SHA-256 of the suite, so that an edit is not answered from the cache; default: of the file now.
+
+        Raises:
+            InputError: the suite is missing, or fail_on is none of the three.
+        """
+        if fail_on not in FAIL_ON:
+            raise InputError(f"fail_on must be one of {', '.join(FAIL_ON)}. Received: {fail_on!r}")
+        super().__init__(
+            spec=DataQualitySpec(
+                examples=examples,
+                schema=schema,
+                data_quality=channel.Channel(type=DataQualityReport),
+                suite_file=os.fspath(suite_file),
+                suite_digest=suite_digest or digest(suite_file),
+                fail_on=fail_on,
+                pipeline_root=pipeline_root,
+                splits=json.dumps(list(splits)) if splits else None,
+            )
+        )
+
+
+def digest(suite_file: str | os.PathLike[str]) -> str:
+    """SHA-256 of a suite file.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    path = pathlib.Path(suite_file)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file. A workload needs a suite (docs/guides/data-quality.md).")
+    return hashlib.sha256(path.read_bytes()).hexdigest()

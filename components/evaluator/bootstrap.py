@@ -1,0 +1,109 @@
+"""How sure the difference between challenger and champion is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from components.evaluator.metrics import TaskMetrics
+
+_MAX_ROWS = 100_000
+_MAX_NUMBERS = 20_000_000
+
+
+class PairedSample:
+    """A uniform sample of rows with what each model answered; two of them can be merged.
+
+    Each row draws a random number and those with the smallest stay, so that the sample does not depend on how the rows
+    were divided into batches or among workers, nor its size on how many there are.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.rows_seen = 0
+        self._random = np.random.default_rng(seed)
+        self._parts: list[tuple[np.ndarray, ...]] = []
+
+    def add(self, labels: np.ndarray, *predictions: np.ndarray) -> None:
+        """Adds rows: labels [N], and each model's predictions, [N] or [N, C]."""
+        self.rows_seen += len(labels)
+        self._parts.append((self._random.random(len(labels)), labels, *predictions))
+        if sum(len(part[0]) for part in self._parts) > 2 * self._limit():
+            self._shrink()
+
+    def merge(self, other: PairedSample) -> None:
+        """Adds another sample's rows."""
+        self.rows_seen += other.rows_seen
+        self._parts += other._parts
+        self._shrink()
+
+    def drop_last_model(self) -> None:
+        """Forgets the predictions of the model that was added last."""
+        self._parts = [part[:-1] for part in self._parts]
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Labels and predictions of the rows that stayed."""
+        self._shrink()
+        return self._parts[0][1:] if self._parts else ()
+
+    def _limit(self) -> int:
+        width = sum(int(np.prod(a.shape[1:])) for a in self._parts[0])
+        return max(1, min(_MAX_ROWS, _MAX_NUMBERS // width))
+
+    def _shrink(self) -> None:
+        if not self._parts:
+            return
+        whole = tuple(np.concatenate(arrays) for arrays in zip(*self._parts, strict=True))
+        limit = self._limit()
+        if len(whole[0]) > limit:
+            chosen = np.argpartition(whole[0], limit)[:limit]
+            whole = tuple(array[chosen] for array in whole)
+        self._parts = [whole]
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A 95% confidence interval of challenger minus champion."""
+
+    low: float
+    high: float
+
+
+def paired_interval(
+    metrics: TaskMetrics, metric: str, sample: PairedSample, difference: float, resamples: int, seed: int
+) -> Interval | None:
+    """The percentile bootstrap of the difference of two models on the same rows.
+
+    Rows are drawn with replacement, and both models are measured on the same draw: what makes a draw hard is hard for
+    both, so the interval is much narrower than two separate ones. From a sample of a larger evaluation the spread is
+    scaled by the root of its share (m-out-of-n bootstrap).
+
+    Args:
+        metrics: of the task.
+        metric: to compare by.
+        sample: labels, challenger's and champion's predictions.
+        difference: over all rows.
+        resamples: how many draws.
+        seed: the same draws every time.
+
+    Returns:
+        None where too few draws have a defined metric.
+    """
+    labels, ours, theirs = sample.arrays()
+    rows = [metrics.prepare(labels, ours), metrics.prepare(labels, theirs)]
+    count = len(labels)
+
+    def measured(weights: np.ndarray) -> float | None:
+        mine, other = (metrics.metrics(metrics.reduce(r, weights=weights))[metric] for r in rows)
+        return None if mine is None or other is None else mine - other
+
+    centre = measured(np.ones(count))
+    if centre is None:
+        return None
+    random = np.random.default_rng(seed)
+    draws = (measured(np.bincount(random.integers(0, count, count), minlength=count)) for _ in range(resamples))
+    found = np.array([draw for draw in draws if draw is not None])
+    if len(found) < max(2, resamples // 2):
+        return None
+    low, high = (np.quantile(found, [0.025, 0.975]) - centre) * np.sqrt(count / sample.rows_seen)
+    return Interval(difference + float(low), difference + float(high))

@@ -1,0 +1,61 @@
+"""The Evaluator, as a TFX pipeline sees it."""
+
+from __future__ import annotations
+
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import channel, component_spec, standard_artifacts
+
+from components.evaluator.executor import Executor
+
+
+class EvaluatorSpec(component_spec.ComponentSpec):
+    """Inputs, outputs and parameters of `Evaluator`."""
+
+    PARAMETERS = {"evaluation_config": component_spec.ExecutionParameter(type=str)}
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "champion": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema, optional=True),
+    }
+    OUTPUTS = {
+        "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
+
+
+class Evaluator(base_component.BaseComponent):
+    """Judges a model on the eval split, by slices, against thresholds and against the champion.
+
+    A withheld blessing does not fail the node: the reasons are in `metrics.json` and `gate.json`.
+
+    Args:
+        examples: Parquet Examples with an eval split.
+        model: exported by the Trainer.
+        evaluation_config: JSON, see `EvaluationConfig.from_json`.
+        champion: of the ChampionResolver; default none.
+        schema: of the raw data; a changed one evaluates anew.
+    """
+
+    SPEC_CLASS = EvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        examples: channel.BaseChannel,
+        model: channel.BaseChannel,
+        evaluation_config: str,
+        champion: channel.BaseChannel | None = None,
+        schema: channel.BaseChannel | None = None,
+    ) -> None:
+        super().__init__(
+            EvaluatorSpec(
+                examples=examples,
+                model=model,
+                champion=champion,
+                schema=schema,
+                evaluation_config=evaluation_config,
+                evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+            )
+        )

@@ -1,0 +1,102 @@
+"""What the Evaluator is told, parsed once from its exec property."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from components.errors import InputError
+from components.evaluator.metrics import METRICS
+
+
+@dataclasses.dataclass(frozen=True)
+class Threshold:
+    """A bound that a model must keep; both bounds are inclusive.
+
+    Attributes:
+        metric: one of METRICS[task].
+        min: the least value that is good enough.
+        max: the greatest value that is good enough.
+        slice: a column; the bound then holds for each of its values that has `min_rows` rows.
+        min_rows: smaller slices are shown and not judged.
+    """
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    slice: str | None = None
+    min_rows: int = 100
+
+    def keeps(self, value: float | None) -> bool:
+        """Whether a value lies within the bounds; an undefined one does not."""
+        if value is None:
+            return False
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
+    def __str__(self) -> str:
+        bounds = [f">= {self.min:g}" if self.min is not None else "", f"<= {self.max:g}" if self.max is not None else ""]
+        where = f" in every slice of {self.slice}" if self.slice else ""
+        return f"{self.metric} {' and '.join(b for b in bounds if b)}{where}"
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """How a model is judged.
+
+    Attributes:
+        task: binary, multiclass or regression.
+        label: the label's column.
+        champion_metric: by which challenger and champion are compared.
+        max_loss: how much worse than the champion the challenger may be, in the metric's unit.
+        thresholds: bounds to keep.
+        slices: columns by whose values every metric is shown too.
+        batch_size: rows a prediction batch.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+
+    task: str
+    label: str
+    champion_metric: str
+    max_loss: float = 0.0
+    thresholds: tuple[Threshold, ...] = ()
+    slices: tuple[str, ...] = ()
+    batch_size: int = 8192
+    resamples: int = 200
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.task not in METRICS:
+            raise InputError(f"evaluation: task must be one of {', '.join(METRICS)}. Received: {self.task!r}.")
+        for metric in (self.champion_metric, *(t.metric for t in self.thresholds)):
+            if metric not in METRICS[self.task]:
+                raise InputError(
+                    f"evaluation: task {self.task} has no metric {metric!r}. Known: {', '.join(METRICS[self.task])}."
+                )
+
+    @classmethod
+    def from_json(cls, text: str) -> EvaluationConfig:
+        """Parses `{"task", "label", "champion_metric", "thresholds", "slices", "champion": {"max_loss"}}`.
+
+        The last three are the `evaluation` section of workload.yaml as it stands; `batch_size`, `resamples` and `seed`
+        may be given too.
+
+        Raises:
+            InputError: a field is missing, unknown or of another type.
+        """
+        try:
+            raw = json.loads(text)
+            champion = raw.pop("champion", None) or {}
+            raw["thresholds"] = tuple(Threshold(**bound) for bound in raw.get("thresholds", ()))
+            raw["slices"] = tuple(raw.get("slices", ()))
+            raw.setdefault("max_loss", champion.get("max_loss", 0.0))
+            return cls(**raw)
+        except InputError:
+            raise
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"evaluation: not a valid configuration: {error}. Received: {text[:200]}") from None
+
+    @property
+    def slice_columns(self) -> tuple[str, ...]:
+        """The columns to slice by: those shown and those judged."""
+        return tuple(dict.fromkeys((*self.slices, *(t.slice for t in self.thresholds if t.slice))))

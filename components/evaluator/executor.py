@@ -1,0 +1,68 @@
+"""The Evaluator's work."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact, artifact_utils
+
+from components.artifacts import ROWS_IN, ROWS_OUT, measured
+from components.champion.artifact import champion_version
+from components.evaluator.config import EvaluationConfig
+from components.gates import GateResult
+from components.served_model import SERVING_FOLDER
+
+Artifacts = dict[str, list[artifact.Artifact]]
+
+
+class Executor(base_executor.BaseExecutor):
+    """Evaluates, judges, and writes the verdict as a blessing."""
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
+        """Reads `examples`, `model`, `champion`; writes `evaluation` and `blessing`.
+
+        Raises:
+            InputError: the data, the model or the configuration cannot be evaluated at all.
+        """
+        from components.evaluator.evaluation import evaluate
+        from components.evaluator.judgement import compare, judge
+        from components.evaluator.summary import METRICS_FILE, summarise
+
+        self._log_startup(input_dict, output_dict, exec_properties)
+        config = EvaluationConfig.from_json(exec_properties["evaluation_config"])
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        champions = input_dict.get("champion") or []
+        version = champion_version(champions[0]) if champions else 0
+        with measured(output_dict) as rows:
+            champion = pathlib.Path(champions[0].uri) / SERVING_FOLDER if version else None
+            outcome = evaluate(examples.uri, pathlib.Path(model.uri) / SERVING_FOLDER, champion, config)
+            comparison = compare(outcome, config)
+            gate = judge(outcome, config, comparison, version)
+            span = examples.get_int_custom_property("span")
+            summary = summarise(outcome, gate, comparison, config.label, span, version)
+            evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
+            folder = pathlib.Path(evaluation.uri)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / METRICS_FILE).write_text(json.dumps(summary, indent=1, allow_nan=False), encoding="utf-8")
+            (folder / "gate.json").write_text(gate.to_json(), encoding="utf-8")
+            self._write_more(folder, outcome, gate, config)
+            _bless(artifact_utils.get_single_instance(output_dict["blessing"]), model, gate)
+            rows[ROWS_IN] = rows[ROWS_OUT] = outcome.rows
+
+    def _write_more(self, folder: pathlib.Path, outcome: Any, gate: GateResult, config: EvaluationConfig) -> None:
+        """For subclasses: further files beside metrics.json."""
+
+
+def _bless(blessing: artifact.Artifact, model: artifact.Artifact, gate: GateResult) -> None:
+    folder = pathlib.Path(blessing.uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    # File name and properties are those of TFX's own Evaluator, so that its resolvers and Pusher understand ours.
+    (folder / ("BLESSED" if gate.passes else "NOT_BLESSED")).write_text("")
+    blessing.set_int_custom_property("blessed", int(gate.passes))
+    blessing.set_string_custom_property("current_model", model.uri)
+    blessing.set_int_custom_property("current_model_id", model.id)
+    blessing.set_string_custom_property("reason", "" if gate.passes else gate.summary())

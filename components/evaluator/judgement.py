@@ -1,0 +1,167 @@
+"""From figures to a verdict: thresholds, the champion, and the reasons in words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from components.evaluator.bootstrap import Interval, paired_interval
+from components.evaluator.config import EvaluationConfig, Threshold
+from components.evaluator.evaluation import Outcome
+from components.evaluator.metrics import Values, loss_against
+from components.evaluator.slices import SlicedSums
+from components.gates import CheckResult, GateResult, Severity
+
+GATE = "Evaluation"
+# The difference of two equal sums may be 1e-17; that is no loss.
+_ROUNDING = 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Challenger against champion, by one metric.
+
+    Attributes:
+        metric: its name.
+        challenger: its value.
+        champion: its value.
+        interval: of challenger minus champion, 95%; None where it cannot be told.
+        loss: how much worse the challenger is; negative when it is better.
+        max_loss: how much worse it may be.
+    """
+
+    metric: str
+    challenger: float
+    champion: float
+    interval: Interval | None
+    loss: float
+    max_loss: float
+
+    @property
+    def difference(self) -> float:
+        return self.challenger - self.champion
+
+
+def compare(outcome: Outcome, config: EvaluationConfig) -> Comparison | None:
+    """Compares with the champion; None without one or where the metric is undefined for either."""
+    if outcome.champion is None or outcome.champion.sums is None or outcome.challenger.sums is None:
+        return None
+    metric = config.champion_metric
+    ours = outcome.metrics.metrics(outcome.challenger.sums)[metric]
+    theirs = outcome.metrics.metrics(outcome.champion.sums)[metric]
+    if ours is None or theirs is None:
+        return None
+    interval = paired_interval(outcome.metrics, metric, outcome.sample, ours - theirs, config.resamples, config.seed)
+    return Comparison(metric, ours, theirs, interval, loss_against(metric, ours, theirs), config.max_loss)
+
+
+def judge(outcome: Outcome, config: EvaluationConfig, comparison: Comparison | None, champion_version: int) -> GateResult:
+    """Every check of the evaluation; the model is blessed if no critical one failed."""
+    assert outcome.challenger.sums is not None
+    overall = outcome.metrics.metrics(outcome.challenger.sums)
+    checks = [_predictions_fit(outcome), *_single_class(outcome)]
+    for threshold in config.thresholds:
+        if threshold.slice is None:
+            checks.append(_overall(threshold, overall, outcome))
+        else:
+            checks.append(_each_slice(threshold, outcome.slices[threshold.slice], outcome))
+    checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many]
+    if champion_version:
+        checks.append(_against_champion(outcome, config, comparison, champion_version))
+    return GateResult(GATE, tuple(checks))
+
+
+def _predictions_fit(outcome: Outcome) -> CheckResult:
+    bad = outcome.challenger.invalid_rows
+    allowed = "finite" if outcome.metrics.task == "regression" else "finite and a probability"
+    message = f"{bad:,} of {outcome.rows:,} predictions are not {allowed}; look for NaN in the features and for a diverged training"
+    return CheckResult("predictions fit the task", not bad, message=message if bad else f"{outcome.rows:,} predictions")
+
+
+def _single_class(outcome: Outcome) -> list[CheckResult]:
+    if outcome.metrics.task != "binary":
+        return []
+    assert outcome.challenger.sums is not None
+    rows, positives = (int(outcome.challenger.sums.terms[name][0]) for name in ("rows", "labels"))
+    if not rows or 0 < positives < rows:
+        return []
+    only = outcome.classes[1 if positives else 0]
+    message = f"all {rows:,} rows of the eval split are of class {only!r}, so auc is undefined; give more data or another split"
+    return [CheckResult("the eval split has both classes", False, Severity.WARNING, message)]
+
+
+def _overall(threshold: Threshold, overall: Values, outcome: Outcome) -> CheckResult:
+    value = overall[threshold.metric]
+    passes = threshold.keeps(value)
+    message = f"{threshold.metric} is {_figure(value)}" if passes else _breach(threshold, value)
+    return CheckResult(str(threshold), passes, message=message, diagnostics={"value": value, "rows": outcome.rows})
+
+
+def _each_slice(threshold: Threshold, sliced: SlicedSums, outcome: Outcome) -> CheckResult:
+    if sliced.too_many:
+        message = f"{threshold} cannot be judged: {_too_many_values(sliced).message}"
+        return CheckResult(str(threshold), False, message=message)
+    assert sliced.sums is not None
+    values = {
+        name: (outcome.metrics.metrics(sliced.sums, index)[threshold.metric], rows)
+        for name, index, rows in sliced.by_rows()
+        if rows >= threshold.min_rows
+    }
+    failed = {name: found for name, found in values.items() if not threshold.keeps(found[0])}
+    diagnostics = {"judged": len(values), "failed": {name: found[0] for name, found in failed.items()}}
+    if not failed:
+        message = f"kept in {len(values)} slices of {sliced.column} with {threshold.min_rows} rows or more"
+        return CheckResult(str(threshold), True, message=message, diagnostics=diagnostics)
+    shown = "; ".join(f"{name!r}: {_breach(threshold, v)} ({rows:,} rows)" for name, (v, rows) in list(failed.items())[:3])
+    more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+    message = f"{len(failed)} of {len(values)} slices of {sliced.column} break a bound: {shown}{more}"
+    return CheckResult(str(threshold), False, message=message, diagnostics=diagnostics)
+
+
+def _too_many_values(sliced: SlicedSums) -> CheckResult:
+    message = f"column {sliced.column!r} has more values than can be sliced by; slice by a column of fewer"
+    return CheckResult(f"slices of {sliced.column}", False, Severity.WARNING, message)
+
+
+def _against_champion(
+    outcome: Outcome, config: EvaluationConfig, comparison: Comparison | None, version: int
+) -> CheckResult:
+    name = f"{config.champion_metric} against champion version {version}"
+    if outcome.champion is None:
+        # The data or the contract changed under it: to refuse every challenger would leave a model that cannot
+        # answer for today's data in service for good. The thresholds still judge.
+        message = f"champion version {version} cannot be compared on these data, thresholds alone decided: {outcome.not_comparable}"
+        return CheckResult(name, False, Severity.WARNING, message)
+    if comparison is None:
+        return CheckResult(name, False, message=f"{config.champion_metric} is undefined on this eval split, so champion "
+                           f"version {version} cannot be compared; give more data or compare by another metric")  # fmt: skip
+    passes = comparison.loss <= comparison.max_loss + _ROUNDING
+    message = _in_words(comparison, version)
+    diagnostics = {"loss": comparison.loss, "max_loss": comparison.max_loss}
+    return CheckResult(name, passes, message=message, diagnostics=diagnostics)
+
+
+def _in_words(found: Comparison, version: int) -> str:
+    sense = "worse than" if found.loss > _ROUNDING else "better than" if found.loss < -_ROUNDING else "different from"
+    interval = ""
+    if found.interval is not None:
+        interval = f", 95% interval of the difference {found.interval.low:+.4f} to {found.interval.high:+.4f}"
+    return (
+        f"{found.metric} {_figure(found.challenger)} is {_figure(abs(found.loss))} {sense} champion version {version} "
+        f"({_figure(found.champion)}{interval}); at most {found.max_loss:g} worse is allowed"
+    )
+
+
+def _breach(threshold: Threshold, value: float | None) -> str:
+    if value is None:
+        return f"{threshold.metric} is undefined on these rows"
+    if threshold.min is not None and value < threshold.min:
+        return f"{threshold.metric} {_figure(value)} is below {threshold.min:g}"
+    return f"{threshold.metric} {_figure(value)} is above {threshold.max:g}"
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "undefined"
+    return f"{value:.4f}" if abs(value) < 100 or np.isinf(value) else f"{value:,.1f}"

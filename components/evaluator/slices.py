@@ -1,0 +1,77 @@
+"""Metrics by the values of columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from components.evaluator.metrics import Rows, Sums, TaskMetrics
+
+MISSING = "(missing)"
+# A column of more values is an identifier, not something to slice by; a table of it would help nobody.
+MAX_VALUES = 1000
+_MAX_CELLS = 32_000_000  # 256 MB of float64
+
+
+class SlicedSums:
+    """Sums for each value of one column, met in any order; two of them can be merged."""
+
+    def __init__(self, column: str, metrics: TaskMetrics) -> None:
+        self.column = column
+        self.values: dict[str, int] = {}
+        self.sums: Sums | None = None
+        self.too_many = False
+        self._metrics = metrics
+        self._limit = min(MAX_VALUES, max(1, _MAX_CELLS // max(1, sum(metrics.widths.values()))))
+
+    def codes(self, column: pa.Array) -> np.ndarray:
+        """The slice of each row, [N]."""
+        encoded = column.dictionary_encode(null_encoding="encode")
+        names = [_text(value) for value in encoded.dictionary.to_pylist()]
+        if len(self.values.keys() | set(names)) > self._limit:
+            self.too_many, self.sums = True, None
+        if self.too_many:
+            return np.zeros(len(column), np.int64)
+        table = np.array([self.values.setdefault(name, len(self.values)) for name in names], dtype=np.int64)
+        return table[encoded.indices.to_numpy(zero_copy_only=False)]
+
+    def add(self, rows: Rows, codes: np.ndarray) -> None:
+        """Adds rows whose slices are `codes`."""
+        if self.too_many:
+            return
+        found = self._metrics.reduce(rows, codes, len(self.values))
+        self.sums = found if self.sums is None else self.sums + found
+
+    def merge(self, other: SlicedSums) -> None:
+        """Adds another's sums, value by value."""
+        order = np.array([self.values.setdefault(name, len(self.values)) for name in other.values], dtype=np.int64)
+        self.too_many = self.too_many or other.too_many or len(self.values) > self._limit
+        if self.too_many:
+            self.sums = None
+        elif other.sums is not None:
+            theirs = other.sums._padded(len(other.values))
+            moved = Sums(
+                {name: _scatter(value, order, len(self.values)) for name, value in theirs.terms.items()},
+                {name: _scatter(value, order, len(self.values)) for name, value in theirs.cells.items()},
+            )
+            self.sums = moved if self.sums is None else self.sums + moved
+
+    def by_rows(self) -> list[tuple[str, int, int]]:
+        """Value, index and rows of each slice, the largest first."""
+        if self.sums is None:
+            return []
+        rows = self.sums.terms["rows"]
+        found = [(name, index, int(rows[index])) for name, index in self.values.items() if index < len(rows)]
+        return sorted((f for f in found if f[2]), key=lambda f: (-f[2], f[0]))
+
+
+def _scatter(values: np.ndarray, order: np.ndarray, count: int) -> np.ndarray:
+    moved = np.zeros((count, *values.shape[1:]))
+    moved[order] = values
+    return moved
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return MISSING
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

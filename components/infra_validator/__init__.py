@@ -1,0 +1,1 @@
+"""InfraValidator: an exported model must load and answer in a process of its own. The component is in component.py."""

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+
+@dataclasses.dataclass(frozen=True)
+class IngestionConfig:
+    """What to read and how to divide it.
+
+    Attributes:
+        uri: path, glob or fsspec URL with `{SPAN}`; `{DATA}` is filled in already.
+        format: csv, parquet or jsonl.
+        window: spans to read: the newest and those before it.
+        label: the label's column.
+        ignore: columns of the files that are not read.
+        split_key: column whose hash decides the split; None: the whole row.
+        split_time: column to split by, the newest rows are evaluated.
+        split_column: column that says train or eval.
+        eval_fraction: share of rows for eval.
+    """
+
+    uri: str
+    format: str
+    label: str
+    window: int = 1
+    ignore: tuple[str, ...] = ()
+    split_key: str | None = None
+    split_time: str | None = None
+    split_column: str | None = None
+    eval_fraction: float = 0.2
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> IngestionConfig:
+        raw = json.loads(text)
+        return cls(**{**raw, "ignore": tuple(raw["ignore"])})

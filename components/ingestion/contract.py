@@ -1,0 +1,67 @@
+"""What the schema says about the files: types, which columns must be there, which values must not be missing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any
+
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.errors import InputError
+
+_TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float64(), schema_pb2.BYTES: pa.string()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One column that the schema asks for."""
+
+    name: str
+    type: pa.DataType
+    required: bool  # each row must have a value
+    optional: bool  # the whole column may be absent
+
+
+def columns_of(schema: schema_pb2.Schema) -> list[Column]:
+    """The columns of a TFMD schema, in its order.
+
+    A feature with a fixed shape is required in each row; one with `min_fraction` 0 or no presence may be absent altogether.
+    A BYTES feature with an `image_domain` stays bytes, others are text.
+    """
+    return [_column(feature) for feature in schema.feature if feature.lifecycle_stage != schema_pb2.DEPRECATED]
+
+
+def _column(feature: Any) -> Column:
+    kind = _TYPES[feature.type]
+    if feature.type == schema_pb2.BYTES and feature.HasField("image_domain"):
+        kind = pa.binary()
+    dims = [d.size for d in feature.shape.dim] if feature.HasField("shape") else []
+    if dims:
+        kind = pa.list_(kind)
+    required = feature.HasField("shape") or feature.presence.min_fraction == 1.0
+    return Column(feature.name, kind, required, not required and feature.presence.min_fraction == 0)
+
+
+def check_header(file: str, names: Collection[str], columns: list[Column], extra: Collection[str]) -> None:
+    """Raises InputError if columns are doubled, missing or unknown; `extra` are those that may be there besides."""
+    doubled = sorted({n for n in names if list(names).count(n) > 1})
+    if doubled:
+        raise InputError(f"{file}: column {doubled[0]!r} appears twice. Rename or remove one.")
+    missing = [c.name for c in columns if not c.optional and c.name not in names]
+    if missing:
+        raise InputError(
+            f"{file}: column {missing[0]!r} is missing{_and_more(missing)}. Received: {', '.join(list(names)[:40])}. "
+            "Deliver it, or mark it as optional in schema.pbtxt (presence without min_fraction)."
+        )
+    unknown = [n for n in names if n not in {c.name for c in columns} and n not in extra]
+    if unknown:
+        raise InputError(
+            f"{file}: column {unknown[0]!r} is not in the schema{_and_more(unknown)}. "
+            "Add it to schema.pbtxt, or to data.ignore in workload.yaml."
+        )
+
+
+def _and_more(names: list[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

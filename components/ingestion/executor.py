@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+
+from components.artifacts import ROWS_IN, ROWS_OUT, measured
+from components.columnar import PAYLOAD_FORMAT, SplitWriter, encode_splits
+from components.errors import InputError
+from components.ingestion import sources
+from components.ingestion._config import IngestionConfig
+from components.ingestion.contract import Column, columns_of
+from components.ingestion.readers import read_file
+from components.ingestion.splitting import Splitter, newest_from
+from components.schema import read_schema
+
+_SPLITS = ("train", "eval")
+
+
+class Executor(base_executor.BaseExecutor):
+    """Reads the window's files, checks them against the schema, and writes the splits."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        config = IngestionConfig.from_json(exec_properties["input_config"])
+        spans = json.loads(exec_properties["spans"])
+        schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
+        columns = columns_of(schema)
+        if config.split_column:
+            columns.append(Column(config.split_column, pa.string(), True, False))
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        with measured(output_dict) as rows:
+            counts, per_span = _write(examples.uri, config, columns, spans, self._get_tmp_dir())
+            rows[ROWS_IN], rows[ROWS_OUT] = sum(per_span), sum(counts.values())
+        if rows[ROWS_IN] != rows[ROWS_OUT]:
+            raise RuntimeError(f"{rows[ROWS_IN]} rows were read and {rows[ROWS_OUT]} written")
+        for split, count in counts.items():
+            if count == 0:
+                raise InputError(
+                    f"{config.uri}: no row fell into the {split} split ({sum(counts.values())} rows in all). "
+                    "Deliver more rows, or change data.split in workload.yaml."
+                )
+        examples.split_names = encode_splits(_SPLITS)
+        examples.span = int(exec_properties["span"])
+        examples.set_int_custom_property("payload_format", PAYLOAD_FORMAT)
+        examples.set_string_custom_property("file_format", "parquet")
+        examples.set_string_custom_property(
+            "spans",
+            json.dumps(
+                [
+                    {"span": s["span"], "digest": s["digest"], "rows": count}
+                    for s, count in zip(spans, per_span, strict=True)
+                ]
+            ),
+        )
+
+
+def _write(
+    uri: str, config: IngestionConfig, columns: list[Column], spans: list[dict[str, Any]], scratch: str
+) -> tuple[dict[str, int], list[int]]:
+    """Writes both splits; returns rows by split, and rows by span."""
+    kept = [c for c in columns if c.name != config.split_column]
+    schema = pa.schema([(c.name, c.type) for c in kept])
+    per_span = []
+    with tempfile.TemporaryDirectory(dir=scratch) as folder, contextlib.ExitStack() as stack:
+        splitter = Splitter(config, _time_boundary(config, columns, spans, folder))
+        writers = {split: stack.enter_context(SplitWriter(uri, split, schema)) for split in _SPLITS}
+        for span in spans:
+            count = 0
+            for batch in _batches(span["files"], config, columns, folder):
+                count += batch.num_rows
+                is_eval = splitter.is_eval(batch)
+                features = batch.select(schema.names)
+                writers["eval"].write(features.filter(pa.array(is_eval)))
+                writers["train"].write(features.filter(pa.array(~is_eval)))
+            per_span.append(count)
+    return {split: writer.rows for split, writer in writers.items()}, per_span
+
+
+def _batches(files: list[str], config: IngestionConfig, columns: list[Column], folder: str) -> Iterator[pa.RecordBatch]:
+    for url in files:
+        yield from read_file(sources.localize(url, folder), config.format, columns, config.ignore)
+
+
+def _time_boundary(
+    config: IngestionConfig, columns: list[Column], spans: list[dict[str, Any]], folder: str
+) -> float | None:
+    if not config.split_time:
+        return None
+    if config.split_time not in {c.name for c in columns}:
+        raise InputError(f"data.split.time: column {config.split_time!r} is not in schema.pbtxt. Add it, or name another.")
+    times = (
+        batch.column(config.split_time)
+        for span in spans
+        for batch in _batches(span["files"], config, columns, folder)
+    )
+    return newest_from(times, config.split_time, config.eval_fraction)

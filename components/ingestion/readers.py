@@ -1,0 +1,202 @@
+"""Files to RecordBatches of the schema's types. A row that does not fit is named by file, row and column."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from components.errors import InputError
+from components.ingestion.contract import Column, check_header
+
+_BLOCK_BYTES = 8 * 2**20
+
+
+def read_file(path: pathlib.Path, format: str, columns: Sequence[Column], ignore: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yields a file's rows as batches that have exactly `columns`, in their order.
+
+    Raises:
+        InputError: the file cannot be read as its format, or does not fit the columns.
+    """
+    reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl}[format]
+    row = 0
+    try:
+        for batch in reader(path, list(columns), ignore):
+            yield _conform(path, batch, columns, row)
+            row += batch.num_rows
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise InputError(_explain(path, format, columns, error)) from error
+    if row == 0:
+        raise InputError(f"{path}: the file has no rows. Deliver it again, or remove it from the span.")
+
+
+def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    names = _csv_header(path)
+    check_header(str(path), names, columns, ignore)
+    wanted = [c for c in columns if c.name in names]
+    if any(pa.types.is_list(c.type) for c in wanted):
+        raise InputError(f"{path}: CSV cannot hold vectors. Deliver {wanted[0].name!r} as Parquet or JSON lines.")
+    yield from _open_csv(path, wanted, threads=True)
+
+
+def _open_csv(path: pathlib.Path, columns: Sequence[Column], threads: bool) -> pa.csv.CSVStreamingReader:
+    return pa.csv.open_csv(
+        path,
+        read_options=pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=threads),
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa.csv.ConvertOptions(
+            column_types={c.name: c.type for c in columns},
+            include_columns=[c.name for c in columns],
+            null_values=["", "NA", "NaN", "nan", "null", "NULL", "None"],
+            # A quoted "" and a bare nothing are the same to whoever exported the file; "NA" may be a name.
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+
+
+def _csv_header(path: pathlib.Path) -> list[str]:
+    try:
+        with pa.csv.open_csv(path, parse_options=pa.csv.ParseOptions(newlines_in_values=True)) as reader:
+            return list(reader.schema.names)
+    except pa.ArrowInvalid:
+        # The first block may hold a broken row; the header alone does not.
+        with path.open("rb") as file:
+            line = file.readline()
+        try:
+            return pa.csv.read_csv(pa.py_buffer(line + b"\n" if not line.endswith(b"\n") else line)).column_names
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{path}: the first line is no header: {' '.join(str(error).split())}") from None
+
+
+def _read_parquet(path: pathlib.Path, columns: list[Column], ignore: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        check_header(str(path), names, columns, ignore)
+        yield from file.iter_batches(batch_size=65_536, columns=[c.name for c in columns if c.name in names])
+
+
+def _read_jsonl(path: pathlib.Path, columns: list[Column], ignore: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    # Explicit types keep a column's type from changing between blocks; fields that are not named are inferred and checked.
+    schema = pa.schema([(c.name, c.type) for c in columns])
+    options = pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer")
+    reader = pa.json.open_json(path, parse_options=options)
+    for batch in reader:
+        check_header(str(path), batch.schema.names, columns, ignore)
+        yield batch
+
+
+def _conform(path: pathlib.Path, batch: pa.RecordBatch, columns: Sequence[Column], first_row: int) -> pa.RecordBatch:
+    arrays = []
+    for column in columns:
+        if column.name not in batch.schema.names:
+            arrays.append(pa.nulls(batch.num_rows, column.type))
+            continue
+        array = batch.column(column.name)
+        if array.type != column.type:
+            array = _cast(path, array, column)
+        if pa.types.is_floating(array.type) and pc.any(pc.is_nan(array)).as_py():
+            array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)  # NaN is a missing value
+        if pa.types.is_string(array.type) and pc.any(pc.equal(array, "")).as_py():
+            array = pc.if_else(pc.equal(array, ""), pa.scalar(None, array.type), array)
+        if column.required and array.null_count:
+            row = first_row + int(np.argmax(array.is_null().to_numpy(zero_copy_only=False))) + 1
+            raise InputError(
+                f"{path}, row {row}, column {column.name!r}: has no value ({array.null_count} in this block), and the schema "
+                "requires one. Fill it, remove the row, or lower presence.min_fraction in schema.pbtxt."
+            )
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
+
+
+def _cast(path: pathlib.Path, array: pa.Array, column: Column) -> pa.Array:
+    try:
+        if pa.types.is_boolean(array.type) and pa.types.is_string(column.type):
+            return array.cast(pa.string())
+        return array.cast(column.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        detail = " ".join(str(error).split())
+        raise InputError(
+            f"{path}, column {column.name!r}: the schema says {column.type}. Received: {array.type} ({detail[:160]}). "
+            "Deliver that type, or change it in schema.pbtxt."
+        ) from None
+
+
+def _explain(path: pathlib.Path, format: str, columns: Sequence[Column], error: Exception) -> str:
+    message = " ".join(str(error).split())
+    if format == "csv":
+        message = _serial_csv_error(path, columns) or message
+        column = re.search(r"In CSV column #(\d+): ", message)
+        if column:
+            names = _csv_header(path)
+            message = message.replace(column[0], "")
+            detail = message.removeprefix("CSV conversion error to ")
+            row = _row_of(path, names[int(column[1])], columns, detail)
+            where = f"{path}, {f'row {row}, ' if row else ''}column {names[int(column[1])]!r}"
+            if "UTF8" in message:
+                return f"{where}: is not UTF-8 text. Save the file as UTF-8 (it may be Latin-1 or Windows-1252)."
+            return f"{where}: the schema's type does not fit: {detail}. Mend the value, or the type in schema.pbtxt."
+        if "Empty CSV file" in message:
+            return f"{path}: the file has no header and no rows. Deliver it again, or remove it from the span."
+        return f"{path}: {message[:300]}. The row is broken or cut off: mend it, or deliver the file again."
+    if format == "jsonl":
+        line = _broken_json_line(path)
+        return f"{path}{f', line {line}' if line else ''}: {message[:300]}. One JSON object a line is expected."
+    return f"{path}: not a whole Parquet file: {message[:300]}. Deliver it again."
+
+
+def _serial_csv_error(path: pathlib.Path, columns: Sequence[Column]) -> str:
+    """Reads once more without threads: only then does Arrow count rows."""
+    names = set(_csv_header(path))
+    try:
+        for _ in _open_csv(path, [c for c in columns if c.name in names], threads=False):
+            pass
+    except (pa.ArrowInvalid, OSError) as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+def _row_of(path: pathlib.Path, name: str, columns: Sequence[Column], detail: str) -> int | None:
+    """The first row whose value does not convert; reads the column as bytes, which always converts."""
+    kind = next(c.type for c in columns if c.name == name)
+    row = 0
+    for batch in _open_csv(path, [Column(name, pa.binary(), False, False)], threads=False):
+        for value in batch.column(0):
+            row += 1
+            text = value.as_py()
+            if text is not None and not _converts(text, kind):
+                return row
+    return None
+
+
+def _converts(raw: bytes, kind: pa.DataType) -> bool:
+    try:
+        text = raw.decode("utf-8").strip()
+        if pa.types.is_integer(kind):
+            int(text)
+        elif pa.types.is_floating(kind):
+            float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _broken_json_line(path: pathlib.Path) -> int | None:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                if line.strip() and not isinstance(json.loads(line), dict):
+                    return number
+            except ValueError:
+                return number
+    return None

@@ -1,0 +1,117 @@
+"""Finding the files of a span, on any file system that fsspec knows."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import pathlib
+import re
+import tempfile
+from typing import Any
+
+import fsspec
+
+from components.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """One span's files.
+
+    Attributes:
+        number: of the span; 0 where the URI has no `{SPAN}`.
+        files: URLs in a fixed order.
+        digest: SHA-256 over names and content.
+    """
+
+    number: int
+    files: tuple[str, ...]
+    digest: str
+
+
+def available_spans(uri: str) -> list[int]:
+    """The spans that a URI pattern matches, oldest first."""
+    if "{SPAN}" not in uri:
+        return [0]
+    before = uri.split("{SPAN}")[0]
+    component = uri[len(before) :].split("/")[0]
+    head, _, tail = (before + component).rpartition("/")
+    pattern = re.compile(
+        re.escape(tail).replace(re.escape("{SPAN}"), r"(\d+)").replace(r"\*", ".*").replace(r"\?", ".") + "$"
+    )
+    filesystem, root = fsspec.core.url_to_fs(head)
+    try:
+        names = [entry.rstrip("/").rpartition("/")[2] for entry in filesystem.ls(root, detail=False)]
+    except FileNotFoundError:
+        return []
+    return sorted({int(match[1]) for name in names if (match := pattern.match(name))})
+
+
+def newest_span(uri: str) -> int:
+    """The highest span there is.
+
+    Raises:
+        InputError: there is none.
+    """
+    spans = available_spans(uri)
+    if not spans:
+        raise InputError(f"{uri}: no span found. Put the files of span 1 there, or check data.uri in workload.yaml.")
+    return spans[-1]
+
+
+def resolve_window(uri: str, span: int, window: int) -> list[Span]:
+    """The files of the window that ends with `span`, oldest span first, at most `window` of them.
+
+    Raises:
+        InputError: the newest span has no files, or one of them is empty.
+    """
+    numbers = [n for n in available_spans(uri) if n <= span][-window:] if "{SPAN}" in uri else [0]
+    if "{SPAN}" in uri and (not numbers or numbers[-1] != span):
+        known = ", ".join(str(n) for n in available_spans(uri)) or "none"
+        raise InputError(f"{uri}: span {span} is not there. Received spans: {known}. Lay it out, or name another --span.")
+    return [_span(uri.replace("{SPAN}", str(number)), number) for number in numbers]
+
+
+def localize(url: str, folder: str) -> pathlib.Path:
+    """A local path to read a file from: the file itself, or a copy in `folder`."""
+    filesystem, path = fsspec.core.url_to_fs(url)
+    if "file" in _protocols(filesystem):
+        return pathlib.Path(path)
+    target = pathlib.Path(tempfile.mkdtemp(dir=folder)) / path.rpartition("/")[2]
+    filesystem.get_file(path, str(target))
+    return target
+
+
+def _span(pattern: str, number: int) -> Span:
+    filesystem, path = fsspec.core.url_to_fs(pattern)
+    found = sorted(filesystem.glob(path)) if any(c in path for c in "*?[") else [path]
+    files = [f for f in found if not _is_hidden(f) and filesystem.isfile(f)]
+    if not files:
+        raise InputError(f"{pattern}: no file found for span {number}. Check the folder, or data.uri in workload.yaml.")
+    for file in files:
+        if filesystem.size(file) == 0:
+            raise InputError(f"{file}: the file is empty (0 bytes). Deliver it again, or remove it from the span.")
+    digest = hashlib.sha256()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for file, sha in zip(files, pool.map(lambda f: _sha256(filesystem, f), files), strict=True):
+            digest.update(file.rpartition("/")[2].encode() + b"\0" + sha)
+    return Span(number, tuple(filesystem.unstrip_protocol(f) for f in files), digest.hexdigest())
+
+
+def _is_hidden(path: str) -> bool:
+    # Markers and unfinished files, as Hadoop, Spark and our own writers name them.
+    return path.rpartition("/")[2].startswith((".", "_"))
+
+
+def _sha256(filesystem: Any, path: str) -> bytes:
+    sha = hashlib.sha256()
+    with filesystem.open(path, "rb") as file:
+        while block := file.read(2**22):
+            sha.update(block)
+    return sha.digest()
+
+
+def _protocols(filesystem: Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

@@ -1,0 +1,82 @@
+"""Which rows are trained on and which are evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.errors import InputError
+from components.ingestion._config import IngestionConfig
+
+_BUCKETS = 10_000
+
+
+class Splitter:
+    """Tells, for each row of a batch, whether it belongs to eval."""
+
+    def __init__(self, config: IngestionConfig, newest_from: float | None = None) -> None:
+        self._config = config
+        self._newest_from = newest_from
+
+    def is_eval(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        """A mask over the rows of a batch."""
+        config = self._config
+        if config.split_column:
+            return _named(batch.column(config.split_column), config.split_column)
+        if config.split_time:
+            assert self._newest_from is not None
+            return _as_time(batch.column(config.split_time), config.split_time) >= self._newest_from
+        columns = [config.split_key] if config.split_key else batch.schema.names
+        bucket = _hash([batch.column(name) for name in columns]) % np.uint64(_BUCKETS)
+        return bucket < round(config.eval_fraction * _BUCKETS)
+
+
+def newest_from(times: Iterable[pa.Array], column: str, eval_fraction: float) -> float:
+    """The time from which on rows are evaluated, so that about `eval_fraction` of them are."""
+    values = np.concatenate([_as_time(array, column) for array in times])
+    return float(np.quantile(values, 1 - eval_fraction, method="higher"))
+
+
+def _hash(columns: list[pa.Array]) -> npt.NDArray[np.uint64]:
+    """A hash of each row that is the same on every machine and in every run (SipHash with a fixed key)."""
+    total = np.zeros(len(columns[0]), dtype=np.uint64)
+    for array in columns:
+        total = total * np.uint64(1_000_003) + pd.util.hash_array(_hashable(array), categorize=False)
+    # Numbers hash by their bits, neighbours to neighbours; one more round spreads them over the buckets.
+    return pd.util.hash_array(total)
+
+
+def _hashable(array: pa.Array) -> npt.NDArray[np.generic]:
+    if pa.types.is_list(array.type) or pa.types.is_fixed_size_list(array.type):
+        flat = np.ascontiguousarray(pc.list_flatten(array).to_numpy(zero_copy_only=False))
+        rows = np.split(flat, np.cumsum(pc.list_value_length(array).to_numpy(zero_copy_only=False))[:-1].astype(int))
+        return np.array([row.tobytes() for row in rows], dtype=object)
+    if pa.types.is_integer(array.type):
+        return pc.fill_null(array, np.iinfo(np.int64).min).to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(array.type):
+        return array.to_numpy(zero_copy_only=False)
+    return pc.fill_null(array.cast(pa.large_binary()), b"").to_numpy(zero_copy_only=False)
+
+
+def _as_time(array: pa.Array, column: str) -> npt.NDArray[np.float64]:
+    if array.null_count:
+        raise InputError(f"column {column!r} splits the data by time, and {array.null_count} of its values are missing.")
+    if pa.types.is_string(array.type):
+        try:
+            array = pa.array(pd.to_datetime(array.to_pandas(), utc=True, format="ISO8601").astype("int64"))
+        except ValueError as error:
+            raise InputError(f"column {column!r} splits the data by time and is not ISO 8601: {error}") from None
+    return array.to_numpy(zero_copy_only=False).astype(np.float64)
+
+
+def _named(array: pa.Array, column: str) -> npt.NDArray[np.bool_]:
+    unknown = pc.unique(array).to_pylist()
+    unknown = [v for v in unknown if v not in ("train", "eval")]
+    if unknown:
+        raise InputError(f"column {column!r} says which split a row is in: train or eval. Received: {unknown[0]!r}.")
+    return pc.equal(array, "eval").to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

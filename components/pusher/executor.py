@@ -1,0 +1,152 @@
+"""The Pusher's work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from model_store import RELEASE_FILE, ModelStore, Release, ReleaseDraft
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact, artifact_utils
+
+from components.artifacts import measured
+from components.champion.artifact import champion_version
+from components.gates import GateResult
+from components.pusher.driver import MODEL_ID, MODEL_NAME, STORE_URI
+from components.served_model import SERVING_FOLDER
+from components.store_errors import store_errors
+
+GOLDEN_REQUESTS = "golden_requests.json"
+_GATED = ("anomalies", "data_quality", "evaluation", "infra_blessing")
+
+Artifacts = Mapping[str, list[artifact.Artifact]]
+
+
+class Executor(base_executor.BaseExecutor):
+    """Publishes what both validators blessed."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        output_dict: dict[str, list[artifact.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes `pushed_model`.
+
+        Raises:
+            InputError: the store cannot be written, and a retry would not change that.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        with measured(output_dict):
+            refusals = self.refusals(input_dict)
+            if refusals:
+                pushed.set_int_custom_property("pushed", 0)
+                pushed.set_string_custom_property("reason", "; ".join(refusals))
+                return
+            with store_errors():
+                release = self.publish(input_dict, exec_properties)
+            _record(pushed, release, exec_properties, input_dict["model"][0].id)
+
+    def refusals(self, input_dict: Artifacts) -> list[str]:
+        """Why the model may not be pushed; empty if it may. For subclasses that know more gates."""
+        found = []
+        for key, validator in (("model_blessing", "Evaluator"), ("infra_blessing", "InfraValidator")):
+            blessing = artifact_utils.get_single_instance(input_dict[key])
+            if blessing.get_int_custom_property("blessed") != 1:
+                reason = blessing.get_string_custom_property("reason")
+                found.append(f"not blessed by {validator}" + (f" ({reason})" if reason else ""))
+        return found
+
+    def publish(self, input_dict: Artifacts, exec_properties: Mapping[str, Any]) -> Release:
+        """Publishes the model with its golden requests, or finds that it has been."""
+        saved_model = pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER
+        golden = pathlib.Path(input_dict["infra_blessing"][0].uri) / GOLDEN_REQUESTS
+        model_name = exec_properties["model_name"]
+        spans = data_spans(input_dict["examples"][0])
+        draft = ReleaseDraft(
+            publication_key=publication_key(model_name, saved_model, spans),
+            task=exec_properties["task"],
+            spans=spans,
+            code_revision=exec_properties.get("code_revision") or "",
+            metrics=_metrics(input_dict["evaluation"][0]),
+            gates=_gates(input_dict),
+            parent=(champion_version(input_dict["champion"][0]) or None) if input_dict.get("champion") else None,
+            run_id=(self._context.pipeline_run_id or "") if self._context else "",
+            pipeline=self._context.pipeline_info.id if self._context and self._context.pipeline_info else "",
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            staged = _stage(saved_model, golden, pathlib.Path(folder))
+            return ModelStore(exec_properties["store_uri"]).publish(model_name, staged, draft)
+
+
+def publication_key(model_name: str, saved_model: pathlib.Path, spans: list[dict[str, Any]]) -> str:
+    """Names a publication by what is published: every byte of the model, and the data it was trained on.
+
+    The code's revision is left out: a commit that changes nothing of the model is no new release, and one that does
+    changes its bytes.
+    """
+    sha = hashlib.sha256(json.dumps([model_name, spans], sort_keys=True).encode())
+    for path in sorted(p for p in saved_model.rglob("*") if p.is_file()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        sha.update(f"\0{path.relative_to(saved_model).as_posix()}\0{digest}".encode())
+    return sha.hexdigest()
+
+
+def data_spans(examples: artifact.Artifact) -> list[dict[str, Any]]:
+    """The spans behind an Examples artifact, `[{"span", "digest", "rows"}]`, as ExampleGen noted them."""
+    noted = examples.get_string_custom_property("spans")
+    if noted:
+        return list(json.loads(noted))
+    rows = examples.get_int_custom_property("rows_out")
+    return [{"span": int(examples.span or 0), "digest": examples.get_string_custom_property("input_fingerprint"), "rows": rows}]
+
+
+def _stage(saved_model: pathlib.Path, golden: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """The files to publish, as links: a model may be large, and the store makes the one copy that counts."""
+    sources = {path.relative_to(saved_model): path for path in saved_model.rglob("*") if path.is_file()}
+    if golden.is_file():
+        sources[pathlib.Path("assets.extra") / GOLDEN_REQUESTS] = golden
+    for name, source in sources.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source.absolute())
+    return folder
+
+
+def _metrics(evaluation: artifact.Artifact) -> dict[str, Any]:
+    """What a release says of its quality: all but the curves, which stay with the evaluation."""
+    path = pathlib.Path(evaluation.uri) / "metrics.json"
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    kept = {name: summary.get(name) for name in ("task", "label", "classes", "rows", "span", "overall", "slices")}
+    champion = summary.get("champion")
+    kept["champion"] = champion and {name: value for name, value in champion.items() if name != "roc"}
+    return kept
+
+
+def _gates(input_dict: Artifacts) -> list[dict[str, Any]]:
+    found = []
+    for key in _GATED:
+        for one in input_dict.get(key) or ():
+            path = pathlib.Path(one.uri) / "gate.json"
+            if path.is_file():
+                gate = GateResult.from_json(path.read_text(encoding="utf-8"))
+                found.append({"gate": gate.gate, "passes": gate.passes, "summary": gate.summary()})
+    return found
+
+
+def _record(pushed: artifact.Artifact, release: Release, exec_properties: Mapping[str, Any], model_id: int) -> None:
+    folder = pathlib.Path(pushed.uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RELEASE_FILE).write_text(json.dumps(release.as_dict(), indent=1, sort_keys=True), encoding="utf-8")
+    pushed.set_int_custom_property("pushed", 1)
+    pushed.set_string_custom_property("pushed_destination", release.uri)
+    pushed.set_string_custom_property("pushed_version", str(release.version))
+    pushed.set_string_custom_property(STORE_URI, exec_properties["store_uri"])
+    pushed.set_string_custom_property(MODEL_NAME, exec_properties["model_name"])
+    pushed.set_int_custom_property(MODEL_ID, model_id)

@@ -1,0 +1,96 @@
+"""Distributions: the small ones in the table of columns, and the residuals of a regression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from components.report.charts._svg import Scale, Svg, figure, tick_label
+from components.report.facts import ColumnFacts, ColumnStatistics
+from components.report.formats import is_number, percent, shorten
+
+_WIDTH, _HEIGHT = 132.0, 30.0
+_SPLIT_CSS = ("train", "eval")
+
+
+def sparkline(key: str, column: ColumnFacts) -> Markup:
+    """A column's distribution: the first split filled, the second drawn over it, both on one scale."""
+    splits = list(column.splits.items())[:2]
+    if any(statistics.histogram for _, statistics in splits):
+        return _numbers(key, column.name, [s for _, s in splits])
+    if any(statistics.top_values for _, statistics in splits):
+        return _values(key, column.name, [s for _, s in splits])
+    return Markup("")
+
+
+def _numbers(key: str, name: str, splits: Sequence[ColumnStatistics]) -> Markup:
+    low = min(b[0] for s in splits for b in s.histogram)
+    high = max(b[1] for s in splits for b in s.histogram)
+    svg = Svg(key, f"Distribution of {name}", f"from {figure(low)} to {figure(high)}", _WIDTH, _HEIGHT, "spark")
+    x = Scale(low, high, 0, _WIDTH)
+    densities = [_density(s.histogram) for s in splits]
+    peak = max((d for split in densities for _, _, d in split), default=0.0) or 1.0
+    y = Scale(0, peak, _HEIGHT - 1, 2)
+    for css, split in zip(_SPLIT_CSS, densities, strict=False):
+        outline = [(x(edge), y(d)) for a, b, d in split for edge in (a, b)]
+        if outline and css == "train":
+            svg.path([(outline[0][0], y(0)), *outline, (outline[-1][0], y(0))], "area train", closed=True)
+        else:
+            svg.path(outline, f"line {css} thin")
+    svg.line(0, _HEIGHT - 0.5, _WIDTH, _HEIGHT - 0.5, "base")
+    return svg.markup()
+
+
+def _density(histogram: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """Share of the rows per bucket: splits of different size become comparable, buckets of no width visible."""
+    total = sum(rows for _, _, rows in histogram) or 1.0
+    return [(low, high, rows / total) for low, high, rows in histogram]
+
+
+def _values(key: str, name: str, splits: Sequence[ColumnStatistics]) -> Markup:
+    shares = [_shares(s) for s in splits]
+    names = list(dict.fromkeys(value for split in shares for value in split))[:8]
+    top = ", ".join(f"{shorten(value, 24) or '(empty)'} {percent(shares[0].get(value, 0.0))}" for value in names[:3])
+    svg = Svg(key, f"Most frequent values of {name}", top, _WIDTH, _HEIGHT, "spark")
+    peak = max((share for split in shares for share in split.values()), default=0.0) or 1.0
+    y = Scale(0, peak, _HEIGHT - 1, 2)
+    width = min(_WIDTH / max(1, len(names)), 24.0)
+    for index, value in enumerate(names):
+        for css, split in zip(_SPLIT_CSS, shares, strict=False):
+            height = y(split.get(value, 0.0))
+            if css == "train":
+                svg.rect(index * width, height, width - 2, _HEIGHT - 1 - height, "area train")
+            elif value in split:
+                svg.line(index * width - 0.5, height, (index + 1) * width - 1.5, height, "line eval thin")
+    svg.line(0, _HEIGHT - 0.5, _WIDTH, _HEIGHT - 0.5, "base")
+    return svg.markup()
+
+
+def _shares(statistics: ColumnStatistics) -> dict[str, float]:
+    # TFDV keeps the most frequent values only: shares among those, which is what the eye compares.
+    total = sum(rows for _, rows in statistics.top_values) or 1.0
+    return {value: rows / total for value, rows in statistics.top_values}
+
+
+def residual_chart(key: str, residuals: Mapping[str, Any]) -> Markup:
+    """How far predictions lie from the truth; nought is a perfect prediction."""
+    edges = [float(edge) for edge in residuals.get("edges", ()) if is_number(edge)]
+    counts = [float(c) for c in residuals.get("counts", ()) if is_number(c)]
+    if len(edges) != len(counts) + 1 or not counts:
+        return Markup("")
+    width, height, bottom = 680.0, 220.0, 190.0
+    description = f"{sum(counts):,.0f} rows; residuals from {figure(edges[0])} to {figure(edges[-1])}."
+    svg = Svg(key, "Residuals: truth less prediction", description, width, height, "chart wide")
+    x, y = Scale(edges[0], edges[-1], 44, width - 10), Scale(0, max(counts) * 1.05 or 1, bottom, 12)
+    for tick in y.ticks(4):
+        svg.line(44, y(tick), width - 10, y(tick), "grid")
+        svg.text(38, y(tick) + 4, tick_label(tick), "tick", "end")
+    for low, high, rows in zip(edges, edges[1:], counts, strict=False):
+        svg.rect(x(low) + 0.5, y(rows), x(high) - x(low) - 1, bottom - y(rows), "area train")
+    for tick in x.ticks(8):
+        svg.text(x(tick), bottom + 18, tick_label(tick), "tick", "middle")
+    if edges[0] < 0 < edges[-1]:
+        svg.line(x(0), 8, x(0), bottom, "mark")
+    return svg.markup()

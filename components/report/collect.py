@@ -1,0 +1,257 @@
+"""Builds RunFacts from what a run left on disk. A piece that is missing or broken becomes a note, never an error."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pathlib
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from components.gates import CheckResult, GateResult, Severity
+from components.report.facts import FAILED, SUCCEEDED, ArtifactFacts, ComponentFacts, RunFacts
+from components.report.statistics import read_statistics
+
+# Which component makes what Report reads, in pipeline order.
+PRODUCERS = {
+    "examples": "ColumnarExampleGen",
+    "statistics": "StatisticsGen",
+    "anomalies": "ExampleValidator",
+    "data_quality": "DataQuality",
+    "transform_graph": "Transform",
+    "model": "Trainer",
+    "model_run": "Trainer",
+    "champion": "ChampionResolver",
+    "evaluation": "Evaluator",
+    "model_blessing": "Evaluator",
+    "infra_blessing": "InfraValidator",
+    "pushed_model": "Pusher",
+}
+_GATE_ROLES = ("anomalies", "data_quality", "evaluation", "infra_blessing")
+
+_Read = TypeVar("_Read")
+
+
+def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) -> RunFacts:
+    """The facts about a run that reached its end.
+
+    Args:
+        workload: the Workload model, its plain data or its JSON.
+        run_id: the run's name.
+        artifacts: by role (the keys of PRODUCERS); any of them may be absent.
+    """
+    reader = _Reader(artifacts)
+    return RunFacts(
+        workload=plain_workload(workload),
+        run_id=run_id,
+        created_at=now(),
+        status=SUCCEEDED,
+        components=_components(artifacts),
+        gates=reader.gates(),
+        dataset=reader.read("statistics", "", read_statistics),
+        metrics=reader.json("evaluation", "metrics.json"),
+        training=reader.json("model_run", "history.json"),
+        release=reader.release(),
+        champion=reader.champion(),
+        infra_blessed=reader.infra_blessed(),
+        artifacts=dict(artifacts),
+        data_docs=reader.path("data_quality", "data_docs/index.html"),
+        notes=tuple(reader.notes),
+    )
+
+
+def collect_failure(
+    workload: Any,
+    run_id: str,
+    components: Sequence[Mapping[str, Any]],
+    error: str,
+    evidence: pathlib.Path,
+    artifacts: Mapping[str, ArtifactFacts] | None = None,
+) -> RunFacts:
+    """The facts about a run that stopped: what its finished components left, and the evidence of its gates.
+
+    Args:
+        workload: the Workload model, its plain data or its JSON.
+        run_id: the run's name.
+        components: in pipeline order, each `{"id", "status", "seconds", "cached", "rows_in", "rows_out"}`.
+        error: what stopped it, in words.
+        evidence: `<pipeline root>/_gates/<run id>`, with `<node id>/gate.json`; need not exist.
+        artifacts: what finished components wrote, by role.
+    """
+    artifacts = artifacts or {}
+    reader = _Reader(artifacts)
+    gates = {**reader.gates(), **_evidence_gates(evidence, reader.notes)}
+    data_docs = evidence / PRODUCERS["data_quality"] / "data_docs" / "index.html"
+    return RunFacts(
+        workload=plain_workload(workload),
+        run_id=run_id,
+        created_at=now(),
+        status=FAILED,
+        error=error.strip(),
+        components=tuple(_component(raw) for raw in components),
+        gates=gates,
+        dataset=reader.read("statistics", "", read_statistics),
+        metrics=reader.json("evaluation", "metrics.json"),
+        training=reader.json("model_run", "history.json"),
+        release=reader.release(),
+        champion=reader.champion(),
+        infra_blessed=reader.infra_blessed(),
+        artifacts=dict(artifacts),
+        data_docs=str(data_docs) if data_docs.is_file() else reader.path("data_quality", "data_docs/index.html"),
+        notes=tuple(reader.notes),
+    )
+
+
+def plain_workload(workload: Any) -> Mapping[str, Any]:
+    """A Workload model, its JSON or its plain data, as plain data."""
+    if isinstance(workload, str):
+        workload = json.loads(workload)
+    elif hasattr(workload, "model_dump"):
+        workload = workload.model_dump(mode="json")
+    return dict(workload)
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+class _Reader:
+    """Reads files of artifacts by role, and notes what it could not read."""
+
+    def __init__(self, artifacts: Mapping[str, ArtifactFacts]) -> None:
+        self._artifacts = artifacts
+        self.notes: list[str] = []
+
+    def read(self, role: str, name: str, parse: Callable[[pathlib.Path], _Read]) -> _Read | None:
+        path = self._locate(role, name)
+        if path is None:
+            return None
+        try:
+            return parse(path)
+        except Exception as error:  # A report about a broken run must come out whatever the run left behind.
+            self.notes.append(f"{PRODUCERS.get(role, role)}: {path} could not be read ({type(error).__name__}: {error})")
+            return None
+
+    def json(self, role: str, name: str) -> dict[str, Any] | None:
+        return self.read(role, name, _read_object)
+
+    def path(self, role: str, name: str) -> str:
+        path = self._locate(role, name)
+        return str(path) if path else ""
+
+    def gates(self) -> dict[str, GateResult]:
+        found = {}
+        for role in _GATE_ROLES:
+            gate = self.read(role, "gate.json", lambda path: GateResult.from_json(path.read_text(encoding="utf-8")))
+            if gate is None and role == "anomalies":
+                gate = self.read(role, "", _anomalies)
+            if gate is not None:
+                found[PRODUCERS[role]] = gate
+        return found
+
+    def release(self) -> dict[str, Any] | None:
+        pushed = self._artifacts.get("pushed_model")
+        if pushed is None or not int(pushed.properties.get("pushed", 1)):
+            return None
+        manifest = self.json("pushed_model", "release.json") or {}
+        version = manifest.get("version", pushed.properties.get("pushed_version"))
+        uri = manifest.get("uri", pushed.properties.get("pushed_destination"))
+        return {**manifest, "version": version, "uri": uri} if version not in (None, "") else None
+
+    def champion(self) -> dict[str, Any] | None:
+        artifact = self._artifacts.get("champion")
+        version = int(artifact.properties.get("champion_version", 0)) if artifact else 0
+        return {"version": version, **(self.json("champion", "release.json") or {})} if version else None
+
+    def infra_blessed(self) -> bool | None:
+        artifact = self._artifacts.get("infra_blessing")
+        if artifact is None:
+            return None
+        if "blessing_status" in artifact.properties:
+            return bool(artifact.properties["blessing_status"] == "INFRA_BLESSED")
+        if "blessed" in artifact.properties:
+            return bool(int(artifact.properties["blessed"]))
+        return bool(self.path("infra_blessing", "INFRA_BLESSED"))
+
+    def _locate(self, role: str, name: str) -> pathlib.Path | None:
+        if role not in self._artifacts:
+            return None
+        uri = self._artifacts[role].uri
+        folder = pathlib.Path(urllib.parse.unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri)
+        path = folder / name if name else folder
+        return path if path.exists() else None
+
+
+def _read_object(path: pathlib.Path) -> dict[str, Any]:
+    value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON object is expected, received {type(value).__name__}")
+    return value
+
+
+def _evidence_gates(evidence: pathlib.Path, notes: list[str]) -> dict[str, GateResult]:
+    gates = {}
+    for path in sorted(evidence.glob("*/gate.json")):
+        try:
+            gates[path.parent.name] = GateResult.from_json(path.read_text(encoding="utf-8"))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            notes.append(f"{path} could not be read ({type(error).__name__}: {error})")
+    return gates
+
+
+def _anomalies(folder: pathlib.Path) -> GateResult | None:
+    """The schema gate from a stock ExampleValidator's output, which has no gate.json."""
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    checks = []
+    paths = sorted(folder.glob("Split-*/SchemaDiff.pb"))
+    for path in paths:
+        anomalies = anomalies_pb2.Anomalies.FromString(path.read_bytes())
+        split = path.parent.name.removeprefix("Split-")
+        for column, info in sorted(anomalies.anomaly_info.items()):
+            message = f"{info.short_description}: {info.description}"
+            checks.append(CheckResult(f"{column} ({split})", False, Severity.CRITICAL, message))
+        if not anomalies.anomaly_info:
+            checks.append(CheckResult(f"schema ({split})", True, message="every column is as the schema says"))
+    return GateResult("Schema", tuple(checks)) if paths else None
+
+
+def _components(artifacts: Mapping[str, ArtifactFacts]) -> tuple[ComponentFacts, ...]:
+    found: dict[str, ComponentFacts] = {}
+    for role, node in PRODUCERS.items():
+        if role in artifacts and node not in found:
+            found[node] = _component({"id": node, "status": SUCCEEDED, **artifacts[role].properties})
+    return tuple(found.values())
+
+
+def _component(raw: Mapping[str, Any]) -> ComponentFacts:
+    return ComponentFacts(
+        id=str(raw.get("id", "?")),
+        status=str(raw.get("status") or SUCCEEDED),
+        seconds=_number(raw.get("seconds"), float),
+        cached=bool(raw.get("cached", False)),
+        rows_in=_number(raw.get("rows_in"), int),
+        rows_out=_number(raw.get("rows_out"), int),
+    )
+
+
+def _number(value: Any, kind: Callable[[Any], _Read]) -> _Read | None:
+    try:
+        return None if value is None else kind(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def artifact_facts(artifacts: Iterable[Any]) -> ArtifactFacts | None:
+    """A TFX artifact (the first of a channel) as plain data, or None for an empty channel."""
+    for artifact in artifacts:
+        stored = artifact.mlmd_artifact
+        properties: dict[str, Any] = {}
+        for values in (stored.properties, stored.custom_properties):
+            for key, value in values.items():
+                kind = value.WhichOneof("value")
+                if kind in ("int_value", "double_value", "string_value"):
+                    properties[key] = getattr(value, kind)
+        return ArtifactFacts(artifact.uri, artifact.type_name, properties)
+    return None

@@ -1,0 +1,32 @@
+"""Reads the run's artifacts and writes its page."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact, artifact_utils
+
+from components.artifacts import measured
+from components.report.collect import PRODUCERS, artifact_facts, collect
+from components.report.render import render_run
+
+
+class Executor(base_executor.BaseExecutor):
+    """Writes `index.html` under the output's URI."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        output_dict: dict[str, list[artifact.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        with measured(output_dict):
+            found = {role: artifact_facts(input_dict.get(role) or ()) for role in PRODUCERS}
+            known = {role: facts for role, facts in found.items() if facts is not None}
+            run_id = (self._context.pipeline_run_id if self._context else None) or ""
+            page = render_run(collect(exec_properties["workload"], run_id, known))
+            folder = pathlib.Path(artifact_utils.get_single_uri(output_dict["report"]))
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "index.html").write_text(page, encoding="utf-8")

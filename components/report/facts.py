@@ -1,0 +1,115 @@
+"""What a run report tells, as plain data: no TFX, no protos, so that a failed run can be reported too."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from components.gates import GateResult
+
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True)
+class ArtifactFacts:
+    """One artifact, as lineage shows it.
+
+    Attributes:
+        uri: where its files lie.
+        type_name: its MLMD type, e.g. `Examples`.
+        properties: its properties and custom properties.
+    """
+
+    uri: str
+    type_name: str = ""
+    properties: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class ComponentFacts:
+    """How one component went: wall-clock seconds, rows read and rows written (None where they were not counted)."""
+
+    id: str
+    status: str = SUCCEEDED
+    seconds: float | None = None
+    cached: bool = False
+    rows_in: int | None = None
+    rows_out: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnStatistics:
+    """One column of one split, as TFDV counted it.
+
+    Attributes:
+        missing: share of the rows without a value, 0 to 1.
+        histogram: (low, high, count) of equally wide buckets; numbers only.
+        top_values: (value, count), most frequent first; text only.
+    """
+
+    missing: float = 0.0
+    minimum: float | None = None
+    mean: float | None = None
+    maximum: float | None = None
+    unique: int | None = None
+    histogram: tuple[tuple[float, float, float], ...] = ()
+    top_values: tuple[tuple[str, float], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnFacts:
+    """One column over all splits."""
+
+    name: str
+    kind: str
+    splits: Mapping[str, ColumnStatistics]
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetFacts:
+    """Rows per split, and the columns in the order of the statistics."""
+
+    rows: Mapping[str, int]
+    columns: tuple[ColumnFacts, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFacts:
+    """Everything that the page about one run is made from; whatever a run did not reach is None or empty.
+
+    Attributes:
+        workload: the Workload model as plain data.
+        run_id: the run's name.
+        created_at: ISO 8601 UTC, when the report was made.
+        status: `succeeded` or `failed`.
+        error: one line about the failure; empty when there was none.
+        components: in pipeline order.
+        gates: results by node id.
+        metrics: `metrics.json` of the Evaluator.
+        training: `history.json` of the Trainer.
+        release: `release.json` of what was pushed.
+        champion: `release.json` of the champion that the challenger was compared with.
+        infra_blessed: whether the exported model loaded and predicted.
+        artifacts: by role, e.g. `examples`.
+        data_docs: path of the Great Expectations page.
+        notes: what could not be read, in words.
+    """
+
+    workload: Mapping[str, Any]
+    run_id: str
+    created_at: str = ""
+    status: str = SUCCEEDED
+    error: str = ""
+    components: tuple[ComponentFacts, ...] = ()
+    gates: Mapping[str, GateResult] = dataclasses.field(default_factory=dict)
+    dataset: DatasetFacts | None = None
+    metrics: Mapping[str, Any] | None = None
+    training: Mapping[str, Any] | None = None
+    release: Mapping[str, Any] | None = None
+    champion: Mapping[str, Any] | None = None
+    infra_blessed: bool | None = None
+    artifacts: Mapping[str, ArtifactFacts] = dataclasses.field(default_factory=dict)
+    data_docs: str = ""
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,147 @@
+"""The page about one run: plain facts in, one self-contained HTML file out."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from components.gates import GateResult
+from components.report import charts, formats, verdict, view
+from components.report.collect import collect_failure
+from components.report.facts import ArtifactFacts, RunFacts
+
+MAX_COLUMNS = 200
+_CURVES = 4
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
+
+
+def render_run(facts: RunFacts) -> str:
+    """The whole page, UTF-8 text, without a single outside resource."""
+    judged = verdict.verdict(facts)
+    others, groups = view.slice_groups(facts)
+    page = _environment().get_template("page.html.j2")
+    return page.render(
+        facts=facts,
+        verdict=judged,
+        gates=verdict.gate_strip(facts),
+        steps=verdict.next_steps(facts, judged.state),
+        figures=view.key_figures(facts),
+        metrics=facts.metrics or {},
+        metric_rows=view.metric_rows(facts),
+        primary=formats.primary_metric(facts.workload, facts.metrics),
+        other_metrics=others,
+        slice_groups=groups,
+        comparison=_comparison(facts),
+        curves=_curves(facts.training or {}),
+        timings=view.timing_rows(facts),
+        lineage=_lineage(facts),
+        max_columns=MAX_COLUMNS,
+    )
+
+
+def render_failure(
+    workload: Any,
+    run_id: str,
+    components: Sequence[Mapping[str, Any]],
+    error: str,
+    evidence: pathlib.Path,
+    artifacts: Mapping[str, ArtifactFacts] | None = None,
+) -> str:
+    """The page about a run that stopped; arguments as in `collect_failure`."""
+    return render_run(collect_failure(workload, run_id, components, error, evidence, artifacts))
+
+
+def render_gate(gate: GateResult, key: str = "gate") -> Markup:
+    """One gate's result as a fragment: failed checks with their evidence, then the passed ones folded away.
+
+    Args:
+        gate: what the gate found.
+        key: starts every id in the fragment; unique on its page.
+    """
+    module: Any = _environment().get_template("gate.html.j2").module
+    return Markup(module.gate(view.gate_view(gate), key))
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        charts=charts,
+        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        render_gate=render_gate,
+        confusion=view.confusion,
+        frequent_confusions=view.frequent_confusions,
+        link=_link,
+        node_names=formats.NODE_NAMES,
+    )
+    for name in ("count", "figure", "brief", "signed", "percent", "duration", "when", "shorten", "metric_name", "plural"):
+        environment.filters[name] = getattr(formats, name)
+    return environment
+
+
+def _link(uri: str) -> str:
+    """A URI that may stand in href: local paths and the web, never a scheme that runs code."""
+    if uri.startswith("/"):
+        return pathlib.PurePosixPath(uri).as_uri()
+    return uri if uri.startswith(("https://", "http://", "file://")) else ""
+
+
+def _comparison(facts: RunFacts) -> Markup | None:
+    """The chart of the difference to the champion, where all its figures are known."""
+    comparison = (facts.metrics or {}).get("champion") or {}
+    figures = [comparison.get(key) for key in ("difference", "ci_low", "ci_high")]
+    if not all(formats.is_number(value) for value in figures):
+        return None
+    metric = formats.primary_metric(facts.workload, facts.metrics)
+    max_loss = comparison.get("max_loss") or 0.0
+    return charts.interval_chart(
+        "comparison", formats.metric_name(metric), *figures, max_loss, metric in formats.LOWER_IS_BETTER
+    )
+
+
+def _curves(training: Mapping[str, Any]) -> tuple[tuple[str, Markup], ...]:
+    """One named chart per measure, train and eval in the same; the loss first."""
+    history: Mapping[str, Sequence[float]] = training.get("history") or {}
+    names = [name for name in history if not name.startswith("val_") and name != "learning_rate"]
+    names.sort(key=lambda name: name != "loss")
+    length = max((len(values) for values in history.values()), default=0)
+    epochs = training.get("epochs") or list(range(1, length + 1))
+    best = training.get("best_epoch")
+    best = best if formats.is_number(best) else None
+    titles = {name: "Loss" if name == "loss" else formats.metric_name(name) for name in names[:_CURVES]}
+    return tuple(
+        (title, charts.learning_chart(f"curve-{i}", title, epochs, history[name], history.get(f"val_{name}", ()), best))
+        for i, (name, title) in enumerate(titles.items())
+    )
+
+
+def _lineage(facts: RunFacts) -> dict[str, Any]:
+    """Where this run's model comes from: spans with digests, code, parent, release, artifacts."""
+    release = facts.release or {}
+    properties = {key: value for one in facts.artifacts.values() for key, value in one.properties.items()}
+    spans = [span for span in release.get("spans") or () if isinstance(span, Mapping)]
+    examples = facts.artifacts.get("examples")
+    if not spans and examples is not None and "span" in examples.properties:
+        known = examples.properties
+        spans = [{"span": known["span"], "digest": known.get("digest") or known.get("input_fingerprint") or "", "rows": known.get("rows_out")}]
+    return {
+        "spans": spans,
+        "code_revision": release.get("code_revision") or properties.get("code_revision") or "",
+        "version": release.get("version"),
+        "uri": release.get("uri") or "",
+        "digest": release.get("digest") or "",
+        "parent": release.get("parent") or verdict.champion_version(facts),
+        "hyperparameters": json.dumps((facts.training or {}).get("hyperparameters") or {}, ensure_ascii=False, default=str),
+    }

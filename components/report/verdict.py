@@ -1,0 +1,229 @@
+"""The verdict on a run in one sentence, the state of each gate, and what to do next."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from components.gates import GateResult, Severity
+from components.report.facts import FAILED, SUCCEEDED, ComponentFacts, RunFacts
+from components.report.formats import (
+    NODE_NAMES,
+    figure,
+    is_number,
+    metric_name,
+    plural,
+    primary_metric,
+    shorten,
+    signed,
+)
+
+PASSED, WARNED, STOPPED, NOT_REACHED = "good", "warn", "bad", "idle"
+_ORDER = ("ExampleValidator", "DataQuality", "Evaluator", "InfraValidator")
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What became of the run.
+
+    Attributes:
+        state: good (released), warn (complete, not released) or bad (stopped).
+        sentence: the headline.
+        details: reasons in words, with figures.
+    """
+
+    state: str
+    sentence: str
+    details: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class GateState:
+    """One gate in the strip beneath the headline."""
+
+    name: str
+    state: str
+    word: str
+    detail: str
+    anchor: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """Something to do next: why, and the command if there is one."""
+
+    text: str
+    command: str = ""
+
+
+def verdict(facts: RunFacts) -> Verdict:
+    """Released, champion kept, not released or stopped: decided by what is there, not by what should be."""
+    if facts.status == FAILED:
+        return _stopped(facts)
+    if facts.release:
+        return Verdict(PASSED, f"Released as version {facts.release['version']}{_achievement(facts)}.")
+    return _not_released(facts)
+
+
+def failed_component(facts: RunFacts) -> ComponentFacts | None:
+    """The first component that failed."""
+    return next((c for c in facts.components if c.status == FAILED), None)
+
+
+def _stopped(facts: RunFacts) -> Verdict:
+    node = failed_component(facts)
+    consequence = f"version {facts.release['version']} was released before" if facts.release else "nothing was released"
+    gate = facts.gates.get(node.id) if node else next((g for g in facts.gates.values() if not g.passes), None)
+    if gate is not None and not gate.passes:
+        failed = gate.failures(Severity.CRITICAL)
+        name = _gate_name(node.id if node else gate.gate)
+        sentence = f"Stopped at the {name} gate: {len(failed)} of {plural(len(gate.checks), 'check')} failed, {consequence}."
+        return Verdict(STOPPED, sentence, tuple(c.message or c.name for c in failed[:4]))
+    where = f"Failed in {node.id}" if node else "The run failed"
+    return Verdict(STOPPED, f"{where}: {consequence}.", ())
+
+
+def _not_released(facts: RunFacts) -> Verdict:
+    reasons = tuple(str(r) for r in (facts.metrics or {}).get("reasons") or ())
+    if facts.metrics is not None and not facts.metrics.get("blessed", True):
+        because = f" because {_clause(reasons[0])}" if reasons else ": the evaluation gate withheld its blessing"
+        return Verdict(WARNED, f"{_kept(facts)}{because}.", reasons[1:])
+    if facts.infra_blessed is False:
+        failed = [c for g in (facts.gates.get("InfraValidator"),) if g for c in g.failures(Severity.CRITICAL)]
+        messages = tuple(c.message or c.name for c in failed)
+        because = f" because {_clause(messages[0])}" if messages else " because the exported model did not load and predict"
+        return Verdict(WARNED, f"{_kept(facts)}{because}.", messages[1:])
+    if facts.metrics is None:
+        return Verdict(WARNED, "The run is complete, but it has no evaluation and released nothing.")
+    return Verdict(WARNED, f"{_kept(facts)}: the model passed its gates, but nothing was pushed.")
+
+
+def _kept(facts: RunFacts) -> str:
+    version = champion_version(facts)
+    return f"Kept champion version {version}" if version else "Not released"
+
+
+def champion_version(facts: RunFacts) -> int | None:
+    """The release that the challenger was compared with, if there was one."""
+    comparison = (facts.metrics or {}).get("champion") or {}
+    version = comparison.get("version") or (facts.champion or {}).get("version")
+    return int(version) if version else None
+
+
+def _achievement(facts: RunFacts) -> str:
+    metrics = facts.metrics or {}
+    metric = primary_metric(facts.workload, metrics)
+    value = (metrics.get("overall") or {}).get(metric)
+    if not is_number(value):
+        return ""
+    text = f": {metric_name(metric)} {figure(value)}"
+    comparison = metrics.get("champion") or {}
+    if is_number(comparison.get("difference")):
+        text += f", {signed(comparison['difference'])} against champion version {comparison.get('version', '?')}"
+    return text
+
+
+def _clause(reason: str) -> str:
+    """A reason as the end of a sentence; names such as AUC keep their capitals."""
+    reason = shorten(reason.strip().rstrip("."), 220)
+    return reason[0].lower() + reason[1:] if len(reason) > 1 and reason[1].islower() else reason
+
+
+def _gate_name(node: str) -> str:
+    return NODE_NAMES.get(node, node).lower()
+
+
+def gate_strip(facts: RunFacts) -> tuple[GateState, ...]:
+    """Every gate between data and release, in order, and how far the run came."""
+    states = [_gate_state(facts, node) for node in _ORDER]
+    if facts.release:
+        released = GateState("Release", PASSED, "Released", f"version {facts.release['version']}", "lineage")
+    elif facts.status == FAILED:
+        released = GateState("Release", NOT_REACHED, "Not reached", "", "lineage")
+    else:
+        released = GateState("Release", WARNED, "Withheld", "nothing pushed", "lineage")
+    return (*states, released)
+
+
+_ANCHORS = {"ExampleValidator": "schema", "DataQuality": "quality", "Evaluator": "evaluation", "InfraValidator": "infra"}
+
+
+def _gate_state(facts: RunFacts, node: str) -> GateState:
+    name, anchor, gate = NODE_NAMES[node], _ANCHORS[node], facts.gates.get(node)
+    withheld = _withheld(facts, node)
+    if gate is None and withheld is None:
+        return _state_of_component(facts, node)
+    detail = _tally(gate) if gate else ""
+    if withheld or (gate is not None and not gate.passes):
+        return GateState(name, STOPPED, "Failed", detail or "blessing withheld", anchor)
+    warnings = gate.failures(Severity.WARNING) if gate else ()
+    return GateState(name, WARNED if warnings else PASSED, "Warned" if warnings else "Passed", detail, anchor)
+
+
+def _state_of_component(facts: RunFacts, node: str) -> GateState:
+    """A gate that left no result: its component tells how far it came."""
+    name = NODE_NAMES[node]
+    status = next((c.status for c in facts.components if c.id == node), None)
+    if status == FAILED:
+        return GateState(name, STOPPED, "Failed", "before it could judge", "error")
+    if status == SUCCEEDED:
+        return GateState(name, PASSED, "Passed", "", "")
+    return GateState(name, NOT_REACHED, "Not reached" if facts.status == FAILED else "No result", "", "")
+
+
+def _withheld(facts: RunFacts, node: str) -> bool | None:
+    """Whether a blessing was withheld; None where the gate gives none or was not reached."""
+    if node == "Evaluator" and facts.metrics is not None:
+        return not facts.metrics.get("blessed", True)
+    if node == "InfraValidator" and facts.infra_blessed is not None:
+        return not facts.infra_blessed
+    return None
+
+
+def _tally(gate: GateResult) -> str:
+    if not gate.checks:
+        return "nothing to check"
+    failed, warned = len(gate.failures(Severity.CRITICAL)), len(gate.failures(Severity.WARNING))
+    parts = [f"{failed} failed"] if failed else []
+    parts += [plural(warned, "warning")] if warned else []
+    return f"{', '.join(parts)} of {plural(len(gate.checks), 'check')}" if parts else plural(len(gate.checks), "check")
+
+
+def next_steps(facts: RunFacts, state: str) -> tuple[Step, ...]:
+    """What a person can do now, most useful first."""
+    name = str(facts.workload.get("name", "<workload>"))
+    if state == PASSED and facts.release:
+        return _after_release(name, facts.release)
+    if facts.status == FAILED:
+        return _after_failure(facts, name)
+    return (
+        Step(f"The bars are in pipelines/workloads/{name}/workload.yaml under evaluation. Look at the weakest slices below before lowering one."),
+        Step("Change features.py, model.py or the hyperparameters and run again; what did not change comes from the cache.", f"./trainyard run {name}"),
+        Step("See what is serving now.", f"./trainyard release list {name}"),
+    )  # fmt: skip
+
+
+def _after_release(name: str, release: Mapping[str, Any]) -> tuple[Step, ...]:
+    version = release["version"]
+    return (
+        Step("Look at the release: its data, metrics, gates and the digest of every file.", f"./trainyard release show {name} {version}"),
+        Step(f"The DAG deploy_{name} takes it from here: it loads it, compares its answers with stable and promotes it. By hand:", f"./trainyard release promote {name} {version}"),
+        Step("If it does not do well in service, go back.", f"./trainyard release rollback {name}"),
+    )  # fmt: skip
+
+
+def _after_failure(facts: RunFacts, name: str) -> tuple[Step, ...]:
+    node = failed_component(facts)
+    span = (facts.artifacts["examples"].properties.get("span") if "examples" in facts.artifacts else None)  # fmt: skip
+    again = f"./trainyard run {name}" + (f" --span {span}" if is_number(span) else "")
+    steps = {
+        "DataQuality": "Mend the rows at their source and deliver the span again. If the data is right and the contract is not, "
+        f"change schemas/{name}/expectations.json and have its owner review it.",
+        "ExampleValidator": "Mend the columns at their source and deliver the span again. If the change is meant, "
+        f"change schemas/{name}/schema.pbtxt and have its owner review it.",
+        "Trainer": f"Look at pipelines/workloads/{name}/model.py and at the log of the run.",
+        "Transform": f"Look at pipelines/workloads/{name}/features.py and at the log of the run.",
+    }
+    first = steps.get(node.id if node else "", "Read the message above and the log of the run.")
+    return (Step(first), Step("Then run again: finished components come from the cache.", again))

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.errors import InputError
+
+FILE_NAME = "schema.pbtxt"
+
+
+def read_schema(uri: str) -> schema_pb2.Schema:
+    """The schema of a Schema artifact, or of a folder of contracts.
+
+    Raises:
+        InputError: there is no schema, or it is not one; says the line.
+    """
+    path = pathlib.Path(uri) / FILE_NAME
+    try:
+        schema = text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file. `trainyard new` drafts one from data.") from None
+    except text_format.ParseError as error:
+        raise InputError(f"{path}, line {error.GetLine()}: {error}. Mend the schema (TFMD text format).") from None
+    if not schema.feature:
+        raise InputError(f"{path}: names no feature. Add one `feature {{ ... }}` for each column.")
+    return schema
+
+
+def feature_of(schema: schema_pb2.Schema, name: str) -> Any:
+    """The feature of a name.
+
+    Raises:
+        InputError: the schema has none of that name.
+    """
+    for feature in schema.feature:
+        if feature.name == name:
+            return feature
+    raise InputError(f"{FILE_NAME}: has no feature {name!r}. Add it, or name another column in workload.yaml.")
+
+
+def classes_of(schema: schema_pb2.Schema, label: str) -> list[str]:
+    """The label's classes, as text, in the order of its domain.
+
+    Raises:
+        InputError: the label has no domain.
+    """
+    feature = feature_of(schema, label)
+    domain = feature.WhichOneof("domain_info")
+    if domain == "string_domain":
+        return list(feature.string_domain.value)
+    if domain == "domain":
+        return next(list(d.value) for d in schema.string_domain if d.name == feature.domain)
+    if domain == "int_domain":
+        return [str(value) for value in range(feature.int_domain.min, feature.int_domain.max + 1)]
+    if domain == "bool_domain":
+        return [feature.bool_domain.false_value or "false", feature.bool_domain.true_value or "true"]
+    raise InputError(
+        f"{FILE_NAME}, feature {label!r}: the label needs its classes as a domain. "
+        "Add int_domain { min: 0 max: 9 } or string_domain { value: ... }."
+    )

@@ -1,0 +1,223 @@
+"""The exported model as its callers see it: what it wants, how rows become its tensors, what it answers.
+
+Imports nothing of TFX: the infrastructure check loads models in a process that has TensorFlow alone, as a server does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.errors import InputError
+
+SERVING_FOLDER = "Format-Serving"
+SPEC_FILE = pathlib.Path("assets.extra") / "trainyard.json"
+OUTPUTS = {"binary": "probability", "multiclass": "probabilities", "regression": "prediction"}
+
+# What stands for a missing value of a nullable feature in the raw-tensor signature.
+MISSING_INT64 = -(2**63)
+MISSING_STRING = b""
+
+
+@dataclasses.dataclass(frozen=True)
+class RawFeature:
+    """One input of `serving_default`.
+
+    Attributes:
+        dtype: float32, int64 or string.
+        shape: of one row; () for a scalar.
+        nullable: whether a value may be missing.
+    """
+
+    dtype: str
+    shape: tuple[int, ...] = ()
+    nullable: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ServedModel:
+    """What `assets.extra/trainyard.json` says about an exported model.
+
+    Attributes:
+        task: binary, multiclass or regression.
+        label: the label's column.
+        classes: in the order of the output, [negative, positive] for binary; empty for regression.
+        features: raw inputs by name.
+    """
+
+    task: str
+    label: str
+    classes: tuple[str, ...]
+    features: Mapping[str, RawFeature]
+
+    @classmethod
+    def read(cls, saved_model: pathlib.Path) -> ServedModel:
+        """Reads the description beside a SavedModel.
+
+        Raises:
+            InputError: the file is missing or does not describe a model.
+        """
+        path = saved_model / SPEC_FILE
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            features = {
+                name: RawFeature(str(f["dtype"]), tuple(f.get("shape", ())), bool(f.get("nullable", False)))
+                for name, f in raw["features"].items()
+            }
+            found = cls(raw["task"], raw["label"], tuple(map(str, raw.get("classes", ()))), features)
+        except FileNotFoundError:
+            raise InputError(f"{path}: there is no such file. Export the model with Trainyard's Trainer.") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path}: not the description of a model: {error!r}. Export the model anew.") from None
+        if found.task not in OUTPUTS:
+            raise InputError(f"{path}: task must be one of {', '.join(OUTPUTS)}. Received: {found.task!r}.")
+        return found
+
+    @property
+    def output(self) -> str:
+        """The output of `serving_default` that carries the prediction."""
+        return OUTPUTS[self.task]
+
+    def inputs(self, batch: pa.RecordBatch) -> dict[str, np.ndarray]:
+        """The raw tensors of a batch of plain columns.
+
+        Raises:
+            InputError: a feature is missing, has nulls that it may not have, or cannot be cast.
+        """
+        missing = [name for name in self.features if name not in batch.schema.names]
+        if missing:
+            raise InputError(
+                f"the data have no column {', '.join(map(repr, missing))}, which the model takes as input. "
+                f"Received: {', '.join(batch.schema.names)}."
+            )
+        return {name: dense(name, batch.column(name), feature) for name, feature in self.features.items()}
+
+
+def dense(name: str, column: pa.Array, feature: RawFeature) -> np.ndarray:
+    """A column as the tensor that the model takes, [N] or [N, *shape]; missing values become the sentinels.
+
+    Raises:
+        InputError: nulls where there may be none, rows of another length, or values of another type.
+    """
+    shape = (len(column), *feature.shape)
+    if column.null_count and (not feature.nullable or feature.shape):
+        raise InputError(
+            f"column {name!r}: {column.null_count} of {len(column)} values are missing, and the model needs them all. "
+            "Mark the feature as nullable in schema.pbtxt (presence min_fraction below 1) and train anew."
+        )
+    values = column
+    while _is_list(values.type):
+        values = pc.list_flatten(values)
+    try:
+        flat = _FLAT[feature.dtype](values)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        problem = " ".join(str(error).split())[:200]
+        raise InputError(f"column {name!r}: the model takes {feature.dtype}. Received: {column.type} ({problem}).") from None
+    if flat.size != int(np.prod(shape)):
+        raise InputError(
+            f"column {name!r}: the model takes {int(np.prod(feature.shape))} values a row. "
+            f"Received: {flat.size} values in {len(column)} rows."
+        )
+    return flat.reshape(shape)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _floats(values: pa.Array) -> np.ndarray:
+    # A null becomes NaN in to_numpy, which is the sentinel.
+    return np.asarray(values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float32)
+
+
+def _integers(values: pa.Array) -> np.ndarray:
+    return np.asarray(pc.fill_null(values.cast(pa.int64()), MISSING_INT64).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _strings(values: pa.Array) -> np.ndarray:
+    if not (pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type)):
+        values = values.cast(pa.string()).cast(pa.binary())
+    return np.asarray(pc.fill_null(values, MISSING_STRING).to_numpy(zero_copy_only=False), dtype=object)
+
+
+_FLAT: dict[str, Callable[[pa.Array], np.ndarray]] = {"float32": _floats, "int64": _integers, "string": _strings}
+
+
+def is_missing(value: Any, feature: RawFeature) -> bool:
+    """Whether a scalar of the raw tensors is the sentinel of a missing value."""
+    if not feature.nullable:
+        return False
+    if feature.dtype == "float32":
+        return bool(np.isnan(value))
+    return bool(value == (MISSING_INT64 if feature.dtype == "int64" else MISSING_STRING))
+
+
+def class_indices(column: pa.Array, classes: Sequence[str]) -> np.ndarray:
+    """The classes of a raw label column as int64 indices [N]; 1 is the positive class of two.
+
+    Integers, booleans and whole floats match the classes by their text: 3, 3.0 and "3" are the class "3".
+
+    Raises:
+        InputError: a label is missing or is none of the classes.
+    """
+    if column.null_count:
+        raise InputError(f"{column.null_count} of {len(column)} labels are missing. Remove those rows or complete them.")
+    encoded = column.dictionary_encode()
+    known = {name: index for index, name in enumerate(classes)}
+    raw = encoded.dictionary.to_pylist()
+    indices = [next((known[name] for name in _class_names(value) if name in known), -1) for value in raw]
+    unknown = [_class_names(value)[0] for value, index in zip(raw, indices, strict=True) if index < 0]
+    if unknown:
+        raise InputError(
+            f"labels outside the model's classes. Received: {', '.join(map(repr, unknown[:5]))}; classes: "
+            f"{', '.join(map(repr, classes[:20]))}. Mend the data, or the label's domain in schema.pbtxt and train anew."
+        )
+    table = np.array(indices, dtype=np.int64)
+    return table[encoded.indices.to_numpy(zero_copy_only=False)] if len(column) else np.empty(0, np.int64)
+
+
+def _class_names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, bytes):
+        return (value.decode("utf-8", "replace"),)
+    if isinstance(value, bool):
+        return (str(value).lower(), str(int(value)), str(value))
+    if isinstance(value, float) and value.is_integer():
+        return (str(int(value)),)
+    return (str(value),)
+
+
+def load_predictor(saved_model: pathlib.Path, model: ServedModel) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+    """Loads a SavedModel; the returned function maps raw tensors to predictions, [N] or [N, C].
+
+    Raises:
+        InputError: the SavedModel does not load, or lacks the signature or the output of its task.
+    """
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(str(saved_model))
+        signature = loaded.signatures["serving_default"]
+    except KeyError:
+        raise InputError(f"{saved_model}: has no signature 'serving_default'. Export the model with Trainyard's Trainer.") from None
+    except (OSError, tf.errors.OpError, ValueError) as error:
+        raise InputError(f"{saved_model}: does not load: {' '.join(str(error).split())[:300]}") from None
+    if model.output not in signature.structured_outputs:
+        raise InputError(
+            f"{saved_model}: a model for task {model.task} has an output {model.output!r} in 'serving_default'. "
+            f"Received: {', '.join(signature.structured_outputs)}. Export the model with Trainyard's Trainer."
+        )
+
+    def predict(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        # `loaded` is kept by this closure: a signature holds its model's variables only weakly.
+        assert loaded is not None
+        answers = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+        return np.asarray(answers[model.output].numpy())
+
+    return predict

@@ -1,0 +1,124 @@
+"""The SavedModel: transform graph and Keras model as one, with the signatures that serving and evaluation use."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.trainer._schema import ModelSchema
+
+CONTRACT_FILE = "assets.extra/trainyard.json"
+# What stands for "missing" in a dense request; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
+MISSING = {"float32": float("nan"), "int64": np.iinfo(np.int64).min, "string": ""}
+
+
+class ServedModel(tf.Module):
+    """Raw features in, answers in the task's own terms out."""
+
+    def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema) -> None:
+        super().__init__()
+        self._model, self._schema = model, schema
+        self._raw_specs = {n: s for n, s in transform.raw_feature_spec().items() if n != schema.label}
+        # Held as attributes, so that saving finds the vocabularies' assets and the weights.
+        self._transform_layer = transform.transform_features_layer()
+        self._keras_model = model
+        self._classes = tf.constant(schema.classes or [""], tf.string)
+
+    def raw_inputs(self) -> dict[str, tf.TensorSpec]:
+        """The dense tensors of `serving_default`: [None] or [None, d]."""
+        return {name: tf.TensorSpec([None, *_shape(spec)], spec.dtype, name) for name, spec in self._raw_specs.items()}
+
+    def signatures(self) -> dict[str, Any]:
+        """Concrete functions by signature name."""
+        examples = tf.TensorSpec([None], tf.string, "examples")
+        inputs = tf.TensorSpec([None], tf.string, "inputs")
+        by_tensors = tf.function(lambda **raw: self._answer(self._predict(self._from_dense(raw))))
+        by_examples = tf.function(lambda examples: self._answer(self._predict(self._parse(examples))))
+        signatures = {
+            "serving_default": by_tensors.get_concrete_function(**self.raw_inputs()),
+            "serving_examples": by_examples.get_concrete_function(examples=examples),
+        }
+        if self._schema.task == "regression":
+            regress = tf.function(lambda inputs: {"outputs": self._predict(self._parse(inputs))[:, 0]})
+            signatures["regress"] = regress.get_concrete_function(inputs=inputs)
+        else:
+            classify = tf.function(lambda inputs: self._classify(self._predict(self._parse(inputs))))
+            signatures["classify"] = classify.get_concrete_function(inputs=inputs)
+        return signatures
+
+    def _parse(self, serialized: tf.Tensor) -> dict[str, Any]:
+        return tf.io.parse_example(serialized, self._raw_specs)  # type: ignore[no-any-return]
+
+    def _from_dense(self, raw: dict[str, tf.Tensor]) -> dict[str, Any]:
+        return {
+            name: _sparse(raw[name]) if isinstance(spec, tf.io.VarLenFeature) else raw[name]
+            for name, spec in self._raw_specs.items()
+        }
+
+    def _predict(self, raw: dict[str, Any]) -> tf.Tensor:
+        transformed = self._transform_layer(raw)
+        inputs = {
+            name: tf.reshape(transformed[name], [-1, *feature.shape]) for name, feature in self._schema.features.items()
+        }
+        return tf.cast(self._model(inputs, training=False), tf.float32)
+
+    def _answer(self, output: tf.Tensor) -> dict[str, tf.Tensor]:
+        if self._schema.task == "regression":
+            return {"prediction": output[:, 0]}
+        if self._schema.task == "binary":
+            label = tf.gather(self._classes, tf.cast(output[:, 0] >= 0.5, tf.int32))
+            return {"probability": output[:, 0], "label": label}
+        return {"probabilities": output, "label": tf.gather(self._classes, tf.argmax(output, axis=1))}
+
+    def _classify(self, output: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores = tf.concat([1 - output, output], axis=1) if self._schema.task == "binary" else output
+        classes = tf.tile(self._classes[tf.newaxis], [tf.shape(scores)[0], 1])
+        return {"classes": classes, "scores": scores}
+
+
+def export(
+    model: keras.Model,
+    transform: tft.TFTransformOutput,
+    schema: ModelSchema,
+    raw_schema: schema_pb2.Schema,
+    folder: pathlib.Path,
+) -> None:
+    """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers."""
+    served = ServedModel(model, transform, schema)
+    tf.saved_model.save(served, str(folder), signatures=served.signatures())
+    nullable = {name for name, spec in transform.raw_feature_spec().items() if isinstance(spec, tf.io.VarLenFeature)}
+    contract = {
+        "task": schema.task,
+        "label": schema.label,
+        "classes": list(schema.classes),
+        "features": {
+            name: {"dtype": spec.dtype.name, "shape": list(spec.shape[1:]), "nullable": name in nullable}
+            for name, spec in served.raw_inputs().items()
+        },
+    }
+    path = folder / CONTRACT_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(contract, indent=2, sort_keys=True))
+
+
+def _shape(spec: Any) -> list[int]:
+    return [] if isinstance(spec, tf.io.VarLenFeature) else list(spec.shape)
+
+
+def _sparse(values: tf.Tensor) -> tf.SparseTensor:
+    """Dense [N] with sentinels -> SparseTensor [N, 1] without the missing ones, as TFT traced the feature."""
+    if values.dtype.is_floating:
+        present = tf.logical_not(tf.math.is_nan(values))
+    else:
+        present = tf.not_equal(values, tf.constant(MISSING[values.dtype.name], values.dtype))
+    rows = tf.where(present)
+    indices = tf.concat([rows, tf.zeros_like(rows)], axis=1)
+    shape = tf.stack([tf.shape(values, tf.int64)[0], tf.constant(1, tf.int64)])
+    return tf.SparseTensor(indices, tf.boolean_mask(values, present), shape)

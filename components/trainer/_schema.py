@@ -1,0 +1,73 @@
+"""What `build_model` is told about its inputs and its output."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """A transformed feature.
+
+    Attributes:
+        name: as `preprocessing_fn` returned it.
+        dtype: float32, int64 or string.
+        shape: of one row, without the batch dimension; () for a scalar.
+        vocabulary_size: for integer ids, how many there are (out-of-vocabulary ids included); None where unknown.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+    vocabulary_size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSchema:
+    """The transformed features and the task.
+
+    Attributes:
+        features: by name, in a fixed order.
+        task: binary, multiclass or regression.
+        label: the label's column.
+        classes: in the order of the output, [negative, positive] for binary; empty for regression.
+        label_mean: of the training split, regression only.
+        label_std: of the training split, regression only.
+    """
+
+    features: Mapping[str, Feature]
+    task: str
+    label: str
+    classes: tuple[str, ...] = ()
+    label_mean: float = 0.0
+    label_std: float = 1.0
+
+    def inputs(self) -> dict[str, keras.KerasTensor]:
+        """One `keras.Input` a feature."""
+        import keras
+
+        return {
+            name: keras.Input(shape=feature.shape, dtype=feature.dtype, name=name)
+            for name, feature in self.features.items()
+        }
+
+    def outputs(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """The head that fits the task, on features of shape [N, d].
+
+        Returns:
+            binary: probability of the positive class [N, 1]; multiclass: probabilities [N, C]; regression: the value
+            [N, 1] in the label's own unit (the layer before works in standard deviations around the mean).
+        """
+        import keras
+
+        if self.task == "binary":
+            return keras.layers.Dense(1, activation="sigmoid", dtype="float32", name=self.label)(x)
+        if self.task == "multiclass":
+            return keras.layers.Dense(len(self.classes), activation="softmax", dtype="float32", name=self.label)(x)
+        standardised = keras.layers.Dense(1, dtype="float32")(x)
+        return keras.layers.Rescaling(self.label_std, self.label_mean, dtype="float32", name=self.label)(standardised)

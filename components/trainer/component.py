@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pathlib
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components import user_code
+from components.trainer import executor
+from components.trainer._config import TrainingConfig
+
+
+class TrainerSpec(ComponentSpec):
+    PARAMETERS = {
+        "module_file": ExecutionParameter(type=str),
+        "module_digest": ExecutionParameter(type=str),
+        "training": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "transformed_examples": ChannelParameter(type=standard_artifacts.Examples),
+        "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
+        "schema": ChannelParameter(type=standard_artifacts.Schema),
+    }
+    OUTPUTS = {
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "model_run": ChannelParameter(type=standard_artifacts.ModelRun),
+    }
+
+
+class Trainer(base_component.BaseComponent):
+    """Builds the workload's model with `build_model(schema, hyperparameters)`, fits it, and exports a SavedModel.
+
+    The SavedModel takes raw features, by tensors or as serialized tf.Examples: the transform graph is inside.
+    """
+
+    SPEC_CLASS = TrainerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        transformed_examples: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        schema: types.BaseChannel,
+        module_file: str,
+        training: TrainingConfig,
+    ) -> None:
+        super().__init__(
+            TrainerSpec(
+                transformed_examples=transformed_examples,
+                transform_graph=transform_graph,
+                schema=schema,
+                module_file=module_file,
+                module_digest=user_code.digest(pathlib.Path(module_file).parent),
+                training=training.to_json(),
+                model=types.Channel(type=standard_artifacts.Model),
+                model_run=types.Channel(type=standard_artifacts.ModelRun),
+            )
+        )

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+
+from components.artifacts import ROWS_IN, measured
+from components.errors import InputError
+from components.schema import read_schema
+from components.trainer._config import TrainingConfig
+from components.trainer._schema import Feature, ModelSchema
+from components.transform.labels import output_classes
+
+
+class Executor(base_executor.BaseExecutor):
+    """Reads the transformed splits, fits, keeps the best weights, exports."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        import keras
+
+        from components.trainer import _export, _fitting, _input
+
+        config = TrainingConfig.from_json(exec_properties["training"])
+        module = exec_properties["module_file"]
+        examples = artifact_utils.get_single_uri(input_dict["transformed_examples"])
+        transform = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
+        raw_schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
+        model_uri = pathlib.Path(artifact_utils.get_single_uri(output_dict["model"]))
+        run_uri = pathlib.Path(artifact_utils.get_single_uri(output_dict["model_run"]))
+        with measured(output_dict) as rows:
+            keras.backend.clear_session()
+            keras.utils.set_random_seed(config.seed)
+            features = _features(transform, config.label)
+            classes = tuple(output_classes(raw_schema, config.label, config.task, config.positive_class))
+            splits = {}
+            for split in ("train", "eval"):
+                splits[split] = _input.load_arrays(examples, split, features.values(), config.label)
+                _input.check_label(splits[split][1], config.task, config.label, classes, split)
+            schema = _model_schema(features, config, classes, splits["train"][1])
+            rows[ROWS_IN] = len(splits["train"][1]) + len(splits["eval"][1])
+            model = _fitting.build(module, schema, config, len(splits["train"][1]))
+            history = _fitting.fit(model, splits["train"], splits["eval"], config, run_uri / "tensorboard")
+            _export.export(model, transform, schema, raw_schema, model_uri / "Format-Serving")
+            (run_uri / "history.json").write_text(json.dumps(history, indent=2))
+
+
+def _features(transform: tft.TFTransformOutput, label: str) -> dict[str, Feature]:
+    """The transformed features that the model may take, sorted by name."""
+    schema = transform.transformed_metadata.schema
+    ranges = {f.name: f.int_domain.max + 1 for f in schema.feature if f.HasField("int_domain")}
+    features = {}
+    for name, spec in sorted(transform.transformed_feature_spec().items()):
+        if name == label:
+            continue
+        if not isinstance(spec, tf.io.FixedLenFeature):
+            raise InputError(f"features.py: feature {name!r} is not dense; fill missing values before returning it.")
+        size = ranges.get(name) if spec.dtype == tf.int64 else None
+        features[name] = Feature(name, spec.dtype.name, tuple(spec.shape), size)
+    return features
+
+
+def _model_schema(
+    features: dict[str, Feature], config: TrainingConfig, classes: tuple[str, ...], label: np.ndarray
+) -> ModelSchema:
+    if config.task != "regression":
+        return ModelSchema(features, config.task, config.label, classes)
+    return ModelSchema(
+        features, config.task, config.label, label_mean=float(np.mean(label)), label_std=float(np.std(label)) or 1.0
+    )

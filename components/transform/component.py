@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pathlib
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components import user_code
+from components.transform import executor
+
+
+class TransformSpec(ComponentSpec):
+    PARAMETERS = {
+        "module_file": ExecutionParameter(type=str),
+        "module_digest": ExecutionParameter(type=str),
+        "label": ExecutionParameter(type=str),
+        "task": ExecutionParameter(type=str),
+        "positive_class": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "schema": ChannelParameter(type=standard_artifacts.Schema),
+    }
+    OUTPUTS = {
+        "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
+        "transformed_examples": ChannelParameter(type=standard_artifacts.Examples),
+    }
+
+
+class Transform(base_beam_component.BaseBeamComponent):
+    """Runs `preprocessing_fn(inputs) -> features` of a workload's features.py over the data.
+
+    `inputs` are the raw features without the label: dense tensors [N] or [N, d] where the schema gives a shape, sparse ones
+    where values may be missing. The label is mapped here (class index, or float32), so that no workload repeats it.
+    """
+
+    SPEC_CLASS = TransformSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        module_file: str,
+        label: str,
+        task: str,
+        positive_class: str = "",
+    ) -> None:
+        super().__init__(
+            TransformSpec(
+                examples=examples,
+                schema=schema,
+                module_file=module_file,
+                module_digest=user_code.digest(pathlib.Path(module_file).parent),
+                label=label,
+                task=task,
+                positive_class=positive_class,
+                transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
+                transformed_examples=types.Channel(type=standard_artifacts.Examples),
+            )
+        )

@@ -1,0 +1,10 @@
+"""Every workload's Airflow DAGs: `retrain_<workload>` and `deploy_<workload>`.
+
+A workload whose workload.yaml cannot be used is left out here and named by `broken_workloads.py`.
+"""
+
+from __future__ import annotations
+
+from dags.factory import build_dags
+
+globals().update(build_dags().dags)

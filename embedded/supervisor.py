@@ -1,0 +1,279 @@
+"""The platform on one machine: Airflow's four components and the model server, started, watched and ended together."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from embedded import health
+from embedded.processes import (
+    Component,
+    describe_exit,
+    end_all,
+    end_marked,
+    identity_of,
+    marked,
+    pid_file_identities,
+    signal_group,
+    tail_of,
+)
+from embedded.settings import (
+    Paths,
+    Ports,
+    Secrets,
+    airflow_environment,
+    load_secrets,
+    process_environment,
+    write_private,
+)
+from pipelines import home
+
+AIRFLOW_COMMANDS = {
+    "api-server": ("api-server",),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}
+START_TIMEOUT_S = 180.0
+
+
+class PlatformError(Exception):
+    """The platform cannot start; one line, with the log to read."""
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor runs a platform in this home."""
+
+
+class Stopped(Exception):
+    """The user asked to stop while the platform was starting."""
+
+
+class Platform:
+    """One platform in one TRAINYARD_HOME.
+
+    Args:
+        home_folder: The TRAINYARD_HOME.
+        ports: Its loopback ports.
+        say: Receives one line per event.
+        extra_environment: More environment variables for every process.
+    """
+
+    def __init__(
+        self,
+        home_folder: Path,
+        ports: Ports,
+        say: Callable[[str], None] = print,
+        extra_environment: dict[str, str] | None = None,
+    ) -> None:
+        self.paths = Paths(home_folder)
+        self.ports = ports
+        self.say = say
+        self.stop_requested = threading.Event()
+        self.fresh_password: str | None = None
+        self.components: dict[str, Component] = {}
+        self._extra = extra_environment or {}
+        self._lock: IO[str] | None = None
+        self._started_at = time.time()
+
+    def __enter__(self) -> Platform:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def acquire(self) -> None:
+        """Takes the home for this supervisor and ends what a killed one left behind.
+
+        Raises:
+            AlreadyRunning: another supervisor has it.
+        """
+        self.paths.home.mkdir(parents=True, exist_ok=True)
+        lock = self.paths.lock.open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise AlreadyRunning(str(self.paths.home)) from None
+        self._lock = lock
+        if left := clean_up(self.paths):
+            self.say(f"Ended {left} processes that an earlier platform had left behind.")
+
+    def start(self) -> None:
+        """Starts everything and waits until all of it is healthy.
+
+        Raises:
+            PlatformError: a component cannot start; the message ends with its log.
+            Stopped: the user asked to stop.
+        """
+        keys, made = load_secrets(self.paths)
+        self.fresh_password = keys.password if made else None
+        self._start_model_server()
+        self._migrate(keys)
+        environment = airflow_environment(self.paths, self.ports, keys) | self._extra
+        for name, command in AIRFLOW_COMMANDS.items():
+            self._start(name, [str(home.environment_python("airflow")), "-m", "airflow", *command], environment)
+        self.write_state("starting")
+        self._wait_until_healthy()
+        self.write_state("running")
+
+    def watch(self, poll_seconds: float = 1.0) -> None:
+        """Starts again what dies, until a stop is requested."""
+        while not self.stop_requested.wait(poll_seconds):
+            self.revive()
+
+    def revive(self) -> None:
+        """Looks after every component once."""
+        for component in self.components.values():
+            if event := component.revive():
+                self.say(event)
+                self.write_state("running")
+
+    def stop(self) -> None:
+        """Ends every process of the platform; safe to call twice."""
+        self.stop_requested.set()
+        if self.components:
+            self.write_state("stopping")
+        end_all(self.components.values(), self.paths.home)
+        self.components = {}
+        self.paths.state.unlink(missing_ok=True)
+        self.paths.server_ready.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def write_state(self, state: str) -> None:
+        """Writes platform.json: what runs where, for `status`, `down` and other tools."""
+        supervisor = identity_of(os.getpid())
+        content = {
+            "state": state,
+            "home": str(self.paths.home),
+            "started_at": self._started_at,
+            "supervisor": asdict(supervisor) if supervisor else None,
+            "ports": asdict(self.ports),
+            "urls": {"airflow": self.ports.airflow_url, "model_server": self.ports.server_url},
+            "processes": {
+                name: {**(asdict(c.identity) if c.identity else {}), "restarts": c.restarts, "log": str(c.log)}
+                for name, c in self.components.items()
+            },
+        }
+        write_private(self.paths.state, json.dumps(content, indent=1))
+
+    def _start(self, name: str, argv: list[str], environment: dict[str, str]) -> None:
+        log, pid_file = self.paths.logs / f"{name}.log", self.paths.pids / f"{name}.pid"
+        self.components[name] = Component(name, argv, environment, log, pid_file)
+        self.components[name].start()
+
+    def _start_model_server(self) -> None:
+        self.paths.server_ready.unlink(missing_ok=True)
+        store = home.store_uri() if "TRAINYARD_STORE" in os.environ else str(self.paths.home / "models")
+        if "://" not in store:
+            Path(store).mkdir(parents=True, exist_ok=True)
+        argv = [str(home.environment_python("serving")), "-m", "serving", "--store", store, "--host", "127.0.0.1"]
+        argv += ["--rest-port", str(self.ports.rest), "--grpc-port", str(self.ports.grpc)]
+        argv += ["--ready-file", str(self.paths.server_ready)]
+        self._start("model-server", argv, process_environment(self.paths, self.ports) | self._extra)
+
+    def _migrate(self, keys: Secrets) -> None:
+        """Makes Airflow's database, or brings it up to date; a marker of the version saves the seconds next time."""
+        marker = self.paths.airflow / "migrated"
+        python = home.environment_python("airflow")
+        wanted = _airflow_version(python)
+        if wanted and self.paths.database.is_file() and marker.is_file() and marker.read_text() == wanted:
+            return
+        self.paths.logs.mkdir(parents=True, exist_ok=True)
+        log_path = self.paths.logs / "migrate.log"
+        with log_path.open("ab") as log:
+            process = subprocess.Popen(
+                [str(python), "-m", "airflow", "db", "migrate"],
+                env=airflow_environment(self.paths, self.ports, keys) | self._extra,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        while process.poll() is None:
+            if self.stop_requested.wait(0.1):
+                signal_group(process.pid, 15)
+                process.wait()
+                raise Stopped
+        if process.returncode != 0:
+            raise PlatformError(
+                f"Airflow's database could not be set up: the command {describe_exit(process.returncode)}. "
+                f"Log: {log_path}\n{tail_of(log_path, 10)}"
+            )
+        marker.write_text(wanted)
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            states = health.check(self.ports)
+            if all(state == "healthy" for state in states.values()):
+                return
+            for component in self.components.values():
+                if not component.is_alive and component.restarts >= 2:
+                    raise PlatformError(
+                        f"{component.name} does not start: it {describe_exit(component.returncode)}. "
+                        f"Log: {component.log}\n{component.tail()}"
+                    )
+            if time.monotonic() > deadline:
+                ill = ", ".join(f"{name} ({state})" for name, state in states.items() if state != "healthy")
+                raise PlatformError(f"not healthy after {START_TIMEOUT_S:.0f} s: {ill}. Logs: {self.paths.logs}")
+            self.revive()
+            if self.stop_requested.wait(0.25):
+                raise Stopped
+
+
+def clean_up(paths: Paths) -> int:
+    """Ends what is left of a platform whose supervisor is gone, and forgets it.
+
+    Returns:
+        How many processes there were.
+    """
+    left = {one.pid for one in marked(paths.home)} | {one.pid for one in pid_file_identities(paths.pids)}
+    for one in pid_file_identities(paths.pids):
+        # Our components lead their own groups: one that does not is no longer the process that we started.
+        if os.getpgid(one.pid) == one.pid:
+            signal_group(one.pid, 15)
+    if left:
+        end_marked(paths.home)
+    for file in paths.pids.glob("*.pid"):
+        file.unlink(missing_ok=True)
+    paths.state.unlink(missing_ok=True)
+    return len(left)
+
+
+def read_state(paths: Paths) -> dict[str, Any] | None:
+    """What platform.json says; None when no platform has been started or it was stopped."""
+    try:
+        state = json.loads(paths.state.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def is_locked(paths: Paths) -> bool:
+    """Whether a living supervisor holds this home."""
+    try:
+        with paths.lock.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _airflow_version(python: Path) -> str:
+    """The installed Airflow's version, read off its metadata folder: importing Airflow to ask takes seconds."""
+    found = sorted((python.parents[1] / "lib").glob("python3*/site-packages/apache_airflow_core-*.dist-info"))
+    return found[-1].name if found else ""

@@ -1,0 +1,74 @@
+"""Comparing a release with its manifest, and bringing a remote one to the local disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import shutil
+import uuid
+
+from model_store._errors import StoreError, from_os_error
+from model_store._files import Files
+from model_store._local import LocalFiles
+from model_store._release import RELEASE_FILE, Release, release_problems
+
+
+def compare(files: Files, folder: str, release: Release) -> list[str]:
+    """What differs between the files of a folder and a release's manifest, in words."""
+    try:
+        present = files.files(folder)
+    except FileNotFoundError:
+        present = {}
+    present.pop(RELEASE_FILE, None)
+    problems = [f"{name} is missing" for name in release.files if name not in present]
+    problems += [f"{name} was added after publishing" for name in present if name not in release.files]
+    for name, expected in release.files.items():
+        if name in present and (found := _difference(files, f"{folder}/{name}", present[name], expected)):
+            problems.append(f"{name} was changed after publishing ({found})")
+    return problems
+
+
+def _difference(files: Files, path: str, size: int, expected: dict[str, object]) -> str | None:
+    if size != expected["bytes"]:
+        return f"{size} bytes instead of {expected['bytes']}"
+    digest = hashlib.sha256()
+    try:
+        for chunk in files.chunks(path):
+            digest.update(chunk)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    found = digest.hexdigest()
+    return (
+        None if found == expected["sha256"] else f"SHA-256 {found[:12]}... instead of {str(expected['sha256'])[:12]}..."
+    )
+
+
+def download(files: Files, release: Release, folder: pathlib.Path) -> pathlib.Path:
+    """Copies a release to `<folder>/<model>/<version>`, checks the copy, and only then gives it that name."""
+    remote = f"{release.model}/{release.version}"
+    cache = LocalFiles(folder)
+    manifest = files.read(f"{remote}/{RELEASE_FILE}")
+    if problems := release_problems(manifest):
+        raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems)}.")
+    if (folder / remote).is_dir() and not compare(cache, remote, release):
+        return folder / remote
+    aside = f"{release.model}/.fetching-{uuid.uuid4().hex}"
+    try:
+        for name in release.files:
+            target = folder / aside / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(target, "xb") as writer:
+                writer.writelines(files.chunks(f"{remote}/{name}"))
+        if problems := compare(cache, aside, release):
+            raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems[:3])}.")
+        (folder / aside / RELEASE_FILE).write_bytes(manifest)
+        shutil.rmtree(folder / remote, ignore_errors=True)
+        os.rename(folder / aside, folder / remote)
+    except FileNotFoundError as error:
+        raise StoreError(f"{release.uri} is not complete: {error}. Publish the model again.") from None
+    except OSError as error:
+        raise from_os_error(error, f"fetching {release.uri} to {folder}") from error
+    finally:
+        cache.remove(aside)
+    return folder / remote

@@ -1,0 +1,163 @@
+"""What a release is, and how `release.json` says it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from model_store._errors import StoreError
+
+RELEASE_FILE = "release.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class ReleaseDraft:
+    """What the publisher knows of a model before it has a version.
+
+    Attributes:
+        publication_key: names this publication. A second publish with the same key returns the first release, so that
+            a crash between publishing and recording it does not publish twice.
+        task: binary, multiclass or regression.
+        spans: the data, `[{"span": 2, "digest": "sha256:...", "rows": 7500}]`.
+        code_revision: the revision of the code that trained it.
+        metrics: the evaluation; what is not finite becomes null.
+        gates: what it passed, `[{"gate": "evaluation", "passes": true, "summary": "..."}]`.
+        parent: the version that was stable when it was trained, if any.
+        run_id: the run that made it.
+        pipeline: the pipeline that made it.
+    """
+
+    publication_key: str
+    task: str
+    spans: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    code_revision: str = ""
+    metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    gates: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    parent: int | None = None
+    run_id: str = ""
+    pipeline: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """A published model: what `release.json` says, and where it lies.
+
+    Attributes:
+        version: counts up from 1 and is never used again.
+        uri: the folder of the SavedModel. Not in `release.json`, so that a store may be moved or copied.
+        created_at: ISO 8601, in UTC.
+        files: relative path -> `{"sha256": hex, "bytes": n}` of every file but `release.json`.
+        digest: SHA-256 over `files`: two releases with the same digest hold the same bytes.
+        seal: SHA-256 over everything else in `release.json`; a changed field breaks it.
+    """
+
+    model: str
+    version: int
+    uri: str
+    created_at: str
+    publication_key: str
+    task: str
+    spans: list[dict[str, Any]]
+    code_revision: str
+    metrics: dict[str, Any]
+    gates: list[dict[str, Any]]
+    parent: int | None
+    run_id: str
+    pipeline: str
+    files: dict[str, dict[str, Any]]
+    digest: str
+    seal: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, `uri` included, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    def to_json(self) -> str:
+        """The text of `release.json`: canonical, so that every changed byte shows."""
+        document = self.as_dict()
+        del document["uri"]
+        return canonical_json(document)
+
+
+def seal_release(
+    draft: ReleaseDraft, model: str, version: int, uri: str, created_at: str, files: Mapping[str, dict[str, Any]]
+) -> Release:
+    """Completes a draft: digest over the files, seal over the whole."""
+    said = _finite(dataclasses.asdict(draft))
+    digest = _sha256(canonical_json(dict(files)))
+    document = {
+        "model": model,
+        "version": version,
+        "created_at": created_at,
+        **said,
+        "files": dict(files),
+        "digest": digest,
+    }
+    return Release(uri=uri, seal=_seal(document), **document)
+
+
+def parse_release(text: bytes, uri: str) -> Release:
+    """Reads `release.json`.
+
+    Raises:
+        StoreError: it is not JSON, or a field is missing.
+    """
+    known = {field.name for field in dataclasses.fields(Release)} - {"uri"}
+    try:
+        document = json.loads(text)
+        # Fields that a later Trainyard adds are left aside; the seal covers them all the same (release_problems).
+        return Release(uri=uri, **{name: document[name] for name in known})
+    except KeyError as error:
+        raise StoreError(
+            f"{uri}/{RELEASE_FILE} is damaged: field {error} is missing. Publish the model again."
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{uri}/{RELEASE_FILE} is damaged: {error}. Publish the model again.") from None
+
+
+def release_problems(text: bytes) -> list[str]:
+    """What was changed in `release.json` since it was published; empty when nothing."""
+    try:
+        document = json.loads(text)
+        seal = document.pop("seal")
+        intact = seal == _seal(document) and canonical_json({**document, "seal": seal}).encode() == text
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        return [f"{RELEASE_FILE} cannot be read ({type(error).__name__}: {error})"]
+    return [] if intact else [f"{RELEASE_FILE} was changed after publishing (its seal does not fit)"]
+
+
+def canonical_json(document: Any) -> str:
+    """JSON with sorted keys and one spelling."""
+    return json.dumps(document, sort_keys=True, indent=1, allow_nan=False, default=_plain) + "\n"
+
+
+def _seal(document: Mapping[str, Any]) -> str:
+    return _sha256(canonical_json(dict(document)))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars and arrays, without importing NumPy."""
+    if hasattr(value, "tolist"):
+        return _finite(value.tolist())
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: a metric that could not be computed becomes null."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

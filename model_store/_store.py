@@ -1,0 +1,370 @@
+"""The store itself: publish, find, verify, label, roll back."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import pathlib
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from model_store import _fetch
+from model_store._errors import StoreError, from_os_error
+from model_store._files import open_files
+from model_store._labels import (
+    CANARY,
+    PROMOTE,
+    PUBLISH,
+    REMOVE,
+    ROLLBACK,
+    SET,
+    STABLE,
+    HistoryEntry,
+    append_history,
+    read_history,
+    read_labels,
+    stable_before,
+    write_labels,
+)
+from model_store._release import RELEASE_FILE, Release, ReleaseDraft, parse_release, release_problems, seal_release
+
+_log = logging.getLogger(__name__)
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_LABEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_STAGING_PREFIX = ".publishing-"  # not a number, so TF Serving passes over it
+_STALE_SECONDS = 6 * 3600.0
+_SEQUENCE_FILE = ".sequence"
+_LOCK_FILE = ".lock"
+
+
+class ModelStore:
+    """The releases of all models below one folder or URL.
+
+    Safe for several processes at once. Reading never waits; publishing and labelling wait for one another, per model.
+
+    Args:
+        uri: a path, or a URL that fsspec can read and write, e.g. `s3://bucket/models`.
+    """
+
+    def __init__(self, uri: str | os.PathLike[str]) -> None:
+        self._files = open_files(os.fspath(uri))
+        self.uri = self._files.uri
+
+    def exists(self) -> bool:
+        """Whether there is anything at the store's URI."""
+        return self._files.exists("")
+
+    def models(self) -> list[str]:
+        """Models with at least one release, sorted."""
+        return [name for name in self._files.folders("") if _MODEL_NAME.fullmatch(name) and self.versions(name)]
+
+    def versions(self, model: str) -> list[int]:
+        """Published versions, oldest first."""
+        return [n for n in self._numbers(model) if self._files.exists(f"{model}/{n}/{RELEASE_FILE}")]
+
+    def publish(self, model: str, source: str | os.PathLike[str], draft: ReleaseDraft) -> Release:
+        """Publishes a SavedModel as the next version, in one step: readers see all of it or nothing.
+
+        Args:
+            model: name of the model; letters, digits, `_`, `.` and `-`.
+            source: folder of the SavedModel.
+            draft: what is known of it.
+
+        Returns:
+            The release; the earlier one if `draft.publication_key` was published before.
+
+        Raises:
+            StoreError: the source is no SavedModel, or the store cannot be written; nothing is left behind.
+        """
+        if not _MODEL_NAME.fullmatch(model):
+            raise StoreError(
+                f"model name {model!r}: use letters, digits, _, . and -, at most 128, beginning with a letter or digit."
+            )
+        source = pathlib.Path(source)
+        names = _saved_model_files(source)
+        doing = f"publishing {model} to {self.uri}"
+        try:
+            if published := self._published(model, draft.publication_key):
+                with self._lock(model):
+                    self._record_publish(published)
+                return published
+            return self._publish(model, source, names, draft)
+        except FileExistsError:
+            raise StoreError(f"another publisher took the same version while {doing}. Publish again.") from None
+        except OSError as error:
+            raise from_os_error(error, doing) from error
+
+    def _publish(self, model: str, source: pathlib.Path, names: list[str], draft: ReleaseDraft) -> Release:
+        self._remove_stale(model)
+        # An object store cannot rename: its files go to their final place at once, and release.json makes them count.
+        version = None if self._files.renames else self._allot_locked(model)
+        folder = f"{model}/{_STAGING_PREFIX}{uuid.uuid4().hex}" if version is None else f"{model}/{version}"
+        try:
+            digests = {name: self._files.copy_in(source / name, f"{folder}/{name}") for name in names}
+            with self._lock(model):
+                if published := self._published(model, draft.publication_key):
+                    self._files.remove(folder)
+                    return published
+                version = self._allot(model) if version is None else version
+                final = f"{model}/{version}"
+                release = seal_release(draft, model, version, self._uri(final), _now(), digests)
+                self._files.create(f"{folder}/{RELEASE_FILE}", release.to_json().encode())
+                if self._files.renames:
+                    self._files.rename(folder, final)
+                folder = ""  # committed: from here on nothing may take it away
+                self._record_publish(release)
+                return release
+        except BaseException:
+            if folder:
+                self._files.remove(folder)
+            raise
+
+    def release(self, model: str, version: int) -> Release:
+        """What `release.json` of one version says.
+
+        Raises:
+            StoreError: there is no such model or version, or its release.json is damaged.
+        """
+        uri = self._uri(f"{model}/{version}")
+        try:
+            return parse_release(self._files.read(f"{model}/{version}/{RELEASE_FILE}"), uri)
+        except FileNotFoundError:
+            raise self._unknown(model, f"release {version}") from None
+
+    def resolve(self, model: str, reference: str | int) -> Release:
+        """The release behind a label (`stable`, `canary`) or a version.
+
+        Raises:
+            StoreError: there is none; the message names the labels and versions that exist.
+        """
+        if isinstance(reference, int):
+            return self.release(model, reference)
+        version = self.labels(model).get(reference)
+        if version is None and reference.isdecimal():
+            version = int(reference)
+        if version is None:
+            raise self._unknown(model, f"release labelled {reference!r}")
+        return self.release(model, version)
+
+    def labels(self, model: str) -> dict[str, int]:
+        """Label -> version."""
+        return read_labels(self._files, f"{model}/labels.json")
+
+    def history(self, model: str) -> list[HistoryEntry]:
+        """What happened to the model's releases, oldest first."""
+        return read_history(self._files, f"{model}/history.jsonl")
+
+    def verify(self, model: str, version: int) -> tuple[str, ...]:
+        """Compares every byte of a release with what was published.
+
+        Returns:
+            The problems in words (files changed, missing or added, release.json changed); empty if it is intact.
+
+        Raises:
+            StoreError: there is no such release.
+        """
+        folder = f"{model}/{version}"
+        try:
+            manifest = self._files.read(f"{folder}/{RELEASE_FILE}")
+        except FileNotFoundError:
+            raise self._unknown(model, f"release {version}") from None
+        try:
+            release = parse_release(manifest, self._uri(folder))
+            problems = release_problems(manifest)
+            if (release.model, release.version) != (model, version):
+                problems.append(f"{RELEASE_FILE} belongs to {release.model} version {release.version}")
+            problems += _fetch.compare(self._files, folder, release)
+        except StoreError as error:
+            return (str(error),)
+        return tuple(problems)
+
+    def fetch(self, model: str, version: int, folder: str | os.PathLike[str]) -> pathlib.Path:
+        """A verified release on the local disk, ready to load.
+
+        Args:
+            folder: a remote release is copied to `<folder>/<model>/<version>`; a good copy there is used again.
+
+        Returns:
+            The SavedModel's folder; in a local store the release itself, not a copy: never write to it.
+
+        Raises:
+            StoreError: there is no such release, or its bytes are not those that were published.
+        """
+        local = self._files.local_path(f"{model}/{version}")
+        if local is None:
+            release = self.release(model, version)
+            return _fetch.download(self._files, release, pathlib.Path(folder))
+        self._insist_intact(model, version)
+        return local
+
+    def set_label(self, model: str, label: str, version: int, *, reason: str, actor: str) -> None:
+        """Points a label at a version.
+
+        Raises:
+            StoreError: there is no such version, or the label is not a name.
+        """
+        if not _LABEL_NAME.fullmatch(label):
+            raise StoreError(f"label {label!r}: use lower-case letters, digits, _ and -, beginning with a letter.")
+        self.release(model, version)
+        with self._changing(model) as labels:
+            previous = labels.get(label)
+            if previous != version:
+                labels[label] = version
+                self._record(model, f"{SET} {label}", version, previous, reason=reason, actor=actor)
+
+    def remove_label(self, model: str, label: str, *, reason: str, actor: str) -> None:
+        """Takes a label away; nothing happens if it is not set."""
+        if not self.versions(model):
+            raise self._unknown(model, f"label {label!r}")
+        with self._changing(model) as labels:
+            if (previous := labels.pop(label, None)) is not None:
+                self._record(model, f"{REMOVE} {label}", None, previous, reason=reason, actor=actor)
+
+    def promote(self, model: str, version: int, *, reason: str, actor: str) -> Release:
+        """Verifies a release and makes it stable; the canary label goes if it pointed there.
+
+        Raises:
+            StoreError: there is no such release, or it is not intact.
+        """
+        return self._make_stable(model, version, PROMOTE, reason, actor)
+
+    def rollback(self, model: str, *, to: int | None = None, reason: str, actor: str) -> Release:
+        """Makes an earlier release stable again.
+
+        Args:
+            to: the version; default: the stable release before the present one.
+
+        Raises:
+            StoreError: there is no earlier release, or it is not intact.
+        """
+        if to is None:
+            current = self.resolve(model, STABLE).version
+            to = stable_before(self.history(model), current, self.versions(model))
+            if to is None:
+                raise StoreError(
+                    f"{model}: there is no stable release before version {current} to roll back to. Name one with `to`."
+                )
+        return self._make_stable(model, to, ROLLBACK, reason, actor)
+
+    def _make_stable(self, model: str, version: int, action: str, reason: str, actor: str) -> Release:
+        release = self.release(model, version)
+        self._insist_intact(model, version)
+        with self._changing(model) as labels:
+            previous = labels.get(STABLE)
+            if labels.get(CANARY) == version:
+                del labels[CANARY]
+            if previous != version:
+                labels[STABLE] = version
+                self._record(model, action, version, previous, reason=reason, actor=actor)
+        return release
+
+    def _insist_intact(self, model: str, version: int) -> None:
+        if problems := self.verify(model, version):
+            more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+            raise StoreError(
+                f"{model} version {version} is not what was published: {'; '.join(problems[:3])}{more}. "
+                "Restore it from a copy, or publish the model again."
+            )
+
+    @contextmanager
+    def _changing(self, model: str) -> Iterator[dict[str, int]]:
+        """The labels, to change in place; written under the lock if they did change."""
+        try:
+            with self._lock(model):
+                before = self.labels(model)
+                labels = dict(before)
+                yield labels
+                if labels != before:
+                    write_labels(self._files, f"{model}/labels.json", labels)
+        except OSError as error:
+            raise from_os_error(error, f"labelling {model} in {self.uri}") from error
+
+    @contextmanager
+    def _lock(self, model: str) -> Iterator[None]:
+        with self._files.lock(f"{model}/{_LOCK_FILE}"):
+            yield
+
+    def _record(
+        self, model: str, action: str, version: int | None, previous: int | None, *, reason: str, actor: str
+    ) -> None:
+        entry = HistoryEntry(_now(), action, version, previous, reason, actor)
+        append_history(self._files, f"{model}/history.jsonl", entry)
+
+    def _record_publish(self, release: Release) -> None:
+        """Notes a publication once; a note that could not be written is made up for by the next publish."""
+        model, version = release.model, release.version
+        try:
+            if all((entry.action, entry.version) != (PUBLISH, version) for entry in self.history(model)):
+                self._record(model, PUBLISH, version, None, reason=f"run {release.run_id}", actor=release.pipeline)
+        except OSError as error:
+            _log.warning(
+                "%s version %d is published, but %s/history.jsonl: %s", model, version, self._uri(model), error
+            )
+
+    def _published(self, model: str, publication_key: str) -> Release | None:
+        for version in reversed(self.versions(model)):
+            try:
+                release = self.release(model, version)
+            except StoreError:
+                continue  # damaged: verify says so; it cannot be told which publication it was
+            if release.publication_key == publication_key:
+                return release
+        return None
+
+    def _allot_locked(self, model: str) -> int:
+        with self._lock(model):
+            return self._allot(model)
+
+    def _allot(self, model: str) -> int:
+        """The next version, noted before use: a version that was deleted, or never finished, is not used again."""
+        try:
+            last = int(self._files.read(f"{model}/{_SEQUENCE_FILE}"))
+        except (FileNotFoundError, ValueError):
+            last = 0
+        version = max([last, *self._numbers(model), *(entry.version or 0 for entry in self.history(model))]) + 1
+        self._files.write(f"{model}/{_SEQUENCE_FILE}", f"{version}\n".encode())
+        return version
+
+    def _numbers(self, model: str) -> list[int]:
+        return sorted(int(name) for name in self._files.folders(model) if name.isdecimal() and str(int(name)) == name)
+
+    def _remove_stale(self, model: str) -> None:
+        """What dead publishers left, once it is hours old: younger leftovers may belong to one at work."""
+        for name in self._files.folders(model):
+            unfinished = name.startswith(_STAGING_PREFIX) or (
+                name.isdecimal()
+                and not self._files.renames
+                and not self._files.exists(f"{model}/{name}/{RELEASE_FILE}")
+            )
+            if unfinished and self._files.seconds_since_change(f"{model}/{name}") > _STALE_SECONDS:
+                self._files.remove(f"{model}/{name}")
+
+    def _uri(self, path: str) -> str:
+        return f"{self.uri}/{path}"
+
+    def _unknown(self, model: str, what: str) -> StoreError:
+        versions = self.versions(model)
+        if not versions:
+            known = ", ".join(self.models()) or "none"
+            return StoreError(f"there is no model {model!r} in {self.uri}. Known models: {known}.")
+        labels = ", ".join(f"{label} -> {version}" for label, version in self.labels(model).items()) or "none"
+        return StoreError(f"{model} has no {what}. Known versions: {', '.join(map(str, versions))}; labels: {labels}.")
+
+
+def _saved_model_files(source: pathlib.Path) -> list[str]:
+    if not (source / "saved_model.pb").is_file():
+        found = sorted(path.name for path in source.iterdir())[:5] if source.is_dir() else "no folder"
+        raise StoreError(f"{source}: expected a SavedModel, a folder with saved_model.pb. Received: {found}.")
+    if (source / RELEASE_FILE).exists():
+        raise StoreError(
+            f"{source}/{RELEASE_FILE}: the store writes a file of that name. Remove it from the SavedModel."
+        )
+    return sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,219 @@
+"""The command line. Imports what the chosen command needs, and only then: `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError
+from model_store import StoreError
+from pipelines import home
+from pipelines.workload import WorkloadError
+
+_EPILOG = """\
+exit codes: 0 done; 2 mend the input (the message says how), trying again finds the same; 1 may be tried again.
+state lies in .trainyard/ (TRAINYARD_HOME), the model store in .trainyard/models (TRAINYARD_STORE).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "handler"):
+        parser.print_help()
+        return 0
+    try:
+        return int(options.handler(options))
+    except (InputError, WorkloadError, StoreError) as error:
+        print(f"trainyard: {error}", file=sys.stderr)
+        return EXIT_FIX_INPUT
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:
+        if options.debug:
+            raise
+        print(f"trainyard: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        return EXIT_MAY_RETRY
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trainyard",
+        description="TFX pipelines that run the same on a laptop, on Kubeflow and from Airflow.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_list(commands)
+    _add_run(commands)
+    _add_new(commands)
+    _add_data(commands)
+    _add_release(commands)
+    _add_serve(commands)
+    _add_platform(commands)
+    _add_elsewhere(commands)
+    return parser
+
+
+def _add_list(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("list", help="the workloads, their task, spans and releases")
+    command.set_defaults(handler=_list)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from model_store import ModelStore
+    from pipelines.workload import load_workload, workload_names
+
+    root = home.workloads_root()
+    store = ModelStore(home.store_uri())
+    rows = [("WORKLOAD", "TASK", "STABLE", "OWNER", "DESCRIPTION")]
+    models = set(store.models())
+    for name in workload_names(root):
+        try:
+            workload = load_workload(root / name)
+        except WorkloadError as error:
+            rows.append((name, "broken", "", "", str(error).splitlines()[0]))
+            continue
+        stable = str(store.labels(name).get("stable", "-")) if name in models else "-"
+        rows.append((name, str(workload.task), stable, workload.owner, workload.description))
+    _print_table(rows)
+    return 0
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "run",
+        help="run a workload's training pipeline on this machine",
+        description="Ingests, validates, transforms, trains, evaluates against thresholds and champion, checks that the "
+        "exported model answers, and publishes a release if every gate is passed. What has not changed comes from the cache.",
+        epilog="examples:\n  trainyard run taxi\n  trainyard run taxi --span 2 --param training.epochs=3 --param learning_rate=0.01\n"
+        "  trainyard run taxi --json | jq .metrics.auc",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("workload")
+    command.add_argument("--span", type=_span, help="newest span to train on; default: the newest there is")
+    command.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a field of workload.yaml by its path (training.epochs=3), or a hyper-parameter (learning_rate=0.01)",
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object on stdout, progress on stderr")
+    command.add_argument("--wait", type=float, default=600, metavar="SECONDS", help="how long to wait for another run of this workload (600)")
+    command.set_defaults(handler=_run)
+
+
+def _span(text: str) -> int:
+    try:
+        span = int(text)
+    except ValueError:
+        span = -1
+    if span < 0:
+        raise argparse.ArgumentTypeError(f"a span is a whole number from 0 on. Received: {text!r}")
+    return span
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pipelines import display
+    from pipelines.run import RunRequest, run
+
+    request = RunRequest(options.workload, options.span, tuple(options.param), options.wait)
+    if options.json:
+        return run(request, display.Json()).exit_code
+    chosen = display.Screen() if sys.stdout.isatty() else display.Lines()
+    return run(request, chosen).exit_code
+
+
+def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.scaffold import cli as scaffold
+
+    scaffold.add_command(commands)
+
+
+def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "data", help="lay out a span of a workload's data set in the landing folder",
+        description="Puts one span of the data set that workload.yaml names (data.dataset) into the landing folder, where a "
+        "running platform notices it and retrains.",
+    )
+    command.add_argument("workload")
+    command.add_argument("--span", type=_span, required=True)
+    command.set_defaults(handler=_data)
+
+
+def _data(options: argparse.Namespace) -> int:
+    from pipelines import datasets
+    from pipelines.run import find_workload
+
+    workload, _ = find_workload(options.workload)
+    if not workload.data.dataset:
+        raise WorkloadError(f"{workload.name}: workload.yaml names no data.dataset; put its files into {home.data_root() / workload.name} yourself")
+    print(datasets.prepare(workload.data.dataset, options.span, home.data_root() / workload.name))
+    return 0
+
+
+def _add_release(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("release", help="list, show, verify, promote and roll back releases")
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+    from pipelines import releases
+
+    releases.add_actions(actions)
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "serve", help="serve the released models (TensorFlow Serving's REST and gRPC APIs)", add_help=False,
+        description="Everything after `serve` goes to the model server: `trainyard serve --help`.",
+    )
+    command.add_argument("rest", nargs=argparse.REMAINDER)
+    command.set_defaults(handler=_serve)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    python = home.environment_python("serving")
+    arguments = list(options.rest)
+    models = []
+    while arguments and not arguments[0].startswith("-"):  # `serve taxi digits` names models
+        models += ["--model", arguments.pop(0)]
+    if "--store" not in arguments and "-h" not in arguments and "--help" not in arguments:
+        arguments += ["--store", home.store_uri()]
+    os.execv(python, [str(python), "-m", "serving", *models, *arguments])
+
+
+def _add_platform(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from embedded.cli import add_commands
+
+    add_commands(commands)
+
+
+def _add_elsewhere(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Commands of the wrapper script, listed so that --help is complete."""
+    for name, text in (
+        ("test", "run the tests"),
+        ("doctor", "check what this machine has and lacks"),
+        ("setup", "make the Python environments now"),
+        ("airflow", "Airflow's own CLI against the embedded platform"),
+    ):
+        commands.add_parser(name, help=text, add_help=False).set_defaults(handler=_only_wrapper)
+
+
+def _only_wrapper(options: argparse.Namespace) -> int:
+    print("trainyard: this command belongs to the ./trainyard script; call it through that", file=sys.stderr)
+    return EXIT_FIX_INPUT
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""How a run looks in a terminal, in a log, and as JSON."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.results import ComponentResult, RunResult
+from pipelines.run import Display
+
+_MARKS = {"waiting": ("·", "dim"), "running": ("▸", "cyan"), "succeeded": ("✓", "green"), "failed": ("✗", "red")}
+
+
+class Lines(Display):
+    """A line for every component that ends: for pipes, CI and Airflow's logs."""
+
+    def __init__(self, summary_to_stdout: bool = True) -> None:
+        self._summary_to_stdout = summary_to_stdout
+        self._told: set[str] = set()
+
+    def started(self, result: RunResult, out: TextIO, err: TextIO) -> None:
+        self._out, self._err = out, err
+        self.said(f"{result.workload}: run {result.run_id}; log: {result.log}")
+
+    def said(self, message: str) -> None:
+        print(message, file=self._err, flush=True)
+
+    def changed(self, result: RunResult) -> None:
+        for component in result.components:
+            if component.status in ("succeeded", "failed") and component.id not in self._told:
+                self._told.add(component.id)
+                self.said(f"  {_MARKS[component.status][0]} {component.id:<20} {_seconds(component):>9}  {_rows(component)}")
+
+    def ended(self, result: RunResult) -> None:
+        stream = self._out if self._summary_to_stdout else self._err
+        for line in summary_lines(result):
+            print(line, file=stream, flush=True)
+
+
+class Screen(Display):
+    """A table that fills as the run goes on."""
+
+    def started(self, result: RunResult, out: TextIO, err: TextIO) -> None:
+        self._console = Console(file=out)
+        self._message = ""
+        self._result = result
+        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=8, transient=True)
+        self._live.start()
+
+    def said(self, message: str) -> None:
+        self._message = message
+
+    def changed(self, result: RunResult) -> None:
+        self._message = ""
+
+    def ended(self, result: RunResult) -> None:
+        self._live.stop()
+        if result.components:
+            self._console.print(_table(result))
+        for line in summary_lines(result):
+            self._console.print(line, highlight=False, soft_wrap=True)
+
+    def _render(self) -> Group:
+        title = Text.assemble(("Trainyard ", "bold"), f"{self._result.workload}, run {self._result.run_id}")
+        parts: list[Text | Table] = [title]
+        if self._message:
+            parts.append(Text(f"  {self._message} …", "dim"))
+        if self._result.components:
+            parts.append(_table(self._result))
+        return Group(*parts)
+
+
+class Json(Lines):
+    """Progress on stderr, one JSON object on stdout and nothing else there."""
+
+    def ended(self, result: RunResult) -> None:
+        print(result.to_json(), file=self._out, flush=True)
+        if result.error:
+            self.said(result.error)
+
+
+def summary_lines(result: RunResult) -> list[str]:
+    """The end of a run in words: metrics, verdict, release, where to look."""
+    lines = []
+    if result.error:
+        lines.append(f"{result.workload}: failed: {result.error}")
+    if result.metrics:
+        lines.append("metrics   " + "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items() if value is not None))
+    if result.champion:
+        c = result.champion
+        lines.append(
+            f"champion  release {c['version']}: {c['metric']} {c['champion_value']:.4f}, challenger {c['challenger_value']:.4f} "
+            f"({c['difference']:+.4f}, 95 % interval {c['ci_low']:+.4f} to {c['ci_high']:+.4f})"
+        )
+    if result.release:
+        version = result.release["version"]
+        lines.append(f"released  {result.workload} version {version}: {result.release['uri']}")
+        lines.append(f"next      trainyard release promote {result.workload} {version}   (then: trainyard serve {result.workload})")
+    elif result.blessed is False:
+        lines.append("not released: " + "; ".join(result.reasons))
+    for name, path in result.reports.items():
+        lines.append(f"report    {name}: {path}")
+    lines.append(f"log       {result.log}")
+    cached = sum(c.cached for c in result.components)
+    lines.append(f"{result.workload}: {result.status} in {result.seconds:.1f} s, {cached} of {len(result.components)} components from cache")
+    return lines
+
+
+def _table(result: RunResult) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    table.add_column("")
+    table.add_column("component")
+    table.add_column("time", justify="right")
+    table.add_column("rows", justify="right")
+    for component in result.components:
+        mark, style = _MARKS[component.status]
+        table.add_row(Text(mark, style), component.id, _seconds(component), _rows(component))
+    return table
+
+
+def _seconds(component: ComponentResult) -> str:
+    if component.cached:
+        return "cached"
+    return "" if component.seconds is None else f"{component.seconds:.1f} s"
+
+
+def _rows(component: ComponentResult) -> str:
+    if component.rows_in is None:
+        return ""
+    if component.rows_out is None or component.rows_out == component.rows_in:
+        return f"{component.rows_in:,}"
+    return f"{component.rows_in:,} → {component.rows_out:,}"

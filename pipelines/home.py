@@ -1,0 +1,53 @@
+"""Where Trainyard keeps what it makes on this machine. Imports nothing heavier than pathlib: every process uses it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+ROOT = pathlib.Path(os.environ.get("TRAINYARD_ROOT") or pathlib.Path(__file__).resolve().parents[1])
+
+
+def home() -> pathlib.Path:
+    """All state of this machine: TRAINYARD_HOME, else .trainyard/ in the checkout."""
+    return pathlib.Path(os.environ.get("TRAINYARD_HOME") or ROOT / ".trainyard").absolute()
+
+
+def data_root() -> pathlib.Path:
+    """The landing folder, `<data root>/<workload>/span-<n>/`: TRAINYARD_DATA, else data/ in the home."""
+    return pathlib.Path(os.environ.get("TRAINYARD_DATA") or home() / "data").absolute()
+
+
+def store_uri() -> str:
+    """The model store, a folder or any fsspec URL: TRAINYARD_STORE, else models/ in the home."""
+    return os.environ.get("TRAINYARD_STORE") or str(home() / "models")
+
+
+def datasets_cache() -> pathlib.Path:
+    """Downloaded data sets, one folder each: TRAINYARD_DATASETS, else ~/.cache/trainyard/datasets."""
+    return pathlib.Path(os.environ.get("TRAINYARD_DATASETS") or "~/.cache/trainyard/datasets").expanduser().absolute()
+
+
+def pipeline_root(workload: str) -> pathlib.Path:
+    """Artifacts of a workload's pipeline runs."""
+    return home() / "pipelines" / workload
+
+
+def runs_root(workload: str) -> pathlib.Path:
+    """One folder a run: `run.json`, `log.txt`, `report.html`."""
+    return home() / "runs" / workload
+
+
+def environment_python(name: str) -> pathlib.Path:
+    """The Python of one of the environments that ./trainyard makes: pipelines, serving or airflow."""
+    return pathlib.Path(os.environ.get("TRAINYARD_VENVS") or ROOT / ".venv") / name / "bin" / "python"
+
+
+def workloads_root() -> pathlib.Path:
+    """The workload folders: TRAINYARD_WORKLOADS, else pipelines/workloads in the checkout."""
+    return pathlib.Path(os.environ.get("TRAINYARD_WORKLOADS") or ROOT / "pipelines" / "workloads").absolute()
+
+
+def schemas_root() -> pathlib.Path:
+    """The reviewed contracts, one folder a workload: TRAINYARD_SCHEMAS, else schemas/ in the checkout."""
+    return pathlib.Path(os.environ.get("TRAINYARD_SCHEMAS") or ROOT / "schemas").absolute()

@@ -1,0 +1,43 @@
+"""`--param key=value`: changes to a workload for one run."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import pydantic
+import yaml
+
+from pipelines.workload import Workload, WorkloadError, explain
+
+
+def apply(workload: Workload, parameters: Sequence[str], where: pathlib.Path) -> Workload:
+    """The workload with fields replaced.
+
+    A key with dots is a field of workload.yaml (`training.epochs=3`); one without is a hyper-parameter
+    (`learning_rate=0.01` is `training.hyperparameters.learning_rate`).
+
+    Raises:
+        WorkloadError: a parameter is not key=value, or the workload would not be valid with it.
+    """
+    raw = workload.model_dump(mode="json")
+    for parameter in parameters:
+        key, separator, text = parameter.partition("=")
+        if not separator or not key:
+            raise WorkloadError(f"--param {parameter!r}: expected key=value, e.g. training.epochs=3")
+        path = key.split(".") if "." in key else ["training", "hyperparameters", key]
+        _set(raw, path, yaml.safe_load(text), parameter)
+    try:
+        return Workload.model_validate(raw)
+    except pydantic.ValidationError as error:
+        raise WorkloadError("\n".join(f"--param: {explain(where, problem)}" for problem in error.errors())) from None
+
+
+def _set(raw: dict[str, Any], path: list[str], value: Any, parameter: str) -> None:
+    section: Any = raw
+    for part in path[:-1]:
+        section = section.get(part) if isinstance(section, dict) else None
+        if not isinstance(section, dict):
+            raise WorkloadError(f"--param {parameter!r}: workload.yaml has no section {part!r}")
+    section[path[-1]] = value

@@ -1,0 +1,63 @@
+"""What a run came to: the object that `--json` prints and that `run.json` keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+
+@dataclasses.dataclass
+class ComponentResult:
+    """One node of the graph.
+
+    Attributes:
+        id: the node's.
+        status: waiting, running, succeeded or failed.
+        seconds: wall clock, None until it ended.
+        cached: whether an earlier execution's outputs were taken.
+        rows_in: rows read, None where it does not apply.
+        rows_out: rows written, None where it does not apply.
+    """
+
+    id: str
+    status: str = "waiting"
+    seconds: float | None = None
+    cached: bool = False
+    rows_in: int | None = None
+    rows_out: int | None = None
+
+
+@dataclasses.dataclass
+class RunResult:
+    """A whole run. `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again."""
+
+    workload: str
+    run_id: str
+    span: int | None = None
+    status: str = "running"
+    seconds: float = 0.0
+    components: list[ComponentResult] = dataclasses.field(default_factory=list)
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    blessed: bool | None = None
+    reasons: list[str] = dataclasses.field(default_factory=list)
+    champion: dict[str, Any] | None = None
+    release: dict[str, Any] | None = None
+    reports: dict[str, str] = dataclasses.field(default_factory=dict)
+    error: str | None = None
+    log: str = ""
+    exit_code: int = 0
+
+    def component(self, node_id: str) -> ComponentResult:
+        return next(c for c in self.components if c.id == node_id)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2, default=str)
+
+    def save(self, folder: pathlib.Path) -> None:
+        """Writes run.json so that a reader never sees half of it."""
+        partial = folder / f".run.json.{os.getpid()}"
+        partial.write_text(self.to_json())
+        partial.replace(folder / "run.json")

@@ -1,0 +1,197 @@
+"""`trainyard run`: everything around the graph that is not the graph (parameters, lock, span, log, report)."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import pathlib
+import secrets
+import shutil
+import subprocess
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError
+from pipelines import home, parameters
+from pipelines.results import RunResult
+from pipelines.runners import _lock, _noise
+from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRequest:
+    """What a person or a DAG asks for.
+
+    Attributes:
+        workload: its name.
+        span: the newest span to train on; None: the newest there is.
+        parameters: `key=value`, as given.
+        wait_s: seconds to wait for another run of the same workload.
+    """
+
+    workload: str
+    span: int | None = None
+    parameters: tuple[str, ...] = ()
+    wait_s: float = 600.0
+
+
+class Display:
+    """Shows a run to somebody; the base shows nothing."""
+
+    def started(self, result: RunResult, out: TextIO, err: TextIO) -> None: ...
+
+    def said(self, message: str) -> None: ...
+
+    def changed(self, result: RunResult) -> None: ...
+
+    def ended(self, result: RunResult) -> None: ...
+
+
+def find_workload(name: str) -> tuple[Workload, pathlib.Path]:
+    """A workload and its folder.
+
+    Raises:
+        WorkloadError: there is none of that name, or its workload.yaml is not valid.
+    """
+    root = home.workloads_root()
+    known = workload_names(root)
+    if name not in known:
+        raise WorkloadError(f"there is no workload {name!r} in {root}. Known: {', '.join(known) or 'none'}. `trainyard new` makes one.")
+    return load_workload(root / name), root / name
+
+
+def run(request: RunRequest, display: Display) -> RunResult:
+    """Runs a workload's training pipeline on this machine.
+
+    Returns:
+        The result, also of a run that failed; it is kept as run.json beside the log and the report.
+
+    Raises:
+        WorkloadError: nothing was started, the request is to be mended.
+    """
+    workload, folder = find_workload(request.workload)
+    workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
+    result = RunResult(workload.name, _new_run_id())
+    directory = home.runs_root(workload.name) / result.run_id
+    directory.mkdir(parents=True)
+    result.log = str(directory / "log.txt")
+    with _noise.to_log(directory / "log.txt") as (out, err):
+        display.started(result, out, err)
+        try:
+            with _recorded(result):
+                _run_locked(workload, folder, request, result, display)
+            _make_report(workload, result, directory)
+        finally:
+            result.save(directory)
+            display.ended(result)
+    return result
+
+
+def _run_locked(workload: Workload, folder: pathlib.Path, request: RunRequest, result: RunResult, display: Display) -> None:
+    lock = home.pipeline_root(workload.name) / ".lock"
+    with _lock.exclusive(lock, f"run {result.run_id} of {workload.name}", request.wait_s, display.said):
+        span = _lay_out(workload, request.span, display.said)
+        result.span = span
+        display.said(f"span {span}; loading TensorFlow and TFX")
+        from pipelines.runners import local  # seconds of imports: after everything that can be refused without them
+
+        local.run_pipeline(workload, span, _site(workload, folder), result, display)
+
+
+def _site(workload: Workload, folder: pathlib.Path) -> object:
+    from pipelines.runners._metadata import open_sqlite
+    from pipelines.training import Site
+
+    root = home.pipeline_root(workload.name)
+    return Site(
+        workload_folder=folder,
+        schema_folder=home.schemas_root() / workload.name,
+        data_root=home.data_root(),
+        pipeline_root=root,
+        store_uri=home.store_uri(),
+        metadata=open_sqlite(root / "metadata.sqlite"),
+        code_revision=code_revision(),
+    )
+
+
+def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -> int:
+    """The span to run on; lays it out from the workload's data set if it is not there."""
+    from components.ingestion import sources
+
+    uri = workload.span_uri("{SPAN}", home.data_root())
+    if "{SPAN}" not in uri:
+        return 0
+    available = sources.available_spans(uri)
+    if span is None and available:
+        return available[-1]
+    if workload.data.dataset and span not in available:
+        from pipelines import datasets
+
+        span = datasets.spans(workload.data.dataset)[0] if span is None else span
+        say(f"laying out span {span} of the data set {workload.data.dataset}")
+        datasets.prepare(workload.data.dataset, span, home.data_root() / workload.name)
+    return sources.newest_span(uri) if span is None else span
+
+
+@contextlib.contextmanager
+def _recorded(result: RunResult) -> Iterator[None]:
+    """What goes wrong outside the graph's nodes ends up in the result, as what goes wrong inside does."""
+    try:
+        yield
+    except (InputError, WorkloadError) as error:
+        result.error, result.exit_code = str(error), EXIT_FIX_INPUT
+    except _lock.Busy as error:
+        result.error, result.exit_code = str(error), EXIT_MAY_RETRY
+    except KeyboardInterrupt:
+        result.error, result.exit_code = "interrupted", 130
+    except Exception as error:
+        traceback.print_exc()
+        result.error = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        result.exit_code = EXIT_MAY_RETRY
+    if result.error:
+        result.status = "failed"
+
+
+def _make_report(workload: Workload, result: RunResult, directory: pathlib.Path) -> None:
+    """Puts the run's page beside its log: the Report node's, or what a failed run left."""
+    page = directory / "report.html"
+    if "run" in result.reports:
+        shutil.copyfile(result.reports["run"], page)
+    elif result.components:
+        from components.gates import evidence_directory
+        from components.report import render_failure
+
+        evidence = evidence_directory(str(home.pipeline_root(workload.name)), result.run_id, "")
+        components = [dataclasses.asdict(c) for c in result.components]
+        page.write_text(
+            render_failure(
+                workload=workload.model_dump(mode="json"),
+                run_id=result.run_id,
+                components=components,
+                error=result.error or "",
+                evidence=evidence,
+            )
+        )
+    else:
+        return
+    result.reports["run"] = str(page)
+
+
+def code_revision() -> str:
+    """The checkout's commit, with `-dirty` where it has changes; empty outside a checkout."""
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(home.ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return described.stdout.strip()
+
+
+def _new_run_id() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S-") + secrets.token_hex(2)

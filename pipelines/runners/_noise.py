@@ -1,0 +1,49 @@
+"""TFX's and TensorFlow's own messages go to a log file; the terminal is kept for people."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pathlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import TextIO
+
+
+@contextlib.contextmanager
+def to_log(path: pathlib.Path) -> Iterator[tuple[TextIO, TextIO]]:
+    """Sends file descriptors 1 and 2 to a file, C++ libraries and child processes included.
+
+    Yields:
+        The real stdout and stderr.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    # C++ and child processes write to the same file at their own pace: O_APPEND keeps the lines whole.
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    out, err = os.fdopen(saved[0], "w"), os.fdopen(saved[1], "w")
+    try:
+        _quieten()
+        yield out, err
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        out.flush()
+        err.flush()
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+
+
+def _quieten() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    warnings.simplefilter("ignore", DeprecationWarning)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

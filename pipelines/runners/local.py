@@ -1,0 +1,172 @@
+"""Runs the training graph in this process, node by node, with TFX's own launcher."""
+
+from __future__ import annotations
+
+import errno
+import json
+import pathlib
+import time
+import traceback
+from typing import Any, Protocol
+
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration import metadata
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import launcher, runtime_parameter_utils
+from tfx.proto.orchestration import pipeline_pb2
+
+from components.artifacts import ROWS_IN, ROWS_OUT
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK, InputError
+from pipelines.results import ComponentResult, RunResult
+from pipelines.runners import _metadata
+from pipelines.training import Site, training_pipeline
+from pipelines.workload import Workload
+
+_FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
+
+
+class Observer(Protocol):
+    """Who is told what happens."""
+
+    def changed(self, result: RunResult) -> None: ...
+
+
+class NodeFailed(RuntimeError):
+    """A node did not come to an end and raised nothing; the log says why."""
+
+
+def run_pipeline(workload: Workload, span: int, site: Site, result: RunResult, observer: Observer) -> None:
+    """Runs every node in order and fills `result`; stops at the first that fails.
+
+    Args:
+        workload: the use case.
+        span: the newest span to train on.
+        site: where things lie; its metadata store is SQLite and ours alone while the run lock is held.
+        result: is filled as the run goes on.
+        observer: is told after every change.
+    """
+    started = time.monotonic()
+    pipeline = compiler.Compiler().compile(training_pipeline(workload, span, site))
+    runtime_parameter_utils.substitute_runtime_parameter(
+        pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: result.run_id}
+    )
+    config = runner_utils.extract_local_deployment_config(pipeline)
+    with metadata.Metadata(site.metadata) as handle:
+        _metadata.bury_unfinished(handle.store, site.pipeline_root)
+        _metadata.forget_damaged(handle.store)
+    result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in pipeline.nodes]
+    observer.changed(result)
+    outputs: dict[str, dict[str, Any]] = {}
+    for node in pipeline.nodes:
+        node_id = node.pipeline_node.node_info.id
+        try:
+            outputs[node_id] = _run_node(node.pipeline_node, pipeline, config, site, result.component(node_id), observer, result)
+        except BaseException as error:
+            _fail(result, node_id, error)
+            break
+        finally:
+            result.seconds = round(time.monotonic() - started, 3)
+            observer.changed(result)
+    else:
+        result.status, result.exit_code = "succeeded", EXIT_OK
+    _harvest(result, outputs)
+
+
+def _run_node(
+    node: pipeline_pb2.PipelineNode,
+    pipeline: pipeline_pb2.Pipeline,
+    config: Any,
+    site: Site,
+    component: ComponentResult,
+    observer: Observer,
+    result: RunResult,
+) -> dict[str, Any]:
+    component.status, started = "running", time.monotonic()
+    observer.changed(result)
+    connection = metadata.Metadata(site.metadata)
+    try:
+        info = launcher.Launcher(
+            pipeline_node=node,
+            mlmd_connection=connection,
+            pipeline_info=pipeline.pipeline_info,
+            pipeline_runtime_spec=pipeline.runtime_spec,
+            executor_spec=runner_utils.extract_executor_spec(config, component.id),
+            custom_driver_spec=runner_utils.extract_custom_driver_spec(config, component.id),
+        ).launch()
+    finally:
+        component.seconds = round(time.monotonic() - started, 3)
+    if info is None or info.execution_id is None:
+        raise NodeFailed(f"{component.id}: was not run; an input that it needs was not made")
+    with connection as handle:
+        execution = handle.store.get_executions_by_id([info.execution_id])[0]
+        if execution.last_known_state in _FAILED:
+            raise NodeFailed(f"{component.id}: its inputs could not be resolved")
+        outputs = _metadata.outputs_of(handle.store, info.execution_id)
+    component.cached = execution.last_known_state == mlmd.Execution.CACHED
+    component.status = "succeeded"
+    first = next((a for artifacts in outputs.values() for a in artifacts), None)
+    if first is not None:
+        component.rows_in = _rows(first, ROWS_IN)
+        component.rows_out = _rows(first, ROWS_OUT)
+    return outputs
+
+
+def _rows(artifact: Any, key: str) -> int | None:
+    return int(artifact.get_int_custom_property(key)) if artifact.has_custom_property(key) else None
+
+
+def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
+    result.status, result.component(node_id).status = "failed", "failed"
+    traceback.print_exception(error)  # into the log
+    mendable = _find(error, InputError)
+    if mendable is not None:
+        result.error, result.exit_code = str(mendable), EXIT_FIX_INPUT
+    elif isinstance(error, KeyboardInterrupt):
+        result.error, result.exit_code = f"{node_id}: interrupted", 130
+    elif (full := _find(error, OSError)) is not None and full.errno == errno.ENOSPC:
+        result.error = f"{node_id}: the disk is full ({full.filename or 'while writing'}). Free space and run again; what is finished is kept."
+        result.exit_code = EXIT_FIX_INPUT
+    else:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        message = " ".join(str(error).split())[:400]
+        result.error = f"{node_id}: {type(error).__name__}: {message} ({pathlib.Path(last.filename).name}, line {last.lineno})"
+        result.exit_code = EXIT_MAY_RETRY
+
+
+def _find(error: BaseException | None, kind: type[Any]) -> Any:
+    """The exception of a kind that an exception was raised from: Beam and TFX wrap what executors raise."""
+    while error is not None:
+        if isinstance(error, kind):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _harvest(result: RunResult, outputs: dict[str, dict[str, Any]]) -> None:
+    """Takes what the summary shows out of the nodes' artifacts."""
+    if "Evaluator" in outputs:
+        path = pathlib.Path(outputs["Evaluator"]["evaluation"][0].uri) / "metrics.json"
+        metrics = json.loads(path.read_text())
+        result.metrics = metrics["overall"]
+        result.blessed, result.reasons = metrics["blessed"], list(metrics["reasons"])
+        champion = metrics.get("champion")
+        if champion:
+            result.champion = {k: v for k, v in champion.items() if k not in ("roc", "overall")}
+    if "InfraValidator" in outputs:
+        gate = json.loads((pathlib.Path(outputs["InfraValidator"]["blessing"][0].uri) / "gate.json").read_text())
+        failed = [c["message"] or c["name"] for c in gate["checks"] if not c["passes"] and c["severity"] == "critical"]
+        result.blessed = bool(result.blessed) and not failed
+        result.reasons += failed
+    if "DataQuality" in outputs:
+        uri = pathlib.Path(outputs["DataQuality"]["data_quality"][0].uri)
+        result.reports["data_quality"] = str(uri / "data_docs" / "index.html")
+    if "Pusher" in outputs:
+        pushed = outputs["Pusher"]["pushed_model"][0]
+        if pushed.get_int_custom_property("pushed"):
+            result.release = {
+                "version": int(pushed.get_string_custom_property("pushed_version")),
+                "uri": pushed.get_string_custom_property("pushed_destination"),
+            }
+    if "Report" in outputs:
+        result.reports["run"] = str(pathlib.Path(outputs["Report"]["report"][0].uri) / "index.html")

@@ -1,0 +1,205 @@
+"""The one training graph: a workload becomes a TFX pipeline.
+
+The same function serves every runner; what differs (where artifacts and metadata lie) comes in as `Site`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from tfx.dsl.components.base import base_node
+from tfx.orchestration import pipeline as tfx_pipeline
+
+from components.champion import ChampionResolver
+from components.data_quality import DataQuality
+from components.evaluator import EvaluationConfig, Evaluator
+from components.example_validator import ExampleValidator
+from components.infra_validator import InfraValidationConfig, InfraValidator
+from components.ingestion import ColumnarExampleGen, IngestionConfig
+from components.pusher import Pusher
+from components.report import Report
+from components.schema import SchemaImporter
+from components.statistics import StatisticsGen
+from components.trainer import Trainer, TrainingConfig
+from components.transform import Transform
+from pipelines.workload import LOWER_IS_BETTER, Workload
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """Where a pipeline finds and leaves things.
+
+    Attributes:
+        workload_folder: features.py and model.py.
+        schema_folder: schema.pbtxt and expectations.json.
+        data_root: fills `{DATA}` in data.uri.
+        pipeline_root: artifacts go below it.
+        store_uri: the model store.
+        metadata: MLMD's ConnectionConfig.
+        code_revision: git revision of the code, for the release's manifest.
+        beam_args: Beam's pipeline options.
+    """
+
+    workload_folder: pathlib.Path
+    schema_folder: pathlib.Path
+    data_root: pathlib.Path
+    pipeline_root: pathlib.Path
+    store_uri: str
+    metadata: Any
+    code_revision: str
+    beam_args: tuple[str, ...] = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+
+
+def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline.Pipeline:
+    """Builds the graph of DESIGN: every gate stands between the data and the release.
+
+    Args:
+        workload: the use case.
+        span: the newest span to train on; -1: the newest there is when the pipeline runs.
+        site: where things lie.
+    """
+    return tfx_pipeline.Pipeline(
+        pipeline_name=workload.name,
+        pipeline_root=str(site.pipeline_root),
+        components=_components(workload, span, site),
+        enable_cache=True,
+        metadata_connection_config=site.metadata,
+        beam_pipeline_args=list(site.beam_args),
+    )
+
+
+def _components(workload: Workload, span: int, site: Site) -> list[base_node.BaseNode]:
+    root = str(site.pipeline_root)
+    label = workload.data.label
+    positive = label.positive_class or ""
+
+    schema = SchemaImporter(str(site.schema_folder / "schema.pbtxt"))
+    schema_channel = schema.outputs["schema"]
+    examples = ColumnarExampleGen(schema_channel, _ingestion(workload, site), span)
+    examples_channel = examples.outputs["examples"]
+    statistics = StatisticsGen(examples_channel, schema_channel)
+    validator = ExampleValidator(examples_channel, statistics.outputs["statistics"], schema_channel, pipeline_root=root)
+    quality = DataQuality(
+        examples_channel,
+        schema_channel,
+        suite_file=str(site.schema_folder / "expectations.json"),
+        pipeline_root=root,
+        fail_on=workload.quality.fail_on,
+    )
+    transform = Transform(
+        examples_channel,
+        schema_channel,
+        module_file=str(site.workload_folder / "features.py"),
+        label=label.column,
+        task=str(workload.task),
+        positive_class=positive,
+    )
+    # The gates on data have no output that Transform needs; order alone makes them gates.
+    transform.add_upstream_nodes([validator, quality])
+    trainer = Trainer(
+        transform.outputs["transformed_examples"],
+        transform.outputs["transform_graph"],
+        schema_channel,
+        module_file=str(site.workload_folder / "model.py"),
+        training=_training(workload, positive),
+    )
+    champion = ChampionResolver(store_uri=site.store_uri, model_name=workload.name)
+    evaluator = Evaluator(
+        examples=examples_channel,
+        model=trainer.outputs["model"],
+        champion=champion.outputs["champion"],
+        schema=schema_channel,
+        evaluation=_evaluation(workload),
+    )
+    infra = InfraValidator(
+        model=trainer.outputs["model"],
+        examples=examples_channel,
+        schema=schema_channel,
+        config=InfraValidationConfig(**workload.infra_validation.model_dump()),
+    )
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        examples=examples_channel,
+        evaluation=evaluator.outputs["evaluation"],
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=infra.outputs["blessing"],
+        data_quality=quality.outputs["data_quality"],
+        champion=champion.outputs["champion"],
+        store_uri=site.store_uri,
+        model_name=workload.name,
+        code_revision=site.code_revision,
+    )
+    report = Report(
+        examples=examples_channel,
+        statistics=statistics.outputs["statistics"],
+        anomalies=validator.outputs["anomalies"],
+        data_quality=quality.outputs["data_quality"],
+        transform_graph=transform.outputs["transform_graph"],
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        champion=champion.outputs["champion"],
+        evaluation=evaluator.outputs["evaluation"],
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=infra.outputs["blessing"],
+        pushed_model=pusher.outputs["pushed_model"],
+        workload=workload.model_dump_json(),
+        pipeline_root=root,
+    )
+    return [
+        schema,
+        examples,
+        statistics,
+        validator,
+        quality,
+        transform,
+        trainer,
+        champion,
+        evaluator,
+        infra,
+        pusher,
+        report,
+    ]
+
+
+def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
+    data = workload.data
+    return IngestionConfig(
+        uri=workload.span_uri("{SPAN}", site.data_root),
+        format=data.format,
+        label=data.label.column,
+        window=data.window,
+        ignore=data.ignore,
+        split_key=data.split.key,
+        split_time=data.split.time,
+        split_column=data.split.column,
+        eval_fraction=data.split.eval_fraction,
+    )
+
+
+def _training(workload: Workload, positive_class: str) -> TrainingConfig:
+    return TrainingConfig(
+        task=str(workload.task),
+        label=workload.data.label.column,
+        positive_class=positive_class,
+        **workload.training.model_dump(),
+    )
+
+
+def _evaluation(workload: Workload) -> EvaluationConfig:
+    return EvaluationConfig.from_json(
+        json.dumps(
+            {
+                "task": str(workload.task),
+                "label": workload.data.label.column,
+                "positive_class": workload.data.label.positive_class,
+                "thresholds": [t.model_dump() for t in workload.evaluation.thresholds],
+                "slices": list(workload.evaluation.slices),
+                "champion_metric": workload.champion_metric,
+                "lower_is_better": workload.champion_metric in LOWER_IS_BETTER,
+                "max_loss": workload.evaluation.champion.max_loss,
+            }
+        )
+    )

@@ -1,0 +1,301 @@
+"""The workload model: everything that workload.yaml may say.
+
+Airflow imports this module to build its DAGs, so it imports pydantic and yaml and nothing heavier.
+`docs/reference/workload.md` is generated from the descriptions below.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class WorkloadError(ValueError):
+    """A workload.yaml that cannot be used: file, field, what was received and how to mend it, a line each."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Task(StrEnum):
+    """What the model predicts; it decides loss, metrics and the served signatures."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+
+class Label(_Section):
+    column: str
+    """The column to predict. Its classes are its domain in schema.pbtxt (int_domain, string_domain or bool_domain)."""
+    positive_class: str | None = None
+    """binary only: which class counts as positive. Default: the last of the domain."""
+
+
+class Split(_Section):
+    key: str | None = None
+    """Column whose hash decides the split; the same key is always in the same split. Default: the whole row."""
+    time: str | None = None
+    """Column (number or ISO 8601 time) to split by: the newest rows are evaluated. Excludes `key` and `column`."""
+    column: str | None = None
+    """Column that says `train` or `eval` for each row, for data that comes with an official test set; not a feature."""
+    eval_fraction: Fraction = 0.2
+    """Share of the rows that is kept for evaluation."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Split:
+        if sum(way is not None for way in (self.key, self.time, self.column)) > 1:
+            raise ValueError("a split goes by key, by time or by column; keep one of them")
+        if not 0 < self.eval_fraction < 1:
+            raise ValueError(f"eval_fraction must lie between 0 and 1, exclusive. Received: {self.eval_fraction}")
+        return self
+
+
+class Data(_Section):
+    uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*"
+    """Where the data lies. `{SPAN}` is the span's number; `{DATA}` the landing folder (TRAINYARD_DATA)."""
+    format: Literal["csv", "parquet", "jsonl"] = "csv"
+    """How the files are written."""
+    label: Label
+    """What to predict."""
+    dataset: str | None = None
+    """A data set that Trainyard knows how to fetch (pipelines/datasets): a span that is not there yet is laid out from it."""
+    window: int = Field(default=1, ge=1, le=1000)
+    """How many spans to train on: the newest and those before it."""
+    split: Split = Split()
+    """How rows are divided into train and eval."""
+    ignore: tuple[str, ...] = ()
+    """Columns of the files that the pipeline does not read."""
+
+    @field_validator("uri")
+    @classmethod
+    def _known_placeholders(cls, uri: str) -> str:
+        unknown = set(re.findall(r"\{(\w+)\}", uri)) - {"SPAN", "DATA", "WORKLOAD"}
+        if unknown:
+            raise ValueError(f"unknown placeholder {{{unknown.pop()}}}; use {{SPAN}}, {{DATA}} or {{WORKLOAD}}")
+        return uri
+
+
+class Training(_Section):
+    epochs: int = Field(default=10, ge=1, le=10_000)
+    """Passes over the training split."""
+    batch_size: int = Field(default=256, ge=1, le=1_048_576)
+    """Rows a training step."""
+    early_stopping_patience: int | None = Field(default=3, ge=1)
+    """Stop when the eval loss has not fallen for so many epochs, and keep the best weights. null: never."""
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+    """For weights, shuffling and augmentation: two runs on the same data give the same model on the same machine."""
+    hyperparameters: dict[str, float | int | str | bool] = {}
+    """Passed to build_model as they stand. `learning_rate` is also the optimizer's."""
+
+
+class Threshold(_Section):
+    metric: str
+    """A metric of this task, e.g. auc, accuracy, rmse (docs/reference/metrics.md)."""
+    min: float | None = None
+    """The least value that is good enough."""
+    max: float | None = None
+    """The greatest value that is good enough."""
+    slice: str | None = None
+    """A column: the bound holds for each of its slices of at least `min_rows` rows. Default: over all rows."""
+    min_rows: int = Field(default=100, ge=1)
+    """Smaller slices are shown but not judged."""
+
+    @model_validator(mode="after")
+    def _has_bound(self) -> Threshold:
+        if self.min is None and self.max is None:
+            raise ValueError(f"threshold for {self.metric!r} needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"threshold for {self.metric!r}: min {self.min} is above max {self.max}")
+        if self.metric in BOUNDED_METRICS:
+            for bound in (self.min, self.max):
+                if bound is not None and not 0 <= bound <= 1:
+                    raise ValueError(f"threshold for {self.metric!r} must lie between 0 and 1. Received: {bound}")
+        return self
+
+
+class Champion(_Section):
+    metric: str | None = None
+    """The metric by which challenger and champion are compared. Default: auc, accuracy or rmse, by task."""
+    max_loss: float = Field(default=0.0, ge=0)
+    """How much worse than the champion the challenger may be, in the metric's own unit."""
+
+
+BOUNDED_METRICS = frozenset({"auc", "auc_pr", "accuracy", "precision", "recall", "f1", "macro_f1", "top_3_accuracy"})
+METRICS: dict[Task, tuple[str, ...]] = {
+    Task.BINARY: ("auc", "auc_pr", "accuracy", "precision", "recall", "f1", "log_loss", "calibration"),
+    Task.MULTICLASS: ("accuracy", "macro_f1", "top_3_accuracy", "log_loss"),
+    Task.REGRESSION: ("rmse", "mae", "mape", "r2", "bias"),
+}
+_DEFAULT_CHAMPION_METRIC = {Task.BINARY: "auc", Task.MULTICLASS: "accuracy", Task.REGRESSION: "rmse"}
+LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss"})
+
+
+class Evaluation(_Section):
+    thresholds: tuple[Threshold, ...] = ()
+    """Bounds that a model must keep to be blessed."""
+    slices: tuple[str, ...] = ()
+    """Columns by whose values every metric is shown too."""
+    champion: Champion = Champion()
+    """The comparison with the stable release."""
+
+
+class Quality(_Section):
+    fail_on: Literal["critical", "warning", "never"] = "critical"
+    """The least severity of a failed expectation that stops the run."""
+
+
+class InfraValidation(_Section):
+    requests: int = Field(default=16, ge=1, le=1024)
+    """How many rows of the eval split are replayed against the exported model."""
+    timeout_s: int = Field(default=120, ge=1, le=3600)
+    """Wall-clock limit of load and replay, in seconds."""
+    memory_mb: int = Field(default=4096, ge=256)
+    """Memory limit of the validating process, in MiB."""
+
+
+class Resources(_Section):
+    cpu: float | None = Field(default=None, gt=0)
+    """CPU cores asked for on Kubeflow."""
+    memory: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")
+    """Memory asked for on Kubeflow, as Kubernetes writes it, e.g. 4Gi."""
+    pool: str | None = None
+    """GPU pool by name (pipelines/runners/kubeflow/pools.yaml)."""
+
+
+class Schedule(_Section):
+    cron: str | None = None
+    """When to retrain, as cron writes it, in UTC; null: only on new data or by hand."""
+    on_new_data: bool = True
+    """Whether a new span triggers retraining."""
+    retries: int = Field(default=2, ge=0, le=10)
+    """How often Airflow tries again what may be retried."""
+    timeout_minutes: int = Field(default=120, ge=1)
+    """How long a retraining may take before Airflow ends it."""
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, cron: str | None) -> str | None:
+        if cron is not None and not cron.startswith("@") and len(cron.split()) != 5:
+            raise ValueError(f"cron needs five fields (minute hour day month weekday). Received: {cron!r}")
+        return cron
+
+
+class Serving(_Section):
+    latency_budget_ms: float = Field(default=50, gt=0)
+    """What one prediction may take at the median, in milliseconds; a deployment above it is rolled back."""
+    max_changed_answers: Fraction = 1.0
+    """Share of sample requests whose answer may change between stable and canary before a deployment is refused."""
+    canary_minutes: float = Field(default=0, ge=0)
+    """How long the canary is watched before it becomes stable."""
+
+
+class Workload(_Section):
+    """One use case: its data, its model's quality bar, its schedule."""
+
+    name: Name
+    """Lower-case letters, digits and underscores; also the served model's name and the DAGs' suffix."""
+    task: Task
+    """binary, multiclass or regression."""
+    owner: str = "ml-platform"
+    """Team or person who answers for this model; shown in Airflow and in every report."""
+    description: str = ""
+    """One sentence for a reader who has never heard of it."""
+    data: Data
+    """Where the data lies and what is predicted."""
+    training: Training = Training()
+    """How the model is fitted."""
+    evaluation: Evaluation = Evaluation()
+    """What the model must reach to be released."""
+    quality: Quality = Quality()
+    """How strictly the expectations are taken."""
+    infra_validation: InfraValidation = InfraValidation()
+    """The load-and-predict check before a release."""
+    resources: dict[str, Resources] = {}
+    """Per component (its id, e.g. Trainer): what to ask Kubernetes for."""
+    schedule: Schedule = Schedule()
+    """When to retrain."""
+    serving: Serving = Serving()
+    """What a deployment must keep to."""
+
+    @model_validator(mode="after")
+    def _metrics_fit_task(self) -> Workload:
+        known = METRICS[self.task]
+        asked = [t.metric for t in self.evaluation.thresholds] + [self.champion_metric]
+        for metric in asked:
+            if metric not in known:
+                raise ValueError(f"metric {metric!r} does not exist for task {self.task}; known: {', '.join(known)}")
+        return self
+
+    @property
+    def champion_metric(self) -> str:
+        return self.evaluation.champion.metric or _DEFAULT_CHAMPION_METRIC[self.task]
+
+    def span_uri(self, span: int | str, data_root: str | os.PathLike[str]) -> str:
+        """The files of one span: a path, a glob pattern or a URL that fsspec can read."""
+        uri = self.data.uri.replace("{SPAN}", str(span)).replace("{WORKLOAD}", self.name)
+        return uri.replace("{DATA}", str(data_root))
+
+
+def load_workload(folder: str | os.PathLike[str]) -> Workload:
+    """Reads and checks `workload.yaml` in a workload's folder.
+
+    Raises:
+        WorkloadError: the file is missing, is not YAML, or says something that it may not say.
+    """
+    path = pathlib.Path(folder) / "workload.yaml"
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WorkloadError(f"{path}: there is no such file. `trainyard list` shows the workloads.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WorkloadError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise WorkloadError(f"{path}: expected fields such as `name:` and `task:`. Received: {type(raw).__name__}")
+    try:
+        workload = Workload.model_validate(raw)
+    except pydantic.ValidationError as error:
+        raise WorkloadError("\n".join(explain(path, problem) for problem in error.errors())) from None
+    if workload.name != path.parent.name:
+        raise WorkloadError(f"{path}, field name: must equal its folder, {path.parent.name!r}. Received: {workload.name!r}")
+    return workload
+
+
+def workload_names(folder: str | os.PathLike[str]) -> list[str]:
+    """The workloads in a folder of workloads, sorted."""
+    return sorted(path.parent.name for path in pathlib.Path(folder).glob("*/workload.yaml"))
+
+
+def explain(path: pathlib.Path, problem: Any) -> str:
+    """One pydantic problem as one line for the author of the file."""
+    field = ".".join(str(part) for part in problem["loc"]) or "(the whole file)"
+    if problem["type"] == "extra_forbidden":
+        return f"{path}, field {field}: there is no such field. {_known_fields(problem['loc'])}"
+    if problem["type"] == "missing":
+        return f"{path}, field {field}: is required and missing. Add it (docs/reference/workload.md)."
+    message = problem["msg"].removeprefix("Value error, ")
+    received = "" if isinstance(problem["input"], dict) or "Received" in message else f" Received: {problem['input']!r}."
+    return f"{path}, field {field}: {message}.{received}"
+
+
+def _known_fields(location: tuple[Any, ...]) -> str:
+    """Names the fields of the section in which an unknown one was found."""
+    section: Any = Workload
+    for part in location[:-1]:
+        if isinstance(part, str) and part in getattr(section, "model_fields", {}):
+            section = section.model_fields[part].annotation
+            arguments = getattr(section, "__args__", ())
+            section = next((a for a in arguments if hasattr(a, "model_fields")), section)
+    fields = getattr(section, "model_fields", None)
+    return f"Known: {', '.join(fields)}." if fields else "Remove it."

@@ -1,0 +1,80 @@
+"""`python -m serving`: the ports first, then TensorFlow, then the models."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+
+from serving._options import parse_options
+
+EXIT_OK, EXIT_FAILED, EXIT_MEND = 0, 1, 2
+_log = logging.getLogger("serving")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the server until SIGTERM or Ctrl-C; returns the exit code."""
+    options = parse_options(arguments)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
+    )
+    # A taken port is said at once, not after the seconds that TensorFlow takes to import.
+    try:
+        rest = _listen(options.host, options.rest_port)
+        _check_free(options.host, options.grpc_port)
+    except OSError as error:
+        return _mend(str(error))
+    _set_up_tensorflow(options)
+
+    from model_store import StoreError
+    from serving._server import CannotServe, serve
+
+    try:
+        asyncio.run(serve(options, rest))
+    except (CannotServe, StoreError) as error:
+        return _mend(str(error))
+    return EXIT_OK
+
+
+def _mend(message: str) -> int:
+    print(f"serving: {message}", file=sys.stderr)
+    return EXIT_MEND
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}. Choose another port; 0 takes any free one."
+        ) from None
+    return listener
+
+
+def _check_free(host: str, port: int) -> None:
+    if port:
+        _listen(host, port).close()
+
+
+def _set_up_tensorflow(options: argparse.Namespace) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(options.tf_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(options.tf_threads)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    # While a new version loads it holds Python's lock for long stretches: let waiting requests in sooner.
+    sys.setswitchinterval(0.001)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,355 @@
+"""JSON to tensors and back, by TF Serving's conventions (row form and column form).
+
+Numbers go through NumPy, a column at a time; only the search for an offending value walks them one by one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from serving._errors import BadRequest
+from serving._signature import TensorInfo, show_shape
+
+Arrays = dict[str, "np.ndarray[Any, Any]"]
+_Where = Callable[[tuple[int, ...]], str]
+
+_TAKES = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "V": "fiu"}  # V: bfloat16 and its like
+_EXPECTED = {"f": "a number", "i": "a whole number", "u": "a whole number", "b": "true or false", "V": "a number"}
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """The object in a request body. NaN and Infinity are taken, as TF Serving takes them."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        try:
+            if b"NaN" not in body and b"Infinity" not in body:
+                raise ValueError(error)
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            raise BadRequest(f"the body is not valid JSON: {error}.") from None
+    if not isinstance(document, dict):
+        raise BadRequest(f'the body must be a JSON object, e.g. {{"instances": [...]}}. Received: {_show(document)}')
+    return document
+
+
+def decode_predict(document: Mapping[str, Any], inputs: Mapping[str, TensorInfo]) -> tuple[Arrays, bool]:
+    """The tensors of a predict request.
+
+    Returns:
+        The tensors by input name, and whether the request is in row form ("instances").
+
+    Raises:
+        BadRequest: naming the row and the input that do not fit.
+    """
+    if ("instances" in document) == ("inputs" in document):
+        found = ", ".join(sorted(document)) or "an empty object"
+        raise BadRequest(f'the body needs either "instances" (row form) or "inputs" (column form). Received: {found}')
+    if "instances" in document:
+        return _decode_rows(document["instances"], inputs), True
+    return _decode_columns(document["inputs"], inputs), False
+
+
+def _decode_rows(instances: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
+    if not isinstance(instances, list) or not instances:
+        raise BadRequest(f'"instances" must be a list of at least one instance. Received: {_show(instances)}')
+    if isinstance(instances[0], dict) and not _is_b64(instances[0]):
+        known = inputs.keys()
+        for row, instance in enumerate(instances):
+            if not isinstance(instance, dict):
+                raise BadRequest(f"instances[{row}]: expected an object, as the first is. Received: {_show(instance)}")
+            if not instance.keys() <= known:
+                _raise_unknown(instance.keys() - known, inputs, f"instances[{row}]")
+        return {
+            name: _tensor([instance.get(name) for instance in instances], info, _in_row(name, instances))
+            for name, info in inputs.items()
+        }
+    info = _only(inputs, "instances", "each instance must be an object {input: value}", instances[0])
+    return {info.name: _tensor(instances, info, lambda path: "instances" + _index(path))}
+
+
+def _decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
+    if not isinstance(columns, dict) or _is_b64(columns):
+        info = _only(inputs, "inputs", '"inputs" must be an object {input: values}', columns)
+        return {info.name: _tensor(columns, info, lambda path: "inputs" + _index(path))}
+    if unknown := columns.keys() - inputs.keys():
+        _raise_unknown(unknown, inputs, "inputs")
+    arrays = {
+        name: _tensor(columns[name], info, lambda path, name=name: f"inputs.{name}" + _index(path))  # type: ignore[misc]
+        for name, info in inputs.items()
+        if columns.get(name) is not None
+    }
+    return fill_missing(arrays, inputs)
+
+
+def fill_missing(arrays: Arrays, inputs: Mapping[str, TensorInfo]) -> Arrays:
+    """Adds nullable inputs that were left out, as the model's own "missing" value.
+
+    Raises:
+        BadRequest: an input that is not nullable is missing.
+    """
+    for name, info in inputs.items():
+        if name in arrays:
+            continue
+        if not info.nullable:
+            raise BadRequest(
+                f"input {name!r} is missing. Needed: {_names(i for i in inputs.values() if not i.nullable)}"
+            )
+        rows = next((array.shape[0] for array in arrays.values() if array.ndim), 1)
+        arrays[name] = np.full((rows, *_known(info.row_shape)), info.sentinel, dtype=info.dtype)
+    return arrays
+
+
+def check_array(array: np.ndarray[Any, Any], info: TensorInfo) -> None:
+    """Insists that a tensor fits an input of the signature."""
+    if array.dtype.kind != info.dtype.kind or array.dtype.itemsize != info.dtype.itemsize:
+        found = "string" if array.dtype.kind in "OSU" else str(array.dtype)
+        raise BadRequest(f"input {info.name!r}: expected type {info.type_name}. Received: {found}")
+    if not info.accepts(array.shape):
+        raise BadRequest(f"input {info.name!r}: expected shape {show_shape(info.shape)}. Received: {list(array.shape)}")
+
+
+def _tensor(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
+    if isinstance(values, list) and None in values:
+        values = _fill_nulls(values, info, where)
+    array = _strings(values, info, where) if info.is_string else _numbers(values, info, where)
+    if not info.accepts(array.shape):
+        _raise_shape(values, info, where)
+    return array
+
+
+def _fill_nulls(values: list[Any], info: TensorInfo, where: _Where) -> list[Any]:
+    if not info.nullable:
+        needed = f"a value ({info.type_name}); {info.name!r} may not be missing or null"
+        raise BadRequest(f"{where((values.index(None),))}: expected {needed}.")
+    missing = np.full(_known(info.row_shape), info.sentinel, dtype=info.dtype).tolist()
+    missing = "" if missing == b"" else missing
+    return [missing if value is None else value for value in values]
+
+
+def _numbers(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
+    try:
+        array = np.array(values)
+    except (ValueError, OverflowError):  # lists of unequal length, or a whole number beyond 64 bits
+        array = np.empty((), dtype=object)
+    if array.size and array.dtype.kind not in _TAKES[info.dtype.kind]:
+        _raise_type(values, info, where)
+        _raise_shape(values, info, where)
+    if info.dtype.kind in "iu" and array.size:
+        bounds = np.iinfo(info.dtype)
+        if int(array.min()) < bounds.min or int(array.max()) > bounds.max:
+            raise BadRequest(f"{where(())}: a whole number is outside the range of {info.dtype}.")
+    return array.astype(info.dtype)
+
+
+def _strings(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
+    if isinstance(values, list) and all(type(value) is str for value in values):
+        shape: tuple[int, ...] = (len(values),)
+        flat = [value.encode() for value in values]
+    else:
+        shape = _shape(values)
+        flat = [_bytes(value, info, where(path)) for path, value in _leaves(values)]
+    array = np.empty(len(flat), dtype=object)
+    array[:] = flat
+    try:
+        return array.reshape(shape)
+    except ValueError:
+        _raise_shape(values, info, where)
+        raise BadRequest(f"{where(())}: lists of unequal length.") from None
+
+
+def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if _is_b64(value):
+        return decode_b64(value, where)
+    raise BadRequest(
+        f'{where}: expected a string or {{"b64": "..."}} ({info.name!r} is string). Received: {_show(value)}'
+    )
+
+
+def decode_b64(value: Mapping[str, Any], where: str) -> bytes:
+    """The bytes of TF Serving's `{"b64": "..."}`."""
+    try:
+        return base64.b64decode(value["b64"], validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        raise BadRequest(f"{where}: the value of b64 is not valid base64. Received: {_show(value['b64'])}") from None
+
+
+def _leaves(values: Any, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
+    if isinstance(values, list):
+        for index, value in enumerate(values):
+            yield from _leaves(value, (*path, index))
+    else:
+        yield path, values
+
+
+def _shape(values: Any) -> tuple[int, ...]:
+    shape = []
+    while isinstance(values, list):
+        shape.append(len(values))
+        values = values[0] if values else None
+    return tuple(shape)
+
+
+def _raise_type(values: Any, info: TensorInfo, where: _Where) -> None:
+    kind = info.dtype.kind
+    for path, value in _leaves(values):
+        good = isinstance(value, bool) == (kind == "b") and isinstance(value, (int, float) if kind in "fV" else int)
+        if not good:
+            raise BadRequest(f"{where(path)}: expected {_EXPECTED[kind]} ({info.type_name}). Received: {_show(value)}")
+        if kind in "iu" and not -(2**63) <= value < 2**63:
+            raise BadRequest(f"{where(path)}: {value} is outside the range of {info.dtype}.")
+
+
+def _raise_shape(values: Any, info: TensorInfo, where: _Where) -> None:
+    """Names the first row whose shape is not that of the signature."""
+    if isinstance(values, list) and info.shape:
+        for row, value in enumerate(values):
+            found = _shape(value)
+            row_info = TensorInfo(info.name, info.dtype, info.row_shape)
+            ragged = len(list(_leaves(value))) != int(np.prod(found, dtype=np.int64))
+            if ragged or not row_info.accepts(found):
+                one = "a single value" if info.row_shape == () else f"shape {show_shape(info.row_shape)}"
+                received = (
+                    "lists of unequal length" if ragged else "a single value" if found == () else f"shape {list(found)}"
+                )
+                raise BadRequest(f"{where((row,))}: expected {one} for {info.name!r}. Received: {received}")
+    if not info.accepts(_shape(values)):
+        raise BadRequest(
+            f"{where(())}: expected shape {show_shape(info.shape)} for {info.name!r}. Received: {list(_shape(values))}"
+        )
+
+
+def _in_row(name: str, instances: list[dict[str, Any]]) -> _Where:
+    """Where a value of a named input stands: instances[3].fare, or that it is not there at all."""
+
+    def where(path: tuple[int, ...]) -> str:
+        if not path:
+            return f"instances, input {name!r}"
+        return f"instances[{path[0]}].{name}" + _index(path[1:])
+
+    return where
+
+
+def _index(path: tuple[int, ...]) -> str:
+    return "".join(f"[{index}]" for index in path)
+
+
+def _only(inputs: Mapping[str, TensorInfo], field: str, needed: str, received: Any) -> TensorInfo:
+    if len(inputs) == 1:
+        return next(iter(inputs.values()))
+    raise BadRequest(
+        f"{field}: this signature has {len(inputs)} inputs ({_names(inputs.values())}), so {needed}. Received: {_show(received)}"
+    )
+
+
+def _raise_unknown(unknown: Any, inputs: Mapping[str, TensorInfo], where: str) -> None:
+    raise BadRequest(f"{where}: there is no input {sorted(unknown)[0]!r}. Known: {_names(inputs.values())}")
+
+
+def _names(infos: Any) -> str:
+    return ", ".join(info.name for info in infos)
+
+
+def _known(shape: tuple[int | None, ...] | None) -> tuple[int, ...]:
+    return tuple(1 if n is None else n for n in shape or ())
+
+
+def _is_b64(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"b64"}
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def encode_predict(outputs: Arrays, row_form: bool, rows: int) -> bytes:
+    """The answer to a predict request; a single output goes without its name.
+
+    Args:
+        rows: how many instances the request had (row form only).
+    """
+    if not row_form:
+        columns = {name: _jsonable(name, array) for name, array in outputs.items()}
+        return _dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}, outputs)
+    for name, array in outputs.items():
+        if array.ndim == 0 or array.shape[0] != rows:
+            raise BadRequest(
+                f"output {name!r} has shape {list(array.shape)}, not one row for each of the {rows} instances; "
+                'ask in column form ("inputs").'
+            )
+    listed = {name: _by_row(name, array) for name, array in outputs.items()}
+    if len(listed) == 1:
+        return _dump({"predictions": next(iter(listed.values()))}, outputs)
+    names = tuple(listed)
+    return _dump(
+        {"predictions": [dict(zip(names, row, strict=True)) for row in zip(*listed.values(), strict=True)]}, outputs
+    )
+
+
+def _by_row(name: str, array: np.ndarray[Any, Any]) -> list[Any]:
+    plain = _jsonable(name, array)
+    return plain if isinstance(plain, list) else list(plain)
+
+
+def _jsonable(name: str, array: np.ndarray[Any, Any]) -> Any:
+    """An array that orjson writes by itself (float32 in its own shortest form), or nested lists of strings."""
+    if array.dtype.kind == "O":
+        return _text(array.tolist(), name.endswith("_bytes"))
+    if array.dtype.kind == "V":
+        array = array.astype(np.float32)
+    return np.ascontiguousarray(array) if array.ndim else array[()]
+
+
+def _text(value: Any, binary: bool) -> Any:
+    if isinstance(value, list):
+        return [_text(item, binary) for item in value]
+    raw = value if isinstance(value, bytes) else str(value).encode()
+    if not binary:
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            pass
+    return {"b64": base64.b64encode(raw).decode()}
+
+
+def _dump(document: dict[str, Any], outputs: Arrays) -> bytes:
+    if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in outputs.values()):
+        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    # JSON has no NaN and orjson writes null; TF Serving writes NaN, Infinity and -Infinity, and so does this.
+    return json.dumps(document, default=_floats).encode()
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return [_floats(item) for item in value] if value.ndim else _floats(value[()])
+    if isinstance(value, np.floating):
+        return float(str(value))  # through text: 0.1 as float32 is 0.1, not 0.10000000149
+    return value.item()
+
+
+def encode_classify(classes: np.ndarray[Any, Any] | None, scores: np.ndarray[Any, Any] | None) -> bytes:
+    """The answer to a classify request: for each example a list of [class, score]."""
+    outputs = {name: array for name, array in (("classes", classes), ("scores", scores)) if array is not None}
+    labels = None if classes is None else _text(classes.tolist(), binary=False)
+    numbers = None if scores is None else [list(row) for row in scores]
+    if labels is None:
+        labels = [[""] * len(row) for row in numbers or []]
+    if numbers is None:
+        numbers = [[0.0] * len(row) for row in labels]
+    result = [list(zip(*pair, strict=True)) for pair in zip(labels, numbers, strict=True)]
+    return _dump({"result": result}, outputs)
+
+
+def encode_regress(values: np.ndarray[Any, Any]) -> bytes:
+    """The answer to a regress request: one number for each example."""
+    return _dump({"result": values}, {"outputs": values})

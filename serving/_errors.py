@@ -1,0 +1,59 @@
+"""Errors that a caller sees: an HTTP status, a gRPC status, and one line that says how to mend the request."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ServingError(Exception):
+    """What is wrong with a request, or with the server just now, in one line.
+
+    Attributes:
+        http_status: of the REST answer.
+        grpc_status: name of the code of the gRPC answer.
+        retry_after: seconds after which the same request may succeed; None: it never will.
+    """
+
+    http_status: ClassVar[int] = 500
+    grpc_status: ClassVar[str] = "INTERNAL"
+    retry_after: ClassVar[int | None] = None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class BadRequest(ServingError):
+    """The request does not fit the signature: the caller's to mend."""
+
+    http_status = 400
+    grpc_status = "INVALID_ARGUMENT"
+
+
+class NotFound(ServingError):
+    """No such model, version or label is served here."""
+
+    http_status = 404
+    grpc_status = "NOT_FOUND"
+
+
+class TooLarge(ServingError):
+    """The body is larger than the server takes."""
+
+    http_status = 413
+    grpc_status = "RESOURCE_EXHAUSTED"
+
+
+class NotReady(ServingError):
+    """The model is known but not loaded (yet), or the server is stopping."""
+
+    http_status = 503
+    grpc_status = "UNAVAILABLE"
+    retry_after = 1
+
+
+class Busy(ServingError):
+    """More requests are under way than the server takes at once."""
+
+    http_status = 503
+    grpc_status = "RESOURCE_EXHAUSTED"
+    retry_after = 1

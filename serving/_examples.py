@@ -1,0 +1,84 @@
+"""JSON to serialized tf.Example, for classify and regress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from serving._codec import _is_b64, _show, decode_b64
+from serving._errors import BadRequest
+from serving._signature import Feature
+
+
+def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]) -> np.ndarray[Any, Any]:
+    """The examples of a classify or regress request.
+
+    Args:
+        document: `{"context": {feature: value}, "examples": [{feature: value}]}`; a value is a number, a string,
+            `{"b64": ...}`, or a list of those.
+        features: the model's raw features, if it says; a whole number is then written as float where that is the type.
+
+    Returns:
+        Serialized tf.Example, [N].
+    """
+    examples = document.get("examples")
+    if not isinstance(examples, list) or not examples:
+        raise BadRequest(f'the body needs "examples", a list of at least one object. Received: {_show(examples)}')
+    context = document.get("context", {})
+    if not isinstance(context, dict):
+        raise BadRequest(f'"context" must be an object. Received: {_show(context)}')
+    serialized = [_serialize(example, context, features, row) for row, example in enumerate(examples)]
+    array = np.empty(len(serialized), dtype=object)
+    array[:] = serialized
+    return array
+
+
+def _serialize(example: Any, context: Mapping[str, Any], features: Mapping[str, Feature], row: int) -> bytes:
+    where = f"examples[{row}]"
+    if not isinstance(example, dict):
+        raise BadRequest(f"{where}: expected an object {{feature: value}}. Received: {_show(example)}")
+    if twice := example.keys() & context.keys():
+        raise BadRequest(f"{where}.{sorted(twice)[0]}: stands in context too; keep one of the two.")
+    merged = {**context, **example}
+    if features:
+        if unknown := merged.keys() - features.keys():
+            raise BadRequest(f"{where}: there is no feature {sorted(unknown)[0]!r}. Known: {', '.join(features)}")
+        for name, feature in features.items():
+            if merged.get(name) is None and not feature.nullable:
+                raise BadRequest(f"{where}.{name}: expected a value ({feature.dtype}); it may not be missing or null.")
+    proto = tf.train.Example()
+    for name, value in merged.items():
+        if value is not None:
+            _set(proto.features.feature[name], value, features.get(name), f"{where}.{name}")
+    return bytes(proto.SerializeToString())
+
+
+def _set(target: Any, value: Any, feature: Feature | None, where: str) -> None:
+    values = value if isinstance(value, list) else [value]
+    if all(isinstance(item, str) or _is_b64(item) for item in values):
+        found = "string"
+    elif all(isinstance(item, int) and not isinstance(item, bool) for item in values):
+        found = "float32" if feature is not None and feature.dtype == "float32" else "int64"
+    elif all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in values):
+        found = "float32"
+    else:
+        raise BadRequest(
+            f"{where}: expected a number, a string or a list of one kind of those. Received: {_show(value)}"
+        )
+    if feature is not None and found != feature.dtype:
+        raise BadRequest(f"{where}: expected {feature.dtype}. Received: {_show(value)}")
+    if found == "string":
+        encoded = [item.encode() if isinstance(item, str) else decode_b64(item, where) for item in values]
+        target.bytes_list.value.extend(encoded)
+    elif found == "int64":
+        try:
+            target.int64_list.value.extend(values)
+        except ValueError:
+            raise BadRequest(
+                f"{where}: a whole number is outside the range of int64. Received: {_show(value)}"
+            ) from None
+    else:
+        target.float_list.value.extend(float(item) for item in values)

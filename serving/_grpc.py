@@ -1,0 +1,240 @@
+"""TF Serving's gRPC services: PredictionService and ModelService."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    input_pb2,
+    model_management_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
+
+from serving._errors import BadRequest, ServingError
+from serving._inference import CLASSIFY, REGRESS, Call, Inference
+from serving._status import SIGNATURE_DEF, signature_def_map, status_response
+
+_log = logging.getLogger(__name__)
+_Response = TypeVar("_Response")
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
+    """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    def Predict(
+        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
+        return self._answer("predict", request.model_spec, context, lambda call: _predict(call, request))
+
+    def Classify(
+        self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext
+    ) -> classification_pb2.ClassificationResponse:
+        def answer(call: Call) -> classification_pb2.ClassificationResponse:
+            result = _classify(call, request.model_spec.signature_name, _examples(request.input))
+            return classification_pb2.ClassificationResponse(model_spec=_spec(call, request.model_spec), result=result)
+
+        return self._answer(CLASSIFY, request.model_spec, context, answer)
+
+    def Regress(
+        self, request: regression_pb2.RegressionRequest, context: grpc.ServicerContext
+    ) -> regression_pb2.RegressionResponse:
+        def answer(call: Call) -> regression_pb2.RegressionResponse:
+            result = _regress(call, request.model_spec.signature_name, _examples(request.input))
+            return regression_pb2.RegressionResponse(model_spec=_spec(call, request.model_spec), result=result)
+
+        return self._answer(REGRESS, request.model_spec, context, answer)
+
+    def MultiInference(
+        self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext
+    ) -> inference_pb2.MultiInferenceResponse:
+        if not request.tasks:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "tasks: at least one is needed.")
+        if len({task.model_spec.name for task in request.tasks}) > 1:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "tasks: all must name the same model.")
+
+        def answer(call: Call) -> inference_pb2.MultiInferenceResponse:
+            examples = _examples(request.input)
+            return inference_pb2.MultiInferenceResponse(results=[_task(call, task, examples) for task in request.tasks])
+
+        return self._answer("multi_inference", request.tasks[0].model_spec, context, answer)
+
+    def GetModelMetadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        def answer(call: Call) -> get_model_metadata_pb2.GetModelMetadataResponse:
+            if set(request.metadata_field) != {SIGNATURE_DEF}:
+                found = ", ".join(request.metadata_field) or "nothing"
+                raise BadRequest(f"metadata_field: only {SIGNATURE_DEF!r} is known. Received: {found}")
+            response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=_spec(call, request.model_spec))
+            response.metadata[SIGNATURE_DEF].Pack(signature_def_map(call.servable))
+            return response
+
+        return self._answer("metadata", request.model_spec, context, answer)
+
+    def _answer(
+        self, method: str, spec: model_pb2.ModelSpec, context: grpc.ServicerContext, answer: Callable[[Call], _Response]
+    ) -> _Response:
+        try:
+            self._inference.admit()
+            try:
+                with self._inference.call("grpc", method, spec.name, *_wanted(spec)) as call:
+                    return answer(call)
+            finally:
+                self._inference.leave()
+        except ServingError as error:
+            _abort(context, error)
+        except Exception as error:
+            _log.exception("%s of %s failed", method, spec.name)
+            context.abort(grpc.StatusCode.INTERNAL, f"the server failed: {type(error).__name__}. Its log says more.")
+        raise AssertionError("context.abort raises")
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc]
+    """GetModelStatus. Which models are served is the store's and the command line's to say, not a caller's."""
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    def GetModelStatus(
+        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        try:
+            return status_response(self._inference.manager, request.model_spec.name, *_wanted(request.model_spec))
+        except ServingError as error:
+            _abort(context, error)
+        raise AssertionError("context.abort raises")
+
+    def HandleReloadConfigRequest(
+        self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
+    ) -> model_management_pb2.ReloadConfigResponse:
+        context.abort(
+            grpc.StatusCode.UNIMPLEMENTED,
+            "models follow the labels of the model store: use `trainyard release promote`, or restart with other --model options.",
+        )
+
+
+def make_server(inference: Inference, threads: int, max_bytes: int) -> grpc.Server:
+    """A gRPC server with both services; not bound, not started."""
+    server = grpc.server(
+        ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+        options=[
+            ("grpc.so_reuseport", 0),  # else a second server would quietly share the port
+            ("grpc.max_receive_message_length", max_bytes),
+            ("grpc.max_send_message_length", -1),
+        ],
+    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(inference), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(inference), server)
+    return server
+
+
+def _abort(context: grpc.ServicerContext, error: ServingError) -> None:
+    context.abort(grpc.StatusCode[error.grpc_status], str(error))
+
+
+def _wanted(spec: model_pb2.ModelSpec) -> tuple[int | None, str | None]:
+    """Version and label that a ModelSpec asks for."""
+    choice = spec.WhichOneof("version_choice")
+    return (
+        int(spec.version.value) if choice == "version" else None,
+        str(spec.version_label) if choice == "version_label" else None,
+    )
+
+
+def _spec(call: Call, asked: model_pb2.ModelSpec) -> model_pb2.ModelSpec:
+    """The ModelSpec of an answer: always with the version that gave it."""
+    spec = model_pb2.ModelSpec(name=asked.name, signature_name=asked.signature_name)
+    spec.version.value = call.servable.version
+    return spec
+
+
+def _predict(call: Call, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
+    signature = call.servable.signature(request.model_spec.signature_name)
+    if unknown := set(request.output_filter) - signature.outputs.keys():
+        raise BadRequest(
+            f"output_filter: there is no output {sorted(unknown)[0]!r}. Known: {', '.join(signature.outputs)}"
+        )
+    outputs = call.servable.run(signature, {name: _array(name, proto) for name, proto in request.inputs.items()})
+    response = predict_pb2.PredictResponse(model_spec=_spec(call, request.model_spec))
+    response.model_spec.signature_name = signature.name
+    for name in request.output_filter or outputs:
+        response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
+    return response
+
+
+def _array(name: str, proto: Any) -> np.ndarray[Any, Any]:
+    try:
+        array: np.ndarray[Any, Any] = tf.make_ndarray(proto)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise BadRequest(f"input {name!r} is not a valid TensorProto: {error}") from None
+    return array
+
+
+def _examples(given: input_pb2.Input) -> np.ndarray[Any, Any]:
+    """Serialized tf.Example, [N], with the context merged into each."""
+    kind = given.WhichOneof("kind")
+    examples = list(getattr(given, kind).examples) if kind else []
+    if not examples:
+        raise BadRequest("input: at least one example is needed, in example_list or example_list_with_context.")
+    if kind == "example_list_with_context":
+        for example in examples:
+            for name, feature in given.example_list_with_context.context.features.feature.items():
+                example.features.feature[name].CopyFrom(feature)
+    array = np.empty(len(examples), dtype=object)
+    array[:] = [example.SerializeToString() for example in examples]
+    return array
+
+
+def _classify(call: Call, signature: str, examples: np.ndarray[Any, Any]) -> classification_pb2.ClassificationResult:
+    classes, scores = Inference.classify(call.servable, signature, examples)
+    result = classification_pb2.ClassificationResult()
+    for row in range(len(examples)):
+        labels = [item.decode(errors="replace") for item in classes[row]] if classes is not None else None
+        numbers = scores[row].tolist() if scores is not None else [0.0] * len(labels or ())
+        result.classifications.add(
+            classes=[
+                classification_pb2.Class(label=label, score=score)
+                for label, score in zip(labels or [""] * len(numbers), numbers, strict=True)
+            ]
+        )
+    return result
+
+
+def _regress(call: Call, signature: str, examples: np.ndarray[Any, Any]) -> regression_pb2.RegressionResult:
+    values = Inference.regress(call.servable, signature, examples)
+    return regression_pb2.RegressionResult(
+        regressions=[regression_pb2.Regression(value=value) for value in values.tolist()]
+    )
+
+
+def _task(
+    call: Call, task: inference_pb2.InferenceTask, examples: np.ndarray[Any, Any]
+) -> inference_pb2.InferenceResult:
+    method = task.method_name.removeprefix("tensorflow/serving/")
+    result = inference_pb2.InferenceResult(model_spec=_spec(call, task.model_spec))
+    if method == CLASSIFY:
+        result.classification_result.CopyFrom(_classify(call, task.model_spec.signature_name, examples))
+    elif method == REGRESS:
+        result.regression_result.CopyFrom(_regress(call, task.model_spec.signature_name, examples))
+    else:
+        raise BadRequest(
+            f"method_name must be tensorflow/serving/classify or tensorflow/serving/regress. Received: {task.method_name!r}"
+        )
+    return result

@@ -1,0 +1,62 @@
+"""What the server counts, for Prometheus."""
+
+from __future__ import annotations
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """The server's own registry: no global state, so that a process may hold several servers."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "trainyard_serving_requests",
+            "Requests answered. Model and version are empty where the request named none that is served.",
+            ["model", "version", "label", "method", "protocol", "code"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "trainyard_serving_request_seconds",
+            "Seconds from the whole request read to the answer ready.",
+            ["model", "version", "label", "method", "protocol"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.in_flight = Gauge("trainyard_serving_in_flight", "Requests under way.", registry=self.registry)
+        self.rejected = Counter(
+            "trainyard_serving_rejected",
+            "Requests refused unread: too many, or too large.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.loaded = Gauge(
+            "trainyard_serving_loaded_version",
+            "The version that a label is served with.",
+            ["model", "label"],
+            registry=self.registry,
+        )
+        self.load_seconds = Gauge(
+            "trainyard_serving_load_seconds",
+            "Seconds it took to verify, load and warm up.",
+            ["model", "version"],
+            registry=self.registry,
+        )
+        self.load_failures = Counter(
+            "trainyard_serving_load_failures",
+            "Versions that could not be loaded; the previous one stays in service.",
+            ["model", "version"],
+            registry=self.registry,
+        )
+        self.store_failures = Counter(
+            "trainyard_serving_store_failures", "Polls at which the store could not be read.", registry=self.registry
+        )
+        self.ready = Gauge("trainyard_serving_ready", "1 if every asked model is loaded.", registry=self.registry)
+
+    def text(self) -> bytes:
+        """The exposition that /metrics answers."""
+        return prometheus_client.generate_latest(self.registry)

@@ -1,0 +1,308 @@
+"""Which versions are in service: follows the store's labels, loads, verifies, switches and unloads.
+
+Requests read one immutable picture (`ServedModel`) that is replaced as a whole, so a switch costs them nothing and no
+request falls between two versions. Everything that changes happens in one thread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import logging
+import pathlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from model_store import STABLE, ModelStore, StoreError
+from serving._errors import NotFound, NotReady
+from serving._metrics import Metrics
+from serving._servable import Servable
+
+_log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = (2.0, 5.0, 15.0, 60.0)
+_DATA_LOSS, _INTERNAL = "DATA_LOSS", "INTERNAL"
+
+
+@dataclasses.dataclass(frozen=True)
+class VersionStatus:
+    """One version as ModelService reports it.
+
+    Attributes:
+        state: LOADING, AVAILABLE, UNLOADING or END, as TF Serving names them.
+        error_code: name of a gRPC status code; OK unless it could not be loaded.
+    """
+
+    state: str
+    error_code: str = "OK"
+    error_message: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class ServedModel:
+    """A model as it is in service just now.
+
+    Attributes:
+        labels: label -> the version that answers for it.
+        why_not: why it has no stable version; empty when it has.
+    """
+
+    name: str
+    labels: Mapping[str, Servable] = dataclasses.field(default_factory=dict)
+    statuses: Mapping[int, VersionStatus] = dataclasses.field(default_factory=dict)
+    why_not: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return STABLE in self.labels
+
+    @property
+    def servables(self) -> dict[int, Servable]:
+        return {servable.version: servable for servable in self.labels.values()}
+
+
+@dataclasses.dataclass
+class _Failure:
+    attempts: int
+    retry_at: float
+
+
+class ModelManager:
+    """Keeps the asked models loaded as the store's labels say.
+
+    Args:
+        names: the models to serve; None: all that have a label in the store.
+        cache: where releases of a remote store are copied to.
+        load: how a verified folder becomes a servable.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        names: Sequence[str] | None,
+        cache: pathlib.Path,
+        metrics: Metrics,
+        load: Callable[[str, int, pathlib.Path], Servable] = Servable,
+    ) -> None:
+        self._store = store
+        self._names = None if names is None else tuple(names)
+        self._cache = cache
+        self._metrics = metrics
+        self._load_folder = load
+        waiting = "not loaded yet"
+        self._models: dict[str, ServedModel] = {name: ServedModel(name, why_not=waiting) for name in self._names or ()}
+        self._failures: dict[tuple[str, int], _Failure] = {}
+        self._loaded: dict[tuple[str, int], Servable] = {}
+        self._said: dict[str, str] = {}
+        self._stop = threading.Event()
+        self._first_pass = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # -- what requests read
+
+    def models(self) -> Mapping[str, ServedModel]:
+        """The models in service, or asked for."""
+        return self._models
+
+    @property
+    def ready(self) -> bool:
+        """Whether the first pass is over and every asked model has a stable version loaded."""
+        return self._first_pass.is_set() and all(model.ready for model in self._models.values())
+
+    def model(self, name: str) -> ServedModel:
+        """A model by name.
+
+        Raises:
+            NotFound: it is not served here.
+        """
+        try:
+            return self._models[name]
+        except KeyError:
+            known = ", ".join(sorted(self._models)) or "none yet"
+            raise NotFound(f"there is no model {name!r} here. Served: {known}") from None
+
+    def find(self, name: str, version: int | None = None, label: str | None = None) -> tuple[Servable, str]:
+        """The version that answers a request, and the label by which it does (empty: asked by version).
+
+        Raises:
+            NotFound: no such model, version or label.
+            NotReady: the model is known, but nothing of it is loaded.
+        """
+        model = self.model(name)
+        if version is not None:
+            servable = model.servables.get(version)
+            if servable is None:
+                loaded = ", ".join(map(str, sorted(model.servables))) or "none"
+                raise NotFound(f"{name} version {version} is not loaded. Loaded versions: {loaded}")
+            return servable, ""
+        wanted = label or STABLE
+        servable = model.labels.get(wanted)
+        if servable is None:
+            if label and label != STABLE and model.ready:
+                raise NotFound(f"{name} has no label {label!r} loaded. Labels: {', '.join(sorted(model.labels))}")
+            raise NotReady(f"{name} has no stable version loaded: {model.why_not or 'not loaded yet'}")
+        return servable, wanted
+
+    # -- what the polling thread does
+
+    def start(self, poll_seconds: float) -> None:
+        """Loads what the labels point at, then follows them until `stop`."""
+        self._thread = threading.Thread(target=self._poll, args=(poll_seconds,), name="models", daemon=True)
+        self._thread.start()
+
+    def wait_for_first_pass(self, timeout: float | None = None) -> bool:
+        """Waits until every asked model has been tried once."""
+        return self._first_pass.wait(timeout)
+
+    def stop(self) -> None:
+        """Stops following the store; what is loaded stays until the process ends."""
+        self._stop.set()
+
+    def _poll(self, poll_seconds: float) -> None:
+        while not self._stop.is_set():
+            self.refresh()
+            if not self._first_pass.is_set():
+                # Everything so far lives for ever: leave it out of later collections, which would hold up requests.
+                gc.collect()
+                gc.freeze()
+                self._first_pass.set()
+            self._metrics.ready.set(self.ready)
+            self._stop.wait(poll_seconds)
+
+    def refresh(self) -> None:
+        """One look at the store: load what is new, switch, let go of what is no longer asked for."""
+        try:
+            names = self._names if self._names is not None else self._labelled_models()
+        except Exception as error:
+            self._store_failed("", error)
+            return
+        for name in names:
+            try:
+                self._refresh_model(name)
+            except Exception as error:
+                self._store_failed(name, error)
+        self._unload_unused()
+
+    def _labelled_models(self) -> list[str]:
+        if not self._store.exists():
+            self._say("store", f"the store {self._store.uri} does not exist yet; waiting for a first release")
+            return []
+        self._say("store", "")
+        found = [name for name in self._store.models() if self._store.labels(name)]
+        return sorted({*found, *self._models})
+
+    def _refresh_model(self, name: str) -> None:
+        wanted = self._store.labels(name)
+        model = self._models.get(name) or ServedModel(name)
+        self._models.setdefault(name, model)
+        if not wanted and model.labels:
+            # A store that is away for a moment looks the same as one without labels: better old answers than none.
+            self._say(name, f"{name}: labels.json is gone from {self._store.uri}; what is loaded stays in service")
+            return
+        self._switch(name, wanted)
+        for version in sorted(set(wanted.values()), key=lambda v: v != wanted.get(STABLE)):
+            if (name, version) not in self._loaded and self._load(name, version):
+                self._switch(name, wanted)
+        self._explain(name, wanted)
+
+    def _switch(self, name: str, wanted: Mapping[str, int]) -> None:
+        """Points every wanted label at its version if that is loaded, else leaves it where it was, in one step."""
+        model = self._models[name]
+        choice = {
+            label: self._loaded.get((name, version)) or model.labels.get(label) for label, version in wanted.items()
+        }
+        labels = {label: servable for label, servable in choice.items() if servable is not None}
+        if labels == model.labels:
+            return
+        kept = {servable.version for servable in labels.values()}
+        available = dict.fromkeys(kept, VersionStatus("AVAILABLE"))
+        unloading = dict.fromkeys(model.servables.keys() - kept, VersionStatus("UNLOADING"))
+        statuses = {**model.statuses, **available, **unloading}
+        self._models[name] = dataclasses.replace(model, labels=labels, statuses=statuses)
+        self._note_switch(name, model.labels, labels)
+
+    def _load(self, name: str, version: int) -> bool:
+        """Verifies, loads and warms up one version; False if it failed, or failed a moment ago."""
+        failure = self._failures.get((name, version))
+        if failure is not None and time.monotonic() < failure.retry_at:
+            return False
+        started = time.monotonic()
+        self._set_status(name, version, VersionStatus("LOADING"))
+        try:
+            folder = self._store.fetch(name, version, self._cache)
+            servable = self._load_folder(name, version, folder)
+            servable.warm_up()
+        except StoreError as error:
+            self._load_failed(name, version, _DATA_LOSS, str(error))
+            return False
+        except Exception as error:
+            self._load_failed(name, version, _INTERNAL, f"{type(error).__name__}: {error}")
+            return False
+        seconds = time.monotonic() - started
+        self._failures.pop((name, version), None)
+        self._metrics.load_seconds.labels(name, version).set(seconds)
+        self._loaded[name, version] = servable
+        _log.info("%s version %d: verified, loaded and warmed up in %.1f s", name, version, seconds)
+        return True
+
+    def _load_failed(self, name: str, version: int, code: str, message: str) -> None:
+        message = " ".join(message.split())[:500]
+        before = self._failures.get((name, version))
+        attempts = before.attempts + 1 if before else 1
+        wait = _RETRY_SECONDS[min(attempts, len(_RETRY_SECONDS)) - 1]
+        self._failures[name, version] = _Failure(attempts, time.monotonic() + wait)
+        self._metrics.load_failures.labels(name, version).inc()
+        self._set_status(name, version, VersionStatus("END", code, message))
+        serving = {label: servable.version for label, servable in self._models[name].labels.items()}
+        _log.error("%s version %d is refused: %s Still in service: %s", name, version, message, serving or "nothing")
+
+    def _set_status(self, name: str, version: int, status: VersionStatus) -> None:
+        model = self._models[name]
+        self._models[name] = dataclasses.replace(model, statuses={**model.statuses, version: status})
+
+    def _note_switch(self, name: str, before: Mapping[str, Servable], after: Mapping[str, Servable]) -> None:
+        for label in before.keys() - after.keys():
+            self._metrics.loaded.remove(name, label)
+        for label, servable in after.items():
+            self._metrics.loaded.labels(name, label).set(servable.version)
+        show = {label: servable.version for label, servable in after.items()}
+        _log.info("%s: in service %s (before: %s)", name, show, {k: s.version for k, s in before.items()} or "nothing")
+
+    def _explain(self, name: str, wanted: Mapping[str, int]) -> None:
+        model = self._models[name]
+        why = ""
+        if not model.ready:
+            version = wanted.get(STABLE)
+            if version is not None:
+                status = model.statuses.get(version)
+                why = f"version {version} could not be loaded: {status.error_message if status else 'not tried yet'}"
+            elif versions := self._store.versions(name):
+                why = f"no stable label. `trainyard release promote {name} {versions[-1]}` makes version {versions[-1]} stable"
+            else:
+                why = f"no release in {self._store.uri}. `trainyard run {name}` makes one"
+        if why != model.why_not:
+            self._models[name] = dataclasses.replace(self._models[name], why_not=why)
+        self._say(name, why and f"{name} is not served: {why}")
+
+    def _unload_unused(self) -> None:
+        """Lets go of versions that no label points at, once their last request is answered."""
+        used = {(name, version) for name, model in self._models.items() for version in model.servables}
+        done = [key for key, servable in self._loaded.items() if key not in used and servable.idle]
+        for name, version in done:
+            del self._loaded[name, version]
+            self._set_status(name, version, VersionStatus("END"))
+            _log.info("%s version %d: unloaded", name, version)
+        if done:
+            gc.collect()  # a SavedModel is full of cycles: without this its weights stay
+
+    def _store_failed(self, name: str, error: Exception) -> None:
+        self._metrics.store_failures.inc()
+        self._say(name or "store", f"cannot read the store: {error}")
+
+    def _say(self, about: str, message: str) -> None:
+        """Logs a state once, not at every poll."""
+        if self._said.get(about, "") != message:
+            self._said[about] = message
+            if message:
+                _log.warning("%s", message)

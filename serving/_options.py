@@ -1,0 +1,140 @@
+"""The command line of the server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+_DESCRIPTION = """\
+Serves the releases of a model store over TF Serving's REST and gRPC.
+
+The server follows labels: it loads the version that `stable` (and `canary`, if set) points at, and switches without a
+failed request when a label moves. Every file is checked against its published digest first; a release that was changed
+is refused and the version before it stays in service.
+"""
+
+_EPILOG = """\
+ask it:
+  curl http://127.0.0.1:8501/healthz
+  curl http://127.0.0.1:8501/v1/models/taxi
+  curl http://127.0.0.1:8501/v1/models/taxi/metadata
+  curl -d '{"instances": [{"trip_miles": 2.5, "fare": 9.5}]}' http://127.0.0.1:8501/v1/models/taxi:predict
+  curl -d '{"instances": [...]}' http://127.0.0.1:8501/v1/models/taxi/labels/canary:predict
+  curl http://127.0.0.1:8501/metrics
+
+exit codes: 0 stopped by SIGTERM or Ctrl-C after the last answer; 2 something to mend (a port is taken, an option does
+not fit, or with --fail-fast a model cannot be served); 1 anything else.
+"""
+
+MIB = 1 << 20
+
+
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads and checks the command line; argparse exits with 2 on what it cannot use."""
+    cpus = len(os.sched_getaffinity(0))
+    parser = argparse.ArgumentParser(
+        prog="python -m serving",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--store", required=True, metavar="URI", help="the model store: a folder, or a URL such as s3://bucket/models")
+    add(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="serve this model; may be repeated (default: every model with a label)",
+    )
+    add("--host", default="127.0.0.1", help="address to listen on (default %(default)s: this machine only)")
+    add(
+        "--rest-port", type=_port, default=8501, metavar="PORT", help="REST port; 0: any free one (default %(default)s)"
+    )
+    add(
+        "--grpc-port", type=_port, default=8500, metavar="PORT", help="gRPC port; 0: any free one (default %(default)s)"
+    )
+    add(
+        "--ready-file",
+        type=pathlib.Path,
+        metavar="PATH",
+        help='written after the first load: {"rest": port, "grpc": port, "pid": n}',
+    )
+    add(
+        "--poll-seconds",
+        type=_positive,
+        default=1.0,
+        metavar="S",
+        help="how often to read the labels (default %(default)s)",
+    )
+    add(
+        "--fail-fast",
+        action="store_true",
+        help="exit with 2 if a model cannot be served at the start (default: wait for it)",
+    )
+    add(
+        "--max-request-mb",
+        type=_positive,
+        default=16.0,
+        metavar="MB",
+        help="largest request, in MiB (default %(default)s)",
+    )
+    add(
+        "--max-in-flight",
+        type=_count,
+        default=128,
+        metavar="N",
+        help="requests at once; more get 503 (default %(default)s)",
+    )
+    add(
+        "--threads",
+        type=_count,
+        default=max(4, 2 * cpus),
+        metavar="N",
+        help="requests worked on at once, per protocol (default %(default)s)",
+    )
+    add(
+        "--tf-threads",
+        type=_count,
+        default=cpus,
+        metavar="N",
+        help="threads TensorFlow uses within a request (default: the cores)",
+    )
+    add(
+        "--drain-seconds",
+        type=_positive,
+        default=20.0,
+        metavar="S",
+        help="how long SIGTERM waits for requests (default %(default)s)",
+    )
+    add(
+        "--cache",
+        type=pathlib.Path,
+        default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-serving-{os.getuid()}",
+        metavar="DIR",
+        help="where releases of a remote store are copied to (default %(default)s)",
+    )
+    return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"a port lies between 0 and 65535. Received: {text}")
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"must be above 0. Received: {text}")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1. Received: {text}")
+    return number

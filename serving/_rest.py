@@ -1,0 +1,205 @@
+"""TF Serving's REST API, and what a platform asks of a server: /healthz, /livez, /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving import _codec, _metrics
+from serving._errors import BadRequest, NotFound, ServingError, TooLarge
+from serving._examples import decode_examples
+from serving._inference import CLASSIFY, REGRESS, Inference
+from serving._servable import Servable
+from serving._status import metadata_response, status_response, to_json
+
+_log = logging.getLogger(__name__)
+
+_TARGET = re.compile(
+    r"/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[^/:]+)|/labels/(?P<label>[^/:]+))?"
+    r"(?::(?P<method>predict|classify|regress)|(?P<metadata>/metadata))?"
+)
+_BODY_SECONDS = 60.0
+PREDICT = "predict"
+
+
+class RestApi:
+    """The HTTP application.
+
+    Args:
+        threads: runs decoding, TensorFlow and encoding, so that the event loop only moves bytes.
+        max_bytes: the largest body taken.
+    """
+
+    def __init__(self, inference: Inference, threads: ThreadPoolExecutor, max_bytes: int) -> None:
+        self._inference = inference
+        self._threads = threads
+        self._max_bytes = max_bytes
+        self.app = Starlette(
+            routes=[
+                Route("/healthz", self._healthz),
+                Route("/livez", self._livez),
+                Route("/metrics", self._prometheus),
+                Route("/v1/models/{rest:path}", self._models, methods=["GET", "POST"]),
+            ],
+            exception_handlers={404: _not_found, 405: _not_allowed, 500: _broken},
+        )
+
+    async def _models(self, request: Request) -> Response:
+        try:
+            match = _TARGET.fullmatch(request.url.path)
+            if match is None:
+                raise NotFound(
+                    f"malformed path {request.url.path}. Expected /v1/models/<model>[/versions/<n>|/labels/<label>]"
+                    "[:predict|:classify|:regress|/metadata]"
+                )
+            version = _version(match["version"])
+            if match["method"]:
+                return await self._infer(request, match["method"], match["model"], version, match["label"])
+            if request.method != "GET":
+                return _error(405, f"{request.url.path} is asked with GET. Did you mean {request.url.path}:predict?")
+            return self._describe(match, version)
+        except ServingError as error:
+            return _serving_error(error)
+
+    async def _infer(
+        self, request: Request, method: str, model: str, version: int | None, label: str | None
+    ) -> Response:
+        if request.method != "POST":
+            return _error(405, f":{method} is asked with POST and a JSON body.")
+        self._inference.admit()
+        try:
+            body = await self._body(request)
+            run = asyncio.get_running_loop().run_in_executor(
+                self._threads, self._answer, method, model, version, label, body
+            )
+            return Response(await run, media_type="application/json")
+        except ClientDisconnect:
+            return _error(400, "the client went away before the body was whole.")
+        finally:
+            self._inference.leave()
+
+    async def _body(self, request: Request) -> bytes:
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > self._max_bytes:
+            raise self._too_large(f"{declared} bytes")
+        chunks, size = [], 0
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                async for chunk in request.stream():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > self._max_bytes:
+                        raise self._too_large(f"more than {self._max_bytes} bytes")
+        except TimeoutError:
+            raise BadRequest(f"the body did not arrive within {_BODY_SECONDS:.0f} s.") from None
+        return b"".join(chunks)
+
+    def _too_large(self, received: str) -> TooLarge:
+        self._inference.metrics.rejected.labels("too large").inc()
+        return TooLarge(
+            f"the body may have {self._max_bytes} bytes (--max-request-mb). Received: {received}. Send fewer instances at once."
+        )
+
+    def _answer(self, method: str, model: str, version: int | None, label: str | None, body: bytes) -> bytes:
+        """Runs in a worker thread, from bytes to bytes."""
+        with self._inference.call("rest", method, model, version, label) as call:
+            return _ANSWERS[method](call.servable, _codec.parse_json(body))
+
+    def _describe(self, match: re.Match[str], version: int | None) -> Response:
+        manager = self._inference.manager
+        if match["metadata"]:
+            servable, _ = manager.find(match["model"], version, match["label"])
+            return _json(metadata_response(servable))
+        return _json(to_json(status_response(manager, match["model"], version, match["label"])))
+
+    async def _healthz(self, _: Request) -> Response:
+        manager = self._inference.manager
+        ready = manager.ready and not self._inference.draining
+        models = {
+            name: {label: servable.version for label, servable in model.labels.items()}
+            for name, model in manager.models().items()
+        }
+        waiting = {name: model.why_not for name, model in manager.models().items() if not model.ready}
+        status = "ready" if ready else "stopping" if self._inference.draining else "not ready"
+        document = {"status": status, "models": models} | ({"waiting_for": waiting} if waiting else {})
+        return _json(document, 200 if ready else 503)
+
+    async def _livez(self, _: Request) -> Response:
+        return _json({"status": "alive"})
+
+    async def _prometheus(self, _: Request) -> Response:
+        return Response(self._inference.metrics.text(), media_type=_metrics.CONTENT_TYPE)
+
+
+def _predict(servable: Servable, document: dict[str, Any]) -> bytes:
+    signature = servable.signature(_signature_name(document))
+    arrays, row_form = _codec.decode_predict(document, signature.inputs)
+    rows = len(document["instances"]) if row_form else 0
+    return _codec.encode_predict(servable.run(signature, arrays), row_form, rows)
+
+
+def _classify(servable: Servable, document: dict[str, Any]) -> bytes:
+    examples = decode_examples(document, servable.features)
+    classes, scores = Inference.classify(servable, _signature_name(document), examples)
+    return _codec.encode_classify(classes, scores)
+
+
+def _regress(servable: Servable, document: dict[str, Any]) -> bytes:
+    examples = decode_examples(document, servable.features)
+    return _codec.encode_regress(Inference.regress(servable, _signature_name(document), examples))
+
+
+_ANSWERS: dict[str, Callable[[Servable, dict[str, Any]], bytes]] = {
+    PREDICT: _predict,
+    CLASSIFY: _classify,
+    REGRESS: _regress,
+}
+
+
+def _signature_name(document: dict[str, Any]) -> str:
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise BadRequest(f'"signature_name" must be a string. Received: {name!r}')
+    return name
+
+
+def _version(text: str | None) -> int | None:
+    if text is None or text.isdecimal():
+        return None if text is None else int(text)
+    raise BadRequest(f"a version is a whole number. Received: {text!r}. For a label, ask /labels/{text}.")
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(document, option=orjson.OPT_INDENT_2), status, media_type="application/json")
+
+
+def _error(status: int, message: str, retry_after: int | None = None) -> Response:
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return Response(orjson.dumps({"error": message}), status, headers, "application/json")
+
+
+def _serving_error(error: ServingError) -> Response:
+    return _error(error.http_status, str(error), error.retry_after)
+
+
+async def _not_found(request: Request, _: Exception) -> Response:
+    return _error(404, f"there is nothing at {request.url.path}. Models are at /v1/models/<model>.")
+
+
+async def _not_allowed(request: Request, _: Exception) -> Response:
+    return _error(405, f"{request.url.path} does not take {request.method}.")
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    _log.error("%s failed", request.url.path, exc_info=error)
+    return _error(500, f"the server failed: {type(error).__name__}. Its log says more.")

@@ -1,0 +1,188 @@
+"""One loaded version of a model: its signatures, run by TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import pathlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+from serving._codec import Arrays, check_array, fill_missing
+from serving._errors import BadRequest, ServingError
+from serving._signature import Feature, TensorInfo, read_features
+
+DEFAULT_SIGNATURE = "serving_default"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """A callable entry of a SavedModel."""
+
+    name: str
+    function: Any
+    inputs: dict[str, TensorInfo]
+    outputs: dict[str, TensorInfo]
+
+    @property
+    def takes_examples(self) -> bool:
+        """Whether its one input is a batch of serialized tf.Example."""
+        return len(self.inputs) == 1 and all(
+            info.is_string and len(info.shape or ()) == 1 for info in self.inputs.values()
+        )
+
+
+class Servable:
+    """A loaded model version.
+
+    Attributes:
+        features: its raw features, as its own trainyard.json says; empty for a SavedModel that is not ours.
+        signature_defs: as stored in saved_model.pb, for metadata.
+    """
+
+    def __init__(self, model: str, version: int, folder: pathlib.Path) -> None:
+        started = time.monotonic()
+        self.model = model
+        self.version = version
+        self.features = read_features(folder)
+        self.signature_defs = _signature_defs(folder)
+        self._root = tf.saved_model.load(str(folder))
+        self.signatures = {
+            name: _signature(name, function, self.signature_defs[name], self.features)
+            for name, function in self._root.signatures.items()
+        }
+        self._in_flight = 0
+        self._lock = threading.Lock()
+        self.load_seconds = time.monotonic() - started
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Marks one request under way, so that the version is unloaded only after it."""
+        with self._lock:
+            self._in_flight += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._in_flight == 0
+
+    def signature(self, name: str = "") -> Signature:
+        """A signature by name; none: serving_default."""
+        wanted = name or DEFAULT_SIGNATURE
+        try:
+            return self.signatures[wanted]
+        except KeyError:
+            known = ", ".join(sorted(self.signatures)) or "none"
+            raise BadRequest(f"{self.model} has no signature {wanted!r}. Known: {known}") from None
+
+    def signature_with(self, name: str, output: str, method: str) -> Signature:
+        """The signature for classify or regress: the one named, else the default one if it fits, else `method`.
+
+        Raises:
+            BadRequest: the signature does not take tf.Example, or does not give `output`.
+        """
+        if not name:
+            default = self.signatures.get(DEFAULT_SIGNATURE)
+            fits = default is not None and default.takes_examples and output in default.outputs
+            name = DEFAULT_SIGNATURE if fits or method not in self.signatures else method
+        found = self.signature(name)
+        if not found.takes_examples or output not in found.outputs:
+            raise BadRequest(
+                f"signature {name!r} of {self.model} is not for {method}: it must take serialized tf.Example and give "
+                f"{output!r}. It gives: {', '.join(found.outputs)}"
+            )
+        return found
+
+    def run(self, signature: Signature, arrays: Arrays) -> Arrays:
+        """Runs a signature.
+
+        Raises:
+            BadRequest: an input is missing, unknown, or of another type or shape; or the graph refuses the values.
+        """
+        if unknown := arrays.keys() - signature.inputs.keys():
+            raise BadRequest(f"there is no input {sorted(unknown)[0]!r}. Known: {', '.join(signature.inputs)}")
+        arrays = fill_missing(arrays, signature.inputs)
+        for name, array in arrays.items():
+            check_array(array, signature.inputs[name])
+        try:
+            outputs = signature.function(**{name: tf.constant(array) for name, array in arrays.items()})
+            return {name: outputs[name].numpy() for name in signature.outputs}
+        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
+            raise BadRequest(f"{self.model} refuses the input: {_first_line(error)}") from None
+        except tf.errors.OpError as error:
+            _log.exception("%s version %d failed", self.model, self.version)
+            raise ServingError(f"{self.model} version {self.version} failed: {_first_line(error)}") from None
+
+    def warm_up(self) -> None:
+        """Runs each signature once, so that the first caller does not pay for tracing and allocation."""
+        for signature in self.signatures.values():
+            try:
+                self.run(signature, _one_row(signature, self.features))
+            except ServingError as error:
+                # A made-up row need not make sense to the model; the release was tried on real ones before.
+                _log.info("%s version %d, warm-up of %s: %s", self.model, self.version, signature.name, error)
+
+
+def _signature_defs(folder: pathlib.Path) -> dict[str, meta_graph_pb2.SignatureDef]:
+    stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    return dict(stored.meta_graphs[0].signature_def)
+
+
+def _signature(
+    name: str, function: Any, stored: meta_graph_pb2.SignatureDef, features: Mapping[str, Feature]
+) -> Signature:
+    nullable = {feature for feature, said in features.items() if said.nullable}
+    inputs = {key: _tensor_info(key, info, key in nullable) for key, info in sorted(stored.inputs.items())}
+    outputs = {key: _tensor_info(key, info) for key, info in sorted(stored.outputs.items())}
+    return Signature(name, function, inputs, outputs)
+
+
+def _tensor_info(name: str, stored: meta_graph_pb2.TensorInfo, nullable: bool = False) -> TensorInfo:
+    shape = None
+    if not stored.tensor_shape.unknown_rank:
+        shape = tuple(None if dim.size < 0 else int(dim.size) for dim in stored.tensor_shape.dim)
+    return TensorInfo(name, np.dtype(tf.as_dtype(stored.dtype).as_numpy_dtype), shape, nullable)
+
+
+def _one_row(signature: Signature, features: Mapping[str, Feature]) -> Arrays:
+    arrays: Arrays = {}
+    for name, info in signature.inputs.items():
+        shape = tuple(1 if n is None else n for n in info.shape or ())
+        arrays[name] = np.full(shape, b"" if info.is_string else 0, dtype=info.dtype)
+    if signature.takes_examples and features:
+        example = tf.train.Example()
+        for name, feature in features.items():
+            _fill(example.features.feature[name], feature)
+        next(iter(arrays.values()))[:] = example.SerializeToString()
+    return arrays
+
+
+def _fill(target: Any, feature: Feature) -> None:
+    count = int(np.prod(feature.shape, dtype=np.int64))
+    if feature.dtype == "string":
+        target.bytes_list.value.extend([b""] * count)
+    elif feature.dtype == "int64":
+        target.int64_list.value.extend([0] * count)
+    else:
+        target.float_list.value.extend([0.0] * count)
+
+
+def _first_line(error: tf.errors.OpError) -> str:
+    """TensorFlow's own words without the graph nodes it lists after them."""
+    text = str(error.message).strip()
+    text = text.removeprefix("Graph execution error:").strip()
+    return text.split("\n")[0].split(" [[")[0].split("[[{{")[0].strip()

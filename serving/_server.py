@@ -1,0 +1,151 @@
+"""Puts the parts together: store, models, REST, gRPC; starts and stops them in order."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import pathlib
+import signal
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import uvicorn
+
+from model_store import ModelStore
+from serving._grpc import make_server
+from serving._inference import Inference
+from serving._metrics import Metrics
+from serving._models import ModelManager
+from serving._options import MIB
+from serving._rest import RestApi
+
+_log = logging.getLogger("serving")
+
+
+class CannotServe(Exception):
+    """The server cannot start as it was asked to; the message says what to change."""
+
+
+class _HttpServer(uvicorn.Server):
+    """Leaves signals to `serve`, which has a gRPC server to drain as well."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
+    """Serves until SIGTERM or SIGINT, then drains.
+
+    Args:
+        listener: the bound and listening REST socket.
+
+    Raises:
+        CannotServe: the gRPC port is taken, or with --fail-fast a model cannot be served.
+    """
+    metrics = Metrics()
+    store = ModelStore(options.store)
+    manager = ModelManager(store, options.model, options.cache, metrics)
+    inference = Inference(manager, metrics, options.max_in_flight)
+    threads = ThreadPoolExecutor(options.threads, thread_name_prefix="rest")
+    max_bytes = int(options.max_request_mb * MIB)
+    grpc_server = make_server(inference, options.threads, max_bytes)
+    grpc_port = _bind(grpc_server, options.host, options.grpc_port)
+    http = _HttpServer(_uvicorn_config(RestApi(inference, threads, max_bytes), options))
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    http_task = asyncio.create_task(http.serve(sockets=[listener]))
+    grpc_server.start()
+    manager.start(options.poll_seconds)
+    try:
+        await _first_pass(manager, stop)
+        if not stop.is_set():
+            _insist_ready(manager, store, options)
+            _announce(listener.getsockname()[1], grpc_port, options, manager)
+            await stop.wait()
+    finally:
+        await _drain(inference, manager, http, http_task, grpc_server, options.drain_seconds)
+        threads.shutdown(wait=False, cancel_futures=True)
+        if options.ready_file:
+            options.ready_file.unlink(missing_ok=True)
+
+
+def _uvicorn_config(api: RestApi, options: argparse.Namespace) -> uvicorn.Config:
+    return uvicorn.Config(
+        api.app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        http="httptools",
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=int(options.drain_seconds) + 1,
+    )
+
+
+def _bind(server: grpc.Server, host: str, port: int) -> int:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        bound = int(server.add_insecure_port(address))
+    except RuntimeError:
+        bound = 0
+    if not bound:
+        raise CannotServe(f"cannot listen on {address} for gRPC. Choose another --grpc-port; 0 takes any free one.")
+    return bound
+
+
+async def _first_pass(manager: ModelManager, stop: asyncio.Event) -> None:
+    while not stop.is_set() and not manager.wait_for_first_pass(0):
+        await asyncio.sleep(0.05)
+
+
+def _insist_ready(manager: ModelManager, store: ModelStore, options: argparse.Namespace) -> None:
+    if not options.fail_fast:
+        return
+    if not manager.models():
+        raise CannotServe(f"--fail-fast: no model in {store.uri} has a label.")
+    missing = [f"{name}: {model.why_not}" for name, model in manager.models().items() if not model.ready]
+    if missing:
+        raise CannotServe(f"--fail-fast: {'; '.join(missing)}")
+
+
+def _announce(rest_port: int, grpc_port: int, options: argparse.Namespace, manager: ModelManager) -> None:
+    waiting = [name for name, model in manager.models().items() if not model.ready]
+    state = f"waiting for {', '.join(waiting)}" if waiting else "ready"
+    _log.info("%s: REST http://%s:%d/v1/models, gRPC %s:%d", state, options.host, rest_port, options.host, grpc_port)
+    if options.ready_file:
+        _write_whole(options.ready_file, json.dumps({"rest": rest_port, "grpc": grpc_port, "pid": os.getpid()}))
+
+
+def _write_whole(path: pathlib.Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(text + "\n")
+    aside.replace(path)
+
+
+async def _drain(
+    inference: Inference,
+    manager: ModelManager,
+    http: uvicorn.Server,
+    http_task: asyncio.Task[None],
+    grpc_server: grpc.Server,
+    seconds: float,
+) -> None:
+    """Takes no new request, answers those under way, then closes."""
+    inference.draining = True
+    manager.stop()
+    _log.info("stopping: %d requests under way", inference.in_flight)
+    grpc_stopped = grpc_server.stop(seconds)
+    http.should_exit = True
+    await http_task
+    await asyncio.to_thread(grpc_stopped.wait, seconds + 1)
+    _log.info("stopped")

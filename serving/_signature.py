@@ -1,0 +1,88 @@
+"""What a signature of a SavedModel takes and gives, and what a missing value becomes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+FEATURES_FILE = "assets.extra/trainyard.json"
+
+# What the exported model takes for "missing"; the transform graph turns it back.
+SENTINELS: dict[str, Any] = {"float32": math.nan, "int64": -(2**63), "string": b""}
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """A raw feature as `assets.extra/trainyard.json` describes it.
+
+    Attributes:
+        shape: of one row; () for a scalar.
+        nullable: whether a request may leave it out.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    nullable: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorInfo:
+    """One input or output of a signature.
+
+    Attributes:
+        dtype: NumPy's; object for strings.
+        shape: the leading dimension is the batch; None: any size. None as a whole: any rank.
+        nullable: whether it may be left out.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...] | None
+    nullable: bool = False
+
+    @property
+    def is_string(self) -> bool:
+        return self.dtype.kind == "O"
+
+    @property
+    def type_name(self) -> str:
+        return "string" if self.is_string else str(self.dtype)
+
+    @property
+    def row_shape(self) -> tuple[int | None, ...] | None:
+        return None if self.shape is None else self.shape[1:]
+
+    @property
+    def sentinel(self) -> Any:
+        return SENTINELS[self.type_name]
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Whether a tensor of this shape may be fed."""
+        if self.shape is None:
+            return True
+        return len(shape) == len(self.shape) and all(
+            want in (None, n) for want, n in zip(self.shape, shape, strict=True)
+        )
+
+
+def read_features(folder: pathlib.Path) -> dict[str, Feature]:
+    """The raw features of an exported model; empty for a SavedModel that is not ours."""
+    try:
+        raw: Mapping[str, Any] = json.loads((folder / FEATURES_FILE).read_text(encoding="utf-8")).get("features", {})
+    except FileNotFoundError:
+        return {}
+    return {
+        name: Feature(str(said["dtype"]), tuple(said.get("shape", ())), bool(said.get("nullable", False)))
+        for name, said in raw.items()
+    }
+
+
+def show_shape(shape: tuple[int | None, ...] | None) -> str:
+    """A shape as people write it, e.g. `[?, 64]`; "any" if nothing is known."""
+    return "any" if shape is None else "[" + ", ".join("?" if n is None else str(n) for n in shape) + "]"

@@ -1,0 +1,23 @@
+"""Stand-ins for the pipeline's command line and the model server, and environments that hold them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+_STANDS_FOR = {"pipelines": "pipeline_cli.py", "serving": "model_server.py"}
+
+
+def make_environments(folder: Path) -> Path:
+    """Makes a TRAINYARD_VENVS folder: the real airflow environment, stand-ins for pipelines and serving."""
+    for name in ("airflow", *_STANDS_FOR):
+        python = folder / name / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        if name == "airflow":
+            python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        else:
+            # `-m <module>` is dropped: the stand-in takes the module's place.
+            python.write_text(f'#!/bin/sh\nshift 2\nexec "{sys.executable}" "{FOLDER / _STANDS_FOR[name]}" "$@"\n')
+        python.chmod(0o755)
+    return folder

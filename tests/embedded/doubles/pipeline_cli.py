@@ -1,0 +1,71 @@
+"""A stand-in for `python -m pipelines.cli run <workload> --json`: the same contract, no training, a second instead of a minute.
+
+Publishes a release that `model_server.py` can load into the real model store. The span's folder steers it: a file
+`outcome.json` in it may say {"exit": 2, "reasons": [...]}, {"blessed": false, "reasons": [...]} or {"seconds": 30}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from model_store import ModelStore, ReleaseDraft
+from pipelines import home
+
+GOLDEN = [{"trip_miles": float(miles)} for miles in range(1, 9)]
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command")
+    parser.add_argument("workload")
+    parser.add_argument("--span", type=int)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args(arguments)
+    span = asked.span or 1
+    steering_file = home.data_root() / asked.workload / f"span-{span}" / "outcome.json"
+    steering = json.loads(steering_file.read_text()) if steering_file.is_file() else {}
+    run_id = f"{asked.workload}-span-{span}-{os.getpid()}"
+    print(f"pid {os.getpid()} trains on span {span}", file=sys.stderr, flush=True)
+    time.sleep(steering.get("seconds", 0.5))
+    for component in ("ColumnarExampleGen", "Trainer", "Pusher"):
+        print(f"{component}: finished", file=sys.stderr, flush=True)
+    code = int(steering.get("exit", 0))
+    blessed = steering.get("blessed", code == 0)
+    release = publish(asked.workload, span, steering) if code == 0 and blessed else None
+    outcome = {
+        "workload": asked.workload,
+        "run_id": run_id,
+        "status": "failed" if code else "succeeded",
+        "seconds": 0.5,
+        "components": [{"id": "Trainer", "status": "succeeded", "seconds": 0.1, "cached": False, "rows_in": 1, "rows_out": 1}],
+        "metrics": {"overall": {"auc": 0.93 + span / 100}},
+        "blessed": blessed,
+        "reasons": steering.get("reasons", []),
+        "release": release and {"version": release.version, "uri": release.uri},
+        "reports": {"run": str(home.runs_root(asked.workload) / run_id / "report.html"), "data_quality": None},
+    }
+    print(json.dumps(outcome))
+    return code
+
+
+def publish(workload: str, span: int, steering: dict):
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder, "model")
+        (model / "assets.extra").mkdir(parents=True)
+        (model / "saved_model.pb").write_bytes(b"stand-in")
+        (model / "variables").mkdir()
+        (model / "variables" / "variables.index").write_bytes(b"")
+        (model / "assets.extra" / "golden_requests.json").write_text(json.dumps({"instances": GOLDEN}))
+        (model / "assets.extra" / "behaviour.json").write_text(json.dumps(steering.get("behaviour", {})))
+        draft = ReleaseDraft(publication_key=f"span-{span}", task="binary", run_id="stand-in", pipeline=workload)
+        return ModelStore(home.store_uri()).publish(workload, model, draft)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
