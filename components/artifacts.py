@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from tfx.types import artifact
+
+from components.sizes import content_size
 
 ROWS_IN = "rows_in"
 ROWS_OUT = "rows_out"
@@ -45,12 +46,3 @@ def measured(outputs: Mapping[str, Sequence[artifact.Artifact]]) -> Iterator[dic
             files, size = content_size(one.uri)
             for key, value in {**rows, CONTENT_FILES: files, CONTENT_BYTES: size}.items():
                 one.set_int_custom_property(key, int(value))
-
-
-def content_size(uri: str) -> tuple[int, int]:
-    """Files and bytes below a folder. A cached artifact counts only while both are what they were."""
-    files = size = 0
-    for folder, _, names in os.walk(uri):
-        files += len(names)
-        size += sum(os.path.getsize(os.path.join(folder, name)) for name in names)
-    return files, size

@@ -119,7 +119,9 @@ def dense(name: str, column: pa.Array, feature: RawFeature) -> np.ndarray:
         flat = _FLAT[feature.dtype](values)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
         problem = " ".join(str(error).split())[:200]
-        raise InputError(f"column {name!r}: the model takes {feature.dtype}. Received: {column.type} ({problem}).") from None
+        raise InputError(
+            f"column {name!r}: the model takes {feature.dtype}. Received: {column.type} ({problem})."
+        ) from None
     if flat.size != int(np.prod(shape)):
         raise InputError(
             f"column {name!r}: the model takes {int(np.prod(feature.shape))} values a row. "
@@ -138,7 +140,9 @@ def _floats(values: pa.Array) -> np.ndarray:
 
 
 def _integers(values: pa.Array) -> np.ndarray:
-    return np.asarray(pc.fill_null(values.cast(pa.int64()), MISSING_INT64).to_numpy(zero_copy_only=False), dtype=np.int64)
+    return np.asarray(
+        pc.fill_null(values.cast(pa.int64()), MISSING_INT64).to_numpy(zero_copy_only=False), dtype=np.int64
+    )
 
 
 def _strings(values: pa.Array) -> np.ndarray:
@@ -168,7 +172,9 @@ def class_indices(column: pa.Array, classes: Sequence[str]) -> np.ndarray:
         InputError: a label is missing or is none of the classes.
     """
     if column.null_count:
-        raise InputError(f"{column.null_count} of {len(column)} labels are missing. Remove those rows or complete them.")
+        raise InputError(
+            f"{column.null_count} of {len(column)} labels are missing. Remove those rows or complete them."
+        )
     encoded = column.dictionary_encode()
     known = {name: index for index, name in enumerate(classes)}
     raw = encoded.dictionary.to_pylist()
@@ -176,8 +182,8 @@ def class_indices(column: pa.Array, classes: Sequence[str]) -> np.ndarray:
     unknown = [_class_names(value)[0] for value, index in zip(raw, indices, strict=True) if index < 0]
     if unknown:
         raise InputError(
-            f"labels outside the model's classes. Received: {', '.join(map(repr, unknown[:5]))}; classes: "
-            f"{', '.join(map(repr, classes[:20]))}. Mend the data, or the label's domain in schema.pbtxt and train anew."
+            f"labels outside the model's classes ({', '.join(map(repr, classes[:20]))}). Received: "
+            f"{', '.join(map(repr, unknown[:5]))}. Mend the data, or the label's domain in schema.pbtxt and train anew."
         )
     table = np.array(indices, dtype=np.int64)
     return table[encoded.indices.to_numpy(zero_copy_only=False)] if len(column) else np.empty(0, np.int64)
@@ -205,7 +211,9 @@ def load_predictor(saved_model: pathlib.Path, model: ServedModel) -> Callable[[M
         loaded = tf.saved_model.load(str(saved_model))
         signature = loaded.signatures["serving_default"]
     except KeyError:
-        raise InputError(f"{saved_model}: has no signature 'serving_default'. Export the model with Trainyard's Trainer.") from None
+        raise InputError(
+            f"{saved_model}: has no signature 'serving_default'. Export the model with Trainyard's Trainer."
+        ) from None
     except (OSError, tf.errors.OpError, ValueError) as error:
         raise InputError(f"{saved_model}: does not load: {' '.join(str(error).split())[:300]}") from None
     if model.output not in signature.structured_outputs:

@@ -6,9 +6,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from model_store import StoreError
-
 from components.errors import InputError
+from model_store import StoreError
 
 # A full disk or a missing permission stays as it is until a person changes it; a lost connection does not.
 _STAYS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
@@ -26,5 +25,7 @@ def store_errors() -> Iterator[None]:
         raise InputError(str(error)) from error
     except OSError as error:
         if error.errno in _STAYS:
-            raise InputError(f"model store: {error.strerror}: {error.filename}. Free space or mend the rights.") from error
+            raise InputError(
+                f"model store: {error.strerror}: {error.filename}. Free space or mend the rights."
+            ) from error
         raise

@@ -13,7 +13,7 @@ from pipelines import home
 from pipelines.workload import Workload
 
 GROUP = "trainyard"
-POLL_SECONDS = 5.0
+POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)

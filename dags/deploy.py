@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -9,16 +10,18 @@ from functools import wraps
 from typing import Any
 
 from airflow.sdk import DAG, Asset, Param, TriggerRule, chain, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 
 from dags import deployment
 from dags.assets import deployed_model, released_model
 from dags.deployment import ACTOR, CANARY, STABLE, DeploymentRefused
-from dags.retrain import START_DATE
+from dags.skips import skipped
 from pipelines.workload import Serving, Workload
 
 LOAD_TIMEOUT_S = 120.0
 WATCH_EVERY_S = 10.0
+
+log = logging.getLogger(__name__)
 
 
 def build_deploy_dag(workload: Workload) -> DAG:
@@ -27,7 +30,6 @@ def build_deploy_dag(workload: Workload) -> DAG:
         dag_id=f"deploy_{workload.name}",
         description=f"Deploys released models of {workload.name}, and rolls back what does not do",
         schedule=[released_model(workload)],
-        start_date=START_DATE,
         catchup=False,
         max_active_runs=1,
         default_args={
@@ -56,7 +58,7 @@ def _add_tasks(model: str, serving: Serving, deployed: Asset) -> None:
     @_refusals_are_final
     def verify(release: dict[str, Any]) -> str:
         digest = deployment.verify(model, release["version"])
-        print(f"Release {model}/{release['version']} is intact: every file has its digest. Release digest: {digest}")
+        log.info(f"Release {model}/{release['version']} is intact: every file has its digest. Release digest: {digest}")
         return digest
 
     @task(doc_md=_LOAD_DOC)
@@ -64,7 +66,7 @@ def _add_tasks(model: str, serving: Serving, deployed: Asset) -> None:
     def load_canary(release: dict[str, Any]) -> None:
         version = release["version"]
         deployment.open_store().set_label(model, CANARY, version, reason="deployment started", actor=ACTOR)
-        deployment.wait_until_served(model, CANARY, version, LOAD_TIMEOUT_S)
+        deployment.wait_until_served(model, CANARY, version, LOAD_TIMEOUT_S, log.info)
 
     watched = timedelta(minutes=serving.canary_minutes + 5)
 
@@ -78,26 +80,26 @@ def _add_tasks(model: str, serving: Serving, deployed: Asset) -> None:
     def promote(release: dict[str, Any]) -> None:
         version = release["version"]
         deployment.open_store().promote(model, version, reason="passed the deployment checks", actor=ACTOR)
-        deployment.wait_until_served(model, STABLE, version, LOAD_TIMEOUT_S)
+        deployment.wait_until_served(model, STABLE, version, LOAD_TIMEOUT_S, log.info)
 
     # A leaf of its own: Airflow judges a run by its leaves, and a rollback that worked must not make the run green.
     @task(outlets=[deployed], doc_md=_ANNOUNCE_DOC)
     def announce_deployment(release: dict[str, Any], comparison: dict[str, Any], **context: Any) -> dict[str, Any]:
         extra = {"workload": model, "version": release["version"], "previous": release["previous"], "comparison": comparison}
         context["outlet_events"][deployed].extra = extra
-        print(f"{deployment.server_url()}/v1/models/{model} serves version {release['version']}.")
+        log.info(f"{deployment.server_url()}/v1/models/{model} serves version {release['version']}.")
         return extra
 
     @task(trigger_rule=TriggerRule.ONE_FAILED, retries=3, doc_md=_ROLL_BACK_DOC)
     def roll_back(release: dict[str, Any] | None = None, **context: Any) -> list[str]:
         if not release:
-            print("No release was chosen, so nothing was changed.")
+            log.info("No release was chosen, so nothing was changed.")
             return []
         reason = f"deployment failed at {_failed_step(context)} (Airflow run {context['run_id']})"
         done = deployment.roll_back(model, release["version"], release["previous"], reason)
-        print("Rolled back: " + ("; ".join(done) or "nothing had been changed"))
+        log.info("Rolled back: " + ("; ".join(done) or "nothing had been changed"))
         if release["previous"] is not None:
-            deployment.wait_until_served(model, STABLE, release["previous"], LOAD_TIMEOUT_S)
+            deployment.wait_until_served(model, STABLE, release["previous"], LOAD_TIMEOUT_S, log.info)
         return done
 
     release = resolve_release()
@@ -128,10 +130,10 @@ def choose_release(
         raise DeploymentRefused(f"{model}: there is no release {version or ''}. Known: {known or 'none'}")
     previous = store.labels(model).get(STABLE)
     if previous == version:
-        raise AirflowSkipException(f"{model}/{version} is the stable release already")
+        raise skipped(f"{model}/{version} is the stable release already")
     if asked is None and previous is not None and previous > version:
-        raise AirflowSkipException(f"{model}/{version} is older than the stable release {previous}; deploy it by hand")
-    print(f"Deploying {model}/{version}; stable is {previous or 'not set'}.")
+        raise skipped(f"{model}/{version} is older than the stable release {previous}; deploy it by hand")
+    log.info(f"Deploying {model}/{version}; stable is {previous or 'not set'}.")
     return {"version": version, "previous": previous}
 
 
@@ -141,7 +143,7 @@ def watch_canary(model: str, serving: Serving, version: int, previous: int | Non
     until = time.monotonic() + serving.canary_minutes * 60
     while True:
         comparison = deployment.compare_answers(model, version, previous, instances)
-        print(_in_words(comparison))
+        log.info(_in_words(comparison))
         deployment.check_limits(comparison, serving.max_changed_answers, serving.latency_budget_ms)
         if time.monotonic() + WATCH_EVERY_S > until:
             return comparison.as_dict()

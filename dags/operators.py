@@ -68,7 +68,7 @@ def read_outcome(finished: Finished) -> dict[str, Any]:
     """
     said = finished.last_lines[-1] if finished.last_lines else "it printed nothing"
     outcome = _last_json_object(finished.stdout)
-    reasons = "; ".join(outcome.get("reasons") or []) if outcome else ""
+    reasons = (outcome.get("error") or "; ".join(outcome.get("reasons") or [])) if outcome else ""
     if finished.returncode == EXIT_FIX_INPUT:
         raise AirflowFailException(f"Not retried, the input needs mending: {reasons or said}")
     if finished.returncode < 0:
@@ -81,20 +81,27 @@ def read_outcome(finished: Finished) -> dict[str, Any]:
 
 
 def summary_lines(outcome: Mapping[str, Any]) -> list[str]:
-    """The run in a few lines for the task log: components, figures, verdict, where the reports are."""
+    """The run in a few lines for the task log: figures, verdict, where the reports are."""
     lines = [f"Run {outcome.get('run_id')}: {outcome.get('status')} in {outcome.get('seconds')} s"]
-    for one in outcome.get("components") or []:
-        time = "cached" if one.get("cached") else f"{one.get('seconds')} s"
-        lines.append(f"  {one.get('id', ''):<20} {one.get('status', ''):<10} {time}")
     metrics = outcome.get("metrics") or {}
     figures = {k: round(v, 4) for k, v in metrics.get("overall", metrics).items() if isinstance(v, int | float)}
     if figures:
         lines.append("Metrics: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
+    if champion := outcome.get("champion"):
+        lines.append(in_words(champion))
     if release := outcome.get("release"):
         lines.append(f"Released as version {release['version']}: {release['uri']}")
     lines += [f"Not released: {reason}" for reason in outcome.get("reasons") or []]
     lines += [f"Report ({name}): {path}" for name, path in (outcome.get("reports") or {}).items() if path]
     return lines
+
+
+def in_words(champion: Mapping[str, Any]) -> str:
+    """The comparison with the champion in one line."""
+    return (
+        f"Champion is version {champion['version']}: {champion['metric']} {champion['champion_value']:.4f}, "
+        f"this model {champion['challenger_value']:.4f} ({champion['difference']:+.4f})"
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable, Param, task
-from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.assets import Landing, landing_of, new_data, released_model
 from dags.operators import PipelineRunOperator
+from dags.skips import skipped
 from dags.triggers import encode_spans, spans_in
 from pipelines import home
 from pipelines.workload import Workload, WorkloadError
 
-START_DATE = datetime(2024, 1, 1, tzinfo=UTC)
 HANDLED_BY = "handled_by_run_span_"
 
 
@@ -26,7 +25,7 @@ def build_retrain_dag(workload: Workload) -> DAG:
         dag_id=f"retrain_{workload.name}",
         description=f"Retrains {workload.name} and releases what passes its gates",
         schedule=schedule_of(workload, data),
-        start_date=START_DATE,
+        # No start date: with one, Airflow would at once make up for the last tick of the clock.
         catchup=False,
         max_active_runs=1,
         default_args={"owner": workload.owner, "retries": 2, "retry_delay": timedelta(seconds=10)},
@@ -106,9 +105,9 @@ def choose_span(
     newest = max(present | arrived, default=None)
     if arrived and newest is not None:
         if arrived <= handled:
-            raise AirflowSkipException(f"span {encode_spans(arrived)} was trained on before; nothing is new")
+            raise skipped(f"span {encode_spans(arrived)} was trained on before; nothing is new")
         if max(arrived) <= newest - window:
-            raise AirflowSkipException(
+            raise skipped(
                 f"span {encode_spans(arrived)} arrived late: the newest is {newest} and training looks at {window} span(s)"
             )
     return newest
@@ -123,7 +122,7 @@ def release_event(outcome: Mapping[str, Any]) -> dict[str, Any]:
     release = outcome.get("release")
     if not release:
         reasons = "; ".join(outcome.get("reasons") or []) or "the run gave no reason"
-        raise AirflowSkipException(f"{outcome['workload']}: nothing was released: {reasons}")
+        raise skipped(f"{outcome['workload']}: nothing was released: {reasons}")
     return {
         "workload": outcome["workload"],
         "version": int(release["version"]),

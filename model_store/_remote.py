@@ -26,7 +26,7 @@ class RemoteFiles:
     renames = False
 
     def __init__(self, uri: str) -> None:
-        import fsspec.core  # type: ignore[import-untyped]
+        import fsspec.core
 
         self.uri = uri.rstrip("/")
         self._fs: Any

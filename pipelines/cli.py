@@ -132,7 +132,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from pipelines.scaffold import cli as scaffold
+    try:  # TEMPORARY until scaffold lands
+        from pipelines.scaffold import cli as scaffold
+    except ImportError:
+        return
 
     scaffold.add_command(commands)
 

@@ -105,6 +105,8 @@ def summary_lines(result: RunResult) -> list[str]:
     for name, path in result.reports.items():
         lines.append(f"report    {name}: {path}")
     lines.append(f"log       {result.log}")
+    if result.same_as:
+        lines.append(f"unchanged since run {result.same_as}: data, code, contracts, libraries and champion are the same; its outputs stand")
     cached = sum(c.cached for c in result.components)
     lines.append(f"{result.workload}: {result.status} in {result.seconds:.1f} s, {cached} of {len(result.components)} components from cache")
     return lines

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 
 from components.errors import EXIT_FIX_INPUT
-from model_store import ModelStore
+from model_store import ModelStore, Release
 from pipelines import home
 
 
@@ -60,6 +59,11 @@ def _which(text: str) -> str | int:
     return int(text) if text.isdigit() else text
 
 
+def _overall(release: Release) -> dict[str, float]:
+    """The metrics over all rows that have a value."""
+    return {name: value for name, value in release.metrics.get("overall", {}).items() if value is not None}
+
+
 def _list(options: argparse.Namespace) -> int:
     store = _store()
     models = [options.model] if options.model else store.models()
@@ -69,7 +73,7 @@ def _list(options: argparse.Namespace) -> int:
         labels = {version: label for label, version in sorted(store.labels(model).items())}
         for version in sorted(store.versions(model), reverse=True):
             release = store.release(model, version)
-            shown = "  ".join(f"{k} {v:.4f}" for k, v in list(release.metrics.items())[:3] if isinstance(v, float))
+            shown = "  ".join(f"{k} {v:.4f}" for k, v in list(_overall(release).items())[:3])
             spans = ",".join(str(s["span"]) for s in release.spans)
             label = labels.get(version, "")
             print(f"{model:<16} {version:>4}  {label:<8} {release.created_at[:19]}  spans {spans:<8} {shown}")
@@ -86,8 +90,8 @@ def _show(options: argparse.Namespace) -> int:
     print(f"  code      {release.code_revision or 'unknown'}")
     print(f"  run       {release.run_id}")
     print(f"  parent    {release.parent or 'none'}")
-    for name, value in release.metrics.items():
-        print(f"  {name:<12}{value:.4f}" if isinstance(value, float) else f"  {name:<12}{json.dumps(value)}")
+    for name, value in _overall(release).items():
+        print(f"  {name:<10}{value:.4f}")
     for gate in release.gates:
         print(f"  {'✓' if gate['passes'] else '✗'} {gate['summary']}")
     size = sum(f["bytes"] for f in release.files.values())

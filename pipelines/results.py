@@ -32,7 +32,11 @@ class ComponentResult:
 
 @dataclasses.dataclass
 class RunResult:
-    """A whole run. `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again."""
+    """A whole run.
+
+    `same_as` names the earlier run whose outputs stand, where nothing has changed since.
+    `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again.
+    """
 
     workload: str
     run_id: str
@@ -46,6 +50,7 @@ class RunResult:
     champion: dict[str, Any] | None = None
     release: dict[str, Any] | None = None
     reports: dict[str, str] = dataclasses.field(default_factory=dict)
+    same_as: str | None = None
     error: str | None = None
     log: str = ""
     exit_code: int = 0

@@ -9,12 +9,13 @@ import pathlib
 import secrets
 import shutil
 import subprocess
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError
-from pipelines import home, parameters
+from pipelines import home, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
 from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
@@ -94,10 +95,19 @@ def _run_locked(workload: Workload, folder: pathlib.Path, request: RunRequest, r
     with _lock.exclusive(lock, f"run {result.run_id} of {workload.name}", request.wait_s, display.said):
         span = _lay_out(workload, request.span, display.said)
         result.span = span
+        root = home.pipeline_root(workload.name)
+        started = time.monotonic()
+        memo_key = memo.key(workload, folder, span)
+        if memo.recall(root, memo_key, result):
+            result.seconds = round(time.monotonic() - started, 3)
+            display.changed(result)
+            return
         display.said(f"span {span}; loading TensorFlow and TFX")
         from pipelines.runners import local  # seconds of imports: after everything that can be refused without them
 
-        local.run_pipeline(workload, span, _site(workload, folder), result, display)
+        outputs = local.run_pipeline(workload, span, _site(workload, folder), result, display)
+        if result.status == "succeeded":
+            memo.remember(root, memo_key, result, outputs)
 
 
 def _site(workload: Workload, folder: pathlib.Path) -> object:
@@ -157,6 +167,8 @@ def _recorded(result: RunResult) -> Iterator[None]:
 def _make_report(workload: Workload, result: RunResult, directory: pathlib.Path) -> None:
     """Puts the run's page beside its log: the Report node's, or what a failed run left."""
     page = directory / "report.html"
+    if result.same_as:
+        return  # that run's page stands
     if "run" in result.reports:
         shutil.copyfile(result.reports["run"], page)
     elif result.components:

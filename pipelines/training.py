@@ -15,17 +15,17 @@ from tfx.orchestration import pipeline as tfx_pipeline
 
 from components.champion import ChampionResolver
 from components.data_quality import DataQuality
-from components.evaluator import EvaluationConfig, Evaluator
+from components.evaluator import Evaluator
 from components.example_validator import ExampleValidator
-from components.infra_validator import InfraValidationConfig, InfraValidator
+from components.infra_validator import InfraValidator
 from components.ingestion import ColumnarExampleGen, IngestionConfig
 from components.pusher import Pusher
-from components.report import Report
+from components.report.component import Report
 from components.schema import SchemaImporter
 from components.statistics import StatisticsGen
 from components.trainer import Trainer, TrainingConfig
 from components.transform import Transform
-from pipelines.workload import LOWER_IS_BETTER, Workload
+from pipelines.workload import Workload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,13 +112,13 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_node.Bas
         model=trainer.outputs["model"],
         champion=champion.outputs["champion"],
         schema=schema_channel,
-        evaluation=_evaluation(workload),
+        evaluation_config=_evaluation(workload),
     )
     infra = InfraValidator(
         model=trainer.outputs["model"],
         examples=examples_channel,
         schema=schema_channel,
-        config=InfraValidationConfig(**workload.infra_validation.model_dump()),
+        config=workload.infra_validation.model_dump_json(),
     )
     pusher = Pusher(
         model=trainer.outputs["model"],
@@ -127,7 +127,9 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_node.Bas
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra.outputs["blessing"],
         data_quality=quality.outputs["data_quality"],
+        anomalies=validator.outputs["anomalies"],
         champion=champion.outputs["champion"],
+        task=str(workload.task),
         store_uri=site.store_uri,
         model_name=workload.name,
         code_revision=site.code_revision,
@@ -188,18 +190,15 @@ def _training(workload: Workload, positive_class: str) -> TrainingConfig:
     )
 
 
-def _evaluation(workload: Workload) -> EvaluationConfig:
-    return EvaluationConfig.from_json(
-        json.dumps(
-            {
-                "task": str(workload.task),
-                "label": workload.data.label.column,
-                "positive_class": workload.data.label.positive_class,
-                "thresholds": [t.model_dump() for t in workload.evaluation.thresholds],
-                "slices": list(workload.evaluation.slices),
-                "champion_metric": workload.champion_metric,
-                "lower_is_better": workload.champion_metric in LOWER_IS_BETTER,
-                "max_loss": workload.evaluation.champion.max_loss,
-            }
-        )
+def _evaluation(workload: Workload) -> str:
+    return json.dumps(
+        {
+            "task": str(workload.task),
+            "label": workload.data.label.column,
+            "thresholds": [t.model_dump() for t in workload.evaluation.thresholds],
+            "slices": list(workload.evaluation.slices),
+            "champion_metric": workload.champion_metric,
+            "max_loss": workload.evaluation.champion.max_loss,
+        },
+        sort_keys=True,
     )

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import orjson
@@ -146,7 +147,11 @@ def _numbers(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, An
         bounds = np.iinfo(info.dtype)
         if int(array.min()) < bounds.min or int(array.max()) > bounds.max:
             raise BadRequest(f"{where(())}: a whole number is outside the range of {info.dtype}.")
-    return array.astype(info.dtype)
+    with np.errstate(over="ignore"):
+        cast = array.astype(info.dtype)
+    if info.dtype.kind == "f" and np.isinf(cast).sum() != np.isinf(array).sum():
+        raise BadRequest(f"{where(())}: a number is outside the range of {info.dtype}.")
+    return cast
 
 
 def _strings(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
@@ -162,7 +167,6 @@ def _strings(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, An
         return array.reshape(shape)
     except ValueError:
         _raise_shape(values, info, where)
-        raise BadRequest(f"{where(())}: lists of unequal length.") from None
 
 
 def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
@@ -205,27 +209,30 @@ def _raise_type(values: Any, info: TensorInfo, where: _Where) -> None:
         good = isinstance(value, bool) == (kind == "b") and isinstance(value, (int, float) if kind in "fV" else int)
         if not good:
             raise BadRequest(f"{where(path)}: expected {_EXPECTED[kind]} ({info.type_name}). Received: {_show(value)}")
-        if kind in "iu" and not -(2**63) <= value < 2**63:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise BadRequest(f"{where(path)}: {value} is outside the range of {info.dtype}.")
 
 
-def _raise_shape(values: Any, info: TensorInfo, where: _Where) -> None:
+def _raise_shape(values: Any, info: TensorInfo, where: _Where) -> NoReturn:
     """Names the first row whose shape is not that of the signature."""
-    if isinstance(values, list) and info.shape:
+    if isinstance(values, list) and values and info.shape != ():
+        wanted = info.row_shape
         for row, value in enumerate(values):
             found = _shape(value)
-            row_info = TensorInfo(info.name, info.dtype, info.row_shape)
             ragged = len(list(_leaves(value))) != int(np.prod(found, dtype=np.int64))
-            if ragged or not row_info.accepts(found):
-                one = "a single value" if info.row_shape == () else f"shape {show_shape(info.row_shape)}"
-                received = (
-                    "lists of unequal length" if ragged else "a single value" if found == () else f"shape {list(found)}"
+            if ragged or not dataclasses.replace(info, shape=wanted).accepts(found):
+                received = "lists of unequal length" if ragged else _show_row(found)
+                raise BadRequest(
+                    f"{where((row,))}: expected {_show_row(wanted)} for {info.name!r}. Received: {received}"
                 )
-                raise BadRequest(f"{where((row,))}: expected {one} for {info.name!r}. Received: {received}")
-    if not info.accepts(_shape(values)):
-        raise BadRequest(
-            f"{where(())}: expected shape {show_shape(info.shape)} for {info.name!r}. Received: {list(_shape(values))}"
-        )
+            wanted = found  # whatever the signature leaves open, the rows of one request are alike
+    raise BadRequest(
+        f"{where(())}: expected shape {show_shape(info.shape)} for {info.name!r}. Received: {list(_shape(values))}"
+    )
+
+
+def _show_row(shape: tuple[int | None, ...] | None) -> str:
+    return "a single value" if shape == () else f"shape {show_shape(shape)}"
 
 
 def _in_row(name: str, instances: list[dict[str, Any]]) -> _Where:
@@ -247,7 +254,8 @@ def _only(inputs: Mapping[str, TensorInfo], field: str, needed: str, received: A
     if len(inputs) == 1:
         return next(iter(inputs.values()))
     raise BadRequest(
-        f"{field}: this signature has {len(inputs)} inputs ({_names(inputs.values())}), so {needed}. Received: {_show(received)}"
+        f"{field}: this signature has {len(inputs)} inputs ({_names(inputs.values())}), so {needed}. "
+        f"Received: {_show(received)}"
     )
 
 
@@ -337,17 +345,11 @@ def _floats(value: Any) -> Any:
     return value.item()
 
 
-def encode_classify(classes: np.ndarray[Any, Any] | None, scores: np.ndarray[Any, Any] | None) -> bytes:
-    """The answer to a classify request: for each example a list of [class, score]."""
-    outputs = {name: array for name, array in (("classes", classes), ("scores", scores)) if array is not None}
-    labels = None if classes is None else _text(classes.tolist(), binary=False)
-    numbers = None if scores is None else [list(row) for row in scores]
-    if labels is None:
-        labels = [[""] * len(row) for row in numbers or []]
-    if numbers is None:
-        numbers = [[0.0] * len(row) for row in labels]
-    result = [list(zip(*pair, strict=True)) for pair in zip(labels, numbers, strict=True)]
-    return _dump({"result": result}, outputs)
+def encode_classify(classes: np.ndarray[Any, Any] | None, scores: np.ndarray[Any, Any]) -> bytes:
+    """The answer to a classify request: for each example a list of [class, score]; "" for a class without a name."""
+    labels = np.full(scores.shape, b"", dtype=object) if classes is None else classes
+    rows = zip(_text(labels.tolist(), binary=False), scores, strict=True)
+    return _dump({"result": [list(zip(names, row, strict=True)) for names, row in rows]}, {"scores": scores})
 
 
 def encode_regress(values: np.ndarray[Any, Any]) -> bytes:

@@ -25,7 +25,8 @@ from tensorflow_serving.apis import (
 )
 
 from serving._errors import BadRequest, ServingError
-from serving._inference import CLASSIFY, REGRESS, Call, Inference
+from serving._inference import Call, Inference
+from serving._servable import CLASSIFY, REGRESS
 from serving._status import SIGNATURE_DEF, signature_def_map, status_response
 
 _log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
     ) -> model_management_pb2.ReloadConfigResponse:
         context.abort(
             grpc.StatusCode.UNIMPLEMENTED,
-            "models follow the labels of the model store: use `trainyard release promote`, or restart with other --model options.",
+            "models follow the labels of the model store: `trainyard release promote`, or restart with other options.",
         )
 
 
@@ -202,26 +203,24 @@ def _examples(given: input_pb2.Input) -> np.ndarray[Any, Any]:
     return array
 
 
-def _classify(call: Call, signature: str, examples: np.ndarray[Any, Any]) -> classification_pb2.ClassificationResult:
-    classes, scores = Inference.classify(call.servable, signature, examples)
+def _classify(call: Call, name: str, examples: np.ndarray[Any, Any]) -> classification_pb2.ClassificationResult:
+    servable = call.servable
+    classes, scores = servable.classify(servable.signature_for(CLASSIFY, name), examples)
+    labels = np.full(scores.shape, b"", dtype=object) if classes is None else classes
     result = classification_pb2.ClassificationResult()
-    for row in range(len(examples)):
-        labels = [item.decode(errors="replace") for item in classes[row]] if classes is not None else None
-        numbers = scores[row].tolist() if scores is not None else [0.0] * len(labels or ())
+    for names, row in zip(labels, scores.tolist(), strict=True):
+        pairs = zip(names, row, strict=True)
         result.classifications.add(
             classes=[
-                classification_pb2.Class(label=label, score=score)
-                for label, score in zip(labels or [""] * len(numbers), numbers, strict=True)
+                classification_pb2.Class(label=label.decode(errors="replace"), score=score) for label, score in pairs
             ]
         )
     return result
 
 
-def _regress(call: Call, signature: str, examples: np.ndarray[Any, Any]) -> regression_pb2.RegressionResult:
-    values = Inference.regress(call.servable, signature, examples)
-    return regression_pb2.RegressionResult(
-        regressions=[regression_pb2.Regression(value=value) for value in values.tolist()]
-    )
+def _regress(call: Call, name: str, examples: np.ndarray[Any, Any]) -> regression_pb2.RegressionResult:
+    values = call.servable.regress(call.servable.signature_for(REGRESS, name), examples)
+    return regression_pb2.RegressionResult(regressions=[regression_pb2.Regression(value=v) for v in values.tolist()])
 
 
 def _task(
@@ -235,6 +234,7 @@ def _task(
         result.regression_result.CopyFrom(_regress(call, task.model_spec.signature_name, examples))
     else:
         raise BadRequest(
-            f"method_name must be tensorflow/serving/classify or tensorflow/serving/regress. Received: {task.method_name!r}"
+            "method_name must be tensorflow/serving/classify or tensorflow/serving/regress. "
+            f"Received: {task.method_name!r}"
         )
     return result

@@ -1,4 +1,4 @@
-"""Predict, classify and regress on tensors: what REST and gRPC share."""
+"""How a request finds its version, is bounded and is counted: what REST and gRPC share."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import numpy as np
-
-from serving._codec import Arrays
 from serving._errors import Busy, NotReady, ServingError
 from serving._metrics import Metrics
 from serving._models import ModelManager
 from serving._servable import Servable
-
-CLASSIFY, REGRESS = "classify", "regress"
 
 
 class Call:
@@ -91,23 +85,3 @@ class Inference:
         finally:
             self.metrics.requests.labels(*names, method, protocol, code).inc()
             self.metrics.seconds.labels(*names, method, protocol).observe(time.perf_counter() - started)
-
-    @staticmethod
-    def predict(servable: Servable, signature_name: str, arrays: Arrays) -> Arrays:
-        """Runs a signature by name (none: serving_default)."""
-        return servable.run(servable.signature(signature_name), arrays)
-
-    @staticmethod
-    def classify(
-        servable: Servable, signature_name: str, examples: np.ndarray[Any, Any]
-    ) -> tuple[np.ndarray[Any, Any] | None, np.ndarray[Any, Any] | None]:
-        """Classes (bytes, [N, C]) and scores (float, [N, C]) of serialized examples [N]; either may be None."""
-        signature = servable.signature_with(signature_name, "scores", CLASSIFY)
-        outputs = servable.run(signature, {next(iter(signature.inputs)): examples})
-        return outputs.get("classes"), outputs.get("scores")
-
-    @staticmethod
-    def regress(servable: Servable, signature_name: str, examples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Values (float, [N]) of serialized examples [N]."""
-        signature = servable.signature_with(signature_name, "outputs", REGRESS)
-        return servable.run(signature, {next(iter(signature.inputs)): examples})["outputs"].reshape(len(examples))

@@ -278,7 +278,8 @@ class ModelManager:
                 status = model.statuses.get(version)
                 why = f"version {version} could not be loaded: {status.error_message if status else 'not tried yet'}"
             elif versions := self._store.versions(name):
-                why = f"no stable label. `trainyard release promote {name} {versions[-1]}` makes version {versions[-1]} stable"
+                newest = versions[-1]
+                why = f"no stable label. `trainyard release promote {name} {newest}` makes version {newest} stable"
             else:
                 why = f"no release in {self._store.uri}. `trainyard run {name}` makes one"
         if why != model.why_not:

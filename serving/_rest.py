@@ -18,8 +18,8 @@ from starlette.routing import Route
 from serving import _codec, _metrics
 from serving._errors import BadRequest, NotFound, ServingError, TooLarge
 from serving._examples import decode_examples
-from serving._inference import CLASSIFY, REGRESS, Inference
-from serving._servable import Servable
+from serving._inference import Inference
+from serving._servable import CLASSIFY, REGRESS, Servable
 from serving._status import metadata_response, status_response, to_json
 
 _log = logging.getLogger(__name__)
@@ -107,7 +107,8 @@ class RestApi:
     def _too_large(self, received: str) -> TooLarge:
         self._inference.metrics.rejected.labels("too large").inc()
         return TooLarge(
-            f"the body may have {self._max_bytes} bytes (--max-request-mb). Received: {received}. Send fewer instances at once."
+            f"the body may have {self._max_bytes} bytes (--max-request-mb). Received: {received}. "
+            "Send fewer instances at once."
         )
 
     def _answer(self, method: str, model: str, version: int | None, label: str | None, body: bytes) -> bytes:
@@ -149,14 +150,13 @@ def _predict(servable: Servable, document: dict[str, Any]) -> bytes:
 
 
 def _classify(servable: Servable, document: dict[str, Any]) -> bytes:
-    examples = decode_examples(document, servable.features)
-    classes, scores = Inference.classify(servable, _signature_name(document), examples)
-    return _codec.encode_classify(classes, scores)
+    signature = servable.signature_for(CLASSIFY, _signature_name(document))
+    return _codec.encode_classify(*servable.classify(signature, decode_examples(document, servable.features)))
 
 
 def _regress(servable: Servable, document: dict[str, Any]) -> bytes:
-    examples = decode_examples(document, servable.features)
-    return _codec.encode_regress(Inference.regress(servable, _signature_name(document), examples))
+    signature = servable.signature_for(REGRESS, _signature_name(document))
+    return _codec.encode_regress(servable.regress(signature, decode_examples(document, servable.features)))
 
 
 _ANSWERS: dict[str, Callable[[Servable, dict[str, Any]], bytes]] = {

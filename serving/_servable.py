@@ -20,6 +20,9 @@ from serving._errors import BadRequest, ServingError
 from serving._signature import Feature, TensorInfo, read_features
 
 DEFAULT_SIGNATURE = "serving_default"
+CLASSIFY, REGRESS = "classify", "regress"
+_ANSWER_OF = {CLASSIFY: "scores", REGRESS: "outputs"}
+_TENSORFLOW_PREAMBLE = ("Graph execution error", "Detected at node", "<stack traces unavailable>")
 
 _log = logging.getLogger(__name__)
 
@@ -89,12 +92,13 @@ class Servable:
             known = ", ".join(sorted(self.signatures)) or "none"
             raise BadRequest(f"{self.model} has no signature {wanted!r}. Known: {known}") from None
 
-    def signature_with(self, name: str, output: str, method: str) -> Signature:
-        """The signature for classify or regress: the one named, else the default one if it fits, else `method`.
+    def signature_for(self, method: str, name: str = "") -> Signature:
+        """The signature for classify or regress: the one named, else the default one if it fits, else one named so.
 
         Raises:
-            BadRequest: the signature does not take tf.Example, or does not give `output`.
+            BadRequest: it does not take tf.Example, or does not give what the method answers.
         """
+        output = _ANSWER_OF[method]
         if not name:
             default = self.signatures.get(DEFAULT_SIGNATURE)
             fits = default is not None and default.takes_examples and output in default.outputs
@@ -102,8 +106,8 @@ class Servable:
         found = self.signature(name)
         if not found.takes_examples or output not in found.outputs:
             raise BadRequest(
-                f"signature {name!r} of {self.model} is not for {method}: it must take serialized tf.Example and give "
-                f"{output!r}. It gives: {', '.join(found.outputs)}"
+                f"signature {found.name!r} of {self.model} is not for {method}: it must take serialized tf.Example "
+                f"and give {output!r}. It gives: {', '.join(found.outputs)}"
             )
         return found
 
@@ -126,6 +130,17 @@ class Servable:
         except tf.errors.OpError as error:
             _log.exception("%s version %d failed", self.model, self.version)
             raise ServingError(f"{self.model} version {self.version} failed: {_first_line(error)}") from None
+
+    def classify(
+        self, signature: Signature, examples: np.ndarray[Any, Any]
+    ) -> tuple[np.ndarray[Any, Any] | None, np.ndarray[Any, Any]]:
+        """Classes (bytes, [N, C]; None if it names none) and scores (float, [N, C]) of serialized examples [N]."""
+        outputs = self.run(signature, {next(iter(signature.inputs)): examples})
+        return outputs.get("classes"), outputs["scores"]
+
+    def regress(self, signature: Signature, examples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Values (float, [N]) of serialized examples [N]."""
+        return self.run(signature, {next(iter(signature.inputs)): examples})["outputs"].reshape(len(examples))
 
     def warm_up(self) -> None:
         """Runs each signature once, so that the first caller does not pay for tracing and allocation."""
@@ -183,6 +198,6 @@ def _fill(target: Any, feature: Feature) -> None:
 
 def _first_line(error: tf.errors.OpError) -> str:
     """TensorFlow's own words without the graph nodes it lists after them."""
-    text = str(error.message).strip()
-    text = text.removeprefix("Graph execution error:").strip()
-    return text.split("\n")[0].split(" [[")[0].split("[[{{")[0].strip()
+    lines = [line.split("[[{{")[0].strip() for line in str(error.message).splitlines()]
+    told = [line for line in lines if line and not line.startswith(_TENSORFLOW_PREAMBLE)]
+    return told[0] if told else type(error).__name__

@@ -24,9 +24,9 @@ class ChampionResolverSpec(component_spec.ComponentSpec):
 class ChampionResolver(base_component.BaseComponent):
     """Brings the model store's stable release into the pipeline, for the Evaluator to compare with.
 
-    Without a stable release the artifact is empty and its `champion_version` is 0. The driver looks the label up when the
-    node runs and puts version and digest into the cache key: the same champion is the same artifact, so that what depends
-    on it stays cached, and another one is fetched.
+    Without a stable release the artifact is empty and its `champion_version` is 0. The driver looks the label up when
+    the node runs and puts version and digest into the cache key: the same champion is the same artifact, so that what
+    depends on it stays cached, and another one is fetched.
 
     Args:
         store_uri: of the model store.

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from typing import Any
 
-from model_store import RELEASE_FILE, ModelStore, StoreError
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
@@ -18,6 +17,7 @@ from components.champion.driver import NO_CHAMPION, stable_release
 from components.errors import InputError
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
+from model_store import RELEASE_FILE, ModelStore, StoreError
 
 
 class Executor(base_executor.BaseExecutor):

@@ -26,8 +26,8 @@ def judge(validation: ExpectationSuiteValidationResult, batch: Batch, fail_on: s
     Args:
         validation: what GX found.
         batch: the rows that it looked at.
-        fail_on: the least severity that stops the run. A gate stops on CRITICAL alone, so `warning` makes warnings
-            critical, and `never` makes everything that is critical a warning; the suite's own word is in the diagnostics.
+        fail_on: the least severity that stops the run. A gate stops on CRITICAL alone, so `warning` makes
+            warnings critical, and `never` makes everything that is critical a warning; the suite's own word is kept.
     """
     checks = [_check(result, batch, fail_on) for result in validation.results]
     order = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}

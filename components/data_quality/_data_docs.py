@@ -116,7 +116,7 @@ def _attributes(kept: dict[str, str]) -> str:
 
 # What stays of GX's page, and what goes with all it holds; any other tag goes and leaves its text.
 _KEPT = frozenset(
-    [
+    (
         "div",
         "span",
         "p",
@@ -136,9 +136,8 @@ _KEPT = frozenset(
         "i",
         "br",
         "hr",
-    ]
-    + ["table", "thead", "tbody", "tr", "th", "td", "pre", "code", "small"]
-)
+    )
+) | {"table", "thead", "tbody", "tr", "th", "td", "pre", "code", "small"}
 _DROPPED = frozenset(["head", "script", "style", "noscript", "footer", "button", "label", "iframe", "object", "svg"])
 _VOID = frozenset(["br", "hr", "img", "input", "link", "meta", "wbr", "source", "col"])
 _MARKS = {"fa-check-circle": "&#10003;", "fa-times": "&#10007;", "fa-exclamation-triangle": "&#9888;"}

@@ -195,7 +195,7 @@ def _check_buildable(one: dict[str, Any], place: str) -> None:
 
 
 def _explain(error: Exception) -> str:
-    """The first problem of a pydantic error as `kwargs.field: what`; GX's fields are unions, so one cause has several."""
+    """The first problem of a pydantic error as `kwargs.field: what`; fields are unions, so one cause has several."""
     problems = error.errors() if hasattr(error, "errors") else []
     if not problems:
         return f"kwargs: GX refuses it: {' '.join(str(error).split())}"

@@ -68,7 +68,7 @@ class DataQuality(base_component.BaseComponent):
             pipeline_root: where the evidence of a failed gate is kept (components.gates).
             fail_on: the least severity that stops the run: critical, warning or never.
             splits: which splits to check, together as one batch; default all.
-            suite_digest: SHA-256 of the suite, so that an edit is not answered from the cache; default: of the file now.
+            suite_digest: SHA-256 of the suite, so that an edit is not answered from the cache; default: computed here.
 
         Raises:
             InputError: the suite is missing, or fail_on is none of the three.

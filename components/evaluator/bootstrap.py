@@ -94,7 +94,7 @@ def paired_interval(
     count = len(labels)
 
     def measured(weights: np.ndarray) -> float | None:
-        mine, other = (metrics.metrics(metrics.reduce(r, weights=weights))[metric] for r in rows)
+        mine, other = (metrics.value(metric, metrics.reduce(r, weights=weights)) for r in rows)
         return None if mine is None or other is None else mine - other
 
     centre = measured(np.ones(count))

@@ -34,7 +34,10 @@ class Threshold:
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
     def __str__(self) -> str:
-        bounds = [f">= {self.min:g}" if self.min is not None else "", f"<= {self.max:g}" if self.max is not None else ""]
+        bounds = [
+            f">= {self.min:g}" if self.min is not None else "",
+            f"<= {self.max:g}" if self.max is not None else "",
+        ]
         where = f" in every slice of {self.slice}" if self.slice else ""
         return f"{self.metric} {' and '.join(b for b in bounds if b)}{where}"
 

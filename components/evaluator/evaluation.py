@@ -53,7 +53,9 @@ class Contender:
         try:
             found = self._predict(inputs)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, TypeError, ValueError) as error:
-            raise InputError(f"the model fails on a batch of the eval split: {' '.join(str(error).split())[:300]}") from None
+            raise InputError(
+                f"the model fails on a batch of the eval split: {' '.join(str(error).split())[:300]}"
+            ) from None
         classes = (len(self.spec.classes),) if self.spec.task == "multiclass" else ()
         if found.shape != (batch.num_rows, *classes):
             raise InputError(
@@ -135,7 +137,8 @@ def _require(schema: pa.Schema, columns: list[str], why: str) -> None:
     missing = [name for name in columns if name not in schema.names]
     if missing:
         raise InputError(
-            f"the eval split has no column {', '.join(map(repr, missing))} ({why}). Received: {', '.join(schema.names)}."
+            f"the eval split has no column {', '.join(map(repr, missing))} ({why}). "
+            f"Received: {', '.join(schema.names)}."
         )
 
 
@@ -161,9 +164,10 @@ class _Pass:
         try:
             champion = Contender(saved_model)
             ours, theirs = self._challenger.spec, champion.spec
-            for what, mine, other in (("task", ours.task, theirs.task), ("classes", ours.classes, theirs.classes)):
-                if mine != other:
-                    raise InputError(f"its {what} are {_words(other)}, the challenger's are {_words(mine)}")
+            if ours.task != theirs.task:
+                raise InputError(f"its task is {theirs.task}, the challenger's {ours.task}")
+            if ours.classes != theirs.classes:
+                raise InputError(f"its classes are {_words(theirs.classes)}, the challenger's {_words(ours.classes)}")
             _require(schema, list(theirs.features), "it takes it as input")
             self._champion = champion
         except InputError as error:
@@ -249,8 +253,8 @@ class _Pass:
         self._sample.add(labels[both], *(found[both] for found in predictions))
 
 
-def _words(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _words(classes: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, classes[:20])) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
 
 
 def confusion_counts(outcome: Outcome) -> np.ndarray | None:

@@ -48,15 +48,17 @@ def compare(outcome: Outcome, config: EvaluationConfig) -> Comparison | None:
     if outcome.champion is None or outcome.champion.sums is None or outcome.challenger.sums is None:
         return None
     metric = config.champion_metric
-    ours = outcome.metrics.metrics(outcome.challenger.sums)[metric]
-    theirs = outcome.metrics.metrics(outcome.champion.sums)[metric]
+    ours = outcome.metrics.value(metric, outcome.challenger.sums)
+    theirs = outcome.metrics.value(metric, outcome.champion.sums)
     if ours is None or theirs is None:
         return None
     interval = paired_interval(outcome.metrics, metric, outcome.sample, ours - theirs, config.resamples, config.seed)
     return Comparison(metric, ours, theirs, interval, loss_against(metric, ours, theirs), config.max_loss)
 
 
-def judge(outcome: Outcome, config: EvaluationConfig, comparison: Comparison | None, champion_version: int) -> GateResult:
+def judge(
+    outcome: Outcome, config: EvaluationConfig, comparison: Comparison | None, champion_version: int
+) -> GateResult:
     """Every check of the evaluation; the model is blessed if no critical one failed."""
     assert outcome.challenger.sums is not None
     overall = outcome.metrics.metrics(outcome.challenger.sums)
@@ -75,8 +77,12 @@ def judge(outcome: Outcome, config: EvaluationConfig, comparison: Comparison | N
 def _predictions_fit(outcome: Outcome) -> CheckResult:
     bad = outcome.challenger.invalid_rows
     allowed = "finite" if outcome.metrics.task == "regression" else "finite and a probability"
-    message = f"{bad:,} of {outcome.rows:,} predictions are not {allowed}; look for NaN in the features and for a diverged training"
-    return CheckResult("predictions fit the task", not bad, message=message if bad else f"{outcome.rows:,} predictions")
+    if not bad:
+        return CheckResult("predictions fit the task", True, message=f"{outcome.rows:,} predictions")
+    message = (
+        f"{bad:,} of {outcome.rows:,} predictions are not {allowed}; look for NaN in features or a diverged training"
+    )
+    return CheckResult("predictions fit the task", False, message=message)
 
 
 def _single_class(outcome: Outcome) -> list[CheckResult]:
@@ -87,7 +93,7 @@ def _single_class(outcome: Outcome) -> list[CheckResult]:
     if not rows or 0 < positives < rows:
         return []
     only = outcome.classes[1 if positives else 0]
-    message = f"all {rows:,} rows of the eval split are of class {only!r}, so auc is undefined; give more data or another split"
+    message = f"all {rows:,} rows of the eval split are of class {only!r}: auc is undefined; give more data or resplit"
     return [CheckResult("the eval split has both classes", False, Severity.WARNING, message)]
 
 
@@ -104,7 +110,7 @@ def _each_slice(threshold: Threshold, sliced: SlicedSums, outcome: Outcome) -> C
         return CheckResult(str(threshold), False, message=message)
     assert sliced.sums is not None
     values = {
-        name: (outcome.metrics.metrics(sliced.sums, index)[threshold.metric], rows)
+        name: (outcome.metrics.value(threshold.metric, sliced.sums, index), rows)
         for name, index, rows in sliced.by_rows()
         if rows >= threshold.min_rows
     }
@@ -113,7 +119,9 @@ def _each_slice(threshold: Threshold, sliced: SlicedSums, outcome: Outcome) -> C
     if not failed:
         message = f"kept in {len(values)} slices of {sliced.column} with {threshold.min_rows} rows or more"
         return CheckResult(str(threshold), True, message=message, diagnostics=diagnostics)
-    shown = "; ".join(f"{name!r}: {_breach(threshold, v)} ({rows:,} rows)" for name, (v, rows) in list(failed.items())[:3])
+    shown = "; ".join(
+        f"{name!r}: {_breach(threshold, v)} ({rows:,} rows)" for name, (v, rows) in list(failed.items())[:3]
+    )
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
     message = f"{len(failed)} of {len(values)} slices of {sliced.column} break a bound: {shown}{more}"
     return CheckResult(str(threshold), False, message=message, diagnostics=diagnostics)
@@ -131,11 +139,14 @@ def _against_champion(
     if outcome.champion is None:
         # The data or the contract changed under it: to refuse every challenger would leave a model that cannot
         # answer for today's data in service for good. The thresholds still judge.
-        message = f"champion version {version} cannot be compared on these data, thresholds alone decided: {outcome.not_comparable}"
+        message = f"champion version {version} cannot be compared, thresholds alone decided: {outcome.not_comparable}"
         return CheckResult(name, False, Severity.WARNING, message)
     if comparison is None:
-        return CheckResult(name, False, message=f"{config.champion_metric} is undefined on this eval split, so champion "
-                           f"version {version} cannot be compared; give more data or compare by another metric")  # fmt: skip
+        message = (
+            f"{config.champion_metric} is undefined on this eval split, so champion version {version} cannot be "
+            "compared; give more data or compare by another metric"
+        )
+        return CheckResult(name, False, message=message)
     passes = comparison.loss <= comparison.max_loss + _ROUNDING
     message = _in_words(comparison, version)
     diagnostics = {"loss": comparison.loss, "max_loss": comparison.max_loss}

@@ -1,7 +1,7 @@
 """What a model is judged by: the metrics of each task, as sums that can be merged.
 
-Every metric here is a function of sums over rows, so an evaluation is: `prepare` rows (a few numbers each), `reduce` them
-to sums per slice, add the sums of all batches (or of all Beam workers: `Sums` is a commutative monoid), `metrics`.
+Every metric here is a function of sums over rows, so an evaluation is: `prepare` rows (a few numbers each), `reduce`
+them to sums per slice, add the sums of all batches (or of all Beam workers: adding is all that it takes), `metrics`.
 docs/reference/metrics.md says what each metric means.
 """
 
@@ -97,8 +97,12 @@ class TaskMetrics(abc.ABC):
         """
 
     @abc.abstractmethod
+    def value(self, metric: str, sums: Sums, slice_index: int = 0) -> float | None:
+        """One metric of one slice; None where it is undefined, as AUC is for a single class."""
+
     def metrics(self, sums: Sums, slice_index: int = 0) -> Values:
-        """All metrics of METRICS[task] for one slice; None where one is undefined, as AUC is for a single class."""
+        """All metrics of METRICS[task] of one slice."""
+        return {metric: self.value(metric, sums, slice_index) for metric in METRICS[self.task]}
 
     def reduce(
         self, rows: Rows, slices: np.ndarray | None = None, count: int = 1, weights: np.ndarray | None = None
@@ -133,9 +137,7 @@ class BinaryMetrics(TaskMetrics):
     """Labels 0 and 1, predictions the probability of 1; a row is called positive above 0.5."""
 
     task = "binary"
-    thresholds = np.concatenate(
-        [[-_EPSILON], np.arange(1, _THRESHOLDS - 1) / (_THRESHOLDS - 1), [1.0 + _EPSILON]]
-    )
+    thresholds = np.concatenate([[-_EPSILON], np.arange(1, _THRESHOLDS - 1) / (_THRESHOLDS - 1), [1.0 + _EPSILON]])
     widths = {"score": 2 * (_THRESHOLDS + 1)}
 
     def valid(self, predictions: np.ndarray) -> np.ndarray:
@@ -158,20 +160,22 @@ class BinaryMetrics(TaskMetrics):
         above = np.searchsorted(self.thresholds, p, side="left")
         return Rows(terms, {"score": labels.astype(np.int64) * (_THRESHOLDS + 1) + above})
 
-    def metrics(self, sums: Sums, slice_index: int = 0) -> Values:
+    def value(self, metric: str, sums: Sums, slice_index: int = 0) -> float | None:
+        if metric == "auc":
+            return self._auc(sums, slice_index)
+        if metric == "auc_pr":
+            return self._auc_pr(sums, slice_index)
         t = {name: float(value[slice_index]) for name, value in sums.terms.items()}
         rows, positives, called, hits = t["rows"], t["labels"], t["called"], t["true_positives"]
         wrong = positives + called - 2 * hits
         return {
-            "auc": self._auc(sums, slice_index),
-            "auc_pr": self._auc_pr(sums, slice_index),
             "accuracy": _ratio(rows - wrong, rows),
             "precision": _ratio(hits, called),
             "recall": _ratio(hits, positives),
             "f1": _ratio(2 * hits, positives + called),
             "log_loss": _ratio(t["log_loss"], rows),
             "calibration": _ratio(t["predictions"], positives),
-        }
+        }[metric]
 
     def counts_above(self, sums: Sums, slice_index: int) -> tuple[np.ndarray, np.ndarray]:
         """False and true positives at each threshold, [10,000] each, falling."""
@@ -230,17 +234,14 @@ class MulticlassMetrics(TaskMetrics):
         }
         return Rows(terms, {"confusion": labels.astype(np.int64) * self.classes + called})
 
-    def metrics(self, sums: Sums, slice_index: int = 0) -> Values:
-        rows = float(sums.terms["rows"][slice_index])
-        confusion = self.confusion(sums, slice_index)
-        support = confusion.sum(axis=0) + confusion.sum(axis=1)
-        f1 = _divide(2 * np.diag(confusion), support)[support > 0]
-        return {
-            "accuracy": _ratio(float(sums.terms["correct"][slice_index]), rows),
-            "macro_f1": float(f1.mean()) if len(f1) else None,
-            "top_3_accuracy": _ratio(float(sums.terms["top_3"][slice_index]), rows),
-            "log_loss": _ratio(float(sums.terms["log_loss"][slice_index]), rows),
-        }
+    def value(self, metric: str, sums: Sums, slice_index: int = 0) -> float | None:
+        if metric == "macro_f1":
+            confusion = self.confusion(sums, slice_index)
+            support = confusion.sum(axis=0) + confusion.sum(axis=1)
+            f1 = _divide(2 * np.diag(confusion), support)[support > 0]
+            return float(f1.mean()) if len(f1) else None
+        term = {"accuracy": "correct", "top_3_accuracy": "top_3", "log_loss": "log_loss"}[metric]
+        return _ratio(float(sums.terms[term][slice_index]), float(sums.terms["rows"][slice_index]))
 
     def confusion(self, sums: Sums, slice_index: int = 0) -> np.ndarray:
         """Rows by truth and prediction, [C, C]."""
@@ -251,8 +252,8 @@ class RegressionMetrics(TaskMetrics):
     """Labels and predictions are numbers in the label's unit.
 
     Args:
-        pivot: a number near the labels, subtracted before squares are summed: r2 then keeps its digits for labels such as
-            timestamps. The same for all sums that are to be merged.
+        pivot: a number near the labels, subtracted before squares are summed: r2 then keeps its digits for labels such
+            as timestamps. The same for all sums that are to be merged.
     """
 
     task = "regression"
@@ -281,7 +282,7 @@ class RegressionMetrics(TaskMetrics):
         }
         return Rows(terms, {})
 
-    def metrics(self, sums: Sums, slice_index: int = 0) -> Values:
+    def value(self, metric: str, sums: Sums, slice_index: int = 0) -> float | None:
         t = {name: float(value[slice_index]) for name, value in sums.terms.items()}
         rows = t["rows"]
         mse, relative = _ratio(t["squared_error"], rows), _ratio(t["relative_error"], t["nonzero"])
@@ -293,7 +294,7 @@ class RegressionMetrics(TaskMetrics):
             "mape": None if relative is None else 100 * relative,
             "r2": None if constant else 1 - t["squared_error"] / spread,
             "bias": _ratio(t["error"], rows),
-        }
+        }[metric]
 
 
 def task_metrics(task: str, classes: int = 0, pivot: float = 0.0) -> TaskMetrics:

@@ -1,6 +1,16 @@
 """ColumnarExampleGen: files of a span in, Examples as Parquet out."""
 
-from components.ingestion._config import IngestionConfig
-from components.ingestion.component import ColumnarExampleGen
+from typing import Any
 
-__all__ = ["ColumnarExampleGen", "IngestionConfig"]
+from components.ingestion._config import IngestionConfig
+
+__all__ = ["ColumnarExampleGen", "IngestionConfig"]  # noqa: F822
+
+
+def __getattr__(name: str) -> Any:
+    # Finding spans (components.ingestion.sources) must not cost an import of TFX.
+    if name == "ColumnarExampleGen":
+        from components.ingestion.component import ColumnarExampleGen
+
+        return ColumnarExampleGen
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

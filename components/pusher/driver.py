@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from model_store import ModelStore
 from tfx.dsl.components.base import base_driver as component_base_driver
 from tfx.orchestration import metadata
 from tfx.orchestration.portable import base_driver, data_types
 from tfx.proto.orchestration import driver_output_pb2
 
 from components.store_errors import store_errors
+from model_store import ModelStore
 
 # Custom properties of PushedModel beyond TFX's own.
 STORE_URI = "store_uri"
@@ -19,8 +19,8 @@ MODEL_ID = "model_id"
 class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
     """Sets the exec property `releases_gone`: how many releases made of this model are no longer in the store.
 
-    It is part of the cache key. While everything that was pushed is still there the number stands, and so does the cached
-    push; when somebody deletes the release the number grows, and the model is published again.
+    It is part of the cache key. While everything that was pushed is still there the number stands, and so does the
+    cached push; when somebody deletes the release the number grows, and the model is published again.
     """
 
     def __init__(self, metadata_handle: metadata.Metadata) -> None:
@@ -45,7 +45,12 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
         versions = set()
         for artifact in pushed:
             of = artifact.custom_properties
-            found = (of[STORE_URI].string_value, of[MODEL_NAME].string_value, of[MODEL_ID].int_value, of["pushed"].int_value)
+            found = (
+                of[STORE_URI].string_value,
+                of[MODEL_NAME].string_value,
+                of[MODEL_ID].int_value,
+                of["pushed"].int_value,
+            )
             if found == wanted:
                 versions.add(int(of["pushed_version"].string_value))
         return versions

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from model_store import RELEASE_FILE, ModelStore, Release, ReleaseDraft
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
@@ -19,6 +18,7 @@ from components.gates import GateResult
 from components.pusher.driver import MODEL_ID, MODEL_NAME, STORE_URI
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
+from model_store import RELEASE_FILE, ModelStore, Release, ReleaseDraft
 
 GOLDEN_REQUESTS = "golden_requests.json"
 _GATED = ("anomalies", "data_quality", "evaluation", "infra_blessing")
@@ -104,7 +104,13 @@ def data_spans(examples: artifact.Artifact) -> list[dict[str, Any]]:
     if noted:
         return list(json.loads(noted))
     rows = examples.get_int_custom_property("rows_out")
-    return [{"span": int(examples.span or 0), "digest": examples.get_string_custom_property("input_fingerprint"), "rows": rows}]
+    return [
+        {
+            "span": int(examples.span or 0),
+            "digest": examples.get_string_custom_property("input_fingerprint"),
+            "rows": rows,
+        }
+    ]
 
 
 def _stage(saved_model: pathlib.Path, golden: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:

@@ -130,7 +130,9 @@ class _Reader:
         try:
             return parse(path)
         except Exception as error:  # A report about a broken run must come out whatever the run left behind.
-            self.notes.append(f"{PRODUCERS.get(role, role)}: {path} could not be read ({type(error).__name__}: {error})")
+            self.notes.append(
+                f"{PRODUCERS.get(role, role)}: {path} could not be read ({type(error).__name__}: {error})"
+            )
             return None
 
     def json(self, role: str, name: str) -> dict[str, Any] | None:

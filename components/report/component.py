@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
@@ -13,11 +15,11 @@ from components.report import executor
 class ReportSpec(component_spec.ComponentSpec):
     """Everything but the examples is optional: the page shows what there is."""
 
-    PARAMETERS = {
+    PARAMETERS: ClassVar[dict[str, Any]] = {
         "workload": component_spec.ExecutionParameter(type=str),
         "pipeline_root": component_spec.ExecutionParameter(type=str),
     }
-    INPUTS = {
+    INPUTS: ClassVar[dict[str, Any]] = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
@@ -31,7 +33,7 @@ class ReportSpec(component_spec.ComponentSpec):
         "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing, optional=True),
         "pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel, optional=True),
     }
-    OUTPUTS = {"report": component_spec.ChannelParameter(type=RunReport)}
+    OUTPUTS: ClassVar[dict[str, Any]] = {"report": component_spec.ChannelParameter(type=RunReport)}
 
 
 class Report(base_component.BaseComponent):

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from components.gates import GateResult
-from components.report import charts, formats, verdict, view
+from components.report import charts, evaluation_view, formats, verdict, view
 from components.report.collect import collect_failure
 from components.report.facts import ArtifactFacts, RunFacts
 
@@ -24,7 +24,7 @@ _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 def render_run(facts: RunFacts) -> str:
     """The whole page, UTF-8 text, without a single outside resource."""
     judged = verdict.verdict(facts)
-    others, groups = view.slice_groups(facts)
+    others, groups = evaluation_view.slice_groups(facts)
     page = _environment().get_template("page.html.j2")
     return page.render(
         facts=facts,
@@ -33,7 +33,7 @@ def render_run(facts: RunFacts) -> str:
         steps=verdict.next_steps(facts, judged.state),
         figures=view.key_figures(facts),
         metrics=facts.metrics or {},
-        metric_rows=view.metric_rows(facts),
+        metric_rows=evaluation_view.metric_rows(facts),
         primary=formats.primary_metric(facts.workload, facts.metrics),
         other_metrics=others,
         slice_groups=groups,
@@ -65,7 +65,7 @@ def render_gate(gate: GateResult, key: str = "gate") -> Markup:
         key: starts every id in the fragment; unique on its page.
     """
     module: Any = _environment().get_template("gate.html.j2").module
-    return Markup(module.gate(view.gate_view(gate), key))
+    return Markup(module.gate(view.gate_view(gate), key))  # noqa: S704 the template escapes
 
 
 @functools.cache
@@ -79,14 +79,25 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(
         charts=charts,
-        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704 our own file
         render_gate=render_gate,
-        confusion=view.confusion,
-        frequent_confusions=view.frequent_confusions,
+        confusion=evaluation_view.confusion,
+        frequent_confusions=evaluation_view.frequent_confusions,
         link=_link,
         node_names=formats.NODE_NAMES,
     )
-    for name in ("count", "figure", "brief", "signed", "percent", "duration", "when", "shorten", "metric_name", "plural"):
+    for name in (
+        "count",
+        "figure",
+        "brief",
+        "signed",
+        "percent",
+        "duration",
+        "when",
+        "shorten",
+        "metric_name",
+        "plural",
+    ):
         environment.filters[name] = getattr(formats, name)
     return environment
 
@@ -102,12 +113,19 @@ def _comparison(facts: RunFacts) -> Markup | None:
     """The chart of the difference to the champion, where all its figures are known."""
     comparison = (facts.metrics or {}).get("champion") or {}
     figures = [comparison.get(key) for key in ("difference", "ci_low", "ci_high")]
-    if not all(formats.is_number(value) for value in figures):
+    known = [float(value) for value in figures if value is not None and formats.is_number(value)]
+    if len(known) < len(figures):
         return None
+    difference, low, high = known
     metric = formats.primary_metric(facts.workload, facts.metrics)
-    max_loss = comparison.get("max_loss") or 0.0
     return charts.interval_chart(
-        "comparison", formats.metric_name(metric), *figures, max_loss, metric in formats.LOWER_IS_BETTER
+        "comparison",
+        formats.metric_name(metric),
+        difference,
+        low,
+        high,
+        comparison.get("max_loss") or 0.0,
+        lower_is_better=metric in formats.LOWER_IS_BETTER,
     )
 
 
@@ -135,7 +153,13 @@ def _lineage(facts: RunFacts) -> dict[str, Any]:
     examples = facts.artifacts.get("examples")
     if not spans and examples is not None and "span" in examples.properties:
         known = examples.properties
-        spans = [{"span": known["span"], "digest": known.get("digest") or known.get("input_fingerprint") or "", "rows": known.get("rows_out")}]
+        spans = [
+            {
+                "span": known["span"],
+                "digest": known.get("digest") or known.get("input_fingerprint") or "",
+                "rows": known.get("rows_out"),
+            }
+        ]
     return {
         "spans": spans,
         "code_revision": release.get("code_revision") or properties.get("code_revision") or "",
@@ -143,5 +167,7 @@ def _lineage(facts: RunFacts) -> dict[str, Any]:
         "uri": release.get("uri") or "",
         "digest": release.get("digest") or "",
         "parent": release.get("parent") or verdict.champion_version(facts),
-        "hyperparameters": json.dumps((facts.training or {}).get("hyperparameters") or {}, ensure_ascii=False, default=str),
+        "hyperparameters": json.dumps(
+            (facts.training or {}).get("hyperparameters") or {}, ensure_ascii=False, default=str
+        ),
     }

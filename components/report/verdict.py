@@ -78,7 +78,9 @@ def _stopped(facts: RunFacts) -> Verdict:
     if gate is not None and not gate.passes:
         failed = gate.failures(Severity.CRITICAL)
         name = _gate_name(node.id if node else gate.gate)
-        sentence = f"Stopped at the {name} gate: {len(failed)} of {plural(len(gate.checks), 'check')} failed, {consequence}."
+        sentence = (
+            f"Stopped at the {name} gate: {len(failed)} of {plural(len(gate.checks), 'check')} failed, {consequence}."
+        )
         return Verdict(STOPPED, sentence, tuple(c.message or c.name for c in failed[:4]))
     where = f"Failed in {node.id}" if node else "The run failed"
     return Verdict(STOPPED, f"{where}: {consequence}.", ())
@@ -92,7 +94,9 @@ def _not_released(facts: RunFacts) -> Verdict:
     if facts.infra_blessed is False:
         failed = [c for g in (facts.gates.get("InfraValidator"),) if g for c in g.failures(Severity.CRITICAL)]
         messages = tuple(c.message or c.name for c in failed)
-        because = f" because {_clause(messages[0])}" if messages else " because the exported model did not load and predict"
+        because = (
+            f" because {_clause(messages[0])}" if messages else " because the exported model did not load and predict"
+        )
         return Verdict(WARNED, f"{_kept(facts)}{because}.", messages[1:])
     if facts.metrics is None:
         return Verdict(WARNED, "The run is complete, but it has no evaluation and released nothing.")
@@ -146,7 +150,12 @@ def gate_strip(facts: RunFacts) -> tuple[GateState, ...]:
     return (*states, released)
 
 
-_ANCHORS = {"ExampleValidator": "schema", "DataQuality": "quality", "Evaluator": "evaluation", "InfraValidator": "infra"}
+_ANCHORS = {
+    "ExampleValidator": "schema",
+    "DataQuality": "quality",
+    "Evaluator": "evaluation",
+    "InfraValidator": "infra",
+}
 
 
 def _gate_state(facts: RunFacts, node: str) -> GateState:
@@ -197,28 +206,40 @@ def next_steps(facts: RunFacts, state: str) -> tuple[Step, ...]:
         return _after_release(name, facts.release)
     if facts.status == FAILED:
         return _after_failure(facts, name)
+    bars = f"The bars are in pipelines/workloads/{name}/workload.yaml under evaluation."
     return (
-        Step(f"The bars are in pipelines/workloads/{name}/workload.yaml under evaluation. Look at the weakest slices below before lowering one."),
-        Step("Change features.py, model.py or the hyperparameters and run again; what did not change comes from the cache.", f"./trainyard run {name}"),
+        Step(f"{bars} Look at the weakest slices below before lowering one."),
+        Step(
+            "Change features.py, model.py or the hyperparameters and run again; the rest comes from the cache.",
+            f"./trainyard run {name}",
+        ),
         Step("See what is serving now.", f"./trainyard release list {name}"),
-    )  # fmt: skip
+    )
 
 
 def _after_release(name: str, release: Mapping[str, Any]) -> tuple[Step, ...]:
     version = release["version"]
     return (
-        Step("Look at the release: its data, metrics, gates and the digest of every file.", f"./trainyard release show {name} {version}"),
-        Step(f"The DAG deploy_{name} takes it from here: it loads it, compares its answers with stable and promotes it. By hand:", f"./trainyard release promote {name} {version}"),
+        Step(
+            "Look at the release: its data, metrics, gates and the digest of every file.",
+            f"./trainyard release show {name} {version}",
+        ),
+        Step(
+            f"The DAG deploy_{name} takes it from here: it loads it, compares its answers with stable and promotes it. "
+            "By hand:",
+            f"./trainyard release promote {name} {version}",
+        ),
         Step("If it does not do well in service, go back.", f"./trainyard release rollback {name}"),
-    )  # fmt: skip
+    )
 
 
 def _after_failure(facts: RunFacts, name: str) -> tuple[Step, ...]:
     node = failed_component(facts)
-    span = (facts.artifacts["examples"].properties.get("span") if "examples" in facts.artifacts else None)  # fmt: skip
+    examples = facts.artifacts.get("examples")
+    span = examples.properties.get("span") if examples else None
     again = f"./trainyard run {name}" + (f" --span {span}" if is_number(span) else "")
     steps = {
-        "DataQuality": "Mend the rows at their source and deliver the span again. If the data is right and the contract is not, "
+        "DataQuality": "Mend the rows at their source and deliver the span again. If the contract is wrong, "
         f"change schemas/{name}/expectations.json and have its owner review it.",
         "ExampleValidator": "Mend the columns at their source and deliver the span again. If the change is meant, "
         f"change schemas/{name}/schema.pbtxt and have its owner review it.",

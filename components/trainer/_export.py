@@ -29,6 +29,8 @@ class ServedModel(tf.Module):
         # Held as attributes, so that saving finds the vocabularies' assets and the weights.
         self._transform_layer = transform.transform_features_layer()
         self._keras_model = model
+        # Augmentation layers hold random state that TensorFlow does not find by itself, and saving fails without it.
+        self._variables = [variable.value for variable in model.variables]
         self._classes = tf.constant(schema.classes or [""], tf.string)
 
     def raw_inputs(self) -> dict[str, tf.TensorSpec]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx import types
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
@@ -71,6 +72,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                         | f"Plain[{split}]" >> beam.Map(_plain)
                         | f"Write[{split}]" >> WriteExamples(target, split)
                     )
+        # The raw schema completes TFX's TransformGraph: the serving graph parses requests by it.
+        raw = pathlib.Path(graph) / tft.TFTransformOutput.RAW_METADATA_DIR
+        metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(raw))
 
 
 def _tensors(schema: schema_pb2.Schema, sample: pa.RecordBatch) -> tensor_adapter.TensorAdapterConfig:

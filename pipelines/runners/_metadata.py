@@ -11,7 +11,8 @@ from tfx import types
 from tfx.orchestration import metadata
 from tfx.types import artifact_utils
 
-from components.artifacts import CONTENT_BYTES, CONTENT_FILES, content_size
+from components.artifacts import CONTENT_BYTES, CONTENT_FILES
+from components.sizes import content_size
 
 _UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
 

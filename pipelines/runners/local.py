@@ -17,6 +17,7 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.artifacts import ROWS_IN, ROWS_OUT
+from components.sizes import content_size
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK, InputError
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _metadata
@@ -36,7 +37,9 @@ class NodeFailed(RuntimeError):
     """A node did not come to an end and raised nothing; the log says why."""
 
 
-def run_pipeline(workload: Workload, span: int, site: Site, result: RunResult, observer: Observer) -> None:
+def run_pipeline(
+    workload: Workload, span: int, site: Site, result: RunResult, observer: Observer
+) -> dict[str, tuple[int, int]]:
     """Runs every node in order and fills `result`; stops at the first that fails.
 
     Args:
@@ -45,6 +48,9 @@ def run_pipeline(workload: Workload, span: int, site: Site, result: RunResult, o
         site: where things lie; its metadata store is SQLite and ours alone while the run lock is held.
         result: is filled as the run goes on.
         observer: is told after every change.
+
+    Returns:
+        Files and bytes of every output's folder.
     """
     started = time.monotonic()
     pipeline = compiler.Compiler().compile(training_pipeline(workload, span, site))
@@ -71,6 +77,8 @@ def run_pipeline(workload: Workload, span: int, site: Site, result: RunResult, o
     else:
         result.status, result.exit_code = "succeeded", EXIT_OK
     _harvest(result, outputs)
+    uris = [a.uri for channels in outputs.values() for artifacts in channels.values() for a in artifacts]
+    return {uri: content_size(uri) for uri in uris}
 
 
 def _run_node(

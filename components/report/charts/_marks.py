@@ -18,8 +18,13 @@ def bar(share: float, css: str = "train") -> Markup:
 def dot_plot(value: float, low: float, high: float, reference: float, bound: float | None = None) -> Markup:
     """One value among its siblings, with the overall value and the bound as lines."""
     x = Scale(low, high, 5, 135)
-    limit = Markup('<line class="limit" x1="{0:.1f}" x2="{0:.1f}" y1="1" y2="15"/>').format(x(bound)) if bound is not None else ""
+    limit = (
+        Markup('<line class="limit" x1="{0:.1f}" x2="{0:.1f}" y1="1" y2="15"/>').format(x(bound))
+        if bound is not None
+        else ""
+    )
     return Markup(
         '<svg class="dots" aria-hidden="true" viewBox="0 0 140 16"><line class="base" x1="0" x2="140" y1="8" y2="8"/>'
-        '<line class="mark" x1="{0:.1f}" x2="{0:.1f}" y1="1" y2="15"/>{2}<circle class="dot train" cx="{1:.1f}" cy="8" r="4"/></svg>'
+        '<line class="mark" x1="{0:.1f}" x2="{0:.1f}" y1="1" y2="15"/>{2}'
+        '<circle class="dot train" cx="{1:.1f}" cy="8" r="4"/></svg>'
     ).format(x(reference), x(value), limit)

@@ -1,7 +1,8 @@
-"""Made-up but lifelike runs: a released taxi model, ten-class digits that kept the champion, a regression, a failure."""
+"""Made-up but lifelike runs: taxi released, digits kept its champion, a regression, a failure."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import pathlib
 import random
@@ -13,9 +14,17 @@ from components.gates import CheckResult, GateResult, Severity, keep_evidence
 from components.report import ArtifactFacts, ColumnFacts, ColumnStatistics, ComponentFacts, DatasetFacts, RunFacts
 
 _NODES = (
-    "ColumnarExampleGen", "StatisticsGen", "ExampleValidator", "DataQuality", "Transform", "Trainer",
-    "ChampionResolver", "Evaluator", "InfraValidator", "Pusher",
-)  # fmt: skip
+    "ColumnarExampleGen",
+    "StatisticsGen",
+    "ExampleValidator",
+    "DataQuality",
+    "Transform",
+    "Trainer",
+    "ChampionResolver",
+    "Evaluator",
+    "InfraValidator",
+    "Pusher",
+)
 _SECONDS = (0.8, 1.9, 0.3, 2.4, 6.1, 14.2, 0.2, 3.3, 7.0, 0.4)
 
 
@@ -42,8 +51,10 @@ def dataset() -> DatasetFacts:
 
     def normal(low: float, high: float, centre: float, width: float, missing: float = 0.0) -> ColumnStatistics:
         edges = [low + (high - low) * i / 10 for i in range(11)]
-        shape = [math.exp(-(((a + b) / 2 - centre) ** 2) / (2 * width**2)) for a, b in zip(edges, edges[1:], strict=False)]
-        buckets = [(a, b, round(4000 * s * rng.uniform(0.85, 1.15))) for a, b, s in zip(edges, edges[1:], shape, strict=False)]
+        shape = [math.exp(-(((a + b) / 2 - centre) ** 2) / (2 * width**2)) for a, b in itertools.pairwise(edges)]
+        buckets = [
+            (a, b, round(4000 * s * rng.uniform(0.85, 1.15))) for a, b, s in zip(edges, edges[1:], shape, strict=False)
+        ]
         return ColumnStatistics(missing, low, centre, high, histogram=tuple(buckets))
 
     def words(**top: int) -> ColumnStatistics:
@@ -53,16 +64,54 @@ def dataset() -> DatasetFacts:
         ColumnFacts("fare", "float", {"train": normal(0, 90, 11.8, 14), "eval": normal(0, 84, 12.6, 14)}),
         ColumnFacts("trip_miles", "float", {"train": normal(0, 41, 2.9, 6), "eval": normal(0, 38, 3.1, 6)}),
         ColumnFacts("trip_start_hour", "int", {"train": normal(0, 23, 14, 5), "eval": normal(0, 23, 16, 5)}),
-        ColumnFacts("pickup_latitude", "float", {"train": normal(41.6, 42.1, 41.9, 0.05, 0.0006), "eval": normal(41.7, 42.1, 41.9, 0.05)}),
-        ColumnFacts("dropoff_census_tract", "int", {"train": normal(1.7e10, 1.71e10, 1.703e10, 3e7, 0.284), "eval": normal(1.7e10, 1.71e10, 1.703e10, 3e7, 0.29)}),
-        ColumnFacts("payment_type", "text", {"train": words(Cash=6900, Credit=4800, Dispute=40, Unknown=30), "eval": words(Cash=1600, Credit=1350, Dispute=12)}),
-        ColumnFacts("company", "text", {"train": words(**{"Taxi Affiliation Services": 3600, "Blue Ribbon": 2100, "": 1800, "Choice Taxi": 900, "Dispatch": 800}), "eval": words(**{"Taxi Affiliation Services": 1000, "Blue Ribbon": 400, "": 700})}),
-    )  # fmt: skip
+        ColumnFacts(
+            "pickup_latitude",
+            "float",
+            {"train": normal(41.6, 42.1, 41.9, 0.05, 0.0006), "eval": normal(41.7, 42.1, 41.9, 0.05)},
+        ),
+        ColumnFacts(
+            "dropoff_census_tract",
+            "int",
+            {
+                "train": normal(1.7e10, 1.71e10, 1.703e10, 3e7, 0.284),
+                "eval": normal(1.7e10, 1.71e10, 1.703e10, 3e7, 0.29),
+            },
+        ),
+        ColumnFacts(
+            "payment_type",
+            "text",
+            {
+                "train": words(Cash=6900, Credit=4800, Dispute=40, Unknown=30),
+                "eval": words(Cash=1600, Credit=1350, Dispute=12),
+            },
+        ),
+        ColumnFacts(
+            "company",
+            "text",
+            {
+                "train": words(
+                    **{
+                        "Taxi Affiliation Services": 3600,
+                        "Blue Ribbon": 2100,
+                        "": 1800,
+                        "Choice Taxi": 900,
+                        "Dispatch": 800,
+                    }
+                ),
+                "eval": words(**{"Taxi Affiliation Services": 1000, "Blue Ribbon": 400, "": 700}),
+            },
+        ),
+    )
     return DatasetFacts({"train": 12003, "eval": 2997}, columns)
 
 
 def components(stop_at: str | None = None) -> tuple[ComponentFacts, ...]:
-    rows = {"ColumnarExampleGen": (15000, 15000), "Transform": (15000, 15000), "Trainer": (12003, None), "Evaluator": (2997, 2997)}
+    rows = {
+        "ColumnarExampleGen": (15000, 15000),
+        "Transform": (15000, 15000),
+        "Trainer": (12003, None),
+        "Evaluator": (2997, 2997),
+    }
     done = []
     for node, seconds in zip(_NODES, _SECONDS, strict=True):
         rows_in, rows_out = rows.get(node, (None, None))
@@ -94,9 +143,13 @@ def training(*measures: str, epochs: int = 14) -> dict[str, Any]:
             values = [f + r for f, r in zip(fall, rise, strict=True)]
             history[prefix + measure] = values if falling else [1.2 - v for v in values]
     return {
-        "epochs": list(range(1, epochs + 1)), "history": history, "best_epoch": 10, "seconds": 13.1,
-        "parameters": 12417, "hyperparameters": {"learning_rate": 0.001, "hidden": 64},
-    }  # fmt: skip
+        "epochs": list(range(1, epochs + 1)),
+        "history": history,
+        "best_epoch": 10,
+        "seconds": 13.1,
+        "parameters": 12417,
+        "hyperparameters": {"learning_rate": 0.001, "hidden": 64},
+    }
 
 
 def roc(power: float) -> dict[str, list[float]]:
@@ -107,43 +160,108 @@ def roc(power: float) -> dict[str, list[float]]:
 def binary() -> RunFacts:
     def slices(column: str, **values: tuple[float, int]) -> list[dict[str, Any]]:
         return [
-            {"column": column, "value": v, "rows": n, "metrics": {"auc": a, "auc_pr": a - 0.2, "accuracy": a - 0.1, "precision": a - 0.14, "recall": a - 0.3}}
+            {
+                "column": column,
+                "value": v,
+                "rows": n,
+                "metrics": {"auc": a, "auc_pr": a - 0.2, "accuracy": a - 0.1, "precision": a - 0.14, "recall": a - 0.3},
+            }
             for v, (a, n) in values.items()
-        ]  # fmt: skip
+        ]
 
     metrics = {
-        "task": "binary", "label": "big_tip", "classes": ["0", "1"], "rows": 2997, "span": 2,
-        "overall": {"auc": 0.9127, "auc_pr": 0.7012, "accuracy": 0.8434, "precision": 0.7121, "recall": 0.5812, "f1": 0.64, "log_loss": 0.3342, "calibration": 1.012},
+        "task": "binary",
+        "label": "big_tip",
+        "classes": ["0", "1"],
+        "rows": 2997,
+        "span": 2,
+        "overall": {
+            "auc": 0.9127,
+            "auc_pr": 0.7012,
+            "accuracy": 0.8434,
+            "precision": 0.7121,
+            "recall": 0.5812,
+            "f1": 0.64,
+            "log_loss": 0.3342,
+            "calibration": 1.012,
+        },
         "slices": slices("payment_type", Cash=(0.81, 1602), Credit=(0.934, 1350), Dispute=(0.71, 12))
         + slices("trip_start_hour", **{str(h): (0.9 + 0.03 * math.sin(h), 90 + 8 * h) for h in range(0, 24, 2)}),
         "confusion_matrix": {"labels": ["0", "1"], "counts": [[2114, 178], [295, 410]]},
-        "roc": roc(4.2), "calibration": {
+        "roc": roc(4.2),
+        "calibration": {
             "mean_predicted": [0.03, 0.12, 0.24, 0.36, 0.45, 0.57, 0.66, 0.74, 0.86, 0.94],
             "fraction_positive": [0.02, 0.13, 0.22, 0.39, 0.47, 0.55, 0.69, 0.71, 0.84, 0.96],
             "count": [1500, 420, 260, 180, 150, 120, 100, 90, 90, 87],
         },
         "residuals": None,
-        "champion": {"version": 3, "overall": {"auc": 0.8996, "auc_pr": 0.68, "accuracy": 0.836}, "roc": roc(3.6), "metric": "auc", "challenger_value": 0.9127, "champion_value": 0.8996, "difference": 0.0131, "ci_low": 0.0042, "ci_high": 0.022, "max_loss": 0.005},
-        "blessed": True, "reasons": [],
-    }  # fmt: skip
+        "champion": {
+            "version": 3,
+            "overall": {"auc": 0.8996, "auc_pr": 0.68, "accuracy": 0.836},
+            "roc": roc(3.6),
+            "metric": "auc",
+            "challenger_value": 0.9127,
+            "champion_value": 0.8996,
+            "difference": 0.0131,
+            "ci_low": 0.0042,
+            "ci_high": 0.022,
+            "max_loss": 0.005,
+        },
+        "blessed": True,
+        "reasons": [],
+    }
     bars = [{"metric": "auc", "min": 0.85}, {"metric": "auc", "min": 0.75, "slice": "payment_type", "min_rows": 100}]
     warning = CheckResult(
-        "expect_column_mean_to_be_between(fare)", False, Severity.WARNING,
-        "the mean fare is 11.8, 12.0 to 14.0 is usual; check whether the tariff changed", {"observed_value": 11.8},
-    )  # fmt: skip
-    spans = [{"span": 1, "digest": "sha256:" + "3f9a" * 16, "rows": 7500}, {"span": 2, "digest": "sha256:" + "c07e" * 16, "rows": 7500}]
-    release = {"version": 4, "uri": "/home/ada/trainyard/.trainyard/models/taxi/4", "digest": "sha256:" + "a1b2" * 16, "spans": spans, "code_revision": "9f1c2d7e+dirty", "parent": 3}  # fmt: skip
+        "expect_column_mean_to_be_between(fare)",
+        False,
+        Severity.WARNING,
+        "the mean fare is 11.8, 12.0 to 14.0 is usual; check whether the tariff changed",
+        {"observed_value": 11.8},
+    )
+    spans = [
+        {"span": 1, "digest": "sha256:" + "3f9a" * 16, "rows": 7500},
+        {"span": 2, "digest": "sha256:" + "c07e" * 16, "rows": 7500},
+    ]
+    release = {
+        "version": 4,
+        "uri": "/home/ada/trainyard/.trainyard/models/taxi/4",
+        "digest": "sha256:" + "a1b2" * 16,
+        "spans": spans,
+        "code_revision": "9f1c2d7e+dirty",
+        "parent": 3,
+    }
     return RunFacts(
-        workload("taxi", "binary", thresholds=bars), "2026-11-21T08-15-02.118", "2026-11-21T08:16:12+00:00",
-        components=components(), artifacts=artifacts(), dataset=dataset(), metrics=metrics,
+        workload("taxi", "binary", thresholds=bars),
+        "2026-11-21T08-15-02.118",
+        "2026-11-21T08:16:12+00:00",
+        components=components(),
+        artifacts=artifacts(),
+        dataset=dataset(),
+        metrics=metrics,
         gates={
-            "DataQuality": gate("DataQuality", 24, warning), "ExampleValidator": gate("ExampleValidator", 36),
-            "Evaluator": GateResult("Evaluator", (CheckResult("auc", True, message="0.9127, at least 0.85 is needed"), CheckResult("champion", True, message="0.0131 above version 3; a loss of 0.005 is allowed"))),
-            "InfraValidator": GateResult("InfraValidator", (CheckResult("load", True, message="loaded in 3.1 s, 612 MiB"), CheckResult("replay", True, message="16 requests answered, median 2.4 ms"))),
+            "DataQuality": gate("DataQuality", 24, warning),
+            "ExampleValidator": gate("ExampleValidator", 36),
+            "Evaluator": GateResult(
+                "Evaluator",
+                (
+                    CheckResult("auc", True, message="0.9127, at least 0.85 is needed"),
+                    CheckResult("champion", True, message="0.0131 above version 3; a loss of 0.005 is allowed"),
+                ),
+            ),
+            "InfraValidator": GateResult(
+                "InfraValidator",
+                (
+                    CheckResult("load", True, message="loaded in 3.1 s, 612 MiB"),
+                    CheckResult("replay", True, message="16 requests answered, median 2.4 ms"),
+                ),
+            ),
         },
-        training=training("loss", "auc"), release=release, champion={"version": 3}, infra_blessed=True,
+        training=training("loss", "auc"),
+        release=release,
+        champion={"version": 3},
+        infra_blessed=True,
         data_docs="/home/ada/trainyard/.trainyard/pipelines/taxi/DataQuality/report/44/data_docs/index.html",
-    )  # fmt: skip
+    )
 
 
 def multiclass() -> RunFacts:
@@ -151,47 +269,124 @@ def multiclass() -> RunFacts:
     labels = [str(d) for d in range(10)]
     counts = [[(36 if i == j else (rng.choice([0, 0, 0, 0, 1, 2]))) for j in range(10)] for i in range(10)]
     counts[8][1], counts[3][5] = 6, 4
-    reason = "Accuracy 0.9417 is 0.0180 below champion version 2 (95 % interval −0.0310 to −0.0050); a loss of 0.002 is allowed"
+    reason = (
+        "Accuracy 0.9417 is 0.0180 below champion version 2 (95 % interval −0.0310 to −0.0050); "
+        "a loss of 0.002 is allowed"
+    )
     metrics = {
-        "task": "multiclass", "label": "digit", "classes": labels, "rows": 397, "span": 1,
-        "overall": {"accuracy": 0.9417, "macro_f1": 0.9402, "top_3_accuracy": 0.9932, "log_loss": 0.201}, "slices": [],
-        "confusion_matrix": {"labels": labels, "counts": counts}, "roc": None, "calibration": None, "residuals": None,
-        "champion": {"version": 2, "overall": {"accuracy": 0.9597}, "roc": None, "metric": "accuracy", "challenger_value": 0.9417, "champion_value": 0.9597, "difference": -0.018, "ci_low": -0.031, "ci_high": -0.005, "max_loss": 0.002},
-        "blessed": False, "reasons": [reason],
-    }  # fmt: skip
+        "task": "multiclass",
+        "label": "digit",
+        "classes": labels,
+        "rows": 397,
+        "span": 1,
+        "overall": {"accuracy": 0.9417, "macro_f1": 0.9402, "top_3_accuracy": 0.9932, "log_loss": 0.201},
+        "slices": [],
+        "confusion_matrix": {"labels": labels, "counts": counts},
+        "roc": None,
+        "calibration": None,
+        "residuals": None,
+        "champion": {
+            "version": 2,
+            "overall": {"accuracy": 0.9597},
+            "roc": None,
+            "metric": "accuracy",
+            "challenger_value": 0.9417,
+            "champion_value": 0.9597,
+            "difference": -0.018,
+            "ci_low": -0.031,
+            "ci_high": -0.005,
+            "max_loss": 0.002,
+        },
+        "blessed": False,
+        "reasons": [reason],
+    }
     return RunFacts(
-        workload("digits", "multiclass", thresholds=[{"metric": "accuracy", "min": 0.97}]), "2026-11-21T09-01-44.002",
-        "2026-11-21T09:03:00+00:00", components=components(), artifacts=artifacts(), metrics=metrics,
-        gates={"DataQuality": gate("DataQuality", 6), "ExampleValidator": gate("ExampleValidator", 2), "Evaluator": GateResult("Evaluator", (CheckResult("champion", False, message=reason),))},
-        training=training("loss", "accuracy"), infra_blessed=True,
-    )  # fmt: skip
+        workload("digits", "multiclass", thresholds=[{"metric": "accuracy", "min": 0.97}]),
+        "2026-11-21T09-01-44.002",
+        "2026-11-21T09:03:00+00:00",
+        components=components(),
+        artifacts=artifacts(),
+        metrics=metrics,
+        gates={
+            "DataQuality": gate("DataQuality", 6),
+            "ExampleValidator": gate("ExampleValidator", 2),
+            "Evaluator": GateResult("Evaluator", (CheckResult("champion", False, message=reason),)),
+        },
+        training=training("loss", "accuracy"),
+        infra_blessed=True,
+    )
 
 
 def regression() -> RunFacts:
     edges = [-60 + 6 * i for i in range(21)]
     counts = [round(900 * math.exp(-(((a + 3) / 16) ** 2))) for a in edges[:-1]]
     metrics = {
-        "task": "regression", "label": "rentals", "classes": [], "rows": 3476, "span": 7,
+        "task": "regression",
+        "label": "rentals",
+        "classes": [],
+        "rows": 3476,
+        "span": 7,
         "overall": {"rmse": 38.41, "mae": 24.9, "mape": 0.31, "r2": 0.9542, "bias": -0.82},
-        "slices": [{"column": "season", "value": s, "rows": 860, "metrics": {"rmse": v, "mae": v * 0.6}} for s, v in (("winter", 24.1), ("spring", 37.5), ("summer", 47.9), ("autumn", 40.2))],
-        "confusion_matrix": None, "roc": None, "calibration": None, "residuals": {"edges": edges, "counts": counts}, "champion": None, "blessed": True, "reasons": [],
-    }  # fmt: skip
+        "slices": [
+            {"column": "season", "value": s, "rows": 860, "metrics": {"rmse": v, "mae": v * 0.6}}
+            for s, v in (("winter", 24.1), ("spring", 37.5), ("summer", 47.9), ("autumn", 40.2))
+        ],
+        "confusion_matrix": None,
+        "roc": None,
+        "calibration": None,
+        "residuals": {"edges": edges, "counts": counts},
+        "champion": None,
+        "blessed": True,
+        "reasons": [],
+    }
     return RunFacts(
-        workload("bikes", "regression", thresholds=[{"metric": "rmse", "max": 45}, {"metric": "rmse", "max": 45, "slice": "season"}]),
-        "2026-11-21T10-00-00.500", "2026-11-21T10:01:10+00:00", components=components(), artifacts=artifacts(), metrics=metrics,
+        workload(
+            "bikes",
+            "regression",
+            thresholds=[{"metric": "rmse", "max": 45}, {"metric": "rmse", "max": 45, "slice": "season"}],
+        ),
+        "2026-11-21T10-00-00.500",
+        "2026-11-21T10:01:10+00:00",
+        components=components(),
+        artifacts=artifacts(),
+        metrics=metrics,
         gates={"DataQuality": gate("DataQuality", 12), "ExampleValidator": gate("ExampleValidator", 13)},
-        training=training("loss", "rmse", epochs=40), release={"version": 1, "uri": "s3://models/bikes/1", "spans": []}, infra_blessed=True,
-    )  # fmt: skip
+        training=training("loss", "rmse", epochs=40),
+        release={"version": 1, "uri": "s3://models/bikes/1", "spans": []},
+        infra_blessed=True,
+    )
 
 
 def failing_gate() -> GateResult:
-    rows = [{"row": 17, "trip_id": "8a1c", "fare": -4.25, "payment_type": "Cash"}, {"row": 802, "trip_id": "90ff", "fare": -1.0, "payment_type": "Cash"}]
+    rows = [
+        {"row": 17, "trip_id": "8a1c", "fare": -4.25, "payment_type": "Cash"},
+        {"row": 802, "trip_id": "90ff", "fare": -1.0, "payment_type": "Cash"},
+    ]
     return gate(
-        "DataQuality", 24,
-        CheckResult("expect_column_values_to_be_between(fare)", False, Severity.CRITICAL, "2 of 15,000 fares lie below 0 (least: −4.25); none may. Mend rows 17 and 802 at their source.", {"unexpected_count": 2, "unexpected_percent": 0.0133, "sample": rows}),
-        CheckResult("expect_column_values_to_be_in_set(payment_type)", False, Severity.CRITICAL, "31 of 15,000 values are not in the set of 7.", {"unexpected_count": 31, "sample": ["Crypto", "crypto", None]}),
-        CheckResult("expect_column_mean_to_be_between(fare)", False, Severity.WARNING, "the mean fare is 9.1, 12.0 to 14.0 is usual", {"observed_value": 9.1}),
-    )  # fmt: skip
+        "DataQuality",
+        24,
+        CheckResult(
+            "expect_column_values_to_be_between(fare)",
+            False,
+            Severity.CRITICAL,
+            "2 of 15,000 fares lie below 0 (least: −4.25); none may. Mend rows 17 and 802 at their source.",
+            {"unexpected_count": 2, "unexpected_percent": 0.0133, "sample": rows},
+        ),
+        CheckResult(
+            "expect_column_values_to_be_in_set(payment_type)",
+            False,
+            Severity.CRITICAL,
+            "31 of 15,000 values are not in the set of 7.",
+            {"unexpected_count": 31, "sample": ["Crypto", "crypto", None]},
+        ),
+        CheckResult(
+            "expect_column_mean_to_be_between(fare)",
+            False,
+            Severity.WARNING,
+            "the mean fare is 9.1, 12.0 to 14.0 is usual",
+            {"observed_value": 9.1},
+        ),
+    )
 
 
 def failure_arguments(folder: pathlib.Path) -> dict[str, Any]:
@@ -199,13 +394,23 @@ def failure_arguments(folder: pathlib.Path) -> dict[str, Any]:
     (folder / "DataQuality" / "data_docs").mkdir()
     (folder / "DataQuality" / "data_docs" / "index.html").write_text("<p>docs</p>")
     done = [
-        {"id": c.id, "status": c.status, "seconds": c.seconds, "cached": c.cached, "rows_in": c.rows_in, "rows_out": c.rows_out}
+        {
+            "id": c.id,
+            "status": c.status,
+            "seconds": c.seconds,
+            "cached": c.cached,
+            "rows_in": c.rows_in,
+            "rows_out": c.rows_out,
+        }
         for c in components(stop_at="DataQuality")
     ]
     return {
-        "workload": workload("taxi", "binary"), "run_id": "2026-11-21T11-00-00.000", "components": done,
-        "error": failing_gate().summary(), "evidence": folder,
-    }  # fmt: skip
+        "workload": workload("taxi", "binary"),
+        "run_id": "2026-11-21T11-00-00.000",
+        "components": done,
+        "error": failing_gate().summary(),
+        "evidence": folder,
+    }
 
 
 @pytest.fixture

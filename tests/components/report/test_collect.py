@@ -48,15 +48,28 @@ def test_statistics_are_read_per_split(tmp_path: pathlib.Path) -> None:
 
 @pytest.fixture
 def artifacts(tmp_path: pathlib.Path) -> dict[str, ArtifactFacts]:
-    roles = ("statistics", "anomalies", "data_quality", "model_run", "champion", "evaluation", "infra_blessing", "pushed_model")
+    roles = (
+        "statistics",
+        "anomalies",
+        "data_quality",
+        "model_run",
+        "champion",
+        "evaluation",
+        "infra_blessing",
+        "pushed_model",
+    )
     folders = {role: tmp_path / role for role in roles}
     for folder in folders.values():
         folder.mkdir()
     write_statistics(folders["statistics"], "train", 100)
     for role in ("data_quality", "infra_blessing"):
         (folders[role] / "gate.json").write_text(GateResult(role, (CheckResult("a", True),)).to_json())
-    (folders["model_run"] / "history.json").write_text(json.dumps({"epochs": [1], "history": {"loss": [0.1]}, "seconds": 1}))
-    (folders["evaluation"] / "metrics.json").write_text(json.dumps({"task": "binary", "overall": {"auc": 0.9}, "blessed": True}))
+    (folders["model_run"] / "history.json").write_text(
+        json.dumps({"epochs": [1], "history": {"loss": [0.1]}, "seconds": 1})
+    )
+    (folders["evaluation"] / "metrics.json").write_text(
+        json.dumps({"task": "binary", "overall": {"auc": 0.9}, "blessed": True})
+    )
     (folders["champion"] / "release.json").write_text(json.dumps({"version": 3, "model": "taxi"}))
     (folders["pushed_model"] / "release.json").write_text(json.dumps({"version": 4, "uri": "/models/taxi/4"}))
     properties: dict[str, dict[str, Any]] = {
@@ -109,7 +122,9 @@ def test_stock_anomalies_become_a_gate(artifacts: dict[str, ArtifactFacts]) -> N
 
 def test_failure_takes_the_evidence(tmp_path: pathlib.Path, artifacts: dict[str, ArtifactFacts]) -> None:
     evidence = tmp_path / "_gates"
-    keep_evidence(GateResult("DataQuality", (CheckResult("fare", False, message="2 fares below 0"),)), evidence / "DataQuality")
+    keep_evidence(
+        GateResult("DataQuality", (CheckResult("fare", False, message="2 fares below 0"),)), evidence / "DataQuality"
+    )
     (evidence / "Evaluator").mkdir()
     (evidence / "Evaluator" / "gate.json").write_text("not json")
     kept = {role: artifacts[role] for role in ("examples", "statistics")}

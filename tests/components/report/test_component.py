@@ -22,7 +22,7 @@ def test_tfx_runs_it(tmp_path: pathlib.Path) -> None:
     (tmp_path / "examples").mkdir()
     examples = importer.Importer(
         source_uri=str(tmp_path / "examples"), artifact_type=standard_artifacts.Examples,
-        custom_properties={"rows_out": 120, "seconds": 2.5, "digest": "sha256:feed"}, properties={"span": 7},
+        custom_properties={"rows_out": 120, "digest": "sha256:feed"}, properties={"span": 7},
     ).with_id("ColumnarExampleGen")  # fmt: skip
     checked = importer.Importer(source_uri=str(quality), artifact_type=DataQualityReport).with_id("DataQuality")
     root = str(tmp_path / "root")

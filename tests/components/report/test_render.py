@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import html.parser
+import itertools
 import math
 from typing import Any
 
 import pytest
 
 from components.gates import CheckResult, GateResult, Severity
-from components.report import ColumnFacts, ColumnStatistics, DatasetFacts, RunFacts, render_failure, render_gate, render_run
+from components.report import (
+    ColumnFacts,
+    ColumnStatistics,
+    DatasetFacts,
+    RunFacts,
+    render_failure,
+    render_gate,
+    render_run,
+)
 from components.report.verdict import gate_strip, verdict
 
 _VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -77,7 +86,7 @@ def test_page_is_readable_by_everyone(runs: dict[str, RunFacts], failure: dict[s
         assert len(ids) == len(set(ids))
         headings = [int(tag[1]) for tag, _ in page.elements if tag in ("h1", "h2", "h3")]
         assert headings[0] == 1 and headings.count(1) == 1
-        assert all(after - before <= 1 for before, after in zip(headings, headings[1:], strict=False))
+        assert all(after - before <= 1 for before, after in itertools.pairwise(headings))
         assert len(page.all("table")) == len(page.all("caption"))
         assert all(a.get("scope") in ("col", "row") for a in page.all("th"))
         for svg in page.all("svg"):
@@ -89,7 +98,11 @@ def test_page_is_readable_by_everyone(runs: dict[str, RunFacts], failure: dict[s
 
 def test_failed_checks_come_first_with_their_evidence(failure: dict[str, Any]) -> None:
     text = render_failure(**failure)
-    assert text.index("expect_column_values_to_be_between(fare)") < text.index("Warning</span> <b") < text.index("21 of 24 checks passed")
+    assert (
+        text.index("expect_column_values_to_be_between(fare)")
+        < text.index("Warning</span> <b")
+        < text.index("21 of 24 checks passed")
+    )
     assert "8a1c" in text and "Crypto" in text
     assert "data_docs/index.html" in text
     assert "./trainyard run taxi" in text
@@ -106,7 +119,9 @@ def test_gates_tell_how_far_the_run_came(failure: dict[str, Any], runs: dict[str
 
 def test_a_crash_is_no_gate(failure: dict[str, Any], tmp_path: Any) -> None:
     components = [{"id": "Trainer", "status": "failed", "seconds": 3.0}]
-    page = Page(render_failure("{}", "r1", components, "ResourceExhaustedError: OOM when allocating", tmp_path / "none"))
+    page = Page(
+        render_failure("{}", "r1", components, "ResourceExhaustedError: OOM when allocating", tmp_path / "none")
+    )
     assert page.text("h1") == "Failed in Trainer: nothing was released."
     assert "ResourceExhaustedError: OOM when allocating" in page.text("pre")
 
@@ -124,7 +139,9 @@ def _attack(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_attack(one) for one in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.replace(value, **{f.name: _attack(getattr(value, f.name)) for f in dataclasses.fields(value)})
+        return dataclasses.replace(
+            value, **{f.name: _attack(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        )
     return value
 
 
@@ -153,21 +170,36 @@ def test_empty_facts_make_a_page() -> None:
 def test_diverged_training_and_odd_figures_make_a_page(runs: dict[str, RunFacts]) -> None:
     facts = runs["binary"]
     history = {"loss": [0.5, math.nan, math.inf], "val_loss": [None, None, None], "auc": []}
-    metrics = {**(facts.metrics or {}), "overall": {"auc": math.nan, "accuracy": None}, "slices": [{"column": "a", "value": None}]}
-    page = Page(render_run(dataclasses.replace(facts, training={"epochs": [1, 2, 3], "history": history}, metrics=metrics)))
+    metrics = {
+        **(facts.metrics or {}),
+        "overall": {"auc": math.nan, "accuracy": None},
+        "slices": [{"column": "a", "value": None}],
+    }
+    page = Page(
+        render_run(dataclasses.replace(facts, training={"epochs": [1, 2, 3], "history": history}, metrics=metrics))
+    )
     assert "nan" not in page.text("path") and all("nan" not in str(a.get("d")) for a in page.all("path"))
     assert page.text("h1").startswith("Released as version 4")
 
 
 def test_wide_data_and_many_classes_stay_under_a_megabyte(runs: dict[str, RunFacts]) -> None:
     histogram = tuple((float(i), float(i + 1), float(i * i)) for i in range(10))
-    splits = {"train": ColumnStatistics(0.1, 0, 5, 10, histogram=histogram), "eval": ColumnStatistics(0.1, 0, 5, 10, histogram=histogram)}
+    splits = {
+        "train": ColumnStatistics(0.1, 0, 5, 10, histogram=histogram),
+        "eval": ColumnStatistics(0.1, 0, 5, 10, histogram=histogram),
+    }
     columns = tuple(ColumnFacts(f"column_{i}" * 20, "float", splits) for i in range(3000))
     labels = [f"class {i}" for i in range(300)]
     counts = [[int(i == j) * 50 + int(i + 1 == j) * 3 for j in range(300)] for i in range(300)]
     slices = [{"column": "user", "value": f"u{i}" * 100, "rows": 10, "metrics": {"accuracy": 0.5}} for i in range(5000)]
-    metrics = {**(runs["multiclass"].metrics or {}), "confusion_matrix": {"labels": labels, "counts": counts}, "slices": slices}
-    text = render_run(dataclasses.replace(runs["multiclass"], dataset=DatasetFacts({"train": 9, "eval": 9}, columns), metrics=metrics))
+    metrics = {
+        **(runs["multiclass"].metrics or {}),
+        "confusion_matrix": {"labels": labels, "counts": counts},
+        "slices": slices,
+    }
+    text = render_run(
+        dataclasses.replace(runs["multiclass"], dataset=DatasetFacts({"train": 9, "eval": 9}, columns), metrics=metrics)
+    )
     assert len(text.encode()) < 1_000_000
     assert "2800 more columns" in text and "300 classes" in text
 

@@ -18,6 +18,7 @@ from model_store import ModelStore, StoreError
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # head and body in one packet
     store: ModelStore
 
     def do_GET(self) -> None:

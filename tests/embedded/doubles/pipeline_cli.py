@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     print(f"pid {os.getpid()} trains on span {span}", file=sys.stderr, flush=True)
     time.sleep(steering.get("seconds", 0.5))
     for component in ("ColumnarExampleGen", "Trainer", "Pusher"):
-        print(f"{component}: finished", file=sys.stderr, flush=True)
+        print(f"  ok {component}  0.1 s", file=sys.stderr, flush=True)
     code = int(steering.get("exit", 0))
     blessed = steering.get("blessed", code == 0)
     release = publish(asked.workload, span, steering) if code == 0 and blessed else None

@@ -1,0 +1,415 @@
+"""Checks and explains what this machine has and lacks for Trainyard: `./trainyard doctor [--json]`.
+
+Standard library only, and no syntax newer than Python 3.8: it has to answer on a machine where nothing works yet.
+Exit code 0 when `./trainyard demo` would work, else 2.
+"""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import filecmp
+import functools
+import json
+import os
+import pathlib
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from typing import Any, Callable, Iterator  # noqa: UP035 Python 3.8
+
+OK, NOTE, PROBLEM = "ok", "note", "problem"
+CONTAINER = "Use the container image instead: docs/guides/containers.md."
+GIB = 2**30
+# Each environment with what it takes on disk, in GiB.
+ENVIRONMENTS = {"pipelines": 3.5, "serving": 1.8, "airflow": 0.7}
+PORTS = {"Airflow": 8080, "model server, REST": 8501, "model server, gRPC": 8500}
+DATASETS_TO_FETCH = {"mnist": "12 MB"}
+ROOT = pathlib.Path(os.environ.get("TRAINYARD_ROOT") or pathlib.Path(__file__).resolve().parents[1])
+VENVS = pathlib.Path(os.environ.get("TRAINYARD_VENVS") or ROOT / ".venv")
+HOME = pathlib.Path(os.environ.get("TRAINYARD_HOME") or ROOT / ".trainyard").absolute()
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One line of the diagnosis.
+
+    Attributes:
+        name: what was looked at.
+        state: ok, note (worth knowing, nothing to do now) or problem (`demo` would not work).
+        message: what was found.
+        remedy: what to do; empty where there is nothing to do.
+    """
+
+    name: str
+    state: str
+    message: str
+    remedy: str = ""
+
+
+def check_system() -> Iterator[Finding]:
+    system, machine = platform.system(), platform.machine()
+    if (system, machine) == ("Linux", "x86_64"):
+        yield Finding("system", OK, f"{_os_release().get('PRETTY_NAME', 'Linux')}, x86_64")
+    else:
+        yield Finding("system", PROBLEM, f"{system} {machine}: TFX has wheels for Linux x86_64 only", CONTAINER)
+    if shutil.which("git"):
+        yield Finding("git", OK, _output(["git", "--version"]))
+    else:
+        yield Finding("git", NOTE, "not on PATH: releases will not name their code revision", "Install git.")
+
+
+def check_python() -> Iterator[Finding]:
+    version = platform.python_version()
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        yield Finding("python", OK, f"{version} ({sys.executable}); 3.11, 3.12 and 3.13 will do")
+    else:
+        remedy = "Install Python 3.11, 3.12 or 3.13, or name one in TRAINYARD_PYTHON."
+        yield Finding(
+            "python", PROBLEM, f"no Python 3.11-3.13 on PATH; python3 is {version} ({sys.executable})", remedy
+        )
+
+
+def check_uv() -> Iterator[Finding]:
+    own = VENVS / "tools" / "bin" / "uv"
+    uv = str(own) if own.is_file() else shutil.which("uv")
+    if uv:
+        yield Finding("uv", OK, f"{_output([uv, '--version'])} ({uv})")
+    else:
+        yield Finding("uv", NOTE, f"not here yet; fetched into {own.parent} when an environment is made")
+
+
+def check_runtime() -> Iterator[Finding]:
+    """TFX's compiled parts need glibc 2.38 and GCC 14's libstdc++; an older Debian or Ubuntu gets them privately."""
+    glibc, library = _glibc(), _libstdcxx()
+    recent = library is not None and b"CXXABI_1.3.15" in library.read_bytes()
+    found = (
+        f"glibc {'.'.join(map(str, glibc)) or 'unknown'}, libstdc++ {'GCC 14 or later' if recent else 'before GCC 14'}"
+    )
+    if glibc >= (2, 38) and recent:
+        yield Finding("C runtime", OK, found)
+        return
+    loader = VENVS / "pipelines" / "runtime" / "usr" / "lib" / "x86_64-linux-gnu" / "ld-linux-x86-64.so.2"
+    if loader.exists():
+        yield Finding("C runtime", OK, f"{found}: too old for TFX; the pipelines environment has a private one")
+        return
+    family = f"{_os_release().get('ID', '')} {_os_release().get('ID_LIKE', '')}"
+    if any(name in family for name in ("debian", "ubuntu")) and shutil.which("apt-get") and shutil.which("dpkg"):
+        message = f"{found}: too old for TFX; a private one is made inside the pipelines environment"
+        yield Finding("C runtime", NOTE, message)
+    else:
+        message = f"{found}: TFX needs glibc 2.38 and GCC 14's libstdc++, and this is neither Debian nor Ubuntu"
+        yield Finding("C runtime", PROBLEM, message, CONTAINER)
+
+
+def check_environments() -> Iterator[Finding]:
+    for name in ENVIRONMENTS:
+        state = environment_state(name)
+        title = f"environment {name}"
+        if state == "current":
+            yield Finding(title, OK, f"current ({VENVS / name})")
+        elif state == "broken":
+            remedy = f"Delete {VENVS / name}; the next command makes it again."
+            yield Finding(title, PROBLEM, "its Python does not start", remedy)
+        elif state == "stale":
+            yield Finding(title, NOTE, "made from an older uv.lock or pyproject.toml; the next command makes it again")
+        else:
+            yield Finding(title, NOTE, "not made yet; the first command that needs it makes it, or ./trainyard setup")
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 Python 3.8
+def environment_state(name: str) -> str:
+    """missing, stale, broken or current, by the same rule as bootstrap/environments.sh."""
+    made, python = VENVS / name / ".made-from", VENVS / name / "bin" / "python"
+    if not python.exists():
+        return "broken" if python.is_symlink() and made.is_dir() else "missing"
+    for file in ("uv.lock", "pyproject.toml"):
+        if not (made / file).is_file() or not filecmp.cmp(str(made / file), str(ROOT / file), shallow=False):
+            return "stale"
+    return "current" if _succeeds([str(python), "-c", "import model_store"]) else "broken"
+
+
+def check_network() -> Iterator[Finding]:
+    """Only where something is still to be fetched."""
+    if all(environment_state(name) == "current" for name in ENVIRONMENTS):
+        return
+    index = _package_index()
+    shown = index.split("@")[-1]
+    try:
+        with urllib.request.urlopen(f"{index.rstrip('/')}/uv/", timeout=10):  # noqa: S310 the person's own index
+            yield Finding("package index", OK, f"{shown} answers")
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        remedy = "Check network and proxy, or name your index in UV_DEFAULT_INDEX and PIP_INDEX_URL."
+        yield Finding(
+            "package index", PROBLEM, f"{shown} does not answer ({error}), and environments are missing", remedy
+        )
+
+
+def check_disk() -> Iterator[Finding]:
+    """Room for the environments that are still to be made, and for runs and temporary files."""
+    to_make = sum(
+        size for name, size in ENVIRONMENTS.items() if environment_state(name) in ("missing", "stale", "broken")
+    )
+    needs = {
+        "environments": (VENVS, to_make),
+        "runs and releases": (HOME, 1.0),
+        "temporary files": (pathlib.Path(tempfile.gettempdir()), 0.5),
+    }
+    for what, (folder, needed) in needs.items():
+        place = _nearest(folder)
+        free = shutil.disk_usage(str(place)).free / GIB
+        message = f"{free:.1f} GiB free for {what} in {folder}"
+        if free >= needed:
+            yield Finding("disk", OK, message)
+        else:
+            yield Finding(
+                "disk",
+                PROBLEM,
+                f"{message}; {needed:.1f} GiB needed",
+                f"Make room on the disk of {place}, or set {_VARIABLES[what]}.",
+            )
+
+
+_VARIABLES = {"environments": "TRAINYARD_VENVS", "runs and releases": "TRAINYARD_HOME", "temporary files": "TMPDIR"}
+
+
+def check_machine() -> Iterator[Finding]:
+    memory = _memory_bytes() / GIB
+    if memory < 3:
+        yield Finding("memory", PROBLEM, f"{memory:.1f} GiB; training beside Airflow needs 4", "Use a larger machine.")
+    else:
+        yield Finding("memory", OK if memory >= 4 else NOTE, f"{memory:.1f} GiB")
+    cpus = _cpus()
+    yield Finding(
+        "cpu", OK if cpus >= 2 else NOTE, f"{cpus:g} cores" + ("" if cpus >= 2 else "; it will take its time")
+    )
+
+
+def check_home() -> Iterator[Finding]:
+    place = _nearest(HOME)
+    try:
+        with tempfile.TemporaryFile(dir=str(place)):
+            yield Finding("home", OK, f"{HOME} is writable")
+    except OSError as error:
+        yield Finding(
+            "home", PROBLEM, f"{place} cannot be written: {error.strerror}", "Set TRAINYARD_HOME to a folder of yours."
+        )
+
+
+def check_platform() -> Iterator[Finding]:
+    """The platform of this home, and the default ports where none is running."""
+    state = _running_platform()
+    if state is not None:
+        links = ", ".join(f"{name} {url}" for name, url in (state.get("urls") or {}).items())
+        yield Finding("platform", OK, f"running: {links or HOME / 'platform.json'}; ./trainyard down stops it")
+        return
+    yield Finding("platform", OK, "not running")
+    for what, port in PORTS.items():
+        if _port_is_free(port):
+            yield Finding("port", OK, f"{port} is free ({what})")
+        else:
+            yield Finding("port", NOTE, f"{port} is taken ({what}); demo and up choose a free port instead")
+
+
+def check_datasets() -> Iterator[Finding]:
+    cache = pathlib.Path(os.environ.get("TRAINYARD_DATASETS") or "~/.cache/trainyard/datasets").expanduser()
+    found = sorted(path.name for path in cache.iterdir() if path.is_dir()) if cache.is_dir() else []
+    yield Finding(
+        "data sets", OK, f"taxi and digits come with the environments; in {cache}: {', '.join(found) or 'none'}"
+    )
+    for name, size in DATASETS_TO_FETCH.items():
+        if name not in found:
+            remedy = f"Offline: copy it to {cache / name}, or point TRAINYARD_DATASETS at a folder that has it."
+            yield Finding(
+                "data sets", NOTE, f"{name} is downloaded once ({size}) by the first run that needs it", remedy
+            )
+
+
+def check_docker() -> Iterator[Finding]:
+    if not shutil.which("docker"):
+        yield Finding("docker", NOTE, "not installed; only container images need it")
+        return
+    server = _output(["docker", "version", "--format", "{{.Server.Version}}"], timeout=10)
+    if server:
+        yield Finding("docker", OK, f"client and daemon {server}")
+    else:
+        yield Finding("docker", NOTE, "the client is here, its daemon does not answer; only container images need it")
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    check_system,
+    check_python,
+    check_uv,
+    check_runtime,
+    check_environments,
+    check_network,
+    check_disk,
+    check_machine,
+    check_home,
+    check_platform,
+    check_datasets,
+    check_docker,
+)
+
+
+def diagnose() -> list[Finding]:
+    """All findings. A check that breaks down is a note, so that the others are still heard."""
+    findings = []
+    for check in CHECKS:
+        try:
+            findings += list(check())
+        except Exception as error:  # whatever an odd machine brings
+            name = check.__name__.replace("check_", "")
+            findings.append(Finding(name, NOTE, f"could not be checked ({type(error).__name__}: {error})"))
+    return findings
+
+
+def _os_release() -> dict[str, str]:
+    path = pathlib.Path("/etc/os-release")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines) if value}
+
+
+def _glibc() -> tuple[int, ...]:
+    try:
+        name = os.confstr("CS_GNU_LIBC_VERSION") or ""
+        return tuple(int(part) for part in name.split()[-1].split("."))
+    except (ValueError, OSError, IndexError):
+        return ()
+
+
+def _libstdcxx() -> pathlib.Path | None:
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/sbin:/usr/sbin"}
+    for line in _output(["ldconfig", "-p"], env=environment).splitlines():
+        if "libstdc++.so.6 " in line and "x86-64" in line:
+            return pathlib.Path(line.split()[-1])
+    return None
+
+
+def _package_index() -> str:
+    for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
+        if os.environ.get(variable):
+            return os.environ[variable].split("=", 1)[-1] if "=http" in os.environ[variable] else os.environ[variable]
+    for path in ("~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf"):
+        settings = configparser.RawConfigParser()
+        try:
+            settings.read(pathlib.Path(path).expanduser())
+            return settings.get("global", "index-url")
+        except configparser.Error:
+            continue
+    return "https://pypi.org/simple"
+
+
+def _memory_bytes() -> float:
+    total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        limit = _read(path)
+        if limit.isdigit():
+            total = min(total, float(limit))
+    return total
+
+
+def _cpus() -> float:
+    cpus = float(len(os.sched_getaffinity(0)))
+    quota = _read("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0].isdigit():
+        cpus = min(cpus, int(quota[0]) / int(quota[1]))
+    return cpus
+
+
+def _running_platform() -> dict[str, Any] | None:
+    try:
+        state = json.loads((HOME / "platform.json").read_text(encoding="utf-8"))
+        os.kill(int(state["supervisor"]["pid"]), 0)
+    except PermissionError:
+        return dict(state)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return dict(state)
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _nearest(folder: pathlib.Path) -> pathlib.Path:
+    """The folder itself, or the closest one above it that exists."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _read(path: str) -> str:
+    try:
+        return pathlib.Path(path).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _output(command: list[str], timeout: float = 20, env: dict[str, str] | None = None) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, cwd="/")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _succeeds(command: list[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=60, cwd="/").returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+_COLOURS = {OK: "\033[32m", NOTE: "\033[33m", PROBLEM: "\033[31m"}
+
+
+def render(findings: list[Finding], colour: bool) -> str:
+    """One line a finding, its remedy beneath, and the conclusion."""
+    lines = []
+    for one in findings:
+        state = f"{_COLOURS[one.state]}{one.state:7}\033[0m" if colour else f"{one.state:7}"
+        lines.append(f"{state}  {one.name:21}  {one.message}")
+        if one.remedy:
+            lines.append(f"{'':32}-> {one.remedy}")
+    problems = sum(one.state == PROBLEM for one in findings)
+    lines.append("")
+    if problems:
+        lines.append(f"{problems} problem{'s' * (problems > 1)} to mend before ./trainyard demo works.")
+    else:
+        lines.append("Nothing stands in the way of ./trainyard demo.")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    unknown = [argument for argument in arguments if argument != "--json"]
+    if unknown:
+        wanted_help = unknown[0] in ("-h", "--help")
+        print("usage: ./trainyard doctor [--json]" + ("" if wanted_help else f"\nunknown argument {unknown[0]!r}"))
+        return 0 if wanted_help else 2
+    findings = diagnose()
+    works = not any(one.state == PROBLEM for one in findings)
+    if "--json" in arguments:
+        print(
+            json.dumps(
+                {"works": works, "root": str(ROOT), "checks": [dataclasses.asdict(f) for f in findings]}, indent=2
+            )
+        )
+    else:
+        print(render(findings, sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+    return 0 if works else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

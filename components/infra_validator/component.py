@@ -1,0 +1,54 @@
+"""The InfraValidator, as a TFX pipeline sees it."""
+
+from __future__ import annotations
+
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import channel, component_spec, standard_artifacts
+
+from components.infra_validator.executor import Executor
+
+
+class InfraValidatorSpec(component_spec.ComponentSpec):
+    """Inputs, outputs and parameters of `InfraValidator`."""
+
+    PARAMETERS = {"config": component_spec.ExecutionParameter(type=str)}
+    INPUTS = {
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema, optional=True),
+    }
+    OUTPUTS = {"blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing)}
+
+
+class InfraValidator(base_component.BaseComponent):
+    """Loads the exported model in a child process with limits, and replays rows of the eval split against it.
+
+    A withheld blessing does not fail the node: `gate.json` says why. `golden_requests.json` and `golden_answers.json`
+    beside it are what was asked and answered.
+
+    Args:
+        model: exported by the Trainer.
+        examples: with an eval split, whose first rows are the requests.
+        config: JSON, see `InfraConfig.from_json`.
+        schema: of the raw data; a changed one validates anew.
+    """
+
+    SPEC_CLASS = InfraValidatorSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: channel.BaseChannel,
+        examples: channel.BaseChannel,
+        config: str = "{}",
+        schema: channel.BaseChannel | None = None,
+    ) -> None:
+        super().__init__(
+            InfraValidatorSpec(
+                model=model,
+                examples=examples,
+                schema=schema,
+                config=config,
+                blessing=channel.Channel(type=standard_artifacts.InfraBlessing),
+            )
+        )

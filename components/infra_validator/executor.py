@@ -1,0 +1,141 @@
+"""The InfraValidator's work, around the validating process."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact, artifact_utils
+
+from components.artifacts import ROWS_IN, ROWS_OUT, measured
+from components.errors import InputError
+from components.gates import CheckResult, GateResult
+from components.infra_validator.config import InfraConfig
+from components.infra_validator.golden import golden_rows, instances
+from components.infra_validator.limits import Ended, run_limited
+from components.served_model import SERVING_FOLDER, ServedModel
+
+GATE = "Infrastructure"
+GOLDEN_REQUESTS = "golden_requests.json"
+GOLDEN_ANSWERS = "golden_answers.json"
+_SPLIT = "eval"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Replays golden requests in a child process, and blesses the model if all is as it should be."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        output_dict: dict[str, list[artifact.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Reads `model` and `examples`; writes `blessing`.
+
+        Raises:
+            InputError: the configuration is not valid, or the eval split has no rows.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        config = InfraConfig.from_json(exec_properties["config"])
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        saved_model = pathlib.Path(artifact_utils.get_single_uri(input_dict["model"])) / SERVING_FOLDER
+        folder = pathlib.Path(blessing.uri)
+        folder.mkdir(parents=True, exist_ok=True)
+        with measured(output_dict) as rows:
+            gate, asked = self._validate(
+                saved_model, artifact_utils.get_single_uri(input_dict["examples"]), folder, config
+            )
+            (folder / "gate.json").write_text(gate.to_json(), encoding="utf-8")
+            _bless(blessing, gate)
+            rows[ROWS_IN] = rows[ROWS_OUT] = asked
+
+    def _validate(
+        self, saved_model: pathlib.Path, examples_uri: str, folder: pathlib.Path, config: InfraConfig
+    ) -> tuple[GateResult, int]:
+        try:
+            model = ServedModel.read(saved_model)
+            golden = golden_rows(examples_uri, _SPLIT, list(model.features), config.requests)
+            if not golden.num_rows:
+                raise InputError("the eval split has no rows to ask the model for.")
+            (batch,) = golden.combine_chunks().to_batches(max_chunksize=golden.num_rows)
+            requests = instances(model, batch)
+        except InputError as error:
+            return GateResult(GATE, (CheckResult("golden requests", False, message=str(error)),)), 0
+        (folder / GOLDEN_REQUESTS).write_text(json.dumps({"instances": requests}), encoding="utf-8")
+        with tempfile.TemporaryDirectory() as scratch:
+            checks, answers = examine(saved_model, golden, pathlib.Path(scratch), config)
+        (folder / GOLDEN_ANSWERS).write_text(json.dumps(answers), encoding="utf-8")
+        return GateResult(GATE, tuple(checks)), golden.num_rows
+
+
+def examine(
+    saved_model: pathlib.Path, golden: pa.Table, scratch: pathlib.Path, config: InfraConfig
+) -> tuple[list[CheckResult], dict[str, Any]]:
+    """Runs the validating process.
+
+    Returns:
+        Its checks, and the answers of `serving_default` by output.
+    """
+    files = [scratch / name for name in ("golden.parquet", "result.json", "stage.txt")]
+    pq.write_table(golden, files[0])
+    command = [sys.executable, "-m", "components.infra_validator.worker", str(saved_model.absolute()), *map(str, files)]
+    ended = run_limited(command, _environment(), scratch / "log.txt", config.timeout_s, config.memory_mb)
+    stage = files[2].read_text(encoding="utf-8") if files[2].is_file() else "starting"
+    diagnostics = {"seconds": round(ended.seconds, 3), "peak_memory_mb": ended.peak_mb, "stage": stage}
+    if ended.over or ended.code or not files[1].is_file():
+        return [CheckResult("the model loads and answers", False, message=how_it_ended(ended, stage, config),
+                            diagnostics=diagnostics)], {}  # fmt: skip
+    found = json.loads(files[1].read_text(encoding="utf-8"))
+    diagnostics["load_seconds"] = found["load_seconds"]
+    message = f"loaded in {found['load_seconds']:.1f} s, {ended.peak_mb:,} MiB at most"
+    first = CheckResult("the model loads and answers", True, message=message, diagnostics=diagnostics)
+    return [first, *(CheckResult(c["name"], c["passes"], message=c["message"]) for c in found["checks"])], found[
+        "answers"
+    ]
+
+
+def how_it_ended(ended: Ended, stage: str, config: InfraConfig) -> str:
+    """One line: why the validating process gave no result, and what to do."""
+    if ended.over == "time":
+        return (
+            f"gave no answer within {config.timeout_s:g} s (last: {stage}); make the model smaller, "
+            "or raise infra_validation.timeout_s in workload.yaml"
+        )
+    if ended.over == "memory":
+        return (
+            f"took {ended.peak_mb:,} MiB of memory while {stage}, {config.memory_mb:,} MiB are allowed; "
+            "make the model smaller, or raise infra_validation.memory_mb in workload.yaml"
+        )
+    if ended.code < 0:
+        name = signal.Signals(-ended.code).name
+        hint = ", most likely by the kernel for lack of memory" if -ended.code == signal.SIGKILL else ""
+        return f"the process died of {name}{hint} while {stage}; a custom op or a damaged export does that"
+    return f"failed while {stage}: {ended.last_line or f'exit status {ended.code}'}"
+
+
+def _environment() -> dict[str, str]:
+    root = str(pathlib.Path(__file__).resolve().parents[2])
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        # The training process may still hold the accelerator's memory, and our server predicts on the CPU.
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
+
+
+def _bless(blessing: artifact.Artifact, gate: GateResult) -> None:
+    # File name and properties are those of TFX's own InfraValidator, so that its Pusher understands ours.
+    status = "INFRA_BLESSED" if gate.passes else "INFRA_NOT_BLESSED"
+    (pathlib.Path(blessing.uri) / status).write_text("")
+    blessing.set_string_custom_property("blessing_status", status)
+    blessing.set_int_custom_property("blessed", int(gate.passes))
+    blessing.set_string_custom_property("reason", "" if gate.passes else gate.summary())

@@ -1,0 +1,228 @@
+"""The validating process: loads the SavedModel with plain TensorFlow, as a server would, and asks every signature.
+
+Usage: python -m components.infra_validator.worker SAVED_MODEL GOLDEN_PARQUET RESULT_JSON STAGE_FILE
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import pathlib
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.served_model import RawFeature, ServedModel, is_missing
+
+_TOLERANCE = 1e-5
+_SINGLE_ROWS = 4
+_PR_SET_PDEATHSIG = 1
+
+Tensors = dict[str, np.ndarray]
+
+
+class Examination:
+    """Asks a loaded model and collects what holds and what does not.
+
+    Attributes:
+        checks: `{"name", "passes", "message"}` each.
+        answers: of `serving_default`, by output.
+    """
+
+    def __init__(self, loaded: Any, model: ServedModel, rows: pa.RecordBatch, stage: Callable[[str], None]) -> None:
+        self.checks: list[dict[str, Any]] = []
+        self.answers: Tensors = {}
+        self._loaded, self._model, self._stage = loaded, model, stage
+        self._inputs = model.inputs(rows)
+        self._count = rows.num_rows
+
+    def run(self) -> None:
+        """All checks; one that fails does not keep the others from being made."""
+        wanted = ["serving_default", "serving_examples", "regress" if self._model.task == "regression" else "classify"]
+        missing = [name for name in wanted if name not in self._loaded.signatures]
+        self._note("signatures", not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(wanted))
+        if "serving_default" in missing:
+            return
+        with self._check("serving_default answers a batch"):
+            self.answers = self._ask("serving_default", self._inputs)
+            self._fits_task(self.answers)
+        if not self.answers:
+            return
+        with self._check("one row answers as in a batch"):
+            for row in range(min(_SINGLE_ROWS, self._count)):
+                one = self._ask("serving_default", {name: value[row : row + 1] for name, value in self._inputs.items()})
+                _same(one, {name: value[row : row + 1] for name, value in self.answers.items()}, f"row {row}")
+        examples = serialized_examples(self._model, self._inputs)
+        if "serving_examples" not in missing:
+            with self._check("serving_examples answers as serving_default"):
+                _same(self._ask("serving_examples", {"examples": examples}), self.answers, "serialized tf.Examples")
+        if wanted[2] not in missing:
+            with self._check(f"{wanted[2]} answers as serving_default"):
+                self._classify_or_regress(wanted[2], examples)
+
+    def _ask(self, signature: str, inputs: Tensors) -> Tensors:
+        import tensorflow as tf
+
+        self._stage(f"asking {signature} for {len(next(iter(inputs.values())))} rows")
+        call = self._loaded.signatures[signature]
+        expected = set(call.structured_input_signature[1])
+        _insist(expected == set(inputs), f"its inputs are {_names(expected)}, needed are {_names(set(inputs))}")
+        return {name: value.numpy() for name, value in call(**{k: tf.constant(v) for k, v in inputs.items()}).items()}
+
+    def _fits_task(self, answers: Tensors) -> None:
+        classes, name = len(self._model.classes), self._model.output
+        _insist(name in answers, f"output {name!r} is missing; there are {_names(set(answers))}")
+        values = answers[name]
+        shape = (self._count, classes) if self._model.task == "multiclass" else (self._count,)
+        _insist(values.shape == shape, f"{name!r} has shape {list(values.shape)}, needed is {list(shape)}")
+        bad = int((~np.isfinite(values)).sum())
+        _insist(not bad, f"{bad} of {values.size} values of {name!r} are not finite")
+        if self._model.task == "regression":
+            return
+        low, high = float(values.min()), float(values.max())
+        inside = low >= -_TOLERANCE and high <= 1 + _TOLERANCE
+        _insist(inside, f"{name!r} must lie in [0, 1]; it goes from {low:g} to {high:g}")
+        if self._model.task == "multiclass":
+            worst = float(np.abs(values.sum(axis=1) - 1).max())
+            _insist(worst < 1e-3, f"each row of {name!r} must sum to 1; one is off by {worst:g}")
+        labels = answers.get("label")
+        _insist(labels is not None and labels.shape == (self._count,), "output 'label' must be one string a row")
+        unknown = {one.decode("utf-8", "replace") for one in np.asarray(labels).tolist()} - set(self._model.classes)
+        _insist(not unknown, f"'label' says {_names(unknown)}; the classes are {_names(set(self._model.classes))}")
+
+    def _classify_or_regress(self, signature: str, examples: np.ndarray) -> None:
+        found = self._ask(signature, {"inputs": examples})
+        values = self.answers[self._model.output]
+        if signature == "regress":
+            _insist("outputs" in found, f"output 'outputs' is missing; there are {_names(set(found))}")
+            _same({"outputs": found["outputs"].reshape(-1)}, {"outputs": values}, signature)
+            return
+        _insist(
+            {"classes", "scores"} <= set(found), f"needed are 'classes' and 'scores'; there are {_names(set(found))}"
+        )
+        scores = np.stack([1 - values, values], axis=1) if self._model.task == "binary" else values
+        names = np.array([[name.encode() for name in self._model.classes]] * self._count, dtype=object)
+        _same({"scores": found["scores"], "classes": found["classes"]}, {"scores": scores, "classes": names}, signature)
+
+    @contextlib.contextmanager
+    def _check(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except _BrokenError as broken:
+            self._note(name, False, f"{name}: not so: {broken}")
+        except Exception as error:  # whatever a graph raises is what we are here to find
+            last = " ".join(str(error).split())[:300]
+            self._note(name, False, f"{name}: not so: {type(error).__name__}: {last}")
+        else:
+            self._note(name, True, f"{self._count} rows")
+
+    def _note(self, name: str, passes: bool, message: str) -> None:
+        self.checks.append({"name": name, "passes": passes, "message": message})
+
+
+class _BrokenError(Exception):
+    """A check that does not hold, in words."""
+
+
+def _insist(holds: bool, message: str) -> None:
+    if not holds:
+        raise _BrokenError(message)
+
+
+def _same(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], where: str) -> None:
+    _insist(set(found) == set(expected), f"{where}: outputs {_names(set(found))} instead of {_names(set(expected))}")
+    for name, value in expected.items():
+        other = found[name]
+        _insist(
+            other.shape == value.shape,
+            f"{where}: {name!r} has shape {list(other.shape)} instead of {list(value.shape)}",
+        )
+        if value.dtype == object:
+            _insist(bool((other == value).all()), f"{where}: {name!r} differs")
+            continue
+        apart = np.abs(other.astype(np.float64) - value) / np.maximum(1, np.abs(value))
+        worst = float(apart.max()) if apart.size else 0.0
+        _insist(worst <= _TOLERANCE, f"{where}: {name!r} differs by {worst:g}, at most {_TOLERANCE:g} is allowed")
+
+
+def serialized_examples(model: ServedModel, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The rows of raw tensors as serialized tf.Example, [N]; a missing value is a feature left out."""
+    import tensorflow as tf
+
+    rows = []
+    for row in range(len(next(iter(inputs.values())))):
+        example = tf.train.Example()
+        for name, feature in model.features.items():
+            _set(example.features.feature[name], np.atleast_1d(inputs[name][row]).reshape(-1), feature)
+            if not feature.shape and is_missing(inputs[name][row], feature):
+                del example.features.feature[name]
+        rows.append(example.SerializeToString())
+    return np.array(rows, dtype=object)
+
+
+def _set(target: Any, values: np.ndarray, feature: RawFeature) -> None:
+    lists = {"float32": target.float_list, "int64": target.int64_list, "string": target.bytes_list}
+    lists[feature.dtype].value.extend(values.tolist())
+
+
+def _names(values: set[str]) -> str:
+    return ", ".join(repr(value) for value in sorted(values)) or "none"
+
+
+def main(arguments: list[str]) -> int:
+    saved_model, golden, result, stage_file = map(pathlib.Path, arguments)
+    _behave()
+
+    def stage(text: str) -> None:
+        stage_file.write_text(text, encoding="utf-8")
+
+    stage("importing TensorFlow")
+    import tensorflow as tf
+
+    stage("loading the SavedModel")
+    started = time.monotonic()
+    model = ServedModel.read(saved_model)
+    loaded = tf.saved_model.load(str(saved_model))
+    load_seconds = time.monotonic() - started
+    (rows,) = pq.read_table(golden).combine_chunks().to_batches(max_chunksize=1_000_000)
+    examination = Examination(loaded, model, rows, stage)
+    examination.run()
+    found = {
+        "checks": examination.checks,
+        "answers": {name: _plain(value) for name, value in examination.answers.items()},
+        "load_seconds": round(load_seconds, 3),
+    }
+    aside = result.with_suffix(".partial")
+    aside.write_text(json.dumps(found), encoding="utf-8")
+    aside.rename(result)
+    return 0
+
+
+def _behave() -> None:
+    """Dies with its parent, is the first to go when memory is short, and leaves no core file."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):
+        pathlib.Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _plain(values: np.ndarray) -> Any:
+    if values.dtype == object:
+        return [value.decode("utf-8", "replace") for value in values.tolist()]
+    return values.tolist()
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    # TensorFlow's own threads need not be wound up, and some take seconds over it.
+    os._exit(code)

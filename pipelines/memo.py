@@ -1,0 +1,108 @@
+"""Whether anything has changed since a run that ended well; decided before TensorFlow is loaded.
+
+MLMD's cache decides node by node, and to ask it costs the import of TFX, far more than the answer. So a run that ends well
+leaves a memo: one key over everything that it depends on, and the size of everything that it made. While both still hold,
+the next run is that run. docs/decisions/0005-memo-of-a-run.md has the figures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from components.ingestion import sources
+from model_store import ModelStore, StoreError
+from pipelines import home
+from pipelines.results import ComponentResult, RunResult
+from pipelines.workload import Workload
+
+_FILE = ".memo.json"
+
+
+def key(workload: Workload, folder: pathlib.Path, span: int) -> str:
+    """SHA-256 over data, contracts, code, libraries and champion.
+
+    Raises:
+        InputError: the span's files cannot be read.
+    """
+    uri = workload.span_uri("{SPAN}", home.data_root())
+    spans = sources.resolve_window(uri, span, workload.data.window)
+    facts = {
+        "workload": workload.model_dump(mode="json"),
+        "spans": [[one.number, one.digest] for one in spans],
+        "code": _digest([*_python(folder), *_python(home.ROOT / "components"), *_python(home.ROOT / "pipelines")]),
+        "contracts": _digest(sorted((home.schemas_root() / workload.name).glob("*"))),
+        "libraries": _digest([home.ROOT / "uv.lock"]),
+        "champion": _champion(workload.name),
+        "store": home.store_uri(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def remember(root: pathlib.Path, memo_key: str, result: RunResult, outputs: dict[str, tuple[int, int]]) -> None:
+    """Keeps a run's result, and what each of its outputs should look like, beside its artifacts."""
+    partial = root / f"{_FILE}.{os.getpid()}"
+    partial.write_text(json.dumps({"key": memo_key, "outputs": outputs, "result": json.loads(result.to_json())}))
+    partial.replace(root / _FILE)
+
+
+def recall(root: pathlib.Path, memo_key: str, result: RunResult) -> bool:
+    """Fills `result` from the memo if nothing has changed and nothing of it is gone.
+
+    Returns:
+        Whether it did.
+    """
+    try:
+        memo = json.loads((root / _FILE).read_text())
+        if memo["key"] != memo_key or not _intact(memo["outputs"]) or not _released(memo["result"]):
+            return False
+        past = memo["result"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    result.components = [
+        ComponentResult(c["id"], "succeeded", 0.0, True, c["rows_in"], c["rows_out"]) for c in past["components"]
+    ]
+    for field in ("metrics", "blessed", "reasons", "champion", "release", "span"):
+        setattr(result, field, past[field])
+    result.reports, result.same_as = dict(past["reports"]), past["run_id"]
+    result.status = "succeeded"
+    return True
+
+
+def _intact(outputs: dict[str, list[int]]) -> bool:
+    from components.sizes import content_size
+
+    return all(list(content_size(uri)) == expected for uri, expected in outputs.items())
+
+
+def _released(past: dict[str, Any]) -> bool:
+    if past["release"] is None:
+        return True
+    try:
+        return bool(ModelStore(home.store_uri()).release(past["workload"], past["release"]["version"]))
+    except StoreError:
+        return False
+
+
+def _champion(model: str) -> str:
+    store = ModelStore(home.store_uri())
+    try:
+        version = store.labels(model).get("stable")
+        return "" if version is None else f"{version}:{store.release(model, version).digest}"
+    except StoreError:
+        return ""
+
+
+def _python(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".html", ".css", ".js", ".j2") and p.is_file())
+
+
+def _digest(files: Iterable[pathlib.Path]) -> str:
+    sha = hashlib.sha256()
+    for path in files:
+        sha.update(str(path).encode() + b"\0" + (path.read_bytes() if path.is_file() else b"") + b"\0")
+    return sha.hexdigest()

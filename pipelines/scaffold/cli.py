@@ -1,0 +1,86 @@
+"""`trainyard new`. Imports what it needs when it is chosen: every command's `--help` goes through here."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+
+_EPILOG = """\
+examples:
+  trainyard new churn --data customers.csv --label churned --run
+  trainyard new demand --data 'sales/*.parquet' --label units --task regression --time day --ignore comment
+"""
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `new` to the command line."""
+    command = commands.add_parser(
+        "new",
+        help="make a workload from a data file",
+        description="Looks at a data file and writes a workload that trains on it: declaration, features, model, "
+        "schema, expectations and a test, all meant to be read and edited. The file becomes span 1 in the landing folder.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("name", help="lower-case letters, digits and underscores")
+    command.add_argument("--data", required=True, metavar="FILE", help="file or quoted glob")
+    command.add_argument("--label", required=True, metavar="COLUMN", help="the column to predict")
+    command.add_argument(
+        "--task", choices=("binary", "multiclass", "regression"), help="default: by the label's values"
+    )
+    command.add_argument("--owner", default="ml-platform", help="who answers for the model (ml-platform)")
+    command.add_argument("--description", default="", help="one sentence for a reader who has never heard of it")
+    command.add_argument("--time", metavar="COLUMN", help="split by time: the newest rows are evaluated")
+    command.add_argument("--key", metavar="COLUMN", help="split by key: rows of one key stay together")
+    command.add_argument(
+        "--ignore", action="extend", nargs="+", default=[], metavar="COLUMN", help="columns not to read"
+    )
+    command.add_argument("--run", action="store_true", help="run its pipeline at once")
+    command.set_defaults(handler=new)
+
+
+def new(options: argparse.Namespace) -> int:
+    """Makes the workload, says what was decided and why, and runs it if asked to."""
+    with _silence():
+        from pipelines.scaffold.creating import Request, create
+
+    created = create(
+        Request(
+            name=options.name,
+            data=options.data,
+            label=options.label,
+            task=options.task,
+            owner=options.owner,
+            description=options.description,
+            time=options.time,
+            key=options.key,
+            ignore=tuple(options.ignore),
+        )
+    )
+    print("\n".join(created.story))
+    command = f"./trainyard run {shlex.quote(options.name)}"
+    if not options.run:
+        print(f"\nNext: {command}")
+        return 0
+    print(f"\n{command}")
+    from pipelines.cli import main
+
+    return main(["run", options.name])
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Importing TFX imports TensorFlow, whose C++ half writes to stderr before it can be asked not to."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -1,0 +1,222 @@
+"""From a request to a workload on disk: decide, write aside, check, move into place."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from components.errors import InputError
+from components.ingestion.contract import columns_of
+from components.ingestion.readers import read_file
+from components.schema import read_schema
+from pipelines import home
+from pipelines.scaffold import contracts, labelling, profiling, reading, templates
+from pipelines.scaffold.labelling import Label
+from pipelines.scaffold.profiling import Kind, Profile
+from pipelines.workload import Task, load_workload
+
+_FEWEST_ROWS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What `trainyard new` was asked for; the fields are its options."""
+
+    name: str
+    data: str
+    label: str
+    task: str | None = None
+    owner: str = "ml-platform"
+    description: str = ""
+    time: str | None = None
+    key: str | None = None
+    ignore: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Created:
+    """What was made.
+
+    Attributes:
+        workload: the workload's folder.
+        schemas: the contracts' folder.
+        test: the test file.
+        span: the folder of span 1.
+        label: what is predicted.
+        profile: which columns are read.
+        story: lines for a person: what was decided, and why.
+    """
+
+    workload: pathlib.Path
+    schemas: pathlib.Path
+    test: pathlib.Path
+    span: pathlib.Path
+    label: Label
+    profile: Profile
+    story: tuple[str, ...]
+
+
+def create(request: Request) -> Created:
+    """Makes a workload; on any failure nothing is left behind.
+
+    Raises:
+        InputError: the data or an option is at fault, or something of that name exists.
+    """
+    _check_name(request.name)
+    targets = _targets(request.name)
+    _refuse_existing(targets)
+    files, format = reading.find_files(request.data)
+    table, label, profile = _decide(request, files, format)
+    content = templates.Content(request, format, label, profile, table)
+    with _staged(targets) as stage:
+        templates.write_workload(content, stage["workload"])
+        (stage["schemas"] / "schema.pbtxt").write_text(
+            contracts.schema_text(profile.columns, label, table.num_rows), encoding="utf-8"
+        )
+        (stage["schemas"] / "expectations.json").write_text(
+            contracts.expectations_text(request.name, profile.columns, label, table.num_rows), encoding="utf-8"
+        )
+        stage["test"].write_text(templates.test_text(content), encoding="utf-8")
+        for path in files:
+            shutil.copyfile(path, stage["span"] / path.name)
+        _check_readable(stage, format, tuple(profile.ignored))
+    load_workload(targets["workload"])
+    return Created(**targets, label=label, profile=profile, story=_story(request, table, label, profile, targets))
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
+        raise InputError(
+            f"name: must be lower-case letters, digits and underscores, a letter first. Received: {name!r}."
+        )
+
+
+def _targets(name: str) -> dict[str, pathlib.Path]:
+    workloads = home.workloads_root()
+    folder = workloads / name
+    at_home = workloads == (home.ROOT / "pipelines" / "workloads").absolute()
+    tests = home.ROOT / "tests" / "workloads" if at_home else folder
+    return {
+        "workload": folder,
+        "schemas": home.schemas_root() / name,
+        "test": tests / f"test_{name}.py",
+        "span": home.data_root() / name / "span-1",
+    }
+
+
+def _refuse_existing(targets: dict[str, pathlib.Path]) -> None:
+    for path in targets.values():
+        if path.exists():
+            raise InputError(f"{path}: exists already, and is not overwritten. Choose another name, or remove it.")
+
+
+def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[pa.Table, Label, Profile]:
+    table = reading.read_files(files, format)
+    options = {
+        "--label": (request.label,),
+        "--time": (request.time,),
+        "--key": (request.key,),
+        "--ignore": request.ignore,
+    }
+    for option, names in options.items():
+        for name in names:
+            if name is not None:
+                reading.require_column(table, name, option)
+    _check_options(request)
+    if table.num_rows < _FEWEST_ROWS:
+        raise InputError(f"--data {request.data}: {table.num_rows} rows are too few; {_FEWEST_ROWS} are the least.")
+    labelling.check_values(table, request.label)
+    values = table.column(request.label)
+    task, reason = (Task(request.task), "you said so") if request.task else labelling.guess_task(values)
+    as_text = set(profiling.text_columns(table))
+    if labelling.is_text(values, task):
+        as_text.add(request.label)
+    if as_text:
+        table = reading.read_files(files, format, sorted(as_text))
+    label = labelling.describe(table.column(request.label), request.label, task, reason)
+    carried = [name for name in (request.time, request.key) if name]
+    return table, label, profiling.profile(table, request.label, carried, request.ignore)
+
+
+def _check_options(request: Request) -> None:
+    if request.time and request.key:
+        raise InputError("--time and --key: a split goes by one of them. Remove the other.")
+    for option, name in (("--time", request.time), ("--key", request.key)):
+        if name is not None and (name == request.label or name in request.ignore):
+            other = "the label" if name == request.label else "ignored"
+            raise InputError(f"{option} {name!r}: is {other} as well. Choose another column.")
+    if request.label in request.ignore:
+        raise InputError(f"--ignore {request.label!r}: is the label. Remove one of the two.")
+
+
+@contextlib.contextmanager
+def _staged(targets: dict[str, pathlib.Path]) -> Iterator[dict[str, pathlib.Path]]:
+    """Places to write to, beside the targets; moved there when all is written, removed if anything fails."""
+    stage: dict[str, pathlib.Path] = {}
+    folders: list[pathlib.Path] = []
+    done: list[pathlib.Path] = []
+    try:
+        for key, target in targets.items():
+            beside = target.parent if target.parent != targets["workload"] else target.parent.parent
+            beside.mkdir(parents=True, exist_ok=True)
+            folder = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.stem}-", dir=beside))
+            folder.chmod(0o755)
+            folders.append(folder)
+            stage[key] = folder / target.name if target.suffix else folder
+        yield stage
+        for key, target in targets.items():
+            stage[key].rename(target)
+            done.append(target)
+    except BaseException:
+        for target in reversed(done):
+            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+        raise
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_readable(stage: dict[str, pathlib.Path], format: str, ignored: tuple[str, ...]) -> None:
+    """Reads the data once as every run will: what was drafted here must hold there."""
+    columns = columns_of(read_schema(str(stage["schemas"])))
+    for path in sorted(stage["span"].iterdir()):
+        try:
+            for _ in read_file(path, format, columns, ignored):
+                pass
+        except InputError as error:
+            raise InputError(str(error).replace(f"{path.parent}{os.sep}", "")) from None
+
+
+def _story(
+    request: Request, table: pa.Table, label: Label, profile: Profile, targets: dict[str, pathlib.Path]
+) -> tuple[str, ...]:
+    lines = [f"{table.num_rows:,} rows, {table.num_columns} columns in {request.data}"]
+    change = "" if request.task else "; --task changes it"
+    lines.append(f"Task: {label.task} ({label.reason}{change})")
+    if label.majority is not None:
+        shown = ", ".join(str(c) for c in label.classes[:8]) + (", ..." if len(label.classes) > 8 else "")
+        lines.append(
+            f"Classes of {label.name!r}: {shown}; always saying {label.majority[0]} is right in {label.majority[1]:.1%}"
+        )
+    else:
+        lines.append(f"{label.name!r}: mean {label.mean:.4g}; always saying that has an RMSE of {label.std:.4g}")
+    for kind in (Kind.NUMBER, Kind.SKEWED, Kind.CODE, Kind.CATEGORY, Kind.CARRIED):
+        names = [column.name for column in profile.columns if column.kind is kind]
+        if names:
+            title = {Kind.CATEGORY: "categories", Kind.CARRIED: "for the split only"}.get(kind, f"{kind}s")
+            lines.append(f"{title.capitalize()}: {', '.join(names)}")
+    lines += [f"Ignored: {name!r}: {reason}" for name, reason in profile.ignored.items()]
+    lines += ["Made:"] + [f"  {_short(path)}" for path in targets.values()]
+    return tuple(lines)
+
+
+def _short(path: pathlib.Path) -> str:
+    return str(path.relative_to(home.ROOT)) if path.is_relative_to(home.ROOT) else str(path)

@@ -1,0 +1,137 @@
+"""The label: which task it makes, which classes it has, and what a model that learns nothing would reach."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.errors import InputError
+from pipelines.workload import Task
+
+_FEW_CLASSES = 20
+_MOST_CLASSES = 1000
+_ROWS_A_CLASS = 5
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """What is predicted.
+
+    Attributes:
+        name: the column.
+        task: binary, multiclass or regression.
+        reason: why that task, in words.
+        dtype: INT, FLOAT or BYTES.
+        classes: in order, [negative, positive] for binary; integers or texts; () for regression.
+        majority: the most frequent class, and its share of the rows; None for regression.
+        mean: regression only.
+        std: regression only: the RMSE of always predicting the mean.
+        low: least value, regression only.
+        high: greatest value, regression only.
+    """
+
+    name: str
+    task: Task
+    reason: str
+    dtype: str
+    classes: tuple[int | str, ...] = ()
+    majority: tuple[int | str, float] | None = None
+    mean: float = 0.0
+    std: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+
+
+def check_values(table: pa.Table, label: str) -> None:
+    """Raises InputError if rows lack a label or all have the same."""
+    values = table.column(label)
+    if values.null_count:
+        rows = pc.indices_nonzero(values.is_null()).slice(0, _SHOWN).to_pylist()
+        shown = ", ".join(str(row + 1) for row in rows)
+        raise InputError(
+            f"label {label!r}: {values.null_count:,} of {len(values):,} rows have none (row {shown}). "
+            "Remove those rows, or fill the label."
+        )
+    if pa.types.is_nested(values.type) or pa.types.is_temporal(values.type):
+        raise InputError(f"label {label!r}: must be a number, a text or a boolean. Received: {values.type}.")
+    if pc.count_distinct(values).as_py() == 1:
+        raise InputError(f"label {label!r}: all rows have {values[0].as_py()!r}; there is nothing to learn.")
+
+
+def guess_task(values: pa.ChunkedArray) -> tuple[Task, str]:
+    """The task that fits the label's values, and the reason."""
+    distinct, rows = pc.count_distinct(values).as_py(), len(values)
+    if distinct == 2:
+        return Task.BINARY, "the label has two values"
+    if not _is_number(values.type):
+        return Task.MULTICLASS, f"the label is text with {distinct:,} values"
+    whole = pa.types.is_integer(values.type) or pc.all(pc.equal(values, pc.floor(values))).as_py()
+    if whole and distinct <= _FEW_CLASSES and rows >= _ROWS_A_CLASS * distinct:
+        return Task.MULTICLASS, f"the label has {distinct} whole numbers as values"
+    return Task.REGRESSION, f"the label is a number with {distinct:,} values"
+
+
+def is_text(values: pa.ChunkedArray, task: Task) -> bool:
+    """Whether the classes are best read as text: all but integers without gaps."""
+    return task is not Task.REGRESSION and not (pa.types.is_integer(values.type) and _contiguous(values))
+
+
+def describe(values: pa.ChunkedArray, name: str, task: Task, reason: str) -> Label:
+    """Describes a label of a given task.
+
+    Args:
+        values: as text where `is_text` said so.
+        name: the column.
+        task: the task.
+        reason: why that task.
+
+    Raises:
+        InputError: the values do not fit the task.
+    """
+    if task is Task.REGRESSION:
+        return _regression(values, name, reason)
+    counts = {c["values"]: c["counts"] for c in pc.value_counts(values.combine_chunks()).to_pylist()}
+    if task is Task.BINARY and len(counts) != 2:
+        shown = ", ".join(repr(v) for v in list(counts)[:_SHOWN])
+        raise InputError(f"--task binary: the label {name!r} has {len(counts):,} values ({shown}). Use multiclass.")
+    if len(counts) > _MOST_CLASSES or len(counts) * 2 > len(values):
+        raise InputError(
+            f"label {name!r}: {len(counts):,} distinct values in {len(values):,} rows are too many classes. "
+            "Group them, or use --task regression if it is a number."
+        )
+    winner = max(counts, key=lambda v: counts[v])
+    dtype = "INT" if pa.types.is_integer(values.type) else "BYTES"
+    return Label(name, task, reason, dtype, tuple(sorted(counts)), (winner, counts[winner] / len(values)))
+
+
+def _regression(values: pa.ChunkedArray, name: str, reason: str) -> Label:
+    if not _is_number(values.type):
+        raise InputError(f"--task regression: the label {name!r} must be a number. Received: {values[0].as_py()!r}.")
+    numbers = values.cast(pa.float64())
+    spread = pc.min_max(numbers).as_py()
+    if not (math.isfinite(spread["min"]) and math.isfinite(spread["max"])):
+        raise InputError(f"label {name!r}: holds an infinite number. Remove those rows.")
+    return Label(
+        name,
+        Task.REGRESSION,
+        reason,
+        "FLOAT",
+        mean=pc.mean(numbers).as_py(),
+        std=pc.stddev(numbers).as_py(),
+        low=spread["min"],
+        high=spread["max"],
+    )
+
+
+def _contiguous(values: pa.ChunkedArray) -> bool:
+    spread: dict[str, Any] = pc.min_max(values).as_py()
+    return bool(spread["max"] - spread["min"] + 1 == pc.count_distinct(values).as_py())
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

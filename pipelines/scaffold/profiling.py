@@ -1,0 +1,193 @@
+"""What each column is good for: a number, a category, or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.errors import InputError
+
+FEW_VALUES = 20  # so many distinct texts make a closed set
+_SMALL_INTEGERS = 12  # so many distinct integers are codes rather than amounts
+_ROWS_A_VALUE = 10  # fewer rows for each value than this tell nothing about the value
+_MOSTLY_DISTINCT = 0.5
+_NEARLY_EMPTY = 0.01
+_LONG_TEXT = 60  # characters on average
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}.*)?")
+
+
+class Kind(StrEnum):
+    """How a column enters the model."""
+
+    NUMBER = "number"
+    SKEWED = "skewed number"
+    CODE = "integer code"
+    CATEGORY = "category"
+    CARRIED = "carried"  # in the data, for the split; no feature
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column that the pipeline reads.
+
+    Attributes:
+        name: as in the file; any text.
+        kind: how it enters the model.
+        dtype: INT, FLOAT or BYTES, as TFMD says it.
+        present: share of rows that have a value.
+        distinct: number of distinct values.
+        low: least value of a number, else None.
+        high: greatest value of a number, else None.
+        values: all values where they are few, sorted; else ().
+        longest: characters of the longest text, else None.
+    """
+
+    name: str
+    kind: Kind
+    dtype: str
+    present: float
+    distinct: int
+    low: float | None = None
+    high: float | None = None
+    values: tuple[Any, ...] = ()
+    longest: int | None = None
+
+    @property
+    def nullable(self) -> bool:
+        return self.present < 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """The columns to read, and why the others are not read."""
+
+    columns: tuple[Column, ...]
+    ignored: dict[str, str]
+
+
+def text_columns(table: pa.Table) -> list[str]:
+    """Columns whose text says more than the type that Arrow gave them: booleans and times."""
+    return [field.name for field in table.schema if pa.types.is_boolean(field.type) or pa.types.is_temporal(field.type)]
+
+
+def profile(table: pa.Table, label: str, carried: Collection[str], ignore: Collection[str]) -> Profile:
+    """Looks at every column but the label.
+
+    Args:
+        table: all rows.
+        label: the column to predict.
+        carried: columns that the split needs; they become no feature.
+        ignore: columns that the user does not want.
+
+    Raises:
+        InputError: nothing is left to learn from, or a number is infinite.
+    """
+    columns: list[Column] = []
+    ignored: dict[str, str] = {}
+    for name in table.column_names:
+        if name == label:
+            continue
+        if name in carried:
+            columns.append(_carried(table, name))
+        elif name in ignore:
+            ignored[name] = "you said so"
+        else:
+            found = _look(name, table.column(name), table.num_rows)
+            if isinstance(found, Column):
+                columns.append(found)
+            else:
+                ignored[name] = found
+    if not any(column.kind is not Kind.CARRIED for column in columns):
+        why = "; ".join(f"{name!r}: {reason}" for name, reason in ignored.items())
+        raise InputError(f"--data: no column is left to learn from. {why or 'The label is the only column'}.")
+    return Profile(tuple(columns), ignored)
+
+
+def _carried(table: pa.Table, name: str) -> Column:
+    values = table.column(name)
+    if values.null_count:
+        raise InputError(f"column {name!r} decides the split, and {values.null_count:,} rows have no value there.")
+    is_int, is_float = pa.types.is_integer(values.type), pa.types.is_floating(values.type)
+    dtype = "INT" if is_int else "FLOAT" if is_float else "BYTES"
+    return Column(name, Kind.CARRIED, dtype, 1.0, pc.count_distinct(values).as_py())
+
+
+def _look(name: str, values: pa.ChunkedArray, rows: int) -> Column | str:
+    """The column's description, or why it is of no use."""
+    if not name.strip():
+        return "it has no name"
+    if values.null_count == rows:
+        return "it has no values"
+    present = 1 - values.null_count / rows
+    if present < _NEARLY_EMPTY:
+        return f"only {rows - values.null_count} of {rows:,} rows have a value"
+    if pa.types.is_nested(values.type):
+        return "it holds lists or objects; add it by hand (docs/guides/new-workload.md)"
+    if pa.types.is_temporal(values.type):
+        return _TIMES
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+        return "it holds bytes"
+    distinct = pc.count_distinct(values, mode="only_valid").as_py()
+    if distinct == 1 and present == 1:
+        return "all rows have the same value"
+    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
+        return _number(name, values, rows, present, distinct)
+    return _text(name, values, rows, present, distinct)
+
+
+_TIMES = "it holds dates or times; derive numbers from it (hour, weekday, age) upstream, or name it with --time"
+
+
+def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, distinct: int) -> Column | str:
+    integer = pa.types.is_integer(values.type)
+    low, high = (float(v) for v in pc.min_max(values.cast(pa.float64())).as_py().values())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InputError(
+            f"column {name!r}: holds an infinite number. Write it as missing, or give the column to --ignore."
+        )
+    if integer and distinct == rows and high - low < 2 * rows and _names_a_row(name):
+        return "each row has its own value: a row number"
+    dtype = "INT" if integer else "FLOAT"
+    if integer and distinct <= _SMALL_INTEGERS and rows >= _ROWS_A_VALUE * distinct and low >= 0:
+        codes = tuple(sorted(pc.unique(values.drop_null()).to_pylist()))
+        return Column(name, Kind.CODE, dtype, present, distinct, low, high, codes)
+    kind = Kind.SKEWED if low >= 0 and _is_skewed(values) else Kind.NUMBER
+    return Column(name, kind, dtype, present, distinct, low, high)
+
+
+def _names_a_row(name: str) -> bool:
+    return bool(
+        re.fullmatch(r"(.*[\W_])?(id|idx|index|row|nr|no|key|number|uuid|unnamed.*)\W*\d*", name.strip().lower())
+    )
+
+
+def _is_skewed(values: pa.ChunkedArray) -> bool:
+    """A long tail to the right: the mean lies far above the median, in units of the middle half's width."""
+    low, middle, high = pc.quantile(values, q=[0.25, 0.5, 0.75]).to_pylist()
+    return bool(high > low and pc.mean(values).as_py() - middle > high - low)
+
+
+def _text(name: str, values: pa.ChunkedArray, rows: int, present: float, distinct: int) -> Column | str:
+    text = values.cast(pa.string())
+    known = text.drop_null()
+    sample = known.slice(0, 1000).to_pylist()
+    if sum(bool(_DATE.fullmatch(value.strip())) for value in sample) >= 0.95 * len(sample):
+        return _TIMES
+    if distinct == len(known):
+        return "each row has its own text: an identifier or a name"
+    mean_length = pc.mean(pc.utf8_length(known)).as_py()
+    if mean_length > _LONG_TEXT and distinct > FEW_VALUES:
+        return f"it is free text ({mean_length:.0f} characters on average), which this template does not read"
+    if distinct > _MOSTLY_DISTINCT * len(known):
+        return f"{distinct:,} distinct texts in {len(known):,} rows: too many to learn from"
+    longest = pc.max(pc.utf8_length(known)).as_py()
+    few = distinct <= FEW_VALUES and rows >= _ROWS_A_VALUE * distinct
+    options = tuple(sorted(pc.unique(known).to_pylist())) if few else ()
+    return Column(name, Kind.CATEGORY, "BYTES", present, distinct, values=options, longest=longest)

@@ -1,0 +1,202 @@
+"""Data files of a new workload as one Arrow table, with every column's own type."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import pathlib
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from components.errors import InputError
+
+FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+# The same as in components.ingestion, which reads the file in every run.
+_NULLS = ["", "NA", "NaN", "nan", "null", "NULL", "None"]
+_BLOCK_BYTES = 8 * 2**20
+
+
+def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
+    """The files of a path or glob pattern, and their format.
+
+    Raises:
+        InputError: there are none, they differ in format, or the format is unknown.
+    """
+    files = _matching(pathlib.Path(pattern).expanduser().absolute())
+    files = [path for path in files if path.is_file()]
+    if not files:
+        raise InputError(f"--data {pattern}: there is no such file. Give a path or a glob pattern in quotes.")
+    formats = {FORMATS.get(path.suffix.lower(), "") for path in files}
+    if "" in formats:
+        odd = next(path for path in files if path.suffix.lower() not in FORMATS)
+        raise InputError(f"{odd}: the name must end in {', '.join(FORMATS)}. Received: {odd.suffix or 'no ending'}.")
+    if len(formats) > 1:
+        raise InputError(f"--data {pattern}: all files must have one format. Received: {', '.join(sorted(formats))}.")
+    return files, formats.pop()
+
+
+def _matching(pattern: pathlib.Path) -> list[pathlib.Path]:
+    if pattern.exists():  # a name may hold brackets
+        return [pattern]
+    return sorted(pathlib.Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+
+
+def read_files(files: Sequence[pathlib.Path], format: str, as_text: Sequence[str] = ()) -> pa.Table:
+    """Reads files into one table.
+
+    Args:
+        files: of one format.
+        format: csv, parquet or jsonl.
+        as_text: columns to read as the text that stands in the file.
+
+    Raises:
+        InputError: names the file and, where it can, the row and the column.
+    """
+    read: Callable[[pathlib.Path, Sequence[str]], pa.Table] = {
+        "csv": _read_csv,
+        "parquet": _read_parquet,
+        "jsonl": _read_jsonl,
+    }[format]
+    tables = [read(path, as_text) for path in files]
+    for path, table in zip(files, tables, strict=True):
+        if table.column_names != tables[0].column_names and set(table.column_names) != set(tables[0].column_names):
+            odd = sorted(set(table.column_names) ^ set(tables[0].column_names))
+            raise InputError(f"{path}: its columns differ from those of {files[0]}: {', '.join(map(repr, odd[:5]))}.")
+    try:
+        aligned = [table.select(tables[0].column_names) for table in tables]
+        whole = pa.concat_tables(aligned, promote_options="permissive").combine_chunks()
+    except pa.ArrowTypeError as error:
+        raise InputError(f"--data: the files disagree on a column's type: {_line(error)}.") from None
+    return pa.table([_missing_as_null(column) for column in whole.columns], names=whole.column_names)
+
+
+def _missing_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_floating(column.type):
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+    return column
+
+
+def require_column(table: pa.Table, name: str, option: str) -> None:
+    """Raises InputError if a table lacks a column that an option names."""
+    if name in table.column_names:
+        return
+    near = difflib.get_close_matches(name, table.column_names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    shown = ", ".join(table.column_names[:30])
+    raise InputError(f"{option} {name!r}: the data has no such column.{hint} Received: {shown}.")
+
+
+def _read_csv(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
+    _check_text(path)
+    options = pa.csv.ConvertOptions(
+        null_values=_NULLS,
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+        column_types=dict.fromkeys(as_text, pa.string()),
+    )
+    try:
+        table = pa.csv.read_csv(
+            path,
+            # One block: Arrow fixes a column's type by the first block and would stumble over a 3.5 in the second.
+            read_options=pa.csv.ReadOptions(block_size=max(_BLOCK_BYTES, path.stat().st_size + 1)),
+            parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+            convert_options=options,
+        )
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: {_line(error)}. Mend the row, or deliver the file again.") from None
+    _check_names(path, table.column_names)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_binary(column.type):  # Arrow's way of saying: not UTF-8
+            row = next(n for n, value in enumerate(column, 1) if value.is_valid and not _is_utf8(value.as_py()))
+            raise InputError(
+                f"{path}, row {row}, column {name!r}: is not UTF-8 text. "
+                "Save the file as UTF-8 (it may be Latin-1 or Windows-1252)."
+            )
+    return table
+
+
+def _check_text(path: pathlib.Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(2**20)
+    if not head.strip():
+        raise InputError(f"{path}: the file is empty. Deliver it again.")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f"{path}: is UTF-16 text. Save the file as UTF-8.")
+    if b"\0" in head:
+        raise InputError(f"{path}: is not text. A CSV file is expected.")
+    first = head.splitlines()[0]
+    if not _is_utf8(first):
+        raise InputError(f"{path}, line 1: is not UTF-8 text. Save the file as UTF-8 (it may be Latin-1).")
+    for mark, name in ((b";", "semicolons"), (b"\t", "tabs"), (b"|", "bars")):
+        if mark in first and b"," not in first:
+            raise InputError(
+                f"{path}, line 1: the columns are separated by {name}; commas are expected. Convert the file."
+            )
+
+
+def _check_names(path: pathlib.Path, names: Sequence[str]) -> None:
+    doubled = sorted({name for name in names if list(names).count(name) > 1})
+    if doubled:
+        raise InputError(f"{path}, line 1: column {doubled[0]!r} appears twice. Rename or remove one.")
+
+
+def _read_parquet(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
+    try:
+        table = pq.ParquetFile(path).read()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a whole Parquet file: {_line(error)}. Deliver it again.") from None
+    _check_names(path, table.column_names)
+    for n, name in enumerate(table.column_names):
+        kind = table.schema.field(n).type
+        if pa.types.is_dictionary(kind):
+            table = table.set_column(n, name, table.column(n).cast(kind.value_type))
+        if name in as_text:
+            table = table.set_column(n, name, table.column(n).cast(pa.string()))
+    return table
+
+
+def _read_jsonl(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
+    if not path.stat().st_size:
+        raise InputError(f"{path}: the file is empty. Deliver it again.")
+    try:
+        table = pa.json.read_json(
+            path, read_options=pa.json.ReadOptions(block_size=max(_BLOCK_BYTES, path.stat().st_size))
+        )
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}{_broken_line(path)}: {_line(error)}. One JSON object a line is expected.") from None
+    _check_names(path, table.column_names)
+    for name in as_text:
+        if name in table.column_names:
+            n = table.column_names.index(name)
+            table = table.set_column(n, name, table.column(n).cast(pa.string()))
+    return table
+
+
+def _broken_line(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                if line.strip() and not isinstance(json.loads(line), dict):
+                    return f", line {number}"
+            except ValueError:
+                return f", line {number}"
+    return ""
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".")

@@ -1,0 +1,211 @@
+"""The text of a new workload's files. They are meant to be read and edited, so each says what to change and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pathlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from pipelines.scaffold.labelling import Label
+from pipelines.scaffold.profiling import Column, Kind, Profile
+from pipelines.workload import Task
+
+if TYPE_CHECKING:
+    from pipelines.scaffold.creating import Request
+
+_FOLDER = pathlib.Path(__file__).parent / "files"
+_SAMPLE_ROWS = 6
+_STEPS = 3000  # a small network on a table has mostly converged by then; early stopping ends it sooner
+_MOST_SLICES = 2
+_WIDTH = 90  # of a list, so that its name fits on the line too
+_INDENT = "    "
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """All that the files are made from."""
+
+    request: Request
+    format: str
+    label: Label
+    profile: Profile
+    table: pa.Table
+
+
+def write_workload(content: Content, folder: pathlib.Path) -> None:
+    """Writes workload.yaml, features.py, model.py and __init__.py."""
+    (folder / "workload.yaml").write_text(_workload_text(content), encoding="utf-8")
+    (folder / "features.py").write_text(_features_text(content), encoding="utf-8")
+    (folder / "model.py").write_text((_FOLDER / "model.py.txt").read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "__init__.py").write_text("", encoding="utf-8")
+
+
+def test_text(content: Content) -> str:
+    """The workload's test, with a few rows of its own data in it."""
+    names = [column.name for column in content.profile.columns]
+    sample = content.table.slice(0, _SAMPLE_ROWS)
+    rows = {name: _plain_values(sample.column(name)) for name in [*names, content.label.name]}
+    outputs = len(content.label.classes) if content.label.task is Task.MULTICLASS else 1
+    return _fill("test.py.txt", NAME=content.request.name, ROWS=_literal(rows), OUTPUTS=str(outputs))
+
+
+def feature_names(columns: tuple[Column, ...], label: str) -> dict[str, str]:
+    """Column -> name of its feature: letters, digits and underscores, as Keras and TensorFlow want them, each once."""
+    taken = {label.lower()}
+    names: dict[str, str] = {}
+    for column in columns:
+        base = re.sub(r"[^A-Za-z0-9]+", "_", column.name).strip("_") or "feature"
+        base = base if base[0].isalpha() else f"f_{base}"
+        name, n = base, 1
+        while {name.lower(), f"{name}_missing".lower()} & taken:
+            n += 1
+            name = f"{base}_{n}"
+        taken |= {name.lower(), f"{name}_missing".lower()}
+        names[column.name] = name
+    return names
+
+
+def _fill(template: str, **values: str) -> str:
+    text = (_FOLDER / template).read_text(encoding="utf-8")
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text
+
+
+def _features_text(content: Content) -> str:
+    names = feature_names(content.profile.columns, content.label.name)
+
+    def listed(*kinds: Kind) -> str:
+        return _literal({c.name: names[c.name] for c in content.profile.columns if c.kind in kinds})
+
+    return _fill(
+        "features.py.txt",
+        NAME=content.request.name,
+        NUMERIC=listed(Kind.NUMBER),
+        SKEWED=listed(Kind.SKEWED),
+        CODES=listed(Kind.CODE),
+        CATEGORICAL=listed(Kind.CATEGORY),
+    )
+
+
+def _literal(value: Any, indent: str = "") -> str:
+    """Python source as ruff would format it: one entry a line where a line would be too long."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or not value:
+        return repr(value)
+    if isinstance(value, dict):
+        entries = [f"{_literal(k)}: {_literal(v, indent + _INDENT)}" for k, v in value.items()]
+        return "{\n" + "".join(f"{indent}{_INDENT}{entry},\n" for entry in entries) + indent + "}"
+    entries = [_literal(v) for v in value]
+    line = f"[{', '.join(entries)}]"
+    if len(line) <= _WIDTH - len(indent):
+        return line
+    return "[\n" + "".join(f"{indent}{_INDENT}{entry},\n" for entry in entries) + indent + "]"
+
+
+def _plain_values(column: pa.ChunkedArray) -> list[Any]:
+    values = column.to_pylist()
+    return [float(v) if pa.types.is_decimal(column.type) and v is not None else v for v in values]
+
+
+def _workload_text(content: Content) -> str:
+    request, label, rows = content.request, content.label, content.table.num_rows
+    batch, epochs, patience = _schedule(rows)
+    description = request.description or f"Predicts {label.name}."
+    return _fill(
+        "workload.yaml.txt",
+        NAME=request.name,
+        TASK=str(label.task),
+        OWNER=_yaml(request.owner),
+        DESCRIPTION=_yaml(description),
+        FORMAT=content.format,
+        LABEL=_yaml(label.name),
+        POSITIVE=_positive(label),
+        SPLIT=_split(request),
+        IGNORE=_ignore(content.profile),
+        BATCH=str(batch),
+        EPOCHS=str(epochs),
+        PATIENCE=str(patience),
+        THRESHOLDS=_thresholds(label),
+        SLICES=_slices(content.profile),
+        MAX_LOSS=_max_loss(label, rows),
+    )
+
+
+def _schedule(rows: int) -> tuple[int, int, int]:
+    """Batch size, epochs and patience by the number of rows."""
+    batch = next(size for size, most in ((32, 5_000), (128, 50_000), (512, 500_000), (2048, math.inf)) if rows <= most)
+    epochs = min(200, max(10, math.ceil(_STEPS * batch / rows)))
+    return batch, epochs, max(3, epochs // 10)
+
+
+def _positive(label: Label) -> str:
+    if label.task is not Task.BINARY:
+        return ""
+    return f"\n    positive_class: {_yaml(str(label.classes[1]))} # the class whose probability is predicted"
+
+
+def _split(request: Request) -> str:
+    lines = ["    eval_fraction: 0.2"]
+    if request.time:
+        lines.append(f"    time: {_yaml(request.time)} # the newest rows are evaluated")
+    if request.key:
+        lines.append(f"    key: {_yaml(request.key)} # all rows of one key lie in one split")
+    return "\n".join(lines)
+
+
+def _ignore(profile: Profile) -> str:
+    if not profile.ignored:
+        return "  # Columns of the files that are not read: ignore: [column, ...]"
+    lines = [f"    - {_yaml(name)} # {_one_line(reason)}" for name, reason in profile.ignored.items()]
+    return "\n".join(["  ignore:", *lines])
+
+
+def _thresholds(label: Label) -> str:
+    if label.task is Task.BINARY:
+        assert label.majority is not None
+        winner, share = label.majority
+        return (
+            f"  # 0.5 is guessing; always saying {_one_line(winner)} has an accuracy of {share:.3f}.\n"
+            "  thresholds:\n    - {metric: auc, min: 0.6}"
+        )
+    if label.task is Task.MULTICLASS:
+        assert label.majority is not None
+        return (
+            f"  # Always saying {_one_line(label.majority[0])} has an accuracy of {label.majority[1]:.3f}.\n"
+            f"  thresholds:\n    - {{metric: accuracy, min: {math.floor(label.majority[1] * 100) / 100:g}}}"
+        )
+    return (
+        f"  # Always saying the mean ({label.mean:.4g}) has an RMSE of {label.std:.4g}.\n"
+        f"  thresholds:\n    - {{metric: rmse, max: {float(f'{label.std:.3g}')!r}}}"
+    )
+
+
+def _slices(profile: Profile) -> str:
+    names = [c.name for c in profile.columns if c.kind is Kind.CATEGORY and c.values][:_MOST_SLICES]
+    return "[" + ", ".join(_yaml(name) for name in names) + "]"
+
+
+def _max_loss(label: Label, rows: int) -> str:
+    """About one standard error of the metric on the eval split: less than that is chance."""
+    chance = 0.5 / math.sqrt(max(1.0, 0.2 * rows))
+    if label.task is Task.REGRESSION:
+        return repr(float(f"{min(0.5, chance) * label.std:.2g}"))
+    return repr(float(f"{min(0.1, chance):.2g}"))
+
+
+def _yaml(text: str) -> str:
+    """A YAML scalar: plain where that is safe, else quoted as JSON."""
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ .\-%/()]*[A-Za-z0-9_.%)]|[A-Za-z_]", text)
+    reserved = text.lower() in {"y", "n", "yes", "no", "true", "false", "on", "off", "null", "nan"}
+    return text if plain and not reserved else json.dumps(text)
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

@@ -1,0 +1,114 @@
+"""A dry run of a workload's own code on a few rows: real TFT, real Keras, no training."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from components.columnar import tfx_columns
+from components.ingestion.contract import columns_of
+from components.schema import read_schema
+from components.user_code import blame, load_function
+from pipelines.workload import Workload, load_workload
+
+
+def try_workload(
+    workload_folder: str | os.PathLike[str],
+    schema_folder: str | os.PathLike[str],
+    rows: Mapping[str, Sequence[Any]],
+    scratch: str | os.PathLike[str],
+) -> npt.NDArray[np.float32]:
+    """Runs preprocessing_fn on rows and the untrained model on what comes out.
+
+    Args:
+        workload_folder: with workload.yaml, features.py and model.py.
+        schema_folder: with schema.pbtxt and expectations.json.
+        rows: raw values by column, None where missing; the label may be among them.
+        scratch: an empty folder for TFT.
+
+    Returns:
+        the model's output, [N, 1] or [N, classes].
+
+    Raises:
+        InputError: the workload's code or contracts are at fault; says where.
+        WorkloadError: workload.yaml is.
+    """
+    from components.data_quality import check_suite
+
+    folder, contracts = pathlib.Path(workload_folder), pathlib.Path(schema_folder)
+    workload = load_workload(folder)
+    schema = read_schema(str(contracts))
+    check_suite(contracts / "expectations.json", {feature.name for feature in schema.feature})
+    label = workload.data.label.column
+    graph = _analyze(str(folder / "features.py"), schema, rows, label, scratch)
+    return _predict(str(folder / "model.py"), workload, schema, graph, rows)
+
+
+def _analyze(module: str, schema: Any, rows: Mapping[str, Sequence[Any]], label: str, scratch: Any) -> Any:
+    """Runs TFT's analysis of preprocessing_fn over the rows; returns its TFTransformOutput."""
+    import apache_beam as beam
+    import tensorflow_transform as tft
+    import tensorflow_transform.beam as tft_beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
+
+    raw = type(schema)()
+    raw.CopyFrom(schema)
+    del raw.feature[:]
+    raw.feature.extend(feature for feature in schema.feature if feature.name != label)
+    columns = {column.name: pa.array(list(rows[column.name]), column.type) for column in columns_of(raw)}
+    batch = tfx_columns(pa.record_batch(columns))
+    representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(raw)
+    config = tensor_adapter.TensorAdapterConfig(batch.schema, representations)
+    graph = str(pathlib.Path(scratch) / "graph")
+    function = load_function(module, "preprocessing_fn")
+    options = PipelineOptions(["--runner=DirectRunner", "--direct_running_mode=in_memory"])
+    with blame(module), beam.Pipeline(options=options) as pipeline, tft_beam.Context(temp_dir=os.fspath(scratch)):
+        transform = (pipeline | beam.Create([batch]), config) | tft_beam.AnalyzeDataset(function)
+        _ = transform | tft_beam.WriteTransformFn(graph)
+    return tft.TFTransformOutput(graph)
+
+
+def _predict(
+    module: str, workload: Workload, schema: Any, graph: Any, rows: Mapping[str, Sequence[Any]]
+) -> npt.NDArray[np.float32]:
+    import tensorflow as tf
+    from tensorflow_transform.tf_metadata import schema_utils
+
+    from components.trainer import Feature, ModelSchema
+    from components.transform.labels import output_classes
+
+    label = workload.data.label
+    specs = schema_utils.schema_as_feature_spec(schema).feature_spec
+    raw = {name: _tensor(rows[name], spec) for name, spec in specs.items() if name != label.column}
+    features = graph.transform_features_layer()(raw)
+    sizes = {
+        f.name: f.int_domain.max + 1 for f in graph.transformed_metadata.schema.feature if f.HasField("int_domain")
+    }
+    described = {
+        name: Feature(name, tensor.dtype.name, tuple(tensor.shape[1:]), sizes.get(name))
+        for name, tensor in sorted(features.items())
+    }
+    classes = output_classes(schema, label.column, str(workload.task), label.positive_class or "")
+    build_model = load_function(module, "build_model")
+    with blame(module):
+        model = build_model(
+            ModelSchema(described, str(workload.task), label.column, tuple(classes)), workload.training.hyperparameters
+        )
+        return np.asarray(tf.cast(model(features, training=False), tf.float32))
+
+
+def _tensor(values: Sequence[Any], spec: Any) -> Any:
+    import tensorflow as tf
+
+    if isinstance(spec, tf.io.FixedLenFeature):
+        return tf.constant(list(values), spec.dtype)
+    present = [(row, value) for row, value in enumerate(values) if value is not None]
+    indices = np.array([(row, 0) for row, _ in present], np.int64).reshape(-1, 2)
+    return tf.SparseTensor(indices, tf.constant([value for _, value in present], spec.dtype), [len(values), 1])

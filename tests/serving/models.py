@@ -1,0 +1,150 @@
+"""Small SavedModels that keep the signature contract of the trainer's export, made without training."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import tensorflow as tf
+
+INT_MISSING = -(2**63)
+
+TAXI_FEATURES: dict[str, dict[str, Any]] = {
+    "fare": {"dtype": "float32", "shape": [], "nullable": False},
+    "miles": {"dtype": "float32", "shape": [], "nullable": True},
+    "area": {"dtype": "int64", "shape": [], "nullable": True},
+    "company": {"dtype": "string", "shape": [], "nullable": True},
+    "hour": {"dtype": "int64", "shape": [], "nullable": False},
+}
+DIGITS_FEATURES: dict[str, dict[str, Any]] = {"pixels": {"dtype": "float32", "shape": [64], "nullable": False}}
+
+
+def _parsing(features: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    missing = {"float32": float("nan"), "int64": INT_MISSING, "string": ""}
+    return {
+        name: tf.io.FixedLenFeature(
+            said["shape"], tf.as_dtype(said["dtype"]), missing[said["dtype"]] if said["nullable"] else None
+        )
+        for name, said in features.items()
+    }
+
+
+def _raw_specs(features: dict[str, dict[str, Any]]) -> dict[str, tf.TensorSpec]:
+    return {name: tf.TensorSpec([None, *said["shape"]], said["dtype"], name=name) for name, said in features.items()}
+
+
+def _save(
+    model: tf.Module, folder: pathlib.Path, task: str, classes: list[str], features: dict[str, dict[str, Any]]
+) -> pathlib.Path:
+    parsing = _parsing(features)
+    examples = tf.TensorSpec([None], tf.string, name="examples")
+    inputs = tf.TensorSpec([None], tf.string, name="inputs")
+
+    def serving_default(**raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        return model.predict(raw)
+
+    def serving_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return model.predict(tf.io.parse_example(examples, parsing))
+
+    def scored(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return model.scored(tf.io.parse_example(inputs, parsing))
+
+    signatures = {
+        "serving_default": tf.function(serving_default).get_concrete_function(**_raw_specs(features)),
+        "serving_examples": tf.function(serving_examples).get_concrete_function(examples),
+        "regress" if task == "regression" else "classify": tf.function(scored).get_concrete_function(inputs),
+    }
+    tf.saved_model.save(model, str(folder), signatures)
+    extra = folder / "assets.extra"
+    extra.mkdir(exist_ok=True)
+    said = {"task": task, "label": "y", "classes": classes, "features": features}
+    (extra / "trainyard.json").write_text(json.dumps(said))
+    return folder
+
+
+class _Taxi(tf.Module):
+    """probability = sigmoid(fare / 10 + bias), and what it saw of the nullable features."""
+
+    def __init__(self, bias: float) -> None:
+        super().__init__()
+        self.bias = tf.Variable(bias)
+        self.table = tf.constant(["no", "yes"])
+
+    def probability(self, raw: dict[str, tf.Tensor]) -> tf.Tensor:
+        missing = tf.cast(tf.math.is_nan(raw["miles"]), tf.float32)
+        missing += tf.cast(raw["area"] == INT_MISSING, tf.float32) + tf.cast(raw["company"] == "", tf.float32)
+        return tf.sigmoid(raw["fare"] / 10.0 + self.bias + missing + 0.0 * tf.cast(raw["hour"], tf.float32))
+
+    def predict(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        probability = self.probability(raw)
+        return {"probability": probability, "label": tf.gather(self.table, tf.cast(probability > 0.5, tf.int32))}
+
+    def scored(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        probability = self.probability(raw)
+        scores = tf.stack([1 - probability, probability], axis=1)
+        return {"scores": scores, "classes": tf.tile(self.table[tf.newaxis], [tf.shape(scores)[0], 1])}
+
+
+class _Digits(tf.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = tf.Variable(tf.random.stateless_normal([64, 10], seed=[1, 2]))
+        self.table = tf.constant([str(n) for n in range(10)])
+
+    def predict(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        probabilities = tf.nn.softmax(raw["pixels"] @ self.kernel)
+        return {"probabilities": probabilities, "label": tf.gather(self.table, tf.argmax(probabilities, axis=1))}
+
+    def scored(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        scores = self.predict(raw)["probabilities"]
+        return {"scores": scores, "classes": tf.tile(self.table[tf.newaxis], [tf.shape(scores)[0], 1])}
+
+
+class _House(tf.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope = tf.Variable(2.0)
+
+    def predict(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {"prediction": raw["area"] * self.slope}
+
+    def scored(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {"outputs": raw["area"] * self.slope}
+
+
+class _Codec(tf.Module):
+    """Not ours: two inputs of other shapes, binary output, no trainyard.json."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
+    def reverse(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"image_bytes": tf.strings.join([image, b"\xff"]), "length": tf.strings.length(image)}
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None], tf.float32, name="x"), tf.TensorSpec([], tf.float32, name="by")]
+    )
+    def scale(self, x: tf.Tensor, by: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x * by}
+
+
+def save_taxi(folder: pathlib.Path, bias: float = 0.0) -> pathlib.Path:
+    """Binary; a missing nullable feature raises the logit by 1 each."""
+    return _save(_Taxi(bias), folder, "binary", ["no", "yes"], TAXI_FEATURES)
+
+
+def save_digits(folder: pathlib.Path) -> pathlib.Path:
+    """Multi-class over one vector feature."""
+    return _save(_Digits(), folder, "multiclass", [str(n) for n in range(10)], DIGITS_FEATURES)
+
+
+def save_house(folder: pathlib.Path) -> pathlib.Path:
+    """Regression: twice the area."""
+    features = {"area": {"dtype": "float32", "shape": [], "nullable": False}}
+    return _save(_House(), folder, "regression", [], features)
+
+
+def save_codec(folder: pathlib.Path) -> pathlib.Path:
+    """A SavedModel from elsewhere."""
+    model = _Codec()
+    tf.saved_model.save(model, str(folder), {"serving_default": model.reverse, "scale": model.scale})
+    return folder
