@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pathlib
 import shutil
 import uuid
@@ -58,13 +57,13 @@ def download(files: Files, release: Release, folder: pathlib.Path) -> pathlib.Pa
         for name in release.files:
             target = folder / aside / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            with open(target, "xb") as writer:
+            with target.open("xb") as writer:
                 writer.writelines(files.chunks(f"{remote}/{name}"))
         if problems := compare(cache, aside, release):
             raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems[:3])}.")
         (folder / aside / RELEASE_FILE).write_bytes(manifest)
         shutil.rmtree(folder / remote, ignore_errors=True)
-        os.rename(folder / aside, folder / remote)
+        (folder / aside).rename(folder / remote)
     except FileNotFoundError as error:
         raise StoreError(f"{release.uri} is not complete: {error}. Publish the model again.") from None
     except OSError as error:

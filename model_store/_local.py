@@ -42,7 +42,7 @@ class LocalFiles:
         return (self._root / path).read_bytes()
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        with open(self._root / path, "rb") as file:
+        with (self._root / path).open("rb") as file:
             while chunk := file.read(CHUNK):
                 yield chunk
 
@@ -51,7 +51,7 @@ class LocalFiles:
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         digest, size = hashlib.sha256(), 0
-        with open(source, "rb") as reader, open(target, "xb") as writer:
+        with source.open("rb") as reader, target.open("xb") as writer:
             while chunk := reader.read(CHUNK):
                 writer.write(chunk)
                 digest.update(chunk)
@@ -65,23 +65,23 @@ class LocalFiles:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
-            with open(aside, "xb") as file:
+            with aside.open("xb") as file:
                 file.write(data)
                 _sync(file.fileno(), file.flush)
-            os.replace(aside, target)
+            aside.replace(target)
         except OSError:
             aside.unlink(missing_ok=True)
             raise
         _sync_folder(target.parent)
 
     def create(self, path: str, data: bytes) -> None:
-        with open(self._root / path, "xb") as file:
+        with (self._root / path).open("xb") as file:
             file.write(data)
             _sync(file.fileno(), file.flush)
 
     def append_line(self, path: str, line: str) -> None:
         """Appends a line; a line that a crash cut short before it stays on a line of its own."""
-        with open(self._root / path, "a+b") as file:
+        with (self._root / path).open("a+b") as file:
             size = file.seek(0, os.SEEK_END)
             if size:
                 file.seek(size - 1)
@@ -92,7 +92,7 @@ class LocalFiles:
     def rename(self, folder: str, target: str) -> None:
         for name, _, _ in os.walk(self._root / folder):
             _sync_folder(pathlib.Path(name))
-        os.rename(self._root / folder, self._root / target)
+        (self._root / folder).rename(self._root / target)
         _sync_folder((self._root / target).parent)
 
     def remove(self, folder: str) -> None:
@@ -100,10 +100,9 @@ class LocalFiles:
 
     def seconds_since_change(self, folder: str) -> float:
         newest = 0.0
-        for name, _, files in os.walk(self._root / folder):
-            for path in (name, *(os.path.join(name, file) for file in files)):
-                with contextlib.suppress(FileNotFoundError):
-                    newest = max(newest, os.stat(path).st_mtime)
+        for path in (self._root / folder, *(self._root / folder).rglob("*")):
+            with contextlib.suppress(FileNotFoundError):
+                newest = max(newest, path.stat().st_mtime)
         return time.time() - newest
 
     @contextlib.contextmanager

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -110,13 +111,21 @@ def parse_release(text: bytes, uri: str) -> Release:
     try:
         document = json.loads(text)
         # Fields that a later Trainyard adds are left aside; the seal covers them all the same (release_problems).
-        return Release(uri=uri, **{name: document[name] for name in known})
+        release = Release(uri=uri, **{name: document[name] for name in known})
     except KeyError as error:
         raise StoreError(
             f"{uri}/{RELEASE_FILE} is damaged: field {error} is missing. Publish the model again."
         ) from None
     except (ValueError, TypeError) as error:
         raise StoreError(f"{uri}/{RELEASE_FILE} is damaged: {error}. Publish the model again.") from None
+    if not isinstance(release.files, dict) or any(_leads_out(name) for name in release.files):
+        raise StoreError(f"{uri}/{RELEASE_FILE} is damaged: a file lies outside the release. Publish the model again.")
+    return release
+
+
+def _leads_out(name: str) -> bool:
+    path = pathlib.PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts
 
 
 def release_problems(text: bytes) -> list[str]:

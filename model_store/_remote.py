@@ -66,7 +66,7 @@ class RemoteFiles:
 
     def copy_in(self, source: pathlib.Path, path: str) -> dict[str, str | int]:
         digest = hashlib.sha256()
-        with open(source, "rb") as file:
+        with source.open("rb") as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
         self._fs.put_file(str(source), self._at(path))

@@ -174,13 +174,14 @@ class ModelStore:
             raise self._unknown(model, f"release {version}") from None
         try:
             release = parse_release(manifest, self._uri(folder))
-            problems = release_problems(manifest)
-            if (release.model, release.version) != (model, version):
-                problems.append(f"{RELEASE_FILE} belongs to {release.model} version {release.version}")
-            problems += _fetch.compare(self._files, folder, release)
         except StoreError as error:
             return (str(error),)
-        return tuple(problems)
+        problems = release_problems(manifest)
+        if problems:
+            return tuple(problems)  # what a changed manifest says of the files proves nothing
+        if (release.model, release.version) != (model, version):
+            problems.append(f"{RELEASE_FILE} belongs to {release.model} version {release.version}")
+        return (*problems, *_fetch.compare(self._files, folder, release))
 
     def fetch(self, model: str, version: int, folder: str | os.PathLike[str]) -> pathlib.Path:
         """A verified release on the local disk, ready to load.

@@ -33,11 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_tensorflow(options)
 
     from model_store import StoreError
-    from serving._server import CannotServe, serve
+    from serving._server import CannotServeError, serve
 
     try:
         asyncio.run(serve(options, rest))
-    except (CannotServe, StoreError) as error:
+    except (CannotServeError, StoreError) as error:
         return _mend(str(error))
     return EXIT_OK
 

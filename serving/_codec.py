@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
-from serving._errors import BadRequest
+from serving._errors import BadRequestError
 from serving._signature import TensorInfo, show_shape
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
@@ -35,9 +35,11 @@ def parse_json(body: bytes) -> dict[str, Any]:
                 raise ValueError(error)
             document = json.loads(body)
         except (ValueError, RecursionError):
-            raise BadRequest(f"the body is not valid JSON: {error}.") from None
+            raise BadRequestError(f"the body is not valid JSON: {error}.") from None
     if not isinstance(document, dict):
-        raise BadRequest(f'the body must be a JSON object, e.g. {{"instances": [...]}}. Received: {_show(document)}')
+        raise BadRequestError(
+            f'the body must be a JSON object, e.g. {{"instances": [...]}}. Received: {_show(document)}'
+        )
     return document
 
 
@@ -48,11 +50,13 @@ def decode_predict(document: Mapping[str, Any], inputs: Mapping[str, TensorInfo]
         The tensors by input name, and whether the request is in row form ("instances").
 
     Raises:
-        BadRequest: naming the row and the input that do not fit.
+        BadRequestError: naming the row and the input that do not fit.
     """
     if ("instances" in document) == ("inputs" in document):
         found = ", ".join(sorted(document)) or "an empty object"
-        raise BadRequest(f'the body needs either "instances" (row form) or "inputs" (column form). Received: {found}')
+        raise BadRequestError(
+            f'the body needs either "instances" (row form) or "inputs" (column form). Received: {found}'
+        )
     if "instances" in document:
         return _decode_rows(document["instances"], inputs), True
     return _decode_columns(document["inputs"], inputs), False
@@ -60,12 +64,14 @@ def decode_predict(document: Mapping[str, Any], inputs: Mapping[str, TensorInfo]
 
 def _decode_rows(instances: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
     if not isinstance(instances, list) or not instances:
-        raise BadRequest(f'"instances" must be a list of at least one instance. Received: {_show(instances)}')
+        raise BadRequestError(f'"instances" must be a list of at least one instance. Received: {_show(instances)}')
     if isinstance(instances[0], dict) and not _is_b64(instances[0]):
         known = inputs.keys()
         for row, instance in enumerate(instances):
             if not isinstance(instance, dict):
-                raise BadRequest(f"instances[{row}]: expected an object, as the first is. Received: {_show(instance)}")
+                raise BadRequestError(
+                    f"instances[{row}]: expected an object, as the first is. Received: {_show(instance)}"
+                )
             if not instance.keys() <= known:
                 _raise_unknown(instance.keys() - known, inputs, f"instances[{row}]")
         return {
@@ -94,13 +100,13 @@ def fill_missing(arrays: Arrays, inputs: Mapping[str, TensorInfo]) -> Arrays:
     """Adds nullable inputs that were left out, as the model's own "missing" value.
 
     Raises:
-        BadRequest: an input that is not nullable is missing.
+        BadRequestError: an input that is not nullable is missing.
     """
     for name, info in inputs.items():
         if name in arrays:
             continue
         if not info.nullable:
-            raise BadRequest(
+            raise BadRequestError(
                 f"input {name!r} is missing. Needed: {_names(i for i in inputs.values() if not i.nullable)}"
             )
         rows = next((array.shape[0] for array in arrays.values() if array.ndim), 1)
@@ -112,9 +118,11 @@ def check_array(array: np.ndarray[Any, Any], info: TensorInfo) -> None:
     """Insists that a tensor fits an input of the signature."""
     if array.dtype.kind != info.dtype.kind or array.dtype.itemsize != info.dtype.itemsize:
         found = "string" if array.dtype.kind in "OSU" else str(array.dtype)
-        raise BadRequest(f"input {info.name!r}: expected type {info.type_name}. Received: {found}")
+        raise BadRequestError(f"input {info.name!r}: expected type {info.type_name}. Received: {found}")
     if not info.accepts(array.shape):
-        raise BadRequest(f"input {info.name!r}: expected shape {show_shape(info.shape)}. Received: {list(array.shape)}")
+        raise BadRequestError(
+            f"input {info.name!r}: expected shape {show_shape(info.shape)}. Received: {list(array.shape)}"
+        )
 
 
 def _tensor(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
@@ -129,7 +137,7 @@ def _tensor(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any
 def _fill_nulls(values: list[Any], info: TensorInfo, where: _Where) -> list[Any]:
     if not info.nullable:
         needed = f"a value ({info.type_name}); {info.name!r} may not be missing or null"
-        raise BadRequest(f"{where((values.index(None),))}: expected {needed}.")
+        raise BadRequestError(f"{where((values.index(None),))}: expected {needed}.")
     missing = np.full(_known(info.row_shape), info.sentinel, dtype=info.dtype).tolist()
     missing = "" if missing == b"" else missing
     return [missing if value is None else value for value in values]
@@ -146,11 +154,11 @@ def _numbers(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, An
     if info.dtype.kind in "iu" and array.size:
         bounds = np.iinfo(info.dtype)
         if int(array.min()) < bounds.min or int(array.max()) > bounds.max:
-            raise BadRequest(f"{where(())}: a whole number is outside the range of {info.dtype}.")
+            raise BadRequestError(f"{where(())}: a whole number is outside the range of {info.dtype}.")
     with np.errstate(over="ignore"):
         cast = array.astype(info.dtype)
     if info.dtype.kind == "f" and np.isinf(cast).sum() != np.isinf(array).sum():
-        raise BadRequest(f"{where(())}: a number is outside the range of {info.dtype}.")
+        raise BadRequestError(f"{where(())}: a number is outside the range of {info.dtype}.")
     return cast
 
 
@@ -174,7 +182,7 @@ def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
         return value.encode()
     if _is_b64(value):
         return decode_b64(value, where)
-    raise BadRequest(
+    raise BadRequestError(
         f'{where}: expected a string or {{"b64": "..."}} ({info.name!r} is string). Received: {_show(value)}'
     )
 
@@ -184,7 +192,9 @@ def decode_b64(value: Mapping[str, Any], where: str) -> bytes:
     try:
         return base64.b64decode(value["b64"], validate=True)
     except (binascii.Error, ValueError, TypeError):
-        raise BadRequest(f"{where}: the value of b64 is not valid base64. Received: {_show(value['b64'])}") from None
+        raise BadRequestError(
+            f"{where}: the value of b64 is not valid base64. Received: {_show(value['b64'])}"
+        ) from None
 
 
 def _leaves(values: Any, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
@@ -208,9 +218,11 @@ def _raise_type(values: Any, info: TensorInfo, where: _Where) -> None:
     for path, value in _leaves(values):
         good = isinstance(value, bool) == (kind == "b") and isinstance(value, (int, float) if kind in "fV" else int)
         if not good:
-            raise BadRequest(f"{where(path)}: expected {_EXPECTED[kind]} ({info.type_name}). Received: {_show(value)}")
+            raise BadRequestError(
+                f"{where(path)}: expected {_EXPECTED[kind]} ({info.type_name}). Received: {_show(value)}"
+            )
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise BadRequest(f"{where(path)}: {value} is outside the range of {info.dtype}.")
+            raise BadRequestError(f"{where(path)}: {value} is outside the range of {info.dtype}.")
 
 
 def _raise_shape(values: Any, info: TensorInfo, where: _Where) -> NoReturn:
@@ -222,11 +234,11 @@ def _raise_shape(values: Any, info: TensorInfo, where: _Where) -> NoReturn:
             ragged = len(list(_leaves(value))) != int(np.prod(found, dtype=np.int64))
             if ragged or not dataclasses.replace(info, shape=wanted).accepts(found):
                 received = "lists of unequal length" if ragged else _show_row(found)
-                raise BadRequest(
+                raise BadRequestError(
                     f"{where((row,))}: expected {_show_row(wanted)} for {info.name!r}. Received: {received}"
                 )
             wanted = found  # whatever the signature leaves open, the rows of one request are alike
-    raise BadRequest(
+    raise BadRequestError(
         f"{where(())}: expected shape {show_shape(info.shape)} for {info.name!r}. Received: {list(_shape(values))}"
     )
 
@@ -253,14 +265,14 @@ def _index(path: tuple[int, ...]) -> str:
 def _only(inputs: Mapping[str, TensorInfo], field: str, needed: str, received: Any) -> TensorInfo:
     if len(inputs) == 1:
         return next(iter(inputs.values()))
-    raise BadRequest(
+    raise BadRequestError(
         f"{field}: this signature has {len(inputs)} inputs ({_names(inputs.values())}), so {needed}. "
         f"Received: {_show(received)}"
     )
 
 
 def _raise_unknown(unknown: Any, inputs: Mapping[str, TensorInfo], where: str) -> None:
-    raise BadRequest(f"{where}: there is no input {sorted(unknown)[0]!r}. Known: {_names(inputs.values())}")
+    raise BadRequestError(f"{where}: there is no input {sorted(unknown)[0]!r}. Known: {_names(inputs.values())}")
 
 
 def _names(infos: Any) -> str:
@@ -291,7 +303,7 @@ def encode_predict(outputs: Arrays, row_form: bool, rows: int) -> bytes:
         return _dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}, outputs)
     for name, array in outputs.items():
         if array.ndim == 0 or array.shape[0] != rows:
-            raise BadRequest(
+            raise BadRequestError(
                 f"output {name!r} has shape {list(array.shape)}, not one row for each of the {rows} instances; "
                 'ask in column form ("inputs").'
             )

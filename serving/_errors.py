@@ -22,28 +22,28 @@ class ServingError(Exception):
         super().__init__(" ".join(message.split()))
 
 
-class BadRequest(ServingError):
+class BadRequestError(ServingError):
     """The request does not fit the signature: the caller's to mend."""
 
     http_status = 400
     grpc_status = "INVALID_ARGUMENT"
 
 
-class NotFound(ServingError):
+class NotFoundError(ServingError):
     """No such model, version or label is served here."""
 
     http_status = 404
     grpc_status = "NOT_FOUND"
 
 
-class TooLarge(ServingError):
+class TooLargeError(ServingError):
     """The body is larger than the server takes."""
 
     http_status = 413
     grpc_status = "RESOURCE_EXHAUSTED"
 
 
-class NotReady(ServingError):
+class NotReadyError(ServingError):
     """The model is known but not loaded (yet), or the server is stopping."""
 
     http_status = 503
@@ -51,7 +51,7 @@ class NotReady(ServingError):
     retry_after = 1
 
 
-class Busy(ServingError):
+class BusyError(ServingError):
     """More requests are under way than the server takes at once."""
 
     http_status = 503

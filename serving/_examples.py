@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from serving._codec import _is_b64, _show, decode_b64
-from serving._errors import BadRequest
+from serving._errors import BadRequestError
 from serving._signature import Feature
 
 
@@ -26,10 +26,10 @@ def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]
     """
     examples = document.get("examples")
     if not isinstance(examples, list) or not examples:
-        raise BadRequest(f'the body needs "examples", a list of at least one object. Received: {_show(examples)}')
+        raise BadRequestError(f'the body needs "examples", a list of at least one object. Received: {_show(examples)}')
     context = document.get("context", {})
     if not isinstance(context, dict):
-        raise BadRequest(f'"context" must be an object. Received: {_show(context)}')
+        raise BadRequestError(f'"context" must be an object. Received: {_show(context)}')
     serialized = [_serialize(example, context, features, row) for row, example in enumerate(examples)]
     array = np.empty(len(serialized), dtype=object)
     array[:] = serialized
@@ -39,16 +39,18 @@ def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]
 def _serialize(example: Any, context: Mapping[str, Any], features: Mapping[str, Feature], row: int) -> bytes:
     where = f"examples[{row}]"
     if not isinstance(example, dict):
-        raise BadRequest(f"{where}: expected an object {{feature: value}}. Received: {_show(example)}")
+        raise BadRequestError(f"{where}: expected an object {{feature: value}}. Received: {_show(example)}")
     if twice := example.keys() & context.keys():
-        raise BadRequest(f"{where}.{sorted(twice)[0]}: stands in context too; keep one of the two.")
+        raise BadRequestError(f"{where}.{sorted(twice)[0]}: stands in context too; keep one of the two.")
     merged = {**context, **example}
     if features:
         if unknown := merged.keys() - features.keys():
-            raise BadRequest(f"{where}: there is no feature {sorted(unknown)[0]!r}. Known: {', '.join(features)}")
+            raise BadRequestError(f"{where}: there is no feature {sorted(unknown)[0]!r}. Known: {', '.join(features)}")
         for name, feature in features.items():
             if merged.get(name) is None and not feature.nullable:
-                raise BadRequest(f"{where}.{name}: expected a value ({feature.dtype}); it may not be missing or null.")
+                raise BadRequestError(
+                    f"{where}.{name}: expected a value ({feature.dtype}); it may not be missing or null."
+                )
     proto = tf.train.Example()
     for name, value in merged.items():
         if value is not None:
@@ -65,11 +67,11 @@ def _set(target: Any, value: Any, feature: Feature | None, where: str) -> None:
     elif all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in values):
         found = "float32"
     else:
-        raise BadRequest(
+        raise BadRequestError(
             f"{where}: expected a number, a string or a list of one kind of those. Received: {_show(value)}"
         )
     if feature is not None and found != feature.dtype:
-        raise BadRequest(f"{where}: expected {feature.dtype}. Received: {_show(value)}")
+        raise BadRequestError(f"{where}: expected {feature.dtype}. Received: {_show(value)}")
     if found == "string":
         encoded = [item.encode() if isinstance(item, str) else decode_b64(item, where) for item in values]
         target.bytes_list.value.extend(encoded)
@@ -77,7 +79,7 @@ def _set(target: Any, value: Any, feature: Feature | None, where: str) -> None:
         try:
             target.int64_list.value.extend(values)
         except ValueError:
-            raise BadRequest(
+            raise BadRequestError(
                 f"{where}: a whole number is outside the range of int64. Received: {_show(value)}"
             ) from None
     else:

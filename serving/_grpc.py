@@ -24,7 +24,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving._errors import BadRequest, ServingError
+from serving._errors import BadRequestError, ServingError
 from serving._inference import Call, Inference
 from serving._servable import CLASSIFY, REGRESS
 from serving._status import SIGNATURE_DEF, signature_def_map, status_response
@@ -82,7 +82,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         def answer(call: Call) -> get_model_metadata_pb2.GetModelMetadataResponse:
             if set(request.metadata_field) != {SIGNATURE_DEF}:
                 found = ", ".join(request.metadata_field) or "nothing"
-                raise BadRequest(f"metadata_field: only {SIGNATURE_DEF!r} is known. Received: {found}")
+                raise BadRequestError(f"metadata_field: only {SIGNATURE_DEF!r} is known. Received: {found}")
             response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=_spec(call, request.model_spec))
             response.metadata[SIGNATURE_DEF].Pack(signature_def_map(call.servable))
             return response
@@ -169,7 +169,7 @@ def _spec(call: Call, asked: model_pb2.ModelSpec) -> model_pb2.ModelSpec:
 def _predict(call: Call, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
     signature = call.servable.signature(request.model_spec.signature_name)
     if unknown := set(request.output_filter) - signature.outputs.keys():
-        raise BadRequest(
+        raise BadRequestError(
             f"output_filter: there is no output {sorted(unknown)[0]!r}. Known: {', '.join(signature.outputs)}"
         )
     outputs = call.servable.run(signature, {name: _array(name, proto) for name, proto in request.inputs.items()})
@@ -184,7 +184,7 @@ def _array(name: str, proto: Any) -> np.ndarray[Any, Any]:
     try:
         array: np.ndarray[Any, Any] = tf.make_ndarray(proto)
     except (ValueError, TypeError, OverflowError) as error:
-        raise BadRequest(f"input {name!r} is not a valid TensorProto: {error}") from None
+        raise BadRequestError(f"input {name!r} is not a valid TensorProto: {error}") from None
     return array
 
 
@@ -193,7 +193,7 @@ def _examples(given: input_pb2.Input) -> np.ndarray[Any, Any]:
     kind = given.WhichOneof("kind")
     examples = list(getattr(given, kind).examples) if kind else []
     if not examples:
-        raise BadRequest("input: at least one example is needed, in example_list or example_list_with_context.")
+        raise BadRequestError("input: at least one example is needed, in example_list or example_list_with_context.")
     if kind == "example_list_with_context":
         for example in examples:
             for name, feature in given.example_list_with_context.context.features.feature.items():
@@ -233,7 +233,7 @@ def _task(
     elif method == REGRESS:
         result.regression_result.CopyFrom(_regress(call, task.model_spec.signature_name, examples))
     else:
-        raise BadRequest(
+        raise BadRequestError(
             "method_name must be tensorflow/serving/classify or tensorflow/serving/regress. "
             f"Received: {task.method_name!r}"
         )

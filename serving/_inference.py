@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serving._errors import Busy, NotReady, ServingError
+from serving._errors import BusyError, NotReadyError, ServingError
 from serving._metrics import Metrics
 from serving._models import ModelManager
 from serving._servable import Servable
@@ -40,15 +40,15 @@ class Inference:
         """Takes a place, to be given back by `leave`.
 
         Raises:
-            Busy: all places are taken.
-            NotReady: the server is stopping.
+            BusyError: all places are taken.
+            NotReadyError: the server is stopping.
         """
         if self.draining:
-            raise NotReady("the server is stopping; ask another one")
+            raise NotReadyError("the server is stopping; ask another one")
         with self._lock:
             if self._in_flight >= self._max_in_flight:
                 self.metrics.rejected.labels("busy").inc()
-                raise Busy(
+                raise BusyError(
                     f"{self._max_in_flight} requests are under way, which is the limit (--max-in-flight); try again"
                 )
             self._in_flight += 1

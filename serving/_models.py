@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from model_store import STABLE, ModelStore, StoreError
-from serving._errors import NotFound, NotReady
+from serving._errors import NotFoundError, NotReadyError
 from serving._metrics import Metrics
 from serving._servable import Servable
 
@@ -114,34 +114,34 @@ class ModelManager:
         """A model by name.
 
         Raises:
-            NotFound: it is not served here.
+            NotFoundError: it is not served here.
         """
         try:
             return self._models[name]
         except KeyError:
             known = ", ".join(sorted(self._models)) or "none yet"
-            raise NotFound(f"there is no model {name!r} here. Served: {known}") from None
+            raise NotFoundError(f"there is no model {name!r} here. Served: {known}") from None
 
     def find(self, name: str, version: int | None = None, label: str | None = None) -> tuple[Servable, str]:
         """The version that answers a request, and the label by which it does (empty: asked by version).
 
         Raises:
-            NotFound: no such model, version or label.
-            NotReady: the model is known, but nothing of it is loaded.
+            NotFoundError: no such model, version or label.
+            NotReadyError: the model is known, but nothing of it is loaded.
         """
         model = self.model(name)
         if version is not None:
             servable = model.servables.get(version)
             if servable is None:
                 loaded = ", ".join(map(str, sorted(model.servables))) or "none"
-                raise NotFound(f"{name} version {version} is not loaded. Loaded versions: {loaded}")
+                raise NotFoundError(f"{name} version {version} is not loaded. Loaded versions: {loaded}")
             return servable, ""
         wanted = label or STABLE
         servable = model.labels.get(wanted)
         if servable is None:
             if label and label != STABLE and model.ready:
-                raise NotFound(f"{name} has no label {label!r} loaded. Labels: {', '.join(sorted(model.labels))}")
-            raise NotReady(f"{name} has no stable version loaded: {model.why_not or 'not loaded yet'}")
+                raise NotFoundError(f"{name} has no label {label!r} loaded. Labels: {', '.join(sorted(model.labels))}")
+            raise NotReadyError(f"{name} has no stable version loaded: {model.why_not or 'not loaded yet'}")
         return servable, wanted
 
     # -- what the polling thread does

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving import _codec, _metrics
-from serving._errors import BadRequest, NotFound, ServingError, TooLarge
+from serving._errors import BadRequestError, NotFoundError, ServingError, TooLargeError
 from serving._examples import decode_examples
 from serving._inference import Inference
 from serving._servable import CLASSIFY, REGRESS, Servable
@@ -58,7 +58,7 @@ class RestApi:
         try:
             match = _TARGET.fullmatch(request.url.path)
             if match is None:
-                raise NotFound(
+                raise NotFoundError(
                     f"malformed path {request.url.path}. Expected /v1/models/<model>[/versions/<n>|/labels/<label>]"
                     "[:predict|:classify|:regress|/metadata]"
                 )
@@ -101,12 +101,12 @@ class RestApi:
                     if size > self._max_bytes:
                         raise self._too_large(f"more than {self._max_bytes} bytes")
         except TimeoutError:
-            raise BadRequest(f"the body did not arrive within {_BODY_SECONDS:.0f} s.") from None
+            raise BadRequestError(f"the body did not arrive within {_BODY_SECONDS:.0f} s.") from None
         return b"".join(chunks)
 
-    def _too_large(self, received: str) -> TooLarge:
+    def _too_large(self, received: str) -> TooLargeError:
         self._inference.metrics.rejected.labels("too large").inc()
-        return TooLarge(
+        return TooLargeError(
             f"the body may have {self._max_bytes} bytes (--max-request-mb). Received: {received}. "
             "Send fewer instances at once."
         )
@@ -169,14 +169,14 @@ _ANSWERS: dict[str, Callable[[Servable, dict[str, Any]], bytes]] = {
 def _signature_name(document: dict[str, Any]) -> str:
     name = document.get("signature_name", "")
     if not isinstance(name, str):
-        raise BadRequest(f'"signature_name" must be a string. Received: {name!r}')
+        raise BadRequestError(f'"signature_name" must be a string. Received: {name!r}')
     return name
 
 
 def _version(text: str | None) -> int | None:
     if text is None or text.isdecimal():
         return None if text is None else int(text)
-    raise BadRequest(f"a version is a whole number. Received: {text!r}. For a label, ask /labels/{text}.")
+    raise BadRequestError(f"a version is a whole number. Received: {text!r}. For a label, ask /labels/{text}.")
 
 
 def _json(document: Any, status: int = 200) -> Response:

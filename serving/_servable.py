@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from serving._codec import Arrays, check_array, fill_missing
-from serving._errors import BadRequest, ServingError
+from serving._errors import BadRequestError, ServingError
 from serving._signature import Feature, TensorInfo, read_features
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -90,13 +90,13 @@ class Servable:
             return self.signatures[wanted]
         except KeyError:
             known = ", ".join(sorted(self.signatures)) or "none"
-            raise BadRequest(f"{self.model} has no signature {wanted!r}. Known: {known}") from None
+            raise BadRequestError(f"{self.model} has no signature {wanted!r}. Known: {known}") from None
 
     def signature_for(self, method: str, name: str = "") -> Signature:
         """The signature for classify or regress: the one named, else the default one if it fits, else one named so.
 
         Raises:
-            BadRequest: it does not take tf.Example, or does not give what the method answers.
+            BadRequestError: it does not take tf.Example, or does not give what the method answers.
         """
         output = _ANSWER_OF[method]
         if not name:
@@ -105,7 +105,7 @@ class Servable:
             name = DEFAULT_SIGNATURE if fits or method not in self.signatures else method
         found = self.signature(name)
         if not found.takes_examples or output not in found.outputs:
-            raise BadRequest(
+            raise BadRequestError(
                 f"signature {found.name!r} of {self.model} is not for {method}: it must take serialized tf.Example "
                 f"and give {output!r}. It gives: {', '.join(found.outputs)}"
             )
@@ -115,10 +115,10 @@ class Servable:
         """Runs a signature.
 
         Raises:
-            BadRequest: an input is missing, unknown, or of another type or shape; or the graph refuses the values.
+            BadRequestError: an input is missing, unknown, or of another type or shape; or the graph refuses the values.
         """
         if unknown := arrays.keys() - signature.inputs.keys():
-            raise BadRequest(f"there is no input {sorted(unknown)[0]!r}. Known: {', '.join(signature.inputs)}")
+            raise BadRequestError(f"there is no input {sorted(unknown)[0]!r}. Known: {', '.join(signature.inputs)}")
         arrays = fill_missing(arrays, signature.inputs)
         for name, array in arrays.items():
             check_array(array, signature.inputs[name])
@@ -126,7 +126,7 @@ class Servable:
             outputs = signature.function(**{name: tf.constant(array) for name, array in arrays.items()})
             return {name: outputs[name].numpy() for name in signature.outputs}
         except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
-            raise BadRequest(f"{self.model} refuses the input: {_first_line(error)}") from None
+            raise BadRequestError(f"{self.model} refuses the input: {_first_line(error)}") from None
         except tf.errors.OpError as error:
             _log.exception("%s version %d failed", self.model, self.version)
             raise ServingError(f"{self.model} version {self.version} failed: {_first_line(error)}") from None

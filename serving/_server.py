@@ -28,7 +28,7 @@ from serving._rest import RestApi
 _log = logging.getLogger("serving")
 
 
-class CannotServe(Exception):
+class CannotServeError(Exception):
     """The server cannot start as it was asked to; the message says what to change."""
 
 
@@ -47,7 +47,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
         listener: the bound and listening REST socket.
 
     Raises:
-        CannotServe: the gRPC port is taken, or with --fail-fast a model cannot be served.
+        CannotServeError: the gRPC port is taken, or with --fail-fast a model cannot be served.
     """
     metrics = Metrics()
     store = ModelStore(options.store)
@@ -98,7 +98,9 @@ def _bind(server: grpc.Server, host: str, port: int) -> int:
     except RuntimeError:
         bound = 0
     if not bound:
-        raise CannotServe(f"cannot listen on {address} for gRPC. Choose another --grpc-port; 0 takes any free one.")
+        raise CannotServeError(
+            f"cannot listen on {address} for gRPC. Choose another --grpc-port; 0 takes any free one."
+        )
     return bound
 
 
@@ -111,10 +113,10 @@ def _insist_ready(manager: ModelManager, store: ModelStore, options: argparse.Na
     if not options.fail_fast:
         return
     if not manager.models():
-        raise CannotServe(f"--fail-fast: no model in {store.uri} has a label.")
+        raise CannotServeError(f"--fail-fast: no model in {store.uri} has a label.")
     missing = [f"{name}: {model.why_not}" for name, model in manager.models().items() if not model.ready]
     if missing:
-        raise CannotServe(f"--fail-fast: {'; '.join(missing)}")
+        raise CannotServeError(f"--fail-fast: {'; '.join(missing)}")
 
 
 def _announce(rest_port: int, grpc_port: int, options: argparse.Namespace, manager: ModelManager) -> None:

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from tensorflow.core.protobuf import error_codes_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from serving._errors import NotFound
+from serving._errors import NotFoundError
 from serving._models import ModelManager
 from serving._servable import Servable
 
@@ -22,7 +22,7 @@ def status_response(
     """The status of all versions of a model, newest first, or of one.
 
     Raises:
-        NotFound: there is no such model, or nothing is known of such a version or label.
+        NotFoundError: there is no such model, or nothing is known of such a version or label.
     """
     served = manager.model(model)
     if label is not None:
@@ -30,7 +30,7 @@ def status_response(
     statuses = served.statuses
     if version is not None:
         if version not in statuses:
-            raise NotFound(f"{model} version {version} is not known here. Known: {sorted(statuses) or 'none'}")
+            raise NotFoundError(f"{model} version {version} is not known here. Known: {sorted(statuses) or 'none'}")
         statuses = {version: statuses[version]}
     response = get_model_status_pb2.GetModelStatusResponse()
     for number in sorted(statuses, reverse=True):

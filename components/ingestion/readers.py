@@ -76,6 +76,8 @@ def _csv_header(path: pathlib.Path) -> list[str]:
         try:
             return pa.csv.read_csv(pa.py_buffer(line + b"\n" if not line.endswith(b"\n") else line)).column_names
         except pa.ArrowInvalid as error:
+            if not line.strip():
+                raise InputError(f"{path}: the file has no header and no rows. Deliver it again, or remove it.") from None
             raise InputError(f"{path}: the first line is no header: {' '.join(str(error).split())}") from None
 
 
@@ -90,10 +92,13 @@ def _read_jsonl(path: pathlib.Path, columns: list[Column], ignore: Sequence[str]
     # Explicit types keep a column's type from changing between blocks; fields that are not named are inferred and checked.
     schema = pa.schema([(c.name, c.type) for c in columns])
     options = pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer")
-    reader = pa.json.open_json(path, parse_options=options)
-    for batch in reader:
-        check_header(str(path), batch.schema.names, columns, ignore)
-        yield batch
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES) + file.readline():
+            if not block.strip():
+                continue
+            table = pa.json.read_json(pa.BufferReader(block), parse_options=options)
+            check_header(str(path), table.schema.names, columns, ignore)
+            yield from table.to_batches()
 
 
 def _conform(path: pathlib.Path, batch: pa.RecordBatch, columns: Sequence[Column], first_row: int) -> pa.RecordBatch:
@@ -146,8 +151,6 @@ def _explain(path: pathlib.Path, format: str, columns: Sequence[Column], error: 
             if "UTF8" in message:
                 return f"{where}: is not UTF-8 text. Save the file as UTF-8 (it may be Latin-1 or Windows-1252)."
             return f"{where}: the schema's type does not fit: {detail}. Mend the value, or the type in schema.pbtxt."
-        if "Empty CSV file" in message:
-            return f"{path}: the file has no header and no rows. Deliver it again, or remove it from the span."
         return f"{path}: {message[:300]}. The row is broken or cut off: mend it, or deliver the file again."
     if format == "jsonl":
         line = _broken_json_line(path)

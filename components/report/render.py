@@ -151,6 +151,8 @@ def _lineage(facts: RunFacts) -> dict[str, Any]:
     properties = {key: value for one in facts.artifacts.values() for key, value in one.properties.items()}
     spans = [span for span in release.get("spans") or () if isinstance(span, Mapping)]
     examples = facts.artifacts.get("examples")
+    if not spans and examples is not None:
+        spans = _noted_spans(examples.properties.get("spans"))
     if not spans and examples is not None and "span" in examples.properties:
         known = examples.properties
         spans = [
@@ -171,3 +173,11 @@ def _lineage(facts: RunFacts) -> dict[str, Any]:
             (facts.training or {}).get("hyperparameters") or {}, ensure_ascii=False, default=str
         ),
     }
+
+
+def _noted_spans(noted: Any) -> list[Mapping[str, Any]]:
+    """The spans as ColumnarExampleGen notes them on its examples: JSON, `[{"span", "digest", "rows"}]`."""
+    try:
+        return [span for span in json.loads(noted or "[]") if isinstance(span, Mapping)]
+    except (TypeError, ValueError):
+        return []

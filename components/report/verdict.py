@@ -98,6 +98,10 @@ def _not_released(facts: RunFacts) -> Verdict:
             f" because {_clause(messages[0])}" if messages else " because the exported model did not load and predict"
         )
         return Verdict(WARNED, f"{_kept(facts)}{because}.", messages[1:])
+    pushed = facts.artifacts.get("pushed_model")
+    reason = str(pushed.properties.get("reason") or "") if pushed else ""
+    if reason:
+        return Verdict(WARNED, f"{_kept(facts)} because {_clause(reason)}.")
     if facts.metrics is None:
         return Verdict(WARNED, "The run is complete, but it has no evaluation and released nothing.")
     return Verdict(WARNED, f"{_kept(facts)}: the model passed its gates, but nothing was pushed.")

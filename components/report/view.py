@@ -97,6 +97,11 @@ def gate_view(gate: GateResult) -> GateView:
     return GateView(summary, tuple(map(_check_view, failed)), tuple(map(_check_view, passed)))
 
 
+# The check's name, badge and message say these already.
+_TOLD_ELSEWHERE = frozenset({"column", "expectation", "suite_severity", "partial_unexpected_counts", "notes", "error"})
+_NAMES = {"kwargs": "asks for", "element_count": "rows", "unexpected_percent": "unexpected %"}
+
+
 def _check_view(check: CheckResult) -> CheckView:
     state, word = ("good", "Passed") if check.passes else _WORDS[check.severity]
     diagnostics = dict(check.diagnostics or {})
@@ -105,9 +110,9 @@ def _check_view(check: CheckResult) -> CheckView:
     )
     columns, rows = _sample_table(sample)
     details = tuple(
-        (key.replace("_", " "), shorten(_plain(value), 400))
+        (_NAMES.get(key, key.replace("_", " ")), shorten(_plain(value), 300))
         for key, value in diagnostics.items()
-        if value not in (None, "", [], {})
+        if key not in _TOLD_ELSEWHERE and value not in (None, "", [], {})
     )
     return CheckView(check.name, check.message, state, word, details, columns, rows)
 

@@ -103,12 +103,11 @@ def test_verify_finds_what_was_changed(store, make_export, draft, tmp_path, path
     problems = store.verify("taxi", 1)
     assert any(found in problem for problem in problems), problems
     assert store.verify("taxi", 2) == ()
-    for use in (
-        lambda: store.promote("taxi", 1, reason="r", actor="a"),
-        lambda: store.fetch("taxi", 1, tmp_path / "cache"),
-    ):
-        with pytest.raises(StoreError, match="release.json is damaged|not what was published"):
-            use()
+    with pytest.raises(StoreError, match=r"release\.json is damaged|not what was published"):
+        store.promote("taxi", 1, reason="r", actor="a")
+    if edit is not None:  # a remote fetch leaves an added file behind, and its copy is good
+        with pytest.raises(StoreError, match=r"release\.json is damaged|not what was published"):
+            store.fetch("taxi", 1, tmp_path / "cache")
     assert store.labels("taxi") == {}
 
 
@@ -296,5 +295,5 @@ def test_an_object_without_release_json_is_no_version(make_export, draft):
 
 
 def test_a_url_that_nothing_reads_is_said(tmp_path):
-    with pytest.raises(StoreError, match="model store nonsense://x: .*nonsense"):
+    with pytest.raises(StoreError, match=r"model store nonsense://x: .*nonsense"):
         ModelStore("nonsense://x")

@@ -82,7 +82,7 @@ def residual_chart(key: str, residuals: Mapping[str, Any]) -> Markup:
         return Markup("")
     width, height, bottom = 680.0, 220.0, 190.0
     description = f"{sum(counts):,.0f} rows; residuals from {figure(edges[0])} to {figure(edges[-1])}."
-    svg = Svg(key, "Residuals: truth less prediction", description, width, height, "chart wide")
+    svg = Svg(key, "Residuals: prediction less truth", description, width, height, "chart wide")
     x, y = Scale(edges[0], edges[-1], 44, width - 10), Scale(0, max(counts) * 1.05 or 1, bottom, 12)
     for tick in y.ticks(4):
         svg.line(44, y(tick), width - 10, y(tick), "grid")

@@ -98,6 +98,24 @@ def test_no_champion_and_nothing_pushed(artifacts: dict[str, ArtifactFacts]) -> 
     artifacts["pushed_model"] = ArtifactFacts(artifacts["pushed_model"].uri, "PushedModel", {"pushed": 0})
     facts = collect({"name": "taxi"}, "run-1", artifacts)
     assert facts.champion is None and facts.release is None
+    assert "nothing was pushed" in render_run(facts)
+
+
+def test_spans_of_a_run_without_release_come_from_the_examples(artifacts: dict[str, ArtifactFacts]) -> None:
+    noted = json.dumps(
+        [{"span": 1, "digest": "sha256:aa11", "rows": 60}, {"span": 2, "digest": "sha256:bb22", "rows": 40}]
+    )
+    examples = {"examples": ArtifactFacts("/nowhere", "Examples", {"span": 2, "spans": noted})}
+    page = render_run(collect({"name": "taxi"}, "run-1", examples))
+    assert "sha256:aa11" in page and "Span 2" in page
+    broken = {"examples": ArtifactFacts("/nowhere", "Examples", {"span": 2, "spans": "[half"})}
+    assert "Span 2" in render_run(collect({"name": "taxi"}, "run-1", broken))
+
+
+def test_reason_of_the_pusher_is_told() -> None:
+    pushed = ArtifactFacts("/nowhere", "PushedModel", {"pushed": 0, "reason": "No space left in the store"})
+    page = render_run(collect({"name": "taxi"}, "run-1", {"pushed_model": pushed}))
+    assert "Not released because no space left in the store." in page
 
 
 def test_broken_files_become_notes(artifacts: dict[str, ArtifactFacts]) -> None:

@@ -1,0 +1,313 @@
+"""`trainyard new` on data files as they come: real TFT, Keras and Great Expectations."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from components.errors import InputError
+from components.ingestion.contract import columns_of
+from components.ingestion.readers import read_file
+from components.schema import classes_of, feature_of, read_schema
+from pipelines.scaffold import cli, contracts, templates
+from pipelines.scaffold.creating import Created, Request, create
+from pipelines.scaffold.profiling import Column, Kind
+from pipelines.workload import Task, load_workload
+
+ROWS = 240
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    for name in ("WORKLOADS", "SCHEMAS", "HOME"):
+        monkeypatch.setenv(f"TRAINYARD_{name}", str(tmp_path / name.lower()))
+    monkeypatch.delenv("TRAINYARD_DATA", raising=False)
+    return tmp_path
+
+
+def make_frame() -> pd.DataFrame:
+    """Customers with every kind of column."""
+    random = np.random.default_rng(7)
+    income = random.lognormal(3, 1.5, ROWS)
+    income[::9] = np.nan
+    frame = pd.DataFrame(
+        {
+            "customer id": range(1, ROWS + 1),
+            "age": random.normal(45, 12, ROWS).round(1),
+            "income (k$)": income,
+            "größe": random.integers(150, 200, ROWS),
+            "rooms": random.integers(1, 6, ROWS),
+            "city": random.choice(["Köln", 'New "York"', "<b>Bari</b>", "a\\b"], ROWS),
+            "note": np.where(np.arange(ROWS) % 3 == 0, None, random.choice(["line\none", "two"], ROWS)),
+            "active": random.choice([True, False], ROWS),
+            "constant": "same",
+            "since": pd.date_range("2024-01-01", periods=ROWS).astype(str),
+            "name": [f"customer {n}" for n in range(ROWS)],
+            "empty": np.nan,
+        }
+    )
+    frame["label"] = np.where(frame["age"] > 45, "yes", "no")
+    return frame
+
+
+def write_csv(folder: pathlib.Path, frame: pd.DataFrame, name: str = "data.csv", **options: Any) -> str:
+    path = folder / name
+    frame.to_csv(path, index=False, **options)
+    return str(path)
+
+
+def make(places: pathlib.Path, frame: pd.DataFrame, **options: Any) -> Created:
+    return create(Request(**{"name": "demo", "data": write_csv(places, frame), "label": "label"} | options))
+
+
+def simple(label: Any, rows: int = 120) -> pd.DataFrame:
+    return pd.DataFrame({"x": np.arange(rows) % 37 + 0.5, "label": label})
+
+
+def ingested(created: Created, format: str = "csv") -> list[Any]:
+    """The span as every run reads it."""
+    workload = load_workload(created.workload)
+    columns = columns_of(read_schema(str(created.schemas)))
+    path = next(created.span.iterdir())
+    return list(read_file(path, format, columns, workload.data.ignore))
+
+
+def test_every_kind_of_column_is_put_to_use_or_explained(places: pathlib.Path) -> None:
+    created = make(places, make_frame())
+    kinds = {column.name: column.kind for column in created.profile.columns}
+    assert kinds == {
+        "age": Kind.NUMBER,
+        "income (k$)": Kind.SKEWED,
+        "größe": Kind.NUMBER,
+        "rooms": Kind.CODE,
+        "city": Kind.CATEGORY,
+        "note": Kind.CATEGORY,
+        "active": Kind.CATEGORY,
+    }
+    assert set(created.profile.ignored) == {"customer id", "constant", "since", "name", "empty"}
+    story = "\n".join(created.story)
+    assert "Task: binary (the label has two values" in story
+    assert "'since': it holds dates or times" in story
+    schema = read_schema(str(created.schemas))
+    assert classes_of(schema, "label") == ["no", "yes"]
+    assert list(feature_of(schema, "city").string_domain.value) == sorted(make_frame()["city"].unique())
+    assert feature_of(schema, "age").HasField("shape")
+    assert not feature_of(schema, "note").HasField("shape")
+    assert 0 < feature_of(schema, "note").presence.min_fraction < 0.667
+    assert sum(batch.num_rows for batch in ingested(created)) == ROWS
+    workload = load_workload(created.workload)
+    assert workload.data.label.positive_class == "yes"
+    assert workload.evaluation.thresholds[0].metric == "auc"
+
+
+def test_the_scaffolded_test_passes(places: pathlib.Path) -> None:
+    """The generated test, run as it is: TFT analyses the features, Keras answers."""
+    created = make(places, make_frame())
+    code: dict[str, Any] = {}
+    exec(compile(created.test.read_text(), str(created.test), "exec"), code)
+    scratch = places / "scratch"
+    scratch.mkdir()
+    code["test_features_and_model_fit_together"](scratch)
+
+
+def test_the_drafted_suite_holds_on_its_own_data(places: pathlib.Path) -> None:
+    from components.data_quality._batch import Batch
+    from components.data_quality._checks import judge
+    from components.data_quality._suite import read_suite, validate
+
+    created = make(places, make_frame())
+    columns = {feature.name for feature in read_schema(str(created.schemas)).feature}
+    suite = read_suite(created.schemas / "expectations.json", columns)
+    frame = pd.concat(batch.to_pandas() for batch in ingested(created)).reset_index(drop=True)
+    checks = judge(validate(suite, frame), Batch(frame, ("train",), (0,)), "warning")
+    assert [check.message for check in checks if not check.passes] == []
+    frame.loc[0, "city"] = "Atlantis"
+    frame.loc[1, "label"] = "maybe"
+    failed = [
+        check for check in judge(validate(suite, frame), Batch(frame, ("train",), (0,)), "critical") if not check.passes
+    ]
+    assert {check.name: str(check.severity) for check in failed} == {
+        "expect_column_values_to_be_in_set(label)": "critical",
+        "expect_column_values_to_be_in_set(city)": "warning",
+    }
+
+
+@pytest.mark.parametrize(
+    ("label", "task", "classes"),
+    [
+        (np.arange(120) % 3 + 1, Task.MULTICLASS, ["1", "2", "3"]),
+        (np.arange(120) % 2, Task.BINARY, ["0", "1"]),
+        (np.arange(120) % 2 == 0, Task.BINARY, ["False", "True"]),
+        (np.where(np.arange(120) % 2, 1, -1), Task.BINARY, ["-1", "1"]),
+        (np.array([10, 20, 40])[np.arange(120) % 3], Task.MULTICLASS, ["10", "20", "40"]),
+        (np.array([0.0, 1.0])[np.arange(120) % 2], Task.BINARY, ["0.0", "1.0"]),
+        (np.array(["b", "a", "c"])[np.arange(120) % 3], Task.MULTICLASS, ["a", "b", "c"]),
+        (np.arange(120) * 1000, Task.REGRESSION, None),
+        (np.arange(120) / 7, Task.REGRESSION, None),
+    ],
+)
+def test_the_label_decides_task_and_classes(
+    places: pathlib.Path, label: Any, task: Task, classes: list[str] | None
+) -> None:
+    created = make(places, simple(label))
+    assert load_workload(created.workload).task is task
+    if classes is not None:
+        assert classes_of(read_schema(str(created.schemas)), "label") == classes
+    read = ingested(created)[0].column("label").to_pylist()
+    assert {str(v) for v in read} == set(classes) if classes else all(isinstance(v, float) for v in read)
+
+
+def test_thresholds_beat_the_baseline(places: pathlib.Path) -> None:
+    values = np.arange(120) * 1000.0
+    created = make(places, simple(values))
+    threshold = load_workload(created.workload).evaluation.thresholds[0]
+    assert threshold.metric == "rmse" and threshold.max == pytest.approx(values.std(), rel=0.01)
+    created = make(
+        places, simple(np.where(np.arange(120) % 4, "a", np.where(np.arange(120) % 8, "b", "c"))), name="more"
+    )
+    threshold = load_workload(created.workload).evaluation.thresholds[0]
+    assert threshold.metric == "accuracy" and threshold.min == 0.75
+
+
+@pytest.mark.parametrize("format", ["parquet", "jsonl"])
+def test_other_formats(places: pathlib.Path, format: str) -> None:
+    frame = make_frame().drop(columns=["active"])
+    path = places / f"data.{format}"
+    if format == "parquet":
+        frame.to_parquet(path, index=False)
+    else:
+        frame.to_json(path, orient="records", lines=True)
+    created = create(Request(name="demo", data=str(path), label="label"))
+    assert load_workload(created.workload).data.format == format
+    assert sum(batch.num_rows for batch in ingested(created, format)) == ROWS
+
+
+def test_several_files_become_one_span(places: pathlib.Path) -> None:
+    for part in range(2):
+        write_csv(places, simple(np.arange(60) % 2, 60), f"part-{part}.csv")
+    created = create(Request(name="demo", data=str(places / "part-*.csv"), label="label"))
+    assert sorted(path.name for path in created.span.iterdir()) == ["part-0.csv", "part-1.csv"]
+    assert created.story[0].startswith("120 rows")
+
+
+def test_time_key_and_ignore(places: pathlib.Path) -> None:
+    frame = make_frame()
+    created = make(places, frame, time="since", ignore=("city",), name="by_time")
+    assert load_workload(created.workload).data.split.time == "since"
+    assert created.profile.ignored["city"] == "you said so"
+    assert "since" not in (created.workload / "features.py").read_text()
+    assert {f.name for f in read_schema(str(created.schemas)).feature} >= {"since", "label"}
+    created = make(places, frame, key="customer id", name="by_key")
+    assert load_workload(created.workload).data.split.key == "customer id"
+    with pytest.raises(InputError, match="--time and --key"):
+        make(places, frame, time="since", key="name", name="both")
+
+
+def test_byte_order_mark_and_quoted_newlines(places: pathlib.Path) -> None:
+    path = places / "data.csv"
+    rows = "".join(f'{n % 17}.5,"first\nsecond {n % 2}",{n % 2}\n' for n in range(100))
+    path.write_bytes(b"\xef\xbb\xbfx,text,label\n" + rows.encode())
+    created = create(Request(name="demo", data=str(path), label="label"))
+    assert {column.name for column in created.profile.columns} == {"x", "text"}
+    assert sum(batch.num_rows for batch in ingested(created)) == 100
+
+
+SIMPLE_ROWS = "".join(f"{n}.5,{n % 2}\n" for n in range(40))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"x;label\n1.5;0\n", "separated by semicolons"),
+        (b"x\tlabel\n1.5\t0\n", "separated by tabs"),
+        (f"x,other\n{SIMPLE_ROWS}".encode(), "--label 'label': the data has no such column"),
+        (f"x,Label\n{SIMPLE_ROWS}".encode(), "Did you mean 'Label'?"),
+        (f"x,label\n{SIMPLE_ROWS}2.5,\n".encode(), "1 of 41 rows have none (row 41)"),
+        (b"x,label\n" + b"".join(b"%d.5,7\n" % n for n in range(40)), "all rows have 7"),
+        (b"x,label\n1.5,1\n", "1 rows are too few"),
+        (b"x,label\n", "0 rows are too few"),
+        (b"", "the file is empty"),
+        (f"x,x,label\n{''.join(f'1,2,{n % 2}' + chr(10) for n in range(40))}".encode(), "column 'x' appears twice"),
+        (b"city,label\n" + b"Bonn,1\n" * 20 + b"K\xf6ln,0\n" + b"Bonn,0\n" * 20, "row 21, column 'city': is not UTF-8"),
+        (f"gr\u00f6\u00dfe,label\n{SIMPLE_ROWS}".encode("latin-1"), "line 1: is not UTF-8"),
+        (f"x,label\n{SIMPLE_ROWS}1,2,3\n".encode(), "Expected 2 columns, got 3"),
+        (f"x,label\n{SIMPLE_ROWS}".encode("utf-16"), "UTF-16"),
+        (b"x,label\n" + b"".join(b"5,%d\n" % (n % 2) for n in range(40)), "no column is left to learn from"),
+        (b"x,label\n" + b"".join(b"%d.5,name %d\n" % (n, n) for n in range(40)), "too many classes"),
+        (f"x,label\n{SIMPLE_ROWS}inf,1\n".encode(), "column 'x': holds an infinite number"),
+    ],
+)
+def test_bad_files_are_refused_and_leave_nothing(places: pathlib.Path, content: bytes, why: str) -> None:
+    path = places / "data.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as raised:
+        create(Request(name="demo", data=str(path), label="label"))
+    assert why in str(raised.value) and "\n" not in str(raised.value)
+    assert [one for one in places.rglob("*") if one.is_file()] == [path]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"name": "Demo"}, "must be lower-case"),
+        ({"data": "nowhere.csv"}, "there is no such file"),
+        ({"time": "when"}, "--time 'when'"),
+        ({"ignore": ("label",)}, "is the label"),
+        ({"task": "regression"}, "must be a number"),
+    ],
+)
+def test_bad_options_are_refused(places: pathlib.Path, options: dict[str, Any], why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        make(places, simple(np.array(["a", "b"])[np.arange(120) % 2]), **options)
+
+
+def test_nothing_is_overwritten_and_a_failure_leaves_nothing(
+    places: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = simple(np.arange(120) % 2)
+    (places / "schemas" / "demo").mkdir(parents=True)
+    with pytest.raises(InputError, match="exists already"):
+        make(places, frame)
+    (places / "schemas" / "demo").rmdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(contracts, "expectations_text", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            make(places, frame)
+    assert [one.name for one in places.rglob("*") if one.is_file()] == ["data.csv"]
+    make(places, frame)
+
+
+def test_feature_names_are_plain_and_distinct() -> None:
+    columns = tuple(
+        Column(name, Kind.NUMBER, "FLOAT", 1, 9) for name in ("a b", "a_b", "2nd", "größe", "長さ", "Y", "A B missing")
+    )
+    names = templates.feature_names(columns, label="y")
+    assert len({name.lower() for name in names.values()}) == len(columns)
+    assert all(name.isidentifier() and name.isascii() and name.lower() != "y" for name in names.values())
+
+
+def test_command_says_what_it_decided(places: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    cli.add_command(parser.add_subparsers())
+    data = write_csv(places, make_frame())
+    options = parser.parse_args(["new", "demo", "--data", data, "--label", "label", "--ignore", "city", "rooms"])
+    assert options.handler(options) == 0
+    printed = capsys.readouterr().out
+    assert "Ignored: 'rooms': you said so" in printed and "Next: ./trainyard run demo" in printed
+    folder = places / "workloads" / "demo"
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "__init__.py",
+        "features.py",
+        "model.py",
+        "test_demo.py",
+        "workload.yaml",
+    ]
+    assert yaml.safe_load((folder / "workload.yaml").read_text())["owner"] == "ml-platform"
+    assert json.loads((places / "schemas" / "demo" / "expectations.json").read_text())["name"] == "demo"

@@ -1,0 +1,82 @@
+"""Who may import whom (docs/design.md): each room of the house names what it stands on, and nothing imports upward."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+OURS = ("airflow_kubeflow", "components", "dags", "embedded", "model_store", "pipelines", "serving")
+
+# The longest prefix that matches a module decides. What a room may import of ours besides itself:
+MAY_IMPORT = {
+    "model_store": (),
+    "components.columnar": (),
+    "components": ("model_store",),
+    "pipelines": ("components", "model_store", "embedded"),
+    "pipelines.workload": (),
+    "pipelines.home": (),
+    "serving": ("model_store",),
+    "dags": ("airflow_kubeflow", "model_store", "pipelines.home", "pipelines.workload"),
+    "embedded": ("model_store", "pipelines.datasets", "pipelines.home", "pipelines.workload"),
+    "airflow_kubeflow": (),
+}
+# The data sets need the errors' type and nothing else; embedded uses them without TensorFlow.
+MAY_IMPORT["pipelines.datasets"] = ("components.errors", "pipelines.home")
+
+# Libraries that must never load in a process of theirs.
+FORBIDDEN = {
+    "dags": ("tensorflow", "tfx", "great_expectations", "kfp", "components"),
+    "embedded": ("tensorflow", "tfx", "great_expectations", "kfp"),
+    "serving": ("tfx", "great_expectations", "kfp", "airflow"),
+    "model_store": ("tensorflow", "tfx", "pyarrow", "numpy"),
+    "pipelines.workload": ("tensorflow", "tfx", "pyarrow", "numpy"),
+}
+
+
+def modules() -> list[tuple[str, pathlib.Path]]:
+    found = []
+    for room in OURS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found.append((name.removesuffix(".__init__"), path))
+    return found
+
+
+def imported(path: pathlib.Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}, line {node.lineno}: relative import; name the module whole"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def rule(table: dict[str, tuple[str, ...]], module: str) -> tuple[str, tuple[str, ...]]:
+    rooms = [room for room in table if module == room or module.startswith(room + ".")]
+    room = max(rooms, key=len, default="")
+    return room, table.get(room, ())
+
+
+def within(name: str, rooms: tuple[str, ...]) -> bool:
+    return any(name == room or name.startswith(room + ".") for room in rooms)
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")
+def test_imports_go_downward(module: str, path: pathlib.Path) -> None:
+    room, allowed = rule(MAY_IMPORT, module)
+    assert room, f"{module}: no rule for this room; write one in MAY_IMPORT and in docs/design.md"
+    ours = {name for name in imported(path) if name.split(".")[0] in OURS}
+    upward = {name for name in ours if not within(name, (room, *allowed))}
+    assert not upward, f"{module} may import {allowed or 'nothing of ours'}. Received: {sorted(upward)}"
+    _, forbidden = rule(FORBIDDEN, module)
+    heavy = {name for name in imported(path) if within(name, forbidden)}
+    assert not heavy, f"{module} must not load {sorted(heavy)}"
+
+
+def test_there_is_a_house() -> None:
+    assert len(modules()) > 50
