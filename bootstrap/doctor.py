@@ -6,7 +6,6 @@ Exit code 0 when `./trainyard demo` would work, else 2.
 
 from __future__ import annotations
 
-import configparser
 import dataclasses
 import filecmp
 import functools
@@ -15,13 +14,13 @@ import os
 import pathlib
 import platform
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import urllib.error
 import urllib.request
 from typing import Any, Callable, Iterator  # noqa: UP035 Python 3.8
+
+import machine
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 CONTAINER = "Use the container image instead: docs/guides/containers.md."
@@ -53,13 +52,13 @@ class Finding:
 
 
 def check_system() -> Iterator[Finding]:
-    system, machine = platform.system(), platform.machine()
-    if (system, machine) == ("Linux", "x86_64"):
-        yield Finding("system", OK, f"{_os_release().get('PRETTY_NAME', 'Linux')}, x86_64")
+    system, processor = platform.system(), platform.machine()
+    if (system, processor) == ("Linux", "x86_64"):
+        yield Finding("system", OK, f"{machine.os_release().get('PRETTY_NAME', 'Linux')}, x86_64")
     else:
-        yield Finding("system", PROBLEM, f"{system} {machine}: TFX has wheels for Linux x86_64 only", CONTAINER)
+        yield Finding("system", PROBLEM, f"{system} {processor}: TFX has wheels for Linux x86_64 only", CONTAINER)
     if shutil.which("git"):
-        yield Finding("git", OK, _output(["git", "--version"]))
+        yield Finding("git", OK, machine.output(["git", "--version"]))
     else:
         yield Finding("git", NOTE, "not on PATH: releases will not name their code revision", "Install git.")
 
@@ -79,14 +78,14 @@ def check_uv() -> Iterator[Finding]:
     own = VENVS / "tools" / "bin" / "uv"
     uv = str(own) if own.is_file() else shutil.which("uv")
     if uv:
-        yield Finding("uv", OK, f"{_output([uv, '--version'])} ({uv})")
+        yield Finding("uv", OK, f"{machine.output([uv, '--version'])} ({uv})")
     else:
         yield Finding("uv", NOTE, f"not here yet; fetched into {own.parent} when an environment is made")
 
 
 def check_runtime() -> Iterator[Finding]:
     """TFX's compiled parts need glibc 2.38 and GCC 14's libstdc++; an older Debian or Ubuntu gets them privately."""
-    glibc, library = _glibc(), _libstdcxx()
+    glibc, library = machine.glibc(), machine.libstdcxx()
     recent = library is not None and b"CXXABI_1.3.15" in library.read_bytes()
     found = (
         f"glibc {'.'.join(map(str, glibc)) or 'unknown'}, libstdc++ {'GCC 14 or later' if recent else 'before GCC 14'}"
@@ -98,7 +97,7 @@ def check_runtime() -> Iterator[Finding]:
     if loader.exists():
         yield Finding("C runtime", OK, f"{found}: too old for TFX; the pipelines environment has a private one")
         return
-    family = f"{_os_release().get('ID', '')} {_os_release().get('ID_LIKE', '')}"
+    family = f"{machine.os_release().get('ID', '')} {machine.os_release().get('ID_LIKE', '')}"
     if any(name in family for name in ("debian", "ubuntu")) and shutil.which("apt-get") and shutil.which("dpkg"):
         message = f"{found}: too old for TFX; a private one is made inside the pipelines environment"
         yield Finding("C runtime", NOTE, message)
@@ -131,14 +130,14 @@ def environment_state(name: str) -> str:
     for file in ("uv.lock", "pyproject.toml"):
         if not (made / file).is_file() or not filecmp.cmp(str(made / file), str(ROOT / file), shallow=False):
             return "stale"
-    return "current" if _succeeds([str(python), "-c", "import model_store"]) else "broken"
+    return "current" if machine.succeeds([str(python), "-c", "import model_store"]) else "broken"
 
 
 def check_network() -> Iterator[Finding]:
     """Only where something is still to be fetched."""
     if all(environment_state(name) == "current" for name in ENVIRONMENTS):
         return
-    index = _package_index()
+    index = machine.package_index()
     shown = index.split("@")[-1]
     try:
         with urllib.request.urlopen(f"{index.rstrip('/')}/uv/", timeout=10):  # noqa: S310 the person's own index
@@ -161,7 +160,7 @@ def check_disk() -> Iterator[Finding]:
         "temporary files": (pathlib.Path(tempfile.gettempdir()), 0.5),
     }
     for what, (folder, needed) in needs.items():
-        place = _nearest(folder)
+        place = machine.nearest(folder)
         free = shutil.disk_usage(str(place)).free / GIB
         message = f"{free:.1f} GiB free for {what} in {folder}"
         if free >= needed:
@@ -179,19 +178,19 @@ _VARIABLES = {"environments": "TRAINYARD_VENVS", "runs and releases": "TRAINYARD
 
 
 def check_machine() -> Iterator[Finding]:
-    memory = _memory_bytes() / GIB
+    memory = machine.memory_bytes() / GIB
     if memory < 3:
         yield Finding("memory", PROBLEM, f"{memory:.1f} GiB; training beside Airflow needs 4", "Use a larger machine.")
     else:
         yield Finding("memory", OK if memory >= 4 else NOTE, f"{memory:.1f} GiB")
-    cpus = _cpus()
+    cpus = machine.cpus()
     yield Finding(
         "cpu", OK if cpus >= 2 else NOTE, f"{cpus:g} cores" + ("" if cpus >= 2 else "; it will take its time")
     )
 
 
 def check_home() -> Iterator[Finding]:
-    place = _nearest(HOME)
+    place = machine.nearest(HOME)
     try:
         with tempfile.TemporaryFile(dir=str(place)):
             yield Finding("home", OK, f"{HOME} is writable")
@@ -210,7 +209,7 @@ def check_platform() -> Iterator[Finding]:
         return
     yield Finding("platform", OK, "not running")
     for what, port in PORTS.items():
-        if _port_is_free(port):
+        if machine.port_is_free(port):
             yield Finding("port", OK, f"{port} is free ({what})")
         else:
             yield Finding("port", NOTE, f"{port} is taken ({what}); demo and up choose a free port instead")
@@ -234,7 +233,7 @@ def check_docker() -> Iterator[Finding]:
     if not shutil.which("docker"):
         yield Finding("docker", NOTE, "not installed; only container images need it")
         return
-    server = _output(["docker", "version", "--format", "{{.Server.Version}}"], timeout=10)
+    server = machine.output(["docker", "version", "--format", "{{.Server.Version}}"], timeout=10)
     if server:
         yield Finding("docker", OK, f"client and daemon {server}")
     else:
@@ -269,59 +268,6 @@ def diagnose() -> list[Finding]:
     return findings
 
 
-def _os_release() -> dict[str, str]:
-    path = pathlib.Path("/etc/os-release")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines) if value}
-
-
-def _glibc() -> tuple[int, ...]:
-    try:
-        name = os.confstr("CS_GNU_LIBC_VERSION") or ""
-        return tuple(int(part) for part in name.split()[-1].split("."))
-    except (ValueError, OSError, IndexError):
-        return ()
-
-
-def _libstdcxx() -> pathlib.Path | None:
-    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/sbin:/usr/sbin"}
-    for line in _output(["ldconfig", "-p"], env=environment).splitlines():
-        if "libstdc++.so.6 " in line and "x86-64" in line:
-            return pathlib.Path(line.split()[-1])
-    return None
-
-
-def _package_index() -> str:
-    for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
-        if os.environ.get(variable):
-            return os.environ[variable].split("=", 1)[-1] if "=http" in os.environ[variable] else os.environ[variable]
-    for path in ("~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/pip.conf"):
-        settings = configparser.RawConfigParser()
-        try:
-            settings.read(pathlib.Path(path).expanduser())
-            return settings.get("global", "index-url")
-        except configparser.Error:
-            continue
-    return "https://pypi.org/simple"
-
-
-def _memory_bytes() -> float:
-    total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        limit = _read(path)
-        if limit.isdigit():
-            total = min(total, float(limit))
-    return total
-
-
-def _cpus() -> float:
-    cpus = float(len(os.sched_getaffinity(0)))
-    quota = _read("/sys/fs/cgroup/cpu.max").split()
-    if len(quota) == 2 and quota[0].isdigit():
-        cpus = min(cpus, int(quota[0]) / int(quota[1]))
-    return cpus
-
-
 def _running_platform() -> dict[str, Any] | None:
     try:
         state = json.loads((HOME / "platform.json").read_text(encoding="utf-8"))
@@ -331,45 +277,6 @@ def _running_platform() -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return dict(state)
-
-
-def _port_is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def _nearest(folder: pathlib.Path) -> pathlib.Path:
-    """The folder itself, or the closest one above it that exists."""
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
-    return folder
-
-
-def _read(path: str) -> str:
-    try:
-        return pathlib.Path(path).read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""
-
-
-def _output(command: list[str], timeout: float = 20, env: dict[str, str] | None = None) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, cwd="/")
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _succeeds(command: list[str]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, timeout=60, cwd="/").returncode == 0
-    except (OSError, subprocess.SubprocessError):
-        return False
 
 
 _COLOURS = {OK: "\033[32m", NOTE: "\033[33m", PROBLEM: "\033[31m"}

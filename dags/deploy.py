@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def build_deploy_dag(workload: Workload) -> DAG:
-    """The deployment DAG: resolve_release -> verify -> load_canary -> compare_answers -> promote -> announce, else roll_back."""
+    """The deployment DAG: resolve, verify, load_canary, compare_answers, promote, announce; else roll_back."""
     dag = DAG(
         dag_id=f"deploy_{workload.name}",
         description=f"Deploys released models of {workload.name}, and rolls back what does not do",
@@ -38,7 +38,11 @@ def build_deploy_dag(workload: Workload) -> DAG:
             "retry_delay": timedelta(seconds=5),
             "execution_timeout": timedelta(minutes=5),
         },
-        params={"version": Param(None, type=["null", "integer"], minimum=1, description="Release to deploy. Empty: the newest.")},
+        params={
+            "version": Param(
+                None, type=["null", "integer"], minimum=1, description="Release to deploy. Empty: the newest."
+            )
+        },
         tags=["trainyard", "deploy", workload.task.value],
         doc_md=_DAG_DOC.format(workload=workload.name, owner=workload.owner),
         auto_register=False,
@@ -85,7 +89,12 @@ def _add_tasks(model: str, serving: Serving, deployed: Asset) -> None:
     # A leaf of its own: Airflow judges a run by its leaves, and a rollback that worked must not make the run green.
     @task(outlets=[deployed], doc_md=_ANNOUNCE_DOC)
     def announce_deployment(release: dict[str, Any], comparison: dict[str, Any], **context: Any) -> dict[str, Any]:
-        extra = {"workload": model, "version": release["version"], "previous": release["previous"], "comparison": comparison}
+        extra = {
+            "workload": model,
+            "version": release["version"],
+            "previous": release["previous"],
+            "comparison": comparison,
+        }
         context["outlet_events"][deployed].extra = extra
         log.info(f"{deployment.server_url()}/v1/models/{model} serves version {release['version']}.")
         return extra
@@ -109,9 +118,7 @@ def _add_tasks(model: str, serving: Serving, deployed: Asset) -> None:
     steps >> roll_back(release)
 
 
-def choose_release(
-    model: str, params: Mapping[str, Any], triggering: Mapping[Any, Iterable[Any]]
-) -> dict[str, Any]:
+def choose_release(model: str, params: Mapping[str, Any], triggering: Mapping[Any, Iterable[Any]]) -> dict[str, Any]:
     """The release to deploy, and the stable one to return to.
 
     Returns:
@@ -122,7 +129,9 @@ def choose_release(
         AirflowSkipException: it is stable already, or a newer one is.
     """
     store = deployment.open_store()
-    released = [int(e.extra["version"]) for events in triggering.values() for e in events if (e.extra or {}).get("version")]
+    released = [
+        int(e.extra["version"]) for events in triggering.values() for e in events if (e.extra or {}).get("version")
+    ]
     known = store.versions(model)
     asked = params.get("version")
     version = asked or max(released, default=None) or max(known, default=None)
@@ -183,8 +192,8 @@ def _refusals_are_final(step: Callable[..., Any]) -> Callable[..., Any]:
 
 _DAG_DOC = """\
 ### Deploying {workload}
-Starts when `retrain_{workload}` releases a model. The release is verified, loaded by the model server as `canary`, asked
-the golden requests beside `stable`, and promoted. `stable` serves all the while.
+Starts when `retrain_{workload}` releases a model. The release is verified, loaded by the model server as `canary`,
+asked the golden requests beside `stable`, and promoted. `stable` serves all the while.
 
 **By hand:** Trigger, with `{{"version": 3}}` for a certain release, an older one too. **Answers for it:** {owner}.
 
@@ -201,7 +210,8 @@ Chooses the release: the run's `version` parameter, else the one whose release s
 """
 _VERIFY_DOC = """\
 Checks every file of the release against the digests in its release.json.
-**If it fails:** the files were changed after they were published. Do not deploy by hand; retrain, and find out who writes to the store.
+**If it fails:** the files were changed after they were published. Do not deploy by hand;
+retrain, and find out who writes to the store.
 """
 _LOAD_DOC = """\
 Labels the release `canary` and waits until the model server serves it.
@@ -220,6 +230,6 @@ _ANNOUNCE_DOC = """\
 Tells Airflow that the release is live (the deployed-model asset): other DAGs may start on it.
 """
 _ROLL_BACK_DOC = """\
-Runs only when a step failed: removes the canary label, returns `stable` to the release before, waits until it is served.
+Runs only when a step failed: removes the canary label and returns `stable` to the release before.
 **If it fails:** run `./trainyard release rollback` by hand.
 """

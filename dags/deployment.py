@@ -1,6 +1,6 @@
 """The steps of a deployment, as plain functions over the model store and the model server's REST API.
 
-The server follows the labels of the store: a release is deployed by labelling it and waiting for the server to serve it.
+The server follows the labels of the store: to deploy a release is to label it and to wait until it is served.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def verify(model: str, version: int) -> str:
     return str(store.release(model, version).digest)
 
 
-def wait_until_served(model: str, label: str, version: int, timeout_s: float, say: Callable[[str], None] = print) -> None:
+def wait_until_served(
+    model: str, label: str, version: int, timeout_s: float, say: Callable[[str], None] = print
+) -> None:
     """Waits until the model server answers for a label with this version.
 
     Raises:
@@ -198,7 +200,9 @@ def ask(model: str, label: str, instances: Sequence[Any]) -> tuple[list[Any], li
             reply = client.post(f"/v1/models/{model}/labels/{label}:predict", json={"instances": [instance]})
             milliseconds.append((time.perf_counter() - started) * 1000)
             if reply.status_code != 200:
-                raise DeploymentRefused(f"{model} ({label}) refused a golden request: {reply.status_code} {reply.text[:300]}")
+                raise DeploymentRefused(
+                    f"{model} ({label}) refused a golden request: {reply.status_code} {reply.text[:300]}"
+                )
             answers.append(reply.json()["predictions"][0])
     return answers[1:], milliseconds[1:]
 

@@ -76,7 +76,9 @@ def read_outcome(finished: Finished) -> dict[str, Any]:
     if finished.returncode != 0:
         raise AirflowException(f"The pipeline failed with exit code {finished.returncode}: {reasons or said}")
     if outcome is None:
-        raise AirflowException(f"The pipeline exited with 0 and printed no JSON object. Received: {finished.stdout!r:.200}")
+        raise AirflowException(
+            f"The pipeline exited with 0 and printed no JSON object. Received: {finished.stdout!r:.200}"
+        )
     return outcome
 
 

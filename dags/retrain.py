@@ -29,7 +29,9 @@ def build_retrain_dag(workload: Workload) -> DAG:
         catchup=False,
         max_active_runs=1,
         default_args={"owner": workload.owner, "retries": 2, "retry_delay": timedelta(seconds=10)},
-        params={"span": Param(None, type=["null", "integer"], minimum=0, description="Span to train on. Empty: the newest.")},
+        params={
+            "span": Param(None, type=["null", "integer"], minimum=0, description="Span to train on. Empty: the newest.")
+        },
         tags=["trainyard", "retrain", workload.task.value],
         doc_md=_DAG_DOC.format(workload=workload.name, description=workload.description, owner=workload.owner),
         auto_register=False,
@@ -108,7 +110,7 @@ def choose_span(
             raise skipped(f"span {encode_spans(arrived)} was trained on before; nothing is new")
         if max(arrived) <= newest - window:
             raise skipped(
-                f"span {encode_spans(arrived)} arrived late: the newest is {newest} and training looks at {window} span(s)"
+                f"span {encode_spans(arrived)} arrived late: the newest is {newest}, training looks at {window} span(s)"
             )
     return newest
 
@@ -171,11 +173,11 @@ champion, load-and-predict) and releases what passes. A release starts `deploy_{
 """
 _RESOLVE_DOC = """\
 Chooses the span: the run's `span` parameter, else the newest in the landing folder.
-**If it skips:** its log names the span and why nothing needs training. To train all the same, trigger with `{"span": n}`.
+**If it skips:** its log says why nothing needs training. To train all the same, trigger with `{"span": n}`.
 """
 _RUN_DOC = """\
 Runs the TFX pipeline in the pipelines environment (`./trainyard run`), one component after the other.
-**If it failed and does not retry:** read the last log line; mend the data, schema or workload.yaml, then clear this task.
+**If it failed and does not retry:** read the last log line; mend the data, schema or workload.yaml, then clear it.
 **If it retries:** it resumes; components that finished are taken from the cache. **To stop it:** mark it failed.
 The run's report is named at the end of the log.
 """

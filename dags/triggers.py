@@ -1,4 +1,4 @@
-"""The trigger that watches a landing folder. The triggerer imports it by path and keeps it: restart it after a change."""
+"""The trigger that watches a landing folder. The triggerer keeps the module in memory: restart it after a change."""
 
 from __future__ import annotations
 

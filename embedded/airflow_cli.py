@@ -26,8 +26,10 @@ def main(arguments: list[str]) -> int:
     environment["AIRFLOW__LOGGING__LOGGING_LEVEL"] = os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
     python = str(home.environment_python("airflow"))
     if not paths.database.is_file() and arguments[:1] != ["db"]:
-        subprocess.run([python, "-m", "airflow", "db", "migrate"], env=environment, stdout=subprocess.DEVNULL, check=True)
-    os.execve(python, [python, "-m", "airflow", *arguments], environment)
+        subprocess.run(
+            [python, "-m", "airflow", "db", "migrate"], env=environment, stdout=subprocess.DEVNULL, check=True
+        )
+    os.execve(python, [python, "-m", "airflow", *arguments], environment)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -40,14 +40,20 @@ example:
 
 
 def add_commands(subparsers: Any) -> None:
-    """Registers the four commands; each sets `handler`, a function of the parsed arguments that returns the exit code."""
+    """Registers the four commands; each sets `handler`, which takes the parsed arguments and returns the exit code."""
     up = _command(subparsers, "up", "start Airflow and the model server, and keep them running", _UP)
     for name, what in (("airflow", "Airflow's UI"), ("rest", "the model server's REST API"), ("grpc", "its gRPC API")):
-        up.add_argument(f"--{name}-port", type=_port, metavar="PORT", help=f"loopback port of {what} (default: a free one)")
-    up.add_argument("--workload", action="append", default=[], metavar="NAME", help="only this workload's DAGs; repeatable")
+        up.add_argument(
+            f"--{name}-port", type=_port, metavar="PORT", help=f"loopback port of {what} (default: a free one)"
+        )
+    up.add_argument(
+        "--workload", action="append", default=[], metavar="NAME", help="only this workload's DAGs; repeatable"
+    )
     up.set_defaults(handler=_run_up)
     _command(subparsers, "demo", "the whole loop on real data, in a few minutes", _DEMO).set_defaults(handler=_run_demo)
-    _command(subparsers, "status", "what of the platform runs, and how it is", _STATUS).set_defaults(handler=_run_status)
+    _command(subparsers, "status", "what of the platform runs, and how it is", _STATUS).set_defaults(
+        handler=_run_status
+    )
     _command(subparsers, "down", "stop the platform", _DOWN).set_defaults(handler=_run_down)
 
 

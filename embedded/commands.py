@@ -12,8 +12,16 @@ from pathlib import Path
 
 from embedded import health
 from embedded.processes import Identity, marked, pid_file_identities
-from embedded.settings import USER, Paths, Ports, PortTaken, choose_ports
-from embedded.supervisor import AlreadyRunning, Platform, PlatformError, Stopped, clean_up, is_locked, read_state
+from embedded.settings import USER, Paths, Ports, PortTakenError, choose_ports
+from embedded.supervisor import (
+    AlreadyRunningError,
+    Platform,
+    PlatformError,
+    StoppedError,
+    clean_up,
+    is_locked,
+    read_state,
+)
 from pipelines import home
 
 EXIT_OK, EXIT_FAILED, EXIT_FIX_INPUT = 0, 1, 2
@@ -25,7 +33,7 @@ def say(line: str) -> None:
     try:
         print(line, flush=True)
     except (BrokenPipeError, OSError):
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def up(
@@ -54,7 +62,7 @@ def up(
         # Orphans of a killed supervisor hold the ports: they go first.
         clean_up(paths)
         ports = choose_ports(airflow_port, rest_port, grpc_port)
-    except PortTaken as taken:
+    except PortTakenError as taken:
         print(f"trainyard up: {taken}", file=sys.stderr, flush=True)
         return EXIT_FIX_INPUT
     platform = Platform(paths.home, ports, say, extra)
@@ -73,9 +81,9 @@ def _run(platform: Platform) -> int:
             say("Ctrl-C stops everything.")
             platform.watch()
             say("Stopping ...")
-    except AlreadyRunning:
+    except AlreadyRunningError:
         return _say_running(platform.paths)
-    except Stopped:
+    except StoppedError:
         say("Stopped while starting.")
         return EXIT_OK
     except PlatformError as error:
@@ -114,7 +122,9 @@ def status() -> int:
     state = read_state(paths)
     if state is None or not is_locked(paths):
         left = len(marked(paths.home)) or len(pid_file_identities(paths.pids))
-        say(f"Not running, but {left} processes are left behind. End them: ./trainyard down" if left else "Not running.")
+        say(
+            f"Not running, but {left} processes are left behind. End them: ./trainyard down" if left else "Not running."
+        )
         return EXIT_FAILED
     ports = Ports(**state["ports"])
     states = health.check(ports)

@@ -1,4 +1,4 @@
-"""`trainyard demo`: two spans of taxi trips arrive, Airflow trains, judges, releases and deploys; a client asks before and after."""
+"""`trainyard demo`: two spans of data arrive, Airflow trains, releases and deploys; a client asks in between."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import httpx
 from embedded.airflow_api import FINISHED, AirflowApi, DagRun
 from embedded.commands import EXIT_FAILED, EXIT_FIX_INPUT, EXIT_OK, missing_environments, say, stop_on_signals
 from embedded.settings import Paths, choose_ports, free_port, load_secrets
-from embedded.supervisor import AlreadyRunning, Platform, PlatformError, Stopped
+from embedded.supervisor import AlreadyRunningError, Platform, PlatformError, StoppedError
 from embedded.timeline import Timeline
 from pipelines import home
 
@@ -27,9 +27,12 @@ WORKLOAD = "taxi"
 EXIT_INTERRUPTED = 130
 LOADED_TIMEOUT_S, NOTICED_TIMEOUT_S, RUN_TIMEOUT_S = 90.0, 90.0, 900.0
 CLIENT_REQUESTS = 50
+POLL_S = 1.0
+# Only the DAGs that are shown, parsed once: on two cores the training needs the processor more.
+SETTINGS = {"TRAINYARD_DAG_WORKLOADS": WORKLOAD, "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120"}
 
 
-class DemoFailed(Exception):
+class DemoError(Exception):
     """A step went wrong: what it was, and the end of its log."""
 
     def __init__(self, what: str, log: list[str] | None = None) -> None:
@@ -50,14 +53,14 @@ def demo() -> int:
     try:
         with _own_home(folder):
             return _demo_in(folder, timeline)
-    except AlreadyRunning:
+    except AlreadyRunningError:
         say(f"A demo is running already in {folder}.")
-    except Stopped:
+    except StoppedError:
         say("Interrupted; every process has ended.")
         return EXIT_INTERRUPTED
     except PlatformError as error:
         say(f"The demo stopped: {error}")
-    except DemoFailed as failure:
+    except DemoError as failure:
         timeline.event(f"FAILED: {failure}")
         for line in failure.log[-25:]:
             timeline.detail(line)
@@ -71,7 +74,7 @@ def demo() -> int:
 
 def _demo_in(folder: Path, timeline: Timeline) -> int:
     ports = choose_ports(airflow=free_port(), rest=free_port(), grpc=free_port())
-    platform = Platform(folder, ports, timeline.event, {"TRAINYARD_DAG_WORKLOADS": WORKLOAD})
+    platform = Platform(folder, ports, timeline.event, SETTINGS)
     with stop_on_signals(platform):
         platform.acquire()
         try:
@@ -102,7 +105,7 @@ class _Demo:
         self.timeline.headline("Span 1: the older trips arrive")
         first = self.retrain(span=1)
         if first["version"] is None:
-            raise DemoFailed(f"the first model was not released: {first['why']}")
+            raise DemoError(f"the first model was not released: {first['why']}")
         self.deploy(first["version"], first_deployment=True)
         self.ask("A client asks the model server")
         self.timeline.headline("Span 2: newer trips arrive")
@@ -124,7 +127,9 @@ class _Demo:
         ports = self.platform.ports
         keys, _ = load_secrets(self.paths)
         self.timeline.event(f"Running: Airflow {ports.airflow_url} (user admin, password {keys.password})")
-        self.timeline.detail(f"model server {ports.server_url}, gRPC 127.0.0.1:{ports.grpc}; state in {self.paths.home}")
+        self.timeline.detail(
+            f"model server {ports.server_url}, gRPC 127.0.0.1:{ports.grpc}; state in {self.paths.home}"
+        )
         self.api = AirflowApi(ports, self.paths, keys.password)
         dags = (f"retrain_{WORKLOAD}", f"deploy_{WORKLOAD}")
         self.until(lambda: all(map(self._api.dag_is_loaded, dags)), LOADED_TIMEOUT_S, self._not_loaded)
@@ -151,7 +156,9 @@ class _Demo:
 
     def deploy(self, version: int, *, first_deployment: bool) -> None:
         """Follows deploy_taxi to its end; a refused successor is a good end, a refused first model is not."""
-        run = self.follow(self.next_run(f"deploy_{WORKLOAD}", f"The release of version {version} has started a deployment"))
+        run = self.follow(
+            self.next_run(f"deploy_{WORKLOAD}", f"The release of version {version} has started a deployment")
+        )
         states = {task.task_id: task.state for task in self._api.tasks(run)}
         if run.state != "success":
             refused = states.get("compare_answers") == "failed" and states.get("roll_back") == "success"
@@ -164,7 +171,9 @@ class _Demo:
         self.timeline.event(f"Version {version} is stable now")
         text = f"{comparison['requests']} golden requests, median {comparison['canary_median_ms']:.1f} ms"
         if comparison["changed_share"] is not None:
-            text += f"; {comparison['changed_share']:.1%} of the answers differ from version {comparison['stable_version']}"
+            text += (
+                f"; {comparison['changed_share']:.1%} of the answers differ from version {comparison['stable_version']}"
+            )
         self.timeline.detail(text)
 
     def ask(self, what: str) -> None:
@@ -181,8 +190,10 @@ class _Demo:
                 answer.raise_for_status()
         self.timeline.event(f"{what}: POST {url}:predict")
         self.timeline.detail(f"one trip: {_short(row)}")
-        self.timeline.detail(f"version {version} answers {json.dumps(answer.json()['predictions'][0])}, "
-                             f"median of {CLIENT_REQUESTS} requests {statistics.median(times):.1f} ms")
+        self.timeline.detail(
+            f"version {version} answers {json.dumps(answer.json()['predictions'][0])}, "
+            f"median of {CLIENT_REQUESTS} requests {statistics.median(times):.1f} ms"
+        )
 
     def next_run(self, dag_id: str, what: str) -> DagRun:
         """Waits for a run of the DAG that was not there before."""
@@ -192,7 +203,9 @@ class _Demo:
             found[:] = [run for run in self._api.runs(dag_id) if run.run_id not in self._seen]
             return bool(found)
 
-        self.until(appeared, NOTICED_TIMEOUT_S, lambda: DemoFailed(f"no run of {dag_id} within {NOTICED_TIMEOUT_S:.0f} s"))
+        self.until(
+            appeared, NOTICED_TIMEOUT_S, lambda: DemoError(f"no run of {dag_id} within {NOTICED_TIMEOUT_S:.0f} s")
+        )
         self._seen.add(found[0].run_id)
         self.timeline.event(f"{what}: {dag_id} starts")
         return found[0]
@@ -210,12 +223,12 @@ class _Demo:
         self._tell_progress(run)
         return replace(run, state=state[0])
 
-    def until(self, done: Callable[[], bool], seconds: float, failure: Callable[[], DemoFailed]) -> None:
+    def until(self, done: Callable[[], bool], seconds: float, failure: Callable[[], DemoError]) -> None:
         """Polls until something holds.
 
         Raises:
-            DemoFailed: it does not within the time.
-            Stopped: the user asked to stop.
+            DemoError: it does not within the time.
+            StoppedError: the user asked to stop.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -225,21 +238,21 @@ class _Demo:
             except httpx.HTTPError:
                 # The API server may be starting again: the deadline decides.
                 pass
-            if self.platform.stop_requested.wait(0.4):
-                raise Stopped
+            if self.platform.stop_requested.wait(POLL_S):
+                raise StoppedError
             if time.monotonic() > deadline:
                 raise failure()
 
-    def failure(self, run: DagRun) -> DemoFailed:
+    def failure(self, run: DagRun) -> DemoError:
         """Names the task at which a run came to grief, with the end of its log."""
         tasks = self._api.tasks(run)
         bad = next((task for task in tasks if task.state == "failed"), None) or next(
             (task for task in tasks if task.state in ("running", "up_for_retry", "queued")), None
         )
         if bad is None:
-            return DemoFailed(f"{run.dag_id} ended as {run.state}, run {run.run_id}")
+            return DemoError(f"{run.dag_id} ended as {run.state}, run {run.run_id}")
         what = f"task {bad.task_id} of {run.dag_id} is {bad.state} (try {bad.try_number})"
-        return DemoFailed(what, self._api.log_lines(run, bad.task_id))
+        return DemoError(what, self._api.log_lines(run, bad.task_id))
 
     @property
     def _api(self) -> AirflowApi:
@@ -277,13 +290,13 @@ class _Demo:
         else:
             self.timeline.event("Not released")
 
-    def _not_loaded(self) -> DemoFailed:
-        return DemoFailed("Airflow has not loaded the DAGs", self._api.import_errors())
+    def _not_loaded(self) -> DemoError:
+        return DemoError("Airflow has not loaded the DAGs", self._api.import_errors())
 
     def _sample_row(self, version: str) -> Any:
         file = self.paths.home / "models" / WORKLOAD / str(version) / "assets.extra" / "golden_requests.json"
         if not file.is_file():
-            raise DemoFailed(f"release {version} has no golden requests: {file}")
+            raise DemoError(f"release {version} has no golden requests: {file}")
         return json.loads(file.read_text(encoding="utf-8"))["instances"][0]
 
 

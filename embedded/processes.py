@@ -1,4 +1,4 @@
-"""Processes that end: each in its own group with a pid file, strays found by the platform's mark. Linux's /proc only."""
+"""Processes that end: each in its own group with a pid file, strays found by the platform's mark. Needs /proc."""
 
 from __future__ import annotations
 

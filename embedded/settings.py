@@ -19,7 +19,7 @@ PLATFORM_MARK = "TRAINYARD_PLATFORM"
 """In the environment of every process that a platform starts: the platform's home. Strays are found by it."""
 
 
-class PortTaken(Exception):
+class PortTakenError(Exception):
     """A port that was asked for is not free; the message is one line for the user."""
 
 
@@ -47,13 +47,13 @@ def choose_ports(airflow: int | None = None, rest: int | None = None, grpc: int 
     """The ports asked for; for the others the usual ones, or any free ones where those are taken.
 
     Raises:
-        PortTaken: a port that was asked for is not free.
+        PortTakenError: a port that was asked for is not free.
     """
     chosen: dict[str, int] = {}
     for name, asked in (("airflow", airflow), ("rest", rest), ("grpc", grpc)):
         if asked is not None and (not is_free(asked) or asked in chosen.values()):
-            raise PortTaken(
-                f"port {asked} on {HOST} is taken. Choose another with --{name}-port, or leave the option out for a free one."
+            raise PortTakenError(
+                f"port {asked} on {HOST} is taken. Name another with --{name}-port, or leave the option out."
             )
         usual = getattr(PREFERRED, name)
         chosen[name] = asked if asked is not None else usual if is_free(usual) else free_port()
@@ -160,7 +160,8 @@ def write_private(path: Path, text: str) -> None:
     """Writes a file that only its owner can read, in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    # Nobody may read it even for the instant between making it and closing it off.
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     aside.replace(path)
 

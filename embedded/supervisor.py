@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -49,11 +50,11 @@ class PlatformError(Exception):
     """The platform cannot start; one line, with the log to read."""
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunningError(Exception):
     """Another supervisor runs a platform in this home."""
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The user asked to stop while the platform was starting."""
 
 
@@ -95,7 +96,7 @@ class Platform:
         """Takes the home for this supervisor and ends what a killed one left behind.
 
         Raises:
-            AlreadyRunning: another supervisor has it.
+            AlreadyRunningError: another supervisor has it.
         """
         self.paths.home.mkdir(parents=True, exist_ok=True)
         lock = self.paths.lock.open("a")
@@ -103,7 +104,7 @@ class Platform:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise AlreadyRunning(str(self.paths.home)) from None
+            raise AlreadyRunningError(str(self.paths.home)) from None
         self._lock = lock
         if left := clean_up(self.paths):
             self.say(f"Ended {left} processes that an earlier platform had left behind.")
@@ -113,7 +114,7 @@ class Platform:
 
         Raises:
             PlatformError: a component cannot start; the message ends with its log.
-            Stopped: the user asked to stop.
+            StoppedError: the user asked to stop.
         """
         keys, made = load_secrets(self.paths)
         self.fresh_password = keys.password if made else None
@@ -203,9 +204,9 @@ class Platform:
             )
         while process.poll() is None:
             if self.stop_requested.wait(0.1):
-                signal_group(process.pid, 15)
+                signal_group(process.pid, signal.SIGTERM)
                 process.wait()
-                raise Stopped
+                raise StoppedError
         if process.returncode != 0:
             raise PlatformError(
                 f"Airflow's database could not be set up: the command {describe_exit(process.returncode)}. "
@@ -230,7 +231,7 @@ class Platform:
                 raise PlatformError(f"not healthy after {START_TIMEOUT_S:.0f} s: {ill}. Logs: {self.paths.logs}")
             self.revive()
             if self.stop_requested.wait(0.25):
-                raise Stopped
+                raise StoppedError
 
 
 def clean_up(paths: Paths) -> int:
@@ -243,7 +244,7 @@ def clean_up(paths: Paths) -> int:
     for one in pid_file_identities(paths.pids):
         # Our components lead their own groups: one that does not is no longer the process that we started.
         if os.getpgid(one.pid) == one.pid:
-            signal_group(one.pid, 15)
+            signal_group(one.pid, signal.SIGTERM)
     if left:
         end_marked(paths.home)
     for file in paths.pids.glob("*.pid"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import pathlib
@@ -76,7 +77,15 @@ class RemoteFiles:
         self._fs.pipe_file(self._at(path), data)
 
     def create(self, path: str, data: bytes) -> None:
-        self._fs.pipe_file(self._at(path), data, mode="create")
+        try:
+            self._fs.pipe_file(self._at(path), data, mode="create")
+        except FileExistsError:
+            raise
+        except OSError as error:
+            # s3fs tells a failed precondition as "invalid argument".
+            if error.errno == errno.EINVAL or self.exists(path):
+                raise FileExistsError(errno.EEXIST, "exists", self._at(path)) from error
+            raise
 
     def append_line(self, path: str, line: str) -> None:
         """Reads and writes the whole object: only under the lock."""

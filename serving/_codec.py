@@ -231,7 +231,8 @@ def _raise_shape(values: Any, info: TensorInfo, where: _Where) -> NoReturn:
         wanted = info.row_shape
         for row, value in enumerate(values):
             found = _shape(value)
-            ragged = len(list(_leaves(value))) != int(np.prod(found, dtype=np.int64))
+            depths = [len(path) for path, _ in _leaves(value)]
+            ragged = depths != [len(found)] * int(np.prod(found, dtype=np.int64))
             if ragged or not dataclasses.replace(info, shape=wanted).accepts(found):
                 received = "lists of unequal length" if ragged else _show_row(found)
                 raise BadRequestError(

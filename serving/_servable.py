@@ -122,6 +122,9 @@ class Servable:
         arrays = fill_missing(arrays, signature.inputs)
         for name, array in arrays.items():
             check_array(array, signature.inputs[name])
+        if self.features and len({array.shape[:1] for array in arrays.values()}) > 1:
+            sizes = ", ".join(f"{name} {array.shape[0]}" for name, array in sorted(arrays.items()))
+            raise BadRequestError(f"every input must have a value for each row. Received rows: {sizes}")
         try:
             outputs = signature.function(**{name: tf.constant(array) for name, array in arrays.items()})
             return {name: outputs[name].numpy() for name in signature.outputs}

@@ -30,6 +30,7 @@ class Executor(base_executor.BaseExecutor):
         from components.evaluator.evaluation import evaluate
         from components.evaluator.judgement import compare, judge
         from components.evaluator.summary import METRICS_FILE, summarise
+        from components.evaluator.tfma_files import write_tfma_files
 
         self._log_startup(input_dict, output_dict, exec_properties)
         config = EvaluationConfig.from_json(exec_properties["evaluation_config"])
@@ -48,12 +49,9 @@ class Executor(base_executor.BaseExecutor):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / METRICS_FILE).write_text(json.dumps(summary, indent=1, allow_nan=False), encoding="utf-8")
             (folder / "gate.json").write_text(gate.to_json(), encoding="utf-8")
-            self._write_more(folder, outcome, gate, config)
+            write_tfma_files(folder, outcome, gate, comparison, config)
             _bless(artifact_utils.get_single_instance(output_dict["blessing"]), model, gate)
             rows[ROWS_IN] = rows[ROWS_OUT] = outcome.rows
-
-    def _write_more(self, folder: pathlib.Path, outcome: Any, gate: GateResult, config: EvaluationConfig) -> None:
-        """For subclasses: further files beside metrics.json."""
 
 
 def _bless(blessing: artifact.Artifact, model: artifact.Artifact, gate: GateResult) -> None:

@@ -14,11 +14,18 @@ _MAX_CELLS = 32_000_000  # 256 MB of float64
 
 
 class SlicedSums:
-    """Sums for each value of one column, met in any order; two of them can be merged."""
+    """Sums for each value of one column, met in any order; two of them can be merged.
+
+    Attributes:
+        values: index of each value, by its text.
+        raw: each value as the column has it, by its text.
+        too_many: whether the column has more values than can be sliced by; there are no sums then.
+    """
 
     def __init__(self, column: str, metrics: TaskMetrics) -> None:
         self.column = column
         self.values: dict[str, int] = {}
+        self.raw: dict[str, object] = {}
         self.sums: Sums | None = None
         self.too_many = False
         self._metrics = metrics
@@ -27,11 +34,13 @@ class SlicedSums:
     def codes(self, column: pa.Array) -> np.ndarray:
         """The slice of each row, [N]."""
         encoded = column.dictionary_encode(null_encoding="encode")
-        names = [_text(value) for value in encoded.dictionary.to_pylist()]
+        raw = encoded.dictionary.to_pylist()
+        names = [_text(value) for value in raw]
         if len(self.values.keys() | set(names)) > self._limit:
             self.too_many, self.sums = True, None
         if self.too_many:
             return np.zeros(len(column), np.int64)
+        self.raw.update(zip(names, raw, strict=True))
         table = np.array([self.values.setdefault(name, len(self.values)) for name in names], dtype=np.int64)
         return table[encoded.indices.to_numpy(zero_copy_only=False)]
 
@@ -45,6 +54,7 @@ class SlicedSums:
     def merge(self, other: SlicedSums) -> None:
         """Adds another's sums, value by value."""
         order = np.array([self.values.setdefault(name, len(self.values)) for name in other.values], dtype=np.int64)
+        self.raw.update(other.raw)
         self.too_many = self.too_many or other.too_many or len(self.values) > self._limit
         if self.too_many:
             self.sums = None

@@ -16,9 +16,9 @@ from components.report.statistics import read_statistics
 # Which component makes what Report reads, in pipeline order.
 PRODUCERS = {
     "examples": "ColumnarExampleGen",
+    "data_quality": "DataQuality",
     "statistics": "StatisticsGen",
     "anomalies": "ExampleValidator",
-    "data_quality": "DataQuality",
     "transform_graph": "Transform",
     "model": "Trainer",
     "model_run": "Trainer",

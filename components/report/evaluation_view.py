@@ -9,6 +9,8 @@ from typing import Any
 from components.report.facts import RunFacts
 from components.report.formats import LOWER_IS_BETTER, count, figure, is_number, metric_name, primary_metric, shorten
 
+SMALL_SLICE = 30
+
 
 @dataclasses.dataclass(frozen=True)
 class MetricRow:
@@ -68,6 +70,7 @@ class SliceRow:
     bound: float | None
     state: str
     word: str
+    small: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,11 +104,16 @@ def slice_groups(facts: RunFacts, limit: int = 40) -> tuple[tuple[str, ...], tup
         values += [overall] if is_number(overall) else []
         bounds = [t for t in thresholds(facts) if t.get("slice") == column and t.get("metric") == primary]
         values += [t[k] for t in bounds for k in ("min", "max") if is_number(t.get(k))]
-        ordered = sorted(slices, key=lambda one: _weakness(one, primary))
+        ordered = sorted(slices, key=lambda one: (_is_small(one), _weakness(one, primary)))
         rows = tuple(_slice_row(facts, one, primary, others, bounds) for one in ordered[:limit])
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         groups.append(SliceGroup(column, low, high, rows, max(0, len(slices) - limit)))
     return others, tuple(groups)
+
+
+def _is_small(one: Mapping[str, Any]) -> bool:
+    rows = one.get("rows")
+    return rows is not None and is_number(rows) and rows < SMALL_SLICE
 
 
 def _weakness(one: Mapping[str, Any], metric: str) -> float:
@@ -127,13 +135,14 @@ def _slice_row(
     limit = next((t[k] for t in bounds for k in ("min", "max") if is_number(t.get(k))), None)
     name = "(missing)" if one.get("value") in (None, "") else shorten(one.get("value"), 48)
     return SliceRow(
-        name,
-        count(rows),
-        value if is_number(value) else None,
-        tuple(figure(metrics.get(m)) for m in others),
-        limit,
-        state,
-        word,
+        value=name,
+        rows=count(rows),
+        primary=value if is_number(value) else None,
+        others=tuple(figure(metrics.get(metric)) for metric in others),
+        bound=limit,
+        state=state,
+        word=word,
+        small=_is_small(one),
     )
 
 

@@ -65,12 +65,12 @@ def count(value: Any) -> str:
 
 
 def figure(value: Any) -> str:
-    """A measured value with four significant digits: 0.9132, 1,234, 1.2e-07."""
+    """A measured value in one width per size, so that columns line up: 0.9132, 1.0000, 38.41, 1.2e-07."""
     if not is_number(value):
         return NOTHING
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}".replace("-", "−")
-    if 0.001 <= abs(value) < 1:
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "−")
+    if value == 0 or 0.00005 <= abs(value) <= 1:
         return f"{value:.4f}".replace("-", "−")
     if 1 <= abs(value) < 1e9:
         digits = max(0, 3 - int(math.log10(abs(value))))
@@ -83,7 +83,7 @@ def brief(value: Any) -> str:
     if not is_number(value):
         return NOTHING
     if value == int(value) and abs(value) < 1e7:
-        return figure(value)
+        return f"{int(value):,}".replace("-", "−")
     return f"{value:.4g}".replace("-", "−")
 
 

@@ -42,6 +42,7 @@ def render_run(facts: RunFacts) -> str:
         timings=view.timing_rows(facts),
         lineage=_lineage(facts),
         max_columns=MAX_COLUMNS,
+        small_slice=evaluation_view.SMALL_SLICE,
     )
 
 

@@ -20,7 +20,7 @@ from components.report.formats import (
 )
 
 PASSED, WARNED, STOPPED, NOT_REACHED = "good", "warn", "bad", "idle"
-_ORDER = ("ExampleValidator", "DataQuality", "Evaluator", "InfraValidator")
+_ORDER = ("DataQuality", "ExampleValidator", "Evaluator", "InfraValidator")
 
 
 @dataclasses.dataclass(frozen=True)

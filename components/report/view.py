@@ -132,6 +132,8 @@ def _plain(value: Any) -> str:
         return f"{value:.6g}".replace("-", "−") if is_number(value) else str(value)
     if isinstance(value, str):
         return value
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -152,7 +154,7 @@ def timing_rows(facts: RunFacts) -> tuple[TimingRow, ...]:
     rows = []
     for component in facts.components:
         state, word = ("bad", "failed") if component.status == FAILED else ("", component.status)
-        word = "from cache" if component.cached else word
+        word = "from cache" if component.cached else "not reached" if word in ("waiting", "pending") else word
         share = (component.seconds or 0.0) / longest
         rows.append(
             TimingRow(

@@ -135,5 +135,7 @@ class _ScaledError(keras.losses.Loss):
         self._scale = scale or 1.0
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        error = (keras.ops.cast(y_true, y_pred.dtype) - y_pred) / self._scale
+        # The label is [N] and the output [N, 1]: left as they are they would broadcast to [N, N].
+        label = keras.ops.reshape(keras.ops.cast(y_true, y_pred.dtype), keras.ops.shape(y_pred))
+        error = (label - y_pred) / self._scale
         return keras.ops.mean(keras.ops.square(error), axis=-1)

@@ -22,7 +22,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "new",
         help="make a workload from a data file",
         description="Looks at a data file and writes a workload that trains on it: declaration, features, model, "
-        "schema, expectations and a test, all meant to be read and edited. The file becomes span 1 in the landing folder.",
+        "schema, expectations and a test, all meant to be read and edited. The file becomes span 1 of its data.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

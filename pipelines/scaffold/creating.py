@@ -9,7 +9,7 @@ import pathlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pyarrow as pa
 
@@ -139,11 +139,23 @@ def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[p
     as_text = set(profiling.text_columns(table))
     if labelling.is_text(values, task):
         as_text.add(request.label)
+    if format == "jsonl":
+        _check_json_label(values, request.label, as_text)
+        as_text.clear()
     if as_text:
         table = reading.read_files(files, format, sorted(as_text))
     label = labelling.describe(table.column(request.label), request.label, task, reason)
     carried = [name for name in (request.time, request.key) if name]
-    return table, label, profiling.profile(table, request.label, carried, request.ignore)
+    return table, label, profiling.profile(table, request.label, carried, request.ignore, format)
+
+
+def _check_json_label(values: pa.ChunkedArray, name: str, as_text: Collection[str]) -> None:
+    """In JSON a value is text or it is not; elsewhere a label of any type can be read as text."""
+    if name in as_text and not pa.types.is_string(values.type):
+        raise InputError(
+            f"label {name!r}: JSON classes must be text, or whole numbers without gaps. Received: {values[0].as_py()!r}. "
+            'Write them as text, e.g. "yes" and "no", or as 0 and 1.'
+        )
 
 
 def _check_options(request: Request) -> None:

@@ -77,7 +77,9 @@ def text_columns(table: pa.Table) -> list[str]:
     return [field.name for field in table.schema if pa.types.is_boolean(field.type) or pa.types.is_temporal(field.type)]
 
 
-def profile(table: pa.Table, label: str, carried: Collection[str], ignore: Collection[str]) -> Profile:
+def profile(
+    table: pa.Table, label: str, carried: Collection[str], ignore: Collection[str], format: str = "csv"
+) -> Profile:
     """Looks at every column but the label.
 
     Args:
@@ -85,6 +87,7 @@ def profile(table: pa.Table, label: str, carried: Collection[str], ignore: Colle
         label: the column to predict.
         carried: columns that the split needs; they become no feature.
         ignore: columns that the user does not want.
+        format: of the files.
 
     Raises:
         InputError: nothing is left to learn from, or a number is infinite.
@@ -98,6 +101,8 @@ def profile(table: pa.Table, label: str, carried: Collection[str], ignore: Colle
             columns.append(_carried(table, name))
         elif name in ignore:
             ignored[name] = "you said so"
+        elif format == "jsonl" and pa.types.is_boolean(table.column(name).type):
+            ignored[name] = "it holds JSON booleans, which the schema's types cannot say; deliver 0 and 1, or text"
         else:
             found = _look(name, table.column(name), table.num_rows)
             if isinstance(found, Column):
@@ -169,9 +174,10 @@ def _names_a_row(name: str) -> bool:
 
 
 def _is_skewed(values: pa.ChunkedArray) -> bool:
-    """A long tail to the right: the mean lies far above the median, in units of the middle half's width."""
+    """A long tail to the right: the mean lies far above the median by a third of the middle half's width."""
+    values = values.cast(pa.float64())
     low, middle, high = pc.quantile(values, q=[0.25, 0.5, 0.75]).to_pylist()
-    return bool(high > low and pc.mean(values).as_py() - middle > high - low)
+    return bool(high > low and pc.mean(values).as_py() - middle > 0.3 * (high - low))
 
 
 def _text(name: str, values: pa.ChunkedArray, rows: int, present: float, distinct: int) -> Column | str:

@@ -30,6 +30,7 @@ def doctor(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> ModuleTyp
     monkeypatch.setenv("TRAINYARD_VENVS", str(tmp_path / "venvs"))
     monkeypatch.setenv("TRAINYARD_DATASETS", str(tmp_path / "datasets"))
     monkeypatch.setenv("TRAINYARD_ROOT", str(ROOT))
+    monkeypatch.syspath_prepend(str(ROOT / "bootstrap"))
     spec = importlib.util.spec_from_file_location("doctor", ROOT / "bootstrap" / "doctor.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -101,9 +102,9 @@ def test_environments_missing_stale_broken(doctor: ModuleType) -> None:
 def test_old_runtime(doctor: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     library = tmp_path / "libstdc++.so.6"
     library.write_bytes(b"CXXABI_1.3.13")
-    monkeypatch.setattr(doctor, "_glibc", lambda: (2, 36))
-    monkeypatch.setattr(doctor, "_libstdcxx", lambda: library)
-    monkeypatch.setattr(doctor, "_os_release", lambda: {"ID": "fedora"})
+    monkeypatch.setattr(doctor.machine, "glibc", lambda: (2, 36))
+    monkeypatch.setattr(doctor.machine, "libstdcxx", lambda: library)
+    monkeypatch.setattr(doctor.machine, "os_release", lambda: {"ID": "fedora"})
     (finding,) = doctor.check_runtime()
     assert finding.state == "problem" and "containers.md" in finding.remedy
     loader = doctor.VENVS / "pipelines/runtime/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
@@ -112,7 +113,7 @@ def test_old_runtime(doctor: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_pa
     (finding,) = doctor.check_runtime()
     assert finding.state == "ok" and "private" in finding.message
     library.write_bytes(b"CXXABI_1.3.15")
-    monkeypatch.setattr(doctor, "_glibc", lambda: (2, 41))
+    monkeypatch.setattr(doctor.machine, "glibc", lambda: (2, 41))
     (finding,) = doctor.check_runtime()
     assert finding.state == "ok" and "too old" not in finding.message
 

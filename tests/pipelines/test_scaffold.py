@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import decimal
 import json
 import pathlib
 from typing import Any
@@ -45,7 +46,7 @@ def make_frame() -> pd.DataFrame:
             "größe": random.integers(150, 200, ROWS),
             "rooms": random.integers(1, 6, ROWS),
             "city": random.choice(["Köln", 'New "York"', "<b>Bari</b>", "a\\b"], ROWS),
-            "note": np.where(np.arange(ROWS) % 3 == 0, None, random.choice(["line\none", "two"], ROWS)),
+            "note": pd.Series(random.choice(["line\none", "two"], ROWS)).mask(np.arange(ROWS) % 3 == 0),
             "active": random.choice([True, False], ROWS),
             "constant": "same",
             "since": pd.date_range("2024-01-01", periods=ROWS).astype(str),
@@ -178,7 +179,7 @@ def test_thresholds_beat_the_baseline(places: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("format", ["parquet", "jsonl"])
 def test_other_formats(places: pathlib.Path, format: str) -> None:
-    frame = make_frame().drop(columns=["active"])
+    frame = make_frame()
     path = places / f"data.{format}"
     if format == "parquet":
         frame.to_parquet(path, index=False)
@@ -187,6 +188,25 @@ def test_other_formats(places: pathlib.Path, format: str) -> None:
     created = create(Request(name="demo", data=str(path), label="label"))
     assert load_workload(created.workload).data.format == format
     assert sum(batch.num_rows for batch in ingested(created, format)) == ROWS
+    assert ("active" in created.profile.ignored) == (format == "jsonl")
+
+
+def test_json_classes_must_be_text_or_small_integers(places: pathlib.Path) -> None:
+    path = places / "data.jsonl"
+    simple(np.arange(120) % 2 == 0).to_json(path, orient="records", lines=True)
+    with pytest.raises(InputError, match="JSON classes must be text"):
+        create(Request(name="demo", data=str(path), label="label"))
+
+
+def test_decimals_are_numbers(places: pathlib.Path) -> None:
+    frame = simple(np.arange(120) % 2).assign(
+        price=[decimal.Decimal(n % 9) + decimal.Decimal("0.25") for n in range(120)]
+    )
+    path = places / "data.parquet"
+    frame.to_parquet(path, index=False)
+    created = create(Request(name="demo", data=str(path), label="label"))
+    assert "price" in {column.name for column in created.profile.columns}
+    ingested(created, "parquet")
 
 
 def test_several_files_become_one_span(places: pathlib.Path) -> None:

@@ -12,6 +12,7 @@ from components.report.charts._svg import Scale, Svg, figure, finite_pairs, spre
 _WIDTH, _HEIGHT = 340.0, 210.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 46.0, 14.0, 30.0
 _SQUARE = 320.0
+_FEW_ROWS = 20
 
 
 def learning_chart(
@@ -86,15 +87,19 @@ def roc_chart(key: str, roc: Mapping[str, Any], champion: Mapping[str, Any] | No
 def calibration_chart(key: str, calibration: Mapping[str, Any]) -> Markup:
     """What was predicted against what came true; the area of a dot is the number of rows."""
     points = finite_pairs(calibration.get("mean_predicted", ()), calibration.get("fraction_positive", ()))
-    counts = [float(c) for c in calibration.get("count", ())] or [1.0] * len(points)
-    worst = max((abs(a - b) for a, b in points), default=0.0)
+    counts = [float(c) for c in calibration.get("count", ())] or [float(_FEW_ROWS)] * len(points)
+    solid = [p for p, rows in zip(points, counts, strict=False) if rows >= _FEW_ROWS]
+    worst = max((abs(a - b) for a, b in solid), default=0.0)
     description = f"{len(points)} groups of rows by predicted probability; the largest gap is {figure(worst)}."
     svg, x, y = _square(key, "Calibration", description, "Mean predicted probability", "Share that is positive")
     svg.line(x(0), y(0), x(1), y(1), "mark")
-    svg.path([(x(a), y(b)) for a, b in points], "line train thin")
     top = max(counts, default=1.0) or 1.0
-    for (a, b), rows in zip(points, counts, strict=False):
-        svg.dot(x(a), y(b), 2 + 5 * (max(rows, 0) / top) ** 0.5, "dot train")
+    weighed = list(zip(points, counts, strict=False))
+    # A handful of rows says nothing about calibration: such groups are shown, but the line passes them by.
+    svg.path([(x(a), y(b)) for (a, b), rows in weighed if rows >= _FEW_ROWS], "line train thin")
+    for (a, b), rows in weighed:
+        radius = 2 + 5 * (max(rows, 0) / top) ** 0.5
+        svg.dot(x(a), y(b), radius, "dot train" if rows >= _FEW_ROWS else "dot few")
     return svg.markup()
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from components.report.charts._svg import Scale, Svg, figure, tick_label
 from components.report.facts import ColumnFacts, ColumnStatistics
-from components.report.formats import is_number, percent, shorten
+from components.report.formats import brief, is_number, percent, shorten
 
 _WIDTH, _HEIGHT = 132.0, 30.0
 _SPLIT_CSS = ("train", "eval")
@@ -28,7 +28,7 @@ def sparkline(key: str, column: ColumnFacts) -> Markup:
 def _numbers(key: str, name: str, splits: Sequence[ColumnStatistics]) -> Markup:
     low = min(b[0] for s in splits for b in s.histogram)
     high = max(b[1] for s in splits for b in s.histogram)
-    svg = Svg(key, f"Distribution of {name}", f"from {figure(low)} to {figure(high)}", _WIDTH, _HEIGHT, "spark")
+    svg = Svg(key, f"Distribution of {name}", f"from {brief(low)} to {brief(high)}", _WIDTH, _HEIGHT, "spark")
     x = Scale(low, high, 0, _WIDTH)
     densities = [_density(s.histogram) for s in splits]
     peak = max((d for split in densities for _, _, d in split), default=0.0) or 1.0

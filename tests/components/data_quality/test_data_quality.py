@@ -319,4 +319,4 @@ def test_component_digests_its_suite_and_imports_no_gx(tmp_path: pathlib.Path) -
     )
     subprocess.run([sys.executable, "-c", code, suite], check=True, timeout=60)
     with pytest.raises(InputError, match="fail_on"):
-        DataQuality(None, None, suite, "root", fail_on="sometimes")  # type: ignore[arg-type]
+        DataQuality(None, None, suite, "root", fail_on="sometimes")

@@ -1,6 +1,7 @@
 """A stand-in for `python -m serving`: the labels' REST API over the real model store, with made-up predictions.
 
-A release's `assets.extra/behaviour.json` steers it: {"answer": "nan"}, {"label": "0"}, {"sleep_ms": 200}, {"load": "fails"}.
+A release's `assets.extra/behaviour.json` steers it:
+{"answer": "nan"}, {"label": "0"}, {"sleep_ms": 200}, {"load": "fails"}.
 """
 
 from __future__ import annotations
@@ -29,12 +30,16 @@ class Handler(BaseHTTPRequestHandler):
         except StoreError as error:
             return self.answer(404, {"error": str(error)})
         state = "END" if behaviour.get("load") == "fails" else "AVAILABLE"
-        status = {"error_code": "INTERNAL", "error_message": "cannot load"} if state == "END" else {"error_code": "OK", "error_message": ""}
+        status = (
+            {"error_code": "INTERNAL", "error_message": "cannot load"}
+            if state == "END"
+            else {"error_code": "OK", "error_message": ""}
+        )
         self.answer(200, {"model_version_status": [{"version": str(version), "state": state, "status": status}]})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        path, _, verb = self.path.partition(":")
+        path, _, _ = self.path.partition(":")
         try:
             _, behaviour = self.resolve(path)
         except StoreError as error:
@@ -74,7 +79,9 @@ def main(arguments: list[str]) -> int:
     server = ThreadingHTTPServer((asked.host, asked.rest_port), Handler)
     server.daemon_threads = True
     if asked.ready_file:
-        asked.ready_file.write_text(json.dumps({"rest": server.server_port, "grpc": asked.grpc_port, "pid": os.getpid()}))
+        asked.ready_file.write_text(
+            json.dumps({"rest": server.server_port, "grpc": asked.grpc_port, "pid": os.getpid()})
+        )
     server.serve_forever()
     return 0
 

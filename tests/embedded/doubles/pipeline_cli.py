@@ -1,4 +1,4 @@
-"""A stand-in for `python -m pipelines.cli run <workload> --json`: the same contract, no training, a second instead of a minute.
+"""A stand-in for `python -m pipelines.cli run <workload> --json`: the same contract, a second instead of a minute.
 
 Publishes a release that `model_server.py` can load into the real model store. The span's folder steers it: a file
 `outcome.json` in it may say {"exit": 2, "reasons": [...]}, {"blessed": false, "reasons": [...]} or {"seconds": 30}.
@@ -43,7 +43,9 @@ def main(arguments: list[str]) -> int:
         "run_id": run_id,
         "status": "failed" if code else "succeeded",
         "seconds": 0.5,
-        "components": [{"id": "Trainer", "status": "succeeded", "seconds": 0.1, "cached": False, "rows_in": 1, "rows_out": 1}],
+        "components": [
+            {"id": "Trainer", "status": "succeeded", "seconds": 0.1, "cached": False, "rows_in": 1, "rows_out": 1}
+        ],
         "metrics": {"overall": {"auc": 0.93 + span / 100}},
         "blessed": blessed,
         "reasons": steering.get("reasons", []),

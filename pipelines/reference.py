@@ -1,0 +1,91 @@
+"""Writes docs/reference/workload.md from the workload model: `python -m pipelines.reference > docs/reference/workload.md`."""
+
+from __future__ import annotations
+
+import types
+import typing
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from pipelines.workload import Workload
+
+_HEAD = """\
+# workload.yaml
+
+Written by `python -m pipelines.reference`; the descriptions live in `pipelines/workload.py`. An unknown field or a value out
+of range is refused with file, field and what was received.
+"""
+
+
+def markdown() -> str:
+    """The whole page."""
+    return "\n".join([_HEAD, *_section(Workload, "")]).rstrip() + "\n"
+
+
+def _section(section: type[BaseModel], path: str) -> list[str]:
+    lines = [f"## {path.rstrip('.') or 'Top level'}", "", "| field | type | default | |", "|---|---|---|---|"]
+    nested: list[tuple[type[BaseModel], str]] = []
+    for name, field in section.model_fields.items():
+        inner = _inner_section(field.annotation)
+        if inner is not None:
+            nested.append((inner, f"{path}{name}{_suffix(field.annotation)}."))
+        default = "required" if field.is_required() else _default(field.default, inner)
+        text = " ".join((field.description or "").split())
+        lines.append(f"| `{name}` | {_type_name(field.annotation, field.metadata)} | {default} | {text} |")
+    lines.append("")
+    for inner, inner_path in nested:
+        lines += _section(inner, inner_path)
+    return lines
+
+
+def _inner_section(annotation: Any) -> type[BaseModel] | None:
+    for candidate in (annotation, *typing.get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _suffix(annotation: Any) -> str:
+    return {tuple: "[]", dict: ".<component>"}.get(typing.get_origin(annotation), "")
+
+
+def _default(value: Any, inner: type[BaseModel] | None) -> str:
+    if value is PydanticUndefined or (inner is not None and isinstance(value, BaseModel)):
+        return ""
+    return f"`{'null' if value is None else list(value) if isinstance(value, tuple) else value}`"
+
+
+def _type_name(annotation: Any, metadata: list[Any]) -> str:
+    bounds = [
+        f"{sign} {getattr(m, name):g}"
+        for m in metadata
+        for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
+        if isinstance(getattr(m, name, None), int | float)
+    ]
+    return ", ".join([_plain(annotation), *bounds])
+
+
+def _plain(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return " or ".join(str(a) for a in arguments)
+    if origin is typing.Annotated:
+        return _type_name(arguments[0], [m for a in arguments[1:] for m in (getattr(a, "metadata", None) or [a])])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_plain(a) for a in arguments if a is not type(None))
+    if origin is tuple:
+        return f"list of {_plain(arguments[0])}"
+    if origin is dict:
+        return "section by name" if _inner_section(annotation) else "map"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section"
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return " or ".join(annotation)
+    return {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}.get(annotation.__name__, str(annotation))
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

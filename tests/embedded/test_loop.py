@@ -1,0 +1,110 @@
+"""The loop through a real scheduler, triggerer and API server: what lands is trained, released, deployed or refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from embedded.processes import start_time_of
+from model_store import ModelStore
+from tests.embedded.conftest import Running, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def labels(platform: Running) -> dict[str, int]:
+    return ModelStore(platform.home.folder / "models").labels("taxi")
+
+
+def test_span_is_trained_released_and_deployed(platform: Running) -> None:
+    platform.land(1)
+    run = platform.next_run("retrain_taxi")
+    assert platform.finished(run) == (
+        "success",
+        {"resolve_span": "success", "run_pipeline": "success", "publish_outcome": "success"},
+    )
+    assert any("Trainer" in line for line in platform.api.log_lines(run, "run_pipeline")), "stderr is streamed"
+    state, tasks = platform.finished(platform.next_run("deploy_taxi"))
+    assert (state, tasks["promote"], tasks["roll_back"]) == ("success", "success", "skipped")
+    assert labels(platform) == {"stable": 1}
+
+
+def test_model_that_is_not_blessed_skips_with_its_reason(platform: Running) -> None:
+    platform.land(2, json.dumps({"blessed": False, "reasons": ["auc 0.71 is below 0.92"]}))
+    run = platform.next_run("retrain_taxi")
+    state, tasks = platform.finished(run)
+    assert (state, tasks["publish_outcome"]) == ("success", "skipped")
+    assert any("auc 0.71 is below 0.92" in line for line in platform.api.log_lines(run, "publish_outcome"))
+    assert labels(platform) == {"stable": 1}
+
+
+def test_input_that_needs_mending_is_not_retried(platform: Running) -> None:
+    platform.land(3, json.dumps({"exit": 2, "reasons": ["fare, 17 rows: negative"]}))
+    run = platform.next_run("retrain_taxi")
+    state, tasks = platform.finished(run)
+    assert (state, tasks["run_pipeline"]) == ("failed", "failed")
+    assert next(t.try_number for t in platform.api.tasks(run) if t.task_id == "run_pipeline") == 1
+    assert any("fare, 17 rows: negative" in line for line in platform.api.log_lines(run, "run_pipeline"))
+
+
+@pytest.mark.parametrize(
+    ("span", "behaviour", "reason"),
+    [
+        (4, {"answer": "nan"}, "NaN"),
+        (5, {"label": "0"}, "max_changed_answers"),
+        (6, {"load": "fails"}, "cannot load"),
+    ],
+)
+def test_bad_canary_is_rolled_back_and_the_run_fails(
+    platform: Running, span: int, behaviour: dict[str, str], reason: str
+) -> None:
+    platform.land(span, json.dumps({"behaviour": behaviour}))
+    assert platform.finished(platform.next_run("retrain_taxi"))[0] == "success"
+    run = platform.next_run("deploy_taxi")
+    state, tasks = platform.finished(run)
+    assert (state, tasks["roll_back"], tasks["announce_deployment"]) == ("failed", "success", "upstream_failed")
+    failed = next(name for name, task_state in tasks.items() if task_state == "failed")
+    assert any(reason in line for line in platform.api.log_lines(run, failed))
+    assert labels(platform) == {"stable": 1}, "the canary label is gone, stable was never touched"
+    history = ModelStore(platform.home.folder / "models").history("taxi")
+    assert any(failed in entry.reason for entry in history), "the store's history names the step that failed"
+
+
+def test_marking_a_run_failed_ends_the_pipeline(platform: Running) -> None:
+    platform.land(7, json.dumps({"seconds": 300}))
+    run = platform.next_run("retrain_taxi")
+    lines: list[str] = []
+
+    def training() -> bool:
+        lines[:] = [x for x in platform.api.log_lines(run, "run_pipeline") if x.startswith("pid ")]
+        return bool(lines)
+
+    wait_for(training, 60, "the pipeline trains")
+    pid = int(lines[0].split()[1])
+    assert os.getpgid(pid) == pid, "it leads a group of its own"
+    platform.api.set_state(run, "run_pipeline", "failed")
+    wait_for(lambda: start_time_of(pid) is None, 30, "the pipeline has ended")
+    assert platform.finished(run)[0] == "failed"
+
+
+def test_deploying_by_hand_takes_a_version_and_refuses_an_unknown_one(platform: Running) -> None:
+    run = platform.api.trigger("deploy_taxi", {"version": 99})
+    platform._seen.add(run.run_id)
+    state, tasks = platform.finished(run)
+    assert (state, tasks["resolve_release"], tasks["roll_back"]) == ("failed", "failed", "success")
+    assert any("no release 99" in line for line in platform.api.log_lines(run, "resolve_release"))
+
+
+def test_triggerer_that_is_killed_does_not_fire_again(platform: Running) -> None:
+    runs = len(platform.api.runs("retrain_taxi"))
+    pid = int((platform.home.paths.pids / "triggerer.pid").read_text().split()[0])
+    os.kill(pid, 9)
+    pid_file = Path(platform.home.paths.pids / "triggerer.pid")
+    wait_for(lambda: pid_file.read_text().split()[0] != str(pid), 30, "the triggerer is started again")
+    wait_for(lambda: "healthy" in platform.home.run("status").stdout.split("triggerer")[1][:20], 60, "it is healthy")
+    time.sleep(8)
+    assert len(platform.api.runs("retrain_taxi")) == runs

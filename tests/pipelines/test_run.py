@@ -1,0 +1,218 @@
+"""`trainyard run`, with real TFX, on a small workload: what a run gives, what it keeps, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from model_store import ModelStore
+from pipelines import home
+from pipelines.results import RunResult
+from pipelines.run import Display, RunRequest, run
+from pipelines.runners import _lock
+from pipelines.workload import WorkloadError
+
+
+def once(*parameters: str, span: int | None = None, wait_s: float = 5) -> RunResult:
+    return run(RunRequest("tips", span, parameters, wait_s), Display())
+
+
+def refused(result: RunResult, *parts: str) -> None:
+    assert (result.status, result.exit_code) == ("failed", 2), result.error
+    assert result.error and "\n" not in result.error
+    for part in parts:
+        assert part in result.error
+    assert result.release is None
+    assert pathlib.Path(result.reports["run"]).is_file()
+
+
+def released() -> list[int]:
+    store = ModelStore(home.store_uri())
+    return store.versions("tips") if "tips" in store.models() else []
+
+
+def test_a_run_ends_with_a_release_and_a_report(yard) -> None:
+    result = once()
+    assert (result.error, result.status, result.exit_code) == (None, "succeeded", 0)
+    assert [c.status for c in result.components] == ["succeeded"] * 12
+    assert not any(c.cached for c in result.components)
+    assert result.component("ColumnarExampleGen").rows_out == 600
+    assert result.component("Transform").rows_out == 600
+    assert result.blessed and result.metrics["auc"] > 0.7
+    assert result.release["version"] == 1 and (pathlib.Path(result.release["uri"]) / "saved_model.pb").is_file()
+    assert "tips" in pathlib.Path(result.reports["run"]).read_text()
+    assert ModelStore(home.store_uri()).verify("tips", 1) == ()
+    kept = json.loads((home.runs_root("tips") / result.run_id / "run.json").read_text())
+    assert kept["release"]["version"] == 1
+
+
+def test_an_unchanged_run_is_that_run(yard) -> None:
+    result = once()
+    assert result.same_as and all(c.cached for c in result.components)
+    assert released() == [1]
+
+
+def test_a_touched_file_is_unchanged(yard) -> None:
+    os.utime(yard.root / "data" / "tips" / "span-1" / "trips.csv")
+    assert once().same_as
+
+
+def test_a_parameter_redoes_only_what_depends_on_it(yard) -> None:
+    result = once("training.epochs=4")
+    fresh = {c.id for c in result.components if not c.cached}
+    assert {"Trainer", "Evaluator"} <= fresh
+    assert not fresh & {"ColumnarExampleGen", "StatisticsGen", "ExampleValidator", "DataQuality", "Transform"}
+    assert result.release["version"] == 2
+
+
+@pytest.mark.parametrize("damage", ["removed", "emptied"])
+def test_an_artifact_whose_bytes_are_gone_is_made_again(yard, damage: str) -> None:
+    (folder,) = list((home.pipeline_root("tips") / "Transform" / "transformed_examples").iterdir())[-1:]
+    if damage == "removed":
+        shutil.rmtree(folder)
+    else:
+        next(folder.rglob("*.parquet")).unlink()
+    result = once()
+    assert result.status == "succeeded" and not result.component("Transform").cached
+    assert result.component("ColumnarExampleGen").cached
+
+
+def test_a_model_that_is_not_good_enough_is_not_released(yard) -> None:
+    before = released()
+    result = once("evaluation.thresholds=[{metric: auc, min: 0.99999}]")
+    assert (result.status, result.exit_code, result.blessed, result.release) == ("succeeded", 0, False, None)
+    assert any("auc" in reason and "0.99999" in reason for reason in result.reasons)
+    assert released() == before
+
+
+def test_the_stable_release_is_the_champion(yard) -> None:
+    ModelStore(home.store_uri()).promote("tips", 1, reason="test", actor="test")
+    result = once("evaluation.champion.max_loss=1")
+    assert result.champion["version"] == 1
+    assert not result.component("ChampionResolver").cached
+    assert result.component("Trainer").cached
+
+
+def test_a_second_run_of_the_workload_waits_or_says_so(yard) -> None:
+    with _lock.exclusive(home.pipeline_root("tips") / ".lock", "run elsewhere of tips", 0, print):
+        result = once(wait_s=0.1)
+    assert result.exit_code == 1 and "run elsewhere of tips" in result.error
+
+
+@pytest.mark.parametrize(
+    ("parameter", "part"),
+    [
+        ("training.epochs=0", "training.epochs"),
+        ("training.epoch=3", "there is no such field"),
+        ("evaluation.thresholds=[{metric: auc, min: 7}]", "between 0 and 1"),
+        ("nonsense", "key=value"),
+    ],
+)
+def test_a_bad_parameter_is_refused_before_anything_starts(yard, parameter: str, part: str) -> None:
+    with pytest.raises(WorkloadError, match=part):
+        once(parameter)
+
+
+def test_an_unknown_workload_names_the_known_ones(yard) -> None:
+    with pytest.raises(WorkloadError, match="Known: tips"):
+        run(RunRequest("nosuch"), Display())
+
+
+def test_an_unknown_span_names_the_known_ones(yard) -> None:
+    result = once(span=9)
+    assert result.exit_code == 2 and "span 9 is not there" in result.error and "1" in result.error
+
+
+def test_a_label_out_of_range_is_an_anomaly_that_names_the_row(restored) -> None:
+    path = restored.root / "data" / "tips" / "span-1" / "trips.csv"
+    path.write_text(path.read_text() + "10,3,card,7\n")
+    result = once()
+    refused(result, "ExampleValidator", "tipped", "7")
+    assert result.component("ExampleValidator").status == "failed"
+    assert "ExampleValidator" in pathlib.Path(result.reports["run"]).read_text()
+
+
+def test_a_critical_expectation_stops_the_run(restored) -> None:
+    path = restored.root / "data" / "tips" / "span-1" / "trips.csv"
+    path.write_text(path.read_text() + "100000,3,card,1\n")
+    refused(once(), "expect_column_values_to_be_between", "fare")
+
+
+def test_a_row_that_does_not_parse_is_named(restored) -> None:
+    path = restored.root / "data" / "tips" / "span-1" / "trips.csv"
+    path.write_text(path.read_text() + "cheap,3,card,1\n")
+    refused(once(), "row 601", "'fare'", "cheap")
+
+
+def test_a_preprocessing_fn_that_raises_is_named_by_line(restored) -> None:
+    restored.write(features="def preprocessing_fn(inputs):\n    return {'x': inputs['nosuch']}\n")
+    refused(once(), "features.py, line 2", "KeyError")
+
+
+@pytest.mark.parametrize(
+    ("model", "parts"),
+    [
+        ("def build_model(schema, hyperparameters):\n    return 1 / 0\n", ["model.py, line 2", "ZeroDivisionError"]),
+        ("def build(schema):\n    pass\n", ["has no function 'build_model'"]),
+        ("def build_model(schema, hyperparameters):\n    return 3\n", ["must return a keras.Model", "int"]),
+        (
+            "import keras\ndef build_model(schema, hyperparameters):\n    inputs = schema.inputs()\n"
+            "    x = keras.layers.Dense(3)(keras.ops.expand_dims(inputs['fare'], -1))\n    return keras.Model(inputs, x)\n",
+            ["output of shape [N, 1]", "[N, 3]"],
+        ),
+        ("import nosuchmodule\n", ["model.py, line 1", "nosuchmodule"]),
+        ("def build_model(schema, hyperparameters)\n", ["model.py, line 1", "SyntaxError"]),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_named_by_line(restored, model: str, parts: list[str]) -> None:
+    restored.write(model=model)
+    refused(once(), *parts)
+
+
+def test_a_killed_run_is_taken_up_where_it_was(yard, tmp_path: pathlib.Path) -> None:
+    """kill -9 right after Transform; the next run redoes only what was unfinished."""
+    yard.span(2, (yard.root / "data" / "tips" / "span-1" / "trips.csv").read_text().replace("card", "Card"))
+    before = released()
+    command = [sys.executable, "-m", "pipelines.cli", "run", "tips", "--span", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        for line in process.stderr:
+            if "Transform" in line:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.wait() == -signal.SIGKILL and released() == before
+    result = once(span=2)
+    assert result.status == "succeeded" and not result.same_as
+    assert all(result.component(c).cached for c in ("ColumnarExampleGen", "StatisticsGen", "Transform"))
+    assert not result.component("Trainer").cached
+
+
+def test_json_is_one_object_and_nothing_else(yard) -> None:
+    command = [sys.executable, "-m", "pipelines.cli", "run", "tips", "--span", "1", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0
+    printed = json.loads(done.stdout)
+    assert {"workload", "run_id", "status", "seconds", "components", "metrics", "blessed", "reasons", "release", "reports"} <= set(printed)
+    assert set(printed["components"][0]) == {"id", "status", "seconds", "cached", "rows_in", "rows_out"}
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(yard, tmp_path: pathlib.Path, monkeypatch) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
+    before = released()
+    try:
+        monkeypatch.setenv("TRAINYARD_HOME", str(small))
+        result = once("training.epochs=2")
+        assert result.status == "failed" and result.exit_code in (1, 2)
+        assert "\n" not in result.error and released() == before
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=False)

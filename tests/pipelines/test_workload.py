@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from components.evaluator.metrics import METRICS as EVALUATED
+from pipelines import home, parameters, reference
+from pipelines.workload import METRICS, Workload, WorkloadError, load_workload, workload_names
+
+MINIMAL = "name: trips\ntask: binary\ndata: {label: {column: tip}}\n"
+
+
+def load(tmp_path: pathlib.Path, text: str) -> Workload:
+    folder = tmp_path / "trips"
+    folder.mkdir(exist_ok=True)
+    (folder / "workload.yaml").write_text(text)
+    return load_workload(folder)
+
+
+def test_every_field_but_three_has_a_default(tmp_path: pathlib.Path) -> None:
+    workload = load(tmp_path, MINIMAL)
+    assert workload.champion_metric == "auc" and workload.training.epochs == 10
+
+
+def test_every_field_is_described() -> None:
+    def check(model: type, path: str) -> None:
+        for name, field in model.model_fields.items():
+            assert field.description, f"{path}{name} has no description"
+
+    for section in [Workload, *(f.annotation for f in Workload.model_fields.values())]:
+        if hasattr(section, "model_fields"):
+            check(section, f"{section.__name__}.")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("name: [", ["not valid YAML"]),
+        ("just text", ["expected fields", "str"]),
+        (MINIMAL.replace("name: trips", "name: other"), ["field name", "'trips'", "'other'"]),
+        (MINIMAL.replace("task: binary", ""), ["field task", "required"]),
+        (MINIMAL.replace("binary", "ternary"), ["field task", "'ternary'"]),
+        (MINIMAL + "colour: red\n", ["field colour", "no such field", "Known: name, task"]),
+        (MINIMAL + "training: {epoch: 3}\n", ["field training.epoch", "Known: epochs"]),
+        (MINIMAL + "evaluation: {thresholds: [{metric: auc, min: 2}]}\n", ["between 0 and 1", "2"]),
+        (MINIMAL + "evaluation: {thresholds: [{metric: rmse, max: 2}]}\n", ["rmse", "binary"]),
+        (MINIMAL + "schedule: {cron: 'every day'}\n", ["five fields"]),
+        ("name: trips\ntask: binary\ndata: {uri: '{NOPE}/x', label: {column: t}}\n", ["data.uri", "{NOPE}"]),
+        ("name: trips\ntask: binary\ndata: {split: {key: a, time: b}, label: {column: t}}\n", ["data.split", "keep one"]),
+    ],
+)
+def test_what_is_wrong_is_named_by_file_and_field(tmp_path: pathlib.Path, text: str, parts: list[str]) -> None:
+    with pytest.raises(WorkloadError) as caught:
+        load(tmp_path, text)
+    assert str(tmp_path / "trips" / "workload.yaml") in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_the_metrics_that_may_be_asked_for_are_those_that_are_computed() -> None:
+    assert {str(task): tuple(names) for task, names in METRICS.items()} == {t: tuple(n) for t, n in EVALUATED.items()}
+
+
+def test_the_workloads_that_ship_are_valid() -> None:
+    names = workload_names(home.ROOT / "pipelines" / "workloads")
+    assert {"taxi", "digits", "mnist"} <= set(names)
+    for name in names:
+        load_workload(home.ROOT / "pipelines" / "workloads" / name)
+
+
+def test_parameters_by_path_and_by_name(tmp_path: pathlib.Path) -> None:
+    workload = parameters.apply(load(tmp_path, MINIMAL), ["training.epochs=3", "learning_rate=0.5", "data.window=2"], tmp_path)
+    assert (workload.training.epochs, workload.training.hyperparameters, workload.data.window) == (3, {"learning_rate": 0.5}, 2)
+
+
+def test_the_reference_page_is_current() -> None:
+    page = (home.ROOT / "docs" / "reference" / "workload.md").read_text()
+    assert page == reference.markdown(), "run: python -m pipelines.reference > docs/reference/workload.md"

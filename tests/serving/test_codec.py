@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from serving import _codec
+from serving._errors import BadRequestError
+from serving._signature import TensorInfo
+
+FARE = TensorInfo("fare", np.dtype("float32"), (None,))
+AREA = TensorInfo("area", np.dtype("int64"), (None,), nullable=True)
+COMPANY = TensorInfo("company", np.dtype(object), (None,), nullable=True)
+MILES = TensorInfo("miles", np.dtype("float32"), (None,), nullable=True)
+PIXELS = TensorInfo("pixels", np.dtype("float32"), (None, 4))
+SMALL = TensorInfo("small", np.dtype("int8"), (None,))
+FLAG = TensorInfo("flag", np.dtype(bool), (None,))
+OPEN = TensorInfo("open", np.dtype("float32"), (None, None))
+ANY = TensorInfo("any", np.dtype("float64"), None)
+
+
+def decode(document, *infos):
+    return _codec.decode_predict(document, {info.name: info for info in infos})[0]
+
+
+def test_row_form_with_names():
+    arrays = decode({"instances": [{"fare": 1, "area": 2}, {"fare": 2.5, "area": 3}]}, FARE, AREA)
+    assert arrays["fare"].dtype == np.float32
+    assert arrays["fare"].tolist() == [1.0, 2.5]
+    assert arrays["area"].dtype == np.int64
+    assert arrays["area"].tolist() == [2, 3]
+
+
+def test_row_form_of_a_single_input_needs_no_name():
+    assert decode({"instances": [1, 2.5]}, FARE)["fare"].tolist() == [1.0, 2.5]
+    assert decode({"instances": [{"fare": 1}]}, FARE)["fare"].tolist() == [1.0]
+    assert decode({"instances": [[1, 2, 3, 4]]}, PIXELS)["pixels"].shape == (1, 4)
+    assert decode({"instances": [{"b64": "aGVsbG8="}, "world"]}, COMPANY)["company"].tolist() == [b"hello", b"world"]
+
+
+def test_column_form():
+    arrays = decode({"inputs": {"fare": [1, 2], "company": ["a", {"b64": "/w=="}]}}, FARE, COMPANY)
+    assert arrays["company"].tolist() == [b"a", b"\xff"]
+    assert decode({"inputs": [[1, 2], [3, 4]]}, OPEN)["open"].shape == (2, 2)
+    assert decode({"inputs": 5}, ANY)["any"].shape == ()
+
+
+def test_missing_nullable_values_become_the_models_own_missing():
+    arrays = decode({"instances": [{"fare": 1, "area": None}, {"fare": 2, "miles": 3.5}]}, FARE, AREA, COMPANY, MILES)
+    assert arrays["area"].tolist() == [-(2**63)] * 2
+    assert arrays["company"].tolist() == [b"", b""]
+    assert math.isnan(arrays["miles"][0])
+    assert arrays["miles"][1] == 3.5
+    arrays = decode({"inputs": {"fare": [1, 2], "area": [None, 7]}}, FARE, AREA, COMPANY)
+    assert arrays["area"].tolist() == [-(2**63), 7]
+    assert arrays["company"].tolist() == [b"", b""]
+
+
+@pytest.mark.parametrize(
+    ("document", "infos", "message"),
+    [
+        (
+            {},
+            [FARE],
+            'the body needs either "instances" (row form) or "inputs" (column form). Received: an empty object',
+        ),
+        ({"instances": [1], "inputs": [1]}, [FARE], "Received: inputs, instances"),
+        ({"instances": []}, [FARE], '"instances" must be a list of at least one instance. Received: []'),
+        ({"instances": [{"fare": 1}, 5]}, [FARE], "instances[1]: expected an object, as the first is. Received: 5"),
+        ({"instances": [{"fair": 1}]}, [FARE], "instances[0]: there is no input 'fair'. Known: fare"),
+        (
+            {"instances": [{"area": 1}]},
+            [FARE, AREA],
+            "instances[0].fare: expected a value (float32); 'fare' may not be",
+        ),
+        (
+            {"instances": [1]},
+            [FARE, AREA],
+            "this signature has 2 inputs (fare, area), so each instance must be an object",
+        ),
+        ({"instances": [1, "x"]}, [FARE], 'instances[1]: expected a number (float32). Received: "x"'),
+        ({"instances": [True]}, [FARE], "instances[0]: expected a number (float32). Received: true"),
+        ({"instances": [1]}, [FLAG], "instances[0]: expected true or false (bool). Received: 1"),
+        ({"instances": [{"area": 1.5}]}, [AREA], "instances[0].area: expected a whole number (int64). Received: 1.5"),
+        ({"instances": [2**64]}, [AREA], "outside the range of int64"),
+        ({"instances": [200]}, [SMALL], "outside the range of int8"),
+        ({"instances": [1e39]}, [FARE], "outside the range of float32"),
+        ({"instances": [5]}, [COMPANY], 'instances[0]: expected a string or {"b64": "..."}'),
+        ({"instances": [{"b64": "!"}]}, [COMPANY], "instances[0]: the value of b64 is not valid base64"),
+        ({"instances": [["a"]]}, [COMPANY], "instances[0]: expected a single value for 'company'. Received: shape [1]"),
+        ({"instances": [[1]]}, [FARE], "instances[0]: expected a single value for 'fare'. Received: shape [1]"),
+        (
+            {"instances": [[1, 2, 3, 4], [1]]},
+            [PIXELS],
+            "instances[1]: expected shape [4] for 'pixels'. Received: shape [1]",
+        ),
+        (
+            {"instances": [[1, 2, [3], 4]]},
+            [PIXELS],
+            "instances[0]: expected shape [4] for 'pixels'. Received: lists of",
+        ),
+        ({"inputs": [[1, 2], [3]]}, [OPEN], "inputs[1]: expected shape [2] for 'open'. Received: shape [1]"),
+        ({"inputs": {"fare": [1, 2], "zzz": [1]}}, [FARE], "inputs: there is no input 'zzz'. Known: fare"),
+        ({"inputs": {"area": [1]}}, [FARE, AREA], "input 'fare' is missing. Needed: fare"),
+        ({"inputs": {"fare": 5}}, [FARE], "inputs.fare: expected shape [?] for 'fare'. Received: []"),
+    ],
+)
+def test_what_does_not_fit_is_named(document, infos, message):
+    with pytest.raises(BadRequestError) as raised:
+        decode(document, *infos)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[1]", b"5", b'{"a": 1', b"\xff", b"[" * 100_000, b"NaN" + b"[" * 100_000]
+)
+def test_invalid_json_is_a_bad_request(body):
+    with pytest.raises(BadRequestError, match=r"not valid JSON|must be a JSON object"):
+        _codec.parse_json(body)
+
+
+def test_nan_and_infinity_are_read_and_written():
+    arrays = decode(_codec.parse_json(b'{"instances": [NaN, Infinity, -Infinity, 0.1]}'), FARE)
+    text = _codec.encode_predict({"y": arrays["fare"]}, True, 4).decode()
+    assert text == '{"predictions": [NaN, Infinity, -Infinity, 0.1]}'
+
+
+def test_one_output_goes_without_its_name():
+    y = {"y": np.array([0.1, 2], np.float32)}
+    assert _codec.encode_predict(y, True, 2) == b'{"predictions":[0.1,2.0]}'
+    assert _codec.encode_predict(y, False, 0) == b'{"outputs":[0.1,2.0]}'
+
+
+def test_several_outputs_are_objects_and_bytes_are_b64():
+    outputs = {
+        "n": np.array([1, 2]),
+        "p": np.array([[0.5], [0.25]], np.float32),
+        "raw_bytes": np.array([b"a", b"\xff"], dtype=object),
+        "text": np.array(["ü".encode(), b"\xff"], dtype=object),
+    }
+    first, second = json.loads(_codec.encode_predict(outputs, True, 2))["predictions"]
+    assert first == {"n": 1, "p": [0.5], "raw_bytes": {"b64": "YQ=="}, "text": "ü"}
+    assert second == {"n": 2, "p": [0.25], "raw_bytes": {"b64": "/w=="}, "text": {"b64": "/w=="}}
+    assert json.loads(_codec.encode_predict(outputs, False, 0))["outputs"]["n"] == [1, 2]
+
+
+def test_row_form_needs_a_row_for_each_instance():
+    with pytest.raises(BadRequestError, match=r"output 'mean' has shape \[\], not one row for each of the 2 instances"):
+        _codec.encode_predict({"mean": np.float32(1).reshape(())}, True, 2)
+
+
+def test_classify_and_regress():
+    classes = np.array([[b"no", b"yes"]], dtype=object)
+    scores = np.array([[0.25, 0.75]], np.float32)
+    assert _codec.encode_classify(classes, scores) == b'{"result":[[["no",0.25],["yes",0.75]]]}'
+    assert _codec.encode_classify(None, scores) == b'{"result":[[["",0.25],["",0.75]]]}'
+    assert _codec.encode_regress(np.array([1.5], np.float32)) == b'{"result":[1.5]}'
