@@ -47,7 +47,8 @@ uv_is_recent() { "$1" --version | awk '{split($2, v, "."); exit !(v[1] > 0 || v[
 
 environment_is_current() {
   local made=$VENVS/$1/.made-from
-  cmp -s "$ROOT/uv.lock" "$made/uv.lock" && cmp -s "$ROOT/pyproject.toml" "$made/pyproject.toml" && [ -x "$VENVS/$1/bin/python" ]
+  cmp -s "$ROOT/uv.lock" "$made/uv.lock" && cmp -s "$ROOT/pyproject.toml" "$made/pyproject.toml" \
+    && [ -x "$VENVS/$1/bin/python" ] && [ "$(<"$made/root")" = "$ROOT" ]  # a checkout that moved has scripts with old paths
 }
 
 ensure_environments() { local name; for name in "$@"; do environment_is_current "$name" || ensure_environment "$name"; done; }
@@ -67,7 +68,7 @@ make_environment() (
   case $name in pipelines|serving|airflow) ;; *) die "no environment '$name': pipelines, serving or airflow" ;; esac
   [ "$(uname -sm)" = "Linux x86_64" ] || no_native_environment "this is $(uname -sm), TFX has wheels for Linux x86_64 only"
   python=$(find_python); uv=$(find_uv)
-  if [ -d "$venv/.made-from" ]; then
+  if [ -f "$venv/.made-from/root" ] && [ "$(<"$venv/.made-from/root")" = "$ROOT" ]; then
     say "bringing the $name environment up to date with uv.lock"
   else
     say "making the $name environment in ${venv#"$ROOT"/} (once; downloads up to 1.5 GB)"
@@ -84,6 +85,7 @@ make_environment() (
     || die "uv could not install the $name environment (its message is above). ./trainyard doctor checks network, disk and Python."
   mkdir -p "$venv/.made-from"
   cp "$ROOT/uv.lock" "$ROOT/pyproject.toml" "$venv/.made-from/"
+  printf '%s' "$ROOT" >"$venv/.made-from/root"
   say "the $name environment is ready ($((SECONDS - started)) s)"
 )
 

@@ -34,11 +34,13 @@ class RawFeature:
         dtype: float32, int64 or string.
         shape: of one row; () for a scalar.
         nullable: whether a value may be missing.
+        input: its name in `serving_default`, where a column's name is no identifier; empty: the column's name.
     """
 
     dtype: str
     shape: tuple[int, ...] = ()
     nullable: bool = False
+    input: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +70,7 @@ class ServedModel:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             features = {
-                name: RawFeature(str(f["dtype"]), tuple(f.get("shape", ())), bool(f.get("nullable", False)))
+                name: RawFeature(str(f["dtype"]), tuple(f.get("shape", ())), bool(f.get("nullable", False)), f.get("input", ""))
                 for name, f in raw["features"].items()
             }
             found = cls(raw["task"], raw["label"], tuple(map(str, raw.get("classes", ()))), features)
@@ -84,6 +86,10 @@ class ServedModel:
     def output(self) -> str:
         """The output of `serving_default` that carries the prediction."""
         return OUTPUTS[self.task]
+
+    def input_name(self, feature: str) -> str:
+        """What `serving_default` calls a raw feature."""
+        return self.features[feature].input or feature
 
     def inputs(self, batch: pa.RecordBatch) -> dict[str, np.ndarray]:
         """The raw tensors of a batch of plain columns.
@@ -225,7 +231,7 @@ def load_predictor(saved_model: pathlib.Path, model: ServedModel) -> Callable[[M
     def predict(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         # `loaded` is kept by this closure: a signature holds its model's variables only weakly.
         assert loaded is not None
-        answers = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+        answers = signature(**{model.input_name(name): tf.constant(value) for name, value in inputs.items()})
         return np.asarray(answers[model.output].numpy())
 
     return predict

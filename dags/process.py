@@ -57,9 +57,7 @@ class StreamedProcess:
         last: list[str] = []
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            # A progress bar rewrites its line: only what a person would still see is worth a log line.
-            text = line.rstrip().rsplit("\r", 1)[-1]
-            if text:
+            if text := line.rstrip():
                 self._on_line(text)
                 last = [*last, text][-keep_lines:]
         returncode = self._process.wait()

@@ -6,6 +6,8 @@ import httpx
 
 from embedded.settings import Ports
 
+NOT_READY = "not ready"
+"""The model server answers, and cannot serve a model that it should; its log says which."""
 AIRFLOW_PARTS = {
     "metadatabase": "api-server",
     "scheduler": "scheduler",
@@ -38,4 +40,4 @@ def _model_server(client: httpx.Client, ports: Ports) -> str:
         answer = client.get(f"{ports.server_url}/healthz")
     except httpx.HTTPError as error:
         return "does not answer yet" if isinstance(error, httpx.ConnectError) else f"does not answer: {error}"
-    return "healthy" if answer.status_code == 200 else f"HTTP {answer.status_code}"
+    return "healthy" if answer.status_code == 200 else NOT_READY

@@ -218,7 +218,10 @@ class Platform:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             states = health.check(self.ports)
-            if all(state == "healthy" for state in states.values()):
+            # A release that cannot be served must not keep Airflow from training the next one.
+            if all(state in ("healthy", health.NOT_READY) for state in states.values()):
+                if states["model-server"] != "healthy":
+                    self.say(f"The model server is not ready. Log: {self.components['model-server'].log}")
                 return
             for component in self.components.values():
                 if not component.is_alive and component.restarts >= 2:

@@ -106,7 +106,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="a field of workload.yaml by its path (training.epochs=3), or a hyper-parameter (learning_rate=0.01)",
     )
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, progress on stderr")
-    command.add_argument("--wait", type=float, default=600, metavar="SECONDS", help="how long to wait for another run of this workload (600)")
+    command.add_argument(
+        "--wait",
+        type=float,
+        default=600,
+        metavar="SECONDS",
+        help="how long to wait for another run of this workload (600)",
+    )
     command.set_defaults(handler=_run)
 
 
@@ -132,17 +138,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    try:  # TEMPORARY until scaffold lands
-        from pipelines.scaffold import cli as scaffold
-    except ImportError:
-        return
+    from pipelines.scaffold import cli as scaffold
 
     scaffold.add_command(commands)
 
 
 def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
-        "data", help="lay out a span of a workload's data set in the landing folder",
+        "data",
+        help="lay out a span of a workload's data set in the landing folder",
         description="Puts one span of the data set that workload.yaml names (data.dataset) into the landing folder, where a "
         "running platform notices it and retrains.",
     )
@@ -157,7 +161,9 @@ def _data(options: argparse.Namespace) -> int:
 
     workload, _ = find_workload(options.workload)
     if not workload.data.dataset:
-        raise WorkloadError(f"{workload.name}: workload.yaml names no data.dataset; put its files into {home.data_root() / workload.name} yourself")
+        raise WorkloadError(
+            f"{workload.name}: workload.yaml names no data.dataset; put its files into {home.data_root() / workload.name} yourself"
+        )
     print(datasets.prepare(workload.data.dataset, options.span, home.data_root() / workload.name))
     return 0
 
@@ -172,7 +178,9 @@ def _add_release(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
-        "serve", help="serve the released models (TensorFlow Serving's REST and gRPC APIs)", add_help=False,
+        "serve",
+        help="serve the released models (TensorFlow Serving's REST and gRPC APIs)",
+        add_help=False,
         description="Everything after `serve` goes to the model server: `trainyard serve --help`.",
     )
     command.add_argument("rest", nargs=argparse.REMAINDER)

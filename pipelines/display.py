@@ -33,7 +33,9 @@ class Lines(Display):
         for component in result.components:
             if component.status in ("succeeded", "failed") and component.id not in self._told:
                 self._told.add(component.id)
-                self.said(f"  {_MARKS[component.status][0]} {component.id:<20} {_seconds(component):>9}  {_rows(component)}")
+                self.said(
+                    f"  {_MARKS[component.status][0]} {component.id:<20} {_seconds(component):>9}  {_rows(component)}"
+                )
 
     def ended(self, result: RunResult) -> None:
         stream = self._out if self._summary_to_stdout else self._err
@@ -89,7 +91,10 @@ def summary_lines(result: RunResult) -> list[str]:
     if result.error:
         lines.append(f"{result.workload}: failed: {result.error}")
     if result.metrics:
-        lines.append("metrics   " + "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items() if value is not None))
+        lines.append(
+            "metrics   "
+            + "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items() if value is not None)
+        )
     if result.champion:
         c = result.champion
         lines.append(
@@ -99,16 +104,22 @@ def summary_lines(result: RunResult) -> list[str]:
     if result.release:
         version = result.release["version"]
         lines.append(f"released  {result.workload} version {version}: {result.release['uri']}")
-        lines.append(f"next      trainyard release promote {result.workload} {version}   (then: trainyard serve {result.workload})")
+        lines.append(
+            f"next      trainyard release promote {result.workload} {version}   (then: trainyard serve {result.workload})"
+        )
     elif result.blessed is False:
         lines.append("not released: " + "; ".join(result.reasons))
     for name, path in result.reports.items():
         lines.append(f"report    {name}: {path}")
     lines.append(f"log       {result.log}")
     if result.same_as:
-        lines.append(f"unchanged since run {result.same_as}: data, code, contracts, libraries and champion are the same; its outputs stand")
+        lines.append(
+            f"unchanged since run {result.same_as}: data, code, contracts, libraries and champion are the same; its outputs stand"
+        )
     cached = sum(c.cached for c in result.components)
-    lines.append(f"{result.workload}: {result.status} in {result.seconds:.1f} s, {cached} of {len(result.components)} components from cache")
+    lines.append(
+        f"{result.workload}: {result.status} in {result.seconds:.1f} s, {cached} of {len(result.components)} components from cache"
+    )
     return lines
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from components.ingestion import sources
+from components.sizes import content_size
 from model_store import ModelStore, StoreError
 from pipelines import home
 from pipelines.results import ComponentResult, RunResult
@@ -43,8 +44,9 @@ def key(workload: Workload, folder: pathlib.Path, span: int) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def remember(root: pathlib.Path, memo_key: str, result: RunResult, outputs: dict[str, tuple[int, int]]) -> None:
+def remember(root: pathlib.Path, memo_key: str, result: RunResult, uris: Iterable[str]) -> None:
     """Keeps a run's result, and what each of its outputs should look like, beside its artifacts."""
+    outputs = {uri: content_size(uri) for uri in uris}
     partial = root / f"{_FILE}.{os.getpid()}"
     partial.write_text(json.dumps({"key": memo_key, "outputs": outputs, "result": json.loads(result.to_json())}))
     partial.replace(root / _FILE)
@@ -74,8 +76,6 @@ def recall(root: pathlib.Path, memo_key: str, result: RunResult) -> bool:
 
 
 def _intact(outputs: dict[str, list[int]]) -> bool:
-    from components.sizes import content_size
-
     return all(list(content_size(uri)) == expected for uri, expected in outputs.items())
 
 

@@ -84,7 +84,9 @@ def _plain(annotation: Any) -> str:
         return "section"
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return " or ".join(annotation)
-    return {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}.get(annotation.__name__, str(annotation))
+    return {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}.get(
+        annotation.__name__, str(annotation)
+    )
 
 
 if __name__ == "__main__":

@@ -106,7 +106,9 @@ def _verify(options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"✗ {problem}")
     if problems:
-        print(f"{options.model} version {release.version} is damaged; servers refuse it. Roll back, or run the pipeline again.")
+        print(
+            f"{options.model} version {release.version} is damaged; servers refuse it. Roll back, or run the pipeline again."
+        )
         return EXIT_FIX_INPUT
     print(f"✓ {options.model} version {release.version}: {len(release.files)} files are as they were published")
     return 0

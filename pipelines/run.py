@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import os
 import pathlib
 import secrets
 import shutil
@@ -12,13 +13,16 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError
 from pipelines import home, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
 from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
+
+if TYPE_CHECKING:
+    from pipelines.training import Site
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +63,9 @@ def find_workload(name: str) -> tuple[Workload, pathlib.Path]:
     root = home.workloads_root()
     known = workload_names(root)
     if name not in known:
-        raise WorkloadError(f"there is no workload {name!r} in {root}. Known: {', '.join(known) or 'none'}. `trainyard new` makes one.")
+        raise WorkloadError(
+            f"there is no workload {name!r} in {root}. Known: {', '.join(known) or 'none'}. `trainyard new` makes one."
+        )
     return load_workload(root / name), root / name
 
 
@@ -81,16 +87,19 @@ def run(request: RunRequest, display: Display) -> RunResult:
     with _noise.to_log(directory / "log.txt") as (out, err):
         display.started(result, out, err)
         try:
+            outputs: dict[str, dict[str, list[Any]]] = {}
             with _recorded(result):
-                _run_locked(workload, folder, request, result, display)
-            _make_report(workload, result, directory)
+                outputs = _run_locked(workload, folder, request, result, display)
+            _make_report(workload, result, directory, outputs)
         finally:
             result.save(directory)
             display.ended(result)
     return result
 
 
-def _run_locked(workload: Workload, folder: pathlib.Path, request: RunRequest, result: RunResult, display: Display) -> None:
+def _run_locked(
+    workload: Workload, folder: pathlib.Path, request: RunRequest, result: RunResult, display: Display
+) -> dict[str, dict[str, list[Any]]]:
     lock = home.pipeline_root(workload.name) / ".lock"
     with _lock.exclusive(lock, f"run {result.run_id} of {workload.name}", request.wait_s, display.said):
         span = _lay_out(workload, request.span, display.said)
@@ -101,16 +110,18 @@ def _run_locked(workload: Workload, folder: pathlib.Path, request: RunRequest, r
         if memo.recall(root, memo_key, result):
             result.seconds = round(time.monotonic() - started, 3)
             display.changed(result)
-            return
+            return {}
         display.said(f"span {span}; loading TensorFlow and TFX")
         from pipelines.runners import local  # seconds of imports: after everything that can be refused without them
 
         outputs = local.run_pipeline(workload, span, _site(workload, folder), result, display)
         if result.status == "succeeded":
-            memo.remember(root, memo_key, result, outputs)
+            artifacts = [a for channels in outputs.values() for channel in channels.values() for a in channel]
+            memo.remember(root, memo_key, result, [artifact.uri for artifact in artifacts])
+        return outputs
 
 
-def _site(workload: Workload, folder: pathlib.Path) -> object:
+def _site(workload: Workload, folder: pathlib.Path) -> Site:
     from pipelines.runners._metadata import open_sqlite
     from pipelines.training import Site
 
@@ -164,7 +175,9 @@ def _recorded(result: RunResult) -> Iterator[None]:
         result.status = "failed"
 
 
-def _make_report(workload: Workload, result: RunResult, directory: pathlib.Path) -> None:
+def _make_report(
+    workload: Workload, result: RunResult, directory: pathlib.Path, outputs: dict[str, dict[str, list[Any]]]
+) -> None:
     """Puts the run's page beside its log: the Report node's, or what a failed run left."""
     page = directory / "report.html"
     if result.same_as:
@@ -172,27 +185,35 @@ def _make_report(workload: Workload, result: RunResult, directory: pathlib.Path)
     if "run" in result.reports:
         shutil.copyfile(result.reports["run"], page)
     elif result.components:
-        from components.gates import evidence_directory
-        from components.report import render_failure
-
-        evidence = evidence_directory(str(home.pipeline_root(workload.name)), result.run_id, "")
-        components = [dataclasses.asdict(c) for c in result.components]
-        page.write_text(
-            render_failure(
-                workload=workload.model_dump(mode="json"),
-                run_id=result.run_id,
-                components=components,
-                error=result.error or "",
-                evidence=evidence,
-            )
-        )
+        page.write_text(_failure_page(workload, result, outputs), encoding="utf-8")
     else:
         return
     result.reports["run"] = str(page)
 
 
+def _failure_page(workload: Workload, result: RunResult, outputs: dict[str, dict[str, list[Any]]]) -> str:
+    from components.gates import evidence_directory
+    from components.report import artifact_facts, render_failure
+
+    return render_failure(
+        workload=workload.model_dump(mode="json"),
+        run_id=result.run_id,
+        components=[dataclasses.asdict(c) for c in result.components],
+        error=result.error or "",
+        evidence=evidence_directory(str(home.pipeline_root(workload.name)), result.run_id, ""),
+        artifacts={
+            role: facts
+            for channels in outputs.values()
+            for role, artifacts in channels.items()
+            if role != "blessing" and (facts := artifact_facts(artifacts)) is not None
+        },
+    )
+
+
 def code_revision() -> str:
-    """The checkout's commit, with `-dirty` where it has changes; empty outside a checkout."""
+    """The checkout's commit, with `-dirty` where it has changes; images name theirs in TRAINYARD_CODE_REVISION."""
+    if named := os.environ.get("TRAINYARD_CODE_REVISION"):
+        return named
     try:
         described = subprocess.run(
             ["git", "-C", str(home.ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],

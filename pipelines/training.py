@@ -10,9 +10,10 @@ import json
 import pathlib
 from typing import Any
 
-from tfx.dsl.components.base import base_node
+from tfx.dsl.components.base import base_component
 from tfx.orchestration import pipeline as tfx_pipeline
 
+from components import user_code
 from components.champion import ChampionResolver
 from components.data_quality import DataQuality
 from components.evaluator import Evaluator
@@ -61,17 +62,23 @@ def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline
         span: the newest span to train on; -1: the newest there is when the pipeline runs.
         site: where things lie.
     """
+    components = _components(workload, span, site)
+    # TFX's cache knows inputs and parameters. The components' own code belongs to the key too: a mended trainer must not be
+    # answered with what the broken one made.
+    code = user_code.digest(pathlib.Path(user_code.__file__).parent)
+    for component in components:
+        component.executor_spec.add_extra_flags([f"--components={code}"])
     return tfx_pipeline.Pipeline(
         pipeline_name=workload.name,
         pipeline_root=str(site.pipeline_root),
-        components=_components(workload, span, site),
+        components=components,
         enable_cache=True,
         metadata_connection_config=site.metadata,
         beam_pipeline_args=list(site.beam_args),
     )
 
 
-def _components(workload: Workload, span: int, site: Site) -> list[base_node.BaseNode]:
+def _components(workload: Workload, span: int, site: Site) -> list[base_component.BaseComponent]:
     root = str(site.pipeline_root)
     label = workload.data.label
     positive = label.positive_class or ""

@@ -268,7 +268,9 @@ def load_workload(folder: str | os.PathLike[str]) -> Workload:
     except pydantic.ValidationError as error:
         raise WorkloadError("\n".join(explain(path, problem) for problem in error.errors())) from None
     if workload.name != path.parent.name:
-        raise WorkloadError(f"{path}, field name: must equal its folder, {path.parent.name!r}. Received: {workload.name!r}")
+        raise WorkloadError(
+            f"{path}, field name: must equal its folder, {path.parent.name!r}. Received: {workload.name!r}"
+        )
     return workload
 
 
@@ -285,7 +287,9 @@ def explain(path: pathlib.Path, problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{path}, field {field}: is required and missing. Add it (docs/reference/workload.md)."
     message = problem["msg"].removeprefix("Value error, ")
-    received = "" if isinstance(problem["input"], dict) or "Received" in message else f" Received: {problem['input']!r}."
+    received = (
+        "" if isinstance(problem["input"], dict) or "Received" in message else f" Received: {problem['input']!r}."
+    )
     return f"{path}, field {field}: {message}.{received}"
 
 

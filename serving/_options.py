@@ -21,8 +21,8 @@ ask it:
   curl http://127.0.0.1:8501/healthz
   curl http://127.0.0.1:8501/v1/models/taxi
   curl http://127.0.0.1:8501/v1/models/taxi/metadata
-  curl -d '{"instances": [{"trip_miles": 2.5, "fare": 9.5}]}' http://127.0.0.1:8501/v1/models/taxi:predict
-  curl -d '{"instances": [...]}' http://127.0.0.1:8501/v1/models/taxi/labels/canary:predict
+  curl -d '{"instances": [{"pixels": [0, 0, 5, ...]}]}' http://127.0.0.1:8501/v1/models/digits:predict
+  curl -d '{"instances": [...]}' http://127.0.0.1:8501/v1/models/digits/labels/canary:predict
   curl http://127.0.0.1:8501/metrics
 
 exit codes: 0 stopped by SIGTERM or Ctrl-C after the last answer; 2 something to mend (a port is taken, an option does

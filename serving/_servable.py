@@ -163,7 +163,7 @@ def _signature_defs(folder: pathlib.Path) -> dict[str, meta_graph_pb2.SignatureD
 def _signature(
     name: str, function: Any, stored: meta_graph_pb2.SignatureDef, features: Mapping[str, Feature]
 ) -> Signature:
-    nullable = {feature for feature, said in features.items() if said.nullable}
+    nullable = {said.input or feature for feature, said in features.items() if said.nullable}
     inputs = {key: _tensor_info(key, info, key in nullable) for key, info in sorted(stored.inputs.items())}
     outputs = {key: _tensor_info(key, info) for key, info in sorted(stored.outputs.items())}
     return Signature(name, function, inputs, outputs)

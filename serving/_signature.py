@@ -24,11 +24,13 @@ class Feature:
     Attributes:
         shape: of one row; () for a scalar.
         nullable: whether a request may leave it out.
+        input: its name in `serving_default`, where the column's name is no identifier; empty: the column's name.
     """
 
     dtype: str
     shape: tuple[int, ...]
     nullable: bool
+    input: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +80,7 @@ def read_features(folder: pathlib.Path) -> dict[str, Feature]:
     except FileNotFoundError:
         return {}
     return {
-        name: Feature(str(said["dtype"]), tuple(said.get("shape", ())), bool(said.get("nullable", False)))
+        name: Feature(str(said["dtype"]), tuple(said.get("shape", ())), bool(said.get("nullable", False)), said.get("input", ""))
         for name, said in raw.items()
     }
 

@@ -37,5 +37,7 @@ class ReadExamples(beam.PTransform):
 def _read_group(group: tuple[str, int], rows: int, columns: tuple[str, ...] | None) -> Iterator[pa.RecordBatch]:
     path, number = group
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=rows, row_groups=[number], columns=list(columns) if columns else None):
+        for batch in file.iter_batches(
+            batch_size=rows, row_groups=[number], columns=list(columns) if columns else None
+        ):
             yield tfx_columns(batch)

@@ -68,9 +68,7 @@ def _checks(found: anomalies_pb2.Anomalies, schema: schema_pb2.Schema, split: st
     return checks
 
 
-def _check(
-    name: str, info: anomalies_pb2.AnomalyInfo | None, feature: Any, split: str, uri: str
-) -> CheckResult:
+def _check(name: str, info: anomalies_pb2.AnomalyInfo | None, feature: Any, split: str, uri: str) -> CheckResult:
     if info is None:
         return CheckResult(name=f"{split}/{name}", passes=True)
     rows = _offending_rows(feature, split, uri) if feature is not None else []

@@ -56,7 +56,7 @@ class GateResult:
         warned = self.failures(Severity.WARNING)
         if not failed:
             return f"{self.gate}: {len(self.checks)} checks passed" + (f", {len(warned)} warnings" if warned else "")
-        named = "; ".join(c.message or c.name for c in failed[:3])
+        named = "; ".join((c.message or c.name).rstrip(".") for c in failed[:3])
         more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
         return f"{self.gate}: {len(failed)} of {len(self.checks)} checks failed: {named}{more}"
 

@@ -29,7 +29,7 @@ def instances(model: ServedModel, rows: pa.RecordBatch) -> list[dict[str, Any]]:
     tensors = model.inputs(rows)
     return [
         {
-            name: _plain(tensors[name][row])
+            model.input_name(name): _plain(tensors[name][row])
             for name, feature in model.features.items()
             if feature.shape or not is_missing(tensors[name][row], feature)
         }

@@ -53,13 +53,13 @@ class Examination:
         if "serving_default" in missing:
             return
         with self._check("serving_default answers a batch"):
-            self.answers = self._ask("serving_default", self._inputs)
+            self.answers = self._ask("serving_default", self._named(slice(None)))
             self._fits_task(self.answers)
         if not self.checks[-1]["passes"]:
             return  # there is nothing sound to compare the other answers with
         with self._check("one row answers as in a batch"):
             for row in range(min(_SINGLE_ROWS, self._count)):
-                one = self._ask("serving_default", {name: value[row : row + 1] for name, value in self._inputs.items()})
+                one = self._ask("serving_default", self._named(slice(row, row + 1)))
                 _same(one, {name: value[row : row + 1] for name, value in self.answers.items()}, f"row {row}")
         examples = serialized_examples(self._model, self._inputs)
         if "serving_examples" not in missing:
@@ -68,6 +68,9 @@ class Examination:
         if wanted[2] not in missing:
             with self._check(f"{wanted[2]} answers as serving_default"):
                 self._classify_or_regress(wanted[2], examples)
+
+    def _named(self, rows: slice) -> Tensors:
+        return {self._model.input_name(name): value[rows] for name, value in self._inputs.items()}
 
     def _ask(self, signature: str, inputs: Tensors) -> Tensors:
         import tensorflow as tf

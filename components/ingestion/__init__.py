@@ -4,7 +4,7 @@ from typing import Any
 
 from components.ingestion._config import IngestionConfig
 
-__all__ = ["ColumnarExampleGen", "IngestionConfig"]  # noqa: F822
+__all__ = ["ColumnarExampleGen", "IngestionConfig"]
 
 
 def __getattr__(name: str) -> Any:

@@ -99,10 +99,10 @@ def _time_boundary(
     if not config.split_time:
         return None
     if config.split_time not in {c.name for c in columns}:
-        raise InputError(f"data.split.time: column {config.split_time!r} is not in schema.pbtxt. Add it, or name another.")
+        raise InputError(
+            f"data.split.time: column {config.split_time!r} is not in schema.pbtxt. Add it, or name another."
+        )
     times = (
-        batch.column(config.split_time)
-        for span in spans
-        for batch in _batches(span["files"], config, columns, folder)
+        batch.column(config.split_time) for span in spans for batch in _batches(span["files"], config, columns, folder)
     )
     return newest_from(times, config.split_time, config.eval_fraction)

@@ -20,7 +20,9 @@ from components.ingestion.contract import Column, check_header
 _BLOCK_BYTES = 8 * 2**20
 
 
-def read_file(path: pathlib.Path, format: str, columns: Sequence[Column], ignore: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def read_file(
+    path: pathlib.Path, format: str, columns: Sequence[Column], ignore: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
     """Yields a file's rows as batches that have exactly `columns`, in their order.
 
     Raises:
@@ -77,7 +79,9 @@ def _csv_header(path: pathlib.Path) -> list[str]:
             return pa.csv.read_csv(pa.py_buffer(line + b"\n" if not line.endswith(b"\n") else line)).column_names
         except pa.ArrowInvalid as error:
             if not line.strip():
-                raise InputError(f"{path}: the file has no header and no rows. Deliver it again, or remove it.") from None
+                raise InputError(
+                    f"{path}: the file has no header and no rows. Deliver it again, or remove it."
+                ) from None
             raise InputError(f"{path}: the first line is no header: {' '.join(str(error).split())}") from None
 
 

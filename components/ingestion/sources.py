@@ -69,7 +69,9 @@ def resolve_window(uri: str, span: int, window: int) -> list[Span]:
     numbers = [n for n in available_spans(uri) if n <= span][-window:] if "{SPAN}" in uri else [0]
     if "{SPAN}" in uri and (not numbers or numbers[-1] != span):
         known = ", ".join(str(n) for n in available_spans(uri)) or "none"
-        raise InputError(f"{uri}: span {span} is not there. Received spans: {known}. Lay it out, or name another --span.")
+        raise InputError(
+            f"{uri}: span {span} is not there. Received spans: {known}. Lay it out, or name another --span."
+        )
     return [_span(uri.replace("{SPAN}", str(number)), number) for number in numbers]
 
 

@@ -65,7 +65,9 @@ def _hashable(array: pa.Array) -> npt.NDArray[np.generic]:
 
 def _as_time(array: pa.Array, column: str) -> npt.NDArray[np.float64]:
     if array.null_count:
-        raise InputError(f"column {column!r} splits the data by time, and {array.null_count} of its values are missing.")
+        raise InputError(
+            f"column {column!r} splits the data by time, and {array.null_count} of its values are missing."
+        )
     if pa.types.is_string(array.type):
         try:
             array = pa.array(pd.to_datetime(array.to_pandas(), utc=True, format="ISO8601").astype("int64"))

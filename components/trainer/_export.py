@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import keyword
 import pathlib
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -26,6 +29,7 @@ class ServedModel(tf.Module):
         super().__init__()
         self._model, self._schema = model, schema
         self._raw_specs = {n: s for n, s in transform.raw_feature_spec().items() if n != schema.label}
+        self.input_names = input_names(self._raw_specs)
         # Held as attributes, so that saving finds the vocabularies' assets and the weights.
         self._transform_layer = transform.transform_features_layer()
         self._keras_model = model
@@ -34,8 +38,9 @@ class ServedModel(tf.Module):
         self._classes = tf.constant(schema.classes or [""], tf.string)
 
     def raw_inputs(self) -> dict[str, tf.TensorSpec]:
-        """The dense tensors of `serving_default`: [None] or [None, d]."""
-        return {name: tf.TensorSpec([None, *_shape(spec)], spec.dtype, name) for name, spec in self._raw_specs.items()}
+        """The dense tensors of `serving_default` by input name: [None] or [None, d]."""
+        names = self.input_names
+        return {names[n]: tf.TensorSpec([None, *_shape(s)], s.dtype, names[n]) for n, s in self._raw_specs.items()}
 
     def signatures(self) -> dict[str, Any]:
         """Concrete functions by signature name."""
@@ -60,8 +65,9 @@ class ServedModel(tf.Module):
 
     def _from_dense(self, raw: dict[str, tf.Tensor]) -> dict[str, Any]:
         return {
-            name: _sparse(raw[name]) if isinstance(spec, tf.io.VarLenFeature) else raw[name]
+            name: _sparse(raw[given]) if isinstance(spec, tf.io.VarLenFeature) else raw[given]
             for name, spec in self._raw_specs.items()
+            for given in (self.input_names[name],)
         }
 
     def _predict(self, raw: dict[str, Any]) -> tf.Tensor:
@@ -95,19 +101,44 @@ def export(
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers."""
     served = ServedModel(model, transform, schema)
     tf.saved_model.save(served, str(folder), signatures=served.signatures())
+    inputs = served.raw_inputs()
     nullable = {name for name, spec in transform.raw_feature_spec().items() if isinstance(spec, tf.io.VarLenFeature)}
     contract = {
         "task": schema.task,
         "label": schema.label,
         "classes": list(schema.classes),
         "features": {
-            name: {"dtype": spec.dtype.name, "shape": list(spec.shape[1:]), "nullable": name in nullable}
-            for name, spec in served.raw_inputs().items()
+            name: {
+                "dtype": inputs[given].dtype.name,
+                "shape": list(inputs[given].shape[1:]),
+                "nullable": name in nullable,
+                "input": given,
+            }
+            for name, given in served.input_names.items()
         },
     }
     path = folder / CONTRACT_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(contract, indent=2, sort_keys=True))
+
+
+def input_names(features: Iterable[str]) -> dict[str, str]:
+    """What the served model calls each raw feature.
+
+    TensorFlow takes only Python identifiers as arguments of a signature: `trip miles` becomes `trip_miles`, and what would
+    clash gets a number.
+    """
+    names: dict[str, str] = {}
+    for feature in sorted(features, key=lambda name: (not name.isidentifier(), name)):
+        name = re.sub(r"\W", "_", feature, flags=re.ASCII)
+        # TensorFlow drops leading underscores, and Python has words of its own.
+        if not name[:1].isalpha() or keyword.iskeyword(name) or name == "self":
+            name = f"column_{name.lstrip('_')}"
+        taken, base, number = set(names.values()), name, 2
+        while name in taken:
+            name, number = f"{base}_{number}", number + 1
+        names[feature] = name
+    return names
 
 
 def _shape(spec: Any) -> list[int]:

@@ -44,7 +44,9 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
     return model
 
 
-def fit(model: keras.Model, train: Arrays, evaluation: Arrays, config: TrainingConfig, logs: pathlib.Path) -> dict[str, Any]:
+def fit(
+    model: keras.Model, train: Arrays, evaluation: Arrays, config: TrainingConfig, logs: pathlib.Path
+) -> dict[str, Any]:
     """Fits and keeps the best weights by eval loss.
 
     Returns:
@@ -88,7 +90,9 @@ def _check(model: Any, schema: ModelSchema, module_file: str) -> None:
     width = len(schema.classes) if schema.task == "multiclass" else 1
     try:
         sample = {
-            name: np.full((2, *f.shape), "" if f.dtype == "string" else 0, dtype=object if f.dtype == "string" else f.dtype)
+            name: np.full(
+                (2, *f.shape), "" if f.dtype == "string" else 0, dtype=object if f.dtype == "string" else f.dtype
+            )
             for name, f in schema.features.items()
         }
         output = np.asarray(model(sample, training=False))

@@ -32,7 +32,9 @@ def check_label(values: npt.NDArray[Any], task: str, label: str, classes: tuple[
     if task == "regression":
         if not np.isfinite(values).all():
             row = int(np.argmax(~np.isfinite(values)))
-            raise InputError(f"label {label!r}, row {row + 1} of {split}: is not a finite number. Remove or mend the row.")
+            raise InputError(
+                f"label {label!r}, row {row + 1} of {split}: is not a finite number. Remove or mend the row."
+            )
         return
     if (values < 0).any():
         row = int(np.argmax(values < 0))
@@ -41,7 +43,9 @@ def check_label(values: npt.NDArray[Any], task: str, label: str, classes: tuple[
             "Mend the row, or the label's domain in schema.pbtxt."
         )
     if split == "train" and len(np.unique(values)) < 2:
-        raise InputError(f"label {label!r}: all rows of train are {classes[int(values[0])]!r}; there is nothing to learn.")
+        raise InputError(
+            f"label {label!r}: all rows of train are {classes[int(values[0])]!r}; there is nothing to learn."
+        )
 
 
 def _array(column: pa.ChunkedArray, feature: Feature) -> npt.NDArray[Any]:

@@ -52,7 +52,8 @@ class ModelSchema:
         import keras
 
         return {
-            name: keras.Input(shape=feature.shape, dtype=feature.dtype, name=name)
+            # Keras takes any name but one with a slash, which TensorFlow's scopes reserve.
+            name: keras.Input(shape=feature.shape, dtype=feature.dtype, name=name.replace("/", "_"))
             for name, feature in self.features.items()
         }
 
@@ -65,9 +66,10 @@ class ModelSchema:
         """
         import keras
 
+        # float32 whatever the policy: half precision is for the layers before, not for probabilities.
         if self.task == "binary":
-            return keras.layers.Dense(1, activation="sigmoid", dtype="float32", name=self.label)(x)
+            return keras.layers.Dense(1, activation="sigmoid", dtype="float32", name="output")(x)
         if self.task == "multiclass":
-            return keras.layers.Dense(len(self.classes), activation="softmax", dtype="float32", name=self.label)(x)
+            return keras.layers.Dense(len(self.classes), activation="softmax", dtype="float32", name="output")(x)
         standardised = keras.layers.Dense(1, dtype="float32")(x)
-        return keras.layers.Rescaling(self.label_std, self.label_mean, dtype="float32", name=self.label)(standardised)
+        return keras.layers.Rescaling(self.label_std, self.label_mean, dtype="float32", name="output")(standardised)

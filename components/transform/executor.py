@@ -52,7 +52,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output.set_string_custom_property("file_format", "parquet")
 
     def _transform(
-        self, uri: str, splits: list[str], schema: schema_pb2.Schema, graph: str, target: str, properties: dict[str, Any]
+        self,
+        uri: str,
+        splits: list[str],
+        schema: schema_pb2.Schema,
+        graph: str,
+        target: str,
+        properties: dict[str, Any],
     ) -> None:
         module, label, task = properties["module_file"], properties["label"], properties["task"]
         classes = output_classes(schema, label, task, properties["positive_class"])
@@ -102,7 +108,9 @@ def _check_outputs(outputs: Any, label: str, module_file: str) -> None:
             f"{module_file}: preprocessing_fn must return a dictionary of features. Received: {type(outputs).__name__}."
         )
     if label in outputs:
-        raise InputError(f"{module_file}: preprocessing_fn returns {label!r}, the label, which is mapped for it. Leave it out.")
+        raise InputError(
+            f"{module_file}: preprocessing_fn returns {label!r}, the label, which is mapped for it. Leave it out."
+        )
     for name, tensor in outputs.items():
         if isinstance(tensor, (tf.SparseTensor, tf.RaggedTensor)):
             raise InputError(

@@ -41,7 +41,9 @@ def exclusive(path: pathlib.Path, owner: str, wait_s: float, say: Callable[[str]
                     say(f"{holder} is under way; waiting up to {wait_s:.0f} s for it to end")
                     told = True
                 if time.monotonic() >= deadline:
-                    raise Busy(f"{holder} is still under way after {wait_s:.0f} s. Try again later, or raise --wait.") from None
+                    raise Busy(
+                        f"{holder} is still under way after {wait_s:.0f} s. Try again later, or raise --wait."
+                    ) from None
                 time.sleep(0.5)
         file.truncate(0)
         file.write(f"{owner} (pid {os.getpid()})")

@@ -17,7 +17,6 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.artifacts import ROWS_IN, ROWS_OUT
-from components.sizes import content_size
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK, InputError
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _metadata
@@ -25,6 +24,10 @@ from pipelines.training import Site, training_pipeline
 from pipelines.workload import Workload
 
 _FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
+
+
+# Node id -> channel -> artifacts.
+Outputs = dict[str, dict[str, list[Any]]]
 
 
 class Observer(Protocol):
@@ -37,9 +40,7 @@ class NodeFailed(RuntimeError):
     """A node did not come to an end and raised nothing; the log says why."""
 
 
-def run_pipeline(
-    workload: Workload, span: int, site: Site, result: RunResult, observer: Observer
-) -> dict[str, tuple[int, int]]:
+def run_pipeline(workload: Workload, span: int, site: Site, result: RunResult, observer: Observer) -> Outputs:
     """Runs every node in order and fills `result`; stops at the first that fails.
 
     Args:
@@ -50,7 +51,7 @@ def run_pipeline(
         observer: is told after every change.
 
     Returns:
-        Files and bytes of every output's folder.
+        The output artifacts of the nodes that succeeded.
     """
     started = time.monotonic()
     pipeline = compiler.Compiler().compile(training_pipeline(workload, span, site))
@@ -63,11 +64,13 @@ def run_pipeline(
         _metadata.forget_damaged(handle.store)
     result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in pipeline.nodes]
     observer.changed(result)
-    outputs: dict[str, dict[str, Any]] = {}
+    outputs: Outputs = {}
     for node in pipeline.nodes:
         node_id = node.pipeline_node.node_info.id
         try:
-            outputs[node_id] = _run_node(node.pipeline_node, pipeline, config, site, result.component(node_id), observer, result)
+            outputs[node_id] = _run_node(
+                node.pipeline_node, pipeline, config, site, result.component(node_id), observer, result
+            )
         except BaseException as error:
             _fail(result, node_id, error)
             break
@@ -77,8 +80,7 @@ def run_pipeline(
     else:
         result.status, result.exit_code = "succeeded", EXIT_OK
     _harvest(result, outputs)
-    uris = [a.uri for channels in outputs.values() for artifacts in channels.values() for a in artifacts]
-    return {uri: content_size(uri) for uri in uris}
+    return outputs
 
 
 def _run_node(
@@ -138,7 +140,9 @@ def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
     else:
         last = traceback.extract_tb(error.__traceback__)[-1]
         message = " ".join(str(error).split())[:400]
-        result.error = f"{node_id}: {type(error).__name__}: {message} ({pathlib.Path(last.filename).name}, line {last.lineno})"
+        result.error = (
+            f"{node_id}: {type(error).__name__}: {message} ({pathlib.Path(last.filename).name}, line {last.lineno})"
+        )
         result.exit_code = EXIT_MAY_RETRY
 
 
@@ -151,7 +155,7 @@ def _find(error: BaseException | None, kind: type[Any]) -> Any:
     return None
 
 
-def _harvest(result: RunResult, outputs: dict[str, dict[str, Any]]) -> None:
+def _harvest(result: RunResult, outputs: Outputs) -> None:
     """Takes what the summary shows out of the nodes' artifacts."""
     if "Evaluator" in outputs:
         path = pathlib.Path(outputs["Evaluator"]["evaluation"][0].uri) / "metrics.json"

@@ -153,7 +153,8 @@ def _check_json_label(values: pa.ChunkedArray, name: str, as_text: Collection[st
     """In JSON a value is text or it is not; elsewhere a label of any type can be read as text."""
     if name in as_text and not pa.types.is_string(values.type):
         raise InputError(
-            f"label {name!r}: JSON classes must be text, or whole numbers without gaps. Received: {values[0].as_py()!r}. "
+            f"label {name!r}: JSON classes must be text, or whole numbers without gaps. "
+            f"Received: {values[0].as_py()!r}. "
             'Write them as text, e.g. "yes" and "no", or as 0 and 1.'
         )
 

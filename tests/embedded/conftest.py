@@ -61,7 +61,8 @@ class Home:
         def running() -> bool:
             assert supervisor.poll() is None, self.log.read_text()
             state = read_state(self.paths)
-            return state is not None and state["state"] == "running"
+            # A killed supervisor's state is still there until the next one has cleaned up.
+            return state is not None and state["state"] == "running" and state["supervisor"]["pid"] == supervisor.pid
 
         wait_for(running, 180, "the platform is up")
 

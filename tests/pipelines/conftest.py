@@ -37,7 +37,7 @@ SUITE = """
 ]}
 """
 
-FEATURES = '''
+FEATURES = """
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -49,9 +49,9 @@ def preprocessing_fn(inputs):
         "miles": tft.scale_to_z_score(tf.reshape(miles, [-1])),
         "kind": tft.compute_and_apply_vocabulary(inputs["kind"], num_oov_buckets=1),
     }
-'''
+"""
 
-MODEL = '''
+MODEL = """
 import keras
 
 
@@ -61,7 +61,7 @@ def build_model(schema, hyperparameters):
     parts.append(keras.layers.Embedding(schema.features["kind"].vocabulary_size, 4)(inputs["kind"]))
     x = keras.layers.Dense(16, activation="relu")(keras.layers.Concatenate()(parts))
     return keras.Model(inputs, schema.outputs(x))
-'''
+"""
 
 
 def trips(rows: int = 600, seed: int = 0) -> str:

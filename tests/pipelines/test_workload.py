@@ -47,7 +47,10 @@ def test_every_field_is_described() -> None:
         (MINIMAL + "evaluation: {thresholds: [{metric: rmse, max: 2}]}\n", ["rmse", "binary"]),
         (MINIMAL + "schedule: {cron: 'every day'}\n", ["five fields"]),
         ("name: trips\ntask: binary\ndata: {uri: '{NOPE}/x', label: {column: t}}\n", ["data.uri", "{NOPE}"]),
-        ("name: trips\ntask: binary\ndata: {split: {key: a, time: b}, label: {column: t}}\n", ["data.split", "keep one"]),
+        (
+            "name: trips\ntask: binary\ndata: {split: {key: a, time: b}, label: {column: t}}\n",
+            ["data.split", "keep one"],
+        ),
     ],
 )
 def test_what_is_wrong_is_named_by_file_and_field(tmp_path: pathlib.Path, text: str, parts: list[str]) -> None:
@@ -70,8 +73,14 @@ def test_the_workloads_that_ship_are_valid() -> None:
 
 
 def test_parameters_by_path_and_by_name(tmp_path: pathlib.Path) -> None:
-    workload = parameters.apply(load(tmp_path, MINIMAL), ["training.epochs=3", "learning_rate=0.5", "data.window=2"], tmp_path)
-    assert (workload.training.epochs, workload.training.hyperparameters, workload.data.window) == (3, {"learning_rate": 0.5}, 2)
+    workload = parameters.apply(
+        load(tmp_path, MINIMAL), ["training.epochs=3", "learning_rate=0.5", "data.window=2"], tmp_path
+    )
+    assert (workload.training.epochs, workload.training.hyperparameters, workload.data.window) == (
+        3,
+        {"learning_rate": 0.5},
+        2,
+    )
 
 
 def test_the_reference_page_is_current() -> None:

@@ -8,7 +8,6 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
@@ -68,7 +67,7 @@ class Case:
         asset = gx.get_context(mode="ephemeral").data_sources.add_pandas("rows").add_dataframe_asset("rows")
         batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows.to_pandas()})
         failed = [one.expectation_config for one in batch.validate(suite).results if not one.success]
-        return [f"{config.type}({config.kwargs.get('column', '')}) {config.severity}" for config in failed]
+        return [f"{config.type}({config.kwargs.get('column', '')}) {config.severity.value}" for config in failed]
 
     def transform(self, *tables: pa.Table) -> tuple[ModelSchema, list[Arrays]]:
         """Analyses the first table and transforms all: the model's schema, and the features of each."""

@@ -26,7 +26,7 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
     x = layers.RandomTranslation(0.1, 0.1, fill_mode="constant")(x)
     for width in (filters, filters * 2):
         x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.Activation("relu")(x)
         x = layers.MaxPooling2D()(x)
     x = layers.Dropout(dropout)(layers.Flatten()(x))

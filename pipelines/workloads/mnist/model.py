@@ -45,7 +45,7 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
 
 def _convolution(x: keras.KerasTensor, filters: int, size: int = 3, stride: int = 1) -> keras.KerasTensor:
     x = layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False)(x)
-    return layers.Activation("relu")(layers.BatchNormalization()(x))
+    return layers.Activation("relu")(layers.BatchNormalization(momentum=0.95)(x))
 
 
 def _one_cycle(hyperparameters: Mapping[str, Any]) -> keras.optimizers.schedules.LearningRateSchedule:

@@ -5,7 +5,16 @@ import pathlib
 import pyarrow as pa
 import pytest
 
-from components.columnar import SplitWriter, batch_rows, count_rows, plain_columns, read_batches, read_split, split_files, tfx_columns
+from components.columnar import (
+    SplitWriter,
+    batch_rows,
+    count_rows,
+    plain_columns,
+    read_batches,
+    read_split,
+    split_files,
+    tfx_columns,
+)
 
 ROWS = pa.RecordBatch.from_pydict(
     {
@@ -20,7 +29,13 @@ ROWS = pa.RecordBatch.from_pydict(
 
 def test_plain_to_list_columns() -> None:
     lists = tfx_columns(ROWS)
-    assert [str(field.type.value_type) for field in lists.schema] == ["int64", "float", "large_binary", "float", "int64"]
+    assert [str(field.type.value_type) for field in lists.schema] == [
+        "int64",
+        "float",
+        "large_binary",
+        "float",
+        "int64",
+    ]
     assert lists.to_pydict() == {
         "i": [[1], None, [3]],
         "f": [[1.5], None, [2.5]],

@@ -123,7 +123,8 @@ def test_json_lines_are_read_and_checked(tmp_path: pathlib.Path) -> None:
 
 def test_vectors_come_from_parquet(tmp_path: pathlib.Path) -> None:
     schema = text_format.Parse(
-        'feature { name: "pixels" type: FLOAT shape { dim { size: 2 } } presence { min_fraction: 1 } }', schema_pb2.Schema()
+        'feature { name: "pixels" type: FLOAT shape { dim { size: 2 } } presence { min_fraction: 1 } }',
+        schema_pb2.Schema(),
     )
     path = tmp_path / "data.parquet"
     pq.write_table(pa.table({"pixels": [[1.0, 2.0], [3.0, 4.0]]}), path)

@@ -1,0 +1,23 @@
+"""Airflow's settings for tests without a platform; they must be there before Airflow is imported."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="trainyard-airflow-"))
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(ROOT / "dags")
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's real state is read or written."""
+    for name in [name for name in os.environ if name.startswith("TRAINYARD_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TRAINYARD_HOME", str(tmp_path / "home"))
