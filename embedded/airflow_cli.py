@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         subprocess.run(
             [python, "-m", "airflow", "db", "migrate"], env=environment, stdout=subprocess.DEVNULL, check=True
         )
-    os.execve(python, [python, "-m", "airflow", *arguments], environment)  # noqa: S606
+    os.execve(python, [python, "-m", "airflow", *arguments], environment)
 
 
 if __name__ == "__main__":

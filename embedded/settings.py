@@ -193,9 +193,11 @@ def airflow_environment(paths: Paths, ports: Ports, keys: Secrets) -> dict[str, 
         **_settings("api", _api(ports, keys)),
         **_settings("api_auth", {"jwt_secret": keys.jwt}),
         **_settings("logging", {"base_log_folder": str(paths.task_logs)}),
+        # A changed workload.yaml shows within seconds, the DAGs of a removed one leave the list within a minute.
         **_settings("dag_processor", {"refresh_interval": "10", "min_file_process_interval": "10"}),
+        **_settings("dag_processor", {"stale_dag_threshold": "30"}),
         # A task whose scheduler was killed is picked up after half a minute instead of five.
-        **_settings("scheduler", {"orphaned_tasks_check_interval": "30"}),
+        **_settings("scheduler", {"orphaned_tasks_check_interval": "30", "parsing_cleanup_interval": "20"}),
         # A running task outlives an API server that is being restarted.
         **_settings("workers", {"max_failed_heartbeats": "60"}),
         **_settings("usage_data_collection", {"enabled": "False"}),

@@ -165,7 +165,7 @@ def serialized_examples(model: ServedModel, inputs: Mapping[str, np.ndarray]) ->
     for row in range(len(next(iter(inputs.values())))):
         example = tf.train.Example()
         for name, feature in model.features.items():
-            _set(example.features.feature[name], np.atleast_1d(inputs[name][row]).reshape(-1), feature)
+            _set(example.features.feature[name], inputs[name][row : row + 1].reshape(-1), feature)
             if not feature.shape and is_missing(inputs[name][row], feature):
                 del example.features.feature[name]
         rows.append(example.SerializeToString())

@@ -97,7 +97,7 @@ def test_changed_answers_are_counted_and_refused(store: ModelStore) -> None:
     canary(store, 3)
     comparison = compare(3)
     assert comparison.changed_share is not None and comparison.changed_share > 0.5
-    with pytest.raises(DeploymentRefused, match="max_changed_answers allows 15.0%"):
+    with pytest.raises(DeploymentRefused, match=r"max_changed_answers allows 15.0%"):
         deployment.check_limits(comparison, max_changed_answers=0.15, latency_budget_ms=5000)
     assert deployment.roll_back("taxi", 3, 1, "test") == ["removed the canary label from version 3"]
 
@@ -117,13 +117,13 @@ def test_first_deployment_has_nothing_to_compare_with(store: ModelStore) -> None
 
 
 def test_slow_release_is_refused() -> None:
-    with pytest.raises(DeploymentRefused, match="80.0 ms at the median; serving.latency_budget_ms allows 50 ms"):
+    with pytest.raises(DeploymentRefused, match=r"80.0 ms at the median; serving.latency_budget_ms allows 50 ms"):
         deployment.check_limits(Comparison(8, 2, 1, 0.0, 80.0, 3.0), 1.0, 50)
 
 
 def test_no_server_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINYARD_SERVER", "http://127.0.0.1:9")
-    with pytest.raises(TimeoutError, match="did not serve version 1 within 0 s. Last answer: no answer"):
+    with pytest.raises(TimeoutError, match=r"did not serve version 1 within 0 s. Last answer: no answer"):
         deployment.wait_until_served("taxi", "stable", 1, 0)
 
 

@@ -83,5 +83,5 @@ def test_repeated_event_is_skipped(landing: Landing) -> None:
 def test_release_event() -> None:
     outcome = {"workload": "taxi", "release": {"version": 4, "uri": "/m/4"}, "metrics": {"auc": 0.9}, "reports": {}}
     assert release_event(outcome)["version"] == 4
-    with pytest.raises(AirflowSkipException, match="auc 0.7 is below 0.9"):
+    with pytest.raises(AirflowSkipException, match=r"auc 0.7 is below 0.9"):
         release_event({"workload": "taxi", "release": None, "reasons": ["auc 0.7 is below 0.9"]})

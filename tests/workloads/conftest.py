@@ -101,6 +101,20 @@ class Case:
         }
         return ModelSchema(features, self.workload.task, label, classes), arrays
 
+    def vectors(self, rows: pa.Table) -> tuple[ModelSchema, Arrays]:
+        """Transforms rows whose one column is always present, by a function that needs no analysis."""
+        import tensorflow as tf
+
+        label = self.workload.data.label.column
+        (name,) = set(rows.column_names) - {label}
+        function = user_code.load_function(str(self.folder / "features.py"), "preprocessing_fn")
+        values = rows[name].to_pylist()
+        dtype = tf.string if isinstance(values[0], bytes) else tf.float32
+        outputs = {n: t.numpy() for n, t in function({name: tf.constant(values, dtype)}).items()}
+        features = {n: Feature(n, array.dtype.name, array.shape[1:]) for n, array in outputs.items()}
+        classes = tuple(classes_of(read_schema(str(self.contracts)), label))
+        return ModelSchema(features, self.workload.task, label, classes), outputs
+
     def fit(self, schema: ModelSchema, features: Arrays, labels: npt.NDArray[Any], epochs: int) -> Any:
         """Builds the model as the Trainer does, with the workload's seed, and fits it."""
         import keras

@@ -42,7 +42,7 @@ def test_a_digit_that_is_not_there_fails_the_expectations(digits: Any) -> None:
 def test_the_model_reads_digits_and_is_the_same_each_time(digits: Any) -> None:
     rows = digits.rows()
     labels = rows["label"].to_numpy()
-    schema, (features,) = digits.transform(rows)
+    schema, features = digits.vectors(rows)
     assert features["pixels"].shape == (1797, 64) and features["pixels"].max() == 1.0
     train = {"pixels": features["pixels"][:1400]}, labels[:1400]
     first, second = (digits.fit(schema, *train, epochs=8) for _ in range(2))

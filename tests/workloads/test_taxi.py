@@ -24,7 +24,9 @@ def _with(rows: pa.Table, column: str, values: Any) -> pa.Table:
 def _first(rows: pa.Table, column: str, count: int, value: Any) -> pa.Table:
     """The rows with a column's first values replaced."""
     mask = np.arange(rows.num_rows) < count
-    return _with(rows, column, pc.if_else(mask, pa.scalar(value, rows.schema.field(column).type), rows[column]).combine_chunks())
+    return _with(
+        rows, column, pc.if_else(mask, pa.scalar(value, rows.schema.field(column).type), rows[column]).combine_chunks()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -33,12 +33,10 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
     x = layers.Flatten()(layers.MaxPooling2D()(x))
     x = layers.Dropout(hyperparameters["dropout"])(x)
     model = keras.Model(inputs, schema.outputs(x))
-    # XLA's convolutions on CPUs are up to seven times slower than TensorFlow's own.
     model.compile(
         keras.optimizers.Adam(_one_cycle(hyperparameters)),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile=False,
     )
     return model
 

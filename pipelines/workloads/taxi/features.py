@@ -17,7 +17,12 @@ COORDINATES = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropo
 # Column -> period; the last month lies next to the first.
 CYCLES = {"trip_start_hour": 24, "trip_start_day": 7, "trip_start_month": 12}
 # Column -> what stands in where the value is missing; missing is a category of its own.
-CATEGORIES = {"payment_type": "", "company": "", "pickup_community_area": -1, "dropoff_community_area": -1}
+CATEGORIES: dict[str, str | int] = {
+    "payment_type": "",
+    "company": "",
+    "pickup_community_area": -1,
+    "dropoff_community_area": -1,
+}
 # Most of the 61 companies are single cabs with a handful of trips each: they share the out-of-vocabulary bucket.
 VOCABULARY_LIMIT = 80
 MIN_FREQUENCY = 5

@@ -75,9 +75,9 @@ def test_a_failed_write_leaves_nothing(tmp_path: pathlib.Path, monkeypatch: pyte
 
 
 def test_unknown_names_say_what_is_known(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(InputError, match="known: digits, mnist, taxi.*'iris'"):
+    with pytest.raises(InputError, match=r"known: digits, mnist, taxi.*'iris'"):
         datasets.prepare("iris", 1, tmp_path)
-    with pytest.raises(InputError, match="known: 1, 2. Received: 3"):
+    with pytest.raises(InputError, match=r"known: 1, 2\. Received: 3"):
         datasets.prepare("taxi", 3, tmp_path)
 
 

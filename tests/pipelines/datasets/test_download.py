@@ -45,7 +45,9 @@ def test_a_download_is_cached(served: tuple[pathlib.Path, str], tmp_path: pathli
 
 
 @pytest.mark.parametrize("received", [gzip.compress(_CONTENT)[:-30], gzip.compress(b"something else"), b"<html>"])
-def test_a_bad_download_is_not_cached(served: tuple[pathlib.Path, str], tmp_path: pathlib.Path, received: bytes) -> None:
+def test_a_bad_download_is_not_cached(
+    served: tuple[pathlib.Path, str], tmp_path: pathlib.Path, received: bytes
+) -> None:
     folder, url = served
     (folder / "some.gz").write_bytes(received)
     with pytest.raises(InputError, match=r"some\.gz"):

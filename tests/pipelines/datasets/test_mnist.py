@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import pathlib
 import shutil
 
@@ -67,10 +66,12 @@ def test_damaged_files_are_named(cache: pathlib.Path, tmp_path: pathlib.Path) ->
 def test_recompressed_files_will_do(cache: pathlib.Path, tmp_path: pathlib.Path) -> None:
     path = cache / _TEST_LABELS
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=1))
-    assert os.listdir(datasets.prepare("mnist", 1, tmp_path)) == ["mnist.parquet"]
+    assert [path.name for path in datasets.prepare("mnist", 1, tmp_path).iterdir()] == ["mnist.parquet"]
 
 
 def test_without_network_and_cache_it_says_which_files_go_where(cache: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (cache / _TEST_LABELS).unlink()
-    with pytest.raises(InputError, match=rf"cannot be downloaded.*put {_TEST_LABELS} into {cache} \(TRAINYARD_DATASETS"):
+    with pytest.raises(
+        InputError, match=rf"cannot be downloaded.*put {_TEST_LABELS} into {cache} \(TRAINYARD_DATASETS"
+    ):
         datasets.prepare("mnist", 1, tmp_path)
