@@ -6,10 +6,11 @@ Usage: python fetch_uv.py FOLDER
 from __future__ import annotations
 
 import hashlib
+import html
 import io
-import json
 import os
 import pathlib
+import re
 import stat
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import urllib.parse
 import urllib.request
 import zipfile
 
-_VERSION = "0.8.24"
+_VERSION = "0.13.8"
 
 
 def _by_pip() -> bytes | None:
@@ -31,19 +32,18 @@ def _by_pip() -> bytes | None:
 
 
 def _by_index() -> bytes:
-    """Reads the index's JSON page (PEP 691) and checks the wheel's SHA-256 against it."""
+    """Reads the index's page in HTML (PEP 503: every index and mirror has it) and checks the wheel's SHA-256 against it."""
     index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
-    page = urllib.request.Request(f"{index.rstrip('/')}/uv/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})  # noqa: S310
+    page = f"{index.rstrip('/')}/uv/"
     with urllib.request.urlopen(page, timeout=60) as reply:  # noqa: S310
-        files = json.load(reply)["files"]
-    wheel = next(
-        f for f in files if f["filename"].startswith(f"uv-{_VERSION}-") and "manylinux_2_17_x86_64" in f["filename"]
-    )
-    with urllib.request.urlopen(urllib.parse.urljoin(page.full_url, wheel["url"]), timeout=180) as reply:  # noqa: S310
-        content = reply.read()
-    if hashlib.sha256(content).hexdigest() != wheel["hashes"]["sha256"]:
-        raise SystemExit(f"{wheel['url']}: the download does not match the index's SHA-256; try again")
-    return bytes(content)
+        links = re.findall(r'href="([^"]+)"', reply.read().decode())
+    wheel = re.compile(rf"/uv-{re.escape(_VERSION)}-[^/]*manylinux_2_17_x86_64[^/]*\.whl(?:#sha256=([0-9a-f]{{64}}))?$")
+    link, found = next((link, match) for link in map(html.unescape, links) if (match := wheel.search(link)))
+    with urllib.request.urlopen(urllib.parse.urljoin(page, link), timeout=180) as reply:  # noqa: S310
+        content = bytes(reply.read())
+    if found[1] is None or hashlib.sha256(content).hexdigest() != found[1]:
+        raise SystemExit(f"{link}: the download does not match the index's SHA-256; try again")
+    return content
 
 
 def main(folder: str) -> None:

@@ -28,7 +28,7 @@ MISSING_STRING = b""
 
 @dataclasses.dataclass(frozen=True)
 class RawFeature:
-    """One input of `serving_default`.
+    """A column that the model takes.
 
     Attributes:
         dtype: float32, int64 or string.
@@ -51,7 +51,7 @@ class ServedModel:
         task: binary, multiclass or regression.
         label: the label's column.
         classes: in the order of the output, [negative, positive] for binary; empty for regression.
-        features: raw inputs by name.
+        features: by column, which is also the feature's name in a tf.Example.
     """
 
     task: str
@@ -70,7 +70,9 @@ class ServedModel:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             features = {
-                name: RawFeature(str(f["dtype"]), tuple(f.get("shape", ())), bool(f.get("nullable", False)), f.get("input", ""))
+                name: RawFeature(
+                    str(f["dtype"]), tuple(f.get("shape", ())), bool(f.get("nullable", False)), f.get("input", "")
+                )
                 for name, f in raw["features"].items()
             }
             found = cls(raw["task"], raw["label"], tuple(map(str, raw.get("classes", ()))), features)
@@ -91,8 +93,12 @@ class ServedModel:
         """What `serving_default` calls a raw feature."""
         return self.features[feature].input or feature
 
+    def input_name(self, column: str) -> str:
+        """What `serving_default` calls a column."""
+        return self.features[column].input or column
+
     def inputs(self, batch: pa.RecordBatch) -> dict[str, np.ndarray]:
-        """The raw tensors of a batch of plain columns.
+        """The raw tensors of a batch of plain columns, by input name.
 
         Raises:
             InputError: a feature is missing, has nulls that it may not have, or cannot be cast.
@@ -103,7 +109,9 @@ class ServedModel:
                 f"the data have no column {', '.join(map(repr, missing))}, which the model takes as input. "
                 f"Received: {', '.join(batch.schema.names)}."
             )
-        return {name: dense(name, batch.column(name), feature) for name, feature in self.features.items()}
+        return {
+            self.input_name(name): dense(name, batch.column(name), feature) for name, feature in self.features.items()
+        }
 
 
 def dense(name: str, column: pa.Array, feature: RawFeature) -> np.ndarray:

@@ -26,8 +26,8 @@ from components.gates import GateResult, Severity
 
 _PLOT_STEP = 10  # of the 10,000 thresholds: TFMA's own plots have 1,000
 
-SliceKey = metrics_for_slice_pb2.SliceKey
-_Slice = tuple[SliceKey, dict[str, float | None], int]
+SliceKey: Any = metrics_for_slice_pb2.SliceKey
+_Slice = tuple[Any, dict[str, float | None], int]
 
 
 def write_tfma_files(
@@ -90,7 +90,7 @@ def _slices(outcome: Outcome, column: str | None = None) -> Iterator[_Slice]:
                 yield _slice_key(name, sliced.raw[value]), outcome.metrics.metrics(sliced.sums, index), rows
 
 
-def _slice_key(column: str, value: object) -> SliceKey:
+def _slice_key(column: str, value: object) -> Any:
     single = metrics_for_slice_pb2.SingleSliceKey(column=column)
     if isinstance(value, int):  # booleans too, as in tf.Example
         single.int64_value = int(value)

@@ -197,13 +197,21 @@ def test_missing_values_survive_both_ways() -> None:
     features = {
         "f": RawFeature("float32", (), True),
         "i": RawFeature("int64", (), True),
-        "s": RawFeature("string", (), True),
+        "trip name": RawFeature("string", (), True, "trip_name"),
     }
     inputs = {
         "f": np.array([np.nan, 1.5], np.float32),
         "i": np.array([MISSING_INT64, 7]),
-        "s": np.array([b"", b"x"], dtype=object),
+        "trip_name": np.array([b"", b"x"], dtype=object),
     }
     empty, full = serialized_examples(ServedModel("binary", "y", ("0", "1"), features), inputs)
     assert not tf.train.Example.FromString(empty).features.feature
     assert tf.train.Example.FromString(full).features.feature["i"].int64_list.value == [7]
+    assert tf.train.Example.FromString(full).features.feature["trip name"].bytes_list.value == [b"x"]
+
+
+def test_columns_that_are_no_identifiers_go_by_their_input_name() -> None:
+    model = ServedModel("binary", "y", ("0", "1"), {"trip miles": RawFeature("float32", (), False, "trip_miles")})
+    batch = pa.record_batch({"trip miles": [1.5]})
+    assert model.inputs(batch)["trip_miles"].tolist() == [1.5]
+    assert instances(model, batch) == [{"trip_miles": 1.5}]
