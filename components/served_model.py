@@ -89,16 +89,12 @@ class ServedModel:
         """The output of `serving_default` that carries the prediction."""
         return OUTPUTS[self.task]
 
-    def input_name(self, feature: str) -> str:
-        """What `serving_default` calls a raw feature."""
-        return self.features[feature].input or feature
-
     def input_name(self, column: str) -> str:
         """What `serving_default` calls a column."""
         return self.features[column].input or column
 
     def inputs(self, batch: pa.RecordBatch) -> dict[str, np.ndarray]:
-        """The raw tensors of a batch of plain columns, by input name.
+        """The raw tensors of a batch of plain columns, by column.
 
         Raises:
             InputError: a feature is missing, has nulls that it may not have, or cannot be cast.
@@ -109,9 +105,7 @@ class ServedModel:
                 f"the data have no column {', '.join(map(repr, missing))}, which the model takes as input. "
                 f"Received: {', '.join(batch.schema.names)}."
             )
-        return {
-            self.input_name(name): dense(name, batch.column(name), feature) for name, feature in self.features.items()
-        }
+        return {name: dense(name, batch.column(name), feature) for name, feature in self.features.items()}
 
 
 def dense(name: str, column: pa.Array, feature: RawFeature) -> np.ndarray:

@@ -330,8 +330,8 @@ def _short(row: Any) -> str:
 
 def _go_on(folder: Path) -> list[str]:
     return [
-        "  ./trainyard up                      the same platform, left running for you",
-        "  ./trainyard run digits              one pipeline by hand, with live progress",
-        "  ./trainyard new churn --data x.csv  your own use case from a file",
-        f"  TRAINYARD_HOME={folder} ./trainyard release list     what the demo released",
+        "  ./trainyard up              the same platform, left running for you",
+        "  ./trainyard run digits      one pipeline by hand, with live progress",
+        "  ./trainyard new churn --data customers.csv --label churned --run      your own use case from a file",
+        f"  TRAINYARD_HOME={folder} ./trainyard release list      what the demo released",
     ]

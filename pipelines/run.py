@@ -150,9 +150,13 @@ def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -
     if workload.data.dataset and span not in available:
         from pipelines import datasets
 
-        span = datasets.spans(workload.data.dataset)[0] if span is None else span
-        say(f"laying out span {span} of the data set {workload.data.dataset}")
-        datasets.prepare(workload.data.dataset, span, home.data_root() / workload.name)
+        known = datasets.spans(workload.data.dataset)
+        span = known[0] if span is None else span
+        # The whole window, so that asking for span 2 first trains on what asking for 1 and then 2 does.
+        for number in range(max(known[0], span - workload.data.window + 1), span + 1):
+            if number not in available:
+                say(f"laying out span {number} of the data set {workload.data.dataset}")
+                datasets.prepare(workload.data.dataset, number, home.data_root() / workload.name)
     return sources.newest_span(uri) if span is None else span
 
 

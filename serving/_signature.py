@@ -80,7 +80,9 @@ def read_features(folder: pathlib.Path) -> dict[str, Feature]:
     except FileNotFoundError:
         return {}
     return {
-        name: Feature(str(said["dtype"]), tuple(said.get("shape", ())), bool(said.get("nullable", False)), said.get("input", ""))
+        name: Feature(
+            str(said["dtype"]), tuple(said.get("shape", ())), bool(said.get("nullable", False)), said.get("input", "")
+        )
         for name, said in raw.items()
     }
 

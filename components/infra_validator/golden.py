@@ -27,11 +27,10 @@ def golden_rows(examples_uri: str, split: str, columns: list[str], count: int) -
 def instances(model: ServedModel, rows: pa.RecordBatch) -> list[dict[str, Any]]:
     """TF Serving's row form; a missing value is left out, bytes that are no text are `{"b64": ...}`."""
     tensors = model.inputs(rows)
-    named = {model.input_name(name): feature for name, feature in model.features.items()}
     return [
         {
-            name: _plain(tensors[name][row])
-            for name, feature in named.items()
+            model.input_name(name): _plain(tensors[name][row])
+            for name, feature in model.features.items()
             if feature.shape or not is_missing(tensors[name][row], feature)
         }
         for row in range(rows.num_rows)

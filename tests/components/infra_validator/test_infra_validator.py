@@ -202,7 +202,7 @@ def test_missing_values_survive_both_ways() -> None:
     inputs = {
         "f": np.array([np.nan, 1.5], np.float32),
         "i": np.array([MISSING_INT64, 7]),
-        "trip_name": np.array([b"", b"x"], dtype=object),
+        "trip name": np.array([b"", b"x"], dtype=object),
     }
     empty, full = serialized_examples(ServedModel("binary", "y", ("0", "1"), features), inputs)
     assert not tf.train.Example.FromString(empty).features.feature
@@ -213,5 +213,4 @@ def test_missing_values_survive_both_ways() -> None:
 def test_columns_that_are_no_identifiers_go_by_their_input_name() -> None:
     model = ServedModel("binary", "y", ("0", "1"), {"trip miles": RawFeature("float32", (), False, "trip_miles")})
     batch = pa.record_batch({"trip miles": [1.5]})
-    assert model.inputs(batch)["trip_miles"].tolist() == [1.5]
     assert instances(model, batch) == [{"trip_miles": 1.5}]
