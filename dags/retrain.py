@@ -125,14 +125,29 @@ def release_event(outcome: Mapping[str, Any]) -> dict[str, Any]:
     if not release:
         reasons = "; ".join(outcome.get("reasons") or []) or "the run gave no reason"
         raise skipped(f"{outcome['workload']}: nothing was released: {reasons}")
+    version = int(release["version"])
+    # A run on unchanged data comes to the release that it came to before. Announced again, the clock would deploy anew what
+    # a person rolled back yesterday.
+    if tried := _tried_before(outcome["workload"], version):
+        raise skipped(
+            f"{outcome['workload']}: version {version} is no news: {tried}. deploy_* deploys it again by hand"
+        )
     return {
         "workload": outcome["workload"],
-        "version": int(release["version"]),
+        "version": version,
         "uri": release.get("uri"),
         "run_id": outcome.get("run_id"),
         "metrics": outcome.get("metrics"),
         "reports": outcome.get("reports"),
     }
+
+
+def _tried_before(model: str, version: int) -> str:
+    """What has been done with a release since it was published, in words; empty for a new one."""
+    from model_store import ModelStore
+
+    moved = [e for e in ModelStore(home.store_uri()).history(model) if e.version == version and e.action != "publish"]
+    return f"{moved[-1].action} at {moved[-1].at[:19]} ({moved[-1].reason})" if moved else ""
 
 
 def _check_cron(workload: Workload) -> None:

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.assets import Landing, landing_of, new_data
 from dags.retrain import arrived_spans, choose_span, release_event, schedule_of
+from model_store import ModelStore, ReleaseDraft
 from pipelines.workload import Workload
 
 
@@ -80,8 +81,26 @@ def test_repeated_event_is_skipped(landing: Landing) -> None:
         choose_span(None, {3}, {3}, landing, 1)
 
 
-def test_release_event() -> None:
+def test_release_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINYARD_STORE", str(tmp_path / "models"))
     outcome = {"workload": "taxi", "release": {"version": 4, "uri": "/m/4"}, "metrics": {"auc": 0.9}, "reports": {}}
     assert release_event(outcome)["version"] == 4
     with pytest.raises(AirflowSkipException, match=r"auc 0.7 is below 0.9"):
         release_event({"workload": "taxi", "release": None, "reasons": ["auc 0.7 is below 0.9"]})
+
+
+def test_a_release_that_was_tried_before_is_no_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run on unchanged data names the release of the run before; the clock must not deploy again what was rolled back."""
+    monkeypatch.setenv("TRAINYARD_STORE", str(tmp_path / "models"))
+    store = ModelStore(str(tmp_path / "models"))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "saved_model.pb").write_bytes(b"x")
+    for key in ("a", "b"):
+        draft = ReleaseDraft(key, "binary", [], "", {}, [], None, "run", "taxi")
+        version = store.publish("taxi", tmp_path / "model", draft).version
+        outcome = {"workload": "taxi", "release": {"version": version, "uri": ""}}
+        assert release_event(outcome)["version"] == version
+        store.promote("taxi", version, reason="deployed", actor="test")
+    store.rollback("taxi", reason="worse", actor="test")
+    with pytest.raises(AirflowSkipException, match=r"version 2 is no news: promote"):
+        release_event({"workload": "taxi", "release": {"version": 2, "uri": ""}})
