@@ -48,8 +48,11 @@ uv_is_recent() { "$1" --version | awk '{split($2, v, "."); exit !(v[1] > 0 || v[
 environment_is_current() {
   local made=$VENVS/$1/.made-from
   cmp -s "$ROOT/uv.lock" "$made/uv.lock" && cmp -s "$ROOT/pyproject.toml" "$made/pyproject.toml" \
-    && [ -x "$VENVS/$1/bin/python" ] && [ "$(<"$made/root")" = "$ROOT" ]  # a checkout that moved has scripts with old paths
+    && [ -x "$VENVS/$1/bin/python" ] && made_here "$1"
 }
+
+# A checkout that was moved or copied has scripts with the old path.
+made_here() { [ -f "$VENVS/$1/.made-from/root" ] && printf '%s' "$ROOT" | cmp -s - "$VENVS/$1/.made-from/root"; }
 
 ensure_environments() { local name; for name in "$@"; do environment_is_current "$name" || ensure_environment "$name"; done; }
 
@@ -68,7 +71,7 @@ make_environment() (
   case $name in pipelines|serving|airflow) ;; *) die "no environment '$name': pipelines, serving or airflow" ;; esac
   [ "$(uname -sm)" = "Linux x86_64" ] || no_native_environment "this is $(uname -sm), TFX has wheels for Linux x86_64 only"
   python=$(find_python); uv=$(find_uv)
-  if [ -f "$venv/.made-from/root" ] && [ "$(<"$venv/.made-from/root")" = "$ROOT" ]; then
+  if made_here "$name"; then
     say "bringing the $name environment up to date with uv.lock"
   else
     say "making the $name environment in ${venv#"$ROOT"/} (once; downloads up to 1.5 GB)"

@@ -135,7 +135,8 @@ def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
     elif isinstance(error, KeyboardInterrupt):
         result.error, result.exit_code = f"{node_id}: interrupted", 130
     elif (full := _find(error, OSError)) is not None and full.errno == errno.ENOSPC:
-        result.error = f"{node_id}: the disk is full ({full.filename or 'while writing'}). Free space and run again; what is finished is kept."
+        where = full.filename or "while writing"
+        result.error = f"{node_id}: the disk is full ({where}). Free space and run again; what is finished is kept."
         result.exit_code = EXIT_FIX_INPUT
     else:
         last = traceback.extract_tb(error.__traceback__)[-1]

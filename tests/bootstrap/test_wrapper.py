@@ -132,6 +132,7 @@ def test_stale_environment_is_noticed(tmp_path: pathlib.Path) -> None:
     made.mkdir()
     for name in ("uv.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, made / name)
+    (made / "root").write_text(str(ROOT))
     code = "environment_is_current serving && echo current || echo stale"
     assert bash(code, VENVS=str(tmp_path)).stdout == "current\n"
     with (made / "uv.lock").open("a") as lock:
