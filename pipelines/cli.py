@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
 from model_store import StoreError
 from pipelines import home
 from pipelines.workload import WorkloadError
@@ -20,7 +20,7 @@ state lies in .trainyard/ (TRAINYARD_HOME), the model store in .trainyard/models
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = _parse(parser, list(sys.argv[1:] if arguments is None else arguments))
     if not hasattr(options, "handler"):
         parser.print_help()
         return 0
@@ -37,8 +37,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        print(f"trainyard: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        if trouble := machine_trouble(error):
+            print(f"trainyard: {trouble}", file=sys.stderr)
+            return EXIT_FIX_INPUT
+        message = " ".join(str(error).split())
+        print(f"trainyard: {type(error).__name__}: {message} (--debug shows where)", file=sys.stderr)
         return EXIT_MAY_RETRY
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """What comes after `serve` is the model server's, options too; argparse would take an option there for its own."""
+    command = next((i for i, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments))
+    if arguments[command : command + 1] != ["serve"]:
+        return parser.parse_args(arguments)
+    options = parser.parse_args(arguments[: command + 1])
+    options.rest = arguments[command + 1 :]
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_list(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("list", help="the workloads, their task, spans and releases")
+    command = commands.add_parser("list", help="the workloads, their task and stable release")
     command.set_defaults(handler=_list)
 
 
@@ -128,11 +142,18 @@ def _span(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from pipelines import display
+    from pipelines.results import RunResult
     from pipelines.run import RunRequest, run
 
     request = RunRequest(options.workload, options.span, tuple(options.param), options.wait)
     if options.json:
-        return run(request, display.Json()).exit_code
+        try:
+            return run(request, display.Json()).exit_code
+        except WorkloadError as error:  # refused before there was a run: its reader gets an object all the same
+            print(
+                RunResult(options.workload, "", status="failed", error=str(error), exit_code=EXIT_FIX_INPUT).to_json()
+            )
+            raise
     chosen = display.Screen() if sys.stdout.isatty() else display.Lines()
     return run(request, chosen).exit_code
 
@@ -169,7 +190,15 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _add_release(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("release", help="list, show, verify, promote and roll back releases")
+    command = commands.add_parser(
+        "release",
+        help="list, show, verify, promote and roll back releases",
+        description="The model store. A run publishes a version; which one users get is what the label stable says, and only "
+        "promote and rollback (or the deploy DAG) move it.",
+        epilog="examples:\n  trainyard release list taxi\n  trainyard release promote taxi 2 --reason 'better on card trips'\n"
+        "  trainyard release rollback taxi",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
     from pipelines import releases
 
@@ -181,9 +210,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "serve",
         help="serve the released models (TensorFlow Serving's REST and gRPC APIs)",
         add_help=False,
-        description="Everything after `serve` goes to the model server: `trainyard serve --help`.",
     )
-    command.add_argument("rest", nargs=argparse.REMAINDER)
     command.set_defaults(handler=_serve)
 
 

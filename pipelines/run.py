@@ -11,11 +11,10 @@ import secrets
 import shutil
 import subprocess
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
 from pipelines import home, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
@@ -90,9 +89,8 @@ def run(request: RunRequest, display: Display) -> RunResult:
             outputs: dict[str, dict[str, list[Any]]] = {}
             with _recorded(result):
                 outputs = _run_locked(workload, folder, request, result, display)
-            _make_report(workload, result, directory, outputs)
+            _keep(workload, result, directory, outputs, display)
         finally:
-            result.save(directory)
             display.ended(result)
     return result
 
@@ -117,7 +115,8 @@ def _run_locked(
         outputs = local.run_pipeline(workload, span, _site(workload, folder), result, display)
         if result.status == "succeeded":
             artifacts = [a for channels in outputs.values() for channel in channels.values() for a in channel]
-            memo.remember(root, memo_key, result, [artifact.uri for artifact in artifacts])
+            with contextlib.suppress(OSError):  # without a memo the next run asks MLMD, which only takes longer
+                memo.remember(root, memo_key, result, [artifact.uri for artifact in artifacts])
         return outputs
 
 
@@ -172,11 +171,27 @@ def _recorded(result: RunResult) -> Iterator[None]:
     except KeyboardInterrupt:
         result.error, result.exit_code = "interrupted", 130
     except Exception as error:
-        traceback.print_exc()
-        result.error = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
-        result.exit_code = EXIT_MAY_RETRY
+        _noise.trace(error)
+        trouble = machine_trouble(error)
+        result.error = trouble or f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        result.exit_code = EXIT_FIX_INPUT if trouble else EXIT_MAY_RETRY
     if result.error:
         result.status = "failed"
+
+
+def _keep(
+    workload: Workload,
+    result: RunResult,
+    directory: pathlib.Path,
+    outputs: dict[str, dict[str, list[Any]]],
+    display: Display,
+) -> None:
+    """Writes report.html and run.json. What the run came to stands, and is shown, even where a disk is too full for them."""
+    try:
+        _make_report(workload, result, directory, outputs)
+        result.save(directory)
+    except OSError as error:
+        display.said(f"the run's record is incomplete: {machine_trouble(error) or error}")
 
 
 def _make_report(

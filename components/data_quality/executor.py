@@ -86,7 +86,9 @@ def check_examples(
     validation = _suite.validate(suite, batch.frame)
     # What Data Docs and GX's other readers show as the run and the data asset.
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    validation.meta.update(run_id={"run_name": run_id, "run_time": now}, batch_kwargs={"data_asset_name": asset})
+    # "run" in front, because GX tries to read the name as a time, and 20261121T093144-8457 has a zone of -84:57 hours.
+    name = f"run {run_id}" if run_id else ""
+    validation.meta.update(run_id={"run_name": name, "run_time": now}, batch_kwargs={"data_asset_name": asset})
     result = GateResult(gate=GATE, checks=_checks.judge(validation, batch, fail_on))
     (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
     (output / VALIDATION_FILE).write_text(_checks.validation_json(validation), encoding="utf-8")
