@@ -116,6 +116,9 @@ def summary_lines(result: RunResult) -> list[str]:
         )
     elif result.blessed is False:
         lines.append("not released: " + "; ".join(result.reasons))
+    lines += [f"warning   {warning}" for warning in result.warnings[:5]]
+    if len(result.warnings) > 5:
+        lines.append(f"          and {len(result.warnings) - 5} more, in the report")
     for name, path in result.reports.items():
         lines.append(f"report    {name}: {path}")
     lines.append(f"log       {result.log}")

@@ -34,6 +34,7 @@ class ComponentResult:
 class RunResult:
     """A whole run.
 
+    `reasons` say why a model was not released, `warnings` what a gate let pass and a person should look at.
     `same_as` names the earlier run whose outputs stand, where nothing has changed since.
     `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again.
     """
@@ -47,6 +48,7 @@ class RunResult:
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     blessed: bool | None = None
     reasons: list[str] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
     champion: dict[str, Any] | None = None
     release: dict[str, Any] | None = None
     reports: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -18,6 +18,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK, InputError, machine_trouble
+from components.gates import GateResult, Severity
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _metadata, _noise
 from pipelines.training import Site, training_pipeline
@@ -164,13 +165,17 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
         if champion:
             result.champion = {k: v for k, v in champion.items() if k not in ("roc", "overall")}
     if "InfraValidator" in outputs:
-        gate = json.loads((pathlib.Path(outputs["InfraValidator"]["blessing"][0].uri) / "gate.json").read_text())
-        failed = [c["message"] or c["name"] for c in gate["checks"] if not c["passes"] and c["severity"] == "critical"]
+        gate = GateResult.from_json(
+            (pathlib.Path(outputs["InfraValidator"]["blessing"][0].uri) / "gate.json").read_text()
+        )
+        failed = [check.message or check.name for check in gate.failures(Severity.CRITICAL)]
         result.blessed = bool(result.blessed) and not failed
         result.reasons += failed
     if "DataQuality" in outputs:
         uri = pathlib.Path(outputs["DataQuality"]["data_quality"][0].uri)
         result.reports["data_quality"] = str(uri / "data_docs" / "index.html")
+        gate = GateResult.from_json((uri / "gate.json").read_text())
+        result.warnings += [check.message or check.name for check in gate.failures(Severity.WARNING)]
     if "Pusher" in outputs:
         pushed = outputs["Pusher"]["pushed_model"][0]
         if pushed.get_int_custom_property("pushed"):

@@ -118,6 +118,10 @@ class Yard:
             places[name].parent.mkdir(parents=True, exist_ok=True)
             places[name].write_text(textwrap.dedent(content).lstrip("\n"))
 
+    @property
+    def suite(self) -> str:
+        return SUITE
+
     def restore(self) -> None:
         self.write(workload=WORKLOAD, features=FEATURES, model=MODEL, schema=SCHEMA, suite=SUITE)
 

@@ -15,6 +15,7 @@ import pytest
 
 from model_store import ModelStore
 from pipelines import home
+from pipelines.display import summary_lines
 from pipelines.results import RunResult
 from pipelines.run import Display, RunRequest, run
 from pipelines.runners import _lock
@@ -144,6 +145,16 @@ def test_a_critical_expectation_stops_the_run(restored) -> None:
     path = restored.root / "data" / "tips" / "span-1" / "trips.csv"
     path.write_text(path.read_text() + "100000,3,card,1\n")
     refused(once(), "data quality: 1 of 1 checks failed", "fare", "100000")
+
+
+def test_a_warning_marks_the_run_and_lets_it_pass(restored) -> None:
+    restored.write(
+        suite=restored.suite.replace('"max_value": 500', '"max_value": 20').replace('"critical"', '"warning"')
+    )
+    result = once()
+    assert result.status == "succeeded" and result.release
+    assert len(result.warnings) == 1 and "fare" in result.warnings[0]
+    assert any(line.startswith("warning   fare") for line in summary_lines(result))
 
 
 def test_a_row_that_does_not_parse_is_named(restored) -> None:
