@@ -85,12 +85,29 @@ def localize(url: str, folder: str) -> pathlib.Path:
     return target
 
 
-def _span(pattern: str, number: int) -> Span:
+def files_at(uri: str) -> Span:
+    """The files of a path, a folder, a glob pattern or a URL, as span 0.
+
+    Raises:
+        InputError: there are none, or one of them is empty.
+    """
+    try:
+        filesystem, path = fsspec.core.url_to_fs(uri)
+        if filesystem.isdir(path):
+            uri = uri.rstrip("/") + "/*"
+        return _span(uri, 0, "Check the path.")
+    except (ImportError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{uri}: cannot be opened: {error}") from None
+
+
+def _span(pattern: str, number: int, advice: str = "Check the folder, or data.uri in workload.yaml.") -> Span:
     filesystem, path = fsspec.core.url_to_fs(pattern)
     found = sorted(filesystem.glob(path)) if any(c in path for c in "*?[") else [path]
     files = [f for f in found if not _is_hidden(f) and filesystem.isfile(f)]
     if not files:
-        raise InputError(f"{pattern}: no file found for span {number}. Check the folder, or data.uri in workload.yaml.")
+        raise InputError(f"{pattern}: no file found{f' for span {number}' if number else ''}. {advice}")
     for file in files:
         if filesystem.size(file) == 0:
             raise InputError(f"{file}: the file is empty (0 bytes). Deliver it again, or remove it from the span.")
