@@ -109,6 +109,11 @@ def summary_lines(result: RunResult) -> list[str]:
         )
     elif result.blessed is False:
         lines.append("not released: " + "; ".join(result.reasons))
+    if result.predictions:
+        p = result.predictions
+        failed = f"; {p['failed']:,} failed, see {p['folder']}/failed.parquet" if p["failed"] else ""
+        lines.append(f"predicted {p['predicted']:,} of {p['rows']:,} rows with release {p['version']}{failed}")
+        lines.append(f"written   {p['folder']}")
     for name, path in result.reports.items():
         lines.append(f"report    {name}: {path}")
     lines.append(f"log       {result.log}")

@@ -80,21 +80,28 @@ def run(request: RunRequest, display: Display) -> RunResult:
     """
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
-    result = RunResult(workload.name, _new_run_id())
-    directory = home.runs_root(workload.name) / result.run_id
+    result = RunResult(workload.name, new_run_id())
+    with logged(result, home.runs_root(workload.name), display) as directory:
+        outputs: dict[str, dict[str, list[Any]]] = {}
+        with recorded(result):
+            outputs = _run_locked(workload, folder, request, result, display)
+        _make_report(workload, result, directory, outputs)
+    return result
+
+
+@contextlib.contextmanager
+def logged(result: RunResult, runs_root: pathlib.Path, display: Display) -> Iterator[pathlib.Path]:
+    """Makes the run's folder; what is printed goes into its log.txt, and the result into its run.json at the end."""
+    directory = runs_root / result.run_id
     directory.mkdir(parents=True)
     result.log = str(directory / "log.txt")
     with _noise.to_log(directory / "log.txt") as (out, err):
         display.started(result, out, err)
         try:
-            outputs: dict[str, dict[str, list[Any]]] = {}
-            with _recorded(result):
-                outputs = _run_locked(workload, folder, request, result, display)
-            _make_report(workload, result, directory, outputs)
+            yield directory
         finally:
             result.save(directory)
             display.ended(result)
-    return result
 
 
 def _run_locked(
@@ -112,20 +119,23 @@ def _run_locked(
             display.changed(result)
             return {}
         display.said(f"span {span}; loading TensorFlow and TFX")
-        from pipelines.runners import local  # seconds of imports: after everything that can be refused without them
+        # Seconds of imports: after everything that can be refused without them.
+        from pipelines.runners import local
+        from pipelines.training import training_pipeline
 
-        outputs = local.run_pipeline(workload, span, _site(workload, folder), result, display)
+        site = make_site(workload, folder, root)
+        outputs = local.run_pipeline(training_pipeline(workload, span, site), site, result, display)
         if result.status == "succeeded":
             artifacts = [a for channels in outputs.values() for channel in channels.values() for a in channel]
             memo.remember(root, memo_key, result, [artifact.uri for artifact in artifacts])
         return outputs
 
 
-def _site(workload: Workload, folder: pathlib.Path) -> Site:
+def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path) -> Site:
+    """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`."""
     from pipelines.runners._metadata import open_sqlite
     from pipelines.training import Site
 
-    root = home.pipeline_root(workload.name)
     return Site(
         workload_folder=folder,
         schema_folder=home.schemas_root() / workload.name,
@@ -161,7 +171,7 @@ def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -
 
 
 @contextlib.contextmanager
-def _recorded(result: RunResult) -> Iterator[None]:
+def recorded(result: RunResult) -> Iterator[None]:
     """What goes wrong outside the graph's nodes ends up in the result, as what goes wrong inside does."""
     try:
         yield
@@ -230,5 +240,5 @@ def code_revision() -> str:
     return described.stdout.strip()
 
 
-def _new_run_id() -> str:
+def new_run_id() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S-") + secrets.token_hex(2)
