@@ -90,6 +90,8 @@ def summary_lines(result: RunResult) -> list[str]:
     lines = []
     if result.error:
         lines.append(f"{result.workload}: failed: {result.error}")
+    if result.quarantine:
+        lines.append(f"quarantine {result.quarantine['rows']:,} rows that do not fit: {result.quarantine['file']}")
     if result.metrics:
         lines.append(
             "metrics   "

@@ -68,8 +68,8 @@ def recall(root: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     result.components = [
         ComponentResult(c["id"], "succeeded", 0.0, True, c["rows_in"], c["rows_out"]) for c in past["components"]
     ]
-    for field in ("metrics", "blessed", "reasons", "champion", "release", "span"):
-        setattr(result, field, past[field])
+    for field in ("metrics", "blessed", "reasons", "champion", "release", "span", "quarantine"):
+        setattr(result, field, past.get(field))
     result.reports, result.same_as = dict(past["reports"]), past["run_id"]
     result.status = "succeeded"
     return True

@@ -77,6 +77,11 @@ class Data(_Section):
     """How rows are divided into train and eval."""
     ignore: tuple[str, ...] = ()
     """Columns of the files that the pipeline does not read."""
+    on_bad_rows: Literal["fail", "quarantine"] = "fail"
+    """What a row gets that is ragged, of the wrong type, not UTF-8, or lacks a required value. fail: the run ends and names it.
+    quarantine: it goes into a side file with the reason, is counted, and the others are read."""
+    max_bad_fraction: Fraction = 0.01
+    """quarantine only: the run ends all the same when a greater share of the rows is bad."""
 
     @field_validator("uri")
     @classmethod

@@ -9,23 +9,13 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.batch_inference.predicting import Answers
 from components.columnar import ShardWriter
 from components.ingestion.contract import Column
+from components.ingestion.quarantine import BadRowWriter
 from components.ingestion.rows import BadRow, Rows
 from components.served_model import ServedModel
-
-FAILED = pa.schema(
-    [
-        ("file", pa.string()),
-        ("row", pa.int64()),
-        ("column", pa.string()),
-        ("reason", pa.string()),
-        ("content", pa.string()),
-    ]
-)
 
 
 class Output:
@@ -45,9 +35,8 @@ class Output:
         identity = [(key, types[key]) for key in keys] or [("file", pa.string()), ("row", pa.int64())]
         self._schema = pa.schema([*identity, *_prediction_fields(model), ("model_version", pa.int64())])
         self._predictions = ShardWriter(target, "predictions", self._schema)
-        self._failed = pq.ParquetWriter(target / "failed.parquet", FAILED, compression="snappy")
+        self._failed = BadRowWriter(target / "failed.parquet")
         self._counts: dict[str, list[int]] = {}
-        self.first_failure = ""
 
     def predicted(self, file: str, rows: Rows, answers: Answers) -> None:
         """Appends the answers to rows."""
@@ -65,13 +54,11 @@ class Output:
     def failed(self, file: str, bad: Sequence[BadRow]) -> None:
         """Appends rows that have no answer."""
         self._count(file)[1] += len(bad)
-        if not bad:
-            return
-        if not self.first_failure:
-            column = f", column {bad[0].column!r}" if bad[0].column else ""
-            self.first_failure = f"{file}, row {bad[0].row}{column}: {bad[0].reason}"
-        rows = [{"file": file, "row": b.row, "column": b.column, "reason": b.reason, "content": b.content} for b in bad]
-        self._failed.write_batch(pa.RecordBatch.from_pylist(rows, schema=FAILED))
+        self._failed.write(file, bad)
+
+    @property
+    def first_failure(self) -> str:
+        return self._failed.first
 
     @property
     def total_predicted(self) -> int:
@@ -98,7 +85,7 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._failed.close()
+        self._failed.__exit__(kind, error, trace)
         self._predictions.__exit__(kind, error, trace)
         if kind is None and self._predictions.rows != self.total_predicted:
             raise RuntimeError(f"{self.total_predicted} rows were predicted and {self._predictions.rows} written")

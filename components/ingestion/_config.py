@@ -18,6 +18,8 @@ class IngestionConfig:
         split_time: column to split by, the newest rows are evaluated.
         split_column: column that says train or eval.
         eval_fraction: share of rows for eval.
+        on_bad_rows: fail: the first row that does not fit ends the run; quarantine: it goes into a side file.
+        max_bad_fraction: share of rows in quarantine above which the run ends all the same.
     """
 
     uri: str
@@ -29,6 +31,8 @@ class IngestionConfig:
     split_time: str | None = None
     split_column: str | None = None
     eval_fraction: float = 0.2
+    on_bad_rows: str = "fail"
+    max_bad_fraction: float = 0.01
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

@@ -19,6 +19,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK, InputError
+from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _metadata
 from pipelines.training import Site
@@ -180,6 +181,10 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
                 "version": int(pushed.get_string_custom_property("pushed_version")),
                 "uri": pushed.get_string_custom_property("pushed_destination"),
             }
+    if "ColumnarExampleGen" in outputs:
+        examples = outputs["ColumnarExampleGen"]["examples"][0]
+        if quarantined := _rows(examples, ROWS_QUARANTINED):
+            result.quarantine = {"rows": quarantined, "file": str(pathlib.Path(examples.uri) / QUARANTINE_FILE)}
     if "BatchInference" in outputs:
         index = pathlib.Path(outputs["BatchInference"]["predictions"][0].uri) / "index.json"
         found = json.loads(index.read_text())
