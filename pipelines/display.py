@@ -91,7 +91,8 @@ def summary_lines(result: RunResult) -> list[str]:
     if result.error:
         lines.append(f"{result.workload}: failed: {result.error}")
     if result.quarantine:
-        lines.append(f"quarantine {result.quarantine['rows']:,} rows that do not fit: {result.quarantine['file']}")
+        rows = result.quarantine["rows"]
+        lines.append(f"set aside {rows:,} row{'s' * (rows != 1)} that did not fit: {result.quarantine['file']}")
     if result.metrics:
         lines.append(
             "metrics   "

@@ -31,7 +31,7 @@ def key(workload: Workload, folder: pathlib.Path, span: int) -> str:
         InputError: the span's files cannot be read.
     """
     uri = workload.span_uri("{SPAN}", home.data_root())
-    spans = sources.resolve_window(uri, span, workload.data.window)
+    spans = sources.resolve_window(uri, span, workload.data.window, workload.data.format == "images")
     facts = {
         "workload": workload.model_dump(mode="json"),
         "spans": [[one.number, one.digest] for one in spans],

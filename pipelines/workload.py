@@ -65,8 +65,9 @@ class Split(_Section):
 class Data(_Section):
     uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*"
     """Where the data lies. `{SPAN}` is the span's number; `{DATA}` the landing folder (TRAINYARD_DATA)."""
-    format: Literal["csv", "parquet", "jsonl"] = "csv"
-    """How the files are written."""
+    format: Literal["csv", "parquet", "jsonl", "tfrecord", "images"] = "csv"
+    """How the files are written. tfrecord: of tf.Example, gzipped or not. images: a folder for each class; the encoded bytes
+    become the column `image`, the folder's name the label."""
     label: Label
     """What to predict."""
     dataset: str | None = None

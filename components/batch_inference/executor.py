@@ -57,7 +57,7 @@ def predict_files(
     model = ServedModel.read(saved_model)
     first = sources.localize(files[0], scratch)
     types = batch_input.source_types(first, config.format)
-    columns = batch_input.columns_for(model, config.keys, types, str(first))
+    columns = batch_input.columns_for(model, config.keys, types, str(first), config.format)
     predictor = Predictor(saved_model, model)
     with Output(target, model, columns, config.keys, int(release["version"])) as output:
         for url in files:

@@ -21,7 +21,9 @@ _SAMPLE_LINES = 200
 RESERVED = ("file", "row", "probability", "probabilities", "prediction", "label", "model_version")
 
 
-def columns_for(model: ServedModel, keys: Sequence[str], source: Mapping[str, pa.DataType], path: str) -> list[Column]:
+def columns_for(
+    model: ServedModel, keys: Sequence[str], source: Mapping[str, pa.DataType], path: str, format: str
+) -> list[Column]:
     """The columns to read: what the model takes, and the keys.
 
     Args:
@@ -29,6 +31,7 @@ def columns_for(model: ServedModel, keys: Sequence[str], source: Mapping[str, pa
         keys: columns that are carried to the output.
         source: the columns of the (first) file and their types, where the format has types.
         path: of that file, for messages.
+        format: of the files.
 
     Raises:
         InputError: a key is not a column, or has the name of an output column.
@@ -42,7 +45,7 @@ def columns_for(model: ServedModel, keys: Sequence[str], source: Mapping[str, pa
             known = ", ".join(list(source)[:40])
             raise InputError(f"--keys: {path} has no column {key!r}. Received: {known}. Name columns of the data.")
     features = [_feature(name, feature, source.get(name)) for name, feature in model.features.items()]
-    carried = [Column(key, _plain(source[key]), False, False) for key in keys if key not in model.features]
+    carried = [Column(key, _plain(source[key], format), False, False) for key in keys if key not in model.features]
     return features + carried
 
 
@@ -69,6 +72,8 @@ def source_types(path: pathlib.Path, format: str) -> dict[str, pa.DataType]:
         return dict.fromkeys(csv_header(path), pa.string())
     if format == "jsonl":
         return _json_types(path)
+    if format == "tfrecord":
+        return _record_types(path)
     try:
         return {field.name: field.type for field in pq.read_schema(path)}
     except pa.ArrowInvalid as error:
@@ -88,6 +93,12 @@ def _json_types(path: pathlib.Path) -> dict[str, pa.DataType]:
     return {name: _inferred(found) for name, found in values.items()}
 
 
+def _record_types(path: pathlib.Path) -> dict[str, pa.DataType]:
+    from components.ingestion.tfrecord import sample_types  # imports TensorFlow
+
+    return sample_types(path)
+
+
 def _inferred(values: list[Any]) -> pa.DataType:
     try:
         return pa.infer_type(values)
@@ -95,7 +106,9 @@ def _inferred(values: list[Any]) -> pa.DataType:
         return pa.string()
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def _plain(kind: pa.DataType, format: str) -> pa.DataType:
+    if format == "tfrecord" and _holds_bytes(kind):
+        return pa.string()  # a tf.Example has no other type for text
     if pa.types.is_dictionary(kind):
         return kind.value_type
     return pa.string() if pa.types.is_null(kind) else kind  # a column that begins with nulls may hold text further on

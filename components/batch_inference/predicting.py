@@ -54,7 +54,7 @@ class Predictor:
         except self._refusals as error:
             count = rows.batch.num_rows
             if count == 1:
-                reason = f"the model raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                reason = f"the model raised {type(error).__name__}: {_gist(error)}"
                 yield Part(_slice(rows, 0, 0), {}, (BadRow(int(rows.numbers[0]), None, reason),))
                 return
             # One row can stop a batch; halving finds it, and the others are answered.
@@ -90,6 +90,12 @@ class Predictor:
         fits = np.ones(rows.batch.num_rows, dtype=bool)
         fits[list(bad)] = False
         return Rows(rows.batch.filter(pa.array(fits)), rows.numbers[fits]), tuple(bad.values())
+
+
+def _gist(error: Exception) -> str:
+    """What an operation said, without where in the graph TensorFlow met it."""
+    said = " ".join(str(error).split())
+    return said.rpartition("<stack traces unavailable> ")[2].partition(" [[{{")[0][:300]
 
 
 def _slice(rows: Rows, first: int, last: int) -> Rows:

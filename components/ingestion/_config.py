@@ -10,7 +10,7 @@ class IngestionConfig:
 
     Attributes:
         uri: path, glob or fsspec URL with `{SPAN}`; `{DATA}` is filled in already.
-        format: csv, parquet or jsonl.
+        format: csv, parquet, jsonl, tfrecord or images.
         window: spans to read: the newest and those before it.
         label: the label's column.
         ignore: columns of the files that are not read.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import pathlib
 import tempfile
@@ -116,6 +117,9 @@ def _batches(
     folder: str,
     set_aside: Callable[[str, tuple[BadRow, ...]], None],
 ) -> Iterator[pa.RecordBatch]:
+    if config.format == "images":
+        yield from _image_batches(files, config, columns, set_aside)
+        return
     for url in files:
         path = sources.localize(url, folder)
         if config.on_bad_rows == "fail":
@@ -124,6 +128,30 @@ def _batches(
         for rows in read_rows(path, config.format, columns, config.ignore):
             set_aside(url.removeprefix("file://"), rows.bad)
             yield rows.batch
+
+
+def _image_batches(
+    files: list[str],
+    config: IngestionConfig,
+    columns: list[Column],
+    set_aside: Callable[[str, tuple[BadRow, ...]], None],
+) -> Iterator[pa.RecordBatch]:
+    from components.ingestion.images import insist_on_classes, read_images  # imports TensorFlow
+
+    insist_on_classes(files, config.uri)
+    bad: list[str] = []
+    for rows in read_images(files, columns):
+        for one in rows.bad:
+            name = files[one.row - 1].removeprefix("file://")
+            bad.append(f"{name} {one.reason}")
+            set_aside(name, (dataclasses.replace(one, row=1),))
+        yield rows.batch
+    if bad and config.on_bad_rows == "fail":
+        more = f" (and {len(bad) - 10} more)" if len(bad) > 10 else ""
+        raise InputError(
+            f"{len(bad)} of {len(files)} images cannot be used: {'; '.join(bad[:10])}{more}. Mend or remove them, or set "
+            "data.on_bad_rows: quarantine."
+        )
 
 
 def _time_boundary(

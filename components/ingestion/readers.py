@@ -28,14 +28,14 @@ def read_file(
 
     Args:
         path: of the file.
-        format: csv, parquet or jsonl.
+        format: csv, parquet, jsonl or tfrecord.
         columns: what the batches have.
         ignore: columns that may be there besides; None: any.
 
     Raises:
         InputError: the file cannot be read as its format, or does not fit the columns.
     """
-    reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl}[format]
+    reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl, "tfrecord": _read_tfrecord}[format]
     row = 0
     try:
         for batch in reader(path, list(columns), ignore):
@@ -114,6 +114,14 @@ def _read_jsonl(path: pathlib.Path, columns: list[Column], ignore: Collection[st
             table = pa.json.read_json(pa.BufferReader(block), parse_options=options)
             check_header(str(path), table.schema.names, columns, ignore)
             yield from table.to_batches()
+
+
+def _read_tfrecord(
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None
+) -> Iterator[pa.RecordBatch]:
+    from components.ingestion.tfrecord import read_tfrecord_strictly  # imports TensorFlow
+
+    yield from read_tfrecord_strictly(path, columns, ignore)
 
 
 def json_options(columns: Sequence[Column], ignore: Collection[str] | None) -> pa.json.ParseOptions:

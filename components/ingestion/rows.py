@@ -60,7 +60,7 @@ def read_rows(
 
     Args:
         path: of the file.
-        format: csv, parquet or jsonl.
+        format: csv, parquet, jsonl or tfrecord.
         columns: what the batches have, in this order.
         ignore: columns that may be there besides; None: any.
 
@@ -86,10 +86,11 @@ def read_rows(
 
 
 def _apart(path: pathlib.Path, format: str, columns: list[Column], ignore: Collection[str] | None) -> Iterator[Rows]:
-    reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl}[format]
+    reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl, "tfrecord": _read_tfrecord}[format]
     try:
         for raw in reader(path, columns, ignore):
-            yield _conform(path, raw, columns)
+            rows, wrong = raw if isinstance(raw, tuple) else (raw, {})
+            yield _conform(path, rows, columns, wrong)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
@@ -142,6 +143,14 @@ def _read_jsonl(path: pathlib.Path, columns: list[Column], ignore: Collection[st
             done += len(lines)
 
 
+def _read_tfrecord(
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None
+) -> Iterator[tuple[Rows, dict[int, tuple[str, str]]]]:
+    from components.ingestion.tfrecord import read_tfrecord  # imports TensorFlow
+
+    yield from read_tfrecord(path, columns, ignore)
+
+
 def _parse_lines(
     path: pathlib.Path,
     lines: list[bytes],
@@ -171,9 +180,11 @@ def _parse_lines(
         yield Rows(batch, numbers)
 
 
-def _conform(path: pathlib.Path, raw: Rows, columns: Sequence[Column]) -> Rows:
+def _conform(
+    path: pathlib.Path, raw: Rows, columns: Sequence[Column], wrong_already: dict[int, tuple[str, str]]
+) -> Rows:
     """The rows of a raw batch that fit the columns, and those that do not."""
-    arrays, problems = [], dict[int, tuple[str, str]]()
+    arrays, problems = [], dict(wrong_already)
     for column in columns:
         if column.name not in raw.batch.schema.names:
             array = pa.nulls(raw.batch.num_rows, column.type)

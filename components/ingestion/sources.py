@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import hashlib
+import os
 import pathlib
 import re
 import tempfile
@@ -60,8 +61,14 @@ def newest_span(uri: str) -> int:
     return spans[-1]
 
 
-def resolve_window(uri: str, span: int, window: int) -> list[Span]:
+def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) -> list[Span]:
     """The files of the window that ends with `span`, oldest span first, at most `window` of them.
+
+    Args:
+        uri: with `{SPAN}`.
+        span: the newest.
+        window: how many.
+        empty_files: whether a file may have no bytes: an image folder's reader names all that it cannot use.
 
     Raises:
         InputError: the newest span has no files, or one of them is empty.
@@ -72,7 +79,7 @@ def resolve_window(uri: str, span: int, window: int) -> list[Span]:
         raise InputError(
             f"{uri}: span {span} is not there. Received spans: {known}. Lay it out, or name another --span."
         )
-    return [_span(uri.replace("{SPAN}", str(number)), number) for number in numbers]
+    return [_span(uri.replace("{SPAN}", str(number)), number, empty_files=empty_files) for number in numbers]
 
 
 def localize(url: str, folder: str) -> pathlib.Path:
@@ -102,19 +109,26 @@ def files_at(uri: str) -> Span:
         raise InputError(f"{uri}: cannot be opened: {error}") from None
 
 
-def _span(pattern: str, number: int, advice: str = "Check the folder, or data.uri in workload.yaml.") -> Span:
+def _span(
+    pattern: str,
+    number: int,
+    advice: str = "Check the folder, or data.uri in workload.yaml.",
+    empty_files: bool = False,
+) -> Span:
     filesystem, path = fsspec.core.url_to_fs(pattern)
     found = sorted(filesystem.glob(path)) if any(c in path for c in "*?[") else [path]
     files = [f for f in found if not _is_hidden(f) and filesystem.isfile(f)]
     if not files:
         raise InputError(f"{pattern}: no file found{f' for span {number}' if number else ''}. {advice}")
     for file in files:
-        if filesystem.size(file) == 0:
+        if not empty_files and filesystem.size(file) == 0:
             raise InputError(f"{file}: the file is empty (0 bytes). Deliver it again, or remove it from the span.")
     digest = hashlib.sha256()
+    shared = len(os.path.commonpath([file.rpartition("/")[0] for file in files])) + 1
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         for file, sha in zip(files, pool.map(lambda f: _sha256(filesystem, f), files), strict=True):
-            digest.update(file.rpartition("/")[2].encode() + b"\0" + sha)
+            # Names below what all files share: a copy elsewhere is the same data, an image in another class is not.
+            digest.update(file[shared:].encode() + b"\0" + sha)
     return Span(number, tuple(filesystem.unstrip_protocol(f) for f in files), digest.hexdigest())
 
 
