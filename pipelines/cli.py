@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import datetime
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -123,13 +126,14 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _span(text: str) -> int:
-    try:
-        span = int(text)
-    except ValueError:
-        span = -1
-    if span < 0:
-        raise argparse.ArgumentTypeError(f"a span is a whole number from 0 on. Received: {text!r}")
-    return span
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        with contextlib.suppress(ValueError):
+            return (datetime.date.fromisoformat(text) - datetime.date(1970, 1, 1)).days
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"a span is a whole number from 0 on, or a day as 2026-11-21. Received: {text!r}"
+        )
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -64,7 +64,8 @@ class Split(_Section):
 
 class Data(_Section):
     uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*"
-    """Where the data lies. `{SPAN}` is the span's number; `{DATA}` the landing folder (TRAINYARD_DATA)."""
+    """Where the data lies. `{SPAN}` is the span's number; `{YYYY}`, `{MM}` and `{DD}` its day instead (the span is then the days
+    since 1970-01-01); of `{VERSION}` the newest counts; `{DATA}` is the landing folder (TRAINYARD_DATA)."""
     format: Literal["csv", "parquet", "jsonl", "tfrecord", "images"] = "csv"
     """How the files are written. tfrecord: of tf.Example, gzipped or not. images: a folder for each class; the encoded bytes
     become the column `image`, the folder's name the label."""
@@ -87,9 +88,17 @@ class Data(_Section):
     @field_validator("uri")
     @classmethod
     def _known_placeholders(cls, uri: str) -> str:
-        unknown = set(re.findall(r"\{(\w+)\}", uri)) - {"SPAN", "DATA", "WORKLOAD"}
-        if unknown:
-            raise ValueError(f"unknown placeholder {{{unknown.pop()}}}; use {{SPAN}}, {{DATA}} or {{WORKLOAD}}")
+        used = set(re.findall(r"\{(\w+)\}", uri))
+        known = ("SPAN", "VERSION", "YYYY", "MM", "DD", "DATA", "WORKLOAD")
+        if unknown := sorted(used - set(known)):
+            raise ValueError(f"unknown placeholder {{{unknown[0]}}}; use one of {', '.join(f'{{{k}}}' for k in known)}")
+        dates = used & {"YYYY", "MM", "DD"}
+        if dates and len(dates) < 3:
+            raise ValueError("a date needs {YYYY}, {MM} and {DD}")
+        if dates and "SPAN" in used:
+            raise ValueError("spans go by {SPAN} or by date; keep one of them")
+        if "VERSION" in used and not used & {"SPAN", "YYYY"}:
+            raise ValueError("{VERSION} is the version of a span: add {SPAN}, or {YYYY}, {MM} and {DD}")
         return uri
 
 

@@ -60,6 +60,7 @@ class Executor(base_executor.BaseExecutor):
                 )
         examples.split_names = encode_splits(_SPLITS)
         examples.span = int(exec_properties["span"])
+        examples.version = int(spans[-1].get("version", 0))
         examples.set_int_custom_property("payload_format", PAYLOAD_FORMAT)
         examples.set_string_custom_property("file_format", "parquet")
         examples.set_string_custom_property(

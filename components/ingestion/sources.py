@@ -7,13 +7,13 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-import re
 import tempfile
 from typing import Any
 
 import fsspec
 
 from components.errors import InputError
+from components.ingestion.patterns import has_spans, locations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,32 +21,21 @@ class Span:
     """One span's files.
 
     Attributes:
-        number: of the span; 0 where the URI has no `{SPAN}`.
+        number: of the span, for dates the days since 1970-01-01; 0 where the URI tells no spans apart.
         files: URLs in a fixed order.
         digest: SHA-256 over names and content.
+        version: of the span, the newest there is; 0 where the URI has no `{VERSION}`.
     """
 
     number: int
     files: tuple[str, ...]
     digest: str
+    version: int = 0
 
 
 def available_spans(uri: str) -> list[int]:
     """The spans that a URI pattern matches, oldest first."""
-    if "{SPAN}" not in uri:
-        return [0]
-    before = uri.split("{SPAN}")[0]
-    component = uri[len(before) :].split("/")[0]
-    head, _, tail = (before + component).rpartition("/")
-    pattern = re.compile(
-        re.escape(tail).replace(re.escape("{SPAN}"), r"(\d+)").replace(r"\*", ".*").replace(r"\?", ".") + "$"
-    )
-    filesystem, root = fsspec.core.url_to_fs(head)
-    try:
-        names = [entry.rstrip("/").rpartition("/")[2] for entry in filesystem.ls(root, detail=False)]
-    except FileNotFoundError:
-        return []
-    return sorted({int(match[1]) for name in names if (match := pattern.match(name))})
+    return list(locations(uri)) if has_spans(uri) else [0]
 
 
 def newest_span(uri: str) -> int:
@@ -65,7 +54,7 @@ def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) 
     """The files of the window that ends with `span`, oldest span first, at most `window` of them.
 
     Args:
-        uri: with `{SPAN}`.
+        uri: with `{SPAN}`, or `{YYYY}`, `{MM}` and `{DD}`; `{VERSION}` stands for the newest version of each span.
         span: the newest.
         window: how many.
         empty_files: whether a file may have no bytes: an image folder's reader names all that it cannot use.
@@ -73,13 +62,18 @@ def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) 
     Raises:
         InputError: the newest span has no files, or one of them is empty.
     """
-    numbers = [n for n in available_spans(uri) if n <= span][-window:] if "{SPAN}" in uri else [0]
-    if "{SPAN}" in uri and (not numbers or numbers[-1] != span):
-        known = ", ".join(str(n) for n in available_spans(uri)) or "none"
+    if not has_spans(uri):
+        return [_span(uri, 0, empty_files=empty_files)]
+    known = locations(uri)
+    if span not in known:
         raise InputError(
-            f"{uri}: span {span} is not there. Received spans: {known}. Lay it out, or name another --span."
+            f"{uri}: span {span} is not there. Received spans: {', '.join(map(str, known)) or 'none'}. Lay it out, or name "
+            "another --span."
         )
-    return [_span(uri.replace("{SPAN}", str(number)), number, empty_files=empty_files) for number in numbers]
+    chosen = [one for number, one in known.items() if number <= span][-window:]
+    return [
+        dataclasses.replace(_span(one.uri, one.span, empty_files=empty_files), version=one.version) for one in chosen
+    ]
 
 
 def localize(url: str, folder: str) -> pathlib.Path:
