@@ -175,8 +175,20 @@ def _cast(path: pathlib.Path, array: pa.Array, column: Column) -> pa.Array:
         ) from None
 
 
+def too_long(path: pathlib.Path, message: str) -> str | None:
+    """What to say if Arrow met a row that does not fit into two of its blocks; None if it met something else."""
+    if "straddl" not in message:
+        return None
+    return (
+        f"{path}: a row is longer than {BLOCK_BYTES // 2**20} MiB, or a quote is opened and never closed. Mend it, or "
+        "deliver values of that size as Parquet."
+    )
+
+
 def _explain(path: pathlib.Path, format: str, columns: Sequence[Column], error: Exception) -> str:
     message = " ".join(str(error).split())
+    if long := too_long(path, message):
+        return long
     if format == "csv":
         message = _serial_csv_error(path, columns) or message
         column = re.search(r"In CSV column #(\d+): ", message)

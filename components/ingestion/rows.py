@@ -25,6 +25,7 @@ from components.ingestion import readers
 from components.ingestion.contract import Column, check_header
 
 _CONTENT_CHARACTERS = 2000
+_MOST_LINES = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +95,8 @@ def _apart(path: pathlib.Path, format: str, columns: list[Column], ignore: Colle
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
+        if long := readers.too_long(path, str(error)):
+            raise InputError(long) from error
         raise InputError(f"{path}: cannot be read: {_one_line(error)}. Deliver the file again.") from error
 
 
@@ -101,8 +104,13 @@ def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Collection[str]
     names = readers.csv_header(path)
     check_header(str(path), names, columns, ignore)
     ragged: list[BadRow] = []
+    unclosed: list[str] = []
 
     def set_aside(row: Any) -> str:
+        if (lines := row.text.count("\n")) > _MOST_LINES:
+            unclosed.append(
+                f"{path}, row {row.number - 1}: runs over {lines} lines, so a quote is opened and never closed"
+            )
         reason = f"{row.expected_columns} columns expected. Received: {row.actual_columns}"
         ragged.append(BadRow(row.number - 1, None, reason, row.text[:_CONTENT_CHARACTERS]))
         return "skip"
@@ -110,6 +118,7 @@ def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Collection[str]
     as_bytes = [dataclasses.replace(c, type=pa.binary()) for c in columns if c.name in names]
     done = 0
     for batch in readers.open_csv(path, as_bytes, threads=False, on_ragged=set_aside):
+        _insist_on_closed_quotes(unclosed)
         # Arrow leaves the ragged rows out; the others take the numbers that those left.
         last = done + batch.num_rows + len(ragged)
         numbers = np.setdiff1d(np.arange(done + 1, last + 1), [b.row for b in ragged])[: batch.num_rows]
@@ -117,7 +126,14 @@ def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Collection[str]
         passed = tuple(b for b in ragged if b.row <= done)
         ragged[:] = [b for b in ragged if b.row > done]
         yield Rows(batch, numbers, passed)
+    _insist_on_closed_quotes(unclosed)
     yield Rows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in as_bytes}), _none(), tuple(ragged))
+
+
+def _insist_on_closed_quotes(unclosed: list[str]) -> None:
+    # Hundreds of good rows within one bad one: to count them as one row would hide what is lost.
+    if unclosed:
+        raise InputError(f"{unclosed[0]}. Close it, or remove it.")
 
 
 def _read_parquet(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[Rows]:

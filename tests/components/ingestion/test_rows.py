@@ -130,3 +130,17 @@ def test_a_column_of_another_kind_is_refused_at_once(tmp_path) -> None:
 def test_any_other_column_may_be_there(tmp_path) -> None:
     good, bad = read(write(tmp_path / "a.csv", "id,price,kind,extra\n1,2,a,b\n"), ignore=None)
     assert not bad and good[1] == {"id": 1, "price": 2.0, "kind": "a"}
+
+
+def test_an_open_quote_that_swallows_rows_is_not_one_bad_row(tmp_path) -> None:
+    lines = [f"{i},{i},k" for i in range(1, 500)]
+    lines[100] = '101,1,"k'
+    lines[400] = '401,1,k",'
+    with pytest.raises(InputError, match=r"row 101: runs over 300 lines"):
+        read(write(tmp_path / "a.csv", "id,price,kind\n" + "\n".join(lines) + "\n"))
+
+
+def test_a_row_longer_than_a_block(tmp_path) -> None:
+    content = "id,price,kind\n1,2," + "x" * 20_000_000 + "\n2,1,a\n"
+    with pytest.raises(InputError, match="longer than 8 MiB"):
+        read(write(tmp_path / "a.csv", content))
