@@ -173,7 +173,9 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="columns to carry into the output; default: the file and the row's number",
     )
     command.add_argument(
-        "--format", choices=("csv", "parquet", "jsonl", "tfrecord"), help="of the files; default: the workload's"
+        "--format",
+        choices=("csv", "parquet", "jsonl", "tfrecord", "images"),
+        help="of the files; default: the workload's",
     )
     command.add_argument("--overwrite", action="store_true", help="replace predictions that are in DIR already")
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, progress on stderr")

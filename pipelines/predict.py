@@ -56,11 +56,6 @@ def predict(request: PredictRequest, display: Display) -> RunResult:
         WorkloadError, InputError, StoreError: nothing was started, the request is to be mended.
     """
     workload, folder = find_workload(request.workload)
-    if (request.format or workload.data.format) == "images":
-        raise InputError(
-            f"{workload.name}: image folders are not predicted for yet. Deliver a Parquet file with the images' bytes in a column "
-            "'image', and add --format parquet."
-        )
     out = request.out.expanduser().absolute()
     _check_out(out, request.overwrite)
     ModelStore(home.store_uri()).resolve(workload.name, request.release)

@@ -10,7 +10,7 @@ class BatchInferenceConfig:
 
     Attributes:
         uri: file, folder, glob pattern or fsspec URL.
-        format: csv, parquet, jsonl or tfrecord.
+        format: csv, parquet, jsonl, tfrecord or images.
         keys: columns that say in the output which row a prediction is for; empty: the file and the row's number in it.
     """
 

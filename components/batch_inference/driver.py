@@ -20,7 +20,7 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         config = BatchInferenceConfig.from_json(execution_info.exec_properties["input_config"])
-        found = sources.files_at(config.uri)
+        found = sources.files_at(config.uri, images=config.format == "images")
         output = driver_output_pb2.DriverOutput()
         output.exec_properties["fingerprint"].string_value = found.digest
         output.exec_properties["files"].string_value = json.dumps(found.files)

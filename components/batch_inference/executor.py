@@ -16,7 +16,8 @@ from components.batch_inference.output import Output
 from components.batch_inference.predicting import Predictor
 from components.errors import InputError
 from components.ingestion import sources
-from components.ingestion.rows import read_rows
+from components.ingestion.contract import Column
+from components.ingestion.rows import BadRow, read_rows
 from components.served_model import SERVING_FOLDER, ServedModel
 from model_store import RELEASE_FILE
 
@@ -45,6 +46,23 @@ class Executor(base_executor.BaseExecutor):
             rows[ROWS_IN], rows[ROWS_OUT] = index["rows"], index["predicted"]
 
 
+def _predict_images(
+    config: BatchInferenceConfig, files: Sequence[str], columns: Sequence[Column], predictor: Predictor, output: Output
+) -> None:
+    from components.ingestion.images import read_images  # imports TensorFlow
+
+    names = [url.removeprefix("file://") for url in files]
+
+    def failed(bad: Sequence[BadRow]) -> None:
+        output.failed(config.uri, bad, [names[one.row - 1] for one in bad])
+
+    for rows in read_images(files, columns):
+        failed(rows.bad)
+        for part in predictor.parts(rows):
+            failed(part.bad)
+            output.predicted(config.uri, part.rows, part.answers, [names[number - 1] for number in part.rows.numbers])
+
+
 def predict_files(
     saved_model: pathlib.Path,
     release: dict[str, Any],
@@ -60,7 +78,9 @@ def predict_files(
     columns = batch_input.columns_for(model, config.keys, types, str(first), config.format)
     predictor = Predictor(saved_model, model)
     with Output(target, model, columns, config.keys, int(release["version"])) as output:
-        for url in files:
+        if config.format == "images":
+            _predict_images(config, files, columns, predictor, output)
+        for url in files if config.format != "images" else ():
             name = url.removeprefix("file://")
             with tempfile.TemporaryDirectory(dir=scratch) as folder:
                 for rows in read_rows(sources.localize(url, folder), config.format, columns, None):

@@ -68,6 +68,8 @@ def source_types(path: pathlib.Path, format: str) -> dict[str, pa.DataType]:
     Raises:
         InputError: the file cannot be read as its format.
     """
+    if format == "images":
+        return {"image": pa.binary()}
     if format == "csv":
         return dict.fromkeys(csv_header(path), pa.string())
     if format == "jsonl":

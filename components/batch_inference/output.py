@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from types import TracebackType
@@ -38,23 +39,29 @@ class Output:
         self._failed = BadRowWriter(target / "failed.parquet")
         self._counts: dict[str, list[int]] = {}
 
-    def predicted(self, file: str, rows: Rows, answers: Answers) -> None:
-        """Appends the answers to rows."""
+    def predicted(self, file: str, rows: Rows, answers: Answers, names: Sequence[str] | None = None) -> None:
+        """Appends the answers to rows of a file; `names` where each row is a file of its own, below `file`."""
         count = rows.batch.num_rows
         self._count(file)[0] += count
         if not count:
             return
         if self._keys:
             identity = [rows.batch.column(key) for key in self._keys]
+        elif names is not None:
+            identity = [pa.array(names), pa.array(np.ones(count, np.int64))]
         else:
             identity = [pa.array([file]).take(pa.array(np.zeros(count, np.int64))), pa.array(rows.numbers)]
         arrays = [*identity, *_prediction_arrays(self._model, answers), pa.array(np.full(count, self._version))]
         self._predictions.write(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
-    def failed(self, file: str, bad: Sequence[BadRow]) -> None:
-        """Appends rows that have no answer."""
+    def failed(self, file: str, bad: Sequence[BadRow], names: Sequence[str] | None = None) -> None:
+        """Appends rows that have no answer; `names` as with `predicted`."""
         self._count(file)[1] += len(bad)
-        self._failed.write(file, bad)
+        if names is None:
+            self._failed.write(file, bad)
+            return
+        for one, name in zip(bad, names, strict=True):
+            self._failed.write(name, [dataclasses.replace(one, row=1)])
 
     @property
     def first_failure(self) -> str:

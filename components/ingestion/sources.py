@@ -86,8 +86,12 @@ def localize(url: str, folder: str) -> pathlib.Path:
     return target
 
 
-def files_at(uri: str) -> Span:
+def files_at(uri: str, images: bool = False) -> Span:
     """The files of a path, a folder, a glob pattern or a URL, as span 0.
+
+    Args:
+        uri: of a folder: the files in it.
+        images: a folder's files at any depth, and they may be empty; their reader names what it cannot use.
 
     Raises:
         InputError: there are none, or one of them is empty.
@@ -95,8 +99,8 @@ def files_at(uri: str) -> Span:
     try:
         filesystem, path = fsspec.core.url_to_fs(uri)
         if filesystem.isdir(path):
-            uri = uri.rstrip("/") + "/*"
-        return _span(uri, 0, "Check the path.")
+            uri = uri.rstrip("/") + ("/**" if images else "/*")
+        return _span(uri, 0, "Check the path.", images)
     except (ImportError, ValueError) as error:
         if isinstance(error, InputError):
             raise

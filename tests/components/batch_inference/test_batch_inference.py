@@ -15,6 +15,7 @@ from components.batch_inference import BatchInferenceConfig
 from components.batch_inference import predicting as predicting_module
 from components.batch_inference.executor import predict_files
 from components.errors import InputError
+from components.ingestion import sources
 from components.served_model import ServedModel, load_predictor
 
 RELEASE = {"model": "trips", "version": 7, "digest": "abc"}
@@ -132,6 +133,42 @@ def test_several_files_keep_their_names_and_keys_their_type(model_folder, make_r
     assert [one["rows"] for one in index["source_files"]] == [40, 40]
     _, predicted, _ = predict(model_folder(), files, tmp_path / "two")
     assert predicted["file"].unique().to_pylist() == [str(path) for path in files]
+
+
+def test_images_at_any_depth(tmp_path) -> None:
+    import tensorflow as tf
+
+    folder = tmp_path / "images"
+    for number in range(6):
+        path = folder / ("a" if number % 2 else "b/c") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(tf.io.encode_png(np.full((4, 4, 1), 40 * number, np.uint8)).numpy())
+    (folder / "a" / "empty.png").write_bytes(b"")
+    (folder / "a" / "cut.png").write_bytes((folder / "a" / "5.png").read_bytes()[:-20])
+
+    def brightness(image):
+        return tf.reduce_mean(tf.cast(tf.io.decode_png(image, channels=1), tf.float32))
+
+    saved_model = tmp_path / "model" / "Format-Serving"
+    signature = tf.function(
+        lambda image: {"prediction": tf.map_fn(brightness, image, fn_output_signature=tf.float32)}
+    ).get_concrete_function(image=tf.TensorSpec([None], tf.string, name="image"))
+    tf.saved_model.save(tf.Module(), str(saved_model), signatures={"serving_default": signature})
+    (saved_model / "assets.extra").mkdir(exist_ok=True)
+    described = {
+        "task": "regression",
+        "label": "y",
+        "classes": [],
+        "features": {"image": {"dtype": "string", "shape": [], "nullable": False}},
+    }
+    (saved_model / "assets.extra" / "trainyard.json").write_text(json.dumps(described))
+    files = [pathlib.Path(url.removeprefix("file://")) for url in sources.files_at(str(folder), images=True).files]
+    assert len(files) == 8
+    index, predicted, failed = predict(saved_model.parent, files, tmp_path / "out", "images")
+    by_name = dict(zip(predicted["file"].to_pylist(), predicted["prediction"].to_pylist(), strict=True))
+    assert {pathlib.Path(name).stem: value for name, value in by_name.items()} == {str(n): 40.0 * n for n in range(6)}
+    assert sorted(pathlib.Path(name).name for name in failed["file"].to_pylist()) == ["cut.png", "empty.png"]
+    assert index["source_files"][0]["rows"] == 8
 
 
 @pytest.mark.parametrize(("keys", "part"), [(["nosuch"], "no column 'nosuch'"), (["label"], "output column")])
