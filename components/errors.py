@@ -6,9 +6,15 @@ and exits with 2, Airflow does not retry it. Everything else is ours or the mach
 
 from __future__ import annotations
 
+import errno
+
 EXIT_OK = 0
 EXIT_MAY_RETRY = 1
 EXIT_FIX_INPUT = 2
+
+# A full disk or a missing permission stays as it is until a person changes it; a lost connection does not.
+LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
+_FULL = ("no space left on device", "database or disk is full")
 
 
 class InputError(ValueError):
@@ -20,3 +26,20 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error says so; SQLite, Beam and TensorFlow raise errors of their own."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(sign in str(error).lower() for sign in _FULL)
+
+
+def machine_trouble(error: BaseException) -> str | None:
+    """What keeps the machine from going on until a person does something, in one line; None if it is something else."""
+    if disk_is_full(error):
+        where = getattr(error, "filename", None) or "while writing"
+        return f"the disk is full ({where}). Free space and run again; what is finished is kept."
+    if isinstance(error, OSError) and error.errno in LASTING:
+        return f"{error.strerror}: {error.filename}. Mend the rights or the path, and run again."
+    return None

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from components.errors import InputError
+from components.errors import LASTING, InputError
 from model_store import StoreError
-
-# A full disk or a missing permission stays as it is until a person changes it; a lost connection does not.
-_STAYS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
 
 
 @contextmanager
@@ -20,11 +16,11 @@ def store_errors() -> Iterator[None]:
         yield
     except StoreError as error:
         origin = error.__cause__ or error.__context__
-        if isinstance(origin, OSError) and origin.errno not in _STAYS and not isinstance(origin, FileNotFoundError):
+        if isinstance(origin, OSError) and origin.errno not in LASTING and not isinstance(origin, FileNotFoundError):
             raise
         raise InputError(str(error)) from error
     except OSError as error:
-        if error.errno in _STAYS:
+        if error.errno in LASTING:
             raise InputError(
                 f"model store: {error.strerror}: {error.filename}. Free space or mend the rights."
             ) from error

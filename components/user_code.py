@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from components.errors import InputError
+from components.errors import InputError, disk_is_full
 
 
 def load_function(module_file: str, name: str) -> Callable[..., Any]:
@@ -41,6 +41,8 @@ def blame(module_file: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
+        if disk_is_full(error):
+            raise
         raise InputError(explain(error, module_file)) from error
 
 
@@ -51,7 +53,7 @@ def explain(error: BaseException, module_file: str) -> str:
     where = f"{module_file}, line {line}" if line else module_file
     inside = f", in {frames[-1].name}" if frames and frames[-1].name != "<module>" else ""
     message = " ".join(str(error).split())
-    return f"{where}{inside}: {type(error).__name__}: {message[:400]}. Mend it there, or run with --debug."
+    return f"{where}{inside}: {type(error).__name__}: {message[:400]}. Mend it there; the log has the whole traceback."
 
 
 def digest(folder: str | pathlib.Path) -> str:

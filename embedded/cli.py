@@ -42,9 +42,17 @@ example:
 def add_commands(subparsers: Any) -> None:
     """Registers the four commands; each sets `handler`, which takes the parsed arguments and returns the exit code."""
     up = _command(subparsers, "up", "start Airflow and the model server, and keep them running", _UP)
-    for name, what in (("airflow", "Airflow's UI"), ("rest", "the model server's REST API"), ("grpc", "its gRPC API")):
+    ports = (
+        ("airflow", "Airflow's UI", 8080),
+        ("rest", "the model server's REST API", 8501),
+        ("grpc", "its gRPC API", 8500),
+    )
+    for name, what, usual in ports:
         up.add_argument(
-            f"--{name}-port", type=_port, metavar="PORT", help=f"loopback port of {what} (default: a free one)"
+            f"--{name}-port",
+            type=_port,
+            metavar="PORT",
+            help=f"loopback port of {what} (default: {usual}, or a free one where that is taken)",
         )
     up.add_argument(
         "--workload", action="append", default=[], metavar="NAME", help="only this workload's DAGs; repeatable"

@@ -131,9 +131,15 @@ class ModelStore:
         """
         uri = self._uri(f"{model}/{version}")
         try:
-            return parse_release(self._files.read(f"{model}/{version}/{RELEASE_FILE}"), uri)
+            release = parse_release(self._files.read(f"{model}/{version}/{RELEASE_FILE}"), uri)
         except FileNotFoundError:
             raise self._unknown(model, f"release {version}") from None
+        if (release.model, release.version) != (model, version):
+            raise StoreError(
+                f"{uri}/{RELEASE_FILE} belongs to {release.model} version {release.version}. Restore it from a copy, or "
+                "publish the model again."
+            )
+        return release
 
     def resolve(self, model: str, reference: str | int) -> Release:
         """The release behind a label (`stable`, `canary`) or a version.
@@ -247,7 +253,7 @@ class ModelStore:
             to = stable_before(self.history(model), current, self.versions(model))
             if to is None:
                 raise StoreError(
-                    f"{model}: there is no stable release before version {current} to roll back to. Name one with `to`."
+                    f"{model}: there is no stable release before version {current} to roll back to. Name one (--to, in Python `to`)."
                 )
         return self._make_stable(model, to, ROLLBACK, reason, actor)
 

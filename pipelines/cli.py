@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
 from model_store import StoreError
 from pipelines import home
 from pipelines.workload import WorkloadError
@@ -28,7 +28,7 @@ state lies in .trainyard/ (TRAINYARD_HOME), the model store in .trainyard/models
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = _parse(parser, list(sys.argv[1:] if arguments is None else arguments))
     if not hasattr(options, "handler"):
         parser.print_help()
         return 0
@@ -45,8 +45,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        print(f"trainyard: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        if trouble := machine_trouble(error):
+            print(f"trainyard: {trouble}", file=sys.stderr)
+            return EXIT_FIX_INPUT
+        message = " ".join(str(error).split())
+        print(f"trainyard: {type(error).__name__}: {message} (--debug shows where)", file=sys.stderr)
         return EXIT_MAY_RETRY
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """What comes after `serve` is the model server's, options too; argparse would take an option there for its own."""
+    command = next((i for i, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments))
+    if arguments[command : command + 1] != ["serve"]:
+        return parser.parse_args(arguments)
+    options = parser.parse_args(arguments[: command + 1])
+    options.rest = arguments[command + 1 :]
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_list(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("list", help="the workloads, their task, spans and releases")
+    command = commands.add_parser("list", help="the workloads, their task and stable release")
     command.set_defaults(handler=_list)
 
 
@@ -137,10 +151,18 @@ def _span(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from pipelines.results import RunResult
     from pipelines.run import RunRequest, run
 
     request = RunRequest(options.workload, options.span, tuple(options.param), options.wait)
-    return run(request, _display(options.json)).exit_code
+    try:
+        return run(request, _display(options.json)).exit_code
+    except WorkloadError as error:
+        if options.json:  # refused before there was a run: its reader gets an object all the same
+            print(
+                RunResult(options.workload, "", status="failed", error=str(error), exit_code=EXIT_FIX_INPUT).to_json()
+            )
+        raise
 
 
 def _display(as_json: bool) -> Display:
@@ -187,6 +209,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _predict(options: argparse.Namespace) -> int:
     from pipelines.predict import PredictRequest, predict
+    from pipelines.results import RunResult
 
     if "://" in options.out:
         raise InputError(f"--out {options.out}: must be a folder on this machine. Copy it on from there.")
@@ -200,7 +223,14 @@ def _predict(options: argparse.Namespace) -> int:
         options.overwrite,
         options.wait,
     )
-    return predict(request, _display(options.json)).exit_code
+    try:
+        return predict(request, _display(options.json)).exit_code
+    except (WorkloadError, InputError, StoreError) as error:
+        if options.json:
+            print(
+                RunResult(options.workload, "", status="failed", error=str(error), exit_code=EXIT_FIX_INPUT).to_json()
+            )
+        raise
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -235,7 +265,15 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _add_release(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("release", help="list, show, verify, promote and roll back releases")
+    command = commands.add_parser(
+        "release",
+        help="list, show, verify, promote and roll back releases",
+        description="The model store. A run publishes a version; which one users get is what the label stable says, and only "
+        "promote and rollback (or the deploy DAG) move it.",
+        epilog="examples:\n  trainyard release list taxi\n  trainyard release promote taxi 2 --reason 'better on card trips'\n"
+        "  trainyard release rollback taxi",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
     from pipelines import releases
 
@@ -247,9 +285,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "serve",
         help="serve the released models (TensorFlow Serving's REST and gRPC APIs)",
         add_help=False,
-        description="Everything after `serve` goes to the model server: `trainyard serve --help`.",
     )
-    command.add_argument("rest", nargs=argparse.REMAINDER)
     command.set_defaults(handler=_serve)
 
 

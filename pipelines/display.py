@@ -50,7 +50,14 @@ class Screen(Display):
         self._console = Console(file=out)
         self._message = ""
         self._result = result
-        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=8, transient=True)
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._render,
+            refresh_per_second=8,
+            transient=True,
+            redirect_stdout=False,  # what Keras prints belongs into the log, where stdout points by now
+            redirect_stderr=False,
+        )
         self._live.start()
 
     def said(self, message: str) -> None:

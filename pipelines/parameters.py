@@ -27,11 +27,21 @@ def apply(workload: Workload, parameters: Sequence[str], where: pathlib.Path) ->
         if not separator or not key:
             raise WorkloadError(f"--param {parameter!r}: expected key=value, e.g. training.epochs=3")
         path = key.split(".") if "." in key else ["training", "hyperparameters", key]
-        _set(raw, path, yaml.safe_load(text), parameter)
+        _set(raw, path, _value(text, parameter), parameter)
     try:
         return Workload.model_validate(raw)
     except pydantic.ValidationError as error:
         raise WorkloadError("\n".join(f"--param: {explain(where, problem)}" for problem in error.errors())) from None
+
+
+def _value(text: str, parameter: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise WorkloadError(
+            f"--param {parameter!r}: the value is not valid YAML ({getattr(error, 'problem', None) or error}). "
+            "Quote it, e.g. 'name=\"[x\"'."
+        ) from None
 
 
 def _set(raw: dict[str, Any], path: list[str], value: Any, parameter: str) -> None:

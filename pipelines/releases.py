@@ -6,8 +6,9 @@ import argparse
 import getpass
 
 from components.errors import EXIT_FIX_INPUT
-from model_store import ModelStore, Release
+from model_store import ModelStore, Release, StoreError
 from pipelines import home
+from pipelines.workload import METRICS
 
 
 def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,13 +28,13 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     command = actions.add_parser("promote", help="make a release the stable one, after verifying it")
     _add_model_and_version(command, optional=False)
-    command.add_argument("--reason", default="promoted by hand")
+    command.add_argument("--reason", default="promoted by hand", help="kept in the history")
     command.set_defaults(handler=_promote)
 
     command = actions.add_parser("rollback", help="go back to the stable release before, or to a named one")
     command.add_argument("model")
     command.add_argument("--to", type=int, metavar="VERSION", help="default: the stable release before the present one")
-    command.add_argument("--reason", default="rolled back by hand")
+    command.add_argument("--reason", default="rolled back by hand", help="kept in the history")
     command.set_defaults(handler=_rollback)
 
     command = actions.add_parser("history", help="who moved which label, when and why")
@@ -55,27 +56,42 @@ def _store() -> ModelStore:
     return ModelStore(home.store_uri())
 
 
+def _known(store: ModelStore, model: str) -> str:
+    if not store.versions(model):
+        known = ", ".join(store.models()) or "none"
+        raise StoreError(f"there is no model {model!r} in {store.uri}. Known models: {known}.")
+    return model
+
+
 def _which(text: str) -> str | int:
     return int(text) if text.isdigit() else text
 
 
 def _overall(release: Release) -> dict[str, float]:
-    """The metrics over all rows that have a value."""
-    return {name: value for name, value in release.metrics.get("overall", {}).items() if value is not None}
+    """The metrics over all rows that have a value, those that matter most for the task first."""
+    values = {name: value for name, value in release.metrics.get("overall", {}).items() if value is not None}
+    known = [name for task, names in METRICS.items() if task == release.task for name in names if name in values]
+    return {name: values[name] for name in [*known, *sorted(set(values) - set(known))]}
 
 
 def _list(options: argparse.Namespace) -> int:
     store = _store()
-    models = [options.model] if options.model else store.models()
+    models = [_known(store, options.model)] if options.model else store.models()
     if not models:
         print(f"no releases in {home.store_uri()} yet; `trainyard run <workload>` makes one")
     for model in models:
-        labels = {version: label for label, version in sorted(store.labels(model).items())}
+        labels: dict[int, str] = {}
+        for label, version in sorted(store.labels(model).items(), reverse=True):
+            labels[version] = f"{labels[version]},{label}" if version in labels else label
         for version in sorted(store.versions(model), reverse=True):
-            release = store.release(model, version)
+            label = labels.get(version, "")
+            try:
+                release = store.release(model, version)
+            except StoreError as error:
+                print(f"{model:<16} {version:>4}  {label:<8} damaged: {error}")
+                continue
             shown = "  ".join(f"{k} {v:.4f}" for k, v in list(_overall(release).items())[:3])
             spans = ",".join(str(s["span"]) for s in release.spans)
-            label = labels.get(version, "")
             print(f"{model:<16} {version:>4}  {label:<8} {release.created_at[:19]}  spans {spans:<8} {shown}")
     return 0
 
@@ -91,7 +107,7 @@ def _show(options: argparse.Namespace) -> int:
     print(f"  run       {release.run_id}")
     print(f"  parent    {release.parent or 'none'}")
     for name, value in _overall(release).items():
-        print(f"  {name:<10}{value:.4f}")
+        print(f"  {name:<15}{value:.4f}")
     for gate in release.gates:
         print(f"  {'✓' if gate['passes'] else '✗'} {gate['summary']}")
     size = sum(f["bytes"] for f in release.files.values())
@@ -129,7 +145,8 @@ def _rollback(options: argparse.Namespace) -> int:
 
 
 def _history(options: argparse.Namespace) -> int:
-    for entry in _store().history(options.model):
+    store = _store()
+    for entry in store.history(_known(store, options.model)):
         change = f"{entry.previous} -> {entry.version}" if entry.previous else str(entry.version)
         print(f"{entry.at[:19]}  {entry.action:<10} {change:<12} {entry.actor:<12} {entry.reason}")
     return 0

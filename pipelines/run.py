@@ -11,11 +11,10 @@ import secrets
 import shutil
 import subprocess
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
 from pipelines import home, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
@@ -85,7 +84,8 @@ def run(request: RunRequest, display: Display) -> RunResult:
         outputs: dict[str, dict[str, list[Any]]] = {}
         with recorded(result):
             outputs = _run_locked(workload, folder, request, result, display)
-        _make_report(workload, result, directory, outputs)
+        with _as_far_as_the_disk_goes(display):
+            _make_report(workload, result, directory, outputs)
     return result
 
 
@@ -100,7 +100,8 @@ def logged(result: RunResult, runs_root: pathlib.Path, display: Display) -> Iter
         try:
             yield directory
         finally:
-            result.save(directory)
+            with _as_far_as_the_disk_goes(display):
+                result.save(directory)
             display.ended(result)
 
 
@@ -127,7 +128,8 @@ def _run_locked(
         outputs = local.run_pipeline(training_pipeline(workload, span, site), site, result, display)
         if result.status == "succeeded":
             artifacts = [a for channels in outputs.values() for channel in channels.values() for a in channel]
-            memo.remember(root, memo_key, result, [artifact.uri for artifact in artifacts])
+            with contextlib.suppress(OSError):  # without a memo the next run asks MLMD, which only takes longer
+                memo.remember(root, memo_key, result, [artifact.uri for artifact in artifacts])
         return outputs
 
 
@@ -183,11 +185,21 @@ def recorded(result: RunResult) -> Iterator[None]:
     except KeyboardInterrupt:
         result.error, result.exit_code = "interrupted", 130
     except Exception as error:
-        traceback.print_exc()
-        result.error = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
-        result.exit_code = EXIT_MAY_RETRY
+        _noise.trace(error)
+        trouble = machine_trouble(error)
+        result.error = trouble or f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        result.exit_code = EXIT_FIX_INPUT if trouble else EXIT_MAY_RETRY
     if result.error:
         result.status = "failed"
+
+
+@contextlib.contextmanager
+def _as_far_as_the_disk_goes(display: Display) -> Iterator[None]:
+    """What the run came to stands, and is shown, even where a disk is too full for its report.html and run.json."""
+    try:
+        yield
+    except OSError as error:
+        display.said(f"the run's record is incomplete: {machine_trouble(error) or error}")
 
 
 def _make_report(

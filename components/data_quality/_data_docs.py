@@ -84,7 +84,9 @@ def _hidden_validation(validation: ExpectationSuiteValidationResult) -> Expectat
         found = one["result"]
         if "unexpected_count" in found and "unexpected_percent" not in found:
             del found["unexpected_count"]  # GX's renderer then wants the percentage, which it did not compute
-    raw["meta"] = {k: v for k, v in raw["meta"].items() if k in ("great_expectations_version", "run_id")}
+    raw["meta"] = {
+        k: v for k, v in raw["meta"].items() if k in ("great_expectations_version", "run_id", "batch_kwargs")
+    }
     return expectationSuiteValidationResultSchema.load(_hide(raw))
 
 

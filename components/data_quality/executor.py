@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pathlib
 from typing import Any
@@ -47,6 +48,8 @@ class DataQualityExecutor(base_executor.BaseExecutor):
                 suite_file=exec_properties["suite_file"],
                 fail_on=exec_properties["fail_on"],
                 output=folder,
+                run_id=(self._context.pipeline_run_id or "") if self._context else "",
+                asset=f"examples, span {examples.span or 0}",
             )
             rows[ROWS_IN] = rows[ROWS_OUT] = count
         if not result.passes:
@@ -58,7 +61,14 @@ class DataQualityExecutor(base_executor.BaseExecutor):
 
 
 def check_examples(
-    examples_uri: str, splits: list[str], schema_uri: str, suite_file: str, fail_on: str, output: pathlib.Path
+    examples_uri: str,
+    splits: list[str],
+    schema_uri: str,
+    suite_file: str,
+    fail_on: str,
+    output: pathlib.Path,
+    run_id: str = "",
+    asset: str = "examples",
 ) -> tuple[GateResult, int]:
     """Checks an Examples artifact and writes gate.json, validation.json and data_docs/ into `output`.
 
@@ -74,6 +84,11 @@ def check_examples(
     suite = _suite.read_suite(suite_file, columns)
     batch = _batch.read(examples_uri, splits, _suite.paired_columns(suite))
     validation = _suite.validate(suite, batch.frame)
+    # What Data Docs and GX's other readers show as the run and the data asset.
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    # "run" in front, because GX tries to read the name as a time, and 20261121T093144-8457 has a zone of -84:57 hours.
+    name = f"run {run_id}" if run_id else ""
+    validation.meta.update(run_id={"run_name": name, "run_time": now}, batch_kwargs={"data_asset_name": asset})
     result = GateResult(gate=GATE, checks=_checks.judge(validation, batch, fail_on))
     (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
     (output / VALIDATION_FILE).write_text(_checks.validation_json(validation), encoding="utf-8")

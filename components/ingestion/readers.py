@@ -19,6 +19,8 @@ from components.errors import InputError
 from components.ingestion.contract import Column, check_header
 
 BLOCK_BYTES = 8 * 2**20
+_COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by the file's ending
+_ARROW_ROW = re.compile(r"Row #(\d+): ")
 
 
 def read_file(
@@ -79,21 +81,49 @@ def open_csv(
 
 def csv_header(path: pathlib.Path) -> list[str]:
     """The names of a CSV file's columns."""
+    _refuse_binary(path)
+    try:
+        return _names(path)
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: the first line is not UTF-8 text. Save the file as UTF-8.") from None
+    except OSError as error:
+        if error.errno:
+            raise
+        raise InputError(f"{path}: cannot be unpacked ({error}). Deliver it again.") from None
+
+
+def _names(path: pathlib.Path) -> list[str]:
     try:
         with pa.csv.open_csv(path, parse_options=pa.csv.ParseOptions(newlines_in_values=True)) as reader:
             return list(reader.schema.names)
     except pa.ArrowInvalid:
         # The first block may hold a broken row; the header alone does not.
-        with path.open("rb") as file:
-            line = file.readline()
+        with pa.input_stream(path) as file:
+            line = file.read(BLOCK_BYTES).partition(b"\n")[0]
         try:
-            return pa.csv.read_csv(pa.py_buffer(line + b"\n" if not line.endswith(b"\n") else line)).column_names
+            return list(pa.csv.read_csv(pa.py_buffer(line + b"\n")).column_names)
         except pa.ArrowInvalid as error:
             if not line.strip():
                 raise InputError(
                     f"{path}: the file has no header and no rows. Deliver it again, or remove it."
                 ) from None
             raise InputError(f"{path}: the first line is no header: {' '.join(str(error).split())}") from None
+
+
+def _refuse_binary(path: pathlib.Path) -> None:
+    """Says what a file that is no text may be: Arrow would quote its bytes."""
+    if path.suffix in _COMPRESSED:
+        return
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f"{path}: is UTF-16. Received: a file that begins with {head[:2].hex(' ')}. Save it as UTF-8.")
+    if b"\0" in head:
+        raise InputError(
+            f"{path}: is not text. Received: a zero byte at {head.index(0)}; it begins with {head[:4].hex(' ')}. "
+            "Save it as CSV in UTF-8; "
+            f"a compressed one needs its ending ({', '.join(_COMPRESSED)}), Parquet `format: parquet`."
+        )
 
 
 def _read_parquet(
@@ -195,13 +225,17 @@ def _explain(path: pathlib.Path, format: str, columns: Sequence[Column], error: 
         if column:
             names = csv_header(path)
             message = message.replace(column[0], "")
-            detail = message.removeprefix("CSV conversion error to ")
+            # Arrow's own count takes the header for a row.
+            detail = _ARROW_ROW.sub("", message).removeprefix("CSV conversion error to ")
             row = _row_of(path, names[int(column[1])], columns, detail)
             where = f"{path}, {f'row {row}, ' if row else ''}column {names[int(column[1])]!r}"
             if "UTF8" in message:
                 return f"{where}: is not UTF-8 text. Save the file as UTF-8 (it may be Latin-1 or Windows-1252)."
             return f"{where}: the schema's type does not fit: {detail}. Mend the value, or the type in schema.pbtxt."
-        return f"{path}: {message[:300]}. The row is broken or cut off: mend it, or deliver the file again."
+        broken = _ARROW_ROW.search(message)
+        where = f"{path}, row {int(broken[1]) - 1}" if broken else str(path)
+        message = _ARROW_ROW.sub("", message)[:300]
+        return f"{where}: {message}. The row is broken or cut off: mend it, or deliver the file again."
     if format == "jsonl":
         line = _broken_json_line(path)
         return f"{path}{f', line {line}' if line else ''}: {message[:300]}. One JSON object a line is expected."

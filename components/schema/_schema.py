@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import Any
 
 from google.protobuf import text_format
@@ -23,7 +24,12 @@ def read_schema(uri: str) -> schema_pb2.Schema:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file. `trainyard new` drafts one from data.") from None
     except text_format.ParseError as error:
-        raise InputError(f"{path}, line {error.GetLine()}: {error}. Mend the schema (TFMD text format).") from None
+        detail = re.sub(r"^\d+:\d+ : ", "", str(error)).rstrip(".")
+        raise InputError(f"{path}, line {error.GetLine()}: {detail}. Mend the schema (TFMD text format).") from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
+        ) from None
     if not schema.feature:
         raise InputError(f"{path}: names no feature. Add one `feature {{ ... }}` for each column.")
     return schema

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import shutil
+import sqlite3
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -12,14 +14,24 @@ from tfx.orchestration import metadata
 from tfx.types import artifact_utils
 
 from components.artifacts import CONTENT_BYTES, CONTENT_FILES
+from components.errors import InputError
 from components.sizes import content_size
 
 _UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
 
 
 def open_sqlite(path: pathlib.Path) -> Any:
-    """MLMD's connection config of a SQLite file, made if it is not there."""
+    """MLMD's connection config of a SQLite file, made if it is not there.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file() and (damage := _damage(path)):
+        raise InputError(
+            f"{path}: the metadata store is damaged ({damage}). Delete the folder {path.parent} and run again: its "
+            "artifacts are made anew; data, releases and the reports of earlier runs lie elsewhere."
+        )
     return metadata.sqlite_metadata_connection_config(str(path))
 
 
@@ -35,6 +47,18 @@ def outputs_of(store: Any, execution_id: int) -> dict[str, list[types.Artifact]]
             artifact_utils.deserialize_artifact(kinds[artifact.type_id], artifact)
         )
     return outputs
+
+
+def _damage(path: pathlib.Path) -> str:
+    """What SQLite finds wrong with a file; empty if nothing. Not read-only: a dead writer's journal is rolled back."""
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError:
+        return ""  # locked, or the disk is full: no damage, and MLMD says it too
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if verdict == "ok" else str(verdict)
 
 
 def forget_damaged(store: Any) -> int:
@@ -73,3 +97,16 @@ def bury_unfinished(store: Any, pipeline_root: pathlib.Path) -> int:
     if dead:
         store.put_executions(dead)
     return len(dead)
+
+
+def clear_ahead(store: Any, pipeline_root: pathlib.Path) -> int:
+    """Removes outputs of executions that are still to come: after the metadata was lost, their numbers start again.
+
+    Returns:
+        How many folders there were.
+    """
+    last = max((execution.id for execution in store.get_executions()), default=0)
+    ahead = [f for f in pipeline_root.glob("*/*/*") if f.name.isdecimal() and int(f.name) > last and f.is_dir()]
+    for folder in ahead:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(ahead)

@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import TextIO
@@ -33,12 +34,19 @@ def to_log(path: pathlib.Path) -> Iterator[tuple[TextIO, TextIO]]:
         _quieten()
         yield out, err
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # a full disk: what the run came to is still to be told
+                stream.flush()
         out.flush()
         err.flush()
         os.dup2(out.fileno(), 1)
         os.dup2(err.fileno(), 2)
+
+
+def trace(error: BaseException) -> None:
+    """Writes an exception's traceback into the log, if the disk still takes it; unbuffered, so that nothing stays behind."""
+    with contextlib.suppress(OSError):
+        os.write(2, "".join(traceback.format_exception(error)).encode(errors="replace"))
 
 
 def _quieten() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import pathlib
 import time
 import traceback
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -18,10 +18,10 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.artifacts import ROWS_IN, ROWS_OUT
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK, InputError
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK, InputError, machine_trouble
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
 from pipelines.results import ComponentResult, RunResult
-from pipelines.runners import _metadata
+from pipelines.runners import _metadata, _noise
 from pipelines.training import Site
 
 _FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
@@ -61,6 +61,7 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
     config = runner_utils.extract_local_deployment_config(pipeline)
     with metadata.Metadata(site.metadata) as handle:
         _metadata.bury_unfinished(handle.store, site.pipeline_root)
+        _metadata.clear_ahead(handle.store, site.pipeline_root)
         _metadata.forget_damaged(handle.store)
     result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in pipeline.nodes]
     observer.changed(result)
@@ -128,16 +129,14 @@ def _rows(artifact: Any, key: str) -> int | None:
 
 def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
     result.status, result.component(node_id).status = "failed", "failed"
-    traceback.print_exception(error)  # into the log
-    mendable = _find(error, InputError)
+    _noise.trace(error)
+    mendable = next((one for one in _chain(error) if isinstance(one, InputError)), None)
     if mendable is not None:
         result.error, result.exit_code = str(mendable), EXIT_FIX_INPUT
     elif isinstance(error, KeyboardInterrupt):
         result.error, result.exit_code = f"{node_id}: interrupted", 130
-    elif (full := _find(error, OSError)) is not None and full.errno == errno.ENOSPC:
-        where = full.filename or "while writing"
-        result.error = f"{node_id}: the disk is full ({where}). Free space and run again; what is finished is kept."
-        result.exit_code = EXIT_FIX_INPUT
+    elif trouble := next((said for one in _chain(error) if (said := machine_trouble(one))), None):
+        result.error, result.exit_code = f"{node_id}: {trouble}", EXIT_FIX_INPUT
     else:
         last = traceback.extract_tb(error.__traceback__)[-1]
         message = " ".join(str(error).split())[:400]
@@ -147,13 +146,11 @@ def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
         result.exit_code = EXIT_MAY_RETRY
 
 
-def _find(error: BaseException | None, kind: type[Any]) -> Any:
-    """The exception of a kind that an exception was raised from: Beam and TFX wrap what executors raise."""
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it was raised from: Beam and TFX wrap what executors raise."""
     while error is not None:
-        if isinstance(error, kind):
-            return error
+        yield error
         error = error.__cause__ or error.__context__
-    return None
 
 
 def _harvest(result: RunResult, outputs: Outputs) -> None:

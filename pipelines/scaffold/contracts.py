@@ -97,9 +97,14 @@ def expectations_text(name: str, columns: tuple[Column, ...], label: Label, rows
         ),
         _expect(
             "expect_table_row_count_to_be_between",
+            "critical",  # a model that a handful of rows has judged has not been judged
+            f"The first span had {rows:,} rows; less than a tenth is a delivery that was cut off.",
+            min_value=max(1, rows // 10),
+        ),
+        _expect(
+            "expect_table_row_count_to_be_between",
             "warning",
-            f"The first span had {rows:,} rows; a tenth or ten times as many is a delivery to look into.",
-            min_value=rows // 10,
+            f"The first span had {rows:,} rows; ten times as many is a delivery to look into.",
             max_value=rows * 10,
         ),
         *_for_label(label, rows),

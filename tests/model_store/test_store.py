@@ -294,6 +294,18 @@ def test_an_object_without_release_json_is_no_version(make_export, draft):
     assert store.publish("taxi", make_export("weights 3"), draft("run-3")).version == 3
 
 
+def test_a_release_json_of_another_version_is_not_taken_for_its_own(tmp_path, make_export, draft):
+    store = ModelStore(tmp_path / "models")
+    publish(store, make_export, draft, 2)
+    root = pathlib.Path(store.uri) / "taxi"
+    (root / "2" / "release.json").write_bytes((root / "1" / "release.json").read_bytes())
+    with pytest.raises(StoreError, match="belongs to taxi version 1"):
+        store.release("taxi", 2)
+    with pytest.raises(StoreError, match="belongs to taxi version 1"):
+        store.promote("taxi", 2, reason="r", actor="a")
+    assert store.verify("taxi", 2)
+
+
 def test_a_url_that_nothing_reads_is_said(tmp_path):
     with pytest.raises(StoreError, match=r"model store nonsense://x: .*nonsense"):
         ModelStore("nonsense://x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -205,6 +206,22 @@ def test_a_killed_run_is_taken_up_where_it_was(yard, tmp_path: pathlib.Path) -> 
     assert not result.component("Trainer").cached
 
 
+def test_a_damaged_metadata_store_is_named_and_its_folder_can_be_deleted(restored) -> None:
+    root = home.pipeline_root("tips")
+    stale = root / "ColumnarExampleGen" / "examples" / "9999" / "Split-train" / "of-another-time.parquet"
+    kept = (root / "metadata.sqlite").read_bytes()
+    before = released()
+    (root / "metadata.sqlite").write_bytes(b"not a database" * 1000)
+    result = once("training.epochs=2")
+    assert result.exit_code == 2 and "metadata.sqlite" in result.error and "Delete the folder" in result.error
+    assert released() == before
+    (root / "metadata.sqlite").write_bytes(kept)
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    assert once("training.epochs=2").status == "succeeded"
+    assert not stale.exists()  # an execution of that number would have found it among its own outputs
+
+
 def test_json_is_one_object_and_nothing_else(yard) -> None:
     command = [sys.executable, "-m", "pipelines.cli", "run", "tips", "--span", "1", "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -237,7 +254,12 @@ def test_a_full_disk_is_one_line_and_loses_nothing(yard, tmp_path: pathlib.Path,
     try:
         monkeypatch.setenv("TRAINYARD_HOME", str(small))
         result = once("training.epochs=2")
-        assert result.status == "failed" and result.exit_code in (1, 2)
-        assert "\n" not in result.error and released() == before
+        assert (result.status, result.exit_code) == ("failed", 2)
+        assert "disk is full" in result.error and "\n" not in result.error and released() == before
+        with contextlib.suppress(OSError), (small / "rest").open("wb", buffering=0) as file:
+            while file.write(b"\0" * 512):
+                pass
+        printed = once("training.epochs=2")  # no byte is left for log, report and run.json either
+        assert (printed.status, printed.exit_code) == ("failed", 2) and "disk is full" in printed.error
     finally:
         subprocess.run(["umount", "-l", str(small)], check=False)

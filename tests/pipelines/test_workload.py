@@ -95,6 +95,12 @@ def test_parameters_by_path_and_by_name(tmp_path: pathlib.Path) -> None:
     )
 
 
+def test_a_parameter_that_is_not_yaml_is_one_line(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(WorkloadError) as caught:
+        parameters.apply(load(tmp_path, MINIMAL), ["training.epochs=[1"], tmp_path)
+    assert "training.epochs=[1" in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_the_reference_page_is_current() -> None:
     page = (home.ROOT / "docs" / "reference" / "workload.md").read_text()
     assert page == reference.markdown(), "run: python -m pipelines.reference > docs/reference/workload.md"

@@ -268,6 +268,15 @@ def test_few_rows_get_a_verdict(tmp_path: pathlib.Path, schema_uri: str, rows: i
     assert f"it is {rows}" in by_name(result)["expect_table_row_count_to_be_between"].message
 
 
+@pytest.mark.parametrize("run_id", ["20261121T093144-8457", "20261121T093144-1200", "9" * 30, ""])
+def test_a_run_whose_id_could_be_a_time_is_named(
+    tmp_path: pathlib.Path, examples_uri: str, schema_uri: str, run_id: str
+) -> None:
+    suite = write_suite(tmp_path, expect("expect_column_to_exist", column="fare"))
+    check_examples(examples_uri, ["train"], schema_uri, suite, "critical", tmp_path, run_id)
+    assert run_id in (tmp_path / "data_docs" / "index.html").read_text()
+
+
 def run_executor(tmp_path: pathlib.Path, examples_uri: str, schema_uri: str, suite: str) -> DataQualityReport:
     examples, schema, report = standard_artifacts.Examples(), standard_artifacts.Schema(), DataQualityReport()
     examples.uri, schema.uri, report.uri = examples_uri, schema_uri, str(tmp_path / "report")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pathlib
 
@@ -65,6 +66,21 @@ def test_byte_order_mark_and_quoted_newlines(csv) -> None:
     assert found["id"] == [1, 2] and found["kind"] == ["two\nlines", "b"]
 
 
+def test_a_compressed_csv_goes_by_its_ending(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "data.csv.gz"
+    path.write_bytes(gzip.compress(GOOD.encode()))
+    assert read(path)["id"] == [1, 2, 3]
+    path.write_bytes(gzip.compress(b"id,price,kind\n1,2,a\n2,3\n"))
+    assert "row 2" in refusal(path)
+    path.write_bytes(gzip.compress(GOOD.encode())[:-12])
+    assert "Deliver it again" in refusal(path)
+
+
+def test_a_type_error_counts_rows_once(csv) -> None:
+    message = refusal(csv("id,price,kind\n1,2,a\n2,cheap,b\n"))
+    assert "Row #" not in message
+
+
 def test_an_ignored_column_is_not_read(csv) -> None:
     assert "extra" not in read(csv("id,price,kind,extra\n1,2,a,zzz\n"), ignore=("extra",))
 
@@ -80,11 +96,14 @@ def test_an_ignored_column_is_not_read(csv) -> None:
         ("id;price;kind\n1;2;a\n", ["column"]),
         ("id,price,kind\n1,2,a\n2,cheap,b\n", ["row 2", "column 'price'", "cheap"]),
         ("id,price,kind\n1,2,a\n2.5,2,b\n", ["row 2", "column 'id'", "2.5"]),
-        ("id,price,kind\n1,2,a\n2,3\n", ["Expected 3 columns, got 2"]),
+        ("id,price,kind\n1,2,a\n2,3\n", ["row 2", "Expected 3 columns, got 2"]),
         ("id,price,kind\n1,2,a\n2,3,b,extra\n", ["Expected 3 columns, got 4"]),
         ("id,price,kind\n1,2,a\n2,,b\n", ["row 2", "column 'price'", "has no value"]),
         ("id,price,kind\n1,2,a\n2,NaN,b\n", ["row 2", "column 'price'", "has no value"]),
         ("id,price,kind\n1,2,caf\xe9\n".encode("latin-1"), ["column 'kind'", "UTF-8"]),
+        ("id,pri\xe7e,kind\n1,2,a\n".encode("latin-1"), ["first line", "UTF-8"]),
+        ("id,price,kind\n1,2,a\n".encode("utf-16"), ["is UTF-16", "Save it as UTF-8"]),
+        (gzip.compress(b"id,price,kind\n1,2,a\n"), ["is not text", "1f 8b 08 00", ".gz"]),
     ],
 )
 def test_a_csv_that_does_not_fit_is_named_by_row_and_column(csv, content, parts) -> None:

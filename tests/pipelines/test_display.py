@@ -1,0 +1,27 @@
+"""What a terminal shows of a run."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from pipelines.display import Screen
+from pipelines.results import ComponentResult, RunResult
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_libraries_print_stays_out_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal, screen = Terminal(), Screen()
+    result = RunResult("tips", "run-1", components=[ComponentResult("Trainer", "running")])
+    screen.started(result, terminal, io.StringIO())
+    print("Epoch 1/9")
+    result.components[0].status, result.status = "succeeded", "succeeded"
+    screen.changed(result)
+    screen.ended(result)
+    assert "Trainer" in terminal.getvalue() and "Epoch" not in terminal.getvalue()
+    assert "Epoch 1/9" in capsys.readouterr().out
