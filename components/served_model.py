@@ -213,6 +213,18 @@ def load_predictor(saved_model: pathlib.Path, model: ServedModel) -> Callable[[M
     Raises:
         InputError: the SavedModel does not load, or lacks the signature or the output of its task.
     """
+    answer = load_answerer(saved_model, model)
+    return lambda inputs: answer(inputs)[model.output]
+
+
+def load_answerer(
+    saved_model: pathlib.Path, model: ServedModel
+) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+    """Loads a SavedModel; the returned function maps raw tensors to all that `serving_default` answers, by output.
+
+    Raises:
+        InputError: the SavedModel does not load, or lacks the signature or the output of its task.
+    """
     import tensorflow as tf
 
     try:
@@ -230,10 +242,10 @@ def load_predictor(saved_model: pathlib.Path, model: ServedModel) -> Callable[[M
             f"Received: {', '.join(signature.structured_outputs)}. Export the model with Trainyard's Trainer."
         )
 
-    def predict(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def answer(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         # `loaded` is kept by this closure: a signature holds its model's variables only weakly.
         assert loaded is not None
-        answers = signature(**{model.input_name(name): tf.constant(value) for name, value in inputs.items()})
-        return np.asarray(answers[model.output].numpy())
+        outputs = signature(**{model.input_name(name): tf.constant(value) for name, value in inputs.items()})
+        return {name: np.asarray(value.numpy()) for name, value in outputs.items()}
 
-    return predict
+    return answer

@@ -55,4 +55,5 @@ def landing_of(workload: Workload) -> Landing | None:
     if any(character in folder for character in "*?[") or not Path(folder).is_absolute():
         return None
     literal = re.escape(parts[at].replace("{WORKLOAD}", workload.name)).replace(r"\*", ".*")
+    literal = literal.replace(re.escape("{VERSION}"), r"\d+")
     return Landing(Path(folder), literal.replace(re.escape("{SPAN}"), r"(\d+)", 1))

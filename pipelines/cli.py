@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import datetime
 import os
+import pathlib
+import re
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
 from model_store import StoreError
 from pipelines import home
 from pipelines.workload import WorkloadError
+
+if TYPE_CHECKING:
+    from pipelines.run import Display
 
 _EPILOG = """\
 exit codes: 0 done; 2 mend the input (the message says how), trying again finds the same; 1 may be tried again.
@@ -66,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_list(commands)
     _add_run(commands)
+    _add_predict(commands)
     _add_new(commands)
     _add_data(commands)
     _add_release(commands)
@@ -131,31 +140,97 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _span(text: str) -> int:
-    try:
-        span = int(text)
-    except ValueError:
-        span = -1
-    if span < 0:
-        raise argparse.ArgumentTypeError(f"a span is a whole number from 0 on. Received: {text!r}")
-    return span
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        with contextlib.suppress(ValueError):
+            return (datetime.date.fromisoformat(text) - datetime.date(1970, 1, 1)).days
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"a span is a whole number from 0 on, or a day as 2026-11-21. Received: {text!r}"
+        )
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipelines import display
     from pipelines.results import RunResult
     from pipelines.run import RunRequest, run
 
     request = RunRequest(options.workload, options.span, tuple(options.param), options.wait)
-    if options.json:
-        try:
-            return run(request, display.Json()).exit_code
-        except WorkloadError as error:  # refused before there was a run: its reader gets an object all the same
+    try:
+        return run(request, _display(options.json)).exit_code
+    except WorkloadError as error:
+        if options.json:  # refused before there was a run: its reader gets an object all the same
             print(
                 RunResult(options.workload, "", status="failed", error=str(error), exit_code=EXIT_FIX_INPUT).to_json()
             )
-            raise
-    chosen = display.Screen() if sys.stdout.isatty() else display.Lines()
-    return run(request, chosen).exit_code
+        raise
+
+
+def _display(as_json: bool) -> Display:
+    from pipelines import display
+
+    if as_json:
+        return display.Json()
+    return display.Screen() if sys.stdout.isatty() else display.Lines()
+
+
+def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "predict",
+        help="predict for raw files with a release (batch inference)",
+        description="Reads raw files by the columns that the release takes (the label may be there and is not read), and writes "
+        "a folder: predictions-*.parquet, failed.parquet (each row without a prediction, with the reason) and index.json.",
+        epilog="examples:\n  trainyard predict taxi --data new_trips.csv --out predictions\n"
+        "  trainyard predict churn --data 's3://bucket/2026-11/*.parquet' --format parquet --keys customer_id --out out",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("workload")
+    command.add_argument("--data", required=True, metavar="URI", help="a file, a folder, a glob pattern or a URL")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder that appears when all is written")
+    command.add_argument("--release", default="stable", metavar="stable|canary|N", help="which release (stable)")
+    command.add_argument(
+        "--keys",
+        type=lambda text: tuple(dict.fromkeys(name for name in text.split(",") if name)),
+        default=(),
+        metavar="COL,...",
+        help="columns to carry into the output; default: the file and the row's number",
+    )
+    command.add_argument(
+        "--format",
+        choices=("csv", "parquet", "jsonl", "tfrecord", "images"),
+        help="of the files; default: the workload's",
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace predictions that are in DIR already")
+    command.add_argument("--json", action="store_true", help="one JSON object on stdout, progress on stderr")
+    command.add_argument(
+        "--wait", type=float, default=600, metavar="SECONDS", help="how long to wait for another (600)"
+    )
+    command.set_defaults(handler=_predict)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from pipelines.predict import PredictRequest, predict
+    from pipelines.results import RunResult
+
+    if "://" in options.out:
+        raise InputError(f"--out {options.out}: must be a folder on this machine. Copy it on from there.")
+    request = PredictRequest(
+        options.workload,
+        options.data,
+        pathlib.Path(options.out),
+        options.release,
+        options.keys,
+        options.format,
+        options.overwrite,
+        options.wait,
+    )
+    try:
+        return predict(request, _display(options.json)).exit_code
+    except (WorkloadError, InputError, StoreError) as error:
+        if options.json:
+            print(
+                RunResult(options.workload, "", status="failed", error=str(error), exit_code=EXIT_FIX_INPUT).to_json()
+            )
+        raise
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -97,6 +97,9 @@ def summary_lines(result: RunResult) -> list[str]:
     lines = []
     if result.error:
         lines.append(f"{result.workload}: failed: {result.error}")
+    if result.quarantine:
+        rows = result.quarantine["rows"]
+        lines.append(f"set aside {rows:,} row{'s' * (rows != 1)} that did not fit: {result.quarantine['file']}")
     if result.metrics:
         lines.append(
             "metrics   "
@@ -119,6 +122,11 @@ def summary_lines(result: RunResult) -> list[str]:
     lines += [f"warning   {warning}" for warning in result.warnings[:5]]
     if len(result.warnings) > 5:
         lines.append(f"          and {len(result.warnings) - 5} more, in the report")
+    if result.predictions:
+        p = result.predictions
+        failed = f"; {p['failed']:,} failed, see {p['folder']}/failed.parquet" if p["failed"] else ""
+        lines.append(f"predicted {p['predicted']:,} of {p['rows']:,} rows with release {p['version']}{failed}")
+        lines.append(f"written   {p['folder']}")
     for name, path in result.reports.items():
         lines.append(f"report    {name}: {path}")
     lines.append(f"log       {result.log}")

@@ -31,7 +31,7 @@ def key(workload: Workload, folder: pathlib.Path, span: int) -> str:
         InputError: the span's files cannot be read.
     """
     uri = workload.span_uri("{SPAN}", home.data_root())
-    spans = sources.resolve_window(uri, span, workload.data.window)
+    spans = sources.resolve_window(uri, span, workload.data.window, workload.data.format == "images")
     facts = {
         "workload": workload.model_dump(mode="json"),
         "spans": [[one.number, one.digest] for one in spans],
@@ -68,7 +68,7 @@ def recall(root: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     result.components = [
         ComponentResult(c["id"], "succeeded", 0.0, True, c["rows_in"], c["rows_out"]) for c in past["components"]
     ]
-    for field in ("metrics", "blessed", "reasons", "warnings", "champion", "release", "span"):
+    for field in ("metrics", "blessed", "reasons", "warnings", "champion", "release", "span", "quarantine"):
         setattr(result, field, past[field])
     result.reports, result.same_as = dict(past["reports"]), past["run_id"]
     result.status = "succeeded"

@@ -35,6 +35,8 @@ class RunResult:
     """A whole run.
 
     `reasons` say why a model was not released, `warnings` what a gate let pass and a person should look at.
+    `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file that they are in.
+    `predictions`: of batch inference: the release's version, rows, predicted, failed, and the folder.
     `same_as` names the earlier run whose outputs stand, where nothing has changed since.
     `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again.
     """
@@ -51,6 +53,8 @@ class RunResult:
     warnings: list[str] = dataclasses.field(default_factory=list)
     champion: dict[str, Any] | None = None
     release: dict[str, Any] | None = None
+    quarantine: dict[str, Any] | None = None
+    predictions: dict[str, Any] | None = None
     reports: dict[str, str] = dataclasses.field(default_factory=dict)
     same_as: str | None = None
     error: str | None = None

@@ -79,20 +79,30 @@ def run(request: RunRequest, display: Display) -> RunResult:
     """
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
-    result = RunResult(workload.name, _new_run_id())
-    directory = home.runs_root(workload.name) / result.run_id
+    result = RunResult(workload.name, new_run_id())
+    with logged(result, home.runs_root(workload.name), display) as directory:
+        outputs: dict[str, dict[str, list[Any]]] = {}
+        with recorded(result):
+            outputs = _run_locked(workload, folder, request, result, display)
+        with _as_far_as_the_disk_goes(display):
+            _make_report(workload, result, directory, outputs)
+    return result
+
+
+@contextlib.contextmanager
+def logged(result: RunResult, runs_root: pathlib.Path, display: Display) -> Iterator[pathlib.Path]:
+    """Makes the run's folder; what is printed goes into its log.txt, and the result into its run.json at the end."""
+    directory = runs_root / result.run_id
     directory.mkdir(parents=True)
     result.log = str(directory / "log.txt")
     with _noise.to_log(directory / "log.txt") as (out, err):
         display.started(result, out, err)
         try:
-            outputs: dict[str, dict[str, list[Any]]] = {}
-            with _recorded(result):
-                outputs = _run_locked(workload, folder, request, result, display)
-            _keep(workload, result, directory, outputs, display)
+            yield directory
         finally:
+            with _as_far_as_the_disk_goes(display):
+                result.save(directory)
             display.ended(result)
-    return result
 
 
 def _run_locked(
@@ -110,9 +120,12 @@ def _run_locked(
             display.changed(result)
             return {}
         display.said(f"span {span}; loading TensorFlow and TFX")
-        from pipelines.runners import local  # seconds of imports: after everything that can be refused without them
+        # Seconds of imports: after everything that can be refused without them.
+        from pipelines.runners import local
+        from pipelines.training import training_pipeline
 
-        outputs = local.run_pipeline(workload, span, _site(workload, folder), result, display)
+        site = make_site(workload, folder, root)
+        outputs = local.run_pipeline(training_pipeline(workload, span, site), site, result, display)
         if result.status == "succeeded":
             artifacts = [a for channels in outputs.values() for channel in channels.values() for a in channel]
             with contextlib.suppress(OSError):  # without a memo the next run asks MLMD, which only takes longer
@@ -120,11 +133,11 @@ def _run_locked(
         return outputs
 
 
-def _site(workload: Workload, folder: pathlib.Path) -> Site:
+def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path) -> Site:
+    """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`."""
     from pipelines.runners._metadata import open_sqlite
     from pipelines.training import Site
 
-    root = home.pipeline_root(workload.name)
     return Site(
         workload_folder=folder,
         schema_folder=home.schemas_root() / workload.name,
@@ -139,9 +152,10 @@ def _site(workload: Workload, folder: pathlib.Path) -> Site:
 def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -> int:
     """The span to run on; lays it out from the workload's data set if it is not there."""
     from components.ingestion import sources
+    from components.ingestion.patterns import has_spans
 
     uri = workload.span_uri("{SPAN}", home.data_root())
-    if "{SPAN}" not in uri:
+    if not has_spans(uri):
         return 0
     available = sources.available_spans(uri)
     if span is None and available:
@@ -160,7 +174,7 @@ def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -
 
 
 @contextlib.contextmanager
-def _recorded(result: RunResult) -> Iterator[None]:
+def recorded(result: RunResult) -> Iterator[None]:
     """What goes wrong outside the graph's nodes ends up in the result, as what goes wrong inside does."""
     try:
         yield
@@ -179,17 +193,11 @@ def _recorded(result: RunResult) -> Iterator[None]:
         result.status = "failed"
 
 
-def _keep(
-    workload: Workload,
-    result: RunResult,
-    directory: pathlib.Path,
-    outputs: dict[str, dict[str, list[Any]]],
-    display: Display,
-) -> None:
-    """Writes report.html and run.json. What the run came to stands, and is shown, even where a disk is too full for them."""
+@contextlib.contextmanager
+def _as_far_as_the_disk_goes(display: Display) -> Iterator[None]:
+    """What the run came to stands, and is shown, even where a disk is too full for its report.html and run.json."""
     try:
-        _make_report(workload, result, directory, outputs)
-        result.save(directory)
+        yield
     except OSError as error:
         display.said(f"the run's record is incomplete: {machine_trouble(error) or error}")
 
@@ -245,5 +253,5 @@ def code_revision() -> str:
     return described.stdout.strip()
 
 
-def _new_run_id() -> str:
+def new_run_id() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S-") + secrets.token_hex(2)

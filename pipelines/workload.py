@@ -64,9 +64,11 @@ class Split(_Section):
 
 class Data(_Section):
     uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*"
-    """Where the data lies. `{SPAN}` is the span's number; `{DATA}` the landing folder (TRAINYARD_DATA)."""
-    format: Literal["csv", "parquet", "jsonl"] = "csv"
-    """How the files are written."""
+    """Where the data lies. `{SPAN}` is the span's number; `{YYYY}`, `{MM}` and `{DD}` its day instead (the span is then the days
+    since 1970-01-01); of `{VERSION}` the newest counts; `{DATA}` is the landing folder (TRAINYARD_DATA)."""
+    format: Literal["csv", "parquet", "jsonl", "tfrecord", "images"] = "csv"
+    """How the files are written. tfrecord: of tf.Example, gzipped or not. images: a folder for each class; the encoded bytes
+    become the column `image`, the folder's name the label."""
     label: Label
     """What to predict."""
     dataset: str | None = None
@@ -77,13 +79,26 @@ class Data(_Section):
     """How rows are divided into train and eval."""
     ignore: tuple[str, ...] = ()
     """Columns of the files that the pipeline does not read."""
+    on_bad_rows: Literal["fail", "quarantine"] = "fail"
+    """What a row gets that is ragged, of the wrong type, not UTF-8, or lacks a required value. fail: the run ends and names it.
+    quarantine: it goes into a side file with the reason, is counted, and the others are read."""
+    max_bad_fraction: Fraction = 0.01
+    """quarantine only: the run ends all the same when a greater share of the rows is bad."""
 
     @field_validator("uri")
     @classmethod
     def _known_placeholders(cls, uri: str) -> str:
-        unknown = set(re.findall(r"\{(\w+)\}", uri)) - {"SPAN", "DATA", "WORKLOAD"}
-        if unknown:
-            raise ValueError(f"unknown placeholder {{{unknown.pop()}}}; use {{SPAN}}, {{DATA}} or {{WORKLOAD}}")
+        used = set(re.findall(r"\{(\w+)\}", uri))
+        known = ("SPAN", "VERSION", "YYYY", "MM", "DD", "DATA", "WORKLOAD")
+        if unknown := sorted(used - set(known)):
+            raise ValueError(f"unknown placeholder {{{unknown[0]}}}; use one of {', '.join(f'{{{k}}}' for k in known)}")
+        dates = used & {"YYYY", "MM", "DD"}
+        if dates and len(dates) < 3:
+            raise ValueError("a date needs {YYYY}, {MM} and {DD}")
+        if dates and "SPAN" in used:
+            raise ValueError("spans go by {SPAN} or by date; keep one of them")
+        if "VERSION" in used and not used & {"SPAN", "YYYY"}:
+            raise ValueError("{VERSION} is the version of a span: add {SPAN}, or {YYYY}, {MM} and {DD}")
         return uri
 
 

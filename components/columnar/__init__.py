@@ -3,6 +3,7 @@
 from components.columnar._arrow import plain_columns, tfx_columns
 from components.columnar._files import (
     PAYLOAD_FORMAT,
+    ShardWriter,
     SplitWriter,
     count_rows,
     decode_splits,
@@ -14,6 +15,7 @@ from components.columnar._reading import batch_rows, read_batches, read_split
 
 __all__ = [
     "PAYLOAD_FORMAT",
+    "ShardWriter",
     "SplitWriter",
     "batch_rows",
     "count_rows",

@@ -5,6 +5,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,18 +43,19 @@ def decode_splits(split_names: str) -> list[str]:
     return [str(name) for name in json.loads(split_names or "[]")]
 
 
-class SplitWriter:
-    """Writes one split as Parquet shards; a shard gets its name when it is whole.
+class ShardWriter:
+    """Writes `<name>-00000-of-0000N.parquet` into a folder; a shard gets its name when all are whole.
 
     Example:
-        with SplitWriter(examples.uri, "train", schema) as writer:
+        with ShardWriter(folder, "predictions", schema) as writer:
             writer.write(batch)
         writer.rows  # how many went in
     """
 
-    def __init__(self, uri: str | os.PathLike[str], split: str, schema: pa.Schema) -> None:
+    def __init__(self, directory: str | os.PathLike[str], name: str, schema: pa.Schema) -> None:
         self.rows = 0
-        self._directory = split_directory(uri, split)
+        self._name = name
+        self._directory = pathlib.Path(directory)
         self._directory.mkdir(parents=True, exist_ok=True)
         self._schema = schema
         self._shards: list[pathlib.Path] = []
@@ -71,7 +73,7 @@ class SplitWriter:
         self._rows_in_shard += batch.num_rows
         self.rows += batch.num_rows
 
-    def __enter__(self) -> SplitWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -88,7 +90,7 @@ class SplitWriter:
         assert self._writer is not None
         self._writer.close()
         for number, shard in enumerate(self._shards):
-            shard.rename(self._directory / f"examples-{number:05d}-of-{len(self._shards):05d}.parquet")
+            shard.rename(self._directory / f"{self._name}-{number:05d}-of-{len(self._shards):05d}.parquet")
 
     def _next_shard(self) -> None:
         if self._writer is not None:
@@ -98,3 +100,16 @@ class SplitWriter:
         # Snappy: half of zstd's size gain at a fifth of its time; these files are read within minutes.
         self._writer = pq.ParquetWriter(path, self._schema, compression="snappy")
         self._rows_in_shard = 0
+
+
+class SplitWriter(ShardWriter):
+    """Writes one split of an Examples artifact.
+
+    Example:
+        with SplitWriter(examples.uri, "train", schema) as writer:
+            writer.write(batch)
+        writer.rows  # how many went in
+    """
+
+    def __init__(self, uri: str | os.PathLike[str], split: str, schema: pa.Schema) -> None:
+        super().__init__(split_directory(uri, split), "examples", schema)

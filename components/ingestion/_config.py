@@ -10,7 +10,7 @@ class IngestionConfig:
 
     Attributes:
         uri: path, glob or fsspec URL with `{SPAN}`; `{DATA}` is filled in already.
-        format: csv, parquet or jsonl.
+        format: csv, parquet, jsonl, tfrecord or images.
         window: spans to read: the newest and those before it.
         label: the label's column.
         ignore: columns of the files that are not read.
@@ -18,6 +18,8 @@ class IngestionConfig:
         split_time: column to split by, the newest rows are evaluated.
         split_column: column that says train or eval.
         eval_fraction: share of rows for eval.
+        on_bad_rows: fail: the first row that does not fit ends the run; quarantine: it goes into a side file.
+        max_bad_fraction: share of rows in quarantine above which the run ends all the same.
     """
 
     uri: str
@@ -29,6 +31,8 @@ class IngestionConfig:
     split_time: str | None = None
     split_column: str | None = None
     eval_fraction: float = 0.2
+    on_bad_rows: str = "fail"
+    max_bad_fraction: float = 0.01
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

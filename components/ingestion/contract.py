@@ -44,8 +44,8 @@ def _column(feature: Any) -> Column:
     return Column(feature.name, kind, required, not required and feature.presence.min_fraction == 0)
 
 
-def check_header(file: str, names: Collection[str], columns: list[Column], extra: Collection[str]) -> None:
-    """Raises InputError if columns are doubled, missing or unknown; `extra` are those that may be there besides."""
+def check_header(file: str, names: Collection[str], columns: list[Column], extra: Collection[str] | None) -> None:
+    """Raises InputError if columns are doubled, missing or unknown; `extra` may be there besides, None: any may."""
     doubled = sorted({n for n in names if list(names).count(n) > 1})
     if doubled:
         raise InputError(f"{file}: column {doubled[0]!r} appears twice. Rename or remove one.")
@@ -55,6 +55,8 @@ def check_header(file: str, names: Collection[str], columns: list[Column], extra
             f"{file}: column {missing[0]!r} is missing{_and_more(missing)}. Received: {', '.join(list(names)[:40])}. "
             "Deliver it, or mark it as optional in schema.pbtxt (presence without min_fraction)."
         )
+    if extra is None:
+        return
     unknown = [n for n in names if n not in {c.name for c in columns} and n not in extra]
     if unknown:
         raise InputError(

@@ -23,11 +23,11 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
         span = int(execution_info.exec_properties["span"])
         if span < 0:
             span = sources.newest_span(config.uri)
-        window = sources.resolve_window(config.uri, span, config.window)
+        window = sources.resolve_window(config.uri, span, config.window, config.format == "images")
         output = driver_output_pb2.DriverOutput()
         output.exec_properties["span"].int_value = span
         output.exec_properties["fingerprint"].string_value = ",".join(one.digest for one in window)
         output.exec_properties["spans"].string_value = json.dumps(
-            [{"span": one.number, "digest": one.digest, "files": one.files} for one in window]
+            [{"span": one.number, "digest": one.digest, "files": one.files, "version": one.version} for one in window]
         )
         return output

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,20 +18,26 @@ import pyarrow.parquet as pq
 from components.errors import InputError
 from components.ingestion.contract import Column, check_header
 
-_BLOCK_BYTES = 8 * 2**20
+BLOCK_BYTES = 8 * 2**20
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by the file's ending
 _ARROW_ROW = re.compile(r"Row #(\d+): ")
 
 
 def read_file(
-    path: pathlib.Path, format: str, columns: Sequence[Column], ignore: Sequence[str]
+    path: pathlib.Path, format: str, columns: Sequence[Column], ignore: Collection[str] | None
 ) -> Iterator[pa.RecordBatch]:
     """Yields a file's rows as batches that have exactly `columns`, in their order.
+
+    Args:
+        path: of the file.
+        format: csv, parquet, jsonl or tfrecord.
+        columns: what the batches have.
+        ignore: columns that may be there besides; None: any.
 
     Raises:
         InputError: the file cannot be read as its format, or does not fit the columns.
     """
-    reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl}[format]
+    reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl, "tfrecord": _read_tfrecord}[format]
     row = 0
     try:
         for batch in reader(path, list(columns), ignore):
@@ -44,20 +51,23 @@ def read_file(
         raise InputError(f"{path}: the file has no rows. Deliver it again, or remove it from the span.")
 
 
-def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    names = _csv_header(path)
+def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[pa.RecordBatch]:
+    names = csv_header(path)
     check_header(str(path), names, columns, ignore)
     wanted = [c for c in columns if c.name in names]
     if any(pa.types.is_list(c.type) for c in wanted):
         raise InputError(f"{path}: CSV cannot hold vectors. Deliver {wanted[0].name!r} as Parquet or JSON lines.")
-    yield from _open_csv(path, wanted, threads=True)
+    yield from open_csv(path, wanted, threads=True)
 
 
-def _open_csv(path: pathlib.Path, columns: Sequence[Column], threads: bool) -> pa.csv.CSVStreamingReader:
+def open_csv(
+    path: pathlib.Path, columns: Sequence[Column], threads: bool, on_ragged: Callable[[Any], str] | None = None
+) -> pa.csv.CSVStreamingReader:
+    """Arrow's reader of `columns`; `on_ragged` is asked about rows of another length, default: they are an error."""
     return pa.csv.open_csv(
         path,
-        read_options=pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=threads),
-        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        read_options=pa.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=threads),
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_ragged),
         convert_options=pa.csv.ConvertOptions(
             column_types={c.name: c.type for c in columns},
             include_columns=[c.name for c in columns],
@@ -69,7 +79,8 @@ def _open_csv(path: pathlib.Path, columns: Sequence[Column], threads: bool) -> p
     )
 
 
-def _csv_header(path: pathlib.Path) -> list[str]:
+def csv_header(path: pathlib.Path) -> list[str]:
+    """The names of a CSV file's columns."""
     _refuse_binary(path)
     try:
         return _names(path)
@@ -88,7 +99,7 @@ def _names(path: pathlib.Path) -> list[str]:
     except pa.ArrowInvalid:
         # The first block may hold a broken row; the header alone does not.
         with pa.input_stream(path) as file:
-            line = file.read(_BLOCK_BYTES).partition(b"\n")[0]
+            line = file.read(BLOCK_BYTES).partition(b"\n")[0]
         try:
             return list(pa.csv.read_csv(pa.py_buffer(line + b"\n")).column_names)
         except pa.ArrowInvalid as error:
@@ -115,24 +126,50 @@ def _refuse_binary(path: pathlib.Path) -> None:
         )
 
 
-def _read_parquet(path: pathlib.Path, columns: list[Column], ignore: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _read_parquet(
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None
+) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
         names = file.schema_arrow.names
         check_header(str(path), names, columns, ignore)
         yield from file.iter_batches(batch_size=65_536, columns=[c.name for c in columns if c.name in names])
 
 
-def _read_jsonl(path: pathlib.Path, columns: list[Column], ignore: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    # Explicit types keep a column's type from changing between blocks; fields that are not named are inferred and checked.
-    schema = pa.schema([(c.name, c.type) for c in columns])
-    options = pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer")
+def _read_jsonl(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[pa.RecordBatch]:
+    options = json_options(columns, ignore)
     with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES) + file.readline():
+        while block := file.read(BLOCK_BYTES) + file.readline():
             if not block.strip():
                 continue
             table = pa.json.read_json(pa.BufferReader(block), parse_options=options)
             check_header(str(path), table.schema.names, columns, ignore)
             yield from table.to_batches()
+
+
+def _read_tfrecord(
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None
+) -> Iterator[pa.RecordBatch]:
+    from components.ingestion.tfrecord import read_tfrecord_strictly  # imports TensorFlow
+
+    yield from read_tfrecord_strictly(path, columns, ignore)
+
+
+def json_options(columns: Sequence[Column], ignore: Collection[str] | None) -> pa.json.ParseOptions:
+    """How Arrow takes lines apart; a column's type does not change between blocks."""
+    schema = pa.schema([(c.name, c.type) for c in columns])
+    # Fields that are not named are inferred so that they can be checked; where any may be there they are passed over.
+    return pa.json.ParseOptions(
+        explicit_schema=schema, unexpected_field_behavior="ignore" if ignore is None else "infer"
+    )
+
+
+def without_sentinels(array: pa.Array) -> pa.Array:
+    """NaN and empty text are missing values."""
+    if pa.types.is_floating(array.type) and pc.any(pc.is_nan(array)).as_py():
+        return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+    if pa.types.is_string(array.type) and pc.any(pc.equal(array, "")).as_py():
+        return pc.if_else(pc.equal(array, ""), pa.scalar(None, array.type), array)
+    return array
 
 
 def _conform(path: pathlib.Path, batch: pa.RecordBatch, columns: Sequence[Column], first_row: int) -> pa.RecordBatch:
@@ -144,10 +181,7 @@ def _conform(path: pathlib.Path, batch: pa.RecordBatch, columns: Sequence[Column
         array = batch.column(column.name)
         if array.type != column.type:
             array = _cast(path, array, column)
-        if pa.types.is_floating(array.type) and pc.any(pc.is_nan(array)).as_py():
-            array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)  # NaN is a missing value
-        if pa.types.is_string(array.type) and pc.any(pc.equal(array, "")).as_py():
-            array = pc.if_else(pc.equal(array, ""), pa.scalar(None, array.type), array)
+        array = without_sentinels(array)
         if column.required and array.null_count:
             row = first_row + int(np.argmax(array.is_null().to_numpy(zero_copy_only=False))) + 1
             raise InputError(
@@ -171,13 +205,25 @@ def _cast(path: pathlib.Path, array: pa.Array, column: Column) -> pa.Array:
         ) from None
 
 
+def too_long(path: pathlib.Path, message: str) -> str | None:
+    """What to say if Arrow met a row that does not fit into two of its blocks; None if it met something else."""
+    if "straddl" not in message:
+        return None
+    return (
+        f"{path}: a row is longer than {BLOCK_BYTES // 2**20} MiB, or a quote is opened and never closed. Mend it, or "
+        "deliver values of that size as Parquet."
+    )
+
+
 def _explain(path: pathlib.Path, format: str, columns: Sequence[Column], error: Exception) -> str:
     message = " ".join(str(error).split())
+    if long := too_long(path, message):
+        return long
     if format == "csv":
         message = _serial_csv_error(path, columns) or message
         column = re.search(r"In CSV column #(\d+): ", message)
         if column:
-            names = _csv_header(path)
+            names = csv_header(path)
             message = message.replace(column[0], "")
             # Arrow's own count takes the header for a row.
             detail = _ARROW_ROW.sub("", message).removeprefix("CSV conversion error to ")
@@ -198,9 +244,9 @@ def _explain(path: pathlib.Path, format: str, columns: Sequence[Column], error: 
 
 def _serial_csv_error(path: pathlib.Path, columns: Sequence[Column]) -> str:
     """Reads once more without threads: only then does Arrow count rows."""
-    names = set(_csv_header(path))
+    names = set(csv_header(path))
     try:
-        for _ in _open_csv(path, [c for c in columns if c.name in names], threads=False):
+        for _ in open_csv(path, [c for c in columns if c.name in names], threads=False):
             pass
     except (pa.ArrowInvalid, OSError) as error:
         return " ".join(str(error).split())
@@ -211,7 +257,7 @@ def _row_of(path: pathlib.Path, name: str, columns: Sequence[Column], detail: st
     """The first row whose value does not convert; reads the column as bytes, which always converts."""
     kind = next(c.type for c in columns if c.name == name)
     row = 0
-    for batch in _open_csv(path, [Column(name, pa.binary(), False, False)], threads=False):
+    for batch in open_csv(path, [Column(name, pa.binary(), False, False)], threads=False):
         for value in batch.column(0):
             row += 1
             text = value.as_py()

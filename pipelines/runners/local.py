@@ -1,4 +1,4 @@
-"""Runs the training graph in this process, node by node, with TFX's own launcher."""
+"""Runs a graph in this process, node by node, with TFX's own launcher."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
+from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
@@ -19,10 +20,10 @@ from tfx.proto.orchestration import pipeline_pb2
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK, InputError, machine_trouble
 from components.gates import GateResult, Severity
+from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _metadata, _noise
-from pipelines.training import Site, training_pipeline
-from pipelines.workload import Workload
+from pipelines.training import Site
 
 _FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 
@@ -41,12 +42,11 @@ class NodeFailed(RuntimeError):
     """A node did not come to an end and raised nothing; the log says why."""
 
 
-def run_pipeline(workload: Workload, span: int, site: Site, result: RunResult, observer: Observer) -> Outputs:
+def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, observer: Observer) -> Outputs:
     """Runs every node in order and fills `result`; stops at the first that fails.
 
     Args:
-        workload: the use case.
-        span: the newest span to train on.
+        graph: of training, of batch inference, or another that was built for this site.
         site: where things lie; its metadata store is SQLite and ours alone while the run lock is held.
         result: is filled as the run goes on.
         observer: is told after every change.
@@ -55,7 +55,7 @@ def run_pipeline(workload: Workload, span: int, site: Site, result: RunResult, o
         The output artifacts of the nodes that succeeded.
     """
     started = time.monotonic()
-    pipeline = compiler.Compiler().compile(training_pipeline(workload, span, site))
+    pipeline = compiler.Compiler().compile(graph)
     runtime_parameter_utils.substitute_runtime_parameter(
         pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: result.run_id}
     )
@@ -183,5 +183,14 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
                 "version": int(pushed.get_string_custom_property("pushed_version")),
                 "uri": pushed.get_string_custom_property("pushed_destination"),
             }
+    if "ColumnarExampleGen" in outputs:
+        examples = outputs["ColumnarExampleGen"]["examples"][0]
+        if quarantined := _rows(examples, ROWS_QUARANTINED):
+            result.quarantine = {"rows": quarantined, "file": str(pathlib.Path(examples.uri) / QUARANTINE_FILE)}
+    if "BatchInference" in outputs:
+        index = pathlib.Path(outputs["BatchInference"]["predictions"][0].uri) / "index.json"
+        found = json.loads(index.read_text())
+        keys = ("version", "rows", "predicted", "failed")
+        result.predictions = {**{key: found[key] for key in keys}, "folder": str(index.parent)}
     if "Report" in outputs:
         result.reports["run"] = str(pathlib.Path(outputs["Report"]["report"][0].uri) / "index.html")

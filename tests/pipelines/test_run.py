@@ -163,6 +163,18 @@ def test_a_row_that_does_not_parse_is_named(restored) -> None:
     refused(once(), "row 601", "'fare'", "cheap")
 
 
+def test_a_row_in_quarantine_is_counted_and_shown(restored) -> None:
+    path = restored.root / "data" / "tips" / "span-1" / "trips.csv"
+    path.write_text(path.read_text() + "cheap,3,card,1\n10,3\n")
+    result = once("data.on_bad_rows=quarantine")
+    assert result.status == "succeeded" and result.quarantine["rows"] == 2, result.error
+    assert pathlib.Path(result.quarantine["file"]).is_file()
+    component = result.component("ColumnarExampleGen")
+    assert (component.rows_in, component.rows_out) == (602, 600)
+    again = once("data.on_bad_rows=quarantine")
+    assert again.same_as and again.quarantine == result.quarantine
+
+
 def test_a_preprocessing_fn_that_raises_is_named_by_line(restored) -> None:
     restored.write(features="def preprocessing_fn(inputs):\n    return {'x': inputs['nosuch']}\n")
     refused(once(), "features.py, line 2", "KeyError")

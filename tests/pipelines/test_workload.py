@@ -46,6 +46,18 @@ def test_every_field_is_described() -> None:
         (MINIMAL + "evaluation: {thresholds: [{metric: auc, min: 2}]}\n", ["between 0 and 1", "2"]),
         (MINIMAL + "evaluation: {thresholds: [{metric: rmse, max: 2}]}\n", ["rmse", "binary"]),
         (MINIMAL + "schedule: {cron: 'every day'}\n", ["five fields"]),
+        (
+            "name: trips\ntask: binary\ndata: {uri: 'x/{YYYY}{MM}/*', label: {column: t}}\n",
+            ["data.uri", "a date needs"],
+        ),
+        (
+            "name: trips\ntask: binary\ndata: {uri: 'x/{SPAN}/{YYYY}{MM}{DD}/*', label: {column: t}}\n",
+            ["data.uri", "keep one of them"],
+        ),
+        (
+            "name: trips\ntask: binary\ndata: {uri: 'x/v{VERSION}/*', label: {column: t}}\n",
+            ["data.uri", "version of a span"],
+        ),
         ("name: trips\ntask: binary\ndata: {uri: '{NOPE}/x', label: {column: t}}\n", ["data.uri", "{NOPE}"]),
         (
             "name: trips\ntask: binary\ndata: {split: {key: a, time: b}, label: {column: t}}\n",

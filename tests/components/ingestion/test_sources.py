@@ -68,3 +68,39 @@ def test_any_file_system(tmp_path: pathlib.Path) -> None:
     uri = "memory://landing/span-{SPAN}/*.csv"
     (span,) = sources.resolve_window(uri, sources.newest_span(uri), 1)
     assert sources.localize(span.files[0], str(tmp_path)).read_bytes() == b"x\n3\n"
+
+
+def test_numbers_are_read_as_they_are_written(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "span-007").mkdir()
+    (tmp_path / "span-007" / "part-007.csv").write_text("x\n7\n")
+    (span,) = sources.resolve_window(str(tmp_path / "span-{SPAN}" / "part-{SPAN}.csv"), 7, 1)
+    assert span.files[0].endswith("span-007/part-007.csv")
+
+
+def test_the_newest_version_of_each_span(tmp_path: pathlib.Path) -> None:
+    for name in ("1/v1", "1/v9", "1/v10", "2/v3"):
+        folder = tmp_path / f"span-{name}"
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_text(name)
+    window = sources.resolve_window(str(tmp_path / "span-{SPAN}" / "v{VERSION}" / "*"), 2, 2)
+    assert [(span.number, span.version) for span in window] == [(1, 10), (2, 3)]
+    assert [span.files[0].rpartition("span-")[2] for span in window] == ["1/v10/a.csv", "2/v3/a.csv"]
+
+
+@pytest.mark.parametrize("pattern", ["{YYYY}{MM}{DD}", "{YYYY}-{MM}-{DD}", "{YYYY}/{MM}/{DD}", "day={DD}-{MM}-{YYYY}"])
+def test_days_are_spans(tmp_path: pathlib.Path, pattern: str) -> None:
+    for year, month, day in (("2026", "02", "28"), ("2026", "03", "01"), ("2026", "13", "01")):
+        name = pattern.replace("{YYYY}", year).replace("{MM}", month).replace("{DD}", day)
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_text("x")
+    uri = f"{tmp_path}/{pattern}/*.csv"
+    assert sources.available_spans(uri) == [20512, 20513]  # 2026-13-01 is no day
+    assert [span.number for span in sources.resolve_window(uri, 20513, 7)] == [20512, 20513]
+
+
+def test_files_of_a_span_side_by_side(tmp_path: pathlib.Path) -> None:
+    for name in ("trips-1-a.csv", "trips-1-b.csv", "trips-2-a.csv"):
+        (tmp_path / name).write_text(name)
+    window = sources.resolve_window(str(tmp_path / "trips-{SPAN}-*.csv"), 2, 2)
+    assert [len(span.files) for span in window] == [2, 1]

@@ -1,0 +1,117 @@
+"""What batch inference writes: predictions, failures, and the counts that must add up."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+
+from components.batch_inference.predicting import Answers
+from components.columnar import ShardWriter
+from components.ingestion.contract import Column
+from components.ingestion.quarantine import BadRowWriter
+from components.ingestion.rows import BadRow, Rows
+from components.served_model import ServedModel
+
+
+class Output:
+    """Writes `predictions-*.parquet` and `failed.parquet`, and counts.
+
+    Attributes:
+        by_file: rows predicted and failed of each source file.
+        first_failure: in words; empty while there is none.
+    """
+
+    def __init__(
+        self, target: pathlib.Path, model: ServedModel, columns: Sequence[Column], keys: Sequence[str], version: int
+    ) -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        types = {c.name: c.type for c in columns}
+        self._keys, self._model, self._version = tuple(keys), model, version
+        identity = [(key, types[key]) for key in keys] or [("file", pa.string()), ("row", pa.int64())]
+        self._schema = pa.schema([*identity, *_prediction_fields(model), ("model_version", pa.int64())])
+        self._predictions = ShardWriter(target, "predictions", self._schema)
+        self._failed = BadRowWriter(target / "failed.parquet")
+        self._counts: dict[str, list[int]] = {}
+
+    def predicted(self, file: str, rows: Rows, answers: Answers, names: Sequence[str] | None = None) -> None:
+        """Appends the answers to rows of a file; `names` where each row is a file of its own, below `file`."""
+        count = rows.batch.num_rows
+        self._count(file)[0] += count
+        if not count:
+            return
+        if self._keys:
+            identity = [rows.batch.column(key) for key in self._keys]
+        elif names is not None:
+            identity = [pa.array(names), pa.array(np.ones(count, np.int64))]
+        else:
+            identity = [pa.array([file]).take(pa.array(np.zeros(count, np.int64))), pa.array(rows.numbers)]
+        arrays = [*identity, *_prediction_arrays(self._model, answers), pa.array(np.full(count, self._version))]
+        self._predictions.write(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+
+    def failed(self, file: str, bad: Sequence[BadRow], names: Sequence[str] | None = None) -> None:
+        """Appends rows that have no answer; `names` as with `predicted`."""
+        self._count(file)[1] += len(bad)
+        if names is None:
+            self._failed.write(file, bad)
+            return
+        for one, name in zip(bad, names, strict=True):
+            self._failed.write(name, [dataclasses.replace(one, row=1)])
+
+    @property
+    def first_failure(self) -> str:
+        return self._failed.first
+
+    @property
+    def total_predicted(self) -> int:
+        return sum(predicted for predicted, _ in self._counts.values())
+
+    @property
+    def total_failed(self) -> int:
+        return sum(failed for _, failed in self._counts.values())
+
+    @property
+    def by_file(self) -> list[dict[str, Any]]:
+        return [
+            {"file": file, "rows": predicted + failed, "predicted": predicted, "failed": failed}
+            for file, (predicted, failed) in self._counts.items()
+        ]
+
+    def _count(self, file: str) -> list[int]:
+        return self._counts.setdefault(file, [0, 0])
+
+    def __enter__(self) -> Self:
+        self._predictions.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._failed.__exit__(kind, error, trace)
+        self._predictions.__exit__(kind, error, trace)
+        if kind is None and self._predictions.rows != self.total_predicted:
+            raise RuntimeError(f"{self.total_predicted} rows were predicted and {self._predictions.rows} written")
+
+
+def _prediction_fields(model: ServedModel) -> list[tuple[str, pa.DataType]]:
+    if model.task == "regression":
+        return [("prediction", pa.float32())]
+    if model.task == "binary":
+        return [("probability", pa.float32()), ("label", pa.string())]
+    return [("probabilities", pa.list_(pa.float32())), ("label", pa.string())]
+
+
+def _prediction_arrays(model: ServedModel, answers: Answers) -> list[pa.Array]:
+    values = answers[model.output]
+    if model.task == "regression":
+        return [pa.array(values.reshape(-1).astype(np.float32))]
+    label = pa.array(answers["label"].reshape(-1), pa.binary()).cast(pa.string())
+    if model.task == "binary":
+        return [pa.array(values.reshape(-1).astype(np.float32)), label]
+    offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1])
+    return [pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1).astype(np.float32))), label]

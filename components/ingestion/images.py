@@ -1,0 +1,154 @@
+"""Folders of images, a class each: the encoded bytes as they are, the folder's name as label."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import struct
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+
+from components.errors import InputError
+from components.ingestion.contract import Column
+from components.ingestion.rows import BadRow, Rows
+
+IMAGE = "image"
+MAX_PIXELS = 50_000_000
+_BATCH_BYTES = 32 * 2**20
+_FILES_AT_ONCE = 256
+_THREADS = 8
+_HEAD_BYTES = 32
+
+
+class _BadImage(ValueError):
+    """Why an image cannot be used."""
+
+
+def read_images(files: Sequence[str], columns: Sequence[Column]) -> Iterator[Rows]:
+    """Yields `image` and, where it is among the columns, the label; `numbers` are the files' places in `files`, from 1.
+
+    Every image is decoded once to see that it can be; one whose header promises more than MAX_PIXELS is not.
+
+    Raises:
+        InputError: the schema does not take images.
+    """
+    labels = [c for c in columns if c.name != IMAGE]
+    _check_columns(columns, labels)
+    pending: list[tuple[int, bytes]] = []
+    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+        for first in range(0, len(files), _FILES_AT_ONCE):
+            some = files[first : first + _FILES_AT_ONCE]
+            bad = []
+            for number, found in enumerate(pool.map(_load, some), first + 1):
+                if isinstance(found, bytes):
+                    pending.append((number, found))
+                    if sum(len(content) for _, content in pending) >= _BATCH_BYTES:
+                        yield _rows(pending, files, labels, ())
+                        pending = []
+                else:
+                    bad.append(BadRow(number, IMAGE, str(found)))
+            yield _rows(pending, files, labels, tuple(bad))
+            pending = []
+
+
+def insist_on_classes(files: Sequence[str], pattern: str) -> None:
+    """Raises InputError if a class has a folder and no image."""
+    folders = {file.rpartition("/")[0] for file in files}
+    for above in sorted({folder.rpartition("/")[0] for folder in folders}):
+        filesystem, path = fsspec.core.url_to_fs(above)
+        for entry in filesystem.ls(path, detail=True):
+            name = entry["name"].rstrip("/")
+            hidden = name.rpartition("/")[2].startswith((".", "_"))
+            if entry["type"] == "directory" and not hidden and filesystem.unstrip_protocol(name) not in folders:
+                raise InputError(
+                    f"{pattern}: the class folder {name} has no image. Add images, or remove the folder (and its class from "
+                    "the label's domain in schema.pbtxt)."
+                )
+
+
+def _check_columns(columns: Sequence[Column], labels: Sequence[Column]) -> None:
+    image = next((c for c in columns if c.name == IMAGE), None)
+    if image is None or not pa.types.is_binary(image.type):
+        raise InputError(
+            f"format images: the schema needs a feature {IMAGE!r} of type BYTES with image_domain {{}}. "
+            f"Received: {', '.join(f'{c.name} ({c.type})' for c in columns)}."
+        )
+    if len(labels) > 1:
+        raise InputError(
+            f"format images: an image folder has {IMAGE!r} and the label. Received in the schema: "
+            f"{', '.join(c.name for c in columns)}. Deliver other columns as Parquet with the image's bytes."
+        )
+
+
+def _rows(
+    loaded: Sequence[tuple[int, bytes]], files: Sequence[str], labels: Sequence[Column], bad: tuple[BadRow, ...]
+) -> Rows:
+    numbers = np.array([number for number, _ in loaded], dtype=np.int64)
+    arrays = {IMAGE: pa.array([content for _, content in loaded], pa.binary())}
+    for column in labels:
+        names = pa.array([files[number - 1].split("/")[-2] for number in numbers], pa.string())
+        try:
+            arrays[column.name] = names.cast(column.type)
+        except pa.ArrowInvalid as error:
+            raise InputError(
+                f"format images: the folders' names are the classes, and the schema says {column.type} for "
+                f"{column.name!r}: {' '.join(str(error).split())}. Rename the folder, or make the label BYTES."
+            ) from None
+    return Rows(pa.RecordBatch.from_pydict(arrays), numbers, bad)
+
+
+def _load(url: str) -> bytes | _BadImage:
+    import tensorflow as tf
+
+    try:
+        with fsspec.open(url, "rb") as file:
+            content = _read(file)
+        # Decoding is the only proof that an image is whole.
+        tf.io.decode_image(content, expand_animations=False)
+    except _BadImage as problem:
+        return problem
+    except tf.errors.InvalidArgumentError as error:
+        return _BadImage(f"is corrupt: {error.message.rpartition('}} ')[2].partition(' [Op')[0][:150]}")
+    return content
+
+
+def _read(file: IO[bytes]) -> bytes:
+    head = file.read(_HEAD_BYTES)
+    if not head:
+        raise _BadImage("is empty (0 bytes)")
+    # A JPEG keeps its size behind what a camera writes first; the others tell it in their first bytes.
+    content = head if (size := _size(head)) else head + file.read()
+    size = size or _jpeg_size(content)
+    if size is None:
+        raise _BadImage("is no whole JPEG, PNG, GIF or BMP image")
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise _BadImage(f"has {width} x {height} pixels; at most {MAX_PIXELS:,} are decoded")
+    return content if content is not head else head + file.read()
+
+
+def _size(head: bytes) -> tuple[int, int] | None:
+    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= 24:
+        return struct.unpack(">II", head[16:24])
+    if head.startswith((b"GIF87a", b"GIF89a")) and len(head) >= 10:
+        return struct.unpack("<HH", head[6:10])
+    if head.startswith(b"BM") and len(head) >= 26:
+        width, height = struct.unpack("<ii", head[18:26])
+        return abs(width), abs(height)
+    return None
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int] | None:
+    if not content.startswith(b"\xff\xd8"):
+        return None
+    at = 2
+    while at + 9 <= len(content) and content[at] == 0xFF:
+        marker, length = content[at + 1], struct.unpack(">H", content[at + 2 : at + 4])[0]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a start of frame, of whichever kind
+            height, width = struct.unpack(">HH", content[at + 5 : at + 9])
+            return width, height
+        at += 1 if marker == 0xFF else 2 + length
+    return None

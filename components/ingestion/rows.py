@@ -1,0 +1,267 @@
+"""Files to RecordBatches, with the rows that do not fit set aside instead of ending the reading.
+
+A file is read the strict way first (`readers.read_file`), which costs nothing extra. Where that finds something wrong, the
+file is read once more from the row that was reached: values as text, converted column by column, and halved where a
+conversion fails until the bad rows are alone. So good data pay nothing, and bad rows a few more conversions each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from components.errors import InputError
+from components.ingestion import readers
+from components.ingestion.contract import Column, check_header
+
+_CONTENT_CHARACTERS = 2000
+_MOST_LINES = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class BadRow:
+    """A row that does not fit.
+
+    Attributes:
+        row: its number in the file, from 1; a CSV's header and blank lines do not count.
+        column: where it does not fit; None: as a whole.
+        reason: what is wrong, and what was received.
+        content: the row as it stands in the file, where it could not be taken apart.
+    """
+
+    row: int
+    column: str | None
+    reason: str
+    content: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Part of a file: the rows that fit, their numbers in the file, and those that do not fit."""
+
+    batch: pa.RecordBatch
+    numbers: npt.NDArray[np.int64]
+    bad: tuple[BadRow, ...] = ()
+
+
+def read_rows(
+    path: pathlib.Path, format: str, columns: Sequence[Column], ignore: Collection[str] | None
+) -> Iterator[Rows]:
+    """Yields a file's rows; each is in one batch or among the bad.
+
+    Args:
+        path: of the file.
+        format: csv, parquet, jsonl or tfrecord.
+        columns: what the batches have, in this order.
+        ignore: columns that may be there besides; None: any.
+
+    Raises:
+        InputError: the file as a whole cannot be read, or lacks a column.
+    """
+    read = 0
+    try:
+        for batch in readers.read_file(path, format, columns, ignore):
+            yield Rows(batch, np.arange(read + 1, read + 1 + batch.num_rows))
+            read += batch.num_rows
+        return
+    except InputError as error:
+        first_problem = error
+    found = False
+    for rows in _apart(path, format, list(columns), ignore):
+        fresh = rows.numbers > read  # what was read the strict way is not given twice
+        bad = tuple(one for one in rows.bad if one.row > read)
+        found = found or bool(bad)
+        yield Rows(rows.batch.filter(pa.array(fresh)), rows.numbers[fresh], bad)
+    if not found:
+        raise first_problem  # nothing is wrong with any one row, so it is the file
+
+
+def _apart(path: pathlib.Path, format: str, columns: list[Column], ignore: Collection[str] | None) -> Iterator[Rows]:
+    reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl, "tfrecord": _read_tfrecord}[format]
+    try:
+        for raw in reader(path, columns, ignore):
+            rows, wrong = raw if isinstance(raw, tuple) else (raw, {})
+            yield _conform(path, rows, columns, wrong)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        if long := readers.too_long(path, str(error)):
+            raise InputError(long) from error
+        raise InputError(f"{path}: cannot be read: {_one_line(error)}. Deliver the file again.") from error
+
+
+def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[Rows]:
+    names = readers.csv_header(path)
+    check_header(str(path), names, columns, ignore)
+    ragged: list[BadRow] = []
+    unclosed: list[str] = []
+
+    def set_aside(row: Any) -> str:
+        if (lines := row.text.count("\n")) > _MOST_LINES:
+            unclosed.append(
+                f"{path}, row {row.number - 1}: runs over {lines} lines, so a quote is opened and never closed"
+            )
+        reason = f"{row.expected_columns} columns expected. Received: {row.actual_columns}"
+        ragged.append(BadRow(row.number - 1, None, reason, row.text[:_CONTENT_CHARACTERS]))
+        return "skip"
+
+    as_bytes = [dataclasses.replace(c, type=pa.binary()) for c in columns if c.name in names]
+    done = 0
+    for batch in readers.open_csv(path, as_bytes, threads=False, on_ragged=set_aside):
+        _insist_on_closed_quotes(unclosed)
+        # Arrow leaves the ragged rows out; the others take the numbers that those left.
+        last = done + batch.num_rows + len(ragged)
+        numbers = np.setdiff1d(np.arange(done + 1, last + 1), [b.row for b in ragged])[: batch.num_rows]
+        done = int(numbers[-1]) if batch.num_rows else done
+        passed = tuple(b for b in ragged if b.row <= done)
+        ragged[:] = [b for b in ragged if b.row > done]
+        yield Rows(batch, numbers, passed)
+    _insist_on_closed_quotes(unclosed)
+    yield Rows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in as_bytes}), _none(), tuple(ragged))
+
+
+def _insist_on_closed_quotes(unclosed: list[str]) -> None:
+    # Hundreds of good rows within one bad one: to count them as one row would hide what is lost.
+    if unclosed:
+        raise InputError(f"{unclosed[0]}. Close it, or remove it.")
+
+
+def _read_parquet(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[Rows]:
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        check_header(str(path), names, columns, ignore)
+        done = 0
+        for batch in file.iter_batches(batch_size=65_536, columns=[c.name for c in columns if c.name in names]):
+            yield Rows(batch, np.arange(done + 1, done + 1 + batch.num_rows))
+            done += batch.num_rows
+
+
+def _read_jsonl(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[Rows]:
+    options = readers.json_options(columns, ignore)
+    done = 0
+    with path.open("rb") as file:
+        while block := file.readlines(readers.BLOCK_BYTES):
+            lines = [line for line in block if line.strip()]
+            if not lines:
+                continue
+            numbers = np.arange(done + 1, done + 1 + len(lines))
+            yield from _parse_lines(path, lines, numbers, options, columns, ignore)
+            done += len(lines)
+
+
+def _read_tfrecord(
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None
+) -> Iterator[tuple[Rows, dict[int, tuple[str, str]]]]:
+    from components.ingestion.tfrecord import read_tfrecord  # imports TensorFlow
+
+    yield from read_tfrecord(path, columns, ignore)
+
+
+def _parse_lines(
+    path: pathlib.Path,
+    lines: list[bytes],
+    numbers: npt.NDArray[np.int64],
+    options: Any,
+    columns: list[Column],
+    ignore: Collection[str] | None,
+) -> Iterator[Rows]:
+    try:
+        table = pa.json.read_json(pa.BufferReader(b"".join(lines)), parse_options=options)
+        if table.num_rows != len(lines):
+            raise pa.ArrowInvalid(f"{len(lines)} JSON objects expected. Received: {table.num_rows}")
+    except pa.ArrowInvalid as error:
+        if len(lines) == 1:
+            reason = re.sub(r" in row \d+$", "", _one_line(error))
+            named = re.search(r"Column\(/([^)/]+)", reason)
+            content = lines[0].decode("utf-8", "replace").rstrip("\n")[:_CONTENT_CHARACTERS]
+            bad = BadRow(int(numbers[0]), named[1] if named else None, reason, content)
+            yield Rows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in columns}), _none(), (bad,))
+            return
+        half = len(lines) // 2
+        yield from _parse_lines(path, lines[:half], numbers[:half], options, columns, ignore)
+        yield from _parse_lines(path, lines[half:], numbers[half:], options, columns, ignore)
+        return
+    check_header(str(path), table.schema.names, columns, ignore)
+    for batch in table.combine_chunks().to_batches():
+        yield Rows(batch, numbers)
+
+
+def _conform(
+    path: pathlib.Path, raw: Rows, columns: Sequence[Column], wrong_already: dict[int, tuple[str, str]]
+) -> Rows:
+    """The rows of a raw batch that fit the columns, and those that do not."""
+    arrays, problems = [], dict(wrong_already)
+    for column in columns:
+        if column.name not in raw.batch.schema.names:
+            array = pa.nulls(raw.batch.num_rows, column.type)
+        else:
+            array, wrong = _convert(path, raw.batch.column(column.name), column)
+            for index, reason in wrong.items():
+                problems.setdefault(index, (column.name, reason))
+        if column.required and array.null_count:
+            for missing in np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False)):
+                problems.setdefault(int(missing), (column.name, "has no value, and one is required"))
+        arrays.append(array)
+    batch = pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
+    if not problems:
+        return Rows(batch, raw.numbers, raw.bad)
+    fits = np.ones(batch.num_rows, dtype=bool)
+    fits[list(problems)] = False
+    bad = [BadRow(int(raw.numbers[i]), column, reason) for i, (column, reason) in problems.items()]
+    return Rows(
+        batch.filter(pa.array(fits)), raw.numbers[fits], tuple(sorted([*raw.bad, *bad], key=lambda one: one.row))
+    )
+
+
+def _convert(path: pathlib.Path, array: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]]:
+    wrong: dict[int, str] = {}
+    if pa.types.is_binary(array.type) and not pa.types.is_binary(column.type):
+        array = _by_halves(array, pa.string(), lambda a: a.cast(pa.string()), wrong, "is not UTF-8 text")
+    if pa.types.is_string(array.type) and not pa.types.is_string(column.type):
+        array = pc.utf8_trim_whitespace(array)
+    if array.type != column.type:
+        try:
+            array = _by_halves(
+                array, column.type, lambda a: a.cast(column.type), wrong, f"is not of the type {column.type}"
+            )
+        except pa.ArrowNotImplementedError as error:  # no value of this type would fit
+            raise InputError(
+                f"{path}, column {column.name!r}: must be {column.type}. Received: {array.type} ({_one_line(error)})."
+            ) from None
+    return readers.without_sentinels(array), wrong
+
+
+def _by_halves(
+    array: pa.Array, kind: pa.DataType, convert: Callable[[pa.Array], pa.Array], wrong: dict[int, str], what: str
+) -> pa.Array:
+    """Converts an array; values that do not convert become null and are noted in `wrong` by their index."""
+
+    def part(values: pa.Array, first: int) -> list[pa.Array]:
+        try:
+            return [convert(values)]
+        except pa.ArrowInvalid:
+            if len(values) == 1:
+                wrong.setdefault(first, f"{what}. Received: {str(values[0].as_py())[:100]!r}")
+                return [pa.nulls(1, kind)]
+        half = len(values) // 2
+        return part(values[:half], first) + part(values[half:], first + half)
+
+    return pa.concat_arrays(part(array, 0))
+
+
+def _none() -> npt.NDArray[np.int64]:
+    return np.empty(0, np.int64)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,126 @@
+"""`trainyard predict`: everything around the graph of batch inference that is not the graph."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import pathlib
+import secrets
+import shutil
+
+from components.batch_inference import BatchInferenceConfig
+from components.errors import InputError
+from model_store import ModelStore
+from pipelines import home
+from pipelines.results import RunResult
+from pipelines.run import Display, find_workload, logged, make_site, new_run_id, recorded
+from pipelines.runners import _lock
+from pipelines.workload import Workload
+
+_INDEX = "index.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictRequest:
+    """What a person or a DAG asks for.
+
+    Attributes:
+        workload: its name.
+        data: file, folder, glob pattern or fsspec URL.
+        out: folder that appears when all is written.
+        release: a label (stable, canary) or a version.
+        keys: columns that say which row a prediction is for; none: file and row number.
+        format: of the files; None: the workload's.
+        overwrite: whether predictions that are there already are replaced.
+        wait_s: seconds to wait for another prediction run of the same workload.
+    """
+
+    workload: str
+    data: str
+    out: pathlib.Path
+    release: str = "stable"
+    keys: tuple[str, ...] = ()
+    format: str | None = None
+    overwrite: bool = False
+    wait_s: float = 600.0
+
+
+def predict(request: PredictRequest, display: Display) -> RunResult:
+    """Predicts for raw files with a release, on this machine.
+
+    Returns:
+        The result, also of a run that failed; it is kept as run.json beside the log.
+
+    Raises:
+        WorkloadError, InputError, StoreError: nothing was started, the request is to be mended.
+    """
+    workload, folder = find_workload(request.workload)
+    out = request.out.expanduser().absolute()
+    _check_out(out, request.overwrite)
+    ModelStore(home.store_uri()).resolve(workload.name, request.release)
+    result = RunResult(workload.name, new_run_id())
+    # The name of a workload has no dot: these folders are nobody else's.
+    place = f"{workload.name}.predict"
+    with logged(result, home.runs_root(place), display), recorded(result):
+        lock = home.pipeline_root(place) / ".lock"
+        with _lock.exclusive(lock, f"prediction run {result.run_id} of {workload.name}", request.wait_s, display.said):
+            _predict_locked(workload, folder, request, out, result, display)
+    return result
+
+
+def _predict_locked(
+    workload: Workload,
+    folder: pathlib.Path,
+    request: PredictRequest,
+    out: pathlib.Path,
+    result: RunResult,
+    display: Display,
+) -> None:
+    display.said("loading TensorFlow and TFX")
+    from pipelines.batch_inference import batch_inference_pipeline
+    from pipelines.runners import local
+
+    site = make_site(workload, folder, home.pipeline_root(f"{workload.name}.predict"))
+    data = request.data if "://" in request.data else str(pathlib.Path(request.data).expanduser().absolute())
+    config = BatchInferenceConfig(data, request.format or workload.data.format, request.keys)
+    graph = batch_inference_pipeline(workload.name, request.release, config, site)
+    outputs = local.run_pipeline(graph, site, result, display)
+    if result.status == "succeeded":
+        _deliver(pathlib.Path(outputs["BatchInference"]["predictions"][0].uri), out, request.overwrite)
+        assert result.predictions is not None
+        result.predictions["folder"] = str(out)
+
+
+def _check_out(out: pathlib.Path, overwrite: bool) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise InputError(f"--out {out}: is a file. Name a folder.")
+    if not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise InputError(f"--out {out}: exists already. Name another folder, or add --overwrite.")
+    if not (out / _INDEX).is_file():
+        raise InputError(f"--out {out}: holds no {_INDEX}, so it is no folder of predictions; it is not overwritten.")
+
+
+def _deliver(source: pathlib.Path, out: pathlib.Path, overwrite: bool) -> None:
+    """Copies the artifact beside `out` and renames it: who looks sees all of it or nothing."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.parent / f".{out.name}.{secrets.token_hex(4)}"
+    try:
+        shutil.copytree(source, aside / "new")
+        _check_out(out, overwrite)  # it may have appeared since the start
+        if out.exists() and any(out.iterdir()):
+            out.rename(aside / "old")
+        try:
+            (aside / "new").rename(out)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            raise InputError(f"--out {out}: appeared while predicting. Name another folder.") from None
+    except PermissionError as error:
+        raise InputError(f"--out {out}: {os.strerror(error.errno or 0)}: {error.filename}.") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

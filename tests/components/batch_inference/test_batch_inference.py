@@ -1,0 +1,184 @@
+"""Real SavedModels over real files: what is written, and that rows in = rows predicted + rows failed."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.batch_inference import BatchInferenceConfig
+from components.batch_inference import predicting as predicting_module
+from components.batch_inference.executor import predict_files
+from components.errors import InputError
+from components.ingestion import sources
+from components.served_model import ServedModel, load_predictor
+
+RELEASE = {"model": "trips", "version": 7, "digest": "abc"}
+
+
+def predict(
+    model: pathlib.Path, files: list[pathlib.Path], target: pathlib.Path, format: str = "parquet", keys=(), scratch=None
+) -> tuple[dict[str, Any], pa.Table, pa.Table]:
+    config = BatchInferenceConfig(str(files[0]), format, tuple(keys))
+    urls = [f"file://{path}" for path in files]
+    index = predict_files(model / "Format-Serving", RELEASE, config, urls, target, str(target.parent))
+    assert json.loads((target / "index.json").read_text()) == index
+    predicted = pa.concat_tables([pq.read_table(target / name) for name in index["predictions"]])
+    failed = pq.read_table(target / "failed.parquet")
+    assert (predicted.num_rows, failed.num_rows) == (index["predicted"], index["failed"])
+    assert index["rows"] == index["predicted"] + index["failed"]
+    return index, predicted, failed
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_predictions_are_the_models(task: str, model_folder, make_rows, tmp_path) -> None:
+    table = make_rows(500, task)
+    pq.write_table(table, tmp_path / "a.parquet")
+    folder = model_folder(task)
+    index, predicted, _ = predict(folder, [tmp_path / "a.parquet"], tmp_path / "out")
+    served = ServedModel.read(folder / "Format-Serving")
+    expected = load_predictor(folder / "Format-Serving", served)(
+        served.inputs(table.drop_columns(["target"]).combine_chunks().to_batches()[0])
+    )
+    found = np.array(predicted.column(served.output).to_pylist(), dtype=np.float32)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    columns = {
+        "binary": ["probability", "label"],
+        "multiclass": ["probabilities", "label"],
+        "regression": ["prediction"],
+    }[task]
+    assert predicted.column_names == ["file", "row", *columns, "model_version"]
+    assert predicted.column("row").to_pylist() == list(range(1, 501))
+    assert set(predicted.column("model_version").to_pylist()) == {7}
+    assert index["columns_not_used"] == ["target"]
+    if task != "regression":
+        best = [served.classes[i] for i in (found.argmax(1) if task == "multiclass" else (found > 0.5).astype(int))]
+        assert predicted.column("label").to_pylist() == best
+
+
+def test_rows_that_do_not_fit_are_kept_with_the_reason(model_folder, tmp_path) -> None:
+    rows = [
+        {"id": "007", "fare": 1.0, "hour": 3, "company": "cash", "pixels": [0.1, 0.2]},
+        {"id": "008", "fare": None, "hour": 3, "company": None, "pixels": [0.1, 0.2]},  # both may be missing
+        {"id": "009", "fare": 1.0, "hour": None, "company": "cash", "pixels": [0.1, 0.2]},
+        {"id": "010", "fare": 1.0, "hour": 3, "company": "cash", "pixels": [0.1]},
+        {"id": "011", "fare": 1.0, "hour": 3, "company": "cash", "pixels": [0.1, None]},
+        {"id": "012", "fare": 1.0, "hour": 3, "company": "cash", "pixels": None},
+        {"id": "013", "fare": "dear", "hour": 3, "company": "cash", "pixels": [0.1, 0.2]},
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n{broken\n")
+    index, predicted, failed = predict(model_folder(), [path], tmp_path / "out", "jsonl", ["id"])
+    assert predicted.column_names == ["id", "probability", "label", "model_version"]
+    assert predicted.column("id").to_pylist() == ["007", "008"]
+    assert sorted(
+        zip(failed["row"].to_pylist(), failed["column"].to_pylist(), strict=True), key=lambda one: one[0]
+    ) == [
+        (3, "hour"),
+        (4, "pixels"),
+        (5, "pixels"),
+        (6, "pixels"),
+        (7, "fare"),
+        (8, None),
+    ]
+    assert index["source_files"] == [{"file": str(path), "rows": 8, "predicted": 2, "failed": 6}]
+
+
+def test_a_row_that_stops_the_model_is_found_and_the_others_are_answered(
+    model_folder, make_rows, tmp_path, monkeypatch
+) -> None:
+    load = predicting_module.load_answerer
+
+    def touchy(saved_model: pathlib.Path, model: ServedModel) -> Any:
+        import tensorflow as tf
+
+        answer = load(saved_model, model)
+
+        def checked(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            if (inputs["hour"] == 99).any():
+                raise tf.errors.InvalidArgumentError(None, None, "hour must be below 24")
+            return answer(inputs)
+
+        return checked
+
+    monkeypatch.setattr(predicting_module, "load_answerer", touchy)
+    table = make_rows(300)
+    hours = np.array(table["hour"]).copy()
+    hours[[17, 250]] = 99
+    pq.write_table(table.set_column(1, "hour", pa.array(hours)), tmp_path / "a.parquet")
+    _, predicted, failed = predict(model_folder(), [tmp_path / "a.parquet"], tmp_path / "out")
+    assert failed["row"].to_pylist() == [18, 251] and "below 24" in failed["reason"][0].as_py()
+    assert predicted.num_rows == 298
+
+
+def test_no_row_predicted_is_refused_with_the_first_reason(model_folder, make_rows, tmp_path) -> None:
+    pq.write_table(make_rows(20), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"none of 20 rows.*row 1: the model's answer is not a number"):
+        predict(model_folder(damage="nan"), [tmp_path / "a.parquet"], tmp_path / "out")
+
+
+def test_several_files_keep_their_names_and_keys_their_type(model_folder, make_rows, tmp_path) -> None:
+    table = make_rows(40).append_column("trip", pa.array(range(40)))
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for path in files:
+        pq.write_table(table, path)
+    index, predicted, _ = predict(model_folder(), files, tmp_path / "one", keys=["trip", "hour"])
+    assert predicted.schema.field("trip").type == pa.int64()
+    assert predicted["hour"].to_pylist() == table["hour"].to_pylist() * 2
+    assert [one["rows"] for one in index["source_files"]] == [40, 40]
+    _, predicted, _ = predict(model_folder(), files, tmp_path / "two")
+    assert predicted["file"].unique().to_pylist() == [str(path) for path in files]
+
+
+def test_images_at_any_depth(tmp_path) -> None:
+    import tensorflow as tf
+
+    folder = tmp_path / "images"
+    for number in range(6):
+        path = folder / ("a" if number % 2 else "b/c") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(tf.io.encode_png(np.full((4, 4, 1), 40 * number, np.uint8)).numpy())
+    (folder / "a" / "empty.png").write_bytes(b"")
+    (folder / "a" / "cut.png").write_bytes((folder / "a" / "5.png").read_bytes()[:-20])
+
+    def brightness(image):
+        return tf.reduce_mean(tf.cast(tf.io.decode_png(image, channels=1), tf.float32))
+
+    saved_model = tmp_path / "model" / "Format-Serving"
+    signature = tf.function(
+        lambda image: {"prediction": tf.map_fn(brightness, image, fn_output_signature=tf.float32)}
+    ).get_concrete_function(image=tf.TensorSpec([None], tf.string, name="image"))
+    tf.saved_model.save(tf.Module(), str(saved_model), signatures={"serving_default": signature})
+    (saved_model / "assets.extra").mkdir(exist_ok=True)
+    described = {
+        "task": "regression",
+        "label": "y",
+        "classes": [],
+        "features": {"image": {"dtype": "string", "shape": [], "nullable": False}},
+    }
+    (saved_model / "assets.extra" / "trainyard.json").write_text(json.dumps(described))
+    files = [pathlib.Path(url.removeprefix("file://")) for url in sources.files_at(str(folder), images=True).files]
+    assert len(files) == 8
+    index, predicted, failed = predict(saved_model.parent, files, tmp_path / "out", "images")
+    by_name = dict(zip(predicted["file"].to_pylist(), predicted["prediction"].to_pylist(), strict=True))
+    assert {pathlib.Path(name).stem: value for name, value in by_name.items()} == {str(n): 40.0 * n for n in range(6)}
+    assert sorted(pathlib.Path(name).name for name in failed["file"].to_pylist()) == ["cut.png", "empty.png"]
+    assert index["source_files"][0]["rows"] == 8
+
+
+@pytest.mark.parametrize(("keys", "part"), [(["nosuch"], "no column 'nosuch'"), (["label"], "output column")])
+def test_keys_that_cannot_be(keys: list[str], part: str, model_folder, make_rows, tmp_path) -> None:
+    pq.write_table(make_rows(5), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=part):
+        predict(model_folder(), [tmp_path / "a.parquet"], tmp_path / "out", keys=keys)
+
+
+def test_a_column_that_the_model_takes_is_missing(model_folder, make_rows, tmp_path) -> None:
+    pq.write_table(make_rows(5).drop_columns(["company"]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="'company' is missing"):
+        predict(model_folder(), [tmp_path / "a.parquet"], tmp_path / "out")

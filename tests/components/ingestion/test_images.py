@@ -1,0 +1,139 @@
+"""Image folders: classes by folder, bytes as they are, and every image that cannot be used by its name."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from tfx.dsl.components.base import base_executor
+from tfx.types import standard_artifacts
+
+from components.columnar import read_split
+from components.errors import InputError
+from components.ingestion import IngestionConfig, sources
+from components.ingestion.executor import Executor
+
+SCHEMA = """
+feature { name: "image" type: BYTES presence { min_fraction: 1.0 } shape {} image_domain {} }
+feature { name: "label" type: BYTES presence { min_fraction: 1.0 } shape {} string_domain { value: "cat" value: "dog" } }
+"""
+
+
+def picture(seed: int, encode: Any = tf.io.encode_png) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 255, (12, 10, 3), dtype=np.uint8)
+    return encode(pixels).numpy()
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG's header alone: small on disk, huge when decoded."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    root = tmp_path / "data"
+    for number in range(20):
+        for name, encode in (("cat", tf.io.encode_png), ("dog", tf.io.encode_jpeg)):
+            path = root / name / f"{number}.img"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture(number, encode))
+    return root
+
+
+def ingest(folder: pathlib.Path, schema: str = SCHEMA, **options: Any) -> standard_artifacts.Examples:
+    place = folder.parent
+    (place / "schema").mkdir(exist_ok=True)
+    (place / "schema" / "schema.pbtxt").write_text(schema)
+    contract = standard_artifacts.Schema()
+    contract.uri = str(place / "schema")
+    config = IngestionConfig(**{"uri": f"{folder}/*/*", "format": "images", "label": "label", **options})
+    window = sources.resolve_window(config.uri, 0, 1, empty_files=True)
+    spans = [{"span": s.number, "digest": s.digest, "files": s.files} for s in window]
+    examples = standard_artifacts.Examples()
+    examples.uri = str(place / "examples")
+    context = base_executor.BaseExecutor.Context(tmp_dir=str(place / "tmp"), unique_id="1")
+    Executor(context).Do(
+        {"schema": [contract]},
+        {"examples": [examples]},
+        {"input_config": config.to_json(), "spans": json.dumps(spans), "span": 0},
+    )
+    return examples
+
+
+def test_bytes_and_label(folder) -> None:
+    examples = ingest(folder)
+    rows = [row for split in ("train", "eval") for row in read_split(examples.uri, split).to_pylist()]
+    found = {(row["label"], row["image"]) for row in rows}
+    expected = {(path.parent.name, path.read_bytes()) for path in folder.glob("*/*")}
+    assert found == expected and len(rows) == 40
+
+
+def spoil(folder: pathlib.Path) -> None:
+    (folder / "cat" / "empty.png").write_bytes(b"")
+    (folder / "cat" / "huge.png").write_bytes(png_of_size(20_000, 20_000))
+    (folder / "dog" / "cut.jpg").write_bytes(picture(1, tf.io.encode_jpeg)[:-40])
+    (folder / "dog" / "note.txt").write_text("this is no image")
+
+
+def test_every_bad_image_is_named(folder) -> None:
+    spoil(folder)
+    with pytest.raises(InputError) as caught:
+        ingest(folder)
+    message = str(caught.value)
+    assert message.startswith("4 of 44 images cannot be used") and "\n" not in message
+    for part in ("empty.png is empty", "20000 x 20000", "cut.jpg is corrupt", "note.txt is no whole JPEG"):
+        assert part in message, message
+
+
+def test_bad_images_in_quarantine(folder) -> None:
+    spoil(folder)
+    examples = ingest(folder, on_bad_rows="quarantine", max_bad_fraction=0.2)
+    side = pq.read_table(pathlib.Path(examples.uri) / "quarantine.parquet")
+    assert sorted(pathlib.Path(file).name for file in side["file"].to_pylist()) == [
+        "cut.jpg",
+        "empty.png",
+        "huge.png",
+        "note.txt",
+    ]
+    assert examples.get_int_custom_property("rows_in") == 44
+    assert examples.get_int_custom_property("rows_out") == 40
+
+
+def test_a_class_without_images(folder) -> None:
+    (folder / "horse").mkdir()
+    with pytest.raises(InputError, match=r"horse has no image"):
+        ingest(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("image_domain {}", "", "image_domain"),
+        ('"image"', '"picture"', "needs a feature 'image'"),
+        (
+            'type: BYTES presence { min_fraction: 1.0 } shape {} string_domain { value: "cat" value: "dog" }',
+            "type: INT",
+            "says int64 for 'label'",
+        ),
+    ],
+)
+def test_a_schema_that_does_not_take_images(folder, old: str, new: str, part: str) -> None:
+    assert old in SCHEMA
+    with pytest.raises(InputError, match=part):
+        ingest(folder, SCHEMA.replace(old, new))
+
+
+def test_an_image_that_changes_its_class_changes_the_digest(folder) -> None:
+    before = sources.resolve_window(f"{folder}/*/*", 0, 1)[0].digest
+    (folder / "cat" / "0.img").rename(folder / "dog" / "20.img")
+    moved = sources.resolve_window(f"{folder}/*/*", 0, 1)[0].digest
+    folder.rename(folder.parent / "elsewhere")
+    assert sources.resolve_window(f"{folder.parent}/elsewhere/*/*", 0, 1)[0].digest == moved != before
