@@ -12,7 +12,6 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
@@ -20,13 +19,14 @@ from components import user_code
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.columnar import PAYLOAD_FORMAT, count_rows, decode_splits, plain_columns, read_batches, tfx_columns
 from components.columnar.beam import ReadExamples
+from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
 from components.errors import InputError
 from components.schema import read_schema
 from components.transform.labels import map_label, output_classes
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(ColumnarBeamExecutor):
     """Analyses the train split, writes the transform graph, and materialises every split as Parquet."""
 
     def Do(
@@ -64,7 +64,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         classes = output_classes(schema, label, task, properties["positive_class"])
         function = _with_label(user_code.load_function(module, "preprocessing_fn"), module, label, classes, task)
         config = _tensors(schema, next(read_batches(uri, splits[0], rows=1)))
-        with user_code.blame(module), self._make_beam_pipeline() as pipeline:
+        with user_code.blame(module), self._pipeline() as pipeline:
             with tft_beam.Context(temp_dir=self._get_tmp_dir()):
                 data = {split: pipeline | f"Read[{split}]" >> ReadExamples(uri, split) for split in splits}
                 transform_fn = (data["train"], config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
