@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import tempfile
 
 import numpy as np
 import pyarrow as pa
@@ -29,11 +30,15 @@ _PLACE_NOISE = 0.001
 
 def generate(rows: int, path: pathlib.Path) -> None:
     """Writes a CSV of `rows` trips and 18 columns, block by block."""
-    sample = _sample(path.parent)
+    with tempfile.TemporaryDirectory() as folder:
+        sample = _sample(pathlib.Path(folder))
     random = np.random.default_rng(_SEED)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    with pa.csv.CSVWriter(partial, sample.schema, write_options=pa.csv.WriteOptions(quoting_style="needed")) as writer:
+    # pyarrow puts the header's names into quotes, and stock TFX takes the quotes for part of the names.
+    options = pa.csv.WriteOptions(include_header=False)
+    with partial.open("wb") as file, pa.csv.CSVWriter(file, sample.schema, write_options=options) as writer:
+        file.write((",".join(sample.schema.names) + "\n").encode())
         for start in range(0, rows, _ROWS_PER_BLOCK):
             count = min(_ROWS_PER_BLOCK, rows - start)
             writer.write_table(_noisy(sample.take(random.integers(0, len(sample), count)), random))
@@ -41,9 +46,9 @@ def generate(rows: int, path: pathlib.Path) -> None:
 
 
 def _sample(folder: pathlib.Path) -> pa.Table:
-    tables = []
+    tables, nulls = [], pa.csv.ConvertOptions(strings_can_be_null=True)
     for span in datasets.spans("taxi"):
-        tables += [pa.csv.read_csv(p) for p in _files(datasets.prepare("taxi", span, folder / "sample"))]
+        tables += [pa.csv.read_csv(p, convert_options=nulls) for p in _files(datasets.prepare("taxi", span, folder))]
     kinds = {field.name: field.type for table in tables for field in table.schema if field.type != pa.null()}
     # pyarrow takes a column of whole amounts for integers; any decimal makes it one of decimals.
     for table in tables:

@@ -1,4 +1,6 @@
-"""Stock TFX on the taxi use case, as its documentation builds a pipeline. Usage: python -m benchmarks.pipeline.stock DATA ROOT OUT.json
+"""Stock TFX on the taxi use case, as its documentation builds a pipeline.
+
+Usage: python -m benchmarks.pipeline.stock DATA ROOT OUT.json ROWS
 
 DATA is the folder of the CSV, ROOT takes the artifacts, and ROOT/schemas/bench/schema.pbtxt is the schema.
 """
