@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -24,6 +25,8 @@ from components.columnar.sink import WriteExamples
 from components.errors import InputError
 from components.schema import read_schema
 from components.transform.labels import map_label, output_classes
+
+_SPLIT = "__trainyard_split__"  # passes through the transform beside the features
 
 
 class Executor(ColumnarBeamExecutor):
@@ -63,30 +66,41 @@ class Executor(ColumnarBeamExecutor):
         module, label, task = properties["module_file"], properties["label"], properties["task"]
         classes = output_classes(schema, label, task, properties["positive_class"])
         function = _with_label(user_code.load_function(module, "preprocessing_fn"), module, label, classes, task)
-        config = _tensors(schema, next(read_batches(uri, splits[0], rows=1)))
+        sample = next(read_batches(uri, splits[0], rows=1))
+        config = _tensors(schema, sample)
+        marked_config = _tensors(schema, sample, mark=_SPLIT)
         with user_code.blame(module), self._pipeline() as pipeline:
             with tft_beam.Context(temp_dir=self._get_tmp_dir()):
                 data = {split: pipeline | f"Read[{split}]" >> ReadExamples(uri, split) for split in splits}
                 transform_fn = (data["train"], config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
                 _ = transform_fn | "WriteGraph" >> tft_beam.WriteTransformFn(graph)
-                for split, batches in data.items():
-                    transformed, _ = ((batches, config), transform_fn) | f"Transform[{split}]" >> (
-                        tft_beam.TransformDataset(output_record_batches=True)
-                    )
-                    _ = (
-                        transformed
-                        | f"Plain[{split}]" >> beam.Map(_plain)
-                        | f"Write[{split}]" >> WriteExamples(target, split)
-                    )
+            # All splits in one go, each row marked with its split: the transform graph is loaded once, not once a split.
+            marked = [
+                batches | f"Mark[{split}]" >> beam.Map(_marked, number)
+                for number, (split, batches) in enumerate(data.items())
+            ]
+            with tft_beam.Context(temp_dir=self._get_tmp_dir(), passthrough_keys={_SPLIT}):
+                together = marked | "Together" >> beam.Flatten()
+                transformed, _ = ((together, marked_config), transform_fn) | "Transform" >> (
+                    tft_beam.TransformDataset(output_record_batches=True)
+                )
+            parts = transformed | "Divide" >> beam.Partition(_split_number, len(splits))
+            for split, batches in zip(splits, parts, strict=True):
+                _ = batches | f"Plain[{split}]" >> beam.Map(_plain) | f"Write[{split}]" >> WriteExamples(target, split)
         # The raw schema completes TFX's TransformGraph: the serving graph parses requests by it.
         raw = pathlib.Path(graph) / tft.TFTransformOutput.RAW_METADATA_DIR
         metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(raw))
 
 
-def _tensors(schema: schema_pb2.Schema, sample: pa.RecordBatch) -> tensor_adapter.TensorAdapterConfig:
-    """Which tensor each column becomes: dense where the schema gives a shape, sparse otherwise."""
+def _tensors(
+    schema: schema_pb2.Schema, sample: pa.RecordBatch, mark: str | None = None
+) -> tensor_adapter.TensorAdapterConfig:
+    """Which tensor each column becomes: dense where the schema gives a shape, sparse otherwise; `mark` becomes none."""
     representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema)
-    return tensor_adapter.TensorAdapterConfig(tfx_columns(sample).schema, representations)
+    columns = tfx_columns(sample).schema
+    if mark is not None:
+        columns = columns.append(pa.field(mark, pa.large_list(pa.int64())))
+    return tensor_adapter.TensorAdapterConfig(columns, representations)
 
 
 def _with_label(
@@ -119,8 +133,20 @@ def _check_outputs(outputs: Any, label: str, module_file: str) -> None:
             )
 
 
+def _marked(batch: pa.RecordBatch, split: int) -> pa.RecordBatch:
+    offsets = pa.array(np.arange(batch.num_rows + 1))
+    mark = pa.LargeListArray.from_arrays(offsets, pa.array(np.full(batch.num_rows, split)))
+    return pa.RecordBatch.from_arrays([*batch.columns, mark], names=[*batch.schema.names, _SPLIT])
+
+
+def _split_number(batch_and_passthrough: tuple[pa.RecordBatch, Any], splits: int) -> int:
+    number: int = batch_and_passthrough[0].column(_SPLIT)[0][0].as_py()
+    return number
+
+
 def _plain(batch_and_passthrough: tuple[pa.RecordBatch, Any]) -> pa.RecordBatch:
-    return plain_columns(batch_and_passthrough[0])
+    batch = batch_and_passthrough[0]
+    return plain_columns(batch.select([name for name in batch.schema.names if name != _SPLIT]))
 
 
 def transformed_features(graph: str) -> Iterator[tuple[str, Any]]:
