@@ -10,6 +10,7 @@ import pathlib
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -112,7 +113,8 @@ def _run_locked(
             display.changed(result)
             return {}
         display.said(f"span {span}; loading TensorFlow and TFX")
-        from pipelines.runners import local  # seconds of imports: after everything that can be refused without them
+        with _without("IPython"):  # Beam, TFDV and TFMA import it for notebooks if it is there: a tenth of the start
+            from pipelines.runners import local  # seconds of imports: after everything that can be refused without them
 
         outputs = local.run_pipeline(workload, span, _site(workload, folder), result, display)
         if result.status == "succeeded":
@@ -158,6 +160,19 @@ def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -
                 say(f"laying out span {number} of the data set {workload.data.dataset}")
                 datasets.prepare(workload.data.dataset, number, home.data_root() / workload.name)
     return sources.newest_span(uri) if span is None else span
+
+
+@contextlib.contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Makes a module that is not loaded yet seem not to be installed, for what is imported meanwhile."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 @contextlib.contextmanager

@@ -88,7 +88,9 @@ def _analyse(train: pa.Table) -> dict[str, Any]:
     for name in _CATEGORIES:
         counts = pc.value_counts(train.column(name))
         order = pc.sort_indices(counts.field("counts"), sort_keys=[("", "descending")])
-        kept = counts.take(order)[:_TOP_K].filter(pc.greater_equal(counts.take(order)[:_TOP_K].field("counts"), _MIN_COUNT))
+        kept = counts.take(order)[:_TOP_K].filter(
+            pc.greater_equal(counts.take(order)[:_TOP_K].field("counts"), _MIN_COUNT)
+        )
         mapping[name] = kept.field("values")
     return mapping
 

@@ -78,7 +78,9 @@ def measure(sizes: Sequence[int], rounds: int, sides: Sequence[str]) -> list[Mea
                     root = source.parents[1] / f"{side}-{number}"
                     found[side].append(_run(side, rows, source, root))
                     one = found[side][-1]
-                    _say(f"{rows:,} rows: {side} {one.process:.1f} s, {one.peak_mb:,.0f} MiB (load before: {one.load[0]:.1f})")
+                    _say(
+                        f"{rows:,} rows: {side} {one.process:.1f} s, {one.peak_mb:,.0f} MiB (load before: {one.load[0]:.1f})"
+                    )
             results += [_median(ones) for ones in found.values()]
     return results
 

@@ -68,7 +68,9 @@ def pipeline(data: pathlib.Path, root: pathlib.Path, rows: int) -> tfx.dsl.Pipel
         pipeline_name="stock",
         pipeline_root=str(root / "artifacts"),
         components=[examples, schema, statistics, validator, transform, trainer, evaluator],
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(root / "mlmd.sqlite")),
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+            str(root / "mlmd.sqlite")
+        ),
         beam_pipeline_args=_BEAM,
     )
 

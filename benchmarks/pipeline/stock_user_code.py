@@ -56,7 +56,9 @@ def _dataset(files: list[str], fn_args: FnArgs, transform: tft.TFTransformOutput
 
 
 def _schema(transform: tft.TFTransformOutput) -> ModelSchema:
-    sizes = {f.name: f.int_domain.max + 1 for f in transform.transformed_metadata.schema.feature if f.HasField("int_domain")}
+    sizes = {
+        f.name: f.int_domain.max + 1 for f in transform.transformed_metadata.schema.feature if f.HasField("int_domain")
+    }
     specs = sorted((n, s) for n, s in transform.transformed_feature_spec().items() if n != LABEL)
     found = {n: Feature(n, s.dtype.name, tuple(s.shape), sizes.get(n)) for n, s in specs}
     return ModelSchema(found, "binary", LABEL, ("0", "1"))

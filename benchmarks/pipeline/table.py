@@ -28,7 +28,9 @@ def to_text(results: Sequence[Measurement]) -> str:
 def _table(rows: int, sides: dict[str, Measurement]) -> list[str]:
     lines = [f"{rows:,} rows, 18 columns, {os.cpu_count()} cores; seconds"]
     names = list(sides)
-    lines.append(f"{'':<22}" + "".join(f"{name:>12}" for name in names) + f"{'stock/ours':>12}{'bar':>6}{'ours/floor':>12}")
+    lines.append(
+        f"{'':<22}" + "".join(f"{name:>12}" for name in names) + f"{'stock/ours':>12}{'bar':>6}{'ours/floor':>12}"
+    )
     for stage in STAGES:
         lines.append(_line(stage, {name: one.stages[stage] for name, one in sides.items()}, "{:.2f}"))
     lines.append(_line("only in Trainyard", {name: one.extra for name, one in sides.items()}, "{:.2f}", ratios=False))
