@@ -30,7 +30,9 @@ COPY --from=build /opt/venv /opt/venv
 WORKDIR /opt/trainyard
 COPY model_store model_store
 COPY schemas schemas
+COPY benchmarks benchmarks
 COPY components components
+COPY embedded embedded
 COPY pipelines pipelines
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TRAINYARD_ROOT=/opt/trainyard TRAINYARD_HOME=/var/lib/trainyard

@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_release(commands)
     _add_serve(commands)
     _add_platform(commands)
+    _add_bench(commands)
     _add_elsewhere(commands)
     return parser
 
@@ -304,6 +305,12 @@ def _add_platform(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     from embedded.cli import add_commands
 
     add_commands(commands)
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from benchmarks.pipeline.cli import add_command
+
+    add_command(commands)
 
 
 def _add_elsewhere(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

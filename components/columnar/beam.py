@@ -40,4 +40,5 @@ def _read_group(group: tuple[str, int], rows: int, columns: tuple[str, ...] | No
         for batch in file.iter_batches(
             batch_size=rows, row_groups=[number], columns=list(columns) if columns else None
         ):
-            yield tfx_columns(batch)
+            if batch.num_rows:
+                yield tfx_columns(batch)

@@ -6,18 +6,18 @@ from typing import Any
 import apache_beam as beam
 import tensorflow_data_validation as tfdv
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.columnar import count_rows, decode_splits, encode_splits
 from components.columnar.beam import ReadExamples
+from components.columnar.executor import ColumnarBeamExecutor
 from components.schema import read_schema
 
 FILE_NAME = "FeatureStats.pb"
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(ColumnarBeamExecutor):
     """Generates statistics for every split and checks that no row was lost on the way."""
 
     def Do(
@@ -32,7 +32,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         splits = decode_splits(examples.split_names)
         options = tfdv.StatsOptions(schema=schema, infer_type_from_schema=True)
         with measured(output_dict) as rows:
-            with self._make_beam_pipeline() as pipeline:
+            with self._pipeline() as pipeline:
                 for split in splits:
                     target = pathlib.Path(statistics.uri) / f"Split-{split}" / FILE_NAME
                     target.parent.mkdir(parents=True, exist_ok=True)

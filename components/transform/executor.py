@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -12,7 +13,6 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
@@ -20,13 +20,16 @@ from components import user_code
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.columnar import PAYLOAD_FORMAT, count_rows, decode_splits, plain_columns, read_batches, tfx_columns
 from components.columnar.beam import ReadExamples
+from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
 from components.errors import InputError
 from components.schema import read_schema
 from components.transform.labels import map_label, output_classes
 
+_SPLIT = "__trainyard_split__"  # passes through the transform beside the features
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+
+class Executor(ColumnarBeamExecutor):
     """Analyses the train split, writes the transform graph, and materialises every split as Parquet."""
 
     def Do(
@@ -63,30 +66,41 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         module, label, task = properties["module_file"], properties["label"], properties["task"]
         classes = output_classes(schema, label, task, properties["positive_class"])
         function = _with_label(user_code.load_function(module, "preprocessing_fn"), module, label, classes, task)
-        config = _tensors(schema, next(read_batches(uri, splits[0], rows=1)))
-        with user_code.blame(module), self._make_beam_pipeline() as pipeline:
+        sample = next(read_batches(uri, splits[0], rows=1))
+        config = _tensors(schema, sample)
+        marked_config = _tensors(schema, sample, mark=_SPLIT)
+        with user_code.blame(module), self._pipeline() as pipeline:
             with tft_beam.Context(temp_dir=self._get_tmp_dir()):
                 data = {split: pipeline | f"Read[{split}]" >> ReadExamples(uri, split) for split in splits}
                 transform_fn = (data["train"], config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
                 _ = transform_fn | "WriteGraph" >> tft_beam.WriteTransformFn(graph)
-                for split, batches in data.items():
-                    transformed, _ = ((batches, config), transform_fn) | f"Transform[{split}]" >> (
-                        tft_beam.TransformDataset(output_record_batches=True)
-                    )
-                    _ = (
-                        transformed
-                        | f"Plain[{split}]" >> beam.Map(_plain)
-                        | f"Write[{split}]" >> WriteExamples(target, split)
-                    )
+            # All splits in one go, each row marked with its split: the transform graph is loaded once, not once a split.
+            marked = [
+                batches | f"Mark[{split}]" >> beam.Map(_marked, number)
+                for number, (split, batches) in enumerate(data.items())
+            ]
+            with tft_beam.Context(temp_dir=self._get_tmp_dir(), passthrough_keys={_SPLIT}):
+                together = marked | "Together" >> beam.Flatten()
+                transformed, _ = ((together, marked_config), transform_fn) | "Transform" >> (
+                    tft_beam.TransformDataset(output_record_batches=True)
+                )
+            parts = transformed | "Divide" >> beam.Partition(_split_number, len(splits))
+            for split, batches in zip(splits, parts, strict=True):
+                _ = batches | f"Plain[{split}]" >> beam.Map(_plain) | f"Write[{split}]" >> WriteExamples(target, split)
         # The raw schema completes TFX's TransformGraph: the serving graph parses requests by it.
         raw = pathlib.Path(graph) / tft.TFTransformOutput.RAW_METADATA_DIR
         metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(raw))
 
 
-def _tensors(schema: schema_pb2.Schema, sample: pa.RecordBatch) -> tensor_adapter.TensorAdapterConfig:
-    """Which tensor each column becomes: dense where the schema gives a shape, sparse otherwise."""
+def _tensors(
+    schema: schema_pb2.Schema, sample: pa.RecordBatch, mark: str | None = None
+) -> tensor_adapter.TensorAdapterConfig:
+    """Which tensor each column becomes: dense where the schema gives a shape, sparse otherwise; `mark` becomes none."""
     representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema)
-    return tensor_adapter.TensorAdapterConfig(tfx_columns(sample).schema, representations)
+    columns = tfx_columns(sample).schema
+    if mark is not None:
+        columns = columns.append(pa.field(mark, pa.large_list(pa.int64())))
+    return tensor_adapter.TensorAdapterConfig(columns, representations)
 
 
 def _with_label(
@@ -119,8 +133,20 @@ def _check_outputs(outputs: Any, label: str, module_file: str) -> None:
             )
 
 
+def _marked(batch: pa.RecordBatch, split: int) -> pa.RecordBatch:
+    offsets = pa.array(np.arange(batch.num_rows + 1))
+    mark = pa.LargeListArray.from_arrays(offsets, pa.array(np.full(batch.num_rows, split)))
+    return pa.RecordBatch.from_arrays([*batch.columns, mark], names=[*batch.schema.names, _SPLIT])
+
+
+def _split_number(batch_and_passthrough: tuple[pa.RecordBatch, Any], splits: int) -> int:
+    number: int = batch_and_passthrough[0].column(_SPLIT)[0][0].as_py()
+    return number
+
+
 def _plain(batch_and_passthrough: tuple[pa.RecordBatch, Any]) -> pa.RecordBatch:
-    return plain_columns(batch_and_passthrough[0])
+    batch = batch_and_passthrough[0]
+    return plain_columns(batch.select([name for name in batch.schema.names if name != _SPLIT]))
 
 
 def transformed_features(graph: str) -> Iterator[tuple[str, Any]]:
