@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import TextIO
 
 from rich.console import Console, Group
@@ -49,6 +51,7 @@ class Screen(Display):
     def started(self, result: RunResult, out: TextIO, err: TextIO) -> None:
         self._console = Console(file=out)
         self._message = ""
+        self._began: dict[str, float] = {}
         self._result = result
         self._live = Live(
             console=self._console,
@@ -65,6 +68,9 @@ class Screen(Display):
 
     def changed(self, result: RunResult) -> None:
         self._message = ""
+        for component in result.components:
+            if component.status == "running":
+                self._began.setdefault(component.id, time.monotonic())
 
     def ended(self, result: RunResult) -> None:
         self._live.stop()
@@ -79,7 +85,7 @@ class Screen(Display):
         if self._message:
             parts.append(Text(f"  {self._message} …", "dim"))
         if self._result.components:
-            parts.append(_table(self._result))
+            parts.append(_table(self._result, self._began))
         return Group(*parts)
 
 
@@ -141,7 +147,8 @@ def summary_lines(result: RunResult) -> list[str]:
     return lines
 
 
-def _table(result: RunResult) -> Table:
+def _table(result: RunResult, began: Mapping[str, float] | None = None) -> Table:
+    """`began`: when components started, by the monotonic clock, so that the one that runs shows its time."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     table.add_column("")
     table.add_column("component")
@@ -149,7 +156,10 @@ def _table(result: RunResult) -> Table:
     table.add_column("rows", justify="right")
     for component in result.components:
         mark, style = _MARKS[component.status]
-        table.add_row(Text(mark, style), component.id, _seconds(component), _rows(component))
+        shown = _seconds(component)
+        if began and component.status == "running" and component.id in began:
+            shown = f"{time.monotonic() - began[component.id]:.0f} s"
+        table.add_row(Text(mark, style), component.id, shown, _rows(component))
     return table
 
 

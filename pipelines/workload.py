@@ -250,7 +250,9 @@ class Workload(_Section):
         asked = [t.metric for t in self.evaluation.thresholds] + [self.champion_metric]
         for metric in asked:
             if metric not in known:
-                raise ValueError(f"metric {metric!r} does not exist for task {self.task}; known: {', '.join(known)}")
+                raise ValueError(
+                    f"evaluation: metric {metric!r} does not exist for task {self.task}; known: {', '.join(known)}"
+                )
         return self
 
     @property
@@ -296,7 +298,7 @@ def workload_names(folder: str | os.PathLike[str]) -> list[str]:
 
 def explain(path: pathlib.Path, problem: Any) -> str:
     """One pydantic problem as one line for the author of the file."""
-    field = ".".join(str(part) for part in problem["loc"]) or "(the whole file)"
+    field = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{path}, field {field}: there is no such field. {_known_fields(problem['loc'])}"
     if problem["type"] == "missing":
@@ -305,7 +307,8 @@ def explain(path: pathlib.Path, problem: Any) -> str:
     received = (
         "" if isinstance(problem["input"], dict) or "Received" in message else f" Received: {problem['input']!r}."
     )
-    return f"{path}, field {field}: {message}.{received}"
+    # A rule over several fields has no place of its own; its message names them.
+    return f"{path}, field {field}: {message}.{received}" if field else f"{path}: {message}.{received}"
 
 
 def _known_fields(location: tuple[Any, ...]) -> str:

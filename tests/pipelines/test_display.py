@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from pipelines import display
 from pipelines.display import Screen
 from pipelines.results import ComponentResult, RunResult
 
@@ -25,3 +26,11 @@ def test_what_libraries_print_stays_out_of_the_table(capsys: pytest.CaptureFixtu
     screen.ended(result)
     assert "Trainer" in terminal.getvalue() and "Epoch" not in terminal.getvalue()
     assert "Epoch 1/9" in capsys.readouterr().out
+
+
+def test_the_component_that_runs_shows_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("pipelines.display.time.monotonic", lambda: now[0])
+    result = RunResult("tips", "run-1", components=[ComponentResult("Trainer", "running"), ComponentResult("Pusher")])
+    table = display._table(result, {"Trainer": 58.0})
+    assert list(table.columns[2].cells) == ["42 s", ""]
