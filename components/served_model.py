@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.columnar import is_list
 from components.errors import InputError
 
 SERVING_FOLDER = "Format-Serving"
@@ -84,6 +85,12 @@ class ServedModel:
             raise InputError(f"{path}: task must be one of {', '.join(OUTPUTS)}. Received: {found.task!r}.")
         return found
 
+    def write(self, saved_model: pathlib.Path) -> None:
+        """Writes the description beside a SavedModel, where `read` finds it."""
+        path = saved_model / SPEC_FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True), encoding="utf-8")
+
     @property
     def output(self) -> str:
         """The output of `serving_default` that carries the prediction."""
@@ -121,7 +128,7 @@ def dense(name: str, column: pa.Array, feature: RawFeature) -> np.ndarray:
             "Mark the feature as nullable in schema.pbtxt (presence min_fraction below 1) and train anew."
         )
     values = column
-    while _is_list(values.type):
+    while is_list(values.type):
         values = pc.list_flatten(values)
     try:
         flat = _FLAT[feature.dtype](values)
@@ -136,10 +143,6 @@ def dense(name: str, column: pa.Array, feature: RawFeature) -> np.ndarray:
             f"Received: {flat.size} values in {len(column)} rows."
         )
     return flat.reshape(shape)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def _floats(values: pa.Array) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Examples as Arrow: reading and writing the Parquet that every component shares. Imports nothing else of ours."""
 
-from components.columnar._arrow import plain_columns, tfx_columns
+from components.columnar._arrow import is_list, plain_columns, tfx_columns
 from components.columnar._files import (
     PAYLOAD_FORMAT,
     ShardWriter,
@@ -21,6 +21,7 @@ __all__ = [
     "count_rows",
     "decode_splits",
     "encode_splits",
+    "is_list",
     "plain_columns",
     "read_batches",
     "read_split",

@@ -47,13 +47,14 @@ def _cast(values: pa.Array) -> pa.Array:
     return values.cast(target, safe=False)
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a column holds several values a row, however Arrow stores them."""
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def _to_list(column: pa.Array) -> pa.Array:
     missing = column.is_null() if column.null_count else None
-    if _is_list(column.type):
+    if is_list(column.type):
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
         values = pc.list_flatten(column)
     else:
@@ -65,10 +66,10 @@ def _to_list(column: pa.Array) -> pa.Array:
 
 
 def _from_list(name: str, column: pa.Array) -> pa.Array:
-    if not _is_list(column.type):
+    if not is_list(column.type):
         return column
     values, inner = column, column.type
-    while _is_list(inner):  # TFT nests a list for every dimension of a tensor
+    while is_list(inner):  # TFT nests a list for every dimension of a tensor
         values = pc.list_flatten(values)
         inner = values.type
     width, rest = divmod(len(values), max(1, len(column)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import keyword
 import pathlib
 import re
@@ -10,19 +9,17 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components import served_model
 from components.trainer._schema import ModelSchema
 
-CONTRACT_FILE = "assets.extra/trainyard.json"
-# What stands for "missing" in a dense request; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
-MISSING = {"float32": float("nan"), "int64": np.iinfo(np.int64).min, "string": ""}
+# What stands for "missing" in a dense request, besides NaN; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
+_MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_STRING}
 
 
-class ServedModel(tf.Module):
+class ServingModule(tf.Module):
     """Raw features in, answers in the task's own terms out."""
 
     def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema) -> None:
@@ -32,7 +29,6 @@ class ServedModel(tf.Module):
         self.input_names = input_names(self._raw_specs)
         # Held as attributes, so that saving finds the vocabularies' assets and the weights.
         self._transform_layer = transform.transform_features_layer()
-        self._keras_model = model
         # Augmentation layers hold random state that TensorFlow does not find by itself, and saving fails without it.
         self._variables = [variable.value for variable in model.variables]
         self._classes = tf.constant(schema.classes or [""], tf.string)
@@ -95,31 +91,18 @@ def export(
     model: keras.Model,
     transform: tft.TFTransformOutput,
     schema: ModelSchema,
-    raw_schema: schema_pb2.Schema,
     folder: pathlib.Path,
 ) -> None:
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers."""
-    served = ServedModel(model, transform, schema)
+    served = ServingModule(model, transform, schema)
     tf.saved_model.save(served, str(folder), signatures=served.signatures())
     inputs = served.raw_inputs()
     nullable = {name for name, spec in transform.raw_feature_spec().items() if isinstance(spec, tf.io.VarLenFeature)}
-    contract = {
-        "task": schema.task,
-        "label": schema.label,
-        "classes": list(schema.classes),
-        "features": {
-            name: {
-                "dtype": inputs[given].dtype.name,
-                "shape": list(inputs[given].shape[1:]),
-                "nullable": name in nullable,
-                "input": given,
-            }
-            for name, given in served.input_names.items()
-        },
+    features = {
+        name: served_model.RawFeature(inputs[given].dtype.name, tuple(inputs[given].shape[1:]), name in nullable, given)
+        for name, given in served.input_names.items()
     }
-    path = folder / CONTRACT_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(contract, indent=2, sort_keys=True))
+    served_model.ServedModel(schema.task, schema.label, tuple(schema.classes), features).write(folder)
 
 
 def input_names(features: Iterable[str]) -> dict[str, str]:
@@ -150,7 +133,7 @@ def _sparse(values: tf.Tensor) -> tf.SparseTensor:
     if values.dtype.is_floating:
         present = tf.logical_not(tf.math.is_nan(values))
     else:
-        present = tf.not_equal(values, tf.constant(MISSING[values.dtype.name], values.dtype))
+        present = tf.not_equal(values, tf.constant(_MISSING[values.dtype.name], values.dtype))
     rows = tf.where(present)
     indices = tf.concat([rows, tf.zeros_like(rows)], axis=1)
     shape = tf.stack([tf.shape(values, tf.int64)[0], tf.constant(1, tf.int64)])

@@ -52,7 +52,7 @@ class Executor(base_executor.BaseExecutor):
             rows[ROWS_IN] = len(splits["train"][1]) + len(splits["eval"][1])
             model = _fitting.build(module, schema, config, len(splits["train"][1]))
             history = _fitting.fit(model, splits["train"], splits["eval"], config, run_uri / "tensorboard")
-            _export.export(model, transform, schema, raw_schema, model_uri / "Format-Serving")
+            _export.export(model, transform, schema, model_uri / "Format-Serving")
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
@@ -147,8 +147,3 @@ def _split_number(batch_and_passthrough: tuple[pa.RecordBatch, Any], splits: int
 def _plain(batch_and_passthrough: tuple[pa.RecordBatch, Any]) -> pa.RecordBatch:
     batch = batch_and_passthrough[0]
     return plain_columns(batch.select([name for name in batch.schema.names if name != _SPLIT]))
-
-
-def transformed_features(graph: str) -> Iterator[tuple[str, Any]]:
-    """Names and specs of the transformed features in a transform graph, sorted by name."""
-    yield from sorted(tft.TFTransformOutput(str(pathlib.Path(graph))).transformed_feature_spec().items())
