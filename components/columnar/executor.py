@@ -18,9 +18,10 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import core
 from tfx.dsl.components.base import base_beam_executor
+
+from components.columnar.eager import EagerRunner
 
 
 class ColumnarBeamExecutor(base_beam_executor.BaseBeamExecutor):
@@ -67,7 +68,7 @@ class ColumnarBeamExecutor(base_beam_executor.BaseBeamExecutor):
                 options = _Options(self._beam_pipeline_args)
                 # DirectRunner looks through the whole graph to see which runner can take it; batch pipelines end at this one.
                 direct = options.view_as(StandardOptions).runner in (None, "DirectRunner", "SwitchingDirectRunner")
-                pipeline = beam.Pipeline(FnApiRunner() if direct else None, options=options)
+                pipeline = beam.Pipeline(EagerRunner() if direct else None, options=options)
             with pipeline:
                 yield pipeline
 
