@@ -71,13 +71,16 @@ class Executor(ColumnarBeamExecutor):
         marked_config = _tensors(schema, sample, mark=_SPLIT)
         with user_code.blame(module), self._pipeline() as pipeline:
             with tft_beam.Context(temp_dir=self._get_tmp_dir()):
-                data = {split: pipeline | f"Read[{split}]" >> ReadExamples(uri, split) for split in splits}
-                transform_fn = (data["train"], config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
+                train = pipeline | "ReadToAnalyze" >> ReadExamples(uri, "train")
+                transform_fn = (train, config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
                 _ = transform_fn | "WriteGraph" >> tft_beam.WriteTransformFn(graph)
+            # Read again: a runner would keep all rows in memory until the graph is there to transform them.
             # All splits in one go, each row marked with its split: the transform graph is loaded once, not once a split.
             marked = [
-                batches | f"Mark[{split}]" >> beam.Map(_marked, number)
-                for number, (split, batches) in enumerate(data.items())
+                pipeline
+                | f"Read[{split}]" >> ReadExamples(uri, split, after=transform_fn[0])
+                | f"Mark[{split}]" >> beam.Map(_marked, number)
+                for number, split in enumerate(splits)
             ]
             with tft_beam.Context(temp_dir=self._get_tmp_dir(), passthrough_keys={_SPLIT}):
                 together = marked | "Together" >> beam.Flatten()
