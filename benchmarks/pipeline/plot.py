@@ -1,0 +1,1 @@
+def plot(r): return ""
