@@ -50,7 +50,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="FILE",
         help="measure nothing: show what --json wrote; may be repeated",
     )
-    command.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all figures and the machine to a file")
+    command.add_argument(
+        "--json", type=pathlib.Path, metavar="FILE", help="write all figures and the machine to a file"
+    )
     command.add_argument("--plot", type=_svg, metavar="FILE.svg", help="draw the stages, and lines over several sizes")
     command.add_argument("--markdown", action="store_true", help="print the tables in markdown")
     command.set_defaults(handler=_bench)

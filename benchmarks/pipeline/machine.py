@@ -48,7 +48,9 @@ class Machine:
     revision: str
 
     def __str__(self) -> str:
-        return f"{self.cpu}, {self.cores} cores, {self.memory_mb / 1024:.0f} GiB, {self.kernel}, revision {self.revision}"
+        return (
+            f"{self.cpu}, {self.cores} cores, {self.memory_mb / 1024:.0f} GiB, {self.kernel}, revision {self.revision}"
+        )
 
 
 def this_machine() -> Machine:

@@ -60,7 +60,9 @@ def measure(
             size = sum(path.stat().st_size for path in data.iterdir()) / 1024**2
             found: dict[str, list[Round]] = {}
 
-            def so_far(rows: int = rows, size: float = size, found: dict[str, list[Round]] = found) -> list[Measurement]:
+            def so_far(
+                rows: int = rows, size: float = size, found: dict[str, list[Round]] = found
+            ) -> list[Measurement]:
                 told = (name, case.title, case.metric)
                 return [
                     Measurement(*told, side, rows, case.width, size, memory_mb, tuple(ones))
@@ -127,9 +129,7 @@ def _run(name: str, side: str, rows: int, data: pathlib.Path, root: pathlib.Path
 def _round(side: str, cost: Cost, out: pathlib.Path, load: float, limit: str, metric: str) -> Round:
     whole = {WHOLE: cost.seconds}
     if cost.failure:
-        return Round(
-            whole, cost.cpu_seconds, cost.peak_mb, cost.largest_mb, None, 0, load, limit, cost.failure
-        )
+        return Round(whole, cost.cpu_seconds, cost.peak_mb, cost.largest_mb, None, 0, load, limit, cost.failure)
     nodes, quality, eval_rows = _read(side, out, metric)
     seconds = dict.fromkeys((*STAGES, EXTRA), 0.0)
     for node, spent in nodes.items():

@@ -10,11 +10,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.pipeline.memory_limit import MemoryLimit
 
 _PERIOD = 0.25  # seconds between two looks at the memory
+_GROWTH = 1.01
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 1024**2
 _LOG_TAIL = 600
@@ -28,7 +29,7 @@ class Cost:
         seconds: wall clock from start to exit.
         cpu_seconds: user and system, of the process and the children it waited for.
         peak_mb: most memory of the whole tree at one time, MiB: proportional set sizes, sampled every quarter of a second,
-            and at least `largest_mb`.
+            to a hundredth, and at least `largest_mb`.
         largest_mb: the largest resident set of one process, MiB, as the kernel recorded it.
         failure: why it did not end well; None: it did.
     """
@@ -63,42 +64,48 @@ def run(
         process = subprocess.Popen(
             limit.wrapped(command), env=environment, stdout=out, stderr=errors, cwd=folder, start_new_session=True
         )
-        tree = _Tree(process.pid, limit.watched_mb)
+        watch = _Watch(process.pid, limit.watched_mb)
         try:
-            tree.start()
+            watch.start()
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            tree.kill()
+            watch.kill()
             raise
         finally:
-            tree.stop()
+            watch.stop()
     seconds = time.monotonic() - started
-    tree.kill()
+    watch.kill()
     process.returncode = os.waitstatus_to_exitcode(status)
     largest = usage.ru_maxrss / 1024
-    failure = limit.failure(tree.over_limit)
+    failure = limit.failure(watch.over_limit)
     if failure is None and process.returncode:
         failure = f"ended with {process.returncode}: {' '.join(log.read_text(errors='replace')[-_LOG_TAIL:].split())}"
     cpu = usage.ru_utime + usage.ru_stime
-    return Cost(seconds, cpu, max(tree.peak_mb, largest), largest, failure)
+    return Cost(seconds, cpu, max(watch.peak_mb, largest), largest, failure)
 
 
-class _Tree(threading.Thread):
-    """Watches a session's memory. Reading a proportional set size walks the page tables, so it is read only where the
-    resident sets, which are cheap and never less in sum, say that there may be a new peak."""
+class _Watch(threading.Thread):
+    """Watches the memory of a process and its children.
 
-    def __init__(self, session: int, most_mb: float | None) -> None:
+    Reading a proportional set size walks the page tables, which takes time from what is measured. So the cheap sum of the
+    resident sets is looked at, and the dear figure only when that sum has grown by a hundredth since.
+    """
+
+    def __init__(self, leader: int, most_mb: float | None) -> None:
         super().__init__(name="memory", daemon=True)
         self.peak_mb = 0.0
         self.over_limit = False
-        self._session, self._most_mb = session, most_mb
+        self._leader, self._most_mb = leader, most_mb
+        self._looked_at = 0.0
         self._done = threading.Event()
 
     def run(self) -> None:
         while not self._done.wait(_PERIOD):
-            processes = list(_session(self._session))
-            if sum(map(_resident_mb, processes)) <= self.peak_mb:
+            processes = _tree(self._leader)
+            resident = sum(map(_resident_mb, processes))
+            if resident <= self._looked_at * _GROWTH:
                 continue
+            self._looked_at = resident
             self.peak_mb = max(self.peak_mb, sum(map(_proportional_mb, processes)))
             if self._most_mb is not None and self.peak_mb > self._most_mb:
                 self.over_limit = True
@@ -111,21 +118,26 @@ class _Tree(threading.Thread):
             self.join()
 
     def kill(self) -> None:
-        for process in _session(self._session):
+        for process in _tree(self._leader):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(process.name), signal.SIGKILL)
 
 
-def _session(leader: int) -> Iterator[pathlib.Path]:
-    """The folders in /proc of a session's processes, zombies left out."""
+def _tree(leader: int) -> list[pathlib.Path]:
+    """The folders in /proc of a session's processes and of all their children, zombies left out."""
+    members, others = {}, {}
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):
             # After the program's name, which stands in brackets and may hold blanks: state, parent, group, session.
-            fields = pathlib.Path(entry.path, "stat").read_text(errors="replace").rpartition(")")[2].split()
-            if int(fields[3]) == leader and fields[0] != "Z":
-                yield pathlib.Path(entry.path)
+            stat = pathlib.Path(entry.path, "stat").read_text(errors="replace").rpartition(")")[2].split()
+            if stat[0] != "Z":
+                (members if int(stat[3]) == leader else others)[int(entry.name)] = int(stat[1])
+    # A child may have begun a session of its own.
+    while found := {pid: parent for pid, parent in others.items() if parent in members and pid not in members}:
+        members |= found
+    return [pathlib.Path("/proc", str(pid)) for pid in members]
 
 
 def _resident_mb(process: pathlib.Path) -> float:

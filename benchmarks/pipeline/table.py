@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
+import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from benchmarks.pipeline import case as cases
 from benchmarks.pipeline.case import Goal
-from benchmarks.pipeline.measurement import EXTRA, LINES, REST, WHOLE, Measurement, Results, sizes
+from benchmarks.pipeline.measurement import EXTRA, LINES, WHOLE, Measurement, Results, sizes
 
 _NAMES = {"stock": "stock", "trainyard": "Trainyard", "floor": "script"}
 _METRICS = {"auc": "AUC", "accuracy": "accuracy"}
@@ -50,9 +52,7 @@ def _title(sides: Sides) -> str:
     spread = f"; median of {rounds} rounds (least..most)" if rounds > 1 else ""
     kinds = sorted({r.limit for side in sides.values() for r in side.rounds})
     limit = f"; memory limited to {one.memory_mb:,} MiB ({', '.join(kinds)})" if one.memory_mb else ""
-    return (
-        f"{one.case}: {one.title}, {one.rows:,} rows, {one.columns} columns, {one.data_mb:,.1f} MiB; seconds{spread}{limit}"
-    )
+    return f"{one.case}: {one.title}, {one.rows:,} rows, {one.columns} columns, {one.data_mb:,.1f} MiB; seconds{spread}{limit}"
 
 
 def _table(sides: Sides) -> list[Row]:
@@ -69,7 +69,7 @@ def _table(sides: Sides) -> list[Row]:
         ["peak memory of all processes, MiB", *(_figure(v, ",.0f") for v in memory.values()), *_ratios(memory)],
         [f"{_METRICS[metric]} of the model", *(_figure(one.middle("quality"), ".4f") for one in sides.values())],
         ["rows evaluated", *(_figure(one.middle("eval_rows"), ",.0f") for one in sides.values())],
-        ["load before", *(_figure(_mean([r.load for r in one.rounds]), ".1f") for one in sides.values())],
+        ["load before", *(f"{statistics.fmean(r.load for r in one.rounds):.1f}" for one in sides.values())],
     ]
     return [head, *(row + [""] * (len(head) - len(row)) for row in rows)]
 
@@ -77,7 +77,13 @@ def _table(sides: Sides) -> list[Row]:
 def _seconds_row(line: str, sides: Sides, goals: list[Goal]) -> Row:
     cells = [_spread(one.seconds(line)) for one in sides.values()]
     if line == EXTRA:
-        return [line, *(cell if side == "trainyard" else "" for side, cell in zip(sides, cells, strict=True)), "", "", ""]
+        return [
+            line,
+            *(cell if side == "trainyard" else "" for side, cell in zip(sides, cells, strict=True)),
+            "",
+            "",
+            "",
+        ]
     faster, _, slower = _ratios({side: one.median(line) for side, one in sides.items()})
     return [line, *cells, faster, _judged(goals, sides), slower]
 
@@ -120,9 +126,9 @@ def _grown(measurements: Sequence[Measurement]) -> dict[str, list[Sides]]:
 
 
 def _growth_table(ones: list[Sides]) -> list[Row]:
-    rows = [[next(iter(sides.values())).rows for sides in ones]]
-    head = ["side", "line", *(f"{n:,} rows" for n in rows[0])]
-    head += [f"growth {a:,} to {b:,}" for a, b in zip(rows[0], rows[0][1:], strict=False)]
+    rows = [next(iter(sides.values())).rows for sides in ones]
+    head = ["side", "line", *(f"{n:,} rows" for n in rows)]
+    head += [f"growth {a:,} to {b:,}" for a, b in itertools.pairwise(rows)]
     table = [[*head, "goal"]]
     for side in ones[0]:
         measured = [sides[side] for sides in ones if side in sides]
@@ -136,9 +142,9 @@ def _growth_table(ones: list[Sides]) -> list[Row]:
 
 def _growth_cells(measured: list[Measurement], line: str) -> Iterator[str]:
     for one in measured:
-        yield _figure(one.median(line) / one.rows * 1e6, ".1f")
+        yield _figure(one.median(line) / one.rows * 1e6, ",.1f")
     verdicts = []
-    for small, large in zip(measured, measured[1:], strict=False):
+    for small, large in itertools.pairwise(measured):
         found = growth(small, large, line)
         yield _times(found, "")
         if small.side == "trainyard":
@@ -150,12 +156,8 @@ def _growth_cells(measured: list[Measurement], line: str) -> Iterator[str]:
 def _spread(seconds: Sequence[float]) -> str:
     if not seconds:
         return "failed"
-    middle = sorted(seconds)[len(seconds) // 2] if len(seconds) % 2 else _mean(sorted(seconds)[len(seconds) // 2 - 1 :][:2])
-    return f"{middle:.2f} ({min(seconds):.2f}..{max(seconds):.2f})" if len(seconds) > 1 else f"{middle:.2f}"
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    middle = f"{statistics.median(seconds):,.2f}"
+    return f"{middle} ({min(seconds):,.2f}..{max(seconds):,.2f})" if len(seconds) > 1 else middle
 
 
 def _ratio(one: float, other: float) -> float:
@@ -165,7 +167,7 @@ def _ratio(one: float, other: float) -> float:
 def _times(ratio: float, nothing: str) -> str:
     if math.isnan(ratio):
         return nothing
-    return f"{ratio:.0f}x" if ratio >= 19.5 else f"{ratio:.1f}x" if ratio >= 0.95 else f"{ratio:.2f}x"
+    return f"{ratio:,.0f}x" if ratio >= 19.5 else f"{ratio:.1f}x" if ratio >= 9.5 else f"{ratio:.2f}x"
 
 
 def _figure(value: float, form: str) -> str:
@@ -176,10 +178,11 @@ def _aligned(rows: list[Row]) -> str:
     shown = _without_empty_columns(rows)
     widths = [max(len(row[i]) for row in shown) for i in range(len(shown[0]))]
     text = _left(shown[0])
-    return "\n".join(
-        "  ".join(cell.ljust(w) if i in text else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip()
-        for row in shown
-    )
+    lines = []
+    for row in shown:
+        cells = enumerate(zip(row, widths, strict=True))
+        lines.append("  ".join(cell.ljust(w) if i in text else cell.rjust(w) for i, (cell, w) in cells).rstrip())
+    return "\n".join(lines)
 
 
 def _piped(rows: list[Row]) -> str:
@@ -198,6 +201,3 @@ def _left(head: Row) -> set[int]:
 def _without_empty_columns(rows: list[Row]) -> list[Row]:
     kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:])]
     return [[row[i] for i in kept] for row in rows]
-
-
-__all__ = ["REST", "growth", "to_markdown", "to_text"]
