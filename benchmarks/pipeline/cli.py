@@ -78,55 +78,24 @@ def _svg(text: str) -> pathlib.Path:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from benchmarks.pipeline import table
+    from benchmarks.pipeline import measurement, measuring, table
     from benchmarks.pipeline.plot import plot
 
-    results = _read(options) if options.files else _measure(options)
-    if options.json and options.files:
-        options.json.write_text(results.to_json())
+    if options.files:
+        measuring.refuse_case(options.case)
+        results = measurement.read(options.files)
+        _keep(results, options.json)
+    else:
+        for results in measuring.measure(
+            options.case, options.rows, options.rounds, options.only or (), options.memory_mb
+        ):
+            _keep(results, options.json)  # each time: a long benchmark that is stopped has not been in vain
     if options.plot:
         options.plot.write_text(plot(results))
     print(table.to_markdown(results) if options.markdown else table.to_text(results))
     return int(any(one.failure for one in results.measurements))
 
 
-def _read(options: argparse.Namespace) -> Results:
-    import dataclasses
-
-    from benchmarks.pipeline import measurement
-    from components.errors import InputError
-
-    if options.case:
-        raise InputError(f"--from shows what was measured; leave out the case. Received: {options.case!r}")
-    first, *others = [measurement.read(path) for path in options.files]
-    for path, other in zip(options.files[1:], others, strict=True):
-        if other.machine != first.machine:
-            raise InputError(
-                f"{path}: was measured on another machine or revision than {options.files[0]} "
-                f"({other.machine}; {first.machine}). Show them apart."
-            )
-    return dataclasses.replace(first, measurements=sum((other.measurements for other in others), first.measurements))
-
-
-def _measure(options: argparse.Namespace) -> Results:
-    import datetime
-
-    from benchmarks.pipeline.machine import this_machine
-    from benchmarks.pipeline.measurement import Results
-    from benchmarks.pipeline.measuring import SIDES, measure
-    from components.errors import InputError
-
-    if options.case is None:
-        raise InputError(f"bench what? Name one of {', '.join(cases.names())}, or show a file by --from.")
-    case = cases.load(options.case)
-    if options.rows and case.fixed_rows and options.rows != [case.fixed_rows]:
-        raise InputError(f"the data of {options.case} has {case.fixed_rows:,} rows; leave --rows out.")
-    sizes = options.rows or [case.fixed_rows or case.default_rows]
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    results = Results(this_machine(), now, ())
-    sides = [side for side in SIDES if side in (options.only or SIDES)]
-    for measurements in measure(options.case, sizes, options.rounds, sides, options.memory_mb):
-        results = Results(results.machine, now, tuple(measurements))
-        if options.json:
-            options.json.write_text(results.to_json())
-    return results
+def _keep(results: Results, path: pathlib.Path | None) -> None:
+    if path:
+        path.write_text(results.to_json())

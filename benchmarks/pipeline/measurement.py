@@ -101,12 +101,23 @@ class Results:
         return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
 
 
-def read(path: pathlib.Path) -> Results:
-    """Results as `to_json` wrote them.
+def read(paths: Sequence[pathlib.Path]) -> Results:
+    """Results as `to_json` wrote them, of one or several files together.
 
     Raises:
-        InputError: the file is not there or is something else.
+        InputError: a file is not there or is something else, or they come from more than one machine or revision.
     """
+    first, *others = map(_read, paths)
+    for path, other in zip(paths[1:], others, strict=True):
+        if other.machine != first.machine:
+            raise InputError(
+                f"{path}: was measured on another machine or revision than {paths[0]}. Show them apart. "
+                f"Received: {other.machine}; {first.machine}."
+            )
+    return dataclasses.replace(first, measurements=sum((other.measurements for other in others), first.measurements))
+
+
+def _read(path: pathlib.Path) -> Results:
     try:
         raw = json.loads(path.read_text())
         ones = tuple(_measurement(one) for one in raw["measurements"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import json
 import os
 import pathlib
@@ -12,7 +14,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from benchmarks.pipeline import case as cases
-from benchmarks.pipeline.measurement import EXTRA, REST, STAGES, WHOLE, Measurement, Round
+from benchmarks.pipeline.machine import this_machine
+from benchmarks.pipeline.measurement import EXTRA, REST, STAGES, WHOLE, Measurement, Results, Round
 from benchmarks.pipeline.memory_limit import memory_limit
 from benchmarks.pipeline.process import Cost, run
 from components.errors import InputError
@@ -34,51 +37,76 @@ _STAGE_OF = {
 }
 
 
+def refuse_case(name: str | None) -> None:
+    """Raises InputError for a case where files are to be shown."""
+    if name:
+        raise InputError(f"--from shows what was measured; leave out the case. Received: {name!r}.")
+
+
 def measure(
-    name: str, sizes: Sequence[int], rounds: int, sides: Sequence[str], memory_mb: int | None = None
-) -> Iterator[list[Measurement]]:
-    """Measures every side of a case on every size; within a round the sides follow one another, so that all meet the same
-    machine. A side that fails is not tried again on that size.
+    name: str | None, rows: Sequence[int] | None, rounds: int, only: Sequence[str], memory_mb: int | None = None
+) -> Iterator[Results]:
+    """Measures a case.
 
     Args:
         name: of the case.
-        sizes: numbers of rows.
+        rows: the sizes; None: the case's own.
         rounds: of each size.
-        sides: of SIDES.
+        only: of SIDES; empty: all.
         memory_mb: limit of each side's process tree, MiB; None: none.
 
     Yields:
-        All measurements so far, after each run of a side: a long benchmark that is stopped has not been in vain.
+        All results so far, after each run of a side.
+
+    Raises:
+        InputError: there is no such case, or it has a number of rows of its own.
     """
+    if name is None:
+        raise InputError(f"bench what? Name one of {', '.join(cases.names())}, or show a file by --from.")
     case = cases.load(name)
+    if rows and case.fixed_rows and list(rows) != [case.fixed_rows]:
+        raise InputError(f"the data of {name} has {case.fixed_rows:,} rows; leave --rows out. Received: {rows}.")
+    sizes = rows or [case.fixed_rows or case.default_rows]
+    sides = [side for side in SIDES if side in only or not only]
+    machine, now = this_machine(), datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    for found in _measurements(name, sizes, rounds, sides, memory_mb):
+        yield Results(machine, now, tuple(found))
+
+
+def _measurements(
+    name: str, sizes: Sequence[int], rounds: int, sides: Sequence[str], memory_mb: int | None
+) -> Iterator[list[Measurement]]:
     finished: list[Measurement] = []
     with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as scratch:
         for rows in sizes:
-            folder = pathlib.Path(scratch) / str(rows)
-            data = folder / "data"
-            _generate(name, rows, data)
-            size = sum(path.stat().st_size for path in data.iterdir()) / 1024**2
-            found: dict[str, list[Round]] = {}
-
-            def so_far(
-                rows: int = rows, size: float = size, found: dict[str, list[Round]] = found
-            ) -> list[Measurement]:
-                told = (name, case.title, case.metric)
-                return [
-                    Measurement(*told, side, rows, case.width, size, memory_mb, tuple(ones))
-                    for side, ones in found.items()
-                ]
-
-            for number in range(rounds):
-                for side in sides:
-                    if any(one.failure for one in found.get(side, [])):
-                        continue
-                    one = _run(name, side, rows, data, folder / f"{side}-{number}", memory_mb)
-                    found.setdefault(side, []).append(one)
-                    _say(f"{name}, {rows:,} rows: {side}{_summary(one)}")
-                    yield finished + so_far()
-            finished += so_far()
+            folder = pathlib.Path(scratch, str(rows))
+            found: list[Measurement] = []
+            for found in _one_size(name, rows, rounds, sides, memory_mb, folder):
+                yield finished + found
+            finished += found
             shutil.rmtree(folder)
+
+
+def _one_size(
+    name: str, rows: int, rounds: int, sides: Sequence[str], memory_mb: int | None, folder: pathlib.Path
+) -> Iterator[list[Measurement]]:
+    """Within a round the sides follow one another, so that all meet the same machine. A side that fails is not tried
+    again."""
+    case, data = cases.load(name), folder / "data"
+    _generate(name, rows, data)
+    data_mb = sum(path.stat().st_size for path in data.iterdir()) / 1024**2
+    found = {
+        side: Measurement(name, case.title, case.metric, side, rows, case.width, data_mb, memory_mb, ())
+        for side in sides
+    }
+    for number in range(rounds):
+        for side, measured in found.items():
+            if measured.failure:
+                continue
+            one = _run(name, side, rows, data, folder / f"{side}-{number}", memory_mb)
+            found[side] = dataclasses.replace(measured, rounds=(*measured.rounds, one))
+            _say(f"{name}, {rows:,} rows: {side}{_summary(one)}")
+            yield [each for each in found.values() if each.rounds]
 
 
 def _generate(name: str, rows: int, folder: pathlib.Path) -> None:

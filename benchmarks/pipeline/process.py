@@ -79,7 +79,8 @@ def run(
     largest = usage.ru_maxrss / 1024
     failure = limit.failure(watch.over_limit)
     if failure is None and process.returncode:
-        failure = f"ended with {process.returncode}: {' '.join(log.read_text(errors='replace')[-_LOG_TAIL:].split())}"
+        how = f"with {process.returncode}" if process.returncode > 0 else f"by signal {-process.returncode}"
+        failure = f"ended {how}: {' '.join(log.read_text(errors='replace')[-_LOG_TAIL:].split())}"
     cpu = usage.ru_utime + usage.ru_stime
     return Cost(seconds, cpu, max(watch.peak_mb, largest), largest, failure)
 
@@ -125,7 +126,8 @@ class _Watch(threading.Thread):
 
 def _tree(leader: int) -> list[pathlib.Path]:
     """The folders in /proc of a session's processes and of all their children, zombies left out."""
-    members, others = {}, {}
+    members: dict[int, int] = {}  # parents by child
+    others: dict[int, int] = {}
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
             continue

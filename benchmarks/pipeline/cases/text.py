@@ -56,7 +56,7 @@ class Text(Case):
         words = tf.strings.split(tf.strings.lower(inputs["text"])).to_sparse()
         ids = tft.compute_and_apply_vocabulary(words, top_k=_TOP_K, num_oov_buckets=1, vocab_filename="words")
         # 0 fills up what is shorter; the words begin at 1.
-        dense = tf.RaggedTensor.from_sparse(ids + _ones(ids)).to_tensor(shape=[None, _LENGTH])
+        dense = tf.RaggedTensor.from_sparse(ids.with_values(ids.values + 1)).to_tensor(shape=[None, _LENGTH])
         return {_FEATURE: tf.ensure_shape(dense, [None, _LENGTH])}
 
     def build_model(self, schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> keras.Model:
@@ -86,12 +86,6 @@ class Text(Case):
         filled = np.zeros((len(table), _LENGTH), np.int64)
         filled[np.repeat(np.arange(len(table)), lengths)[kept], places[kept]] = ids[kept]
         return {_FEATURE: filled}
-
-
-def _ones(x: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.SparseTensor(x.indices, tf.ones_like(x.values), x.dense_shape)
 
 
 def _split(table: pa.Table) -> pa.ListArray:
