@@ -15,6 +15,7 @@ from benchmarks.pipeline.measurement import EXTRA, LINES, WHOLE, Measurement, Re
 _NAMES = {"stock": "stock", "trainyard": "Trainyard", "floor": "script"}
 _METRICS = {"auc": "AUC", "accuracy": "accuracy"}
 _NOTHING = "-"
+_LEAST_SECONDS = 0.02
 
 Sides = Mapping[str, Measurement]
 Row = list[str]
@@ -161,7 +162,8 @@ def _spread(seconds: Sequence[float]) -> str:
 
 
 def _ratio(one: float, other: float) -> float:
-    return one / other if other else math.nan
+    """NaN where the second is next to nothing: thousands of times a millisecond say nothing."""
+    return one / other if other >= _LEAST_SECONDS else math.nan
 
 
 def _times(ratio: float, nothing: str) -> str:
