@@ -18,8 +18,13 @@ def standardised(values: np.ndarray, mean: float, deviation: float) -> np.ndarra
 
 
 def vocabulary(values: pa.ChunkedArray | pa.Array, top_k: int, fewest: int = 1) -> pa.Array:
-    """The most frequent values that occur `fewest` times or more, most frequent first."""
+    """The most frequent values that occur `fewest` times or more, most frequent first.
+
+    The empty word is none, as in TFT.
+    """
     counts = pc.value_counts(values)
+    if pa.types.is_string(values.type):
+        counts = counts.filter(pc.not_equal(counts.field("values"), ""))
     kept = counts.take(pc.sort_indices(counts.field("counts"), sort_keys=[("", "descending")])[:top_k])
     return kept.filter(pc.greater_equal(kept.field("counts"), fewest)).field("values")
 

@@ -54,6 +54,7 @@ def test_the_contracts_fit_the_data(name: str, data: pathlib.Path, tmp_path: pat
     check_suite(tmp_path / "schemas/bench/expectations.json", columns)
 
 
+@pytest.mark.slow
 def test_the_script_s_features_are_tft_s(name: str, data: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """Same names, shapes and types, and the same numbers but for the ids, whose order is each side's own."""
     # 300 columns take TFT half a minute and show no more than ten do.
