@@ -1,6 +1,7 @@
 """The digits workload as it stands, 1,797 pictures of 8 x 8 pixels for 40 epochs: what a small pipeline costs.
 
-The data is CSV, a column for each pixel, whole numbers (CsvExampleGen takes the type from the values): stock TFX reads no lists from a file but through an executor of one's own.
+The data is CSV, a column for each pixel: stock TFX reads no lists from a file but through an executor of one's own. Pixels are
+whole numbers, since CsvExampleGen takes a column's type from its values.
 """
 
 from __future__ import annotations
