@@ -3,102 +3,137 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import os
 import pathlib
-import statistics
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from benchmarks.pipeline import data
+from benchmarks.pipeline import case as cases
+from benchmarks.pipeline.machine import this_machine
+from benchmarks.pipeline.measurement import EXTRA, REST, STAGES, WHOLE, Measurement, Results, Round
+from benchmarks.pipeline.memory_limit import memory_limit
+from benchmarks.pipeline.process import Cost, run
 from components.errors import InputError
 from pipelines import home
 
 SIDES = ("stock", "trainyard", "floor")
-STAGES = ("ingestion", "statistics", "validation", "transform", "training", "evaluation")
 # Stage of each node; what is not named here is a gate or report that only Trainyard has.
 _STAGE_OF = {
     "CsvExampleGen": "ingestion",
+    "ImportExampleGen": "ingestion",
     "ColumnarExampleGen": "ingestion",
-    "read": "ingestion",
     "ImportSchemaGen": "validation",
     "SchemaImporter": "validation",
     "StatisticsGen": "statistics",
     "ExampleValidator": "validation",
     "Transform": "transform",
     "Trainer": "training",
-    "train": "training",
-    "export": "training",
     "Evaluator": "evaluation",
-    "evaluate": "evaluation",
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Measurement:
-    """One side on one size, medians over the rounds.
+def refuse_case(name: str | None) -> None:
+    """Raises InputError for a case where files are to be shown."""
+    if name:
+        raise InputError(f"--from shows what was measured; leave out the case. Received: {name!r}.")
 
-    Attributes:
-        side: stock, trainyard or floor.
-        rows: of the data.
-        stages: seconds by stage.
-        extra: seconds in nodes that the other sides do not have.
-        process: seconds from start to exit of the process, imports included.
-        peak_mb: the largest resident set of the process or a child of it.
-        auc: what its model scored, on `eval_rows` rows.
-        eval_rows: see there.
-        load: the machine's load average of one minute before each round.
+
+def measure(
+    name: str | None, rows: Sequence[int] | None, rounds: int, only: Sequence[str], memory_mb: int | None = None
+) -> Iterator[Results]:
+    """Measures a case.
+
+    Args:
+        name: of the case.
+        rows: the sizes; None: the case's own.
+        rounds: of each size.
+        only: of SIDES; empty: all.
+        memory_mb: limit of each side's process tree, MiB; None: none.
+
+    Yields:
+        All results so far, after each run of a side.
+
+    Raises:
+        InputError: there is no such case, or it has a number of rows of its own.
     """
+    if name is None:
+        raise InputError(f"bench what? Name one of {', '.join(cases.names())}, or show a file by --from.")
+    case = cases.load(name)
+    if rows and case.fixed_rows and list(rows) != [case.fixed_rows]:
+        raise InputError(f"the data of {name} has {case.fixed_rows:,} rows; leave --rows out. Received: {rows}.")
+    sizes = rows or [case.fixed_rows or case.default_rows]
+    sides = [side for side in SIDES if side in only or not only]
+    machine, now = this_machine(), datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    for found in _measurements(name, sizes, rounds, sides, memory_mb):
+        yield Results(machine, now, tuple(found))
 
-    side: str
-    rows: int
-    stages: dict[str, float]
-    extra: float
-    process: float
-    peak_mb: float
-    auc: float
-    eval_rows: int
-    load: tuple[float, ...]
 
-
-def measure(sizes: Sequence[int], rounds: int, sides: Sequence[str]) -> list[Measurement]:
-    """Measures every side on every size; within a round the sides follow one another, so that all meet the same machine."""
-    results = []
-    with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as folder:
+def _measurements(
+    name: str, sizes: Sequence[int], rounds: int, sides: Sequence[str], memory_mb: int | None
+) -> Iterator[list[Measurement]]:
+    finished: list[Measurement] = []
+    with tempfile.TemporaryDirectory(prefix="trainyard-bench-") as scratch:
         for rows in sizes:
-            source = pathlib.Path(folder) / str(rows) / "data" / "trips.csv"
-            _say(f"{rows:,} rows: generating")
-            data.generate(rows, source)
-            found: dict[str, list[Measurement]] = {side: [] for side in sides}
-            for number in range(rounds):
-                for side in sides:
-                    root = source.parents[1] / f"{side}-{number}"
-                    found[side].append(_run(side, rows, source, root))
-                    one = found[side][-1]
-                    _say(
-                        f"{rows:,} rows: {side} {one.process:.1f} s, {one.peak_mb:,.0f} MiB (load before: {one.load[0]:.1f})"
-                    )
-            results += [_median(ones) for ones in found.values()]
-    return results
+            folder = pathlib.Path(scratch, str(rows))
+            found: list[Measurement] = []
+            for found in _one_size(name, rows, rounds, sides, memory_mb, folder):
+                yield finished + found
+            finished += found
+            shutil.rmtree(folder)
 
 
-def _run(side: str, rows: int, source: pathlib.Path, root: pathlib.Path) -> Measurement:
-    data.use_case(root)
-    out = root / "result.json"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(home.ROOT), os.environ.get("PYTHONPATH")))),
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "TMPDIR": str(root),
+def _one_size(
+    name: str, rows: int, rounds: int, sides: Sequence[str], memory_mb: int | None, folder: pathlib.Path
+) -> Iterator[list[Measurement]]:
+    """Within a round the sides follow one another, so that all meet the same machine. A side that fails is not tried
+    again."""
+    case, data = cases.load(name), folder / "data"
+    _generate(name, rows, data)
+    data_mb = sum(path.stat().st_size for path in data.iterdir()) / 1024**2
+    found = {
+        side: Measurement(name, case.title, case.metric, side, rows, case.width, data_mb, memory_mb, ())
+        for side in sides
     }
+    for number in range(rounds):
+        for side, measured in found.items():
+            if measured.failure:
+                continue
+            one = _run(name, side, rows, data, folder / f"{side}-{number}", memory_mb)
+            found[side] = dataclasses.replace(measured, rounds=(*measured.rounds, one))
+            _say(f"{name}, {rows:,} rows: {side}{_summary(one)}")
+            yield [each for each in found.values() if each.rounds]
+
+
+def _generate(name: str, rows: int, folder: pathlib.Path) -> None:
+    """In a process of its own: this one stays small beside those that are measured."""
+    _say(f"{name}, {rows:,} rows: generating")
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "benchmarks.pipeline.case", name, str(rows), str(folder)]
+    done = subprocess.run(command, env=_environment(), stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise InputError(f"the data of {name} could not be generated: {' '.join(done.stderr[-600:].split())}")
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, (str(home.ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+def _run(name: str, side: str, rows: int, data: pathlib.Path, root: pathlib.Path, memory_mb: int | None) -> Round:
+    cases.lay_out(name, root)
+    out = root / "result.json"
+    environment = _environment() | {"TMPDIR": str(root)}
     python = [sys.executable, "-m"]
     if side == "trainyard":
         landing = root / "landing" / "bench" / "span-1"
         landing.mkdir(parents=True)
-        (landing / source.name).hardlink_to(source)
+        for path in data.iterdir():
+            (landing / path.name).hardlink_to(path)
         environment |= {
             "TRAINYARD_HOME": str(root / "home"),
             "TRAINYARD_DATA": str(root / "landing"),
@@ -107,49 +142,44 @@ def _run(side: str, rows: int, source: pathlib.Path, root: pathlib.Path) -> Meas
             "TRAINYARD_SCHEMAS": str(root / "schemas"),
         }
         command = [*python, "pipelines.cli", "run", "bench", "--json"]
-    elif side == "stock":
-        command = [*python, "benchmarks.pipeline.stock", str(source.parent), str(root), str(out), str(rows)]
     else:
-        command = [*python, "benchmarks.pipeline.floor", str(source), str(root), str(out)]
+        command = [*python, f"benchmarks.pipeline.{side}", name, str(data), str(root), str(out), str(rows)]
     load = os.getloadavg()[0]
-    log = root / "log.txt"
-    started = time.monotonic()
-    with log.open("w") as err, (out if side == "trainyard" else log).open("a") as stdout:
-        process = subprocess.Popen(command, env=environment, stdout=stdout, stderr=err, cwd=root)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.monotonic() - started
-    if process.returncode:
-        raise InputError(f"{side} ended with {process.returncode}: {' '.join(log.read_text()[-600:].split())}")
-    nodes, auc, eval_rows = _read(side, out)
-    stages = dict.fromkeys(STAGES, 0.0)
-    extra = 0.0
+    with memory_limit(memory_mb) as limit:
+        cost = run(command, environment, root, out if side == "trainyard" else root / "log.txt", limit)
+    one = _round(side, cost, out, load, limit.kind, cases.load(name).metric)
+    if one.failure:
+        _say((root / "log.txt").read_text(errors="replace")[-4000:])
+    shutil.rmtree(root)  # ten rounds of artifacts fill a disk
+    return one
+
+
+def _round(side: str, cost: Cost, out: pathlib.Path, load: float, limit: str, metric: str) -> Round:
+    whole = {WHOLE: cost.seconds}
+    if cost.failure:
+        return Round(whole, cost.cpu_seconds, cost.peak_mb, cost.largest_mb, None, 0, load, limit, cost.failure)
+    nodes, quality, eval_rows = _read(side, out, metric)
+    seconds = dict.fromkeys((*STAGES, EXTRA), 0.0)
     for node, spent in nodes.items():
-        if (stage := _STAGE_OF.get(node, node)) in stages:
-            stages[stage] += spent
-        else:
-            extra += spent
-    return Measurement(side, rows, stages, extra, seconds, usage.ru_maxrss / 1024, auc, eval_rows, (load,))
+        stage = _STAGE_OF.get(node, node)
+        seconds[stage if stage in STAGES else EXTRA] += spent
+    seconds |= {REST: cost.seconds - sum(seconds.values())} | whole
+    return Round(seconds, cost.cpu_seconds, cost.peak_mb, cost.largest_mb, quality, eval_rows, load, limit)
 
 
-def _read(side: str, out: pathlib.Path) -> tuple[dict[str, float], float, int]:
+def _read(side: str, out: pathlib.Path, metric: str) -> tuple[dict[str, float], float, int]:
     result = json.loads(out.read_text())
     if side != "trainyard":
-        return result["seconds"], result["auc"], result["eval_rows"]
+        return result["seconds"], result["quality"], result["eval_rows"]
     nodes = {c["id"]: c["seconds"] for c in result["components"]}
     rows = {c["id"]: c["rows_out"] for c in result["components"]}
-    return nodes, result["metrics"]["auc"], rows["Evaluator"]
+    return nodes, result["metrics"][metric], rows["Evaluator"]
 
 
-def _median(ones: list[Measurement]) -> Measurement:
-    return dataclasses.replace(
-        ones[0],
-        stages={stage: statistics.median(one.stages[stage] for one in ones) for stage in STAGES},
-        extra=statistics.median(one.extra for one in ones),
-        process=statistics.median(one.process for one in ones),
-        peak_mb=statistics.median(one.peak_mb for one in ones),
-        load=tuple(one.load[0] for one in ones),
-    )
+def _summary(one: Round) -> str:
+    if one.failure:
+        return f" failed: {one.failure}"
+    return f" {one.seconds[WHOLE]:.1f} s, {one.peak_mb:,.0f} MiB (load before: {one.load:.1f})"
 
 
 def _say(message: str) -> None:

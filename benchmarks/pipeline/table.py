@@ -1,57 +1,205 @@
-"""Measurements as a table for people and as JSON."""
+"""Measurements as tables: for the terminal and, in markdown, for pages. No figure is ever typed by hand."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-from collections.abc import Sequence
+import itertools
+import math
+import operator
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from benchmarks.pipeline.measuring import STAGES, Measurement
+from benchmarks.pipeline import case as cases
+from benchmarks.pipeline.case import Goal
+from benchmarks.pipeline.measurement import EXTRA, LINES, WHOLE, Measurement, Results, sizes
 
-_BARS = {"ingestion": 15.0, "statistics": 5.0, "transform": 5.0, "evaluation": 15.0, "whole process": 6.0}
+_NAMES = {"stock": "stock", "trainyard": "Trainyard", "floor": "script"}
+_METRICS = {"auc": "AUC", "accuracy": "accuracy"}
+_NOTHING = "-"
+_LEAST_SECONDS = 0.02
+
+Sides = Mapping[str, Measurement]
+Row = list[str]
 
 
-def to_json(results: Sequence[Measurement]) -> str:
-    """All figures, seconds unrounded."""
-    return json.dumps({"cpus": os.cpu_count(), "results": [dataclasses.asdict(one) for one in results]}, indent=1)
+def to_text(results: Results) -> str:
+    """For the terminal: a table for each case and size, then how cost grows."""
+    return _render(results, _aligned, lambda title: title)
 
 
-def to_text(results: Sequence[Measurement]) -> str:
-    """One table a size; ratios are stock's time through Trainyard's, and Trainyard's through the script's."""
+def to_markdown(results: Results) -> str:
+    """For docs/performance.md and README.md."""
+    return _render(results, _piped, lambda title: f"**{title}**") + "\n"
+
+
+def growth(small: Measurement, large: Measurement, line: str) -> float:
+    """How many times as fast as the rows a line's time grows: 1 is linear, less is better."""
+    return _ratio(large.median(line), small.median(line)) / (large.rows / small.rows)
+
+
+def _render(results: Results, tabulate: Callable[[list[Row]], str], headline: Callable[[str], str]) -> str:
     parts = []
-    for rows in dict.fromkeys(one.rows for one in results):
-        parts.append("\n".join(_table(rows, {one.side: one for one in results if one.rows == rows})))
+    for sides in sizes(results.measurements).values():
+        parts += [headline(_title(sides)), tabulate(_table(sides))]
+        parts += [f"{_NAMES[one.side]}: {one.failure}" for one in sides.values() if one.failure]
+    for case, ones in _grown(results.measurements).items():
+        parts += [headline(f"{case}: seconds per million rows, and growth"), tabulate(_growth_table(ones))]
+    parts.append(f"Measured {results.measured_at} on {results.machine}.")
     return "\n\n".join(parts)
 
 
-def _table(rows: int, sides: dict[str, Measurement]) -> list[str]:
-    lines = [f"{rows:,} rows, 18 columns, {os.cpu_count()} cores; seconds"]
-    names = list(sides)
-    lines.append(
-        f"{'':<22}" + "".join(f"{name:>12}" for name in names) + f"{'stock/ours':>12}{'bar':>6}{'ours/floor':>12}"
-    )
-    for stage in STAGES:
-        lines.append(_line(stage, {name: one.stages[stage] for name, one in sides.items()}, "{:.2f}"))
-    lines.append(_line("only in Trainyard", {name: one.extra for name, one in sides.items()}, "{:.2f}", ratios=False))
-    rest = {name: one.process - sum(one.stages.values()) - one.extra for name, one in sides.items()}
-    lines.append(_line("imports and the rest", rest, "{:.2f}"))
-    lines.append(_line("whole process", {name: one.process for name, one in sides.items()}, "{:.2f}"))
-    lines.append(_line("rows/s", {name: rows / one.process for name, one in sides.items()}, "{:,.0f}", ratios=False))
-    lines.append(_line("peak memory, MiB", {name: one.peak_mb for name, one in sides.items()}, "{:,.0f}"))
-    lines.append(_line("AUC of the model", {name: one.auc for name, one in sides.items()}, "{:.4f}", ratios=False))
-    lines.append(_line("eval rows", {name: one.eval_rows for name, one in sides.items()}, "{:,.0f}", ratios=False))
-    loads = {name: sum(one.load) / len(one.load) for name, one in sides.items()}
-    lines.append(_line("load before", loads, "{:.1f}", ratios=False))
-    return lines
+def _title(sides: Sides) -> str:
+    one = next(iter(sides.values()))
+    rounds = max(len(side.rounds) for side in sides.values())
+    spread = f"; median of {rounds} rounds (least..most)" if rounds > 1 else ""
+    kinds = sorted({r.limit for side in sides.values() for r in side.rounds})
+    limit = f"; memory limited to {one.memory_mb:,} MiB ({', '.join(kinds)})" if one.memory_mb else ""
+    return f"{one.case}: {one.title}, {one.rows:,} rows, {one.columns} columns, {one.data_mb:,.1f} MiB; seconds{spread}{limit}"
 
 
-def _line(title: str, values: dict[str, float], form: str, ratios: bool = True) -> str:
-    text = f"{title:<22}" + "".join(f"{form.format(value):>12}" for value in values.values())
-    if not ratios:
-        return text
-    ours = values.get("trainyard", 0.0)
-    faster = f"{values['stock'] / ours:.1f}x" if ours and "stock" in values else ""
-    bar = f"{_BARS[title]:.0f}x" if title in _BARS and faster else ""
-    slower = f"{ours / values['floor']:.1f}x" if ours and values.get("floor") else ""
-    return f"{text}{faster:>12}{bar:>6}{slower:>12}".rstrip()
+def _table(sides: Sides) -> list[Row]:
+    head = ["", *(_NAMES[side] for side in sides), "stock / Trainyard", "goal", "Trainyard / script"]
+    goals = cases.load(next(iter(sides.values())).case).goals(next(iter(sides.values())).rows)
+    rows = [_seconds_row(line, sides, [goal for goal in goals if goal.line == line]) for line in LINES]
+    memory = {side: one.middle("peak_mb") for side, one in sides.items()}
+    cpu = {side: one.middle("cpu_seconds") for side, one in sides.items()}
+    per_second = [_figure(one.rows / one.median(WHOLE), ",.0f") for one in sides.values()]
+    metric = next(iter(sides.values())).metric
+    rows += [
+        ["rows a second", *per_second, "", "", ""],
+        ["CPU seconds", *(_figure(v, ".1f") for v in cpu.values()), *_ratios(cpu)],
+        ["peak memory of all processes, MiB", *(_figure(v, ",.0f") for v in memory.values()), *_ratios(memory)],
+        [f"{_METRICS[metric]} of the model", *(_figure(one.middle("quality"), ".4f") for one in sides.values())],
+        ["rows evaluated", *(_figure(one.middle("eval_rows"), ",.0f") for one in sides.values())],
+        ["load before", *(f"{statistics.fmean(r.load for r in one.rounds):.1f}" for one in sides.values())],
+    ]
+    return [head, *(row + [""] * (len(head) - len(row)) for row in rows)]
+
+
+def _seconds_row(line: str, sides: Sides, goals: list[Goal]) -> Row:
+    cells = [_spread(one.seconds(line)) for one in sides.values()]
+    if line == EXTRA:
+        return [
+            line,
+            *(cell if side == "trainyard" else "" for side, cell in zip(sides, cells, strict=True)),
+            "",
+            "",
+            "",
+        ]
+    faster, _, slower = _ratios({side: one.median(line) for side, one in sides.items()})
+    return [line, *cells, faster, _judged(goals, sides), slower]
+
+
+def _ratios(values: Mapping[str, float]) -> Row:
+    ours = values.get("trainyard", math.nan)
+    faster = _ratio(values.get("stock", math.nan), ours)
+    slower = _ratio(ours, values.get("floor", math.nan))
+    return [_times(faster, ""), "", _times(slower, "")]
+
+
+def _judged(goals: list[Goal], sides: Sides) -> str:
+    ours = sides.get("trainyard")
+    told = []
+    for goal in goals:
+        mine = ours.median(goal.line) if ours else math.nan
+        if goal.kind == "seconds":
+            told.append(_verdict(f"<= {goal.bound:g} s", mine, operator.le, goal.bound))
+        elif goal.kind in sides:
+            theirs = sides[goal.kind].median(goal.line)
+            words = f">= {goal.bound:g}x stock" if goal.kind == "stock" else f"<= {goal.bound:g}x script"
+            stock = goal.kind == "stock"
+            ratio = _ratio(theirs, mine) if stock else _ratio(mine, theirs)
+            told.append(_verdict(words, ratio, operator.ge if stock else operator.le, goal.bound))
+    return "; ".join(told)
+
+
+def _verdict(words: str, value: float, holds: Callable[[float, float], bool], bound: float) -> str:
+    if math.isnan(value):
+        return words
+    return f"{words}: {'reached' if holds(value, bound) else 'missed'}"
+
+
+def _grown(measurements: Sequence[Measurement]) -> dict[str, list[Sides]]:
+    """The sizes of each case that has several, the smallest first."""
+    found: dict[str, list[Sides]] = {}
+    for (case, _), sides in sorted(sizes(measurements).items()):
+        found.setdefault(case, []).append(sides)
+    return {case: ones for case, ones in found.items() if len(ones) > 1}
+
+
+def _growth_table(ones: list[Sides]) -> list[Row]:
+    rows = [next(iter(sides.values())).rows for sides in ones]
+    head = ["side", "line", *(f"{n:,} rows" for n in rows)]
+    head += [f"growth {a:,} to {b:,}" for a, b in itertools.pairwise(rows)]
+    table = [[*head, "goal"]]
+    for side in ones[0]:
+        measured = [sides[side] for sides in ones if side in sides]
+        if len(measured) < len(ones):
+            continue
+        for line in LINES:
+            if line != EXTRA or side == "trainyard":
+                table.append([_NAMES[side], line, *_growth_cells(measured, line)])
+    return table
+
+
+def _growth_cells(measured: list[Measurement], line: str) -> Iterator[str]:
+    for one in measured:
+        yield _figure(one.median(line) / one.rows * 1e6, ",.1f")
+    verdicts = []
+    for small, large in itertools.pairwise(measured):
+        found = growth(small, large, line)
+        yield _times(found, "")
+        if small.side == "trainyard":
+            goals = [g for g in cases.load(small.case).goals(small.rows) if (g.line, g.kind) == (line, "growth")]
+            verdicts += [_verdict(f"<= {goal.bound:g}x", found, operator.le, goal.bound) for goal in goals]
+    yield "; ".join(verdicts)
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    if not seconds:
+        return "failed"
+    middle = f"{statistics.median(seconds):,.2f}"
+    return f"{middle} ({min(seconds):,.2f}..{max(seconds):,.2f})" if len(seconds) > 1 else middle
+
+
+def _ratio(one: float, other: float) -> float:
+    """NaN where the second is next to nothing: thousands of times a millisecond say nothing."""
+    return one / other if other >= _LEAST_SECONDS else math.nan
+
+
+def _times(ratio: float, nothing: str) -> str:
+    if math.isnan(ratio):
+        return nothing
+    return f"{ratio:,.0f}x" if ratio >= 19.5 else f"{ratio:.1f}x" if ratio >= 9.5 else f"{ratio:.2f}x"
+
+
+def _figure(value: float, form: str) -> str:
+    return _NOTHING if math.isnan(value) else format(value, form)
+
+
+def _aligned(rows: list[Row]) -> str:
+    shown = _without_empty_columns(rows)
+    widths = [max(len(row[i]) for row in shown) for i in range(len(shown[0]))]
+    text = _left(shown[0])
+    lines = []
+    for row in shown:
+        cells = enumerate(zip(row, widths, strict=True))
+        lines.append("  ".join(cell.ljust(w) if i in text else cell.rjust(w) for i, (cell, w) in cells).rstrip())
+    return "\n".join(lines)
+
+
+def _piped(rows: list[Row]) -> str:
+    shown = _without_empty_columns(rows)
+    text = _left(shown[0])
+    rule = "|" + "|".join("---" if i in text else "---:" for i in range(len(shown[0]))) + "|"
+    lines = ["| " + " | ".join(f"**{c}**" if WHOLE in row and c else c for c in row) + " |" for row in shown]
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _left(head: Row) -> set[int]:
+    """Columns of words; the others hold figures."""
+    return {i for i, name in enumerate(head) if name in ("", "side", "line", "goal")}
+
+
+def _without_empty_columns(rows: list[Row]) -> list[Row]:
+    kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:])]
+    return [[row[i] for i in kept] for row in rows]

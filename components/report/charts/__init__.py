@@ -4,8 +4,11 @@ from components.report.charts._comparison import interval_chart
 from components.report.charts._curves import calibration_chart, learning_chart, roc_chart
 from components.report.charts._histograms import residual_chart, sparkline
 from components.report.charts._marks import bar, dot_plot
+from components.report.charts._svg import Scale, Svg, tick_label
 
 __all__ = [
+    "Scale",
+    "Svg",
     "bar",
     "calibration_chart",
     "dot_plot",
@@ -14,4 +17,5 @@ __all__ = [
     "residual_chart",
     "roc_chart",
     "sparkline",
+    "tick_label",
 ]

@@ -1,0 +1,12 @@
+"""Three columns: what a row costs where there is hardly anything in it."""
+
+from __future__ import annotations
+
+from benchmarks.pipeline.tabular import Table
+
+
+class Narrow(Table):
+    title = "a narrow table"
+
+
+CASE = Narrow(floats=1, ints=0, words=1)

@@ -1,0 +1,156 @@
+"""Runs one side in a process of its own and says what it cost: seconds, and the memory of it and all its children."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+from benchmarks.pipeline.memory_limit import MemoryLimit
+
+_PERIOD = 0.25  # seconds between two looks at the memory
+_GROWTH = 1.01
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_MIB = 1024**2
+_LOG_TAIL = 600
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a process and its children cost.
+
+    Attributes:
+        seconds: wall clock from start to exit.
+        cpu_seconds: user and system, of the process and the children it waited for.
+        peak_mb: most memory of the whole tree at one time, MiB: proportional set sizes, sampled every quarter of a second,
+            to a hundredth, and at least `largest_mb`.
+        largest_mb: the largest resident set of one process, MiB, as the kernel recorded it.
+        failure: why it did not end well; None: it did.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    largest_mb: float
+    failure: str | None
+
+
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: pathlib.Path,
+    stdout: pathlib.Path,
+    limit: MemoryLimit,
+) -> Cost:
+    """Runs a command to its end; stderr goes into `folder`/log.txt. Leaves no process behind.
+
+    Args:
+        command: program and arguments.
+        environment: whole, not added to ours.
+        folder: the working folder.
+        stdout: gets what the command prints.
+        limit: of memory; the command is ended when it needs more.
+    """
+    log = folder / "log.txt"
+    started = time.monotonic()
+    with log.open("a") as errors, stdout.open("a") as out:
+        # A session of its own: what the command leaves behind is found by it and ended.
+        process = subprocess.Popen(
+            limit.wrapped(command), env=environment, stdout=out, stderr=errors, cwd=folder, start_new_session=True
+        )
+        watch = _Watch(process.pid, limit.watched_mb)
+        try:
+            watch.start()
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            watch.kill()
+            raise
+        finally:
+            watch.stop()
+    seconds = time.monotonic() - started
+    watch.kill()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    largest = usage.ru_maxrss / 1024
+    failure = limit.failure(watch.over_limit)
+    if failure is None and process.returncode:
+        how = f"with {process.returncode}" if process.returncode > 0 else f"by signal {-process.returncode}"
+        failure = f"ended {how}: {' '.join(log.read_text(errors='replace')[-_LOG_TAIL:].split())}"
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(seconds, cpu, max(watch.peak_mb, largest), largest, failure)
+
+
+class _Watch(threading.Thread):
+    """Watches the memory of a process and its children.
+
+    Reading a proportional set size walks the page tables, which takes time from what is measured. So the cheap sum of the
+    resident sets is looked at, and the dear figure only when that sum has grown by a hundredth since.
+    """
+
+    def __init__(self, leader: int, most_mb: float | None) -> None:
+        super().__init__(name="memory", daemon=True)
+        self.peak_mb = 0.0
+        self.over_limit = False
+        self._leader, self._most_mb = leader, most_mb
+        self._looked_at = 0.0
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        while not self._done.wait(_PERIOD):
+            processes = _tree(self._leader)
+            resident = sum(map(_resident_mb, processes))
+            if resident <= self._looked_at * _GROWTH:
+                continue
+            self._looked_at = resident
+            self.peak_mb = max(self.peak_mb, sum(map(_proportional_mb, processes)))
+            if self._most_mb is not None and self.peak_mb > self._most_mb:
+                self.over_limit = True
+                self.kill()
+                return
+
+    def stop(self) -> None:
+        self._done.set()
+        if self.is_alive():
+            self.join()
+
+    def kill(self) -> None:
+        for process in _tree(self._leader):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def _tree(leader: int) -> list[pathlib.Path]:
+    """The folders in /proc of a session's processes and of all their children, zombies left out."""
+    members: dict[int, int] = {}  # parents by child
+    others: dict[int, int] = {}
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            # After the program's name, which stands in brackets and may hold blanks: state, parent, group, session.
+            stat = pathlib.Path(entry.path, "stat").read_text(errors="replace").rpartition(")")[2].split()
+            if stat[0] != "Z":
+                (members if int(stat[3]) == leader else others)[int(entry.name)] = int(stat[1])
+    # A child may have begun a session of its own.
+    while found := {pid: parent for pid, parent in others.items() if parent in members and pid not in members}:
+        members |= found
+    return [pathlib.Path("/proc", str(pid)) for pid in members]
+
+
+def _resident_mb(process: pathlib.Path) -> float:
+    with contextlib.suppress(OSError):
+        return int((process / "statm").read_text().split()[1]) * _PAGE / _MIB
+    return 0.0
+
+
+def _proportional_mb(process: pathlib.Path) -> float:
+    with contextlib.suppress(OSError):
+        for line in (process / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    return _resident_mb(process)
