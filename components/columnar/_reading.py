@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.columnar._arrow import tfx_columns
 from components.columnar._files import split_files
+from components.columnar._layout import plain_batch, plain_schema
 
 _BATCH_BYTES = 32 * 2**20
 _MIN_ROWS, _MAX_ROWS = 1, 65_536
@@ -35,6 +37,22 @@ def read_batches(
         columns: which to read; default all.
         rows: at most so many rows a batch; default about 32 MiB.
     """
+    for batch in _stored_batches(uri, split, columns, rows):
+        yield plain_batch(batch)
+
+
+def read_list_batches(
+    uri: str | os.PathLike[str], split: str, columns: Sequence[str] | None = None, rows: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """As `read_batches`, with the list columns that TFDV and TFT take, and no batch without rows."""
+    for batch in _stored_batches(uri, split, columns, rows):
+        if batch.num_rows:
+            yield tfx_columns(batch)
+
+
+def _stored_batches(
+    uri: str | os.PathLike[str], split: str, columns: Sequence[str] | None, rows: int | None
+) -> Iterator[pa.RecordBatch]:
     size = rows or batch_rows(uri, split)
     for path in split_files(uri, split):
         with pq.ParquetFile(path) as file:
@@ -44,4 +62,13 @@ def read_batches(
 def read_split(uri: str | os.PathLike[str], split: str, columns: Sequence[str] | None = None) -> pa.Table:
     """A whole split as one table of plain columns."""
     tables = [pq.read_table(path, columns=columns) for path in split_files(uri, split)]
-    return pa.concat_tables(tables)
+    return pa.concat_tables([_plain_table(table) for table in tables])
+
+
+def _plain_table(table: pa.Table) -> pa.Table:
+    stored = table.schema
+    plain = plain_schema(stored)
+    if plain is stored:
+        return table
+    schema = pa.schema([plain.field(name) for name in table.column_names])
+    return pa.Table.from_batches([plain_batch(batch) for batch in table.to_batches()], schema)

@@ -9,7 +9,7 @@ from tfx import types
 from tfx.types import artifact_utils
 
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
-from components.columnar import count_rows, decode_splits, encode_splits, read_batches, tfx_columns
+from components.columnar import count_rows, decode_splits, encode_splits, read_list_batches
 from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
 from components.schema import read_schema
@@ -45,8 +45,7 @@ class Executor(ColumnarBeamExecutor):
     def _generate_here(self, uri: str, targets: dict[str, pathlib.Path], options: tfdv.StatsOptions) -> None:
         spill = pathlib.Path(self._get_tmp_dir())
         for split, target in targets.items():
-            batches = (tfx_columns(batch) for batch in read_batches(uri, split) if batch.num_rows)
-            _write(generate_statistics(batches, options, spill), str(target))
+            _write(generate_statistics(read_list_batches(uri, split), options, spill), str(target))
 
     def _generate_on_beam(self, uri: str, targets: dict[str, pathlib.Path], options: tfdv.StatsOptions) -> None:
         with self._pipeline() as pipeline:

@@ -169,7 +169,7 @@ def examples_artifact(tmp_path: pathlib.Path) -> Callable[..., Any]:
     """An Examples artifact with the rows given as its eval split."""
     from tfx.types import standard_artifacts
 
-    from components.columnar import PAYLOAD_FORMAT, SplitWriter, encode_splits
+    from components.columnar import SplitWriter, encode_splits, mark_as_parquet
 
     def make(rows: pa.Table, span: int = 3) -> Any:
         examples = standard_artifacts.Examples()
@@ -180,7 +180,7 @@ def examples_artifact(tmp_path: pathlib.Path) -> Callable[..., Any]:
                     writer.write(batch)
         examples.split_names = encode_splits(["train", "eval"])
         examples.span = span
-        examples.set_int_custom_property("payload_format", PAYLOAD_FORMAT)
+        mark_as_parquet(examples)
         examples.set_string_custom_property(
             "spans", json.dumps([{"span": span, "digest": "d3", "rows": rows.num_rows}])
         )
