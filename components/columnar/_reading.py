@@ -37,26 +37,39 @@ def read_batches(
         columns: which to read; default all.
         rows: at most so many rows a batch; default about 32 MiB.
     """
-    for batch in _stored_batches(uri, split, columns, rows):
-        yield plain_batch(batch)
+    size = rows or batch_rows(uri, split)
+    for path in split_files(uri, split):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=size, columns=columns):
+                yield plain_batch(batch)
 
 
 def read_list_batches(
     uri: str | os.PathLike[str], split: str, columns: Sequence[str] | None = None, rows: int | None = None
 ) -> Iterator[pa.RecordBatch]:
     """As `read_batches`, with the list columns that TFDV and TFT take, and no batch without rows."""
-    for batch in _stored_batches(uri, split, columns, rows):
-        if batch.num_rows:
-            yield tfx_columns(batch)
-
-
-def _stored_batches(
-    uri: str | os.PathLike[str], split: str, columns: Sequence[str] | None, rows: int | None
-) -> Iterator[pa.RecordBatch]:
     size = rows or batch_rows(uri, split)
-    for path in split_files(uri, split):
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=size, columns=columns)
+    for group in row_groups(uri, split):
+        yield from read_group(group, columns, size)
+
+
+def row_groups(uri: str | os.PathLike[str], split: str) -> list[tuple[str, int]]:
+    """The row groups of a split, each a file and the group's number: the pieces in which it can be read."""
+    return [
+        (str(path), number)
+        for path in split_files(uri, split)
+        for number in range(pq.read_metadata(path).num_row_groups)
+    ]
+
+
+def read_group(group: tuple[str, int], columns: Sequence[str] | None, rows: int) -> Iterator[pa.RecordBatch]:
+    """One row group in list columns, in the order asked for; at most `rows` a batch and no batch without rows."""
+    path, number = group
+    names = None if columns is None else list(columns)
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=rows, row_groups=[number], columns=names):
+            if batch.num_rows:
+                yield tfx_columns(batch if names is None else batch.select(names))
 
 
 def read_split(uri: str | os.PathLike[str], split: str, columns: Sequence[str] | None = None) -> pa.Table:

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import apache_beam as beam
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from components.columnar._arrow import tfx_columns
-from components.columnar._files import split_files
-from components.columnar._reading import batch_rows
+from components.columnar._reading import batch_rows, read_group, row_groups
 
 
 class ReadExamples(beam.PTransform):
-    """Reads a split, a row group an element of work, as RecordBatches of list columns (what TFDV and TFT take)."""
+    """Reads a split, a row group an element of work, as RecordBatches of list columns (what TFDV and TFT take).
 
-    def __init__(self, uri: str, split: str, columns: tuple[str, ...] | None = None) -> None:
+    Args:
+        uri: of an Examples artifact.
+        split: its name.
+        columns: which to read, in this order; default all.
+        rows: at most so many rows a batch; default about 32 MiB.
+    """
+
+    def __init__(self, uri: str, split: str, columns: tuple[str, ...] | None = None, rows: int | None = None) -> None:
         super().__init__()
-        self._uri, self._split, self._columns = uri, split, columns
+        self._uri, self._split, self._columns, self._rows = uri, split, columns, rows
 
     def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection:
-        rows = batch_rows(self._uri, self._split)
-        groups = [
-            (str(path), group)
-            for path in split_files(self._uri, self._split)
-            for group in range(pq.read_metadata(path).num_row_groups)
-        ]
+        rows = self._rows or batch_rows(self._uri, self._split)
+        groups = row_groups(self._uri, self._split)
         return (
             pbegin
             | "RowGroups" >> beam.Create(groups, reshuffle=len(groups) > 1)
-            | "Read" >> beam.FlatMap(_read_group, rows, self._columns).with_output_types(pa.RecordBatch)
+            | "Read" >> beam.FlatMap(read_group, self._columns, rows).with_output_types(pa.RecordBatch)
         )
-
-
-def _read_group(group: tuple[str, int], rows: int, columns: tuple[str, ...] | None) -> Iterator[pa.RecordBatch]:
-    path, number = group
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(
-            batch_size=rows, row_groups=[number], columns=list(columns) if columns else None
-        ):
-            if batch.num_rows:
-                yield tfx_columns(batch)
