@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -118,18 +119,15 @@ def _ranked(settled: list[pa.Table], size: int) -> tuple[int, list[tuple[Any, in
     return (settled[0].num_rows, _pairs(_largest(settled, size))) if settled else (0, [])
 
 
-def _ranges(runs: list[pa.Table], parts: int) -> Any:
+def _ranges(runs: list[pa.Table], parts: int) -> Iterator[list[pa.Table]]:
     """Cuts sorted runs at the same values, and yields the slices of all runs that belong together."""
     # From every run, not the first alone: where ids grow with time, each run has a range of its own.
-    samples = sorted(
-        value for run in runs for value in run["value"][:: max(1, run.num_rows // _SAMPLES)].to_pylist()
-    )
+    samples = sorted(value for run in runs for value in run["value"][:: max(1, run.num_rows // _SAMPLES)].to_pylist())
     bounds = [samples[len(samples) * part // parts] for part in range(1, parts)]
     starts = [0] * len(runs)
     for bound in [*bounds, None]:
         ends = [
-            run.num_rows if bound is None else bisect.bisect_left(_Values(run["value"].chunk(0)), bound)
-            for run in runs
+            run.num_rows if bound is None else bisect.bisect_left(_Values(run["value"].chunk(0)), bound) for run in runs
         ]
         slices = [run.slice(start, end - start) for run, start, end in zip(runs, starts, ends, strict=True)]
         if any(part.num_rows for part in slices):

@@ -118,7 +118,7 @@ def rows_of(count: int, task: str = "binary", seed: int = 1) -> pa.Table:
     labels: dict[str, Any] = {
         "binary": pa.array((z > 0).astype(np.int64)),
         "multiclass": pa.array(np.array(["a", "b", "c"], dtype=object)[np.digitize(z, [-0.7, 0.7])]),
-        "regression": pa.array(z.astype(np.float64)),
+        "regression": pa.array(np.round(z, 4)),  # Examples keep what a float32 can
     }
     missing = random.random(count) < 0.05
     return pa.table(

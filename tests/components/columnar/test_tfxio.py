@@ -119,7 +119,9 @@ def test_keras_learns_from_it(uri: str) -> None:
     dataset = source.TensorFlowDataset(
         TensorFlowDatasetOptions(batch_size=300, num_epochs=1, label_key="tip", shuffle_seed=1)
     )
-    assert [(features.keys(), len(label)) for features, label in dataset] == [({"pair"}, n) for n in (300, 300, 300, 100)]
+    assert [(features.keys(), len(label)) for features, label in dataset] == [
+        ({"pair"}, n) for n in (300, 300, 300, 100)
+    ]
     inputs = {"pair": keras.Input((2,), name="pair")}
     model = keras.Model(inputs, keras.layers.Dense(1)(inputs["pair"]))
     model.compile("sgd", "mse")

@@ -54,7 +54,9 @@ def ours(taxi: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return run(Executor, taxi, tmp_path_factory.mktemp("ours"), [])
 
 
-def test_stock_statistics_gen_reads_our_examples_and_finds_the_same(taxi: Any, ours: Any, tmp_path: pathlib.Path) -> None:
+def test_stock_statistics_gen_reads_our_examples_and_finds_the_same(
+    taxi: Any, ours: Any, tmp_path: pathlib.Path
+) -> None:
     """Equal to the last bit: so few rows fit into the quantile sketches whole. Only the order of the features may differ."""
     theirs = run(stock.Executor, taxi, tmp_path, ON_BEAM, exclude_splits="[]")
     assert ours.split_names == theirs.split_names

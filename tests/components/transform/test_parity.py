@@ -49,7 +49,10 @@ def preprocessing_fn(inputs):
 
 def transform(executor: type, taxi: Any, folder: pathlib.Path, **properties: Any) -> tuple[str, str]:
     """Runs a Transform; the folders of its graph and its examples."""
-    outputs = {"transform_graph": standard_artifacts.TransformGraph, "transformed_examples": standard_artifacts.Examples}
+    outputs = {
+        "transform_graph": standard_artifacts.TransformGraph,
+        "transformed_examples": standard_artifacts.Examples,
+    }
     if executor is stock.Executor:
         outputs["updated_analyzer_cache"] = standard_artifacts.TransformCache
     made = {}
