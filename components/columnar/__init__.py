@@ -2,19 +2,20 @@
 
 from components.columnar._arrow import is_list, plain_columns, tfx_columns
 from components.columnar._files import (
-    PAYLOAD_FORMAT,
     ShardWriter,
     SplitWriter,
     count_rows,
     decode_splits,
     encode_splits,
+    mark_as_parquet,
     split_directory,
     split_files,
+    split_schema,
 )
-from components.columnar._reading import batch_rows, read_batches, read_split
+from components.columnar._layout import stored_batch, stored_schema
+from components.columnar._reading import batch_rows, read_batches, read_list_batches, read_split
 
 __all__ = [
-    "PAYLOAD_FORMAT",
     "ShardWriter",
     "SplitWriter",
     "batch_rows",
@@ -22,10 +23,15 @@ __all__ = [
     "decode_splits",
     "encode_splits",
     "is_list",
+    "mark_as_parquet",
     "plain_columns",
     "read_batches",
+    "read_list_batches",
     "read_split",
     "split_directory",
     "split_files",
+    "split_schema",
+    "stored_batch",
+    "stored_schema",
     "tfx_columns",
 ]

@@ -31,8 +31,6 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
         return pa.int64()
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return pa.float32()
-    if pa.types.is_null(kind):
-        return pa.large_binary()
     return pa.large_binary()
 
 
@@ -47,12 +45,19 @@ def _cast(values: pa.Array) -> pa.Array:
     return values.cast(target, safe=False)
 
 
+def list_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the list column that `tfx_columns` makes of a column."""
+    return pa.large_list(_value_type(kind.value_type if is_list(kind) else kind))
+
+
 def is_list(kind: pa.DataType) -> bool:
     """Whether a column holds several values a row, however Arrow stores them."""
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def _to_list(column: pa.Array) -> pa.Array:
+    if column.type == list_type(column.type):
+        return column
     missing = column.is_null() if column.null_count else None
     if is_list(column.type):
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)

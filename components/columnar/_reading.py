@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.columnar._arrow import tfx_columns
 from components.columnar._files import split_files
+from components.columnar._layout import plain_batch, plain_schema
 
 _BATCH_BYTES = 32 * 2**20
 _MIN_ROWS, _MAX_ROWS = 1, 65_536
@@ -38,10 +40,48 @@ def read_batches(
     size = rows or batch_rows(uri, split)
     for path in split_files(uri, split):
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=size, columns=columns)
+            for batch in file.iter_batches(batch_size=size, columns=columns):
+                yield plain_batch(batch)
+
+
+def read_list_batches(
+    uri: str | os.PathLike[str], split: str, columns: Sequence[str] | None = None, rows: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """As `read_batches`, with the list columns that TFDV and TFT take, and no batch without rows."""
+    size = rows or batch_rows(uri, split)
+    for group in row_groups(uri, split):
+        yield from read_group(group, columns, size)
+
+
+def row_groups(uri: str | os.PathLike[str], split: str) -> list[tuple[str, int]]:
+    """The row groups of a split, each a file and the group's number: the pieces in which it can be read."""
+    return [
+        (str(path), number)
+        for path in split_files(uri, split)
+        for number in range(pq.read_metadata(path).num_row_groups)
+    ]
+
+
+def read_group(group: tuple[str, int], columns: Sequence[str] | None, rows: int) -> Iterator[pa.RecordBatch]:
+    """One row group in list columns, in the order asked for; at most `rows` a batch and no batch without rows."""
+    path, number = group
+    names = None if columns is None else list(columns)
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=rows, row_groups=[number], columns=names):
+            if batch.num_rows:
+                yield tfx_columns(batch if names is None else batch.select(names))
 
 
 def read_split(uri: str | os.PathLike[str], split: str, columns: Sequence[str] | None = None) -> pa.Table:
     """A whole split as one table of plain columns."""
     tables = [pq.read_table(path, columns=columns) for path in split_files(uri, split)]
-    return pa.concat_tables(tables)
+    return pa.concat_tables([_plain_table(table) for table in tables])
+
+
+def _plain_table(table: pa.Table) -> pa.Table:
+    stored = table.schema
+    plain = plain_schema(stored)
+    if plain is stored:
+        return table
+    schema = pa.schema([plain.field(name) for name in table.column_names])
+    return pa.Table.from_batches([plain_batch(batch) for batch in table.to_batches()], schema)

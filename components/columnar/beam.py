@@ -8,11 +8,8 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from components.columnar._arrow import tfx_columns
-from components.columnar._files import split_files
-from components.columnar._reading import batch_rows
+from components.columnar._reading import batch_rows, read_group, row_groups
 
 # What one worker reads in one go: a million rows of a narrow table, so that names stay few and reading runs ahead.
 _GROUPS_AT_ONCE = 16
@@ -24,7 +21,8 @@ class ReadExamples(beam.PTransform):
     Args:
         uri: of an Examples artifact.
         split: its name.
-        columns: which to read; default all.
+        columns: which to read, in this order; default all.
+        rows: at most so many rows a batch; default about 32 MiB.
         after: reading begins when this collection is whole. For a pass that has to wait for a result of another one: so
             it is the names of row groups that wait, and not their rows.
     """
@@ -34,44 +32,31 @@ class ReadExamples(beam.PTransform):
         uri: str,
         split: str,
         columns: tuple[str, ...] | None = None,
+        rows: int | None = None,
         after: beam.PCollection | None = None,
     ) -> None:
         super().__init__()
-        self._uri, self._split, self._columns, self._after = uri, split, columns, after
+        self._uri, self._split, self._columns, self._rows, self._after = uri, split, columns, rows, after
 
     def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection:
-        rows = batch_rows(self._uri, self._split)
-        groups = [
-            (str(path), range(first, min(first + _GROUPS_AT_ONCE, count)))
-            for path in split_files(self._uri, self._split)
-            for count in (pq.read_metadata(path).num_row_groups,)
-            for first in range(0, count, _GROUPS_AT_ONCE)
-        ]
+        rows = self._rows or batch_rows(self._uri, self._split)
+        groups = row_groups(self._uri, self._split)
+        runs = [groups[first : first + _GROUPS_AT_ONCE] for first in range(0, len(groups), _GROUPS_AT_ONCE)]
         waits = [] if self._after is None else [beam.pvalue.AsIter(self._after)]
         return (
             pbegin
-            | "RowGroups" >> beam.Create(groups, reshuffle=len(groups) > 1)
-            | "Read" >> beam.FlatMap(_read_ahead, rows, self._columns, *waits).with_output_types(pa.RecordBatch)
+            | "RowGroups" >> beam.Create(runs, reshuffle=len(runs) > 1)
+            | "Read" >> beam.FlatMap(_read_ahead, self._columns, rows, *waits).with_output_types(pa.RecordBatch)
         )
 
 
 def _read_ahead(
-    groups: tuple[str, range], rows: int, columns: tuple[str, ...] | None, after: Any = None
+    groups: list[tuple[str, int]], columns: tuple[str, ...] | None, rows: int, after: Any = None
 ) -> Iterator[pa.RecordBatch]:
     """Decodes the next batch on another core while this one is worked on."""
-    batches = _read(groups, rows, columns)
+    batches = (batch for group in groups for batch in read_group(group, columns, rows))
     with concurrent.futures.ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, batches, None)
         while (batch := coming.result()) is not None:
             coming = reader.submit(next, batches, None)
             yield batch
-
-
-def _read(groups: tuple[str, range], rows: int, columns: tuple[str, ...] | None) -> Iterator[pa.RecordBatch]:
-    path, numbers = groups
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(
-            batch_size=rows, row_groups=list(numbers), columns=list(columns) if columns else None
-        ):
-            if batch.num_rows:
-                yield tfx_columns(batch)

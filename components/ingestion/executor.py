@@ -14,7 +14,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
-from components.columnar import PAYLOAD_FORMAT, SplitWriter, encode_splits
+from components.columnar import SplitWriter, encode_splits, mark_as_parquet
 from components.errors import InputError
 from components.ingestion import sources
 from components.ingestion._config import IngestionConfig
@@ -61,8 +61,7 @@ class Executor(base_executor.BaseExecutor):
         examples.split_names = encode_splits(_SPLITS)
         examples.span = int(exec_properties["span"])
         examples.version = int(spans[-1].get("version", 0))
-        examples.set_int_custom_property("payload_format", PAYLOAD_FORMAT)
-        examples.set_string_custom_property("file_format", "parquet")
+        mark_as_parquet(examples)
         examples.set_string_custom_property(
             "spans",
             json.dumps(

@@ -9,10 +9,11 @@ from tfx import types
 from tfx.types import artifact_utils
 
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
-from components.columnar import count_rows, decode_splits, encode_splits
+from components.columnar import count_rows, decode_splits, encode_splits, read_list_batches
 from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
 from components.schema import read_schema
+from components.statistics._in_process import generate_statistics
 
 FILE_NAME = "FeatureStats.pb"
 
@@ -31,20 +32,34 @@ class Executor(ColumnarBeamExecutor):
         schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
         splits = decode_splits(examples.split_names)
         options = tfdv.StatsOptions(schema=schema, infer_type_from_schema=True)
+        generate = self._generate_here if self._in_process else self._generate_on_beam
         with measured(output_dict) as rows:
-            with self._pipeline() as pipeline:
-                for split in splits:
-                    target = pathlib.Path(statistics.uri) / f"Split-{split}" / FILE_NAME
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    _ = (
-                        pipeline
-                        | f"Read[{split}]" >> ReadExamples(examples.uri, split)
-                        | f"Generate[{split}]" >> tfdv.GenerateStatistics(options)
-                        | f"Write[{split}]" >> beam.Map(_write, str(target))
-                    )
+            targets = {split: _target(statistics.uri, split) for split in splits}
+            for target in targets.values():
+                target.parent.mkdir(parents=True, exist_ok=True)
+            generate(examples.uri, targets, options)
             rows[ROWS_IN] = rows[ROWS_OUT] = _check_rows(examples.uri, statistics.uri, splits)
         statistics.split_names = encode_splits(splits)
         statistics.span = examples.span
+
+    def _generate_here(self, uri: str, targets: dict[str, pathlib.Path], options: tfdv.StatsOptions) -> None:
+        spill = pathlib.Path(self._get_tmp_dir())
+        for split, target in targets.items():
+            _write(generate_statistics(read_list_batches(uri, split), options, spill), str(target))
+
+    def _generate_on_beam(self, uri: str, targets: dict[str, pathlib.Path], options: tfdv.StatsOptions) -> None:
+        with self._pipeline() as pipeline:
+            for split, target in targets.items():
+                _ = (
+                    pipeline
+                    | f"Read[{split}]" >> ReadExamples(uri, split)
+                    | f"Generate[{split}]" >> tfdv.GenerateStatistics(options)
+                    | f"Write[{split}]" >> beam.Map(_write, str(target))
+                )
+
+
+def _target(uri: str, split: str) -> pathlib.Path:
+    return pathlib.Path(uri) / f"Split-{split}" / FILE_NAME
 
 
 def _write(statistics: Any, path: str) -> None:
@@ -54,11 +69,11 @@ def _write(statistics: Any, path: str) -> None:
 
 
 def _check_rows(examples_uri: str, statistics_uri: str, splits: list[str]) -> int:
-    """Beam has been seen to lose rows in silence (TFDV issue 247): what was counted must be what was written."""
+    """Beam has been seen to lose rows in silence (TFDV issue 247): what was counted must be what was read."""
     total = 0
     for split in splits:
         expected = count_rows(examples_uri, split)
-        loaded = tfdv.load_stats_binary(str(pathlib.Path(statistics_uri) / f"Split-{split}" / FILE_NAME))
+        loaded = tfdv.load_stats_binary(str(_target(statistics_uri, split)))
         counted = loaded.datasets[0].num_examples if loaded.datasets else 0
         if counted != expected:
             raise RuntimeError(f"statistics of split {split!r} counted {counted} rows of {expected}")

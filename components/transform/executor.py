@@ -18,7 +18,7 @@ from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
 from components import user_code
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
-from components.columnar import PAYLOAD_FORMAT, count_rows, decode_splits, plain_columns, read_batches, tfx_columns
+from components.columnar import count_rows, decode_splits, mark_as_parquet, plain_columns, read_batches, tfx_columns
 from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
@@ -51,8 +51,7 @@ class Executor(ColumnarBeamExecutor):
             raise RuntimeError(f"{rows[ROWS_IN]} rows went into Transform and {rows[ROWS_OUT]} came out")
         output.split_names = examples.split_names
         output.span = examples.span
-        output.set_int_custom_property("payload_format", PAYLOAD_FORMAT)
-        output.set_string_custom_property("file_format", "parquet")
+        mark_as_parquet(output)
 
     def _transform(
         self,

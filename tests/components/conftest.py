@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -116,7 +118,7 @@ def rows_of(count: int, task: str = "binary", seed: int = 1) -> pa.Table:
     labels: dict[str, Any] = {
         "binary": pa.array((z > 0).astype(np.int64)),
         "multiclass": pa.array(np.array(["a", "b", "c"], dtype=object)[np.digitize(z, [-0.7, 0.7])]),
-        "regression": pa.array(z.astype(np.float64)),
+        "regression": pa.array(np.round(z, 4)),  # Examples keep what a float32 can
     }
     missing = random.random(count) < 0.05
     return pa.table(
@@ -169,7 +171,7 @@ def examples_artifact(tmp_path: pathlib.Path) -> Callable[..., Any]:
     """An Examples artifact with the rows given as its eval split."""
     from tfx.types import standard_artifacts
 
-    from components.columnar import PAYLOAD_FORMAT, SplitWriter, encode_splits
+    from components.columnar import SplitWriter, encode_splits, mark_as_parquet
 
     def make(rows: pa.Table, span: int = 3) -> Any:
         examples = standard_artifacts.Examples()
@@ -180,7 +182,7 @@ def examples_artifact(tmp_path: pathlib.Path) -> Callable[..., Any]:
                     writer.write(batch)
         examples.split_names = encode_splits(["train", "eval"])
         examples.span = span
-        examples.set_int_custom_property("payload_format", PAYLOAD_FORMAT)
+        mark_as_parquet(examples)
         examples.set_string_custom_property(
             "spans", json.dumps([{"span": span, "digest": "d3", "rows": rows.num_rows}])
         )
@@ -202,3 +204,43 @@ def output(tmp_path: pathlib.Path) -> Callable[..., dict[str, list[Any]]]:
         return made
 
     return make
+
+
+@dataclasses.dataclass(frozen=True)
+class Taxi:
+    """The taxi workload's first span (7,502 rows), ingested by our ExampleGen, and its schema."""
+
+    examples: Any
+    schema: Any
+    features: pathlib.Path
+
+
+@pytest.fixture(scope="session")
+def taxi(tmp_path_factory: pytest.TempPathFactory) -> Taxi:
+    """Artifacts as the pipeline has them: what TFX's own components read must be what we write."""
+    from tfx.dsl.components.base import base_beam_executor
+    from tfx.types import standard_artifacts
+
+    from components.ingestion import IngestionConfig, sources
+    from components.ingestion.executor import Executor
+    from pipelines import datasets, home
+    from pipelines.workload import load_workload
+
+    root = tmp_path_factory.mktemp("taxi")
+    workload = load_workload(home.workloads_root() / "taxi")
+    files = datasets.prepare("taxi", 1, root / "landing")
+    config = IngestionConfig(
+        uri=f"{files}/*.csv", format="csv", label=workload.data.label.column, ignore=tuple(workload.data.ignore)
+    )
+    schema, examples = standard_artifacts.Schema(), standard_artifacts.Examples()
+    schema.uri, examples.uri = str(root / "schema"), str(root / "examples")
+    pathlib.Path(schema.uri).mkdir()
+    shutil.copy(home.schemas_root() / "taxi" / "schema.pbtxt", schema.uri)  # TFX wants it alone in its folder
+    spans = [{**dataclasses.asdict(one), "span": one.number} for one in sources.resolve_window(config.uri, 0, 1)]
+    context = base_beam_executor.BaseBeamExecutor.Context(tmp_dir=str(root / "tmp"), unique_id="1")
+    Executor(context).Do(
+        {"schema": [schema]},
+        {"examples": [examples]},
+        {"input_config": config.to_json(), "spans": json.dumps(spans), "span": 0},
+    )
+    return Taxi(examples, schema, home.workloads_root() / "taxi" / "features.py")
