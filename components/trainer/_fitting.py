@@ -13,8 +13,10 @@ import numpy as np
 from components import user_code
 from components.errors import InputError
 from components.trainer._config import TrainingConfig
-from components.trainer._input import Arrays
+from components.trainer._input import Split
 from components.trainer._schema import ModelSchema
+
+_EVAL_BATCH = 1024
 
 _LOSS = {"binary": "binary_crossentropy", "multiclass": "sparse_categorical_crossentropy", "regression": "mse"}
 
@@ -45,7 +47,7 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
 
 
 def fit(
-    model: keras.Model, train: Arrays, evaluation: Arrays, config: TrainingConfig, logs: pathlib.Path
+    model: keras.Model, train: Split, evaluation: Split, config: TrainingConfig, logs: pathlib.Path
 ) -> dict[str, Any]:
     """Fits and keeps the best weights by eval loss.
 
@@ -54,16 +56,15 @@ def fit(
     """
     callbacks: list[Any] = [keras.callbacks.TerminateOnNaN(), keras.callbacks.TensorBoard(str(logs), write_graph=False)]
     best = _BestWeights()
-    callbacks.append(best)
+    callbacks += [best, keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(train, "epoch", epoch))]
     if config.early_stopping_patience is not None:
         callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=config.early_stopping_patience))
     started = time.monotonic()
     history = model.fit(
-        *train,
-        validation_data=evaluation,
-        validation_batch_size=max(1024, config.batch_size),
+        train.dataset(config.batch_size, config.seed),
+        validation_data=evaluation.dataset(max(_EVAL_BATCH, config.batch_size)),
         epochs=config.epochs,
-        batch_size=config.batch_size,
+        shuffle=False,  # the dataset is
         callbacks=callbacks,
         verbose=2,
     )
