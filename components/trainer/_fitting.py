@@ -66,7 +66,10 @@ def fit(
     """
     callbacks: list[Any] = [keras.callbacks.TerminateOnNaN(), keras.callbacks.TensorBoard(str(logs), write_graph=False)]
     best = _BestWeights()
-    callbacks += [best, keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(train, "epoch", epoch))]
+    callbacks += [
+        best,
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(train, "epoch", epoch)),
+    ]
     if config.early_stopping_patience is not None:
         callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=config.early_stopping_patience))
     started = time.monotonic()

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from components.columnar import split_directory, split_files
+from components.columnar import is_list, split_directory, split_files
 from components.errors import InputError
 from components.trainer._checks import SplitChecks
 from components.trainer._schema import Feature
@@ -65,6 +65,7 @@ class Split:
             raise InputError(
                 f"{split_directory(uri, split)}: split {split} has no rows. Give the pipeline more data, or change data.split."
             )
+        self._label_dtype = _label_dtype(self._groups[0].path, label)
         # The pool read last. An iterator of tf.data may run in a thread beside one that is about to end.
         self._pool: tuple[list[_RowGroup], Columns] | None = None
         self._reading = threading.Lock()
@@ -88,12 +89,11 @@ class Split:
             seed: of the shuffle; None: the rows in their order.
         """
         specs = {
-            name: tf.TensorSpec([None, None, *feature.shape], feature.dtype)
-            for name, feature in self._features.items()
+            name: tf.TensorSpec([None, None, *feature.shape], feature.dtype) for name, feature in self._features.items()
         }
         blocks = tf.data.Dataset.from_generator(
             lambda: self._blocks(batch_size, seed),
-            output_signature=(specs, tf.TensorSpec([None, None], self._label_dtype())),
+            output_signature=(specs, tf.TensorSpec([None, None], self._label_dtype)),
         )
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
@@ -130,9 +130,7 @@ class Split:
             yield from self._pool_chunks(groups, rows, random)
 
     # A generator of its own, so that nothing holds a pool while the next one is read.
-    def _pool_chunks(
-        self, groups: list[_RowGroup], rows: int, random: np.random.Generator | None
-    ) -> Iterator[Columns]:
+    def _pool_chunks(self, groups: list[_RowGroup], rows: int, random: np.random.Generator | None) -> Iterator[Columns]:
         columns = self._read(groups)
         count = len(columns[self._label])
         order = None if random is None else random.permutation(count)
@@ -158,7 +156,7 @@ class Split:
         columns = {
             name: np.empty((rows, *feature.shape), _DTYPES[feature.dtype]) for name, feature in self._features.items()
         }
-        columns[self._label] = np.empty(rows, self._label_dtype())
+        columns[self._label] = np.empty(rows, self._label_dtype)
         start = 0
         for group in groups:
             with pq.ParquetFile(group.path) as file:
@@ -167,10 +165,6 @@ class Split:
                 values[start : start + group.rows] = _values(table.column(name)).reshape(-1, *values.shape[1:])
             start += group.rows
         return columns
-
-    def _label_dtype(self) -> npt.DTypeLike:
-        kind: pa.DataType = pq.read_schema(self._groups[0].path).field(self._label).type
-        return kind.to_pandas_dtype()  # type: ignore[no-any-return]
 
 
 def open_split(
@@ -214,8 +208,14 @@ def _row_groups(uri: str, split: str, features: Iterable[Feature]) -> list[_RowG
     return groups
 
 
+def _label_dtype(path: pathlib.Path, label: str) -> npt.DTypeLike:
+    kind: pa.DataType = pq.read_schema(path).field(label).type
+    return (kind.value_type if is_list(kind) else kind).to_pandas_dtype()  # type: ignore[no-any-return]
+
+
 def _values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """All values of a dense column, one row after the other, whether or not it keeps them in lists."""
     combined = column.combine_chunks()
-    if pa.types.is_fixed_size_list(combined.type):
+    while is_list(combined.type):
         combined = pc.list_flatten(combined)
     return combined.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

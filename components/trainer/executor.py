@@ -74,6 +74,4 @@ def _model_schema(
 ) -> ModelSchema:
     if config.task != "regression":
         return ModelSchema(features, config.task, config.label, classes)
-    return ModelSchema(
-        features, config.task, config.label, label_mean=train.label_mean, label_std=train.label_std
-    )
+    return ModelSchema(features, config.task, config.label, label_mean=train.label_mean, label_std=train.label_std)

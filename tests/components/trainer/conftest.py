@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.columnar import SplitWriter
+from components.columnar import SplitWriter, tfx_columns
 
 MODEL = """
 import keras
@@ -30,15 +30,16 @@ def module(tmp_path: pathlib.Path) -> str:
     return str(path)
 
 
-
 @pytest.fixture
 def write_split(tmp_path: pathlib.Path) -> Callable[..., str]:
     """Writes columns ([n] or [n, d]) as a split of so many rows a row group; returns the Examples' URI."""
 
-    def write(columns: Mapping[str, Any], split: str = "train", group: int = 100) -> str:
+    def write(columns: Mapping[str, Any], split: str = "train", group: int = 100, lists: bool = False) -> str:
         table = pa.table({name: _column(np.asarray(values)) for name, values in columns.items()})
-        with SplitWriter(tmp_path / "examples", split, table.schema) as writer:
-            for batch in table.to_batches(max_chunksize=group):
+        batches = [tfx_columns(b) if lists else b for b in table.to_batches(max_chunksize=group)]
+        schema = batches[0].schema if lists else table.schema
+        with SplitWriter(tmp_path / "examples", split, schema) as writer:
+            for batch in batches:
                 writer.write(batch)
         return str(tmp_path / "examples")
 

@@ -13,6 +13,7 @@ from components.trainer._export import input_names
 from components.trainer._fitting import build, fit
 from components.trainer._input import Split, open_split
 
+
 def linear(rows: int, scale: float):
     random = np.random.default_rng(0)
     x = {"a b": random.normal(size=rows).astype("float32"), "c/d": random.normal(size=rows).astype("float32")}
