@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -24,14 +24,20 @@ class ServingModule(tf.Module):
 
     def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema) -> None:
         super().__init__()
-        self._model, self._schema = model, schema
+        self._schema = schema
         self._raw_specs = {n: s for n, s in transform.raw_feature_spec().items() if n != schema.label}
         self.input_names = input_names(self._raw_specs)
-        # Held as attributes, so that saving finds the vocabularies' assets and the weights.
-        self._transform_layer = transform.transform_features_layer()
-        # Augmentation layers hold random state that TensorFlow does not find by itself, and saving fails without it.
-        self._variables = [variable.value for variable in model.variables]
         self._classes = tf.constant(schema.classes or [""], tf.string)
+        transform_layer = transform.transform_features_layer()
+        # Saving looks through everything that hangs on this module several times, and traces a tf_keras layer once more: what
+        # the signatures need hangs here, not the model and the layer with all that is theirs (optimizer, history, graphs).
+        # Augmentation layers hold random state that TensorFlow would not find in the model anyway.
+        self._variables = [variable.value for variable in model.variables]
+        self._resources = [*_resources(transform_layer), *_resources(model)]
+        # Traced once, here: every signature calls this graph. TensorFlow's runtime inlines it.
+        specs = {name: _batch_spec(spec) for name, spec in self._raw_specs.items()}
+        predict = _graph(lambda raw: _predict(raw, transform_layer, model, schema))
+        self._predict = predict.get_concrete_function(specs)
 
     def raw_inputs(self) -> dict[str, tf.TensorSpec]:
         """The dense tensors of `serving_default` by input name: [None] or [None, d]."""
@@ -42,17 +48,17 @@ class ServingModule(tf.Module):
         """Concrete functions by signature name."""
         examples = tf.TensorSpec([None], tf.string, "examples")
         inputs = tf.TensorSpec([None], tf.string, "inputs")
-        by_tensors = tf.function(lambda **raw: self._answer(self._predict(self._from_dense(raw))))
-        by_examples = tf.function(lambda examples: self._answer(self._predict(self._parse(examples))))
+        by_tensors = _graph(lambda **raw: self._answer(self._predict(self._from_dense(raw))))
+        by_examples = _graph(lambda examples: self._answer(self._predict(self._parse(examples))))
         signatures = {
             "serving_default": by_tensors.get_concrete_function(**self.raw_inputs()),
             "serving_examples": by_examples.get_concrete_function(examples=examples),
         }
         if self._schema.task == "regression":
-            regress = tf.function(lambda inputs: {"outputs": self._predict(self._parse(inputs))[:, 0]})
+            regress = _graph(lambda inputs: {"outputs": self._predict(self._parse(inputs))[:, 0]})
             signatures["regress"] = regress.get_concrete_function(inputs=inputs)
         else:
-            classify = tf.function(lambda inputs: self._classify(self._predict(self._parse(inputs))))
+            classify = _graph(lambda inputs: self._classify(self._predict(self._parse(inputs))))
             signatures["classify"] = classify.get_concrete_function(inputs=inputs)
         return signatures
 
@@ -65,13 +71,6 @@ class ServingModule(tf.Module):
             for name, spec in self._raw_specs.items()
             for given in (self.input_names[name],)
         }
-
-    def _predict(self, raw: dict[str, Any]) -> tf.Tensor:
-        transformed = self._transform_layer(raw)
-        inputs = {
-            name: tf.reshape(transformed[name], [-1, *feature.shape]) for name, feature in self._schema.features.items()
-        }
-        return tf.cast(self._model(inputs, training=False), tf.float32)
 
     def _answer(self, output: tf.Tensor) -> dict[str, tf.Tensor]:
         if self._schema.task == "regression":
@@ -122,6 +121,30 @@ def input_names(features: Iterable[str]) -> dict[str, str]:
             name, number = f"{base}_{number}", number + 1
         names[feature] = name
     return names
+
+
+def _predict(raw: dict[str, Any], transform_layer: Any, model: keras.Model, schema: ModelSchema) -> tf.Tensor:
+    transformed = transform_layer(raw)
+    inputs = {name: tf.reshape(transformed[name], [-1, *feature.shape]) for name, feature in schema.features.items()}
+    return tf.cast(model(inputs, training=False), tf.float32)
+
+
+def _graph(function: Callable[..., Any]) -> Any:
+    # Without AutoGraph, as Keras trains: rewriting the source of every function on the way took longer than tracing it.
+    return tf.function(function, autograph=False)
+
+
+def _resources(root: Any) -> list[Any]:
+    """Lookup tables and the files that fill them, wherever they hang."""
+    kinds = (tf.saved_model.experimental.TrackableResource, tf.saved_model.Asset)
+    return [one for one in tf.train.TrackableView(root).descendants() if isinstance(one, kinds)]
+
+
+def _batch_spec(spec: Any) -> Any:
+    """A batch of a parsed feature: what `tf.io.parse_example` makes of it."""
+    if isinstance(spec, tf.io.VarLenFeature):
+        return tf.SparseTensorSpec([None, None], spec.dtype)
+    return tf.TensorSpec([None, *spec.shape], spec.dtype)
 
 
 def _shape(spec: Any) -> list[int]:

@@ -9,12 +9,19 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from components import user_code
 from components.errors import InputError
 from components.trainer._config import TrainingConfig
-from components.trainer._input import Arrays
+from components.trainer._input import Split
 from components.trainer._schema import ModelSchema
+
+_EVAL_BATCH = 1024
+# Steps between two visits to Python. On a small model it saves 1.3 ms of CPU a step, and building the loop costs 0.4 s, so that
+# a short training is better off without. Callbacks that look at batches see every so manieth; ours look at epochs, and a loss
+# that is not a number stays so.
+_STEPS_PER_EXECUTION, _WORTH_A_LOOP = 32, 400
 
 _LOSS = {"binary": "binary_crossentropy", "multiclass": "sparse_categorical_crossentropy", "regression": "mse"}
 
@@ -40,30 +47,39 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
         if schema.task == "regression":
             loss = _ScaledError(schema.label_std)
             metrics.append(keras.metrics.RootMeanSquaredError(name="rmse"))
-        model.compile(optimizer=keras.optimizers.Adam(learning_rate), loss=loss, metrics=metrics)
+        model.compile(
+            optimizer=keras.optimizers.Adam(learning_rate),
+            loss=loss,
+            metrics=metrics,
+            steps_per_execution=_steps_per_execution(steps["steps_per_epoch"] * steps["epochs"]),
+        )
     return model
 
 
 def fit(
-    model: keras.Model, train: Arrays, evaluation: Arrays, config: TrainingConfig, logs: pathlib.Path
+    model: keras.Model, train: Split, evaluation: Split, config: TrainingConfig, logs: pathlib.Path
 ) -> dict[str, Any]:
     """Fits and keeps the best weights by eval loss.
 
     Returns:
         What goes into history.json: epochs, history by metric, best_epoch, seconds, parameters, hyperparameters.
     """
-    callbacks: list[Any] = [keras.callbacks.TerminateOnNaN(), keras.callbacks.TensorBoard(str(logs), write_graph=False)]
     best = _BestWeights()
-    callbacks.append(best)
+    callbacks: list[Any] = [
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.TensorBoard(str(logs), write_graph=False),
+        best,
+        # The shuffle of an epoch follows from its number.
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(train, "epoch", epoch)),
+    ]
     if config.early_stopping_patience is not None:
         callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=config.early_stopping_patience))
     started = time.monotonic()
     history = model.fit(
-        *train,
-        validation_data=evaluation,
-        validation_batch_size=max(1024, config.batch_size),
+        train.dataset(config.batch_size, config.seed),
+        validation_data=evaluation.dataset(max(_EVAL_BATCH, config.batch_size)),
         epochs=config.epochs,
-        batch_size=config.batch_size,
+        shuffle=False,  # the dataset is
         callbacks=callbacks,
         verbose=2,
     )
@@ -82,6 +98,13 @@ def fit(
         "parameters": int(model.count_params()),
         "hyperparameters": {**config.hyperparameters, "batch_size": config.batch_size, "seed": config.seed},
     }
+
+
+def _steps_per_execution(steps: int) -> int:
+    # Keras 3.15 loses a placeholder where a strategy's replicas update weights inside its loop.
+    if steps < _WORTH_A_LOOP or tf.distribute.has_strategy():
+        return 1
+    return _STEPS_PER_EXECUTION
 
 
 def _check(model: Any, schema: ModelSchema, module_file: str) -> None:

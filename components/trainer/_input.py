@@ -1,62 +1,221 @@
-"""Transformed Examples as arrays for Keras."""
+"""Transformed Examples as a tf.data.Dataset for Keras: checked, shuffled, in bounded memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+import pathlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import tensorflow as tf
 
-from components.columnar import read_split
+from components.columnar import is_list, split_directory, split_files
 from components.errors import InputError
+from components.trainer._checks import SplitChecks
 from components.trainer._schema import Feature
 
-Arrays = tuple[dict[str, npt.NDArray[Any]], npt.NDArray[Any]]
+Columns = dict[str, npt.NDArray[Any]]
 
-_DTYPES = {"float32": np.float32, "int64": np.int64, "string": object}
+# So much of a split is in memory at a time, as arrays; a smaller split is read once and stays. With train and eval, and
+# Arrow's own buffers while reading, that is about 1.5 GB beside TensorFlow's 1 GB.
+_POOL_BYTES = 512 * 2**20
+# What goes from Python to tf.data at once: large enough that Python is called a few times a second, not once a batch.
+_BLOCK_BYTES = 8 * 2**20
+_PREFETCHED_BATCHES = 8
+# A Python bytes object beside its text, and the array's pointer to it.
+_STRING_OVERHEAD = 41
+
+_DTYPES: dict[str, Any] = {"float32": np.float32, "int64": np.int64, "string": object}
 
 
-def load_arrays(uri: str, split: str, features: Iterable[Feature], label: str) -> Arrays:
-    """A split as feature arrays [N, *shape] by name and the label [N]."""
-    features = list(features)
-    table = read_split(uri, split, [f.name for f in features] + [label])
-    inputs = {f.name: _array(table.column(f.name), f) for f in features}
-    return inputs, table.column(label).to_numpy()
+@dataclasses.dataclass(frozen=True, order=True)
+class _RowGroup:
+    path: pathlib.Path
+    number: int
+    rows: int
+    bytes: int
 
 
-def check_label(values: npt.NDArray[Any], task: str, label: str, classes: tuple[str, ...], split: str) -> None:
-    """Raises InputError for a label that is no class, no number, or always the same."""
-    if task == "regression":
-        if not np.isfinite(values).all():
-            row = int(np.argmax(~np.isfinite(values)))
+class Split:
+    """One split of transformed Examples; only the features and the label are read. `open_split` makes one.
+
+    Rows are read by pools: row groups that together are about `pool_bytes` as arrays. A split that fits one pool is read once.
+
+    Attributes:
+        rows: of the split.
+        epoch: the pass that an iterator started from now on makes; part of the shuffle's seed. Set, not counted: Keras makes
+            iterators that it throws away.
+    """
+
+    def __init__(
+        self, uri: str, split: str, features: Iterable[Feature], label: str, pool_bytes: int = _POOL_BYTES
+    ) -> None:
+        self._features = {feature.name: feature for feature in features}
+        self._label, self._pool_bytes = label, pool_bytes
+        self._groups = _row_groups(uri, split, self._features.values())
+        self.rows = sum(group.rows for group in self._groups)
+        self.epoch = 0
+        if not self.rows:
             raise InputError(
-                f"label {label!r}, row {row + 1} of {split}: is not a finite number. Remove or mend the row."
+                f"{split_directory(uri, split)}: split {split} has no rows. Give the pipeline more data, or change data.split."
             )
-        return
-    if (values < 0).any():
-        row = int(np.argmax(values < 0))
-        raise InputError(
-            f"label {label!r}, row {row + 1} of {split}: is none of the classes {list(classes)[:10]}. "
-            "Mend the row, or the label's domain in schema.pbtxt."
+        self._label_dtype = _label_dtype(self._groups[0].path, label)
+        # The pool read last. An iterator of tf.data may run in a thread beside one that is about to end.
+        self._pool: tuple[list[_RowGroup], Columns] | None = None
+        self._reading = threading.Lock()
+
+    def pools(self) -> Iterator[Columns]:
+        """The split's rows in their order, pool by pool: arrays [n, *shape] by column."""
+        for groups in self._split_into_pools(np.arange(len(self._groups))):
+            yield self._read(groups)
+
+    def dataset(self, batch_size: int, seed: int | None = None) -> tf.data.Dataset:
+        """Batches of (features by name [n, *shape], label [n]); each pass has every row once.
+
+        The shuffle: a split of one pool is shuffled whole. Of a larger one, row groups are dealt to pools at random, and the
+        rows of a pool are shuffled: any row may meet any other, but only with those of its pool does it change places freely.
+        Both are drawn anew for each `epoch`. The same split, seed and epoch give the same batches on any machine.
+
+        The dataset knows its length, and `tf.distribute` shards it by batches.
+
+        Args:
+            batch_size: rows a batch; the last may have fewer.
+            seed: of the shuffle; None: the rows in their order.
+        """
+        specs = {
+            name: tf.TensorSpec([None, None, *feature.shape], feature.dtype) for name, feature in self._features.items()
+        }
+        blocks = tf.data.Dataset.from_generator(
+            lambda: self._blocks(batch_size, seed),
+            output_signature=(specs, tf.TensorSpec([None, None], self._label_dtype)),
         )
-    if split == "train" and len(np.unique(values)) < 2:
-        raise InputError(
-            f"label {label!r}: all rows of train are {classes[int(values[0])]!r}; there is nothing to learn."
-        )
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        batches = blocks.prefetch(1).unbatch()
+        steps = -(-self.rows // batch_size)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(_PREFETCHED_BATCHES)
+        return batches.with_options(options)
+
+    def _blocks(self, batch_size: int, seed: int | None) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
+        """Arrays [batches, batch_size, *shape]; what is left at the end is one smaller batch."""
+        row_bytes = max(1, sum(group.bytes for group in self._groups) // self.rows)
+        block_rows = batch_size * max(1, _BLOCK_BYTES // (row_bytes * batch_size))
+        left: Columns = {}
+        for columns in self._chunks(block_rows, seed):
+            if left:
+                columns = {name: np.concatenate([left[name], values]) for name, values in columns.items()}
+            batches, rest = divmod(len(columns[self._label]), batch_size)
+            whole = batches * batch_size
+            if batches:
+                yield self._block({name: values[:whole] for name, values in columns.items()}, batch_size)
+            left = {name: values[whole:] for name, values in columns.items()} if rest else {}
+        if left:
+            yield self._block(left, len(left[self._label]))
+
+    def _block(self, columns: Columns, batch_size: int) -> tuple[Columns, npt.NDArray[Any]]:
+        shaped = {name: values.reshape(-1, batch_size, *values.shape[1:]) for name, values in columns.items()}
+        return shaped, shaped.pop(self._label)
+
+    def _chunks(self, rows: int, seed: int | None) -> Iterator[Columns]:
+        """All rows in the order of this pass, at most `rows` at a time."""
+        random = None if seed is None else np.random.default_rng([seed, self.epoch])
+        dealt = np.arange(len(self._groups)) if random is None else random.permutation(len(self._groups))
+        for groups in self._split_into_pools(dealt):
+            yield from self._pool_chunks(groups, rows, random)
+
+    # A generator of its own, so that nothing holds a pool while the next one is read.
+    def _pool_chunks(self, groups: list[_RowGroup], rows: int, random: np.random.Generator | None) -> Iterator[Columns]:
+        columns = self._read(groups)
+        count = len(columns[self._label])
+        order = None if random is None else random.permutation(count)
+        for start in range(0, count, rows):
+            chosen = slice(start, start + rows) if order is None else order[start : start + rows]
+            yield {name: values[chosen] for name, values in columns.items()}
+
+    def _split_into_pools(self, order: npt.NDArray[np.int64]) -> list[list[_RowGroup]]:
+        wanted = -(-sum(group.bytes for group in self._groups) // self._pool_bytes)
+        parts = np.array_split(order, min(len(self._groups), wanted))
+        # In their order within the pool: rows are shuffled anyway, and a pool of all is then the same in every pass.
+        return [sorted(self._groups[i] for i in part) for part in parts]
+
+    def _read(self, groups: list[_RowGroup]) -> Columns:
+        with self._reading:
+            if self._pool is None or self._pool[0] != groups:
+                self._pool = None  # let go before there is another
+                self._pool = (groups, self._load(groups))
+            return self._pool[1]
+
+    def _load(self, groups: Sequence[_RowGroup]) -> Columns:
+        rows = sum(group.rows for group in groups)
+        columns = {
+            name: np.empty((rows, *feature.shape), _DTYPES[feature.dtype]) for name, feature in self._features.items()
+        }
+        columns[self._label] = np.empty(rows, self._label_dtype)
+        start = 0
+        for group in groups:
+            with pq.ParquetFile(group.path) as file:
+                table = file.read_row_group(group.number, columns=list(columns))
+            for name, values in columns.items():
+                values[start : start + group.rows] = _values(table.column(name)).reshape(-1, *values.shape[1:])
+            start += group.rows
+        return columns
 
 
-def _array(column: pa.ChunkedArray, feature: Feature) -> npt.NDArray[Any]:
+def open_split(
+    uri: str, split: str, features: Iterable[Feature], checks: SplitChecks, pool_bytes: int = _POOL_BYTES
+) -> Split:
+    """Opens a split and looks through all of its rows, pool by pool.
+
+    Args:
+        uri: of an Examples artifact.
+        split: its name.
+        features: what the model takes.
+        checks: told about every row of the split, in their order.
+        pool_bytes: how much is in memory at a time.
+
+    Raises:
+        InputError: the split has no rows, or cannot be learnt from.
+    """
+    opened = Split(uri, split, features, checks.label, pool_bytes)
+    for columns in opened.pools():
+        checks.add(columns)
+    checks.finish()
+    return opened
+
+
+def _row_groups(uri: str, split: str, features: Iterable[Feature]) -> list[_RowGroup]:
+    features = list(features)
+    # 8 more are the label.
+    row_bytes = 8 + sum(
+        _STRING_OVERHEAD if f.dtype == "string" else int(np.prod(f.shape)) * np.dtype(_DTYPES[f.dtype]).itemsize
+        for f in features
+    )
+    texts = any(f.dtype == "string" for f in features)
+    groups = []
+    for path in split_files(uri, split):
+        metadata = pq.read_metadata(path)
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            # Which part of the file is text would be work to find out: all of it, to be on the safe side.
+            size = group.num_rows * row_bytes + (group.total_byte_size if texts else 0)
+            groups.append(_RowGroup(path, number, group.num_rows, size))
+    return groups
+
+
+def _label_dtype(path: pathlib.Path, label: str) -> npt.DTypeLike:
+    kind: pa.DataType = pq.read_schema(path).field(label).type
+    return (kind.value_type if is_list(kind) else kind).to_pandas_dtype()  # type: ignore[no-any-return]
+
+
+def _values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """All values of a dense column, one row after the other, whether or not it keeps them in lists."""
     combined = column.combine_chunks()
-    if pa.types.is_fixed_size_list(combined.type):
+    while is_list(combined.type):
         combined = pc.list_flatten(combined)
-    values = combined.to_numpy(zero_copy_only=False)
-    array: npt.NDArray[Any] = np.asarray(values, dtype=_DTYPES[feature.dtype]).reshape(-1, *feature.shape)
-    if feature.dtype == "float32" and not np.isfinite(array).all():
-        raise InputError(
-            f"feature {feature.name!r}: preprocessing_fn returns NaN or infinity in {int((~np.isfinite(array)).sum())} "
-            "values. Fill missing values, and guard logarithms and divisions."
-        )
-    return array
+    return combined.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

@@ -4,7 +4,6 @@ import json
 import pathlib
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx import types
@@ -14,13 +13,14 @@ from tfx.types import artifact_utils
 from components.artifacts import ROWS_IN, measured
 from components.errors import InputError
 from components.schema import read_schema
+from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._schema import Feature, ModelSchema
 from components.transform.labels import output_classes
 
 
 class Executor(base_executor.BaseExecutor):
-    """Reads the transformed splits, fits, keeps the best weights, exports."""
+    """Checks the transformed splits, fits, keeps the best weights, exports."""
 
     def Do(
         self,
@@ -44,14 +44,12 @@ class Executor(base_executor.BaseExecutor):
             keras.utils.set_random_seed(config.seed)
             features = _features(transform, config.label)
             classes = tuple(output_classes(raw_schema, config.label, config.task, config.positive_class))
-            splits = {}
-            for split in ("train", "eval"):
-                splits[split] = _input.load_arrays(examples, split, features.values(), config.label)
-                _input.check_label(splits[split][1], config.task, config.label, classes, split)
-            schema = _model_schema(features, config, classes, splits["train"][1])
-            rows[ROWS_IN] = len(splits["train"][1]) + len(splits["eval"][1])
-            model = _fitting.build(module, schema, config, len(splits["train"][1]))
-            history = _fitting.fit(model, splits["train"], splits["eval"], config, run_uri / "tensorboard")
+            checks = {split: SplitChecks(split, config.task, config.label, classes) for split in ("train", "eval")}
+            train, evaluation = (_input.open_split(examples, s, features.values(), c) for s, c in checks.items())
+            rows[ROWS_IN] = train.rows + evaluation.rows
+            schema = _model_schema(features, config, classes, checks["train"])
+            model = _fitting.build(module, schema, config, train.rows)
+            history = _fitting.fit(model, train, evaluation, config, run_uri / "tensorboard")
             _export.export(model, transform, schema, model_uri / "Format-Serving")
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
 
@@ -72,10 +70,8 @@ def _features(transform: tft.TFTransformOutput, label: str) -> dict[str, Feature
 
 
 def _model_schema(
-    features: dict[str, Feature], config: TrainingConfig, classes: tuple[str, ...], label: np.ndarray
+    features: dict[str, Feature], config: TrainingConfig, classes: tuple[str, ...], train: SplitChecks
 ) -> ModelSchema:
     if config.task != "regression":
         return ModelSchema(features, config.task, config.label, classes)
-    return ModelSchema(
-        features, config.task, config.label, label_mean=float(np.mean(label)), label_std=float(np.std(label)) or 1.0
-    )
+    return ModelSchema(features, config.task, config.label, label_mean=train.label_mean, label_std=train.label_std)

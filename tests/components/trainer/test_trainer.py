@@ -1,30 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from components.errors import InputError
 from components.trainer import Feature, ModelSchema, TrainingConfig
+from components.trainer._checks import SplitChecks
 from components.trainer._export import input_names
 from components.trainer._fitting import build, fit
-from components.trainer._input import check_label
-
-MODEL = """
-import keras
-
-def build_model(schema, hyperparameters):
-    inputs = schema.inputs()
-    x = keras.layers.Concatenate()([keras.ops.expand_dims(v, -1) for v in inputs.values()])
-    return keras.Model(inputs, schema.outputs(x))
-"""
-
-
-@pytest.fixture
-def module(tmp_path):
-    path = tmp_path / "model.py"
-    path.write_text(MODEL)
-    return str(path)
+from components.trainer._input import Split, open_split
 
 
 def linear(rows: int, scale: float):
@@ -33,8 +20,20 @@ def linear(rows: int, scale: float):
     return x, ((x["a b"] - 2 * x["c/d"] + 5) * scale).astype("float32")
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
-def test_regression_learns_whatever_the_labels_unit(module, tmp_path, scale: float) -> None:
+@pytest.fixture
+def split(write_split):
+    """Opens arrays as a split of a regression."""
+
+    def opened(x, y, pool_bytes: int = 2**30) -> Split:
+        features = [Feature(name, "float32") for name in x]
+        checks = SplitChecks("train", "regression", "y", ())
+        return open_split(write_split({**x, "y": y}), "train", features, checks, pool_bytes)
+
+    return opened
+
+
+@pytest.mark.parametrize(("scale", "pool_bytes"), [(1e-3, 2**30), (1.0, 2**30), (1e6, 2**30), (1.0, 2_000)])
+def test_regression_learns_whatever_the_labels_unit(module, tmp_path, split, scale: float, pool_bytes: int) -> None:
     """A label [N] against an output [N, 1] once broadcast to [N, N], and nothing was learnt."""
     keras.utils.set_random_seed(1)
     x, y = linear(512, scale)
@@ -42,41 +41,46 @@ def test_regression_learns_whatever_the_labels_unit(module, tmp_path, scale: flo
     schema = ModelSchema(features, "regression", "y", label_mean=float(y.mean()), label_std=float(y.std()))
     config = TrainingConfig("regression", "y", epochs=30, batch_size=32, hyperparameters={"learning_rate": 0.02})
     model = build(module, schema, config, len(y))
-    fit(model, (x, y), (x, y), config, tmp_path / "logs")
+    data = split(x, y, pool_bytes)
+    fit(model, data, data, config, tmp_path / "logs")
     error = model.predict(x, verbose=0)[:, 0] - y
     assert 1 - error.var() / y.var() > 0.99
 
 
-def test_a_diverged_training_says_so(module, tmp_path) -> None:
+def test_a_diverged_training_says_so(module, tmp_path, split) -> None:
     x, y = linear(64, 1.0)
     schema = ModelSchema({name: Feature(name, "float32") for name in x}, "regression", "y", label_std=1e-30)
     config = TrainingConfig("regression", "y", epochs=2, hyperparameters={"learning_rate": 1e30})
     with pytest.raises(InputError, match="diverged"):
-        fit(build(module, schema, config, 64), (x, y), (x, y), config, tmp_path / "logs")
+        fit(build(module, schema, config, 64), split(x, y), split(x, y), config, tmp_path / "logs")
 
 
-def test_history_names_the_best_epoch(module, tmp_path) -> None:
+def test_history_names_the_best_epoch(module, tmp_path, split) -> None:
     x, y = linear(64, 1.0)
     schema = ModelSchema({name: Feature(name, "float32") for name in x}, "regression", "y", label_std=1.0)
     config = TrainingConfig("regression", "y", epochs=3, early_stopping_patience=None)
-    history = fit(build(module, schema, config, 64), (x, y), (x, y), config, tmp_path / "logs")
+    history = fit(build(module, schema, config, 64), split(x, y), split(x, y), config, tmp_path / "logs")
     assert history["epochs"] == [1, 2, 3]
     losses = history["history"]["val_loss"]
     assert history["best_epoch"] == losses.index(min(losses)) + 1
     assert any((tmp_path / "logs").rglob("events.out.tfevents*"))
 
 
-@pytest.mark.parametrize(
-    ("values", "task", "part"),
-    [
-        ([0, 1, -1], "binary", "row 3 of train"),
-        ([1, 1, 1], "binary", "nothing to learn"),
-        ([1.0, float("nan")], "regression", "row 2 of train"),
-    ],
-)
-def test_a_label_that_cannot_be_learnt_is_named(values, task: str, part: str) -> None:
-    with pytest.raises(InputError, match=part):
-        check_label(np.array(values), task, "y", ("no", "yes"), "train")
+def test_the_same_seed_gives_the_same_model(module, tmp_path, split) -> None:
+    x, y = linear(512, 1.0)
+    schema = ModelSchema({name: Feature(name, "float32") for name in x}, "regression", "y", label_std=1.0)
+    config = TrainingConfig("regression", "y", epochs=2, batch_size=32)
+
+    def weights(shuffle_seed: int) -> list[float]:
+        keras.utils.set_random_seed(1)
+        model = build(module, schema, config, len(y))
+        data = split(x, y)
+        fit(model, data, data, dataclasses.replace(config, seed=shuffle_seed), tmp_path / "logs")
+        return np.concatenate([w.ravel() for w in model.get_weights()]).tolist()
+
+    first = weights(1)
+    assert first == weights(1)
+    assert first != weights(2)
 
 
 def test_input_names_are_identifiers_and_differ() -> None:

@@ -1,0 +1,101 @@
+"""What must hold of a split before training on it is worth the time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from components.errors import InputError
+
+
+class SplitChecks:
+    """Looks at a split's rows, part by part: labels that can be learnt, features that are finite numbers.
+
+    Example:
+        checks = SplitChecks("train", "binary", "tip", ("no", "yes"))
+        for columns in parts:
+            checks.add(columns)
+        checks.finish()
+    """
+
+    def __init__(self, split: str, task: str, label: str, classes: Sequence[str]) -> None:
+        self.label = label
+        self._split, self._task, self._classes = split, task, tuple(classes)
+        self._rows = 0
+        self._mean = self._squares = 0.0
+        self._seen: set[int] = set()
+        self._not_finite: dict[str, int] = {}
+
+    @property
+    def label_mean(self) -> float:
+        """Of the label's values so far; 0 for classes."""
+        return self._mean
+
+    @property
+    def label_std(self) -> float:
+        """Of the label's values so far; 1 where they are all the same."""
+        return math.sqrt(self._squares / max(1, self._rows)) or 1.0
+
+    def add(self, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Takes the next rows: arrays [n, ...] by column.
+
+        Raises:
+            InputError: a label is no class or no finite number.
+        """
+        label = columns[self.label]
+        if self._task == "regression":
+            self._add_numbers(label)
+        else:
+            self._add_classes(label)
+        self._rows += len(label)
+        for name, values in columns.items():
+            if name != self.label and np.issubdtype(values.dtype, np.floating):
+                count = int(values.size - np.count_nonzero(np.isfinite(values)))
+                self._not_finite[name] = self._not_finite.get(name, 0) + count
+
+    def finish(self) -> None:
+        """After the last row.
+
+        Raises:
+            InputError: a feature is not finite, or all labels of train are the same class.
+        """
+        for name, count in self._not_finite.items():
+            if count:
+                raise InputError(
+                    f"feature {name!r}: preprocessing_fn returns NaN or infinity in {count} values. "
+                    "Fill missing values, and guard logarithms and divisions."
+                )
+        if self._split == "train" and self._task != "regression" and len(self._seen) < 2:
+            only = [self._classes[index] for index in self._seen]
+            raise InputError(
+                f"label {self.label!r}: all rows of train are {', '.join(map(repr, only))}; there is nothing to learn."
+            )
+
+    def _add_numbers(self, label: npt.NDArray[Any]) -> None:
+        finite = np.isfinite(label)
+        if not finite.all():
+            raise InputError(
+                f"label {self.label!r}, row {self._row(~finite)} of {self._split}: is not a finite number. "
+                "Remove or mend the row."
+            )
+        # Chan's way to join mean and squared deviations of two parts; in double precision, which a long float32 sum is not.
+        mean = float(np.mean(label, dtype=np.float64))
+        squares = float(np.var(label, dtype=np.float64)) * len(label)
+        rows, shift = self._rows + len(label), mean - self._mean
+        self._squares += squares + shift**2 * self._rows * len(label) / rows
+        self._mean += shift * len(label) / rows
+
+    def _add_classes(self, label: npt.NDArray[Any]) -> None:
+        if (label < 0).any():
+            raise InputError(
+                f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: is none of the classes "
+                f"{list(self._classes)[:10]}. Mend the row, or the label's domain in schema.pbtxt."
+            )
+        self._seen.update(np.unique(label).tolist())
+
+    def _row(self, wrong: npt.NDArray[np.bool_]) -> int:
+        return self._rows + int(np.argmax(wrong)) + 1

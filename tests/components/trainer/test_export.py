@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
+from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
+
+from components import served_model
+from components.columnar import tfx_columns
+from components.trainer import Feature, ModelSchema
+from components.trainer._export import export
+
+RAW = {
+    "trip miles": tf.io.VarLenFeature(tf.float32),
+    "company": tf.io.VarLenFeature(tf.string),
+    "at": tf.io.FixedLenFeature([2], tf.float32),
+    "y": tf.io.FixedLenFeature([], tf.int64),
+}
+ROWS = pa.RecordBatch.from_pydict(
+    {
+        "trip miles": pa.array([1.0, None, 3.0, 8.0], pa.float32()),
+        "company": pa.array(["yellow", "blue", None, "blue"]),
+        "at": pa.array([[0.5, 1.0], [1.5, 2.0], [2.5, 3.0], [3.5, 4.0]], pa.list_(pa.float32())),
+        "y": pa.array([0, 1, 0, 1]),
+    }
+)
+# What the transformed features are for.
+FEATURES = {
+    "trip miles": Feature("trip miles", "float32"),
+    "company": Feature("company", "int64", (), 3),
+    "company/text": Feature("company/text", "string"),
+    "at": Feature("at", "float32", (2,)),
+}
+CLASSES = {"binary": ("no", "yes"), "multiclass": ("a", "b", "c"), "regression": ()}
+
+
+def preprocessing_fn(inputs):
+    dense = {
+        name: tf.sparse.to_dense(inputs[name], default)[:, 0]
+        for name, default in (("trip miles", 0.0), ("company", ""))
+    }
+    return {
+        "trip miles": tft.scale_to_z_score(dense["trip miles"]),
+        "company": tft.compute_and_apply_vocabulary(dense["company"], num_oov_buckets=1, vocab_filename="company"),
+        "company/text": dense["company"],
+        "at": inputs["at"],
+        "y": inputs["y"],
+    }
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A transform graph with a vocabulary and a mean."""
+    folder = tmp_path_factory.mktemp("transform")
+    metadata = dataset_metadata.DatasetMetadata.from_feature_spec(RAW)
+    batch = tfx_columns(ROWS)
+    config = tensor_adapter.TensorAdapterConfig(
+        batch.schema, tensor_representation_util.InferTensorRepresentationsFromMixedSchema(metadata.schema)
+    )
+    with tft_beam.Context(temp_dir=str(folder / "temp")):
+        _ = (([batch], config) | tft_beam.AnalyzeDataset(preprocessing_fn)) | tft_beam.WriteTransformFn(
+            str(folder / "graph")
+        )
+    metadata_io.write_metadata(metadata, str(folder / "graph" / "metadata"))  # as Transform does
+    return str(folder / "graph")
+
+
+def model_of(schema: ModelSchema) -> keras.Model:
+    """A model with a lookup table of its own and, for training alone, random state."""
+    inputs = schema.inputs()
+    known = keras.layers.StringLookup(vocabulary=["blue", "yellow"], output_mode="one_hot")(inputs["company/text"])
+    ids = keras.layers.Embedding(3, 2)(inputs["company"])
+    miles = keras.layers.GaussianNoise(0.5)(keras.layers.Reshape((1,))(inputs["trip miles"]))
+    x = keras.layers.Concatenate()([known, ids, miles, inputs["at"]])
+    return keras.Model(inputs, schema.outputs(x))
+
+
+def serialized(row: int) -> bytes:
+    example = tf.train.Example()
+    for name in ("trip miles", "at"):
+        values = ROWS[name][row].as_py()
+        if values is not None:
+            example.features.feature[name].float_list.value.extend(np.ravel(values))
+    if ROWS["company"][row].is_valid:
+        example.features.feature["company"].bytes_list.value.append(ROWS["company"][row].as_py().encode())
+    return example.SerializeToString()
+
+
+@pytest.mark.parametrize("task", list(CLASSES))
+def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path, task: str) -> None:
+    keras.utils.set_random_seed(1)
+    transform = tft.TFTransformOutput(graph)
+    schema = ModelSchema(FEATURES, task, "y", CLASSES[task])
+    model = model_of(schema)
+    export(model, transform, schema, tmp_path / "made")
+    # Away from where it was made: vocabularies are inside.
+    folder = shutil.move(tmp_path / "made", tmp_path / "moved")
+
+    raw = {
+        "trip_miles": np.array([1.0, np.nan, 3.0, 8.0], np.float32),
+        "company": np.array([b"yellow", b"blue", b"", b"blue"], object),
+        "at": np.array(ROWS["at"].to_pylist(), np.float32),
+    }
+    miles = np.array([1.0, 0.0, 3.0, 8.0], np.float32)
+    vocabulary = transform.vocabulary_by_name("company")
+    features = {
+        "trip miles": ((miles - miles.mean()) / miles.std()).astype(np.float32),
+        "company": np.array([vocabulary.index(w) if w in vocabulary else len(vocabulary) for w in raw["company"]]),
+        "company/text": raw["company"],
+        "at": raw["at"],
+    }
+    expected = np.asarray(model({n: tf.constant(v) for n, v in features.items()}, training=False))
+
+    loaded = tf.saved_model.load(str(folder))
+    examples = tf.constant([serialized(row) for row in range(4)])
+    answers = [
+        loaded.signatures["serving_default"](**{name: tf.constant(value) for name, value in raw.items()}),
+        loaded.signatures["serving_examples"](examples=examples),
+    ]
+    output = served_model.OUTPUTS[task]
+    for answer in answers:
+        np.testing.assert_allclose(answer[output], expected if task == "multiclass" else expected[:, 0], rtol=1e-5)
+    if task == "regression":
+        np.testing.assert_allclose(loaded.signatures["regress"](inputs=examples)["outputs"], expected[:, 0], rtol=1e-5)
+        return
+    scores = expected if task == "multiclass" else np.concatenate([1 - expected, expected], axis=1)
+    classified = loaded.signatures["classify"](inputs=examples)
+    np.testing.assert_allclose(classified["scores"], scores, rtol=1e-5)
+    assert [one.decode() for one in classified["classes"].numpy()[0]] == list(CLASSES[task])
+    assert [one.decode() for one in answers[0]["label"].numpy()] == [CLASSES[task][i] for i in scores.argmax(axis=1)]
+    assert json.loads((folder / served_model.SPEC_FILE).read_text())["features"]["trip miles"]["input"] == "trip_miles"
