@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from tfx.dsl.components.base import base_executor
+from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
 from components.columnar import read_split
@@ -40,7 +40,7 @@ def ingest(tmp_path: pathlib.Path):
         ]
         examples = standard_artifacts.Examples()
         examples.uri = str(tmp_path / "examples")
-        context = base_executor.BaseExecutor.Context(tmp_dir=str(tmp_path / "tmp"), unique_id="1")
+        context = base_beam_executor.BaseBeamExecutor.Context(tmp_dir=str(tmp_path / "tmp"), unique_id="1")
         Executor(context).Do(
             {"schema": [schema]},
             {"examples": [examples]},

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from tfx.dsl.components.base import base_executor
+from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
 from components.columnar import read_split
@@ -59,7 +59,7 @@ def ingest(folder: pathlib.Path, schema: str = SCHEMA, **options: Any) -> standa
     spans = [{"span": s.number, "digest": s.digest, "files": s.files} for s in window]
     examples = standard_artifacts.Examples()
     examples.uri = str(place / "examples")
-    context = base_executor.BaseExecutor.Context(tmp_dir=str(place / "tmp"), unique_id="1")
+    context = base_beam_executor.BaseBeamExecutor.Context(tmp_dir=str(place / "tmp"), unique_id="1")
     Executor(context).Do(
         {"schema": [contract]},
         {"examples": [examples]},
