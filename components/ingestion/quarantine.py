@@ -83,7 +83,7 @@ def merge(sides: Iterable[pathlib.Path], path: pathlib.Path) -> int:
         writer: pq.ParquetWriter | None = None
         for side in sides:
             with pq.ParquetFile(side) as file:
-                for batch in file.iter_batches():
+                for batch in file.iter_batches() if file.metadata.num_row_groups else ():
                     if writer is None:
                         writer = stack.enter_context(pq.ParquetWriter(path, SCHEMA, compression="snappy"))
                     writer.write_batch(batch)

@@ -155,6 +155,8 @@ def _read_parquet(
 def parquet_batches(file: pq.ParquetFile, columns: Sequence[Column], part: Part) -> Iterator[pa.RecordBatch]:
     """Batches of a size that memory bears, however long the values are."""
     groups = list(part.groups) or list(range(file.metadata.num_row_groups))
+    if not groups:  # a file of no rows
+        return
     stored = [file.metadata.row_group(number) for number in groups]
     rows, size = sum(one.num_rows for one in stored), sum(one.total_byte_size for one in stored)
     most = max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(1, size)))

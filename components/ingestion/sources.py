@@ -6,12 +6,13 @@ A span that is still being written is not read: see `unfinished`.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import os
 import pathlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import fsspec
@@ -157,6 +158,20 @@ def localize(url: str, folder: str) -> pathlib.Path:
     target = pathlib.Path(tempfile.mkdtemp(dir=folder)) / path.rpartition("/")[2]
     filesystem.get_file(path, str(target))
     return target
+
+
+@contextlib.contextmanager
+def local_copy(url: str, scratch: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """A local path to read a file from; a copy of a remote one lies below `scratch` and is gone afterwards.
+
+    Errors of the user's name the file as it was asked for, not its copy.
+    """
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        path = localize(url, folder)
+        try:
+            yield path
+        except InputError as error:
+            raise InputError(str(error).replace(str(path), url.removeprefix("file://"))) from error
 
 
 def files_at(uri: str, images: bool = False) -> Span:

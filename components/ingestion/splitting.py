@@ -69,9 +69,18 @@ def _hash(columns: list[pa.Array]) -> npt.NDArray[np.uint64]:
     """A hash of each row that is the same on every machine and in every run (SipHash with a fixed key)."""
     total = np.zeros(len(columns[0]), dtype=np.uint64)
     for array in columns:
-        total = total * np.uint64(1_000_003) + pd.util.hash_array(_hashable(array), categorize=False)
+        total = total * np.uint64(1_000_003) + _hash_column(array)
     # Numbers hash by their bits, neighbours to neighbours; one more round spreads them over the buckets.
     return pd.util.hash_array(total)
+
+
+def _hash_column(array: pa.Array) -> npt.NDArray[np.uint64]:
+    if not (pa.types.is_string(array.type) or pa.types.is_binary(array.type)):
+        return pd.util.hash_array(_hashable(array), categorize=False)
+    # Text repeats: each value is hashed once. A missing one is hashed as an empty one.
+    encoded = pc.fill_null(array.cast(pa.binary()), b"").dictionary_encode()
+    values = encoded.dictionary.to_numpy(zero_copy_only=False)
+    return pd.util.hash_array(values, categorize=False)[encoded.indices.to_numpy()]
 
 
 def _hashable(array: pa.Array) -> npt.NDArray[np.generic]:
@@ -81,9 +90,7 @@ def _hashable(array: pa.Array) -> npt.NDArray[np.generic]:
         return np.array([row.tobytes() for row in rows], dtype=object)
     if pa.types.is_integer(array.type):
         return pc.fill_null(array, np.iinfo(np.int64).min).to_numpy(zero_copy_only=False)
-    if pa.types.is_floating(array.type):
-        return array.to_numpy(zero_copy_only=False)
-    return pc.fill_null(array.cast(pa.large_binary()), b"").to_numpy(zero_copy_only=False)
+    return array.to_numpy(zero_copy_only=False)
 
 
 def _as_time(array: pa.Array, column: str) -> npt.NDArray[np.float64]:

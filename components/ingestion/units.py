@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-import tempfile
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 
 from components.columnar import ShardWriter
-from components.errors import InputError
 from components.ingestion import sources
 from components.ingestion._config import IngestionConfig
 from components.ingestion.contract import Column
@@ -121,28 +119,14 @@ def read_unit(
         yield from _read_images(unit, columns, aside)
         return
     for piece in unit.pieces:
-        name = piece.url.removeprefix("file://")
-        with tempfile.TemporaryDirectory(
-            dir=scratch
-        ) as folder:  # a copy of a remote file is gone before the next one comes
-            path = sources.localize(piece.url, folder)
-            with _named(path, name):
-                if config.on_bad_rows == "fail":
-                    yield from read_file(path, config.format, columns, ignore, piece.part)
-                    continue
-                for rows in read_rows(path, config.format, columns, ignore, piece.part):
-                    if aside is not None:
-                        aside.write(name, rows.bad)
-                    yield rows.batch
-
-
-@contextlib.contextmanager
-def _named(path: pathlib.Path, name: str) -> Iterator[None]:
-    """Errors name the file as it was asked for, not a copy of it."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(str(error).replace(str(path), name)) from error
+        with sources.local_copy(piece.url, scratch) as path:
+            if config.on_bad_rows == "fail":
+                yield from read_file(path, config.format, columns, ignore, piece.part)
+                continue
+            for rows in read_rows(path, config.format, columns, ignore, piece.part):
+                if aside is not None:
+                    aside.write(piece.url.removeprefix("file://"), rows.bad)
+                yield rows.batch
 
 
 def _read_images(unit: Unit, columns: list[Column], aside: BadRowWriter | None) -> Iterator[pa.RecordBatch]:

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tfx.dsl.components.base import base_beam_executor
 
 from components.batch_inference import BatchInferenceConfig
 from components.batch_inference import predicting as predicting_module
-from components.batch_inference.executor import predict_files
+from components.batch_inference.executor import Executor
 from components.errors import InputError
 from components.ingestion import sources
 from components.served_model import ServedModel, load_predictor
@@ -22,11 +23,14 @@ RELEASE = {"model": "trips", "version": 7, "digest": "abc"}
 
 
 def predict(
-    model: pathlib.Path, files: list[pathlib.Path], target: pathlib.Path, format: str = "parquet", keys=(), scratch=None
+    model: pathlib.Path, files: list[pathlib.Path], target: pathlib.Path, format: str = "parquet", keys=(), beam_args=()
 ) -> tuple[dict[str, Any], pa.Table, pa.Table]:
     config = BatchInferenceConfig(str(files[0]), format, tuple(keys))
     urls = [f"file://{path}" for path in files]
-    index = predict_files(model / "Format-Serving", RELEASE, config, urls, target, str(target.parent))
+    context = base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=list(beam_args), tmp_dir=str(target.parent / "tmp"), unique_id="1"
+    )
+    index = Executor(context).predict(model / "Format-Serving", RELEASE, config, urls, target)
     assert json.loads((target / "index.json").read_text()) == index
     predicted = pa.concat_tables([pq.read_table(target / name) for name in index["predictions"]])
     failed = pq.read_table(target / "failed.parquet")
