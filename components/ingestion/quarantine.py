@@ -59,8 +59,8 @@ class BadRowWriter:
         self._writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
         self.rows += len(bad)
         self.by_column.update(one.column or "" for one in bad)
-        for row in rows[: MOST_EXAMPLES - len(self.examples)]:
-            self.examples.append({key: row[key] for key in ("file", "row", "column", "reason")})
+        for fields in rows[: MOST_EXAMPLES - len(self.examples)]:
+            self.examples.append({key: fields[key] for key in ("file", "row", "column", "reason")})
 
     def __enter__(self) -> Self:
         return self

@@ -110,21 +110,19 @@ def csv_header(path: pathlib.Path) -> list[str]:
 
 
 def _names(path: pathlib.Path) -> list[str]:
-    try:
+    with pa.input_stream(path) as file:
+        head = file.read(BLOCK_BYTES)
+    line = head.partition(b"\n")[0]
+    if line.count(b'"') % 2:  # a name goes on in the next line
         with pa.csv.open_csv(path, parse_options=pa.csv.ParseOptions(newlines_in_values=True)) as reader:
             return list(reader.schema.names)
-    except pa.ArrowInvalid:
-        # The first block may hold a broken row; the header alone does not.
-        with pa.input_stream(path) as file:
-            line = file.read(BLOCK_BYTES).partition(b"\n")[0]
-        try:
-            return list(pa.csv.read_csv(pa.py_buffer(line + b"\n")).column_names)
-        except pa.ArrowInvalid as error:
-            if not line.strip():
-                raise InputError(
-                    f"{path}: the file has no header and no rows. Deliver it again, or remove it."
-                ) from None
-            raise InputError(f"{path}: the first line is no header: {' '.join(str(error).split())}") from None
+    try:
+        # The header alone: Arrow would infer a type for every column of the first block.
+        return list(pa.csv.read_csv(pa.py_buffer(line + b"\n")).column_names)
+    except pa.ArrowInvalid as error:
+        if not line.strip():
+            raise InputError(f"{path}: the file has no header and no rows. Deliver it again, or remove it.") from None
+        raise InputError(f"{path}: the first line is no header: {' '.join(str(error).split())}") from None
 
 
 def _refuse_binary(path: pathlib.Path, what: str = "CSV") -> None:
@@ -146,10 +144,15 @@ def _refuse_binary(path: pathlib.Path, what: str = "CSV") -> None:
 def _read_parquet(
     path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         names = file.schema_arrow.names
         check_header(str(path), names, columns, ignore)
         yield from parquet_batches(file, among(columns, names), part)
+
+
+def open_parquet(path: pathlib.Path) -> pq.ParquetFile:
+    """Damage shows where the writer left checksums; without them a changed value is only another value."""
+    return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def parquet_batches(file: pq.ParquetFile, columns: Sequence[Column], part: Part) -> Iterator[pa.RecordBatch]:

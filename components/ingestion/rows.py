@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.errors import InputError
 from components.ingestion import readers
@@ -147,7 +146,7 @@ def _insist_on_closed_quotes(unclosed: list[str]) -> None:
 def _read_parquet(
     path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[Rows]:
-    with pq.ParquetFile(path) as file:
+    with readers.open_parquet(path) as file:
         names = file.schema_arrow.names
         check_header(str(path), names, columns, ignore)
         done = part.first_row
