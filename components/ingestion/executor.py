@@ -56,8 +56,7 @@ class Executor(ColumnarBeamExecutor):
         columns = _columns(config, artifact_utils.get_single_uri(input_dict["schema"]))
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         with measured(output_dict) as rows:
-            written = self._ingest(pathlib.Path(examples.uri), config, columns, [span["files"] for span in spans])
-            _insist_on_whole_spans(spans)
+            written = self._ingest(pathlib.Path(examples.uri), config, columns, spans)
             per_span = _rows_by_span(written, len(spans))
             rows[ROWS_QUARANTINED] = bad = sum(one.bad for one in written)
             rows[ROWS_IN], rows[ROWS_OUT] = sum(per_span) + bad, sum(per_span)
@@ -74,24 +73,25 @@ class Executor(ColumnarBeamExecutor):
             examples.set_string_custom_property(QUARANTINE, json.dumps(_summary(written)))
 
     def _ingest(
-        self, target: pathlib.Path, config: IngestionConfig, columns: list[Column], spans: Sequence[Sequence[str]]
+        self, target: pathlib.Path, config: IngestionConfig, columns: list[Column], spans: Sequence[dict[str, Any]]
     ) -> list[Written]:
         if config.format == "images":
             from components.ingestion.images import insist_on_classes  # imports TensorFlow
 
-            for files in spans:
-                insist_on_classes(files, config.uri)
+            for span in spans:
+                insist_on_classes(span["files"], config.uri)
         for leftover in target.glob(f"{_STAGING}*"):  # of an attempt that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         staging = target / f"{_STAGING}{uuid.uuid4().hex}"
         staging.mkdir(parents=True)
-        units = plan(spans, config.format)
+        units = plan([span["files"] for span in spans], config.format)
         try:
             boundary = self._boundary(units, config, columns, staging)
             done = self._combine(units, WriteUnits(config, columns, boundary, staging))
             written: list[Written] = results_of(done, len(units))
             self._insist_on_good_rows(config, written, target)
             _insist_on_rows_in_each_split(config, written)
+            _insist_on_whole_spans(spans)
             _commit(target, written)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
