@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components.batch_inference import driver, executor
@@ -17,7 +17,7 @@ class BatchInferenceSpec(component_spec.ComponentSpec):
     OUTPUTS = {"predictions": component_spec.ChannelParameter(type=standard_artifacts.InferenceResult)}
 
 
-class BatchInference(base_component.BaseComponent):
+class BatchInference(base_beam_component.BaseBeamComponent):
     """Predicts for every row of raw files: `predictions-*.parquet`, `failed.parquet` and `index.json`.
 
     The release says which columns it takes, so a file needs neither the label nor a schema of its own. A row that cannot be
@@ -30,7 +30,7 @@ class BatchInference(base_component.BaseComponent):
     """
 
     SPEC_CLASS = BatchInferenceSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
     DRIVER_CLASS = driver.Driver
 
     def __init__(self, model: channel.BaseChannel, input_config: BatchInferenceConfig) -> None:

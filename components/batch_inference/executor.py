@@ -2,28 +2,35 @@ from __future__ import annotations
 
 import json
 import pathlib
-import tempfile
+import shutil
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from tfx.dsl.components.base import base_executor
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tfx.types import artifact, artifact_utils
 
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.batch_inference import input as batch_input
 from components.batch_inference._config import BatchInferenceConfig
-from components.batch_inference.output import Output
-from components.batch_inference.predicting import Predictor
+from components.batch_inference.output import FAILED_FILE
+from components.batch_inference.units import Predicted, PredictUnits
+from components.columnar import commit_shards
+from components.columnar.executor import ColumnarBeamExecutor
 from components.errors import InputError
-from components.ingestion import sources
+from components.ingestion import quarantine, sources
 from components.ingestion.contract import Column
-from components.ingestion.rows import BadRow, read_rows
+from components.ingestion.parts import plan
+from components.ingestion.work import results_of
 from components.served_model import SERVING_FOLDER, ServedModel
 from model_store import RELEASE_FILE
 
+_STAGING = ".staging-"
 
-class Executor(base_executor.BaseExecutor):
-    """Reads the files by batches, predicts, and writes what came of each row."""
+
+class Executor(ColumnarBeamExecutor):
+    """Reads the files by batches, predicts, and writes what came of each row; here, or on Beam's workers."""
 
     def Do(
         self,
@@ -41,71 +48,86 @@ class Executor(base_executor.BaseExecutor):
         source = pathlib.Path(artifact_utils.get_single_uri(input_dict["model"]))
         release = json.loads((source / RELEASE_FILE).read_text(encoding="utf-8"))
         target = pathlib.Path(artifact_utils.get_single_uri(output_dict["predictions"]))
-        with measured(output_dict) as rows, tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as scratch:
-            index = predict_files(source / SERVING_FOLDER, release, config, files, target, scratch)
+        with measured(output_dict) as rows:
+            index = self.predict(source / SERVING_FOLDER, release, config, files, target)
             rows[ROWS_IN], rows[ROWS_OUT] = index["rows"], index["predicted"]
 
+    def predict(
+        self,
+        saved_model: pathlib.Path,
+        release: dict[str, Any],
+        config: BatchInferenceConfig,
+        files: Sequence[str],
+        target: pathlib.Path,
+    ) -> dict[str, Any]:
+        """Predicts for the files' rows and writes `target`; returns what `index.json` says."""
+        for leftover in target.glob(f"{_STAGING}*"):  # of an attempt that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        staging = target / f"{_STAGING}{uuid.uuid4().hex}"
+        staging.mkdir(parents=True)
+        try:
+            model = ServedModel.read(saved_model)
+            types, columns = _columns(model, config, files[0], staging)
+            units = plan([files], config.format)
+            work = PredictUnits(saved_model, model, int(release["version"]), config, columns, staging)
+            done: list[Predicted] = results_of(self._combine(units, work), len(units))
+            by_file = _add_up(done)
+            predicted, failed = (sum(counts[i] for counts in by_file.values()) for i in (0, 1))
+            if not predicted:
+                first = next((one.first_failure for one in done if one.first_failure), "")
+                raise InputError(f"{config.uri}: none of {failed:,} rows could be predicted; the first: {first}")
+            shards = _commit(target, done, predicted, failed)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        index = {
+            "model": release["model"],
+            "version": release["version"],
+            "digest": release["digest"],
+            "task": model.task,
+            "rows": predicted + failed,
+            "predicted": predicted,
+            "failed": failed,
+            "data": config.uri,
+            "format": config.format,
+            "keys": list(config.keys) or ["file", "row"],
+            "columns_not_used": sorted(set(types) - {c.name for c in columns}),
+            "source_files": [
+                {"file": file, "rows": good + bad, "predicted": good, "failed": bad}
+                for file, (good, bad) in by_file.items()
+            ],
+            "predictions": [path.name for path in shards],
+        }
+        (target / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+        return index
 
-def _predict_images(
-    config: BatchInferenceConfig, files: Sequence[str], columns: Sequence[Column], predictor: Predictor, output: Output
-) -> None:
-    from components.ingestion.images import read_images  # imports TensorFlow
 
-    names = [url.removeprefix("file://") for url in files]
-
-    def failed(bad: Sequence[BadRow]) -> None:
-        output.failed(config.uri, bad, [names[one.row - 1] for one in bad])
-
-    for rows in read_images(files, columns):
-        failed(rows.bad)
-        for part in predictor.parts(rows):
-            failed(part.bad)
-            output.predicted(config.uri, part.rows, part.answers, [names[number - 1] for number in part.rows.numbers])
+def _columns(
+    model: ServedModel, config: BatchInferenceConfig, url: str, scratch: pathlib.Path
+) -> tuple[dict[str, pa.DataType], list[Column]]:
+    """The first file's columns and their types, and what is read of them."""
+    with sources.local_copy(url, scratch) as path:
+        types = batch_input.source_types(path, config.format)
+        return types, batch_input.columns_for(model, config.keys, types, str(path), config.format)
 
 
-def predict_files(
-    saved_model: pathlib.Path,
-    release: dict[str, Any],
-    config: BatchInferenceConfig,
-    files: Sequence[str],
-    target: pathlib.Path,
-    scratch: str,
-) -> dict[str, Any]:
-    """Predicts for the files' rows and writes `target`; returns what `index.json` says."""
-    model = ServedModel.read(saved_model)
-    first = sources.localize(files[0], scratch)
-    types = batch_input.source_types(first, config.format)
-    columns = batch_input.columns_for(model, config.keys, types, str(first), config.format)
-    predictor = Predictor(saved_model, model)
-    with Output(target, model, columns, config.keys, int(release["version"])) as output:
-        if config.format == "images":
-            _predict_images(config, files, columns, predictor, output)
-        for url in files if config.format != "images" else ():
-            name = url.removeprefix("file://")
-            with tempfile.TemporaryDirectory(dir=scratch) as folder:
-                for rows in read_rows(sources.localize(url, folder), config.format, columns, None):
-                    output.failed(name, rows.bad)
-                    for part in predictor.parts(rows):
-                        output.failed(name, part.bad)
-                        output.predicted(name, part.rows, part.answers)
-        if not output.total_predicted:
-            raise InputError(
-                f"{config.uri}: none of {output.total_failed:,} rows could be predicted; the first: {output.first_failure}"
-            )
-    index = {
-        "model": release["model"],
-        "version": release["version"],
-        "digest": release["digest"],
-        "task": model.task,
-        "rows": output.total_predicted + output.total_failed,
-        "predicted": output.total_predicted,
-        "failed": output.total_failed,
-        "data": config.uri,
-        "format": config.format,
-        "keys": list(config.keys) or ["file", "row"],
-        "columns_not_used": sorted(set(types) - {c.name for c in columns}),
-        "source_files": output.by_file,
-        "predictions": sorted(path.name for path in target.glob("predictions-*.parquet")),
-    }
-    (target / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
-    return index
+def _add_up(done: Sequence[Predicted]) -> dict[str, tuple[int, int]]:
+    """Rows predicted and failed of each file, which may have been divided among units."""
+    total: dict[str, tuple[int, int]] = {}
+    for one in done:
+        for file, (predicted, failed) in one.by_file.items():
+            before = total.get(file, (0, 0))
+            total[file] = before[0] + predicted, before[1] + failed
+    return total
+
+
+def _commit(target: pathlib.Path, done: Sequence[Predicted], predicted: int, failed: int) -> list[pathlib.Path]:
+    """Gives shards their final names, in the order of the units, and checks that no row was lost on the way."""
+    sides = [pathlib.Path(one.failed_file) for one in done]
+    merged = quarantine.merge(sides, target / FAILED_FILE)
+    if not failed:
+        sides[0].rename(target / FAILED_FILE)  # of no rows, so that readers find it
+    shards = commit_shards([pathlib.Path(path) for one in done for path in one.shards], target, "predictions")
+    written = sum(pq.read_metadata(path).num_rows for path in shards)
+    if (written, merged) != (predicted, failed):
+        raise RuntimeError(f"{predicted} rows were predicted and {failed} failed; written: {written} and {merged}")
+    return shards

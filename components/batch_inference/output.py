@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,8 @@ from components.ingestion.quarantine import BadRowWriter
 from components.ingestion.rows import BadRow, Rows
 from components.served_model import ServedModel
 
+FAILED_FILE = "failed.parquet"
+
 
 class Output:
     """Writes `predictions-*.parquet` and `failed.parquet`, and counts.
@@ -25,6 +27,7 @@ class Output:
     Attributes:
         by_file: rows predicted and failed of each source file.
         first_failure: in words; empty while there is none.
+        shards: the files of predictions, once closed.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class Output:
         identity = [(key, types[key]) for key in keys] or [("file", pa.string()), ("row", pa.int64())]
         self._schema = pa.schema([*identity, *_prediction_fields(model), ("model_version", pa.int64())])
         self._predictions = ShardWriter(target, "predictions", self._schema)
-        self._failed = BadRowWriter(target / "failed.parquet")
+        self._failed = BadRowWriter(target / FAILED_FILE)
         self._counts: dict[str, list[int]] = {}
 
     def predicted(self, file: str, rows: Rows, answers: Answers, names: Sequence[str] | None = None) -> None:
@@ -72,15 +75,12 @@ class Output:
         return sum(predicted for predicted, _ in self._counts.values())
 
     @property
-    def total_failed(self) -> int:
-        return sum(failed for _, failed in self._counts.values())
+    def by_file(self) -> dict[str, tuple[int, int]]:
+        return {file: (predicted, failed) for file, (predicted, failed) in self._counts.items()}
 
     @property
-    def by_file(self) -> list[dict[str, Any]]:
-        return [
-            {"file": file, "rows": predicted + failed, "predicted": predicted, "failed": failed}
-            for file, (predicted, failed) in self._counts.items()
-        ]
+    def shards(self) -> list[pathlib.Path]:
+        return self._predictions.shards
 
     def _count(self, file: str) -> list[int]:
         return self._counts.setdefault(file, [0, 0])

@@ -2,8 +2,10 @@
 
 from components.columnar._arrow import is_list, plain_columns, tfx_columns
 from components.columnar._files import (
+    ExamplesWriter,
     ShardWriter,
     SplitWriter,
+    commit_shards,
     count_rows,
     decode_splits,
     encode_splits,
@@ -16,9 +18,11 @@ from components.columnar._layout import stored_batch, stored_schema
 from components.columnar._reading import batch_rows, read_batches, read_list_batches, read_split
 
 __all__ = [
+    "ExamplesWriter",
     "ShardWriter",
     "SplitWriter",
     "batch_rows",
+    "commit_shards",
     "count_rows",
     "decode_splits",
     "encode_splits",

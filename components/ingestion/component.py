@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
@@ -20,7 +20,7 @@ class ColumnarExampleGenSpec(ComponentSpec):
     OUTPUTS = {"examples": ChannelParameter(type=standard_artifacts.Examples)}
 
 
-class ColumnarExampleGen(base_component.BaseComponent):
+class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
     """Reads a rolling window of spans and writes Examples as Parquet, typed by the schema.
 
     The driver finds the span's files and hashes their content into the cache key: a changed byte is read again, a
@@ -28,7 +28,7 @@ class ColumnarExampleGen(base_component.BaseComponent):
     """
 
     SPEC_CLASS = ColumnarExampleGenSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
     DRIVER_CLASS = driver.Driver
 
     def __init__(self, schema: types.BaseChannel, input_config: IngestionConfig, span: int) -> None:

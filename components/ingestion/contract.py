@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import fnmatch
 from collections.abc import Collection
 from typing import Any
 
@@ -11,6 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import InputError
 
+_MOST_NAMES = 40  # a line for a person
 _TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float64(), schema_pb2.BYTES: pa.string()}
 
 
@@ -45,24 +48,46 @@ def _column(feature: Any) -> Column:
 
 
 def check_header(file: str, names: Collection[str], columns: list[Column], extra: Collection[str] | None) -> None:
-    """Raises InputError if columns are doubled, missing or unknown; `extra` may be there besides, None: any may."""
-    doubled = sorted({n for n in names if list(names).count(n) > 1})
-    if doubled:
-        raise InputError(f"{file}: column {doubled[0]!r} appears twice. Rename or remove one.")
-    missing = [c.name for c in columns if not c.optional and c.name not in names]
+    """Raises InputError if columns are doubled, missing or unknown.
+
+    Args:
+        file: for the message.
+        names: the columns that it has.
+        columns: those of the schema.
+        extra: names, and patterns like `pixel_*`, of columns that may be there besides; None: any may.
+    """
+    present = set(names)
+    if len(present) < len(names):
+        doubled = next(name for name, count in collections.Counter(names).items() if count > 1)
+        raise InputError(f"{file}: column {doubled!r} appears twice. Rename or remove one.")
+    missing = [c.name for c in columns if not c.optional and c.name not in present]
     if missing:
         raise InputError(
-            f"{file}: column {missing[0]!r} is missing{_and_more(missing)}. Received: {', '.join(list(names)[:40])}. "
+            f"{file}: column {missing[0]!r} is missing{_and_more(missing)}. Received: {_some(names)}. "
             "Deliver it, or mark it as optional in schema.pbtxt (presence without min_fraction)."
         )
     if extra is None:
         return
-    unknown = [n for n in names if n not in {c.name for c in columns} and n not in extra]
+    known = {c.name for c in columns} | {one for one in extra if not _is_pattern(one)}
+    patterns = [one for one in extra if _is_pattern(one)]
+    unknown = [
+        name for name in names if name not in known and not any(fnmatch.fnmatchcase(name, one) for one in patterns)
+    ]
     if unknown:
         raise InputError(
             f"{file}: column {unknown[0]!r} is not in the schema{_and_more(unknown)}. "
-            "Add it to schema.pbtxt, or to data.ignore in workload.yaml."
+            "Add it to schema.pbtxt, or to data.ignore in workload.yaml (a pattern like 'prefix_*' or '*' will do)."
         )
+
+
+def _is_pattern(name: str) -> bool:
+    return "*" in name
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(list(names)[:_MOST_NAMES]) + (
+        f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    )
 
 
 def _and_more(names: list[str]) -> str:

@@ -1,35 +1,44 @@
 from __future__ import annotations
 
-import contextlib
+import collections
 import dataclasses
 import json
 import pathlib
-import tempfile
-from collections.abc import Callable, Iterator
+import shutil
+import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from tfx import types
-from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
-from components.columnar import SplitWriter, encode_splits, mark_as_parquet
+from components.columnar import commit_shards, encode_splits, mark_as_parquet, split_directory
+from components.columnar.executor import ColumnarBeamExecutor
 from components.errors import InputError
-from components.ingestion import sources
+from components.gates import CheckResult, GateResult, evidence_directory, keep_evidence
+from components.ingestion import quarantine, sources
 from components.ingestion._config import IngestionConfig
 from components.ingestion.contract import Column, columns_of
-from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, BadRowWriter
-from components.ingestion.readers import read_file
-from components.ingestion.rows import BadRow, read_rows
-from components.ingestion.splitting import Splitter, newest_from
+from components.ingestion.parts import Unit, plan
+from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED
+from components.ingestion.splitting import merge_times, newest_from
+from components.ingestion.units import SPLITS, CountTimes, WriteUnits, Written
+from components.ingestion.work import results_of
 from components.schema import read_schema
 
-_SPLITS = ("train", "eval")
+_STAGING = ".staging-"  # no reader looks into hidden folders
+_MOST_NAMED = 10
 
 
-class Executor(base_executor.BaseExecutor):
-    """Reads the window's files, checks them against the schema, and writes the splits."""
+class Executor(ColumnarBeamExecutor):
+    """Reads the window's files, checks them against the schema, and writes the splits.
+
+    Units of work are files, or parts of large ones. Each writes shards of its own under a staging folder, here or on Beam's
+    workers; when all are whole they are renamed in the order of the files.
+    """
 
     def Do(
         self,
@@ -37,135 +46,173 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
+        """Writes `examples`.
+
+        Raises:
+            InputError: a file cannot be read or does not fit the schema, a split is empty, or too many rows do not fit.
+        """
         config = IngestionConfig.from_json(exec_properties["input_config"])
         spans = json.loads(exec_properties["spans"])
-        schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
-        columns = columns_of(schema)
-        if config.split_column:
-            columns.append(Column(config.split_column, pa.string(), True, False))
+        columns = _columns(config, artifact_utils.get_single_uri(input_dict["schema"]))
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         with measured(output_dict) as rows:
-            counts, per_span, quarantined = _write(examples.uri, config, columns, spans, self._get_tmp_dir())
-            rows[ROWS_IN], rows[ROWS_OUT] = sum(per_span) + quarantined, sum(counts.values())
-            rows[ROWS_QUARANTINED] = quarantined
-        if rows[ROWS_IN] != rows[ROWS_OUT] + quarantined:
-            raise RuntimeError(
-                f"{rows[ROWS_IN]} rows were read, {rows[ROWS_OUT]} written and {quarantined} put in quarantine"
-            )
-        for split, count in counts.items():
-            if count == 0:
-                raise InputError(
-                    f"{config.uri}: no row fell into the {split} split ({sum(counts.values())} rows in all). "
-                    "Deliver more rows, or change data.split in workload.yaml."
-                )
-        examples.split_names = encode_splits(_SPLITS)
+            written = self._ingest(pathlib.Path(examples.uri), config, columns, spans)
+            per_span = _rows_by_span(written, len(spans))
+            rows[ROWS_QUARANTINED] = bad = sum(one.bad for one in written)
+            rows[ROWS_IN], rows[ROWS_OUT] = sum(per_span) + bad, sum(per_span)
+        examples.split_names = encode_splits(SPLITS)
         examples.span = int(exec_properties["span"])
         examples.version = int(spans[-1].get("version", 0))
         mark_as_parquet(examples)
-        examples.set_string_custom_property(
-            "spans",
-            json.dumps(
-                [
-                    {"span": s["span"], "digest": s["digest"], "rows": count}
-                    for s, count in zip(spans, per_span, strict=True)
-                ]
-            ),
-        )
+        facts = [
+            {"span": s["span"], "digest": s["digest"], "rows": count} for s, count in zip(spans, per_span, strict=True)
+        ]
+        examples.set_string_custom_property("spans", json.dumps(facts))
+        if bad:
+            examples.set_string_custom_property(QUARANTINE, json.dumps(_summary(written)))
 
+    def _ingest(
+        self, target: pathlib.Path, config: IngestionConfig, columns: list[Column], spans: Sequence[dict[str, Any]]
+    ) -> list[Written]:
+        if config.format == "images":
+            from components.ingestion.images import insist_on_classes  # imports TensorFlow
 
-def _write(
-    uri: str, config: IngestionConfig, columns: list[Column], spans: list[dict[str, Any]], scratch: str
-) -> tuple[dict[str, int], list[int], int]:
-    """Writes both splits; returns rows by split, rows by span, and how many went into quarantine."""
-    kept = [c for c in columns if c.name != config.split_column]
-    schema = pa.schema([(c.name, c.type) for c in kept])
-    per_span = []
-    with tempfile.TemporaryDirectory(dir=scratch) as folder, contextlib.ExitStack() as stack:
-        splitter = Splitter(config, _time_boundary(config, columns, spans, folder))
-        writers = {split: stack.enter_context(SplitWriter(uri, split, schema)) for split in _SPLITS}
-        side_file = pathlib.Path(uri) / QUARANTINE_FILE
-        quarantine = stack.enter_context(BadRowWriter(side_file))
-        for span in spans:
-            count = 0
-            for batch in _batches(span["files"], config, columns, folder, quarantine.write):
-                count += batch.num_rows
-                is_eval = splitter.is_eval(batch)
-                features = batch.select(schema.names)
-                writers["eval"].write(features.filter(pa.array(is_eval)))
-                writers["train"].write(features.filter(pa.array(~is_eval)))
-            per_span.append(count)
-        _insist_on_good_rows(config, sum(per_span), quarantine)
-    if not quarantine.rows:
-        side_file.unlink()
-    return {split: writer.rows for split, writer in writers.items()}, per_span, quarantine.rows
+            for span in spans:
+                insist_on_classes(span["files"], config.uri)
+        for leftover in target.glob(f"{_STAGING}*"):  # of an attempt that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        staging = target / f"{_STAGING}{uuid.uuid4().hex}"
+        staging.mkdir(parents=True)
+        units = plan([span["files"] for span in spans], config.format)
+        try:
+            boundary = self._boundary(units, config, columns, staging)
+            done = self._combine(units, WriteUnits(config, columns, boundary, staging))
+            written: list[Written] = results_of(done, len(units))
+            self._insist_on_good_rows(config, written, target)
+            _insist_on_rows_in_each_split(config, written)
+            _insist_on_whole_spans(spans)
+            _commit(target, written)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return written
 
+    def _boundary(
+        self, units: list[Unit], config: IngestionConfig, columns: list[Column], staging: pathlib.Path
+    ) -> float | None:
+        if not config.split_time:
+            return None
+        column = next((c for c in columns if c.name == config.split_time), None)
+        if column is None:
+            raise InputError(
+                f"data.split.time: column {config.split_time!r} is not in schema.pbtxt. Add it, or name another."
+            )
+        counted = results_of(self._combine(units, CountTimes(config, column, staging)), len(units))
+        return newest_from(merge_times(counted), config.eval_fraction)
 
-def _insist_on_good_rows(config: IngestionConfig, good: int, quarantine: BadRowWriter) -> None:
-    bad, rows = quarantine.rows, good + quarantine.rows
-    if bad > config.max_bad_fraction * rows:
-        raise InputError(
-            f"{config.uri}: {bad:,} of {rows:,} rows ({bad / rows:.2%}) do not fit the schema, more than "
-            f"data.max_bad_fraction ({config.max_bad_fraction:.2%}). The first: {quarantine.first}. "
-            "Mend the data, or raise the bound in workload.yaml."
-        )
-
-
-def _batches(
-    files: list[str],
-    config: IngestionConfig,
-    columns: list[Column],
-    folder: str,
-    set_aside: Callable[[str, tuple[BadRow, ...]], None],
-) -> Iterator[pa.RecordBatch]:
-    if config.format == "images":
-        yield from _image_batches(files, config, columns, set_aside)
-        return
-    for url in files:
-        path = sources.localize(url, folder)
+    def _insist_on_good_rows(self, config: IngestionConfig, written: list[Written], target: pathlib.Path) -> None:
+        good, bad = sum(sum(one.counts.values()) for one in written), sum(one.bad for one in written)
         if config.on_bad_rows == "fail":
-            yield from read_file(path, config.format, columns, config.ignore)
-            continue
-        for rows in read_rows(path, config.format, columns, config.ignore):
-            set_aside(url.removeprefix("file://"), rows.bad)
-            yield rows.batch
-
-
-def _image_batches(
-    files: list[str],
-    config: IngestionConfig,
-    columns: list[Column],
-    set_aside: Callable[[str, tuple[BadRow, ...]], None],
-) -> Iterator[pa.RecordBatch]:
-    from components.ingestion.images import insist_on_classes, read_images  # imports TensorFlow
-
-    insist_on_classes(files, config.uri)
-    bad: list[str] = []
-    for rows in read_images(files, columns):
-        for one in rows.bad:
-            name = files[one.row - 1].removeprefix("file://")
-            bad.append(f"{name} {one.reason}")
-            set_aside(name, (dataclasses.replace(one, row=1),))
-        yield rows.batch
-    if bad and config.on_bad_rows == "fail":
-        more = f" (and {len(bad) - 10} more)" if len(bad) > 10 else ""
-        raise InputError(
-            f"{len(bad)} of {len(files)} images cannot be used: {'; '.join(bad[:10])}{more}. Mend or remove them, or set "
-            "data.on_bad_rows: quarantine."
+            if bad:  # other formats end at the first bad row; of images all are named
+                raise InputError(_bad_images(written, good + bad))
+            return
+        share = bad / max(1, good + bad)
+        if share <= config.max_bad_fraction:
+            return
+        folder = self._evidence(target)
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = folder / QUARANTINE_FILE
+        _merge_side_files(written, kept)
+        message = (
+            f"{config.uri}: {bad:,} of {good + bad:,} rows ({share:.2%}) do not fit the schema, more than "
+            f"data.max_bad_fraction ({config.max_bad_fraction:.2%}). The first: {_first(written)}. "
+            f"All of them: {kept}. Mend the data, or raise the bound in workload.yaml."
         )
+        check = CheckResult("max_bad_fraction", passes=False, message=message, diagnostics=_summary(written))
+        keep_evidence(GateResult("ColumnarExampleGen", (check,)), folder)
+        raise InputError(message)
+
+    def _evidence(self, target: pathlib.Path) -> pathlib.Path:
+        """A folder that stays when TFX deletes the outputs of the failed run."""
+        node = getattr(self._context, "pipeline_node", None)
+        if node is None:
+            return target.with_name(f"{target.name}.evidence")
+        # TFX lays artifacts out as <pipeline root>/<node>/<output>/<execution>.
+        return evidence_directory(str(target.parents[2]), self._context.pipeline_run_id, node.node_info.id)
 
 
-def _time_boundary(
-    config: IngestionConfig, columns: list[Column], spans: list[dict[str, Any]], folder: str
-) -> float | None:
-    if not config.split_time:
-        return None
-    if config.split_time not in {c.name for c in columns}:
-        raise InputError(
-            f"data.split.time: column {config.split_time!r} is not in schema.pbtxt. Add it, or name another."
+def _columns(config: IngestionConfig, schema_uri: str) -> list[Column]:
+    columns = columns_of(read_schema(schema_uri))
+    if config.split_column:
+        columns.append(Column(config.split_column, pa.string(), True, False))
+    # A row without a time can be in neither split.
+    return [dataclasses.replace(c, required=True) if c.name == config.split_time else c for c in columns]
+
+
+def _insist_on_whole_spans(spans: Sequence[dict[str, Any]]) -> None:
+    for span in spans:
+        if "sizes" in span:
+            sources.insist_on_sizes(span["files"], span["sizes"])
+
+
+def _insist_on_rows_in_each_split(config: IngestionConfig, written: Sequence[Written]) -> None:
+    counts = {split: sum(one.counts[split] for one in written) for split in SPLITS}
+    for split, count in counts.items():
+        if count == 0:
+            raise InputError(
+                f"{config.uri}: no row fell into the {split} split ({sum(counts.values())} rows in all). "
+                "Deliver more rows, or change data.split in workload.yaml."
+            )
+
+
+def _commit(target: pathlib.Path, written: Sequence[Written]) -> None:
+    """Gives shards their final names, in the order of the units, and checks that no row was lost on the way."""
+    for split in SPLITS:
+        shards = [pathlib.Path(path) for one in written if one.counts[split] for path in one.shards[split]]
+        shards = commit_shards(shards, split_directory(target, split), "examples")
+        found, counted = (
+            sum(pq.read_metadata(shard).num_rows for shard in shards),
+            sum(one.counts[split] for one in written),
         )
-    times = (
-        batch.column(config.split_time)
-        for span in spans
-        for batch in _batches(span["files"], config, columns, folder, lambda file, bad: None)
+        if found != counted:
+            raise RuntimeError(f"{counted} rows were written to split {split!r}, and its files hold {found}")
+    if (merged := _merge_side_files(written, target / QUARANTINE_FILE)) != (bad := sum(one.bad for one in written)):
+        raise RuntimeError(f"{bad} rows were put in quarantine, and its file holds {merged}")
+
+
+def _merge_side_files(written: Sequence[Written], path: pathlib.Path) -> int:
+    return quarantine.merge([pathlib.Path(one.side_file) for one in written if one.side_file], path)
+
+
+def _rows_by_span(written: Sequence[Written], spans: int) -> list[int]:
+    rows = [0] * spans
+    for one in written:
+        rows[one.span] += sum(one.counts.values())
+    return rows
+
+
+def _first(written: Sequence[Written]) -> str:
+    return next((one.first for one in written if one.first), "")
+
+
+def _summary(written: Sequence[Written]) -> dict[str, Any]:
+    """Of the rows in quarantine: how many, in which columns, and the first few."""
+    by_column: collections.Counter[str] = collections.Counter()
+    for one in written:
+        by_column.update(one.by_column)
+    examples = [row for one in written for row in one.examples]
+    return {
+        "rows": sum(one.bad for one in written),
+        "file": QUARANTINE_FILE,
+        "by_column": dict(by_column.most_common()),
+        "first": examples[: quarantine.MOST_EXAMPLES],
+    }
+
+
+def _bad_images(written: Sequence[Written], images: int) -> str:
+    bad = sum(one.bad for one in written)
+    named = [f"{row['file']} {row['reason']}" for one in written for row in one.examples][:_MOST_NAMED]
+    more = f" (and {bad - len(named)} more)" if bad > len(named) else ""
+    return (
+        f"{bad} of {images} images cannot be used: {'; '.join(named)}{more}. Mend or remove them, or set "
+        "data.on_bad_rows: quarantine."
     )
-    return newest_from(times, config.split_time, config.eval_fraction)

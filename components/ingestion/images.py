@@ -18,7 +18,7 @@ from components.ingestion.rows import BadRow, Rows
 IMAGE = "image"
 MAX_PIXELS = 50_000_000
 _BATCH_BYTES = 32 * 2**20
-_FILES_AT_ONCE = 256
+_FILES_AT_ONCE = 64  # whose bytes are in memory together
 _THREADS = 8
 _HEAD_BYTES = 32
 

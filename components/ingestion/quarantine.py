@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import os
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +26,8 @@ SCHEMA = pa.schema(
 )
 QUARANTINE_FILE = "quarantine.parquet"
 ROWS_QUARANTINED = "rows_quarantined"
+QUARANTINE = "quarantine"  # the Examples artifact's property: a summary, in JSON
+MOST_EXAMPLES = 10
 
 
 class BadRowWriter:
@@ -31,11 +36,15 @@ class BadRowWriter:
     Attributes:
         rows: how many.
         first: the first of them in words; empty while there is none.
+        examples: the first few: file, row, column, reason.
+        by_column: how many do not fit in which column; "": as a whole.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.rows = 0
         self.first = ""
+        self.examples: list[dict[str, Any]] = []
+        self.by_column: collections.Counter[str] = collections.Counter()
         self._writer = pq.ParquetWriter(path, SCHEMA, compression="snappy")
 
     def write(self, file: str, bad: Sequence[BadRow]) -> None:
@@ -49,6 +58,9 @@ class BadRowWriter:
         rows = [{"file": file, "row": b.row, "column": b.column, "reason": b.reason, "content": b.content} for b in bad]
         self._writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
         self.rows += len(bad)
+        self.by_column.update(one.column or "" for one in bad)
+        for fields in rows[: MOST_EXAMPLES - len(self.examples)]:
+            self.examples.append({key: fields[key] for key in ("file", "row", "column", "reason")})
 
     def __enter__(self) -> Self:
         return self
@@ -57,3 +69,23 @@ class BadRowWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writer.close()
+
+
+def merge(sides: Iterable[pathlib.Path], path: pathlib.Path) -> int:
+    """Writes the side files of several units as one, in their order; returns the rows.
+
+    Args:
+        sides: the files.
+        path: of the new one; nothing is written where there are no rows.
+    """
+    rows = 0
+    with contextlib.ExitStack() as stack:
+        writer: pq.ParquetWriter | None = None
+        for side in sides:
+            with pq.ParquetFile(side) as file:
+                for batch in file.iter_batches() if file.metadata.num_row_groups else ():
+                    if writer is None:
+                        writer = stack.enter_context(pq.ParquetWriter(path, SCHEMA, compression="snappy"))
+                    writer.write_batch(batch)
+                    rows += batch.num_rows
+    return rows

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -17,14 +18,21 @@ import pyarrow.parquet as pq
 
 from components.errors import InputError
 from components.ingestion.contract import Column, check_header
+from components.ingestion.parts import WHOLE, Part
 
 BLOCK_BYTES = 8 * 2**20
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by the file's ending
 _ARROW_ROW = re.compile(r"Row #(\d+): ")
+_BATCH_ROWS = 65_536
+_BATCH_BYTES = 32 * 2**20
 
 
 def read_file(
-    path: pathlib.Path, format: str, columns: Sequence[Column], ignore: Collection[str] | None
+    path: pathlib.Path,
+    format: str,
+    columns: Sequence[Column],
+    ignore: Collection[str] | None,
+    part: Part = WHOLE,
 ) -> Iterator[pa.RecordBatch]:
     """Yields a file's rows as batches that have exactly `columns`, in their order.
 
@@ -33,31 +41,40 @@ def read_file(
         format: csv, parquet, jsonl or tfrecord.
         columns: what the batches have.
         ignore: columns that may be there besides; None: any.
+        part: which rows of a Parquet or JSON-lines file; default: all.
 
     Raises:
         InputError: the file cannot be read as its format, or does not fit the columns.
     """
     reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl, "tfrecord": _read_tfrecord}[format]
-    row = 0
+    row = part.first_row
     try:
-        for batch in reader(path, list(columns), ignore):
-            yield _conform(path, batch, columns, row)
+        for batch in reader(path, list(columns), ignore, part):
+            yield _conform(path, batch, columns, row, format)
             row += batch.num_rows
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise InputError(_explain(path, format, columns, error)) from error
-    if row == 0:
+        raise InputError(_explain(path, format, columns, part, error)) from error
+    if row == 0 and part.whole:
         raise InputError(f"{path}: the file has no rows. Deliver it again, or remove it from the span.")
 
 
-def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[pa.RecordBatch]:
+def _read_csv(
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
+) -> Iterator[pa.RecordBatch]:
     names = csv_header(path)
     check_header(str(path), names, columns, ignore)
-    wanted = [c for c in columns if c.name in names]
-    if any(pa.types.is_list(c.type) for c in wanted):
-        raise InputError(f"{path}: CSV cannot hold vectors. Deliver {wanted[0].name!r} as Parquet or JSON lines.")
+    wanted = among(columns, names)
+    if vectors := [c.name for c in wanted if pa.types.is_list(c.type)]:
+        raise InputError(f"{path}: CSV cannot hold vectors. Deliver {vectors[0]!r} as Parquet or JSON lines.")
     yield from open_csv(path, wanted, threads=True)
+
+
+def among(columns: Sequence[Column], names: Collection[str]) -> list[Column]:
+    """Those of the columns that a file has."""
+    present = set(names)
+    return [c for c in columns if c.name in present]
 
 
 def open_csv(
@@ -93,74 +110,130 @@ def csv_header(path: pathlib.Path) -> list[str]:
 
 
 def _names(path: pathlib.Path) -> list[str]:
-    try:
+    with pa.input_stream(path) as file:
+        head = file.read(BLOCK_BYTES)
+    line = head.partition(b"\n")[0]
+    if line.count(b'"') % 2:  # a name goes on in the next line
         with pa.csv.open_csv(path, parse_options=pa.csv.ParseOptions(newlines_in_values=True)) as reader:
             return list(reader.schema.names)
-    except pa.ArrowInvalid:
-        # The first block may hold a broken row; the header alone does not.
-        with pa.input_stream(path) as file:
-            line = file.read(BLOCK_BYTES).partition(b"\n")[0]
-        try:
-            return list(pa.csv.read_csv(pa.py_buffer(line + b"\n")).column_names)
-        except pa.ArrowInvalid as error:
-            if not line.strip():
-                raise InputError(
-                    f"{path}: the file has no header and no rows. Deliver it again, or remove it."
-                ) from None
-            raise InputError(f"{path}: the first line is no header: {' '.join(str(error).split())}") from None
+    try:
+        # The header alone: Arrow would infer a type for every column of the first block.
+        return list(pa.csv.read_csv(pa.py_buffer(line + b"\n")).column_names)
+    except pa.ArrowInvalid as error:
+        if not line.strip():
+            raise InputError(f"{path}: the file has no header and no rows. Deliver it again, or remove it.") from None
+        raise InputError(f"{path}: the first line is no header: {' '.join(str(error).split())}") from None
 
 
-def _refuse_binary(path: pathlib.Path) -> None:
+def _refuse_binary(path: pathlib.Path, what: str = "CSV") -> None:
     """Says what a file that is no text may be: Arrow would quote its bytes."""
-    if path.suffix in _COMPRESSED:
+    if path.suffix in _COMPRESSED and what == "CSV":
         return
     with path.open("rb") as file:
         head = file.read(4096)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path}: is UTF-16. Received: a file that begins with {head[:2].hex(' ')}. Save it as UTF-8.")
     if b"\0" in head:
+        packed = f"a compressed one needs its ending ({', '.join(_COMPRESSED)})" if what == "CSV" else "unpack it first"
         raise InputError(
             f"{path}: is not text. Received: a zero byte at {head.index(0)}; it begins with {head[:4].hex(' ')}. "
-            "Save it as CSV in UTF-8; "
-            f"a compressed one needs its ending ({', '.join(_COMPRESSED)}), Parquet `format: parquet`."
+            f"Save it as {what} in UTF-8; {packed}, Parquet `format: parquet`."
         )
 
 
 def _read_parquet(
-    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         names = file.schema_arrow.names
         check_header(str(path), names, columns, ignore)
-        yield from file.iter_batches(batch_size=65_536, columns=[c.name for c in columns if c.name in names])
+        yield from parquet_batches(file, among(columns, names), part)
 
 
-def _read_jsonl(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[pa.RecordBatch]:
-    options = json_options(columns, ignore)
+def open_parquet(path: pathlib.Path) -> pq.ParquetFile:
+    """Damage shows where the writer left checksums; without them a changed value is only another value."""
+    return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def parquet_batches(file: pq.ParquetFile, columns: Sequence[Column], part: Part) -> Iterator[pa.RecordBatch]:
+    """Batches of a size that memory bears, however long the values are."""
+    groups = list(part.groups) or list(range(file.metadata.num_row_groups))
+    if not groups:  # a file of no rows
+        return
+    stored = [file.metadata.row_group(number) for number in groups]
+    rows, size = sum(one.num_rows for one in stored), sum(one.total_byte_size for one in stored)
+    most = max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(1, size)))
+    yield from file.iter_batches(batch_size=most, row_groups=groups, columns=[c.name for c in columns])
+
+
+def _read_jsonl(
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
+) -> Iterator[pa.RecordBatch]:
+    for block in json_blocks(path, part):
+        yield from parse_json(path, block, columns, ignore).to_batches()
+
+
+def json_blocks(path: pathlib.Path, part: Part) -> Iterator[bytes]:
+    """Blocks of whole lines, none of them blank.
+
+    Raises:
+        InputError: the file is no text, or one JSON array.
+    """
+    if part.start == 0:
+        _refuse_binary(path, "JSON lines")
     with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES) + file.readline():
-            if not block.strip():
-                continue
-            table = pa.json.read_json(pa.BufferReader(block), parse_options=options)
-            check_header(str(path), table.schema.names, columns, ignore)
-            yield from table.to_batches()
+        if part.start == 0 and file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+            raise InputError(
+                f"{path}: is a JSON array. One JSON object a line is expected: write each element as a line of its own "
+                "(jq -c '.[]')."
+            )
+        file.seek(part.start)
+        while part.end is None or file.tell() < part.end:
+            size = BLOCK_BYTES if part.end is None else min(BLOCK_BYTES, part.end - file.tell())
+            block = file.read(size)
+            if not block:
+                return
+            block += file.readline() if not block.endswith(b"\n") else b""
+            if block.strip():
+                yield block
+
+
+def parse_json(path: pathlib.Path, block: bytes, columns: Sequence[Column], ignore: Collection[str] | None) -> pa.Table:
+    """Lines as a table; its fields are checked."""
+    schema = pa.schema([(c.name, c.type) for c in columns])
+    try:
+        # Fields that are not named are inferred so that they can be checked; where any may be there they are passed over.
+        table = _parse(block, schema, "ignore" if ignore is None else "infer")
+        names = table.schema.names
+    except pa.ArrowInvalid:
+        if not ignore:
+            raise
+        # A field that is not read may change its type from line to line: only its name matters.
+        table = _parse(block, schema, "ignore")
+        names = list(dict.fromkeys(name for line in block.split(b"\n") if line.strip() for name in json.loads(line)))
+        names += [name for name in table.schema.names if name not in names]
+    check_header(str(path), names, list(columns), ignore)
+    return table
+
+
+def _parse(block: bytes, schema: pa.Schema, unexpected: str) -> pa.Table:
+    options = pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior=unexpected)
+    try:
+        return pa.json.read_json(pa.BufferReader(block), parse_options=options)
+    except pa.ArrowInvalid as error:
+        if "straddl" not in str(error):
+            raise
+        # A line longer than Arrow's block: all of it in one block then.
+        whole = pa.json.ReadOptions(block_size=len(block) + 1)
+        return pa.json.read_json(pa.BufferReader(block), read_options=whole, parse_options=options)
 
 
 def _read_tfrecord(
-    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[pa.RecordBatch]:
     from components.ingestion.tfrecord import read_tfrecord_strictly  # imports TensorFlow
 
     yield from read_tfrecord_strictly(path, columns, ignore)
-
-
-def json_options(columns: Sequence[Column], ignore: Collection[str] | None) -> pa.json.ParseOptions:
-    """How Arrow takes lines apart; a column's type does not change between blocks."""
-    schema = pa.schema([(c.name, c.type) for c in columns])
-    # Fields that are not named are inferred so that they can be checked; where any may be there they are passed over.
-    return pa.json.ParseOptions(
-        explicit_schema=schema, unexpected_field_behavior="ignore" if ignore is None else "infer"
-    )
 
 
 def without_sentinels(array: pa.Array) -> pa.Array:
@@ -172,15 +245,35 @@ def without_sentinels(array: pa.Array) -> pa.Array:
     return array
 
 
-def _conform(path: pathlib.Path, batch: pa.RecordBatch, columns: Sequence[Column], first_row: int) -> pa.RecordBatch:
+def has_zero_byte(array: pa.Array) -> bool:
+    """Whether a column of text holds U+0000; looked for in the values' bytes as a whole."""
+    if not (pa.types.is_string(array.type) or pa.types.is_binary(array.type)) or not len(array):
+        return False
+    values = array.buffers()[2]
+    return values is not None and not bool(np.frombuffer(values, np.uint8).all()) and bool(_zero_bytes(array).any())
+
+
+def _zero_bytes(array: pa.Array) -> npt.NDArray[np.bool_]:
+    return pc.fill_null(pc.match_substring(array, "\0"), False).to_numpy(zero_copy_only=False)
+
+
+def _conform(
+    path: pathlib.Path, batch: pa.RecordBatch, columns: Sequence[Column], first_row: int, format: str
+) -> pa.RecordBatch:
+    present = set(batch.schema.names)
     arrays = []
     for column in columns:
-        if column.name not in batch.schema.names:
+        if column.name not in present:
             arrays.append(pa.nulls(batch.num_rows, column.type))
             continue
         array = batch.column(column.name)
+        if format == "csv" and has_zero_byte(array):
+            row = first_row + int(np.argmax(_zero_bytes(array))) + 1
+            raise InputError(
+                f"{path}, row {row}, column {column.name!r}: holds a zero byte, which no text has. Export the file again."
+            )
         if array.type != column.type:
-            array = _cast(path, array, column)
+            array = _cast(path, array, column, first_row)
         array = without_sentinels(array)
         if column.required and array.null_count:
             row = first_row + int(np.argmax(array.is_null().to_numpy(zero_copy_only=False))) + 1
@@ -192,17 +285,42 @@ def _conform(path: pathlib.Path, batch: pa.RecordBatch, columns: Sequence[Column
     return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
 
 
-def _cast(path: pathlib.Path, array: pa.Array, column: Column) -> pa.Array:
+def to_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Casts without loss. Points in time become text, or microseconds since 1970, whatever unit a file has them in.
+
+    Raises:
+        ArrowInvalid: a value does not fit.
+        ArrowNotImplementedError, ArrowTypeError: no value of this type would.
+    """
+    if pa.types.is_timestamp(array.type):
+        array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
+    return array.cast(kind)
+
+
+def _cast(path: pathlib.Path, array: pa.Array, column: Column, first_row: int) -> pa.Array:
     try:
-        if pa.types.is_boolean(array.type) and pa.types.is_string(column.type):
-            return array.cast(pa.string())
-        return array.cast(column.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        return to_type(array, column.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         detail = " ".join(str(error).split())
+        row = ""
+        if isinstance(error, pa.ArrowInvalid):
+            row = f", row {first_row + _first_that_fails(array, column.type) + 1}"
         raise InputError(
-            f"{path}, column {column.name!r}: the schema says {column.type}. Received: {array.type} ({detail[:160]}). "
-            "Deliver that type, or change it in schema.pbtxt."
+            f"{path}{row}, column {column.name!r}: the schema says {column.type}. Received: {str(array.type)[:100]} "
+            f"({detail[:160]}). Deliver that type, or change it in schema.pbtxt."
         ) from None
+
+
+def _first_that_fails(array: pa.Array, kind: pa.DataType) -> int:
+    first, last = 0, len(array)
+    while last - first > 1:
+        middle = (first + last) // 2
+        try:
+            to_type(array[first:middle], kind)
+            first = middle
+        except pa.ArrowInvalid:
+            last = middle
+    return first
 
 
 def too_long(path: pathlib.Path, message: str) -> str | None:
@@ -215,7 +333,7 @@ def too_long(path: pathlib.Path, message: str) -> str | None:
     )
 
 
-def _explain(path: pathlib.Path, format: str, columns: Sequence[Column], error: Exception) -> str:
+def _explain(path: pathlib.Path, format: str, columns: Sequence[Column], part: Part, error: Exception) -> str:
     message = " ".join(str(error).split())
     if long := too_long(path, message):
         return long
@@ -237,8 +355,7 @@ def _explain(path: pathlib.Path, format: str, columns: Sequence[Column], error: 
         message = _ARROW_ROW.sub("", message)[:300]
         return f"{where}: {message}. The row is broken or cut off: mend it, or deliver the file again."
     if format == "jsonl":
-        line = _broken_json_line(path)
-        return f"{path}{f', line {line}' if line else ''}: {message[:300]}. One JSON object a line is expected."
+        return _explain_json(path, columns, part, message)
     return f"{path}: not a whole Parquet file: {message[:300]}. Deliver it again."
 
 
@@ -278,12 +395,38 @@ def _converts(raw: bytes, kind: pa.DataType) -> bool:
     return True
 
 
-def _broken_json_line(path: pathlib.Path) -> int | None:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                if line.strip() and not isinstance(json.loads(line), dict):
-                    return number
-            except ValueError:
-                return number
-    return None
+def _explain_json(path: pathlib.Path, columns: Sequence[Column], part: Part, message: str) -> str:
+    """Finds the first line that Arrow does not take, as the columns type it."""
+    schema = pa.schema([(c.name, c.type) for c in columns])
+    row = part.first_row
+    for block in json_blocks(path, part):
+        lines = [line for line in block.split(b"\n") if line.strip()]
+        if _parses(block, schema):
+            row += len(lines)
+            continue
+        first, last = 0, len(lines)
+        while last - first > 1:
+            middle = (first + last) // 2
+            first, last = (middle, last) if _parses(b"\n".join(lines[first:middle]), schema) else (first, middle)
+        try:
+            _parse(lines[first], schema, "ignore")
+        except pa.ArrowInvalid as error:
+            message = " ".join(str(error).split())
+        message = json_reason(message)
+        named = re.search(r"Column\(/([^)/]+)", message)
+        column = f", column {named[1]!r}" if named else ""
+        return f"{path}, row {row + first + 1}{column}: {message[:300]}. One flat JSON object a line is expected: mend the row."
+    return f"{path}: {message[:300]}. One JSON object a line is expected."
+
+
+def _parses(block: bytes, schema: pa.Schema) -> bool:
+    try:
+        _parse(block, schema, "ignore")
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def json_reason(message: str) -> str:
+    """Arrow's message without the row, which it counts within a block."""
+    return re.sub(r" in row \d+$", "", " ".join(message.split())).rstrip(".")

@@ -8,6 +8,7 @@ conversion fails until the bad rows are alone. So good data pay nothing, and bad
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -17,12 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
-import pyarrow.parquet as pq
 
 from components.errors import InputError
 from components.ingestion import readers
 from components.ingestion.contract import Column, check_header
+from components.ingestion.parts import WHOLE, Part
 
 _CONTENT_CHARACTERS = 2000
 _MOST_LINES = 100
@@ -55,7 +55,11 @@ class Rows:
 
 
 def read_rows(
-    path: pathlib.Path, format: str, columns: Sequence[Column], ignore: Collection[str] | None
+    path: pathlib.Path,
+    format: str,
+    columns: Sequence[Column],
+    ignore: Collection[str] | None,
+    part: Part = WHOLE,
 ) -> Iterator[Rows]:
     """Yields a file's rows; each is in one batch or among the bad.
 
@@ -64,20 +68,21 @@ def read_rows(
         format: csv, parquet, jsonl or tfrecord.
         columns: what the batches have, in this order.
         ignore: columns that may be there besides; None: any.
+        part: which rows of a Parquet or JSON-lines file; default: all. Numbers are those in the whole file.
 
     Raises:
         InputError: the file as a whole cannot be read, or lacks a column.
     """
-    read = 0
+    read = part.first_row
     try:
-        for batch in readers.read_file(path, format, columns, ignore):
+        for batch in readers.read_file(path, format, columns, ignore, part):
             yield Rows(batch, np.arange(read + 1, read + 1 + batch.num_rows))
             read += batch.num_rows
         return
     except InputError as error:
         first_problem = error
     found = False
-    for rows in _apart(path, format, list(columns), ignore):
+    for rows in _apart(path, format, list(columns), ignore, part):
         fresh = rows.numbers > read  # what was read the strict way is not given twice
         bad = tuple(one for one in rows.bad if one.row > read)
         found = found or bool(bad)
@@ -86,12 +91,14 @@ def read_rows(
         raise first_problem  # nothing is wrong with any one row, so it is the file
 
 
-def _apart(path: pathlib.Path, format: str, columns: list[Column], ignore: Collection[str] | None) -> Iterator[Rows]:
+def _apart(
+    path: pathlib.Path, format: str, columns: list[Column], ignore: Collection[str] | None, part: Part
+) -> Iterator[Rows]:
     reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl, "tfrecord": _read_tfrecord}[format]
     try:
-        for raw in reader(path, columns, ignore):
+        for raw in reader(path, columns, ignore, part):
             rows, wrong = raw if isinstance(raw, tuple) else (raw, {})
-            yield _conform(path, rows, columns, wrong)
+            yield _conform(path, rows, columns, wrong, format)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
@@ -100,7 +107,7 @@ def _apart(path: pathlib.Path, format: str, columns: list[Column], ignore: Colle
         raise InputError(f"{path}: cannot be read: {_one_line(error)}. Deliver the file again.") from error
 
 
-def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[Rows]:
+def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
     names = readers.csv_header(path)
     check_header(str(path), names, columns, ignore)
     ragged: list[BadRow] = []
@@ -115,7 +122,7 @@ def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Collection[str]
         ragged.append(BadRow(row.number - 1, None, reason, row.text[:_CONTENT_CHARACTERS]))
         return "skip"
 
-    as_bytes = [dataclasses.replace(c, type=pa.binary()) for c in columns if c.name in names]
+    as_bytes = [dataclasses.replace(c, type=pa.binary()) for c in readers.among(columns, names)]
     done = 0
     for batch in readers.open_csv(path, as_bytes, threads=False, on_ragged=set_aside):
         _insist_on_closed_quotes(unclosed)
@@ -136,31 +143,30 @@ def _insist_on_closed_quotes(unclosed: list[str]) -> None:
         raise InputError(f"{unclosed[0]}. Close it, or remove it.")
 
 
-def _read_parquet(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[Rows]:
-    with pq.ParquetFile(path) as file:
+def _read_parquet(
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
+) -> Iterator[Rows]:
+    with readers.open_parquet(path) as file:
         names = file.schema_arrow.names
         check_header(str(path), names, columns, ignore)
-        done = 0
-        for batch in file.iter_batches(batch_size=65_536, columns=[c.name for c in columns if c.name in names]):
+        done = part.first_row
+        for batch in readers.parquet_batches(file, readers.among(columns, names), part):
             yield Rows(batch, np.arange(done + 1, done + 1 + batch.num_rows))
             done += batch.num_rows
 
 
-def _read_jsonl(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None) -> Iterator[Rows]:
-    options = readers.json_options(columns, ignore)
-    done = 0
-    with path.open("rb") as file:
-        while block := file.readlines(readers.BLOCK_BYTES):
-            lines = [line for line in block if line.strip()]
-            if not lines:
-                continue
-            numbers = np.arange(done + 1, done + 1 + len(lines))
-            yield from _parse_lines(path, lines, numbers, options, columns, ignore)
-            done += len(lines)
+def _read_jsonl(
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
+) -> Iterator[Rows]:
+    done = part.first_row
+    for block in readers.json_blocks(path, part):
+        lines = [line + b"\n" for line in block.split(b"\n") if line.strip()]
+        yield from _parse_lines(path, lines, np.arange(done + 1, done + 1 + len(lines)), columns, ignore)
+        done += len(lines)
 
 
 def _read_tfrecord(
-    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None
+    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[tuple[Rows, dict[int, tuple[str, str]]]]:
     from components.ingestion.tfrecord import read_tfrecord  # imports TensorFlow
 
@@ -171,41 +177,44 @@ def _parse_lines(
     path: pathlib.Path,
     lines: list[bytes],
     numbers: npt.NDArray[np.int64],
-    options: Any,
     columns: list[Column],
     ignore: Collection[str] | None,
 ) -> Iterator[Rows]:
     try:
-        table = pa.json.read_json(pa.BufferReader(b"".join(lines)), parse_options=options)
+        table = readers.parse_json(path, b"".join(lines), columns, ignore)
         if table.num_rows != len(lines):
             raise pa.ArrowInvalid(f"{len(lines)} JSON objects expected. Received: {table.num_rows}")
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, json.JSONDecodeError) as error:
         if len(lines) == 1:
-            reason = re.sub(r" in row \d+$", "", _one_line(error))
+            reason = readers.json_reason(str(error))[:300]
             named = re.search(r"Column\(/([^)/]+)", reason)
             content = lines[0].decode("utf-8", "replace").rstrip("\n")[:_CONTENT_CHARACTERS]
             bad = BadRow(int(numbers[0]), named[1] if named else None, reason, content)
             yield Rows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in columns}), _none(), (bad,))
             return
         half = len(lines) // 2
-        yield from _parse_lines(path, lines[:half], numbers[:half], options, columns, ignore)
-        yield from _parse_lines(path, lines[half:], numbers[half:], options, columns, ignore)
+        yield from _parse_lines(path, lines[:half], numbers[:half], columns, ignore)
+        yield from _parse_lines(path, lines[half:], numbers[half:], columns, ignore)
         return
-    check_header(str(path), table.schema.names, columns, ignore)
     for batch in table.combine_chunks().to_batches():
         yield Rows(batch, numbers)
 
 
 def _conform(
-    path: pathlib.Path, raw: Rows, columns: Sequence[Column], wrong_already: dict[int, tuple[str, str]]
+    path: pathlib.Path,
+    raw: Rows,
+    columns: Sequence[Column],
+    wrong_already: dict[int, tuple[str, str]],
+    format: str,
 ) -> Rows:
     """The rows of a raw batch that fit the columns, and those that do not."""
     arrays, problems = [], dict(wrong_already)
+    present = set(raw.batch.schema.names)
     for column in columns:
-        if column.name not in raw.batch.schema.names:
+        if column.name not in present:
             array = pa.nulls(raw.batch.num_rows, column.type)
         else:
-            array, wrong = _convert(path, raw.batch.column(column.name), column)
+            array, wrong = _convert(path, raw.batch.column(column.name), column, format)
             for index, reason in wrong.items():
                 problems.setdefault(index, (column.name, reason))
         if column.required and array.null_count:
@@ -223,8 +232,11 @@ def _conform(
     )
 
 
-def _convert(path: pathlib.Path, array: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]]:
+def _convert(path: pathlib.Path, array: pa.Array, column: Column, format: str) -> tuple[pa.Array, dict[int, str]]:
     wrong: dict[int, str] = {}
+    if format == "csv" and readers.has_zero_byte(array):
+        zeros = pc.fill_null(pc.match_substring(array, "\0"), False)
+        wrong.update(dict.fromkeys(np.flatnonzero(zeros.to_numpy(zero_copy_only=False)).tolist(), "holds a zero byte"))
     if pa.types.is_binary(array.type) and not pa.types.is_binary(column.type):
         array = _by_halves(array, pa.string(), lambda a: a.cast(pa.string()), wrong, "is not UTF-8 text")
     if pa.types.is_string(array.type) and not pa.types.is_string(column.type):
@@ -232,11 +244,15 @@ def _convert(path: pathlib.Path, array: pa.Array, column: Column) -> tuple[pa.Ar
     if array.type != column.type:
         try:
             array = _by_halves(
-                array, column.type, lambda a: a.cast(column.type), wrong, f"is not of the type {column.type}"
+                array,
+                column.type,
+                lambda a: readers.to_type(a, column.type),
+                wrong,
+                f"is not of the type {column.type}",
             )
-        except pa.ArrowNotImplementedError as error:  # no value of this type would fit
+        except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:  # no value of this type would fit
             raise InputError(
-                f"{path}, column {column.name!r}: must be {column.type}. Received: {array.type} ({_one_line(error)})."
+                f"{path}, column {column.name!r}: must be {column.type}. Received: {str(array.type)[:100]} ({_one_line(error)})."
             ) from None
     return readers.without_sentinels(array), wrong
 

@@ -1,19 +1,37 @@
-"""Finding the files of a span, on any file system that fsspec knows."""
+"""Finding the files of a span, on any file system that fsspec knows.
+
+A span that is still being written is not read: see `unfinished`.
+"""
 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import os
 import pathlib
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import fsspec
 
 from components.errors import InputError
-from components.ingestion.patterns import has_spans, locations
+from components.ingestion.patterns import Location, has_spans, locations
+
+SUCCESS = "_SUCCESS"  # Hadoop and Spark write it last
+_TEMPORARY = ("_temporary", ".hive-staging")  # folders of a job that has not committed
+_MARKERS_LOOKED_FOR = 10  # each is a request to an object store
+_UNFINISHED = (
+    ".partial",
+    ".part",
+    ".filepart",
+    ".tmp",
+    ".crdownload",
+    ".inprogress",
+    "._COPYING_",
+)  # of copies under way
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +42,7 @@ class Span:
         number: of the span, for dates the days since 1970-01-01; 0 where the URI tells no spans apart.
         files: URLs in a fixed order.
         digest: SHA-256 over names and content.
+        sizes: of the files, in bytes.
         version: of the span, the newest there is; 0 where the URI has no `{VERSION}`.
     """
 
@@ -31,6 +50,7 @@ class Span:
     files: tuple[str, ...]
     digest: str
     version: int = 0
+    sizes: tuple[int, ...] = ()
 
 
 def available_spans(uri: str) -> list[int]:
@@ -39,15 +59,56 @@ def available_spans(uri: str) -> list[int]:
 
 
 def newest_span(uri: str) -> int:
-    """The highest span there is.
+    """The highest span that is not still being written.
 
     Raises:
         InputError: there is none.
     """
-    spans = available_spans(uri)
-    if not spans:
+    if not has_spans(uri):
+        return 0
+    known = locations(uri)
+    if not known:
         raise InputError(f"{uri}: no span found. Put the files of span 1 there, or check data.uri in workload.yaml.")
-    return spans[-1]
+    for number in reversed(known):
+        if not (sign := unfinished(known, number)):
+            return number
+    raise InputError(f"{uri}: every span is still being written. Received: {sign}. Wait, or finish one.")
+
+
+def unfinished(known: Mapping[int, Location], span: int) -> str:
+    """What shows that a span is still being written, in words; empty if nothing does.
+
+    As the tools do that write into folders: Spark and Hadoop have a `_temporary` folder until they commit and a `_SUCCESS`
+    afterwards, Hive a `.hive-staging` folder; a copy that is under way ends in `.partial`, `.part`, `.tmp` and the like.
+    `_SUCCESS` is asked for where another span of the pattern has it.
+    """
+    filesystem, folder = _folder(known[span].uri)
+    names = _names(filesystem, folder)
+    for name in names:
+        if name.startswith(_TEMPORARY) or (name.endswith(_UNFINISHED) and not name.startswith((".", "_"))):
+            return f"{folder}/{name}"
+    # Files of several spans side by side share a folder, and its marker says nothing about one of them.
+    folders = list(dict.fromkeys(_folder(one.uri)[1] for one in known.values()))
+    if SUCCESS in names or len(folders) < len(known):
+        return ""
+    newest = folders[-_MARKERS_LOOKED_FOR:]
+    marked = next((f for f in reversed(newest) if SUCCESS in _names(filesystem, f)), None)
+    return f"no {folder}/{SUCCESS}, which {marked} has" if marked else ""
+
+
+def _folder(uri: str) -> tuple[Any, str]:
+    """The folder that a span's pattern names, less what stands for files."""
+    filesystem, path = fsspec.core.url_to_fs(uri)
+    parts = path.split("/")
+    last = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), len(parts) - 1)
+    return filesystem, "/".join(parts[:last])
+
+
+def _names(filesystem: Any, folder: str) -> list[str]:
+    try:
+        return [entry.rstrip("/").rpartition("/")[2] for entry in filesystem.ls(folder, detail=False)]
+    except (FileNotFoundError, NotADirectoryError, NotImplementedError):
+        return []
 
 
 def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) -> list[Span]:
@@ -60,7 +121,7 @@ def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) 
         empty_files: whether a file may have no bytes: an image folder's reader names all that it cannot use.
 
     Raises:
-        InputError: the newest span has no files, or one of them is empty.
+        InputError: a span has no files, one of them is empty, or it is still being written.
     """
     if not has_spans(uri):
         return [_span(uri, 0, empty_files=empty_files)]
@@ -71,19 +132,46 @@ def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) 
             "another --span."
         )
     chosen = [one for number, one in known.items() if number <= span][-window:]
+    for one in chosen:
+        if sign := unfinished(known, one.span):
+            raise InputError(
+                f"{uri}: span {one.span} is still being written. Received: {sign}. Wait until it is whole; a folder that a "
+                f"broken job left is to be removed, and one that is whole lacks only an empty file {SUCCESS}."
+            )
     return [
         dataclasses.replace(_span(one.uri, one.span, empty_files=empty_files), version=one.version) for one in chosen
     ]
 
 
+def is_local(url: str) -> bool:
+    """Whether a file is read where it lies."""
+    filesystem, _ = fsspec.core.url_to_fs(url)
+    protocol = filesystem.protocol
+    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+
 def localize(url: str, folder: str) -> pathlib.Path:
     """A local path to read a file from: the file itself, or a copy in `folder`."""
     filesystem, path = fsspec.core.url_to_fs(url)
-    if "file" in _protocols(filesystem):
+    if is_local(url):
         return pathlib.Path(path)
     target = pathlib.Path(tempfile.mkdtemp(dir=folder)) / path.rpartition("/")[2]
     filesystem.get_file(path, str(target))
     return target
+
+
+@contextlib.contextmanager
+def local_copy(url: str, scratch: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """A local path to read a file from; a copy of a remote one lies below `scratch` and is gone afterwards.
+
+    Errors of the user's name the file as it was asked for, not its copy.
+    """
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        path = localize(url, folder)
+        try:
+            yield path
+        except InputError as error:
+            raise InputError(str(error).replace(str(path), url.removeprefix("file://"))) from error
 
 
 def files_at(uri: str, images: bool = False) -> Span:
@@ -118,8 +206,13 @@ def _span(
     files = [f for f in found if not _is_hidden(f) and filesystem.isfile(f)]
     if not files:
         raise InputError(f"{pattern}: no file found{f' for span {number}' if number else ''}. {advice}")
-    for file in files:
-        if not empty_files and filesystem.size(file) == 0:
+    if partial := next((f for f in files if f.endswith(_UNFINISHED)), None):
+        raise InputError(
+            f"{partial}: is still being written, by its name. Wait until it has its final one, or remove it."
+        )
+    before = [_look(filesystem, file) for file in files]
+    for file, (size, _) in zip(files, before, strict=True):
+        if not empty_files and size == 0:
             raise InputError(f"{file}: the file is empty (0 bytes). Deliver it again, or remove it from the span.")
     digest = hashlib.sha256()
     shared = len(os.path.commonpath([file.rpartition("/")[0] for file in files])) + 1
@@ -127,7 +220,46 @@ def _span(
         for file, sha in zip(files, pool.map(lambda f: _sha256(filesystem, f), files), strict=True):
             # Names below what all files share: a copy elsewhere is the same data, an image in another class is not.
             digest.update(file[shared:].encode() + b"\0" + sha)
-    return Span(number, tuple(filesystem.unstrip_protocol(f) for f in files), digest.hexdigest())
+    filesystem.invalidate_cache()
+    for file, look in zip(files, before, strict=True):
+        if (now := _look(filesystem, file)) != look:
+            raise InputError(
+                f"{file}: changed while it was read ({look[0]:,} bytes, then {now[0]:,}), so it is still being written. "
+                "Wait until it is whole; write elsewhere and rename, or leave a marker."
+            )
+    return Span(
+        number,
+        tuple(filesystem.unstrip_protocol(f) for f in files),
+        digest.hexdigest(),
+        sizes=tuple(size for size, _ in before),
+    )
+
+
+def insist_on_sizes(files: Sequence[str], sizes: Sequence[int]) -> None:
+    """Raises InputError if a file is not as long as it was when its content was hashed.
+
+    Args:
+        files: URLs.
+        sizes: their sizes then, in bytes.
+    """
+    for url, size in zip(files, sizes, strict=True):
+        filesystem, path = fsspec.core.url_to_fs(url)
+        filesystem.invalidate_cache()
+        if (now := _look(filesystem, path)[0]) != size:
+            raise InputError(
+                f"{url.removeprefix('file://')}: has {now:,} bytes, and had {size:,} when the run began, so it is still being "
+                "written. Run again when it is whole."
+            )
+
+
+def _look(filesystem: Any, path: str) -> tuple[int, str]:
+    try:
+        info = filesystem.info(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: is gone since the files were listed. Run again when the span is whole.") from None
+    # Object stores say ETag or LastModified; where none of them is said, the size has to do.
+    stamp = next((info[key] for key in ("mtime", "ETag", "etag", "LastModified", "created") if info.get(key)), "")
+    return int(info.get("size") or 0), str(stamp)
 
 
 def _is_hidden(path: str) -> bool:
@@ -141,8 +273,3 @@ def _sha256(filesystem: Any, path: str) -> bytes:
         while block := file.read(2**22):
             sha.update(block)
     return sha.digest()
-
-
-def _protocols(filesystem: Any) -> tuple[str, ...]:
-    protocol = filesystem.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -36,19 +37,50 @@ class Splitter:
         return bucket < round(config.eval_fraction * _BUCKETS)
 
 
-def newest_from(times: Iterable[pa.Array], column: str, eval_fraction: float) -> float:
+Times = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
+
+
+def count_times(times: Iterable[pa.Array], column: str) -> Times:
+    """The different times, ascending, and how many rows have each; what `newest_from` takes."""
+    return merge_times([np.unique(_as_time(array, column), return_counts=True) for array in times])
+
+
+def merge_times(parts: Sequence[Times]) -> Times:
+    """The counts of several parts together."""
+    if not parts:
+        return np.empty(0), np.empty(0, np.int64)
+    values, places = np.unique(np.concatenate([values for values, _ in parts]), return_inverse=True)
+    counts = np.zeros(len(values), np.int64)
+    np.add.at(counts, places, np.concatenate([counts for _, counts in parts]))
+    return values, counts
+
+
+def newest_from(times: Times, eval_fraction: float) -> float:
     """The time from which on rows are evaluated, so that about `eval_fraction` of them are."""
-    values = np.concatenate([_as_time(array, column) for array in times])
-    return float(np.quantile(values, 1 - eval_fraction, method="higher"))
+    values, counts = times
+    if not len(values):
+        return 0.0
+    # The value at which np.quantile(..., 1 - eval_fraction, method="higher") arrives.
+    place = math.ceil(round((counts.sum() - 1) * (1 - eval_fraction), 6))
+    return float(values[np.searchsorted(np.cumsum(counts), place, side="right")])
 
 
 def _hash(columns: list[pa.Array]) -> npt.NDArray[np.uint64]:
     """A hash of each row that is the same on every machine and in every run (SipHash with a fixed key)."""
     total = np.zeros(len(columns[0]), dtype=np.uint64)
     for array in columns:
-        total = total * np.uint64(1_000_003) + pd.util.hash_array(_hashable(array), categorize=False)
+        total = total * np.uint64(1_000_003) + _hash_column(array)
     # Numbers hash by their bits, neighbours to neighbours; one more round spreads them over the buckets.
     return pd.util.hash_array(total)
+
+
+def _hash_column(array: pa.Array) -> npt.NDArray[np.uint64]:
+    if not (pa.types.is_string(array.type) or pa.types.is_binary(array.type)):
+        return pd.util.hash_array(_hashable(array), categorize=False)
+    # Text repeats: each value is hashed once. A missing one is hashed as an empty one.
+    encoded = pc.fill_null(array.cast(pa.binary()), b"").dictionary_encode()
+    values = encoded.dictionary.to_numpy(zero_copy_only=False)
+    return pd.util.hash_array(values, categorize=False)[encoded.indices.to_numpy()]
 
 
 def _hashable(array: pa.Array) -> npt.NDArray[np.generic]:
@@ -58,9 +90,7 @@ def _hashable(array: pa.Array) -> npt.NDArray[np.generic]:
         return np.array([row.tobytes() for row in rows], dtype=object)
     if pa.types.is_integer(array.type):
         return pc.fill_null(array, np.iinfo(np.int64).min).to_numpy(zero_copy_only=False)
-    if pa.types.is_floating(array.type):
-        return array.to_numpy(zero_copy_only=False)
-    return pc.fill_null(array.cast(pa.large_binary()), b"").to_numpy(zero_copy_only=False)
+    return array.to_numpy(zero_copy_only=False)
 
 
 def _as_time(array: pa.Array, column: str) -> npt.NDArray[np.float64]:

@@ -10,23 +10,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tfx.dsl.components.base import base_beam_executor
 
 from components.batch_inference import BatchInferenceConfig
 from components.batch_inference import predicting as predicting_module
-from components.batch_inference.executor import predict_files
+from components.batch_inference.executor import Executor
 from components.errors import InputError
-from components.ingestion import sources
+from components.ingestion import parts, sources
 from components.served_model import ServedModel, load_predictor
 
 RELEASE = {"model": "trips", "version": 7, "digest": "abc"}
 
 
 def predict(
-    model: pathlib.Path, files: list[pathlib.Path], target: pathlib.Path, format: str = "parquet", keys=(), scratch=None
+    model: pathlib.Path, files: list[pathlib.Path], target: pathlib.Path, format: str = "parquet", keys=(), beam_args=()
 ) -> tuple[dict[str, Any], pa.Table, pa.Table]:
     config = BatchInferenceConfig(str(files[0]), format, tuple(keys))
     urls = [f"file://{path}" for path in files]
-    index = predict_files(model / "Format-Serving", RELEASE, config, urls, target, str(target.parent))
+    context = base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=list(beam_args), tmp_dir=str(target.parent / "tmp"), unique_id="1"
+    )
+    index = Executor(context).predict(model / "Format-Serving", RELEASE, config, urls, target)
     assert json.loads((target / "index.json").read_text()) == index
     predicted = pa.concat_tables([pq.read_table(target / name) for name in index["predictions"]])
     failed = pq.read_table(target / "failed.parquet")
@@ -182,3 +186,28 @@ def test_a_column_that_the_model_takes_is_missing(model_folder, make_rows, tmp_p
     pq.write_table(make_rows(5).drop_columns(["company"]), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="'company' is missing"):
         predict(model_folder(), [tmp_path / "a.parquet"], tmp_path / "out")
+
+
+IN_MEMORY = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+MULTI_PROCESSING = ("--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+
+@pytest.mark.parametrize("beam_args", [IN_MEMORY, pytest.param(MULTI_PROCESSING, marks=pytest.mark.slow)])
+def test_the_same_predictions_on_beam(beam_args, model_folder, make_rows, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(parts, "UNIT_BYTES", 2000)
+    table = make_rows(400)
+    hours = pa.array([None if i in (5, 305) else int(h) for i, h in enumerate(np.array(table["hour"]))], pa.int64())
+    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for path in files:
+        pq.write_table(table.set_column(1, "hour", hours), path, row_group_size=100)
+    here = predict(model_folder(), files, tmp_path / "here")
+    there = predict(model_folder(), files, tmp_path / "there", beam_args=beam_args)
+    assert here == there and len(here[0]["predictions"]) == 8
+    assert here[1]["row"].to_pylist() == [row for row in range(1, 401) if row not in (6, 306)] * 2
+    assert here[2]["row"].to_pylist() == [6, 306] * 2
+    assert sorted(path.name for path in (tmp_path / "there").iterdir() if path.suffix != ".parquet") == ["index.json"]
+    broken = tmp_path / "c.parquet"
+    pq.write_table(table.drop_columns(["company"]), broken)
+    with pytest.raises(InputError, match=r"c\.parquet: column 'company' is missing"):
+        predict(model_folder(), [*files, broken], tmp_path / "refused", beam_args=beam_args)
+    assert not list((tmp_path / "refused").iterdir())

@@ -4,51 +4,12 @@ from __future__ import annotations
 
 import json
 import pathlib
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from tfx.dsl.components.base import base_executor
-from tfx.types import standard_artifacts
 
 from components.columnar import read_split
 from components.errors import InputError
-from components.ingestion import IngestionConfig, sources
-from components.ingestion.executor import Executor
-
-SCHEMA = """
-feature { name: "id" type: INT presence { min_fraction: 1.0 } shape {} }
-feature { name: "price" type: FLOAT presence { min_fraction: 1.0 } shape {} }
-"""
-
-
-@pytest.fixture
-def ingest(tmp_path: pathlib.Path):
-    """Ingests files {name: content}; returns the Examples artifact."""
-    (tmp_path / "schema").mkdir()
-    (tmp_path / "schema" / "schema.pbtxt").write_text(SCHEMA)
-    (tmp_path / "data").mkdir()
-    schema = standard_artifacts.Schema()
-    schema.uri = str(tmp_path / "schema")
-
-    def run(files: dict[str, str], **options: Any) -> standard_artifacts.Examples:
-        for name, content in files.items():
-            (tmp_path / "data" / name).write_text(content)
-        config = IngestionConfig(**{"uri": f"{tmp_path}/data/*", "format": "csv", "label": "price", **options})
-        spans = [
-            {"span": s.number, "digest": s.digest, "files": s.files} for s in sources.resolve_window(config.uri, 0, 1)
-        ]
-        examples = standard_artifacts.Examples()
-        examples.uri = str(tmp_path / "examples")
-        context = base_executor.BaseExecutor.Context(tmp_dir=str(tmp_path / "tmp"), unique_id="1")
-        Executor(context).Do(
-            {"schema": [schema]},
-            {"examples": [examples]},
-            {"input_config": config.to_json(), "spans": json.dumps(spans), "span": 0},
-        )
-        return examples
-
-    return run
 
 
 def rows(count: int, *bad: str) -> str:
@@ -70,6 +31,9 @@ def test_bad_rows_go_into_the_side_file_and_are_counted(ingest) -> None:
     assert examples.get_int_custom_property("rows_in") == 203
     assert examples.get_int_custom_property("rows_out") == 200
     assert json.loads(examples.get_string_custom_property("spans"))[0]["rows"] == 200
+    summary = json.loads(examples.get_string_custom_property("quarantine"))
+    assert (summary["rows"], summary["by_column"]) == (3, {"price": 2, "": 1})
+    assert summary["first"][0]["row"] == 151 and "dear" in summary["first"][0]["reason"]
 
 
 def test_too_many_bad_rows_end_the_run(ingest) -> None:
@@ -77,6 +41,15 @@ def test_too_many_bad_rows_end_the_run(ingest) -> None:
         InputError, match=r"3 of 203 rows \(1\.48%\).*max_bad_fraction.*a\.csv, row 151, column 'price'"
     ):
         ingest(FILES, on_bad_rows="quarantine")
+
+
+def test_the_side_file_outlives_the_run_that_it_ended(ingest) -> None:
+    with pytest.raises(InputError) as caught:
+        ingest(FILES, on_bad_rows="quarantine")
+    (kept,) = (pathlib.Path(word.rstrip(".")) for word in str(caught.value).split() if "quarantine.parquet" in word)
+    assert pq.read_table(kept)["row"].to_pylist() == [151, 152, 51]
+    gate = json.loads((kept.parent / "gate.json").read_text())
+    assert not gate["passes"] and gate["checks"][0]["diagnostics"]["rows"] == 3
 
 
 def test_the_default_is_to_fail(ingest) -> None:

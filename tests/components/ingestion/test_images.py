@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from tfx.dsl.components.base import base_executor
+from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
 from components.columnar import read_split
@@ -59,7 +59,7 @@ def ingest(folder: pathlib.Path, schema: str = SCHEMA, **options: Any) -> standa
     spans = [{"span": s.number, "digest": s.digest, "files": s.files} for s in window]
     examples = standard_artifacts.Examples()
     examples.uri = str(place / "examples")
-    context = base_executor.BaseExecutor.Context(tmp_dir=str(place / "tmp"), unique_id="1")
+    context = base_beam_executor.BaseBeamExecutor.Context(tmp_dir=str(place / "tmp"), unique_id="1")
     Executor(context).Do(
         {"schema": [contract]},
         {"examples": [examples]},
@@ -80,7 +80,9 @@ def spoil(folder: pathlib.Path) -> None:
     (folder / "cat" / "empty.png").write_bytes(b"")
     (folder / "cat" / "huge.png").write_bytes(png_of_size(20_000, 20_000))
     (folder / "dog" / "cut.jpg").write_bytes(picture(1, tf.io.encode_jpeg)[:-40])
-    (folder / "dog" / "note.txt").write_text("this is no image")
+    (folder / "dog" / "cut.png").write_bytes(picture(1)[:-40])
+    (folder / "dog" / "garbage.jpg").write_bytes(picture(1, tf.io.encode_jpeg)[:200] + b"\x17" * 300)
+    (folder / "dog" / "note.jpg").write_text("this is no image")
 
 
 def test_every_bad_image_is_named(folder) -> None:
@@ -88,9 +90,10 @@ def test_every_bad_image_is_named(folder) -> None:
     with pytest.raises(InputError) as caught:
         ingest(folder)
     message = str(caught.value)
-    assert message.startswith("4 of 44 images cannot be used") and "\n" not in message
-    for part in ("empty.png is empty", "20000 x 20000", "cut.jpg is corrupt", "note.txt is no whole JPEG"):
+    assert message.startswith("6 of 46 images cannot be used") and "\n" not in message
+    for part in ("empty.png is empty", "20000 x 20000", "cut.jpg is corrupt", "cut.png is corrupt"):
         assert part in message, message
+    assert "garbage.jpg is" in message and "note.jpg is no whole JPEG" in message
 
 
 def test_bad_images_in_quarantine(folder) -> None:
@@ -99,12 +102,27 @@ def test_bad_images_in_quarantine(folder) -> None:
     side = pq.read_table(pathlib.Path(examples.uri) / "quarantine.parquet")
     assert sorted(pathlib.Path(file).name for file in side["file"].to_pylist()) == [
         "cut.jpg",
+        "cut.png",
         "empty.png",
+        "garbage.jpg",
         "huge.png",
-        "note.txt",
+        "note.jpg",
     ]
-    assert examples.get_int_custom_property("rows_in") == 44
+    assert examples.get_int_custom_property("rows_in") == 46
     assert examples.get_int_custom_property("rows_out") == 40
+
+
+def animation() -> bytes:
+    """A GIF of two frames, 1 x 1."""
+    screen = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
+    frame = b"!\xf9\x04\0\n\0\0\0" + b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02D\x01\0"
+    return screen + frame + frame + b";"
+
+
+def test_an_animation_is_one_image(folder) -> None:
+    (folder / "cat" / "moves.gif").write_bytes(animation())
+    assert tf.io.decode_image(animation()).shape[0] == 2
+    assert ingest(folder).get_int_custom_property("rows_out") == 41
 
 
 def test_a_class_without_images(folder) -> None:

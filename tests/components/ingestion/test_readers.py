@@ -135,7 +135,7 @@ def test_json_lines_are_read_and_checked(tmp_path: pathlib.Path) -> None:
     path.write_text("\n".join(json.dumps(row) for row in rows))
     assert read(path, "jsonl")["kind"] == ["a", None]
     path.write_text('{"id": 1, "price": 2}\n{"id": 2, "pri')
-    assert "line 2" in refusal(path, "jsonl")
+    assert "row 2: " in refusal(path, "jsonl")
     path.write_text('{"id": 1, "price": 2}\n{"id": 2, "price": "cheap"}')
     refusal(path, "jsonl")
 

@@ -104,3 +104,53 @@ def test_files_of_a_span_side_by_side(tmp_path: pathlib.Path) -> None:
         (tmp_path / name).write_text(name)
     window = sources.resolve_window(str(tmp_path / "trips-{SPAN}-*.csv"), 2, 2)
     assert [len(span.files) for span in window] == [2, 1]
+
+
+@pytest.mark.parametrize("sign", ["_temporary", ".hive-staging_1", "b.csv.partial", "b.csv._COPYING_", "b.csv.tmp"])
+def test_a_span_that_is_still_being_written(tmp_path: pathlib.Path, sign: str) -> None:
+    uri = lay_out(tmp_path, 1, 2)
+    path = tmp_path / "span-2" / sign
+    path.mkdir() if "_temporary" in sign or "hive" in sign else path.write_text("half")
+    with pytest.raises(InputError, match=f"span 2 is still being written.*{sign}"):
+        sources.resolve_window(uri, 2, 1)
+    assert sources.newest_span(uri) == 1  # the newest that is whole
+    assert [span.number for span in sources.resolve_window(uri, 1, 1)] == [1]
+
+
+def test_a_success_marker_is_asked_for_where_others_have_it(tmp_path: pathlib.Path) -> None:
+    uri = lay_out(tmp_path, 1, 2)
+    assert sources.newest_span(uri) == 2  # nobody leaves markers here
+    (tmp_path / "span-1" / "_SUCCESS").write_text("")
+    assert sources.newest_span(uri) == 1
+    with pytest.raises(InputError, match=r"no .*span-2/_SUCCESS, which .*span-1 has"):
+        sources.resolve_window(uri, 2, 2)
+    (tmp_path / "span-2" / "_SUCCESS").write_text("")
+    assert sources.newest_span(uri) == 2 and len(sources.resolve_window(uri, 2, 2)) == 2
+
+
+def test_a_file_that_grows_while_it_is_read(tmp_path: pathlib.Path, monkeypatch) -> None:
+    uri = lay_out(tmp_path, 1)
+    file = tmp_path / "span-1" / "a.csv"
+    real = sources._sha256
+
+    def slow(filesystem, path: str) -> bytes:
+        digest = real(filesystem, path)
+        with file.open("a") as other:  # the writer goes on meanwhile
+            other.write("2\n")
+        return digest
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sources, "_sha256", slow)
+        with pytest.raises(InputError, match=r"a\.csv: changed while it was read \(4 bytes, then 6\)"):
+            sources.resolve_window(uri, 1, 1)
+    (span,) = sources.resolve_window(uri, 1, 1)
+    sources.insist_on_sizes(span.files, span.sizes)
+    file.write_text("x\n1\n2\n3\n")
+    with pytest.raises(InputError, match=r"a\.csv: has 8 bytes, and had 6 when the run began"):
+        sources.insist_on_sizes(span.files, span.sizes)
+
+
+def test_a_file_that_is_not_whole_by_its_name(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.csv.part").write_text("x\n1\n")
+    with pytest.raises(InputError, match=r"a\.csv\.part: is still being written"):
+        sources.files_at(str(tmp_path))

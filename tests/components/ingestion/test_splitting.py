@@ -6,7 +6,7 @@ import pytest
 
 from components.errors import InputError
 from components.ingestion import IngestionConfig
-from components.ingestion.splitting import Splitter, newest_from
+from components.ingestion.splitting import Splitter, count_times, newest_from
 
 
 def config(**fields) -> IngestionConfig:
@@ -57,7 +57,7 @@ def test_by_time_the_newest_are_evaluated(iso: bool) -> None:
     times = list(range(100))
     values = [f"2024-01-01T00:{t // 60:02d}:{t % 60:02d}Z" for t in times] if iso else times
     rows = pa.RecordBatch.from_pydict({"t": values})
-    boundary = newest_from([rows.column("t")], "t", 0.25)
+    boundary = newest_from(count_times([rows.column("t")], "t"), 0.25)
     mask = Splitter(config(split_time="t"), boundary).is_eval(rows)
     assert mask.sum() in (25, 26) and mask[-25:].all()
 

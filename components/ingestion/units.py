@@ -1,0 +1,141 @@
+"""What ingestion does with a unit of work: reads its rows, splits them, writes shards of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from components.columnar import ExamplesWriter
+from components.ingestion import sources
+from components.ingestion._config import IngestionConfig
+from components.ingestion.contract import Column
+from components.ingestion.parts import Unit
+from components.ingestion.quarantine import QUARANTINE_FILE, BadRowWriter
+from components.ingestion.readers import read_file
+from components.ingestion.rows import BadRow, read_rows
+from components.ingestion.splitting import Splitter, Times, count_times
+from components.ingestion.work import Work
+
+SPLITS = ("train", "eval")
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What one unit left in its folder.
+
+    Attributes:
+        span: the place of its span in the window.
+        counts: rows by split.
+        shards: files by split, in the order of their rows; empty where there is no row.
+        bad: rows that did not fit.
+        side_file: where they are; None: there are none.
+        first: the first of them in words.
+        examples: the first few of them.
+        by_column: how many of them in which column.
+    """
+
+    span: int
+    counts: dict[str, int]
+    shards: dict[str, list[str]]
+    bad: int
+    side_file: str | None
+    first: str
+    examples: list[dict[str, Any]]
+    by_column: dict[str, int]
+
+
+class WriteUnits(Work):
+    """Reads units and writes their shards into a folder each below `staging`: a unit that is done again takes another."""
+
+    def __init__(
+        self, config: IngestionConfig, columns: list[Column], newest_from: float | None, staging: pathlib.Path
+    ) -> None:
+        self._config, self._columns, self._newest_from, self._staging = config, columns, newest_from, staging
+
+    def do(self, unit: Unit) -> Written:
+        folder = self._staging / f"{unit.number:06d}-{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        schema = pa.schema([(c.name, c.type) for c in self._columns if c.name != self._config.split_column])
+        splitter = Splitter(self._config, self._newest_from)
+        side_file = folder / QUARANTINE_FILE
+        with contextlib.ExitStack() as stack:
+            writers = {split: stack.enter_context(ExamplesWriter(folder, split, schema)) for split in SPLITS}
+            aside = stack.enter_context(BadRowWriter(side_file))
+            for batch in read_unit(unit, self._config, self._columns, self._config.ignore, folder, aside):
+                is_eval = splitter.is_eval(batch)
+                features = batch.select(schema.names)
+                writers["eval"].write(features.filter(pa.array(is_eval)))
+                writers["train"].write(features.filter(pa.array(~is_eval)))
+        shards = {split: [str(path) for path in one.shards] for split, one in writers.items()}
+        return Written(
+            span=unit.span,
+            counts={split: one.rows for split, one in writers.items()},
+            shards=shards,
+            bad=aside.rows,
+            side_file=str(side_file) if aside.rows else None,
+            first=aside.first,
+            examples=aside.examples,
+            by_column=dict(aside.by_column),
+        )
+
+
+class CountTimes(Work):
+    """The times of the units' rows, for the boundary between train and eval."""
+
+    def __init__(self, config: IngestionConfig, column: Column, staging: pathlib.Path) -> None:
+        self._config, self._column, self._staging = config, column, staging
+
+    def do(self, unit: Unit) -> Times:
+        self._staging.mkdir(parents=True, exist_ok=True)
+        batches = read_unit(unit, self._config, [self._column], None, self._staging)
+        return count_times((batch.column(0) for batch in batches), self._column.name)
+
+
+def read_unit(
+    unit: Unit,
+    config: IngestionConfig,
+    columns: list[Column],
+    ignore: tuple[str, ...] | None,
+    scratch: pathlib.Path,
+    aside: BadRowWriter | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a unit that fit; with `on_bad_rows: fail` the first one that does not is an InputError.
+
+    Args:
+        unit: what to read.
+        config: how.
+        columns: what the batches have.
+        ignore: columns that may be there besides; None: any.
+        scratch: where copies of remote files may lie.
+        aside: takes the rows that do not fit.
+    """
+    if config.format == "images":
+        yield from _read_images(unit, columns, aside)
+        return
+    for piece in unit.pieces:
+        with sources.local_copy(piece.url, scratch) as path:
+            if config.on_bad_rows == "fail":
+                yield from read_file(path, config.format, columns, ignore, piece.part)
+                continue
+            for rows in read_rows(path, config.format, columns, ignore, piece.part):
+                if aside is not None:
+                    aside.write(piece.url.removeprefix("file://"), rows.bad)
+                yield rows.batch
+
+
+def _read_images(unit: Unit, columns: list[Column], aside: BadRowWriter | None) -> Iterator[pa.RecordBatch]:
+    """Images that cannot be used go aside in any case: the executor names all of them together."""
+    from components.ingestion.images import read_images  # imports TensorFlow
+
+    files = [piece.url for piece in unit.pieces]
+    for rows in read_images(files, columns):
+        if aside is not None:
+            for one in rows.bad:
+                aside.write(files[one.row - 1].removeprefix("file://"), (BadRow(1, one.column, one.reason),))
+        yield rows.batch
