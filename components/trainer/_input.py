@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from components.columnar import read_split
 from components.errors import InputError
+from components.served_model import NUMERIC
 from components.trainer._schema import Feature
 
 Arrays = tuple[dict[str, npt.NDArray[Any]], npt.NDArray[Any]]
@@ -29,11 +30,16 @@ def load_arrays(uri: str, split: str, features: Iterable[Feature], label: str) -
 
 def check_label(values: npt.NDArray[Any], task: str, label: str, classes: tuple[str, ...], split: str) -> None:
     """Raises InputError for a label that is no class, no number, or always the same."""
-    if task == "regression":
+    if task in NUMERIC:
         if not np.isfinite(values).all():
             row = int(np.argmax(~np.isfinite(values)))
             raise InputError(
                 f"label {label!r}, row {row + 1} of {split}: is not a finite number. Remove or mend the row."
+            )
+        if task == "ranking" and (values < 0).any():
+            row = int(np.argmax(values < 0))
+            raise InputError(
+                f"label {label!r}, row {row + 1} of {split}: a relevance is 0 or more. Received: {values[row]:g}. Mend the row."
             )
         return
     if (values < 0).any():

@@ -14,6 +14,7 @@ from tfx.types import artifact_utils
 from components.artifacts import ROWS_IN, measured
 from components.errors import InputError
 from components.schema import read_schema
+from components.served_model import NUMERIC
 from components.trainer._config import TrainingConfig
 from components.trainer._schema import Feature, ModelSchema
 from components.transform.labels import output_classes
@@ -74,7 +75,7 @@ def _features(transform: tft.TFTransformOutput, label: str) -> dict[str, Feature
 def _model_schema(
     features: dict[str, Feature], config: TrainingConfig, classes: tuple[str, ...], label: np.ndarray
 ) -> ModelSchema:
-    if config.task != "regression":
+    if config.task not in NUMERIC:
         return ModelSchema(features, config.task, config.label, classes)
     return ModelSchema(
         features, config.task, config.label, label_mean=float(np.mean(label)), label_std=float(np.std(label)) or 1.0

@@ -11,6 +11,7 @@ import pytest
 
 from components.evaluator.config import EvaluationConfig, Threshold
 from components.evaluator.evaluation import Outcome, evaluate
+from components.evaluator.executor import Executor
 from components.evaluator.judgement import compare, judge
 from components.evaluator.tfma_files import write_tfma_files
 from components.served_model import ServedModel, load_predictor
@@ -51,7 +52,7 @@ def evaluated(
         )
         folder = model_folder(task) / "Format-Serving"
         other = model_folder(task, weight=0.2) / "Format-Serving" if champion else None
-        outcome = evaluate(examples_artifact(rows).uri, folder, other, settings)
+        outcome = evaluate(examples_artifact(rows).uri, folder, other, settings, Executor()._combine)
         comparison = compare(outcome, settings)
         write_tfma_files(tmp_path, outcome, judge(outcome, settings, comparison, int(champion)), comparison, settings)
         return outcome, rows, tmp_path
