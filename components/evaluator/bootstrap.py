@@ -18,7 +18,8 @@ def priorities(numbers: np.ndarray, seed: int) -> np.ndarray:
 
     SplitMix64 (Steele, Lea and Flood, 2014), which maps different numbers to different ones.
     """
-    mixed = numbers.astype(np.uint64) + np.uint64(seed) * np.uint64(0xD1342543DE82EF95) + np.uint64(0x9E3779B97F4A7C15)
+    start = (seed * 0xD1342543DE82EF95 + 0x9E3779B97F4A7C15) % 2**64
+    mixed = numbers.astype(np.uint64) + np.uint64(start)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))

@@ -120,16 +120,19 @@ def rows_of(count: int, task: str = "binary", seed: int = 1) -> pa.Table:
         "ranking": pa.array(np.clip(np.round(z + 0.5), 0, 4).astype(np.int64)),
     }
     missing = random.random(count) < 0.05
-    return pa.table(
+    rows = pa.table(
         {
             "fare": pa.array(fare, mask=missing),
             "hour": pa.array(hour),
             "company": pa.array(company, mask=random.random(count) < 0.05),
             "pixels": pa.FixedSizeListArray.from_arrays(pa.array(pixels.reshape(-1)), 2),
-            "search": pa.array([f"search {i}" for i in random.integers(0, max(1, count // 12), count)]),
             "target": labels[task],
         }
     )
+    if task == "ranking":
+        searches = random.integers(0, max(1, count // 12), count)
+        rows = rows.append_column("search", pa.array([f"search {one}" for one in searches]))
+    return rows
 
 
 @pytest.fixture(scope="session")

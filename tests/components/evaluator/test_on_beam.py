@@ -108,7 +108,7 @@ def test_what_a_person_has_to_mend_is_one_line(
     run: Callable[..., Any], make_rows: Callable[..., pa.Table], beam_args: list[str]
 ) -> None:
     with pytest.raises(
-        InputError, match="label 'target': labels outside the model's classes .* Received: '8'"
+        InputError, match=r"label 'target': labels outside the model's classes .* Received: '8'"
     ) as caught:
         run(with_bad_labels(make_rows(4500)), "binary", beam_args)
     assert "\n" not in str(caught.value) and "Traceback" not in str(caught.value)

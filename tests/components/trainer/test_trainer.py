@@ -72,6 +72,7 @@ def test_history_names_the_best_epoch(module, tmp_path) -> None:
         ([0, 1, -1], "binary", "row 3 of train"),
         ([1, 1, 1], "binary", "nothing to learn"),
         ([1.0, float("nan")], "regression", "row 2 of train"),
+        ([1.0, 0.0, -2.0], "ranking", "row 3 of train: a relevance is 0 or more. Received: -2"),
     ],
 )
 def test_a_label_that_cannot_be_learnt_is_named(values, task: str, part: str) -> None:
