@@ -20,7 +20,9 @@ from components.errors import InputError
 
 SERVING_FOLDER = "Format-Serving"
 SPEC_FILE = pathlib.Path("assets.extra") / "trainyard.json"
-OUTPUTS = {"binary": "probability", "multiclass": "probabilities", "regression": "prediction"}
+OUTPUTS = {"binary": "probability", "multiclass": "probabilities", "regression": "prediction", "ranking": "prediction"}
+# Tasks whose label and answer are one number a row; the others have classes.
+NUMERIC = frozenset({"regression", "ranking"})
 
 # What stands for a missing value of a nullable feature in the raw-tensor signature.
 MISSING_INT64 = -(2**63)
@@ -49,9 +51,9 @@ class ServedModel:
     """What `assets.extra/trainyard.json` says about an exported model.
 
     Attributes:
-        task: binary, multiclass or regression.
+        task: binary, multiclass, regression or ranking.
         label: the label's column.
-        classes: in the order of the output, [negative, positive] for binary; empty for regression.
+        classes: in the order of the output, [negative, positive] for binary; empty for regression and ranking.
         features: by column, which is also the feature's name in a tf.Example.
     """
 
@@ -230,25 +232,42 @@ def load_answerer(
     """
     import tensorflow as tf
 
+    v1 = tf.compat.v1
+    # As TensorFlow Serving loads it: the graph as it was saved, in a session. `tf.saved_model.load` would trace every function
+    # of all signatures again, for callers from Python that there are none of: three times the CPU time before the first answer.
+    # Grappler, too, takes longer over a transform graph than it saves on a split.
+    options = v1.ConfigProto()
+    options.graph_options.rewrite_options.disable_meta_optimizer = True
+    session = v1.Session(graph=tf.Graph(), config=options)
     try:
-        loaded = tf.saved_model.load(str(saved_model))
-        signature = loaded.signatures["serving_default"]
-    except KeyError:
+        with session.graph.as_default():
+            signatures = v1.saved_model.loader.load(session, ["serve"], str(saved_model)).signature_def
+    except (OSError, tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise InputError(f"{saved_model}: does not load: {' '.join(str(error).split())[:300]}") from None
+    if "serving_default" not in signatures:
         raise InputError(
             f"{saved_model}: has no signature 'serving_default'. Export the model with Trainyard's Trainer."
-        ) from None
-    except (OSError, tf.errors.OpError, ValueError) as error:
-        raise InputError(f"{saved_model}: does not load: {' '.join(str(error).split())[:300]}") from None
-    if model.output not in signature.structured_outputs:
+        )
+    signature = signatures["serving_default"]
+    if model.output not in signature.outputs:
         raise InputError(
             f"{saved_model}: a model for task {model.task} has an output {model.output!r} in 'serving_default'. "
-            f"Received: {', '.join(signature.structured_outputs)}. Export the model with Trainyard's Trainer."
+            f"Received: {', '.join(signature.outputs)}. Export the model with Trainyard's Trainer."
         )
+    wanted = {model.input_name(name): name for name in model.features}
+    if set(wanted) != set(signature.inputs):
+        raise InputError(
+            f"{saved_model}: 'serving_default' takes {', '.join(sorted(signature.inputs))}; its description says "
+            f"{', '.join(sorted(wanted))}. Export the model anew."
+        )
+    outputs = sorted(signature.outputs)
+    call = session.make_callable(
+        [signature.outputs[name].name for name in outputs], [signature.inputs[name].name for name in wanted]
+    )
 
     def answer(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        # `loaded` is kept by this closure: a signature holds its model's variables only weakly.
-        assert loaded is not None
-        outputs = signature(**{model.input_name(name): tf.constant(value) for name, value in inputs.items()})
-        return {name: np.asarray(value.numpy()) for name, value in outputs.items()}
+        # `session` is kept by this closure: without it the callable has nothing to run in.
+        assert session is not None
+        return dict(zip(outputs, call(*(inputs[column] for column in wanted.values())), strict=True))
 
     return answer

@@ -22,7 +22,7 @@ class ReleaseDraft:
     Attributes:
         publication_key: names this publication. A second publish with the same key returns the first release, so that
             a crash between publishing and recording it does not publish twice.
-        task: binary, multiclass or regression.
+        task: binary, multiclass, regression or ranking.
         spans: the data, `[{"span": 2, "digest": "sha256:...", "rows": 7500}]`.
         code_revision: the revision of the code that trained it.
         metrics: the evaluation; what is not finite becomes null.

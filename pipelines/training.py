@@ -181,7 +181,7 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         label=data.label.column,
         window=data.window,
         ignore=data.ignore,
-        split_key=data.split.key,
+        split_key=workload.split_key,
         split_time=data.split.time,
         split_column=data.split.column,
         eval_fraction=data.split.eval_fraction,
@@ -204,6 +204,7 @@ def _evaluation(workload: Workload) -> str:
         {
             "task": str(workload.task),
             "label": workload.data.label.column,
+            "query": workload.data.query or "",
             "thresholds": [t.model_dump() for t in workload.evaluation.thresholds],
             "slices": list(workload.evaluation.slices),
             "champion_metric": workload.champion_metric,

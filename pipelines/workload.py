@@ -34,18 +34,21 @@ class Task(StrEnum):
     BINARY = "binary"
     MULTICLASS = "multiclass"
     REGRESSION = "regression"
+    RANKING = "ranking"
 
 
 class Label(_Section):
     column: str
-    """The column to predict. Its classes are its domain in schema.pbtxt (int_domain, string_domain or bool_domain)."""
+    """The column to predict. Its classes are its domain in schema.pbtxt (int_domain, string_domain or bool_domain); for ranking
+    it is the relevance of a row to its query, 0 or more."""
     positive_class: str | None = None
     """binary only: which class counts as positive. Default: the last of the domain."""
 
 
 class Split(_Section):
     key: str | None = None
-    """Column whose hash decides the split; the same key is always in the same split. Default: the whole row."""
+    """Column whose hash decides the split; the same key is always in the same split. Default: the whole row; for ranking
+    the query, so that no query is torn apart."""
     time: str | None = None
     """Column (number or ISO 8601 time) to split by: the newest rows are evaluated. Excludes `key` and `column`."""
     column: str | None = None
@@ -71,6 +74,9 @@ class Data(_Section):
     become the column `image`, the folder's name the label."""
     label: Label
     """What to predict."""
+    query: str | None = None
+    """ranking only, and needed there: the column of which one value (a search, a user) makes the rows that are ranked against each
+    other."""
     dataset: str | None = None
     """A data set that Trainyard knows how to fetch (pipelines/datasets): a span that is not there yet is laid out from it."""
     window: int = Field(default=1, ge=1, le=1000)
@@ -142,18 +148,27 @@ class Threshold(_Section):
 
 class Champion(_Section):
     metric: str | None = None
-    """The metric by which challenger and champion are compared. Default: auc, accuracy or rmse, by task."""
+    """The metric by which challenger and champion are compared. Default: auc, accuracy, rmse or ndcg_10, by task."""
     max_loss: float = Field(default=0.0, ge=0)
     """How much worse than the champion the challenger may be, in the metric's own unit."""
 
 
-BOUNDED_METRICS = frozenset({"auc", "auc_pr", "accuracy", "precision", "recall", "f1", "macro_f1", "top_3_accuracy"})
+_RANKING_METRICS = ("ndcg_10", "map", "mrr", "precision_10", "recall_10")
+BOUNDED_METRICS = frozenset(
+    {"auc", "auc_pr", "accuracy", "precision", "recall", "f1", "macro_f1", "top_3_accuracy", *_RANKING_METRICS}
+)
 METRICS: dict[Task, tuple[str, ...]] = {
     Task.BINARY: ("auc", "auc_pr", "accuracy", "precision", "recall", "f1", "log_loss", "calibration"),
     Task.MULTICLASS: ("accuracy", "macro_f1", "top_3_accuracy", "log_loss"),
     Task.REGRESSION: ("rmse", "mae", "mape", "r2", "bias"),
+    Task.RANKING: _RANKING_METRICS,
 }
-_DEFAULT_CHAMPION_METRIC = {Task.BINARY: "auc", Task.MULTICLASS: "accuracy", Task.REGRESSION: "rmse"}
+_DEFAULT_CHAMPION_METRIC = {
+    Task.BINARY: "auc",
+    Task.MULTICLASS: "accuracy",
+    Task.REGRESSION: "rmse",
+    Task.RANKING: "ndcg_10",
+}
 LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss"})
 
 
@@ -222,7 +237,7 @@ class Workload(_Section):
     name: Name
     """Lower-case letters, digits and underscores; also the served model's name and the DAGs' suffix."""
     task: Task
-    """binary, multiclass or regression."""
+    """binary, multiclass, regression or ranking."""
     owner: str = "ml-platform"
     """Team or person who answers for this model; shown in Airflow and in every report."""
     description: str = ""
@@ -254,6 +269,26 @@ class Workload(_Section):
                     f"evaluation: metric {metric!r} does not exist for task {self.task}; known: {', '.join(known)}"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _query_fits_task(self) -> Workload:
+        if self.task is Task.RANKING and self.data.query is None:
+            raise ValueError("task ranking needs data.query: the column whose rows are ranked against each other")
+        if self.task is not Task.RANKING and self.data.query is not None:
+            raise ValueError(
+                f"data.query is for task ranking. Received: task {self.task}. Remove it, or change the task"
+            )
+        if self.data.query is not None and self.data.query in (self.data.label.column, *self.data.ignore):
+            raise ValueError(
+                f"data.query must be a column that is read and not the label. Received: {self.data.query!r}"
+            )
+        return self
+
+    @property
+    def split_key(self) -> str | None:
+        """The column whose hash decides the split; None where another way is chosen, or the whole row decides."""
+        split = self.data.split
+        return split.key or (None if split.time or split.column else self.data.query)
 
     @property
     def champion_metric(self) -> str:

@@ -16,7 +16,7 @@ from components.columnar import ShardWriter
 from components.ingestion.contract import Column
 from components.ingestion.quarantine import BadRowWriter
 from components.ingestion.rows import BadRow, Rows
-from components.served_model import ServedModel
+from components.served_model import NUMERIC, ServedModel
 
 FAILED_FILE = "failed.parquet"
 
@@ -99,7 +99,7 @@ class Output:
 
 
 def _prediction_fields(model: ServedModel) -> list[tuple[str, pa.DataType]]:
-    if model.task == "regression":
+    if model.task in NUMERIC:
         return [("prediction", pa.float32())]
     if model.task == "binary":
         return [("probability", pa.float32()), ("label", pa.string())]
@@ -108,7 +108,7 @@ def _prediction_fields(model: ServedModel) -> list[tuple[str, pa.DataType]]:
 
 def _prediction_arrays(model: ServedModel, answers: Answers) -> list[pa.Array]:
     values = answers[model.output]
-    if model.task == "regression":
+    if model.task in NUMERIC:
         return [pa.array(values.reshape(-1).astype(np.float32))]
     label = pa.array(answers["label"].reshape(-1), pa.binary()).cast(pa.string())
     if model.task == "binary":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components.evaluator.executor import Executor
@@ -24,7 +24,7 @@ class EvaluatorSpec(component_spec.ComponentSpec):
     }
 
 
-class Evaluator(base_component.BaseComponent):
+class Evaluator(base_beam_component.BaseBeamComponent):
     """Judges a model on the eval split, by slices, against thresholds and against the champion.
 
     A withheld blessing does not fail the node: the reasons are in `metrics.json` and `gate.json`.
@@ -38,7 +38,7 @@ class Evaluator(base_component.BaseComponent):
     """
 
     SPEC_CLASS = EvaluatorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(
         self,

@@ -47,9 +47,10 @@ class EvaluationConfig:
     """How a model is judged.
 
     Attributes:
-        task: binary, multiclass or regression.
+        task: binary, multiclass, regression or ranking.
         label: the label's column.
         champion_metric: by which challenger and champion are compared.
+        query: ranking only: the column whose rows are ranked against each other.
         max_loss: how much worse than the champion the challenger may be, in the metric's unit.
         thresholds: bounds to keep.
         slices: columns by whose values every metric is shown too.
@@ -61,6 +62,7 @@ class EvaluationConfig:
     task: str
     label: str
     champion_metric: str
+    query: str = ""
     max_loss: float = 0.0
     thresholds: tuple[Threshold, ...] = ()
     slices: tuple[str, ...] = ()
@@ -71,6 +73,10 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if self.task not in METRICS:
             raise InputError(f"evaluation: task must be one of {', '.join(METRICS)}. Received: {self.task!r}.")
+        if (self.task == "ranking") != bool(self.query):
+            raise InputError(
+                f"evaluation: task ranking needs query, and no other task has one. Received: task {self.task}, query {self.query!r}."
+            )
         for metric in (self.champion_metric, *(t.metric for t in self.thresholds)):
             if metric not in METRICS[self.task]:
                 raise InputError(
@@ -79,7 +85,7 @@ class EvaluationConfig:
 
     @classmethod
     def from_json(cls, text: str) -> EvaluationConfig:
-        """Parses `{"task", "label", "champion_metric", "thresholds", "slices", "champion": {"max_loss"}}`.
+        """Parses `{"task", "label", "query", "champion_metric", "thresholds", "slices", "champion": {"max_loss"}}`.
 
         The last three are the `evaluation` section of workload.yaml as it stands; `batch_size`, `resamples` and `seed`
         may be given too.

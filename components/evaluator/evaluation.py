@@ -4,68 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import columnar
 from components.errors import InputError
-from components.evaluator.bootstrap import PairedSample
+from components.evaluator.bootstrap import Pair, PairedSample
+from components.evaluator.combining import EvaluateShards, Plan, Shard, read_labels
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.metrics import BinaryMetrics, Sums, TaskMetrics, task_metrics
+from components.evaluator.findings import Findings, ModelSums
+from components.evaluator.metrics import BinaryMetrics, TaskMetrics
 from components.evaluator.slices import SlicedSums
-from components.served_model import ServedModel, class_indices, load_predictor
+from components.served_model import NUMERIC, ServedModel
 
 EVAL_SPLIT = "eval"
-# Predictions are summed in larger portions than they are made in: histograms of many slices are costly to add.
-_ROWS_PER_SUM = 131_072
 
-Predictor = Callable[[Mapping[str, np.ndarray]], np.ndarray]
-
-
-class Contender:
-    """A model with what has been summed of its predictions.
-
-    Attributes:
-        spec: its description.
-        sums: over all rows with a valid prediction; None before the first.
-        invalid_rows: rows whose prediction is not finite or does not fit the task.
-    """
-
-    def __init__(self, saved_model: pathlib.Path) -> None:
-        self.spec = ServedModel.read(saved_model)
-        self.sums: Sums | None = None
-        self.invalid_rows = 0
-        self._predict = load_predictor(saved_model, self.spec)
-
-    def predict(self, batch: pa.RecordBatch) -> np.ndarray:
-        """Predictions for a batch of raw columns, [N] or [N, C].
-
-        Raises:
-            InputError: the batch does not fit the model, or its graph refuses it.
-        """
-        import tensorflow as tf
-
-        inputs = self.spec.inputs(batch)
-        try:
-            found = self._predict(inputs)
-        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, TypeError, ValueError) as error:
-            raise InputError(
-                f"the model fails on a batch of the eval split: {' '.join(str(error).split())[:300]}"
-            ) from None
-        classes = (len(self.spec.classes),) if self.spec.task == "multiclass" else ()
-        if found.shape != (batch.num_rows, *classes):
-            raise InputError(
-                f"{self.spec.output!r} of a {self.spec.task} model has shape {['N', *classes]}. "
-                f"Received: {list(found.shape)} for {batch.num_rows} rows. Mend build_model's output layer."
-            )
-        return found
-
-    def add(self, sums: Sums) -> None:
-        self.sums = sums if self.sums is None else self.sums + sums
+# ColumnarBeamExecutor._combine: elements and a CombineFn in, what it extracts from them all out.
+Combine = Callable[[Sequence[Any], beam.CombineFn], Any]
 
 
 @dataclasses.dataclass
@@ -76,25 +36,31 @@ class Outcome:
         metrics: of the task.
         classes: of the challenger.
         rows: of the eval split.
-        challenger: with its sums.
-        champion: with its sums, None where there is none or it cannot be compared.
+        challenger: what was summed of it.
+        champion: what was summed of it, None where there is none or it cannot be compared.
         slices: by column.
-        sample: of rows with both predictions.
+        sample: of rows with both predictions; empty for ranking.
+        pair: what both models are compared on; None without a champion.
         not_comparable: why there is a champion and no comparison; empty otherwise.
     """
 
     metrics: TaskMetrics
     classes: tuple[str, ...]
     rows: int
-    challenger: Contender
-    champion: Contender | None
-    slices: dict[str, SlicedSums]
+    challenger: ModelSums
+    champion: ModelSums | None
+    slices: Mapping[str, SlicedSums]
     sample: PairedSample
+    pair: Pair | None = None
     not_comparable: str = ""
 
 
 def evaluate(
-    examples_uri: str, challenger: pathlib.Path, champion: pathlib.Path | None, config: EvaluationConfig
+    examples_uri: str,
+    challenger: pathlib.Path,
+    champion: pathlib.Path | None,
+    config: EvaluationConfig,
+    combine: Combine,
 ) -> Outcome:
     """Evaluates on the eval split of an Examples artifact.
 
@@ -103,34 +69,66 @@ def evaluate(
         challenger: SavedModel folder.
         champion: SavedModel folder; None without one.
         config: what to compute.
+        combine: runs the work, here or on Beam's workers.
 
     Raises:
         InputError: the split is empty or lacks a column, or the challenger does not fit the data.
     """
-    schema = _eval_schema(examples_uri)
-    contender = Contender(challenger)
-    if contender.spec.task != config.task:
-        raise InputError(f"the workload's task is {config.task}, the model's is {contender.spec.task}. Train it anew.")
+    shards, schema = _shards(examples_uri)
+    spec = ServedModel.read(challenger)
+    if spec.task != config.task:
+        raise InputError(f"the workload's task is {config.task}, the model's is {spec.task}. Train it anew.")
     _require(schema, [config.label], "the label")
+    _require(schema, [config.query] if config.query else [], "data.query names it")
     _require(schema, list(config.slice_columns), "evaluation.slices names it")
-    _require(schema, list(contender.spec.features), "the model takes it as input")
-    run = _Pass(config, contender)
+    _require(schema, list(spec.features), "the model takes it as input")
+    columns = dict.fromkeys([config.label, *config.slice_columns, *spec.features])
+    if config.query:
+        columns[config.query] = None
+    not_comparable = ""
     if champion is not None:
-        run.enter_champion(champion, schema)
-    columns = dict.fromkeys([config.label, *config.slice_columns, *run.features()])
-    for batch in columnar.read_batches(examples_uri, EVAL_SPLIT, list(columns), config.batch_size):
-        run.add(batch)
-    return run.finish()
+        try:
+            columns |= dict.fromkeys(_comparable(spec, champion, schema).features)
+        except InputError as error:
+            champion, not_comparable = None, str(error)
+    pivot = _pivot(shards[0], config) if config.task == "regression" else 0.0
+    plan = Plan(config, spec.classes, challenger, champion, tuple(columns), pivot)
+    found: Findings = combine(shards, EvaluateShards(plan))
+    if found.error is not None:
+        raise InputError(found.error[1])
+    if found.rows != (rows := columnar.count_rows(examples_uri, EVAL_SPLIT)):
+        raise RuntimeError(f"the eval split has {rows} rows and {found.rows} were evaluated")
+    if found.not_comparable is not None:
+        not_comparable = found.not_comparable[1]
+    return Outcome(
+        found.metrics,
+        spec.classes,
+        found.rows,
+        found.challenger,
+        found.champion,
+        found.slices,
+        found.sample,
+        found.pair,
+        not_comparable,
+    )
 
 
-def _eval_schema(uri: str) -> pa.Schema:
+def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:
+    shards: list[Shard] = []
     files = columnar.split_files(uri, EVAL_SPLIT)
-    if not files or not columnar.count_rows(uri, EVAL_SPLIT):
+    rows = 0
+    for path in files:
+        metadata = pq.read_metadata(path)
+        for group in range(metadata.num_row_groups):
+            if count := metadata.row_group(group).num_rows:
+                shards.append(Shard(str(path), group, rows))
+                rows += count
+    if not rows:
         raise InputError(
             f"{columnar.split_directory(uri, EVAL_SPLIT)}: the eval split has no rows, so nothing can be judged. "
             "Give more data, or a larger data.split.eval_fraction in workload.yaml."
         )
-    return pq.read_schema(files[0])
+    return shards, pq.read_schema(files[0])
 
 
 def _require(schema: pa.Schema, columns: list[str], why: str) -> None:
@@ -142,126 +140,33 @@ def _require(schema: pa.Schema, columns: list[str], why: str) -> None:
         )
 
 
-class _Pass:
-    def __init__(self, config: EvaluationConfig, challenger: Contender) -> None:
-        self._config = config
-        self._challenger = challenger
-        self._champion: Contender | None = None
-        self._not_comparable = ""
-        self._metrics: TaskMetrics | None = None
-        self._slices: dict[str, SlicedSums] = {}
-        self._sample = PairedSample(config.seed)
-        self._waiting: list[tuple[np.ndarray, ...]] = []
-        self._rows = 0
-
-    def features(self) -> Iterator[str]:
-        yield from self._challenger.spec.features
-        if self._champion is not None:
-            yield from self._champion.spec.features
-
-    def enter_champion(self, saved_model: pathlib.Path, schema: pa.Schema) -> None:
-        """Loads the champion; one that no longer fits task, classes or columns is left out, with the reason."""
-        try:
-            champion = Contender(saved_model)
-            ours, theirs = self._challenger.spec, champion.spec
-            if ours.task != theirs.task:
-                raise InputError(f"its task is {theirs.task}, the challenger's {ours.task}")
-            if ours.classes != theirs.classes:
-                raise InputError(f"its classes are {_words(theirs.classes)}, the challenger's {_words(ours.classes)}")
-            _require(schema, list(theirs.features), "it takes it as input")
-            self._champion = champion
-        except InputError as error:
-            self._not_comparable = str(error)
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        if not batch.num_rows:
-            return
-        label = batch.column(self._config.label)
-        labels = self._labels(label)
-        if self._metrics is None:
-            self._begin(labels)
-        arrays = [labels, *(s.codes(batch.column(s.column)) for s in self._slices.values())]
-        arrays.append(self._challenger.predict(batch))
-        if self._champion is not None:
-            try:
-                arrays.append(self._champion.predict(batch))
-            except InputError as error:
-                self._drop_champion(str(error))
-        self._waiting.append(tuple(arrays))
-        self._rows += len(labels)
-        if sum(len(part[0]) for part in self._waiting) >= _ROWS_PER_SUM:
-            self._sum()
-
-    def finish(self) -> Outcome:
-        self._sum()
-        if self._champion is not None and self._champion.invalid_rows:
-            self._drop_champion(f"{self._champion.invalid_rows:,} of its predictions are not finite or not in range")
-        assert self._metrics is not None, "an empty split was refused before"
-        return Outcome(
-            self._metrics,
-            self._challenger.spec.classes,
-            self._rows,
-            self._challenger,
-            self._champion,
-            self._slices,
-            self._sample,
-            self._not_comparable,
-        )
-
-    def _begin(self, labels: np.ndarray) -> None:
-        self._metrics = task_metrics(self._config.task, len(self._challenger.spec.classes), float(labels.mean()))
-        self._slices = {column: SlicedSums(column, self._metrics) for column in self._config.slice_columns}
-
-    def _labels(self, column: pa.Array) -> np.ndarray:
-        where = f"label {self._config.label!r}: "
-        try:
-            if self._config.task != "regression":
-                return class_indices(column, self._challenger.spec.classes)
-            values = np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False))
-        except InputError as error:
-            raise InputError(where + str(error)) from None
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            raise InputError(f"{where}regression needs numbers. Received: {column.type}.") from None
-        bad = int((~np.isfinite(values)).sum())
-        if bad:
-            raise InputError(f"{where}{bad} of {len(values)} values are missing or not finite. Remove those rows.")
-        return values
-
-    def _drop_champion(self, reason: str) -> None:
-        self._champion, self._not_comparable = None, reason
-        self._sample.drop_last_model()
-        models = 1 + len(self._slices) + 1
-        self._waiting = [part[:models] for part in self._waiting]
-
-    def _sum(self) -> None:
-        if not self._waiting:
-            return
-        assert self._metrics is not None
-        labels, *rest = (np.concatenate(arrays) for arrays in zip(*self._waiting, strict=True))
-        self._waiting = []
-        codes, predictions = rest[: len(self._slices)], rest[len(self._slices) :]
-        valid = [self._metrics.valid(found) for found in predictions]
-        models = [self._challenger] if self._champion is None else [self._challenger, self._champion]
-        for model, found, good in zip(models, predictions, valid, strict=True):
-            rows = self._metrics.prepare(labels[good], found[good])
-            model.add(self._metrics.reduce(rows))
-            model.invalid_rows += int((~good).sum())
-            if model is self._challenger:
-                for one, code in zip(self._slices.values(), codes, strict=True):
-                    one.add(rows, code[good])
-        both = np.logical_and.reduce(valid)
-        self._sample.add(labels[both], *(found[both] for found in predictions))
+def _comparable(ours: ServedModel, champion: pathlib.Path, schema: pa.Schema) -> ServedModel:
+    """The champion's description; raises InputError for one that no longer fits task, classes or columns."""
+    theirs = ServedModel.read(champion)
+    if ours.task != theirs.task:
+        raise InputError(f"its task is {theirs.task}, the challenger's {ours.task}")
+    if ours.classes != theirs.classes:
+        raise InputError(f"its classes are {_words(theirs.classes)}, the challenger's {_words(ours.classes)}")
+    _require(schema, list(theirs.features), "it takes it as input")
+    return theirs
 
 
 def _words(classes: tuple[str, ...]) -> str:
     return ", ".join(map(repr, classes[:20])) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
 
 
+def _pivot(shard: Shard, config: EvaluationConfig) -> float:
+    """The mean of the first labels: near to all of them, and the same for every worker."""
+    with pq.ParquetFile(shard.path) as file:
+        batch = next(file.iter_batches(config.batch_size, row_groups=[shard.group], columns=[config.label]))
+    return float(np.mean(read_labels(batch.column(0), config, ())))
+
+
 def confusion_counts(outcome: Outcome) -> np.ndarray | None:
-    """Rows by truth and prediction, [C, C]; None for regression."""
+    """Rows by truth and prediction, [C, C]; None where there are no classes."""
     sums = outcome.challenger.sums
     assert sums is not None
-    if outcome.metrics.task == "regression":
+    if outcome.metrics.task in NUMERIC:
         return None
     if isinstance(outcome.metrics, BinaryMetrics):
         rows, positives, called, hits = (

@@ -6,11 +6,11 @@ import json
 import pathlib
 from typing import Any
 
-from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.champion.artifact import champion_version
+from components.columnar.executor import ColumnarBeamExecutor
 from components.evaluator.config import EvaluationConfig
 from components.gates import GateResult
 from components.served_model import SERVING_FOLDER
@@ -18,8 +18,8 @@ from components.served_model import SERVING_FOLDER
 Artifacts = dict[str, list[artifact.Artifact]]
 
 
-class Executor(base_executor.BaseExecutor):
-    """Evaluates, judges, and writes the verdict as a blessing."""
+class Executor(ColumnarBeamExecutor):
+    """Evaluates a row group of the eval split at a time, here or on Beam, judges, and writes the verdict as a blessing."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Reads `examples`, `model`, `champion`; writes `evaluation` and `blessing`.
@@ -40,7 +40,7 @@ class Executor(base_executor.BaseExecutor):
         version = champion_version(champions[0]) if champions else 0
         with measured(output_dict) as rows:
             champion = pathlib.Path(champions[0].uri) / SERVING_FOLDER if version else None
-            outcome = evaluate(examples.uri, pathlib.Path(model.uri) / SERVING_FOLDER, champion, config)
+            outcome = evaluate(examples.uri, pathlib.Path(model.uri) / SERVING_FOLDER, champion, config, self._combine)
             comparison = compare(outcome, config)
             gate = judge(outcome, config, comparison, version)
             summary = summarise(outcome, gate, comparison, config.label, int(examples.span or 0), version)

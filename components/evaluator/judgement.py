@@ -12,6 +12,7 @@ from components.evaluator.evaluation import Outcome
 from components.evaluator.metrics import Values, loss_against
 from components.evaluator.slices import SlicedSums
 from components.gates import CheckResult, GateResult, Severity
+from components.served_model import NUMERIC
 
 GATE = "Evaluation"
 # The difference of two equal sums may be 1e-17; that is no loss.
@@ -52,7 +53,9 @@ def compare(outcome: Outcome, config: EvaluationConfig) -> Comparison | None:
     theirs = outcome.metrics.value(metric, outcome.champion.sums)
     if ours is None or theirs is None:
         return None
-    interval = paired_interval(outcome.metrics, metric, outcome.sample, ours - theirs, config.resamples, config.seed)
+    interval = None
+    if outcome.pair is not None:
+        interval = paired_interval(outcome.metrics, metric, outcome.pair, ours - theirs, config.resamples, config.seed)
     return Comparison(metric, ours, theirs, interval, loss_against(metric, ours, theirs), config.max_loss)
 
 
@@ -62,7 +65,7 @@ def judge(
     """Every check of the evaluation; the model is blessed if no critical one failed."""
     assert outcome.challenger.sums is not None
     overall = outcome.metrics.metrics(outcome.challenger.sums)
-    checks = [_predictions_fit(outcome), *_single_class(outcome)]
+    checks = [_predictions_fit(outcome), *_single_class(outcome), *_queries(outcome, config)]
     for threshold in config.thresholds:
         if threshold.slice is None:
             checks.append(_overall(threshold, overall, outcome))
@@ -76,7 +79,7 @@ def judge(
 
 def _predictions_fit(outcome: Outcome) -> CheckResult:
     bad = outcome.challenger.invalid_rows
-    allowed = "finite" if outcome.metrics.task == "regression" else "finite and a probability"
+    allowed = "finite" if outcome.metrics.task in NUMERIC else "finite and a probability"
     if not bad:
         return CheckResult("predictions fit the task", True, message=f"{outcome.rows:,} predictions")
     message = (
@@ -95,6 +98,22 @@ def _single_class(outcome: Outcome) -> list[CheckResult]:
     only = outcome.classes[1 if positives else 0]
     message = f"all {rows:,} rows of the eval split are of class {only!r}: auc is undefined; give more data or resplit"
     return [CheckResult("the eval split has both classes", False, Severity.WARNING, message)]
+
+
+def _queries(outcome: Outcome, config: EvaluationConfig) -> list[CheckResult]:
+    """Whether there is something to rank: a column that is no query makes any model look perfect."""
+    if outcome.metrics.task != "ranking":
+        return []
+    assert outcome.challenger.sums is not None
+    queries, judged, single = (int(outcome.challenger.sums.terms[name][0]) for name in ("queries", "judged", "single"))
+    shown = f"{queries:,} queries; {queries - judged:,} of them without a relevant row are left out"
+    if not judged:
+        message = f"none of {queries:,} queries has a row of relevance above 0: all metrics are undefined"
+    elif single > queries / 2:
+        message = f"{single:,} of {queries:,} queries have one row, which any model ranks right: is {config.query!r} the query?"
+    else:
+        return [CheckResult("queries have rows to rank", True, message=shown)]
+    return [CheckResult("queries have rows to rank", False, Severity.WARNING, message)]
 
 
 def _overall(threshold: Threshold, overall: Values, outcome: Outcome) -> CheckResult:

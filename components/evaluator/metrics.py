@@ -1,8 +1,8 @@
 """What a model is judged by: the metrics of each task, as sums that can be merged.
 
-Every metric here is a function of sums over rows, so an evaluation is: `prepare` rows (a few numbers each), `reduce`
-them to sums per slice, add the sums of all batches (or of all Beam workers: adding is all that it takes), `metrics`.
-docs/reference/metrics.md says what each metric means.
+Every metric is a function of sums over rows, so an evaluation is: `prepare` rows (a few numbers each), `reduce` them to
+sums per slice, add the sums of all batches (or of all Beam workers: adding is all that it takes), `metrics`. Ranking sums
+over queries instead (ranking.py). docs/reference/metrics.md says what each metric means.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "binary": ("auc", "auc_pr", "accuracy", "precision", "recall", "f1", "log_loss", "calibration"),
     "multiclass": ("accuracy", "macro_f1", "top_3_accuracy", "log_loss"),
     "regression": ("rmse", "mae", "mape", "r2", "bias"),
+    "ranking": ("ndcg_10", "map", "mrr", "precision_10", "recall_10"),
 }
 LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss"})
 # Neither high nor low is good: the value to be near to.
@@ -42,6 +42,11 @@ class Rows:
 
     terms: dict[str, np.ndarray]
     cells: dict[str, np.ndarray]
+
+    def take(self, index: np.ndarray) -> Rows:
+        """Some of the rows."""
+        terms = {name: value[index] for name, value in self.terms.items()}
+        return Rows(terms, {name: cell[index] for name, cell in self.cells.items()})
 
 
 @dataclasses.dataclass
@@ -89,15 +94,6 @@ class TaskMetrics(abc.ABC):
         """Which rows have a prediction that fits the task, [N] of bool."""
 
     @abc.abstractmethod
-    def prepare(self, labels: np.ndarray, predictions: np.ndarray) -> Rows:
-        """What the metrics need of each row.
-
-        Args:
-            labels: [N]; class indices, or numbers for regression.
-            predictions: valid ones, [N], or [N, C] for multiclass.
-        """
-
-    @abc.abstractmethod
     def value(self, metric: str, sums: Sums, slice_index: int = 0) -> float | None:
         """One metric of one slice; None where it is undefined, as AUC is for a single class."""
 
@@ -137,7 +133,20 @@ class TaskMetrics(abc.ABC):
         return Sums(terms, cells)
 
 
-class BinaryMetrics(TaskMetrics):
+class RowMetrics(TaskMetrics):
+    """Metrics to which each row adds by itself."""
+
+    @abc.abstractmethod
+    def prepare(self, labels: np.ndarray, predictions: np.ndarray) -> Rows:
+        """What the metrics need of each row.
+
+        Args:
+            labels: [N]; class indices, or numbers for regression.
+            predictions: valid ones, [N], or [N, C] for multiclass.
+        """
+
+
+class BinaryMetrics(RowMetrics):
     """Labels 0 and 1, predictions the probability of 1; a row is called positive above 0.5."""
 
     task = "binary"
@@ -179,12 +188,12 @@ class BinaryMetrics(TaskMetrics):
         rows, positives, called, hits = t["rows"], t["labels"], t["called"], t["true_positives"]
         wrong = positives + called - 2 * hits
         return {
-            "accuracy": _ratio(rows - wrong, rows),
-            "precision": _ratio(hits, called),
-            "recall": _ratio(hits, positives),
-            "f1": _ratio(2 * hits, positives + called),
-            "log_loss": _ratio(t["log_loss"], rows),
-            "calibration": _ratio(t["predictions"], positives),
+            "accuracy": ratio(rows - wrong, rows),
+            "precision": ratio(hits, called),
+            "recall": ratio(hits, positives),
+            "f1": ratio(2 * hits, positives + called),
+            "log_loss": ratio(t["log_loss"], rows),
+            "calibration": ratio(t["predictions"], positives),
         }[metric]
 
     def counts_above(self, sums: Sums, slice_index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -217,7 +226,7 @@ class BinaryMetrics(TaskMetrics):
         return float(gains.sum())
 
 
-class MulticlassMetrics(TaskMetrics):
+class MulticlassMetrics(RowMetrics):
     """Labels are class indices, predictions a probability for each class."""
 
     task = "multiclass"
@@ -251,14 +260,14 @@ class MulticlassMetrics(TaskMetrics):
             f1 = _divide(2 * np.diag(confusion), support)[support > 0]
             return float(f1.mean()) if len(f1) else None
         term = {"accuracy": "correct", "top_3_accuracy": "top_3", "log_loss": "log_loss"}[metric]
-        return _ratio(float(sums.terms[term][slice_index]), float(sums.terms["rows"][slice_index]))
+        return ratio(float(sums.terms[term][slice_index]), float(sums.terms["rows"][slice_index]))
 
     def confusion(self, sums: Sums, slice_index: int = 0) -> np.ndarray:
         """Rows by truth and prediction, [C, C]."""
         return sums.cells["confusion"][slice_index].reshape(self.classes, self.classes)
 
 
-class RegressionMetrics(TaskMetrics):
+class RegressionMetrics(RowMetrics):
     """Labels and predictions are numbers in the label's unit.
 
     Args:
@@ -295,27 +304,16 @@ class RegressionMetrics(TaskMetrics):
     def value(self, metric: str, sums: Sums, slice_index: int = 0) -> float | None:
         t = {name: float(value[slice_index]) for name, value in sums.terms.items()}
         rows = t["rows"]
-        mse, relative = _ratio(t["squared_error"], rows), _ratio(t["relative_error"], t["nonzero"])
+        mse, relative = ratio(t["squared_error"], rows), ratio(t["relative_error"], t["nonzero"])
         spread = t["squared_labels"] - t["labels"] ** 2 / rows if rows else 0.0
         constant = spread <= 1e-12 * t["squared_labels"]
         return {
             "rmse": None if mse is None else mse**0.5,
-            "mae": _ratio(t["absolute_error"], rows),
+            "mae": ratio(t["absolute_error"], rows),
             "mape": None if relative is None else 100 * relative,
             "r2": None if constant else 1 - t["squared_error"] / spread,
-            "bias": _ratio(t["error"], rows),
+            "bias": ratio(t["error"], rows),
         }[metric]
-
-
-def task_metrics(task: str, classes: int = 0, pivot: float = 0.0) -> TaskMetrics:
-    """The metrics of a task."""
-    makers: dict[str, Any] = {
-        "binary": BinaryMetrics,
-        "multiclass": lambda: MulticlassMetrics(classes),
-        "regression": lambda: RegressionMetrics(pivot),
-    }
-    made: TaskMetrics = makers[task]()
-    return made
 
 
 def loss_against(metric: str, challenger: float, champion: float) -> float:
@@ -325,7 +323,7 @@ def loss_against(metric: str, challenger: float, champion: float) -> float:
     return challenger - champion if metric in LOWER_IS_BETTER else champion - challenger
 
 
-def _ratio(numerator: float, denominator: float) -> float | None:
+def ratio(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator else None
 
 

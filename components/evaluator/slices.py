@@ -51,13 +51,19 @@ class SlicedSums:
         found = self._metrics.reduce(rows, codes, len(self.values))
         self.sums = found if self.sums is None else self.sums + found
 
-    def merge(self, other: SlicedSums) -> None:
-        """Adds another's sums, value by value."""
+    def merge(self, other: SlicedSums) -> np.ndarray:
+        """Adds another's sums, value by value.
+
+        Returns:
+            This one's code for each of the other's, to translate codes that are not summed yet.
+        """
+        if self.too_many or other.too_many:
+            self.too_many, self.sums = True, None
+            return np.zeros(max(1, len(other.values)), np.int64)
         order = np.array([self.values.setdefault(name, len(self.values)) for name in other.values], dtype=np.int64)
         self.raw.update(other.raw)
-        self.too_many = self.too_many or other.too_many or len(self.values) > self._limit
-        if self.too_many:
-            self.sums = None
+        if len(self.values) > self._limit:
+            self.too_many, self.sums = True, None
         elif other.sums is not None:
             theirs = other.sums._padded(len(other.values))
             moved = Sums(
@@ -65,6 +71,7 @@ class SlicedSums:
                 {name: _scatter(value, order, len(self.values)) for name, value in theirs.cells.items()},
             )
             self.sums = moved if self.sums is None else self.sums + moved
+        return order if len(order) else np.zeros(1, np.int64)
 
     def by_rows(self) -> list[tuple[str, int, int]]:
         """Value, index and rows of each slice, the largest first."""

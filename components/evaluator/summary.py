@@ -27,6 +27,7 @@ def summarise(
     return {
         "task": metrics.task,
         "label": label,
+        "queries": _queries(sums),
         "classes": list(outcome.classes),
         "rows": outcome.rows,
         "span": span,
@@ -52,6 +53,13 @@ def _slices(outcome: Outcome) -> list[dict[str, Any]]:
         for value, index, rows in sliced.by_rows()
         if sliced.sums is not None
     ]
+
+
+def _queries(sums: Sums) -> dict[str, int] | None:
+    """How many queries were ranked, and how many have a relevant row and count; None for other tasks."""
+    if "queries" not in sums.terms:
+        return None
+    return {"all": int(sums.terms["queries"][0]), "judged": int(sums.terms["judged"][0])}
 
 
 def _roc(metrics: object, sums: Sums) -> dict[str, list[float]] | None:

@@ -23,6 +23,7 @@ from components.evaluator.judgement import Comparison
 from components.evaluator.metrics import LOWER_IS_BETTER, METRICS, BinaryMetrics
 from components.evaluator.slices import MISSING
 from components.gates import GateResult, Severity
+from components.served_model import NUMERIC
 
 _PLOT_STEP = 10  # of the 10,000 thresholds: TFMA's own plots have 1,000
 
@@ -53,7 +54,7 @@ def _write(path: pathlib.Path, messages: Iterable[Any]) -> None:
 
 def _eval_config(config: EvaluationConfig) -> config_pb2.EvalConfig:
     metrics = [config_pb2.MetricConfig(class_name=name) for name in METRICS[config.task]]
-    specs = config_pb2.MetricsSpec(metrics=metrics)
+    specs = config_pb2.MetricsSpec(metrics=metrics, query_key=config.query)
     for threshold in config.thresholds:
         if threshold.slice is None:
             specs.thresholds[threshold.metric].CopyFrom(_threshold(threshold))
@@ -127,7 +128,7 @@ def _metrics(outcome: Outcome, comparison: Comparison | None) -> Iterator[metric
 def _plots(outcome: Outcome) -> metrics_for_slice_pb2.PlotsForSlice:
     found = metrics_for_slice_pb2.PlotsForSlice(slice_key=SliceKey())
     sums = outcome.challenger.sums
-    if sums is None or outcome.metrics.task == "regression":
+    if sums is None or outcome.metrics.task in NUMERIC:
         return found
     data = found.plot_keys_and_values.add().value
     if isinstance(outcome.metrics, BinaryMetrics):

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.served_model import RawFeature, ServedModel, is_missing
+from components.served_model import NUMERIC, RawFeature, ServedModel, is_missing
 
 _TOLERANCE = 1e-5
 _SINGLE_ROWS = 4
@@ -47,7 +47,7 @@ class Examination:
 
     def run(self) -> None:
         """The checks, from the one that all others build on."""
-        wanted = ["serving_default", "serving_examples", "regress" if self._model.task == "regression" else "classify"]
+        wanted = ["serving_default", "serving_examples", "regress" if self._model.task in NUMERIC else "classify"]
         missing = [name for name in wanted if name not in self._loaded.signatures]
         self._note("signatures", not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(wanted))
         if "serving_default" in missing:
@@ -89,7 +89,7 @@ class Examination:
         _insist(values.shape == shape, f"{name!r} has shape {list(values.shape)}, needed is {list(shape)}")
         bad = int((~np.isfinite(values)).sum())
         _insist(not bad, f"{bad} of {values.size} values of {name!r} are not finite")
-        if self._model.task == "regression":
+        if self._model.task in NUMERIC:
             return
         low, high = float(values.min()), float(values.max())
         inside = low >= -_TOLERANCE and high <= 1 + _TOLERANCE

@@ -47,7 +47,7 @@ class Pusher(base_component.BaseComponent):
         infra_blessing: of the InfraValidator.
         store_uri: of the model store.
         model_name: under which to publish.
-        task: binary, multiclass or regression.
+        task: binary, multiclass, regression or ranking.
         code_revision: of the code that trained it.
         champion: that it was compared with; becomes the release's parent.
         data_quality: whose gate is recorded in the release.

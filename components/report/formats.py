@@ -23,9 +23,14 @@ METRIC_NAMES = {
     "mape": "MAPE",
     "r2": "R²",
     "bias": "Bias",
+    "ndcg_10": "NDCG@10",
+    "map": "MAP",
+    "mrr": "MRR",
+    "precision_10": "Precision@10",
+    "recall_10": "Recall@10",
 }
 LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss", "loss"})
-_DEFAULT_METRIC = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse"}
+_DEFAULT_METRIC = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse", "ranking": "ndcg_10"}
 
 NODE_NAMES = {
     "ColumnarExampleGen": "Ingestion",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.errors import InputError
+from components.served_model import NUMERIC
 
 
 class SplitChecks:
@@ -47,7 +48,7 @@ class SplitChecks:
             InputError: a label is no class or no finite number.
         """
         label = columns[self.label]
-        if self._task == "regression":
+        if self._task in NUMERIC:
             self._add_numbers(label)
         else:
             self._add_classes(label)
@@ -69,7 +70,7 @@ class SplitChecks:
                     f"feature {name!r}: preprocessing_fn returns NaN or infinity in {count} values. "
                     "Fill missing values, and guard logarithms and divisions."
                 )
-        if self._split == "train" and self._task != "regression" and len(self._seen) < 2:
+        if self._split == "train" and self._task not in NUMERIC and len(self._seen) < 2:
             only = [self._classes[index] for index in self._seen]
             raise InputError(
                 f"label {self.label!r}: all rows of train are {', '.join(map(repr, only))}; there is nothing to learn."
@@ -81,6 +82,11 @@ class SplitChecks:
             raise InputError(
                 f"label {self.label!r}, row {self._row(~finite)} of {self._split}: is not a finite number. "
                 "Remove or mend the row."
+            )
+        if self._task == "ranking" and (label < 0).any():
+            raise InputError(
+                f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: a relevance is 0 or more. "
+                f"Received: {label[label < 0][0]:g}. Mend the row."
             )
         # Chan's way to join mean and squared deviations of two parts; in double precision, which a long float32 sum is not.
         mean = float(np.mean(label, dtype=np.float64))

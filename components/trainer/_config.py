@@ -9,7 +9,7 @@ class TrainingConfig:
     """How to fit.
 
     Attributes:
-        task: binary, multiclass or regression.
+        task: binary, multiclass, regression or ranking.
         label: the label's column.
         positive_class: binary only; empty: the last of the domain.
         epochs: passes over the train split.

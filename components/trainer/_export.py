@@ -54,7 +54,7 @@ class ServingModule(tf.Module):
             "serving_default": by_tensors.get_concrete_function(**self.raw_inputs()),
             "serving_examples": by_examples.get_concrete_function(examples=examples),
         }
-        if self._schema.task == "regression":
+        if self._schema.task in served_model.NUMERIC:
             regress = _graph(lambda inputs: {"outputs": self._predict(self._parse(inputs))[:, 0]})
             signatures["regress"] = regress.get_concrete_function(inputs=inputs)
         else:
@@ -73,7 +73,7 @@ class ServingModule(tf.Module):
         }
 
     def _answer(self, output: tf.Tensor) -> dict[str, tf.Tensor]:
-        if self._schema.task == "regression":
+        if self._schema.task in served_model.NUMERIC:
             return {"prediction": output[:, 0]}
         if self._schema.task == "binary":
             label = tf.gather(self._classes, tf.cast(output[:, 0] >= 0.5, tf.int32))

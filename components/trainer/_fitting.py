@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from components import user_code
 from components.errors import InputError
+from components.served_model import NUMERIC
 from components.trainer._config import TrainingConfig
 from components.trainer._input import Split
 from components.trainer._schema import ModelSchema
@@ -23,7 +24,12 @@ _EVAL_BATCH = 1024
 # that is not a number stays so.
 _STEPS_PER_EXECUTION, _WORTH_A_LOOP = 32, 400
 
-_LOSS = {"binary": "binary_crossentropy", "multiclass": "sparse_categorical_crossentropy", "regression": "mse"}
+_LOSS = {
+    "binary": "binary_crossentropy",
+    "multiclass": "sparse_categorical_crossentropy",
+    "regression": "mse",
+    "ranking": "mse",
+}
 
 
 def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int) -> keras.Model:
@@ -39,12 +45,12 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
         model = build_model(schema, {**config.hyperparameters, **steps})
     _check(model, schema, module_file)
     if not model.compiled:
-        metrics = [] if schema.task == "regression" else ["accuracy"]
+        metrics = [] if schema.task in NUMERIC else ["accuracy"]
         if schema.task == "binary":
             metrics.append(keras.metrics.AUC(name="auc"))
         learning_rate = float(config.hyperparameters.get("learning_rate", 1e-3))
         loss: Any = _LOSS[schema.task]
-        if schema.task == "regression":
+        if schema.task in NUMERIC:
             loss = _ScaledError(schema.label_std)
             metrics.append(keras.metrics.RootMeanSquaredError(name="rmse"))
         model.compile(
@@ -130,7 +136,7 @@ def _check(model: Any, schema: ModelSchema, module_file: str) -> None:
             f"{module_file}: task {schema.task} needs an output of shape [N, {width}]. Received: [N, "
             f"{', '.join(str(d) for d in output.shape[1:])}]. End build_model with schema.outputs(x)."
         )
-    if schema.task != "regression" and not ((output >= 0) & (output <= 1)).all():
+    if schema.task not in NUMERIC and not ((output >= 0) & (output <= 1)).all():
         raise InputError(
             f"{module_file}: task {schema.task} needs probabilities between 0 and 1. Received values from {output.min():.3g} "
             f"to {output.max():.3g}. End build_model with schema.outputs(x), or a sigmoid or softmax."

@@ -33,11 +33,11 @@ class ModelSchema:
 
     Attributes:
         features: by name, in a fixed order.
-        task: binary, multiclass or regression.
+        task: binary, multiclass, regression or ranking.
         label: the label's column.
-        classes: in the order of the output, [negative, positive] for binary; empty for regression.
-        label_mean: of the training split, regression only.
-        label_std: of the training split, regression only.
+        classes: in the order of the output, [negative, positive] for binary; empty for regression and ranking.
+        label_mean: of the training split, regression and ranking only.
+        label_std: of the training split, regression and ranking only.
     """
 
     features: Mapping[str, Feature]
@@ -61,8 +61,8 @@ class ModelSchema:
         """The head that fits the task, on features of shape [N, d].
 
         Returns:
-            binary: probability of the positive class [N, 1]; multiclass: probabilities [N, C]; regression: the value
-            [N, 1] in the label's own unit (the layer before works in standard deviations around the mean).
+            binary: probability of the positive class [N, 1]; multiclass: probabilities [N, C]; regression and
+            ranking: the value [N, 1] in the label's own unit (the layer before works in standard deviations around the mean).
         """
         import keras
 

@@ -13,6 +13,7 @@ from tfx.types import artifact_utils
 from components.artifacts import ROWS_IN, measured
 from components.errors import InputError
 from components.schema import read_schema
+from components.served_model import NUMERIC
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._schema import Feature, ModelSchema
@@ -72,6 +73,6 @@ def _features(transform: tft.TFTransformOutput, label: str) -> dict[str, Feature
 def _model_schema(
     features: dict[str, Feature], config: TrainingConfig, classes: tuple[str, ...], train: SplitChecks
 ) -> ModelSchema:
-    if config.task != "regression":
+    if config.task not in NUMERIC:
         return ModelSchema(features, config.task, config.label, classes)
     return ModelSchema(features, config.task, config.label, label_mean=train.label_mean, label_std=train.label_std)

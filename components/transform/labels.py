@@ -9,15 +9,16 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import InputError
 from components.schema import classes_of
+from components.served_model import NUMERIC
 
 
 def output_classes(schema: schema_pb2.Schema, label: str, task: str, positive_class: str = "") -> list[str]:
-    """The classes in the order of the output: [negative, positive] for binary, none for regression.
+    """The classes in the order of the output: [negative, positive] for binary, none for regression and ranking.
 
     Raises:
         InputError: the label's domain does not fit the task.
     """
-    if task == "regression":
+    if task in NUMERIC:
         return []
     classes = classes_of(schema, label)
     if task == "multiclass":
@@ -41,7 +42,7 @@ def map_label(values: Any, classes: Sequence[str], task: str) -> Any:
 
     if isinstance(values, tf.SparseTensor):
         values = tf.sparse.to_dense(tf.SparseTensor(values.indices, values.values, [values.dense_shape[0], 1]))[:, 0]
-    if task == "regression":
+    if task in NUMERIC:
         return tf.cast(values, tf.float32)
     text = values if values.dtype == tf.string else tf.strings.as_string(values)
     table = tf.lookup.StaticHashTable(

@@ -19,7 +19,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "company": {"dtype": "string", "shape": [], "nullable": True},
     "pixels": {"dtype": "float32", "shape": [2], "nullable": False},
 }
-CLASSES = {"binary": ["0", "1"], "multiclass": ["a", "b", "c"], "regression": []}
+CLASSES = {"binary": ["0", "1"], "multiclass": ["a", "b", "c"], "regression": [], "ranking": []}
 
 
 def export_model(
@@ -29,7 +29,7 @@ def export_model(
 
     Args:
         folder: of the artifact; the SavedModel is in Format-Serving.
-        task: binary, multiclass or regression.
+        task: binary, multiclass, regression or ranking.
         weight: how much it listens to the features; 0 is a constant, a negative one is wrong.
         without: signatures to leave out.
         damage: "nan", "range", "examples" (another answer to serialized examples), "raise", "memory" or "loop".
@@ -52,7 +52,7 @@ def export_model(
             _, z = tf.while_loop(lambda i, v: v[0] < 1e30, lambda i, v: (i + 1, tf.math.tanh(v)), [0, z])
         if damage == "nan":
             z *= float("nan")
-        if task == "regression":
+        if task in ("regression", "ranking"):
             return {"prediction": z}
         if task == "binary":
             p = z * 5 if damage == "range" else tf.sigmoid(z)
@@ -93,7 +93,7 @@ def export_model(
         "serving_default": tf.function(lambda **inputs: core(inputs)).get_concrete_function(**tensors),
         "serving_examples": tf.function(by_examples).get_concrete_function(examples=strings),
     }
-    if task == "regression":
+    if task in ("regression", "ranking"):
         regress = tf.function(lambda inputs: {"outputs": core(parse(inputs))["prediction"]})
         signatures["regress"] = regress.get_concrete_function(inputs=strings)
     else:
@@ -119,9 +119,10 @@ def rows_of(count: int, task: str = "binary", seed: int = 1) -> pa.Table:
         "binary": pa.array((z > 0).astype(np.int64)),
         "multiclass": pa.array(np.array(["a", "b", "c"], dtype=object)[np.digitize(z, [-0.7, 0.7])]),
         "regression": pa.array(np.round(z, 4)),  # Examples keep what a float32 can
+        "ranking": pa.array(np.clip(np.round(z + 0.5), 0, 4).astype(np.int64)),
     }
     missing = random.random(count) < 0.05
-    return pa.table(
+    rows = pa.table(
         {
             "fare": pa.array(fare, mask=missing),
             "hour": pa.array(hour),
@@ -130,6 +131,10 @@ def rows_of(count: int, task: str = "binary", seed: int = 1) -> pa.Table:
             "target": labels[task],
         }
     )
+    if task == "ranking":
+        searches = random.integers(0, max(1, count // 12), count)
+        rows = rows.append_column("search", pa.array([f"search {one}" for one in searches]))
+    return rows
 
 
 @pytest.fixture(scope="session")
@@ -173,12 +178,12 @@ def examples_artifact(tmp_path: pathlib.Path) -> Callable[..., Any]:
 
     from components.columnar import SplitWriter, encode_splits, mark_as_parquet
 
-    def make(rows: pa.Table, span: int = 3) -> Any:
+    def make(rows: pa.Table, span: int = 3, rows_per_group: int = 5000) -> Any:
         examples = standard_artifacts.Examples()
         examples.uri = str(tmp_path / "examples")
         for split in ("train", "eval"):
             with SplitWriter(examples.uri, split, rows.schema) as writer:
-                for batch in rows.to_batches(max_chunksize=5000):
+                for batch in rows.to_batches(max_chunksize=rows_per_group):
                     writer.write(batch)
         examples.split_names = encode_splits(["train", "eval"])
         examples.span = span

@@ -63,6 +63,9 @@ def test_every_field_is_described() -> None:
             "name: trips\ntask: binary\ndata: {split: {key: a, time: b}, label: {column: t}}\n",
             ["data.split", "keep one"],
         ),
+        (MINIMAL.replace("binary", "ranking"), ["task ranking needs data.query"]),
+        (MINIMAL.replace("tip}", "tip}, query: user"), ["data.query is for task ranking", "binary"]),
+        (MINIMAL.replace("binary", "ranking").replace("tip}", "tip}, query: tip"), ["not the label", "'tip'"]),
     ],
 )
 def test_what_is_wrong_is_named_by_file_and_field(tmp_path: pathlib.Path, text: str, parts: list[str]) -> None:
@@ -71,6 +74,15 @@ def test_what_is_wrong_is_named_by_file_and_field(tmp_path: pathlib.Path, text: 
     assert str(tmp_path / "trips" / "workload.yaml") in str(caught.value)
     for part in parts:
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("split", "key"), [("{}", "user"), ("{key: city}", "city"), ("{time: at}", None), ("{column: part}", None)]
+)
+def test_a_query_stays_in_one_split(tmp_path: pathlib.Path, split: str, key: str | None) -> None:
+    text = f"name: trips\ntask: ranking\ndata: {{label: {{column: tip}}, query: user, split: {split}}}\n"
+    workload = load(tmp_path, text)
+    assert workload.split_key == key and workload.champion_metric == "ndcg_10"
 
 
 def test_the_metrics_that_may_be_asked_for_are_those_that_are_computed() -> None:

@@ -39,7 +39,7 @@ def predict(
     return index, predicted, failed
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "ranking"])
 def test_predictions_are_the_models(task: str, model_folder, make_rows, tmp_path) -> None:
     table = make_rows(500, task)
     pq.write_table(table, tmp_path / "a.parquet")
@@ -55,12 +55,13 @@ def test_predictions_are_the_models(task: str, model_folder, make_rows, tmp_path
         "binary": ["probability", "label"],
         "multiclass": ["probabilities", "label"],
         "regression": ["prediction"],
+        "ranking": ["prediction"],
     }[task]
     assert predicted.column_names == ["file", "row", *columns, "model_version"]
     assert predicted.column("row").to_pylist() == list(range(1, 501))
     assert set(predicted.column("model_version").to_pylist()) == {7}
-    assert index["columns_not_used"] == ["target"]
-    if task != "regression":
+    assert index["columns_not_used"] == (["search", "target"] if task == "ranking" else ["target"])
+    if served.classes:
         best = [served.classes[i] for i in (found.argmax(1) if task == "multiclass" else (found > 0.5).astype(int))]
         assert predicted.column("label").to_pylist() == best
 

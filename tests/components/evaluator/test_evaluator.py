@@ -13,11 +13,12 @@ from tfx.types import standard_artifacts
 from components.champion import champion_version
 from components.errors import InputError
 from components.evaluator import EvaluationConfig
+from components.evaluator.bootstrap import PairedSample
 from components.evaluator.executor import Executor
 from components.gates import GateResult
 from pipelines.workload import Workload
 
-DEFAULT_METRIC = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse"}
+DEFAULT_METRIC = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse", "ranking": "ndcg_10"}
 
 
 def config_json(task: str = "binary", **fields: Any) -> str:
@@ -78,7 +79,16 @@ def test_a_workload_s_evaluation_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"task": "ranking"}', config_json(wrong=1), config_json(champion_metric=7)]
+    "text",
+    [
+        "{",
+        "[]",
+        '{"task": "ranking"}',
+        config_json(wrong=1),
+        config_json(champion_metric=7),
+        config_json("ranking"),
+        config_json(query="search"),
+    ],
 )
 def test_a_wrong_configuration_says_so(text: str) -> None:
     with pytest.raises(InputError, match="evaluation"):
@@ -117,6 +127,47 @@ def test_other_tasks(run: Callable[..., Any], make_rows: Callable[..., pa.Table]
         assert len(summary["residuals"]["edges"]) == len(summary["residuals"]["counts"]) + 1
     else:
         assert np.sum(summary["confusion_matrix"]["counts"]) == 2000 and summary["residuals"] is None
+
+
+def ranked(rows: pa.Table) -> dict[str, Any]:
+    return {"rows": rows, "task": "ranking", "query": "search"}
+
+
+def test_ranking(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
+    bounds = [{"metric": "ndcg_10", "min": 0.7}, {"metric": "mrr", "min": 0.5, "slice": "company"}]
+    summary, blessing = run(**ranked(make_rows(2400, "ranking")), thresholds=bounds)
+    assert summary["blessed"], summary["reasons"]
+    assert summary["queries"]["all"] == 200 >= summary["queries"]["judged"] > 150
+    assert blessing.get_int_custom_property("rows_in") == summary["rows"] == 2400
+    assert sum(one["rows"] for one in summary["slices"]) == 2400 and summary["roc"] is None
+
+
+def test_one_row_a_query_is_a_warning(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
+    rows = make_rows(300, "ranking")
+    summary, _ = run(**ranked(replaced(rows, "search", [str(one) for one in range(300)])))
+    assert summary["overall"]["ndcg_10"] == 1 and "300 of 300 queries have one row" in summary["warnings"][0]
+    summary, _ = run(**ranked(replaced(rows, "target", [0] * 300)), thresholds=[{"metric": "map", "min": 0.1}])
+    assert summary["reasons"] == ["map is undefined on these rows"] and "relevance above 0" in summary["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "says"),
+    [
+        ("target", [-1.0] + [1.0] * 49, "label 'target': a relevance is 0 or more. Received: -1"),
+        ("target", ["much"] * 50, "ranking needs numbers"),
+        ("search", [None] + ["a"] * 49, "data.query: 1 of 50 values of column 'search' are missing"),
+    ],
+)
+def test_rows_that_cannot_be_ranked(
+    run: Callable[..., Any], make_rows: Callable[..., pa.Table], column: str, values: list[Any], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        run(**ranked(replaced(make_rows(50, "ranking"), column, values)))
+
+
+def test_a_missing_query_column_is_named(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
+    with pytest.raises(InputError, match=r"no column 'search' \(data.query names it"):
+        run(make_rows(50, "ranking").drop_columns(["search"]), "ranking", query="search")
 
 
 def test_a_broken_bound_is_told_with_figures(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
@@ -246,6 +297,26 @@ def test_data_that_cannot_be_evaluated(
 ) -> None:
     with pytest.raises(InputError, match=says):
         run(change(make_rows(50)))
+
+
+def test_the_sample_does_not_depend_on_how_rows_come_together() -> None:
+    labels = np.arange(50_000.0)
+
+    def sample(parts: list[np.ndarray]) -> PairedSample:
+        one = PairedSample(3)
+        for part in parts:
+            one.add(part, labels[part], -labels[part])
+        return one
+
+    places = np.arange(50_000)
+    whole = sample([places])
+    first, second = sample(np.split(places[:31_000], 31)), sample(np.split(places[31_000:], 19))
+    second.merge(first)
+    assert second.rows_seen == whole.rows_seen == 50_000
+    for found, expected in zip(second.arrays(), whole.arrays(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    kept = whole.arrays()[0]
+    assert len(kept) == 20_000 and abs(kept.mean() - 25_000) < 400, "uniform: four standard errors"
 
 
 def test_a_missing_slice_column_is_named(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:

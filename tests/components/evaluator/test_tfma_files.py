@@ -11,7 +11,10 @@ import pytest
 
 from components.evaluator.config import EvaluationConfig, Threshold
 from components.evaluator.evaluation import Outcome, evaluate
+from components.evaluator.executor import Executor
 from components.evaluator.judgement import compare, judge
+from components.evaluator.metrics import MulticlassMetrics
+from components.evaluator.ranking import RankingMetrics, query_keys
 from components.evaluator.tfma_files import write_tfma_files
 from components.served_model import ServedModel, load_predictor
 
@@ -46,12 +49,12 @@ def evaluated(
 
     def go(task: str, champion: bool = False, **config: Any) -> tuple[Outcome, pa.Table, pathlib.Path]:
         rows = make_rows(2000, task)
-        settings = EvaluationConfig(
-            task, "target", {"binary": "auc", "multiclass": "accuracy"}.get(task, "rmse"), **config
-        )
+        metric = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse", "ranking": "ndcg_10"}[task]
+        query = "search" if task == "ranking" else ""
+        settings = EvaluationConfig(task, "target", metric, query, **config)
         folder = model_folder(task) / "Format-Serving"
         other = model_folder(task, weight=0.2) / "Format-Serving" if champion else None
-        outcome = evaluate(examples_artifact(rows).uri, folder, other, settings)
+        outcome = evaluate(examples_artifact(rows).uri, folder, other, settings, Executor()._combine)
         comparison = compare(outcome, settings)
         write_tfma_files(tmp_path, outcome, judge(outcome, settings, comparison, int(champion)), comparison, settings)
         return outcome, rows, tmp_path
@@ -61,6 +64,17 @@ def evaluated(
 
 def numbers(sliced: Any) -> dict[str, float]:
     return {name: value["doubleValue"] for name, value in sliced[""][""].items() if "doubleValue" in value}
+
+
+def analysed(frame: Any, config: str) -> dict[Any, Any]:
+    """TFMA's own analysis of a frame with label and prediction, by slice."""
+    import tensorflow_model_analysis as tfma
+    from google.protobuf import text_format
+    from tensorflow_model_analysis.proto import config_pb2
+
+    model = 'model_specs { label_key: "label" prediction_key: "prediction" } '
+    parsed = text_format.Parse(model + config, config_pb2.EvalConfig())
+    return dict(tfma.analyze_raw_data(frame, parsed).slicing_metrics)
 
 
 def test_tfma_loads_what_we_write(evaluated: Callable[..., Any]) -> None:
@@ -86,24 +100,29 @@ def test_tfma_loads_what_we_write(evaluated: Callable[..., Any]) -> None:
     assert [f.metric_key.name for f in failures] == ["auc", "accuracy", "accuracy", "accuracy"]
 
 
-def test_tfma_loads_a_blessing_and_other_tasks(evaluated: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "ranking"])
+def test_tfma_loads_every_task(evaluated: Callable[..., Any], task: str) -> None:
     import tensorflow_model_analysis as tfma
 
-    _, _, folder = evaluated("multiclass", slices=("company",))
-    matrix = dict(tfma.load_eval_result(str(folder)).plots)[()][""][""]["multiClassConfusionMatrixAtThresholds"]
-    assert sum(entry["numWeightedExamples"] for entry in matrix["matrices"][0]["entries"]) == 2000
+    outcome, _, folder = evaluated(task, champion=True, slices=("company",))
+    result = tfma.load_eval_result(str(folder))
+    ours = outcome.metrics.metrics(outcome.challenger.sums)
+    assert ours.items() <= numbers(dict(result.slicing_metrics)[()]).items()
+    assert len(result.slicing_metrics) == 4 and result.config.metrics_specs[0].query_key == (
+        "search" if task == "ranking" else ""
+    )
     assert tfma.load_validation_result(str(folder)).validation_ok
-    evaluated("regression")
-    assert tfma.load_validation_result(str(folder)).validation_ok
+    (plots,) = tfma.load_plots(str(folder / "plots-00000-of-00001.tfrecord"))
+    assert bool(plots.plot_keys_and_values) == (task in ("binary", "multiclass"))
+    if task == "multiclass":
+        matrix = plots.plot_keys_and_values[0].value.multi_class_confusion_matrix_at_thresholds.matrices[0]
+        assert sum(entry.num_weighted_examples for entry in matrix.entries) == 2000
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_values_are_tfma_s(evaluated: Callable[..., Any], model_folder: Callable[..., pathlib.Path], task: str) -> None:
-    """TFMA computes the same from the same predictions; multiclass is compared with scikit-learn in test_metrics."""
+    """TFMA computes the same from the same predictions."""
     import pandas as pd
-    import tensorflow_model_analysis as tfma
-    from google.protobuf import text_format
-    from tensorflow_model_analysis.proto import config_pb2
 
     outcome, rows, _ = evaluated(task, slices=("company",))
     folder = model_folder(task) / "Format-Serving"
@@ -118,12 +137,7 @@ def test_values_are_tfma_s(evaluated: Callable[..., Any], model_folder: Callable
     )
     wanted = TFMA[task]
     metrics = "".join(f'metrics {{ class_name: "{kind}" }}' for kind, _ in wanted.values())
-    config = text_format.Parse(
-        f'model_specs {{ label_key: "label" prediction_key: "prediction" }} metrics_specs {{ {metrics} }} '
-        'slicing_specs { feature_keys: "company" }',
-        config_pb2.EvalConfig(),
-    )
-    theirs = dict(tfma.analyze_raw_data(frame.dropna(), config).slicing_metrics)
+    theirs = analysed(frame.dropna(), f'metrics_specs {{ {metrics} }} slicing_specs {{ feature_keys: "company" }}')
     sliced = outcome.slices["company"]
     for value, index, _ in sliced.by_rows():
         if value == "(missing)":
@@ -132,3 +146,85 @@ def test_values_are_tfma_s(evaluated: Callable[..., Any], model_folder: Callable
         for name, (_, key) in wanted.items():
             expected = math.sqrt(found[key]) if name == "rmse" else found[key]
             assert ours[name] == pytest.approx(expected, abs=1e-6), name
+
+
+def test_multiclass_values_are_tfma_s_on_digits() -> None:
+    import pandas as pd
+    import sklearn.datasets
+    import sklearn.linear_model
+
+    pixels, digits = sklearn.datasets.load_digits(return_X_y=True)
+    model = sklearn.linear_model.LogisticRegression(max_iter=20, C=1e-3).fit(pixels[:900], digits[:900])
+    labels, predictions = digits[900:], model.predict_proba(pixels[900:]).astype(np.float32)
+    metrics = MulticlassMetrics(10)
+    sums = metrics.reduce(metrics.prepare(labels, predictions))
+    ours = metrics.metrics(sums)
+    frame = pd.DataFrame({"label": labels.astype(np.int64), "prediction": list(predictions)})
+    theirs = analysed(
+        frame,
+        """
+        metrics_specs {
+          metrics { class_name: "SparseCategoricalAccuracy" }
+          metrics { class_name: "SparseCategoricalCrossentropy" }
+          metrics { class_name: "SparseTopKCategoricalAccuracy" config: '"k": 3' }
+          metrics { class_name: "MultiClassConfusionMatrixAtThresholds" config: '"thresholds": [0.0]' }
+        }
+        metrics_specs {
+          metrics { class_name: "F1Score" config: '"top_k": 1' } binarize { class_ids { values: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] } }
+        }
+        """,
+    )[()][""]
+    plain = {name: value["doubleValue"] for name, value in theirs[""].items() if "doubleValue" in value}
+    f1 = [theirs[f"classId:{one} topK:1"]["f1_score"]["doubleValue"] for one in range(10)]
+    assert 0.9 < ours["accuracy"] < 0.99, "there are errors to count"
+    assert ours == pytest.approx(
+        {
+            "accuracy": plain["sparse_categorical_accuracy"],
+            "macro_f1": np.mean(f1),
+            "top_3_accuracy": plain["sparse_top_k_categorical_accuracy"],
+            "log_loss": plain["sparse_categorical_crossentropy"],
+        },
+        abs=1e-6,
+    )
+    matrices = theirs[""]["multi_class_confusion_matrix_at_thresholds"]["multiClassConfusionMatrixAtThresholds"]
+    confusion = np.zeros((10, 10))
+    for entry in matrices["matrices"][0]["entries"]:
+        confusion[entry.get("actualClassId", 0), entry.get("predictedClassId", 0)] = entry["numWeightedExamples"]
+    np.testing.assert_array_equal(metrics.confusion(sums), confusion)
+
+
+def test_ranking_values_are_tfma_s() -> None:
+    """NDCG overall and by a column that is constant within a query; the place of the first relevant row, query by query."""
+    import pandas as pd
+
+    random = np.random.default_rng(0)
+    number = random.integers(0, 40, 600)
+    labels = random.integers(0, 4, 600) * (number % 4 > 0)  # every fourth query has no relevant row
+    scores = random.random(600).astype(np.float32)
+    names = [f"s{one}" for one in number]
+    device = np.where(number % 3 == 0, "phone", "desk")
+    frame = pd.DataFrame({"search": names, "device": device, "gain": labels.astype(float), "prediction": scores})
+    theirs = analysed(
+        frame.assign(label=frame["gain"]),
+        """
+        metrics_specs {
+          metrics { class_name: "NDCG" config: '"gain_key": "gain", "top_k_list": [10]' }
+          metrics { class_name: "MinLabelPosition" }
+          query_key: "search"
+        }
+        slicing_specs {} slicing_specs { feature_keys: "device" } slicing_specs { feature_keys: "search" }
+        """,
+    )
+    metrics = RankingMetrics()
+    queries = query_keys(pa.array(names), "search")
+    for value in (None, "desk", "phone"):
+        kept = np.ones(600, dtype=bool) if value is None else device == value
+        rows, _ = metrics.by_query(labels[kept], scores[kept], queries[kept])
+        ours = metrics.metrics(metrics.reduce(rows))
+        found = theirs[() if value is None else (("device", value),)][""]
+        assert ours["ndcg_10"] == pytest.approx(found["topK:10"]["ndcg"]["doubleValue"], abs=1e-6)
+        places = [
+            float(theirs[(("search", one),)][""][""]["min_label_position"]["doubleValue"])
+            for one in set(frame["search"][kept])
+        ]
+        assert ours["mrr"] == pytest.approx(np.mean([1 / place for place in places if not np.isnan(place)]), abs=1e-6)

@@ -92,7 +92,7 @@ def examined(
     return go
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "ranking"])
 def test_every_task_is_examined(examined: Callable[..., Examination], task: str) -> None:
     examination = examined(task)
     assert [check for check in examination.checks if not check["passes"]] == []

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from components.columnar import SplitWriter, tfx_columns
+from components.columnar import split_directory, stored_batch
 
 MODEL = """
 import keras
@@ -36,11 +37,12 @@ def write_split(tmp_path: pathlib.Path) -> Callable[..., str]:
 
     def write(columns: Mapping[str, Any], split: str = "train", group: int = 100, lists: bool = False) -> str:
         table = pa.table({name: _column(np.asarray(values)) for name, values in columns.items()})
-        batches = [tfx_columns(b) if lists else b for b in table.to_batches(max_chunksize=group)]
-        schema = batches[0].schema if lists else table.schema
-        with SplitWriter(tmp_path / "examples", split, schema) as writer:
-            for batch in batches:
-                writer.write(batch)
+        if lists:
+            (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+            table = pa.Table.from_batches([stored_batch(batch)])
+        folder = split_directory(tmp_path / "examples", split)
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, folder / "examples-00000-of-00001.parquet", row_group_size=group)
         return str(tmp_path / "examples")
 
     return write

@@ -214,3 +214,10 @@ def test_two_devices_share_the_batches(uri: str, module: str, tmp_path: pathlib.
     command = [sys.executable, "-c", _TWO_DEVICES, uri, module, str(tmp_path / "logs")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=pathlib.Path(__file__).parents[3])
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_relevance_below_nought_is_named() -> None:
+    checks = SplitChecks("train", "ranking", "y", ())
+    checks.add({"y": np.array([1.0, 0.0])})
+    with pytest.raises(InputError, match=r"row 4 of train: a relevance is 0 or more\. Received: -2"):
+        checks.add({"y": np.array([3.0, -2.0])})

@@ -22,6 +22,7 @@ def test_classes_come_from_the_domain() -> None:
     assert output_classes(WORDS, "y", "binary") == ["no", "yes"]
     assert output_classes(WORDS, "y", "binary", "no") == ["yes", "no"]
     assert output_classes(schema("type: FLOAT"), "y", "regression") == []
+    assert output_classes(INTS, "y", "ranking") == []
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,4 @@ def test_labels_become_indices() -> None:
     assert map_label(tf.constant([3, 1, 9], tf.int64), ["1", "2", "3"], "multiclass").numpy().tolist() == [2, 0, -1]
     assert map_label(tf.constant(["yes", "no"]), ["no", "yes"], "binary").numpy().tolist() == [1, 0]
     assert map_label(tf.constant([1.5]), [], "regression").numpy().tolist() == [1.5]
+    assert map_label(tf.constant([3, 0], tf.int64), [], "ranking").numpy().tolist() == [3.0, 0.0]

@@ -1,0 +1,46 @@
+"""A model that is judged."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+import pyarrow as pa
+
+from components.errors import InputError
+from components.served_model import ServedModel, load_predictor
+
+
+class Contender:
+    """A loaded model.
+
+    Attributes:
+        spec: its description.
+    """
+
+    def __init__(self, saved_model: pathlib.Path) -> None:
+        self.spec = ServedModel.read(saved_model)
+        self._predict = load_predictor(saved_model, self.spec)
+
+    def predict(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Predictions for a batch of raw columns, [N] or [N, C].
+
+        Raises:
+            InputError: the batch does not fit the model, or its graph refuses it.
+        """
+        import tensorflow as tf
+
+        inputs = self.spec.inputs(batch)
+        try:
+            found = self._predict(inputs)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, TypeError, ValueError) as error:
+            raise InputError(
+                f"the model fails on a batch of the eval split: {' '.join(str(error).split())[:300]}"
+            ) from None
+        classes = (len(self.spec.classes),) if self.spec.task == "multiclass" else ()
+        if found.shape != (batch.num_rows, *classes):
+            raise InputError(
+                f"{self.spec.output!r} of a {self.spec.task} model has shape {['N', *classes]}. "
+                f"Received: {list(found.shape)} for {batch.num_rows} rows. Mend build_model's output layer."
+            )
+        return found
