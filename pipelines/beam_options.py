@@ -45,9 +45,7 @@ def beam_arguments(workload: Workload, given: Sequence[str]) -> tuple[str, ...]:
     if not any(options.values()):
         return ()
     runner = _check_runner(options)
-    arguments = [
-        f"--{key}" if text is None else f"--{key}={text}" for key, texts in options.items() for text in texts
-    ]
+    arguments = [f"--{key}" if text is None else f"--{key}={text}" for key, texts in options.items() for text in texts]
     _ask_beam(arguments, runner)
     return tuple(arguments)
 
@@ -95,9 +93,10 @@ def _check_runner(options: Mapping[str, list[str | None]]) -> str:
         )
     if name == "DirectRunner":
         _check_direct(options)
-    if name == "DataflowRunner" and not (_one(options, "temp_location") or "").startswith("gs://"):
+    place = _one(options, "temp_location")
+    if name == "DataflowRunner" and not (place or "").startswith("gs://"):
         raise WorkloadError(
-            f"beam temp_location: Dataflow needs a folder of Cloud Storage, gs://BUCKET/FOLDER. Received: {_one(options, 'temp_location')!r}"
+            f"beam temp_location: Dataflow needs a folder of Cloud Storage, gs://BUCKET/FOLDER. Received: {place!r}"
         )
     return name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -43,8 +43,8 @@ def collect(target: str) -> Any:
     Raises:
         ValueError: what `combine` raised for the first element that it refused.
     """
-    with FileSystems.open(target, compression_type="uncompressed") as file:  # our own file, of a name that nobody guesses
-        result, refused = pickle.loads(file.read())
+    with FileSystems.open(target, compression_type="uncompressed") as file:
+        result, refused = pickle.loads(file.read())  # noqa: S301 - our own, in the run's folder, of a name that nobody guesses
     with contextlib.suppress(OSError):
         FileSystems.delete([target])
     if refused is not None:
@@ -94,12 +94,12 @@ class _Refusing(beam.CombineFn):
         except ValueError as error:  # what it has half changed is left behind
             return self._combine.create_accumulator(), (number, error)
 
-    def merge_accumulators(self, outcomes: Iterator[_Outcome]) -> _Outcome:
-        outcomes = list(outcomes)
-        first = min((refused for _, refused in outcomes if refused is not None), key=lambda r: r[0], default=None)
+    def merge_accumulators(self, outcomes: Iterable[_Outcome]) -> _Outcome:
+        accumulators, refusals = zip(*outcomes, strict=True)
+        first = min((refused for refused in refusals if refused is not None), key=lambda r: r[0], default=None)
         if first is not None:  # the result will not be asked for
-            return None, first
-        return self._combine.merge_accumulators([accumulator for accumulator, _ in outcomes]), None
+            return self._combine.create_accumulator(), first
+        return self._combine.merge_accumulators(list(accumulators)), None
 
     def compact(self, outcome: _Outcome) -> _Outcome:
         accumulator, refused = outcome

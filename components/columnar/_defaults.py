@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 
@@ -26,7 +27,9 @@ def choose(size_bytes: int, cores: int, memory_bytes: int) -> list[str]:
         >>> choose(20 << 30, cores=8, memory_bytes=32 << 30)
         ['--direct_running_mode=multi_processing', '--direct_num_workers=8']
     """
-    workers = min(size_bytes // _BYTES_PER_WORKER, cores, memory_bytes // _MEMORY_PER_WORKER - 1)  # one share is our own
+    workers = min(
+        size_bytes // _BYTES_PER_WORKER, cores, memory_bytes // _MEMORY_PER_WORKER - 1
+    )  # one share is our own
     if workers < 2:
         return []
     return ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
@@ -35,8 +38,6 @@ def choose(size_bytes: int, cores: int, memory_bytes: int) -> list[str]:
 def usable_machine() -> tuple[int, int]:
     """Cores and bytes of memory that this process may use, in a container too."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
+    with contextlib.suppress(OSError, ValueError):  # no cgroup, or "max"
         memory = min(memory, int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):  # no cgroup, or "max"
-        pass
     return len(os.sched_getaffinity(0)), memory

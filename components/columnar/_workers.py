@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import queue
 import signal
 import subprocess
@@ -89,7 +90,9 @@ class _WatchedWorker(worker_handlers.GrpcWorkerHandler):
             self.dismiss()
 
     def close(self) -> None:
-        if self.control_conn._futures_by_id:  # the pipeline has failed, and nobody waits for what this worker still does
+        if (
+            self.control_conn._futures_by_id
+        ):  # the pipeline has failed, and nobody waits for what this worker still does
             self.dismiss()
         self._dismissed = True
         try:
@@ -122,7 +125,7 @@ class _WatchedWorker(worker_handlers.GrpcWorkerHandler):
         return {
             **os.environ,
             # Our packages may be importable here by the working folder or a test runner alone.
-            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+            "PYTHONPATH": os.pathsep.join(path or str(pathlib.Path.cwd()) for path in sys.path),
             "CONTROL_API_SERVICE_DESCRIPTOR": describe(self.control_api_service_descriptor()),
             "LOGGING_API_SERVICE_DESCRIPTOR": describe(self.logging_api_service_descriptor()),
             "WORKER_ID": self.worker_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import pathlib
 import signal
@@ -100,7 +101,9 @@ def refuse(element: int) -> int:
     raise InputError(f"row {element}: [odd] value.")
 
 
-@pytest.mark.parametrize("arguments", [IN_MEMORY, TWO_PROCESSES], ids=["in_memory", "two_processes"])
+@pytest.mark.parametrize(
+    "arguments", [IN_MEMORY, pytest.param(TWO_PROCESSES, marks=pytest.mark.slow)], ids=["in_memory", "two_processes"]
+)
 def test_an_input_error_of_any_transform_keeps_its_type_and_words(tmp_path: pathlib.Path, arguments) -> None:
     with pytest.raises(InputError) as caught:
         with executor(tmp_path, arguments)._pipeline() as pipeline:
@@ -119,16 +122,14 @@ def kill_when_busy(traces: pathlib.Path, seconds: float = 60.0) -> int:
     raise AssertionError("no worker came to work")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_the_pipeline_in_one_line_and_the_next_run_succeeds(tmp_path: pathlib.Path) -> None:
-    import concurrent.futures
-
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         killed = pool.submit(kill_when_busy, tmp_path)
-        started = time.monotonic()
         with pytest.raises(WorkerLost, match=r"SIGKILL.*Run again") as caught:
-            executor(tmp_path, TWO_PROCESSES)._combine(list(range(40)), Sum(tmp_path, seconds=2.0))
+            executor(tmp_path, TWO_PROCESSES)._combine(list(range(200)), Sum(tmp_path, seconds=10.0))
     assert "\n" not in str(caught.value)
-    assert time.monotonic() - started < 40  # the other worker had 40 s of work before it
+    # The other worker had a quarter of an hour of work before it; the test's own limit says that nobody waited for that.
     for worker in processes(tmp_path, "setup") | {killed.result()}:
         assert not pathlib.Path(f"/proc/{worker}").exists()
     assert not list(tmp_path.rglob("*.pickle*"))
