@@ -6,7 +6,11 @@ import concurrent.futures
 import os
 import pathlib
 import signal
+import socket
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 
 import apache_beam as beam
 import pytest
@@ -155,3 +159,36 @@ GIB = 1 << 30
 def test_other_processes_only_where_each_has_enough_to_do(size, cores, memory, workers) -> None:
     expected = ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"] if workers else []
     assert choose(int(size * GIB), cores, memory * GIB) == expected
+
+
+@pytest.fixture(scope="module")
+def job_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Beam's own job server in a process of its own: the protocol by which Flink and Spark are spoken to."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main", "--port", str(port)]
+    server = subprocess.Popen([*command, "--staging_dir", str(tmp_path_factory.mktemp("staging"))])
+    try:
+        yield f"localhost:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.mark.slow
+def test_a_job_server_gives_the_same_outcome_through_the_temporary_location(
+    tmp_path: pathlib.Path, job_server: str
+) -> None:
+    place = tmp_path / "shared" / "by all"
+    arguments = (
+        "--runner=PortableRunner",
+        f"--job_endpoint={job_server}",
+        "--environment_type=LOOPBACK",
+        "--sdk_container_image=none",  # or TFX builds a package of itself for the workers
+        f"--temp_location={place}",
+    )
+    assert executor(tmp_path, arguments)._combine(list(range(100)), Sum(tmp_path)) == (4950, 100)
+    with pytest.raises(InputError, match=r"^shard 31: is not a number that anyone likes. Received: \[31\].$"):
+        executor(tmp_path, arguments)._combine(list(range(60)), Sum(tmp_path, bad=(57, 31)))
+    assert place.is_dir() and not list(place.iterdir())

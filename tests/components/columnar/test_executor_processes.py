@@ -153,7 +153,7 @@ def test_statistics_after_a_killed_worker_count_every_row(source: pathlib.Path, 
 
 
 def test_transform_after_a_killed_worker_writes_every_row(source: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    killing_one(8.0, run_transform, source, tmp_path, tmp_path / "first")
+    killing_one(5.0, run_transform, source, tmp_path, tmp_path / "first")
     assert not list((tmp_path / "first").rglob("*.parquet"))
     run_transform(source, tmp_path, tmp_path / "second")
     for split, rows in ROWS.items():
