@@ -1,7 +1,8 @@
 """Beam's worker processes on this machine, watched.
 
-Beam 2.77 starts them for `--direct_running_mode=multi_processing` and waits for their answers for ever: a worker that is
-killed, most likely by the kernel for want of memory, leaves the pipeline hanging. Here it ends the pipeline.
+Beam 2.77 starts them for `--direct_running_mode=multi_processing` and does not notice their end: a worker that is killed, most
+likely by the kernel for want of memory, leaves the pipeline hanging if it had not connected yet or works on a stage that sends
+nothing back, a write for instance. Here it ends the pipeline, and workers end with the process that started them.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class _WatchedWorker(worker_handlers.GrpcWorkerHandler):
         self._closed = threading.Event()
 
     def start_worker(self) -> None:
-        command = [sys.executable, "-m", "apache_beam.runners.worker.sdk_worker_main"]
+        command = [sys.executable, "-m", "components.columnar._worker_main", str(os.getpid())]
         self._process = subprocess.Popen(command, env=self._environment())
         threading.Thread(target=self._watch, name=f"watch {self.worker_id}", daemon=True).start()
 

@@ -92,7 +92,7 @@ class ColumnarBeamExecutor(base_beam_executor.BaseBeamExecutor):
                     yield pipeline
             except Exception as error:
                 if crew.lost is not None:
-                    raise crew.lost from error
+                    raise crew.lost.with_traceback(None) from error
                 mendable = restored(error)
                 if mendable is None or mendable is error:
                     raise

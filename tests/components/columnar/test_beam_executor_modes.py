@@ -140,6 +140,20 @@ def test_a_killed_worker_ends_the_pipeline_in_one_line_and_the_next_run_succeeds
     assert executor(tmp_path, TWO_PROCESSES)._combine(list(range(40)), Sum(tmp_path)) == (780, 40)
 
 
+def test_a_worker_ends_with_the_process_that_started_it() -> None:
+    code = (
+        "import os, time\nfrom components.columnar._worker_main import end_with\n"
+        "end_with(os.getppid())\nprint(os.getpid(), flush=True)\ntime.sleep(300)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CODE": code, "PYTHON": sys.executable}
+    shell = subprocess.Popen(["sh", "-c", '"$PYTHON" -c "$CODE"; true'], env=environment, stdout=subprocess.PIPE)
+    assert shell.stdout is not None
+    assert int(shell.stdout.readline())
+    shell.kill()
+    shell.wait()
+    assert shell.stdout.read() == b""  # comes back when the last process that could write into the pipe has ended
+
+
 GIB = 1 << 30
 
 

@@ -110,7 +110,7 @@ def workers() -> list[int]:
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"sdk_worker_main" in (stat.parent / "cmdline").read_bytes():
+            if parent == os.getpid() and b"_worker_main" in (stat.parent / "cmdline").read_bytes():
                 found.append(int(stat.parent.name))
         except OSError:
             continue
