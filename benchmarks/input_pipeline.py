@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from benchmarks.pipeline.data import BATCH_SIZE, HYPERPARAMETERS, LABEL
+from benchmarks.pipeline.cases.taxi import CASE
 from components.columnar import SplitWriter, read_batches, tfx_columns
 from components.trainer import Feature, ModelSchema, TrainingConfig, _fitting
 from components.trainer._checks import SplitChecks
@@ -65,13 +65,13 @@ def write_examples(uri: str, rows: int) -> None:
     """Writes `rows` rows as the train split of transformed Examples, block by block; the same rows every time."""
     random = np.random.default_rng(7)
     schema = pa.schema([(f.name, pa.int64() if f.dtype == "int64" else pa.float32()) for f in FEATURES.values()])
-    with SplitWriter(uri, "train", schema.append(pa.field(LABEL, pa.int64()))) as writer:
+    with SplitWriter(uri, "train", schema.append(pa.field(CASE.label, pa.int64()))) as writer:
         for start in range(0, rows, _ROWS_PER_BLOCK):
             count = min(_ROWS_PER_BLOCK, rows - start)
             columns = {name: random.integers(0, _VOCABULARY, count) for name in _IDS}
             columns |= {name: random.standard_normal(count).astype(np.float32) for name in _NUMBERS}
             score = columns[_NUMBERS[0]] - columns[_NUMBERS[1]] + (columns[_IDS[0]] < 9)
-            columns[LABEL] = (score + random.standard_normal(count) > 1).astype(np.int64)
+            columns[CASE.label] = (score + random.standard_normal(count) > 1).astype(np.int64)
             writer.write(pa.RecordBatch.from_pydict(columns))
 
 
@@ -87,7 +87,7 @@ def _streaming(uri: str, options: argparse.Namespace) -> tf.data.Dataset:
 
 def _arrays(uri: str, options: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     columns = next(open_split(uri, "train", FEATURES.values(), _checks(), 2**62).pools())
-    return {name: columns[name] for name in FEATURES}, columns[LABEL]
+    return {name: columns[name] for name in FEATURES}, columns[CASE.label]
 
 
 def _tfrecord(uri: str, options: argparse.Namespace) -> tf.data.Dataset:
@@ -96,8 +96,10 @@ def _tfrecord(uri: str, options: argparse.Namespace) -> tf.data.Dataset:
     from tfx_bsl.tfxio import tf_example_record
 
     schema = schema_pb2.Schema()
-    for name in (*FEATURES, LABEL):
-        feature = schema.feature.add(name=name, type=schema_pb2.INT if name in (*_IDS, LABEL) else schema_pb2.FLOAT)
+    for name in (*FEATURES, CASE.label):
+        feature = schema.feature.add(
+            name=name, type=schema_pb2.INT if name in (*_IDS, CASE.label) else schema_pb2.FLOAT
+        )
         feature.presence.min_fraction = 1.0
         feature.shape.SetInParent()
     path = pathlib.Path(uri) / "examples.gz"
@@ -108,7 +110,7 @@ def _tfrecord(uri: str, options: argparse.Namespace) -> tf.data.Dataset:
         file_pattern=str(path), telemetry_descriptors=["benchmark"], schema=schema
     )
     return source.TensorFlowDataset(
-        tfxio.TensorFlowDatasetOptions(batch_size=options.batch_size, label_key=LABEL, num_epochs=1)
+        tfxio.TensorFlowDatasetOptions(batch_size=options.batch_size, label_key=CASE.label, num_epochs=1)
     )
 
 
@@ -129,7 +131,7 @@ _WAYS: dict[str, Callable[[str, argparse.Namespace], Any]] = {
 
 
 def _checks() -> SplitChecks:
-    return SplitChecks("train", "binary", LABEL, _CLASSES)
+    return SplitChecks("train", "binary", CASE.label, _CLASSES)
 
 
 def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
@@ -144,9 +146,11 @@ def _fit(data: Any, options: argparse.Namespace) -> list[tuple[float, float]]:
     """Seconds and CPU seconds of each epoch."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(1)
-    config = TrainingConfig("binary", LABEL, batch_size=options.batch_size, hyperparameters=dict(HYPERPARAMETERS))
+    config = TrainingConfig(
+        "binary", CASE.label, batch_size=options.batch_size, hyperparameters=dict(CASE.hyperparameters)
+    )
     module = str(home.ROOT / "pipelines" / "workloads" / "taxi" / "model.py")
-    model = _fitting.build(module, ModelSchema(FEATURES, "binary", LABEL, _CLASSES), config, options.rows)
+    model = _fitting.build(module, ModelSchema(FEATURES, "binary", CASE.label, _CLASSES), config, options.rows)
     clock = _Clock()
     rest = (
         {"x": data, "shuffle": False}
@@ -178,7 +182,7 @@ def _rates(rows: int, passes: list[tuple[float, float]]) -> tuple[str, str]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=500_000, help="rows of the split (500000)")
-    parser.add_argument("--batch-size", type=int, default=BATCH_SIZE, help=f"rows a batch ({BATCH_SIZE})")
+    parser.add_argument("--batch-size", type=int, default=CASE.batch_size, help=f"rows a batch ({CASE.batch_size})")
     parser.add_argument("--passes", type=int, default=2, help="passes that count, after a first one (2)")
     parser.add_argument("--way", action="append", choices=list(_WAYS), help="measure this way; may be repeated")
     return parser.parse_args()

@@ -38,7 +38,7 @@ def blame(module_file: str) -> Iterator[None]:
     """Turns an exception out of a workload's own code into an InputError that names the line."""
     try:
         yield
-    except InputError:
+    except (InputError, ConnectionError):  # a lost worker is nobody's code
         raise
     except Exception as error:
         if disk_is_full(error):
@@ -78,4 +78,15 @@ def _import(path: pathlib.Path) -> ModuleType:
         spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(path.parent))
+    _send_by_value(path.parent)
     return module
+
+
+def _send_by_value(folder: pathlib.Path) -> None:
+    """Beam's workers cannot import a workload's files by name: where Beam is loaded, it is to send their functions as code."""
+    cloudpickle = sys.modules.get("apache_beam.internal.cloudpickle.cloudpickle")
+    if cloudpickle is None:
+        return
+    for module in list(sys.modules.values()):
+        if folder in pathlib.Path(getattr(module, "__file__", None) or "/").parents:
+            cloudpickle.register_pickle_by_value(module)

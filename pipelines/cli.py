@@ -129,6 +129,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="KEY=VALUE",
         help="a field of workload.yaml by its path (training.epochs=3), or a hyper-parameter (learning_rate=0.01)",
     )
+    _add_beam(command)
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, progress on stderr")
     command.add_argument(
         "--wait",
@@ -138,6 +139,17 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="how long to wait for another run of this workload (600)",
     )
     command.set_defaults(handler=_run)
+
+
+def _add_beam(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--beam",
+        action="append",
+        default=[],
+        metavar="KEY[=VALUE]",
+        help="an option of Apache Beam, e.g. runner=FlinkRunner; repeat it for more. Default: this process, or what "
+        "workload.yaml says (docs/guides/scaling.md)",
+    )
 
 
 def _span(text: str) -> int:
@@ -155,7 +167,7 @@ def _run(options: argparse.Namespace) -> int:
     from pipelines.results import RunResult
     from pipelines.run import RunRequest, run
 
-    request = RunRequest(options.workload, options.span, tuple(options.param), options.wait)
+    request = RunRequest(options.workload, options.span, tuple(options.param), options.wait, tuple(options.beam))
     try:
         return run(request, _display(options.json)).exit_code
     except WorkloadError as error:
@@ -201,6 +213,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="of the files; default: the workload's",
     )
     command.add_argument("--overwrite", action="store_true", help="replace predictions that are in DIR already")
+    _add_beam(command)
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, progress on stderr")
     command.add_argument(
         "--wait", type=float, default=600, metavar="SECONDS", help="how long to wait for another (600)"
@@ -223,6 +236,7 @@ def _predict(options: argparse.Namespace) -> int:
         options.format,
         options.overwrite,
         options.wait,
+        tuple(options.beam),
     )
     try:
         return predict(request, _display(options.json)).exit_code

@@ -12,7 +12,7 @@ import shutil
 from components.batch_inference import BatchInferenceConfig
 from components.errors import InputError
 from model_store import ModelStore
-from pipelines import home
+from pipelines import beam_options, home
 from pipelines.results import RunResult
 from pipelines.run import Display, find_workload, logged, make_site, new_run_id, recorded
 from pipelines.runners import _lock
@@ -34,6 +34,7 @@ class PredictRequest:
         format: of the files; None: the workload's.
         overwrite: whether predictions that are there already are replaced.
         wait_s: seconds to wait for another prediction run of the same workload.
+        beam: Beam's options, `key=value` or `key`, as given; they win over the workload's.
     """
 
     workload: str
@@ -44,6 +45,7 @@ class PredictRequest:
     format: str | None = None
     overwrite: bool = False
     wait_s: float = 600.0
+    beam: tuple[str, ...] = ()
 
 
 def predict(request: PredictRequest, display: Display) -> RunResult:
@@ -56,6 +58,7 @@ def predict(request: PredictRequest, display: Display) -> RunResult:
         WorkloadError, InputError, StoreError: nothing was started, the request is to be mended.
     """
     workload, folder = find_workload(request.workload)
+    beam = beam_options.beam_arguments(workload, request.beam)
     out = request.out.expanduser().absolute()
     _check_out(out, request.overwrite)
     ModelStore(home.store_uri()).resolve(workload.name, request.release)
@@ -65,7 +68,7 @@ def predict(request: PredictRequest, display: Display) -> RunResult:
     with logged(result, home.runs_root(place), display), recorded(result):
         lock = home.pipeline_root(place) / ".lock"
         with _lock.exclusive(lock, f"prediction run {result.run_id} of {workload.name}", request.wait_s, display.said):
-            _predict_locked(workload, folder, request, out, result, display)
+            _predict_locked(workload, folder, request, beam, out, result, display)
     return result
 
 
@@ -73,6 +76,7 @@ def _predict_locked(
     workload: Workload,
     folder: pathlib.Path,
     request: PredictRequest,
+    beam: tuple[str, ...],
     out: pathlib.Path,
     result: RunResult,
     display: Display,
@@ -81,7 +85,7 @@ def _predict_locked(
     from pipelines.batch_inference import batch_inference_pipeline
     from pipelines.runners import local
 
-    site = make_site(workload, folder, home.pipeline_root(f"{workload.name}.predict"))
+    site = make_site(workload, folder, home.pipeline_root(f"{workload.name}.predict"), beam)
     data = request.data if "://" in request.data else str(pathlib.Path(request.data).expanduser().absolute())
     config = BatchInferenceConfig(data, request.format or workload.data.format, request.keys)
     graph = batch_inference_pipeline(workload.name, request.release, config, site)

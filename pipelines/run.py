@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
-from pipelines import home, memo, parameters
+from pipelines import beam_options, home, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
 from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
@@ -33,12 +33,14 @@ class RunRequest:
         span: the newest span to train on; None: the newest there is.
         parameters: `key=value`, as given.
         wait_s: seconds to wait for another run of the same workload.
+        beam: Beam's options, `key=value` or `key`, as given; they win over the workload's.
     """
 
     workload: str
     span: int | None = None
     parameters: tuple[str, ...] = ()
     wait_s: float = 600.0
+    beam: tuple[str, ...] = ()
 
 
 class Display:
@@ -79,11 +81,12 @@ def run(request: RunRequest, display: Display) -> RunResult:
     """
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
+    beam = beam_options.beam_arguments(workload, request.beam)
     result = RunResult(workload.name, new_run_id())
     with logged(result, home.runs_root(workload.name), display) as directory:
         outputs: dict[str, dict[str, list[Any]]] = {}
         with recorded(result):
-            outputs = _run_locked(workload, folder, request, result, display)
+            outputs = _run_locked(workload, folder, request, beam, result, display)
         with _as_far_as_the_disk_goes(display):
             _make_report(workload, result, directory, outputs)
     return result
@@ -106,7 +109,12 @@ def logged(result: RunResult, runs_root: pathlib.Path, display: Display) -> Iter
 
 
 def _run_locked(
-    workload: Workload, folder: pathlib.Path, request: RunRequest, result: RunResult, display: Display
+    workload: Workload,
+    folder: pathlib.Path,
+    request: RunRequest,
+    beam: tuple[str, ...],
+    result: RunResult,
+    display: Display,
 ) -> dict[str, dict[str, list[Any]]]:
     lock = home.pipeline_root(workload.name) / ".lock"
     with _lock.exclusive(lock, f"run {result.run_id} of {workload.name}", request.wait_s, display.said):
@@ -124,7 +132,7 @@ def _run_locked(
         from pipelines.runners import local
         from pipelines.training import training_pipeline
 
-        site = make_site(workload, folder, root)
+        site = make_site(workload, folder, root, beam)
         outputs = local.run_pipeline(training_pipeline(workload, span, site), site, result, display)
         if result.status == "succeeded":
             artifacts = [a for channels in outputs.values() for channel in channels.values() for a in channel]
@@ -133,8 +141,8 @@ def _run_locked(
         return outputs
 
 
-def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path) -> Site:
-    """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`."""
+def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path, beam: tuple[str, ...] = ()) -> Site:
+    """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`, and Beam's arguments."""
     from pipelines.runners._metadata import open_sqlite
     from pipelines.training import Site
 
@@ -146,6 +154,7 @@ def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path) -> S
         store_uri=home.store_uri(),
         metadata=open_sqlite(root / "metadata.sqlite"),
         code_revision=code_revision(),
+        beam_args=beam,
     )
 
 

@@ -41,7 +41,7 @@ class Site:
         store_uri: the model store.
         metadata: MLMD's ConnectionConfig.
         code_revision: git revision of the code, for the release's manifest.
-        beam_args: Beam's pipeline options.
+        beam_args: Beam's pipeline options; none: in this process, as far as it goes.
     """
 
     workload_folder: pathlib.Path
@@ -51,7 +51,7 @@ class Site:
     store_uri: str
     metadata: Any
     code_revision: str
-    beam_args: tuple[str, ...] = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+    beam_args: tuple[str, ...] = ()
 
 
 def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline.Pipeline:

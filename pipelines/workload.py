@@ -231,6 +231,9 @@ class Serving(_Section):
     """How long the canary is watched before it becomes stable."""
 
 
+BeamValue = bool | int | float | str | tuple[str, ...]
+
+
 class Workload(_Section):
     """One use case: its data, its model's quality bar, its schedule."""
 
@@ -258,6 +261,9 @@ class Workload(_Section):
     """When to retrain."""
     serving: Serving = Serving()
     """What a deployment must keep to."""
+    beam: dict[str, BeamValue] = {}
+    """Beam's options, where the data is too much for one process: {runner: FlinkRunner, flink_master: "host:8081"}. A switch is
+    `true`, a repeated option a list; `--beam` wins key by key (docs/guides/scaling.md)."""
 
     @model_validator(mode="after")
     def _metrics_fit_task(self) -> Workload:

@@ -10,73 +10,113 @@ inspecting the signatures of the same methods. Both are remembered here. docs/pe
 from __future__ import annotations
 
 import contextlib
-import pathlib
-import pickle
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, GoogleCloudOptions, PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import core
 from tfx.dsl.components.base import base_beam_executor
 
+from components.columnar._combining import collect, combine_here, combine_on, new_target
+from components.columnar._defaults import choose, usable_machine
+from components.columnar._errors import restored
+from components.columnar._workers import Crew
 from components.columnar.eager import EagerRunner
+
+_DIRECT = (None, "DirectRunner", "SwitchingDirectRunner", "FnApiRunner")
 
 
 class ColumnarBeamExecutor(base_beam_executor.BaseBeamExecutor):
-    """A BaseBeamExecutor whose pipeline is built quickly; it runs wherever the pipeline's Beam arguments say."""
+    """A BaseBeamExecutor whose pipeline is built quickly; it runs wherever the pipeline's Beam arguments say.
+
+    Without Beam arguments what can stays in this process, and what needs a pipeline runs on Beam in this process.
+    """
+
+    def __init__(self, context: base_beam_executor.BaseBeamExecutor.Context | None = None) -> None:
+        arguments = list(context.beam_pipeline_args or []) if context else []
+        local = bool(arguments) and _runs_here(arguments)
+        if context and local:
+            context.beam_pipeline_args = []  # or TFX builds a package of its own code, a second each, for workers elsewhere
+        super().__init__(context)
+        if context and local:
+            context.beam_pipeline_args = self._beam_pipeline_args = arguments
 
     @property
     def _in_process(self) -> bool:
         """Whether the work stays in this process: no Beam arguments were given."""
         return not self._beam_pipeline_args and self._make_beam_pipeline_fn is None
 
-    def _combine(self, elements: Sequence[Any], combine: beam.CombineFn) -> Any:
+    def _combine(self, elements: Sequence[Any], combine: beam.CombineFn, size_bytes: int = 0) -> Any:
         """Adds every element to accumulators and returns what `combine` extracts from them all together.
 
         The elements are shards of work (a row group, a file), named, not loaded: `add_input` does the work, on any worker and
-        maybe again after a worker died. Without Beam arguments it is called here, in the order of the elements.
+        maybe again after a worker died. On Beam they come in no order. The result is written below `--temp_location` where
+        that is given, else into the run's own folder, which workers on other machines have to see.
+
+        Args:
+            elements: what `add_input` takes.
+            combine: its state has to fit a pickle.
+            size_bytes: of the data that the elements name, uncompressed as far as that is known. Without Beam arguments it
+                decides, with the machine's cores and memory, whether the work stays in this process (then the elements come
+                in their order) or goes to worker processes.
+
+        Raises:
+            ValueError: as `combine` raised it, InputError too; of several elements that it refuses, for the first. Any other
+                error may come back as Beam's.
         """
+        arguments = self._beam_pipeline_args
         if self._in_process:
-            combine.setup()
-            try:
-                accumulator = combine.create_accumulator()
-                for element in elements:
-                    accumulator = combine.add_input(accumulator, element)
-                return combine.extract_output(accumulator)
-            finally:
-                combine.teardown()
-        result = pathlib.Path(self._get_tmp_dir()) / "combined.pickle"  # our own file, below the run's folder
-        result.parent.mkdir(parents=True, exist_ok=True)
-        with self._pipeline() as pipeline:
-            _ = (
-                pipeline
-                | "Shards" >> beam.Create(elements, reshuffle=True)
-                | "Combine" >> beam.CombineGlobally(combine)
-                | "Keep" >> beam.Map(_keep, str(result))
-            )
-        return pickle.loads(result.read_bytes())
+            arguments = choose(size_bytes, *usable_machine())
+            if not arguments:
+                return combine_here(elements, combine)
+        place = PipelineOptions(arguments).view_as(GoogleCloudOptions).temp_location
+        target = new_target(place or self._get_tmp_dir())
+        with self._pipeline(arguments) as pipeline:
+            combine_on(pipeline, elements, combine, target)
+        return collect(target)
 
     @contextlib.contextmanager
-    def _pipeline(self) -> Iterator[beam.Pipeline]:
-        """A pipeline that runs when the block ends."""
+    def _pipeline(self, arguments: Sequence[str] | None = None) -> Iterator[beam.Pipeline]:
+        """A pipeline that runs when the block ends, with these Beam arguments instead of the executor's own if there are any.
+
+        Raises:
+            ValueError: one of this project's own (InputError), as it was raised in a worker.
+            WorkerLost: a worker process of this machine ended before its work did.
+        """
+        crew = Crew()
         with _remembered_signatures():
-            if self._make_beam_pipeline_fn is not None:
-                pipeline = self._make_beam_pipeline()
-            else:
-                options = _Options(self._beam_pipeline_args)
-                # DirectRunner looks through the whole graph to see which runner can take it; batch pipelines end at this one.
-                direct = options.view_as(StandardOptions).runner in (None, "DirectRunner", "SwitchingDirectRunner")
-                pipeline = beam.Pipeline(EagerRunner() if direct else None, options=options)
-            with pipeline:
-                yield pipeline
+            try:
+                with self._new_pipeline(crew, arguments or self._beam_pipeline_args) as pipeline:
+                    yield pipeline
+            except Exception as error:
+                if crew.lost is not None:
+                    raise crew.lost.with_traceback(None) from error
+                mendable = restored(error)
+                if mendable is None or mendable is error:
+                    raise
+                raise mendable from error
+
+    def _new_pipeline(self, crew: Crew, arguments: Sequence[str]) -> beam.Pipeline:
+        if self._make_beam_pipeline_fn is not None:
+            return self._make_beam_pipeline()
+        options = _Options(list(arguments))
+        if not arguments:
+            return beam.Pipeline(EagerRunner(), options=options)
+        # DirectRunner looks through the whole graph to see which runner can take it; batch pipelines end at this one.
+        if options.view_as(StandardOptions).runner not in _DIRECT:
+            return beam.Pipeline(options=options)
+        direct = options.view_as(DirectOptions)
+        if direct.direct_running_mode != "multi_processing":
+            return beam.Pipeline(FnApiRunner(), options=options)
+        direct.direct_running_mode = None  # the runner would take Beam's own processes, which nobody watches
+        return beam.Pipeline(FnApiRunner(crew.environment()), options=options)
 
 
-def _keep(value: Any, path: str) -> None:
-    partial = pathlib.Path(path).with_suffix(".partial")
-    partial.write_bytes(pickle.dumps(value))
-    partial.rename(path)
+def _runs_here(arguments: Sequence[str]) -> bool:
+    return PipelineOptions(list(arguments)).view_as(StandardOptions).runner in _DIRECT
 
 
 class _Options(PipelineOptions):

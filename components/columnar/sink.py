@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
-import time
 import uuid
 from collections.abc import Iterable
 
@@ -43,8 +43,9 @@ class _WriteShard(beam.DoFn):
             folder = pathlib.Path(self._directory)
             folder.mkdir(parents=True, exist_ok=True)
             # A bundle that Beam tries again writes another name; only names that came through are committed.
-            # The time first: within one process shards keep the order of the data.
-            self._path = folder / f".{time.time_ns():020d}-{uuid.uuid4().hex}.partial"
+            # By its first rows: which worker came first may not change the order of the shards, and so the model.
+            first = hashlib.sha256(repr(batch.slice(0, 4).to_pylist()).encode()).hexdigest()[:16]
+            self._path = folder / f".{first}-{uuid.uuid4().hex}.partial"
             self._writer = pq.ParquetWriter(self._path, batch.schema, compression="snappy")
         self._writer.write_batch(batch)
 

@@ -1,0 +1,43 @@
+"""Where work goes when nobody says where: docs/decisions/0008-beam-defaults.md has the measurements."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+
+_GIB = 1 << 30
+# A worker process takes about ten seconds to import what it needs. At 50 MB/s, a slow pass over columns, this is 40 s of work.
+_BYTES_PER_WORKER = 2 * _GIB
+# TensorFlow and TFX loaded take 0.9 GiB; the rest is for data.
+_MEMORY_PER_WORKER = 2 * _GIB
+
+
+def choose(size_bytes: int, cores: int, memory_bytes: int) -> list[str]:
+    """Beam arguments for shards of work that are combined; none: do it in this process.
+
+    Args:
+        size_bytes: of all the shards' data, uncompressed.
+        cores: that this process may use.
+        memory_bytes: that this process and its workers may use.
+
+    Example:
+        >>> choose(100 << 20, cores=8, memory_bytes=32 << 30)
+        []
+        >>> choose(20 << 30, cores=8, memory_bytes=32 << 30)
+        ['--direct_running_mode=multi_processing', '--direct_num_workers=8']
+    """
+    workers = min(
+        size_bytes // _BYTES_PER_WORKER, cores, memory_bytes // _MEMORY_PER_WORKER - 1
+    )  # one share is our own
+    if workers < 2:
+        return []
+    return ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+
+
+def usable_machine() -> tuple[int, int]:
+    """Cores and bytes of memory that this process may use, in a container too."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # no cgroup, or "max"
+        memory = min(memory, int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()))
+    return len(os.sched_getaffinity(0)), memory
