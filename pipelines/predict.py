@@ -10,6 +10,7 @@ import secrets
 import shutil
 
 from components.batch_inference import BatchInferenceConfig
+from components import lazy_imports
 from components.errors import InputError
 from model_store import ModelStore
 from pipelines import home
@@ -78,6 +79,7 @@ def _predict_locked(
     display: Display,
 ) -> None:
     display.said("loading TensorFlow and TFX")
+    lazy_imports.install()
     from pipelines.batch_inference import batch_inference_pipeline
     from pipelines.runners import local
 
