@@ -53,8 +53,8 @@ class Worker:
     def __init__(self, module: str) -> None:
         self.module = module
         # Files without a name: nothing is left of them, however this process ends.
-        self._log: IO[bytes] = tempfile.TemporaryFile()
-        self._answer: IO[bytes] = tempfile.TemporaryFile()
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
+        self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         python_path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "components.prepared", module, str(self._answer.fileno()), str(os.getpid())],

@@ -9,8 +9,8 @@ import pathlib
 import secrets
 import shutil
 
-from components.batch_inference import BatchInferenceConfig
 from components import lazy_imports
+from components.batch_inference import BatchInferenceConfig
 from components.errors import InputError
 from model_store import ModelStore
 from pipelines import home

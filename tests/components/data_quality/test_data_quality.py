@@ -18,7 +18,8 @@ from tfx.types import standard_artifacts
 from components.artifacts import ROWS_IN, ROWS_OUT, SECONDS, DataQualityReport
 from components.columnar import SplitWriter, encode_splits
 from components.data_quality import DataQuality
-from components.data_quality.executor import DataQualityExecutor, check_examples
+from components.data_quality.executor import DataQualityExecutor
+from components.data_quality.worker import check_examples
 from components.errors import InputError
 from components.gates import CheckResult, GateFailed, GateResult, Severity
 
@@ -311,6 +312,21 @@ def test_a_failed_gate_keeps_its_evidence(tmp_path: pathlib.Path, examples_uri: 
     kept = tmp_path / "root" / "_gates" / "run-1" / "DataQuality"
     assert not GateResult.from_json((kept / "gate.json").read_text()).passes
     assert (kept / "data_docs" / "index.html").is_file() and (kept / "validation.json").is_file()
+
+
+def test_the_users_errors_come_back_from_the_worker(tmp_path: pathlib.Path, examples_uri: str, schema_uri: str) -> None:
+    suite = write_suite(tmp_path, expect("expect_column_to_exist", column="fair"))
+    with pytest.raises(InputError, match="Did you mean 'fare'"):
+        run_executor(tmp_path, examples_uri, schema_uri, suite)
+
+
+def test_the_worker_starts_without_tensorflow() -> None:
+    code = (
+        "import sys\nfrom components.data_quality import worker\nworker.warm()\n"
+        "assert 'great_expectations' in sys.modules\n"
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'tfx', 'apache_beam')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_component_digests_its_suite_and_imports_no_gx(tmp_path: pathlib.Path) -> None:
