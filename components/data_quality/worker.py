@@ -54,7 +54,7 @@ def check_examples(
 
     columns = _suite.schema_columns(schema_uri)
     suite = _suite.read_suite(suite_file, columns)
-    batch = _batch.read(examples_uri, splits, _suite.paired_columns(suite))
+    batch = _batch.read(examples_uri, splits, _suite.paired_columns(suite), _suite.wanted_columns(suite))
     validation = _suite.validate(suite, batch.frame)
     # What Data Docs and GX's other readers show as the run and the data asset.
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

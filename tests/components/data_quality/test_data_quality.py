@@ -18,6 +18,7 @@ from tfx.types import standard_artifacts
 from components.artifacts import ROWS_IN, ROWS_OUT, SECONDS, DataQualityReport
 from components.columnar import SplitWriter, encode_splits
 from components.data_quality import DataQuality
+from components.data_quality._suite import read_suite, wanted_columns
 from components.data_quality.executor import DataQualityExecutor
 from components.data_quality.worker import check_examples
 from components.errors import InputError
@@ -143,6 +144,30 @@ def test_columns_with_nulls_can_be_compared(run: Any) -> None:
     result, _ = run(expect("expect_column_pair_values_a_to_be_greater_than_b", **kwargs))
     assert "error" not in result.checks[0].diagnostics
     assert result.checks[0].diagnostics["sample"][-1]["row"] == 17
+
+
+@pytest.mark.parametrize(
+    ("expectation", "wanted"),
+    [
+        (expect("expect_table_row_count_to_be_between", min_value=1), set()),
+        (expect("expect_column_mean_to_be_between", column="fare", min_value=0), {"fare"}),
+        (expect("expect_compound_columns_to_be_unique", column_list=["fare", "tip"]), {"fare", "tip"}),
+        (expect("expect_table_columns_to_match_set", column_set=["fare"]), None),
+        (expect("expect_table_column_count_to_equal", value=6), None),
+        (
+            expect(
+                "expect_column_values_to_not_be_null",
+                column="fare",
+                row_condition="tip == 1",
+                condition_parser="pandas",
+            ),
+            None,
+        ),
+    ],
+)
+def test_only_the_columns_of_the_suite_are_read(tmp_path: pathlib.Path, expectation: Any, wanted: Any) -> None:
+    suite = read_suite(write_suite(tmp_path, expectation), frozenset(make_table().column_names))
+    assert wanted_columns(suite) == wanted
 
 
 def test_fail_on_decides_what_stops(run: Any) -> None:
