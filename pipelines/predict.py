@@ -9,6 +9,7 @@ import pathlib
 import secrets
 import shutil
 
+from components import lazy_imports
 from components.batch_inference import BatchInferenceConfig
 from components.errors import InputError
 from model_store import ModelStore
@@ -82,6 +83,7 @@ def _predict_locked(
     display: Display,
 ) -> None:
     display.said("loading TensorFlow and TFX")
+    lazy_imports.install()
     from pipelines.batch_inference import batch_inference_pipeline
     from pipelines.runners import local
 

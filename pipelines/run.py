@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
+from components import lazy_imports, prepared
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
 from pipelines import beam_options, home, memo, parameters
 from pipelines.results import RunResult
@@ -22,6 +23,9 @@ from pipelines.workload import Workload, WorkloadError, load_workload, workload_
 
 if TYPE_CHECKING:
     from pipelines.training import Site
+
+# DataQuality's: it imports Great Expectations while we import TensorFlow.
+_FIRST_WORKER = "components.data_quality.worker"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,12 +132,17 @@ def _run_locked(
             display.changed(result)
             return {}
         display.said(f"span {span}; loading TensorFlow and TFX")
-        # Seconds of imports: after everything that can be refused without them.
-        from pipelines.runners import local
-        from pipelines.training import training_pipeline
+        lazy_imports.install()
+        try:
+            prepared.prepare(_FIRST_WORKER)
+            # Seconds of imports: after everything that can be refused without them.
+            from pipelines.runners import local
+            from pipelines.training import training_pipeline
 
-        site = make_site(workload, folder, root, beam)
-        outputs = local.run_pipeline(training_pipeline(workload, span, site), site, result, display)
+            site = make_site(workload, folder, root, beam)
+            outputs = local.run_pipeline(training_pipeline(workload, span, site), site, result, display)
+        finally:
+            prepared.dismiss()
         if result.status == "succeeded":
             artifacts = [a for channels in outputs.values() for channel in channels.values() for a in channel]
             with contextlib.suppress(OSError):  # without a memo the next run asks MLMD, which only takes longer

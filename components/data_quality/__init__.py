@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any
 
-from components.data_quality.component import DataQuality
+if TYPE_CHECKING:
+    from components.data_quality.component import DataQuality
 
 __all__ = ["DataQuality", "check_suite"]
 
@@ -15,3 +17,12 @@ def check_suite(suite_file: str | os.PathLike[str], columns: AbstractSet[str]) -
     from components.data_quality._suite import read_suite  # imports Great Expectations
 
     read_suite(suite_file, columns)
+
+
+def __getattr__(name: str) -> Any:
+    # The worker lives in this package and must start without TFX.
+    if name == "DataQuality":
+        from components.data_quality.component import DataQuality
+
+        return DataQuality
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from components.columnar import read_split
+from components.columnar import count_rows, read_split, split_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +38,10 @@ class Batch:
         return self.splits[nth], index - self.starts[nth]
 
 
-def read(examples_uri: str, splits: Sequence[str], paired: Collection[str] = ()) -> Batch:
-    """Reads splits of an Examples artifact as one frame.
+def read(
+    examples_uri: str, splits: Sequence[str], paired: Collection[str] = (), wanted: Collection[str] | None = None
+) -> Batch:
+    """Reads splits of an Examples artifact as one frame, column by column: of Arrow's copy there is never more than one.
 
     Integers and booleans with nulls become pandas' nullable types (never floats); NaN and null are both missing.
 
@@ -47,19 +50,23 @@ def read(examples_uri: str, splits: Sequence[str], paired: Collection[str] = ())
         splits: which, in order.
         paired: columns that are compared with each other. GX compares them with plain operators, which pandas' NA does
             not survive; these become floats where they hold nulls.
+        wanted: columns to read, those that are there; default all.
     """
-    tables = [read_split(examples_uri, split) for split in splits]
-    starts = np.cumsum([0] + [table.num_rows for table in tables])[:-1]
-    return Batch(_frame(pa.concat_tables(tables), paired), tuple(splits), tuple(int(start) for start in starts))
-
-
-def _frame(table: pa.Table, paired: Collection[str]) -> pd.DataFrame:
     import pandas as pd
 
+    rows = [count_rows(examples_uri, split) for split in splits]
+    starts = tuple(int(start) for start in np.cumsum([0, *rows])[:-1])
     columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        columns[name] = _series(_readable(column), floats=name in paired)
-    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+    for name in _column_names(examples_uri, splits[0]):
+        if wanted is None or name in wanted:
+            chunks = [read_split(examples_uri, split, [name]).column(0) for split in splits]
+            column = pa.chunked_array([chunk for one in chunks for chunk in one.chunks], chunks[0].type)
+            columns[name] = _series(_readable(column), floats=name in paired)
+    return Batch(pd.DataFrame(columns, index=pd.RangeIndex(sum(rows))), tuple(splits), starts)
+
+
+def _column_names(examples_uri: str, split: str) -> list[str]:
+    return [str(name) for name in pq.read_schema(split_files(examples_uri, split)[0]).names]
 
 
 def _series(column: pa.ChunkedArray, floats: bool) -> pd.Series:

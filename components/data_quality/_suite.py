@@ -76,6 +76,19 @@ def paired_columns(suite: gx.ExpectationSuite) -> frozenset[str]:
     return frozenset(k[name] for k in kwargs if "column_A" in k for name in ("column_A", "column_B") if name in k)
 
 
+def wanted_columns(suite: gx.ExpectationSuite) -> frozenset[str] | None:
+    """Columns that the suite looks at; None: all of them, as far as one can tell."""
+    wanted: set[str] = set()
+    for one in suite.expectations:
+        kwargs = one.configuration.kwargs
+        named = [kwargs[key] for key in _COLUMN_KWARGS if key in kwargs] + list(kwargs.get("column_list") or ())
+        of_rows = one.configuration.type.startswith("expect_table_row_count_")
+        if kwargs.get("row_condition") or not (named or of_rows) or "table_column" in one.configuration.type:
+            return None
+        wanted.update(named)
+    return frozenset(wanted)
+
+
 def validate(suite: gx.ExpectationSuite, frame: pd.DataFrame) -> ExpectationSuiteValidationResult:
     """Runs a suite on a frame, in memory."""
     gx = import_gx()

@@ -1,15 +1,16 @@
-"""The work of DataQuality: read the examples, run the suite, judge, render."""
+"""DataQuality's side of the pipeline: a worker reads, runs the suite, judges and renders; a failed gate stops the run."""
 
 from __future__ import annotations
 
-import datetime
 import json
 import pathlib
+import sys
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
+from components import prepared
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.columnar import decode_splits
 from components.gates import GateFailed, GateResult, evidence_directory, keep_evidence
@@ -19,10 +20,8 @@ SCHEMA = "schema"
 DATA_QUALITY = "data_quality"
 FAIL_ON = ("critical", "warning", "never")
 
-GATE = "data quality"
 GATE_FILE = "gate.json"
-VALIDATION_FILE = "validation.json"
-DATA_DOCS = "data_docs"
+WORKER = "components.data_quality.worker"
 
 
 class DataQualityExecutor(base_executor.BaseExecutor):
@@ -41,16 +40,22 @@ class DataQualityExecutor(base_executor.BaseExecutor):
         folder.mkdir(parents=True, exist_ok=True)
         with measured(output_dict) as rows:
             splits = json.loads(exec_properties.get("splits") or "null") or decode_splits(examples.split_names)
-            result, count = check_examples(
-                examples_uri=examples.uri,
-                splits=splits,
-                schema_uri=schema.uri,
-                suite_file=exec_properties["suite_file"],
-                fail_on=exec_properties["fail_on"],
-                output=folder,
-                run_id=(self._context.pipeline_run_id or "") if self._context else "",
-                asset=f"examples, span {examples.span or 0}",
-            )
+            request = {
+                "examples_uri": examples.uri,
+                "splits": splits,
+                "schema_uri": schema.uri,
+                "suite_file": exec_properties["suite_file"],
+                "fail_on": exec_properties["fail_on"],
+                "output": str(folder),
+                "run_id": (self._context.pipeline_run_id or "") if self._context else "",
+                "asset": f"examples, span {examples.span or 0}",
+            }
+            with prepared.take(WORKER) as worker:
+                try:
+                    count = worker.ask(request)["rows"]
+                finally:
+                    print(worker.log(), end="", file=sys.stderr, flush=True)
+            result = GateResult.from_json((folder / GATE_FILE).read_text(encoding="utf-8"))
             rows[ROWS_IN] = rows[ROWS_OUT] = count
         if not result.passes:
             if self._context is not None:
@@ -58,39 +63,3 @@ class DataQualityExecutor(base_executor.BaseExecutor):
                 run_id = self._context.pipeline_run_id
                 keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run_id, node_id), folder)
             raise GateFailed(result)
-
-
-def check_examples(
-    examples_uri: str,
-    splits: list[str],
-    schema_uri: str,
-    suite_file: str,
-    fail_on: str,
-    output: pathlib.Path,
-    run_id: str = "",
-    asset: str = "examples",
-) -> tuple[GateResult, int]:
-    """Checks an Examples artifact and writes gate.json, validation.json and data_docs/ into `output`.
-
-    Returns:
-        what the gate found, and the number of rows that it looked at.
-
-    Raises:
-        InputError: the suite cannot be run on this schema.
-    """
-    from components.data_quality import _batch, _checks, _data_docs, _suite
-
-    columns = _suite.schema_columns(schema_uri)
-    suite = _suite.read_suite(suite_file, columns)
-    batch = _batch.read(examples_uri, splits, _suite.paired_columns(suite))
-    validation = _suite.validate(suite, batch.frame)
-    # What Data Docs and GX's other readers show as the run and the data asset.
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    # "run" in front, because GX tries to read the name as a time, and 20261121T093144-8457 has a zone of -84:57 hours.
-    name = f"run {run_id}" if run_id else ""
-    validation.meta.update(run_id={"run_name": name, "run_time": now}, batch_kwargs={"data_asset_name": asset})
-    result = GateResult(gate=GATE, checks=_checks.judge(validation, batch, fail_on))
-    (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
-    (output / VALIDATION_FILE).write_text(_checks.validation_json(validation), encoding="utf-8")
-    _data_docs.write(validation, suite, result, output / DATA_DOCS)
-    return result, len(batch.frame)

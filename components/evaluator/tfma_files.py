@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from google.protobuf import json_format
 
-# The launcher has imported TFMA by the time an executor runs; the protos cost nothing more.
-from tensorflow_model_analysis import version as tfma_version
+# In this form, and where components.lazy_imports is installed, the protos come without the rest of TFMA.
+import tensorflow_model_analysis.version as tfma_version
+from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2, validation_result_pb2
 
 from components.evaluator.config import EvaluationConfig, Threshold

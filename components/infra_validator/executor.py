@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import signal
-import sys
 import tempfile
 from typing import Any
 
@@ -15,17 +13,19 @@ import pyarrow.parquet as pq
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
+from components import prepared
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.errors import InputError
 from components.gates import CheckResult, GateResult
 from components.infra_validator.config import InfraConfig
 from components.infra_validator.golden import golden_rows, instances
-from components.infra_validator.limits import Ended, run_limited
+from components.infra_validator.limits import Ended, watch
 from components.served_model import SERVING_FOLDER, ServedModel
 
 GATE = "Infrastructure"
 GOLDEN_REQUESTS = "golden_requests.json"
 GOLDEN_ANSWERS = "golden_answers.json"
+WORKER = "components.infra_validator.worker"
 _SPLIT = "eval"
 
 
@@ -84,22 +84,32 @@ def examine(
     Returns:
         Its checks, and the answers of `serving_default` by output.
     """
-    files = [scratch / name for name in ("golden.parquet", "result.json", "stage.txt")]
-    pq.write_table(golden, files[0])
-    command = [sys.executable, "-m", "components.infra_validator.worker", str(saved_model.absolute()), *map(str, files)]
-    ended = run_limited(command, _environment(), scratch / "log.txt", config.timeout_s, config.memory_mb)
-    stage = files[2].read_text(encoding="utf-8") if files[2].is_file() else "starting"
-    diagnostics = {"seconds": round(ended.seconds, 3), "peak_memory_mb": ended.peak_mb, "stage": stage}
-    if ended.over or ended.code or not files[1].is_file():
-        return [CheckResult("the model loads and answers", False, message=how_it_ended(ended, stage, config),
-                            diagnostics=diagnostics)], {}  # fmt: skip
-    found = json.loads(files[1].read_text(encoding="utf-8"))
+    rows, stage_file = scratch / "golden.parquet", scratch / "stage.txt"
+    pq.write_table(golden, rows)
+    with prepared.take(WORKER) as worker:
+        worker.send({"saved_model": str(saved_model.absolute()), "golden": str(rows), "stage": str(stage_file)})
+        ended = watch(worker, config.timeout_s, config.memory_mb)
+        stage = stage_file.read_text(encoding="utf-8") if stage_file.is_file() else "importing TensorFlow"
+        diagnostics = {"seconds": round(ended.seconds, 3), "peak_memory_mb": ended.peak_mb, "stage": stage}
+        found = _answer(worker, ended)
+        if found is None:
+            message = how_it_ended(ended, stage, config)
+            return [CheckResult("the model loads and answers", False, message=message, diagnostics=diagnostics)], {}
     diagnostics["load_seconds"] = found["load_seconds"]
     message = f"loaded in {found['load_seconds']:.1f} s, {ended.peak_mb:,} MiB at most"
     first = CheckResult("the model loads and answers", True, message=message, diagnostics=diagnostics)
     return [first, *(CheckResult(c["name"], c["passes"], message=c["message"]) for c in found["checks"])], found[
         "answers"
     ]
+
+
+def _answer(worker: prepared.Worker, ended: Ended) -> dict[str, Any] | None:
+    if ended.over:
+        return None
+    try:
+        return dict(worker.answer())
+    except (prepared.WorkerDied, InputError, OSError):
+        return None
 
 
 def how_it_ended(ended: Ended, stage: str, config: InfraConfig) -> str:
@@ -119,17 +129,6 @@ def how_it_ended(ended: Ended, stage: str, config: InfraConfig) -> str:
         hint = ", most likely by the kernel for lack of memory" if -ended.code == signal.SIGKILL else ""
         return f"the process died of {name}{hint} while {stage}; a custom op or a damaged export does that"
     return f"failed while {stage}: {ended.last_line or f'exit status {ended.code}'}"
-
-
-def _environment() -> dict[str, str]:
-    root = str(pathlib.Path(__file__).resolve().parents[2])
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        # The training process may still hold the accelerator's memory, and our server predicts on the CPU.
-        "CUDA_VISIBLE_DEVICES": "-1",
-    }
 
 
 def _bless(blessing: artifact.Artifact, gate: GateResult) -> None:

@@ -1,18 +1,13 @@
 """The validating process: loads the SavedModel with plain TensorFlow, as a server would, and asks every signature.
 
-Usage: python -m components.infra_validator.worker SAVED_MODEL GOLDEN_PARQUET RESULT_JSON STAGE_FILE
+Imports no TFX (components.prepared starts it).
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import json
 import os
 import pathlib
-import resource
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -21,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components import lazy_imports
 from components.served_model import NUMERIC, RawFeature, ServedModel, is_missing
 
 _TOLERANCE = 1e-5
 _SINGLE_ROWS = 4
-_PR_SET_PDEATHSIG = 1
 
 Tensors = dict[str, np.ndarray]
 
@@ -181,53 +176,44 @@ def _names(values: set[str]) -> str:
     return ", ".join(repr(value) for value in sorted(values)) or "none"
 
 
-def main(arguments: list[str]) -> int:
-    saved_model, golden, result, stage_file = map(pathlib.Path, arguments)
-    _behave()
+def warm() -> None:
+    """Imports TensorFlow, for the CPU: the training process may still hold the accelerator's memory."""
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    with contextlib.suppress(OSError):  # the first to go when memory is short
+        pathlib.Path("/proc/self/oom_score_adj").write_text("1000")
+    lazy_imports.install()
+    import tensorflow  # noqa: F401
+
+
+def work(request: dict[str, Any]) -> dict[str, Any]:
+    """Loads the model and asks it.
+
+    Args:
+        request: `saved_model`, `golden` (Parquet) and `stage`, a file that always says what is being done.
+    """
+    import tensorflow as tf
+
+    saved_model = pathlib.Path(request["saved_model"])
 
     def stage(text: str) -> None:
-        stage_file.write_text(text, encoding="utf-8")
-
-    stage("importing TensorFlow")
-    # Keras imports scikit-learn for its wrappers wherever it is installed, a fifth of TensorFlow's import. Servers have none.
-    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
-    import tensorflow as tf
+        pathlib.Path(request["stage"]).write_text(text, encoding="utf-8")
 
     stage("loading the SavedModel")
     started = time.monotonic()
     model = ServedModel.read(saved_model)
     loaded = tf.saved_model.load(str(saved_model))
     load_seconds = time.monotonic() - started
-    (rows,) = pq.read_table(golden).combine_chunks().to_batches(max_chunksize=1_000_000)
+    (rows,) = pq.read_table(request["golden"]).combine_chunks().to_batches(max_chunksize=1_000_000)
     examination = Examination(loaded, model, rows, stage)
     examination.run()
-    found = {
+    return {
         "checks": examination.checks,
         "answers": {name: _plain(value) for name, value in examination.answers.items()},
         "load_seconds": round(load_seconds, 3),
     }
-    aside = result.with_suffix(".partial")
-    aside.write_text(json.dumps(found), encoding="utf-8")
-    aside.rename(result)
-    return 0
-
-
-def _behave() -> None:
-    """Dies with its parent, is the first to go when memory is short, and leaves no core file."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError):
-        pathlib.Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _plain(values: np.ndarray) -> Any:
     if values.dtype == object:
         return [value.decode("utf-8", "replace") for value in values.tolist()]
     return values.tolist()
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    # TensorFlow's own threads need not be wound up, and some take seconds over it.
-    os._exit(code)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.gates import GateResult
+from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"
@@ -113,3 +114,15 @@ class RunFacts:
     artifacts: Mapping[str, ArtifactFacts] = dataclasses.field(default_factory=dict)
     data_docs: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def quarantined(self) -> int:
+        """Malformed rows that ingestion set aside."""
+        examples = self.artifacts.get("examples")
+        return int(examples.properties.get(ROWS_QUARANTINED) or 0) if examples else 0
+
+    @property
+    def quarantine_file(self) -> str:
+        """Where they lie."""
+        examples = self.artifacts.get("examples")
+        return f"{examples.uri.rstrip('/')}/{QUARANTINE_FILE}" if examples else ""

@@ -18,7 +18,9 @@ from tfx.types import standard_artifacts
 from components.artifacts import ROWS_IN, ROWS_OUT, SECONDS, DataQualityReport
 from components.columnar import SplitWriter, encode_splits
 from components.data_quality import DataQuality
-from components.data_quality.executor import DataQualityExecutor, check_examples
+from components.data_quality._suite import read_suite, wanted_columns
+from components.data_quality.executor import DataQualityExecutor
+from components.data_quality.worker import check_examples
 from components.errors import InputError
 from components.gates import CheckResult, GateFailed, GateResult, Severity
 
@@ -142,6 +144,30 @@ def test_columns_with_nulls_can_be_compared(run: Any) -> None:
     result, _ = run(expect("expect_column_pair_values_a_to_be_greater_than_b", **kwargs))
     assert "error" not in result.checks[0].diagnostics
     assert result.checks[0].diagnostics["sample"][-1]["row"] == 17
+
+
+@pytest.mark.parametrize(
+    ("expectation", "wanted"),
+    [
+        (expect("expect_table_row_count_to_be_between", min_value=1), set()),
+        (expect("expect_column_mean_to_be_between", column="fare", min_value=0), {"fare"}),
+        (expect("expect_compound_columns_to_be_unique", column_list=["fare", "tip"]), {"fare", "tip"}),
+        (expect("expect_table_columns_to_match_set", column_set=["fare"]), None),
+        (expect("expect_table_column_count_to_equal", value=6), None),
+        (
+            expect(
+                "expect_column_values_to_not_be_null",
+                column="fare",
+                row_condition="tip == 1",
+                condition_parser="pandas",
+            ),
+            None,
+        ),
+    ],
+)
+def test_only_the_columns_of_the_suite_are_read(tmp_path: pathlib.Path, expectation: Any, wanted: Any) -> None:
+    suite = read_suite(write_suite(tmp_path, expectation), frozenset(make_table().column_names))
+    assert wanted_columns(suite) == wanted
 
 
 def test_fail_on_decides_what_stops(run: Any) -> None:
@@ -311,6 +337,21 @@ def test_a_failed_gate_keeps_its_evidence(tmp_path: pathlib.Path, examples_uri: 
     kept = tmp_path / "root" / "_gates" / "run-1" / "DataQuality"
     assert not GateResult.from_json((kept / "gate.json").read_text()).passes
     assert (kept / "data_docs" / "index.html").is_file() and (kept / "validation.json").is_file()
+
+
+def test_the_users_errors_come_back_from_the_worker(tmp_path: pathlib.Path, examples_uri: str, schema_uri: str) -> None:
+    suite = write_suite(tmp_path, expect("expect_column_to_exist", column="fair"))
+    with pytest.raises(InputError, match="Did you mean 'fare'"):
+        run_executor(tmp_path, examples_uri, schema_uri, suite)
+
+
+def test_the_worker_starts_without_tensorflow() -> None:
+    code = (
+        "import sys\nfrom components.data_quality import worker\nworker.warm()\n"
+        "assert 'great_expectations' in sys.modules\n"
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'tfx', 'apache_beam')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_component_digests_its_suite_and_imports_no_gx(tmp_path: pathlib.Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -14,12 +13,13 @@ import pyarrow as pa
 import pytest
 from tfx.types import standard_artifacts
 
+from components import prepared
 from components.errors import InputError
 from components.gates import GateResult
 from components.infra_validator.config import InfraConfig
 from components.infra_validator.executor import Executor, how_it_ended
 from components.infra_validator.golden import instances
-from components.infra_validator.limits import Ended, run_limited
+from components.infra_validator.limits import Ended, watch
 from components.infra_validator.worker import Examination, serialized_examples
 from components.served_model import MISSING_INT64, RawFeature, ServedModel
 
@@ -152,29 +152,44 @@ def test_a_wrong_configuration_says_so(text: str) -> None:
         InfraConfig.from_json(text)
 
 
-def limited(tmp_path: pathlib.Path, code: str, seconds: float = 30, memory_mb: int = 2000) -> Ended:
-    return run_limited([sys.executable, "-c", code], os.environ, tmp_path / "log.txt", seconds, memory_mb)
+@pytest.fixture
+def limited(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+    """Runs a piece of code as a worker within limits."""
+    (tmp_path / "toy.py").write_text("def warm(): pass\ndef work(request): exec(request['code'])\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def go(code: str, seconds: float = 30, memory_mb: int = 2000) -> Ended:
+        with prepared.take("toy") as worker:
+            worker.send({"code": code})
+            return watch(worker, seconds, memory_mb)
+
+    return go
 
 
-def test_a_crash_is_named(tmp_path: pathlib.Path) -> None:
-    ended = limited(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+def test_a_crash_is_named(limited: Callable[..., Ended]) -> None:
+    ended = limited("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     said = how_it_ended(ended, "loading the SavedModel", InfraConfig())
     assert said.startswith("the process died of SIGSEGV while loading the SavedModel")
     killed = how_it_ended(Ended(-9, "", 1, 100, ""), "loading the SavedModel", InfraConfig())
     assert "SIGKILL, most likely by the kernel for lack of memory" in killed
 
 
-def test_an_exception_s_last_line_is_kept(tmp_path: pathlib.Path) -> None:
-    ended = limited(tmp_path, "raise ValueError('no such op: Frobnicate')")
+def test_an_exception_s_last_line_is_kept(limited: Callable[..., Ended]) -> None:
+    ended = limited("raise ValueError('no such op: Frobnicate')")
     assert (ended.code, ended.last_line) == (1, "ValueError: no such op: Frobnicate")
 
 
-def test_grandchildren_are_counted_and_ended(tmp_path: pathlib.Path) -> None:
+def test_time_counts_from_the_request(limited: Callable[..., Ended]) -> None:
+    prepared.prepare("toy")
+    time.sleep(1.5)
+    ended = limited("pass", seconds=1.4)
+    assert (ended.code, ended.over) == (0, "") and ended.seconds < 1.4
+
+
+def test_grandchildren_are_counted_and_ended(limited: Callable[..., Ended]) -> None:
     grandchild = "import time; hold = bytearray(300 * 2**20); time.sleep(60)"
-    code = (
-        f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {grandchild!r}]); print(p.pid); p.wait()"
-    )
-    ended = limited(tmp_path, "import sys; sys.stdout.reconfigure(line_buffering=True); " + code, memory_mb=200)
+    code = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {grandchild!r}]); print(p.pid, flush=True); p.wait()"
+    ended = limited(code, memory_mb=200)
     assert ended.over == "memory" and ended.peak_mb > 200
     pid = int(ended.last_line)
     for _ in range(100):

@@ -162,6 +162,14 @@ def test_a_link_never_runs_code(runs: dict[str, RunFacts]) -> None:
     assert 'href="javascript' not in text
 
 
+def test_rows_set_aside_are_told(runs: dict[str, RunFacts]) -> None:
+    run = runs["binary"]
+    assert "set aside" not in render_run(run)
+    examples = dataclasses.replace(run.artifacts["examples"], uri="/runs/3", properties={"rows_quarantined": 1234})
+    page = render_run(dataclasses.replace(run, artifacts={**run.artifacts, "examples": examples}))
+    assert "1,234 rows were malformed and set aside" in page and "/runs/3/quarantine.parquet" in page
+
+
 def test_empty_facts_make_a_page() -> None:
     page = Page(render_run(RunFacts({}, "r1")))
     assert page.text("h1") == "The run is complete, but it has no evaluation and released nothing."
