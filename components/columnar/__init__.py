@@ -15,7 +15,7 @@ from components.columnar._files import (
     split_schema,
 )
 from components.columnar._layout import stored_batch, stored_schema
-from components.columnar._reading import batch_rows, read_batches, read_list_batches, read_split
+from components.columnar._reading import batch_rows, read_batches, read_file, read_list_batches, read_split
 
 __all__ = [
     "ExamplesWriter",
@@ -30,6 +30,7 @@ __all__ = [
     "mark_as_parquet",
     "plain_columns",
     "read_batches",
+    "read_file",
     "read_list_batches",
     "read_split",
     "split_directory",

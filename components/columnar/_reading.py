@@ -39,9 +39,17 @@ def read_batches(
     """
     size = rows or batch_rows(uri, split)
     for path in split_files(uri, split):
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=size, columns=columns):
-                yield plain_batch(batch)
+        yield from read_file(path, columns, size)
+
+
+def read_file(
+    path: str | os.PathLike[str], columns: Sequence[str] | None, rows: int, group: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """One file of Examples, or one row group of it, as batches of plain columns, at most `rows` each."""
+    with pq.ParquetFile(path) as file:
+        groups = None if group is None else [group]
+        for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=columns):
+            yield plain_batch(batch)
 
 
 def read_list_batches(

@@ -10,8 +10,8 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from components import columnar
 from components.errors import InputError
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.contender import Contender
@@ -109,26 +109,24 @@ class EvaluateShards(beam.CombineFn):
     def _add(self, findings: Findings, shard: Shard) -> None:
         assert self._challenger is not None
         config, place = self._plan.config, shard.first_row
-        with pq.ParquetFile(shard.path) as file:
-            for batch in file.iter_batches(
-                config.batch_size, row_groups=[shard.group], columns=list(self._plan.columns)
-            ):
-                if not batch.num_rows:
-                    continue
-                labels = read_labels(batch.column(config.label), config, self._plan.classes)
-                zeros = np.zeros(batch.num_rows, np.int64)
-                queries = query_keys(batch.column(config.query), config.query) if config.query else zeros
-                codes = [one.codes(batch.column(one.column)) for one in findings.slices.values()]
-                predictions = [self._challenger.predict(batch)]
-                if findings.champion is not None:
-                    assert self._champion is not None
-                    try:
-                        predictions.append(self._champion.predict(batch))
-                    except InputError as error:
-                        findings.drop_champion(place, str(error))
-                places = np.arange(place, place + batch.num_rows)
-                findings.add(places, labels, queries, codes, predictions)
-                place += batch.num_rows
+        columns = list(self._plan.columns)
+        for batch in columnar.read_file(shard.path, columns, config.batch_size, shard.group):
+            if not batch.num_rows:
+                continue
+            labels = read_labels(batch.column(config.label), config, self._plan.classes)
+            zeros = np.zeros(batch.num_rows, np.int64)
+            queries = query_keys(batch.column(config.query), config.query) if config.query else zeros
+            codes = [one.codes(batch.column(one.column)) for one in findings.slices.values()]
+            predictions = [self._challenger.predict(batch)]
+            if findings.champion is not None:
+                assert self._champion is not None
+                try:
+                    predictions.append(self._champion.predict(batch))
+                except InputError as error:
+                    findings.drop_champion(place, str(error))
+            places = np.arange(place, place + batch.num_rows)
+            findings.add(places, labels, queries, codes, predictions)
+            place += batch.num_rows
 
 
 def read_labels(column: pa.Array, config: EvaluationConfig, classes: tuple[str, ...]) -> np.ndarray:

@@ -128,7 +128,7 @@ def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:
             f"{columnar.split_directory(uri, EVAL_SPLIT)}: the eval split has no rows, so nothing can be judged. "
             "Give more data, or a larger data.split.eval_fraction in workload.yaml."
         )
-    return shards, pq.read_schema(files[0])
+    return shards, columnar.split_schema(uri, EVAL_SPLIT)
 
 
 def _require(schema: pa.Schema, columns: list[str], why: str) -> None:
@@ -157,8 +157,7 @@ def _words(classes: tuple[str, ...]) -> str:
 
 def _pivot(shard: Shard, config: EvaluationConfig) -> float:
     """The mean of the first labels: near to all of them, and the same for every worker."""
-    with pq.ParquetFile(shard.path) as file:
-        batch = next(file.iter_batches(config.batch_size, row_groups=[shard.group], columns=[config.label]))
+    batch = next(columnar.read_file(shard.path, [config.label], config.batch_size, shard.group))
     return float(np.mean(read_labels(batch.column(0), config, ())))
 
 

@@ -18,7 +18,15 @@ from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
 from components import user_code
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
-from components.columnar import count_rows, decode_splits, mark_as_parquet, plain_columns, read_batches, tfx_columns
+from components.columnar import (
+    count_rows,
+    decode_splits,
+    mark_as_parquet,
+    plain_columns,
+    read_batches,
+    stored_batch,
+    tfx_columns,
+)
 from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
@@ -88,7 +96,11 @@ class Executor(ColumnarBeamExecutor):
                 )
             parts = transformed | "Divide" >> beam.Partition(_split_number, len(splits))
             for split, batches in zip(splits, parts, strict=True):
-                _ = batches | f"Plain[{split}]" >> beam.Map(_plain) | f"Write[{split}]" >> WriteExamples(target, split)
+                _ = (
+                    batches
+                    | f"Stored[{split}]" >> beam.Map(_stored)
+                    | f"Write[{split}]" >> WriteExamples(target, split)
+                )
         # The raw schema completes TFX's TransformGraph: the serving graph parses requests by it.
         raw = pathlib.Path(graph) / tft.TFTransformOutput.RAW_METADATA_DIR
         metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(raw))
@@ -146,6 +158,7 @@ def _split_number(batch_and_passthrough: tuple[pa.RecordBatch, Any], splits: int
     return number
 
 
-def _plain(batch_and_passthrough: tuple[pa.RecordBatch, Any]) -> pa.RecordBatch:
+def _stored(batch_and_passthrough: tuple[pa.RecordBatch, Any]) -> pa.RecordBatch:
     batch = batch_and_passthrough[0]
-    return plain_columns(batch.select([name for name in batch.schema.names if name != _SPLIT]))
+    kept = plain_columns(batch.select([name for name in batch.schema.names if name != _SPLIT]))
+    return stored_batch(kept)
