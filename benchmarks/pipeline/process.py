@@ -30,7 +30,8 @@ class Cost:
         cpu_seconds: user and system, of the process and the children it waited for.
         peak_mb: most memory of the whole tree at one time, MiB: proportional set sizes, sampled every quarter of a second,
             to a hundredth, and at least `largest_mb`.
-        largest_mb: the largest resident set of one process, MiB, as the kernel recorded it.
+        largest_mb: the largest resident set of one process, MiB, as the kernel recorded it up to the last look. Not what
+            wait4 says: that counts the memory of the process that forked, too.
         failure: why it did not end well; None: it did.
     """
 
@@ -76,13 +77,12 @@ def run(
     seconds = time.monotonic() - started
     watch.kill()
     process.returncode = os.waitstatus_to_exitcode(status)
-    largest = usage.ru_maxrss / 1024
     failure = limit.failure(watch.over_limit)
     if failure is None and process.returncode:
         how = f"with {process.returncode}" if process.returncode > 0 else f"by signal {-process.returncode}"
         failure = f"ended {how}: {' '.join(log.read_text(errors='replace')[-_LOG_TAIL:].split())}"
     cpu = usage.ru_utime + usage.ru_stime
-    return Cost(seconds, cpu, max(watch.peak_mb, largest), largest, failure)
+    return Cost(seconds, cpu, max(watch.peak_mb, watch.largest_mb), watch.largest_mb, failure)
 
 
 class _Watch(threading.Thread):
@@ -94,7 +94,7 @@ class _Watch(threading.Thread):
 
     def __init__(self, leader: int, most_mb: float | None) -> None:
         super().__init__(name="memory", daemon=True)
-        self.peak_mb = 0.0
+        self.peak_mb = self.largest_mb = 0.0
         self.over_limit = False
         self._leader, self._most_mb = leader, most_mb
         self._looked_at = 0.0
@@ -103,6 +103,7 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         while not self._done.wait(_PERIOD):
             processes = _tree(self._leader)
+            self.largest_mb = max([self.largest_mb, *map(_highest_mb, processes)])
             resident = sum(map(_resident_mb, processes))
             if resident <= self._looked_at * _GROWTH:
                 continue
@@ -145,6 +146,14 @@ def _tree(leader: int) -> list[pathlib.Path]:
 def _resident_mb(process: pathlib.Path) -> float:
     with contextlib.suppress(OSError):
         return int((process / "statm").read_text().split()[1]) * _PAGE / _MIB
+    return 0.0
+
+
+def _highest_mb(process: pathlib.Path) -> float:
+    with contextlib.suppress(OSError):
+        for line in (process / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
     return 0.0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
@@ -19,7 +20,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio.dataset_options import RecordBatchesOptions, TensorFlowDatasetOptions
 
-from components.columnar import SplitWriter
+from components.columnar import split_directory, stored_batch
 from components.columnar.tfxio import ExamplesTFXIO
 
 # In another order than the files have, and without their column "unused".
@@ -50,9 +51,10 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
             "tip": (ids % 2 == 0).astype(np.int64),
         }
     )
-    with SplitWriter(folder, "train", rows.schema) as writer:
-        for batch in rows.to_batches(max_chunksize=ROWS // 10):
-            writer.write(batch)
+    (batch,) = rows.combine_chunks().to_batches()
+    path = split_directory(folder, "train") / "examples-00000-of-00001.parquet"
+    path.parent.mkdir()
+    pq.write_table(pa.Table.from_batches([stored_batch(batch)]), path, row_group_size=ROWS // 10)
     return str(folder)
 
 
