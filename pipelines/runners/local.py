@@ -61,8 +61,8 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
     )
     config = runner_utils.extract_local_deployment_config(pipeline)
     with metadata.Metadata(site.metadata) as handle:
-        _metadata.bury_unfinished(handle.store, site.pipeline_root)
-        _metadata.clear_ahead(handle.store, site.pipeline_root)
+        _metadata.bury_unfinished(handle.store, pathlib.Path(site.pipeline_root))
+        _metadata.clear_ahead(handle.store, pathlib.Path(site.pipeline_root))
         _metadata.forget_damaged(handle.store)
     result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in pipeline.nodes]
     observer.changed(result)
