@@ -153,9 +153,7 @@ def _task(
         takes = tuple(p.name for p in run_params if p.name not in settings)
     if runtime == run_parameters.TRAINING:
         takes += (run_parameters.FORCE_RETRAIN,)
-    return Task(
-        node_id, tuple(node.upstream_nodes), spec.encode(spec.part_of(ir, node_id)), takes, placements[node_id]
-    )
+    return Task(node_id, tuple(node.upstream_nodes), spec.encode(spec.part_of(ir, node_id)), takes, placements[node_id])
 
 
 def _kfp_pipeline(

@@ -72,7 +72,9 @@ def span_parameter(default: int) -> RunParameter:
 
 def force_parameter() -> RunParameter:
     """Whether to train although nothing changed."""
-    return RunParameter(FORCE_RETRAIN, bool, False, "Train even if the cache has a model for this data and these settings.")
+    return RunParameter(
+        FORCE_RETRAIN, bool, False, "Train even if the cache has a model for this data and these settings."
+    )
 
 
 def bindings(defaults: Mapping[str, Value], given: Mapping[str, str]) -> dict[str, Value]:

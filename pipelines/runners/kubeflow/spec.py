@@ -79,6 +79,27 @@ def decode(argument: str) -> pipeline_pb2.Pipeline:
         raise ValueError(f"not a node of a compiled pipeline: {error}") from error
 
 
+def runtime_defaults(part: pipeline_pb2.Pipeline) -> dict[str, Any]:
+    """A node's runtime parameters by name, with their defaults."""
+    found = {}
+    for value in part.nodes[0].pipeline_node.parameters.parameters.values():
+        if value.HasField("runtime_parameter"):
+            default = value.runtime_parameter.default_value
+            found[value.runtime_parameter.name] = getattr(default, default.WhichOneof("value"))
+    return found
+
+
+def pipeline_root(part: pipeline_pb2.Pipeline) -> str:
+    """Where the pipeline's artifacts lie."""
+    return str(part.runtime_spec.pipeline_root.runtime_parameter.default_value.string_value)
+
+
+def node_context(part: pipeline_pb2.Pipeline) -> str:
+    """Name of the MLMD context that all executions of the node share: `<pipeline>.<node>`."""
+    contexts = part.nodes[0].pipeline_node.contexts.contexts
+    return next(str(one.name.field_value.string_value) for one in contexts if one.type.name == "node")
+
+
 def _replace(value: Any, names: Mapping[str, str]) -> Any:
     """Replaces folder by folder in every string; JSON inside of JSON too."""
     if isinstance(value, dict):
