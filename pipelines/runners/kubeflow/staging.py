@@ -72,7 +72,7 @@ class Stage:
         properties = dict(self._info.exec_properties)
         if transfer.is_remote(self._root):
             properties["pipeline_root"] = self.local(self._root)
-        changed = {
+        changed: dict[str, Any] = {
             "input_dict": self._localised(self._info.input_dict),
             "output_dict": self._localised(self._info.output_dict),
             "exec_properties": properties,
