@@ -53,9 +53,8 @@ def _compile(options: argparse.Namespace) -> int:
     from pipelines.runners.kubeflow.site import load_site, site_file
 
     find_workload(options.workload)  # what can be refused at once is, before seconds of imports
-    site = load_site(options.site or site_file())
-    changed = {key: value for key in ("image", "root") if (value := getattr(options, key))}
-    site = type(site).model_validate({**site.model_dump(), **changed})
+    changes = {key: value for key in ("image", "root") if (value := getattr(options, key))}
+    site = load_site(options.site or site_file(), **changes)
     pools = load_pools(options.pools or DEFAULT_FILE)
     chosen = _assignments(options.pool)
 

@@ -101,7 +101,12 @@ def compile_workload(request: CompileRequest) -> str:
     ir = _intermediate(workload, folder, request)
     placements = place(spec.node_ids(ir), workload.resources, request.chosen_pools, request.pools)
     tasks = [_task(ir, node.pipeline_node, run_params, placements) for node in ir.nodes]
-    return _to_yaml(_kfp_pipeline(workload, tasks, run_params, request))
+    written = _to_yaml(_kfp_pipeline(workload, tasks, run_params, request))
+    # KFP's own heading lists maps in the order of a hash, another one in every process.
+    body = written[written.index("\ncomponents:\n") + 1 :]
+    return (
+        f"# Workload {workload.name}, code revision {code_revision() or 'unknown'}. Made by trainyard compile.\n{body}"
+    )
 
 
 def _intermediate(workload: Workload, folder: pathlib.Path, request: CompileRequest) -> pipeline_pb2.Pipeline:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-from typing import Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 import pydantic
 import yaml
@@ -121,23 +122,28 @@ def site_file() -> pathlib.Path:
     return pathlib.Path(os.environ.get("TRAINYARD_KUBEFLOW") or DEFAULT_FILE)
 
 
-def load_site(path: pathlib.Path) -> ClusterSite:
+def load_site(path: pathlib.Path, **changes: str) -> ClusterSite:
     """Reads and checks a cluster's file.
+
+    Args:
+        path: of the file.
+        changes: fields to replace.
 
     Raises:
         InputError: it is missing, is not YAML, or says something that it may not say.
     """
-    return load_yaml(path, ClusterSite)
+    return load_yaml(path, ClusterSite, changes)
 
 
-def load_yaml(path: pathlib.Path, model: type[Model]) -> Model:
+def load_yaml(path: pathlib.Path, model: type[Model], changes: Mapping[str, Any] | None = None) -> Model:
     """A YAML file as a pydantic model.
 
     Raises:
         InputError: file, field, what was received and how to mend it.
     """
     try:
-        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return model.model_validate({**raw, **changes} if changes and isinstance(raw, dict) else raw)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file (docs/guides/kubeflow.md says what it holds).") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

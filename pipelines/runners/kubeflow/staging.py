@@ -7,6 +7,7 @@ local copies, bring the outputs up, and hand the launcher what the executor said
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 import pathlib
 import shutil
@@ -25,6 +26,7 @@ from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 from tfx.types import artifact as tfx_artifact
 from tfx.types import value_artifact
 
+from components.artifacts import CANONICAL_URI
 from pipelines.runners.kubeflow import transfer
 
 # Where copies go: the pods' /tmp is an empty folder of its own size (site.scratch_size).
@@ -73,7 +75,7 @@ class Stage:
         if transfer.is_remote(self._root):
             properties["pipeline_root"] = self.local(self._root)
         changed: dict[str, Any] = {
-            "input_dict": self._localised(self._info.input_dict),
+            "input_dict": self._with_origin(self._localised(self._info.input_dict)),
             "output_dict": self._localised(self._info.output_dict),
             "exec_properties": properties,
         }
@@ -117,6 +119,12 @@ class Stage:
                 one.uri = self.local(one.uri)
         return copied
 
+    def _with_origin(self, copies: dict[str, list[tfx_artifact.Artifact]]) -> dict[str, list[tfx_artifact.Artifact]]:
+        for one in (artifact for listed in copies.values() for artifact in listed):
+            if (origin := self.canonical(one.uri)) != one.uri:
+                one.set_string_custom_property(CANONICAL_URI, origin)
+        return copies
+
     def _mend(self, properties: Any) -> None:
         for value in properties.values():
             if value.HasField("string_value"):
@@ -127,7 +135,7 @@ class _Staged(base_executor_operator.BaseExecutorOperator):
     """Wraps an operator's `run_executor` with staging."""
 
     def run_executor(self, execution_info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput:
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="stage-", dir=os.environ.get(SCRATCH) or None)).resolve()
+        folder = _empty_folder(execution_info)
         stage = Stage(execution_info, folder)
         try:
             started = time.monotonic()
@@ -147,6 +155,16 @@ class _Staged(base_executor_operator.BaseExecutorOperator):
             return published
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _empty_folder(info: data_types.ExecutionInfo) -> pathlib.Path:
+    """The execution's own scratch folder. TFT writes its path into the graph: an attempt that is repeated gives the same bytes."""
+    root = info.execution_output_uri.partition("/.system/")[0]
+    name = f"stage-{hashlib.sha256(root.encode()).hexdigest()[:8]}-{info.execution_id}"
+    folder = pathlib.Path(os.environ.get(SCRATCH) or tempfile.gettempdir()).resolve() / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 class StagedPythonOperator(_Staged, python_executor_operator.PythonExecutorOperator):
