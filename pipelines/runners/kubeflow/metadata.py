@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import re
+import sys
+import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import ml_metadata
@@ -35,14 +39,7 @@ _REFUSED = (
     "no pg_hba.conf entry",
     "unknown database",
     "no password supplied",
-)
-# These do not go away by waiting.
-_LASTING = (
-    errors.AlreadyExistsError,
-    errors.FailedPreconditionError,
-    errors.InvalidArgumentError,
-    errors.NotFoundError,
-    errors.UnimplementedError,
+    "does not exist",
 )
 Result = TypeVar("Result")
 
@@ -82,51 +79,84 @@ def connection_config(environment: Mapping[str, str] = os.environ) -> mlmd.Conne
     return config
 
 
+class StoreAway(RuntimeError):
+    """The metadata store cannot be reached now."""
+
+
 def connect(config: mlmd.ConnectionConfig) -> Any:
     """A MetadataStore, waited for while the database is away.
 
     Raises:
         InputError: the database refuses the credentials, or does not exist.
     """
-    return patiently(lambda: ml_metadata.MetadataStore(config))
+    return patiently(lambda: open_once(config))
+
+
+def open_once(config: mlmd.ConnectionConfig) -> Any:
+    """A MetadataStore.
+
+    Raises:
+        InputError: the database refuses the credentials, or does not exist.
+        StoreAway: it cannot be reached.
+    """
+    with _standard_error() as said:
+        try:
+            return ml_metadata.MetadataStore(config)
+        except (errors.StatusError, RuntimeError) as error:
+            problem = error
+    message = " ".join(said[0].split()) or " ".join(str(problem).split())
+    if any(sign in message.lower() for sign in _REFUSED):
+        raise InputError(
+            f"metadata store: {message[:300]}. Check {URI}, {USER} and {PASSWORD} (the Secret metadata.secret)."
+        ) from problem
+    raise StoreAway(message[:300]) from problem
 
 
 def patiently(work: Callable[[], Result]) -> Result:
-    """Does `work` again while it fails because the metadata store is away; the pauses grow.
-
-    Raises:
-        InputError: the store refuses us.
-    """
+    """Does `work` again while it fails because the metadata store is away; the pauses grow."""
     deadline = time.monotonic() + float(os.environ.get(PATIENCE) or _PATIENCE_S)
     pause = 0.5
     while True:
         try:
             return work()
-        except Exception as error:
-            if not isinstance(error, errors.StatusError | RuntimeError) or isinstance(error, _LASTING):
+        except (errors.StatusError, StoreAway) as error:
+            if not _is_away(error) or time.monotonic() >= deadline:
                 raise
-            message = " ".join(str(error).split())
-            if any(sign in message.lower() for sign in _REFUSED) or _names_no_database(message):
-                raise InputError(
-                    f"metadata store: {message[:300]}. Check {URI}, {USER} and {PASSWORD} (the Secret metadata.secret)."
-                ) from error
-            if not _is_away(error, message) or time.monotonic() >= deadline:
-                raise
-            print(f"metadata store is away, trying again in {pause:.0f} s: {message[:160]}", flush=True)
+            print(f"the metadata store is away, trying again: {' '.join(str(error).split())[:160]}", flush=True)
         time.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311
         pause = min(2 * pause, _LONGEST_PAUSE_S)
 
 
-def _names_no_database(message: str) -> bool:
-    return "database" in message.lower() and "does not exist" in message.lower()
-
-
-def _is_away(error: Exception, message: str) -> bool:
+def _is_away(error: Exception) -> bool:
     """Whether an error means that the store cannot be reached, rather than that it cannot do what was asked."""
-    if isinstance(error, errors.AbortedError | errors.UnavailableError | errors.DeadlineExceededError):
+    if isinstance(error, StoreAway | errors.AbortedError | errors.UnavailableError | errors.DeadlineExceededError):
         return True
-    signs = ("connect", "connection", "server closed", "gone away", "lost", "shutting down", "starting up", "locked")
-    return any(sign in message.lower() for sign in signs)
+    # What a broken connection comes to in the middle of a query.
+    return isinstance(error, errors.InternalError)
+
+
+@contextlib.contextmanager
+def _standard_error() -> Iterator[list[str]]:
+    """Collects what is written to file descriptor 2: MLMD's PostgreSQL source raises an error without a message, and logs why.
+
+    Yields:
+        A list whose one item is, afterwards, what the database said.
+    """
+    said: list[str] = [""]
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            file.seek(0)
+            lines = file.read().decode(errors="replace").splitlines()
+            # glog's lines start with a letter for the severity; what follows a line of its own belongs to it.
+            told = [re.sub(r"^E\S* .*?\] ", "", line) for line in lines if not re.match(r"^[IW]\d{4} ", line)]
+            said[0] = " ".join(line for line in told if line.strip() and "Execution failed" not in line)
 
 
 class RunExecutions:
@@ -149,7 +179,7 @@ class RunExecutions:
         """What an earlier attempt of this very pod failed with, if a retry can only fail again."""
 
         def look() -> str | None:
-            execution = self.find(ml_metadata.MetadataStore(self._config))
+            execution = self.find(open_once(self._config))
             if execution is None or NEVER_RETRY not in execution.custom_properties:
                 return None
             age = time.time() - execution.custom_properties[NEVER_RETRY_AT].int_value
@@ -161,7 +191,7 @@ class RunExecutions:
         """Notes that trying again is no use."""
 
         def note() -> None:
-            store = ml_metadata.MetadataStore(self._config)
+            store = open_once(self._config)
             if (execution := self.find(store)) is not None:
                 execution.custom_properties[NEVER_RETRY].string_value = message
                 execution.custom_properties[NEVER_RETRY_AT].int_value = int(time.time())

@@ -12,7 +12,6 @@ import pytest
 import yaml
 from kfp import components as kfp_components
 from kfp import dsl
-from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
 
 from components.errors import InputError
 from pipelines import cli
@@ -21,6 +20,7 @@ from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled, lint
 from pipelines.runners.kubeflow.pools import load_pools
 from pipelines.runners.kubeflow.site import DEFAULT_FILE, load_site
+from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
