@@ -15,8 +15,6 @@ ROWS_OUT = "rows_out"
 SECONDS = "seconds"
 CONTENT_FILES = "content_files"
 CONTENT_BYTES = "content_bytes"
-# On an input that is a local copy: where the artifact itself lies.
-CANONICAL_URI = "canonical_uri"
 
 
 class DataQualityReport(artifact.Artifact):

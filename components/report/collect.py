@@ -9,7 +9,6 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from components.artifacts import CANONICAL_URI
 from components.gates import CheckResult, GateResult, Severity
 from components.report.facts import FAILED, SUCCEEDED, ArtifactFacts, ComponentFacts, RunFacts
 from components.report.statistics import read_statistics
@@ -144,8 +143,8 @@ class _Reader:
         path = self._locate(role, name)
         if path is None:
             return ""
-        original = self._artifacts[role].properties.get(CANONICAL_URI)
-        return f"{original}/{name}" if original else str(path)
+        artifact = self._artifacts[role]
+        return f"{artifact.original}/{name}" if artifact.original != artifact.uri else str(path)
 
     def gates(self) -> dict[str, GateResult]:
         found = {}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.gates import GateResult
+from components.staged import CANONICAL_URI
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"
@@ -25,6 +26,11 @@ class ArtifactFacts:
     uri: str
     type_name: str = ""
     properties: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def original(self) -> str:
+        """Where the artifact lies, if `uri` is a copy that a runner fetched."""
+        return str(self.properties.get(CANONICAL_URI) or self.uri)
 
 
 @dataclasses.dataclass(frozen=True)

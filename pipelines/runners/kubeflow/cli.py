@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pathlib
 import sys
+from collections.abc import Iterator
 
 from components.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
 
@@ -58,17 +60,16 @@ def _compile(options: argparse.Namespace) -> int:
     pools = load_pools(options.pools or DEFAULT_FILE)
     chosen = _assignments(options.pool)
 
-    # absl and TensorFlow speak of CPU features on stderr.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from components import lazy_imports
+    with _quiet():
+        from components import lazy_imports
 
-    lazy_imports.install()
-    from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
-    from pipelines.runners.kubeflow.lint import lint
+        lazy_imports.install()
+        from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
+        from pipelines.runners.kubeflow.lint import lint
 
-    text = compile_workload(
-        CompileRequest(options.workload, site, pools, chosen, options.param, options.span, options.fixed_image)
-    )
+        text = compile_workload(
+            CompileRequest(options.workload, site, pools, chosen, options.param, options.span, options.fixed_image)
+        )
     if options.output == "-":
         print(text, end="")
     else:
@@ -77,6 +78,20 @@ def _compile(options: argparse.Namespace) -> int:
     for finding in findings:
         print(f"trainyard: {options.output}: {finding}", file=sys.stderr)
     return EXIT_FIX_INPUT if findings else EXIT_OK
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """TensorFlow's C++ side speaks of CPU features on file descriptor 2, whatever its log level; nobody asked."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def _assignments(texts: list[str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 from tfx.types import artifact as tfx_artifact
 from tfx.types import value_artifact
 
-from components.artifacts import CANONICAL_URI
+from components.staged import CANONICAL_URI
 from pipelines.runners.kubeflow import transfer
 
 # Where copies go: the pods' /tmp is an empty folder of its own size (site.scratch_size).
