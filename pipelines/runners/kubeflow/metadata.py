@@ -33,13 +33,12 @@ NEVER_RETRY_AT = "trainyard_never_retry_at"
 # KFP starts a failed pod again within minutes. A person who mended the input and presses "Retry" comes later.
 NEVER_RETRY_HOLDS_S = 900
 
-_REFUSED = (
-    "password authentication failed",
-    "access denied",
-    "no pg_hba.conf entry",
-    "unknown database",
-    "no password supplied",
-    "does not exist",
+# What PostgreSQL and MySQL say of credentials and names. Not any "does not exist": of two nodes that find an empty database,
+# one makes the tables, and the other fails over a relation that does not exist yet.
+_REFUSED = re.compile(
+    r"password authentication failed|access denied|no pg_hba.conf entry|no password supplied|unknown database"
+    r"|(database|role) \"[^\"]*\" does not exist",
+    re.IGNORECASE,
 )
 Result = TypeVar("Result")
 
@@ -105,7 +104,7 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
         except (errors.StatusError, RuntimeError) as error:
             problem = error
     message = " ".join(said[0].split()) or " ".join(str(problem).split())
-    if any(sign in message.lower() for sign in _REFUSED):
+    if _REFUSED.search(message):
         raise InputError(
             f"metadata store: {message[:300]}. Check {URI}, {USER} and {PASSWORD} (the Secret metadata.secret)."
         ) from problem

@@ -32,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_revision(options.revision)
         part, bindings = _part(options)
-        earlier, config = _earlier(part, options.run_id)
-        if refusal := earlier.never_retry():
+        executions, config = _earlier(part, options.run_id)
+        if refusal := executions.never_retry():
             return _failed(refusal, EXIT_FIX_INPUT)
-        outcome = _run(part, bindings, config, earlier)
+        earlier = executions  # the store answers, so that a failure can be noted there
+        outcome = _run(part, bindings, config, executions)
     except BaseException as error:
         traceback.print_exc()
         message, code = _failures.describe(options.node, _readable(error))

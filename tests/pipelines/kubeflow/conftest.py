@@ -87,7 +87,10 @@ class Postgres:
             "initdb", "-D", str(folder / "data"), "-U", "trainyard", "-A", "scram-sha-256", "--pwfile", str(secret)
         )
         self.start()
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "trainyard", "trainyard")
+        self.create_database("trainyard")
+
+    def create_database(self, name: str) -> None:
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "trainyard", name)
 
     @property
     def environment(self) -> dict[str, str]:

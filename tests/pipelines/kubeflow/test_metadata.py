@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -10,6 +13,7 @@ import pytest
 
 from components.errors import InputError
 from pipelines.runners.kubeflow.metadata import connect, connection_config, open_once, patiently
+from tests.pipelines.kubeflow.kubeflow_double import ROOT
 
 
 def test_a_postgresql_uri_and_its_secret() -> None:
@@ -51,6 +55,15 @@ def test_a_wrong_password_is_one_line(postgres) -> None:
     with pytest.raises(InputError, match="TRAINYARD_METADATA_PASSWORD") as caught:
         connect(connection_config({**postgres.environment, "TRAINYARD_METADATA_PASSWORD": "wrong"}))
     assert "authentication failed" in str(caught.value) and "wrong" not in str(caught.value)
+
+
+def test_nodes_that_find_an_empty_database_at_once_all_get_their_store(postgres) -> None:
+    postgres.create_database("fresh")
+    uri = postgres.environment["TRAINYARD_METADATA"].replace("/trainyard", "/fresh")
+    code = "from pipelines.runners.kubeflow.metadata import *; connect(connection_config()).get_contexts()"
+    environment = {**os.environ, **postgres.environment, "TRAINYARD_METADATA": uri, "PYTHONPATH": str(ROOT)}
+    nodes = [subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=ROOT) for _ in range(4)]
+    assert [node.wait(120) for node in nodes] == [0] * 4
 
 
 def test_a_missing_database_is_one_line(postgres) -> None:

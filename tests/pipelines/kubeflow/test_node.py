@@ -7,9 +7,15 @@ import pathlib
 import time
 
 import pytest
+import yaml
 
-from pipelines.runners.kubeflow import transfer
-from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
+from pipelines.runners.kubeflow import spec, transfer
+from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
+from pipelines.runners.kubeflow.lint import Compiled
+from pipelines.runners.kubeflow.pools import load_pools
+from pipelines.runners.kubeflow.site import load_site
+from tests.pipelines.kubeflow.cluster import REVISION, Cluster, make_cluster
+from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
 
 IMPORTER, EXAMPLES = "schema-importer", "columnar-example-gen"
 
@@ -102,18 +108,32 @@ def test_what_is_refused_is_refused_at_once_in_one_line(cluster: Cluster, change
 
 
 def test_a_run_that_cannot_write_its_root_ends_before_the_work(cluster: Cluster) -> None:
-    bucket = cluster.bucket.removeprefix("s3://")
-    name = cluster.double.spec["deploymentSpec"]["executors"]["exec-schema-importer"]["container"]["args"]
-    assert bucket  # the spec is rewritten below for a bucket that does not exist
-    from pipelines.runners.kubeflow import spec
-
-    at = name.index("--spec") + 1
-    original = name[at]
-    part = spec.decode(original)
+    arguments = cluster.double.spec["deploymentSpec"]["executors"]["exec-schema-importer"]["container"]["args"]
+    at = arguments.index("--spec") + 1
+    compiled = arguments[at]
+    part = spec.decode(compiled)
     part.runtime_spec.pipeline_root.runtime_parameter.default_value.string_value = "s3://no-such-bucket/pipelines/tips"
-    name[at] = spec.encode(part)
+    arguments[at] = spec.encode(part)
     try:
         attempt = cluster.double.run_task(IMPORTER, "no-bucket")
     finally:
-        name[at] = original
+        arguments[at] = compiled
     assert attempt.code == 2 and "Make the bucket" in attempt.output.splitlines()[-1]
+
+
+def test_on_a_shared_volume_nothing_is_staged(yard, cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    site = {"root": f"{tmp_path}/root", "data": f"{yard.root}/data", "store": f"{tmp_path}/models"}
+    site |= {"volume": {"claim": "trainyard", "mount_path": os.path.commonpath([tmp_path, yard.root])}}
+    (tmp_path / "kubeflow.yaml").write_text(yaml.safe_dump(site))
+    os.environ["TRAINYARD_CODE_REVISION"] = REVISION
+    text = compile_workload(CompileRequest("tips", load_site(tmp_path / "kubeflow.yaml"), load_pools()))
+    environment = {**cluster.environment, "TRAINYARD_METADATA": f"sqlite://{tmp_path}/metadata.sqlite"}
+    double = KubeflowDouble(text, environment)
+    assert Compiled(text).platform["exec-trainer"]["pvcMount"][0]["mountPath"] == site["volume"]["mount_path"]
+    first = double.run("run-1", only=[IMPORTER, EXAMPLES])
+    assert [a.code for a in first] == [0, 0], first[-1].output
+    (file,) = (tmp_path / "root").glob("tips/ColumnarExampleGen/examples/*/Split-train/*")
+    file.unlink()
+    second = double.run("run-2", only=[IMPORTER, EXAMPLES])
+    assert [("from the cache" in a.output) for a in second] == [True, False]
+    assert len(list((tmp_path / "root").glob("tips/ColumnarExampleGen/examples/*/Split-train/*"))) == 1
