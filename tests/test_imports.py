@@ -38,6 +38,7 @@ FORBIDDEN = {
     # A node's pod never builds a pipeline; a cluster's files are read before TFX's seconds of imports.
     "pipelines.runners.kubeflow": ("kfp",),
     "pipelines.runners.kubeflow.compiler": (),
+    "pipelines.runners.kubeflow.pods": ("tensorflow", "tfx"),
     "pipelines.runners.kubeflow.node": ("kfp", "tensorflow"),
     **{
         f"pipelines.runners.kubeflow.{name}": ("kfp", "tensorflow", "tfx")

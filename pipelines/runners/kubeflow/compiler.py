@@ -23,11 +23,11 @@ from tfx.proto.orchestration import pipeline_pb2
 from components.errors import InputError
 from pipelines import home, parameters
 from pipelines.run import code_revision, find_workload
+from pipelines.runners.kubeflow import pods, run_parameters, spec
 from pipelines.runners.kubeflow import pools as pools_module
-from pipelines.runners.kubeflow import run_parameters, spec
 from pipelines.runners.kubeflow.pools import Placement, place
 from pipelines.runners.kubeflow.run_parameters import RunParameter
-from pipelines.runners.kubeflow.site import ClusterSite, Secret
+from pipelines.runners.kubeflow.site import ClusterSite
 from pipelines.training import Site, training_pipeline
 from pipelines.workload import Workload
 
@@ -38,8 +38,6 @@ _RUNTIME = {
     "Trainer": ("training", run_parameters.TRAINING),
     "Report": ("workload", run_parameters.WORKLOAD),
 }
-_RETRY_AFTER_S = 30
-_RETRY_AT_MOST_EVERY_S = 300
 _BAR = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -177,11 +175,13 @@ def _kfp_pipeline(
             one.after(*(made[upstream] for upstream in task.upstream))
             if not request.fixed_image:
                 one.set_container_image(given["image"])
-            _configure(one, task, site, workload, revision)
+            pods.configure(one, task.node_id, task.placement, site, {"workload": workload.name, "revision": revision})
             if task in placed:
                 prefix = snake_case(task.node_id)
                 kubernetes.add_node_selector_json(one, given[f"{prefix}_node_selector"])
                 kubernetes.add_toleration_json(one, given[f"{prefix}_tolerations"])
+            else:
+                pods.keep_to_pool(one, task.placement.pool)
             made[task.node_id] = one
 
     signature = [_python_parameter(p.name, p.type, p.default) for p in run_params]
@@ -244,64 +244,6 @@ def _component(
     return component
 
 
-def _configure(task: Any, node: Task, site: ClusterSite, workload: Workload, revision: str) -> None:
-    """Everything about the pod: size, retries, labels, Secrets, volumes, security."""
-    placement, pool = node.placement, node.placement.pool
-    task.set_display_name(node.node_id)
-    # MLMD decides, by content; KFP's cache would not notice new bytes behind an old URI.
-    task.set_caching_options(False)
-    task.set_retry(
-        pool.retries,
-        backoff_duration=f"{_RETRY_AFTER_S}s",
-        backoff_factor=2.0,
-        backoff_max_duration=f"{_RETRY_AT_MOST_EVERY_S}s",
-    )
-    task.set_cpu_request(f"{placement.cpu:g}")
-    task.set_memory_request(kfp_memory(placement.memory))
-    task.set_memory_limit(kfp_memory(placement.memory))
-    if pool.accelerator:
-        task.set_accelerator_type(pool.accelerator.resource)
-        task.set_accelerator_limit(pool.accelerator.count)
-    kubernetes.set_timeout(task, pool.deadline_minutes * 60)
-    if pool.affinity:
-        kubernetes.add_node_affinity(task, match_expressions=[one.model_dump() for one in pool.affinity])
-    labels = {
-        "app.kubernetes.io/managed-by": "trainyard",
-        "trainyard.dev/workload": workload.name,
-        "trainyard.dev/node": node.node_id,
-        "trainyard.dev/revision": label_value(revision),
-        "trainyard.dev/pool": placement.pool_name,
-    }
-    for key, value in labels.items():
-        kubernetes.add_pod_label(task, key, value)
-    _configure_access(task, site, pool.shared_memory)
-
-
-def _configure_access(task: Any, site: ClusterSite, shared_memory: str) -> None:
-    task.set_env_variable("TRAINYARD_METADATA", site.metadata.uri)
-    # The root file system may be read-only: everything that writes without being asked where writes here.
-    for name, value in {"HOME": "/tmp", "TRAINYARD_HOME": "/tmp/trainyard", **site.environment}.items():  # noqa: S108
-        task.set_env_variable(name, value)
-    for secret in (site.metadata.secret, *site.secrets):
-        _use_secret(task, secret)
-    kubernetes.set_image_pull_policy(task, site.image_pull_policy)
-    if site.image_pull_secrets:
-        kubernetes.set_image_pull_secrets(task, list(site.image_pull_secrets))
-    kubernetes.empty_dir_mount(task, "scratch", "/tmp", size_limit=site.scratch_size)  # noqa: S108
-    kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit=shared_memory)  # noqa: S108
-    if site.volume:
-        kubernetes.mount_pvc(task, pvc_name=site.volume.claim, mount_path=site.volume.mount_path)
-    kubernetes.set_security_context(
-        task, run_as_user=site.run_as_user, run_as_group=site.run_as_user, run_as_non_root=True
-    )
-
-
-def _use_secret(task: Any, secret: Secret) -> None:
-    kubernetes.use_secret_as_env(
-        task, secret.name, {key: variable for variable, key in secret.keys.items()}, optional=secret.optional
-    )
-
-
 def _to_yaml(pipeline: Any) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "pipeline.yaml"
@@ -315,13 +257,3 @@ def _to_yaml(pipeline: Any) -> str:
 def snake_case(node_id: str) -> str:
     """`ColumnarExampleGen` as Python and KFP spell it: `columnar_example_gen`."""
     return re.sub(r"\W+", "_", _BAR.sub("_", node_id)).lower()
-
-
-def label_value(text: str) -> str:
-    """A text as the value of a Kubernetes label."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", text)[:63].strip("-_.") or "unknown"
-
-
-def kfp_memory(memory: str) -> str:
-    """Kubernetes takes bare bytes and fractions of a unit; KFP wants a whole number and a unit."""
-    return memory if re.fullmatch(r"\d+(Ki|Mi|Gi|Ti)", memory) else f"{-(-pools_module.size_of(memory) // 2**20)}Mi"

@@ -18,7 +18,7 @@ from pipelines import cli
 from pipelines.runners.kubeflow import spec
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled, lint
-from pipelines.runners.kubeflow.pools import load_pools
+from pipelines.runners.kubeflow.pools import Pool, Toleration, load_pools
 from pipelines.runners.kubeflow.site import DEFAULT_FILE, load_site
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
 
@@ -60,6 +60,7 @@ def test_the_tasks_are_the_graphs_nodes_in_its_order(taxi: str) -> None:
 
 def test_run_parameters_have_types_and_the_workloads_defaults(taxi: str) -> None:
     declared = Compiled(taxi).parameters
+    assert declared["span"]["description"].startswith("The newest span to train on")
     assert {name: (one["parameterType"], one["defaultValue"]) for name, one in declared.items()} == {
         "span": ("NUMBER_INTEGER", -1.0),
         "force_retrain": ("BOOLEAN", False),
@@ -99,6 +100,14 @@ def test_the_trainers_pod(taxi: str) -> None:
     assert "/tmp" in mounts
     assert pod["securityContext"] == {"runAsNonRoot": True, "runAsUser": "10001", "runAsGroup": "10001"}
     assert read.tasks["trainer"]["retryPolicy"]["maxRetryCount"] == 2
+
+
+def test_the_default_pool_is_kept_to() -> None:
+    cpu = Pool(node_selector={"kind": "batch"}, tolerations=(Toleration(key="batch", operator="Exists"),))
+    request = CompileRequest("taxi", load_site(DEFAULT_FILE), {"cpu": cpu})
+    pod = Compiled(compile_workload(request)).platform["exec-trainer"]
+    assert pod["nodeSelector"] == {"labels": {"kind": "batch"}}
+    assert pod["tolerations"] == [{"key": "batch", "operator": "Exists"}]
 
 
 def test_no_secret_is_in_the_file(taxi: str) -> None:
