@@ -196,7 +196,8 @@ def _kfp_pipeline(
         signature.append(_python_parameter(f"{prefix}_tolerations", list, tolerations))
         texts.append(f"{prefix}_node_selector: Labels of the nodes for {task.node_id}. Default: those of pool {pool}.")
         texts.append(f"{prefix}_tolerations: Taints that {task.node_id} bears. Default: those of pool {pool}.")
-    doc = "Args:\n" + "\n".join(f"    {text}" for text in texts)
+    # KFP's SDK takes the parameters' descriptions from the docstring, if that has a first line.
+    doc = f"Trains {workload.name}.\n\nArgs:\n" + "\n".join(f"    {text}" for text in texts)
     function = _function(build, f"{workload.name}_training", signature, doc)
     description = f"{workload.description} Workload {workload.name}, code revision {revision or 'unknown'}.".strip()
     return dsl.pipeline(name=f"{workload.name.replace('_', '-')}-training", description=description)(function)
