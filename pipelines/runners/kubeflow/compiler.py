@@ -232,8 +232,8 @@ def _component(
     def build(**given: Any) -> dsl.ContainerSpec:
         arguments = ["--node", task.node_id, "--spec", task.argument, "--revision", revision]
         arguments += ["--run-id", given["run_id"]]
-        for name in task.parameters:
-            arguments += ["--param", name, given[name]]
+        # One word each: a value that starts with "-" would be taken for an option.
+        arguments += [f"--param={name}={given[name]}" for name in task.parameters]
         return dsl.ContainerSpec(image=image, command=list(COMMAND), args=arguments)
 
     signature = [

@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--spec", required=True, help="its part of the TFX IR (spec.py)")
     parser.add_argument("--revision", default="", help="code revision that the pipeline was compiled from")
     parser.add_argument("--run-id", required=True, help="KFP's id of the run")
-    parser.add_argument("--param", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="one of the run's parameters"
+    )
     return parser
 
 
@@ -81,7 +83,7 @@ def _part(options: argparse.Namespace) -> tuple[pipeline_pb2.Pipeline, dict[str,
         part = spec.decode(options.spec)
     except ValueError as error:
         raise InputError(f"--spec: {error}. Compile the pipeline again.") from None
-    given = dict(options.param)
+    given = {name: value for name, _, value in (text.partition("=") for text in options.param)}
     defaults = spec.runtime_defaults(part)
     bindings = {"pipeline-run-id": options.run_id, **run_parameters.bindings(defaults, given)}
     forced = given.get(run_parameters.FORCE_RETRAIN, "false")

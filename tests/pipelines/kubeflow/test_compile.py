@@ -144,6 +144,13 @@ def test_an_argument_is_small_readable_and_knows_no_folder_of_ours(taxi: str) ->
     assert str(ROOT / "pipelines" / "workloads" / "taxi" / "model.py") in str(spec.decode(argument))
 
 
+def test_a_value_is_one_word_with_its_name(taxi: str) -> None:
+    argv = KubeflowDouble(taxi, {}).argv("trainer", "r", learning_rate=1e-05, epochs=3)
+    assert (
+        "--param=learning_rate=1e-05" in argv and "--param=epochs=3" in argv and "--param=force_retrain=false" in argv
+    )
+
+
 def test_a_default_can_be_changed_as_for_a_local_run() -> None:
     text = compiled("digits", parameters=("training.epochs=2",), span=3, fixed_image=True)
     declared = Compiled(text).parameters
