@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_run(commands)
     _add_predict(commands)
+    _add_compile(commands)
     _add_new(commands)
     _add_data(commands)
     _add_release(commands)
@@ -246,6 +247,12 @@ def _predict(options: argparse.Namespace) -> int:
                 RunResult(options.workload, "", status="failed", error=str(error), exit_code=EXIT_FIX_INPUT).to_json()
             )
         raise
+
+
+def _add_compile(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.runners.kubeflow.cli import add_command
+
+    add_command(commands)
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -36,8 +36,8 @@ class Site:
     Attributes:
         workload_folder: features.py and model.py.
         schema_folder: schema.pbtxt and expectations.json.
-        data_root: fills `{DATA}` in data.uri.
-        pipeline_root: artifacts go below it.
+        data_root: fills `{DATA}` in data.uri; a folder, or the URL of one.
+        pipeline_root: artifacts go below it; a folder, or the URL of one.
         store_uri: the model store.
         metadata: MLMD's ConnectionConfig.
         code_revision: git revision of the code, for the release's manifest.
@@ -46,8 +46,8 @@ class Site:
 
     workload_folder: pathlib.Path
     schema_folder: pathlib.Path
-    data_root: pathlib.Path
-    pipeline_root: pathlib.Path
+    data_root: pathlib.Path | str
+    pipeline_root: pathlib.Path | str
     store_uri: str
     metadata: Any
     code_revision: str

@@ -337,13 +337,14 @@ def workload_names(folder: str | os.PathLike[str]) -> list[str]:
     return sorted(path.parent.name for path in pathlib.Path(folder).glob("*/workload.yaml"))
 
 
-def explain(path: pathlib.Path, problem: Any) -> str:
-    """One pydantic problem as one line for the author of the file."""
+def explain(path: pathlib.Path, problem: Any, model: type[BaseModel] = Workload) -> str:
+    """One pydantic problem as one line for the author of the file that was to be a `model`."""
+    guide = "docs/reference/workload.md" if model is Workload else "the guide has an example"
     field = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"{path}, field {field}: there is no such field. {_known_fields(problem['loc'])}"
+        return f"{path}, field {field}: there is no such field. {_known_fields(problem['loc'], model)}"
     if problem["type"] == "missing":
-        return f"{path}, field {field}: is required and missing. Add it (docs/reference/workload.md)."
+        return f"{path}, field {field}: is required and missing. Add it ({guide})."
     message = problem["msg"].removeprefix("Value error, ")
     received = (
         "" if isinstance(problem["input"], dict) or "Received" in message else f" Received: {problem['input']!r}."
@@ -352,9 +353,9 @@ def explain(path: pathlib.Path, problem: Any) -> str:
     return f"{path}, field {field}: {message}.{received}" if field else f"{path}: {message}.{received}"
 
 
-def _known_fields(location: tuple[Any, ...]) -> str:
+def _known_fields(location: tuple[Any, ...], model: type[BaseModel]) -> str:
     """Names the fields of the section in which an unknown one was found."""
-    section: Any = Workload
+    section: Any = model
     for part in location[:-1]:
         if isinstance(part, str) and part in getattr(section, "model_fields", {}):
             section = section.model_fields[part].annotation

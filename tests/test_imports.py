@@ -35,6 +35,15 @@ FORBIDDEN = {
     "serving": ("tfx", "great_expectations", "kfp", "airflow"),
     "model_store": ("tensorflow", "tfx", "pyarrow", "numpy"),
     "pipelines.workload": ("tensorflow", "tfx", "pyarrow", "numpy"),
+    # A node's pod never builds a pipeline; a cluster's files are read before TFX's seconds of imports.
+    "pipelines.runners.kubeflow": ("kfp",),
+    "pipelines.runners.kubeflow.compiler": (),
+    "pipelines.runners.kubeflow.pods": ("tensorflow", "tfx"),
+    "pipelines.runners.kubeflow.node": ("kfp", "tensorflow"),
+    **{
+        f"pipelines.runners.kubeflow.{name}": ("kfp", "tensorflow", "tfx")
+        for name in ("cli", "lint", "metadata", "pools", "run_parameters", "site", "transfer")
+    },
     # The CLI imports it for every command.
     "benchmarks.pipeline.cli": ("tensorflow", "tfx", "pyarrow", "numpy", "pipelines", "components"),
 }

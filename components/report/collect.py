@@ -139,8 +139,12 @@ class _Reader:
         return self.read(role, name, _read_object)
 
     def path(self, role: str, name: str) -> str:
+        """Where a reader of the page finds a file: of a copy, where the original lies."""
         path = self._locate(role, name)
-        return str(path) if path else ""
+        if path is None:
+            return ""
+        artifact = self._artifacts[role]
+        return f"{artifact.original}/{name}" if artifact.original != artifact.uri else str(path)
 
     def gates(self) -> dict[str, GateResult]:
         found = {}
@@ -174,7 +178,7 @@ class _Reader:
             return bool(artifact.properties["blessing_status"] == "INFRA_BLESSED")
         if "blessed" in artifact.properties:
             return bool(int(artifact.properties["blessed"]))
-        return bool(self.path("infra_blessing", "INFRA_BLESSED"))
+        return self._locate("infra_blessing", "INFRA_BLESSED") is not None
 
     def _locate(self, role: str, name: str) -> pathlib.Path | None:
         if role not in self._artifacts:

@@ -8,6 +8,7 @@ from typing import Any
 
 from components.gates import GateResult
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
+from components.staged import CANONICAL_URI
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"
@@ -26,6 +27,11 @@ class ArtifactFacts:
     uri: str
     type_name: str = ""
     properties: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def original(self) -> str:
+        """Where the artifact lies, if `uri` is a copy that a runner fetched."""
+        return str(self.properties.get(CANONICAL_URI) or self.uri)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import pathlib
 import time
-import traceback
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -19,11 +17,11 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components import prepared
 from components.artifacts import ROWS_IN, ROWS_OUT
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK, InputError, machine_trouble
+from components.errors import EXIT_OK
 from components.gates import GateResult, Severity
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
 from pipelines.results import ComponentResult, RunResult
-from pipelines.runners import _metadata, _noise
+from pipelines.runners import _failures, _metadata, _noise
 from pipelines.training import Site
 
 # A worker that imports TensorFlow while the node of this name works, on one core as a rule: InfraValidator will take it.
@@ -64,8 +62,8 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
     )
     config = runner_utils.extract_local_deployment_config(pipeline)
     with metadata.Metadata(site.metadata) as handle:
-        _metadata.bury_unfinished(handle.store, site.pipeline_root)
-        _metadata.clear_ahead(handle.store, site.pipeline_root)
+        _metadata.bury_unfinished(handle.store, pathlib.Path(site.pipeline_root))
+        _metadata.clear_ahead(handle.store, pathlib.Path(site.pipeline_root))
         _metadata.forget_damaged(handle.store)
     result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in pipeline.nodes]
     observer.changed(result)
@@ -136,27 +134,7 @@ def _rows(artifact: Any, key: str) -> int | None:
 def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
     result.status, result.component(node_id).status = "failed", "failed"
     _noise.trace(error)
-    mendable = next((one for one in _chain(error) if isinstance(one, InputError)), None)
-    if mendable is not None:
-        result.error, result.exit_code = str(mendable), EXIT_FIX_INPUT
-    elif isinstance(error, KeyboardInterrupt):
-        result.error, result.exit_code = f"{node_id}: interrupted", 130
-    elif trouble := next((said for one in _chain(error) if (said := machine_trouble(one))), None):
-        result.error, result.exit_code = f"{node_id}: {trouble}", EXIT_FIX_INPUT
-    else:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        message = " ".join(str(error).split())[:400]
-        result.error = (
-            f"{node_id}: {type(error).__name__}: {message} ({pathlib.Path(last.filename).name}, line {last.lineno})"
-        )
-        result.exit_code = EXIT_MAY_RETRY
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and those that it was raised from: Beam and TFX wrap what executors raise."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    result.error, result.exit_code = _failures.describe(node_id, error)
 
 
 def _harvest(result: RunResult, outputs: Outputs) -> None:

@@ -150,3 +150,16 @@ def test_failure_takes_the_evidence(tmp_path: pathlib.Path, artifacts: dict[str,
     facts = collect_failure({"name": "taxi"}, "run-1", failed, "stopped", evidence, kept)
     assert not facts.gates["DataQuality"].passes and facts.dataset is not None and len(facts.notes) == 1
     assert "./trainyard run taxi --span 2" in render_run(facts)
+
+
+def test_of_a_fetched_copy_the_page_names_the_original(artifacts: dict[str, ArtifactFacts]) -> None:
+    copy = artifacts["data_quality"]
+    docs = pathlib.Path(copy.uri) / "data_docs" / "index.html"
+    docs.parent.mkdir(parents=True, exist_ok=True)
+    docs.write_text("")
+    place = "s3://bucket/DataQuality/data_quality/3"
+    fetched = {"data_quality": ArtifactFacts(copy.uri, copy.type_name, {"canonical_uri": place})}
+    facts = collect(workload={"name": "taxi"}, run_id="r", artifacts=fetched)
+    assert facts.data_docs == f"{place}/data_docs/index.html"
+    page = render_run(facts)
+    assert place in page and copy.uri not in page

@@ -1,0 +1,31 @@
+"""What a node's failure comes to: one line for a person, and whether trying again could help."""
+
+from __future__ import annotations
+
+import pathlib
+import traceback
+from collections.abc import Iterator
+
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
+
+
+def describe(node_id: str, error: BaseException) -> tuple[str, int]:
+    """The line and the exit code."""
+    mendable = next((one for one in chain(error) if isinstance(one, InputError)), None)
+    if mendable is not None:
+        return str(mendable), EXIT_FIX_INPUT
+    if isinstance(error, KeyboardInterrupt):
+        return f"{node_id}: interrupted", 130
+    if trouble := next((said for one in chain(error) if (said := machine_trouble(one))), None):
+        return f"{node_id}: {trouble}", EXIT_FIX_INPUT
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    message = " ".join(str(error).split())[:400]
+    where = f"{pathlib.Path(last.filename).name}, line {last.lineno}"
+    return f"{node_id}: {type(error).__name__}: {message} ({where})", EXIT_MAY_RETRY
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it was raised from: Beam and TFX wrap what executors raise."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,138 @@
+"""Runs one node of a compiled pipeline in its pod: `python -m pipelines.runners.kubeflow.node`.
+
+Exit codes as everywhere in Trainyard: 0 done, 2 mend the input (trying again finds the same), 1 may be tried again. KFP tries
+again after either; a second attempt that could only meet a 2 again says the same line and ends at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from components import lazy_imports
+from components.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from pipelines.run import code_revision
+from pipelines.runners import _failures
+
+if TYPE_CHECKING:
+    from ml_metadata.proto import metadata_store_pb2 as mlmd
+    from tfx.proto.orchestration import pipeline_pb2
+
+    from pipelines.runners.kubeflow.metadata import RunExecutions
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    # TFX hands sys.argv on to every executor as flags of its own.
+    del sys.argv[1:]
+    earlier = None
+    try:
+        check_revision(options.revision)
+        part, bindings = _part(options)
+        executions, config = _earlier(part, options.run_id)
+        if refusal := executions.never_retry():
+            return _failed(refusal, EXIT_FIX_INPUT)
+        earlier = executions  # the store answers, so that a failure can be noted there
+        outcome = _run(part, bindings, config, executions)
+    except BaseException as error:
+        traceback.print_exc()
+        message, code = _failures.describe(options.node, _readable(error))
+        if code == EXIT_FIX_INPUT and earlier is not None:
+            _note(earlier, message)
+        return _failed(message, code)
+    from pipelines.runners.kubeflow.staging import say
+
+    say(f"{options.node}: {outcome}")
+    return EXIT_OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipelines.runners.kubeflow.node", description=__doc__)
+    parser.add_argument("--node", required=True, help="its id in the graph")
+    parser.add_argument("--spec", required=True, help="its part of the TFX IR (spec.py)")
+    parser.add_argument("--revision", default="", help="code revision that the pipeline was compiled from")
+    parser.add_argument("--run-id", required=True, help="KFP's id of the run")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="one of the run's parameters"
+    )
+    return parser
+
+
+def check_revision(compiled: str) -> None:
+    """Refuses to run code that the pipeline was not compiled from: its cache keys and its lineage would lie.
+
+    Raises:
+        InputError: the image has another revision.
+    """
+    here = code_revision()
+    if compiled and here != compiled:
+        raise InputError(
+            f"this image holds code revision {here or 'unknown'}, and the pipeline was compiled from {compiled}. Run it with an "
+            "image of that revision (run parameter image), or compile it again from the image's."
+        )
+
+
+def _part(options: argparse.Namespace) -> tuple[pipeline_pb2.Pipeline, dict[str, Any]]:
+    """The node's part of the IR, and this run's values for its runtime parameters."""
+    from pipelines.runners.kubeflow import run_parameters, spec
+
+    try:
+        part = spec.decode(options.spec)
+    except ValueError as error:
+        raise InputError(f"--spec: {error}. Compile the pipeline again.") from None
+    given = {name: value for name, _, value in (text.partition("=") for text in options.param)}
+    defaults = spec.runtime_defaults(part)
+    bindings = {"pipeline-run-id": options.run_id, **run_parameters.bindings(defaults, given)}
+    forced = given.get(run_parameters.FORCE_RETRAIN, "false")
+    if run_parameters.convert(run_parameters.FORCE_RETRAIN, forced, bool):
+        part.nodes[0].pipeline_node.execution_options.caching_options.enable_cache = False
+    return part, bindings
+
+
+def _earlier(part: pipeline_pb2.Pipeline, run_id: str) -> tuple[RunExecutions, mlmd.ConnectionConfig]:
+    from pipelines.runners.kubeflow import metadata, spec
+
+    config = metadata.connection_config()
+    return metadata.RunExecutions(config, run_id, spec.node_context(part)), config
+
+
+def _run(
+    part: pipeline_pb2.Pipeline, bindings: dict[str, Any], config: mlmd.ConnectionConfig, earlier: RunExecutions
+) -> str:
+    from pipelines.runners.kubeflow import spec, transfer
+
+    transfer.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
+    lazy_imports.install()
+    # Seconds of imports: after everything that can be refused without them.
+    from pipelines.runners.kubeflow.launching import run_node
+
+    return run_node(part, bindings, config, earlier)
+
+
+def _readable(error: BaseException) -> BaseException:
+    """Refused access out of a component's own reads, as the InputError that it is."""
+    from pipelines.runners.kubeflow import transfer
+
+    for one in _failures.chain(error):
+        if refused := transfer.as_refused(one):
+            return refused
+    return error
+
+
+def _note(earlier: RunExecutions, message: str) -> None:
+    try:
+        earlier.set_never_retry(message)
+    except Exception:
+        traceback.print_exc()  # then the next attempt finds out by itself
+
+
+def _failed(message: str, code: int) -> int:
+    print(f"trainyard: {message}", file=sys.stderr, flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""A task's pod, as KFP's SDK and kfp-kubernetes can say it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from kfp import kubernetes
+from kfp.dsl import PipelineTask
+
+from pipelines.runners.kubeflow.pools import Placement, Pool, size_of
+from pipelines.runners.kubeflow.site import ClusterSite, Secret
+
+_RETRY_AFTER_S = 30
+_RETRY_AT_MOST_EVERY_S = 300
+
+
+def configure(
+    task: PipelineTask, node_id: str, placement: Placement, site: ClusterSite, origin: Mapping[str, str]
+) -> None:
+    """Everything about the pod but where it may run: size, retries, labels, Secrets, volumes, security.
+
+    Args:
+        task: of KFP's SDK.
+        node_id: in the graph.
+        placement: its pool and what it asks for.
+        site: the cluster.
+        origin: workload and revision, for labels.
+    """
+    pool = placement.pool
+    task.set_display_name(node_id)
+    # MLMD decides, by content; KFP's cache would not notice new bytes behind an old URI.
+    task.set_caching_options(False)
+    task.set_retry(
+        pool.retries,
+        backoff_duration=f"{_RETRY_AFTER_S}s",
+        backoff_factor=2.0,
+        backoff_max_duration=f"{_RETRY_AT_MOST_EVERY_S}s",
+    )
+    task.set_cpu_request(f"{placement.cpu:g}")
+    task.set_memory_request(kfp_memory(placement.memory))
+    task.set_memory_limit(kfp_memory(placement.memory))
+    if pool.accelerator:
+        task.set_accelerator_type(pool.accelerator.resource)
+        task.set_accelerator_limit(pool.accelerator.count)
+    kubernetes.set_timeout(task, pool.deadline_minutes * 60)
+    if pool.affinity:
+        kubernetes.add_node_affinity(task, match_expressions=[one.model_dump() for one in pool.affinity])
+    labels = {
+        "app.kubernetes.io/managed-by": "trainyard",
+        "trainyard.dev/node": node_id,
+        "trainyard.dev/pool": placement.pool_name,
+        **{f"trainyard.dev/{key}": label_value(value) for key, value in origin.items()},
+    }
+    for key, value in labels.items():
+        kubernetes.add_pod_label(task, key, value)
+    _configure_access(task, site, pool.shared_memory)
+
+
+def _configure_access(task: PipelineTask, site: ClusterSite, shared_memory: str) -> None:
+    task.set_env_variable("TRAINYARD_METADATA", site.metadata.uri)
+    # The root file system may be read-only: everything that writes without being asked where writes here.
+    for name, value in {"HOME": "/tmp", "TRAINYARD_HOME": "/tmp/trainyard", **site.environment}.items():  # noqa: S108
+        task.set_env_variable(name, value)
+    for secret in (site.metadata.secret, *site.secrets):
+        _use_secret(task, secret)
+    kubernetes.set_image_pull_policy(task, site.image_pull_policy)
+    if site.image_pull_secrets:
+        kubernetes.set_image_pull_secrets(task, list(site.image_pull_secrets))
+    kubernetes.empty_dir_mount(task, "scratch", "/tmp", size_limit=site.scratch_size)  # noqa: S108
+    kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit=shared_memory)  # noqa: S108
+    if site.volume:
+        kubernetes.mount_pvc(task, pvc_name=site.volume.claim, mount_path=site.volume.mount_path)
+    kubernetes.set_security_context(
+        task, run_as_user=site.run_as_user, run_as_group=site.run_as_user, run_as_non_root=True
+    )
+
+
+def _use_secret(task: PipelineTask, secret: Secret) -> None:
+    kubernetes.use_secret_as_env(
+        task, secret.name, {key: variable for variable, key in secret.keys.items()}, optional=secret.optional
+    )
+
+
+def keep_to_pool(task: PipelineTask, pool: Pool) -> None:
+    """Where the pod may run, written down: the default pool is no choice of a run."""
+    for key, value in pool.node_selector.items():
+        kubernetes.add_node_selector(task, key, value)
+    for one in pool.tolerations:
+        kubernetes.add_toleration(task, **one.model_dump(exclude_none=True))
+
+
+def label_value(text: str) -> str:
+    """A text as the value of a Kubernetes label."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", text)[:63].strip("-_.") or "unknown"
+
+
+def kfp_memory(memory: str) -> str:
+    """Kubernetes takes bare bytes and fractions of a unit; KFP wants a whole number and a unit."""
+    return memory if re.fullmatch(r"\d+(Ki|Mi|Gi|Ti)", memory) else f"{-(-size_of(memory) // 2**20)}Mi"

@@ -1,0 +1,202 @@
+"""Pools: where a component's pods may run, and what they may ask for (`pools.yaml`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+
+from components.errors import InputError
+from pipelines.runners.kubeflow.site import load_yaml
+from pipelines.workload import Resources
+
+DEFAULT_FILE = pathlib.Path(__file__).with_name("pools.yaml")
+DEFAULT_POOL = "cpu"
+_UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+_LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
+Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Toleration(_Section):
+    """A taint that pods of the pool bear, as Kubernetes writes it."""
+
+    key: str | None = None
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+class Affinity(_Section):
+    """A rule over a node's labels, as Kubernetes' matchExpressions."""
+
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    values: tuple[str, ...] = ()
+
+
+class Accelerator(_Section):
+    resource: str = Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")
+    """The extended resource that the device plugin offers, e.g. nvidia.com/gpu."""
+    count: int = Field(default=1, ge=1, le=16)
+    """How many a pod gets."""
+
+
+class NodeSize(_Section):
+    """What one node of the pool can give to one pod; a request above it would wait for ever."""
+
+    cpu: float = Field(gt=0)
+    memory: Memory
+    accelerators: int = Field(default=0, ge=0)
+
+
+class Pool(_Section):
+    """One kind of node."""
+
+    description: str = ""
+    """For a reader."""
+    node_selector: dict[str, str] = {}
+    """Labels that a node must have."""
+    tolerations: tuple[Toleration, ...] = ()
+    """Taints that the pods bear."""
+    affinity: tuple[Affinity, ...] = ()
+    """Further rules over a node's labels; all must hold."""
+    accelerator: Accelerator | None = None
+    """GPUs or the like."""
+    cpu: float = Field(default=1, gt=0)
+    """CPU cores that a pod asks for, unless the workload says otherwise."""
+    memory: Memory = "4Gi"
+    """Memory that a pod gets, unless the workload says otherwise."""
+    shared_memory: Memory = "1Gi"
+    """Size of /dev/shm. It counts as memory."""
+    deadline_minutes: int = Field(default=240, ge=1)
+    """How long one attempt of a node may take."""
+    retries: int = Field(default=2, ge=0, le=20)
+    """How often a failed pod starts again. A failure that needs mending is told from others by the node itself."""
+    spot: bool = False
+    """Whether nodes may be taken away."""
+    node: NodeSize | None = None
+    """What one node can give."""
+
+    @field_validator("node_selector")
+    @classmethod
+    def _labels(cls, labels: dict[str, str]) -> dict[str, str]:
+        for key, value in labels.items():
+            if not _LABEL_KEY.match(key) or not _LABEL_VALUE.match(value):
+                raise ValueError(f"{key}: {value!r} is no label of Kubernetes")
+        return labels
+
+    @model_validator(mode="after")
+    def _possible(self) -> Pool:
+        if self.spot and self.retries == 0:
+            raise ValueError("a spot pool loses its nodes: retries must be 1 or more. Received: 0")
+        return self
+
+
+class Pools(RootModel[dict[Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")], Pool]]):
+    """The whole file: name -> pool."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where one component runs and what it asks for.
+
+    Attributes:
+        pool_name: in pools.yaml.
+        pool: what it says.
+        cpu: cores.
+        memory: as Kubernetes writes it.
+    """
+
+    pool_name: str
+    pool: Pool
+    cpu: float
+    memory: str
+
+
+def load_pools(path: pathlib.Path = DEFAULT_FILE) -> dict[str, Pool]:
+    """Reads and checks a file of pools.
+
+    Raises:
+        InputError: file, field, what was received and how to mend it.
+    """
+    pools = load_yaml(path, Pools).root
+    if DEFAULT_POOL not in pools:
+        raise InputError(f"{path}: has no pool {DEFAULT_POOL!r}; components that ask for none run there. Add it.")
+    return pools
+
+
+def place(
+    components: list[str], resources: Mapping[str, Resources], chosen: Mapping[str, str], pools: Mapping[str, Pool]
+) -> dict[str, Placement]:
+    """Where every component runs.
+
+    Args:
+        components: their ids.
+        resources: of workload.yaml, by component id.
+        chosen: component -> pool for this compilation; in the ids, case does not matter.
+        pools: by name.
+
+    Raises:
+        InputError: a component or pool that does not exist, or a request that no node of the pool can meet.
+    """
+    by_lower = {component.lower(): component for component in components}
+    for where, names in (("workload.yaml, resources", resources), ("--pool", chosen)):
+        for name in names:
+            if name.lower() not in by_lower:
+                raise InputError(f"{where}: there is no component {name!r}. Known: {', '.join(components)}.")
+    asked = {by_lower[name.lower()]: value for name, value in resources.items()}
+    override = {by_lower[name.lower()]: value for name, value in chosen.items()}
+    return {name: _placement(name, asked.get(name, Resources()), override.get(name), pools) for name in components}
+
+
+def _placement(component: str, asked: Resources, chosen: str | None, pools: Mapping[str, Pool]) -> Placement:
+    name = chosen or asked.pool or DEFAULT_POOL
+    if name not in pools:
+        raise InputError(f"{component}: there is no pool {name!r} in pools.yaml. Known: {', '.join(sorted(pools))}.")
+    pool = pools[name]
+    placement = Placement(name, pool, asked.cpu or pool.cpu, asked.memory or pool.memory)
+    _check_possible(component, placement)
+    return placement
+
+
+def _check_possible(component: str, placement: Placement) -> None:
+    pool, who = placement.pool, f"{component} on pool {placement.pool_name!r}"
+    if size_of(pool.shared_memory) >= size_of(placement.memory):
+        raise InputError(
+            f"{who}: /dev/shm of {pool.shared_memory} counts as memory and does not fit into {placement.memory}. "
+            "Ask for more memory, or give the pool less shared_memory."
+        )
+    if pool.node is None:
+        return
+    count = pool.accelerator.count if pool.accelerator else 0
+    for what, wanted, given in (
+        ("CPU cores", placement.cpu, pool.node.cpu),
+        ("bytes of memory", size_of(placement.memory), size_of(pool.node.memory)),
+        ("accelerators", count, pool.node.accelerators),
+    ):
+        if wanted > given:
+            raise InputError(
+                f"{who}: asks for {wanted:g} {what}, and a node there can give {given:g}. Ask for less, or choose another pool."
+            )
+
+
+def size_of(memory: str) -> int:
+    """Bytes of a quantity such as 4Gi."""
+    match = re.fullmatch(r"([\d.]+)(\D*)", memory)
+    assert match, memory
+    return math.ceil(float(match[1]) * _UNITS[match[2]])
+
+
+def as_json(pool: Pool) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """A pool's node selector and tolerations, as KFP's run parameters take them."""
+    return dict(pool.node_selector), [one.model_dump(exclude_none=True) for one in pool.tolerations]

@@ -1,0 +1,143 @@
+"""A run's parameters: what a person may change in KFP's UI without compiling again, and how it reaches TFX.
+
+In the IR they are TFX runtime parameters. The compiler marks three execution properties as such, with what the graph says
+as their default: the span, the Trainer's `training` and the Report's `workload`. The node fills them in: the span as it
+is, the other two by merging the run's epochs, batch size and hyper-parameters into that default. So a run without changes
+has the very properties, and the cache keys, of the local runner's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import keyword
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+
+from components.errors import InputError
+from pipelines.workload import Training, Workload
+
+SPAN = "span"
+FORCE_RETRAIN = "force_retrain"
+TRAINING = "training"
+WORKLOAD = "workload"
+_FIELDS = ("epochs", "batch_size", "seed")
+_RESERVED = frozenset({SPAN, FORCE_RETRAIN, "image", "run_id", *_FIELDS})
+
+Value = bool | int | float | str
+
+
+@dataclasses.dataclass(frozen=True)
+class RunParameter:
+    """One of a run's parameters.
+
+    Attributes:
+        name: in KFP.
+        type: bool, int, float or str.
+        default: what a run without it gets.
+        description: for KFP's UI.
+    """
+
+    name: str
+    type: type
+    default: Value
+    description: str
+
+
+def of_training(workload: Workload) -> list[RunParameter]:
+    """Epochs, batch size, seed and the hyper-parameters, with the workload's values as defaults.
+
+    Raises:
+        InputError: a hyper-parameter's name cannot be a parameter of KFP.
+    """
+    training = workload.training
+    found = [
+        RunParameter(name, int, getattr(training, name), (Training.model_fields[name].description or "").split("\n")[0])
+        for name in _FIELDS
+    ]
+    for name, value in sorted(training.hyperparameters.items()):
+        if name in _RESERVED or not name.isidentifier() or keyword.iskeyword(name):
+            why = "is the name of another parameter" if name in _RESERVED else "is no name that KFP takes"
+            raise InputError(f"workload.yaml, field training.hyperparameters: {name!r} {why} on Kubeflow. Rename it.")
+        found.append(RunParameter(name, type(value), value, "Hyper-parameter of build_model."))
+    return found
+
+
+def span_parameter(default: int) -> RunParameter:
+    """The span, -1 for the newest."""
+    return RunParameter(SPAN, int, default, "The newest span to train on; -1: the newest there is when the run starts.")
+
+
+def force_parameter() -> RunParameter:
+    """Whether to train although nothing changed."""
+    return RunParameter(
+        FORCE_RETRAIN, bool, False, "Train even if the cache has a model for this data and these settings."
+    )
+
+
+def bindings(defaults: Mapping[str, Value], given: Mapping[str, str]) -> dict[str, Value]:
+    """Values for a node's runtime parameters.
+
+    Args:
+        defaults: runtime parameter -> its default, as the node's IR has it.
+        given: what the run says, as text.
+
+    Raises:
+        InputError: a value of the wrong type, or out of range.
+
+    Example:
+        >>> bindings({"span": -1}, {"span": "3"})
+        {'span': 3}
+    """
+    bound: dict[str, Value] = {}
+    if SPAN in defaults and SPAN in given:
+        span = convert(SPAN, given[SPAN], int)
+        if int(span) < -1:
+            raise InputError(f"parameter span: a whole number from 0 on, or -1 for the newest. Received: {span}")
+        bound[SPAN] = span
+    if TRAINING in defaults:
+        bound[TRAINING] = json.dumps(_merged(json.loads(str(defaults[TRAINING])), given), sort_keys=True)
+    if WORKLOAD in defaults:
+        workload = json.loads(str(defaults[WORKLOAD]))
+        workload["training"] = _merged(workload["training"], given)
+        bound[WORKLOAD] = Workload.model_validate(workload).model_dump_json()
+    return bound
+
+
+def convert(name: str, text: str, wanted: type) -> Value:
+    """A parameter's text as its type.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if wanted is str:
+        return text
+    if wanted is bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise InputError(f"parameter {name}: true or false. Received: {text!r}")
+    try:
+        value: Value = wanted(text)
+    except ValueError:
+        what = "a whole number" if wanted is int else "a number"
+        raise InputError(f"parameter {name}: {what}. Received: {text!r}") from None
+    return value
+
+
+def _merged(training: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """The training section with a run's values in it, checked as workload.yaml is."""
+    merged = {**training, "hyperparameters": dict(training["hyperparameters"])}
+    for name, text in given.items():
+        if name in _FIELDS:
+            merged[name] = convert(name, text, int)
+        elif name in merged["hyperparameters"]:
+            merged["hyperparameters"][name] = convert(name, text, type(merged["hyperparameters"][name]))
+    try:
+        Training.model_validate({name: merged[name] for name in Training.model_fields if name in merged})
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        raise InputError(f"parameter {field}: {problem['msg']}. Received: {problem['input']!r}") from None
+    return merged

@@ -1,0 +1,152 @@
+"""A cluster, as the compiler needs to know it: `kubeflow.yaml`."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from components.errors import InputError
+from pipelines.workload import explain
+
+DEFAULT_FILE = pathlib.Path(__file__).with_name("kubeflow.yaml")
+KubernetesName = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+Model = TypeVar("Model", bound=BaseModel)
+_ENVIRONMENT_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Secret(_Section):
+    name: str = Field(pattern=KubernetesName)
+    """Name of the Kubernetes Secret, in the namespace of the run."""
+    keys: dict[str, str]
+    """Environment variable -> key in the Secret."""
+    optional: bool = False
+    """Whether a pod may start without it."""
+
+
+class Metadata(_Section):
+    uri: str = "postgresql://trainyard-metadata:5432/trainyard"
+    """postgresql://host:port/database or mysql://host:port/database; user and password come from the Secret."""
+    secret: Secret = Secret(
+        name="trainyard-metadata",
+        keys={"TRAINYARD_METADATA_USER": "username", "TRAINYARD_METADATA_PASSWORD": "password"},
+    )
+    """Where user and password are kept."""
+
+    @field_validator("uri")
+    @classmethod
+    def _no_password(cls, uri: str) -> str:
+        if re.search(r"//[^/@]*:[^/@]*@", uri):
+            raise ValueError("a password does not belong into this file; keep it in the Secret (metadata.secret)")
+        if not re.match(r"(postgresql|mysql|sqlite)://", uri):
+            raise ValueError(f"expected postgresql://... or mysql://... Received: {uri!r}")
+        return uri
+
+
+class Volume(_Section):
+    claim: str = Field(pattern=KubernetesName)
+    """Name of a PersistentVolumeClaim (ReadWriteMany) that every node mounts."""
+    mount_path: str = Field(pattern=r"^/.+")
+    """Where it appears in the pods."""
+
+
+class ClusterSite(_Section):
+    """Where a cluster keeps images, artifacts, metadata and secrets. No secret stands in it, only names of Secrets."""
+
+    image: str = "trainyard-pipeline:latest"
+    """The pipeline image (docker/pipeline.Dockerfile); a run may name another."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """As Kubernetes understands it."""
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets for a private registry."""
+    root: str
+    """Artifacts: s3://, gs:// or abfs:// and a folder, or a path on `volume`. A workload's lie in `<root>/<workload>`."""
+    data: str
+    """Fills {DATA} in a workload's data.uri."""
+    store: str
+    """The model store."""
+    metadata: Metadata = Metadata()
+    """The metadata store (MLMD)."""
+    secrets: tuple[Secret, ...] = ()
+    """Further Secrets as environment variables, e.g. the object store's credentials."""
+    environment: dict[str, str] = {}
+    """Further environment variables, e.g. AWS_ENDPOINT_URL. Not for secrets."""
+    volume: Volume | None = None
+    """A shared volume, where `root` is a path."""
+    service_account: str = Field(default="pipeline-runner", pattern=KubernetesName)
+    """The pods' service account; chosen when a run is submitted, KFP's file has no place for it."""
+    run_as_user: int = Field(default=10001, ge=1)
+    """User id of the pods, not 0: Pod Security "restricted"."""
+    scratch_size: str = Field(default="20Gi", pattern=r"^\d+(Mi|Gi|Ti)$")
+    """Size of the empty folder on /tmp into which a node's artifacts are staged."""
+
+    @field_validator("environment")
+    @classmethod
+    def _names(cls, environment: dict[str, str]) -> dict[str, str]:
+        for name in environment:
+            if not _ENVIRONMENT_NAME.match(name):
+                raise ValueError(f"{name!r} cannot name an environment variable")
+            if re.search(r"(?i)password|secret|token", name):
+                raise ValueError(f"{name} looks like a secret; keep it in a Kubernetes Secret and name that in secrets")
+        return environment
+
+    @model_validator(mode="after")
+    def _reachable(self) -> ClusterSite:
+        for name in ("root", "data", "store"):
+            place = getattr(self, name)
+            if "://" in place:
+                continue
+            if self.volume is None or not pathlib.PurePosixPath(place).is_relative_to(self.volume.mount_path):
+                raise ValueError(
+                    f"{name} must be a URL such as s3://bucket/folder, or a path below volume.mount_path. Received: {place!r}"
+                )
+        return self
+
+    def root_of(self, workload: str) -> str:
+        """Where a workload's artifacts lie."""
+        return f"{self.root.rstrip('/')}/{workload}"
+
+
+def site_file() -> pathlib.Path:
+    """The cluster's file: TRAINYARD_KUBEFLOW, else the example that is part of Trainyard."""
+    return pathlib.Path(os.environ.get("TRAINYARD_KUBEFLOW") or DEFAULT_FILE)
+
+
+def load_site(path: pathlib.Path, **changes: str) -> ClusterSite:
+    """Reads and checks a cluster's file.
+
+    Args:
+        path: of the file.
+        changes: fields to replace.
+
+    Raises:
+        InputError: it is missing, is not YAML, or says something that it may not say.
+    """
+    return load_yaml(path, ClusterSite, changes)
+
+
+def load_yaml(path: pathlib.Path, model: type[Model], changes: Mapping[str, Any] | None = None) -> Model:
+    """A YAML file as a pydantic model.
+
+    Raises:
+        InputError: file, field, what was received and how to mend it.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return model.model_validate({**raw, **changes} if changes and isinstance(raw, dict) else raw)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file (docs/guides/kubeflow.md says what it holds).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from None
+    except pydantic.ValidationError as error:
+        raise InputError("; ".join(explain(path, problem, model) for problem in error.errors())) from None

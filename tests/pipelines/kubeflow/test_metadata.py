@@ -1,0 +1,104 @@
+"""The metadata store over a network: refused, away, and back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import ml_metadata
+import pytest
+
+from components.errors import InputError
+from pipelines.runners.kubeflow.metadata import connect, connection_config, open_once, patiently
+from tests.pipelines.kubeflow.kubeflow_double import ROOT
+
+
+def test_a_postgresql_uri_and_its_secret() -> None:
+    config = connection_config(
+        {
+            "TRAINYARD_METADATA": "postgresql://db.example:6432/mlmd?sslmode=require",
+            "TRAINYARD_METADATA_USER": "trainyard",
+            "TRAINYARD_METADATA_PASSWORD": "p@ss/word",
+        }
+    ).postgresql
+    assert (config.host, config.port, config.dbname) == ("db.example", "6432", "mlmd")
+    assert (config.user, config.password, config.ssloption.sslmode) == ("trainyard", "p@ss/word", "require")
+
+
+def test_a_mysql_uri() -> None:
+    config = connection_config({"TRAINYARD_METADATA": "mysql://u@db/mlmd"}).mysql
+    assert (config.host, config.port, config.database, config.user) == ("db", 3306, "mlmd", "u")
+
+
+@pytest.mark.parametrize("uri", ["", "redis://x/y", "postgresql://", "postgresql://host"])
+def test_an_uri_that_names_no_store(uri: str) -> None:
+    with pytest.raises(InputError, match="TRAINYARD_METADATA: expected postgresql://"):
+        connection_config({"TRAINYARD_METADATA": uri})
+
+
+def test_what_waiting_does_not_mend_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def work() -> None:
+        calls.append(1)
+        raise ml_metadata.errors.InvalidArgumentError("a bad query over this connection")
+
+    with pytest.raises(ml_metadata.errors.InvalidArgumentError):
+        patiently(work)
+    assert len(calls) == 1
+
+
+def test_a_wrong_password_is_one_line(postgres) -> None:
+    with pytest.raises(InputError, match="TRAINYARD_METADATA_PASSWORD") as caught:
+        connect(connection_config({**postgres.environment, "TRAINYARD_METADATA_PASSWORD": "wrong"}))
+    assert "authentication failed" in str(caught.value) and "wrong" not in str(caught.value)
+
+
+def test_nodes_that_find_an_empty_database_at_once_all_get_their_store(postgres) -> None:
+    postgres.create_database("fresh")
+    uri = postgres.environment["TRAINYARD_METADATA"].replace("/trainyard", "/fresh")
+    code = "from pipelines.runners.kubeflow.metadata import *; connect(connection_config()).get_contexts()"
+    environment = {**os.environ, **postgres.environment, "TRAINYARD_METADATA": uri, "PYTHONPATH": str(ROOT)}
+    nodes = [subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=ROOT) for _ in range(4)]
+    assert [node.wait(120) for node in nodes] == [0] * 4
+
+
+def test_a_missing_database_is_one_line(postgres) -> None:
+    uri = postgres.environment["TRAINYARD_METADATA"].replace("/trainyard", "/nosuch")
+    with pytest.raises(InputError, match="does not exist"):
+        connect(connection_config({**postgres.environment, "TRAINYARD_METADATA": uri}))
+
+
+def test_a_store_that_is_away_is_waited_for(postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = connection_config(postgres.environment)
+    connect(config)
+    postgres.stop()
+    monkeypatch.setenv("TRAINYARD_METADATA_PATIENCE_S", "2")
+    try:
+        with pytest.raises(Exception, match=r"(?i)connect"):
+            connect(config)
+        monkeypatch.setenv("TRAINYARD_METADATA_PATIENCE_S", "60")
+        started = time.monotonic()
+        threading.Timer(4, postgres.start).start()
+        assert connect(config).get_contexts() == []
+        assert time.monotonic() - started >= 4
+    finally:
+        if postgres._server.poll() is not None:
+            postgres.start()
+
+
+def test_a_connection_that_breaks_between_two_calls_is_made_anew(postgres) -> None:
+    config = connection_config(postgres.environment)
+    store = connect(config)
+    postgres.stop()
+    postgres.start()
+    tries = []
+
+    def work() -> list:
+        tries.append(1)
+        return (store if len(tries) == 1 else open_once(config)).get_contexts()
+
+    assert patiently(work) == [] and len(tries) == 2

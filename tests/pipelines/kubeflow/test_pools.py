@@ -1,0 +1,58 @@
+"""Pools: what is asked for is placed, and what no node can give is refused before anything is compiled."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from components.errors import InputError
+from pipelines.runners.kubeflow.pools import load_pools, place
+from pipelines.workload import Resources
+
+COMPONENTS = ["Transform", "Trainer"]
+
+
+def test_a_component_runs_where_it_asks_to_and_the_command_line_wins() -> None:
+    pools = load_pools()
+    placed = place(COMPONENTS, {"Trainer": Resources(pool="a100", memory="80Gi")}, {}, pools)
+    assert (placed["Trainer"].pool_name, placed["Trainer"].memory, placed["Trainer"].cpu) == ("a100", "80Gi", 8)
+    assert placed["Transform"].pool_name == "cpu"
+    assert (
+        place(COMPONENTS, {"Trainer": Resources(pool="a100")}, {"trainer": "gke-l4"}, pools)["Trainer"].pool_name
+        == "gke-l4"
+    )
+
+
+@pytest.mark.parametrize(
+    ("resources", "chosen", "said"),
+    [
+        ({"Trainer": Resources(pool="b200")}, {}, "there is no pool 'b200'"),
+        ({"Tuner": Resources()}, {}, "workload.yaml, resources: there is no component 'Tuner'"),
+        ({}, {"tuner": "a100"}, "--pool: there is no component 'tuner'. Known: Transform, Trainer"),
+        ({"Trainer": Resources(pool="gke-l4", cpu=64)}, {}, "asks for 64 CPU cores, and a node there can give 7.9"),
+        ({"Trainer": Resources(pool="gke-l4", memory="1Ti")}, {}, "bytes of memory"),
+        ({"Trainer": Resources(pool="gke-l4", memory="4Gi")}, {}, "/dev/shm of 8Gi counts as memory"),
+    ],
+)
+def test_impossible_requests(resources: dict[str, Resources], chosen: dict[str, str], said: str) -> None:
+    with pytest.raises(InputError, match=said.replace("(", r"\(").replace(".", r"\.")):
+        place(COMPONENTS, resources, chosen, load_pools())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gpu: {}", "has no pool 'cpu'"),
+        ("cpu: {gpus: 1}", "field cpu.gpus: there is no such field"),
+        ("cpu: {spot: true, retries: 0}", "retries must be 1 or more"),
+        ("cpu: {memory: lots}", "field cpu.memory"),
+        ("cpu: {node_selector: {'not a label': x}}", "is no label of Kubernetes"),
+        ("cpu: [", "not valid YAML"),
+    ],
+)
+def test_a_file_of_pools_that_says_nonsense(tmp_path: pathlib.Path, text: str, said: str) -> None:
+    (tmp_path / "pools.yaml").write_text(text)
+    with pytest.raises(InputError, match=said) as caught:
+        load_pools(tmp_path / "pools.yaml")
+    assert "\n" not in str(caught.value)
