@@ -108,20 +108,7 @@ def test_what_a_killed_attempt_left_is_removed(ingest, tmp_path) -> None:
 
 class Count(Work):
     def do(self, unit: Unit) -> int:
-        if unit.number in (2, 3):
-            raise InputError(f"unit {unit.number}")
         return unit.number
-
-
-def test_the_first_error_in_the_order_of_the_units_wins() -> None:
-    work, units = Count(), [Unit(number, 0, ()) for number in range(5)]
-    late, early = work.create_accumulator(), work.create_accumulator()
-    for number in (4, 3):
-        work.add_input(late, units[number])
-    for number in (0, 2, 1):
-        work.add_input(early, units[number])
-    with pytest.raises(InputError, match="unit 2"):
-        results_of(work.merge_accumulators([late, early]), 5)
 
 
 def test_a_unit_that_is_lost_or_counted_twice_is_an_error_of_ours() -> None:
