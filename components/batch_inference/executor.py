@@ -20,7 +20,7 @@ from components.errors import InputError
 from components.ingestion import quarantine, sources
 from components.ingestion.contract import Column
 from components.ingestion.parts import plan
-from components.ingestion.work import results_of, staging
+from components.ingestion.work import in_order, staging
 from components.served_model import SERVING_FOLDER, ServedModel
 from model_store import RELEASE_FILE
 
@@ -63,7 +63,7 @@ class Executor(ColumnarBeamExecutor):
             units = plan([files], config.format)
             work = PredictUnits(saved_model, model, int(release["version"]), config, columns, folder)
             size = sum(unit.size_bytes for unit in units)
-            done: list[Predicted] = results_of(self._combine(units, work, size), len(units))
+            done: list[Predicted] = in_order(self._combine(units, work, size), len(units))
             by_file = _add_up(done)
             predicted, failed = (sum(counts[i] for counts in by_file.values()) for i in (0, 1))
             if not predicted:

@@ -24,7 +24,7 @@ from components.ingestion.parts import Unit, plan
 from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED
 from components.ingestion.splitting import merge_times, newest_from
 from components.ingestion.units import SPLITS, CountTimes, WriteUnits, Written
-from components.ingestion.work import results_of, staging
+from components.ingestion.work import in_order, staging
 from components.schema import read_schema
 
 _MOST_NAMED = 10
@@ -81,7 +81,7 @@ class Executor(ColumnarBeamExecutor):
         with staging(target) as folder:
             boundary = self._boundary(units, config, columns, folder)
             done = self._combine(units, WriteUnits(config, columns, boundary, folder), size)
-            written: list[Written] = results_of(done, len(units))
+            written: list[Written] = in_order(done, len(units))
             self._insist_on_good_rows(config, written, target)
             _insist_on_rows_in_each_split(config, written)
             _insist_on_whole_spans(spans)
@@ -100,7 +100,7 @@ class Executor(ColumnarBeamExecutor):
             )
         # Of Parquet one column is read, a small part of the bytes; other formats are read whole.
         size = 0 if config.format == "parquet" else sum(unit.size_bytes for unit in units)
-        counted = results_of(self._combine(units, CountTimes(config, column, scratch), size), len(units))
+        counted = in_order(self._combine(units, CountTimes(config, column, scratch), size), len(units))
         return newest_from(merge_times(counted), config.eval_fraction)
 
     def _insist_on_good_rows(self, config: IngestionConfig, written: list[Written], target: pathlib.Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import pathlib
 import shutil
 import uuid
@@ -17,15 +16,7 @@ from components.ingestion.parts import Unit
 _STAGING = ".staging-"  # no reader looks into hidden folders
 
 
-@dataclasses.dataclass
-class Done:
-    """What came of the units so far.
-
-    Attributes:
-        results: by the unit's number.
-    """
-
-    results: dict[int, Any] = dataclasses.field(default_factory=dict)
+Results = dict[int, Any]  # by the unit's number
 
 
 class Work(beam.CombineFn):
@@ -39,23 +30,23 @@ class Work(beam.CombineFn):
         """
         raise NotImplementedError
 
-    def create_accumulator(self) -> Done:
-        return Done()
+    def create_accumulator(self) -> Results:
+        return {}
 
-    def add_input(self, done: Done, unit: Unit) -> Done:
-        done.results[unit.number] = self.do(unit)
-        return done
+    def add_input(self, results: Results, unit: Unit) -> Results:
+        results[unit.number] = self.do(unit)
+        return results
 
-    def merge_accumulators(self, accumulators: Iterable[Done]) -> Done:
-        merged = Done()
-        for done in accumulators:
-            if twice := merged.results.keys() & done.results.keys():
+    def merge_accumulators(self, accumulators: Iterable[Results]) -> Results:
+        merged: Results = {}
+        for results in accumulators:
+            if twice := merged.keys() & results.keys():
                 raise RuntimeError(f"units of work were counted twice: {sorted(twice)}")
-            merged.results |= done.results
+            merged |= results
         return merged
 
-    def extract_output(self, done: Done) -> Done:
-        return done
+    def extract_output(self, results: Results) -> Results:
+        return results
 
 
 @contextlib.contextmanager
@@ -71,12 +62,12 @@ def staging(target: pathlib.Path) -> Iterator[pathlib.Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def results_of(done: Done, units: int) -> list[Any]:
+def in_order(results: Results, units: int) -> list[Any]:
     """The results in the order of the units.
 
     Raises:
         RuntimeError: a unit is missing.
     """
-    if missing := set(range(units)) - done.results.keys():
+    if missing := set(range(units)) - results.keys():
         raise RuntimeError(f"{len(missing)} of {units} units of work were lost: {sorted(missing)[:10]}")
-    return [done.results[number] for number in range(units)]
+    return [results[number] for number in range(units)]

@@ -16,7 +16,7 @@ from components.columnar import read_split, split_files
 from components.errors import InputError
 from components.ingestion import parts
 from components.ingestion.parts import Part, Unit, plan
-from components.ingestion.work import Work, results_of
+from components.ingestion.work import Work, in_order
 
 IN_MEMORY = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
 MULTI_PROCESSING = ("--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -115,6 +115,6 @@ def test_a_unit_that_is_lost_or_counted_twice_is_an_error_of_ours() -> None:
     work, unit = Count(), Unit(0, 0, ())
     one = work.add_input(work.create_accumulator(), unit)
     with pytest.raises(RuntimeError, match="1 of 2 units"):
-        results_of(one, 2)
+        in_order(one, 2)
     with pytest.raises(RuntimeError, match="twice"):
         work.merge_accumulators([one, work.add_input(work.create_accumulator(), unit)])
