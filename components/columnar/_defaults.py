@@ -28,9 +28,8 @@ def choose(size_bytes: int, cores: int, memory_bytes: int) -> list[str]:
         >>> choose(20 << 30, cores=8, memory_bytes=32 << 30)
         ['--direct_running_mode=multi_processing', '--direct_num_workers=8']
     """
-    workers = min(
-        size_bytes // _BYTES_PER_WORKER, cores, memory_bytes // _MEMORY_PER_WORKER - 1
-    )  # one share is our own
+    by_memory = memory_bytes // _MEMORY_PER_WORKER - 1  # one share is our own
+    workers = min(size_bytes // _BYTES_PER_WORKER, cores, by_memory)
     if workers < 2:
         return []
     return ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]

@@ -105,6 +105,9 @@ class _Step:
         self.missing_sides = len(applied.side_inputs)
         self._kept: list[WindowedValue] = []
 
+    def prepare(self) -> None:
+        """Before the first element of the pipeline; what fails here is followed by `abandon`, too."""
+
     def take(self, element: WindowedValue) -> None:
         if self.missing_sides:
             self._kept.append(element)
@@ -172,7 +175,10 @@ class _CombinePerKey(_Step):
         self._args, self._kwargs = transform.args, transform.kwargs
         self._fn: core.CombineFn = copy.copy(transform.fn)
         self._accumulators: dict[Hashable, list[Any]] = {}
-        self._ended = False
+        self._is_set_up = False
+
+    def prepare(self) -> None:
+        self._is_set_up = True
         self._fn.setup(*self._args, **self._kwargs)
 
     def process(self, element: WindowedValue) -> None:
@@ -191,8 +197,8 @@ class _CombinePerKey(_Step):
         self.abandon()
 
     def abandon(self) -> None:
-        if not self._ended:
-            self._ended = True
+        if self._is_set_up:
+            self._is_set_up = False
             self._fn.teardown(*self._args, **self._kwargs)
 
 
@@ -286,6 +292,8 @@ class _Graph:
 
     def run(self) -> None:
         try:
+            for step in self._steps:
+                step.prepare()
             ended = sum(self._end(root) for root in self._roots)
             if ended != len(self._steps):  # never to be mistaken for a result
                 raise RuntimeError(

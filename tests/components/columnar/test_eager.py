@@ -211,6 +211,33 @@ def test_a_failure_ends_the_pipeline_and_lets_go_of_what_was_set_up() -> None:
     assert _Lifecycle.calls == ["setup", "a", "bb", "teardown"]
 
 
+class _Prepared(beam.CombineFn):
+    calls: list[str] = []
+
+    def __init__(self, fails: bool) -> None:
+        self._fails = fails
+
+    def setup(self) -> None:
+        self.calls.append("setup")
+        if self._fails:
+            raise OSError("no model here")
+
+    def teardown(self) -> None:
+        self.calls.append("teardown")
+
+    def create_accumulator(self) -> int:
+        return 0
+
+
+def test_a_setup_that_fails_lets_go_of_the_others() -> None:
+    _Prepared.calls.clear()
+    with pytest.raises(OSError, match="no model here"), beam.Pipeline(EagerRunner()) as pipeline:
+        some = words(pipeline)
+        for fails in (False, True):
+            _ = some | str(fails) >> beam.CombineGlobally(_Prepared(fails)).without_defaults()
+    assert sorted(_Prepared.calls) == ["setup", "setup", "teardown", "teardown"]
+
+
 SCHEMA = """
 feature { name: "x" type: FLOAT shape {} presence { min_fraction: 1 } }
 feature { name: "y" type: FLOAT value_count { min: 1 max: 1 } }
