@@ -158,7 +158,10 @@ class _CountPerElement(_Step):
     def process(self, element: WindowedValue) -> None:
         value = element.value
         index = value if type(value) in _OWN_INDEX else _index(value)  # a call less for each word of a vocabulary
-        self._counts.setdefault(index, [value, 0])[1] += 1
+        try:
+            self._counts[index][1] += 1
+        except KeyError:
+            self._counts[index] = [value, 1]
 
     def finish(self) -> None:
         counts, self._counts = self._counts, {}
