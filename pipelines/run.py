@@ -177,7 +177,7 @@ def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -
         return 0
     available = sources.available_spans(uri)
     if span is None and available:
-        return available[-1]
+        return sources.newest_span(uri)  # passes over one that is still being written
     if workload.data.dataset and span not in available:
         from pipelines import datasets
 

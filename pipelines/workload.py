@@ -84,7 +84,8 @@ class Data(_Section):
     split: Split = Split()
     """How rows are divided into train and eval."""
     ignore: tuple[str, ...] = ()
-    """Columns of the files that the pipeline does not read."""
+    """Columns of the files that the pipeline does not read, by name or pattern: `debug_*`, or `*` for all that schema.pbtxt does
+    not name."""
     on_bad_rows: Literal["fail", "quarantine"] = "fail"
     """What a row gets that is ragged, of the wrong type, not UTF-8, or lacks a required value. fail: the run ends and names it.
     quarantine: it goes into a side file with the reason, is counted, and the others are read."""

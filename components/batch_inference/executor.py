@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import shutil
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,11 +20,9 @@ from components.errors import InputError
 from components.ingestion import quarantine, sources
 from components.ingestion.contract import Column
 from components.ingestion.parts import plan
-from components.ingestion.work import results_of
+from components.ingestion.work import in_order, staging
 from components.served_model import SERVING_FOLDER, ServedModel
 from model_store import RELEASE_FILE
-
-_STAGING = ".staging-"
 
 
 class Executor(ColumnarBeamExecutor):
@@ -61,24 +57,19 @@ class Executor(ColumnarBeamExecutor):
         target: pathlib.Path,
     ) -> dict[str, Any]:
         """Predicts for the files' rows and writes `target`; returns what `index.json` says."""
-        for leftover in target.glob(f"{_STAGING}*"):  # of an attempt that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        staging = target / f"{_STAGING}{uuid.uuid4().hex}"
-        staging.mkdir(parents=True)
-        try:
+        with staging(target) as folder:
             model = ServedModel.read(saved_model)
-            types, columns = _columns(model, config, files[0], staging)
+            types, columns = _columns(model, config, files[0], folder)
             units = plan([files], config.format)
-            work = PredictUnits(saved_model, model, int(release["version"]), config, columns, staging)
-            done: list[Predicted] = results_of(self._combine(units, work), len(units))
+            work = PredictUnits(saved_model, model, int(release["version"]), config, columns, folder)
+            size = sum(unit.size_bytes for unit in units)
+            done: list[Predicted] = in_order(self._combine(units, work, size), len(units))
             by_file = _add_up(done)
             predicted, failed = (sum(counts[i] for counts in by_file.values()) for i in (0, 1))
             if not predicted:
                 first = next((one.first_failure for one in done if one.first_failure), "")
                 raise InputError(f"{config.uri}: none of {failed:,} rows could be predicted; the first: {first}")
             shards = _commit(target, done, predicted, failed)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
         index = {
             "model": release["model"],
             "version": release["version"],

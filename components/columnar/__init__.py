@@ -15,10 +15,19 @@ from components.columnar._files import (
     split_schema,
 )
 from components.columnar._layout import stored_batch, stored_schema
-from components.columnar._reading import batch_rows, read_batches, read_file, read_list_batches, read_split
+from components.columnar._reading import (
+    RowGroup,
+    batch_rows,
+    read_batches,
+    read_file,
+    read_list_batches,
+    read_split,
+    row_groups,
+)
 
 __all__ = [
     "ExamplesWriter",
+    "RowGroup",
     "ShardWriter",
     "SplitWriter",
     "batch_rows",
@@ -33,6 +42,7 @@ __all__ = [
     "read_file",
     "read_list_batches",
     "read_split",
+    "row_groups",
     "split_directory",
     "split_files",
     "split_schema",

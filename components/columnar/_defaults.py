@@ -7,6 +7,7 @@ import os
 import pathlib
 
 _GIB = 1 << 30
+_CGROUP = pathlib.Path("/sys/fs/cgroup")
 # A worker process takes about ten seconds to import what it needs. At 50 MB/s, a slow pass over columns, this is 40 s of work.
 _BYTES_PER_WORKER = 2 * _GIB
 # TensorFlow and TFX loaded take 0.9 GiB; the rest is for data.
@@ -27,17 +28,25 @@ def choose(size_bytes: int, cores: int, memory_bytes: int) -> list[str]:
         >>> choose(20 << 30, cores=8, memory_bytes=32 << 30)
         ['--direct_running_mode=multi_processing', '--direct_num_workers=8']
     """
-    workers = min(
-        size_bytes // _BYTES_PER_WORKER, cores, memory_bytes // _MEMORY_PER_WORKER - 1
-    )  # one share is our own
+    by_memory = memory_bytes // _MEMORY_PER_WORKER - 1  # one share is our own
+    workers = min(size_bytes // _BYTES_PER_WORKER, cores, by_memory)
     if workers < 2:
         return []
     return ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
 
 
-def usable_machine() -> tuple[int, int]:
-    """Cores and bytes of memory that this process may use, in a container too."""
+def usable_machine(cgroup: pathlib.Path = _CGROUP) -> tuple[int, int]:
+    """Cores and bytes of memory that this process may use, in a container too.
+
+    Args:
+        cgroup: of the container, as cgroup v2 shows it inside.
+    """
+    cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):  # no cgroup, or "max"
-        memory = min(memory, int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()))
-    return len(os.sched_getaffinity(0)), memory
+    with contextlib.suppress(OSError, ValueError):  # no such cgroup, or "max"
+        memory = min(memory, int((cgroup / "memory.max").read_text()))
+    with contextlib.suppress(OSError, ValueError):
+        # Kubernetes limits a pod's share of time, and all cores of the node stay in sight.
+        quota, period = (cgroup / "cpu.max").read_text().split()
+        cores = min(cores, max(1, int(quota) // int(period)))
+    return cores, memory

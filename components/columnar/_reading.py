@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 
@@ -14,13 +15,27 @@ _BATCH_BYTES = 32 * 2**20
 _MIN_ROWS, _MAX_ROWS = 1, 65_536
 
 
+@dataclasses.dataclass(frozen=True)
+class RowGroup:
+    """A piece in which a split can be read; small enough to travel to a worker.
+
+    Attributes:
+        path: of the Parquet file.
+        number: of the group in the file.
+        rows: how many it has.
+        size_bytes: of its columns, encoded and uncompressed.
+    """
+
+    path: str
+    number: int
+    rows: int
+    size_bytes: int
+
+
 def batch_rows(uri: str | os.PathLike[str], split: str, target_bytes: int = _BATCH_BYTES) -> int:
     """Rows a batch that come to about `target_bytes` in memory, so that wide rows do not fill it."""
-    rows = uncompressed = 0
-    for path in split_files(uri, split):
-        metadata = pq.read_metadata(path)
-        rows += metadata.num_rows
-        uncompressed += sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    groups = row_groups(uri, split)
+    rows, uncompressed = sum(group.rows for group in groups), sum(group.size_bytes for group in groups)
     if rows == 0:
         return _MAX_ROWS
     return int(min(_MAX_ROWS, max(_MIN_ROWS, target_bytes // max(1, uncompressed // rows))))
@@ -61,21 +76,22 @@ def read_list_batches(
         yield from read_group(group, columns, size)
 
 
-def row_groups(uri: str | os.PathLike[str], split: str) -> list[tuple[str, int]]:
-    """The row groups of a split, each a file and the group's number: the pieces in which it can be read."""
-    return [
-        (str(path), number)
-        for path in split_files(uri, split)
-        for number in range(pq.read_metadata(path).num_row_groups)
-    ]
+def row_groups(uri: str | os.PathLike[str], split: str) -> list[RowGroup]:
+    """The row groups of a split, in the order of its rows; read from the files' footers."""
+    found = []
+    for path in split_files(uri, split):
+        metadata = pq.read_metadata(path)
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            found.append(RowGroup(str(path), number, group.num_rows, group.total_byte_size))
+    return found
 
 
-def read_group(group: tuple[str, int], columns: Sequence[str] | None, rows: int) -> Iterator[pa.RecordBatch]:
+def read_group(group: RowGroup, columns: Sequence[str] | None, rows: int) -> Iterator[pa.RecordBatch]:
     """One row group in list columns, in the order asked for; at most `rows` a batch and no batch without rows."""
-    path, number = group
     names = None if columns is None else list(columns)
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=rows, row_groups=[number], columns=names):
+    with pq.ParquetFile(group.path) as file:
+        for batch in file.iter_batches(batch_size=rows, row_groups=[group.number], columns=names):
             if batch.num_rows:
                 yield tfx_columns(batch if names is None else batch.select(names))
 

@@ -91,10 +91,8 @@ class _WatchedWorker(worker_handlers.GrpcWorkerHandler):
             self.dismiss()
 
     def close(self) -> None:
-        if (
-            self.control_conn._futures_by_id
-        ):  # the pipeline has failed, and nobody waits for what this worker still does
-            self.dismiss()
+        if self.control_conn._futures_by_id:
+            self.dismiss()  # the pipeline has failed, and nobody waits for what this worker still does
         self._dismissed = True
         try:
             super().close()

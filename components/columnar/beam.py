@@ -9,7 +9,7 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from components.columnar._reading import batch_rows, read_group, row_groups
+from components.columnar._reading import RowGroup, batch_rows, read_group, row_groups
 
 # What one worker reads in one go: a million rows of a narrow table, so that names stay few and reading runs ahead.
 _GROUPS_AT_ONCE = 16
@@ -51,7 +51,7 @@ class ReadExamples(beam.PTransform):
 
 
 def _read_ahead(
-    groups: list[tuple[str, int]], columns: tuple[str, ...] | None, rows: int, after: Any = None
+    groups: list[RowGroup], columns: tuple[str, ...] | None, rows: int, after: Any = None
 ) -> Iterator[pa.RecordBatch]:
     """Decodes the next batch on another core while this one is worked on."""
     batches = (batch for group in groups for batch in read_group(group, columns, rows))

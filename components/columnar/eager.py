@@ -19,6 +19,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 from apache_beam import pvalue
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import AppliedPTransform
@@ -29,6 +30,8 @@ from apache_beam.transforms import combiners, core, sideinputs, util, window
 from apache_beam.utils.windowed_value import WindowedValue
 
 _windowed = window.GlobalWindows.windowed_value
+# Keys of these very types are equal only where their bytes are.
+_OWN_INDEX = frozenset({str, bytes, int, type(None)})
 # Composites that are one step here. Counting is the one thing that TFT does element by element, for vocabularies.
 _AS_ONE = (core.CombinePerKey, combiners.Count.PerElement, util.Reshuffle, util.ReshufflePerKey)
 
@@ -102,6 +105,9 @@ class _Step:
         self.missing_sides = len(applied.side_inputs)
         self._kept: list[WindowedValue] = []
 
+    def prepare(self) -> None:
+        """Before the first element of the pipeline; what fails here is followed by `abandon`, too."""
+
     def take(self, element: WindowedValue) -> None:
         if self.missing_sides:
             self._kept.append(element)
@@ -136,7 +142,7 @@ class _GroupByKey(_Step):
 
     def process(self, element: WindowedValue) -> None:
         key, value = element.value
-        self._groups.setdefault(_hashable(key), (key, []))[1].append(value)
+        self._groups.setdefault(_index(key), (key, []))[1].append(value)
 
     def finish(self) -> None:
         groups, self._groups = self._groups, {}
@@ -151,10 +157,11 @@ class _CountPerElement(_Step):
 
     def process(self, element: WindowedValue) -> None:
         value = element.value
+        index = value if type(value) in _OWN_INDEX else _index(value)  # a call less for each word of a vocabulary
         try:
-            self._counts[value][1] += 1
-        except (KeyError, TypeError):
-            self._counts.setdefault(_hashable(value), [value, 0])[1] += 1
+            self._counts[index][1] += 1
+        except KeyError:
+            self._counts[index] = [value, 1]
 
     def finish(self) -> None:
         counts, self._counts = self._counts, {}
@@ -171,12 +178,15 @@ class _CombinePerKey(_Step):
         self._args, self._kwargs = transform.args, transform.kwargs
         self._fn: core.CombineFn = copy.copy(transform.fn)
         self._accumulators: dict[Hashable, list[Any]] = {}
-        self._ended = False
+        self._is_set_up = False
+
+    def prepare(self) -> None:
+        self._is_set_up = True
         self._fn.setup(*self._args, **self._kwargs)
 
     def process(self, element: WindowedValue) -> None:
         key, value = element.value
-        index = _hashable(key)
+        index = _index(key)
         entry = self._accumulators.get(index)
         if entry is None:
             entry = self._accumulators[index] = [key, self._fn.create_accumulator(*self._args, **self._kwargs)]
@@ -190,8 +200,8 @@ class _CombinePerKey(_Step):
         self.abandon()
 
     def abandon(self) -> None:
-        if not self._ended:
-            self._ended = True
+        if self._is_set_up:
+            self._is_set_up = False
             self._fn.teardown(*self._args, **self._kwargs)
 
 
@@ -276,24 +286,39 @@ class _Graph:
             for side in sides:
                 side.waiting.append(step)
             self._steps.append(step)
-        self._roots = [step for step in self._steps if isinstance(step, _Impulse)]
+        # Impulse, and a Flatten of nothing, whose followers end all the same.
+        self._roots = [
+            step
+            for one, step in zip(applied, self._steps, strict=True)
+            if not any(isinstance(value, pvalue.PCollection) for value in one.inputs)
+        ]
 
     def run(self) -> None:
         try:
-            for root in self._roots:
-                self._end(root)
+            for step in self._steps:
+                step.prepare()
+            ended = sum(self._end(root) for root in self._roots)
+            if ended != len(self._steps):  # never to be mistaken for a result
+                raise RuntimeError(
+                    f"{len(self._steps) - ended} of {len(self._steps)} steps of the pipeline did not run"
+                )
         except BaseException:
             for step in self._steps:
                 with contextlib.suppress(Exception):  # the first error is the one to tell
                     step.abandon()
             raise
 
-    def _end(self, first: _Step) -> None:
-        """Ends a step whose inputs have ended, and all that end with it; a queue, since graphs are deeper than the stack."""
+    def _end(self, first: _Step) -> int:
+        """Ends a step whose inputs have ended, and all that end with it; returns how many.
+
+        A queue, since graphs are deeper than the stack.
+        """
         ending = collections.deque([first])
+        ended = 0
         while ending:
             step = ending.popleft()
             step.finish()
+            ended += 1
             for output in dict.fromkeys(step.outputs.values()):
                 for consumer in output.consumers:
                     consumer.open_inputs -= 1
@@ -305,6 +330,7 @@ class _Graph:
                         waiting.has_side_inputs()
                         if not waiting.open_inputs:
                             ending.append(waiting)
+        return ended
 
 
 def _step(applied: AppliedPTransform, outputs: dict[Any, _Collection], sides: list[_Collection]) -> _Step:
@@ -322,9 +348,18 @@ def _step(applied: AppliedPTransform, outputs: dict[Any, _Collection], sides: li
     return _Step(applied, outputs)  # Flatten and Reshuffle hand on what they get
 
 
-def _hashable(key: Any) -> Hashable:
+def _index(key: Any) -> Hashable:
+    """What stands for a key in a dictionary. Beam compares keys by their bytes: 1, 1.0 and True are three, all NaN are one."""
+    if type(key) in _OWN_INDEX:
+        return key  # type: ignore[no-any-return]
+    if isinstance(key, (float, np.floating)):
+        return float, repr(float(key))
+    if isinstance(key, bool):
+        return bool, key
+    if type(key) is tuple:
+        return tuple(map(_index, key))
     try:
         hash(key)
-    except TypeError:  # an array, say; Beam compares keys by their bytes
+    except TypeError:  # an array, say
         return pickle.dumps(key)
     return key  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.columnar._files import split_directory
+from components.columnar._files import commit_shards, split_directory
 
 
 class WriteExamples(beam.PTransform):
@@ -58,10 +58,7 @@ class _WriteShard(beam.DoFn):
 
 
 def _commit(directory: str, shards: list[str]) -> int:
-    folder = pathlib.Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, shard in enumerate(sorted(shards)):
-        pathlib.Path(shard).rename(folder / f"examples-{number:05d}-of-{len(shards):05d}.parquet")
-    for leftover in folder.glob(".*.partial"):
+    commit_shards([pathlib.Path(shard) for shard in sorted(shards)], directory, "examples")
+    for leftover in pathlib.Path(directory).glob(".*.partial"):  # of bundles that were tried again
         leftover.unlink()
     return len(shards)

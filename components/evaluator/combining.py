@@ -25,13 +25,11 @@ class Shard:
     """A row group of the eval split.
 
     Attributes:
-        path: of the Parquet file.
-        group: its number in the file.
+        group: what to read.
         first_row: its first row's place in the split.
     """
 
-    path: str
-    group: int
+    group: columnar.RowGroup
     first_row: int
 
 
@@ -59,7 +57,7 @@ class Plan:
 class EvaluateShards(beam.CombineFn):
     """Predicts and sums shard by shard; the output are the finished `Findings`.
 
-    What a person has to mend is not raised but found: workers tell each other's errors as text, and try again what fails.
+    Raises InputError for what a person has to mend. A champion that fails is no error: it drops out.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -76,12 +74,8 @@ class EvaluateShards(beam.CombineFn):
         return Findings(metrics, plan.config.slice_columns, plan.champion is not None, plan.config.seed)
 
     def add_input(self, findings: Findings, shard: Shard) -> Findings:
-        if findings.error is None:  # one is enough to end the run
-            try:
-                self._load(findings, shard)
-                self._add(findings, shard)
-            except InputError as error:
-                findings.fail(shard.first_row, str(error))
+        self._load(findings, shard)
+        self._add(findings, shard)
         return findings
 
     def merge_accumulators(self, accumulators: Iterable[Findings]) -> Findings:
@@ -91,8 +85,7 @@ class EvaluateShards(beam.CombineFn):
         return first
 
     def extract_output(self, findings: Findings) -> Findings:
-        if findings.error is None:
-            findings.finish()
+        findings.finish()
         return findings
 
     def _load(self, findings: Findings, shard: Shard) -> None:
@@ -110,7 +103,7 @@ class EvaluateShards(beam.CombineFn):
         assert self._challenger is not None
         config, place = self._plan.config, shard.first_row
         columns = list(self._plan.columns)
-        for batch in columnar.read_file(shard.path, columns, config.batch_size, shard.group):
+        for batch in columnar.read_file(shard.group.path, columns, config.batch_size, shard.group.number):
             if not batch.num_rows:
                 continue
             labels = read_labels(batch.column(config.label), config, self._plan.classes)

@@ -10,7 +10,6 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components import columnar
 from components.errors import InputError
@@ -24,8 +23,8 @@ from components.served_model import NUMERIC, ServedModel
 
 EVAL_SPLIT = "eval"
 
-# ColumnarBeamExecutor._combine: elements and a CombineFn in, what it extracts from them all out.
-Combine = Callable[[Sequence[Any], beam.CombineFn], Any]
+# ColumnarBeamExecutor._combine: elements, a CombineFn and the elements' bytes in, what it extracts from them all out.
+Combine = Callable[[Sequence[Any], beam.CombineFn, int], Any]
 
 
 @dataclasses.dataclass
@@ -93,9 +92,7 @@ def evaluate(
             champion, not_comparable = None, str(error)
     pivot = _pivot(shards[0], config) if config.task == "regression" else 0.0
     plan = Plan(config, spec.classes, challenger, champion, tuple(columns), pivot)
-    found: Findings = combine(shards, EvaluateShards(plan))
-    if found.error is not None:
-        raise InputError(found.error[1])
+    found: Findings = combine(shards, EvaluateShards(plan), sum(shard.group.size_bytes for shard in shards))
     if found.rows != (rows := columnar.count_rows(examples_uri, EVAL_SPLIT)):
         raise RuntimeError(f"the eval split has {rows} rows and {found.rows} were evaluated")
     if found.not_comparable is not None:
@@ -115,14 +112,11 @@ def evaluate(
 
 def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:
     shards: list[Shard] = []
-    files = columnar.split_files(uri, EVAL_SPLIT)
     rows = 0
-    for path in files:
-        metadata = pq.read_metadata(path)
-        for group in range(metadata.num_row_groups):
-            if count := metadata.row_group(group).num_rows:
-                shards.append(Shard(str(path), group, rows))
-                rows += count
+    for group in columnar.row_groups(uri, EVAL_SPLIT):
+        if group.rows:
+            shards.append(Shard(group, rows))
+            rows += group.rows
     if not rows:
         raise InputError(
             f"{columnar.split_directory(uri, EVAL_SPLIT)}: the eval split has no rows, so nothing can be judged. "
@@ -157,7 +151,7 @@ def _words(classes: tuple[str, ...]) -> str:
 
 def _pivot(shard: Shard, config: EvaluationConfig) -> float:
     """The mean of the first labels: near to all of them, and the same for every worker."""
-    batch = next(columnar.read_file(shard.path, [config.label], config.batch_size, shard.group))
+    batch = next(columnar.read_file(shard.group.path, [config.label], config.batch_size, shard.group.number))
     return float(np.mean(read_labels(batch.column(0), config, ())))
 
 

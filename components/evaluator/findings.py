@@ -69,7 +69,6 @@ class Findings:
         sample: of rows with valid predictions of all models; empty for ranking.
         pair: what challenger and champion are compared on; after `finish`, where there is a champion.
         not_comparable: why the champion dropped out, with the place where it did.
-        error: what a person has to mend, with its place; the rest does not count then.
     """
 
     def __init__(self, metrics: TaskMetrics, slices: Sequence[str], champion: bool, seed: int) -> None:
@@ -81,7 +80,6 @@ class Findings:
         self.sample = PairedSample(seed)
         self.pair: Pair | None = None
         self.not_comparable: Placed | None = None
-        self.error: Placed | None = None
         self._seed = seed
         # Parts of (places, labels, queries, code of each slice column..., prediction of each model...).
         self._waiting: list[tuple[np.ndarray, ...]] = []
@@ -119,18 +117,11 @@ class Findings:
         self.sample.drop_last_model()
         self._waiting = [part[: self._models + 1] for part in self._waiting]
 
-    def fail(self, place: int, message: str) -> None:
-        """Notes an error; the first one in the split stands, whichever is met first."""
-        if self.error is None or place < self.error[0]:
-            self.error = (place, message)
-
     def merge(self, other: Findings) -> None:
         """Adds what was found in another part; `other` is of no use afterwards."""
         for one, another in ((self, other), (other, self)):
             if another.not_comparable is not None:
                 one.drop_champion(*another.not_comparable)
-        if other.error is not None:
-            self.fail(*other.error)
         self.rows += other.rows
         orders = [mine.merge(theirs) for mine, theirs in zip(self.slices.values(), other.slices.values(), strict=True)]
         for part in other._waiting:

@@ -64,7 +64,7 @@ class Sums:
     def __add__(self, other: Sums) -> Sums:
         """Both must be of the same metrics; the one with fewer slices is taken to have seen none of the others."""
         slices = max(len(self), len(other))
-        mine, theirs = self._padded(slices), other._padded(slices)
+        mine, theirs = self.padded(slices), other.padded(slices)
         return Sums(
             {name: value + theirs.terms[name] for name, value in mine.terms.items()},
             {name: value + theirs.cells[name] for name, value in mine.cells.items()},
@@ -73,7 +73,8 @@ class Sums:
     def __len__(self) -> int:
         return len(self.terms["rows"])
 
-    def _padded(self, slices: int) -> Sums:
+    def padded(self, slices: int) -> Sums:
+        """The same sums with room for so many slices; the new ones are empty."""
         extra = slices - len(self)
         if not extra:
             return self

@@ -65,7 +65,7 @@ class SlicedSums:
         if len(self.values) > self._limit:
             self.too_many, self.sums = True, None
         elif other.sums is not None:
-            theirs = other.sums._padded(len(other.values))
+            theirs = other.sums.padded(len(other.values))
             moved = Sums(
                 {name: _scatter(value, order, len(self.values)) for name, value in theirs.terms.items()},
                 {name: _scatter(value, order, len(self.values)) for name, value in theirs.cells.items()},

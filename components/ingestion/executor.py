@@ -4,8 +4,6 @@ import collections
 import dataclasses
 import json
 import pathlib
-import shutil
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,10 +24,9 @@ from components.ingestion.parts import Unit, plan
 from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED
 from components.ingestion.splitting import merge_times, newest_from
 from components.ingestion.units import SPLITS, CountTimes, WriteUnits, Written
-from components.ingestion.work import results_of
+from components.ingestion.work import in_order, staging
 from components.schema import read_schema
 
-_STAGING = ".staging-"  # no reader looks into hidden folders
 _MOST_NAMED = 10
 
 
@@ -79,25 +76,20 @@ class Executor(ColumnarBeamExecutor):
 
             for span in spans:
                 insist_on_classes(span["files"], config.uri)
-        for leftover in target.glob(f"{_STAGING}*"):  # of an attempt that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        staging = target / f"{_STAGING}{uuid.uuid4().hex}"
-        staging.mkdir(parents=True)
         units = plan([span["files"] for span in spans], config.format)
-        try:
-            boundary = self._boundary(units, config, columns, staging)
-            done = self._combine(units, WriteUnits(config, columns, boundary, staging))
-            written: list[Written] = results_of(done, len(units))
+        size = sum(unit.size_bytes for unit in units)
+        with staging(target) as folder:
+            boundary = self._boundary(units, config, columns, folder)
+            done = self._combine(units, WriteUnits(config, columns, boundary, folder), size)
+            written: list[Written] = in_order(done, len(units))
             self._insist_on_good_rows(config, written, target)
             _insist_on_rows_in_each_split(config, written)
             _insist_on_whole_spans(spans)
             _commit(target, written)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
         return written
 
     def _boundary(
-        self, units: list[Unit], config: IngestionConfig, columns: list[Column], staging: pathlib.Path
+        self, units: list[Unit], config: IngestionConfig, columns: list[Column], scratch: pathlib.Path
     ) -> float | None:
         if not config.split_time:
             return None
@@ -106,7 +98,9 @@ class Executor(ColumnarBeamExecutor):
             raise InputError(
                 f"data.split.time: column {config.split_time!r} is not in schema.pbtxt. Add it, or name another."
             )
-        counted = results_of(self._combine(units, CountTimes(config, column, staging)), len(units))
+        # Of Parquet one column is read, a small part of the bytes; other formats are read whole.
+        size = 0 if config.format == "parquet" else sum(unit.size_bytes for unit in units)
+        counted = in_order(self._combine(units, CountTimes(config, column, scratch), size), len(units))
         return newest_from(merge_times(counted), config.eval_fraction)
 
     def _insist_on_good_rows(self, config: IngestionConfig, written: list[Written], target: pathlib.Path) -> None:

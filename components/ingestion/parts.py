@@ -57,11 +57,13 @@ class Unit:
         number: of the unit; rows keep the order of the units.
         span: the place of its span in the window.
         pieces: several small files, one file, or part of a large one.
+        size_bytes: of what they hold; of Parquet's parts uncompressed, else as the file lies there.
     """
 
     number: int
     span: int
     pieces: tuple[Piece, ...]
+    size_bytes: int = 0
 
 
 def plan(spans: Sequence[Sequence[str]], format: str) -> list[Unit]:
@@ -73,23 +75,23 @@ def plan(spans: Sequence[Sequence[str]], format: str) -> list[Unit]:
     """
     units: list[Unit] = []
     for span, files in enumerate(spans):
-        for pieces in _together(files, format):
-            units.append(Unit(len(units), span, pieces))
+        for pieces, size in _together(files, format):
+            units.append(Unit(len(units), span, pieces, size))
     return units
 
 
-def _together(files: Sequence[str], format: str) -> Iterator[tuple[Piece, ...]]:
+def _together(files: Sequence[str], format: str) -> Iterator[tuple[tuple[Piece, ...], int]]:
     pieces: list[Piece] = []
     total = 0
     for url in files:
         for piece, size in _pieces(url, format):
             if pieces and (total + size > UNIT_BYTES or len(pieces) >= _MOST_PIECES):
-                yield tuple(pieces)
+                yield tuple(pieces), total
                 pieces, total = [], 0
             pieces.append(piece)
             total += size
     if pieces:
-        yield tuple(pieces)
+        yield tuple(pieces), total
 
 
 def _pieces(url: str, format: str) -> Iterator[tuple[Piece, int]]:

@@ -345,7 +345,7 @@ def _explain(path: pathlib.Path, format: str, columns: Sequence[Column], part: P
             message = message.replace(column[0], "")
             # Arrow's own count takes the header for a row.
             detail = _ARROW_ROW.sub("", message).removeprefix("CSV conversion error to ")
-            row = _row_of(path, names[int(column[1])], columns, detail)
+            row = _row_of(path, names[int(column[1])], columns)
             where = f"{path}, {f'row {row}, ' if row else ''}column {names[int(column[1])]!r}"
             if "UTF8" in message:
                 return f"{where}: is not UTF-8 text. Save the file as UTF-8 (it may be Latin-1 or Windows-1252)."
@@ -370,7 +370,7 @@ def _serial_csv_error(path: pathlib.Path, columns: Sequence[Column]) -> str:
     return ""
 
 
-def _row_of(path: pathlib.Path, name: str, columns: Sequence[Column], detail: str) -> int | None:
+def _row_of(path: pathlib.Path, name: str, columns: Sequence[Column]) -> int | None:
     """The first row whose value does not convert; reads the column as bytes, which always converts."""
     kind = next(c.type for c in columns if c.name == name)
     row = 0

@@ -1,34 +1,22 @@
-"""Units of work under Beam's CombineGlobally, or without Beam in the same order."""
+"""Units of work under Beam's CombineGlobally, or without Beam in the same order, and the folder that they write into."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
+import contextlib
+import pathlib
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
 
-from components.errors import InputError
 from components.ingestion.parts import Unit
 
+_STAGING = ".staging-"  # no reader looks into hidden folders
 
-@dataclasses.dataclass
-class Done:
-    """What came of the units so far.
 
-    Attributes:
-        results: by the unit's number.
-        error: the first unit that met an error of the user's, and its line. It travels as data: of an exception that is
-            raised in another process nothing is left but its traceback's text.
-    """
-
-    results: dict[int, Any] = dataclasses.field(default_factory=dict)
-    error: tuple[int, str] | None = None
-
-    def fail(self, number: int, message: str) -> None:
-        """Keeps the error if it is the first in the order of the units."""
-        if self.error is None or number < self.error[0]:
-            self.error = number, message
+Results = dict[int, Any]  # by the unit's number
 
 
 class Work(beam.CombineFn):
@@ -42,41 +30,44 @@ class Work(beam.CombineFn):
         """
         raise NotImplementedError
 
-    def create_accumulator(self) -> Done:
-        return Done()
+    def create_accumulator(self) -> Results:
+        return {}
 
-    def add_input(self, done: Done, unit: Unit) -> Done:
-        if done.error is not None and done.error[0] < unit.number:
-            return done  # what comes after the first error is thrown away anyway
-        try:
-            done.results[unit.number] = self.do(unit)
-        except InputError as error:
-            done.fail(unit.number, str(error))
-        return done
+    def add_input(self, results: Results, unit: Unit) -> Results:
+        results[unit.number] = self.do(unit)
+        return results
 
-    def merge_accumulators(self, accumulators: Iterable[Done]) -> Done:
-        merged = Done()
-        for done in accumulators:
-            if twice := merged.results.keys() & done.results.keys():
+    def merge_accumulators(self, accumulators: Iterable[Results]) -> Results:
+        merged: Results = {}
+        for results in accumulators:
+            if twice := merged.keys() & results.keys():
                 raise RuntimeError(f"units of work were counted twice: {sorted(twice)}")
-            merged.results |= done.results
-            if done.error is not None:
-                merged.fail(*done.error)
+            merged |= results
         return merged
 
-    def extract_output(self, done: Done) -> Done:
-        return done
+    def extract_output(self, results: Results) -> Results:
+        return results
 
 
-def results_of(done: Done, units: int) -> list[Any]:
+@contextlib.contextmanager
+def staging(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A new folder in `target` for what units write, until it is whole and moves; gone afterwards."""
+    for leftover in target.glob(f"{_STAGING}*"):  # of an attempt that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    folder = target / f"{_STAGING}{uuid.uuid4().hex}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def in_order(results: Results, units: int) -> list[Any]:
     """The results in the order of the units.
 
     Raises:
-        InputError: the first one that a unit met.
         RuntimeError: a unit is missing.
     """
-    if done.error is not None:
-        raise InputError(done.error[1])
-    if missing := set(range(units)) - done.results.keys():
+    if missing := set(range(units)) - results.keys():
         raise RuntimeError(f"{len(missing)} of {units} units of work were lost: {sorted(missing)[:10]}")
-    return [done.results[number] for number in range(units)]
+    return [results[number] for number in range(units)]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from components.gates import GateResult
-from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
+from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED
 from components.staged import CANONICAL_URI
 
 SUCCEEDED = "succeeded"
@@ -132,3 +133,16 @@ class RunFacts:
         """Where they lie."""
         examples = self.artifacts.get("examples")
         return f"{examples.uri.rstrip('/')}/{QUARANTINE_FILE}" if examples else ""
+
+    @property
+    def quarantine(self) -> dict[str, Any]:
+        """Ingestion's summary of them: `by_column`, rows by column's name ("": as a whole), and `first`, a few of them.
+
+        Empty where ingestion left none.
+        """
+        examples = self.artifacts.get("examples")
+        try:
+            found = json.loads(examples.properties.get(QUARANTINE) or "{}") if examples else {}
+        except (TypeError, ValueError):
+            found = {}
+        return found if isinstance(found, dict) else {}

@@ -9,7 +9,7 @@ from tfx import types
 from tfx.types import artifact_utils
 
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
-from components.columnar import count_rows, decode_splits, encode_splits, read_list_batches
+from components.columnar import count_rows, decode_splits, encode_splits, read_list_batches, split_directory
 from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
 from components.schema import read_schema
@@ -59,7 +59,7 @@ class Executor(ColumnarBeamExecutor):
 
 
 def _target(uri: str, split: str) -> pathlib.Path:
-    return pathlib.Path(uri) / f"Split-{split}" / FILE_NAME
+    return split_directory(uri, split) / FILE_NAME
 
 
 def _write(statistics: Any, path: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import pathlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -15,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from components.columnar import is_list, split_directory, split_files
+from components.columnar import RowGroup, is_list, row_groups, split_directory
 from components.errors import InputError
 from components.trainer._checks import SplitChecks
 from components.trainer._schema import Feature
@@ -34,14 +32,6 @@ _STRING_OVERHEAD = 41
 _DTYPES: dict[str, Any] = {"float32": np.float32, "int64": np.int64, "string": object}
 
 
-@dataclasses.dataclass(frozen=True, order=True)
-class _RowGroup:
-    path: pathlib.Path
-    number: int
-    rows: int
-    bytes: int
-
-
 class Split:
     """One split of transformed Examples; only the features and the label are read. `open_split` makes one.
 
@@ -58,16 +48,17 @@ class Split:
     ) -> None:
         self._features = {feature.name: feature for feature in features}
         self._label, self._pool_bytes = label, pool_bytes
-        self._groups = _row_groups(uri, split, self._features.values())
+        self._groups = row_groups(uri, split)
         self.rows = sum(group.rows for group in self._groups)
         self.epoch = 0
         if not self.rows:
             raise InputError(
                 f"{split_directory(uri, split)}: split {split} has no rows. Give the pipeline more data, or change data.split."
             )
+        self._bytes = _bytes_as_arrays(self._groups, self._features.values())
         self._label_dtype = _label_dtype(self._groups[0].path, label)
         # The pool read last. An iterator of tf.data may run in a thread beside one that is about to end.
-        self._pool: tuple[list[_RowGroup], Columns] | None = None
+        self._pool: tuple[list[RowGroup], Columns] | None = None
         self._reading = threading.Lock()
 
     def pools(self) -> Iterator[Columns]:
@@ -104,7 +95,7 @@ class Split:
 
     def _blocks(self, batch_size: int, seed: int | None) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
         """Arrays [batches, batch_size, *shape]; what is left at the end is one smaller batch."""
-        row_bytes = max(1, sum(group.bytes for group in self._groups) // self.rows)
+        row_bytes = max(1, self._bytes // self.rows)
         block_rows = batch_size * max(1, _BLOCK_BYTES // (row_bytes * batch_size))
         left: Columns = {}
         for columns in self._chunks(block_rows, seed):
@@ -130,7 +121,7 @@ class Split:
             yield from self._pool_chunks(groups, rows, random)
 
     # A generator of its own, so that nothing holds a pool while the next one is read.
-    def _pool_chunks(self, groups: list[_RowGroup], rows: int, random: np.random.Generator | None) -> Iterator[Columns]:
+    def _pool_chunks(self, groups: list[RowGroup], rows: int, random: np.random.Generator | None) -> Iterator[Columns]:
         columns = self._read(groups)
         count = len(columns[self._label])
         order = None if random is None else random.permutation(count)
@@ -138,20 +129,20 @@ class Split:
             chosen = slice(start, start + rows) if order is None else order[start : start + rows]
             yield {name: values[chosen] for name, values in columns.items()}
 
-    def _split_into_pools(self, order: npt.NDArray[np.int64]) -> list[list[_RowGroup]]:
-        wanted = -(-sum(group.bytes for group in self._groups) // self._pool_bytes)
+    def _split_into_pools(self, order: npt.NDArray[np.int64]) -> list[list[RowGroup]]:
+        wanted = -(-self._bytes // self._pool_bytes)
         parts = np.array_split(order, min(len(self._groups), wanted))
         # In their order within the pool: rows are shuffled anyway, and a pool of all is then the same in every pass.
-        return [sorted(self._groups[i] for i in part) for part in parts]
+        return [[self._groups[i] for i in sorted(part)] for part in parts]
 
-    def _read(self, groups: list[_RowGroup]) -> Columns:
+    def _read(self, groups: list[RowGroup]) -> Columns:
         with self._reading:
             if self._pool is None or self._pool[0] != groups:
                 self._pool = None  # let go before there is another
                 self._pool = (groups, self._load(groups))
             return self._pool[1]
 
-    def _load(self, groups: Sequence[_RowGroup]) -> Columns:
+    def _load(self, groups: Sequence[RowGroup]) -> Columns:
         rows = sum(group.rows for group in groups)
         columns = {
             name: np.empty((rows, *feature.shape), _DTYPES[feature.dtype]) for name, feature in self._features.items()
@@ -189,7 +180,8 @@ def open_split(
     return opened
 
 
-def _row_groups(uri: str, split: str, features: Iterable[Feature]) -> list[_RowGroup]:
+def _bytes_as_arrays(groups: Iterable[RowGroup], features: Iterable[Feature]) -> int:
+    """What row groups take in memory as arrays of the features and the label."""
     features = list(features)
     # 8 more are the label.
     row_bytes = 8 + sum(
@@ -197,18 +189,11 @@ def _row_groups(uri: str, split: str, features: Iterable[Feature]) -> list[_RowG
         for f in features
     )
     texts = any(f.dtype == "string" for f in features)
-    groups = []
-    for path in split_files(uri, split):
-        metadata = pq.read_metadata(path)
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            # Which part of the file is text would be work to find out: all of it, to be on the safe side.
-            size = group.num_rows * row_bytes + (group.total_byte_size if texts else 0)
-            groups.append(_RowGroup(path, number, group.num_rows, size))
-    return groups
+    # Which part of the file is text would be work to find out: all of it, to be on the safe side.
+    return sum(group.rows * row_bytes + (group.size_bytes if texts else 0) for group in groups)
 
 
-def _label_dtype(path: pathlib.Path, label: str) -> npt.DTypeLike:
+def _label_dtype(path: str, label: str) -> npt.DTypeLike:
     kind: pa.DataType = pq.read_schema(path).field(label).type
     return (kind.value_type if is_list(kind) else kind).to_pandas_dtype()  # type: ignore[no-any-return]
 

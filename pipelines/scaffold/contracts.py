@@ -107,7 +107,7 @@ def expectations_text(name: str, columns: tuple[Column, ...], label: Label, rows
             f"The first span had {rows:,} rows; ten times as many is a delivery to look into.",
             max_value=rows * 10,
         ),
-        *_for_label(label, rows),
+        *_for_label(label),
     ]
     for column in columns:
         expectations += _for_column(column, rows)
@@ -116,7 +116,7 @@ def expectations_text(name: str, columns: tuple[Column, ...], label: Label, rows
     return json.dumps(suite, indent=2, ensure_ascii=False) + "\n"
 
 
-def _for_label(label: Label, rows: int) -> list[dict[str, Any]]:
+def _for_label(label: Label) -> list[dict[str, Any]]:
     name = label.name
     checks = [
         _expect(

@@ -66,6 +66,17 @@ def test_a_touched_file_is_unchanged(yard) -> None:
     assert once().same_as
 
 
+def test_a_newest_span_that_is_being_written_is_passed_over(yard) -> None:
+    half = yard.root / "data" / "tips" / "span-2" / "trips.csv.part"
+    half.parent.mkdir()
+    half.write_text("fare,mi")
+    try:
+        result = once()
+    finally:
+        shutil.rmtree(half.parent)
+    assert (result.error, result.span) == (None, 1) and result.same_as
+
+
 def test_a_parameter_redoes_only_what_depends_on_it(yard) -> None:
     result = once("training.epochs=4")
     fresh = {c.id for c in result.components if not c.cached}

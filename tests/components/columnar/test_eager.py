@@ -122,11 +122,23 @@ PIPELINES: dict[str, Build] = {
         | beam.GroupByKey()
         | beam.MapTuple(lambda k, vs: (k, sorted(vs)))
     ),
+    "keys that Python takes for equal": lambda p: (
+        p
+        | beam.Create([1, 1.0, True, float("nan"), float("nan"), (1, "a"), (1.0, "a"), None])
+        | beam.Map(lambda key: (key, 1)).with_output_types(tuple[beam.typehints.Any, int])
+        | beam.GroupByKey()
+        | beam.MapTuple(lambda key, ones: (key, len(list(ones))))
+        | beam.Map(repr)
+    ),
     "combine per key": lambda p: words(p) | beam.Map(lambda w: (w, 1)) | beam.CombinePerKey(sum),
     "combine with arguments": lambda p: (
         words(p) | beam.Map(lambda w: (len(w), w)) | beam.combiners.Top.LargestPerKey(2)
     ),
     "combine nothing": lambda p: words(p) | beam.Filter(lambda w: False) | beam.Map(len) | beam.CombineGlobally(sum),
+    "combine no collections": lambda p: () | beam.Flatten(pipeline=p) | beam.CombineGlobally(sum),
+    "no collections as a side input": lambda p: (
+        words(p) | beam.Map(lambda w, more: w + str(list(more)), beam.pvalue.AsIter(() | beam.Flatten(pipeline=p)))
+    ),
     "combine with fanout": lambda p: words(p) | beam.Map(len) | beam.CombineGlobally(sum).with_fanout(2),
     "count": lambda p: words(p) | beam.combiners.Count.PerElement(),
     "mean": lambda p: words(p) | beam.Map(len) | beam.combiners.Mean.Globally(),
@@ -197,6 +209,33 @@ def test_a_failure_ends_the_pipeline_and_lets_go_of_what_was_set_up() -> None:
     with pytest.raises(ZeroDivisionError), beam.Pipeline(EagerRunner()) as pipeline:
         _ = words(pipeline) | beam.ParDo(_Lifecycle()) | beam.Map(lambda word: 1 / (len(word) - 2))
     assert _Lifecycle.calls == ["setup", "a", "bb", "teardown"]
+
+
+class _Prepared(beam.CombineFn):
+    calls: list[str] = []
+
+    def __init__(self, fails: bool) -> None:
+        self._fails = fails
+
+    def setup(self) -> None:
+        self.calls.append("setup")
+        if self._fails:
+            raise OSError("no model here")
+
+    def teardown(self) -> None:
+        self.calls.append("teardown")
+
+    def create_accumulator(self) -> int:
+        return 0
+
+
+def test_a_setup_that_fails_lets_go_of_the_others() -> None:
+    _Prepared.calls.clear()
+    with pytest.raises(OSError, match="no model here"), beam.Pipeline(EagerRunner()) as pipeline:
+        some = words(pipeline)
+        for fails in (False, True):
+            _ = some | str(fails) >> beam.CombineGlobally(_Prepared(fails)).without_defaults()
+    assert sorted(_Prepared.calls) == ["setup", "setup", "teardown", "teardown"]
 
 
 SCHEMA = """

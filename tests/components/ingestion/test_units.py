@@ -16,7 +16,7 @@ from components.columnar import read_split, split_files
 from components.errors import InputError
 from components.ingestion import parts
 from components.ingestion.parts import Part, Unit, plan
-from components.ingestion.work import Work, results_of
+from components.ingestion.work import Work, in_order
 
 IN_MEMORY = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
 MULTI_PROCESSING = ("--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -108,26 +108,13 @@ def test_what_a_killed_attempt_left_is_removed(ingest, tmp_path) -> None:
 
 class Count(Work):
     def do(self, unit: Unit) -> int:
-        if unit.number in (2, 3):
-            raise InputError(f"unit {unit.number}")
         return unit.number
-
-
-def test_the_first_error_in_the_order_of_the_units_wins() -> None:
-    work, units = Count(), [Unit(number, 0, ()) for number in range(5)]
-    late, early = work.create_accumulator(), work.create_accumulator()
-    for number in (4, 3):
-        work.add_input(late, units[number])
-    for number in (0, 2, 1):
-        work.add_input(early, units[number])
-    with pytest.raises(InputError, match="unit 2"):
-        results_of(work.merge_accumulators([late, early]), 5)
 
 
 def test_a_unit_that_is_lost_or_counted_twice_is_an_error_of_ours() -> None:
     work, unit = Count(), Unit(0, 0, ())
     one = work.add_input(work.create_accumulator(), unit)
     with pytest.raises(RuntimeError, match="1 of 2 units"):
-        results_of(one, 2)
+        in_order(one, 2)
     with pytest.raises(RuntimeError, match="twice"):
         work.merge_accumulators([one, work.add_input(work.create_accumulator(), unit)])

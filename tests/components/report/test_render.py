@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html.parser
 import itertools
+import json
 import math
 from typing import Any
 
@@ -168,6 +169,24 @@ def test_rows_set_aside_are_told(runs: dict[str, RunFacts]) -> None:
     examples = dataclasses.replace(run.artifacts["examples"], uri="/runs/3", properties={"rows_quarantined": 1234})
     page = render_run(dataclasses.replace(run, artifacts={**run.artifacts, "examples": examples}))
     assert "1,234 rows were malformed and set aside" in page and "/runs/3/quarantine.parquet" in page
+
+
+def test_the_first_rows_set_aside_are_shown_with_their_reasons(runs: dict[str, RunFacts]) -> None:
+    run = runs["binary"]
+    first = [{"file": "/in/a.csv", "row": 17, "column": "fare", "reason": f"no number: {_ATTACK}"}]
+    noted = json.dumps({"rows": 3, "file": "quarantine.parquet", "by_column": {"fare": 2, "": 1}, "first": first})
+
+    def page(summary: str) -> Page:
+        properties = {"rows_quarantined": 3, "quarantine": summary}
+        examples = dataclasses.replace(run.artifacts["examples"], properties=properties)
+        return Page(render_run(dataclasses.replace(run, artifacts={**run.artifacts, "examples": examples})))
+
+    found = page(noted)
+    text = " ".join(" ".join(part for _, part in found.texts).split())
+    for shown in ("column fare : 2; the row as a whole: 1", "/in/a.csv 17 fare no number: "):
+        assert shown in text
+    assert not {"script", "img"} & {tag for tag, _ in found.elements}
+    assert any("set aside" in part for _, part in page("no JSON").texts)
 
 
 def test_empty_facts_make_a_page() -> None:
