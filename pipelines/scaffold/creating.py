@@ -93,9 +93,10 @@ def create(request: Request) -> Created:
 
 
 def _names_in_span(files: list[pathlib.Path]) -> list[str]:
-    """The files' own names; numbered where two are the same (`year=*/part-0.parquet`), so that none replaces another."""
+    """The files' own names; numbered where two are the same (`year=*/part-0.parquet`), or a run would pass one over."""
     names = [path.name for path in files]
-    return names if len(set(names)) == len(names) else [f"{i:05d}-{name}" for i, name in enumerate(names)]
+    plain = len(set(names)) == len(names) and not any(name.startswith((".", "_")) for name in names)
+    return names if plain else [f"{i:05d}-{name}" for i, name in enumerate(names)]
 
 
 def _check_name(name: str) -> None:

@@ -226,6 +226,11 @@ def test_files_of_one_name_from_several_folders_are_all_kept(places: pathlib.Pat
     assert sum(len(pd.read_csv(path)) for path in created.span.iterdir()) == 210
 
 
+def test_a_name_that_runs_pass_over_is_changed(places: pathlib.Path) -> None:
+    created = create(Request("demo", write_csv(places, simple(["yes", "no"] * 60), "_data.csv"), "label"))
+    assert [path.name for path in created.span.iterdir()] == ["00000-_data.csv"]
+
+
 def test_time_key_and_ignore(places: pathlib.Path) -> None:
     frame = make_frame()
     created = make(places, frame, time="since", ignore=("city",), name="by_time")
