@@ -375,22 +375,18 @@ def _row_of(path: pathlib.Path, name: str, columns: Sequence[Column]) -> int | N
     kind = next(c.type for c in columns if c.name == name)
     row = 0
     for batch in open_csv(path, [Column(name, pa.binary(), False, False)], threads=False):
-        for value in batch.column(0):
-            row += 1
-            text = value.as_py()
-            if text is not None and not _converts(text, kind):
-                return row
+        values = batch.column(0)
+        if not _convert(values, kind):
+            return row + next(i for i in range(len(values)) if not _convert(values.slice(i, 1), kind)) + 1
+        row += len(values)
     return None
 
 
-def _converts(raw: bytes, kind: pa.DataType) -> bool:
+def _convert(raw: pa.Array, kind: pa.DataType) -> bool:
+    """Whether Arrow takes all of them: a number beyond 64 bits and `1_000` it does not, `0x1F` it does."""
     try:
-        text = raw.decode("utf-8").strip()
-        if pa.types.is_integer(kind):
-            int(text)
-        elif pa.types.is_floating(kind):
-            float(text)
-    except ValueError:
+        pc.utf8_trim_whitespace(raw.cast(pa.string())).cast(kind)
+    except pa.ArrowInvalid:
         return False
     return True
 

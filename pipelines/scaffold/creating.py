@@ -85,11 +85,18 @@ def create(request: Request) -> Created:
             contracts.expectations_text(request.name, profile.columns, label, table.num_rows), encoding="utf-8"
         )
         stage["test"].write_text(templates.test_text(content), encoding="utf-8")
-        for path in files:
-            shutil.copyfile(path, stage["span"] / path.name)
+        for name, path in zip(_names_in_span(files), files, strict=True):
+            shutil.copyfile(path, stage["span"] / name)
         _check_readable(stage, format, tuple(profile.ignored))
     load_workload(targets["workload"])
     return Created(**targets, label=label, profile=profile, story=_story(request, table, label, profile, targets))
+
+
+def _names_in_span(files: list[pathlib.Path]) -> list[str]:
+    """The files' own names; numbered where two are the same (`year=*/part-0.parquet`), or a run would pass one over."""
+    names = [path.name for path in files]
+    plain = len(set(names)) == len(names) and not any(name.startswith((".", "_")) for name in names)
+    return names if plain else [f"{i:05d}-{name}" for i, name in enumerate(names)]
 
 
 def _check_name(name: str) -> None:

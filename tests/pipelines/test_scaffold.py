@@ -217,6 +217,20 @@ def test_several_files_become_one_span(places: pathlib.Path) -> None:
     assert created.story[0].startswith("120 rows")
 
 
+def test_files_of_one_name_from_several_folders_are_all_kept(places: pathlib.Path) -> None:
+    for year, rows in (("year=2025", 120), ("year=2026", 90)):
+        (places / year).mkdir()
+        write_csv(places / year, simple(["yes", "no"] * (rows // 2), rows), "part-0.csv")
+    created = create(Request("demo", str(places / "year=*" / "part-0.csv"), "label"))
+    assert sorted(path.name for path in created.span.iterdir()) == ["00000-part-0.csv", "00001-part-0.csv"]
+    assert sum(len(pd.read_csv(path)) for path in created.span.iterdir()) == 210
+
+
+def test_a_name_that_runs_pass_over_is_changed(places: pathlib.Path) -> None:
+    created = create(Request("demo", write_csv(places, simple(["yes", "no"] * 60), "_data.csv"), "label"))
+    assert [path.name for path in created.span.iterdir()] == ["00000-_data.csv"]
+
+
 def test_time_key_and_ignore(places: pathlib.Path) -> None:
     frame = make_frame()
     created = make(places, frame, time="since", ignore=("city",), name="by_time")

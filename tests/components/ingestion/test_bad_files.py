@@ -63,6 +63,12 @@ def test_zero_bytes_in_text(tmp_path) -> None:
     assert "row 2001" in refusal(path)
 
 
+@pytest.mark.parametrize("number", ["9223372036854775808", "1_000", "1.0"])
+def test_a_number_that_only_python_reads_is_named_by_its_row(tmp_path, number: str) -> None:
+    path = write(tmp_path / "a.csv", f"id,price,kind\n0x1F,1,a\n{number},1,b\n")
+    assert "row 2, column 'id'" in refusal(path)
+
+
 def wide(columns: int) -> str:
     return ",".join(["id", "price", "kind", *(f"x{i}" for i in range(columns - 3))]) + "\n"
 
