@@ -47,8 +47,8 @@ class Label(_Section):
 
 class Split(_Section):
     key: str | None = None
-    """Column whose hash decides the split; the same key is always in the same split. Default: the whole row; for ranking
-    the query, so that no query is torn apart."""
+    """Column whose hash decides the split; the same key is always in the same split. Default: all columns but the label, so that
+    rows of the same features stay together; for ranking the query, so that no query is torn apart."""
     time: str | None = None
     """Column (number or ISO 8601 time) to split by: the newest rows are evaluated. Excludes `key` and `column`."""
     column: str | None = None
@@ -293,7 +293,7 @@ class Workload(_Section):
 
     @property
     def split_key(self) -> str | None:
-        """The column whose hash decides the split; None where another way is chosen, or the whole row decides."""
+        """The column whose hash decides the split; None where another way is chosen, or the features decide."""
         split = self.data.split
         return split.key or (None if split.time or split.column else self.data.query)
 

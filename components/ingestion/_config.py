@@ -14,7 +14,7 @@ class IngestionConfig:
         window: spans to read: the newest and those before it.
         label: the label's column.
         ignore: columns of the files that are not read.
-        split_key: column whose hash decides the split; None: the whole row.
+        split_key: column whose hash decides the split; None: all columns but the label.
         split_time: column to split by, the newest rows are evaluated.
         split_column: column that says train or eval.
         eval_fraction: share of rows for eval.

@@ -32,7 +32,10 @@ class Splitter:
         if config.split_time:
             assert self._newest_from is not None
             return _as_time(batch.column(config.split_time), config.split_time) >= self._newest_from
-        columns = [config.split_key] if config.split_key else batch.schema.names
+        # Not the label: where rows repeat, a hash of features and label sends those of one label to train and those of another
+        # to eval, and what is learnt is the opposite of what is asked.
+        features = [name for name in batch.schema.names if name != config.label]
+        columns = [config.split_key] if config.split_key else features or batch.schema.names
         bucket = _hash([batch.column(name) for name in columns]) % np.uint64(_BUCKETS)
         return bucket < round(config.eval_fraction * _BUCKETS)
 

@@ -36,6 +36,19 @@ def test_a_row_stays_in_its_split_wherever_it_stands() -> None:
     assert (Splitter(config()).is_eval(whole.take(pa.array(order))) == mask[order]).all()
 
 
+def test_rows_of_the_same_features_stay_together_whatever_their_label() -> None:
+    features = np.arange(400).repeat(2)
+    rows = pa.RecordBatch.from_pydict({"x": features, "y": np.tile([0, 1], 400)})
+    mask = Splitter(config()).is_eval(rows).reshape(-1, 2)
+    assert (mask[:, 0] == mask[:, 1]).all()
+    assert 0.1 < mask.mean() < 0.3
+
+
+def test_a_table_of_nothing_but_the_label_is_split_by_it() -> None:
+    rows = pa.RecordBatch.from_pydict({"y": np.arange(1000)})
+    assert 0.1 < Splitter(config()).is_eval(rows).mean() < 0.3
+
+
 def test_a_key_keeps_its_rows_together() -> None:
     rows = batch()
     mask = Splitter(config(split_key="user")).is_eval(rows)
