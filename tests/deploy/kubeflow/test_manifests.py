@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import datetime
 import functools
+import json
 import pathlib
 import re
 import shutil
 import subprocess
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +21,6 @@ import pytest
 import yaml
 from kubernetes import client
 
-from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.pools import Pool, load_pools, size_of
 from pipelines.runners.kubeflow.site import DEFAULT_FILE, ClusterSite, load_site
 
@@ -79,6 +80,9 @@ def pod_specs(overlay: str) -> list[Manifest]:
 @functools.cache
 def compiled_platform() -> tuple[Manifest, Manifest]:
     """Executors, and their platform part, of a pipeline compiled for AKS, whose pods carry a label of the overlay's."""
+    # Seconds of imports, of which the other tests need none.
+    from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRAINYARD_CODE_REVISION", "0123456789ab")
         text = compile_workload(CompileRequest("digits", site("aks"), load_pools(), {"trainer": "a100-4"}))
@@ -132,9 +136,6 @@ def problems(manifest: Manifest) -> list[str]:
 
 def check_with_kubernetes(manifest: Manifest) -> None:
     """Also what the models themselves refuse: required fields that are missing."""
-    import json
-    import types
-
     response = types.SimpleNamespace(data=json.dumps(manifest))
     client.ApiClient().deserialize(response, model_of(manifest))
 
