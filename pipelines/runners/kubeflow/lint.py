@@ -11,12 +11,12 @@ from typing import Any
 
 import yaml
 
+from pipelines.runners.kubeflow.site import LABEL_KEY, LABEL_VALUE
+
 SCHEMA_VERSION = "2.1.0"
 ARGUMENT_LIMIT = 128 * 1024  # Linux: one argument of a program
 WORKFLOW_LIMIT = 1024 * 1024  # etcd: one object; Argo's workflow holds the whole pipeline
 _DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
-_LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
-_LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
@@ -148,7 +148,7 @@ def check_names(compiled: Compiled) -> Iterator[str]:
 def check_labels(compiled: Compiled) -> Iterator[str]:
     for label, config in compiled.platform.items():
         for key, value in config.get("podMetadata", {}).get("labels", {}).items():
-            if not _LABEL_KEY.match(key) or not _LABEL_VALUE.match(value):
+            if not LABEL_KEY.match(key) or not LABEL_VALUE.match(value):
                 yield f"platform document, {label}: {key}={value!r} is no label of Kubernetes."
 
 

@@ -47,6 +47,7 @@ def configure(
     if pool.affinity:
         kubernetes.add_node_affinity(task, match_expressions=[one.model_dump() for one in pool.affinity])
     labels = {
+        **site.pod_labels,
         "app.kubernetes.io/managed-by": "trainyard",
         "trainyard.dev/node": node_id,
         "trainyard.dev/pool": placement.pool_name,

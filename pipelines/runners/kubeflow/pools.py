@@ -12,14 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 
 from components.errors import InputError
-from pipelines.runners.kubeflow.site import load_yaml
+from pipelines.runners.kubeflow.site import LABEL_KEY, LABEL_VALUE, load_yaml
 from pipelines.workload import Resources
 
 DEFAULT_FILE = pathlib.Path(__file__).with_name("pools.yaml")
 DEFAULT_POOL = "cpu"
 _UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
-_LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")]
 
 
@@ -91,7 +89,7 @@ class Pool(_Section):
     @classmethod
     def _labels(cls, labels: dict[str, str]) -> dict[str, str]:
         for key, value in labels.items():
-            if not _LABEL_KEY.match(key) or not _LABEL_VALUE.match(value):
+            if not LABEL_KEY.match(key) or not LABEL_VALUE.match(value):
                 raise ValueError(f"{key}: {value!r} is no label of Kubernetes")
         return labels
 

@@ -18,6 +18,8 @@ from pipelines.workload import explain
 DEFAULT_FILE = pathlib.Path(__file__).with_name("kubeflow.yaml")
 KubernetesName = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 Model = TypeVar("Model", bound=BaseModel)
+LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 _ENVIRONMENT_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
@@ -81,6 +83,8 @@ class ClusterSite(_Section):
     """Further Secrets as environment variables, e.g. the object store's credentials."""
     environment: dict[str, str] = {}
     """Further environment variables, e.g. AWS_ENDPOINT_URL. Not for secrets."""
+    pod_labels: dict[str, str] = {}
+    """Further labels of the pods, e.g. azure.workload.identity/use: "true", by which Azure gives them credentials."""
     volume: Volume | None = None
     """A shared volume, where `root` is a path."""
     service_account: str = Field(default="pipeline-runner", pattern=KubernetesName)
@@ -99,6 +103,14 @@ class ClusterSite(_Section):
             if re.search(r"(?i)password|secret|token", name):
                 raise ValueError(f"{name} looks like a secret; keep it in a Kubernetes Secret and name that in secrets")
         return environment
+
+    @field_validator("pod_labels")
+    @classmethod
+    def _labels(cls, labels: dict[str, str]) -> dict[str, str]:
+        for key, value in labels.items():
+            if not LABEL_KEY.match(key) or not LABEL_VALUE.match(value):
+                raise ValueError(f"{key}: {value!r} is no label of Kubernetes")
+        return labels
 
     @model_validator(mode="after")
     def _reachable(self) -> ClusterSite:
