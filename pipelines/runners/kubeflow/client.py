@@ -119,15 +119,21 @@ class Kubeflow:
         Returns:
             The run's id.
         """
-        with self._explained(), contextlib.redirect_stdout(io.StringIO()):  # kfp prints links of its own
+        # kfp prints links of its own.
+        with self._explained(), contextlib.redirect_stdout(io.StringIO()):
             experiment_id = self.experiment(experiment) or self._new_experiment(experiment)
-            created = self._client.create_run_from_pipeline_package(
-                str(compiled),
-                arguments=dict(parameters),
-                run_name=name,
-                experiment_id=experiment_id,
-                service_account=service_account,
-            )
+        try:
+            with self._explained(), contextlib.redirect_stdout(io.StringIO()):
+                created = self._client.create_run_from_pipeline_package(
+                    str(compiled),
+                    arguments=dict(parameters),
+                    run_name=name,
+                    experiment_id=experiment_id,
+                    service_account=service_account,
+                )
+        except Unavailable as error:
+            # KFP may have started it before the answer was lost; it takes a second one of the same name.
+            raise Unavailable(f"{error} Whether the run was started shows `trainyard runs list`.") from None
         return str(created.run_id)
 
     def run(self, run_id: str) -> Any:

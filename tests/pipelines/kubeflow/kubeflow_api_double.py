@@ -55,6 +55,7 @@ class KubeflowApiDouble:
 
     Attributes:
         script: the states of each look at a run; the last stays.
+        login_page: whether a proxy in front of it answers whoever has no cookie.
         refusals: statuses that the next requests get, whatever they ask; None lets one through.
         violations: requests that are against KFP's contract.
         requests: `METHOD path` of each, without the query.
@@ -63,6 +64,7 @@ class KubeflowApiDouble:
     def __init__(self, multi_user: bool = False, token: str = TOKEN) -> None:
         self.multi_user, self.token = multi_user, token
         self.script: Sequence[Step] = [{"": "SUCCEEDED"}]
+        self.login_page = False
         self.refusals: list[int | None] = []
         self.violations: list[str] = []
         self.requests: list[str] = []
@@ -91,6 +93,8 @@ class KubeflowApiDouble:
             self.requests.append(f"{method} {path}")
             if self.refusals and (status := self.refusals.pop(0)):
                 raise Refusal(status, 14, "upstream connect error")
+            if self.login_page and headers.get("Cookie") != "session=1":
+                return b"<html>Log in</html>"
             if headers.get("Authorization") != f"Bearer {self.token}":
                 raise Refusal(401, 16, "Unauthenticated: the token is invalid or has expired")
             for verb, pattern, operation, act in self._routes():
@@ -293,7 +297,7 @@ def _handler(double: KubeflowApiDouble) -> type[http.server.BaseHTTPRequestHandl
                 status, answer = 200, double.answer(method, split.path, query, self.headers, body)
             except Refusal as refusal:
                 status, answer = refusal.status, refusal.body
-            written = json.dumps(answer).encode()
+            written = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(written)))

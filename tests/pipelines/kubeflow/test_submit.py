@@ -41,6 +41,22 @@ def kubeflow(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path):
         assert double.violations == []
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled_once():
+    """The real compiler, asked once for each file: a compilation takes seconds, and the same request gives the same bytes."""
+    compile_, known = submit_module._compiled, {}
+
+    def compiled(plan: submit_module.Plan) -> str:
+        key = (plan.request.workload, tuple(plan.compiled_in), *plan.request.chosen_pools.items())
+        if key not in known:
+            known[key] = compile_(plan)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(submit_module, "_compiled", compiled)
+        yield
+
+
 @pytest.fixture
 def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
     """Writes kubeflow.yaml with an api section, which is then the cluster's file."""
@@ -186,6 +202,14 @@ def test_a_host_that_is_something_else(run, kubeflow: KubeflowApiDouble, site, m
     assert code == 2 and "field api.host" in one_line(err)
 
 
+def test_a_login_page_in_front(run, kubeflow: KubeflowApiDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubeflow.login_page = True
+    code, _, err = run("runs", "list")
+    assert code == 2 and "may want a login" in one_line(err)
+    monkeypatch.setenv("TRAINYARD_KUBEFLOW_COOKIE", "session=1")
+    assert run("runs", "list")[0] == 0
+
+
 def test_runs_are_listed_by_pages(kubeflow: KubeflowApiDouble, run) -> None:
     taxi = kubeflow.add_experiment("taxi").experiment_id
     for number in range(120):
@@ -232,6 +256,14 @@ def test_an_experiment_that_somebody_else_makes_at_the_same_time(kubeflow: Kubef
     kubeflow._create_experiment = late
     assert run("submit", "taxi")[0] == 0
     assert len(kubeflow.experiments) == len(kubeflow.runs) == 1
+
+
+def test_an_api_that_goes_away_as_the_run_is_created(kubeflow: KubeflowApiDouble, run) -> None:
+    kubeflow.add_experiment("taxi")
+    kubeflow.refusals = [None, None, None, None, 503]  # health twice, access, the experiment; then the run
+    code, _, err = run("submit", "taxi")
+    assert code == 1 and "Whether the run was started shows `trainyard runs list`" in one_line(err)
+    assert kubeflow.requests[-1] == "POST /apis/v2beta1/runs" and not kubeflow.runs
 
 
 def test_an_api_that_is_away_for_a_while_is_waited_for(kubeflow: KubeflowApiDouble, run) -> None:
