@@ -159,7 +159,7 @@ def convert(name: str, text: str, wanted: type) -> Value:
             return text.lower() == "true"
         raise InputError(f"parameter {name}: true or false. Received: {text!r}")
     try:
-        value: Value = wanted(text)
+        value: float = wanted(text)
         if not math.isfinite(value):  # JSON has no word for it
             raise ValueError(text)
     except ValueError:
