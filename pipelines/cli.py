@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import datetime
 import os
 import pathlib
-import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
 from model_store import StoreError
-from pipelines import home
+from pipelines import home, parameters
 from pipelines.workload import WorkloadError
 
 if TYPE_CHECKING:
@@ -75,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_run(commands)
     _add_predict(commands)
-    _add_compile(commands)
+    _add_kubeflow(commands)
     _add_new(commands)
     _add_data(commands)
     _add_release(commands)
@@ -122,7 +119,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("workload")
-    command.add_argument("--span", type=_span, help="newest span to train on; default: the newest there is")
+    command.add_argument("--span", type=parameters.span, help="newest span to train on; default: the newest there is")
     command.add_argument(
         "--param",
         action="append",
@@ -151,17 +148,6 @@ def _add_beam(command: argparse.ArgumentParser) -> None:
         help="an option of Apache Beam, e.g. runner=FlinkRunner; repeat it for more. Default: this process, or what "
         "workload.yaml says (docs/guides/scaling.md)",
     )
-
-
-def _span(text: str) -> int:
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-        with contextlib.suppress(ValueError):
-            return (datetime.date.fromisoformat(text) - datetime.date(1970, 1, 1)).days
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(
-            f"a span is a whole number from 0 on, or a day as 2026-11-21. Received: {text!r}"
-        )
-    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -249,10 +235,12 @@ def _predict(options: argparse.Namespace) -> int:
         raise
 
 
-def _add_compile(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from pipelines.runners.kubeflow.cli import add_command
+def _add_kubeflow(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.runners.kubeflow import cli as compiling
+    from pipelines.runners.kubeflow import runs_cli
 
-    add_command(commands)
+    compiling.add_command(commands)
+    runs_cli.add_commands(commands)
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -269,7 +257,7 @@ def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "running platform notices it and retrains.",
     )
     command.add_argument("workload")
-    command.add_argument("--span", type=_span, required=True)
+    command.add_argument("--span", type=parameters.span, required=True)
     command.set_defaults(handler=_data)
 
 

@@ -14,7 +14,14 @@ from rich.text import Text
 from pipelines.results import ComponentResult, RunResult
 from pipelines.run import Display
 
-_MARKS = {"waiting": ("·", "dim"), "running": ("▸", "cyan"), "succeeded": ("✓", "green"), "failed": ("✗", "red")}
+_MARKS = {
+    "waiting": ("·", "dim"),
+    "running": ("▸", "cyan"),
+    "succeeded": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "skipped": ("-", "dim"),
+    "canceled": ("✗", "yellow"),
+}
 
 
 class Lines(Display):
@@ -26,18 +33,16 @@ class Lines(Display):
 
     def started(self, result: RunResult, out: TextIO, err: TextIO) -> None:
         self._out, self._err = out, err
-        self.said(f"{result.workload}: run {result.run_id}; log: {result.log}")
+        self.said(f"{result.workload}: run {result.run_id}; {result.ui or f'log: {result.log}'}")
 
     def said(self, message: str) -> None:
         print(message, file=self._err, flush=True)
 
     def changed(self, result: RunResult) -> None:
         for component in result.components:
-            if component.status in ("succeeded", "failed") and component.id not in self._told:
+            if component.status not in ("waiting", "running") and component.id not in self._told:
                 self._told.add(component.id)
-                self.said(
-                    f"  {_MARKS[component.status][0]} {component.id:<20} {_seconds(component):>9}  {_rows(component)}"
-                )
+                self.said(component_line(component))
 
     def ended(self, result: RunResult) -> None:
         stream = self._out if self._summary_to_stdout else self._err
@@ -67,6 +72,7 @@ class Screen(Display):
         self._message = message
 
     def changed(self, result: RunResult) -> None:
+        self._result = result
         self._message = ""
         for component in result.components:
             if component.status == "running":
@@ -78,6 +84,9 @@ class Screen(Display):
             self._console.print(_table(result))
         for line in summary_lines(result):
             self._console.print(line, highlight=False, soft_wrap=True)
+
+    def left(self) -> None:
+        self._live.stop()
 
     def _render(self) -> Group:
         title = Text.assemble(("Trainyard ", "bold"), f"{self._result.workload}, run {self._result.run_id}")
@@ -98,11 +107,18 @@ class Json(Lines):
             self.said(result.error)
 
 
+def component_line(component: ComponentResult) -> str:
+    """A component in a list of them."""
+    mark = _MARKS.get(component.status, _MARKS["waiting"])[0]
+    return f"  {mark} {component.id:<20} {_seconds(component):>9}  {_rows(component)}".rstrip()
+
+
 def summary_lines(result: RunResult) -> list[str]:
     """The end of a run in words: metrics, verdict, release, where to look."""
     lines = []
     if result.error:
-        lines.append(f"{result.workload}: failed: {result.error}")
+        status = result.status if result.ui else "failed"
+        lines.append(f"{result.workload}: {status}: {result.error}")
     if result.quarantine:
         rows = result.quarantine["rows"]
         lines.append(f"set aside {rows:,} row{'s' * (rows != 1)} that did not fit: {result.quarantine['file']}")
@@ -135,6 +151,13 @@ def summary_lines(result: RunResult) -> list[str]:
         lines.append(f"written   {p['folder']}")
     for name, path in result.reports.items():
         lines.append(f"report    {name}: {path}")
+    if result.ui:
+        done = sum(c.status == "succeeded" for c in result.components)
+        lines.append(f"run       {result.ui}")
+        lines.append(
+            f"{result.workload}: {result.status} in {result.seconds:.0f} s, {done} of {len(result.components)} tasks done"
+        )
+        return lines
     lines.append(f"log       {result.log}")
     if result.same_as:
         lines.append(
@@ -155,7 +178,7 @@ def _table(result: RunResult, began: Mapping[str, float] | None = None) -> Table
     table.add_column("time", justify="right")
     table.add_column("rows", justify="right")
     for component in result.components:
-        mark, style = _MARKS[component.status]
+        mark, style = _MARKS.get(component.status, _MARKS["waiting"])
         shown = _seconds(component)
         if began and component.status == "running" and component.id in began:
             shown = f"{time.monotonic() - began[component.id]:.0f} s"

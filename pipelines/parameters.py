@@ -1,8 +1,12 @@
-"""`--param key=value`: changes to a workload for one run."""
+"""`--param key=value` and `--span`: what one run does otherwise than its workload.yaml."""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import datetime
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +14,23 @@ import pydantic
 import yaml
 
 from pipelines.workload import Workload, WorkloadError, explain
+
+
+def span(text: str) -> int:
+    """A span as the command line takes it: a number, or a day, which counts from 1970-01-01.
+
+    Example:
+        >>> span("1970-01-03")
+        2
+    """
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        with contextlib.suppress(ValueError):
+            return (datetime.date.fromisoformat(text) - datetime.date(1970, 1, 1)).days
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"a span is a whole number from 0 on, or a day as 2026-11-21. Received: {text!r}"
+        )
+    return int(text)
 
 
 def apply(workload: Workload, parameters: Sequence[str], where: pathlib.Path) -> Workload:

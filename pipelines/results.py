@@ -15,7 +15,7 @@ class ComponentResult:
 
     Attributes:
         id: the node's.
-        status: waiting, running, succeeded or failed.
+        status: waiting, running, succeeded or failed; on Kubeflow also skipped or canceled.
         seconds: wall clock, None until it ended.
         cached: whether an earlier execution's outputs were taken.
         rows_in: rows read, None where it does not apply.
@@ -37,6 +37,7 @@ class RunResult:
     `reasons` say why a model was not released, `warnings` what a gate let pass and a person should look at.
     `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file that they are in.
     `predictions`: of batch inference: the release's version, rows, predicted, failed, and the folder.
+    `ui`: of a run on Kubeflow, the link to it; `log` is empty there.
     `same_as` names the earlier run whose outputs stand, where nothing has changed since.
     `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again.
     """
@@ -59,6 +60,7 @@ class RunResult:
     same_as: str | None = None
     error: str | None = None
     log: str = ""
+    ui: str | None = None
     exit_code: int = 0
 
     def component(self, node_id: str) -> ComponentResult:

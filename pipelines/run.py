@@ -58,6 +58,9 @@ class Display:
 
     def ended(self, result: RunResult) -> None: ...
 
+    def left(self) -> None:
+        """Nobody watches any longer; the run goes on."""
+
 
 def find_workload(name: str) -> tuple[Workload, pathlib.Path]:
     """A workload and its folder.

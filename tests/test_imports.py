@@ -38,11 +38,23 @@ FORBIDDEN = {
     # A node's pod never builds a pipeline; a cluster's files are read before TFX's seconds of imports.
     "pipelines.runners.kubeflow": ("kfp",),
     "pipelines.runners.kubeflow.compiler": (),
+    "pipelines.runners.kubeflow.client": ("tensorflow", "tfx"),
     "pipelines.runners.kubeflow.pods": ("tensorflow", "tfx"),
     "pipelines.runners.kubeflow.node": ("kfp", "tensorflow"),
     **{
         f"pipelines.runners.kubeflow.{name}": ("kfp", "tensorflow", "tfx")
-        for name in ("cli", "lint", "metadata", "pools", "run_parameters", "site", "transfer")
+        for name in (
+            "cli",
+            "lint",
+            "metadata",
+            "pools",
+            "run_parameters",
+            "runs_cli",
+            "site",
+            "submit",
+            "transfer",
+            "watching",
+        )
     },
     # The CLI imports it for every command.
     "benchmarks.pipeline.cli": ("tensorflow", "tfx", "pyarrow", "numpy", "pipelines", "components"),

@@ -27,13 +27,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     command.add_argument("workload")
     command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it; - for stdout")
-    command.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
-    command.add_argument("--pools", type=pathlib.Path, metavar="FILE", help="the pools (pools.yaml)")
+    add_cluster_options(command)
     command.add_argument("--image", help="default of the run parameter image; else the site's")
-    command.add_argument("--root", help="where artifacts go; else the site's")
-    command.add_argument(
-        "--pool", action="append", default=[], metavar="COMPONENT=POOL", help="a component's pool, e.g. trainer=a100"
-    )
     command.add_argument(
         "--param",
         action="append",
@@ -49,6 +44,16 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.set_defaults(handler=_compile)
 
 
+def add_cluster_options(command: argparse.ArgumentParser) -> None:
+    """What compile and submit must know of a cluster."""
+    command.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
+    command.add_argument("--pools", type=pathlib.Path, metavar="FILE", help="the pools (pools.yaml)")
+    command.add_argument("--root", help="where artifacts go; else the site's")
+    command.add_argument(
+        "--pool", action="append", default=[], metavar="COMPONENT=POOL", help="a component's pool, e.g. trainer=a100"
+    )
+
+
 def _compile(options: argparse.Namespace) -> int:
     from pipelines.run import find_workload
     from pipelines.runners.kubeflow.pools import DEFAULT_FILE, load_pools
@@ -58,9 +63,9 @@ def _compile(options: argparse.Namespace) -> int:
     changes = {key: value for key in ("image", "root") if (value := getattr(options, key))}
     site = load_site(options.site or site_file(), **changes)
     pools = load_pools(options.pools or DEFAULT_FILE)
-    chosen = _assignments(options.pool)
+    chosen = assignments(options.pool)
 
-    with _quiet():
+    with quiet():
         from components import lazy_imports
 
         lazy_imports.install()
@@ -81,7 +86,7 @@ def _compile(options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """TensorFlow's C++ side speaks of CPU features on file descriptor 2, whatever its log level; nobody asked."""
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -94,7 +99,8 @@ def _quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _assignments(texts: list[str]) -> dict[str, str]:
+def assignments(texts: list[str]) -> dict[str, str]:
+    """Component -> pool, from `--pool`."""
     found = {}
     for text in texts:
         component, separator, pool = text.partition("=")

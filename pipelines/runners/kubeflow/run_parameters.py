@@ -9,9 +9,11 @@ has the very properties, and the cache keys, of the local runner's.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import keyword
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pydantic
@@ -77,6 +79,44 @@ def force_parameter() -> RunParameter:
     )
 
 
+def chosen(workload: Workload, texts: Sequence[str]) -> tuple[dict[str, Value], list[str]]:
+    """What `trainyard submit --param` asks for: a run's parameters, and the rest, which is compiled into the file.
+
+    Args:
+        workload: as workload.yaml has it.
+        texts: `key=value` each. A key is a run parameter (`epochs`, `learning_rate`, `force_retrain`), or a field of
+            workload.yaml by its path: `training.epochs` is the run parameter, `evaluation.min_rows` is compiled in.
+
+    Returns:
+        Run parameters with their types, checked as workload.yaml is, and the `key=value` that are none.
+
+    Raises:
+        InputError: no such parameter, the wrong type, or out of range. Nothing has been sent.
+    """
+    kinds = {one.name: one.type for one in (span_parameter(-1), force_parameter(), *of_training(workload))}
+    given: dict[str, str] = {}
+    compiled_in = []
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator or not key:
+            raise InputError(f"--param {text!r}: expected key=value, e.g. epochs=3.")
+        section, _, name = key.rpartition(".")
+        if section in ("", "training", "training.hyperparameters") and name in kinds:
+            given[name] = value
+        elif section in ("", "training.hyperparameters"):
+            raise InputError(_unknown(key, kinds))
+        else:
+            compiled_in.append(text)
+    bindings({SPAN: -1, TRAINING: json.dumps(workload.training.model_dump(mode="json"))}, given)
+    return {name: convert(name, value, kinds[name]) for name, value in given.items()}, compiled_in
+
+
+def _unknown(key: str, kinds: Mapping[str, type]) -> str:
+    close = difflib.get_close_matches(key, kinds, 1)
+    meant = f" Did you mean {close[0]!r}?" if close else ""
+    return f"parameter {key}: this workload's runs have none of that name.{meant} Known: {', '.join(kinds)}."
+
+
 def bindings(defaults: Mapping[str, Value], given: Mapping[str, str]) -> dict[str, Value]:
     """Values for a node's runtime parameters.
 
@@ -119,7 +159,9 @@ def convert(name: str, text: str, wanted: type) -> Value:
             return text.lower() == "true"
         raise InputError(f"parameter {name}: true or false. Received: {text!r}")
     try:
-        value: Value = wanted(text)
+        value: float = wanted(text)
+        if not math.isfinite(value):  # JSON has no word for it
+            raise ValueError(text)
     except ValueError:
         what = "a whole number" if wanted is int else "a number"
         raise InputError(f"parameter {name}: {what}. Received: {text!r}") from None

@@ -62,6 +62,30 @@ class Volume(_Section):
     """Where it appears in the pods."""
 
 
+class Api(_Section):
+    """Where KFP's API answers, for `trainyard submit` and `trainyard runs`. The token itself stands in no file of ours."""
+
+    host: str = ""
+    """KFP's API, without /apis: https://kubeflow.example.com/pipeline or http://localhost:8888. KF_PIPELINES_ENDPOINT wins."""
+    ui: str = ""
+    """KFP's UI, for links, where it is not the host. KF_PIPELINES_UI_ENDPOINT wins."""
+    namespace: str = Field(default="", pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")
+    """Your profile's namespace, where Kubeflow has several users. One user's KFP needs none."""
+    token_file: str = ""
+    """A file with a bearer token, read for every request, so that it may be renewed."""
+    ca_file: str = ""
+    """Certificates (PEM) that the host's is signed with, where that is no public authority's."""
+
+    @field_validator("host", "ui")
+    @classmethod
+    def _url(cls, url: str) -> str:
+        if url and not re.match(r"https?://[^/@]+(/[^@]*)?$", url):
+            raise ValueError(
+                "expected https://host or http://host, with a path if it has one, and no user or password in it"
+            )
+        return url.rstrip("/")
+
+
 class ClusterSite(_Section):
     """Where a cluster keeps images, artifacts, metadata and secrets. No secret stands in it, only names of Secrets."""
 
@@ -79,6 +103,8 @@ class ClusterSite(_Section):
     """The model store."""
     metadata: Metadata = Metadata()
     """The metadata store (MLMD)."""
+    api: Api = Api()
+    """KFP's API."""
     secrets: tuple[Secret, ...] = ()
     """Further Secrets as environment variables, e.g. the object store's credentials."""
     environment: dict[str, str] = {}

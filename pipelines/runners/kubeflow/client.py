@@ -1,0 +1,269 @@
+"""KFP's API: `kfp.Client`, reached as kubeflow.yaml says, and its errors told as ours.
+
+What a person has to mend (no access, no such run) is an `InputError`, what may be tried again is `Unavailable`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http
+import io
+import json
+import logging
+import os
+import pathlib
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import kfp_server_api
+import urllib3
+from kfp import client as kfp_client
+from kfp.client import token_credentials_base
+
+from components.errors import InputError
+from pipelines.runners.kubeflow.site import Api
+from pipelines.runners.kubeflow.watching import Unavailable
+
+PAGE = 50
+_TIMEOUT = (10, 60)  # seconds to connect and to read; kfp.Client itself waits without end
+_HOST, _UI = "KF_PIPELINES_ENDPOINT", "KF_PIPELINES_UI_ENDPOINT"  # KFP's own names
+_TOKEN, _TOKEN_FILE, _COOKIE = "TRAINYARD_KUBEFLOW_TOKEN", "TRAINYARD_KUBEFLOW_TOKEN_FILE", "TRAINYARD_KUBEFLOW_COOKIE"
+_MEND_ACCESS = f"Put a valid token into {_TOKEN}, or name its file in {_TOKEN_FILE} or api.token_file"
+
+
+class TokenFile(token_credentials_base.TokenCredentialsBase):  # type: ignore[misc]
+    """A bearer token that is read for every request: service accounts' tokens live for an hour, runs for longer."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+
+    def refresh_api_key_hook(self, config: Any) -> None:
+        """Fills the token in; the client calls it before a request.
+
+        Raises:
+            InputError: there is no such file, or nothing in it.
+        """
+        try:
+            token = self._path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "not text"
+            raise InputError(f"{self._path}: the token cannot be read: {why}. {_MEND_ACCESS}.") from None
+        if not token:
+            raise InputError(f"{self._path}: the token file is empty. {_MEND_ACCESS}.")
+        config.api_key["authorization"] = token
+        config.api_key_prefix["authorization"] = "Bearer"
+
+
+class Kubeflow:
+    """One KFP, as one user.
+
+    Args:
+        api: where it is; the environment may say otherwise.
+
+    Raises:
+        InputError: no host, no token where one is needed, no namespace where one is needed, or no KFP at the host.
+        Unavailable: nobody answers.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self.host = (os.environ.get(_HOST) or api.host).rstrip("/")
+        if not self.host:
+            raise InputError(
+                f"where is KFP's API? Set api.host in kubeflow.yaml (TRAINYARD_KUBEFLOW names yours), or {_HOST}, "
+                "e.g. http://localhost:8888 after `kubectl port-forward -n kubeflow svc/ml-pipeline 8888`."
+            )
+        self.host = self.host if "://" in self.host else f"https://{self.host}"
+        self._ui = (os.environ.get(_UI) or api.ui or self.host).rstrip("/")
+        # urllib3 logs every retry, kfp every creation; what matters comes back as an error or a result.
+        for name in ("urllib3", "kfp"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        access = _access(api)
+        several_users = self._asked_for_health(access, api)
+        with self._explained(), warnings.catch_warnings(action="ignore"):
+            # One user's KFP wants no namespace. The client takes its default for none.
+            namespace = api.namespace if several_users and api.namespace else "kubeflow"
+            self._client = kfp_client.Client(
+                host=self.host, namespace=namespace, ssl_ca_cert=api.ca_file or None, **access
+            )
+        if several_users and not self._client.get_user_namespace():
+            raise InputError(
+                f"{self.host} has several users: which namespace is yours? Set api.namespace in kubeflow.yaml."
+            )
+
+    def link(self, run_id: str) -> str:
+        """Where KFP's UI shows a run."""
+        return f"{self._ui}/#/runs/details/{run_id}"
+
+    def experiment(self, name: str) -> str | None:
+        """Id of the experiment of that name, None if there is none yet."""
+        predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
+        with self._explained():
+            listed = self._client.experiments.experiment_service_list_experiments(
+                filter=json.dumps({"predicates": [predicate]}),
+                namespace=self._client.get_user_namespace(),
+                _request_timeout=_TIMEOUT,
+            )
+        return str(listed.experiments[0].experiment_id) if listed.experiments else None
+
+    def create_run(
+        self,
+        compiled: pathlib.Path,
+        name: str,
+        experiment: str,
+        parameters: Mapping[str, Any],
+        service_account: str,
+    ) -> str:
+        """Starts a run of a compiled file, in the experiment of that name, which is made if there is none.
+
+        Returns:
+            The run's id.
+        """
+        # kfp prints links of its own.
+        with self._explained(), contextlib.redirect_stdout(io.StringIO()):
+            experiment_id = self.experiment(experiment) or self._new_experiment(experiment)
+        try:
+            with self._explained(), contextlib.redirect_stdout(io.StringIO()):
+                created = self._client.create_run_from_pipeline_package(
+                    str(compiled),
+                    arguments=dict(parameters),
+                    run_name=name,
+                    experiment_id=experiment_id,
+                    service_account=service_account,
+                )
+        except Unavailable as error:
+            # KFP may have started it before the answer was lost; it takes a second one of the same name.
+            raise Unavailable(f"{error} Whether the run was started shows `trainyard runs list`.") from None
+        return str(created.run_id)
+
+    def run(self, run_id: str) -> Any:
+        """A run (`V2beta1Run`), with its tasks."""
+        with self._explained(f"there is no run {run_id!r}. `trainyard runs list` shows the newest."):
+            return self._client.runs.run_service_get_run(run_id=run_id, _request_timeout=_TIMEOUT)
+
+    def runs(self, experiment: str | None = None) -> Iterator[Any]:
+        """Runs (`V2beta1Run`), the newest first, of one experiment or of all; fetched by pages as they are asked for."""
+        within: dict[str, str] = {"namespace": self._client.get_user_namespace()}
+        if experiment is not None:
+            found = self.experiment(experiment)
+            if found is None:
+                raise InputError(f"there is no experiment {experiment!r} at {self.host}.")
+            within = {"experiment_id": found}
+        token = ""
+        while True:
+            with self._explained():
+                page = self._client.runs.run_service_list_runs(
+                    page_token=token,
+                    page_size=PAGE,
+                    sort_by="created_at desc",
+                    _request_timeout=_TIMEOUT,
+                    **within,
+                )
+            yield from page.runs or ()
+            token = page.next_page_token or ""
+            if not token:
+                return
+
+    def terminate(self, run_id: str) -> None:
+        """Asks KFP to end a run; it stops the pods some seconds later."""
+        with self._explained(f"there is no run {run_id!r}. `trainyard runs list` shows the newest."):
+            self._client.runs.run_service_terminate_run(run_id=run_id, _request_timeout=_TIMEOUT)
+
+    def _new_experiment(self, name: str) -> str:
+        try:
+            return str(self._client.create_experiment(name).experiment_id)
+        except kfp_server_api.ApiException as error:
+            # Somebody else made it a moment ago.
+            if error.status == http.HTTPStatus.CONFLICT and (found := self.experiment(name)):
+                return found
+            raise
+
+    def _asked_for_health(self, access: Mapping[str, Any], api: Api) -> bool:
+        """Whether KFP has several users. Asked before kfp.Client does, which tries for 25 s and logs each traceback."""
+        config = kfp_server_api.Configuration(host=self.host)
+        config.ssl_ca_cert = api.ca_file or None
+        config.retries = urllib3.Retry(1, backoff_factor=0.5)
+        if credentials := access.get("credentials"):
+            credentials.refresh_api_key_hook(config)
+        elif token := access.get("existing_token"):
+            config.api_key["authorization"] = token
+            config.api_key_prefix["authorization"] = "Bearer"
+        health = kfp_server_api.HealthzServiceApi(kfp_server_api.ApiClient(config, cookie=access.get("cookies")))
+        not_here = f"{self.host} is not KFP's API. Name what comes before /apis, often https://host/pipeline."
+        with self._explained(not_here):
+            answer = health.healthz_service_get_healthz(_preload_content=False, _request_timeout=_TIMEOUT)
+        try:
+            return bool(json.loads(answer.data).get("multi_user"))
+        except (ValueError, AttributeError):
+            raise InputError(
+                f"{self.host} answers with a page and not as KFP's API does: it may want a login. {_MEND_ACCESS}, "
+                f"or a session's cookie into {_COOKIE}; or mend api.host."
+            ) from None
+
+    @contextlib.contextmanager
+    def _explained(self, missing: str = "") -> Iterator[None]:
+        """Errors of KFP and of the network as one line that says what to do."""
+        try:
+            yield
+        except kfp_server_api.ApiException as error:
+            raise self._told(error, missing) from None
+        except urllib3.exceptions.MaxRetryError as error:
+            if isinstance(error.reason, urllib3.exceptions.SSLError):
+                raise InputError(
+                    f"{self.host}: its certificate is not trusted ({error.reason}). Set api.ca_file in kubeflow.yaml."
+                ) from None
+            raise Unavailable(f"{self.host} does not answer: {_reason(error.reason)}.") from None
+        except urllib3.exceptions.LocationParseError as error:
+            raise InputError(f"{self.host} is no host: {error}. Mend api.host or {_HOST}.") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{self.host} does not answer: {_reason(error)}.") from None
+
+    def _told(self, error: Any, missing: str) -> Exception:
+        said = f"{self.host} says {error.status} {_message(error)}".rstrip()
+        match error.status:
+            case http.HTTPStatus.UNAUTHORIZED:
+                return InputError(f"{said}: no access. {_MEND_ACCESS}.")
+            case http.HTTPStatus.FORBIDDEN:
+                return InputError(f"{said}: this user may not. Ask for access, or check api.namespace.")
+            case http.HTTPStatus.NOT_FOUND:
+                return InputError(missing or f"{said}.")
+            case 0:
+                return InputError(f"{self.host}: TLS failed: {error.reason}. Set api.ca_file in kubeflow.yaml.")
+            case status if status >= 500 or status in (
+                http.HTTPStatus.REQUEST_TIMEOUT,
+                http.HTTPStatus.TOO_MANY_REQUESTS,
+            ):
+                return Unavailable(f"{said}.")
+        return InputError(f"{said}.")
+
+
+def _access(api: Api) -> dict[str, Any]:
+    """How requests say who asks, as kfp.Client's arguments. The environment wins, a token over a file."""
+    access: dict[str, Any] = {}
+    token, file = os.environ.get(_TOKEN, "").strip(), os.environ.get(_TOKEN_FILE) or api.token_file
+    if token:
+        if not (token.isascii() and token.isprintable()):
+            raise InputError(f"{_TOKEN}: holds characters that no token has. Copy it again.")
+        access["existing_token"] = token
+    elif file:
+        access["credentials"] = TokenFile(pathlib.Path(file).expanduser())
+    if cookie := os.environ.get(_COOKIE):
+        access["cookies"] = cookie
+    if api.ca_file and not pathlib.Path(api.ca_file).is_file():
+        raise InputError(f"kubeflow.yaml, field api.ca_file: there is no file {api.ca_file!r}.")
+    return access
+
+
+def _message(error: Any) -> str:
+    """What the API said, from its JSON, else the status' own words. Headers, which may hold a token, are left out."""
+    try:
+        message = json.loads(error.body)["message"]
+    except (ValueError, TypeError, KeyError):
+        message = error.reason or ""
+    words = " ".join(str(message).split())
+    return words if len(words) <= 300 else words[:300] + " …"
+
+
+def _reason(error: BaseException | None) -> str:
+    """The last words of urllib3's message: `<object at 0x..>: Failed to establish a new connection: [Errno 111] ...`."""
+    return str(error).rpartition(": ")[2].rstrip(".") or type(error).__name__

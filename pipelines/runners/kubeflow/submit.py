@@ -1,0 +1,127 @@
+"""A workload's pipeline, compiled and started on Kubeflow. Whatever can be refused is, before anything is sent."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from components.errors import InputError
+from pipelines import parameters
+from pipelines.run import code_revision, find_workload
+from pipelines.runners.kubeflow import run_parameters
+from pipelines.runners.kubeflow.pools import Pool
+from pipelines.runners.kubeflow.site import ClusterSite
+
+if TYPE_CHECKING:
+    from pipelines.runners.kubeflow.client import Kubeflow
+
+
+@dataclasses.dataclass(frozen=True)
+class SubmitRequest:
+    """What to run.
+
+    Attributes:
+        workload: its name.
+        site: the cluster.
+        pools: by name.
+        chosen_pools: component -> pool, over what the workload asks for.
+        parameters: `key=value`: run parameters, or fields of workload.yaml, which are compiled in.
+        span: -1: the newest when the run starts.
+        image: None: the site's.
+        experiment: in KFP; default: the workload's name.
+        name: of the run; default: workload, span and code revision.
+    """
+
+    workload: str
+    site: ClusterSite
+    pools: Mapping[str, Pool]
+    chosen_pools: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    parameters: Sequence[str] = ()
+    span: int = -1
+    image: str | None = None
+    experiment: str | None = None
+    name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A request whose parameters have been checked.
+
+    Attributes:
+        run_parameters: sent with the run, typed.
+        compiled_in: `key=value`, for the compiler.
+        experiment: in KFP.
+        name: of the run.
+    """
+
+    request: SubmitRequest
+    run_parameters: Mapping[str, Any]
+    compiled_in: Sequence[str]
+    experiment: str
+    name: str
+
+
+def plan(request: SubmitRequest) -> Plan:
+    """Checks a request, without KFP and without TFX.
+
+    Raises:
+        WorkloadError: there is no such workload, or a field would not be valid.
+        InputError: an unknown parameter, or a value of the wrong type or out of range.
+    """
+    workload, folder = find_workload(request.workload)
+    given, compiled_in = run_parameters.chosen(workload, request.parameters)
+    parameters.apply(workload, compiled_in, folder / "workload.yaml")
+    given = {run_parameters.SPAN: request.span, **given}
+    if request.image:
+        given["image"] = request.image
+    span = given[run_parameters.SPAN]
+    name = f"{workload.name}, {'newest span' if span == -1 else f'span {span}'}, {code_revision() or 'no revision'}"
+    return Plan(request, given, compiled_in, request.experiment or workload.name, request.name or name)
+
+
+def submit(
+    plan: Plan, kubeflow: Kubeflow, around_compiling: Callable[[], contextlib.AbstractContextManager[None]]
+) -> str:
+    """Compiles the workload and starts a run of it.
+
+    Args:
+        plan: what was asked for, checked.
+        kubeflow: where.
+        around_compiling: holds while TFX is imported and compiles.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        InputError: the pools cannot give what is asked for, the file would not run, or no access.
+        Unavailable: KFP does not answer.
+    """
+    kubeflow.experiment(plan.experiment)  # access is refused now, not after the seconds of compiling
+    with around_compiling():
+        text = _compiled(plan)
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "pipeline.yaml"
+        file.write_text(text, encoding="utf-8")
+        return kubeflow.create_run(
+            file, plan.name, plan.experiment, plan.run_parameters, plan.request.site.service_account
+        )
+
+
+def _compiled(plan: Plan) -> str:
+    from components import lazy_imports
+
+    lazy_imports.install()
+    from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
+    from pipelines.runners.kubeflow.lint import lint
+
+    asked = plan.request
+    text = compile_workload(
+        CompileRequest(asked.workload, asked.site, asked.pools, asked.chosen_pools, plan.compiled_in)
+    )
+    if findings := lint(text):
+        raise InputError(f"{asked.workload}: the compiled pipeline would not run: {'; '.join(findings)}")
+    return text
