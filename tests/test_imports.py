@@ -42,7 +42,7 @@ FORBIDDEN = {
     "pipelines.runners.kubeflow.node": ("kfp", "tensorflow"),
     **{
         f"pipelines.runners.kubeflow.{name}": ("kfp", "tensorflow", "tfx")
-        for name in ("cli", "lint", "metadata", "pools", "run_parameters", "site", "transfer")
+        for name in ("cli", "executor_output", "lint", "metadata", "pools", "run_parameters", "site", "transfer", "ui")
     },
     # The CLI imports it for every command.
     "benchmarks.pipeline.cli": ("tensorflow", "tfx", "pyarrow", "numpy", "pipelines", "components"),
