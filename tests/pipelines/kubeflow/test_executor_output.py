@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import pathlib
@@ -10,7 +11,10 @@ import pytest
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipelines.runners.kubeflow import shown
+from tfx.proto.orchestration import pipeline_pb2
+
+from components.gates import CheckResult, GateFailed, GateResult
+from pipelines.runners.kubeflow import node, shown
 from pipelines.runners.kubeflow.executor_output import Shown, local_path, write
 
 
@@ -50,6 +54,18 @@ def test_it_never_fails_the_node(tmp_path: pathlib.Path, capfd: pytest.CaptureFi
     (tmp_path / "out").write_text("a file where a folder belongs")
     shown.show(executor_input(tmp_path, report="system.HTML"), "DataQuality", {})
     assert "are made and published all the same" in capfd.readouterr().out
+
+
+def test_the_log_names_the_evidence_of_a_gate(capsys: pytest.CaptureFixture[str]) -> None:
+    part = pipeline_pb2.Pipeline()
+    part.runtime_spec.pipeline_root.runtime_parameter.default_value.string_value = "s3://bucket/pipelines/taxi"
+    options = argparse.Namespace(run_id="2026-11-21T10:00", node="DataQuality")
+    wrapped = RuntimeError("as TFX raises it")
+    wrapped.__cause__ = GateFailed(GateResult("DataQuality", (CheckResult("fare is known", False),)))
+    node._say_where_the_evidence_is(part, options, wrapped)
+    assert "s3://bucket/pipelines/taxi/_gates/2026-11-21T10-00/DataQuality\n" in capsys.readouterr().err
+    node._say_where_the_evidence_is(part, options, RuntimeError("something else"))
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
