@@ -10,7 +10,6 @@ import pathlib
 import pytest
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
-
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.gates import CheckResult, GateFailed, GateResult
