@@ -24,7 +24,7 @@ class DataQualityReport(artifact.Artifact):
 
 
 class RunReport(artifact.Artifact):
-    """One self-contained page about one run: `index.html`."""
+    """About one run: `index.html`, a self-contained page, and `model_card.md`."""
 
     TYPE_NAME = "RunReport"
 

@@ -45,6 +45,7 @@ FORBIDDEN = {
         f"pipelines.runners.kubeflow.{name}": ("kfp", "tensorflow", "tfx")
         for name in (
             "cli",
+            "executor_output",
             "lint",
             "metadata",
             "pools",
@@ -53,6 +54,7 @@ FORBIDDEN = {
             "site",
             "submit",
             "transfer",
+            "ui",
             "watching",
         )
     },

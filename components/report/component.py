@@ -37,7 +37,7 @@ class ReportSpec(component_spec.ComponentSpec):
 
 
 class Report(base_component.BaseComponent):
-    """Writes `index.html`: verdict, data, training, evaluation, timings and lineage of one run.
+    """Writes `index.html`: verdict, data, training, evaluation, timings and lineage of one run; and `model_card.md`.
 
     Example:
         Report(

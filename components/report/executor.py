@@ -1,4 +1,4 @@
-"""Reads the run's artifacts and writes its page."""
+"""Reads the run's artifacts and writes its page and the model's card."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
 from components.artifacts import measured
+from components.report.card import render_card
 from components.report.collect import PRODUCERS, artifact_facts, collect
 from components.report.render import render_run
 
 
 class Executor(base_executor.BaseExecutor):
-    """Writes `index.html` under the output's URI."""
+    """Writes `index.html` and `model_card.md` under the output's URI."""
 
     def Do(
         self,
@@ -26,7 +27,8 @@ class Executor(base_executor.BaseExecutor):
             found = {role: artifact_facts(input_dict.get(role) or ()) for role in PRODUCERS}
             known = {role: facts for role, facts in found.items() if facts is not None}
             run_id = (self._context.pipeline_run_id if self._context else None) or ""
-            page = render_run(collect(exec_properties["workload"], run_id, known))
+            facts = collect(exec_properties["workload"], run_id, known)
             folder = pathlib.Path(artifact_utils.get_single_uri(output_dict["report"]))
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "index.html").write_text(page, encoding="utf-8")
+            (folder / "index.html").write_text(render_run(facts), encoding="utf-8")
+            (folder / "model_card.md").write_text(render_card(facts), encoding="utf-8")

@@ -23,7 +23,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from components.errors import InputError
 from pipelines import home, parameters
 from pipelines.run import code_revision, find_workload
-from pipelines.runners.kubeflow import pods, run_parameters, spec
+from pipelines.runners.kubeflow import pods, run_parameters, spec, ui
 from pipelines.runners.kubeflow import pools as pools_module
 from pipelines.runners.kubeflow.pools import Placement, place
 from pipelines.runners.kubeflow.run_parameters import RunParameter
@@ -37,6 +37,18 @@ _RUNTIME = {
     "ColumnarExampleGen": ("span", run_parameters.SPAN),
     "Trainer": ("training", run_parameters.TRAINING),
     "Report": ("workload", run_parameters.WORKLOAD),
+}
+_ARTIFACT_TYPES = {
+    one.schema_title: one
+    for one in (
+        dsl.Artifact,
+        dsl.ClassificationMetrics,
+        dsl.Dataset,
+        dsl.HTML,
+        dsl.Markdown,
+        dsl.Metrics,
+        dsl.Model,
+    )
 }
 _BAR = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -225,13 +237,14 @@ def _function(
 def _component(
     task: Task, run_params: Sequence[RunParameter], workload: Workload, revision: str, image: str
 ) -> Callable[..., Any]:
-    """A container component of the node's own name, so that KFP's UI reads like the graph."""
+    """A container component of the node's own name, with the outputs that KFP's UI shows."""
     kinds = {p.name: p.type for p in run_params}
     names = ["run_id", *task.parameters]
 
     def build(**given: Any) -> dsl.ContainerSpec:
         arguments = ["--node", task.node_id, "--spec", task.argument, "--revision", revision]
         arguments += ["--run-id", given["run_id"]]
+        arguments += ["--executor-input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
         # One word each: a value that starts with "-" would be taken for an option.
         arguments += [f"--param={name}={given[name]}" for name in task.parameters]
         return dsl.ContainerSpec(image=image, command=list(COMMAND), args=arguments)
@@ -239,6 +252,12 @@ def _component(
     signature = [
         inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kinds.get(name, str))
         for name in names
+    ]
+    signature += [
+        inspect.Parameter(
+            name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=dsl.Output[_ARTIFACT_TYPES[schema_title]]
+        )
+        for name, schema_title in ui.outputs(task.node_id, str(workload.task)).items()
     ]
     doc = f"{task.node_id} of workload {workload.name}."
     component: Callable[..., Any] = dsl.container_component(_function(build, snake_case(task.node_id), signature, doc))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,19 @@ from pipelines.runners.kubeflow.staging import OPERATORS, say
 _FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 # The cache may answer with any of a node's former outputs, newest first. So many are looked at.
 _LOOKED_AT = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """What became of a node.
+
+    Attributes:
+        outcome: done, from the cache or skipped, in words.
+        outputs: what it made or found in the cache, by the output's key.
+    """
+
+    outcome: str
+    outputs: Mapping[str, list[mlmd.Artifact]] = dataclasses.field(default_factory=dict)
 
 
 class NodeFailed(RuntimeError):
@@ -68,7 +82,7 @@ def run_node(
     bindings: Mapping[str, Any],
     config: mlmd.ConnectionConfig,
     earlier: RunExecutions,
-) -> str:
+) -> Ended:
     """Runs the pipeline's one node.
 
     Args:
@@ -76,9 +90,6 @@ def run_node(
         bindings: their values by name.
         config: of the metadata store.
         earlier: finds what an earlier attempt of this pod registered.
-
-    Returns:
-        What became of it: done, cached or skipped.
 
     Raises:
         NodeFailed: its inputs could not be resolved.
@@ -100,16 +111,26 @@ def run_node(
         custom_executor_operators=OPERATORS,
     ).launch()
     if info is None or info.execution_id is None:
-        return "skipped: a condition of the graph does not hold"
+        return Ended("skipped: a condition of the graph does not hold")
 
-    def state() -> Any:
+    def published() -> tuple[Any, dict[str, list[mlmd.Artifact]]]:
         with connection as handle:
-            return handle.store.get_executions_by_id([info.execution_id])[0].last_known_state
+            (execution,) = handle.store.get_executions_by_id([info.execution_id])
+            return execution.last_known_state, _outputs(handle.store, execution.id)
 
-    final = patiently(state)
+    final, outputs = patiently(published)
     if final in _FAILED:
         raise NodeFailed(f"{node.node_info.id}: its inputs could not be resolved; the log says which")
-    return "from the cache" if final == mlmd.Execution.CACHED else "done"
+    return Ended("from the cache" if final == mlmd.Execution.CACHED else "done", outputs)
+
+
+def _outputs(store: Any, execution_id: int) -> dict[str, list[mlmd.Artifact]]:
+    events = [e for e in store.get_events_by_execution_ids([execution_id]) if e.type == mlmd.Event.OUTPUT]
+    artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+    found: dict[str, list[mlmd.Artifact]] = {}
+    for event in events:
+        found.setdefault(event.path.steps[0].key, []).append(artifacts[event.artifact_id])
+    return found
 
 
 def _tidy(part: pipeline_pb2.Pipeline, connection: metadata.Metadata, earlier: RunExecutions) -> None:

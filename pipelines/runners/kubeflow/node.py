@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2 as mlmd
     from tfx.proto.orchestration import pipeline_pb2
 
+    from pipelines.runners.kubeflow.launching import Ended
     from pipelines.runners.kubeflow.metadata import RunExecutions
 
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # TFX hands sys.argv on to every executor as flags of its own.
     del sys.argv[1:]
-    earlier = None
+    earlier, part = None, None
     try:
         check_revision(options.revision)
         part, bindings = _part(options)
@@ -36,16 +37,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if refusal := executions.never_retry():
             return _failed(refusal, EXIT_FIX_INPUT)
         earlier = executions  # the store answers, so that a failure can be noted there
-        outcome = _run(part, bindings, config, executions)
+        ended = _run(part, bindings, config, executions)
     except BaseException as error:
         traceback.print_exc()
         message, code = _failures.describe(options.node, _readable(error))
         if code == EXIT_FIX_INPUT and earlier is not None:
             _note(earlier, message)
+        if part is not None:
+            _say_where_the_evidence_is(part, options, error)
         return _failed(message, code)
+    from pipelines.runners.kubeflow import shown
     from pipelines.runners.kubeflow.staging import say
 
-    say(f"{options.node}: {outcome}")
+    shown.show(options.executor_input, options.node, ended.outputs)
+    say(f"{options.node}: {ended.outcome}")
     return EXIT_OK
 
 
@@ -55,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--spec", required=True, help="its part of the TFX IR (spec.py)")
     parser.add_argument("--revision", default="", help="code revision that the pipeline was compiled from")
     parser.add_argument("--run-id", required=True, help="KFP's id of the run")
+    parser.add_argument("--executor-input", default="", help="where KFP wants the node's outputs, as JSON ({{$}})")
     parser.add_argument(
         "--param", action="append", default=[], metavar="NAME=VALUE", help="one of the run's parameters"
     )
@@ -101,7 +107,7 @@ def _earlier(part: pipeline_pb2.Pipeline, run_id: str) -> tuple[RunExecutions, m
 
 def _run(
     part: pipeline_pb2.Pipeline, bindings: dict[str, Any], config: mlmd.ConnectionConfig, earlier: RunExecutions
-) -> str:
+) -> Ended:
     from pipelines.runners.kubeflow import spec, transfer
 
     transfer.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
@@ -127,6 +133,16 @@ def _note(earlier: RunExecutions, message: str) -> None:
         earlier.set_never_retry(message)
     except Exception:
         traceback.print_exc()  # then the next attempt finds out by itself
+
+
+def _say_where_the_evidence_is(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: BaseException) -> None:
+    """KFP shows no outputs of a task that failed: the log names what the gate left."""
+    from components.gates import GateFailed, evidence_directory
+    from pipelines.runners.kubeflow import spec
+
+    if any(isinstance(one, GateFailed) for one in _failures.chain(error)):
+        folder = evidence_directory("", options.run_id, options.node).as_posix()
+        print(f"what the gate found is in {spec.pipeline_root(part)}/{folder}", file=sys.stderr, flush=True)
 
 
 def _failed(message: str, code: int) -> int:

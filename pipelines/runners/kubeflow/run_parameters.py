@@ -19,6 +19,7 @@ from typing import Any
 import pydantic
 
 from components.errors import InputError
+from pipelines.runners.kubeflow import ui
 from pipelines.workload import Training, Workload
 
 SPAN = "span"
@@ -26,7 +27,8 @@ FORCE_RETRAIN = "force_retrain"
 TRAINING = "training"
 WORKLOAD = "workload"
 _FIELDS = ("epochs", "batch_size", "seed")
-_RESERVED = frozenset({SPAN, FORCE_RETRAIN, "image", "run_id", *_FIELDS})
+# Outputs too: in a component of KFP they share one list of names with the parameters.
+_RESERVED = frozenset({SPAN, FORCE_RETRAIN, "image", "run_id", *_FIELDS}) | ui.names("Trainer", "Report")
 
 Value = bool | int | float | str
 
@@ -61,7 +63,7 @@ def of_training(workload: Workload) -> list[RunParameter]:
     ]
     for name, value in sorted(training.hyperparameters.items()):
         if name in _RESERVED or not name.isidentifier() or keyword.iskeyword(name):
-            why = "is the name of another parameter" if name in _RESERVED else "is no name that KFP takes"
+            why = "is the name of another parameter or an output" if name in _RESERVED else "is no name that KFP takes"
             raise InputError(f"workload.yaml, field training.hyperparameters: {name!r} {why} on Kubeflow. Rename it.")
         found.append(RunParameter(name, type(value), value, "Hyper-parameter of build_model."))
     return found

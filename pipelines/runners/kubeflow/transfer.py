@@ -152,6 +152,14 @@ def read_marker(uri: str) -> dict[str, Any] | None:
     return read if isinstance(read, dict) and {"files", "folders"} <= read.keys() else None
 
 
+def read(uri: str) -> bytes:
+    """One small file, in an object store or a folder."""
+    with store_trouble(uri):
+        store, path = open_store(uri)
+        content: bytes = _again(lambda: store.cat_file(path))
+    return content
+
+
 def is_whole(uri: str) -> bool:
     """Whether an artifact is there, by names and sizes; the bytes are checked when it is downloaded."""
     marker = read_marker(uri)

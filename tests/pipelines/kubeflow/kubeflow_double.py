@@ -1,4 +1,4 @@
-"""A double of what Kubeflow Pipelines does to a compiled file: order, placeholders, environment, one process a task.
+"""A double of what Kubeflow Pipelines does to a compiled file: order, placeholders, environment, outputs, a process a task.
 
 It reads nothing but the file: command and args of each executor, the tasks' dependencies and inputs, the parameters' defaults.
 Scheduling, images, Secrets and retries are not doubled; `environment` stands for the Secrets.
@@ -13,10 +13,15 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
+from google.protobuf import json_format
+from kfp import dsl
+from kfp.local import executor_input_utils, executor_output_utils
+from kfp.pipeline_spec import pipeline_spec_pb2
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 _PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
@@ -71,8 +76,40 @@ class KubeflowDouble:
         inputs = {name: self._value(source, run_id, given) for name, source in spec["inputs"]["parameters"].items()}
         words = [*container["command"], *container["args"]]
         words = [_PARAMETER.sub(lambda found: inputs[found[1]], word) for word in words]
+        executor_input = json_format.MessageToJson(self.executor_input(task, run_id), indent=None)
+        words = [word.replace("{{$}}", executor_input) for word in words]
         assert words[0] == "python", words[0]
         return [sys.executable, *words[1:]]
+
+    def executor_input(self, task: str, run_id: str) -> pipeline_spec_pb2.ExecutorInput:
+        """What KFP tells a container, as kfp.local makes it: outputs lie in folders."""
+        component = self._component(task)
+        folder = pathlib.Path(self.environment.get("HOME", tempfile.gettempdir())) / "kfp" / run_id / task
+        component.input_definitions.Clear()
+        return executor_input_utils.construct_executor_input(component, {}, str(folder), block_input_artifact=True)
+
+    def shown(self, task: str, run_id: str) -> dict[str, dsl.Artifact]:
+        """What a task left for KFP's UI, read by kfp.local's own code and held to what KFP's launchers ask for."""
+        executor_input = self.executor_input(task, run_id)
+        output = executor_output_utils.load_executor_output(executor_input.outputs.output_file)
+        assert set(output.artifacts) == set(executor_input.outputs.artifacts)
+        for name, listed in output.artifacts.items():
+            (artifact,), (declared,) = listed.artifacts, executor_input.outputs.artifacts[name].artifacts
+            assert "nullValue" not in str(artifact.metadata) and "null_value" not in str(artifact.metadata)
+            assert artifact.uri == declared.uri  # another one would have to lie below KFP's own root
+            title = declared.type.schema_title
+            if title == "system.Metrics":
+                assert {value.WhichOneof("kind") for value in artifact.metadata.fields.values()} <= {"number_value"}
+            elif title != "system.ClassificationMetrics":
+                assert pathlib.Path(artifact.uri).is_file()
+        found: dict[str, dsl.Artifact] = executor_output_utils.get_outputs_from_executor_output(
+            output, executor_input, self._component(task)
+        )
+        return found
+
+    def _component(self, task: str) -> pipeline_spec_pb2.ComponentSpec:
+        reference = self.spec["root"]["dag"]["tasks"][task]["componentRef"]["name"]
+        return json_format.ParseDict(self.spec["components"][reference], pipeline_spec_pb2.ComponentSpec())
 
     def start(self, task: str, run_id: str, **given: Any) -> subprocess.Popen[str]:
         spec = self.spec["root"]["dag"]["tasks"][task]

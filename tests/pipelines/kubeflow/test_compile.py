@@ -15,7 +15,7 @@ from kfp import dsl
 
 from components.errors import InputError
 from pipelines import cli
-from pipelines.runners.kubeflow import spec
+from pipelines.runners.kubeflow import spec, ui
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled, lint
 from pipelines.runners.kubeflow.pools import Pool, Toleration, load_pools
@@ -56,6 +56,30 @@ def test_the_tasks_are_the_graphs_nodes_in_its_order(taxi: str) -> None:
     order = double.order()
     assert order.index("data-quality") < order.index("transform") < order.index("trainer") < order.index("report")
     assert not any(task["cachingOptions"].get("enableCache") for task in tasks.values())
+
+
+def test_the_outputs_are_of_kfps_own_types(taxi: str) -> None:
+    read = Compiled(taxi)
+    declared = {
+        task: {
+            name: one["artifactType"]["schemaTitle"]
+            for name, one in read.components[spec["componentRef"]["name"]]["outputDefinitions"]["artifacts"].items()
+        }
+        for task, spec in read.tasks.items()
+    }
+    assert declared["columnar-example-gen"] == {"examples": "system.Dataset"}
+    assert declared["data-quality"] == {
+        "data_quality_checks": "system.Metrics",
+        "data_quality_report": "system.HTML",
+    }
+    assert declared["trainer"] == {"trained_model": "system.Model", "training_metrics": "system.Metrics"}
+    assert declared["evaluator"]["classification_metrics"] == "system.ClassificationMetrics"
+    assert declared["report"] == {"model_card": "system.Markdown", "run_report": "system.HTML"}
+    assert len(declared) == 12 and all(declared.values())
+
+
+def test_a_regression_has_no_confusion_matrix() -> None:
+    assert ui.outputs("Evaluator", "regression") == {"evaluation_metrics": "system.Metrics"}
 
 
 def test_run_parameters_have_types_and_the_workloads_defaults(taxi: str) -> None:

@@ -35,11 +35,16 @@ def test_two_nodes_leave_whole_artifacts_under_their_own_uris(cluster: Cluster) 
     assert transfer.is_whole(examples.uri)
     assert examples.custom_properties["rows_out"].int_value == 600
     assert not list(pathlib.Path(cluster.environment["TRAINYARD_SCRATCH"]).iterdir())
+    shown = cluster.double.shown(EXAMPLES, "run-1")["examples"]
+    assert shown.metadata["location"] == examples.uri and shown.metadata["rows"] == 600
+    assert f"location: {examples.uri}\n" in pathlib.Path(shown.path).read_text()
 
 
 def test_a_second_run_is_served_from_the_cache(cluster: Cluster) -> None:
     attempts = cluster.double.run("run-2", only=[IMPORTER, EXAMPLES])
     assert all("from the cache" in a.output for a in attempts)
+    first, second = (cluster.double.shown(EXAMPLES, run)["examples"].metadata for run in ("run-1", "run-2"))
+    assert first == second
 
 
 def test_an_artifact_deleted_by_hand_is_made_again(cluster: Cluster) -> None:

@@ -50,7 +50,7 @@ def test_values_of_the_wrong_type(given: dict[str, str], said: str) -> None:
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["epochs", "learning-rate", "class"])
+@pytest.mark.parametrize("name", ["epochs", "learning-rate", "class", "model_card"])
 def test_a_hyperparameter_that_kfp_cannot_name(name: str) -> None:
     workload = WORKLOAD.model_copy(update={"training": Training(hyperparameters={name: 1})})
     with pytest.raises(InputError, match="Rename it"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import ml_metadata
 import pytest
+from kfp import dsl
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from model_store import ModelStore
@@ -100,6 +101,7 @@ def test_release_metrics_and_lineage_are_the_local_runners(cluster: Cluster, loc
     here, there = lineage(cluster.metadata, "run-1"), lineage(local_store, result.run_id)
     assert here.keys() == there.keys() and here == there
     assert "/stage-" not in "".join(a.uri for a in cluster.metadata.get_artifacts())
+    check_what_kfps_ui_shows(cluster, "run-1")
     (report,) = cluster.artifacts("RunReport")
     page = cluster.store.cat_file(f"{report.uri}/index.html").decode()
     assert "/stage-" not in page and f"{cluster.bucket}/pipelines/tips/DataQuality" in page
@@ -111,6 +113,7 @@ def test_again_from_the_cache_and_trained_again_when_forced(cluster: Cluster) ->
     again = cluster.double.run("run-2")
     assert [a.code for a in again] == [0] * NODES, again[-1].output
     assert all("from the cache" in a.output for a in again)
+    check_what_kfps_ui_shows(cluster, "run-2")
     forced = cluster.double.run("run-3", force_retrain=True)
     assert [a.code for a in forced] == [0] * NODES, forced[-1].output
     outcomes = {a.task: "from the cache" in a.output for a in forced}
@@ -120,6 +123,40 @@ def test_again_from_the_cache_and_trained_again_when_forced(cluster: Cluster) ->
     assert "from the cache" not in changed[-1].output and changed[-1].code == 0
     settings = lineage(cluster.metadata, "run-4")["tips.Trainer"]["training"]
     assert json.loads(settings)["epochs"] == 2
+
+
+def check_what_kfps_ui_shows(cluster: Cluster, run_id: str) -> None:
+    """Every task's outputs, against the artifacts in the bucket that they tell of."""
+    shown = {name: one for task in cluster.double.order() for name, one in cluster.double.shown(task, run_id).items()}
+    (evaluation,) = cluster.artifacts("ModelEvaluation")
+    metrics = cluster.json(f"{evaluation.uri}/metrics.json")
+    known = {name: value for name, value in metrics["overall"].items() if value is not None}
+    assert known.items() <= shown["evaluation_metrics"].metadata.items()
+    assert shown["evaluation_metrics"].metadata["blessed"] == 1
+
+    expected = dsl.ClassificationMetrics()
+    expected.log_confusion_matrix(
+        **{
+            "categories": metrics["confusion_matrix"]["labels"],
+            "matrix": metrics["confusion_matrix"]["counts"],
+        }
+    )
+    expected.log_roc_curve(metrics["roc"]["fpr"], metrics["roc"]["tpr"], metrics["roc"]["thresholds"])
+    assert shown["classification_metrics"].metadata == expected.metadata
+
+    (examples,) = cluster.artifacts("Examples")[:1]
+    assert shown["examples"].metadata["location"] == examples.uri
+    assert (shown["examples"].metadata["rows"], shown["examples"].metadata["span"]) == (600, 1)
+    assert shown["trained_model"].framework == "keras"
+    assert {"loss", "val_loss", "best_epoch"} <= shown["training_metrics"].metadata.keys()
+    assert shown["release"].metadata["version"] == 1
+    assert shown["release"].metadata["location"] == f"{cluster.bucket}/models/tips/1"
+    assert shown["data_quality_checks"].metadata["failed"] == shown["schema_checks"].metadata["failed"] == 0
+    assert shown["infra_checks"].metadata["blessed"] == 1
+    assert "expect_column_values_to_be_between" in pathlib.Path(shown["data_quality_report"].path).read_text()
+    (report,) = cluster.artifacts("RunReport")
+    for name, file in (("run_report", "index.html"), ("model_card", "model_card.md")):
+        assert pathlib.Path(shown[name].path).read_bytes() == cluster.store.cat_file(f"{report.uri}/{file}")
 
 
 def before_trainer(cluster: Cluster) -> list[str]:

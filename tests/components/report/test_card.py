@@ -1,0 +1,32 @@
+"""The model card: figures of the run, and texts that stay texts."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from components.report import RunFacts, render_card
+
+
+def test_it_says_what_a_reader_of_the_model_needs(runs: dict[str, RunFacts]) -> None:
+    card = render_card(runs["binary"])
+    assert card.startswith("# taxi\n\nReleased as version 4")
+    assert "| Owner | ml-platform |" in card
+    assert "- Span 2: 7,500 rows, sha256:c07e" in card
+    assert "| AUC | 0.9127 | 0.8996 | ≥ 0.85 Held |" in card
+    assert "Champion, version 3" in card
+    assert card.index("| payment\\_type | Cash | 1,602 | 0.8100 | Held |") < card.index("| payment\\_type | Credit ")
+    assert "the mean fare is 11.8" in card.partition("## Limits")[2]
+    assert "1 slice with less than 30 rows" in card
+
+
+def test_a_run_that_came_to_nothing_has_a_card(runs: dict[str, RunFacts]) -> None:
+    bare = render_card(RunFacts({"name": "taxi", "task": "binary"}, "run-1"))
+    assert "| Release | none |" in bare and "## Metrics" not in bare
+    kept = render_card(runs["multiclass"])
+    assert "Kept champion version 2" in kept
+
+
+def test_data_is_no_markup(runs: dict[str, RunFacts]) -> None:
+    workload = {**runs["binary"].workload, "description": "<script>alert(1)</script> | [x](http://y)\n# z"}
+    card = render_card(dataclasses.replace(runs["binary"], workload=workload))
+    assert "<script" not in card and "](http" not in card and "\n# z" not in card
