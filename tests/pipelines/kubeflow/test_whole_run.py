@@ -153,10 +153,14 @@ def check_what_kfps_ui_shows(cluster: Cluster, run_id: str) -> None:
     assert shown["release"].metadata["location"] == f"{cluster.bucket}/models/tips/1"
     assert shown["data_quality_checks"].metadata["failed"] == shown["schema_checks"].metadata["failed"] == 0
     assert shown["infra_checks"].metadata["blessed"] == 1
-    assert "expect_column_values_to_be_between" in pathlib.Path(shown["data_quality_report"].path).read_text()
-    (report,) = cluster.artifacts("RunReport")
-    for name, file in (("run_report", "index.html"), ("model_card", "model_card.md")):
-        assert pathlib.Path(shown[name].path).read_bytes() == cluster.store.cat_file(f"{report.uri}/{file}")
+    (report,), (quality,) = cluster.artifacts("RunReport"), cluster.artifacts("DataQualityReport")
+    pages = {
+        "run_report": f"{report.uri}/index.html",
+        "model_card": f"{report.uri}/model_card.md",
+        "data_quality_report": f"{quality.uri}/data_docs/index.html",
+    }
+    for name, page in pages.items():
+        assert pathlib.Path(shown[name].path).read_bytes() == cluster.store.cat_file(page)
 
 
 def before_trainer(cluster: Cluster) -> list[str]:
