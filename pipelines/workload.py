@@ -125,7 +125,7 @@ class Training(_Section):
     mixed_precision: bool = False
     """Layers compute in half precision (bfloat16; float16 on GPUs that lack it), weights and outputs stay float32; the released
     model is float32."""
-    jit_compile: bool | Literal["auto"] = "auto"
+    jit_compile: Literal["auto", True, False] = "auto"
     """Whether XLA compiles the training steps. auto: on one GPU, where the model's layers allow it. Not for a model that
     build_model compiles itself."""
 

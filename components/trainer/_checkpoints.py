@@ -1,7 +1,7 @@
 """Checkpoints of a training: a process that is killed costs the epoch that was under way, and no more.
 
-Keras's own callback for this, BackupAndRestore, was not enough (docs/decisions/0011-checkpoints.md): killed between its two files
-it repeats an epoch with the weights of after it, and it keeps neither random state, nor history, nor the best weights.
+Keras's own callback for this, BackupAndRestore, was not enough (docs/decisions/0011-training-on-several-devices.md): killed between
+its two files it repeats an epoch with the weights of after it, and it keeps neither random state, nor history, nor the best weights.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ class Checkpoints:
     def restore(self, model: keras.Model) -> Progress:
         """Puts the newest checkpoint's state into a compiled model; a new `Progress` where there is none that is whole."""
         for name in self._names():
+            # A store that does not answer is no damage: it ends the node, which may be retried.
+            self._fetch(name)
             try:
                 found, arrays = self._read(name)
                 _put(model, found, arrays)
@@ -125,10 +127,13 @@ class Checkpoints:
     def _local_names(self) -> list[str]:
         return [marker.parent.name for marker in self._folder.glob(f"epoch-*/{_MARKER}")]
 
+    def _fetch(self, name: str) -> None:
+        if self._remote and not (self._folder / name / _MARKER).exists():
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                self._remote.get(name, self._folder / name)
+
     def _read(self, name: str) -> tuple[Progress, dict[str, npt.NDArray[Any]]]:
         folder = self._folder / name
-        if not folder.exists() and self._remote:
-            self._remote.get(name, folder)
         marker = json.loads((folder / _MARKER).read_bytes())
         with (folder / _ARRAYS).open("rb") as file:
             arrays = hashlib.file_digest(file, "sha256").hexdigest()
@@ -143,7 +148,9 @@ def at(stateful_folder: str | None, key: str) -> Checkpoints:
 
     TFX gives every execution a folder of its own, and a retry is a new execution: they lie beside it instead.
     """
-    folder = pathlib.Path(stateful_folder).parents[1] / "checkpoints" if stateful_folder else _scratch()
+    folder = _scratch()
+    if stateful_folder and "://" not in stateful_folder:
+        folder = pathlib.Path(stateful_folder).parents[1] / "checkpoints"
     return Checkpoints(folder, key, os.environ.get(ENVIRONMENT))
 
 
@@ -229,7 +236,7 @@ class _Remote:
         return [path.split("/")[-2] for path in found if path.endswith(f"/{_MARKER}")]
 
     def get(self, name: str, folder: pathlib.Path) -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for file in (_ARRAYS, _MARKER):
             self._fs.get_file(f"{self._root}/{name}/{file}", str(folder / file))
 

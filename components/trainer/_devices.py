@@ -121,7 +121,8 @@ def find(config: TrainingConfig) -> Devices:
     if gpus:
         names = tuple(f"GPU:{i} {one.get('device_name', '')}".strip() for i, one in enumerate(details))
     else:
-        names = tuple(f"CPU:{i}" for i in range(len(tf.config.list_logical_devices("CPU"))))
+        # In a cluster the list has the devices of all workers.
+        names = tuple(f"CPU:{i}" for i in range(1 if workers else len(tf.config.list_logical_devices("CPU"))))
     if workers:
         return Devices("multi_worker", names, policy, workers, chosen=True)
     if config.distribution == "mirrored" or (config.distribution == "auto" and len(gpus) > 1):

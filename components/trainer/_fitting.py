@@ -68,6 +68,9 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
         if config.jit_compile is True and not model.jit_compile:  # Keras warns, and goes on without
             layers = ", ".join(layer.name for layer in model.layers if not layer.supports_jit)
             raise InputError(f"training.jit_compile: XLA cannot compile this model (layers {layers}). Set it to false.")
+    if tf.distribute.has_strategy():
+        # Here and by every worker: a variable made elsewhere is not shared, and a worker that makes one waits for the others.
+        model.optimizer.build(model.trainable_variables)
     return model
 
 

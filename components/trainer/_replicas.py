@@ -1,7 +1,7 @@
 """Fitting a model whose batches are shared by replicas, of this process and of others.
 
-`Model.fit` of Keras 3.15 cannot run under MultiWorkerMirroredStrategy, and under MirroredStrategy it takes no text and no batch that
-does not divide evenly (docs/decisions/0012-several-devices.md). The steps are Keras's own, `train_step` and `test_step`, with
+`Model.fit` of Keras 3.15 cannot run under MultiWorkerMirroredStrategy, and under MirroredStrategy it takes no batch that does not
+divide evenly (docs/decisions/0011-training-on-several-devices.md). The steps are Keras's own, `train_step` and `test_step`, with
 gradients summed over all replicas by its optimizer; the loop around them is ours.
 """
 
@@ -28,7 +28,7 @@ def fit(
     """Fits. Every worker calls it with the same arguments; the loop ends early once a callback sets `model.stop_training`.
 
     Args:
-        model: built and compiled in the strategy's scope.
+        model: built and compiled in the strategy's scope, its optimizer too.
         strategy: a MirroredStrategy or a MultiWorkerMirroredStrategy.
         train: batches of all replicas together; TensorFlow gives each its share.
         evaluation: the same of eval.
@@ -36,9 +36,6 @@ def fit(
         callbacks: Keras callbacks, told about epochs.
     """
     shards = [strategy.experimental_distribute_dataset(data) for data in (train, evaluation)]
-    with strategy.scope():
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
     # The first call makes the metrics' variables, which a graph could not.
     strategy.run(model.test_step, args=(next(iter(shards[1])),))
     steps = [_step(strategy, step) for step in (model.train_step, model.test_step)]

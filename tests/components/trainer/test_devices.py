@@ -16,11 +16,15 @@ from components.trainer._input import last_batches
 from tests.components.trainer.fitting import history, weights
 
 
-def test_two_devices_learn_what_one_learns(job, start) -> None:
-    """The last batch has one row, of which a replica would get nothing; embeddings and texts are among the features."""
-    job.config |= {"batch_size": 49 * 3, "early_stopping_patience": None}
-    assert 1030 % job.config["batch_size"] == 1
-    alone, mirrored = start(job), None
+@pytest.mark.parametrize(("batch_size", "tolerance"), [(64, 1e-4), (147, 5e-2)])
+def test_two_devices_learn_what_one_learns(job, start, batch_size: int, tolerance: float) -> None:
+    """Embeddings and texts are among the features.
+
+    64 rows and the 6 of the last batch are even halves. 147 are not, so that the rows weigh a little differently, and of the
+    last batch of one row a replica would get nothing: that once made every weight a NaN.
+    """
+    job.config |= {"batch_size": batch_size}
+    alone = start(job)
     job.config |= {"distribution": "mirrored"}
     job.result, job.cpus = f"{job.result}-2", 2
     mirrored = start(job)
@@ -28,10 +32,10 @@ def test_two_devices_learn_what_one_learns(job, start) -> None:
     one, two = history(alone.args[-1]), history(job.result)
     assert two["distribution"] == "mirrored" and two["devices"] == ["CPU:0", "CPU:1"] and two["replicas"] == 2
     assert one["distribution"] == "none" and one["devices"] == ["CPU:0"]
-    # Not to the last bit: the last two batches are 146 and 2 rows instead of 147 and 1, and 147 rows are no even halves.
-    np.testing.assert_allclose(two["history"]["val_loss"], one["history"]["val_loss"], rtol=2e-2)
+    for name, values in one["history"].items():
+        np.testing.assert_allclose(two["history"][name], values, rtol=tolerance, err_msg=name)
     for a, b in zip(weights(alone.args[-1]), weights(job.result), strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-2)
+        np.testing.assert_allclose(a, b, atol=tolerance)
 
 
 @pytest.mark.parametrize("rows", range(1, 400))
@@ -109,15 +113,17 @@ def test_the_policy_is_given_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers", "said"), [({"text": True}, "feature 'text' is text"), ({"text": False, "fuse": True}, "PyFunc")], ids=str
+    ("layers", "said"),
+    [({"text": True}, "feature 'text' is text"), ({"text": False, "fuse": True}, "No registered")],
+    ids=str,
 )
 def test_what_xla_cannot_compile_is_one_line(job, start, layers, said: str) -> None:
     """Text, and a layer that calls Python."""
     job.config |= {"jit_compile": True, "hyperparameters": layers}
     done = start(job)
     assert done.returncode != 0
-    last = done.stderr.strip().splitlines()[-1]
-    assert "training.jit_compile: XLA cannot compile this model" in last and said in last
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("components.errors.InputError")]
+    assert "training.jit_compile: XLA cannot compile this model" in line and said in line
 
 
 def test_xla_compiles_what_it_can(job, start) -> None:
