@@ -17,6 +17,7 @@ import tempfile
 import time
 import uuid
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -31,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 ENVIRONMENT = "TRAINYARD_CHECKPOINTS"
 _ARRAYS, _MARKER = "arrays.npz", "checkpoint.json"
+_Values = list[tuple[Any, npt.NDArray[Any]]]
 # Raise it when what is kept, or what it means, changes.
 _FORMAT = 1
 _STALE_DAYS = 7
@@ -75,21 +77,33 @@ class Checkpoints:
         self._remote = _Remote(remote, key) if remote else None
         _sweep(folder, key)
 
-    def restore(self, model: keras.Model) -> Progress:
-        """Puts the newest checkpoint's state into a compiled model; a new `Progress` where there is none that is whole."""
+    def restore(self, model: keras.Model, agree: Callable[[Progress], None] = lambda progress: None) -> Progress:
+        """Puts the newest checkpoint's state into a compiled model; a new `Progress` where there is none that is whole.
+
+        Args:
+            model: compiled; its variables are assigned.
+            agree: told what was found before the model is changed; it may raise. Workers assign together or not at all.
+        """
+        found, values = self._newest(model)
+        agree(found)
+        for variable, value in values:
+            variable.assign(value)
+        return found
+
+    def _newest(self, model: keras.Model) -> tuple[Progress, _Values]:
         for name in self._names():
             # A store that does not answer is no damage: it ends the node, which may be retried.
             self._fetch(name)
             try:
                 found, arrays = self._read(name)
-                _put(model, found, arrays)
+                values = _matched(model, found, arrays)
             except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
                 _log.warning("checkpoint %s is damaged (%s); it is not used", name, " ".join(str(error).split())[:200])
                 continue
             _log.warning("training goes on after epoch %d, from checkpoint %s", found.epochs, name)
             found.resumed_at.append(found.epochs)
-            return found
-        return Progress()
+            return found, values
+        return Progress(), []
 
     def save(self, model: keras.Model, progress: Progress, write: bool = True) -> None:
         """Writes a checkpoint and removes those before it. A store that cannot be reached costs the checkpoint, not the run.
@@ -180,21 +194,20 @@ def _digest(progress: dict[str, Any], arrays: str) -> str:
     return hashlib.sha256(f"{_FORMAT} {json.dumps(progress, sort_keys=True)} {arrays}".encode()).hexdigest()
 
 
-def _put(model: keras.Model, progress: Progress, arrays: dict[str, npt.NDArray[Any]]) -> None:
+def _matched(model: keras.Model, progress: Progress, arrays: dict[str, npt.NDArray[Any]]) -> _Values:
+    """Pairs the variables with their values, and sets `progress.best_weights`; all is looked at before anything is changed."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     weights = model.weights
     count = sum(name.startswith("best_") for name in arrays)
     variables = {f"model_{i}": v for i, v in enumerate(model.variables)}
     variables |= {f"optimizer_{i}": v for i, v in enumerate(model.optimizer.variables)}
-    # All of it is looked at before any of it is changed.
     if {*variables} | {f"best_{i}" for i in range(count)} != {*arrays} or count not in (0, len(weights)):
         raise ValueError("it is of another model")
-    values = {name: _as(arrays[name], variable) for name, variable in variables.items()}
+    values = [(variable, _as(arrays[name], variable)) for name, variable in variables.items()]
     best = [_as(arrays[f"best_{i}"], weight) for i, weight in enumerate(weights[:count])]
-    for name, variable in variables.items():
-        variable.assign(values[name])
     progress.best_weights = best or None
+    return values
 
 
 def _as(array: npt.NDArray[Any], variable: Any) -> npt.NDArray[Any]:

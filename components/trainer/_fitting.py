@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import re
 import time
@@ -110,7 +111,8 @@ def fit(
         InputError: the loss is no number, or XLA cannot compile the model.
     """
     started = time.monotonic()
-    progress = checkpoints.restore(model) if checkpoints else Progress()
+    agree = functools.partial(_replicas.check_alike, devices.strategy)
+    progress = checkpoints.restore(model, agree) if checkpoints else Progress()
     seconds_before = sum(progress.seconds)
     callbacks = [keras.callbacks.TerminateOnNaN(), _Keeper(train, progress, config, checkpoints, devices.is_chief)]
     if devices.is_chief:
@@ -118,8 +120,6 @@ def fit(
     data = train.dataset(config.batch_size, config.seed, devices.replicas)
     eval_data = evaluation.dataset(max(_EVAL_BATCH, config.batch_size), replicas=devices.replicas)
     epochs = range(progress.epochs, config.epochs)
-    if devices.distribution == "multi_worker":
-        _replicas.check_alike(devices.strategy, progress)
     if progress.is_over(config.epochs, config.early_stopping_patience):
         pass  # it was killed after its last epoch
     elif devices.strategy:

@@ -58,6 +58,8 @@ def check_alike(strategy: Any, progress: Progress) -> None:
     Raises:
         InputError: they found different checkpoints.
     """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
     mine = tf.constant([float(progress.epochs), float(progress.epochs) ** 2])
     total = strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("SUM", mine))
     epochs, squares = strategy.experimental_local_results(total)[0].numpy() / strategy.num_replicas_in_sync

@@ -35,7 +35,7 @@ def run_workers(begin):
         processes = [begin(job, TF_CONFIG=config) for job, config in zip(jobs, configs, strict=True)]
         with concurrent.futures.ThreadPoolExecutor(len(processes)) as pool:
             try:
-                errors = list(pool.map(lambda one: one.communicate(timeout=180)[1], processes))
+                errors = list(pool.map(lambda one: one.communicate(timeout=90)[1], processes))
             finally:
                 for process in processes:
                     process.kill()
