@@ -113,13 +113,22 @@ class Training(_Section):
     epochs: int = Field(default=10, ge=1, le=10_000)
     """Passes over the training split."""
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
-    """Rows a training step."""
+    """Rows a training step, of all devices together."""
     early_stopping_patience: int | None = Field(default=3, ge=1)
     """Stop when the eval loss has not fallen for so many epochs, and keep the best weights. null: never."""
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     """For weights, shuffling and augmentation: two runs on the same data give the same model on the same machine."""
     hyperparameters: dict[str, float | int | str | bool] = {}
     """Passed to build_model as they stand. `learning_rate` is also the optimizer's."""
+    distribution: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
+    """Over which devices: auto: all GPUs of the machine, or the CPU; none: one device; mirrored: all of the machine, or fail;
+    multi_worker: all of several machines, which TF_CONFIG names (docs/guides/training.md)."""
+    mixed_precision: bool = False
+    """Layers compute in half precision (bfloat16; float16 on GPUs that lack it), weights and outputs stay float32; the released
+    model is float32."""
+    jit_compile: Literal["auto", True, False] = "auto"
+    """Whether XLA compiles the training steps. auto: on one GPU, where the model's layers allow it. Not for a model that
+    build_model compiles itself."""
 
 
 class Threshold(_Section):

@@ -13,10 +13,13 @@ class TrainingConfig:
         label: the label's column.
         positive_class: binary only; empty: the last of the domain.
         epochs: passes over the train split.
-        batch_size: rows a step.
+        batch_size: rows a step, of all devices together.
         early_stopping_patience: epochs without a lower eval loss before training stops; None: never.
         seed: for weights, shuffling and augmentation.
         hyperparameters: for build_model; `learning_rate` is the optimizer's too.
+        distribution: auto, none, mirrored or multi_worker.
+        mixed_precision: whether layers compute in half precision.
+        jit_compile: whether XLA compiles the steps; auto: as Keras decides.
     """
 
     task: str
@@ -27,6 +30,9 @@ class TrainingConfig:
     early_stopping_patience: int | None = 3
     seed: int = 1
     hyperparameters: dict[str, float | int | str | bool] = dataclasses.field(default_factory=dict)
+    distribution: str = "auto"
+    mixed_precision: bool = False
+    jit_compile: bool | str = "auto"
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -14,8 +16,12 @@ import tensorflow as tf
 from components import user_code
 from components.errors import InputError
 from components.served_model import NUMERIC
+from components.trainer import _replicas
+from components.trainer._checkpoints import Checkpoints
 from components.trainer._config import TrainingConfig
+from components.trainer._devices import Devices
 from components.trainer._input import Split
+from components.trainer._progress import Progress
 from components.trainer._schema import ModelSchema
 
 _EVAL_BATCH = 1024
@@ -58,59 +64,128 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
             loss=loss,
             metrics=metrics,
             steps_per_execution=_steps_per_execution(steps["steps_per_epoch"] * steps["epochs"]),
+            jit_compile=_jit_compile(config, schema),
         )
+        if config.jit_compile is True and not model.jit_compile:  # Keras warns, and goes on without
+            layers = ", ".join(layer.name for layer in model.layers if not layer.supports_jit)
+            raise InputError(f"training.jit_compile: XLA cannot compile this model (layers {layers}). Set it to false.")
+    if tf.distribute.has_strategy():
+        # Here and by every worker: a variable made elsewhere is not shared, and a worker that makes one waits for the others.
+        model.optimizer.build(model.trainable_variables)
     return model
 
 
+def rebuilt(
+    model: keras.Model, module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int
+) -> keras.Model:
+    """The same model in float32 on one device, with the same weights: what is served knows nothing of how it was trained."""
+    plain = build(module_file, schema, config, rows)
+    plain.set_weights(model.get_weights())
+    return plain
+
+
 def fit(
-    model: keras.Model, train: Split, evaluation: Split, config: TrainingConfig, logs: pathlib.Path
+    model: keras.Model,
+    train: Split,
+    evaluation: Split,
+    config: TrainingConfig,
+    logs: pathlib.Path,
+    devices: Devices = Devices("none", ("CPU:0",)),  # noqa: B008 frozen
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, Any]:
-    """Fits and keeps the best weights by eval loss.
+    """Fits, from the last checkpoint on if there is one, and keeps the best weights by eval loss.
+
+    Args:
+        model: built in the scope of `devices`.
+        train: what to learn from.
+        evaluation: what to judge each epoch by.
+        config: how to fit.
+        logs: TensorBoard's folder.
+        devices: what it runs on.
+        checkpoints: where the state of each epoch is kept; None: nowhere.
 
     Returns:
-        What goes into history.json: epochs, history by metric, best_epoch, seconds, parameters, hyperparameters.
+        What goes into history.json (docs/guides/training.md).
+
+    Raises:
+        InputError: the loss is no number, or XLA cannot compile the model.
     """
-    best = _BestWeights()
-    callbacks: list[Any] = [
-        keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.TensorBoard(str(logs), write_graph=False),
-        best,
-        # The shuffle of an epoch follows from its number.
-        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(train, "epoch", epoch)),
-    ]
-    if config.early_stopping_patience is not None:
-        callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=config.early_stopping_patience))
     started = time.monotonic()
-    history = model.fit(
-        train.dataset(config.batch_size, config.seed),
-        validation_data=evaluation.dataset(max(_EVAL_BATCH, config.batch_size)),
-        epochs=config.epochs,
-        shuffle=False,  # the dataset is
-        callbacks=callbacks,
-        verbose=2,
-    )
-    values = {name: [float(v) for v in series] for name, series in history.history.items()}
-    if not np.isfinite(values["loss"]).all():
+    agree = functools.partial(_replicas.check_alike, devices.strategy)
+    progress = checkpoints.restore(model, agree) if checkpoints else Progress()
+    seconds_before = sum(progress.seconds)
+    callbacks = [keras.callbacks.TerminateOnNaN(), _Keeper(train, progress, config, checkpoints, devices.is_chief)]
+    if devices.is_chief:
+        callbacks.insert(1, keras.callbacks.TensorBoard(str(logs), write_graph=False))
+    data = train.dataset(config.batch_size, config.seed, devices.replicas)
+    eval_data = evaluation.dataset(max(_EVAL_BATCH, config.batch_size), replicas=devices.replicas)
+    epochs = range(progress.epochs, config.epochs)
+    if progress.is_over(config.epochs, config.early_stopping_patience):
+        pass  # it was killed after its last epoch
+    elif devices.strategy:
+        _replicas.fit(model, devices.strategy, data, eval_data, epochs, callbacks)
+    else:
+        _keras_fit(model, data, eval_data, epochs, callbacks, config)
+    if not progress.is_finite:
         raise InputError(
-            f"training diverged: the loss became {values['loss'][-1]} in epoch {len(values['loss'])}. "
+            f"training diverged: the loss became {progress.history['loss'][-1]} in epoch {progress.epochs}. "
             "Lower training.hyperparameters.learning_rate, or scale the features in features.py."
         )
-    best.restore(model)
+    if progress.best_weights is not None:
+        model.set_weights(progress.best_weights)
     return {
-        "epochs": list(range(1, len(values["loss"]) + 1)),
-        "history": values,
-        "best_epoch": best.epoch + 1,
-        "seconds": round(time.monotonic() - started, 3),
+        "epochs": list(range(1, progress.epochs + 1)),
+        "history": progress.history,
+        "best_epoch": progress.best_epoch + 1,
+        "seconds": round(seconds_before + time.monotonic() - started, 3),
+        "epoch_seconds": progress.seconds,
+        "rows_per_second": [round(train.rows / max(seconds, 1e-3)) for seconds in progress.seconds],
+        "resumed_after": progress.resumed_at,
+        "devices": list(devices.names),
+        "distribution": devices.distribution,
+        "replicas": devices.replicas,
+        "precision": devices.policy,
+        "jit_compile": bool(model.jit_compile),
         "parameters": int(model.count_params()),
         "hyperparameters": {**config.hyperparameters, "batch_size": config.batch_size, "seed": config.seed},
     }
 
 
+def _keras_fit(
+    model: keras.Model, data: Any, eval_data: Any, epochs: range, callbacks: list[Any], config: TrainingConfig
+) -> None:
+    try:
+        model.fit(
+            data,
+            validation_data=eval_data,
+            initial_epoch=epochs.start,
+            epochs=epochs.stop,
+            shuffle=False,  # the dataset is
+            callbacks=callbacks,
+            verbose=2,
+        )
+    except tf.errors.InvalidArgumentError as error:
+        # Said of operations that call Python, for instance.
+        if config.jit_compile is True and "tf2xla" in str(error):
+            found = re.search(r"unsupported operations[^:]*:\s*(.*?)(?:\n|$)", str(error))
+            raise InputError(
+                f"training.jit_compile: XLA cannot compile this model ({found[1] if found else error}). Set it to false."
+            ) from error
+        raise
+
+
+def _jit_compile(config: TrainingConfig, schema: ModelSchema) -> bool | str:
+    texts = [name for name, feature in schema.features.items() if feature.dtype == "string"]
+    if texts and config.jit_compile is True:
+        raise InputError(
+            f"training.jit_compile: XLA cannot compile this model (feature {texts[0]!r} is text). Set it to false."
+        )
+    # Keras's own auto looks at the layers only, and text that goes into the step at all is too much for XLA.
+    return False if texts else config.jit_compile
+
+
 def _steps_per_execution(steps: int) -> int:
-    # Keras 3.15 loses a placeholder where a strategy's replicas update weights inside its loop.
-    if steps < _WORTH_A_LOOP or tf.distribute.has_strategy():
-        return 1
-    return _STEPS_PER_EXECUTION
+    return _STEPS_PER_EXECUTION if steps >= _WORTH_A_LOOP else 1
 
 
 def _check(model: Any, schema: ModelSchema, module_file: str) -> None:
@@ -143,21 +218,31 @@ def _check(model: Any, schema: ModelSchema, module_file: str) -> None:
         )
 
 
-class _BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the least eval loss, also when training ends by itself."""
+class _Keeper(keras.callbacks.Callback):
+    """Keeps what each epoch came to, ends the training, and sets the epoch that the shuffle follows from."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        train: Split,
+        progress: Progress,
+        config: TrainingConfig,
+        checkpoints: Checkpoints | None,
+        writes: bool,
+    ) -> None:
         super().__init__()
-        self.epoch, self._loss, self._weights = 0, np.inf, None
+        self._train, self._progress, self._config = train, progress, config
+        self._checkpoints, self._writes = checkpoints, writes
+        self._started = 0.0
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        loss = (logs or {}).get("val_loss", np.inf)
-        if loss < self._loss:
-            self.epoch, self._loss, self._weights = epoch, loss, self.model.get_weights()
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._train.epoch, self._started = epoch, time.monotonic()
 
-    def restore(self, model: keras.Model) -> None:
-        if self._weights is not None:
-            model.set_weights(self._weights)
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._progress.add(logs or {}, time.monotonic() - self._started, self.model)
+        if self._checkpoints and self._progress.is_finite:
+            self._checkpoints.save(self.model, self._progress, self._writes)
+        if self._progress.is_over(self._config.epochs, self._config.early_stopping_patience):
+            self.model.stop_training = True
 
 
 class _ScaledError(keras.losses.Loss):

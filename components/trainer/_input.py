@@ -66,24 +66,26 @@ class Split:
         for groups in self._split_into_pools(np.arange(len(self._groups))):
             yield self._read(groups)
 
-    def dataset(self, batch_size: int, seed: int | None = None) -> tf.data.Dataset:
+    def dataset(self, batch_size: int, seed: int | None = None, replicas: int = 1) -> tf.data.Dataset:
         """Batches of (features by name [n, *shape], label [n]); each pass has every row once.
 
         The shuffle: a split of one pool is shuffled whole. Of a larger one, row groups are dealt to pools at random, and the
         rows of a pool are shuffled: any row may meet any other, but only with those of its pool does it change places freely.
         Both are drawn anew for each `epoch`. The same split, seed and epoch give the same batches on any machine.
 
-        The dataset knows its length, and `tf.distribute` shards it by batches.
+        The dataset knows its length, and `tf.distribute` shards it by rows of each batch.
 
         Args:
             batch_size: rows a batch; the last may have fewer.
             seed: of the shuffle; None: the rows in their order.
+            replicas: how many share each batch. Rows move from the last whole batch to the last one where otherwise some replica
+                would get none of it.
         """
         specs = {
             name: tf.TensorSpec([None, None, *feature.shape], feature.dtype) for name, feature in self._features.items()
         }
         blocks = tf.data.Dataset.from_generator(
-            lambda: self._blocks(batch_size, seed),
+            lambda: self._blocks(batch_size, seed, replicas),
             output_signature=(specs, tf.TensorSpec([None, None], self._label_dtype)),
         )
         options = tf.data.Options()
@@ -93,21 +95,26 @@ class Split:
         batches = batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(_PREFETCHED_BATCHES)
         return batches.with_options(options)
 
-    def _blocks(self, batch_size: int, seed: int | None) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
-        """Arrays [batches, batch_size, *shape]; what is left at the end is one smaller batch."""
+    def _blocks(self, batch_size: int, seed: int | None, replicas: int) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
+        """Arrays [batches, batch_size, *shape]; what is left at the end is one smaller batch, or two."""
+        last = last_batches(self.rows, batch_size, replicas)
+        whole_batches = (self.rows - sum(last)) // batch_size
         row_bytes = max(1, self._bytes // self.rows)
         block_rows = batch_size * max(1, _BLOCK_BYTES // (row_bytes * batch_size))
         left: Columns = {}
         for columns in self._chunks(block_rows, seed):
             if left:
                 columns = {name: np.concatenate([left[name], values]) for name, values in columns.items()}
-            batches, rest = divmod(len(columns[self._label]), batch_size)
+            batches = min(len(columns[self._label]) // batch_size, whole_batches)
+            whole_batches -= batches
             whole = batches * batch_size
             if batches:
                 yield self._block({name: values[:whole] for name, values in columns.items()}, batch_size)
+            rest = len(columns[self._label]) - whole
             left = {name: values[whole:] for name, values in columns.items()} if rest else {}
-        if left:
-            yield self._block(left, len(left[self._label]))
+        for rows in last:
+            yield self._block({name: values[:rows] for name, values in left.items()}, rows)
+            left = {name: values[rows:] for name, values in left.items()}
 
     def _block(self, columns: Columns, batch_size: int) -> tuple[Columns, npt.NDArray[Any]]:
         shaped = {name: values.reshape(-1, batch_size, *values.shape[1:]) for name, values in columns.items()}
@@ -178,6 +185,17 @@ def open_split(
         checks.add(columns)
     checks.finish()
     return opened
+
+
+def last_batches(rows: int, batch_size: int, replicas: int = 1) -> list[int]:
+    """Rows of the batches that follow the whole ones: none, one, or two of which the last goes evenly into `replicas`."""
+    rest = rows % batch_size
+    if not rest:
+        return []
+    missing = -rest % replicas
+    if not missing or rows < batch_size:
+        return [rest]
+    return [batch_size - missing, rest + missing]
 
 
 def _bytes_as_arrays(groups: Iterable[RowGroup], features: Iterable[Feature]) -> int:

@@ -31,9 +31,10 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         import keras
 
-        from components.trainer import _export, _fitting, _input
+        from components.trainer import _checkpoints, _devices, _export, _fitting, _input
 
         config = TrainingConfig.from_json(exec_properties["training"])
+        devices = _devices.find(config)  # before anything else asks TensorFlow for one
         module = exec_properties["module_file"]
         examples = artifact_utils.get_single_uri(input_dict["transformed_examples"])
         transform = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
@@ -49,10 +50,22 @@ class Executor(base_executor.BaseExecutor):
             train, evaluation = (_input.open_split(examples, s, features.values(), c) for s, c in checks.items())
             rows[ROWS_IN] = train.rows + evaluation.rows
             schema = _model_schema(features, config, classes, checks["train"])
-            model = _fitting.build(module, schema, config, train.rows)
-            history = _fitting.fit(model, train, evaluation, config, run_uri / "tensorboard")
+            devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)
+            with devices.scope():
+                model = _fitting.build(module, schema, config, train.rows)
+            digest = exec_properties["module_digest"]
+            key = _checkpoints.key(exec_properties["training"], digest, repr(schema), examples)
+            checkpoints = _checkpoints.at(self._context and self._context.stateful_working_dir, key)
+            history = _fitting.fit(
+                model, train, evaluation, config, run_uri / "tensorboard", devices, checkpoints=checkpoints
+            )
+            if not devices.is_chief:
+                return
+            if not devices.are_plain:
+                model = _fitting.rebuilt(model, module, schema, config, train.rows)
             _export.export(model, transform, schema, model_uri / "Format-Serving")
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
+        checkpoints.clear()
 
 
 def _features(transform: tft.TFTransformOutput, label: str) -> dict[str, Feature]:

@@ -46,6 +46,11 @@ def test_every_field_is_described() -> None:
         (MINIMAL + "evaluation: {thresholds: [{metric: auc, min: 2}]}\n", ["between 0 and 1", "2"]),
         (MINIMAL + "evaluation: {thresholds: [{metric: rmse, max: 2}]}\n", ["rmse", "binary"]),
         (MINIMAL + "schedule: {cron: 'every day'}\n", ["five fields"]),
+        (MINIMAL + "training: {distribution: horovod}\n", ["training.distribution", "'mirrored'", "'horovod'"]),
+        (
+            MINIMAL + "training: {jit_compile: maybe}\n",
+            ["field training.jit_compile:", "'auto', True or False", "'maybe'"],
+        ),
         (
             "name: trips\ntask: binary\ndata: {uri: 'x/{YYYY}{MM}/*', label: {column: t}}\n",
             ["data.uri", "a date needs"],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.columnar import split_directory, stored_batch
+from tests.components.trainer import fitting
+
+_ROOT = pathlib.Path(__file__).parents[3]
 
 MODEL = """
 import keras
@@ -46,6 +52,57 @@ def write_split(tmp_path: pathlib.Path) -> Callable[..., str]:
         return str(tmp_path / "examples")
 
     return write
+
+
+@pytest.fixture
+def uri(write_split: Callable[..., str]) -> str:
+    """1,030 rows in row groups of 100: `number` (0 ..), `half` and `text` of it, `y` its parity."""
+    number = np.arange(1_030)
+    text = np.array([str(i).encode() for i in number], dtype=object)
+    return write_split(
+        {"number": number, "half": (number / 2).astype(np.float32), "text": text, "y": (number * 7 // 5) % 2}
+    )
+
+
+@pytest.fixture
+def job(uri: str, tmp_path: pathlib.Path) -> fitting.Job:
+    """Three epochs of 17 batches on one CPU, without checkpoints."""
+    module = tmp_path / "workload" / "model.py"
+    module.parent.mkdir()
+    module.write_text(fitting.MODEL)
+    config = {"epochs": 3, "batch_size": 64, "hyperparameters": {"learning_rate": 0.01}}
+    return fitting.Job(uri, str(module), str(tmp_path / "result"), config)
+
+
+@pytest.fixture
+def begin() -> Callable[..., subprocess.Popen[str]]:
+    """Starts a job in a process of its own, with these environment variables."""
+
+    def run(job: fitting.Job, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, fitting.__file__, job.json()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(_ROOT), **environment},
+        )
+
+    return run
+
+
+@pytest.fixture
+def start(begin: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a job to its end; the last of `args` is its result."""
+
+    def run(job: fitting.Job, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = begin(job, **environment)
+        try:
+            _, errors = process.communicate(timeout=300)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess([job.result], process.returncode, stderr=errors)
+
+    return run
 
 
 def _column(values: np.ndarray) -> pa.Array:

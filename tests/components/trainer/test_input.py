@@ -191,22 +191,23 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from components.trainer import Feature, ModelSchema, TrainingConfig, _fitting
+from components.trainer import Feature, ModelSchema, TrainingConfig, _devices, _fitting
 from components.trainer._checks import SplitChecks
 from components.trainer._input import open_split
 
 uri, module, logs = sys.argv[1:]
 split = open_split(uri, "train", [Feature("half", "float32")], SplitChecks("train", "binary", "y", ("no", "yes")), 4_000)
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+config = TrainingConfig("binary", "y", epochs=2, batch_size=64, distribution="mirrored")
+devices = _devices.find(config)
+strategy = devices.strategy
 rows = []
 for _, label in strategy.experimental_distribute_dataset(split.dataset(64, 1)):
     rows.append([len(part) for part in strategy.experimental_local_results(label)])
 assert rows[0] == [32, 32] and sum(map(sum, rows)) == split.rows, rows
 schema = ModelSchema({"half": Feature("half", "float32")}, "binary", "y", ("no", "yes"))
-config = TrainingConfig("binary", "y", epochs=2, batch_size=64)
-with strategy.scope():
+with devices.scope():
     model = _fitting.build(module, schema, config, split.rows)
-assert _fitting.fit(model, split, split, config, __import__("pathlib").Path(logs))["epochs"] == [1, 2]
+assert _fitting.fit(model, split, split, config, __import__("pathlib").Path(logs), devices)["epochs"] == [1, 2]
 """
 
 

@@ -1,0 +1,63 @@
+"""What a training has come to after an epoch, apart from the state of model and optimizer."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclasses.dataclass
+class Progress:
+    """Epochs are counted from 0.
+
+    Attributes:
+        history: values by metric, one an epoch; eval's begin with `val_`.
+        seconds: of each epoch, its evaluation included.
+        resumed_at: the epochs that a new process started with.
+        best_epoch: of the least eval loss so far.
+        best_weights: of that epoch; None before the first.
+    """
+
+    history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    seconds: list[float] = dataclasses.field(default_factory=list)
+    resumed_at: list[int] = dataclasses.field(default_factory=list)
+    best_epoch: int = 0
+    best_weights: list[npt.NDArray[Any]] | None = None
+
+    @property
+    def epochs(self) -> int:
+        """How many are done."""
+        return len(self.seconds)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every training loss so far is a number."""
+        return all(map(math.isfinite, self.history.get("loss", [])))
+
+    def add(self, logs: Mapping[str, float], seconds: float, model: Any) -> None:
+        """Takes an epoch's metrics, and the model's weights if none before were better."""
+        best = self._best_loss()
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(float(value))
+        self.seconds.append(round(seconds, 3))
+        if logs.get("val_loss", np.inf) < best:
+            self.best_epoch, self.best_weights = self.epochs - 1, model.get_weights()
+
+    def is_over(self, epochs: int, patience: int | None) -> bool:
+        """Whether training ends here: all epochs done, a loss that is no number, or no lower eval loss for so many epochs."""
+        if self.epochs >= epochs or not self.is_finite:
+            return True
+        stale = self.epochs - 1 - self.best_epoch
+        return patience is not None and self.epochs > 1 and stale >= patience
+
+    def _best_loss(self) -> float:
+        return np.inf if self.best_weights is None else self.history["val_loss"][self.best_epoch]
+
+    def to_plain(self) -> dict[str, Any]:
+        """For JSON; without the weights."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "best_weights"}
