@@ -7,15 +7,11 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
 from model_store import StoreError
-from pipelines import home, parameters
+from pipelines import home, parameters, terminal
 from pipelines.workload import WorkloadError
-
-if TYPE_CHECKING:
-    from pipelines.run import Display
 
 _EPILOG = """\
 exit codes: 0 done; 2 mend the input (the message says how), trying again finds the same; 1 may be tried again.
@@ -104,7 +100,7 @@ def _list(options: argparse.Namespace) -> int:
             continue
         stable = str(store.labels(name).get("stable", "-")) if name in models else "-"
         rows.append((name, str(workload.task), stable, workload.owner, workload.description))
-    _print_table(rows)
+    terminal.print_table(rows)
     return 0
 
 
@@ -120,12 +116,8 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     command.add_argument("workload")
     command.add_argument("--span", type=parameters.span, help="newest span to train on; default: the newest there is")
-    command.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a field of workload.yaml by its path (training.epochs=3), or a hyper-parameter (learning_rate=0.01)",
+    parameters.add_option(
+        command, "a field of workload.yaml by its path (training.epochs=3), or a hyper-parameter (learning_rate=0.01)"
     )
     _add_beam(command)
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, progress on stderr")
@@ -156,21 +148,13 @@ def _run(options: argparse.Namespace) -> int:
 
     request = RunRequest(options.workload, options.span, tuple(options.param), options.wait, tuple(options.beam))
     try:
-        return run(request, _display(options.json)).exit_code
+        return run(request, terminal.run_display(options.json)).exit_code
     except WorkloadError as error:
         if options.json:  # refused before there was a run: its reader gets an object all the same
             print(
                 RunResult(options.workload, "", status="failed", error=str(error), exit_code=EXIT_FIX_INPUT).to_json()
             )
         raise
-
-
-def _display(as_json: bool) -> Display:
-    from pipelines import display
-
-    if as_json:
-        return display.Json()
-    return display.Screen() if sys.stdout.isatty() else display.Lines()
 
 
 def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -226,7 +210,7 @@ def _predict(options: argparse.Namespace) -> int:
         tuple(options.beam),
     )
     try:
-        return predict(request, _display(options.json)).exit_code
+        return predict(request, terminal.run_display(options.json)).exit_code
     except (WorkloadError, InputError, StoreError) as error:
         if options.json:
             print(
@@ -336,12 +320,6 @@ def _add_elsewhere(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 def _only_wrapper(options: argparse.Namespace) -> int:
     print("trainyard: this command belongs to the ./trainyard script; call it through that", file=sys.stderr)
     return EXIT_FIX_INPUT
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,11 @@ import yaml
 from pipelines.workload import Workload, WorkloadError, explain
 
 
+def add_option(command: argparse.ArgumentParser, help: str) -> None:
+    """Adds `--param KEY=VALUE`, as often as needed."""
+    command.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help=help)
+
+
 def span(text: str) -> int:
     """A span as the command line takes it: a number, or a day, which counts from 1970-01-01.
 

@@ -11,7 +11,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.columnar._files import commit_shards, split_directory
+from components.columnar._files import commit_shards, open_shard, split_directory
 
 
 class WriteExamples(beam.PTransform):
@@ -46,7 +46,7 @@ class _WriteShard(beam.DoFn):
             # By its first rows: which worker came first may not change the order of the shards, and so the model.
             first = hashlib.sha256(repr(batch.slice(0, 4).to_pylist()).encode()).hexdigest()[:16]
             self._path = folder / f".{first}-{uuid.uuid4().hex}.partial"
-            self._writer = pq.ParquetWriter(self._path, batch.schema, compression="snappy")
+            self._writer = open_shard(self._path, batch.schema)
         self._writer.write_batch(batch)
 
     def finish_bundle(self) -> Iterable[beam.utils.windowed_value.WindowedValue]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import shlex
-import sys
-from collections.abc import Iterator
+
+from pipelines import terminal
 
 _EPILOG = """\
 examples:
@@ -45,7 +43,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def new(options: argparse.Namespace) -> int:
     """Makes the workload, says what was decided and why, and runs it if asked to."""
-    with _silence():
+    with terminal.silenced():
         from pipelines.scaffold.creating import Request, create
 
     created = create(
@@ -70,17 +68,3 @@ def new(options: argparse.Namespace) -> int:
     from pipelines.cli import main
 
     return main(["run", options.name])
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Importing TFX imports TensorFlow, whose C++ half writes to stderr before it can be asked not to."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)

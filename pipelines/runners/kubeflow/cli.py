@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from components.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from pipelines import parameters, terminal
+
+if TYPE_CHECKING:
+    from pipelines.runners.kubeflow.pools import Pool
+    from pipelines.runners.kubeflow.site import ClusterSite
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,13 +33,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it; - for stdout")
     add_cluster_options(command)
     command.add_argument("--image", help="default of the run parameter image; else the site's")
-    command.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="as `trainyard run --param`; becomes the default of the run parameter",
-    )
+    parameters.add_option(command, "as `trainyard run --param`; becomes the default of the run parameter")
     command.add_argument("--span", type=int, default=-1, help="default of the run parameter span (-1: the newest)")
     command.add_argument(
         "--fixed-image", action="store_true", help="write the image down instead of making it a parameter"
@@ -56,16 +54,11 @@ def add_cluster_options(command: argparse.ArgumentParser) -> None:
 
 def _compile(options: argparse.Namespace) -> int:
     from pipelines.run import find_workload
-    from pipelines.runners.kubeflow.pools import DEFAULT_FILE, load_pools
-    from pipelines.runners.kubeflow.site import load_site, site_file
 
     find_workload(options.workload)  # what can be refused at once is, before seconds of imports
-    changes = {key: value for key in ("image", "root") if (value := getattr(options, key))}
-    site = load_site(options.site or site_file(), **changes)
-    pools = load_pools(options.pools or DEFAULT_FILE)
-    chosen = assignments(options.pool)
+    site, pools, chosen = cluster(options, "image", "root")
 
-    with quiet():
+    with terminal.silenced():
         from components import lazy_imports
 
         lazy_imports.install()
@@ -85,21 +78,22 @@ def _compile(options: argparse.Namespace) -> int:
     return EXIT_FIX_INPUT if findings else EXIT_OK
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """TensorFlow's C++ side speaks of CPU features on file descriptor 2, whatever its log level; nobody asked."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
+def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Mapping[str, Pool], dict[str, str]]:
+    """What the cluster's options name: site, pools by name, and pool by component.
+
+    Args:
+        options: those of `add_cluster_options`.
+        fields: of the site, which options of that name replace.
+    """
+    from pipelines.runners.kubeflow.pools import DEFAULT_FILE, load_pools
+    from pipelines.runners.kubeflow.site import load_site, site_file
+
+    changes = {field: value for field in fields if (value := getattr(options, field))}
+    site = load_site(options.site or site_file(), **changes)
+    return site, load_pools(options.pools or DEFAULT_FILE), _assignments(options.pool)
 
 
-def assignments(texts: list[str]) -> dict[str, str]:
+def _assignments(texts: list[str]) -> dict[str, str]:
     """Component -> pool, from `--pool`."""
     found = {}
     for text in texts:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 
 from components.errors import InputError
-from pipelines.runners.kubeflow.site import LABEL_KEY, LABEL_VALUE, load_yaml
+from pipelines.runners.kubeflow.site import checked_labels, load_yaml
 from pipelines.workload import Resources
 
 DEFAULT_FILE = pathlib.Path(__file__).with_name("pools.yaml")
@@ -88,10 +88,7 @@ class Pool(_Section):
     @field_validator("node_selector")
     @classmethod
     def _labels(cls, labels: dict[str, str]) -> dict[str, str]:
-        for key, value in labels.items():
-            if not LABEL_KEY.match(key) or not LABEL_VALUE.match(value):
-                raise ValueError(f"{key}: {value!r} is no label of Kubernetes")
-        return labels
+        return checked_labels(labels)
 
     @model_validator(mode="after")
     def _possible(self) -> Pool:

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from components.errors import EXIT_MAY_RETRY, EXIT_OK
-from pipelines import parameters
-from pipelines.runners.kubeflow.cli import add_cluster_options, assignments, quiet
+from pipelines import parameters, terminal
+from pipelines.runners.kubeflow.cli import add_cluster_options, cluster
 
 if TYPE_CHECKING:
     from pipelines.results import RunResult
-    from pipelines.run import Display
     from pipelines.runners.kubeflow.client import Kubeflow
+    from pipelines.runners.kubeflow.site import ClusterSite
 
 _INTERRUPTED = 130
 _ACCESS = """\
@@ -49,12 +49,9 @@ def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     command.add_argument("workload")
     command.add_argument("--span", type=parameters.span, help="newest span to train on; default: the newest there is")
-    command.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a run parameter: epochs, batch_size, seed, force_retrain, or a hyper-parameter of the workload; or any other "
+    parameters.add_option(
+        command,
+        "a run parameter: epochs, batch_size, seed, force_retrain, or a hyper-parameter of the workload; or any other "
         "field of workload.yaml by its path, which is compiled in (training.early_stopping_patience=5)",
     )
     add_cluster_options(command)
@@ -137,16 +134,14 @@ def _answered(handler: Callable[[argparse.Namespace], int]) -> Callable[[argpars
 
 
 def _submit(options: argparse.Namespace) -> int:
-    from pipelines.runners.kubeflow.pools import DEFAULT_FILE, load_pools
-    from pipelines.runners.kubeflow.site import load_site, site_file
     from pipelines.runners.kubeflow.submit import SubmitRequest, plan, submit
 
-    changes = {"root": options.root} if options.root else {}
+    site, pools, chosen = cluster(options, "root")
     request = SubmitRequest(
         options.workload,
-        load_site(options.site or site_file(), **changes),
-        load_pools(options.pools or DEFAULT_FILE),
-        assignments(options.pool),
+        site,
+        pools,
+        chosen,
         options.param,
         -1 if options.span is None else options.span,
         options.image,
@@ -154,8 +149,8 @@ def _submit(options: argparse.Namespace) -> int:
         options.name,
     )
     planned = plan(request)
-    kubeflow = _connected(options)
-    run_id = submit(planned, kubeflow, quiet)
+    kubeflow = _connected(site)
+    run_id = submit(planned, kubeflow, terminal.silenced)
     if options.wait:
         return _watch(run_id, kubeflow, options)
     if options.json:
@@ -169,7 +164,7 @@ def _submit(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     from pipelines.runners.kubeflow.watching import result_of
 
-    kubeflow = _connected(options)
+    kubeflow = _connected(_site(options))
     found = itertools.islice(kubeflow.runs(options.experiment), options.limit or None)
     if options.json:
         print(json.dumps([_as_dict(run, result_of(run, kubeflow.link(run.run_id))) for run in found], indent=2))
@@ -183,9 +178,7 @@ def _list(options: argparse.Namespace) -> int:
     if len(rows) == 1:
         print("no runs yet; `trainyard submit WORKLOAD` starts one")
         return EXIT_OK
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    terminal.print_table(rows)
     return EXIT_OK
 
 
@@ -193,7 +186,7 @@ def _show(options: argparse.Namespace) -> int:
     from pipelines.display import component_line
     from pipelines.runners.kubeflow.watching import result_of
 
-    kubeflow = _connected(options)
+    kubeflow = _connected(_site(options))
     if options.wait:
         return _watch(options.run_id, kubeflow, options)
     run = kubeflow.run(options.run_id)
@@ -216,7 +209,7 @@ def _show(options: argparse.Namespace) -> int:
 def _terminate(options: argparse.Namespace) -> int:
     from pipelines.runners.kubeflow.watching import ended, result_of
 
-    kubeflow = _connected(options)
+    kubeflow = _connected(_site(options))
     result = result_of(kubeflow.run(options.run_id), kubeflow.link(options.run_id))
     if ended(result):
         print(f"{options.run_id}: has ended already ({result.status})")
@@ -231,7 +224,7 @@ def _watch(run_id: str, kubeflow: Kubeflow, options: argparse.Namespace) -> int:
     from components.errors import InputError
     from pipelines.runners.kubeflow.watching import Unavailable, result_of, watch
 
-    display = _display(options.json)
+    display = terminal.run_display(options.json)
     link = kubeflow.link(run_id)
     goes_on = (
         f"the run goes on. Watch it: trainyard runs show {run_id} --wait; end it: trainyard runs terminate {run_id}"
@@ -251,21 +244,16 @@ def _watch(run_id: str, kubeflow: Kubeflow, options: argparse.Namespace) -> int:
     return result.exit_code
 
 
-def _connected(options: argparse.Namespace) -> Kubeflow:
+def _site(options: argparse.Namespace) -> ClusterSite:
     from pipelines.runners.kubeflow.site import load_site, site_file
 
-    api = load_site(options.site or site_file()).api
+    return load_site(options.site or site_file())
+
+
+def _connected(site: ClusterSite) -> Kubeflow:
     from pipelines.runners.kubeflow.client import Kubeflow
 
-    return Kubeflow(api)
-
-
-def _display(as_json: bool) -> Display:
-    from pipelines import display
-
-    if as_json:
-        return display.Json()
-    return display.Screen() if sys.stdout.isatty() else display.Lines()
+    return Kubeflow(site.api)
 
 
 def _started(run: Any) -> str:

@@ -133,10 +133,7 @@ class ClusterSite(_Section):
     @field_validator("pod_labels")
     @classmethod
     def _labels(cls, labels: dict[str, str]) -> dict[str, str]:
-        for key, value in labels.items():
-            if not LABEL_KEY.match(key) or not LABEL_VALUE.match(value):
-                raise ValueError(f"{key}: {value!r} is no label of Kubernetes")
-        return labels
+        return checked_labels(labels)
 
     @model_validator(mode="after")
     def _reachable(self) -> ClusterSite:
@@ -153,6 +150,14 @@ class ClusterSite(_Section):
     def root_of(self, workload: str) -> str:
         """Where a workload's artifacts lie."""
         return f"{self.root.rstrip('/')}/{workload}"
+
+
+def checked_labels(labels: dict[str, str]) -> dict[str, str]:
+    """Labels as they are, if Kubernetes takes them; a ValueError says which it does not."""
+    for key, value in labels.items():
+        if not LABEL_KEY.match(key) or not LABEL_VALUE.match(value):
+            raise ValueError(f"{key}: {value!r} is no label of Kubernetes")
+    return labels
 
 
 def site_file() -> pathlib.Path:
