@@ -1,0 +1,1 @@
+"""An Airflow provider for Kubeflow Pipelines v2: operator, trigger, sensor, hook and connection type."""
