@@ -28,6 +28,7 @@ COPY embedded /image/opt/trainyard/embedded
 COPY model_store /image/opt/trainyard/model_store
 COPY pipelines /image/opt/trainyard/pipelines
 COPY schemas /image/opt/trainyard/schemas
+COPY docker/steps/airflow.cfg /image/opt/airflow/airflow.cfg
 COPY docker/steps/airflow-entrypoint.sh /image/entrypoint
 COPY docker/steps/airflow-clean-logs.sh /image/clean-logs
 RUN --mount=type=bind,source=docker/steps/app.sh,target=/app.sh \
@@ -40,13 +41,13 @@ COPY docker/steps/sbom.py ./
 RUN python3 sbom.py --name trainyard-airflow --groups "${GROUPS}" --environment /image/opt/venv --output /sbom
 
 FROM system AS image
+COPY --from=environment /image/ /
+COPY --from=app /image/ /
+COPY --from=sbom /sbom/ /
 # Where Airflow looks for DAGs by itself is a link to ours: a mount or a bundle over it takes its place. Group 0 may write, so
 # that any user id of it works.
 RUN install -d -m 775 -o 50000 -g 0 /opt/airflow /opt/airflow/logs /var/lib/trainyard \
  && ln -s /opt/trainyard/dags /opt/airflow/dags
-COPY --from=environment /image/ /
-COPY --from=app /image/ /
-COPY --from=sbom /sbom/ /
 ARG TRAINYARD_CODE_REVISION=""
 ARG VERSION=""
 ARG CREATED=""
@@ -57,7 +58,7 @@ LABEL org.opencontainers.image.title="trainyard-airflow" \
       org.opencontainers.image.revision="${TRAINYARD_CODE_REVISION}" \
       org.opencontainers.image.created="${CREATED}"
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    AIRFLOW_HOME=/opt/airflow AIRFLOW__CORE__LOAD_EXAMPLES=False \
+    AIRFLOW_HOME=/opt/airflow \
     TRAINYARD_ROOT=/opt/trainyard TRAINYARD_HOME=/var/lib/trainyard TRAINYARD_CODE_REVISION=${TRAINYARD_CODE_REVISION}
 WORKDIR /opt/airflow
 USER 50000:0

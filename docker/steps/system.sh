@@ -12,7 +12,8 @@ export SOURCE_DATE_EPOCH=315532800
 apt-get -q update
 apt-get -q install -y --no-install-recommends ca-certificates python3 "$@"
 if [ "$gid" != 0 ]; then groupadd --gid "$gid" "$user"; fi
-useradd --uid "$uid" --gid "$gid" --home-dir "$home" --create-home --shell /bin/bash "$user"
+useradd --uid "$uid" --gid "$gid" --home-dir "$home" --no-create-home --shell /bin/bash "$user"
+install -d -o "$uid" -g "$gid" "$home"
 
 # Nothing in these containers changes its user.
 find / -xdev -type f -perm /6000 -exec chmod a-s {} +
