@@ -10,13 +10,13 @@ Same packages and revision, same bytes: time and serial number come from SOURCE_
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib.metadata
 import json
 import os
 import pathlib
 import re
 import subprocess
+import time
 import urllib.parse
 import uuid
 from typing import Any
@@ -69,7 +69,14 @@ def debian_components() -> list[dict[str, Any]]:
         purl = f"pkg:deb/{release['ID']}/{urllib.parse.quote(name)}@{urllib.parse.quote(version)}?{where}"
         properties = [{"name": "debian:source", "value": source}]
         components.append(
-            {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl, "properties": properties}
+            {
+                "type": "library",
+                "bom-ref": purl,
+                "name": name,
+                "version": version,
+                "purl": purl,
+                "properties": properties,
+            }
         )
     return components
 
@@ -88,7 +95,7 @@ def merged(name: str, bill: dict[str, Any], components: list[dict[str, Any]]) ->
         image["properties"] = [{"name": "trainyard:code_revision", "value": revision}]
     release = os_release()
     system = {"type": "operating-system", "bom-ref": "os", "name": release["ID"], "version": release["VERSION_ID"]}
-    created = datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc).isoformat().replace("+00:00", "Z")
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
     content: dict[str, Any] = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
