@@ -48,8 +48,9 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONUNBUFFERED=1 PYTHON
 WORKDIR /opt/trainyard
 USER 10001:10001
 EXPOSE 8500 8501
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/healthz', timeout=2)"]
+# The server writes its ports there once every model is loaded.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", "\
+import json, urllib.request as r; port = json.load(open('/tmp/ready.json'))['rest']; r.urlopen(f'http://127.0.0.1:{port}/healthz', timeout=2)"]
 # The store is mounted here, or named: docker run ... trainyard-serving --store s3://models --host 0.0.0.0
-ENTRYPOINT ["python", "-m", "serving"]
-CMD ["--store", "/models", "--host", "0.0.0.0", "--rest-port", "8501", "--grpc-port", "8500"]
+ENTRYPOINT ["python", "-m", "serving", "--ready-file", "/tmp/ready.json"]
+CMD ["--store", "/models", "--host", "0.0.0.0"]

@@ -3,7 +3,6 @@
 #   environment.sh GROUP ...        (dependency groups of pyproject.toml)
 # Secrets, each where it is given: `ca` over the system's certificates, `index` a package mirror's URL.
 set -eu
-site=/opt/venv/lib/python3.*/site-packages
 
 choose_groups() { for group in "$@"; do printf -- '--group\n%s\n' "$group"; done; }
 
@@ -24,13 +23,11 @@ install_packages() {
 
 # Headers and the libraries' own tests: a sixth of the environment, and no run reads them.
 trim() {
-  # shellcheck disable=SC2086 # a pattern
-  (cd $site
+  (cd /opt/venv/lib/python3.*/site-packages
     rm -rf tensorflow/include pyarrow/include pyarrow/tests pandas/tests h5py/tests
     for package in numpy scipy sklearn google/genai; do
       if [ -d "$package" ]; then find "$package" -type d -name tests -prune -exec rm -rf {} +; fi
-    done
-    find . -name '*.a' -delete)
+    done)
 }
 
 # Bytecode that is valid whatever the files' times are: the image's root may be read-only, and its layers are compared.
