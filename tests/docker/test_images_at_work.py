@@ -74,7 +74,12 @@ def test_the_server_becomes_healthy_and_predicts(served: str) -> None:
     assert len(answer["predictions"]) == 1
 
 
-AIRFLOW = ("--tmpfs", "/opt/airflow/logs", "--env", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:////tmp/airflow.db")
+AIRFLOW: tuple[str, ...] = (
+    "--tmpfs",
+    "/opt/airflow/logs",
+    "--env",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:////tmp/airflow.db",
+)
 AIRFLOW += ("--env", "AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR")
 
 
