@@ -103,5 +103,5 @@ has_recent_runtime() {
 }
 
 no_native_environment() {
-  die "$1. Use the container image instead: docker build -t trainyard -f docker/pipeline.Dockerfile . (docs/guides/containers.md)"
+  die "$1. Use the container image instead: docker/build pipeline (docs/guides/containers.md)"
 }

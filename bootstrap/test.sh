@@ -26,19 +26,21 @@ test_paths() {
 
 test_usage() {
   cat <<'TEXT'
-./trainyard test [--slow] [PATH ...] [pytest options]
+./trainyard test [--slow | --docker] [PATH ...] [pytest options]
 
   --slow     the tests that take more than a minute, too
+  --docker   only the tests of the container images, which Docker builds and runs (docs/guides/containers.md)
   PATH       only these, in their own environment: ./trainyard test tests/serving -k predict
 TEXT
 }
 
 run_tests() {
-  local slow="not slow" paths=() options=() narrowed="" previous="" argument environment
+  local marks="not slow and not docker" paths=() options=() narrowed="" previous="" argument environment
   for argument in "$@"; do
     case $argument in
       -h|--help) test_usage; return 0 ;;
-      --slow) slow=""; continue ;;
+      --slow) marks="not docker"; continue ;;
+      --docker) marks="docker"; continue ;;
     esac
     narrowed=yes
     case $previous in
@@ -51,6 +53,7 @@ run_tests() {
     previous=$argument
   done
 
+  if [ "$marks" = docker ] && [ ${#paths[@]} -eq 0 ]; then paths=(tests/docker); fi
   local needed=" "
   if [ ${#paths[@]} -eq 0 ]; then needed=" $TEST_ENVIRONMENTS "
   else for argument in "${paths[@]}"; do needed+="$(test_environment "$argument") "; done; fi
@@ -79,7 +82,7 @@ run_tests() {
       done
       [ ${#paths[@]} -gt 0 ] || mapfile -t chosen < <(test_paths "$environment")
       say "testing in the $environment environment"
-      run_pytest "$environment" "$scratch/results" "$narrowed" -m "$slow" "${options[@]}" "${chosen[@]}"
+      run_pytest "$environment" "$scratch/results" "$narrowed" -m "$marks" "${options[@]}" "${chosen[@]}"
     done
     summarise_tests "$scratch/results"
   )

@@ -1,39 +1,56 @@
-# The model server image: TensorFlow without TFX, as one non-root user on Debian 13.
-#   docker build -t trainyard-serving -f docker/serving.Dockerfile .
-# Behind a company's own CA: add --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt
-# Behind a package mirror:   add --build-arg UV_DEFAULT_INDEX=https://mirror.example/simple
+# The model server's image: TensorFlow without TFX, as one non-root user on Debian 13.
+#   docker/build serving            (docs/guides/containers.md)
+ARG BASE=debian:trixie-slim
 
-FROM debian:trixie-slim AS build
-RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates python3 \
- && rm -rf /var/lib/apt/lists/*
-ARG UV_DEFAULT_INDEX
+FROM ${BASE} AS system
+RUN --mount=type=bind,source=docker/steps/system.sh,target=/system.sh \
+    sh /system.sh trainyard 10001 10001 /home/trainyard
+
+FROM system AS environment
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/opt/venv
 WORKDIR /build
-COPY bootstrap/fetch_uv.py ./
+# Dependencies alone: these layers last until the lock changes.
+COPY pyproject.toml uv.lock bootstrap/fetch_uv.py docker/steps/environment.sh ./
+ARG GROUPS="serving"
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
-    python3 fetch_uv.py /usr/local/bin
-# Dependencies alone: this layer lasts until the lock changes.
-COPY pyproject.toml uv.lock ./
-RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    --mount=type=secret,id=index \
     --mount=type=cache,target=/root/.cache/uv \
-    uv sync -q --frozen --no-install-project --group serving --compile-bytecode
+    sh environment.sh ${GROUPS}
 
-FROM debian:trixie-slim
-RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates python3 \
- && rm -rf /var/lib/apt/lists/* \
- && useradd --uid 10001 --create-home trainyard
-COPY --from=build /opt/venv /opt/venv
+FROM system AS app
+ARG SOURCE_DATE_EPOCH=315532800
+COPY model_store /image/opt/trainyard/model_store
+COPY serving /image/opt/trainyard/serving
+RUN --mount=type=bind,source=docker/steps/app.sh,target=/app.sh sh /app.sh ${SOURCE_DATE_EPOCH}
+
+FROM environment AS sbom
+ARG TRAINYARD_CODE_REVISION=""
+ARG SOURCE_DATE_EPOCH=315532800
+COPY docker/steps/sbom.py ./
+RUN python3 sbom.py --name trainyard-serving --groups "${GROUPS}" --environment /image/opt/venv --output /sbom
+
+FROM system AS image
+COPY --from=environment /image/ /
+COPY --from=app /image/ /
+COPY --from=sbom /sbom/ /
+ARG TRAINYARD_CODE_REVISION=""
+ARG VERSION=""
+ARG CREATED=""
+LABEL org.opencontainers.image.title="trainyard-serving" \
+      org.opencontainers.image.description="Trainyard's model server: releases over TensorFlow Serving's REST and gRPC" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${TRAINYARD_CODE_REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    TRAINYARD_CODE_REVISION=${TRAINYARD_CODE_REVISION}
 WORKDIR /opt/trainyard
-COPY model_store model_store
-COPY serving serving
-ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 EXPOSE 8500 8501
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/healthz', timeout=2)"]
+# The server writes its ports there once every model is loaded.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", "\
+import json, urllib.request as r; port = json.load(open('/tmp/ready.json'))['rest']; r.urlopen(f'http://127.0.0.1:{port}/healthz', timeout=2)"]
 # The store is mounted here, or named: docker run ... trainyard-serving --store s3://models --host 0.0.0.0
-ENTRYPOINT ["python", "-m", "serving"]
-CMD ["--store", "/models", "--host", "0.0.0.0", "--rest-port", "8501", "--grpc-port", "8500"]
+ENTRYPOINT ["python", "-m", "serving", "--ready-file", "/tmp/ready.json"]
+CMD ["--store", "/models", "--host", "0.0.0.0"]

@@ -10,7 +10,13 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SCRIPTS = [ROOT / "trainyard", *sorted((ROOT / "bootstrap").glob("*.sh"))]
+IMAGES = ROOT / "docker"
+SCRIPTS = [
+    ROOT / "trainyard",
+    *sorted((ROOT / "bootstrap").glob("*.sh")),
+    *(IMAGES / name for name in ("build", "base-image", "ensure-engine")),
+    *sorted((IMAGES / "steps").glob("*.sh")),
+]
 
 DEBIAN_12 = """\
 # See http://snapshot.debian.org/archive/debian/20260101T000000Z

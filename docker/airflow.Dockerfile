@@ -1,0 +1,67 @@
+# The Airflow image: Trainyard's DAGs and the providers of a cluster, as user 50000 of group 0 on Debian 13: what the official
+# Helm chart expects of an image. It trains nothing itself; a DAG's work runs in the pipeline image.
+#   docker/build airflow            (docs/guides/containers.md)
+ARG BASE=debian:trixie-slim
+
+FROM ${BASE} AS system
+# dumb-init: process 1 that passes signals on and buries what a killed task leaves.
+RUN --mount=type=bind,source=docker/steps/system.sh,target=/system.sh \
+    sh /system.sh airflow 50000 0 /opt/airflow dumb-init
+
+FROM system AS environment
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/opt/venv
+WORKDIR /build
+# Dependencies alone: these layers last until the lock changes.
+COPY pyproject.toml uv.lock bootstrap/fetch_uv.py docker/steps/environment.sh ./
+ARG GROUPS="airflow airflow-cluster"
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    --mount=type=secret,id=index \
+    --mount=type=cache,target=/root/.cache/uv \
+    sh environment.sh ${GROUPS}
+
+FROM system AS app
+ARG SOURCE_DATE_EPOCH=315532800
+COPY airflow_kubeflow /image/opt/trainyard/airflow_kubeflow
+COPY dags /image/opt/trainyard/dags
+COPY embedded /image/opt/trainyard/embedded
+COPY model_store /image/opt/trainyard/model_store
+COPY pipelines /image/opt/trainyard/pipelines
+COPY schemas /image/opt/trainyard/schemas
+COPY docker/steps/airflow.cfg /image/opt/airflow/airflow.cfg
+COPY docker/steps/airflow-entrypoint.sh /image/entrypoint
+COPY docker/steps/airflow-clean-logs.sh /image/clean-logs
+RUN --mount=type=bind,source=docker/steps/app.sh,target=/app.sh \
+    chmod +x /image/entrypoint /image/clean-logs && sh /app.sh ${SOURCE_DATE_EPOCH}
+
+FROM environment AS sbom
+ARG TRAINYARD_CODE_REVISION=""
+ARG SOURCE_DATE_EPOCH=315532800
+COPY docker/steps/sbom.py ./
+RUN python3 sbom.py --name trainyard-airflow --groups "${GROUPS}" --environment /image/opt/venv --output /sbom
+
+FROM system AS image
+COPY --from=environment /image/ /
+COPY --from=app /image/ /
+COPY --from=sbom /sbom/ /
+# Where Airflow looks for DAGs by itself is a link to ours: a mount or a bundle over it takes its place. Group 0 may write, so
+# that any user id of it works.
+RUN install -d -m 775 -o 50000 -g 0 /opt/airflow /opt/airflow/logs /var/lib/trainyard \
+ && ln -s /opt/trainyard/dags /opt/airflow/dags
+ARG TRAINYARD_CODE_REVISION=""
+ARG VERSION=""
+ARG CREATED=""
+LABEL org.opencontainers.image.title="trainyard-airflow" \
+      org.opencontainers.image.description="Airflow with Trainyard's DAGs: retraining and deployment of every workload" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${TRAINYARD_CODE_REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    AIRFLOW_HOME=/opt/airflow \
+    TRAINYARD_ROOT=/opt/trainyard TRAINYARD_HOME=/var/lib/trainyard TRAINYARD_CODE_REVISION=${TRAINYARD_CODE_REVISION}
+WORKDIR /opt/airflow
+USER 50000:0
+EXPOSE 8080
+ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint"]
+CMD ["--help"]
