@@ -65,7 +65,8 @@ def _user(name: str, statements: list[Mapping[str, Any]]) -> dict[str, str]:
 
 def _guard(store: Mapping[str, str]) -> None:
     """From now on the server asks who is there."""
-    request = urllib.request.Request(f"{store['AWS_ENDPOINT_URL']}/moto-api/reset-auth", data=b"0", method="POST")
+    request = urllib.request.Request(f"{store['AWS_ENDPOINT_URL']}/moto-api/reset-auth", data=b"0")
+    request.add_header("Content-Type", "text/plain")
     with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
 
@@ -82,11 +83,6 @@ def attempt(cluster: Cluster, task: str, run_id: str, changed: Mapping[str, str]
 def check_refused(one: Attempt, said: str) -> None:
     last = one.output.splitlines()[-1]
     assert one.code == 2 and last.startswith("trainyard: ") and said in last, one.output[-4000:]
-
-
-def test_who_may_do_everything_gets_through(cluster: Cluster, users) -> None:
-    one = attempt(cluster, IMPORTER, "allowed", users["everything"])
-    assert one.code == 0, one.output[-4000:]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +104,8 @@ def test_a_root_that_may_be_read_and_not_written(cluster: Cluster, users) -> Non
 
 
 def test_data_that_may_not_be_read(cluster: Cluster, users) -> None:
-    assert attempt(cluster, IMPORTER, "no-data", users["all but data"]).code == 0
+    imported = attempt(cluster, IMPORTER, "no-data", users["all but data"])
+    assert imported.code == 0, imported.output[-4000:]
     one = attempt(cluster, EXAMPLES, "no-data", users["all but data"])
     check_refused(one, "Access Denied")
     again = attempt(cluster, EXAMPLES, "no-data", users["all but data"])
