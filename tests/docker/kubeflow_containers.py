@@ -20,9 +20,9 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import docker
 import yaml
 
+import docker
 from tests.pipelines.kubeflow.cluster import Cluster
 from tests.pipelines.kubeflow.kubeflow_double import ROOT, Attempt, KubeflowDouble
 
@@ -178,10 +178,7 @@ class KfpRun:
 
         def all_there() -> bool:
             at = 0
-            for text in texts:
-                if (at := self.text.find(text, at)) < 0:
-                    return False
-            return True
+            return all((at := self.text.find(text, at)) >= 0 for text in texts)
 
         self.wait_until(all_there)
 
@@ -189,6 +186,17 @@ class KfpRun:
         """As the kernel's out-of-memory killer or a lost node would: SIGKILL, no goodbye."""
         (container,) = client().containers.list(filters={"label": self._label})
         container.kill("SIGKILL")
+
+    def __enter__(self) -> KfpRun:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Ends what a failed test left running."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+            for container in client().containers.list(filters={"label": self._label}):
+                container.kill("SIGKILL")
 
     def finish(self, seconds: float = 900) -> KfpRun:
         self.code = self._process.wait(seconds)
@@ -221,7 +229,8 @@ class ContainerCluster(Cluster):
         return KfpRun(self.file, root, {**declared, **self.environment, **(environment or {})}, arguments)
 
     def run(self, **arguments: Any) -> KfpRun:
-        return self.start(**arguments).finish()
+        with self.start(**arguments) as run:
+            return run.finish()
 
     def run_ids(self) -> list[str]:
         """All runs that the metadata store knows, the oldest first."""
@@ -234,7 +243,9 @@ class ContainerCluster(Cluster):
         return double.all_shown(run.name)
 
 
-def compile_file(workload: str, image: str, revision: str, site: Mapping[str, Any], folder: pathlib.Path, *more: str) -> pathlib.Path:
+def compile_file(
+    workload: str, image: str, revision: str, site: Mapping[str, Any], folder: pathlib.Path, *more: str
+) -> pathlib.Path:
     """`trainyard compile`, with the image written down: kfp.local cannot fill in a parameter there."""
     (folder / "kubeflow.yaml").write_text(yaml.safe_dump(dict(site)))
     file = folder / f"{workload}.yaml"

@@ -19,7 +19,7 @@ def main() -> int:
     pipeline = components.load_component_from_file(request["file"])
     try:
         pipeline(**request["arguments"])
-    except (RuntimeError, TypeError, ValueError) as error:  # a task failed, or kfp.local refuses the file or its arguments
+    except Exception as error:  # a task failed, or kfp refuses the file or its arguments
         print(f"kfp.local: {type(error).__name__}: {error}", flush=True)
         return 1
     return 0

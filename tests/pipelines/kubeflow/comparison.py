@@ -104,7 +104,7 @@ def check_same(cluster: Any, run_id: str, local: RunResult, cached: bool = False
     assert "/stage-" not in page and f"{cluster.bucket}/pipelines/{workload}/DataQuality" in page
 
 
-def check_shown(cluster: Any, run_id: str, shown: Mapping[str, dsl.Artifact], rows: int) -> None:
+def check_shown(cluster: Any, run_id: str, shown: Mapping[str, dsl.Artifact]) -> None:
     """What every task left for KFP's UI, against the artifacts in the bucket that it tells of."""
     made = outputs(cluster.metadata, run_id)
     metrics = cluster.json(f"{made['Evaluator.evaluation'].uri}/metrics.json")
@@ -113,8 +113,12 @@ def check_shown(cluster: Any, run_id: str, shown: Mapping[str, dsl.Artifact], ro
     assert shown["evaluation_metrics"].metadata["blessed"] == 1
     assert shown["classification_metrics"].metadata == _classification(metrics)
 
-    assert shown["examples"].metadata["location"] == made["ColumnarExampleGen.examples"].uri
-    assert (shown["examples"].metadata["rows"], shown["examples"].metadata["span"]) == (rows, 1)
+    examples = made["ColumnarExampleGen.examples"]
+    assert shown["examples"].metadata["location"] == examples.uri
+    assert shown["examples"].metadata["rows"] == examples.custom_properties["rows_out"].int_value > 0
+    assert shown["examples"].metadata["span"] == 1
+    assert shown["transform_graph"].metadata["location"] == made["Transform.transform_graph"].uri
+    assert shown["transformed_examples"].metadata["location"] == made["Transform.transformed_examples"].uri
     assert shown["trained_model"].framework == "keras"
     assert shown["trained_model"].metadata["location"] == made["Trainer.model"].uri
     assert {"loss", "val_loss", "best_epoch"} <= shown["training_metrics"].metadata.keys()

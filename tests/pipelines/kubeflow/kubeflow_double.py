@@ -6,6 +6,7 @@ Scheduling, images, Secrets and retries are not doubled; `environment` stands fo
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -14,7 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -22,6 +23,8 @@ from google.protobuf import json_format
 from kfp import dsl
 from kfp.local import executor_input_utils, executor_output_utils
 from kfp.pipeline_spec import pipeline_spec_pb2
+
+from pipelines.runners.kubeflow import spec
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 _PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
@@ -70,8 +73,8 @@ class KubeflowDouble:
 
     def argv(self, task: str, run_id: str, **given: Any) -> list[str]:
         """The process that KFP's launcher would start."""
-        spec, container = self.spec["root"]["dag"]["tasks"][task], self.container(task)
-        inputs = {name: self._value(source, run_id, given) for name, source in spec["inputs"]["parameters"].items()}
+        container, sources = self.container(task), self.spec["root"]["dag"]["tasks"][task]["inputs"]["parameters"]
+        inputs = {name: self._value(source, run_id, given) for name, source in sources.items()}
         words = [*container["command"], *container["args"]]
         words = [_PARAMETER.sub(lambda found: inputs[found[1]], word) for word in words]
         executor_input = json_format.MessageToJson(self.executor_input(task, self.folder(task, run_id)), indent=None)
@@ -122,10 +125,24 @@ class KubeflowDouble:
 
     def container(self, task: str) -> dict[str, Any]:
         """What the file says of a task's container: image, command, args, env, resources."""
-        spec = self.spec["root"]["dag"]["tasks"][task]
-        label = self.spec["components"][spec["componentRef"]["name"]]["executorLabel"]
+        reference = self.spec["root"]["dag"]["tasks"][task]["componentRef"]["name"]
+        label = self.spec["components"][reference]["executorLabel"]
         found: dict[str, Any] = self.spec["deploymentSpec"]["executors"][label]["container"]
         return found
+
+    @contextlib.contextmanager
+    def rooted(self, task: str, root: str) -> Iterator[None]:
+        """The task's artifacts go elsewhere, meanwhile."""
+        arguments = self.container(task)["args"]
+        at = arguments.index("--spec") + 1
+        compiled = arguments[at]
+        part = spec.decode(compiled)
+        part.runtime_spec.pipeline_root.runtime_parameter.default_value.string_value = root
+        arguments[at] = spec.encode(part)
+        try:
+            yield
+        finally:
+            arguments[at] = compiled
 
     def start(self, task: str, run_id: str, **given: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -65,7 +65,13 @@ def test_a_wrong_password_is_one_line(postgres) -> None:
     assert "authentication failed" in str(caught.value) and "wrong" not in str(caught.value)
 
 
-TEXTS = ["C:\\new", '{"error": "two\\nlines, and a \\"quote\\""}', "\\', true); DROP TABLE Artifact; --", "it's", "plain"]
+TEXTS = [
+    "C:\\new",
+    '{"error": "two\\nlines, and a \\"quote\\""}',
+    "\\', true); DROP TABLE Artifact; --",
+    "it's",
+    "plain",
+]
 
 
 def test_texts_come_back_as_they_went_in(postgres) -> None:
