@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
@@ -46,27 +46,6 @@ def pod(environment: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-class Started:
-    """A task's container that was started without kfp.local."""
-
-    def __init__(self, task: str, container: Any) -> None:
-        self._task, self.container = task, container
-
-    def lines(self) -> Iterator[str]:
-        """Its log as it comes, until it ends."""
-        yield from _lines(self.container.logs(stream=True))
-
-    def kill(self) -> None:
-        self.container.kill("SIGKILL")
-
-    def finish(self) -> Attempt:
-        """Waits, and removes the container."""
-        code = self.container.wait(timeout=600)["StatusCode"]
-        output = self.container.logs().decode()
-        self.container.remove()
-        return Attempt(self._task, code, output)
-
-
 class ContainerDouble(KubeflowDouble):
     """Runs single tasks of a compiled file, each in a container of the file's image."""
 
@@ -77,18 +56,19 @@ class ContainerDouble(KubeflowDouble):
     def folder(self, task: str, run_id: str) -> pathlib.Path:
         return self._root / run_id / task
 
-    def launch(self, task: str, run_id: str, more: Mapping[str, Any] | None = None, **given: Any) -> Started:
-        """Starts a task's container; `more` are further arguments of `docker run`, `environment` goes over the file's."""
+    def run_task(self, task: str, run_id: str, more: Mapping[str, Any] | None = None, **given: Any) -> Attempt:
+        """Runs a task's container; `more` are further arguments of `docker run`, `environment` goes over the file's."""
         changed = dict(more or {})
         environment = {**self.declared(task), **self.environment, **changed.pop("environment", {})}
         volumes = {str(self._root): {"bind": str(self._root), "mode": "rw"}, **changed.pop("volumes", {})}
         image = changed.pop("image", self.container(task)["image"])
-        words = self.argv(task, run_id, **given)
         arguments = {**pod(environment), "volumes": volumes, **changed}
-        return Started(task, client().containers.run(image, words, detach=True, **arguments))
-
-    def run_task(self, task: str, run_id: str, more: Mapping[str, Any] | None = None, **given: Any) -> Attempt:
-        return self.launch(task, run_id, more, **given).finish()
+        container = client().containers.run(image, self.argv(task, run_id, **given), detach=True, **arguments)
+        try:
+            code = container.wait(timeout=600)["StatusCode"]
+            return Attempt(task, code, container.logs().decode())
+        finally:
+            container.remove(force=True)
 
 
 class KfpRun:
@@ -275,13 +255,3 @@ def make_writable(folder: pathlib.Path) -> None:
 
 def client() -> Any:
     return docker.from_env(timeout=600)
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Docker's log comes in pieces that are no lines."""
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line.decode(errors="replace") for line in whole)
-    if rest:
-        yield rest.decode(errors="replace")

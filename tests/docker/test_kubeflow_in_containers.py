@@ -30,7 +30,10 @@ from tests.pipelines.kubeflow.servers import Postgres, postgres_server, reach_s3
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 NODES = 12
 # Enough for the thresholds of the workloads, and no more: the figures must be equal, not good.
-PARAMETERS = {"taxi": ["--param", "training.epochs=2"], "digits": ["--param", "training.epochs=12"]}
+PARAMETERS = {
+    "taxi": ["--span", "1", "--param", "training.epochs=2"],
+    "digits": ["--span", "1", "--param", "training.epochs=12"],
+}
 IMPORTER = "schema-importer"
 
 
@@ -64,7 +67,7 @@ def local(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
 
     def run(workload: str) -> RunResult:
         if workload not in results:
-            said = trainyard("run", workload, "--span", "1", "--json", *PARAMETERS[workload], revision=image.revision)
+            said = trainyard("run", workload, "--json", *PARAMETERS[workload], revision=image.revision)
             results[workload] = RunResult(**json.loads(said))
         return results[workload]
 
@@ -77,7 +80,7 @@ def local(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
 @pytest.fixture(scope="module")
 def make_cluster(
     image: Image, local, bucket: str, postgres: Postgres, s3_environment: dict[str, str], tmp_path_factory
-) -> Iterator[Callable[[str], ContainerCluster]]:
+) -> Callable[[str], ContainerCluster]:
     """Compiles a workload for the servers and puts its data into the bucket, once each."""
     clusters: dict[str, ContainerCluster] = {}
     secrets = {name: value for name, value in s3_environment.items() if "KEY" in name}
@@ -197,10 +200,8 @@ def test_a_metadata_store_that_is_away_for_a_minute(make_cluster, postgres: Post
 def test_a_parameter_of_the_wrong_type_is_refused_before_anything_runs(make_cluster) -> None:
     run = make_cluster("taxi").run(epochs="many")
     assert run.code == 1 and not run.exit_codes
-    assert (
-        "input 'epochs'" in run.lines[-1]
-        and "'STRING' is incompatible with the input type 'NUMBER_INTEGER'" in run.lines[-1]
-    )
+    assert "input 'epochs'" in run.lines[-1]
+    assert "'STRING' is incompatible with the input type 'NUMBER_INTEGER'" in run.lines[-1]
 
 
 def test_an_image_of_another_revision_is_refused(make_cluster, image: Image) -> None:
