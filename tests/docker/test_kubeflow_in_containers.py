@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipelines import home
+from pipelines import datasets, home
 from pipelines.results import RunResult
 from pipelines.runners.kubeflow import transfer
 from tests.docker.derived_image import Image
@@ -62,7 +62,7 @@ def image(pipeline_image: str) -> Image:
 
 @pytest.fixture(scope="module")
 def local(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], RunResult]]:
-    """`trainyard run` by workload, once each; its data is what the clusters train on."""
+    """`trainyard run` by workload, once each, in a home of its own."""
     root, results = tmp_path_factory.mktemp("local"), {}
 
     def run(workload: str) -> RunResult:
@@ -87,7 +87,6 @@ def make_cluster(
 
     def make(workload: str) -> ContainerCluster:
         if workload not in clusters:
-            local(workload)
             clusters[workload] = _cluster(workload)
         return clusters[workload]
 
@@ -103,7 +102,8 @@ def make_cluster(
         make_writable(folder / "kfp")
         double = ContainerDouble(file.read_text(), environment, folder / "kfp")
         cluster = ContainerCluster(bucket, environment, double, file, folder / "kfp")
-        cluster.store.put(f"{home.data_root()}/{workload}/", f"{bucket}/data/{workload}/", recursive=True)
+        span = datasets.prepare(workload, 1, home.data_root() / workload)
+        cluster.store.put(f"{span}/", f"{bucket}/data/{workload}/{span.name}/", recursive=True)
         return cluster
 
     return make
