@@ -215,7 +215,7 @@ def test_an_image_of_another_revision_is_refused(make_cluster, image: Image) -> 
 def test_a_wrong_metadata_password_is_one_line(make_cluster) -> None:
     changed = {"environment": {"TRAINYARD_METADATA_PASSWORD": "no-such-password"}}
     attempt = make_cluster("taxi").double.run_task(IMPORTER, "password", changed)
-    check_refused(attempt, "password authentication failed")
+    check_refused(attempt, "trainyard: metadata store: PostgreSQL error: FATAL: password authentication failed")
     assert "no-such-password" not in attempt.output
 
 

@@ -41,6 +41,8 @@ _REFUSED = re.compile(
     r"|(database|role) \"[^\"]*\" does not exist",
     re.IGNORECASE,
 )
+# What MLMD repeats, and what its log says of itself, once a process.
+_NOISE = re.compile(r"Execution failed|Logging before InitGoogleLogging")
 # What asking again would be answered with again.
 _ANSWERED = re.compile(r"syntax error|invalid (byte sequence|input syntax)|value too long")
 Result = TypeVar("Result")
@@ -162,7 +164,7 @@ def _standard_error() -> Iterator[list[str]]:
             lines = file.read().decode(errors="replace").splitlines()
             # glog's lines start with a letter for the severity; what follows a line of its own belongs to it.
             told = [re.sub(r"^E\S* .*?\] ", "", line) for line in lines if not re.match(r"^[IW]\d{4} ", line)]
-            said[0] = " ".join(line for line in told if line.strip() and "Execution failed" not in line)
+            said[0] = " ".join(line for line in told if line.strip() and not _NOISE.search(line))
 
 
 class RunExecutions:

@@ -115,5 +115,5 @@ def test_data_that_may_not_be_read(cluster: Cluster, users) -> None:
 def test_a_wrong_metadata_password(cluster: Cluster, users, postgres) -> None:
     changed = {**users["everything"], **postgres.environment, "TRAINYARD_METADATA_PASSWORD": "no-such-password"}
     one = attempt(cluster, IMPORTER, "password", changed)
-    check_refused(one, "password authentication failed")
+    check_refused(one, "trainyard: metadata store: PostgreSQL error: FATAL: password authentication failed")
     assert "no-such-password" not in one.output
