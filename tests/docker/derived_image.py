@@ -29,5 +29,5 @@ class Image:
         """The same image that names another revision."""
         tag = f"trainyard-test:{revision}"
         text = f"FROM {self.tag}\nENV {REVISION}={revision}\n"
-        client().images.build(fileobj=io.BytesIO(text.encode()), tag=tag)
+        client().images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True)
         return Image(tag, revision)
