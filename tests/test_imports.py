@@ -48,6 +48,7 @@ FORBIDDEN = {
             "executor_output",
             "lint",
             "metadata",
+            "metadata_store",
             "pools",
             "run_parameters",
             "runs_cli",

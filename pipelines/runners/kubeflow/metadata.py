@@ -18,6 +18,7 @@ from ml_metadata import errors
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.errors import InputError
+from pipelines.runners.kubeflow.metadata_store import PostgresqlStore
 
 URI = "TRAINYARD_METADATA"
 USER = "TRAINYARD_METADATA_USER"
@@ -40,6 +41,10 @@ _REFUSED = re.compile(
     r"|(database|role) \"[^\"]*\" does not exist",
     re.IGNORECASE,
 )
+# What MLMD repeats, and what its log says of itself, once a process.
+_NOISE = re.compile(r"Execution failed|Logging before InitGoogleLogging")
+# What asking again would be answered with again.
+_ANSWERED = re.compile(r"syntax error|invalid (byte sequence|input syntax)|value too long")
 Result = TypeVar("Result")
 
 
@@ -100,7 +105,7 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
     """
     with _standard_error() as said:
         try:
-            return ml_metadata.MetadataStore(config)
+            return _client(config)(config)
         except (errors.StatusError, RuntimeError) as error:
             problem = error
     message = " ".join(said[0].split()) or " ".join(str(problem).split())
@@ -109,6 +114,10 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
             f"metadata store: {message[:300]}. Check {URI}, {USER} and {PASSWORD} (the Secret metadata.secret)."
         ) from problem
     raise StoreAway(message[:300]) from problem
+
+
+def _client(config: mlmd.ConnectionConfig) -> Any:
+    return PostgresqlStore if config.HasField("postgresql") else ml_metadata.MetadataStore
 
 
 def patiently(work: Callable[[], Result]) -> Result:
@@ -130,8 +139,8 @@ def _is_away(error: Exception) -> bool:
     """Whether an error means that the store cannot be reached, rather than that it cannot do what was asked."""
     if isinstance(error, StoreAway | errors.AbortedError | errors.UnavailableError | errors.DeadlineExceededError):
         return True
-    # What a broken connection comes to in the middle of a query.
-    return isinstance(error, errors.InternalError)
+    # What a broken connection comes to in the middle of a query; and a query that the database has read and refused.
+    return isinstance(error, errors.InternalError) and not _ANSWERED.search(str(error))
 
 
 @contextlib.contextmanager
@@ -155,7 +164,7 @@ def _standard_error() -> Iterator[list[str]]:
             lines = file.read().decode(errors="replace").splitlines()
             # glog's lines start with a letter for the severity; what follows a line of its own belongs to it.
             told = [re.sub(r"^E\S* .*?\] ", "", line) for line in lines if not re.match(r"^[IW]\d{4} ", line)]
-            said[0] = " ".join(line for line in told if line.strip() and "Execution failed" not in line)
+            said[0] = " ".join(line for line in told if line.strip() and not _NOISE.search(line))
 
 
 class RunExecutions:

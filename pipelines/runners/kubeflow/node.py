@@ -123,6 +123,8 @@ def _readable(error: BaseException) -> BaseException:
     from pipelines.runners.kubeflow import transfer
 
     for one in _failures.chain(error):
+        if isinstance(one, InputError):
+            return one  # it says which place it was
         if refused := transfer.as_refused(one):
             return refused
     return error

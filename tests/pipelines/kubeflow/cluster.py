@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import fsspec
-import ml_metadata
 import yaml
 
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
-from pipelines.runners.kubeflow.metadata import connection_config
+from pipelines.runners.kubeflow.metadata import connection_config, open_once
 from pipelines.runners.kubeflow.pools import load_pools
 from pipelines.runners.kubeflow.site import load_site
 from tests.pipelines.kubeflow.kubeflow_double import ROOT, KubeflowDouble
@@ -41,7 +40,7 @@ class Cluster:
 
     @property
     def metadata(self) -> Any:
-        return ml_metadata.MetadataStore(connection_config(self.environment))
+        return open_once(connection_config(self.environment))
 
     def artifacts(self, kind: str) -> list[Any]:
         return list(self.metadata.get_artifacts_by_type(kind))

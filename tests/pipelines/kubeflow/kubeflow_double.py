@@ -6,6 +6,7 @@ Scheduling, images, Secrets and retries are not doubled; `environment` stands fo
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -14,7 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -22,6 +23,8 @@ from google.protobuf import json_format
 from kfp import dsl
 from kfp.local import executor_input_utils, executor_output_utils
 from kfp.pipeline_spec import pipeline_spec_pb2
+
+from pipelines.runners.kubeflow import spec
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 _PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
@@ -70,27 +73,32 @@ class KubeflowDouble:
 
     def argv(self, task: str, run_id: str, **given: Any) -> list[str]:
         """The process that KFP's launcher would start."""
-        spec = self.spec["root"]["dag"]["tasks"][task]
-        label = self.spec["components"][spec["componentRef"]["name"]]["executorLabel"]
-        container = self.spec["deploymentSpec"]["executors"][label]["container"]
-        inputs = {name: self._value(source, run_id, given) for name, source in spec["inputs"]["parameters"].items()}
+        container, sources = self.container(task), self.spec["root"]["dag"]["tasks"][task]["inputs"]["parameters"]
+        inputs = {name: self._value(source, run_id, given) for name, source in sources.items()}
         words = [*container["command"], *container["args"]]
         words = [_PARAMETER.sub(lambda found: inputs[found[1]], word) for word in words]
-        executor_input = json_format.MessageToJson(self.executor_input(task, run_id), indent=None)
+        executor_input = json_format.MessageToJson(self.executor_input(task, self.folder(task, run_id)), indent=None)
         words = [word.replace("{{$}}", executor_input) for word in words]
         assert words[0] == "python", words[0]
-        return [sys.executable, *words[1:]]
+        return words
 
-    def executor_input(self, task: str, run_id: str) -> pipeline_spec_pb2.ExecutorInput:
+    def folder(self, task: str, run_id: str) -> pathlib.Path:
+        """Where a task leaves what KFP's UI shows."""
+        return pathlib.Path(self.environment.get("HOME", tempfile.gettempdir())) / "kfp" / run_id / task
+
+    def executor_input(self, task: str, folder: pathlib.Path) -> pipeline_spec_pb2.ExecutorInput:
         """What KFP tells a container, as kfp.local makes it: outputs lie in folders."""
         component = self._component(task)
-        folder = pathlib.Path(self.environment.get("HOME", tempfile.gettempdir())) / "kfp" / run_id / task
         component.input_definitions.Clear()
         return executor_input_utils.construct_executor_input(component, {}, str(folder), block_input_artifact=True)
 
+    def all_shown(self, run_id: str) -> dict[str, dsl.Artifact]:
+        """What all tasks left for KFP's UI, by the output's name."""
+        return {name: one for task in self.order() for name, one in self.shown(task, run_id).items()}
+
     def shown(self, task: str, run_id: str) -> dict[str, dsl.Artifact]:
         """What a task left for KFP's UI, read by kfp.local's own code and held to what KFP's launchers ask for."""
-        executor_input = self.executor_input(task, run_id)
+        executor_input = self.executor_input(task, self.folder(task, run_id))
         output = executor_output_utils.load_executor_output(executor_input.outputs.output_file)
         assert set(output.artifacts) == set(executor_input.outputs.artifacts)
         for name, listed in output.artifacts.items():
@@ -111,14 +119,35 @@ class KubeflowDouble:
         reference = self.spec["root"]["dag"]["tasks"][task]["componentRef"]["name"]
         return json_format.ParseDict(self.spec["components"][reference], pipeline_spec_pb2.ComponentSpec())
 
+    def declared(self, task: str) -> dict[str, str]:
+        """The environment that the file gives a task's container."""
+        return {one["name"]: one["value"] for one in self.container(task).get("env", [])}
+
+    def container(self, task: str) -> dict[str, Any]:
+        """What the file says of a task's container: image, command, args, env, resources."""
+        reference = self.spec["root"]["dag"]["tasks"][task]["componentRef"]["name"]
+        label = self.spec["components"][reference]["executorLabel"]
+        found: dict[str, Any] = self.spec["deploymentSpec"]["executors"][label]["container"]
+        return found
+
+    @contextlib.contextmanager
+    def rooted(self, task: str, root: str) -> Iterator[None]:
+        """The task's artifacts go elsewhere, meanwhile."""
+        arguments = self.container(task)["args"]
+        at = arguments.index("--spec") + 1
+        compiled = arguments[at]
+        part = spec.decode(compiled)
+        part.runtime_spec.pipeline_root.runtime_parameter.default_value.string_value = root
+        arguments[at] = spec.encode(part)
+        try:
+            yield
+        finally:
+            arguments[at] = compiled
+
     def start(self, task: str, run_id: str, **given: Any) -> subprocess.Popen[str]:
-        spec = self.spec["root"]["dag"]["tasks"][task]
-        label = self.spec["components"][spec["componentRef"]["name"]]["executorLabel"]
-        declared = self.spec["deploymentSpec"]["executors"][label]["container"].get("env", [])
-        environment = {**os.environ, **{one["name"]: one["value"] for one in declared}, **self.environment}
         return subprocess.Popen(
-            self.argv(task, run_id, **given),
-            env=environment,
+            [sys.executable, *self.argv(task, run_id, **given)[1:]],
+            env={**os.environ, **self.declared(task), **self.environment},
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,6 +10,7 @@ import time
 
 import ml_metadata
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.errors import InputError
 from pipelines.runners.kubeflow.metadata import connect, connection_config, open_once, patiently
@@ -39,14 +40,21 @@ def test_an_uri_that_names_no_store(uri: str) -> None:
         connection_config({"TRAINYARD_METADATA": uri})
 
 
-def test_what_waiting_does_not_mend_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        ml_metadata.errors.InvalidArgumentError("a bad query over this connection"),
+        ml_metadata.errors.InternalError("PostgreSQL metadata source error: ERROR:  syntax error at or near"),
+    ],
+)
+def test_what_waiting_does_not_mend_is_not_waited_for(error: Exception) -> None:
     calls = []
 
     def work() -> None:
         calls.append(1)
-        raise ml_metadata.errors.InvalidArgumentError("a bad query over this connection")
+        raise error
 
-    with pytest.raises(ml_metadata.errors.InvalidArgumentError):
+    with pytest.raises(type(error)):
         patiently(work)
     assert len(calls) == 1
 
@@ -55,6 +63,43 @@ def test_a_wrong_password_is_one_line(postgres) -> None:
     with pytest.raises(InputError, match="TRAINYARD_METADATA_PASSWORD") as caught:
         connect(connection_config({**postgres.environment, "TRAINYARD_METADATA_PASSWORD": "wrong"}))
     assert "authentication failed" in str(caught.value) and "wrong" not in str(caught.value)
+
+
+TEXTS = [
+    "C:\\new",
+    '{"error": "two\\nlines, and a \\"quote\\""}',
+    "\\', true); DROP TABLE Artifact; --",
+    "it's",
+    "plain",
+]
+
+
+def test_texts_come_back_as_they_went_in(postgres) -> None:
+    store = connect(connection_config(postgres.environment))
+    (kind,) = [store.put_artifact_type(mlmd.ArtifactType(name="Text", properties={"said": mlmd.STRING}))]
+    made = []
+    for text in TEXTS:
+        artifact = mlmd.Artifact(type_id=kind, uri=f"s3://bucket/{text}", name=text)
+        artifact.properties["said"].string_value = artifact.custom_properties["also"].string_value = text
+        made += store.put_artifacts([artifact])
+    found = store.get_artifacts_by_id(made)
+    assert [a.properties["said"].string_value for a in found] == TEXTS
+    assert [a.custom_properties["also"].string_value for a in found] == TEXTS
+    assert [store.get_artifact_by_type_and_name("Text", text).id for text in TEXTS] == made
+    assert [a.uri for a in store.get_artifacts_by_uri(f"s3://bucket/{TEXTS[0]}")] == [f"s3://bucket/{TEXTS[0]}"]
+
+
+def test_artifacts_come_in_the_order_that_they_were_asked_for(postgres) -> None:
+    """PostgreSQL moves a row that is changed to the end of its table; TFX pairs the answer with its question by position."""
+    store = connect(connection_config(postgres.environment))
+    kind = store.put_artifact_type(mlmd.ArtifactType(name="Moved"))
+    made = store.put_artifacts([mlmd.Artifact(type_id=kind, uri=f"s3://bucket/{name}") for name in "abc"])
+    (first,) = store.get_artifacts_by_id(made[:1])
+    first.state = mlmd.Artifact.LIVE
+    store.put_artifacts([first])
+    assert [a.id for a in store.get_artifacts_by_id(made)] == made
+    assert [a.id for a in store.get_artifacts_by_id(made[::-1])] == made[::-1]
+    assert [a.id for a in store.get_artifacts_and_types_by_artifact_ids(made)[0]] == made
 
 
 def test_nodes_that_find_an_empty_database_at_once_all_get_their_store(postgres) -> None:

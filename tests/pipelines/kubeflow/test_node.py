@@ -9,7 +9,7 @@ import time
 import pytest
 import yaml
 
-from pipelines.runners.kubeflow import spec, transfer
+from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled
 from pipelines.runners.kubeflow.pools import load_pools
@@ -113,16 +113,8 @@ def test_what_is_refused_is_refused_at_once_in_one_line(cluster: Cluster, change
 
 
 def test_a_run_that_cannot_write_its_root_ends_before_the_work(cluster: Cluster) -> None:
-    arguments = cluster.double.spec["deploymentSpec"]["executors"]["exec-schema-importer"]["container"]["args"]
-    at = arguments.index("--spec") + 1
-    compiled = arguments[at]
-    part = spec.decode(compiled)
-    part.runtime_spec.pipeline_root.runtime_parameter.default_value.string_value = "s3://no-such-bucket/pipelines/tips"
-    arguments[at] = spec.encode(part)
-    try:
+    with cluster.double.rooted(IMPORTER, "s3://no-such-bucket/pipelines/tips"):
         attempt = cluster.double.run_task(IMPORTER, "no-bucket")
-    finally:
-        arguments[at] = compiled
     assert attempt.code == 2 and "Make the bucket" in attempt.output.splitlines()[-1]
 
 
