@@ -54,6 +54,13 @@ environment_is_current() {
 # A checkout that was moved or copied has scripts with the old path.
 made_here() { [ -f "$VENVS/$1/.made-from/root" ] && printf '%s' "$ROOT" | cmp -s - "$VENVS/$1/.made-from/root"; }
 
+# Whose environment lies there, if another checkout's: .venv is a link to its own. (In a copied checkout it is a copy.)
+made_elsewhere() {
+  local other
+  other=$(cat "$VENVS/$1/.made-from/root" 2>/dev/null) || return 1
+  [ "$other" != "$ROOT" ] && [ "$other/.venv/$1" -ef "$VENVS/$1" ] && printf '%s' "$other"
+}
+
 ensure_environments() { local name; for name in "$@"; do environment_is_current "$name" || ensure_environment "$name"; done; }
 
 ensure_environment() {
@@ -70,6 +77,9 @@ make_environment() (
   name=$1 venv=$VENVS/$1 started=$SECONDS
   case $name in pipelines|serving|airflow) ;; *) die "no environment '$name': pipelines, serving or airflow" ;; esac
   [ "$(uname -sm)" = "Linux x86_64" ] || no_native_environment "this is $(uname -sm), TFX has wheels for Linux x86_64 only"
+  if owner=$(made_elsewhere "$name"); then
+    die "$venv is the environment of $owner, and this checkout wants another. Name a folder of its own in TRAINYARD_VENVS."
+  fi
   python=$(find_python); uv=$(find_uv)
   if made_here "$name"; then
     say "bringing the $name environment up to date with uv.lock"

@@ -146,6 +146,17 @@ def test_stale_environment_is_noticed(tmp_path: pathlib.Path) -> None:
     assert bash(code, VENVS=str(tmp_path)).stdout == "stale\n"
 
 
+def test_another_checkouts_environment_is_left_alone(tmp_path: pathlib.Path) -> None:
+    """A linked .venv leads to it; making ours there would begin with deleting theirs."""
+    made = tmp_path / "other" / ".venv" / "serving" / ".made-from"
+    made.mkdir(parents=True)
+    (made / "root").write_text(str(tmp_path / "other"))
+    (tmp_path / "linked").symlink_to(tmp_path / "other" / ".venv")
+    refused = bash("make_environment serving", VENVS=str(tmp_path / "linked"))
+    assert refused.returncode != 0 and made.is_dir()
+    assert f"is the environment of {tmp_path / 'other'}" in refused.stderr and "TRAINYARD_VENVS" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("path", "environment"),
     [
