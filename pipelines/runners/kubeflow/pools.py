@@ -17,6 +17,7 @@ from pipelines.workload import Resources
 
 DEFAULT_FILE = pathlib.Path(__file__).with_name("pools.yaml")
 DEFAULT_POOL = "cpu"
+SHARES_WORK = "Trainer"
 _UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")]
 
@@ -80,6 +81,8 @@ class Pool(_Section):
     """How long one attempt of a node may take."""
     retries: int = Field(default=2, ge=0, le=20)
     """How often a failed pod starts again. A failure that needs mending is told from others by the node itself."""
+    nodes: int = Field(default=1, ge=1, le=64)
+    """How many machines share the work, each with what a pod asks for; more than 1 for the Trainer alone, as a TrainJob."""
     spot: bool = False
     """Whether nodes may be taken away."""
     node: NodeSize | None = None
@@ -166,6 +169,10 @@ def _placement(component: str, asked: Resources, chosen: str | None, pools: Mapp
 
 def _check_possible(component: str, placement: Placement) -> None:
     pool, who = placement.pool, f"{component} on pool {placement.pool_name!r}"
+    if pool.nodes > 1 and component != SHARES_WORK:
+        raise InputError(
+            f"{who}: the pool has {pool.nodes} nodes, and only the {SHARES_WORK} shares its work among several. Choose another pool."
+        )
     if size_of(pool.shared_memory) >= size_of(placement.memory):
         raise InputError(
             f"{who}: /dev/shm of {pool.shared_memory} counts as memory and does not fit into {placement.memory}. "

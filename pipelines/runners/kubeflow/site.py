@@ -115,6 +115,8 @@ class ClusterSite(_Section):
     """A shared volume, where `root` is a path."""
     service_account: str = Field(default="pipeline-runner", pattern=KubernetesName)
     """The pods' service account; chosen when a run is submitted, KFP's file has no place for it."""
+    training_runtime: str = Field(default="trainyard-tensorflow", pattern=KubernetesName)
+    """The TrainingRuntime of Kubeflow Trainer for pools of several nodes (deploy/kubeflow/components/multi-node)."""
     run_as_user: int = Field(default=10001, ge=1)
     """User id of the pods, not 0: Pod Security "restricted"."""
     scratch_size: str = Field(default="20Gi", pattern=r"^\d+(Mi|Gi|Ti)$")

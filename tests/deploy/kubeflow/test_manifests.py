@@ -6,7 +6,6 @@ pipeline that is compiled here with the overlay's own kubeflow.yaml.
 
 from __future__ import annotations
 
-import datetime
 import functools
 import json
 import pathlib
@@ -14,7 +13,7 @@ import re
 import shutil
 import subprocess
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from kubernetes import client
 
 from pipelines.runners.kubeflow.pools import Pool, load_pools, size_of
 from pipelines.runners.kubeflow.site import DEFAULT_FILE, ClusterSite, load_site
+from tests.kubernetes_fields import unknown_fields
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy" / "kubeflow"
@@ -92,37 +92,6 @@ def compiled_platform() -> tuple[Manifest, Manifest]:
 
 
 # What Kubernetes would refuse
-
-
-def unknown_fields(value: Any, type_name: str, where: str) -> Iterator[str]:
-    """Fields that a type of Kubernetes' API does not have, or that have the wrong shape."""
-    if listed := re.fullmatch(r"list\[(.+)\]", type_name):
-        if not isinstance(value, list):
-            yield f"{where}: expected a list"
-            return
-        for index, one in enumerate(value):
-            yield from unknown_fields(one, listed[1], f"{where}[{index}]")
-    elif mapped := re.fullmatch(r"dict\(str, (.+)\)", type_name):
-        if not isinstance(value, dict):
-            yield f"{where}: expected a mapping"
-            return
-        for key, one in value.items():
-            yield from unknown_fields(one, mapped[1], f"{where}.{key}")
-    elif hasattr(client.models, type_name):
-        model = getattr(client.models, type_name)
-        if not isinstance(value, dict):
-            yield f"{where}: expected {type_name}"
-            return
-        by_key = {key: model.openapi_types[name] for name, key in model.attribute_map.items()}
-        for key, one in value.items():
-            if key not in by_key:
-                yield f"{where}.{key}: {type_name} has no such field"
-            else:
-                yield from unknown_fields(one, by_key[key], f"{where}.{key}")
-    else:
-        simple = {"str": str, "int": int, "bool": bool, "object": object, "datetime": (str, datetime.datetime)}
-        if not isinstance(value, simple[type_name]) or (type_name == "int" and isinstance(value, bool)):
-            yield f"{where}: expected {type_name}, received {value!r}"
 
 
 def model_of(manifest: Manifest) -> str:
