@@ -44,8 +44,8 @@ def configure(
         task.set_accelerator_type(pool.accelerator.resource)
         task.set_accelerator_limit(pool.accelerator.count)
     kubernetes.set_timeout(task, pool.deadline_minutes * 60)
-    if pool.affinity:
-        kubernetes.add_node_affinity(task, match_expressions=[one.model_dump() for one in pool.affinity])
+    if rules := pool.rules():
+        kubernetes.add_node_affinity(task, match_expressions=[one.model_dump() for one in rules])
     for key, value in labels(node_id, placement.pool_name, site, origin).items():
         kubernetes.add_pod_label(task, key, value)
     task.set_env_variable("TRAINYARD_METADATA", site.metadata.uri)

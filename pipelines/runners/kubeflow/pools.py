@@ -22,6 +22,16 @@ _UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")]
 
 
+# How nodes are labelled that may be taken away: Karpenter, EKS's node groups, GKE (twice) and AKS.
+_SPOT = {
+    "karpenter.sh/capacity-type": "spot",
+    "eks.amazonaws.com/capacityType": "SPOT",
+    "cloud.google.com/gke-spot": "true",
+    "cloud.google.com/gke-preemptible": "true",
+    "kubernetes.azure.com/scalesetpriority": "spot",
+}
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -84,7 +94,7 @@ class Pool(_Section):
     nodes: int = Field(default=1, ge=1, le=64)
     """How many machines share the work, each with what a pod asks for; more than 1 for the Trainer alone, as a TrainJob."""
     spot: bool = False
-    """Whether nodes may be taken away."""
+    """Whether nodes may be taken away. Where not, pods keep off nodes that a cloud labels as such."""
     node: NodeSize | None = None
     """What one node can give."""
 
@@ -92,6 +102,12 @@ class Pool(_Section):
     @classmethod
     def _labels(cls, labels: dict[str, str]) -> dict[str, str]:
         return checked_labels(labels)
+
+    def rules(self) -> tuple[Affinity, ...]:
+        """`affinity`, and what keeps pods off spot nodes."""
+        if self.spot:
+            return self.affinity
+        return self.affinity + tuple(Affinity(key=k, operator="NotIn", values=(v,)) for k, v in _SPOT.items())
 
     @model_validator(mode="after")
     def _possible(self) -> Pool:

@@ -89,8 +89,8 @@ class Api(_Section):
 class ClusterSite(_Section):
     """Where a cluster keeps images, artifacts, metadata and secrets. No secret stands in it, only names of Secrets."""
 
-    image: str = "trainyard-pipeline:latest"
-    """The pipeline image (docker/pipeline.Dockerfile); a run may name another."""
+    image: str = "registry.example.com/trainyard:1.4"
+    """The pipeline image (docker/pipeline.Dockerfile) with a fixed tag or a digest; a run may name another."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """As Kubernetes understands it."""
     image_pull_secrets: tuple[str, ...] = ()

@@ -95,7 +95,7 @@ def test_run_parameters_have_types_and_the_workloads_defaults(taxi: str) -> None
         "embedding_size": ("NUMBER_INTEGER", 8.0),
         "hidden_units": ("NUMBER_INTEGER", 64.0),
         "learning_rate": ("NUMBER_DOUBLE", 0.001),
-        "image": ("STRING", "trainyard-pipeline:latest"),
+        "image": ("STRING", "registry.example.com/trainyard:1.4"),
         "trainer_node_selector": ("STRUCT", {"cloud.google.com/gke-accelerator": "nvidia-l4"}),
         "trainer_tolerations": (
             "LIST",

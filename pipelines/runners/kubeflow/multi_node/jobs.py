@@ -39,7 +39,8 @@ class TrainJobs:
 
         try:
             # In a pod: by the service account's token, which the client reads again as it is renewed.
-            config.load_kube_config() if os.environ.get("KUBECONFIG") else config.load_incluster_config()
+            kubeconfig = os.environ.get("KUBECONFIG")
+            config.load_kube_config(kubeconfig) if kubeconfig else config.load_incluster_config()
         except config.ConfigException as error:
             raise InputError(
                 f"several nodes need a Kubernetes cluster with Kubeflow Trainer ({error}). Elsewhere choose a pool with one node."

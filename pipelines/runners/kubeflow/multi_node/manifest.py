@@ -216,8 +216,8 @@ def _patch(pool: Pool, site: ClusterSite, labels: Mapping[str, str]) -> dict[str
     }
     if site.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in site.image_pull_secrets]
-    if pool.affinity:
-        rules = [one.model_dump(exclude_defaults=True) for one in pool.affinity]
+    if pool.rules():
+        rules = [one.model_dump(exclude_defaults=True) for one in pool.rules()]
         terms = {"nodeSelectorTerms": [{"matchExpressions": [_listed(one) for one in rules]}]}
         pod["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
     pods = {"metadata": {"labels": dict(labels)}, "spec": pod}
