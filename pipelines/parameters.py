@@ -18,6 +18,8 @@ from pipelines.workload import Workload, WorkloadError, explain
 
 # Fields of `training` that need no path.
 TRAINING_FIELDS = ("epochs", "batch_size", "seed")
+# The optimizer's, declared or not.
+LEARNING_RATE = "learning_rate"
 
 
 def add_option(command: argparse.ArgumentParser, help: str) -> None:
@@ -81,8 +83,9 @@ def _path(key: str, hyperparameters: dict[str, Any]) -> list[str]:
         is_field = key in TRAINING_FIELDS and key not in hyperparameters
         path = ["training", key] if is_field else ["training", "hyperparameters", key]
     # A hyper-parameter that nobody declared would be taken and change nothing but the cache's key.
-    if path[:2] == ["training", "hyperparameters"] and (len(path) != 3 or path[2] not in hyperparameters):
-        known = [*hyperparameters, *TRAINING_FIELDS]
+    declared = {**hyperparameters, LEARNING_RATE: None}
+    if path[:2] == ["training", "hyperparameters"] and (len(path) != 3 or path[2] not in declared):
+        known = [*declared, *TRAINING_FIELDS]
         raise WorkloadError(
             f"--param {key}: there is no such hyper-parameter.{near(path[-1], known)} Known: {', '.join(known)}, and fields of "
             "workload.yaml by their path (training.early_stopping_patience). A new one is declared under training.hyperparameters."

@@ -105,6 +105,8 @@ def chosen(workload: Workload, texts: Sequence[str]) -> tuple[dict[str, Value], 
         section, _, name = key.rpartition(".")
         if section in ("", "training", "training.hyperparameters") and name in kinds:
             given[name] = value
+        elif section in ("", "training.hyperparameters") and name == parameters.LEARNING_RATE:
+            compiled_in.append(text)
         elif section in ("", "training.hyperparameters"):
             raise InputError(_unknown(key, kinds))
         else:
