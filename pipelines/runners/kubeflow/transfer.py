@@ -166,11 +166,9 @@ def read(uri: str) -> bytes:
 def read_if_there(uri: str) -> bytes | None:
     """One small file; None where there is none."""
     store, path = open_store(uri)
-    try:
-        content: bytes = _again(lambda: store.cat_file(path))
-    except FileNotFoundError:
-        return None
-    return content
+    with contextlib.suppress(FileNotFoundError):
+        return bytes(_again(lambda: store.cat_file(path)))
+    return None
 
 
 def write(uri: str, content: bytes) -> None:
@@ -189,8 +187,7 @@ def write(uri: str, content: bytes) -> None:
 
 def remove(uri: str) -> None:
     """One file, if it is there."""
-    store, path = open_store(uri)
-    _without(store, path)
+    _without(*open_store(uri))
 
 
 def is_whole(uri: str) -> bool:
