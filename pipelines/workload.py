@@ -121,8 +121,8 @@ class Training(_Section):
     hyperparameters: dict[str, float | int | str | bool] = {}
     """Passed to build_model as they stand. `learning_rate` is also the optimizer's."""
     distribution: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
-    """Over which devices: auto: all GPUs of the machine, or the CPU; none: one device; mirrored: all of the machine, or fail;
-    multi_worker: all of several machines, which TF_CONFIG names (docs/guides/training.md)."""
+    """Over which devices: auto: all GPUs of the machine, or the CPU, and of all machines on a pool of several nodes; none: one
+    device; mirrored: all of the machine, or fail; multi_worker: all of several machines, or fail (docs/guides/training.md)."""
     mixed_precision: bool = False
     """Layers compute in half precision (bfloat16; float16 on GPUs that lack it), weights and outputs stay float32; the released
     model is float32."""

@@ -36,19 +36,23 @@ FORBIDDEN = {
     "model_store": ("tensorflow", "tfx", "pyarrow", "numpy"),
     "pipelines.workload": ("tensorflow", "tfx", "pyarrow", "numpy"),
     # A node's pod never builds a pipeline; a cluster's files are read before TFX's seconds of imports.
-    "pipelines.runners.kubeflow": ("kfp",),
+    "pipelines.runners.kubeflow": ("kfp", "kubernetes"),
     "pipelines.runners.kubeflow.compiler": (),
     "pipelines.runners.kubeflow.client": ("tensorflow", "tfx"),
     "pipelines.runners.kubeflow.pods": ("tensorflow", "tfx"),
-    "pipelines.runners.kubeflow.node": ("kfp", "tensorflow"),
+    "pipelines.runners.kubeflow.tasks": ("tensorflow", "tfx"),
+    "pipelines.runners.kubeflow.node": ("kfp", "kubernetes", "tensorflow"),
+    # The one place that talks to Kubernetes itself; it is imported where a job has several nodes.
+    "pipelines.runners.kubeflow.multi_node.jobs": ("kfp", "tensorflow", "tfx"),
     **{
-        f"pipelines.runners.kubeflow.{name}": ("kfp", "tensorflow", "tfx")
+        f"pipelines.runners.kubeflow.{name}": ("kfp", "kubernetes", "tensorflow", "tfx")
         for name in (
             "cli",
             "executor_output",
             "lint",
             "metadata",
             "metadata_store",
+            "multi_node.manifest",
             "pools",
             "run_parameters",
             "runs_cli",

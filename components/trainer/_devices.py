@@ -27,7 +27,7 @@ class Devices:
     """Devices, and how they are used. `find` makes one.
 
     Attributes:
-        distribution: none, mirrored or multi_worker: what is done.
+        distribution: none, mirrored or multi_worker: what is done; auto is multi_worker where TF_CONFIG names several workers.
         names: of the devices of this process, e.g. `GPU:0 NVIDIA H100 80GB HBM3`.
         policy: Keras's dtype policy of the model's layers.
         strategy: shares each batch among replicas; None on one device.
@@ -115,7 +115,8 @@ def find(config: TrainingConfig) -> Devices:
     gpus = tf.config.list_physical_devices("GPU")
     _let_memory_grow(gpus)
     # A cluster has to be known before anything asks TensorFlow for its devices.
-    workers = _multi_worker_strategy() if config.distribution == "multi_worker" else None
+    is_worker = config.distribution == "multi_worker" or (config.distribution == "auto" and _is_one_of_several())
+    workers = _multi_worker_strategy() if is_worker else None
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     policy = _policy(details) if config.mixed_precision else "float32"
     if gpus:
@@ -143,6 +144,13 @@ def _let_memory_grow(gpus: list[Any]) -> None:
 def _policy(details: list[dict[str, Any]]) -> str:
     capable = all(one.get("compute_capability", (0, 0)) >= _BFLOAT16 for one in details)
     return "mixed_bfloat16" if capable else "mixed_float16"  # without GPUs: bfloat16, which CPUs know
+
+
+def _is_one_of_several() -> bool:
+    try:
+        return len(json.loads(os.environ.get("TF_CONFIG") or "{}")["cluster"]["worker"]) > 1
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _multi_worker_strategy() -> Any:

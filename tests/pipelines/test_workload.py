@@ -101,6 +101,23 @@ def test_the_workloads_that_ship_are_valid() -> None:
         load_workload(home.ROOT / "pipelines" / "workloads" / name)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nosuch=1", "--param nosuch: there is no such hyper-parameter. Known: units, learning_rate, epochs"),
+        ("unit=1", "Did you mean 'units'?"),
+        ("epoch=1", "Did you mean 'epochs'?"),
+        ("training.hyperparameters.nosuch=1", "there is no such hyper-parameter"),
+        ("training.epoch=1", "there is no such field"),
+    ],
+)
+def test_a_parameter_that_names_nothing_is_refused(tmp_path: pathlib.Path, text: str, said: str) -> None:
+    workload = load(tmp_path, MINIMAL + "training: {hyperparameters: {units: 8}}\n")
+    with pytest.raises(WorkloadError) as caught:
+        parameters.apply(workload, [text], tmp_path)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_parameters_by_path_and_by_name(tmp_path: pathlib.Path) -> None:
     workload = parameters.apply(
         load(tmp_path, MINIMAL), ["training.epochs=3", "learning_rate=0.5", "data.window=2"], tmp_path

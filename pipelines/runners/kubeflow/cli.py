@@ -34,7 +34,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     add_cluster_options(command)
     command.add_argument("--image", help="default of the run parameter image; else the site's")
     parameters.add_option(command, "as `trainyard run --param`; becomes the default of the run parameter")
-    command.add_argument("--span", type=int, default=-1, help="default of the run parameter span (-1: the newest)")
+    command.add_argument(
+        "--span",
+        type=parameters.span,
+        help="default of the run parameter span; else the newest there is when a run starts",
+    )
     command.add_argument(
         "--fixed-image", action="store_true", help="write the image down instead of making it a parameter"
     )
@@ -57,6 +61,7 @@ def _compile(options: argparse.Namespace) -> int:
 
     find_workload(options.workload)  # what can be refused at once is, before seconds of imports
     site, pools, chosen = cluster(options, "image", "root")
+    span = -1 if options.span is None else options.span
 
     with terminal.silenced():
         from components import lazy_imports
@@ -66,7 +71,7 @@ def _compile(options: argparse.Namespace) -> int:
         from pipelines.runners.kubeflow.lint import lint
 
         text = compile_workload(
-            CompileRequest(options.workload, site, pools, chosen, options.param, options.span, options.fixed_image)
+            CompileRequest(options.workload, site, pools, chosen, options.param, span, options.fixed_image)
         )
     if options.output == "-":
         print(text, end="")

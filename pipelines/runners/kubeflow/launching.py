@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,12 +13,13 @@ from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, outputs_utils, runtime_parameter_utils
 from tfx.orchestration.portable.mlmd import execution_lib
-from tfx.proto.orchestration import pipeline_pb2
+from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
 from components.artifacts import CONTENT_BYTES, CONTENT_FILES
 from components.sizes import content_size
 from pipelines.runners.kubeflow import filesystem, spec, transfer
 from pipelines.runners.kubeflow.metadata import RunExecutions, connect, patiently
+from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
 from pipelines.runners.kubeflow.staging import OPERATORS, say
 
 _FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
@@ -82,6 +84,7 @@ def run_node(
     bindings: Mapping[str, Any],
     config: mlmd.ConnectionConfig,
     earlier: RunExecutions,
+    train_job: TrainJobRequest | None = None,
 ) -> Ended:
     """Runs the pipeline's one node.
 
@@ -90,6 +93,7 @@ def run_node(
         bindings: their values by name.
         config: of the metadata store.
         earlier: finds what an earlier attempt of this pod registered.
+        train_job: runs the executor in the pods of such a job; None: in this process.
 
     Raises:
         NodeFailed: its inputs could not be resolved.
@@ -98,7 +102,8 @@ def run_node(
     runtime_parameter_utils.substitute_runtime_parameter(part, bindings)
     node = part.nodes[0].pipeline_node
     connection = PatientMetadata(config)
-    patiently(lambda: _tidy(part, connection, earlier))
+    # What a TrainJob makes, it makes without this pod: an earlier attempt's death says nothing about it.
+    patiently(lambda: _tidy(part, connection, None if train_job else earlier))
     deployment = runner_utils.extract_local_deployment_config(part)
     say("launching")
     info = PatientLauncher(
@@ -108,7 +113,7 @@ def run_node(
         pipeline_runtime_spec=part.runtime_spec,
         executor_spec=runner_utils.extract_executor_spec(deployment, node.node_info.id),
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.node_info.id),
-        custom_executor_operators=OPERATORS,
+        custom_executor_operators=_operators(train_job),
     ).launch()
     if info is None or info.execution_id is None:
         return Ended("skipped: a condition of the graph does not hold")
@@ -124,6 +129,14 @@ def run_node(
     return Ended("from the cache" if final == mlmd.Execution.CACHED else "done", outputs)
 
 
+def _operators(train_job: TrainJobRequest | None) -> dict[type, Any]:
+    if train_job is None:
+        return dict(OPERATORS)
+    from pipelines.runners.kubeflow.multi_node.operator import TrainJobOperator
+
+    return {executable_spec_pb2.PythonClassExecutableSpec: functools.partial(TrainJobOperator, request=train_job)}
+
+
 def _outputs(store: Any, execution_id: int) -> dict[str, list[mlmd.Artifact]]:
     events = [e for e in store.get_events_by_execution_ids([execution_id]) if e.type == mlmd.Event.OUTPUT]
     artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
@@ -133,11 +146,17 @@ def _outputs(store: Any, execution_id: int) -> dict[str, list[mlmd.Artifact]]:
     return found
 
 
-def _tidy(part: pipeline_pb2.Pipeline, connection: metadata.Metadata, earlier: RunExecutions) -> None:
-    """Before TFX looks: outputs of a dead attempt count as nothing, and so do damaged ones in the cache."""
+def _tidy(part: pipeline_pb2.Pipeline, connection: metadata.Metadata, earlier: RunExecutions | None) -> None:
+    """Before TFX looks: outputs of a dead attempt count as nothing, and so do damaged ones in the cache.
+
+    Args:
+        part: the pipeline with the node.
+        connection: to the metadata store.
+        earlier: finds the dead attempt; None: leaves its outputs alone.
+    """
     node = part.nodes[0].pipeline_node
     with connection as handle:
-        execution = earlier.find(handle.store)
+        execution = earlier.find(handle.store) if earlier else None
         if execution is not None and not execution_lib.is_execution_successful(execution):
             folder = outputs_utils.get_node_dir(part.runtime_spec, node.node_info.id)
             outputs = outputs_utils.generate_output_artifacts(execution.id, node.outputs.outputs, folder)

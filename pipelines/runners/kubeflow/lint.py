@@ -82,6 +82,25 @@ def check_executors(compiled: Compiled) -> Iterator[str]:
             yield f"{label}: names no image."
 
 
+def check_images(compiled: Compiled) -> Iterator[str]:
+    """A run has to be repeatable: `latest` is another image tomorrow."""
+    images = {container.get("image", "") for e in compiled.executors.values() if (container := e.get("container", {}))}
+    images.add(compiled.parameters.get("image", {}).get("defaultValue", ""))
+    for image in sorted(one for one in images if one and "{{" not in one and not is_fixed(one)):
+        yield f"image {image}: names no version; a run could not be repeated. Give it a tag, or better its digest (@sha256:...)."
+
+
+def is_fixed(image: str) -> bool:
+    """Whether an image's name says which one: by digest, or by a tag that is not `latest`.
+
+    Example:
+        >>> is_fixed("registry:5000/trainyard"), is_fixed("trainyard:latest"), is_fixed("trainyard:1.4")
+        (False, False, True)
+    """
+    tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
+    return "@sha256:" in image or tag not in ("", "latest")
+
+
 def check_components(compiled: Compiled) -> Iterator[str]:
     for name, task in compiled.tasks.items():
         component = compiled.components.get(task.get("componentRef", {}).get("name"))
@@ -171,6 +190,7 @@ CHECKS: tuple[Check, ...] = (
     check_size,
     check_arguments,
     check_executors,
+    check_images,
     check_components,
     check_dependencies,
     check_inputs,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pipelines.runners.kubeflow.launching import Ended
     from pipelines.runners.kubeflow.metadata import RunExecutions
+    from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,15 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     earlier, part = None, None
     try:
         check_revision(options.revision)
+        train_job = _train_job(options)
         part, bindings = _part(options)
         executions, config = _earlier(part, options.run_id)
         if refusal := executions.never_retry():
             return _failed(refusal, EXIT_FIX_INPUT)
         earlier = executions  # the store answers, so that a failure can be noted there
-        ended = _run(part, bindings, config, executions)
+        ended = _run(part, bindings, config, executions, train_job)
     except BaseException as error:
         traceback.print_exc()
-        message, code = _failures.describe(options.node, _readable(error))
+        message, code = _failures.describe(options.node, readable(error))
         if code == EXIT_FIX_INPUT and earlier is not None:
             _note(earlier, message)
         if part is not None:
@@ -64,6 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--param", action="append", default=[], metavar="NAME=VALUE", help="one of the run's parameters"
     )
+    parser.add_argument("--train-job", help="JSON: run the executor in the pods of such a TrainJob (multi_node)")
+    parser.add_argument("--train-job-image", default="", help="the image of those pods")
+    parser.add_argument("--train-job-node-selector", default="{}", help="JSON: labels of their nodes")
+    parser.add_argument("--train-job-tolerations", default="[]", help="JSON: taints that they bear")
     return parser
 
 
@@ -79,6 +85,16 @@ def check_revision(compiled: str) -> None:
             f"this image holds code revision {here or 'unknown'}, and the pipeline was compiled from {compiled}. Run it with an "
             "image of that revision (run parameter image), or compile it again from the image's."
         )
+
+
+def _train_job(options: argparse.Namespace) -> TrainJobRequest | None:
+    if not options.train_job:
+        return None
+    from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
+
+    return TrainJobRequest.from_json(
+        options.train_job, options.train_job_image, options.train_job_node_selector, options.train_job_tolerations
+    )
 
 
 def _part(options: argparse.Namespace) -> tuple[pipeline_pb2.Pipeline, dict[str, Any]]:
@@ -106,7 +122,11 @@ def _earlier(part: pipeline_pb2.Pipeline, run_id: str) -> tuple[RunExecutions, m
 
 
 def _run(
-    part: pipeline_pb2.Pipeline, bindings: dict[str, Any], config: mlmd.ConnectionConfig, earlier: RunExecutions
+    part: pipeline_pb2.Pipeline,
+    bindings: dict[str, Any],
+    config: mlmd.ConnectionConfig,
+    earlier: RunExecutions,
+    train_job: TrainJobRequest | None,
 ) -> Ended:
     from pipelines.runners.kubeflow import spec, transfer
 
@@ -115,10 +135,10 @@ def _run(
     # Seconds of imports: after everything that can be refused without them.
     from pipelines.runners.kubeflow.launching import run_node
 
-    return run_node(part, bindings, config, earlier)
+    return run_node(part, bindings, config, earlier, train_job)
 
 
-def _readable(error: BaseException) -> BaseException:
+def readable(error: BaseException) -> BaseException:
     """Refused access out of a component's own reads, as the InputError that it is."""
     from pipelines.runners.kubeflow import transfer
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
-from pipelines.runners.kubeflow.pools import Placement, Pool, size_of
+from pipelines.runners.kubeflow.pools import SHARES_WORK, Placement, Pool, size_of
 from pipelines.runners.kubeflow.site import ClusterSite, Secret
 
 _RETRY_AFTER_S = 30
@@ -44,25 +44,49 @@ def configure(
         task.set_accelerator_type(pool.accelerator.resource)
         task.set_accelerator_limit(pool.accelerator.count)
     kubernetes.set_timeout(task, pool.deadline_minutes * 60)
-    if pool.affinity:
-        kubernetes.add_node_affinity(task, match_expressions=[one.model_dump() for one in pool.affinity])
-    labels = {
-        **site.pod_labels,
-        "app.kubernetes.io/managed-by": "trainyard",
-        "trainyard.dev/node": node_id,
-        "trainyard.dev/pool": placement.pool_name,
-        **{f"trainyard.dev/{key}": label_value(value) for key, value in origin.items()},
-    }
-    for key, value in labels.items():
+    if rules := pool.rules():
+        kubernetes.add_node_affinity(task, match_expressions=[one.model_dump() for one in rules])
+    for key, value in labels(node_id, placement.pool_name, site, origin).items():
         kubernetes.add_pod_label(task, key, value)
+    task.set_env_variable("TRAINYARD_METADATA", site.metadata.uri)
+    for key, value in environment(node_id, site, origin).items():
+        task.set_env_variable(key, value)
     _configure_access(task, site, pool.shared_memory)
 
 
-def _configure_access(task: PipelineTask, site: ClusterSite, shared_memory: str) -> None:
-    task.set_env_variable("TRAINYARD_METADATA", site.metadata.uri)
+def labels(node_id: str, pool_name: str, site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:
+    """Of each pod: what it is, and where it comes from."""
+    return {
+        **site.pod_labels,
+        "app.kubernetes.io/managed-by": "trainyard",
+        "trainyard.dev/node": node_id,
+        "trainyard.dev/pool": pool_name,
+        **{f"trainyard.dev/{key}": label_value(value) for key, value in origin.items()},
+    }
+
+
+def environment(node_id: str, site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:
+    """Of each pod, without the metadata store and Secrets."""
     # The root file system may be read-only: everything that writes without being asked where writes here.
-    for name, value in {"HOME": "/tmp", "TRAINYARD_HOME": "/tmp/trainyard", **site.environment}.items():  # noqa: S108
-        task.set_env_variable(name, value)
+    found = {"HOME": "/tmp", "TRAINYARD_HOME": "/tmp/trainyard"}  # noqa: S108
+    root = site.root_of(origin["workload"])
+    if node_id == SHARES_WORK and "://" in root:
+        # A pod's own disk goes with it. On a volume they lie beside the artifacts without being told.
+        found["TRAINYARD_CHECKPOINTS"] = f"{root}/{node_id}/.system/checkpoints"
+    return {**found, **site.environment}
+
+
+def tell_who_it_is(task: PipelineTask) -> None:
+    """For a pod that owns others."""
+    for name, path in {
+        "TRAINYARD_POD_NAME": "metadata.name",
+        "TRAINYARD_POD_UID": "metadata.uid",
+        "TRAINYARD_POD_NAMESPACE": "metadata.namespace",
+    }.items():
+        kubernetes.use_field_path_as_env(task, name, path)
+
+
+def _configure_access(task: PipelineTask, site: ClusterSite, shared_memory: str) -> None:
     for secret in (site.metadata.secret, *site.secrets):
         _use_secret(task, secret)
     kubernetes.set_image_pull_policy(task, site.image_pull_policy)

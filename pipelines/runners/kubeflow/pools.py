@@ -17,8 +17,19 @@ from pipelines.workload import Resources
 
 DEFAULT_FILE = pathlib.Path(__file__).with_name("pools.yaml")
 DEFAULT_POOL = "cpu"
+SHARES_WORK = "Trainer"
 _UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")]
+
+
+# How nodes are labelled that may be taken away: Karpenter, EKS's node groups, GKE (twice) and AKS.
+_SPOT = {
+    "karpenter.sh/capacity-type": "spot",
+    "eks.amazonaws.com/capacityType": "SPOT",
+    "cloud.google.com/gke-spot": "true",
+    "cloud.google.com/gke-preemptible": "true",
+    "kubernetes.azure.com/scalesetpriority": "spot",
+}
 
 
 class _Section(BaseModel):
@@ -80,8 +91,10 @@ class Pool(_Section):
     """How long one attempt of a node may take."""
     retries: int = Field(default=2, ge=0, le=20)
     """How often a failed pod starts again. A failure that needs mending is told from others by the node itself."""
+    nodes: int = Field(default=1, ge=1, le=64)
+    """How many machines share the work, each with what a pod asks for; more than 1 for the Trainer alone, as a TrainJob."""
     spot: bool = False
-    """Whether nodes may be taken away."""
+    """Whether nodes may be taken away. Where not, pods keep off nodes that a cloud labels as such."""
     node: NodeSize | None = None
     """What one node can give."""
 
@@ -89,6 +102,12 @@ class Pool(_Section):
     @classmethod
     def _labels(cls, labels: dict[str, str]) -> dict[str, str]:
         return checked_labels(labels)
+
+    def rules(self) -> tuple[Affinity, ...]:
+        """`affinity`, and what keeps pods off spot nodes."""
+        if self.spot:
+            return self.affinity
+        return self.affinity + tuple(Affinity(key=k, operator="NotIn", values=(v,)) for k, v in _SPOT.items())
 
     @model_validator(mode="after")
     def _possible(self) -> Pool:
@@ -166,6 +185,10 @@ def _placement(component: str, asked: Resources, chosen: str | None, pools: Mapp
 
 def _check_possible(component: str, placement: Placement) -> None:
     pool, who = placement.pool, f"{component} on pool {placement.pool_name!r}"
+    if pool.nodes > 1 and component != SHARES_WORK:
+        raise InputError(
+            f"{who}: the pool has {pool.nodes} nodes, and only the {SHARES_WORK} shares its work among several. Choose another pool."
+        )
     if size_of(pool.shared_memory) >= size_of(placement.memory):
         raise InputError(
             f"{who}: /dev/shm of {pool.shared_memory} counts as memory and does not fit into {placement.memory}. "

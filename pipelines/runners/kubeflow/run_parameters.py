@@ -9,7 +9,6 @@ has the very properties, and the cache keys, of the local runner's.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import keyword
 import math
@@ -19,6 +18,7 @@ from typing import Any
 import pydantic
 
 from components.errors import InputError
+from pipelines import parameters
 from pipelines.runners.kubeflow import ui
 from pipelines.workload import Training, Workload
 
@@ -26,7 +26,7 @@ SPAN = "span"
 FORCE_RETRAIN = "force_retrain"
 TRAINING = "training"
 WORKLOAD = "workload"
-_FIELDS = ("epochs", "batch_size", "seed")
+_FIELDS = parameters.TRAINING_FIELDS
 # Outputs too: in a component of KFP they share one list of names with the parameters.
 _RESERVED = frozenset({SPAN, FORCE_RETRAIN, "image", "run_id", *_FIELDS}) | ui.names("Trainer", "Report")
 
@@ -105,6 +105,8 @@ def chosen(workload: Workload, texts: Sequence[str]) -> tuple[dict[str, Value], 
         section, _, name = key.rpartition(".")
         if section in ("", "training", "training.hyperparameters") and name in kinds:
             given[name] = value
+        elif section in ("", "training.hyperparameters") and name == parameters.LEARNING_RATE:
+            compiled_in.append(text)
         elif section in ("", "training.hyperparameters"):
             raise InputError(_unknown(key, kinds))
         else:
@@ -114,8 +116,7 @@ def chosen(workload: Workload, texts: Sequence[str]) -> tuple[dict[str, Value], 
 
 
 def _unknown(key: str, kinds: Mapping[str, type]) -> str:
-    close = difflib.get_close_matches(key, kinds, 1)
-    meant = f" Did you mean {close[0]!r}?" if close else ""
+    meant = parameters.near(key.rpartition(".")[2], kinds)
     return f"parameter {key}: this workload's runs have none of that name.{meant} Known: {', '.join(kinds)}."
 
 

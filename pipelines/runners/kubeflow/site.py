@@ -89,8 +89,8 @@ class Api(_Section):
 class ClusterSite(_Section):
     """Where a cluster keeps images, artifacts, metadata and secrets. No secret stands in it, only names of Secrets."""
 
-    image: str = "trainyard-pipeline:latest"
-    """The pipeline image (docker/pipeline.Dockerfile); a run may name another."""
+    image: str = "registry.example.com/trainyard:1.4"
+    """The pipeline image (docker/pipeline.Dockerfile) with a fixed tag or a digest; a run may name another."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     """As Kubernetes understands it."""
     image_pull_secrets: tuple[str, ...] = ()
@@ -115,6 +115,8 @@ class ClusterSite(_Section):
     """A shared volume, where `root` is a path."""
     service_account: str = Field(default="pipeline-runner", pattern=KubernetesName)
     """The pods' service account; chosen when a run is submitted, KFP's file has no place for it."""
+    training_runtime: str = Field(default="trainyard-tensorflow", pattern=KubernetesName)
+    """The TrainingRuntime of Kubeflow Trainer for pools of several nodes (deploy/kubeflow/components/multi-node)."""
     run_as_user: int = Field(default=10001, ge=1)
     """User id of the pods, not 0: Pod Security "restricted"."""
     scratch_size: str = Field(default="20Gi", pattern=r"^\d+(Mi|Gi|Ti)$")

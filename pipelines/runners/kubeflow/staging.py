@@ -160,11 +160,15 @@ class _Staged(base_executor_operator.BaseExecutorOperator):
 def _empty_folder(info: data_types.ExecutionInfo) -> pathlib.Path:
     """The execution's own scratch folder. TFT writes its path into the graph: an attempt that is repeated gives the same bytes."""
     root = info.execution_output_uri.partition("/.system/")[0]
-    name = f"stage-{hashlib.sha256(root.encode()).hexdigest()[:8]}-{info.execution_id}"
-    folder = pathlib.Path(os.environ.get(SCRATCH) or tempfile.gettempdir()).resolve() / name
+    folder = scratch() / f"stage-{hashlib.sha256(root.encode()).hexdigest()[:8]}-{info.execution_id}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+def scratch() -> pathlib.Path:
+    """Where this pod keeps what goes with it."""
+    return pathlib.Path(os.environ.get(SCRATCH) or tempfile.gettempdir()).resolve()
 
 
 class StagedPythonOperator(_Staged, python_executor_operator.PythonExecutorOperator):

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import pathlib
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,8 @@ MARKER = "_COMPLETE"
 _WORKERS = 8
 _ATTEMPTS = 4
 _PAUSE_S = 1.0
+# As s3fs, gcsfs and adlfs say it; not any "bucket": a path may have the word.
+_NO_BUCKET = re.compile(r"(bucket|container) does ?n[o']t exist|NoSuchBucket|ContainerNotFound", re.IGNORECASE)
 Result = TypeVar("Result")
 
 
@@ -70,7 +73,7 @@ def store_trouble(uri: str) -> Iterator[None]:
     except Exception as error:
         if refused := as_refused(error, uri):
             raise refused from error
-        if isinstance(error, FileNotFoundError) and "bucket" in str(error).lower():
+        if isinstance(error, FileNotFoundError) and _NO_BUCKET.search(str(error)):
             raise InputError(
                 f"{uri}: {error}. Make the bucket, or mend root, data or store in kubeflow.yaml."
             ) from error
@@ -158,6 +161,33 @@ def read(uri: str) -> bytes:
         store, path = open_store(uri)
         content: bytes = _again(lambda: store.cat_file(path))
     return content
+
+
+def read_if_there(uri: str) -> bytes | None:
+    """One small file; None where there is none."""
+    store, path = open_store(uri)
+    with contextlib.suppress(FileNotFoundError):
+        return bytes(_again(lambda: store.cat_file(path)))
+    return None
+
+
+def write(uri: str, content: bytes) -> None:
+    """One small file, whole or not at all."""
+    with store_trouble(uri):
+        if is_remote(uri):
+            store, path = open_store(uri)
+            _again(lambda: store.pipe_file(path, content))
+            return
+        target = pathlib.Path(uri)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.partial")
+        partial.write_bytes(content)
+        partial.replace(target)
+
+
+def remove(uri: str) -> None:
+    """One file, if it is there."""
+    _without(*open_store(uri))
 
 
 def is_whole(uri: str) -> bool:

@@ -6,7 +6,6 @@ pipeline that is compiled here with the overlay's own kubeflow.yaml.
 
 from __future__ import annotations
 
-import datetime
 import functools
 import json
 import pathlib
@@ -14,7 +13,7 @@ import re
 import shutil
 import subprocess
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from kubernetes import client
 
 from pipelines.runners.kubeflow.pools import Pool, load_pools, size_of
 from pipelines.runners.kubeflow.site import DEFAULT_FILE, ClusterSite, load_site
+from tests.kubernetes_fields import unknown_fields
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy" / "kubeflow"
@@ -39,6 +39,7 @@ CUSTOM_KINDS = {
     ("external-secrets.io/v1", "SecretStore"),
     ("karpenter.sh/v1", "NodePool"),
     ("karpenter.k8s.aws/v1", "EC2NodeClass"),
+    ("trainer.kubeflow.org/v1alpha1", "TrainingRuntime"),
 }
 
 
@@ -92,37 +93,6 @@ def compiled_platform() -> tuple[Manifest, Manifest]:
 
 
 # What Kubernetes would refuse
-
-
-def unknown_fields(value: Any, type_name: str, where: str) -> Iterator[str]:
-    """Fields that a type of Kubernetes' API does not have, or that have the wrong shape."""
-    if listed := re.fullmatch(r"list\[(.+)\]", type_name):
-        if not isinstance(value, list):
-            yield f"{where}: expected a list"
-            return
-        for index, one in enumerate(value):
-            yield from unknown_fields(one, listed[1], f"{where}[{index}]")
-    elif mapped := re.fullmatch(r"dict\(str, (.+)\)", type_name):
-        if not isinstance(value, dict):
-            yield f"{where}: expected a mapping"
-            return
-        for key, one in value.items():
-            yield from unknown_fields(one, mapped[1], f"{where}.{key}")
-    elif hasattr(client.models, type_name):
-        model = getattr(client.models, type_name)
-        if not isinstance(value, dict):
-            yield f"{where}: expected {type_name}"
-            return
-        by_key = {key: model.openapi_types[name] for name, key in model.attribute_map.items()}
-        for key, one in value.items():
-            if key not in by_key:
-                yield f"{where}.{key}: {type_name} has no such field"
-            else:
-                yield from unknown_fields(one, by_key[key], f"{where}.{key}")
-    else:
-        simple = {"str": str, "int": int, "bool": bool, "object": object, "datetime": (str, datetime.datetime)}
-        if not isinstance(value, simple[type_name]) or (type_name == "int" and isinstance(value, bool)):
-            yield f"{where}: expected {type_name}, received {value!r}"
 
 
 def model_of(manifest: Manifest) -> str:
@@ -378,10 +348,12 @@ def test_quota_and_defaults_admit_every_pool() -> None:
     # Such pods are refused where CPU limits are counted, or where a default limit is below what they ask for.
     assert "limits.cpu" not in quota and "cpu" not in {**limits.get("default", {}), **limits.get("max", {})}
     for pool in load_pools().values():
-        assert pool.cpu <= float(quota["requests.cpu"])
-        assert size_of(pool.memory) <= min(size_of(quota["limits.memory"]), size_of(quota["requests.memory"]))
+        assert pool.nodes * pool.cpu <= float(quota["requests.cpu"])
+        assert pool.nodes * size_of(pool.memory) <= min(
+            size_of(quota["limits.memory"]), size_of(quota["requests.memory"])
+        )
         if pool.accelerator:
-            assert pool.accelerator.count <= int(quota[f"requests.{pool.accelerator.resource}"])
+            assert pool.nodes * pool.accelerator.count <= int(quota[f"requests.{pool.accelerator.resource}"])
 
 
 def test_pod_labels_of_the_site_reach_the_pods() -> None:
@@ -389,6 +361,66 @@ def test_pod_labels_of_the_site_reach_the_pods() -> None:
     for labels in labels_of_runs():
         assert labels["azure.workload.identity/use"] == "true"
         assert labels["app.kubernetes.io/managed-by"] == "trainyard"
+
+
+# Several nodes
+
+
+@pytest.mark.parametrize("overlay", ["standalone", "gke"])
+def test_with_several_nodes(overlay: str, tmp_path: pathlib.Path) -> None:
+    """The component is added to an overlay, as the guide says."""
+    shutil.copytree(DEPLOY, tmp_path / "kubeflow")
+    file = tmp_path / "kubeflow" / "overlays" / overlay / "kustomization.yaml"
+    kustomization = yaml.safe_load(file.read_text())
+    kustomization["components"].append("../../components/multi-node")
+    file.write_text(yaml.safe_dump(kustomization))
+    command = _builder() or pytest.skip("neither kustomize nor kubectl is installed")
+    done = subprocess.run([*command, file.parent], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    made = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
+    before = {(one["kind"], one["metadata"]["name"]) for one in built(overlay)}
+    added = {key: one for key, one in made.items() if key not in before}
+    assert {kind for kind, _ in added} == {"TrainingRuntime", "Role", "RoleBinding", "NetworkPolicy"}
+    assert {one["metadata"]["namespace"] for one in added.values()} == {kustomization["namespace"]}
+    assert [problem for one in added.values() if one["kind"] != "TrainingRuntime" for problem in problems(one)] == []
+    (rule,) = added["Role", "trainyard-train-jobs"]["rules"]
+    assert rule == {
+        "apiGroups": ["trainer.kubeflow.org"],
+        "resources": ["trainjobs"],
+        "verbs": ["create", "get", "patch", "delete"],
+    }
+    (subject,) = added["RoleBinding", "trainyard-train-jobs"]["subjects"]
+    assert subject["name"] == site(overlay).service_account
+    _check_runtime(added["TrainingRuntime", site(overlay).training_runtime])
+    _check_network([one["spec"] for key, one in made.items() if key[0] == "NetworkPolicy"])
+
+
+def _check_runtime(runtime: Manifest) -> None:
+    spec = runtime["spec"]["template"]["spec"]
+    assert spec["failurePolicy"] == {"maxRestarts": 0}
+    (job,) = spec["replicatedJobs"]
+    assert (job["name"], job["template"]["spec"]["backoffLimit"]) == ("node", 0)
+    pod = job["template"]["spec"]["template"]["spec"]
+    assert list(unknown_fields(job["template"]["spec"], "V1JobSpec", "job")) == []
+    assert restricted_violations(pod) == [] and pod["automountServiceAccountToken"] is False
+
+
+def _check_network(policies: list[Manifest]) -> None:
+    """Workers reach each other and the object store, and neither the metadata store nor KFP; nobody else reaches them."""
+    worker = {"trainyard.dev/train-job": "worker", "app.kubernetes.io/managed-by": "trainyard"}
+    mine = [one for one in policies if selects(one["podSelector"], worker)]
+    ingress = [rule for one in mine for rule in one.get("ingress", ())]
+    assert [peer for rule in ingress for peer in rule["from"]] == [{"podSelector": mine_only()}]
+    (ports,) = ingress[0]["ports"]
+    assert ports["port"] <= 2222 <= ports["endPort"]
+    # Where policies of the base go by our own label (standalone), a worker has the openings of the other pods as well.
+    if not any("matchLabels" in one["podSelector"] for one in mine):
+        reached = {port["port"] for one in mine for rule in one.get("egress", ()) for port in rule["ports"]}
+        assert {53, 443} <= reached and not {5432, 8080, 8887, 8888} & reached
+
+
+def mine_only() -> Manifest:
+    return {"matchExpressions": [{"key": "trainyard.dev/train-job", "operator": "Exists"}]}
 
 
 # Pools
@@ -432,6 +464,8 @@ def test_karpenters_nodes_are_the_pools() -> None:
             assert offered[key] == {value}
         for rule in pool.affinity:
             assert offered[rule.key] <= set(rule.values)
+        kept_off = {rule.key: set(rule.values) for rule in pool.rules() if rule.operator == "NotIn"}
+        assert all(not offered.get(key, set()) & values for key, values in kept_off.items())
         assert {taint["key"] for taint in template["taints"]} <= {toleration.key for toleration in pool.tolerations}
         assert template["nodeClassRef"]["name"] in of_kind("eks/karpenter", "EC2NodeClass")
 

@@ -95,7 +95,7 @@ def test_run_parameters_have_types_and_the_workloads_defaults(taxi: str) -> None
         "embedding_size": ("NUMBER_INTEGER", 8.0),
         "hidden_units": ("NUMBER_INTEGER", 64.0),
         "learning_rate": ("NUMBER_DOUBLE", 0.001),
-        "image": ("STRING", "trainyard-pipeline:latest"),
+        "image": ("STRING", "registry.example.com/trainyard:1.4"),
         "trainer_node_selector": ("STRUCT", {"cloud.google.com/gke-accelerator": "nvidia-l4"}),
         "trainer_tolerations": (
             "LIST",
@@ -124,6 +124,11 @@ def test_the_trainers_pod(taxi: str) -> None:
     assert "/tmp" in mounts
     assert pod["securityContext"] == {"runAsNonRoot": True, "runAsUser": "10001", "runAsGroup": "10001"}
     assert read.tasks["trainer"]["retryPolicy"]["maxRetryCount"] == 2
+    (affinity,) = pod["nodeAffinity"]
+    kept_off = {one["key"]: one["values"] for one in affinity["matchExpressions"] if one["operator"] == "NotIn"}
+    assert kept_off["cloud.google.com/gke-spot"] == ["true"], "gke-l4 is no spot pool"
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment["TRAINYARD_CHECKPOINTS"] == "s3://trainyard/pipelines/taxi/Trainer/.system/checkpoints"
 
 
 def test_the_default_pool_is_kept_to() -> None:
@@ -175,8 +180,10 @@ def test_a_value_is_one_word_with_its_name(taxi: str) -> None:
     )
 
 
-def test_a_default_can_be_changed_as_for_a_local_run() -> None:
-    text = compiled("digits", parameters=("training.epochs=2",), span=3, fixed_image=True)
+def test_a_default_can_be_changed_as_for_a_local_run(tmp_path: pathlib.Path) -> None:
+    words = ["--param", "training.epochs=2", "--span", "1970-01-04", "--fixed-image"]
+    assert cli.main(["compile", "digits", "-o", str(tmp_path / "digits.yaml"), *words]) == 0
+    text = (tmp_path / "digits.yaml").read_text()
     declared = Compiled(text).parameters
     assert (declared["epochs"]["defaultValue"], declared["span"]["defaultValue"]) == (2.0, 3.0)
     assert "image" not in declared and lint(text) == []
@@ -207,6 +214,14 @@ def test_a_default_can_be_changed_as_for_a_local_run() -> None:
             "KFP's cache is on",
         ),
         (lambda p, k: p["pipelineInfo"].update(name="Taxi!"), "pipeline 'Taxi!'"),
+        (
+            lambda p, k: p["root"]["inputDefinitions"]["parameters"]["image"].update(defaultValue="r:5000/trainyard"),
+            "image r:5000/trainyard: names no version",
+        ),
+        (
+            lambda p, k: p["deploymentSpec"]["executors"]["exec-pusher"]["container"].update(image="trainyard:latest"),
+            "image trainyard:latest: names no version",
+        ),
         (lambda p, k: k["exec-pusher"].pop("securityContext"), "may run as root"),
         (lambda p, k: k["exec-pusher"]["podMetadata"]["labels"].update(x="no label"), "is no label of Kubernetes"),
         (
@@ -229,6 +244,10 @@ def test_the_lint_finds_what_kfp_would_find_later(taxi: str, damage, said: str) 
         (["taxi", "--pool", "trainer=h900"], "there is no pool 'h900'"),
         (["taxi", "--pool", "coach=a100"], "there is no component 'coach'"),
         (["taxi", "--param", "training.epochs=many"], "training.epochs"),
+        (
+            ["taxi", "--param", "drop_out=0.1"],
+            "--param drop_out: there is no such hyper-parameter. Did you mean 'dropout'?",
+        ),
         (["taxi", "--site", "/nowhere/kubeflow.yaml"], "/nowhere/kubeflow.yaml: there is no such file"),
         (["taxi", "--root", "artifacts"], "root must be a URL such as s3://bucket/folder"),
         (["taxi", "-o", "/nowhere/taxi.yaml"], "/nowhere/taxi.yaml: cannot be written"),

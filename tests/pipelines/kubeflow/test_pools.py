@@ -24,6 +24,16 @@ def test_a_component_runs_where_it_asks_to_and_the_command_line_wins() -> None:
     )
 
 
+def test_pods_keep_off_spot_nodes_unless_the_pool_is_spot() -> None:
+    pools = load_pools()
+    for name in ("gke-l4", "eks-a10g", "aks-a100"):
+        clouds = {rule.key.split(".")[0] for rule in pools[name].rules() if rule.operator == "NotIn"}
+        assert clouds == {"karpenter", "eks", "cloud", "kubernetes"}, name
+    for name, pool in pools.items():
+        if pool.spot:
+            assert not [rule for rule in pool.rules() if rule.operator == "NotIn"], name
+
+
 @pytest.mark.parametrize(
     ("resources", "chosen", "said"),
     [
@@ -46,6 +56,8 @@ def test_impossible_requests(resources: dict[str, Resources], chosen: dict[str, 
         ("gpu: {}", "has no pool 'cpu'"),
         ("cpu: {gpus: 1}", "field cpu.gpus: there is no such field"),
         ("cpu: {spot: true, retries: 0}", "retries must be 1 or more"),
+        ("cpu: {nodes: 0}", "field cpu.nodes"),
+        ("cpu: {nodes: 65}", "field cpu.nodes"),
         ("cpu: {memory: lots}", "field cpu.memory"),
         ("cpu: {node_selector: {'not a label': x}}", "is no label of Kubernetes"),
         ("cpu: [", "not valid YAML"),

@@ -1,0 +1,128 @@
+"""A node as a container component of KFP's SDK."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kfp import dsl
+
+from pipelines.runners.kubeflow import ui
+from pipelines.runners.kubeflow.pools import Placement
+from pipelines.runners.kubeflow.run_parameters import RunParameter
+from pipelines.workload import Workload
+
+COMMAND = ("python", "-m", "pipelines.runners.kubeflow.node")
+IMAGE = "image"
+_ARTIFACT_TYPES = {
+    one.schema_title: one
+    for one in (
+        dsl.Artifact,
+        dsl.ClassificationMetrics,
+        dsl.Dataset,
+        dsl.HTML,
+        dsl.Markdown,
+        dsl.Metrics,
+        dsl.Model,
+    )
+}
+_BAR = re.compile(r"(?<!^)(?=[A-Z])")
+_BAR = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One node, ready to become a container task.
+
+    Attributes:
+        node_id: in the graph.
+        upstream: ids of the nodes that it waits for.
+        argument: its part of the IR.
+        parameters: which of the run's parameters it takes.
+        placement: where it runs.
+        train_job: the template of the TrainJob that it starts, as JSON; empty: it does its work itself.
+        workers: where that job's pods run.
+    """
+
+    node_id: str
+    upstream: tuple[str, ...]
+    argument: str
+    parameters: tuple[str, ...]
+    placement: Placement
+    train_job: str = ""
+    workers: Placement | None = None
+
+
+def component(
+    task: Task, run_params: Sequence[RunParameter], workload: Workload, revision: str, image: str, fixed_image: bool
+) -> Callable[..., Any]:
+    """A container component of the node's own name, with the outputs that KFP's UI shows."""
+    kinds = {"run_id": str} | {p.name: p.type for p in run_params if p.name in task.parameters}
+    kinds |= train_job_inputs(task, fixed_image)
+
+    def build(**given: Any) -> dsl.ContainerSpec:
+        arguments = ["--node", task.node_id, "--spec", task.argument, "--revision", revision]
+        arguments += ["--run-id", given["run_id"]]
+        arguments += ["--executor-input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
+        # One word each: a value that starts with "-" would be taken for an option.
+        arguments += [f"--param={name}={given[name]}" for name in task.parameters]
+        if task.train_job:
+            selector, tolerations = placement_inputs(task)
+            arguments += ["--train-job", task.train_job, "--train-job-image", given.get(IMAGE, image)]
+            arguments += ["--train-job-node-selector", given[selector], "--train-job-tolerations", given[tolerations]]
+        return dsl.ContainerSpec(image=image, command=list(COMMAND), args=arguments)
+
+    signature = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
+        for name, kind in kinds.items()
+    ]
+    signature += [
+        inspect.Parameter(
+            name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=dsl.Output[_ARTIFACT_TYPES[schema_title]]
+        )
+        for name, schema_title in ui.outputs(task.node_id, str(workload.task)).items()
+    ]
+    doc = f"{task.node_id} of workload {workload.name}."
+    made: Callable[..., Any] = dsl.container_component(function_of(build, snake_case(task.node_id), signature, doc))
+    return made
+
+
+def placement_inputs(task: Task) -> tuple[str, str]:
+    """The run's parameters that say where a node's pods, or its workers', may run."""
+    return f"{snake_case(task.node_id)}_node_selector", f"{snake_case(task.node_id)}_tolerations"
+
+
+def train_job_inputs(task: Task, fixed_image: bool) -> dict[str, type]:
+    """What a task that starts a TrainJob takes of the run besides its own parameters."""
+    if not task.train_job:
+        return {}
+    selector, tolerations = placement_inputs(task)
+    return ({} if fixed_image else {IMAGE: str}) | {selector: dict, tolerations: list}
+
+
+def python_parameter(name: str, kind: type, default: Any) -> inspect.Parameter:
+    """One of a run's parameters, as KFP's SDK reads it."""
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=kind)
+
+
+def function_of(
+    build: Callable[..., Any], name: str, signature: Sequence[inspect.Parameter], doc: str
+) -> Callable[..., Any]:
+    """A function with the name and signature that KFP's SDK reads; the SDK calls it by position."""
+
+    def function(*values: Any) -> Any:
+        return build(**dict(zip((one.name for one in signature), values, strict=True)))
+
+    function.__name__ = function.__qualname__ = name
+    function.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+    function.__annotations__ = {one.name: one.annotation for one in signature}
+    function.__doc__ = doc
+    return function
+
+
+def snake_case(node_id: str) -> str:
+    """`ColumnarExampleGen` as Python and KFP spell it: `columnar_example_gen`."""
+    return re.sub(r"\W+", "_", _BAR.sub("_", node_id)).lower()
