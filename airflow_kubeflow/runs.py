@@ -40,8 +40,13 @@ class Task:
 
 
 def state(run: Json) -> str:
-    """The state of a run; KFP leaves it out before it knows."""
-    return str(run.get("state") or "PENDING")
+    """The state of a run; KFP leaves it out before it knows.
+
+    A run that was terminated may end as FAILED, because its workflow did; that it was CANCELING is in its history.
+    """
+    now = str(run.get("state") or "PENDING")
+    terminated = any(one.get("state") == "CANCELING" for one in run.get("state_history") or ())
+    return "CANCELED" if now == "FAILED" and terminated else now
 
 
 def ended(run: Json) -> bool:
