@@ -45,7 +45,9 @@ def _connection_type() -> dict[str, Any]:
             },
         },
         "conn-fields": {
-            "ui": _text("UI address", "For links, where it is not the API's, e.g. https://kubeflow.example.com/_/pipeline"),
+            "ui": _text(
+                "UI address", "For links, where it is not the API's, e.g. https://kubeflow.example.com/_/pipeline"
+            ),
             "namespace": _text("Namespace", "Your profile, where Kubeflow has several users"),
             "credentials_file": _text("Token file", "Path of a file with the token; read for every request"),
             "cookie_secret": {

@@ -99,7 +99,7 @@ def read(path: pathlib.Path) -> CompiledPipeline:
         raise KubeflowUserError(f"pipeline_file {str(path)!r} cannot be read on this machine: {why}.") from None
     except yaml.YAMLError as error:
         raise KubeflowUserError(f"pipeline_file {str(path)!r} is no YAML: {' '.join(str(error).split())}") from None
-    return from_documents(str(path), *documents[:2])
+    return from_documents(str(path), *(documents[:2] or [None]))
 
 
 def from_documents(where: str, pipeline: Any, platform: Any = None) -> CompiledPipeline:
@@ -115,6 +115,10 @@ def from_documents(where: str, pipeline: Any, platform: Any = None) -> CompiledP
     for key in ("pipelineInfo", "root"):
         if not isinstance(pipeline, dict) or not isinstance(pipeline.get(key), dict):
             raise KubeflowUserError(f"{where} is no compiled pipeline: it has no {key!r}. Compile it with kfp 2.")
+    if not pipeline["pipelineInfo"].get("name"):
+        raise KubeflowUserError(f"{where} is no compiled pipeline: its pipelineInfo has no 'name'.")
+    if platform is not None and not isinstance(platform, dict):
+        raise KubeflowUserError(f"{where} is no compiled pipeline: its second document is none of a platform.")
     return CompiledPipeline(where, pipeline, platform or {})
 
 

@@ -32,6 +32,7 @@ class Submission:
         key: see above.
         body: `V2beta1Run` of KFP's API.
         say: takes a line for the task's log.
+        note: is given the run's id as soon as there is one.
     """
 
     hook: KubeflowHook
@@ -39,6 +40,7 @@ class Submission:
     key: str
     body: Json
     say: Callable[[str], None]
+    note: Callable[[str], None]
 
     def once(self) -> Json:
         """The run: the one that is there and has not failed, else a new one.
@@ -58,8 +60,19 @@ class Submission:
             if not (found := self.usable()):
                 raise
             return self._attached(found[0])
-        # An earlier request may have been acted on after we looked: the oldest stays.
-        later = [run for run in self.usable() if run["run_id"] != created["run_id"]]
+        self.note(str(created["run_id"]))
+        return self._alone(created)
+
+    def usable(self) -> list[Json]:
+        """Runs of this series that are under way or have succeeded, the newest first."""
+        return [run for run in self.hook.find_runs(self.experiment_id, self.key) if runs.state(run) not in _OVER]
+
+    def _alone(self, created: Json) -> Json:
+        """The run to go on with: an earlier request may have been acted on after we looked, and the oldest stays."""
+        try:
+            later = [run for run in self.usable() if run["run_id"] != created["run_id"]]
+        except KubeflowUnavailable:
+            return created
         if not later:
             return created
         *doubles, oldest = [created, *later]
@@ -68,12 +81,9 @@ class Submission:
             self.hook.terminate_run(str(double["run_id"]))
         return self._attached(oldest)
 
-    def usable(self) -> list[Json]:
-        """Runs of this series that are under way or have succeeded, the newest first."""
-        return [run for run in self.hook.find_runs(self.experiment_id, self.key) if runs.state(run) not in _OVER]
-
     def _attached(self, run: Json) -> Json:
         self.say(f"Run {run['run_id']} was started by an earlier try; it is watched on.")
+        self.note(str(run["run_id"]))
         return run
 
 

@@ -58,6 +58,11 @@ class Watch:
         """Whether the deadline has passed."""
         return self._deadline is not None and datetime.datetime.now(datetime.UTC) >= self._deadline
 
+    def terminated(self, run_id: str) -> Json:
+        """The run was over its deadline, and KFP was told to terminate it."""
+        assert self._deadline is not None
+        return {"kind": "overdue", "run_id": run_id, "deadline": self._deadline.isoformat(timespec="seconds")}
+
     def seen(self, run: Json, link: str) -> Json | None:
         """KFP has answered."""
         if self._misses:
@@ -68,7 +73,7 @@ class Watch:
             self._say(line)
         self._states = {task.name: task.state for task in every}
         if (now := runs.state(run)) != self._state:
-            self._say(f"Run {run.get('run_id')} is {now}: {link}")
+            self._say(f"Run {run.get('run_id')} is {now}.")
             self._state = now
         return {"kind": "ended", "run": runs.summary(run, link)} if runs.ended(run) else None
 

@@ -10,14 +10,9 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
-from airflow_kubeflow import pipeline_file, runs, submission
+from airflow_kubeflow import outcome, pipeline_file, runs, submission
 from airflow_kubeflow.api import Json
-from airflow_kubeflow.exceptions import (
-    KubeflowRunFailed,
-    KubeflowRunTimeout,
-    KubeflowUnavailable,
-    KubeflowUserError,
-)
+from airflow_kubeflow.exceptions import KubeflowRunFailed, KubeflowUnavailable, KubeflowUserError
 from airflow_kubeflow.hooks.kubeflow import KubeflowHook
 from airflow_kubeflow.links.kubeflow import XCOM_UI, KubeflowRunLink
 from airflow_kubeflow.submission import Submission
@@ -184,10 +179,12 @@ class KubeflowPipelineRunOperator(BaseOperator):
         body = self._body(pipeline, context)
         body["experiment_id"] = hook.get_or_create_experiment(self.experiment or pipeline.name, self.namespace or "")
         key = submission.key_of(context)
-        run = Submission(hook, body["experiment_id"], key, body, self.log.info).once()
-        self._run_id = str(run["run_id"])
-        context["task_state_store"].set(STATE_KEY, {"run_id": self._run_id, "key": key})
-        return run
+
+        def note(run_id: str) -> None:
+            self._run_id = run_id
+            context["task_state_store"].set(STATE_KEY, {"run_id": run_id, "key": key})
+
+        return Submission(hook, body["experiment_id"], key, body, self.log.info, note).once()
 
     def _pipeline(self, hook: KubeflowHook) -> pipeline_file.CompiledPipeline:
         if self.pipeline_file is not None:
@@ -244,7 +241,7 @@ class KubeflowPipelineRunOperator(BaseOperator):
                 event = watch.seen(hook.get_run(self._run_id), hook.link(self._run_id))
                 if event is None and watch.overdue:
                     hook.terminate_run(self._run_id)
-                    event = {"kind": "overdue", "run_id": self._run_id}
+                    event = watch.terminated(self._run_id)
             except KubeflowUnavailable as error:
                 event = watch.missed(error)
             except KubeflowUserError as error:
@@ -262,39 +259,11 @@ class KubeflowPipelineRunOperator(BaseOperator):
             raise KubeflowRunFailed(f"Ended; run {self._run_id} was terminated.")
 
     def _finish(self, event: Json) -> Json:
-        match event["kind"]:
-            case "away":
-                raise KubeflowUnavailable(f"{event['error']} The run goes on; the next try watches it.")
-            case "refused":
-                raise KubeflowUserError(f"{event['error']} The run goes on without being watched.")
-            case "overdue":
-                raise KubeflowRunTimeout(
-                    f"Run {event['run_id']} was not done within {self.timeout}; it was terminated."
-                )
-        run: Json = event["run"]
-        if run["state"] == "SUCCEEDED":
-            took = f" in {runs.in_words(run['seconds'])}" if run["seconds"] is not None else ""
-            self.log.info("Run %s succeeded%s: %s", run["run_id"], took, run["ui"])
-            return {name: run[name] for name in ("run_id", "state", "ui", "seconds", "tasks", "outputs")}
-        raise failure(run)
+        result = outcome.result(event)
+        took = f" in {runs.in_words(result['seconds'])}" if result["seconds"] is not None else ""
+        self.log.info("Run %s succeeded%s: %s", result["run_id"], took, result["ui"])
+        return result
 
     def _terminate(self, hook: KubeflowHook) -> None:
         self.log.info("Terminating run %s.", self._run_id)
         hook.terminate_run(self._run_id)
-
-
-def failure(run: Json) -> Exception:
-    """Why a run that has ended did not succeed.
-
-    Args:
-        run: its summary.
-    """
-    if run["state"] in ("CANCELED", "SKIPPED"):
-        how = "was ended by somebody in Kubeflow" if run["state"] == "CANCELED" else "was skipped by Kubeflow"
-        return KubeflowUserError(f"Run {run['run_id']} {how}. Not retried: {run['ui']}")
-    tasks = f" in {', '.join(run['failed'])}" if run["failed"] else ""
-    said = f": {run['error']}" if run["error"] else ""
-    line = f"Run {run['run_id']} failed{tasks}{said}. The log of the task in Kubeflow says why: {run['ui']}"
-    if run["user_error"]:
-        return KubeflowUserError(f"Not retried, the input needs mending. {line}")
-    return KubeflowRunFailed(line)

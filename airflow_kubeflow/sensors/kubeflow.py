@@ -8,12 +8,10 @@ from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 
-from airflow_kubeflow import runs
+from airflow_kubeflow import outcome, runs
 from airflow_kubeflow.api import Json
-from airflow_kubeflow.exceptions import KubeflowUnavailable, KubeflowUserError
 from airflow_kubeflow.hooks.kubeflow import KubeflowHook
 from airflow_kubeflow.links.kubeflow import XCOM_UI, KubeflowRunLink
-from airflow_kubeflow.operators.kubeflow import failure
 from airflow_kubeflow.triggers.kubeflow import KubeflowRunTrigger
 
 
@@ -76,18 +74,9 @@ class KubeflowRunSensor(BaseSensorOperator):
             link = hook.link(self.run_id)
         if not runs.ended(run):
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=_succeeded(runs.summary(run, link)))
+        seen = {"kind": "ended", "run": runs.summary(run, link)}
+        return PokeReturnValue(is_done=True, xcom_value=outcome.result(seen))
 
     def execute_complete(self, context: Context, event: Json) -> Json:
         """Goes on with what the trigger saw."""
-        if event["kind"] == "away":
-            raise KubeflowUnavailable(event["error"])
-        if event["kind"] == "refused":
-            raise KubeflowUserError(event["error"])
-        return _succeeded(event["run"])
-
-
-def _succeeded(run: Json) -> Json:
-    if run["state"] != "SUCCEEDED":
-        raise failure(run)
-    return {name: run[name] for name in ("run_id", "state", "ui", "seconds", "tasks", "outputs")}
+        return outcome.result(event)

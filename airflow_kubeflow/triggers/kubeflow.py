@@ -78,7 +78,7 @@ class KubeflowRunTrigger(BaseTrigger):
             event = watch.seen(run, (await hook.asettings()).link(self.run_id))
             if event is None and watch.overdue:
                 await hook.aterminate_run(self.run_id)
-                return {"kind": "overdue", "run_id": self.run_id}
+                return watch.terminated(self.run_id)
             return event
         except KubeflowUnavailable as error:
             return watch.missed(error)

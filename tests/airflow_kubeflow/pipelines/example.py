@@ -17,7 +17,12 @@ def train(rate: float, deep: bool, layers: list, options: dict, note: str) -> ds
 
 @dsl.pipeline(name="example")
 def example(
-    span: int, rate: float = 0.1, deep: bool = False, layers: list = [16], options: dict = {}, note: str = "none"
+    span: int,
+    rate: float = 0.1,
+    deep: bool = False,
+    layers: list = [16],  # noqa: B006
+    options: dict = {},  # noqa: B006
+    note: str = "none",
 ) -> None:
     first = prepare(span=span)
     second = train(rate=rate, deep=deep, layers=layers, options=options, note=note).after(first)

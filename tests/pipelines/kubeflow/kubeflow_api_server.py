@@ -7,6 +7,8 @@ was made) and `runs`; POST takes any of
 
 - `script`: the states of each look, for runs created from now on (see KubeflowApiDouble);
 - `end`: `{"run": id or "all", "step": {"": "SUCCEEDED"}}`: what runs show from now on;
+- `reset`: everything is forgotten;
+- `version`: `{"pipeline_id": ..., "pipeline_spec": ...}` is uploaded; answers with its id;
 - `refusals`: statuses that the next requests get, null lets one through;
 - `lose_answers`: so many POSTs of runs are acted on and get no answer;
 - `token`: the one that is valid from now on;
@@ -64,7 +66,11 @@ class DurableDouble(KubeflowApiDouble):
 
     def _steered(self, orders: dict[str, Any]) -> dict[str, Any]:
         for name, value in orders.items():
-            if name == "end":
+            if name == "reset":
+                fresh = KubeflowApiDouble()
+                for key in (*_PLAIN, *_MODELS):
+                    setattr(self, key, getattr(fresh, key))
+            elif name == "end":
                 ids = list(self.runs) if value["run"] == "all" else [value["run"]]
                 self.run_scripts.update({run_id: [value["step"]] for run_id in ids})
             elif name == "version":
