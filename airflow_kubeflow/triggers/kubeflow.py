@@ -14,6 +14,9 @@ from airflow_kubeflow.exceptions import KubeflowUnavailable, KubeflowUserError
 from airflow_kubeflow.hooks.kubeflow import KubeflowHook
 from airflow_kubeflow.watch import Watch
 
+_ENDING: set[asyncio.Task[None]] = set()
+"""Runs that are being terminated: asyncio itself holds its tasks weakly."""
+
 
 class KubeflowRunTrigger(BaseTrigger):
     """Fires once, when a remote run has ended or cannot be waited for any longer.
@@ -89,17 +92,28 @@ class KubeflowRunTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Terminates the remote run: a person has ended or cleared the task.
 
-        A triggerer calls this for every trigger that it no longer has to run, also for one that another triggerer has
-        taken over; the task is still deferred then, and its run goes on.
+        Airflow 3.3 cancels this coroutine too, again at every turn of its loop of about a second: the work goes on in a
+        task of its own.
         """
-        if self._fired or not self.terminate_on_kill or await asyncio.to_thread(self._still_deferred):
+        if self._fired or not self.terminate_on_kill:
             return
+        ending = asyncio.create_task(self._terminate())
+        _ENDING.add(ending)
+        ending.add_done_callback(_ENDING.discard)
+        await asyncio.shield(ending)
+
+    async def _terminate(self) -> None:
+        """Terminates the remote run, unless it is another triggerer's now: then the task is still deferred."""
         hook = KubeflowHook(self.kubeflow_conn_id)
         try:
+            if await asyncio.to_thread(self._still_deferred):
+                return
             await hook.aterminate_run(self.run_id)
+            self.log.info("Terminated Kubeflow run %s.", self.run_id)
+        except Exception as error:
+            self.log.error("Kubeflow run %s could not be terminated; end it in Kubeflow. %s", self.run_id, error)
         finally:
             await hook.aclose()
-        self.log.info("Terminated Kubeflow run %s.", self.run_id)
 
     def _still_deferred(self) -> bool:
         task = self.task_instance

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
+import time
 from typing import Any
 
 import pytest
@@ -76,6 +77,24 @@ def test_a_person_ends_the_task(kubeflow: KubeflowServer, run_id: str) -> None:
     asyncio.run(trigger(run_id, terminate_on_kill=False).on_kill())
     assert kubeflow.runs[0]["state"] == "PENDING"
     asyncio.run(trigger(run_id).on_kill())
+    assert kubeflow.runs[0]["state"] == "CANCELING"
+
+
+def test_airflow_cancels_on_kill_while_it_works(
+    kubeflow: KubeflowServer, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KubeflowRunTrigger, "_still_deferred", lambda self: time.sleep(0.3))
+
+    async def cancelled_again() -> None:
+        killing = asyncio.create_task(trigger(run_id).on_kill())
+        await asyncio.sleep(0.1)
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        while kubeflow.runs[0]["state"] == "PENDING":
+            await asyncio.sleep(0.05)
+
+    asyncio.run(asyncio.wait_for(cancelled_again(), 20))
     assert kubeflow.runs[0]["state"] == "CANCELING"
 
 

@@ -1,0 +1,33 @@
+"""The guide's example (docs/guides/airflow-kubeflow.md), with pauses that suit a test."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pathlib
+
+from airflow.sdk import DAG, Param
+
+from airflow_kubeflow.operators.kubeflow import KubeflowPipelineRunOperator
+from airflow_kubeflow.sensors.kubeflow import KubeflowRunSensor
+
+PIPELINE = os.environ.get("TAXI_PIPELINE", str(pathlib.Path(__file__).parents[1] / "pipelines" / "example.yaml"))
+
+with DAG(
+    "taxi_on_kubeflow",
+    schedule=None,
+    params={"span": Param(7, type="integer"), "hours": 1.0},
+    default_args={"retries": 2, "retry_delay": datetime.timedelta(seconds=1)},
+    tags=["kubeflow"],
+):
+    KubeflowPipelineRunOperator(
+        task_id="train",
+        pipeline_file=PIPELINE,
+        parameters={"span": "{{ params.span }}", "rate": 0.01},
+        experiment="taxi",
+        run_name="taxi, span {{ params.span }}",
+        timeout=datetime.timedelta(hours=6),
+        poll_interval=1,
+    ) >> KubeflowRunSensor(
+        task_id="look_again", run_id="{{ ti.xcom_pull('train')['run_id'] }}", poke_interval=1, retries=0
+    )
