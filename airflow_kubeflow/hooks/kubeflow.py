@@ -200,7 +200,7 @@ class KubeflowHook(BaseHook):
     async def _asend(self, request: Request) -> Json:
         settings = await self.asettings()
         if self._async_client is None:
-            self._async_client = httpx.AsyncClient(**_client_options(settings))
+            self._async_client = httpx.AsyncClient(**await asyncio.to_thread(_client_options, settings))
         for attempt in range(settings.retries + 1):
             try:
                 answer = await self._async_client.request(**_request_options(request, settings.bearer()))
@@ -216,18 +216,24 @@ class KubeflowHook(BaseHook):
 
 
 def _client_options(settings: Settings) -> dict[str, Any]:
-    verify: ssl.SSLContext | bool = settings.verify
-    if settings.ca_file and settings.verify:
-        try:
-            verify = ssl.create_default_context(cafile=settings.ca_file)
-        except ssl.SSLError:
-            raise KubeflowUserError(f"{settings.ca_file}: no certificates in it.") from None
     return {
         "base_url": settings.host + api.PREFIX,
-        "verify": verify,
+        "verify": _verify(settings),
         "timeout": httpx.Timeout(settings.timeout, connect=min(10.0, settings.timeout)),
         "headers": {"Cookie": settings.cookie} if settings.cookie else {},
     }
+
+
+def _verify(settings: Settings) -> ssl.SSLContext | bool:
+    """How the host's certificate is checked. Reading authorities' certificates takes a while."""
+    if not settings.verify or settings.host.startswith("http://"):
+        return False
+    if not settings.ca_file:
+        return httpx.create_ssl_context()
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except ssl.SSLError:
+        raise KubeflowUserError(f"{settings.ca_file}: no certificates in it.") from None
 
 
 def _request_options(request: Request, token: str) -> dict[str, Any]:

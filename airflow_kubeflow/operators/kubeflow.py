@@ -153,7 +153,11 @@ class KubeflowPipelineRunOperator(BaseOperator):
                 self._terminate(hook)
 
     def _earlier(self, hook: KubeflowHook, context: Context) -> Json | None:
-        """The run that an earlier try wrote down, if this one may go on with it."""
+        """The run that an earlier try wrote down, if this one may go on with it.
+
+        Raises:
+            KubeflowUserError: it has refused its input.
+        """
         noted = context["task_state_store"].get(STATE_KEY)
         if not isinstance(noted, dict):
             return None
@@ -169,6 +173,9 @@ class KubeflowPipelineRunOperator(BaseOperator):
             self.log.info("Run %s was started by an earlier try; it is watched on.", run_id)
             self._run_id = run_id
             return run
+        if same_series and (seen := runs.summary(run, hook.link(run_id)))["user_error"]:
+            # Airflow may start a next try all the same, where its scheduler misses how this one ended.
+            raise outcome.failure(seen)
         if not same_series and not runs.ended(run):
             self.log.info("The task was cleared; its run %s is terminated, and a fresh one is started.", run_id)
             hook.terminate_run(run_id)

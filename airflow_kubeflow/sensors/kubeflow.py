@@ -10,6 +10,7 @@ from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 
 from airflow_kubeflow import outcome, runs
 from airflow_kubeflow.api import Json
+from airflow_kubeflow.exceptions import KubeflowUnavailable
 from airflow_kubeflow.hooks.kubeflow import KubeflowHook
 from airflow_kubeflow.links.kubeflow import XCOM_UI, KubeflowRunLink
 from airflow_kubeflow.triggers.kubeflow import KubeflowRunTrigger
@@ -68,9 +69,13 @@ class KubeflowRunSensor(BaseSensorOperator):
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Whether the run has succeeded."""
+        """Whether the run has succeeded. A KFP that is away may be there at the next look."""
         with KubeflowHook(self.kubeflow_conn_id) as hook:
-            run = hook.get_run(self.run_id)
+            try:
+                run = hook.get_run(self.run_id)
+            except KubeflowUnavailable as error:
+                self.log.info("%s Asked again.", error)
+                return PokeReturnValue(is_done=False)
             link = hook.link(self.run_id)
         if not runs.ended(run):
             return PokeReturnValue(is_done=False)

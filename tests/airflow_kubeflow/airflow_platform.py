@@ -47,6 +47,7 @@ class AirflowPlatform:
             "PYTHONPATH": python_path,
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",  # a busy machine is no dead API server
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             **extra,
         }
@@ -66,6 +67,7 @@ class AirflowPlatform:
                 self.api = AirflowApi(self.ports, self.paths, self._password)
             except Exception:
                 return False
+            self.api._client.timeout = 120  # a machine may be busy
             return True
 
         wait_for(logged_in, 300, "the API server answers")

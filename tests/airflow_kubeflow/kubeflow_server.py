@@ -74,6 +74,10 @@ class KubeflowServer:
     def runs(self) -> list[dict[str, Any]]:
         return list(self.told()["runs"])
 
+    def runs_of(self, dag_run_id: str) -> list[dict[str, Any]]:
+        """The runs that a DAG run's tasks have started, the oldest first."""
+        return [run for run in self.runs if f"run {dag_run_id}," in run["description"]]
+
     def count(self, request: str) -> int:
         """How often it was asked that."""
         return int(self.told()["requests"].count(request))

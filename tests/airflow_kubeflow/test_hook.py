@@ -1,10 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
 import json
 import pathlib
+import shutil
 import socket
+import ssl
+import subprocess
+import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from airflow.sdk import Connection
@@ -159,3 +165,47 @@ def test_settings() -> None:
     assert (settings.host, settings.retries, settings.verify) == ("https://kfp.example.com:8443/pipeline", 5, False)
     assert settings.link("1") == "https://kfp.example.com:8443/pipeline/#/runs/details/1"
     assert "s3cret" not in repr(settings)
+
+
+@pytest.fixture
+def tls(tmp_path: pathlib.Path) -> Iterator[tuple[str, str]]:
+    """A host whose certificate no public authority has signed: its URL, and the certificate's file."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
+    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(command, check=True, capture_output=True)
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    yield f"https://127.0.0.1:{httpd.server_address[1]}", str(certificate)
+    httpd.shutdown()
+    httpd.server_close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_a_certificate_of_ones_own_authority(tls: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    url, certificate = tls
+
+    def told(**extra: object) -> str:
+        connection = {"conn_type": "kubeflow", "host": url, "extra": {"retries": 0, **extra}}
+        monkeypatch.setenv("AIRFLOW_CONN_KUBEFLOW_DEFAULT", json.dumps(connection))
+        with KubeflowHook() as hook, pytest.raises(KubeflowUserError) as error:
+            hook.health()
+        return str(error.value)
+
+    assert "its certificate is not trusted" in told() and "Set the connection's ca_file" in told()
+    assert "says 404" in told(ca_file=certificate), "the host was reached"
+    assert "says 404" in told(verify=False)

@@ -153,6 +153,18 @@ def test_after_a_failed_run_a_fresh_one(kubeflow: KubeflowServer) -> None:
     assert kubeflow.count(CREATE) == 2
 
 
+def test_a_refused_input_stays_refused(kubeflow: KubeflowServer) -> None:
+    """Airflow's scheduler can start a next try of a task that asked for none, when it misses how the try ended."""
+    kubeflow.steer(script=[{"": "FAILED", "train": "FAILED: main: Error (exit code 2)"}])
+    store = StateStore()
+    for _ in range(2):
+        with pytest.raises(AirflowFailException, match="the input needs mending"):
+            operator().execute(context(store))
+    assert kubeflow.count(CREATE) == 1
+    kubeflow.steer(script=[DONE])
+    assert operator().execute(context(store, max_tries=5))["state"] == "SUCCEEDED", "cleared after mending"
+
+
 def test_a_cleared_task_starts_afresh_and_ends_the_run_before(kubeflow: KubeflowServer) -> None:
     kubeflow.steer(script=[RUNNING])
     store = StateStore()

@@ -12,7 +12,7 @@ import pytest
 
 from embedded.airflow_api import DagRun
 from tests.airflow_kubeflow.airflow_platform import AirflowPlatform, wait_for
-from tests.airflow_kubeflow.kubeflow_server import CREATE, DONE, RUNNING, TOKEN, KubeflowServer
+from tests.airflow_kubeflow.kubeflow_server import DONE, RUNNING, TOKEN, KubeflowServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 DAG_ID = "taxi_on_kubeflow"
@@ -43,12 +43,17 @@ def deferred(platform: AirflowPlatform, kubeflow: KubeflowServer) -> DagRun:
     """A run that waits in the triggerer, and whose remote run is under way."""
     run = platform.api.trigger(DAG_ID, {})
     platform.wait_until(run, "deferred")
-    wait_for(lambda: kubeflow.runs[0]["state"] == "RUNNING", 300, "the triggerer looks at the run")
+    wait_for(lambda: states(kubeflow, run) == ["RUNNING"], 300, "the triggerer looks at the run")
     return run
 
 
+def states(kubeflow: KubeflowServer, run: DagRun) -> list[str]:
+    """States of the remote runs that a DAG run has started."""
+    return [remote["state"] for remote in kubeflow.runs_of(run.run_id)]
+
+
 def test_success(platform: AirflowPlatform, kubeflow: KubeflowServer, deferred: DagRun) -> None:
-    remote = kubeflow.runs[0]
+    remote = kubeflow.runs_of(deferred.run_id)[0]
     ui = f"https://kubeflow.example.com/_/pipeline/#/runs/details/{remote['run_id']}"
     assert link(platform, deferred) == ui, "the link is there while the run is under way"
     kubeflow.end(**DONE)
@@ -70,9 +75,9 @@ def test_remote_failure_is_tried_again_with_a_fresh_run(
     platform: AirflowPlatform, kubeflow: KubeflowServer, deferred: DagRun
 ) -> None:
     kubeflow.end(state="FAILED", train="FAILED: The node was low on resource: memory")
-    wait_for(lambda: len(kubeflow.runs) == 2, 300, "the second try's run")
-    kubeflow.end(kubeflow.runs[1]["run_id"], **DONE)
-    assert platform.finished(deferred) == "success" and platform.state(deferred) == ("success", 2)
+    wait_for(lambda: len(states(kubeflow, deferred)) == 2, 300, "the second try's run")
+    kubeflow.end(kubeflow.runs_of(deferred.run_id)[1]["run_id"], **DONE)
+    assert platform.finished(deferred) == "success" and len(states(kubeflow, deferred)) == 2
     assert "failed in train: The node was low on resource: memory" in platform.log(deferred)
 
 
@@ -80,41 +85,43 @@ def test_remote_failure_that_a_person_has_to_mend(
     platform: AirflowPlatform, kubeflow: KubeflowServer, deferred: DagRun
 ) -> None:
     kubeflow.end(state="FAILED", train="FAILED: main: Error (exit code 2)")
-    assert platform.finished(deferred) == "failed" and platform.state(deferred) == ("failed", 1)
+    assert platform.finished(deferred) == "failed" and states(kubeflow, deferred) == ["FAILED"]
 
 
-def test_bad_token_and_bad_parameter_are_not_tried_again(platform: AirflowPlatform, kubeflow: KubeflowServer) -> None:
+def test_bad_token_is_not_tried_again(platform: AirflowPlatform, kubeflow: KubeflowServer) -> None:
     kubeflow.steer(token="another")
     run = platform.api.trigger(DAG_ID, {})
-    assert platform.finished(run) == "failed" and platform.state(run) == ("failed", 1)
+    assert platform.finished(run) == "failed" and platform.state(run)[0] == "failed"
     assert "Put a valid token into the connection" in platform.log(run) and TOKEN not in platform.log(run)
-    assert kubeflow.count(CREATE) == 0
+    assert states(kubeflow, run) == []
 
 
 def test_kfp_is_away(platform: AirflowPlatform, kubeflow: KubeflowServer, deferred: DagRun) -> None:
     kubeflow.kill()
     time.sleep(6)
-    assert platform.state(deferred) == ("deferred", 1)
+    assert platform.state(deferred)[0] == "deferred"
     kubeflow.start()
     kubeflow.end(**DONE)
     assert platform.finished(deferred) == "success"
-    assert platform.state(deferred) == ("success", 1) and kubeflow.count(CREATE) == 1
+    assert states(kubeflow, deferred) == ["SUCCEEDED"]
 
 
 def test_a_person_marks_it_failed(platform: AirflowPlatform, kubeflow: KubeflowServer, deferred: DagRun) -> None:
     platform.api.set_state(deferred, "train", "failed")
-    wait_for(lambda: kubeflow.runs[0]["state"] in ("CANCELING", "CANCELED"), 300, "the remote run is terminated")
-    assert kubeflow.count(CREATE) == 1
+    wait_for(lambda: states(kubeflow, deferred)[0] in ("CANCELING", "CANCELED"), 300, "the remote run is terminated")
+    assert len(states(kubeflow, deferred)) == 1
 
 
 def test_a_person_clears_it(platform: AirflowPlatform, kubeflow: KubeflowServer, deferred: DagRun) -> None:
     cleared = {"dry_run": False, "task_ids": ["train"], "dag_run_id": deferred.run_id, "only_failed": False}
     answer = platform.api._client.post(f"/api/v2/dags/{DAG_ID}/clearTaskInstances", json=cleared)
     answer.raise_for_status()
-    wait_for(lambda: kubeflow.count(CREATE) == 2, 300, "a fresh remote run")
-    wait_for(lambda: kubeflow.runs[0]["state"] in ("CANCELING", "CANCELED"), 300, "the first remote run is terminated")
-    kubeflow.end(kubeflow.runs[1]["run_id"], **DONE)
-    assert platform.finished(deferred) == "success" and kubeflow.count(CREATE) == 2
+    wait_for(lambda: len(states(kubeflow, deferred)) == 2, 300, "a fresh remote run")
+    wait_for(
+        lambda: states(kubeflow, deferred)[0] in ("CANCELING", "CANCELED"), 300, "the first remote run is terminated"
+    )
+    kubeflow.end(kubeflow.runs_of(deferred.run_id)[1]["run_id"], **DONE)
+    assert platform.finished(deferred) == "success" and len(states(kubeflow, deferred)) == 2
 
 
 def test_triggerer_and_scheduler_are_killed(
@@ -125,7 +132,7 @@ def test_triggerer_and_scheduler_are_killed(
     for name in ("triggerer", "scheduler"):
         platform.components[name].start()
     assert platform.finished(deferred) == "success"
-    assert platform.state(deferred) == ("success", 1) and kubeflow.count(CREATE) == 1
+    assert states(kubeflow, deferred) == ["SUCCEEDED"]
 
 
 def test_the_connections_form_and_its_test(platform: AirflowPlatform, kubeflow: KubeflowServer) -> None:
