@@ -6,7 +6,6 @@ import pathlib
 from typing import Any
 
 import pytest
-from airflow.models.xcom import XComModel
 
 from tests.airflow_kubeflow.kubeflow_server import CREATE, DONE, RUNNING, TOKEN, KubeflowServer
 
@@ -15,10 +14,16 @@ DAGS = pathlib.Path(__file__).parent / "dags"
 
 @pytest.fixture
 def dag(database: pathlib.Path) -> Any:
-    from airflow.dag_processing.dagbag import DagBag
+    """The DAG, known to Airflow's database."""
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
 
-    bag = DagBag(str(DAGS), include_examples=False)
+    bag = DagBag(str(DAGS), bundle_path=DAGS, bundle_name="example")
     assert bag.import_errors == {}
+    with create_session() as session:
+        session.merge(DagBundleModel(name="example"))
+    sync_bag_to_db(bag, "example", None)
     return bag.dags["taxi_on_kubeflow"]
 
 
@@ -31,19 +36,28 @@ def test_deferred_and_done(dag: Any, kubeflow: KubeflowServer, capsys: pytest.Ca
     assert remote["display_name"].startswith("taxi, span 12 (airflow-") and kubeflow.count(CREATE) == 1
     logged = capsys.readouterr()
     assert "prepare RUNNING -> SUCCEEDED 1m30s" in logged.out and TOKEN not in logged.out + logged.err
-    (result,) = XComModel.get_many(run_id=run.run_id, task_ids="train", key="return_value", dag_ids=dag.dag_id)
-    assert XComModel.deserialize_value(result)["run_id"] == remote["run_id"]
+    ti = run.get_task_instance("look_again")
+    assert ti.xcom_pull("train")["run_id"] == ti.xcom_pull("look_again")["run_id"] == remote["run_id"]
 
 
 @pytest.mark.parametrize(
-    ("step", "told"),
-    [({"": "FAILED", "train": "FAILED: evicted"}, "failed in train: evicted"), ({"": "CANCELED"}, "ended by somebody")],
+    ("step", "told", "submitted"),
+    [
+        ({"": "FAILED", "train": "FAILED: evicted"}, "failed in train: evicted", 3),
+        ({"": "CANCELED"}, "ended by somebody", 1),
+    ],
 )
 def test_remote_failure_fails_the_dag(
-    dag: Any, kubeflow: KubeflowServer, capsys: pytest.CaptureFixture[str], step: dict[str, str], told: str
+    dag: Any,
+    kubeflow: KubeflowServer,
+    capsys: pytest.CaptureFixture[str],
+    step: dict[str, str],
+    told: str,
+    submitted: int,
 ) -> None:
     kubeflow.steer(script=[RUNNING, step])
     run = dag.test()
-    states = {ti.task_id: ti.state for ti in run.task_instances}
+    states = {ti.task_id: ti.state for ti in run.get_task_instances()}
     assert (run.state, states["look_again"]) == ("failed", "upstream_failed")
     assert told in capsys.readouterr().out
+    assert kubeflow.count(CREATE) == submitted
