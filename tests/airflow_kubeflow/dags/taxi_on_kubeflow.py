@@ -1,9 +1,8 @@
-"""The guide's example (docs/guides/airflow-kubeflow.md), with pauses that suit a test."""
+"""The guide's DAG (docs/guides/airflow-kubeflow.md) on a small pipeline, with pauses that suit a test, and a sensor behind it."""
 
 from __future__ import annotations
 
 import datetime
-import os
 import pathlib
 
 from airflow.sdk import DAG, Param
@@ -11,12 +10,12 @@ from airflow.sdk import DAG, Param
 from airflow_kubeflow.operators.kubeflow import KubeflowPipelineRunOperator
 from airflow_kubeflow.sensors.kubeflow import KubeflowRunSensor
 
-PIPELINE = os.environ.get("TAXI_PIPELINE", str(pathlib.Path(__file__).parents[1] / "pipelines" / "example.yaml"))
+PIPELINE = str(pathlib.Path(__file__).parents[1] / "pipelines" / "example.yaml")
 
 with DAG(
     "taxi_on_kubeflow",
     schedule=None,
-    params={"span": Param(7, type="integer"), "hours": 1.0},
+    params={"span": Param(7, type="integer")},
     default_args={"retries": 2, "retry_delay": datetime.timedelta(seconds=1)},
     tags=["kubeflow"],
 ):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 import http.server
-import inspect
 import json
 import re
 import threading
@@ -20,27 +19,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import kfp_server_api
-from google.protobuf import json_format
-from kfp.pipeline_spec import pipeline_spec_pb2
+
+from tests.pipelines.kubeflow import kubeflow_api_contract as contract
 
 TOKEN = "a-token-that-nobody-may-print"
 PREFIX = "/apis/v2beta1"
-_TYPES = {
-    "STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool, "STRUCT": dict, "LIST": list,
-}  # fmt: skip
 _API = kfp_server_api.ApiClient()
-_OPERATIONS = {
-    "experiment_service_list_experiments": kfp_server_api.ExperimentServiceApi,
-    "experiment_service_create_experiment": kfp_server_api.ExperimentServiceApi,
-    "experiment_service_get_experiment": kfp_server_api.ExperimentServiceApi,
-    "run_service_list_runs": kfp_server_api.RunServiceApi,
-    "run_service_create_run": kfp_server_api.RunServiceApi,
-    "run_service_get_run": kfp_server_api.RunServiceApi,
-    "run_service_terminate_run": kfp_server_api.RunServiceApi,
-    "healthz_service_get_healthz": kfp_server_api.HealthzServiceApi,
-    "pipeline_service_get_pipeline_version": kfp_server_api.PipelineServiceApi,
-    "pipeline_service_list_pipeline_versions": kfp_server_api.PipelineServiceApi,
-}
 Step = Mapping[str, str]  # task (or "trainer-driver") -> "STATE" or "STATE: error"; "" is the run's own
 
 
@@ -109,7 +93,7 @@ class KubeflowApiDouble:
                 raise Refusal(401, 16, "Unauthenticated: the token is invalid or has expired")
             for verb, pattern, operation, act in self._routes():
                 if verb == method and (match := re.fullmatch(PREFIX + pattern, path)):
-                    self._check_query(operation, query)
+                    self.violations += contract.of_query(operation, query)
                     return _API.sanitize_for_serialization(act(*match.groups(), query=query, body=body))
             self.violations.append(f"{method} {path}: KFP has no such operation")
             raise Refusal(404, 5, "Not Found")
@@ -132,44 +116,6 @@ class KubeflowApiDouble:
             ),
         ]
 
-    def _check_query(self, operation: str, query: Mapping[str, str]) -> None:
-        """Names that the operation of KFP's OpenAPI client sends."""
-        source = inspect.getsource(getattr(_OPERATIONS[operation], f"{operation}_with_http_info"))
-        known = set(re.findall(r"query_params\.append\(\('(\w+)'", source))
-        self.violations += [f"{operation}: no query parameter {name!r}" for name in set(query) - known]
-        if "filter" in query:
-            self._check_model("filter", {"predicates": _predicates(query)}, "V2beta1Filter")
-        if not 0 <= int(query.get("page_size", 0)) <= 200:
-            self.violations.append(f"{operation}: page_size {query['page_size']}")
-
-    def _check_model(self, where: str, value: Any, kind: str) -> None:
-        """Whether a JSON value is what KFP's model of that name takes."""
-        if value is None or kind == "object":
-            return
-        if match := re.fullmatch(r"(?:list\[|dict\(str, )(.*)[\])]", kind):
-            wanted = list if kind.startswith("list") else dict
-            if not isinstance(value, wanted):
-                self.violations.append(f"{where}: {kind}. Received: {value!r}")
-                return
-            for inner in value.values() if wanted is dict else value:
-                self._check_model(where, inner, match[1])
-            return
-        if plain := {"str": str, "int": int, "bool": bool, "float": (int, float), "datetime": str}.get(kind):
-            if not isinstance(value, plain):
-                self.violations.append(f"{where}: {kind}. Received: {value!r}")
-            return
-        model = getattr(kfp_server_api, kind)
-        if allowed := getattr(model, "allowable_values", None):
-            if value not in allowed:
-                self.violations.append(f"{where}: one of {allowed}. Received: {value!r}")
-            return
-        fields = {json_name: model.openapi_types[name] for name, json_name in model.attribute_map.items()}
-        for name, inner in value.items():
-            if name not in fields:
-                self.violations.append(f"{where}: {kind} has no field {name!r}")
-            else:
-                self._check_model(f"{where}.{name}", inner, fields[name])
-
     def _namespace(self, query: Mapping[str, str]) -> None:
         if self.multi_user and query.get("namespace") != "team-a":
             raise Refusal(403, 7, f"User is not authorized in namespace {query.get('namespace')!r}")
@@ -185,7 +131,7 @@ class KubeflowApiDouble:
         return kfp_server_api.V2beta1ListExperimentsResponse(experiments=found, total_size=len(found))
 
     def _create_experiment(self, query: Mapping[str, str], body: Any) -> Any:
-        self._check_model("experiment", body, "V2beta1Experiment")
+        self.violations += contract.of_model("experiment", body, "V2beta1Experiment")
         self._namespace(body)
         if any(one.display_name == body["display_name"] for one in self.experiments.values()):
             raise Refusal(409, 6, f"Already exist error: experiment {body['display_name']}")
@@ -197,26 +143,13 @@ class KubeflowApiDouble:
         return one
 
     def _create_run(self, query: Mapping[str, str], body: Any) -> Any:
-        self._check_model("run", body, "V2beta1Run")
+        self.violations += contract.of_model("run", body, "V2beta1Run")
         if body["experiment_id"] not in self.experiments:
             raise Refusal(404, 5, f"experiment {body['experiment_id']} not found")
-        if "pipeline_spec" in body:
-            sent = body["pipeline_spec"]
-        else:
+        if not (sent := body.get("pipeline_spec")):
             reference = body["pipeline_version_reference"]
             sent = self._version(reference["pipeline_id"], reference["pipeline_version_id"]).pipeline_spec
-        if "pipeline_spec" in sent:  # a file of two documents; one alone comes without a frame
-            json_format.ParseDict(sent["platform_spec"], pipeline_spec_pb2.PlatformSpec())
-            sent = sent["pipeline_spec"]
-        spec = json_format.ParseDict(sent, pipeline_spec_pb2.PipelineSpec())
-        declared = spec.root.input_definitions.parameters
-        for name, value in body["runtime_config"].get("parameters", {}).items():
-            if name not in declared:
-                self.violations.append(f"run: the file has no parameter {name!r}")
-                continue
-            kind = pipeline_spec_pb2.ParameterType.ParameterTypeEnum.Name(declared[name].parameter_type)
-            if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "BOOLEAN"):
-                self.violations.append(f"run: parameter {name} is {kind}. Received: {value!r}")
+        self.violations += contract.of_submission(sent, body["runtime_config"].get("parameters", {}))
         return self.add_run(**{key: value for key, value in body.items() if key != "runtime_config"}, **{
             "runtime_config": kfp_server_api.V2beta1RuntimeConfig(**body["runtime_config"])
         })  # fmt: skip
@@ -248,7 +181,7 @@ class KubeflowApiDouble:
     def _filtered(self, things: Iterable[Any], query: Mapping[str, str]) -> list[Any]:
         """What a list's filter lets through: EQUALS and IS_SUBSTRING of text."""
         found = list(things)
-        for predicate in _predicates(query):
+        for predicate in contract.predicates(query):
             key, value = predicate["key"], predicate["string_value"]
             match predicate["operation"]:
                 case "EQUALS":
@@ -328,19 +261,6 @@ class KubeflowApiDouble:
         return kfp_server_api.V2beta1ListPipelineVersionsResponse(
             pipeline_versions=found[: int(query.get("page_size") or 10)], total_size=len(found)
         )
-
-
-def _predicates(query: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A list's filter. It is the JSON of a proto: names may be camelCase and enums numbers, as kfp.Client writes them."""
-    found = []
-    for written in json.loads(query.get("filter", "{}")).get("predicates", ()):
-        predicate = {
-            re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", key): value for key, value in written.items()
-        }
-        if predicate.get("operation") == 1:
-            predicate["operation"] = "EQUALS"
-        found.append(predicate)
-    return found
 
 
 def _status(message: str) -> Any:
