@@ -68,14 +68,19 @@ class Submission:
         return [run for run in self.hook.find_runs(self.experiment_id, self.key) if runs.state(run) not in _OVER]
 
     def _alone(self, created: Json) -> Json:
-        """The run to go on with: an earlier request may have been acted on after we looked, and the oldest stays."""
+        """The run to go on with: an earlier request may have been acted on after we looked.
+
+        The oldest stays, so that two workers with the same task, one of them given up for dead, agree.
+        """
         try:
-            later = [run for run in self.usable() if run["run_id"] != created["run_id"]]
+            found = self.usable()
         except KubeflowUnavailable:
             return created
-        if not later:
+        if all(run["run_id"] != created["run_id"] for run in found):
+            found = [created, *found]
+        *doubles, oldest = found
+        if not doubles:
             return created
-        *doubles, oldest = [created, *later]
         for double in doubles:
             self.say(f"Run {double['run_id']} is a second one for this task; it is terminated.")
             self.hook.terminate_run(str(double["run_id"]))
