@@ -30,6 +30,7 @@ MAY_IMPORT["pipelines.datasets"] = ("components.errors", "pipelines.home")
 
 # Libraries that must never load in a process of theirs.
 FORBIDDEN = {
+    "airflow_kubeflow": ("tensorflow", "tfx", "kfp", "kubernetes"),
     "dags": ("tensorflow", "tfx", "great_expectations", "kfp", "components"),
     "embedded": ("tensorflow", "tfx", "great_expectations", "kfp"),
     "serving": ("tfx", "great_expectations", "kfp", "airflow"),

@@ -10,36 +10,26 @@ from __future__ import annotations
 
 import datetime
 import http.server
-import inspect
 import json
 import re
 import threading
 import urllib.parse
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import kfp_server_api
-from google.protobuf import json_format
-from kfp.pipeline_spec import pipeline_spec_pb2
+
+from tests.pipelines.kubeflow import kubeflow_api_contract as contract
 
 TOKEN = "a-token-that-nobody-may-print"
 PREFIX = "/apis/v2beta1"
-_TYPES = {
-    "STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool, "STRUCT": dict, "LIST": list,
-}  # fmt: skip
 _API = kfp_server_api.ApiClient()
-_OPERATIONS = {
-    "experiment_service_list_experiments": kfp_server_api.ExperimentServiceApi,
-    "experiment_service_create_experiment": kfp_server_api.ExperimentServiceApi,
-    "experiment_service_get_experiment": kfp_server_api.ExperimentServiceApi,
-    "run_service_list_runs": kfp_server_api.RunServiceApi,
-    "run_service_create_run": kfp_server_api.RunServiceApi,
-    "run_service_get_run": kfp_server_api.RunServiceApi,
-    "run_service_terminate_run": kfp_server_api.RunServiceApi,
-    "healthz_service_get_healthz": kfp_server_api.HealthzServiceApi,
-}
-Step = Mapping[str, str]  # task (or "trainer-driver") -> state; "" is the run's own
+Step = Mapping[str, str]  # task (or "trainer-driver") -> "STATE" or "STATE: error"; "" is the run's own
+
+
+class NoAnswer(Exception):
+    """The connection ends instead of an answer."""
 
 
 class Refusal(Exception):
@@ -55,6 +45,7 @@ class KubeflowApiDouble:
 
     Attributes:
         script: the states of each look at a run; the last stays.
+        run_scripts: run id -> a script of its own.
         login_page: whether a proxy in front of it answers whoever has no cookie.
         refusals: statuses that the next requests get, whatever they ask; None lets one through.
         violations: requests that are against KFP's contract.
@@ -65,17 +56,20 @@ class KubeflowApiDouble:
         self.multi_user, self.token = multi_user, token
         self.script: Sequence[Step] = [{"": "SUCCEEDED"}]
         self.login_page = False
+        self.port = 0
         self.refusals: list[int | None] = []
         self.violations: list[str] = []
         self.requests: list[str] = []
         self.experiments: dict[str, Any] = {}
         self.runs: dict[str, Any] = {}
+        self.versions: dict[str, Any] = {}
+        self.run_scripts: dict[str, Sequence[Step]] = {}
         self.on_look: Callable[[], None] = lambda: None
         self._looks: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> KubeflowApiDouble:
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
@@ -99,7 +93,7 @@ class KubeflowApiDouble:
                 raise Refusal(401, 16, "Unauthenticated: the token is invalid or has expired")
             for verb, pattern, operation, act in self._routes():
                 if verb == method and (match := re.fullmatch(PREFIX + pattern, path)):
-                    self._check_query(operation, query)
+                    self.violations += contract.of_query(operation, query)
                     return _API.sanitize_for_serialization(act(*match.groups(), query=query, body=body))
             self.violations.append(f"{method} {path}: KFP has no such operation")
             raise Refusal(404, 5, "Not Found")
@@ -113,61 +107,31 @@ class KubeflowApiDouble:
             ("POST", "/runs", "run_service_create_run", self._create_run),
             ("GET", "/runs/([^/:]+)", "run_service_get_run", self._get_run),
             ("POST", "/runs/([^/:]+):terminate", "run_service_terminate_run", self._terminate),
+            ("GET", "/pipelines/([^/:]+)/versions", "pipeline_service_list_pipeline_versions", self._list_versions),
+            (
+                "GET",
+                "/pipelines/([^/:]+)/versions/([^/:]+)",
+                "pipeline_service_get_pipeline_version",
+                self._get_version,
+            ),
         ]
-
-    def _check_query(self, operation: str, query: Mapping[str, str]) -> None:
-        """Names that the operation of KFP's OpenAPI client sends."""
-        source = inspect.getsource(getattr(_OPERATIONS[operation], f"{operation}_with_http_info"))
-        known = set(re.findall(r"query_params\.append\(\('(\w+)'", source))
-        self.violations += [f"{operation}: no query parameter {name!r}" for name in set(query) - known]
-        if "filter" in query:
-            self._check_model("filter", {"predicates": _predicates(query)}, "V2beta1Filter")
-        if not 0 <= int(query.get("page_size", 0)) <= 200:
-            self.violations.append(f"{operation}: page_size {query['page_size']}")
-
-    def _check_model(self, where: str, value: Any, kind: str) -> None:
-        """Whether a JSON value is what KFP's model of that name takes."""
-        if value is None or kind == "object":
-            return
-        if match := re.fullmatch(r"(?:list\[|dict\(str, )(.*)[\])]", kind):
-            wanted = list if kind.startswith("list") else dict
-            if not isinstance(value, wanted):
-                self.violations.append(f"{where}: {kind}. Received: {value!r}")
-                return
-            for inner in value.values() if wanted is dict else value:
-                self._check_model(where, inner, match[1])
-            return
-        if plain := {"str": str, "int": int, "bool": bool, "float": (int, float), "datetime": str}.get(kind):
-            if not isinstance(value, plain):
-                self.violations.append(f"{where}: {kind}. Received: {value!r}")
-            return
-        model = getattr(kfp_server_api, kind)
-        if allowed := getattr(model, "allowable_values", None):
-            if value not in allowed:
-                self.violations.append(f"{where}: one of {allowed}. Received: {value!r}")
-            return
-        fields = {json_name: model.openapi_types[name] for name, json_name in model.attribute_map.items()}
-        for name, inner in value.items():
-            if name not in fields:
-                self.violations.append(f"{where}: {kind} has no field {name!r}")
-            else:
-                self._check_model(f"{where}.{name}", inner, fields[name])
 
     def _namespace(self, query: Mapping[str, str]) -> None:
         if self.multi_user and query.get("namespace") != "team-a":
             raise Refusal(403, 7, f"User is not authorized in namespace {query.get('namespace')!r}")
+        if not self.multi_user and query.get("namespace"):
+            raise Refusal(400, 3, "In single-user mode, a request cannot name a namespace")
 
     def _health(self, query: Mapping[str, str], body: Any) -> Any:
         return kfp_server_api.V2beta1GetHealthzResponse(multi_user=self.multi_user)
 
     def _list_experiments(self, query: Mapping[str, str], body: Any) -> Any:
         self._namespace(query)
-        wanted = [predicate["string_value"] for predicate in _predicates(query)]
-        found = [one for one in self.experiments.values() if one.display_name in wanted]
+        found = self._filtered(self.experiments.values(), query)
         return kfp_server_api.V2beta1ListExperimentsResponse(experiments=found, total_size=len(found))
 
     def _create_experiment(self, query: Mapping[str, str], body: Any) -> Any:
-        self._check_model("experiment", body, "V2beta1Experiment")
+        self.violations += contract.of_model("experiment", body, "V2beta1Experiment")
         self._namespace(body)
         if any(one.display_name == body["display_name"] for one in self.experiments.values()):
             raise Refusal(409, 6, f"Already exist error: experiment {body['display_name']}")
@@ -179,25 +143,19 @@ class KubeflowApiDouble:
         return one
 
     def _create_run(self, query: Mapping[str, str], body: Any) -> Any:
-        self._check_model("run", body, "V2beta1Run")
+        self.violations += contract.of_model("run", body, "V2beta1Run")
         if body["experiment_id"] not in self.experiments:
             raise Refusal(404, 5, f"experiment {body['experiment_id']} not found")
-        spec = json_format.ParseDict(body["pipeline_spec"]["pipeline_spec"], pipeline_spec_pb2.PipelineSpec())
-        json_format.ParseDict(body["pipeline_spec"]["platform_spec"], pipeline_spec_pb2.PlatformSpec())
-        declared = spec.root.input_definitions.parameters
-        for name, value in body["runtime_config"].get("parameters", {}).items():
-            if name not in declared:
-                self.violations.append(f"run: the file has no parameter {name!r}")
-                continue
-            kind = pipeline_spec_pb2.ParameterType.ParameterTypeEnum.Name(declared[name].parameter_type)
-            if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "BOOLEAN"):
-                self.violations.append(f"run: parameter {name} is {kind}. Received: {value!r}")
+        if not (sent := body.get("pipeline_spec")):
+            reference = body["pipeline_version_reference"]
+            sent = self._version(reference["pipeline_id"], reference["pipeline_version_id"]).pipeline_spec
+        self.violations += contract.of_submission(sent, body["runtime_config"].get("parameters", {}))
         return self.add_run(**{key: value for key, value in body.items() if key != "runtime_config"}, **{
             "runtime_config": kfp_server_api.V2beta1RuntimeConfig(**body["runtime_config"])
         })  # fmt: skip
 
     def add_run(self, display_name: str, **fields: Any) -> Any:
-        now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=len(self.runs))
+        now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(milliseconds=len(self.runs))
         run = kfp_server_api.V2beta1Run(
             run_id=str(uuid.uuid4()),
             display_name=display_name,
@@ -211,7 +169,7 @@ class KubeflowApiDouble:
             self._namespace(query)
         if query.get("sort_by") != "created_at desc":
             self.violations.append(f"list of runs: sort_by {query.get('sort_by')!r}")
-        runs = sorted(self.runs.values(), key=lambda run: run.created_at, reverse=True)
+        runs = sorted(self._filtered(self.runs.values(), query), key=lambda run: run.created_at, reverse=True)
         if "experiment_id" in query:
             runs = [run for run in runs if run.experiment_id == query["experiment_id"]]
         first, size = int(query.get("page_token") or 0), int(query.get("page_size") or 10)
@@ -219,6 +177,20 @@ class KubeflowApiDouble:
         return kfp_server_api.V2beta1ListRunsResponse(
             runs=runs[first : first + size], total_size=len(runs), next_page_token=rest
         )
+
+    def _filtered(self, things: Iterable[Any], query: Mapping[str, str]) -> list[Any]:
+        """What a list's filter lets through: EQUALS and IS_SUBSTRING of text."""
+        found = list(things)
+        for predicate in contract.predicates(query):
+            key, value = predicate["key"], predicate["string_value"]
+            match predicate["operation"]:
+                case "EQUALS":
+                    found = [one for one in found if getattr(one, key) == value]
+                case "IS_SUBSTRING":
+                    found = [one for one in found if value in getattr(one, key)]
+                case other:
+                    self.violations.append(f"filter: the double knows no operation {other!r}")
+        return found
 
     def _run(self, run_id: str) -> Any:
         if run_id not in self.runs:
@@ -228,14 +200,18 @@ class KubeflowApiDouble:
     def _get_run(self, run_id: str, query: Mapping[str, str], body: Any) -> Any:
         run = self._run(run_id)
         self.on_look()
+        if run.state == "CANCELING":
+            run.state, run.finished_at = "CANCELED", run.created_at + datetime.timedelta(minutes=1)
         if run.state in ("PENDING", "RUNNING"):
             look = self._looks[run_id] = self._looks.get(run_id, -1) + 1
-            self._advance(run, self.script[min(look, len(self.script) - 1)])
+            script = self.run_scripts.get(run_id, self.script)
+            self._advance(run, script[min(look, len(script) - 1)])
         return run
 
     def _advance(self, run: Any, step: Step) -> None:
         began = run.created_at
-        run.state = step.get("", "RUNNING")
+        run.state, _, error = step.get("", "RUNNING").partition(": ")
+        run.error = _status(error)
         if run.state not in ("PENDING", "RUNNING"):
             run.finished_at = began + datetime.timedelta(minutes=20)
         details = [
@@ -243,10 +219,13 @@ class KubeflowApiDouble:
                 run_id=run.run_id,
                 task_id=str(uuid.uuid4()),
                 display_name=task,
-                state=state,
+                state=state.partition(": ")[0],
+                error=_status(state.partition(": ")[2]),
                 create_time=began,
                 start_time=began,
-                end_time=began + datetime.timedelta(seconds=90) if state in ("SUCCEEDED", "FAILED") else _never(),
+                end_time=began + datetime.timedelta(seconds=90)
+                if state.startswith(("SUCCEEDED", "FAILED"))
+                else _never(),
             )
             for task, state in step.items()
             if task
@@ -257,21 +236,35 @@ class KubeflowApiDouble:
         run = self._run(run_id)
         if run.state not in ("PENDING", "RUNNING"):
             raise Refusal(400, 9, f"Failed to terminate run {run_id}: it has ended")
-        run.state, run.finished_at = "CANCELED", run.created_at + datetime.timedelta(minutes=1)
+        run.state = "CANCELING"
         return {}
 
+    def add_version(self, pipeline_id: str, pipeline_spec: Any) -> Any:
+        """Uploads a version of a pipeline."""
+        one = kfp_server_api.V2beta1PipelineVersion(
+            pipeline_id=pipeline_id, pipeline_version_id=str(uuid.uuid4()), pipeline_spec=pipeline_spec
+        )
+        self.versions[one.pipeline_version_id] = one
+        return one
 
-def _predicates(query: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A list's filter. It is the JSON of a proto: names may be camelCase and enums numbers, as kfp.Client writes them."""
-    found = []
-    for written in json.loads(query.get("filter", "{}")).get("predicates", ()):
-        predicate = {
-            re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", key): value for key, value in written.items()
-        }
-        if predicate.get("operation") == 1:
-            predicate["operation"] = "EQUALS"
-        found.append(predicate)
-    return found
+    def _version(self, pipeline_id: str, version_id: str) -> Any:
+        one = self.versions.get(version_id)
+        if one is None or one.pipeline_id != pipeline_id:
+            raise Refusal(404, 5, f"Pipeline version {version_id} not found")
+        return one
+
+    def _get_version(self, pipeline_id: str, version_id: str, query: Mapping[str, str], body: Any) -> Any:
+        return self._version(pipeline_id, version_id)
+
+    def _list_versions(self, pipeline_id: str, query: Mapping[str, str], body: Any) -> Any:
+        found = [one for one in reversed(self.versions.values()) if one.pipeline_id == pipeline_id]
+        return kfp_server_api.V2beta1ListPipelineVersionsResponse(
+            pipeline_versions=found[: int(query.get("page_size") or 10)], total_size=len(found)
+        )
+
+
+def _status(message: str) -> Any:
+    return kfp_server_api.GoogleRpcStatus(code=2, message=message) if message else None
 
 
 def _never() -> datetime.datetime:
@@ -297,6 +290,9 @@ def _handler(double: KubeflowApiDouble) -> type[http.server.BaseHTTPRequestHandl
                 status, answer = 200, double.answer(method, split.path, query, self.headers, body)
             except Refusal as refusal:
                 status, answer = refusal.status, refusal.body
+            except NoAnswer:
+                self.close_connection = True
+                return
             written = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

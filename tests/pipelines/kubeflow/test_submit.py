@@ -227,7 +227,7 @@ def test_terminate(kubeflow: KubeflowApiDouble, run) -> None:
     started = kubeflow.add_run("taxi")
     kubeflow.script = [{"": "RUNNING"}]
     code, out, _ = run("runs", "terminate", started.run_id)
-    assert code == 0 and "is being ended" in out and started.state == "CANCELED"
+    assert code == 0 and "is being ended" in out and started.state == "CANCELING"
     assert "has ended already (canceled)" in run("runs", "terminate", started.run_id)[1]
     code, out, _ = run("runs", "show", started.run_id)
     assert code == 1 and "ended by somebody" in out

@@ -1,0 +1,1 @@
+"""How the provider talks to KFP."""
