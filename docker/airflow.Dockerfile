@@ -14,6 +14,8 @@ ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
 WORKDIR /build
 # Dependencies alone: these layers last until the lock changes.
 COPY pyproject.toml uv.lock bootstrap/fetch_uv.py docker/steps/environment.sh ./
+# A distribution of its own: Airflow finds providers by their entry points.
+COPY airflow_kubeflow ./airflow_kubeflow
 ARG GROUPS="airflow airflow-cluster"
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=index \

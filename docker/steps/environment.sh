@@ -12,13 +12,20 @@ install_packages() {
     UV_DEFAULT_INDEX=$(cat /run/secrets/index)
     export UV_DEFAULT_INDEX
     # shellcheck disable=SC2046 # one word a line
-    uv export -q --frozen --no-dev --no-emit-project $(choose_groups "$@") -o /tmp/requirements.txt
+    uv export -q --frozen --no-dev --no-emit-local $(choose_groups "$@") -o /tmp/requirements.txt
     uv venv -q /opt/venv
     uv pip sync -q --python /opt/venv/bin/python --require-hashes /tmp/requirements.txt
   else
     # shellcheck disable=SC2046
-    uv sync -q --frozen --no-dev --no-install-project $(choose_groups "$@")
+    uv sync -q --frozen --no-dev --no-install-local $(choose_groups "$@")
   fi
+}
+
+# What the lock takes from this checkout: as a copy, since an image has no checkout.
+install_own() {
+  for folder in airflow_kubeflow; do
+    if [ -d "$folder" ]; then uv pip install -q --no-deps --python /opt/venv/bin/python "./$folder"; fi
+  done
 }
 
 # Headers and the libraries' own tests: a sixth of the environment, and no run reads them.
@@ -38,6 +45,7 @@ compile() {
 
 UV_DEFAULT_INDEX=$(cat /run/secrets/index 2>/dev/null || true) python3 fetch_uv.py /usr/local/bin
 install_packages "$@"
+install_own
 trim
 compile
 rm -f /opt/venv/.lock /opt/venv/.gitignore
