@@ -48,7 +48,7 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
 
     Args:
         graph: of training, of batch inference, or another that was built for this site.
-        site: where things lie; its metadata store is SQLite and ours alone while the run lock is held.
+        site: where things lie; its pipeline is nobody else's in the metadata store while the run lock is held.
         result: is filled as the run goes on.
         observer: is told after every change.
 
@@ -61,10 +61,11 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
         pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: result.run_id}
     )
     config = runner_utils.extract_local_deployment_config(pipeline)
+    name, root = pipeline.pipeline_info.id, pathlib.Path(site.pipeline_root)
     with metadata.Metadata(site.metadata) as handle:
-        _metadata.bury_unfinished(handle.store, pathlib.Path(site.pipeline_root))
-        _metadata.clear_ahead(handle.store, pathlib.Path(site.pipeline_root))
-        _metadata.forget_damaged(handle.store)
+        _metadata.bury_unfinished(handle.store, name, root)
+        _metadata.clear_ahead(handle.store, name, root)
+        _metadata.forget_damaged(handle.store, name)
     result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in pipeline.nodes]
     observer.changed(result)
     outputs: Outputs = {}
