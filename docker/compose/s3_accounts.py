@@ -66,7 +66,9 @@ def _make_bucket(session: Any) -> None:
 
 def _put_account(session: Any, access: str, secret: str) -> None:
     """Makes an account of the gateway, or gives the one that is there this secret."""
-    made = _ask(session, "create-user", {}, f"<Account><Access>{access}</Access><Secret>{secret}</Secret>{_ROLE}</Account>")
+    made = _ask(
+        session, "create-user", {}, f"<Account><Access>{access}</Access><Secret>{secret}</Secret>{_ROLE}</Account>"
+    )
     if made == _CONFLICT:
         _ask(session, "update-user", {"access": access}, f"<MutableProps><Secret>{secret}</Secret></MutableProps>")
 

@@ -39,6 +39,15 @@ def open_store(pipeline_root: pathlib.Path) -> Any:
     return config
 
 
+def connection(config: Any) -> metadata.Metadata:
+    """How TFX reaches the store that `open_store` opened; a database may be away for a while."""
+    if config.HasField("sqlite"):
+        return metadata.Metadata(config)
+    from pipelines.runners.kubeflow.launching import PatientMetadata
+
+    return PatientMetadata(config)
+
+
 def _open_sqlite(path: pathlib.Path) -> Any:
     """MLMD's connection config of a SQLite file, made if it is not there.
 

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.compiler import compiler, constants
-from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
@@ -62,7 +61,7 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
     )
     config = runner_utils.extract_local_deployment_config(pipeline)
     name, root = pipeline.pipeline_info.id, pathlib.Path(site.pipeline_root)
-    with metadata.Metadata(site.metadata) as handle:
+    with _metadata.connection(site.metadata) as handle:
         _metadata.bury_unfinished(handle.store, name, root)
         _metadata.clear_ahead(handle.store, name, root)
         _metadata.forget_damaged(handle.store, name)
@@ -100,7 +99,7 @@ def _run_node(
 ) -> dict[str, Any]:
     component.status, started = "running", time.monotonic()
     observer.changed(result)
-    connection = metadata.Metadata(site.metadata)
+    connection = _metadata.connection(site.metadata)
     try:
         info = launcher.Launcher(
             pipeline_node=node,
