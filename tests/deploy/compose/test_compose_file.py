@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import pathlib
 import re
 import shutil
@@ -82,7 +83,9 @@ def test_make_env_writes_passwords_once(tmp_path: pathlib.Path) -> None:
 
 
 def test_the_model_server_s_key_reads_and_no_more() -> None:
-    code = f"import sys, json; sys.path.insert(0, {str(DOCKER / 'compose')!r}); import s3_accounts; print(json.dumps(s3_accounts.policy()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    granted = [s for s in yaml.safe_load(done.stdout)["Statement"] if s["Principal"]["AWS"] == ["model-server"]]
+    code = "import json, s3_accounts; print(json.dumps(s3_accounts.policy()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=DOCKER / "compose", capture_output=True, text=True, check=True
+    )
+    granted = [s for s in json.loads(done.stdout)["Statement"] if s["Principal"]["AWS"] == ["model-server"]]
     assert {action for statement in granted for action in statement["Action"]} == {"s3:ListBucket", "s3:GetObject"}
