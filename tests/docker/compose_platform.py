@@ -132,8 +132,8 @@ def service_images(folder: pathlib.Path) -> dict[str, str]:
 
 
 def scheduler_image(pipeline: str, airflow: str) -> str:
-    """docker/scheduler.Dockerfile of two images."""
-    return _build(
+    """The scheduler's image: TRAINYARD_SCHEDULER_IMAGE, else docker/scheduler.Dockerfile of two images."""
+    return os.environ.get("TRAINYARD_SCHEDULER_IMAGE") or _build(
         "trainyard-scheduler:test",
         DOCKER / "scheduler.Dockerfile",
         DOCKER,
