@@ -122,12 +122,15 @@ def free_port() -> int:
 
 
 def service_images(folder: pathlib.Path) -> dict[str, str]:
-    """PostgreSQL's and the S3 store's images: the official ones where they are or can be pulled, else stand-ins for them."""
+    """PostgreSQL's and the S3 store's images: those that POSTGRES_IMAGE and S3_IMAGE name, else the official ones where they are or
+    can be pulled, else stand-ins for them."""
     services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
     chosen = {}
     for service, variable in (("postgres", "POSTGRES_IMAGE"), ("s3", "S3_IMAGE")):
         official = services[service]["image"].split(":-")[1].rstrip("}")
-        chosen[variable] = official if _is_had(official) else _stand_in(service, folder / service)
+        chosen[variable] = os.environ.get(variable) or (
+            official if _is_had(official) else _stand_in(service, folder / service)
+        )
     return chosen
 
 
