@@ -155,7 +155,7 @@ def _run_locked(
 
 def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path, beam: tuple[str, ...] = ()) -> Site:
     """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`, and Beam's arguments."""
-    from pipelines.runners._metadata import open_sqlite
+    from pipelines.runners._metadata import open_store
     from pipelines.training import Site
 
     return Site(
@@ -164,7 +164,7 @@ def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path, beam
         data_root=home.data_root(),
         pipeline_root=root,
         store_uri=home.store_uri(),
-        metadata=open_sqlite(root / "metadata.sqlite"),
+        metadata=open_store(root),
         code_revision=code_revision(),
         beam_args=beam,
     )

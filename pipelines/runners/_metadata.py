@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import shutil
 import sqlite3
@@ -10,17 +11,44 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx import types
+from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.types import artifact_utils
 
 from components.artifacts import CONTENT_BYTES, CONTENT_FILES
 from components.errors import InputError
 from components.sizes import content_size
+from pipelines.runners.kubeflow import metadata as shared
 
 _UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
 
 
-def open_sqlite(path: pathlib.Path) -> Any:
+def open_store(pipeline_root: pathlib.Path) -> Any:
+    """MLMD's connection config of this machine's runs: the database that TRAINYARD_METADATA names, else a file in the root.
+
+    A database serves all workloads; a file serves one.
+
+    Raises:
+        InputError: the database refuses us or does not exist, or the file is damaged.
+    """
+    if not os.environ.get(shared.URI):
+        return _open_sqlite(pipeline_root / "metadata.sqlite")
+    config = shared.connection_config()
+    # Makes the tables of an empty database, waits for one that starts, and refuses wrong credentials before any work.
+    shared.connect(config)
+    return config
+
+
+def connection(config: Any) -> metadata.Metadata:
+    """How TFX reaches the store that `open_store` opened; a database may be away for a while."""
+    if config.HasField("sqlite"):
+        return metadata.Metadata(config)
+    from pipelines.runners.kubeflow.launching import PatientMetadata
+
+    return PatientMetadata(config)
+
+
+def _open_sqlite(path: pathlib.Path) -> Any:
     """MLMD's connection config of a SQLite file, made if it is not there.
 
     Raises:
@@ -61,8 +89,8 @@ def _damage(path: pathlib.Path) -> str:
     return "" if verdict == "ok" else str(verdict)
 
 
-def forget_damaged(store: Any) -> int:
-    """Marks artifacts whose bytes are gone or changed in size as deleted, so that no cache answers with them.
+def forget_damaged(store: Any, pipeline: str) -> int:
+    """Marks a pipeline's artifacts whose bytes are gone or changed in size as deleted, so that no cache answers with them.
 
     TFX looks only whether the folder is there; an emptied folder would pass.
 
@@ -70,7 +98,8 @@ def forget_damaged(store: Any) -> int:
         How many were marked.
     """
     damaged = []
-    for artifact in store.get_artifacts():
+    context = _pipeline_context(store, pipeline)
+    for artifact in store.get_artifacts_by_context(context) if context else []:
         properties = artifact.custom_properties
         if artifact.state != mlmd.Artifact.LIVE or CONTENT_FILES not in properties:
             continue
@@ -83,13 +112,13 @@ def forget_damaged(store: Any) -> int:
     return len(damaged)
 
 
-def bury_unfinished(store: Any, pipeline_root: pathlib.Path) -> int:
-    """Fails the executions of a run that died (the run lock is ours, so nobody works on them) and removes their outputs.
+def bury_unfinished(store: Any, pipeline: str, pipeline_root: pathlib.Path) -> int:
+    """Fails the executions of a pipeline's run that died (its lock is ours: nobody works on them) and removes their outputs.
 
     Returns:
         How many there were.
     """
-    dead = [e for e in store.get_executions() if e.last_known_state in _UNFINISHED]
+    dead = [e for e in _executions(store, pipeline) if e.last_known_state in _UNFINISHED]
     for execution in dead:
         execution.last_known_state = mlmd.Execution.FAILED
         for folder in pipeline_root.glob(f"*/*/{execution.id}"):
@@ -99,14 +128,25 @@ def bury_unfinished(store: Any, pipeline_root: pathlib.Path) -> int:
     return len(dead)
 
 
-def clear_ahead(store: Any, pipeline_root: pathlib.Path) -> int:
+def clear_ahead(store: Any, pipeline: str, pipeline_root: pathlib.Path) -> int:
     """Removes outputs of executions that are still to come: after the metadata was lost, their numbers start again.
 
     Returns:
         How many folders there were.
     """
-    last = max((execution.id for execution in store.get_executions()), default=0)
+    last = max((execution.id for execution in _executions(store, pipeline)), default=0)
     ahead = [f for f in pipeline_root.glob("*/*/*") if f.name.isdecimal() and int(f.name) > last and f.is_dir()]
     for folder in ahead:
         shutil.rmtree(folder, ignore_errors=True)
     return len(ahead)
+
+
+def _executions(store: Any, pipeline: str) -> list[Any]:
+    context = _pipeline_context(store, pipeline)
+    return list(store.get_executions_by_context(context)) if context else []
+
+
+def _pipeline_context(store: Any, pipeline: str) -> int | None:
+    """The id of the context that TFX gives to all that a pipeline does; other workloads may share the store."""
+    context = store.get_context_by_type_and_name(constants.PIPELINE_CONTEXT_TYPE_NAME, pipeline)
+    return None if context is None else int(context.id)

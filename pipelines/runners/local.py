@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.compiler import compiler, constants
-from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
@@ -48,7 +47,7 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
 
     Args:
         graph: of training, of batch inference, or another that was built for this site.
-        site: where things lie; its metadata store is SQLite and ours alone while the run lock is held.
+        site: where things lie; its pipeline is nobody else's in the metadata store while the run lock is held.
         result: is filled as the run goes on.
         observer: is told after every change.
 
@@ -61,10 +60,11 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
         pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: result.run_id}
     )
     config = runner_utils.extract_local_deployment_config(pipeline)
-    with metadata.Metadata(site.metadata) as handle:
-        _metadata.bury_unfinished(handle.store, pathlib.Path(site.pipeline_root))
-        _metadata.clear_ahead(handle.store, pathlib.Path(site.pipeline_root))
-        _metadata.forget_damaged(handle.store)
+    name, root = pipeline.pipeline_info.id, pathlib.Path(site.pipeline_root)
+    with _metadata.connection(site.metadata) as handle:
+        _metadata.bury_unfinished(handle.store, name, root)
+        _metadata.clear_ahead(handle.store, name, root)
+        _metadata.forget_damaged(handle.store, name)
     result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in pipeline.nodes]
     observer.changed(result)
     outputs: Outputs = {}
@@ -99,7 +99,7 @@ def _run_node(
 ) -> dict[str, Any]:
     component.status, started = "running", time.monotonic()
     observer.changed(result)
-    connection = metadata.Metadata(site.metadata)
+    connection = _metadata.connection(site.metadata)
     try:
         info = launcher.Launcher(
             pipeline_node=node,

@@ -111,7 +111,7 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
     message = " ".join(said[0].split()) or " ".join(str(problem).split())
     if _REFUSED.search(message):
         raise InputError(
-            f"metadata store: {message[:300]}. Check {URI}, {USER} and {PASSWORD} (the Secret metadata.secret)."
+            f"metadata store: {message[:300]}. Check {URI}, {USER} and {PASSWORD} (on a cluster: the Secret metadata.secret)."
         ) from problem
     raise StoreAway(message[:300]) from problem
 

@@ -13,6 +13,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.errors import InputError
+from pipelines.runners._metadata import bury_unfinished, clear_ahead, open_store
 from pipelines.runners.kubeflow.metadata import connect, connection_config, open_once, patiently
 from tests.pipelines.kubeflow.kubeflow_double import ROOT
 
@@ -147,3 +148,26 @@ def test_a_connection_that_breaks_between_two_calls_is_made_anew(postgres) -> No
         return (store if len(tries) == 1 else open_once(config)).get_contexts()
 
     assert patiently(work) == [] and len(tries) == 2
+
+
+def test_a_run_on_this_machine_keeps_to_its_own_pipeline_in_a_shared_database(postgres, monkeypatch, tmp_path) -> None:
+    """Another workload's run is under way in the same database: it must not be taken for one that died."""
+    for name, value in postgres.environment.items():
+        monkeypatch.setenv(name, value)
+    config = open_store(tmp_path)
+    ours, other = (_running_execution(connect(config), pipeline) for pipeline in ("ours", "other"))
+    for root in ("ours", "other"):
+        (tmp_path / root / "Trainer" / "model" / str(ours if root == "ours" else other)).mkdir(parents=True)
+    assert bury_unfinished(connect(config), "ours", tmp_path / "ours") == 1
+    states = {e.id: e.last_known_state for e in connect(config).get_executions_by_id([ours, other])}
+    assert states == {ours: mlmd.Execution.FAILED, other: mlmd.Execution.RUNNING}
+    assert clear_ahead(connect(config), "other", tmp_path / "other") == 0
+    assert not list(tmp_path.glob("ours/*/*/*")) and len(list(tmp_path.glob("other/*/*/*"))) == 1
+
+
+def _running_execution(store, pipeline: str) -> int:
+    kind = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
+    context = mlmd.Context(type_id=store.put_context_type(mlmd.ContextType(name="pipeline")), name=pipeline)
+    execution = mlmd.Execution(type_id=kind, last_known_state=mlmd.Execution.RUNNING)
+    identity, _, _ = store.put_execution(execution, [], [context], reuse_context_if_already_exist=True)
+    return int(identity)
