@@ -29,6 +29,7 @@ RUN apt-get update \
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /opt/trainyard
 COPY model_store model_store
+COPY landing landing
 COPY schemas schemas
 COPY benchmarks benchmarks
 COPY components components

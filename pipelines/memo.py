@@ -35,7 +35,7 @@ def key(workload: Workload, folder: pathlib.Path, span: int) -> str:
     facts = {
         "workload": workload.model_dump(mode="json"),
         "spans": [[one.number, one.digest] for one in spans],
-        "code": _digest([*_python(folder), *_python(home.ROOT / "components"), *_python(home.ROOT / "pipelines")]),
+        "code": _digest([*_python(folder), *_ours()]),
         "contracts": _digest(sorted((home.schemas_root() / workload.name).glob("*"))),
         "libraries": _digest([home.ROOT / "uv.lock"]),
         "champion": _champion(workload.name),
@@ -95,6 +95,10 @@ def _champion(model: str) -> str:
         return "" if version is None else f"{version}:{store.release(model, version).digest}"
     except StoreError:
         return ""
+
+
+def _ours() -> list[pathlib.Path]:
+    return [path for room in ("components", "landing", "pipelines") for path in _python(home.ROOT / room)]
 
 
 def _python(folder: pathlib.Path) -> list[pathlib.Path]:

@@ -173,7 +173,7 @@ def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path, beam
 def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -> int:
     """The span to run on; lays it out from the workload's data set if it is not there."""
     from components.ingestion import sources
-    from components.ingestion.patterns import has_spans
+    from landing import has_spans
 
     uri = workload.span_uri("{SPAN}", home.data_root())
     if not has_spans(uri):
