@@ -38,9 +38,9 @@ def unfinished(known: Mapping[int, Location], span: int) -> str:
     return f"no {folder}/{SUCCESS}, which {marked} has" if marked else ""
 
 
-def finished_spans(known: Mapping[int, Location]) -> list[int]:
-    """The spans that nothing shows to be unfinished, oldest first."""
-    return [span for span in known if not unfinished(known, span)]
+def newest_finished(known: Mapping[int, Location]) -> int | None:
+    """The newest span that nothing shows to be unfinished; None where there is none."""
+    return next((span for span in sorted(known, reverse=True) if not unfinished(known, span)), None)
 
 
 def is_marked(location: Location) -> bool:

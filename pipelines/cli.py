@@ -128,6 +128,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="SECONDS",
         help="how long to wait for another run of this workload (600)",
     )
+    command.add_argument(
+        "--until",
+        action="append",
+        default=[],
+        metavar="NODE",
+        help="run only this node and what it needs, e.g. DataQuality; repeat it for more. A later run goes on from there",
+    )
     command.set_defaults(handler=_run)
 
 
@@ -146,7 +153,14 @@ def _run(options: argparse.Namespace) -> int:
     from pipelines.results import RunResult
     from pipelines.run import RunRequest, run
 
-    request = RunRequest(options.workload, options.span, tuple(options.param), options.wait, tuple(options.beam))
+    request = RunRequest(
+        options.workload,
+        options.span,
+        tuple(options.param),
+        options.wait,
+        tuple(options.beam),
+        tuple(dict.fromkeys(options.until)),
+    )
     try:
         return run(request, terminal.run_display(options.json)).exit_code
     except WorkloadError as error:
