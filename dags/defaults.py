@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable
@@ -50,15 +51,33 @@ def clock(workload: Workload, cron: str, field: str) -> CronTriggerTimetable:
     Raises:
         WorkloadError: not a cron expression; the message names file and field.
     """
+    zone = workload.schedule.timezone
+    if problem := _cron_problem(cron, zone):
+        path = home.workloads_root() / workload.name / "workload.yaml"
+        raise WorkloadError(f"{path}, field {field}: not a cron expression ({problem}). Received: {cron!r}.")
+    return CronTriggerTimetable(cron, timezone=zone)
+
+
+def check_clocks(workload: Workload) -> None:
+    """Raises WorkloadError for the first clock of a workload that is none."""
+    for field, cron in (
+        ("schedule.cron", workload.schedule.cron),
+        ("schedule.quality_cron", workload.schedule.quality_cron),
+        ("batch.cron", workload.batch.cron),
+    ):
+        if cron is not None:
+            clock(workload, cron, field)
+
+
+@cache
+def _cron_problem(cron: str, zone: str) -> str:
     from airflow.timetables.trigger import CronTriggerTimetable as CoreTimetable
 
-    zone = workload.schedule.timezone
     try:
         CoreTimetable(cron, timezone=zone).validate()
     except Exception as error:
-        path = home.workloads_root() / workload.name / "workload.yaml"
-        raise WorkloadError(f"{path}, field {field}: not a cron expression ({error}). Received: {cron!r}.") from None
-    return CronTriggerTimetable(cron, timezone=zone)
+        return " ".join(str(error).split())
+    return ""
 
 
 def tell_retry(context: Mapping[str, Any]) -> None:

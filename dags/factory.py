@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from airflow.sdk import DAG, get_parsing_context
 
 from dags.backfill import build_backfill_dag
 from dags.batch_predict import build_batch_predict_dag
 from dags.data_quality import build_data_quality_dag
+from dags.defaults import check_clocks
 from dags.deploy import build_deploy_dag
 from dags.housekeeping import build_housekeeping_dag
-from dags.retrain import build_retrain_dag
+from dags.retrain import build_retrain_dag, runner_of
 from pipelines import home
 from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
 
 ONLY_WORKLOADS = "TRAINYARD_DAG_WORKLOADS"
 """Environment variable: comma-separated workloads to build DAGs for. Default: all of them."""
+
+log = logging.getLogger(__name__)
 
 # A builder may answer None: not every workload asks for every DAG.
 _BUILDERS: dict[str, Callable[[Workload], DAG | None]] = {
@@ -33,29 +36,59 @@ _SITE_BUILDERS: dict[str, Callable[[], DAG]] = {
 }
 
 
-@dataclass
-class BuiltDags:
-    """What came of the workloads folder."""
-
-    dags: dict[str, DAG] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    """One message a broken workload: file, field, what was received and how to mend it."""
-
-
-def build_dags() -> BuiltDags:
-    """Builds the DAGs of every workload and the site's own, or only the DAG that Airflow is about to run a task of."""
+def build_dags() -> dict[str, DAG]:
+    """The DAGs of every workload that can be used and the site's own, or only the one that Airflow is about to run a task of."""
     wanted = get_parsing_context().dag_id
-    built = BuiltDags({name: build() for name, build in _SITE_BUILDERS.items() if wanted in (None, name)})
+    dags = {name: build() for name, build in _SITE_BUILDERS.items() if wanted in (None, name)}
     for name in _workloads(wanted):
         try:
-            built.dags |= _build(load_workload(home.workloads_root() / name), wanted)
-        except WorkloadError as error:
-            built.problems.append(str(error))
+            dags |= _build(_checked(name), wanted)
+        except WorkloadError:
+            continue  # `problems` names it
         except Exception as error:
-            # A value that the workload model lets through and Airflow does not must not take the other DAGs along.
-            path = home.workloads_root() / name / "workload.yaml"
-            built.problems.append(f"{path}: no DAG could be built of it: {type(error).__name__}: {error}")
-    return built
+            # What nobody has foreseen must not take the other DAGs along, nor be passed over.
+            dags[f"broken_{name}"] = _placeholder(name, error)
+    return dags
+
+
+def problems() -> list[str]:
+    """One message a workload that cannot be used: file, field, what was received and how to mend it.
+
+    Builds no DAG: Airflow reads both files of the folder again and again.
+    """
+    found = []
+    for name in _workloads(None):
+        try:
+            _checked(name)
+        except WorkloadError as error:
+            found.append(str(error))
+    return found
+
+
+def _checked(name: str) -> Workload:
+    """A workload, when Airflow can use it.
+
+    Raises:
+        WorkloadError: workload.yaml cannot be used, or says something that Airflow cannot do.
+    """
+    workload = load_workload(home.workloads_root() / name)
+    check_clocks(workload)
+    runner_of(workload)
+    return workload
+
+
+def _placeholder(name: str, error: Exception) -> DAG:
+    path = home.workloads_root() / name / "workload.yaml"
+    text = f"{path}: no DAG could be built of it: {type(error).__name__}: {error}"
+    log.error(text)
+    return DAG(
+        dag_id=f"broken_{name}",
+        description=text[:500],
+        schedule=None,
+        tags=["trainyard", "broken"],
+        doc_md=f"### {name} has no DAGs\n{text}\n\nThe DAG processor's log has the traceback.",
+        auto_register=False,
+    )
 
 
 def _build(workload: Workload, wanted: str | None) -> dict[str, DAG]:

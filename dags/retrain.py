@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from datetime import timedelta
 from typing import Any
@@ -14,12 +15,12 @@ from dags.defaults import clock, pipeline_task, task_defaults
 from dags.operators import PipelineRunOperator
 from dags.release import ReleaseOperator
 from dags.spans import find_span
-from pipelines.workload import Workload
+from pipelines import home
+from pipelines.workload import Workload, WorkloadError
 
 RUNNER = "TRAINYARD_RUNNER"
 """Environment variable: where pipelines run, `local` or `kubeflow`, for workloads that do not say."""
 CHECKS = ("ExampleValidator", "DataQuality")
-JUDGES = ("Evaluator", "InfraValidator")
 
 
 def build_retrain_dag(workload: Workload) -> DAG:
@@ -74,7 +75,13 @@ def runner_of(workload: Workload) -> str:
     """Where the workload's pipeline runs: `local` or `kubeflow`."""
     named = workload.schedule.runner or os.environ.get(RUNNER) or "local"
     if named not in ("local", "kubeflow"):
-        raise ValueError(f"{RUNNER}: expected local or kubeflow. Received: {named!r}")
+        raise WorkloadError(f"{RUNNER}: expected local or kubeflow. Received: {named!r}")
+    if named == "kubeflow" and importlib.util.find_spec("airflow_kubeflow.operators") is None:
+        path = home.workloads_root() / workload.name / "workload.yaml"
+        raise WorkloadError(
+            f"{path}, field schedule.runner: Airflow's provider for Kubeflow (airflow_kubeflow) is not installed beside it. "
+            "Install it, or use the runner local."
+        )
     return named
 
 
@@ -99,9 +106,7 @@ def _add_tasks(workload: Workload, span: Any, data: Asset, released: Asset) -> N
         doc_md=_CHECK_DOC,
         **run,
     )
-    train = PipelineRunOperator(
-        task_id="train", workload=workload.name, span=span, until=JUDGES, doc_md=_TRAIN_DOC, **run
-    )
+    train = PipelineRunOperator(task_id="train", workload=workload.name, span=span, doc_md=_TRAIN_DOC, **run)
     release = ReleaseOperator(
         task_id="release", definition=workload, span=span, data=data, released=released, doc_md=_RELEASE_DOC, **run
     )
@@ -140,14 +145,15 @@ or change schema.pbtxt or expectations.json if the data is right; then clear thi
 **If it is skipped:** nothing has changed since an earlier run.
 """
 _TRAIN_DOC = """\
-Transforms, trains, evaluates against thresholds and the champion, loads the model and asks it for predictions.
+Transforms, trains, evaluates against thresholds and the champion, loads the model and asks it for predictions, and publishes it
+in the model store if every gate blessed it. What `check_data` did comes from the cache.
 **If it failed and does not retry:** read the last log line; mend the data, features.py, model.py or workload.yaml, clear it.
 **If it retries:** it resumes; components that finished are taken from the cache. **To stop it:** mark it failed.
 Green says that it was judged, not that it passed: `release` tells.
 """
 _RELEASE_DOC = """\
-Publishes the model if every gate blessed it, writes the report, and announces the release (the released-model asset), which
-starts the deployment.
+Says what came of it, and announces a release (the released-model asset), which starts the deployment. Its run of the pipeline
+finds nothing to do.
 **If it is skipped:** the model was not released; the last line gives the reasons with figures.
-**If it fails:** the model store cannot be written (its log names the path). Clear it when that is mended; nothing is trained again.
+**If it fails:** the model store cannot be read (its log names the path). Clear it when that is mended; nothing is trained again.
 """

@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(commands)
     _add_release(commands)
     _add_serve(commands)
+    _add_housekeeping(commands)
     _add_platform(commands)
     _add_bench(commands)
     _add_elsewhere(commands)
@@ -306,6 +307,12 @@ def _serve(options: argparse.Namespace) -> int:
     if "--store" not in arguments and "-h" not in arguments and "--help" not in arguments:
         arguments += ["--store", home.store_uri()]
     os.execv(python, [str(python), "-m", "serving", *models, *arguments])
+
+
+def _add_housekeeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.housekeeping.cli import add_command
+
+    add_command(commands)
 
 
 def _add_platform(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
