@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from airflow.sdk import DAG, get_parsing_context
 
+from dags import alerts
 from dags.backfill import build_backfill_dag
 from dags.batch_predict import build_batch_predict_dag
 from dags.data_quality import build_data_quality_dag
@@ -95,8 +96,16 @@ def _build(workload: Workload, wanted: str | None) -> dict[str, DAG]:
     dags = {}
     for prefix, build in _BUILDERS.items():
         if wanted in (None, prefix + workload.name) and (dag := build(workload)) is not None:
+            _see_to_alerts(dag, workload)
             dags[dag.dag_id] = dag
     return dags
+
+
+def _see_to_alerts(dag: DAG, workload: Workload) -> None:
+    """No task fails unheard, whatever its builder thought of."""
+    for one in dag.tasks:
+        if not one.on_failure_callback:
+            one.on_failure_callback = [alerts.task_failed(workload)]
 
 
 def _workloads(wanted: str | None) -> list[str]:

@@ -49,6 +49,7 @@ class _Watcher(BaseEventTrigger):
         self.poll_seconds = poll_seconds
         self.settle_seconds = settle_seconds
         self._since: dict[int, tuple[str, float]] = {}
+        self._has_forgotten = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return f"{type(self).__module__}.{type(self).__qualname__}", {
@@ -73,6 +74,9 @@ class _Watcher(BaseEventTrigger):
                 yield TriggerEvent(event)
                 await asyncio.sleep(self.settle_seconds)
                 await self._store()
+            elif self._has_forgotten:
+                await self._store()
+            self._has_forgotten = False
             await asyncio.sleep(pause)
 
     @abstractmethod
@@ -112,7 +116,9 @@ class SpanTrigger(_Watcher):
     def _look(self) -> dict[str, Any] | None:
         refresh(self.uri)
         known = locations(self.uri)
-        self._seen = {span: version for span, version in self._seen.items() if span in known}
+        gone = self._seen.keys() - known.keys()
+        self._seen = {span: version for span, version in self._seen.items() if span not in gone}
+        self._has_forgotten = bool(gone)
         fresh = [
             span
             for span, place in known.items()

@@ -223,8 +223,8 @@ class Schedule(_Section):
     cron: str | None = None
     """When to retrain, as cron writes it; null: only on new data or by hand."""
     timezone: str = "UTC"
-    """Where the clock of `cron` and `quality_cron` stands, e.g. Europe/Berlin. Where summer time begins and ends, an hour that the
-    day lacks runs right after it, and an hour that it has twice runs once."""
+    """Where the clock of `cron` and `quality_cron` stands, e.g. Europe/Berlin. Where summer time begins and ends, a time
+    that the day lacks comes an hour later, and one that it has twice comes once."""
     on_new_data: bool = True
     """Whether a new span triggers retraining."""
     quiet_seconds: float = Field(default=3, ge=0, le=3600)

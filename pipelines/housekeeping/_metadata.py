@@ -42,7 +42,7 @@ def find(file: pathlib.Path, old_runs: Collection[str]) -> Old | None:
         contexts = {i for i, name in db.execute(_RUNS_WITH_ID) if name in set(old_runs)}
         run_of: dict[int, set[int]] = {}
         for context, execution in db.execute(
-            f"SELECT context_id, execution_id FROM Association WHERE context_id IN ({_RUN_IDS})"
+            f"SELECT context_id, execution_id FROM Association WHERE context_id IN ({_RUN_IDS})"  # noqa: S608
         ):
             run_of.setdefault(execution, set()).add(context)
         ours = {execution for execution, runs in run_of.items() if runs <= contexts}
