@@ -35,7 +35,6 @@ def build_housekeeping_dag() -> DAG:
                 10, type="integer", minimum=2, description="The newest releases of each model stay."
             ),
         },
-        render_template_as_native_obj=True,
         tags=["trainyard", "housekeeping"],
         doc_md=_DAG_DOC,
         auto_register=False,

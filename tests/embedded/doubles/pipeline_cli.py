@@ -1,4 +1,4 @@
-"""A stand-in for `python -m pipelines.cli run <workload> --json`: the same contract, a second instead of a minute.
+"""A stand-in for `python -m pipelines.cli`: run, predict and housekeeping, the same contract, a second instead of a minute.
 
 Publishes a release that `model_server.py` can load into the real model store. The span's folder steers it: a file
 `outcome.json` in it may say {"exit": 2, "reasons": [...]} (its data is bad), {"blessed": false, "reasons": [...]} or
@@ -22,6 +22,15 @@ GOLDEN = [{"trip_miles": float(miles)} for miles in range(1, 9)]
 
 
 def main(arguments: list[str]) -> int:
+    if arguments[0] == "predict":
+        return predict(arguments)
+    if arguments[0] == "housekeeping":
+        print(json.dumps({"dry_run": "--yes" not in arguments, "items": 2, "bytes": 1000, "busy": []}))
+        return 0
+    return run(arguments)
+
+
+def run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("command")
     parser.add_argument("workload")
@@ -68,6 +77,34 @@ def main(arguments: list[str]) -> int:
         memo.parent.mkdir(parents=True, exist_ok=True)
         memo.write_text(json.dumps(outcome))
     return code
+
+
+def predict(arguments: list[str]) -> int:
+    """Predictions for a file; one whose text begins with `bad` is refused, with `crash` nothing comes of it once."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command")
+    parser.add_argument("workload")
+    for option in ("--data", "--out", "--release", "--keys", "--format"):
+        parser.add_argument(option)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args(arguments)
+    text, out = Path(asked.data).read_text(), Path(asked.out)
+    if text.startswith("bad"):
+        print(json.dumps({"workload": asked.workload, "error": f"{asked.data}, line 1: no column fare"}))
+        return 2
+    crashed = out.parent / f".{out.name}.crashed"
+    if text.startswith("crash") and not crashed.exists():
+        crashed.parent.mkdir(parents=True, exist_ok=True)
+        crashed.touch()
+        os.kill(os.getpid(), 9)
+    rows = len(text.splitlines())
+    index = {"model": asked.workload, "version": 1, "rows": rows, "predicted": rows, "failed": 0, "pid": os.getpid()}
+    aside = out.parent / f".{out.name}.new"
+    aside.mkdir(parents=True)
+    (aside / "index.json").write_text(json.dumps(index))
+    aside.rename(out)
+    print(json.dumps({"workload": asked.workload, "predictions": {**index, "folder": str(out)}}))
+    return 0
 
 
 def check(workload: str, run_id: str, steering: dict) -> int:
