@@ -52,7 +52,7 @@ def announce(task: BaseOperator, context: Mapping[str, Any], outcome: dict[str, 
         AirflowSkipException: the run released nothing, or nothing new; the message says why.
     """
     definition: Workload = task.definition
-    mark_handled(context, task.data, definition)
+    mark_handled(context, task.data, definition, outcome.get("span"))
     # A skipped task returns nothing; its outcome is to be seen all the same.
     context["ti"].xcom_push(key="return_value", value=outcome)
     if not outcome.get("release"):

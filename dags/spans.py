@@ -150,11 +150,16 @@ def being_written(known: Mapping[int, Location], span: int, quiet_seconds: float
     return ""
 
 
-def mark_handled(context: Mapping[str, Any], data: Asset, workload: Workload) -> None:
-    """Notes which spans, as they are now, this run has handled: an event that comes twice trains once."""
+def mark_handled(context: Mapping[str, Any], data: Asset, workload: Workload, trained: int | None = None) -> None:
+    """Notes which spans, as they are now, this run has handled: an event that comes twice trains once.
+
+    The span that was `trained` on is among them, though its event may still be on its way.
+    """
     uri = span_pattern(workload)
     known = locations(uri) if has_spans(uri) else {}
-    for span in arrived_spans(context.get("triggering_asset_events") or {}):
+    for span in arrived_spans(context.get("triggering_asset_events") or {}) | {trained}:
+        if span is None:
+            continue
         note = {"run": context["run_id"], "sign": _sign(known, span)}
         context["asset_state_store"][data].set(f"{HANDLED_BY}{span}", json.dumps(note))
 

@@ -101,6 +101,14 @@ def test_repeated_event_is_skipped_and_a_mended_span_is_not(landed: Path) -> Non
     assert find_span(taxi, data, context(stores, "third", 3)).xcom_value == 3
 
 
+def test_an_event_that_comes_after_its_span_was_trained_on_is_skipped(landed: Path) -> None:
+    taxi, stores = workload(), Stores()
+    data = new_data(taxi)
+    mark_handled(context(stores, "first", 2), data, taxi, trained=3)
+    with pytest.raises(AirflowSkipException, match="span 3 was trained on before"):
+        find_span(taxi, data, context(stores, "second", 3))
+
+
 def test_what_an_older_trainyard_noted_does_not_count(landed: Path) -> None:
     taxi, stores = workload(), Stores()
     data = new_data(taxi)
