@@ -16,7 +16,9 @@ pytest.importorskip("airflow_kubeflow.operators", reason="the provider is not th
 kubeflow_server = pytest.importorskip("tests.airflow_kubeflow.kubeflow_server")
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-TAXI = "name: taxi\ntask: binary\ndata: {label: {column: y}}\nschedule: {runner: kubeflow, quiet_seconds: 0, retries: 1}\n"
+TAXI = (
+    "name: taxi\ntask: binary\ndata: {label: {column: y}}\nschedule: {runner: kubeflow, quiet_seconds: 0, retries: 1}\n"
+)
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,9 @@ def test_findings_of_gates_are_in_the_log(tmp_path: Path, monkeypatch: pytest.Mo
     gate["findings"] = [{"severity": "critical", "message": "fare is null in 40 rows"}]
     python = tmp_path / "pipelines" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text(f"#!/bin/sh\necho '{json.dumps({'gates': [gate], 'error': 'DataQuality: 1 of 2 failed'})}'; exit 2\n")
+    python.write_text(
+        f"#!/bin/sh\necho '{json.dumps({'gates': [gate], 'error': 'DataQuality: 1 of 2 failed'})}'; exit 2\n"
+    )
     python.chmod(0o755)
     monkeypatch.setenv("TRAINYARD_VENVS", str(tmp_path))
     operator, lines = TrainyardOperator(task_id="check", arguments=["run"]), list[str]()

@@ -119,6 +119,14 @@ class Running:
         self._seen.add(found[0].run_id)
         return found[0]
 
+    def rest_of(self, dag_id: str, quiet_seconds: float = 12) -> Iterator[DagRun]:
+        """The runs that come until no more do."""
+        while True:
+            try:
+                yield self.next_run(dag_id, quiet_seconds)
+            except AssertionError:
+                return
+
     def finished(self, run: DagRun, seconds: float = 120) -> tuple[str, dict[str, str | None]]:
         """The run's final state and its tasks'."""
         state = [run.state]
