@@ -289,7 +289,7 @@ class Batch(_Section):
     """Which release predicts: stable, canary or a version."""
     keys: tuple[str, ...] = ()
     """Columns that say which row a prediction is for. Default: file and row number."""
-    format: Literal["csv", "parquet", "jsonl", "tfrecord", "images"] | None = None
+    format: Literal["csv", "parquet", "jsonl", "tfrecord"] | None = None
     """How the files are written; null: as `data.format`."""
     cron: str | None = "@daily"
     """When to look for files besides the watching of a folder; null: never."""
@@ -389,6 +389,14 @@ class Workload(_Section):
         if self.data.query is not None and self.data.query in (self.data.label.column, *self.data.ignore):
             raise ValueError(
                 f"data.query must be a column that is read and not the label. Received: {self.data.query!r}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batch_is_of_files(self) -> Workload:
+        if self.batch.uri is not None and self.data.format == "images" and not self.batch.format:
+            raise ValueError(
+                "batch.uri: an image is a file, and each file would be a run of its own; use `trainyard predict` on their folder"
             )
         return self
 

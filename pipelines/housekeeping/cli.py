@@ -79,7 +79,5 @@ def _tell(found: Swept, deleted: bool, stream: TextIO) -> None:
     for place in found.busy:
         print(f"passed over: {place} is being run", file=stream)
     size = f"{sum(item.bytes for item in found.items):,} bytes in {len(found.items)} things"
-    print(
-        f"deleted {size}" if deleted else f"{size} are old; --yes deletes them" if found.items else "nothing is old",
-        file=stream,
-    )
+    said = f"deleted {size}" if deleted else f"{size} are old; --yes deletes them"
+    print(said if found.items else "nothing is old", file=stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -80,6 +81,17 @@ def test_a_declared_deadline_becomes_an_alert(workloads: Path) -> None:
     assert alert.interval.total_seconds() == 90 * 60
     assert alert.callback.path == "dags.alerts.deadline_passed"
     assert DagBag(DAGS).dags["retrain_good"].deadline is None
+
+
+def test_the_scheduler_gets_all_that_it_needs(workloads: Path) -> None:
+    """DAGs, triggers, deadlines and parameters through Airflow's database and back."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    for dag in DagBag(DAGS).dags.values():
+        stored = json.loads(json.dumps(DagSerialization.to_dict(dag)))
+        again = DagSerialization.from_dict(stored)
+        assert again.dag_id == dag.dag_id and set(again.task_dict) == set(dag.task_dict)
+        assert len(again.deadline or []) == len(dag.deadline or []), dag.dag_id
 
 
 def test_every_asset_has_one_maker(workloads: Path) -> None:

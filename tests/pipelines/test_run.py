@@ -90,6 +90,22 @@ def test_a_touched_file_is_unchanged(yard) -> None:
     assert once().same_as
 
 
+def test_a_folder_that_nobody_reads_is_named(yard) -> None:
+    said: list[str] = []
+
+    class Listening(Display):
+        def said(self, message: str) -> None:
+            said.append(message)
+
+    folder = yard.root / "data" / "tips" / "span-1" / "more"
+    folder.mkdir()
+    try:
+        result = run(RunRequest("tips"), Listening())
+    finally:
+        folder.rmdir()
+    assert result.same_as and [line for line in said if "not read" in line and line.endswith("the folder(s) more")]
+
+
 def test_a_newest_span_that_is_being_written_is_passed_over(yard) -> None:
     half = yard.root / "data" / "tips" / "span-2" / "trips.csv.part"
     half.parent.mkdir()
