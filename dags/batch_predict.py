@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from dags import batch_files
 from dags.assets import batch_pattern, filled_in, new_files, predictions
 from dags.defaults import clock, pipeline_task, task_defaults
-from dags.operators import TrainyardOperator
+from dags.operators import FINAL, TrainyardOperator
 from dags.skips import skipped
 from pipelines.workload import Workload
 
@@ -104,7 +104,7 @@ class PredictOperator(TrainyardOperator):
             if batch_files.is_done(out, name):  # another process has come to the end of it meanwhile
                 return {"folder": str(out / name)}
             if _is_about_the_file(str(error), self.file["uri"]):
-                batch_files.refuse(out, name, str(error))
+                batch_files.refuse(out, name, str(error).removeprefix(FINAL))
             raise
         self.log.info("Predicted: %s", json.dumps(outcome.get("predictions")))
         return dict(outcome.get("predictions") or {})

@@ -17,6 +17,7 @@ from pipelines import home
 EXIT_FIX_INPUT = 2
 """What the CLI exits with when a retry cannot help (components/errors.py, which needs TFX's environment)."""
 LAST_NODE = "Report"
+FINAL = "Not retried, the input needs mending: "
 
 
 class TrainyardOperator(BaseOperator):
@@ -160,7 +161,7 @@ def read_outcome(finished: Finished) -> dict[str, Any]:
     outcome = last_json_object(finished.stdout)
     reasons = (outcome.get("error") or "; ".join(outcome.get("reasons") or [])) if outcome else ""
     if finished.returncode == EXIT_FIX_INPUT:
-        raise AirflowFailException(f"Not retried, the input needs mending: {reasons or said}")
+        raise AirflowFailException(f"{FINAL}{reasons or said}")
     if finished.returncode < 0:
         raise AirflowException(f"The command was ended by signal {-finished.returncode}.")
     if finished.returncode != 0:
