@@ -73,9 +73,9 @@ class TrainyardOperator(BaseOperator):
     def _tell_gate(self, gate: Mapping[str, Any]) -> None:
         (self.log.info if gate["passes"] else self.log.error)("Gate %s", gate["summary"])
         for finding in gate["findings"]:
-            self.log.warning("  %s: %s", finding["severity"], finding["message"])
+            self.log.warning("- %s: %s", finding["severity"], finding["message"])
         if gate.get("report"):
-            self.log.info("  report: %s", gate["report"])
+            self.log.info("- report: %s", gate["report"])
 
 
 class PipelineRunOperator(TrainyardOperator):
