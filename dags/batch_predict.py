@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from dags import batch_files
 from dags.assets import batch_pattern, filled_in, new_files, predictions
-from dags.defaults import clock, pipeline_task, task_defaults
+from dags.defaults import clock, pipeline_task, workload_dag
 from dags.operators import FINAL, TrainyardOperator
 from dags.skips import skipped
 from pipelines.workload import Workload
@@ -24,14 +24,12 @@ def build_batch_predict_dag(workload: Workload) -> DAG | None:
         return None
     files, predicted = new_files(workload), predictions(workload)
     out = Path(filled_in(workload.batch.out, workload))
-    with DAG(
-        dag_id=f"batch_predict_{workload.name}",
+    with workload_dag(
+        workload,
+        "batch_predict",
+        "batch",
         description=f"Predicts with {workload.name} for files as they arrive",
         schedule=_schedule(workload, files),
-        catchup=False,
-        max_active_runs=1,
-        default_args=task_defaults(workload),
-        tags=["trainyard", "batch", workload.task.value, workload.name],
         doc_md=_DAG_DOC.format(
             workload=workload.name,
             uri=batch_pattern(workload),
@@ -39,43 +37,45 @@ def build_batch_predict_dag(workload: Workload) -> DAG | None:
             owner=workload.owner,
             release=workload.batch.release,
         ),
-        auto_register=False,
     ) as dag:
-
-        @task(inlets=[files], doc_md=_FIND_DOC)
-        def find_files() -> list[dict[str, str]]:
-            found = batch_files.pending(batch_pattern(workload), out)
-            if not found:
-                raise skipped(f"no file of {batch_pattern(workload)} is new")
-            return [{"uri": one.uri, "name": one.name} for one in found]
-
-        # All done, failed ones too: the index is to say so. A leaf of its own comes after it: Airflow judges a run by its
-        # leaves, and an index that was written must not make a run with failures green.
-        @task(trigger_rule=TriggerRule.ALL_DONE, doc_md=_INDEX_DOC)
-        def write_index() -> dict[str, Any]:
-            totals: dict[str, Any] = batch_files.write_index(out)["totals"]
-            return totals
-
-        @task(outlets=[predicted], doc_md=_ANNOUNCE_DOC)
-        def announce_predictions(totals: dict[str, Any], **context: Any) -> dict[str, Any]:
-            extra = {"workload": workload.name, "index": str(out / batch_files.INDEX), "totals": totals}
-            context["outlet_events"][predicted].extra = extra
-            return extra
-
-        predict = PredictOperator.partial(
-            task_id="predict",
-            definition=workload,
-            out=str(out),
-            # One at a time: each loads TensorFlow, and the CLI would make them wait for one another.
-            max_active_tis_per_dag=1,
-            map_index_template="{{ task.file['name'] }}",
-            doc_md=_PREDICT_DOC,
-            **pipeline_task(workload),
-        ).expand(file=find_files())
-        totals = write_index()
-        announced = announce_predictions(totals)
-        predict >> [totals, announced]
+        _add_tasks(workload, files, predicted, out)
     return dag
+
+
+def _add_tasks(workload: Workload, files: Asset, predicted: Asset, out: Path) -> None:
+    @task(inlets=[files], doc_md=_FIND_DOC)
+    def find_files() -> list[dict[str, str]]:
+        found = batch_files.pending(batch_pattern(workload), out)
+        if not found:
+            raise skipped(f"no file of {batch_pattern(workload)} is new")
+        return [{"uri": one.uri, "name": one.name} for one in found]
+
+    # All done, failed ones too: the index is to say so. A leaf of its own comes after it: Airflow judges a run by its
+    # leaves, and an index that was written must not make a run with failures green.
+    @task(trigger_rule=TriggerRule.ALL_DONE, doc_md=_INDEX_DOC)
+    def write_index() -> dict[str, Any]:
+        totals: dict[str, Any] = batch_files.write_index(out)["totals"]
+        return totals
+
+    @task(outlets=[predicted], doc_md=_ANNOUNCE_DOC)
+    def announce_predictions(totals: dict[str, Any], **context: Any) -> dict[str, Any]:
+        extra = {"workload": workload.name, "index": str(out / batch_files.INDEX), "totals": totals}
+        context["outlet_events"][predicted].extra = extra
+        return extra
+
+    predict = PredictOperator.partial(
+        task_id="predict",
+        definition=workload,
+        out=str(out),
+        # One at a time: each loads TensorFlow, and the CLI would make them wait for one another.
+        max_active_tis_per_dag=1,
+        map_index_template="{{ task.file['name'] }}",
+        doc_md=_PREDICT_DOC,
+        **pipeline_task(workload),
+    ).expand(file=find_files())
+    totals = write_index()
+    announced = announce_predictions(totals)
+    predict >> [totals, announced]
 
 
 class PredictOperator(TrainyardOperator):

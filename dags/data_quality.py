@@ -10,7 +10,7 @@ from airflow.sdk import DAG, Param, task
 from dags import alerts
 from dags.alerts import Severity
 from dags.assets import new_data, quality_report, span_pattern
-from dags.defaults import clock, pipeline_task, task_defaults
+from dags.defaults import clock, pipeline_task, workload_dag
 from dags.operators import PipelineRunOperator
 from dags.release import report_links
 from dags.skips import skipped
@@ -25,19 +25,16 @@ def build_data_quality_dag(workload: Workload) -> DAG:
     """The data-quality DAG of a workload: newest_span -> check_data -> publish_report."""
     data, report = new_data(workload), quality_report(workload)
     cron = workload.schedule.quality_cron
-    with DAG(
-        dag_id=f"data_quality_{workload.name}",
+    with workload_dag(
+        workload,
+        "data_quality",
+        "data-quality",
         description=f"Checks {workload.name}'s newest data against schema and expectations",
         schedule=None if cron is None else clock(workload, cron, "schedule.quality_cron"),
-        catchup=False,
-        max_active_runs=1,
-        default_args=task_defaults(workload),
         params={
             "span": Param(None, type=["null", "integer", "string"], description="Span to check. Empty: the newest.")
         },
-        tags=["trainyard", "data-quality", workload.task.value, workload.name],
         doc_md=_DAG_DOC.format(workload=workload.name, owner=workload.owner),
-        auto_register=False,
     ) as dag:
 
         @task(inlets=[data], doc_md=_SPAN_DOC)

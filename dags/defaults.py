@@ -8,13 +8,29 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable
+from airflow.sdk import DAG, CronTriggerTimetable
 
 from dags import alerts
 from pipelines import home
 from pipelines.workload import Workload, WorkloadError
 
 log = logging.getLogger(__name__)
+
+
+def workload_dag(workload: Workload, kind: str, tag: str, **settings: Any) -> DAG:
+    """`<kind>_<workload>`: one run at a time, nothing made up for, tags to find it by.
+
+    No start date: with one, Airflow would at once make up for the last tick of the clock.
+    """
+    return DAG(
+        dag_id=f"{kind}_{workload.name}",
+        catchup=False,
+        max_active_runs=1,
+        default_args=task_defaults(workload),
+        tags=["trainyard", tag, workload.task.value, workload.name],
+        auto_register=False,
+        **settings,
+    )
 
 
 def task_defaults(workload: Workload | None, owner: str = "ml-platform") -> dict[str, Any]:

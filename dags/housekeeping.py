@@ -39,33 +39,37 @@ def build_housekeeping_dag() -> DAG:
         doc_md=_DAG_DOC,
         auto_register=False,
     ) as dag:
-        limits = [
-            *("--keep-runs", "{{ params.keep_runs }}"),
-            *("--keep-days", "{{ params.keep_days }}"),
-            *("--keep-releases", "{{ params.keep_releases }}"),
-        ]
-        find = TrainyardOperator(
-            task_id="find_old",
-            arguments=["housekeeping", "--json", *limits],
-            execution_timeout=timedelta(hours=1),
-            doc_md=_FIND_DOC,
-        )
-
-        @task(doc_md=_CONFIRM_DOC)
-        def confirm(found: dict[str, Any], **context: Any) -> None:
-            if context["params"]["dry_run"]:
-                raise skipped(
-                    f"dry run: {found['bytes']:,} bytes in {found['items']} things would go; dry_run=false deletes them"
-                )
-
-        delete = TrainyardOperator(
-            task_id="delete_old",
-            arguments=["housekeeping", "--yes", "--json", *limits],
-            execution_timeout=timedelta(hours=6),
-            doc_md=_DELETE_DOC,
-        )
-        confirm(find.output) >> delete
+        _add_tasks()
     return dag
+
+
+def _add_tasks() -> None:
+    limits = [
+        *("--keep-runs", "{{ params.keep_runs }}"),
+        *("--keep-days", "{{ params.keep_days }}"),
+        *("--keep-releases", "{{ params.keep_releases }}"),
+    ]
+    find = TrainyardOperator(
+        task_id="find_old",
+        arguments=["housekeeping", "--json", *limits],
+        execution_timeout=timedelta(hours=1),
+        doc_md=_FIND_DOC,
+    )
+
+    @task(doc_md=_CONFIRM_DOC)
+    def confirm(found: dict[str, Any], **context: Any) -> None:
+        if context["params"]["dry_run"]:
+            raise skipped(
+                f"dry run: {found['bytes']:,} bytes in {found['items']} things would go; dry_run=false deletes them"
+            )
+
+    delete = TrainyardOperator(
+        task_id="delete_old",
+        arguments=["housekeeping", "--yes", "--json", *limits],
+        execution_timeout=timedelta(hours=6),
+        doc_md=_DELETE_DOC,
+    )
+    confirm(find.output) >> delete
 
 
 _DAG_DOC = """\

@@ -11,7 +11,7 @@ from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, Param, PokeReturnValue,
 
 from dags import alerts, kubeflow
 from dags.assets import new_data, released_model
-from dags.defaults import clock, pipeline_task, task_defaults
+from dags.defaults import clock, pipeline_task, workload_dag
 from dags.operators import PipelineRunOperator
 from dags.release import ReleaseOperator
 from dags.spans import find_span
@@ -26,14 +26,12 @@ CHECKS = ("ExampleValidator", "DataQuality")
 def build_retrain_dag(workload: Workload) -> DAG:
     """The retraining DAG of a workload: resolve_span -> check_data -> train -> release."""
     data, released = new_data(workload), released_model(workload)
-    with DAG(
-        dag_id=f"retrain_{workload.name}",
+    with workload_dag(
+        workload,
+        "retrain",
+        "retrain",
         description=f"Retrains {workload.name} and releases what passes its gates",
         schedule=schedule_of(workload, data),
-        # No start date: with one, Airflow would at once make up for the last tick of the clock.
-        catchup=False,
-        max_active_runs=1,
-        default_args=task_defaults(workload),
         deadline=alerts.retrain_deadline(workload),
         params={
             "span": Param(
@@ -42,9 +40,7 @@ def build_retrain_dag(workload: Workload) -> DAG:
                 description="Span to train on: a number, or a day (2026-01-31) where spans are days. Empty: the newest.",
             )
         },
-        tags=["trainyard", "retrain", workload.task.value, workload.name],
         doc_md=_DAG_DOC.format(workload=workload.name, description=workload.description, owner=workload.owner),
-        auto_register=False,
     ) as dag:
         span = span_sensor(workload, data)
         if runner_of(workload) == "kubeflow":
