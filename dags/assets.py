@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-
 from airflow.sdk import Asset, AssetWatcher
 
-from dags.triggers import SpanTrigger
+from dags.triggers import FileTrigger, SpanTrigger
+from landing import has_spans
 from pipelines import home
 from pipelines.workload import Workload
 
 GROUP = "trainyard"
-POLL_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Landing:
-    """Where a workload's spans appear."""
-
-    folder: Path
-    pattern: str
-    """Regular expression of a span's file or folder name; its one group is the span's number."""
+LOCAL_POLL_SECONDS, REMOTE_POLL_SECONDS = 2.0, 60.0
+"""Between two looks; on an object store each look is a few requests that cost money."""
 
 
 def new_data(workload: Workload) -> Asset:
-    """The workload's data: an event for every span that lands. Without a local landing folder nothing watches it."""
-    landing = landing_of(workload)
-    watchers = []
-    if landing is not None:
-        trigger = SpanTrigger(folder=str(landing.folder), pattern=landing.pattern, poll_seconds=POLL_SECONDS)
+    """The workload's data: an event for every span that lands. Data without spans is not watched."""
+    uri, watchers = span_pattern(workload), []
+    if has_spans(uri):
+        trigger = SpanTrigger(uri, workload.schedule.quiet_seconds, _poll_seconds(uri))
         watchers = [AssetWatcher(name=f"{workload.name}_spans", trigger=trigger)]
     return Asset(name=f"{workload.name}_data", uri=f"trainyard://data/{workload.name}", group=GROUP, watchers=watchers)
 
@@ -45,15 +33,40 @@ def deployed_model(workload: Workload) -> Asset:
     return Asset(name=f"{workload.name}_deployed_model", uri=f"trainyard://deployed/{workload.name}", group=GROUP)
 
 
-def landing_of(workload: Workload) -> Landing | None:
-    """The folder to watch, read off `data.uri`: the part of its path that holds `{SPAN}`, and the folder above it."""
-    parts = PurePosixPath(workload.data.uri).parts
-    at = next((i for i, part in enumerate(parts) if "{SPAN}" in part), None)
-    if at is None or at == 0 or "://" in workload.data.uri:
-        return None
-    folder = "/".join(parts[:at]).replace("{DATA}", str(home.data_root())).replace("{WORKLOAD}", workload.name)
-    if any(character in folder for character in "*?[") or not Path(folder).is_absolute():
-        return None
-    literal = re.escape(parts[at].replace("{WORKLOAD}", workload.name)).replace(r"\*", ".*")
-    literal = literal.replace(re.escape("{VERSION}"), r"\d+")
-    return Landing(Path(folder), literal.replace(re.escape("{SPAN}"), r"(\d+)", 1))
+def quality_report(workload: Workload) -> Asset:
+    """What the daily look at the data found: an event for every span that was checked, `extra` has the gates."""
+    return Asset(name=f"{workload.name}_quality_report", uri=f"trainyard://quality/{workload.name}", group=GROUP)
+
+
+def new_files(workload: Workload) -> Asset:
+    """The files to predict for: an event when the inbox has changed and is at rest."""
+    uri = batch_pattern(workload)
+    trigger = FileTrigger(uri, workload.schedule.quiet_seconds, _poll_seconds(uri))
+    watchers = [AssetWatcher(name=f"{workload.name}_files", trigger=trigger)]
+    return Asset(
+        name=f"{workload.name}_files", uri=f"trainyard://files/{workload.name}", group=GROUP, watchers=watchers
+    )
+
+
+def predictions(workload: Workload) -> Asset:
+    """The workload's batch predictions: an event for every run that wrote some."""
+    return Asset(name=f"{workload.name}_predictions", uri=f"trainyard://predictions/{workload.name}", group=GROUP)
+
+
+def span_pattern(workload: Workload) -> str:
+    """`data.uri` with everything filled in but the span."""
+    return workload.span_uri("{SPAN}", home.data_uri())
+
+
+def batch_pattern(workload: Workload) -> str:
+    """`batch.uri` with everything filled in."""
+    return filled_in(workload.batch.uri or "", workload)
+
+
+def filled_in(uri: str, workload: Workload) -> str:
+    """A URI of workload.yaml with the landing folder and the workload's name."""
+    return uri.replace("{DATA}", home.data_uri()).replace("{WORKLOAD}", workload.name)
+
+
+def _poll_seconds(uri: str) -> float:
+    return REMOTE_POLL_SECONDS if "://" in uri and not uri.startswith("file://") else LOCAL_POLL_SECONDS

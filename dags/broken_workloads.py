@@ -1,12 +1,12 @@
-"""Shows as an Airflow import error, with file and field, each workload of which no DAG could be built.
+"""Shows as an Airflow import error, with file and field, each workload that cannot be used.
 
 It is a file of its own because Airflow drops all DAGs of a file that raises: the good ones stay in `workloads.py`.
 """
 
 from __future__ import annotations
 
-from dags.factory import build_dags
+from dags.factory import problems
 from pipelines.workload import WorkloadError
 
-if problems := build_dags().problems:
-    raise WorkloadError("\n".join(problems))
+if found := problems():
+    raise WorkloadError("\n".join(found))

@@ -2,49 +2,110 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from airflow.sdk import DAG, get_parsing_context
 
+from dags import alerts
+from dags.backfill import build_backfill_dag
+from dags.batch_predict import build_batch_predict_dag
+from dags.data_quality import build_data_quality_dag
+from dags.defaults import check_clocks
 from dags.deploy import build_deploy_dag
-from dags.retrain import build_retrain_dag
+from dags.housekeeping import build_housekeeping_dag
+from dags.retrain import build_retrain_dag, runner_of
 from pipelines import home
-from pipelines.workload import WorkloadError, load_workload, workload_names
+from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
 
 ONLY_WORKLOADS = "TRAINYARD_DAG_WORKLOADS"
 """Environment variable: comma-separated workloads to build DAGs for. Default: all of them."""
 
-_BUILDERS = {"retrain_": build_retrain_dag, "deploy_": build_deploy_dag}
+log = logging.getLogger(__name__)
+
+# A builder may answer None: not every workload asks for every DAG.
+_BUILDERS: dict[str, Callable[[Workload], DAG | None]] = {
+    "retrain_": build_retrain_dag,
+    "deploy_": build_deploy_dag,
+    "data_quality_": build_data_quality_dag,
+    "batch_predict_": build_batch_predict_dag,
+}
+_SITE_BUILDERS: dict[str, Callable[[], DAG]] = {
+    "backfill": build_backfill_dag,
+    "housekeeping": build_housekeeping_dag,
+}
 
 
-@dataclass
-class BuiltDags:
-    """What came of the workloads folder."""
-
-    dags: dict[str, DAG] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    """One message a broken workload: file, field, what was received and how to mend it."""
-
-
-def build_dags() -> BuiltDags:
-    """Builds the DAGs of every workload, or only the DAG that Airflow is about to run a task of."""
+def build_dags() -> dict[str, DAG]:
+    """The DAGs of every workload that can be used and the site's own, or only the one that Airflow is about to run a task of."""
     wanted = get_parsing_context().dag_id
-    built = BuiltDags()
+    dags = {name: build() for name, build in _SITE_BUILDERS.items() if wanted in (None, name)}
     for name in _workloads(wanted):
         try:
-            workload = load_workload(home.workloads_root() / name)
-            for prefix, build in _BUILDERS.items():
-                if wanted in (None, prefix + name):
-                    built.dags[prefix + name] = build(workload)
-        except WorkloadError as error:
-            built.problems.append(str(error))
+            dags |= _build(_checked(name), wanted)
+        except WorkloadError:
+            continue  # `problems` names it
         except Exception as error:
-            # A value that the workload model lets through and Airflow does not must not take the other DAGs along.
-            built.dags = {dag_id: dag for dag_id, dag in built.dags.items() if not dag_id.endswith(f"_{name}")}
-            path = home.workloads_root() / name / "workload.yaml"
-            built.problems.append(f"{path}: no DAG could be built of it: {type(error).__name__}: {error}")
-    return built
+            # What nobody has foreseen must not take the other DAGs along, nor be passed over.
+            dags[f"broken_{name}"] = _placeholder(name, error)
+    return dags
+
+
+def problems() -> list[str]:
+    """One message a workload that cannot be used: file, field, what was received and how to mend it.
+
+    Builds no DAG: Airflow reads both files of the folder again and again.
+    """
+    found = []
+    for name in _workloads(None):
+        try:
+            _checked(name)
+        except WorkloadError as error:
+            found.append(str(error))
+    return found
+
+
+def _checked(name: str) -> Workload:
+    """A workload, when Airflow can use it.
+
+    Raises:
+        WorkloadError: workload.yaml cannot be used, or says something that Airflow cannot do.
+    """
+    workload = load_workload(home.workloads_root() / name)
+    check_clocks(workload)
+    runner_of(workload)
+    return workload
+
+
+def _placeholder(name: str, error: Exception) -> DAG:
+    path = home.workloads_root() / name / "workload.yaml"
+    text = f"{path}: no DAG could be built of it: {type(error).__name__}: {error}"
+    log.error(text)
+    return DAG(
+        dag_id=f"broken_{name}",
+        description=text[:500],
+        schedule=None,
+        tags=["trainyard", "broken"],
+        doc_md=f"### {name} has no DAGs\n{text}\n\nThe DAG processor's log has the traceback.",
+        auto_register=False,
+    )
+
+
+def _build(workload: Workload, wanted: str | None) -> dict[str, DAG]:
+    dags = {}
+    for prefix, build in _BUILDERS.items():
+        if wanted in (None, prefix + workload.name) and (dag := build(workload)) is not None:
+            _see_to_alerts(dag, workload)
+            dags[dag.dag_id] = dag
+    return dags
+
+
+def _see_to_alerts(dag: DAG, workload: Workload) -> None:
+    """No task fails unheard, whatever its builder thought of."""
+    for one in dag.tasks:
+        if not one.on_failure_callback:
+            one.on_failure_callback = [alerts.task_failed(workload)]
 
 
 def _workloads(wanted: str | None) -> list[str]:

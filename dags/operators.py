@@ -1,4 +1,4 @@
-"""Runs a training pipeline in the pipelines environment, as a process of its own."""
+"""Runs Trainyard's commands in the pipelines environment, as processes of their own."""
 
 from __future__ import annotations
 
@@ -11,73 +11,164 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags.process import Finished, StreamedProcess
+from dags.skips import skipped
 from pipelines import home
 
 EXIT_FIX_INPUT = 2
 """What the CLI exits with when a retry cannot help (components/errors.py, which needs TFX's environment)."""
+LAST_NODE = "Report"
+FINAL = "Not retried, the input needs mending: "
 
 
-class PipelineRunOperator(BaseOperator):
-    """Runs `trainyard run <workload> --json` and returns the JSON object that it prints.
+class TrainyardOperator(BaseOperator):
+    """Runs a `trainyard` command that prints one JSON object, and returns that.
 
-    The CLI's progress goes to the task log line by line. Exit code 2 fails the task for good, any other may retry.
-    When the task is marked failed or runs into its timeout, the whole process group ends.
+    Its progress goes to the task log line by line. Exit code 2 fails the task for good, any other may retry. When the
+    task is marked failed or runs into its timeout, the whole process group ends.
+
+    Args:
+        arguments: after `trainyard`.
+    """
+
+    template_fields: Sequence[str] = ("arguments",)
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, arguments: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.arguments = arguments
+        self._process: StreamedProcess | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self.outcome(list(self.arguments))
+
+    def outcome(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """Runs the command to its end.
+
+        Raises:
+            AirflowFailException: the input needs mending.
+            AirflowException: anything else that went wrong.
+        """
+        finished = self.finished(arguments)
+        for gate in (last_json_object(finished.stdout) or {}).get("gates") or []:
+            self._tell_gate(gate)
+        return read_outcome(finished)
+
+    def finished(self, arguments: Sequence[str]) -> Finished:
+        """Runs the command to its end, whatever that is."""
+        argv = command(*arguments)
+        self.log.info("Starting: %s", " ".join(argv))
+        try:
+            self._process = StreamedProcess(argv, _environment(), self.log.info)
+        except OSError as error:
+            raise AirflowFailException(
+                f"{argv[0]}: {error.strerror}. Install it (./trainyard setup pipelines), or name its folder in TRAINYARD_VENVS."
+            ) from None
+        return self._process.wait()
+
+    def on_kill(self) -> None:
+        if self._process is not None:
+            self.log.warning("Ending the command's process group %s.", self._process.pid)
+            self._process.stop()
+
+    def _tell_gate(self, gate: Mapping[str, Any]) -> None:
+        (self.log.info if gate["passes"] else self.log.error)("Gate %s", gate["summary"])
+        for finding in gate["findings"]:
+            self.log.warning("- %s: %s", finding["severity"], finding["message"])
+        if gate.get("report"):
+            self.log.info("- report: %s", gate["report"])
+
+
+class PipelineRunOperator(TrainyardOperator):
+    """Runs a workload's pipeline, or a part of it, and returns the run's outcome.
+
+    Parts share one cache: what an earlier task of the DAG has done, this one takes from there.
 
     Args:
         workload: The workload's name.
         span: The span to train on; None: the newest.
+        until: Nodes to end with; none: the whole pipeline.
+        skip_if_unchanged: Skip, and with it what comes after, where a whole run has seen the same data, code and champion.
     """
 
     template_fields: Sequence[str] = ("span",)
-    ui_color = "#e8f0fe"
 
-    def __init__(self, *, workload: str, span: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        workload: str,
+        span: Any = None,
+        until: Sequence[str] = (),
+        skip_if_unchanged: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.workload = workload
         self.span = span
-        self._process: StreamedProcess | None = None
+        self.until = tuple(until)
+        self.skip_if_unchanged = skip_if_unchanged
 
     def execute(self, context: Context) -> dict[str, Any]:
-        argv = pipeline_argv(self.workload, self.span)
-        self.log.info("Starting: %s", " ".join(argv))
-        self._process = StreamedProcess(argv, _environment(), self.log.info)
-        finished = self._process.wait()
-        outcome = read_outcome(finished)
+        outcome = self.outcome(run_arguments(self.workload, self.span, self.until))
         for line in summary_lines(outcome):
             self.log.info(line)
+        if self.skip_if_unchanged and (reason := unchanged(outcome)):
+            raise skipped(reason)
         return outcome
 
-    def on_kill(self) -> None:
-        if self._process is not None:
-            self.log.warning("Ending the pipeline's process group %s.", self._process.pid)
-            self._process.stop()
+
+def command(*arguments: str) -> list[str]:
+    """A `trainyard` command, in the pipelines environment."""
+    return [str(home.environment_python("pipelines")), "-m", "pipelines.cli", *arguments]
 
 
-def pipeline_argv(workload: str, span: int | None) -> list[str]:
-    """The command that runs a workload's pipeline in its own environment."""
-    argv = [str(home.environment_python("pipelines")), "-m", "pipelines.cli", "run", workload, "--json"]
-    return argv if span is None else [*argv, "--span", str(span)]
+def run_arguments(workload: str, span: int | None, until: Sequence[str] = ()) -> list[str]:
+    """`run` for a workload."""
+    arguments = ["run", workload, "--json"]
+    if span is not None:
+        arguments += ["--span", str(span)]
+    for node in until:
+        arguments += ["--until", node]
+    return arguments
+
+
+def unchanged(outcome: Mapping[str, Any]) -> str:
+    """Why a run would come to nothing new, in words; empty if it may."""
+    whole = any(component["id"] == LAST_NODE for component in outcome.get("components") or [])
+    if not outcome.get("same_as") or not whole:
+        return ""
+    release = outcome.get("release")
+    if release and not tried_before(outcome["workload"], int(release["version"])):
+        return ""  # released, and nobody has been told: the run that did it was killed
+    return f"{outcome['workload']}: nothing has changed since run {outcome['same_as']}: the same data, code, contracts and champion"
+
+
+def tried_before(model: str, version: int) -> str:
+    """What has been done with a release since it was published, in words; empty for a new one."""
+    from model_store import ModelStore
+
+    moved = [e for e in ModelStore(home.store_uri()).history(model) if e.version == version and e.action != "publish"]
+    return f"{moved[-1].action} at {moved[-1].at[:19]} ({moved[-1].reason})" if moved else ""
 
 
 def read_outcome(finished: Finished) -> dict[str, Any]:
-    """The JSON object that a finished run printed.
+    """The JSON object that a finished command printed.
 
     Raises:
         AirflowFailException: the input needs mending; trying again cannot help.
         AirflowException: anything else; Airflow tries again.
     """
     said = finished.last_lines[-1] if finished.last_lines else "it printed nothing"
-    outcome = _last_json_object(finished.stdout)
+    outcome = last_json_object(finished.stdout)
     reasons = (outcome.get("error") or "; ".join(outcome.get("reasons") or [])) if outcome else ""
     if finished.returncode == EXIT_FIX_INPUT:
-        raise AirflowFailException(f"Not retried, the input needs mending: {reasons or said}")
+        raise AirflowFailException(f"{FINAL}{reasons or said}")
     if finished.returncode < 0:
-        raise AirflowException(f"The pipeline was ended by signal {-finished.returncode}.")
+        raise AirflowException(f"The command was ended by signal {-finished.returncode}.")
     if finished.returncode != 0:
-        raise AirflowException(f"The pipeline failed with exit code {finished.returncode}: {reasons or said}")
+        raise AirflowException(f"The command failed with exit code {finished.returncode}: {reasons or said}")
     if outcome is None:
         raise AirflowException(
-            f"The pipeline exited with 0 and printed no JSON object. Received: {finished.stdout!r:.200}"
+            f"The command exited with 0 and printed no JSON object. Received: {finished.stdout!r:.200}"
         )
     return outcome
 
@@ -106,12 +197,8 @@ def in_words(champion: Mapping[str, Any]) -> str:
     )
 
 
-def _environment() -> dict[str, str]:
-    # Airflow's own settings hold its keys: the pipeline has no use for them.
-    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
-
-
-def _last_json_object(text: str) -> dict[str, Any] | None:
+def last_json_object(text: str) -> dict[str, Any] | None:
+    """The object that a command printed; None if it is none."""
     for candidate in (text, text.strip().rsplit("\n", 1)[-1]):
         try:
             value = json.loads(candidate)
@@ -120,3 +207,8 @@ def _last_json_object(text: str) -> dict[str, Any] | None:
         if isinstance(value, dict):
             return value
     return None
+
+
+def _environment() -> dict[str, str]:
+    # Airflow's own settings hold its keys: the pipeline has no use for them.
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}

@@ -2,70 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import importlib.util
+import os
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable, Param, task
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, Param, PokeReturnValue, task
 
-from dags.assets import Landing, landing_of, new_data, released_model
+from dags import alerts, kubeflow
+from dags.assets import new_data, released_model
+from dags.defaults import clock, pipeline_task, workload_dag
 from dags.operators import PipelineRunOperator
-from dags.skips import skipped
-from dags.triggers import encode_spans, spans_in
+from dags.release import ReleaseOperator
+from dags.spans import find_span
 from pipelines import home
 from pipelines.workload import Workload, WorkloadError
 
-HANDLED_BY = "handled_by_run_span_"
+RUNNER = "TRAINYARD_RUNNER"
+"""Environment variable: where pipelines run, `local` or `kubeflow`, for workloads that do not say."""
+CHECKS = ("ExampleValidator", "DataQuality")
 
 
 def build_retrain_dag(workload: Workload) -> DAG:
-    """The retraining DAG of a workload: resolve_span -> run_pipeline -> publish_outcome."""
+    """The retraining DAG of a workload: resolve_span -> check_data -> train -> release."""
     data, released = new_data(workload), released_model(workload)
-    dag = DAG(
-        dag_id=f"retrain_{workload.name}",
+    with workload_dag(
+        workload,
+        "retrain",
+        "retrain",
         description=f"Retrains {workload.name} and releases what passes its gates",
         schedule=schedule_of(workload, data),
-        # No start date: with one, Airflow would at once make up for the last tick of the clock.
-        catchup=False,
-        max_active_runs=1,
-        default_args={"owner": workload.owner, "retries": 2, "retry_delay": timedelta(seconds=10)},
+        deadline=alerts.retrain_deadline(workload),
         params={
-            "span": Param(None, type=["null", "integer"], minimum=0, description="Span to train on. Empty: the newest.")
+            "span": Param(
+                None,
+                type=["null", "integer", "string"],
+                description="Span to train on: a number, or a day (2026-01-31) where spans are days. Empty: the newest.",
+            )
         },
-        tags=["trainyard", "retrain", workload.task.value],
         doc_md=_DAG_DOC.format(workload=workload.name, description=workload.description, owner=workload.owner),
-        auto_register=False,
-    )
-    landing, window = landing_of(workload), workload.data.window
-    with dag:
-
-        @task(inlets=[data], execution_timeout=timedelta(minutes=2), doc_md=_RESOLVE_DOC)
-        def resolve_span(**context: Any) -> int | None:
-            asked = (context.get("params") or {}).get("span")
-            events = arrived_spans(context.get("triggering_asset_events") or {})
-            return choose_span(asked, events, _handled_elsewhere(context, data, events), landing, window)
-
-        @task(outlets=[released], inlets=[data], execution_timeout=timedelta(minutes=2), doc_md=_PUBLISH_DOC)
-        def publish_outcome(outcome: dict[str, Any], **context: Any) -> dict[str, Any]:
-            for span in arrived_spans(context.get("triggering_asset_events") or {}):
-                context["asset_state_store"][data].set(f"{HANDLED_BY}{span}", context["run_id"])
-            extra = release_event(outcome)
-            context["outlet_events"][released].extra = extra
-            return extra
-
-        run = PipelineRunOperator(
-            task_id="run_pipeline",
-            workload=workload.name,
-            span=resolve_span(),
-            retries=workload.schedule.retries,
-            retry_delay=timedelta(seconds=30),
-            retry_exponential_backoff=True,
-            max_retry_delay=timedelta(minutes=10),
-            execution_timeout=timedelta(minutes=workload.schedule.timeout_minutes),
-            doc_md=_RUN_DOC,
-        )
-        publish_outcome(run.output)
+    ) as dag:
+        span = span_sensor(workload, data)
+        if runner_of(workload) == "kubeflow":
+            kubeflow.add_tasks(workload, span, data, released)
+        else:
+            _add_tasks(workload, span, data, released)
     return dag
+
+
+def span_sensor(workload: Workload, data: Asset) -> Any:
+    """The task that chooses the span and waits until it is whole, without a worker in between."""
+
+    @task.sensor(
+        task_id="resolve_span",
+        mode="reschedule",
+        poke_interval=30,
+        timeout=timedelta(minutes=workload.schedule.timeout_minutes).total_seconds(),
+        inlets=[data],
+        doc_md=_RESOLVE_DOC,
+    )
+    def resolve_span(**context: Any) -> PokeReturnValue:
+        return find_span(workload, data, context)
+
+    return resolve_span()
+
+
+def runner_of(workload: Workload) -> str:
+    """Where the workload's pipeline runs: `local` or `kubeflow`."""
+    named = workload.schedule.runner or os.environ.get(RUNNER) or "local"
+    if named not in ("local", "kubeflow"):
+        raise WorkloadError(f"{RUNNER}: expected local or kubeflow. Received: {named!r}")
+    if named == "kubeflow" and importlib.util.find_spec("airflow_kubeflow.operators") is None:
+        path = home.workloads_root() / workload.name / "workload.yaml"
+        raise WorkloadError(
+            f"{path}, field schedule.runner: Airflow's provider for Kubeflow (airflow_kubeflow) is not installed beside it. "
+            "Install it, or use the runner local."
+        )
+    return named
 
 
 def schedule_of(workload: Workload, data: Asset) -> Any:
@@ -73,101 +86,27 @@ def schedule_of(workload: Workload, data: Asset) -> Any:
     watched = [data] if workload.schedule.on_new_data and data.watchers else []
     if workload.schedule.cron is None:
         return watched or None
-    clock = CronTriggerTimetable(workload.schedule.cron, timezone="UTC")
-    _check_cron(workload)
-    return AssetOrTimeSchedule(timetable=clock, assets=watched) if watched else clock
+    ticks = clock(workload, workload.schedule.cron, "schedule.cron")
+    return AssetOrTimeSchedule(timetable=ticks, assets=watched) if watched else ticks
 
 
-def arrived_spans(triggering: Mapping[Any, Iterable[Any]]) -> set[int]:
-    """The spans that the asset events of this run speak of; a watcher's event carries them in its payload."""
-    spans: set[int] = set()
-    for events in triggering.values():
-        for event in events:
-            extra = event.extra or {}
-            payload = extra.get("payload", extra)
-            if isinstance(payload, dict):
-                spans.update(int(span) for span in payload.get("spans") or [])
-    return spans
-
-
-def choose_span(
-    asked: int | None, arrived: set[int], handled: set[int], landing: Landing | None, window: int
-) -> int | None:
-    """The span to train on: the one asked for, else the newest that lies in the landing folder.
-
-    Returns:
-        None when there is no landing folder to look into, or it is empty: the pipeline then decides.
-
-    Raises:
-        AirflowSkipException: the data that triggered this run changes no training.
-    """
-    if asked is not None:
-        return asked
-    present = spans_in(landing.folder, landing.pattern) if landing else set()
-    newest = max(present | arrived, default=None)
-    if arrived and newest is not None:
-        if arrived <= handled:
-            raise skipped(f"span {encode_spans(arrived)} was trained on before; nothing is new")
-        if max(arrived) <= newest - window:
-            raise skipped(
-                f"span {encode_spans(arrived)} arrived late: the newest is {newest}, training looks at {window} span(s)"
-            )
-    return newest
-
-
-def release_event(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """What the released-model asset's event says.
-
-    Raises:
-        AirflowSkipException: the run released nothing; the message says why.
-    """
-    release = outcome.get("release")
-    if not release:
-        reasons = "; ".join(outcome.get("reasons") or []) or "the run gave no reason"
-        raise skipped(f"{outcome['workload']}: nothing was released: {reasons}")
-    version = int(release["version"])
-    # A run on unchanged data comes to the release that it came to before. Announced again, the clock would deploy anew what
-    # a person rolled back yesterday.
-    if tried := _tried_before(outcome["workload"], version):
-        raise skipped(
-            f"{outcome['workload']}: version {version} is no news: {tried}. deploy_* deploys it again by hand"
-        )
-    return {
-        "workload": outcome["workload"],
-        "version": version,
-        "uri": release.get("uri"),
-        "run_id": outcome.get("run_id"),
-        "metrics": outcome.get("metrics"),
-        "reports": outcome.get("reports"),
-    }
-
-
-def _tried_before(model: str, version: int) -> str:
-    """What has been done with a release since it was published, in words; empty for a new one."""
-    from model_store import ModelStore
-
-    moved = [e for e in ModelStore(home.store_uri()).history(model) if e.version == version and e.action != "publish"]
-    return f"{moved[-1].action} at {moved[-1].at[:19]} ({moved[-1].reason})" if moved else ""
-
-
-def _check_cron(workload: Workload) -> None:
-    from airflow.timetables.trigger import CronTriggerTimetable as CoreTimetable
-
-    try:
-        CoreTimetable(str(workload.schedule.cron), timezone="UTC").validate()
-    except Exception as error:
-        path = home.workloads_root() / workload.name / "workload.yaml"
-        raise WorkloadError(
-            f"{path}, field schedule.cron: not a cron expression ({error}). Received: {workload.schedule.cron!r}."
-        ) from None
-
-
-def _handled_elsewhere(context: Mapping[str, Any], data: Asset, spans: Iterable[int]) -> set[int]:
-    """The spans that another run has handled: clearing a run's tasks must train again, a repeated event must not."""
-    stores = context.get("asset_state_store")
-    if stores is None:
-        return set()
-    return {span for span in spans if stores[data].get(f"{HANDLED_BY}{span}") not in (None, context["run_id"])}
+def _add_tasks(workload: Workload, span: Any, data: Asset, released: Asset) -> None:
+    run = pipeline_task(workload)
+    check = PipelineRunOperator(
+        task_id="check_data",
+        workload=workload.name,
+        span=span,
+        until=CHECKS,
+        skip_if_unchanged=True,
+        inlets=[data],
+        doc_md=_CHECK_DOC,
+        **run,
+    )
+    train = PipelineRunOperator(task_id="train", workload=workload.name, span=span, doc_md=_TRAIN_DOC, **run)
+    release = ReleaseOperator(
+        task_id="release", definition=workload, span=span, data=data, released=released, doc_md=_RELEASE_DOC, **run
+    )
+    check >> train >> release
 
 
 _DAG_DOC = """\
@@ -177,26 +116,40 @@ _DAG_DOC = """\
 Trains on the newest span, passes it through the gates (schema, data quality, evaluation against thresholds and the
 champion, load-and-predict) and releases what passes. A release starts `deploy_{workload}`.
 
-**Run by hand:** Trigger, with `{{"span": 2}}` for a certain span. **Answers for it:** {owner}.
+**Run by hand:** Trigger, with `{{"span": 2}}` for a certain span. Several spans in turn: the DAG `backfill`.
+**Answers for it:** {owner}.
 
 | What you see | What it means |
 | --- | --- |
-| `publish_outcome` skipped | The model was trained and not released. The reason is the last line of its log. |
-| `run_pipeline` failed at once, no retry | The data or the workload needs mending: the log's last line says where. |
-| `run_pipeline` up for retry | The machine's fault (killed, disk, memory). Finished components are not done again. |
+| `release` skipped | The model was trained and not released. The reason is the last line of its log. |
+| `check_data` failed | The data broke the schema or an expectation that matters. Its log has the findings, and the report's place. |
+| `check_data` skipped | Data, code, contracts and champion are those of an earlier run: nothing to train. |
+| `train` failed at once, no retry | Data or workload need mending: the log's last line says where. |
+| any task up for retry | The machine's fault (killed, disk, memory). Finished components are not done again. |
+| `resolve_span` up for reschedule | It waits until the span is whole; its log says what is missing. |
 | `resolve_span` skipped | The span was handled before, or arrived too late to matter. |
 """
 _RESOLVE_DOC = """\
-Chooses the span: the run's `span` parameter, else the newest in the landing folder.
+Chooses the span: the run's `span` parameter, else the newest that is whole. Waits for one that is being written.
 **If it skips:** its log says why nothing needs training. To train all the same, trigger with `{"span": n}`.
+**If it waits for long:** a job left `_temporary` or a `.part` file behind, or forgot `_SUCCESS`. Its log names it.
 """
-_RUN_DOC = """\
-Runs the TFX pipeline in the pipelines environment (`./trainyard run`), one component after the other.
-**If it failed and does not retry:** read the last log line; mend the data, schema or workload.yaml, then clear it.
+_CHECK_DOC = """\
+Reads the span and asks the two gates on data: the schema (ExampleValidator) and the expectations (DataQuality).
+**If it fails and does not retry:** its log has what was found and the place of the report. Mend the data and land it again,
+or change schema.pbtxt or expectations.json if the data is right; then clear this task.
+**If it is skipped:** nothing has changed since an earlier run.
+"""
+_TRAIN_DOC = """\
+Transforms, trains, evaluates against thresholds and the champion, loads the model and asks it for predictions, and publishes it
+in the model store if every gate blessed it. What `check_data` did comes from the cache.
+**If it failed and does not retry:** read the last log line; mend the data, features.py, model.py or workload.yaml, clear it.
 **If it retries:** it resumes; components that finished are taken from the cache. **To stop it:** mark it failed.
-The run's report is named at the end of the log.
+Green says that it was judged, not that it passed: `release` tells.
 """
-_PUBLISH_DOC = """\
-Announces the release to Airflow (the released-model asset), which starts the deployment.
-**If it is skipped:** the model was not released; the message gives the reasons with figures.
+_RELEASE_DOC = """\
+Says what came of it, and announces a release (the released-model asset), which starts the deployment. Its run of the pipeline
+finds nothing to do.
+**If it is skipped:** the model was not released; the last line gives the reasons with figures.
+**If it fails:** the model store cannot be read (its log names the path). Clear it when that is mended; nothing is trained again.
 """

@@ -1,101 +1,194 @@
-"""The trigger that watches a landing folder. The triggerer keeps the module in memory: restart it after a change."""
+"""The triggers that watch landing folders. The triggerer keeps the module in memory: restart it after a change.
+
+They look with fsspec, so a folder and an object store are watched alike, and by `landing`'s rules, so that what they report
+is what ingestion reads.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from landing import Location, fingerprint, is_marked, locations, refresh, unfinished
+
 SEEN = "spans_seen"
+LISTING = "listing_seen"
+_SETTLE_SECONDS = 5.0
+_LONGEST_PAUSE_S = 300.0
 
 
-class SpanTrigger(BaseEventTrigger):
-    """Fires once for the spans that appeared in a landing folder.
+class _Watcher(BaseEventTrigger):
+    """Looks every few seconds; an event is written down once Airflow surely has it.
 
-    The spans seen so far are kept in the asset's state store, so a restart of the triggerer does not fire again.
-    They are written `settle_seconds` after the event, when Airflow has stored it: a crash in between repeats an event
-    (`retrain_<workload>` skips a span that it has handled) and never loses one.
+    What was seen is kept in the asset's state store, so a restart of the triggerer does not fire again. It is written
+    `settle_seconds` after the event: a crash in between repeats an event (the DAGs pass over what they have handled) and
+    never loses one. A place that cannot be listed is looked at again, after pauses that grow to five minutes.
 
     Args:
-        folder: The landing folder; it need not exist yet.
-        pattern: Regular expression for a whole name in it; the one group is the span's number.
-        poll_seconds: Seconds between two looks.
-        settle_seconds: Seconds from an event to its entry in the state store.
+        uri: the place to watch, with placeholders.
+        quiet_seconds: what has not changed for so long is whole.
+        poll_seconds: seconds between two looks.
+        settle_seconds: seconds from an event to its entry in the state store.
     """
 
-    def __init__(self, folder: str, pattern: str, poll_seconds: float = 5.0, settle_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        uri: str,
+        quiet_seconds: float = 3.0,
+        poll_seconds: float = 5.0,
+        settle_seconds: float = _SETTLE_SECONDS,
+    ) -> None:
         super().__init__()
-        self.folder = folder
-        self.pattern = pattern
+        self.uri = uri
+        self.quiet_seconds = quiet_seconds
         self.poll_seconds = poll_seconds
         self.settle_seconds = settle_seconds
+        self._since: dict[int, tuple[str, float]] = {}
+        self._has_forgotten = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "folder": self.folder,
-            "pattern": self.pattern,
+            "uri": self.uri,
+            "quiet_seconds": self.quiet_seconds,
             "poll_seconds": self.poll_seconds,
             "settle_seconds": self.settle_seconds,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        seen = await self._load()
+        await self._load()
+        pause = self.poll_seconds
         while True:
-            present = await asyncio.to_thread(spans_in, Path(self.folder), self.pattern)
-            if fresh := sorted(present - seen):
-                seen |= present
-                yield TriggerEvent({"spans": fresh, "span": fresh[-1], "folder": self.folder})
+            try:
+                event = await asyncio.to_thread(self._look)
+                pause = self.poll_seconds
+            except Exception as error:
+                event, pause = None, min(2 * pause, _LONGEST_PAUSE_S)
+                text = " ".join(str(error).split())[:300]
+                self.log.warning("%s cannot be listed, looking again in %.0f s: %s", self.uri, pause, text)
+            if event is not None:
+                yield TriggerEvent(event)
                 await asyncio.sleep(self.settle_seconds)
-                await self._store(seen)
-            await asyncio.sleep(self.poll_seconds)
+                await self._store()
+            elif self._has_forgotten:
+                await self._store()
+            self._has_forgotten = False
+            await asyncio.sleep(pause)
 
-    async def _load(self) -> set[int]:
+    @abstractmethod
+    def _look(self) -> dict[str, Any] | None:
+        """What is new and whole, noted as seen; None if nothing is."""
+
+    @abstractmethod
+    async def _load(self) -> None: ...
+
+    @abstractmethod
+    async def _store(self) -> None: ...
+
+    def _is_quiet(self, key: int, sign: str) -> bool:
+        """Whether a place has looked like this for long enough."""
+        if self._since.get(key, ("", 0.0))[0] != sign:
+            self._since[key] = (sign, time.monotonic())
+        return time.monotonic() - self._since[key][1] >= self.quiet_seconds
+
+    async def _recall(self, key: str) -> str:
         if self.asset_state_store is None:
-            return set()
-        return decode_spans(str(await self.asset_state_store.aget(SEEN, default="") or ""))
+            return ""
+        return str(await self.asset_state_store.aget(key, default="") or "")
 
-    async def _store(self, seen: Iterable[int]) -> None:
+    async def _remember(self, key: str, value: str) -> None:
         if self.asset_state_store is not None:
-            await self.asset_state_store.aset(SEEN, encode_spans(seen))
+            await self.asset_state_store.aset(key, value)
 
 
-def spans_in(folder: Path, pattern: str) -> set[int]:
-    """The numbers of the spans in a landing folder; empty when there is no such folder.
+class SpanTrigger(_Watcher):
+    """Fires once for the spans that have appeared and are whole.
 
-    Names that start with a dot are unfinished and do not count.
+    A span that is gone is forgotten: landed anew, it fires again. So does a new `{VERSION}` of a span.
     """
-    try:
-        names = [entry.name for entry in folder.iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
-    matches = (re.fullmatch(pattern, name) for name in names if not name.startswith("."))
-    return {int(match.group(1)) for match in matches if match}
+
+    _seen: dict[int, int]
+
+    def _look(self) -> dict[str, Any] | None:
+        refresh(self.uri)
+        known = locations(self.uri)
+        gone = self._seen.keys() - known.keys()
+        self._seen = {span: version for span, version in self._seen.items() if span not in gone}
+        self._has_forgotten = bool(gone)
+        fresh = [
+            span
+            for span, place in known.items()
+            if self._seen.get(span, -1) < place.version and self._is_whole(known, span)
+        ]
+        if not fresh:
+            return None
+        self._seen |= {span: known[span].version for span in fresh}
+        self._since.clear()
+        return {"spans": fresh, "span": fresh[-1], "uri": self.uri}
+
+    def _is_whole(self, known: Mapping[int, Location], span: int) -> bool:
+        if unfinished(known, span):
+            return False
+        return is_marked(known[span]) or self._is_quiet(span, fingerprint(known[span]))
+
+    async def _load(self) -> None:
+        self._seen = decode_spans(await self._recall(SEEN))
+
+    async def _store(self) -> None:
+        await self._remember(SEEN, encode_spans(self._seen))
 
 
-def encode_spans(spans: Iterable[int]) -> str:
-    """Writes spans as ranges, so that years of daily spans stay one short value.
+class FileTrigger(_Watcher):
+    """Fires once for every change of a set of files, when it has come to rest. Which of them are new, the DAG finds out."""
+
+    _listing: str
+
+    def _look(self) -> dict[str, Any] | None:
+        refresh(self.uri)
+        sign = fingerprint(Location(0, 0, self.uri))
+        if sign == self._listing or not self._is_quiet(0, sign):
+            return None
+        empty_before = not self._listing
+        self._listing = sign
+        return None if empty_before and sign == _NOTHING else {"uri": self.uri, "listing": sign}
+
+    async def _load(self) -> None:
+        self._listing = await self._recall(LISTING)
+
+    async def _store(self) -> None:
+        await self._remember(LISTING, self._listing)
+
+
+_NOTHING = fingerprint(Location(0, 0, "/nonexistent/*"))
+
+
+def encode_spans(spans: Mapping[int, int] | Iterable[int]) -> str:
+    """Writes spans as ranges, so that years of daily spans stay one short value; versions, where there are any, with `v`.
 
     Example:
-        >>> encode_spans({1, 2, 3, 7})
-        '1-3,7'
+        >>> encode_spans({1, 2, 3, 7}), encode_spans({1: 0, 2: 0, 3: 4})
+        ('1-3,7', '1-2,3v4')
     """
+    versions = dict(spans) if isinstance(spans, Mapping) else dict.fromkeys(spans, 0)
     ranges: list[list[int]] = []
-    for span in sorted(set(spans)):
+    for span in sorted(span for span, version in versions.items() if not version):
         if ranges and span == ranges[-1][1] + 1:
             ranges[-1][1] = span
         else:
             ranges.append([span, span])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+    texts = [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
+    return ",".join([*texts, *(f"{span}v{version}" for span, version in sorted(versions.items()) if version)])
 
 
-def decode_spans(text: str) -> set[int]:
-    """Reads what `encode_spans` wrote."""
-    spans: set[int] = set()
+def decode_spans(text: str) -> dict[int, int]:
+    """Reads what `encode_spans` wrote: span -> version, 0 where it has none."""
+    spans: dict[int, int] = {}
     for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        spans.update(range(int(first), int(last or first) + 1))
+        number, _, version = part.partition("v")
+        first, _, last = number.partition("-")
+        spans |= dict.fromkeys(range(int(first), int(last or first) + 1), int(version or 0))
     return spans

@@ -27,6 +27,7 @@ ARG SOURCE_DATE_EPOCH=315532800
 COPY airflow_kubeflow /image/opt/trainyard/airflow_kubeflow
 COPY dags /image/opt/trainyard/dags
 COPY embedded /image/opt/trainyard/embedded
+COPY landing /image/opt/trainyard/landing
 COPY model_store /image/opt/trainyard/model_store
 COPY pipelines /image/opt/trainyard/pipelines
 COPY schemas /image/opt/trainyard/schemas

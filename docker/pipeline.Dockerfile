@@ -24,6 +24,7 @@ ARG SOURCE_DATE_EPOCH=315532800
 COPY benchmarks /image/opt/trainyard/benchmarks
 COPY components /image/opt/trainyard/components
 COPY embedded /image/opt/trainyard/embedded
+COPY landing /image/opt/trainyard/landing
 COPY model_store /image/opt/trainyard/model_store
 COPY pipelines /image/opt/trainyard/pipelines
 COPY schemas /image/opt/trainyard/schemas

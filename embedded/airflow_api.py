@@ -75,6 +75,12 @@ class AirflowApi:
         answer.raise_for_status()
         return DagRun(dag_id, answer.json()["dag_run_id"], answer.json()["state"])
 
+    def post_event(self, asset: str, extra: dict[str, Any]) -> None:
+        """Says that an asset has changed, as a system outside would."""
+        found = self._get("/api/v2/assets", name_pattern=asset)["assets"]
+        asset_id = next(one["id"] for one in found if one["name"] == asset)
+        self._client.post("/api/v2/assets/events", json={"asset_id": asset_id, "extra": extra}).raise_for_status()
+
     def set_state(self, run: DagRun, task_id: str, state: str) -> None:
         """Marks a task, as the buttons of the UI do."""
         path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}"

@@ -98,7 +98,7 @@ class _Demo:
         self.paths: Paths = platform.paths
         self.api: AirflowApi | None = None
         self._seen: set[str] = set()
-        self._told: dict[tuple[str, str], int] = {}
+        self._told: dict[tuple[str, ...], int] = {}
 
     def run(self) -> None:
         self.start()
@@ -145,7 +145,7 @@ class _Demo:
         run = self.follow(run)
         if run.state != "success":
             raise self.failure(run)
-        outcome = self._api.result(run, "run_pipeline")
+        outcome = self._api.result(run, "train")
         self._tell_outcome(outcome)
         release = outcome.get("release")
         return {
@@ -261,19 +261,23 @@ class _Demo:
 
     def _tell_progress(self, run: DagRun) -> None:
         if run.dag_id.startswith("retrain"):
-            lines = self._api.log_lines(run, "run_pipeline")
-            # Components report themselves with an indented line; the rest of the log is for the log.
-            told = self._told.get((run.run_id, "lines"), 0)
-            for line in lines[told:]:
-                if line.startswith("  "):
-                    self.timeline.event(f"    {line.strip()}")
-            self._told[run.run_id, "lines"] = len(lines)
+            for task_id in ("check_data", "train"):
+                self._tell_components(run, task_id)
         for task in self._api.tasks(run):
             ended = task.state in ("success", "failed", "up_for_retry")
             if ended and self._told.get((run.run_id, task.task_id)) != task.try_number:
                 self._told[run.run_id, task.task_id] = task.try_number
                 took = f" ({task.seconds:.1f} s)" if task.seconds is not None else ""
                 self.timeline.event(f"  {task.task_id}: {task.state}{took}")
+
+    def _tell_components(self, run: DagRun, task_id: str) -> None:
+        lines = self._api.log_lines(run, task_id)
+        # Components report themselves with an indented line; the rest of the log is for the log.
+        told = self._told.get((run.run_id, task_id, "lines"), 0)
+        for line in lines[told:]:
+            if line.startswith("  ") and " cached" not in line:
+                self.timeline.event(f"    {line.strip()}")
+        self._told[run.run_id, task_id, "lines"] = len(lines)
 
     def _tell_outcome(self, outcome: dict[str, Any]) -> None:
         metrics = (outcome.get("metrics") or {}).get("overall", outcome.get("metrics") or {})

@@ -17,6 +17,7 @@ PROMOTE = "promote"
 ROLLBACK = "rollback"
 SET = "set"
 REMOVE = "remove"
+DELETE = "delete"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +26,8 @@ class HistoryEntry:
 
     Attributes:
         at: ISO 8601, in UTC.
-        action: `publish`, `promote`, `rollback`, `set <label>` or `remove <label>`.
-        version: the version published, or the one that the label points at now (null: at none).
+        action: `publish`, `promote`, `rollback`, `set <label>`, `remove <label>` or `delete`.
+        version: the version published or deleted, or the one that the label points at now (null: at none).
         previous: the version that the label pointed at before, if any.
         reason: why, in the words of whoever did it.
         actor: who did it: a person, a DAG run, the pipeline.

@@ -16,6 +16,7 @@ from model_store._errors import StoreError, from_os_error
 from model_store._files import open_files
 from model_store._labels import (
     CANARY,
+    DELETE,
     PROMOTE,
     PUBLISH,
     REMOVE,
@@ -256,6 +257,38 @@ class ModelStore:
                     f"{model}: there is no stable release before version {current} to roll back to. Name one (--to, in Python `to`)."
                 )
         return self._make_stable(model, to, ROLLBACK, reason, actor)
+
+    def stable_before(self, model: str) -> int | None:
+        """The version that `rollback` would go back to; None where there is none."""
+        stable = self.labels(model).get(STABLE)
+        return None if stable is None else stable_before(self.history(model), stable, self.versions(model))
+
+    def delete(self, model: str, version: int, *, reason: str, actor: str) -> None:
+        """Deletes a release, in one step for readers; its number is not used again.
+
+        Raises:
+            StoreError: there is no such release, it has a label, or it is the one that `rollback` would go back to.
+        """
+        try:
+            with self._lock(model):
+                if version not in self.versions(model):
+                    raise self._unknown(model, f"release {version}")
+                labels = [label for label, labelled in self.labels(model).items() if labelled == version]
+                if labels or version == self.stable_before(model):
+                    why = f"is labelled {labels[0]}" if labels else "is the release to roll back to"
+                    raise StoreError(f"{model} version {version} {why}; it is not deleted. Move the label first.")
+                self._record(model, DELETE, version, None, reason=reason, actor=actor)
+                folder = f"{model}/{version}"
+                if self._files.renames:
+                    # Under a name that readers pass over, and that a later publication removes should we be killed now.
+                    aside = f"{model}/{_STAGING_PREFIX}deleted-{version}-{uuid.uuid4().hex}"
+                    self._files.rename(folder, aside)
+                    folder = aside
+                else:
+                    self._files.remove(f"{folder}/{RELEASE_FILE}")
+                self._files.remove(folder)
+        except OSError as error:
+            raise from_os_error(error, f"deleting {model} version {version} from {self.uri}") from error
 
     def _make_stable(self, model: str, version: int, action: str, reason: str, actor: str) -> Release:
         release = self.release(model, version)

@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(commands)
     _add_release(commands)
     _add_serve(commands)
+    _add_housekeeping(commands)
     _add_platform(commands)
     _add_bench(commands)
     _add_elsewhere(commands)
@@ -128,6 +129,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="SECONDS",
         help="how long to wait for another run of this workload (600)",
     )
+    command.add_argument(
+        "--until",
+        action="append",
+        default=[],
+        metavar="NODE",
+        help="run only this node and what it needs, e.g. DataQuality; repeat it for more. A later run goes on from there",
+    )
     command.set_defaults(handler=_run)
 
 
@@ -146,7 +154,14 @@ def _run(options: argparse.Namespace) -> int:
     from pipelines.results import RunResult
     from pipelines.run import RunRequest, run
 
-    request = RunRequest(options.workload, options.span, tuple(options.param), options.wait, tuple(options.beam))
+    request = RunRequest(
+        options.workload,
+        options.span,
+        tuple(options.param),
+        options.wait,
+        tuple(options.beam),
+        tuple(dict.fromkeys(options.until)),
+    )
     try:
         return run(request, terminal.run_display(options.json)).exit_code
     except WorkloadError as error:
@@ -292,6 +307,12 @@ def _serve(options: argparse.Namespace) -> int:
     if "--store" not in arguments and "-h" not in arguments and "--help" not in arguments:
         arguments += ["--store", home.store_uri()]
     os.execv(python, [str(python), "-m", "serving", *models, *arguments])
+
+
+def _add_housekeeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.housekeeping.cli import add_command
+
+    add_command(commands)
 
 
 def _add_platform(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

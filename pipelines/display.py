@@ -159,6 +159,8 @@ def summary_lines(result: RunResult) -> list[str]:
         )
         return lines
     lines.append(f"log       {result.log}")
+    if result.until:
+        lines.append(f"part      until {', '.join(result.until)}; `trainyard run {result.workload}` goes on from there")
     if result.same_as:
         lines.append(
             f"unchanged since run {result.same_as}: data, code, contracts, libraries and champion are the same; its outputs stand"

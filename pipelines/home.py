@@ -18,6 +18,12 @@ def data_root() -> pathlib.Path:
     return pathlib.Path(os.environ.get("TRAINYARD_DATA") or home() / "data").absolute()
 
 
+def data_uri() -> str:
+    """What `{DATA}` stands for, where it may be a URL: TRAINYARD_DATA may name an object store that Airflow only watches."""
+    named = os.environ.get("TRAINYARD_DATA") or ""
+    return named.rstrip("/") if "://" in named else str(data_root())
+
+
 def store_uri() -> str:
     """The model store, a folder or any fsspec URL: TRAINYARD_STORE, else models/ in the home."""
     return os.environ.get("TRAINYARD_STORE") or str(home() / "models")

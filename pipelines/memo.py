@@ -35,7 +35,7 @@ def key(workload: Workload, folder: pathlib.Path, span: int) -> str:
     facts = {
         "workload": workload.model_dump(mode="json"),
         "spans": [[one.number, one.digest] for one in spans],
-        "code": _digest([*_python(folder), *_python(home.ROOT / "components"), *_python(home.ROOT / "pipelines")]),
+        "code": _digest([*_python(folder), *_ours()]),
         "contracts": _digest(sorted((home.schemas_root() / workload.name).glob("*"))),
         "libraries": _digest([home.ROOT / "uv.lock"]),
         "champion": _champion(workload.name),
@@ -45,21 +45,32 @@ def key(workload: Workload, folder: pathlib.Path, span: int) -> str:
 
 
 def remember(root: pathlib.Path, memo_key: str, result: RunResult, uris: Iterable[str]) -> None:
-    """Keeps a run's result, and what each of its outputs should look like, beside its artifacts."""
+    """Keeps the result of a run, or of a part of one, and what each of its outputs should look like, beside its artifacts."""
     outputs = {uri: content_size(uri) for uri in uris}
-    partial = root / f"{_FILE}.{os.getpid()}"
+    file = _file(root, result)
+    partial = root / f"{file.name}.{os.getpid()}"
     partial.write_text(json.dumps({"key": memo_key, "outputs": outputs, "result": json.loads(result.to_json())}))
-    partial.replace(root / _FILE)
+    partial.replace(file)
 
 
 def recall(root: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     """Fills `result` from the memo if nothing has changed and nothing of it is gone.
 
+    A part of a run (`result.until`) is answered by a memo of that part, or of the whole.
+
     Returns:
         Whether it did.
     """
+    return any(_recall(file, memo_key, result) for file in dict.fromkeys((root / _FILE, _file(root, result))))
+
+
+def _file(root: pathlib.Path, result: RunResult) -> pathlib.Path:
+    return root / ".".join([_FILE.removesuffix(".json"), *sorted(result.until), "json"])
+
+
+def _recall(file: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     try:
-        memo = json.loads((root / _FILE).read_text())
+        memo = json.loads(file.read_text())
         if memo["key"] != memo_key or not _intact(memo["outputs"]) or not _released(memo["result"]):
             return False
         past = memo["result"]
@@ -68,7 +79,7 @@ def recall(root: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     result.components = [
         ComponentResult(c["id"], "succeeded", 0.0, True, c["rows_in"], c["rows_out"]) for c in past["components"]
     ]
-    for field in ("metrics", "blessed", "reasons", "warnings", "champion", "release", "span", "quarantine"):
+    for field in ("metrics", "blessed", "reasons", "warnings", "champion", "release", "span", "quarantine", "gates"):
         setattr(result, field, past[field])
     result.reports, result.same_as = dict(past["reports"]), past["run_id"]
     result.status = "succeeded"
@@ -95,6 +106,10 @@ def _champion(model: str) -> str:
         return "" if version is None else f"{version}:{store.release(model, version).digest}"
     except StoreError:
         return ""
+
+
+def _ours() -> list[pathlib.Path]:
+    return [path for room in ("components", "landing", "pipelines") for path in _python(home.ROOT / room)]
 
 
 def _python(folder: pathlib.Path) -> list[pathlib.Path]:

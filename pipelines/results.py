@@ -38,6 +38,8 @@ class RunResult:
     `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file that they are in.
     `predictions`: of batch inference: the release's version, rows, predicted, failed, and the folder.
     `ui`: of a run on Kubeflow, the link to it; `log` is empty there.
+    `until`: the nodes that a part of a run was to end with; empty: all of it.
+    `gates`: what each gate found: `gate`, `passes`, `summary`, `findings` and `report`.
     `same_as` names the earlier run whose outputs stand, where nothing has changed since.
     `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again.
     """
@@ -57,6 +59,8 @@ class RunResult:
     quarantine: dict[str, Any] | None = None
     predictions: dict[str, Any] | None = None
     reports: dict[str, str] = dataclasses.field(default_factory=dict)
+    until: list[str] = dataclasses.field(default_factory=list)
+    gates: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     same_as: str | None = None
     error: str | None = None
     log: str = ""

@@ -38,6 +38,7 @@ class RunRequest:
         parameters: `key=value`, as given.
         wait_s: seconds to wait for another run of the same workload.
         beam: Beam's options, `key=value` or `key`, as given; they win over the workload's.
+        until: nodes of the graph to end with: they and what they need run; none: the whole graph.
     """
 
     workload: str
@@ -45,6 +46,7 @@ class RunRequest:
     parameters: tuple[str, ...] = ()
     wait_s: float = 600.0
     beam: tuple[str, ...] = ()
+    until: tuple[str, ...] = ()
 
 
 class Display:
@@ -89,7 +91,7 @@ def run(request: RunRequest, display: Display) -> RunResult:
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
     beam = beam_options.beam_arguments(workload, request.beam)
-    result = RunResult(workload.name, new_run_id())
+    result = RunResult(workload.name, new_run_id(), until=list(request.until))
     with logged(result, home.runs_root(workload.name), display) as directory:
         outputs: dict[str, dict[str, list[Any]]] = {}
         with recorded(result):
@@ -127,6 +129,7 @@ def _run_locked(
     with _lock.exclusive(lock, f"run {result.run_id} of {workload.name}", request.wait_s, display.said):
         span = _lay_out(workload, request.span, display.said)
         result.span = span
+        _name_unread(workload, span, display.said)
         root = home.pipeline_root(workload.name)
         started = time.monotonic()
         memo_key = memo.key(workload, folder, span)
@@ -143,7 +146,7 @@ def _run_locked(
             from pipelines.training import training_pipeline
 
             site = make_site(workload, folder, root, beam)
-            outputs = local.run_pipeline(training_pipeline(workload, span, site), site, result, display)
+            outputs = local.run_pipeline(training_pipeline(workload, span, site), site, result, display, request.until)
         finally:
             prepared.dismiss()
         if result.status == "succeeded":
@@ -173,7 +176,7 @@ def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path, beam
 def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -> int:
     """The span to run on; lays it out from the workload's data set if it is not there."""
     from components.ingestion import sources
-    from components.ingestion.patterns import has_spans
+    from landing import has_spans
 
     uri = workload.span_uri("{SPAN}", home.data_root())
     if not has_spans(uri):
@@ -192,6 +195,18 @@ def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -
                 say(f"laying out span {number} of the data set {workload.data.dataset}")
                 datasets.prepare(workload.data.dataset, number, home.data_root() / workload.name)
     return sources.newest_span(uri) if span is None else span
+
+
+def _name_unread(workload: Workload, span: int, say: Callable[[str], None]) -> None:
+    """Says which folders of the window nobody reads: a pattern of files passes over them without a word."""
+    from landing import has_spans, locations, unread_folders
+
+    uri = workload.span_uri("{SPAN}", home.data_root())
+    if not has_spans(uri) or workload.data.format == "images":
+        return
+    for one in [place for number, place in locations(uri).items() if number <= span][-workload.data.window :]:
+        if folders := unread_folders(one):
+            say(f"span {one.span}: not read, since {one.uri} names files: the folder(s) {', '.join(folders[:5])}")
 
 
 @contextlib.contextmanager
@@ -232,7 +247,7 @@ def _make_report(
         return  # that run's page stands
     if "run" in result.reports:
         shutil.copyfile(result.reports["run"], page)
-    elif result.components:
+    elif result.components and result.status == "failed":
         page.write_text(_failure_page(workload, result, outputs), encoding="utf-8")
     else:
         return

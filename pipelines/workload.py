@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import zoneinfo
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+# libyaml's where PyYAML has it, ten times as fast: Airflow reads every workload.yaml twice a minute.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class WorkloadError(ValueError):
@@ -216,20 +221,103 @@ class Resources(_Section):
 
 class Schedule(_Section):
     cron: str | None = None
-    """When to retrain, as cron writes it, in UTC; null: only on new data or by hand."""
+    """When to retrain, as cron writes it; null: only on new data or by hand."""
+    timezone: str = "UTC"
+    """Where the clock of `cron` and `quality_cron` stands, e.g. Europe/Berlin. Where summer time begins and ends, a time
+    that the day lacks comes an hour later, and one that it has twice comes once."""
     on_new_data: bool = True
     """Whether a new span triggers retraining."""
+    quiet_seconds: float = Field(default=3, ge=0, le=3600)
+    """A span, or a file for `batch`, counts as whole when nothing of it has changed for so long. A span with `_SUCCESS` is whole
+    at once."""
+    quality_cron: str | None = "0 5 * * *"
+    """When to check the newest span's quality on its own (`data_quality_<workload>`); null: by hand only."""
     retries: int = Field(default=2, ge=0, le=10)
     """How often Airflow tries again what may be retried."""
     timeout_minutes: int = Field(default=120, ge=1)
     """How long a retraining may take before Airflow ends it."""
+    deadline_minutes: int | None = Field(default=None, ge=1)
+    """A retraining that has not ended so long after it was due raises an alert, and goes on. null: no alert."""
+    runner: Literal["local", "kubeflow"] | None = None
+    """Where Airflow runs the pipeline: in a process beside Airflow's own, or on Kubeflow Pipelines. null: what TRAINYARD_RUNNER
+    says, else local."""
+
+    @field_validator("cron", "quality_cron")
+    @classmethod
+    def _five_fields(cls, cron: str | None) -> str | None:
+        return _cron(cron)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(name)
+        except (KeyError, ValueError, OSError):  # unknown, not a name, the name of a folder
+            raise ValueError(
+                f"no such time zone; use a name such as UTC or Europe/Berlin. Received: {name!r}"
+            ) from None
+        return name
+
+
+class Alerts(_Section):
+    email: tuple[str, ...] = ()
+    """Who is written to. Without any: TRAINYARD_ALERT_EMAIL, comma-separated."""
+    email_connection: str = "smtp_default"
+    """Airflow's connection of type smtp."""
+    slack_connection: str | None = None
+    """Airflow's connection of type Slack Incoming Webhook. Without one: TRAINYARD_ALERT_SLACK."""
+    level: Literal["info", "warning", "error"] = "warning"
+    """The least that is sent. error: a task failed for good, a deadline passed. warning: trained and not released, rows set
+    aside. info: released, deployed. The log has all of them."""
+
+    @field_validator("email")
+    @classmethod
+    def _addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for address in addresses:
+            if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", address):
+                raise ValueError(f"expected addresses such as ml@example.com. Received: {address!r}")
+        return addresses
+
+
+class Batch(_Section):
+    uri: str | None = None
+    """The files to predict for, as they arrive: a glob pattern or an fsspec URL, e.g. {DATA}/_inbox/{WORKLOAD}/*.csv. null: no
+    batch predictions by Airflow."""
+    out: str = "{DATA}/_predictions/{WORKLOAD}"
+    """Folder of the results: one folder for each file, and index.json over all."""
+    release: str = "stable"
+    """Which release predicts: stable, canary or a version."""
+    keys: tuple[str, ...] = ()
+    """Columns that say which row a prediction is for. Default: file and row number."""
+    format: Literal["csv", "parquet", "jsonl", "tfrecord"] | None = None
+    """How the files are written; null: as `data.format`."""
+    cron: str | None = "@daily"
+    """When to look for files besides the watching of a folder; null: never."""
+
+    @field_validator("uri", "out")
+    @classmethod
+    def _known_placeholders(cls, uri: str | None) -> str | None:
+        if unknown := sorted(set(re.findall(r"\{(\w+)\}", uri or "")) - {"DATA", "WORKLOAD"}):
+            raise ValueError(f"unknown placeholder {{{unknown[0]}}}; use {{DATA}} or {{WORKLOAD}}")
+        return uri
+
+    @field_validator("out")
+    @classmethod
+    def _local(cls, out: str) -> str:
+        if "://" in out:
+            raise ValueError(f"must be a folder; copy the results on from there. Received: {out!r}")
+        return out
 
     @field_validator("cron")
     @classmethod
     def _five_fields(cls, cron: str | None) -> str | None:
-        if cron is not None and not cron.startswith("@") and len(cron.split()) != 5:
-            raise ValueError(f"cron needs five fields (minute hour day month weekday). Received: {cron!r}")
-        return cron
+        return _cron(cron)
+
+
+def _cron(cron: str | None) -> str | None:
+    if cron is not None and not cron.startswith("@") and len(cron.split()) != 5:
+        raise ValueError(f"cron needs five fields (minute hour day month weekday). Received: {cron!r}")
+    return cron
 
 
 class Serving(_Section):
@@ -268,7 +356,11 @@ class Workload(_Section):
     resources: dict[str, Resources] = {}
     """Per component (its id, e.g. Trainer): what to ask Kubernetes for."""
     schedule: Schedule = Schedule()
-    """When to retrain."""
+    """When to retrain, and where."""
+    alerts: Alerts = Alerts()
+    """Whom to tell when something goes wrong."""
+    batch: Batch = Batch()
+    """Predictions for files as they arrive."""
     serving: Serving = Serving()
     """What a deployment must keep to."""
     beam: dict[str, BeamValue] = {}
@@ -300,6 +392,14 @@ class Workload(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _batch_is_of_files(self) -> Workload:
+        if self.batch.uri is not None and self.data.format == "images" and not self.batch.format:
+            raise ValueError(
+                "batch.uri: an image is a file, and each file would be a run of its own; use `trainyard predict` on their folder"
+            )
+        return self
+
     @property
     def split_key(self) -> str | None:
         """The column whose hash decides the split; None where another way is chosen, or the features decide."""
@@ -324,7 +424,7 @@ def load_workload(folder: str | os.PathLike[str]) -> Workload:
     """
     path = pathlib.Path(folder) / "workload.yaml"
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
     except FileNotFoundError:
         raise WorkloadError(f"{path}: there is no such file. `trainyard list` shows the workloads.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

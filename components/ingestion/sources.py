@@ -1,6 +1,6 @@
 """Finding the files of a span, on any file system that fsspec knows.
 
-A span that is still being written is not read: see `unfinished`.
+A span that is still being written is not read: see `landing.unfinished`.
 """
 
 from __future__ import annotations
@@ -12,26 +12,13 @@ import hashlib
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import fsspec
 
 from components.errors import InputError
-from components.ingestion.patterns import Location, has_spans, locations
-
-SUCCESS = "_SUCCESS"  # Hadoop and Spark write it last
-_TEMPORARY = ("_temporary", ".hive-staging")  # folders of a job that has not committed
-_MARKERS_LOOKED_FOR = 10  # each is a request to an object store
-_UNFINISHED = (
-    ".partial",
-    ".part",
-    ".filepart",
-    ".tmp",
-    ".crdownload",
-    ".inprogress",
-    "._COPYING_",
-)  # of copies under way
+from landing import SUCCESS, UNFINISHED_NAMES, has_spans, locations, unfinished
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,42 +60,6 @@ def newest_span(uri: str) -> int:
         if not (sign := unfinished(known, number)):
             return number
     raise InputError(f"{uri}: every span is still being written. Received: {sign}. Wait, or finish one.")
-
-
-def unfinished(known: Mapping[int, Location], span: int) -> str:
-    """What shows that a span is still being written, in words; empty if nothing does.
-
-    As the tools do that write into folders: Spark and Hadoop have a `_temporary` folder until they commit and a `_SUCCESS`
-    afterwards, Hive a `.hive-staging` folder; a copy that is under way ends in `.partial`, `.part`, `.tmp` and the like.
-    `_SUCCESS` is asked for where another span of the pattern has it.
-    """
-    filesystem, folder = _folder(known[span].uri)
-    names = _names(filesystem, folder)
-    for name in names:
-        if name.startswith(_TEMPORARY) or (name.endswith(_UNFINISHED) and not name.startswith((".", "_"))):
-            return f"{folder}/{name}"
-    # Files of several spans side by side share a folder, and its marker says nothing about one of them.
-    folders = list(dict.fromkeys(_folder(one.uri)[1] for one in known.values()))
-    if SUCCESS in names or len(folders) < len(known):
-        return ""
-    newest = folders[-_MARKERS_LOOKED_FOR:]
-    marked = next((f for f in reversed(newest) if SUCCESS in _names(filesystem, f)), None)
-    return f"no {folder}/{SUCCESS}, which {marked} has" if marked else ""
-
-
-def _folder(uri: str) -> tuple[Any, str]:
-    """The folder that a span's pattern names, less what stands for files."""
-    filesystem, path = fsspec.core.url_to_fs(uri)
-    parts = path.split("/")
-    last = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), len(parts) - 1)
-    return filesystem, "/".join(parts[:last])
-
-
-def _names(filesystem: Any, folder: str) -> list[str]:
-    try:
-        return [entry.rstrip("/").rpartition("/")[2] for entry in filesystem.ls(folder, detail=False)]
-    except (FileNotFoundError, NotADirectoryError, NotImplementedError):
-        return []
 
 
 def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) -> list[Span]:
@@ -206,7 +157,7 @@ def _span(
     files = [f for f in found if not _is_hidden(f) and filesystem.isfile(f)]
     if not files:
         raise InputError(f"{pattern}: no file found{f' for span {number}' if number else ''}. {advice}")
-    if partial := next((f for f in files if f.endswith(_UNFINISHED)), None):
+    if partial := next((f for f in files if f.endswith(UNFINISHED_NAMES)), None):
         raise InputError(
             f"{partial}: is still being written, by its name. Wait until it has its final one, or remove it."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -16,11 +17,11 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components import prepared
 from components.artifacts import ROWS_IN, ROWS_OUT
-from components.errors import EXIT_OK
+from components.errors import EXIT_OK, InputError
 from components.gates import GateResult, Severity
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
 from pipelines.results import ComponentResult, RunResult
-from pipelines.runners import _failures, _metadata, _noise
+from pipelines.runners import _failures, _gates, _metadata, _noise
 from pipelines.training import Site
 
 # A worker that imports TensorFlow while the node of this name works, on one core as a rule: InfraValidator will take it.
@@ -42,7 +43,9 @@ class NodeFailed(RuntimeError):
     """A node did not come to an end and raised nothing; the log says why."""
 
 
-def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, observer: Observer) -> Outputs:
+def run_pipeline(
+    graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, observer: Observer, until: Sequence[str] = ()
+) -> Outputs:
     """Runs every node in order and fills `result`; stops at the first that fails.
 
     Args:
@@ -50,12 +53,14 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
         site: where things lie; its pipeline is nobody else's in the metadata store while the run lock is held.
         result: is filled as the run goes on.
         observer: is told after every change.
+        until: run only these nodes and what they need; none: all.
 
     Returns:
         The output artifacts of the nodes that succeeded.
     """
     started = time.monotonic()
     pipeline = compiler.Compiler().compile(graph)
+    nodes = _needed(pipeline, until)
     runtime_parameter_utils.substitute_runtime_parameter(
         pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: result.run_id}
     )
@@ -65,10 +70,10 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
         _metadata.bury_unfinished(handle.store, name, root)
         _metadata.clear_ahead(handle.store, name, root)
         _metadata.forget_damaged(handle.store, name)
-    result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in pipeline.nodes]
+    result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in nodes]
     observer.changed(result)
     outputs: Outputs = {}
-    for node in pipeline.nodes:
+    for node in nodes:
         node_id = node.pipeline_node.node_info.id
         if node_id in _STARTED_WITH:
             prepared.prepare(_STARTED_WITH[node_id])
@@ -85,7 +90,27 @@ def run_pipeline(graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, ob
     else:
         result.status, result.exit_code = "succeeded", EXIT_OK
     _harvest(result, outputs)
+    result.gates = _gates.gates_of(outputs, str(site.pipeline_root), result.run_id)
     return outputs
+
+
+def _needed(pipeline: pipeline_pb2.Pipeline, until: Sequence[str]) -> list[Any]:
+    """The nodes asked for and all that come before them, in the graph's order.
+
+    Raises:
+        InputError: there is no node of that name.
+    """
+    nodes = list(pipeline.nodes)
+    upstream = {n.pipeline_node.node_info.id: list(n.pipeline_node.upstream_nodes) for n in nodes}
+    if unknown := [name for name in until if name not in upstream]:
+        raise InputError(f"--until {unknown[0]}: there is no such node. Known: {', '.join(upstream)}.")
+    wanted, ahead = set[str](), list(until)
+    while ahead:
+        name = ahead.pop()
+        if name not in wanted:
+            wanted.add(name)
+            ahead += upstream[name]
+    return [n for n in nodes if not until or n.pipeline_node.node_info.id in wanted]
 
 
 def _run_node(

@@ -1,7 +1,9 @@
-"""Every workload's DAGs load; a broken workload takes no other along."""
+"""Every workload's DAGs load and keep to the house's rules; a broken workload takes no other along."""
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,34 +11,46 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
+from dags import factory
 from pipelines import home
-from pipelines.workload import workload_names
+from pipelines.workload import Workload, workload_names
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 GOOD = "name: {name}\ntask: binary\nowner: team-a\ndata:\n  label:\n    column: y\n"
+FULL = GOOD + (
+    "schedule: {{cron: '0 3 * * 1', timezone: Europe/Berlin, deadline_minutes: 90}}\n"
+    "batch: {{uri: '{{DATA}}/_inbox/{{WORKLOAD}}/*.csv'}}\n"
+)
+SITE = {"backfill", "housekeeping"}
 
 
 @pytest.fixture
 def workloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of workloads: one good, one of every way to be broken."""
+    """A folder of workloads: one good, one with all that Airflow may be told, one of every way to be broken."""
     broken = {
         "typo": GOOD.format(name="typo") + "traning:\n  epochs: 3\n",
         "range": GOOD.format(name="range") + "training:\n  epochs: 0\n",
         "clock": GOOD.format(name="clock") + "schedule:\n  cron: 61 * * * *\n",
+        "zone": GOOD.format(name="zone") + "schedule:\n  timezone: Europe/Atlantis\n",
+        "mail": GOOD.format(name="mail") + "alerts:\n  email: [nobody]\n",
         "yaml": "name: [\n",
     }
-    for name, text in {"good": GOOD.format(name="good"), **broken}.items():
+    for name, text in {"good": GOOD.format(name="good"), "full": FULL.format(name="full"), **broken}.items():
         (tmp_path / "workloads" / name).mkdir(parents=True)
         (tmp_path / "workloads" / name / "workload.yaml").write_text(text)
     monkeypatch.setenv("TRAINYARD_WORKLOADS", str(tmp_path / "workloads"))
     return tmp_path / "workloads"
 
 
+def kinds_of(name: str, *more: str) -> set[str]:
+    return {f"{kind}_{name}" for kind in ("retrain", "deploy", "data_quality", *more)}
+
+
 def test_all_workloads_load() -> None:
     bag = DagBag(DAGS)
     assert bag.import_errors == {}
     names = workload_names(home.workloads_root())
-    assert set(bag.dag_ids) == {f"{kind}_{name}" for kind in ("retrain", "deploy") for name in names}
+    assert {d for d in bag.dag_ids if not d.startswith("batch_predict_")} == SITE.union(*map(kinds_of, names))
 
 
 def test_only_the_dag_files_are_parsed() -> None:
@@ -45,30 +59,85 @@ def test_only_the_dag_files_are_parsed() -> None:
     assert parsed == {"workloads.py", "broken_workloads.py"}
 
 
-def test_every_task_tells_an_operator_what_to_do() -> None:
-    for dag in DagBag(DAGS).dags.values():
-        assert dag.max_active_runs == 1
-        assert {"trainyard"} < set(dag.tags)
-        assert dag.doc_md
+def test_every_task_tells_an_operator_what_to_do(workloads: Path) -> None:
+    bag = DagBag(DAGS)
+    assert {"retrain_full", "batch_predict_full", *SITE} <= set(bag.dag_ids)
+    for dag in bag.dags.values():
+        assert "trainyard" in dag.tags and len(dag.tags) > 1, dag.dag_id
+        assert dag.doc_md and dag.description, dag.dag_id
+        assert dag.max_active_runs == 1 or dag.dag_id == "backfill"
+        assert not dag.catchup, dag.dag_id
         for one in dag.tasks:
-            assert one.doc_md and len(one.doc_md) > 40, one.task_id
-            assert one.owner not in ("", "airflow"), one.task_id
-            assert one.execution_timeout is not None, one.task_id
-            assert one.retries >= 1, one.task_id
+            where = f"{dag.dag_id}.{one.task_id}"
+            assert one.doc_md and len(one.doc_md) > 40, where
+            assert one.owner not in ("", "airflow"), where
+            assert one.execution_timeout is not None, where
+            assert one.retries >= 1, where
+            assert one.on_failure_callback, where
+
+
+def test_a_declared_deadline_becomes_an_alert(workloads: Path) -> None:
+    (alert,) = DagBag(DAGS).dags["retrain_full"].deadline or []
+    assert alert.interval.total_seconds() == 90 * 60
+    assert alert.callback.path == "dags.alerts.deadline_passed"
+    assert DagBag(DAGS).dags["retrain_good"].deadline is None
+
+
+def test_the_scheduler_gets_all_that_it_needs(workloads: Path) -> None:
+    """DAGs, triggers, deadlines and parameters through Airflow's database and back."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    for dag in DagBag(DAGS).dags.values():
+        stored = json.loads(json.dumps(DagSerialization.to_dict(dag)))
+        again = DagSerialization.from_dict(stored)
+        assert again.dag_id == dag.dag_id and set(again.task_dict) == set(dag.task_dict)
+        assert len(again.deadline or []) == len(dag.deadline or []), dag.dag_id
+
+
+def test_every_asset_has_one_maker(workloads: Path) -> None:
+    """A task of which DAG writes an asset: never two, or nobody could say where an event came from."""
+    makers: dict[str, set[str]] = {}
+    for dag in DagBag(DAGS).dags.values():
+        for one in dag.tasks:
+            for outlet in one.outlets:
+                makers.setdefault(outlet.name, set()).add(dag.dag_id)
+    assert makers["full_released_model"] == {"retrain_full"}
+    assert makers["full_predictions"] == {"batch_predict_full"}
+    assert makers["full_quality_report"] == {"data_quality_full"}
+    assert all(len(dags) == 1 for dags in makers.values()), makers
+    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in makers)
 
 
 def test_a_broken_workload_names_file_and_field_and_leaves_the_others(workloads: Path) -> None:
     bag = DagBag(DAGS)
-    assert set(bag.dag_ids) == {"retrain_good", "deploy_good"}
+    assert set(bag.dag_ids) == SITE | kinds_of("good") | kinds_of("full", "batch_predict")
     (file, message), *others = bag.import_errors.items()
     assert Path(file).name == "broken_workloads.py" and not others
     for expected in (
         f"{workloads / 'typo' / 'workload.yaml'}, field traning: there is no such field",
         f"{workloads / 'range' / 'workload.yaml'}, field training.epochs:",
         f"{workloads / 'clock' / 'workload.yaml'}, field schedule.cron:",
+        f"{workloads / 'zone' / 'workload.yaml'}, field schedule.timezone: no such time zone",
+        f"{workloads / 'mail' / 'workload.yaml'}, field alerts.email: expected addresses",
         f"{workloads / 'yaml' / 'workload.yaml'}: not valid YAML",
     ):
         assert expected in message
+
+
+def test_what_nobody_has_foreseen_is_a_dag_that_says_so(workloads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(workload: Workload) -> None:
+        if workload.name == "full":
+            raise RuntimeError("no DAG can be had of this")
+
+    monkeypatch.setitem(factory._BUILDERS, "retrain_", build)
+    dags = factory.build_dags()
+    assert "no DAG can be had of this" in (dags["broken_full"].doc_md or "")
+    assert "deploy_good" in dags and "deploy_full" not in dags
+
+
+def test_a_runner_that_is_none_is_said_so(workloads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINYARD_RUNNER", "cluster")
+    assert any("TRAINYARD_RUNNER: expected local or kubeflow. Received: 'cluster'" in one for one in factory.problems())
 
 
 def test_only_the_dag_of_the_running_task_is_built(workloads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +147,7 @@ def test_only_the_dag_of_the_running_task_is_built(workloads: Path, monkeypatch:
 
 def test_workloads_can_be_narrowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINYARD_DAG_WORKLOADS", "taxi")
-    assert set(DagBag(DAGS).dag_ids) == {"retrain_taxi", "deploy_taxi"}
+    assert {d for d in DagBag(DAGS).dag_ids if not d.startswith("batch_predict_")} == kinds_of("taxi") | SITE
 
 
 def test_dags_need_nothing_of_the_pipeline() -> None:

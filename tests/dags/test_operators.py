@@ -10,15 +10,43 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from dags.operators import pipeline_argv, read_outcome, summary_lines
+from dags.operators import TrainyardOperator, command, read_outcome, run_arguments, summary_lines
 from dags.process import Finished, StreamedProcess
 
 
 def test_argv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINYARD_VENVS", "/venvs")
-    expected = ["/venvs/pipelines/bin/python", "-m", "pipelines.cli", "run", "taxi", "--json"]
-    assert pipeline_argv("taxi", None) == expected
-    assert pipeline_argv("taxi", 2) == [*expected, "--span", "2"]
+    assert command("list") == ["/venvs/pipelines/bin/python", "-m", "pipelines.cli", "list"]
+    assert run_arguments("taxi", None) == ["run", "taxi", "--json"]
+    expected = ["run", "taxi", "--json", "--span", "0", "--until", "DataQuality", "--until", "Evaluator"]
+    assert run_arguments("taxi", 0, ("DataQuality", "Evaluator")) == expected
+
+
+def test_an_environment_that_is_not_there_is_one_line_and_no_retry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAINYARD_VENVS", str(tmp_path))
+    with pytest.raises(AirflowFailException, match=r"pipelines/bin/python: No such file or directory\. Install it"):
+        TrainyardOperator(task_id="run", arguments=["list"]).execute({})
+
+
+def test_findings_of_gates_are_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = {"gate": "DataQuality", "passes": False, "summary": "1 of 2 failed", "report": "/r/index.html"}
+    gate["findings"] = [{"severity": "critical", "message": "fare is null in 40 rows"}]
+    python = tmp_path / "pipelines" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        f"#!/bin/sh\necho '{json.dumps({'gates': [gate], 'error': 'DataQuality: 1 of 2 failed'})}'; exit 2\n"
+    )
+    python.chmod(0o755)
+    monkeypatch.setenv("TRAINYARD_VENVS", str(tmp_path))
+    operator, lines = TrainyardOperator(task_id="check", arguments=["run"]), list[str]()
+    for level in ("info", "warning", "error"):
+        monkeypatch.setattr(operator.log, level, lambda text, *values: lines.append(text % values))
+    with pytest.raises(AirflowFailException, match="1 of 2 failed"):
+        operator.execute({})
+    assert "Gate 1 of 2 failed" in lines and "- critical: fare is null in 40 rows" in lines
+    assert "- report: /r/index.html" in lines
 
 
 def test_exit_2_is_final_and_others_may_retry() -> None:

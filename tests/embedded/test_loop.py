@@ -25,9 +25,9 @@ def test_span_is_trained_released_and_deployed(platform: Running) -> None:
     run = platform.next_run("retrain_taxi")
     assert platform.finished(run) == (
         "success",
-        {"resolve_span": "success", "run_pipeline": "success", "publish_outcome": "success"},
+        dict.fromkeys(("resolve_span", "check_data", "train", "release"), "success"),
     )
-    assert any("Trainer" in line for line in platform.api.log_lines(run, "run_pipeline")), "stderr is streamed"
+    assert any("Trainer" in line for line in platform.api.log_lines(run, "train")), "stderr is streamed"
     state, tasks = platform.finished(platform.next_run("deploy_taxi"))
     assert (state, tasks["promote"], tasks["roll_back"]) == ("success", "success", "skipped")
     assert labels(platform) == {"stable": 1}
@@ -37,8 +37,8 @@ def test_model_that_is_not_blessed_skips_with_its_reason(platform: Running) -> N
     platform.land(2, json.dumps({"blessed": False, "reasons": ["auc 0.71 is below 0.92"]}))
     run = platform.next_run("retrain_taxi")
     state, tasks = platform.finished(run)
-    assert (state, tasks["publish_outcome"]) == ("success", "skipped")
-    assert any("auc 0.71 is below 0.92" in line for line in platform.api.log_lines(run, "publish_outcome"))
+    assert (state, tasks["release"]) == ("success", "skipped")
+    assert any("auc 0.71 is below 0.92" in line for line in platform.api.log_lines(run, "release"))
     assert labels(platform) == {"stable": 1}
 
 
@@ -46,9 +46,9 @@ def test_input_that_needs_mending_is_not_retried(platform: Running) -> None:
     platform.land(3, json.dumps({"exit": 2, "reasons": ["fare, 17 rows: negative"]}))
     run = platform.next_run("retrain_taxi")
     state, tasks = platform.finished(run)
-    assert (state, tasks["run_pipeline"]) == ("failed", "failed")
-    assert next(t.try_number for t in platform.api.tasks(run) if t.task_id == "run_pipeline") == 1
-    assert any("fare, 17 rows: negative" in line for line in platform.api.log_lines(run, "run_pipeline"))
+    assert (state, tasks["check_data"], tasks["train"]) == ("failed", "failed", "upstream_failed")
+    assert next(t.try_number for t in platform.api.tasks(run) if t.task_id == "check_data") == 1
+    assert any("fare, 17 rows: negative" in line for line in platform.api.log_lines(run, "check_data"))
 
 
 @pytest.mark.parametrize(
@@ -80,15 +80,53 @@ def test_marking_a_run_failed_ends_the_pipeline(platform: Running) -> None:
     lines: list[str] = []
 
     def training() -> bool:
-        lines[:] = [x for x in platform.api.log_lines(run, "run_pipeline") if x.startswith("pid ")]
+        lines[:] = [x for x in platform.api.log_lines(run, "train") if x.startswith("pid ")]
         return bool(lines)
 
     wait_for(training, 60, "the pipeline trains")
     pid = int(lines[0].split()[1])
     assert os.getpgid(pid) == pid, "it leads a group of its own"
-    platform.api.set_state(run, "run_pipeline", "failed")
+    platform.api.set_state(run, "train", "failed")
     wait_for(lambda: start_time_of(pid) is None, 30, "the pipeline has ended")
     assert platform.finished(run)[0] == "failed"
+
+
+def test_spans_that_land_while_one_is_trained_are_trained_on_once_by_the_newest(platform: Running) -> None:
+    platform.land(8, json.dumps({"seconds": 20, "blessed": False, "reasons": ["worse"]}))
+    first = platform.next_run("retrain_taxi")
+    wait_for(lambda: any(x.startswith("pid ") for x in platform.api.log_lines(first, "train")), 60, "it trains")
+    for span in (9, 10):
+        platform.land(span, json.dumps({"blessed": False, "reasons": ["worse"]}))
+        time.sleep(6)
+    assert platform.finished(first)[0] == "success" and platform.api.result(first, "resolve_span") == 8
+    trained = []
+    for run in platform.rest_of("retrain_taxi"):
+        state, tasks = platform.finished(run)
+        assert state == "success"
+        if tasks["train"] == "success":
+            trained.append(platform.api.result(run, "resolve_span"))
+    assert trained == [10], "both were waiting: the newest is trained on, a run for the other finds nothing new"
+
+
+def test_span_that_comes_twice_and_one_that_comes_late_are_skipped(platform: Running) -> None:
+    platform.api.post_event("taxi_data", {"spans": [10]})
+    run = platform.next_run("retrain_taxi")
+    assert platform.finished(run)[1]["resolve_span"] == "skipped"
+    assert any("trained on before" in line for line in platform.api.log_lines(run, "resolve_span"))
+    platform.land(0)
+    run = platform.next_run("retrain_taxi")
+    assert platform.finished(run)[1]["resolve_span"] == "skipped"
+    assert any("arrived late: the newest is 10" in line for line in platform.api.log_lines(run, "resolve_span"))
+
+
+def test_backfill_trains_each_span_in_order(platform: Running) -> None:
+    run = platform.api.trigger("backfill", {"workload": "taxi", "spans": "1-3"})
+    assert platform.finished(run)[0] == "success"
+    runs = [platform.next_run("retrain_taxi") for _ in range(3)]
+    for one in runs:
+        platform.finished(one)
+    assert [one.run_id.rpartition("_")[2] for one in runs] == ["1", "2", "3"]
+    assert [platform.api.result(one, "resolve_span") for one in runs] == [1, 2, 3]
 
 
 def test_deploying_by_hand_takes_a_version_and_refuses_an_unknown_one(platform: Running) -> None:

@@ -61,9 +61,49 @@ def test_an_unchanged_run_is_that_run(yard) -> None:
     assert released() == [1]
 
 
+def test_a_part_of_a_run_ends_with_its_gates_and_the_rest_goes_on_from_there(yard) -> None:
+    part = run(RunRequest("tips", None, ("training.seed=3",), 5, (), ("ExampleValidator", "DataQuality")), Display())
+    assert (part.error, part.exit_code, part.release) == (None, 0, None)
+    assert {c.id for c in part.components} == {
+        "SchemaImporter",
+        "ColumnarExampleGen",
+        "StatisticsGen",
+        "ExampleValidator",
+        "DataQuality",
+    }
+    assert [(gate["gate"], gate["passes"]) for gate in part.gates] == [
+        ("ExampleValidator", True),
+        ("DataQuality", True),
+    ]
+    assert pathlib.Path(part.gates[1]["report"]).is_file() and "run" not in part.reports
+    again = run(RunRequest("tips", None, ("training.seed=3",), 5, (), ("ExampleValidator", "DataQuality")), Display())
+    assert again.same_as == part.run_id and again.gates == part.gates
+
+
+def test_a_node_that_is_not_there_is_refused(yard) -> None:
+    result = run(RunRequest("tips", until=("Evaluater",), parameters=("training.seed=4",)), Display())
+    assert result.exit_code == 2 and "--until Evaluater: there is no such node. Known: " in (result.error or "")
+
+
 def test_a_touched_file_is_unchanged(yard) -> None:
     os.utime(yard.root / "data" / "tips" / "span-1" / "trips.csv")
     assert once().same_as
+
+
+def test_a_folder_that_nobody_reads_is_named(yard) -> None:
+    said: list[str] = []
+
+    class Listening(Display):
+        def said(self, message: str) -> None:
+            said.append(message)
+
+    folder = yard.root / "data" / "tips" / "span-1" / "more"
+    folder.mkdir()
+    try:
+        result = run(RunRequest("tips"), Listening())
+    finally:
+        folder.rmdir()
+    assert result.same_as and [line for line in said if "not read" in line and line.endswith("the folder(s) more")]
 
 
 def test_a_newest_span_that_is_being_written_is_passed_over(yard) -> None:

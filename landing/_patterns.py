@@ -33,6 +33,31 @@ def has_spans(uri: str) -> bool:
     return "{SPAN}" in uri or "{YYYY}" in uri
 
 
+def is_by_date(uri: str) -> bool:
+    """Whether a span is a day."""
+    return "{YYYY}" in uri
+
+
+def day_of(span: int) -> datetime.date:
+    """The day that a span by date is.
+
+    Example:
+        >>> day_of(20_454).isoformat()
+        '2026-01-01'
+    """
+    return _EPOCH + datetime.timedelta(days=span)
+
+
+def span_of_day(day: datetime.date) -> int:
+    """The span's number of a day: the days since 1970-01-01."""
+    return (day - _EPOCH).days
+
+
+def refresh(uri: str) -> None:
+    """Forgets what fsspec has listed: the next look sees what is there now."""
+    fsspec.core.url_to_fs(uri)[0].invalidate_cache()
+
+
 def locations(uri: str) -> dict[int, Location]:
     """The spans that a URI pattern matches, by number, oldest first; of each the newest version."""
     filesystem, path = fsspec.core.url_to_fs(uri)
@@ -82,6 +107,6 @@ def _number(texts: dict[str, str]) -> int | None:
     if "SPAN" in texts:
         return int(texts["SPAN"])
     try:
-        return (datetime.date(int(texts["YYYY"]), int(texts["MM"]), int(texts["DD"])) - _EPOCH).days
+        return span_of_day(datetime.date(int(texts["YYYY"]), int(texts["MM"]), int(texts["DD"])))
     except ValueError:
         return None  # 2026-13-40 is no day, and so no span

@@ -1,0 +1,98 @@
+"""`backfill`: a workload's retraining for several spans, in order. Airflow's own backfills go by date, spans by number."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, Param, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from dags.assets import span_pattern
+from dags.defaults import task_defaults
+from dags.spans import parse_spans
+from pipelines import home
+from pipelines.workload import WorkloadError, load_workload, workload_names
+
+MOST_SPANS = 1000
+
+
+def build_backfill_dag() -> DAG:
+    """The backfill DAG of all workloads: plan -> queue_runs, a run of `retrain_<workload>` for each span."""
+    names = workload_names(home.workloads_root())
+    with DAG(
+        dag_id="backfill",
+        description="Retrains a workload on several spans, one after the other",
+        schedule=None,
+        catchup=False,
+        default_args=task_defaults(None),
+        params={
+            "workload": Param(
+                names[0] if names else "", type="string", enum=names or [""], description="Whose retraining."
+            ),
+            "spans": Param(
+                "1", type="string", minLength=1, description="`3-7`, `1,4-6`, or of days `2026-01-01..2026-01-07`."
+            ),
+        },
+        tags=["trainyard", "backfill"],
+        doc_md=_DAG_DOC,
+        auto_register=False,
+    ) as dag:
+
+        @task(doc_md=_PLAN_DOC, retries=1)
+        def plan(**context: Any) -> list[dict[str, Any]]:
+            params = context["params"]
+            return planned(str(params["workload"]), str(params["spans"]), context["run_id"])
+
+        TriggerDagRunOperator.partial(
+            task_id="queue_runs",
+            # In the spans' order, and each once, however often this task is tried.
+            max_active_tis_per_dagrun=1,
+            skip_when_already_exists=True,
+            map_index_template="span {{ task.conf['span'] }}",
+            doc_md=_QUEUE_DOC,
+            retries=2,
+            retry_delay=timedelta(seconds=10),
+        ).expand_kwargs(plan())
+    return dag
+
+
+def planned(workload: str, spans: str, run_id: str) -> list[dict[str, Any]]:
+    """One retraining a span, oldest first.
+
+    Raises:
+        AirflowFailException: there is no such workload, or the spans are none.
+    """
+    try:
+        definition = load_workload(home.workloads_root() / workload)
+    except WorkloadError as error:
+        raise AirflowFailException(str(error)) from None
+    numbers = parse_spans(spans, span_pattern(definition))
+    if len(numbers) > MOST_SPANS:
+        raise AirflowFailException(f"spans: {len(numbers)} are too many for one run; at most {MOST_SPANS}.")
+    return [
+        {
+            "trigger_dag_id": f"retrain_{workload}",
+            "trigger_run_id": f"backfill__{run_id}__span_{number}",
+            "conf": {"span": number},
+        }
+        for number in numbers
+    ]
+
+
+_DAG_DOC = """\
+### Retraining on several spans
+Trigger with `{"workload": "taxi", "spans": "3-7"}`: `retrain_taxi` gets a run for each of the spans 3 to 7, and works them off
+one after the other, oldest first. What is released is deployed as ever. A span that fails does not keep the next from its turn.
+
+**To stop it:** mark the queued runs of `retrain_<workload>` failed.
+"""
+_PLAN_DOC = """\
+Reads `workload` and `spans` of the run.
+**If it fails:** its last log line says what is wrong with them; trigger again.
+"""
+_QUEUE_DOC = """\
+Queues a run of `retrain_<workload>` for a span. A run that is there already is left alone.
+**If it fails:** the DAG is paused or broken: see Airflow's import errors; clear it afterwards.
+"""

@@ -1,0 +1,98 @@
+"""`housekeeping`: old runs, artifacts, metadata and releases go; a dry run unless the site says otherwise."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param, task
+
+from dags.defaults import task_defaults
+from dags.operators import TrainyardOperator
+from dags.skips import skipped
+
+MODE = "TRAINYARD_HOUSEKEEPING"
+"""Environment variable: `delete` lets the scheduled runs delete. Default: they only say what they would delete."""
+
+
+def build_housekeeping_dag() -> DAG:
+    """The site's housekeeping: find_old -> confirm -> delete_old."""
+    with DAG(
+        dag_id="housekeeping",
+        description="Retention of runs, artifacts, metadata and releases",
+        schedule=CronTriggerTimetable("30 4 * * 0", timezone="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        default_args=task_defaults(None),
+        params={
+            "dry_run": Param(
+                os.environ.get(MODE) != "delete", type="boolean", description="Only say what would be deleted."
+            ),
+            "keep_runs": Param(20, type="integer", minimum=1, description="The newest runs of each workload stay."),
+            "keep_days": Param(30, type="integer", minimum=1, description="What is younger stays."),
+            "keep_releases": Param(
+                10, type="integer", minimum=2, description="The newest releases of each model stay."
+            ),
+        },
+        tags=["trainyard", "housekeeping"],
+        doc_md=_DAG_DOC,
+        auto_register=False,
+    ) as dag:
+        _add_tasks()
+    return dag
+
+
+def _add_tasks() -> None:
+    limits = [
+        *("--keep-runs", "{{ params.keep_runs }}"),
+        *("--keep-days", "{{ params.keep_days }}"),
+        *("--keep-releases", "{{ params.keep_releases }}"),
+    ]
+    find = TrainyardOperator(
+        task_id="find_old",
+        arguments=["housekeeping", "--json", *limits],
+        execution_timeout=timedelta(hours=1),
+        doc_md=_FIND_DOC,
+    )
+
+    @task(doc_md=_CONFIRM_DOC)
+    def confirm(found: dict[str, Any], **context: Any) -> None:
+        if context["params"]["dry_run"]:
+            raise skipped(
+                f"dry run: {found['bytes']:,} bytes in {found['items']} things would go; dry_run=false deletes them"
+            )
+
+    delete = TrainyardOperator(
+        task_id="delete_old",
+        arguments=["housekeeping", "--yes", "--json", *limits],
+        execution_timeout=timedelta(hours=6),
+        doc_md=_DELETE_DOC,
+    )
+    confirm(find.output) >> delete
+
+
+_DAG_DOC = """\
+### Housekeeping
+Every Sunday at 04:30 UTC: what of runs, artifacts, metadata and releases is old. A labelled release, the one before stable, and
+what belongs to a release that stays are never among it.
+
+It is a **dry run** unless triggered with `{"dry_run": false}`, or TRAINYARD_HOUSEKEEPING=delete is set for Airflow.
+
+| What you see | What it means |
+| --- | --- |
+| `confirm` and `delete_old` skipped | A dry run; `find_old`'s log lists what would go. |
+| `delete_old` green | It is gone; a workload that was being trained was passed over until next time. |
+"""
+_FIND_DOC = """\
+Lists what is older than the limits: `./trainyard housekeeping`. Deletes nothing.
+**If it fails:** its last log line names the file or store that cannot be read.
+"""
+_CONFIRM_DOC = """\
+Lets the deletion go ahead, or not: the run's `dry_run` parameter.
+**If it is skipped:** a dry run; trigger with `{"dry_run": false}` to delete.
+"""
+_DELETE_DOC = """\
+Deletes what was found: `./trainyard housekeeping --yes`. Killed half-way it leaves nothing broken: the next run goes on.
+**If it fails:** its last log line names what cannot be deleted, mostly a matter of rights; clear it when mended.
+"""

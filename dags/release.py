@@ -1,0 +1,102 @@
+"""The end of a retraining: what passed is released, and Airflow is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Asset, BaseOperator, Context
+
+from dags import alerts
+from dags.alerts import Severity
+from dags.operators import PipelineRunOperator, tried_before
+from dags.skips import skipped
+from dags.spans import mark_handled
+from pipelines import home
+from pipelines.workload import Workload
+
+REPORTS_URL = "TRAINYARD_REPORTS_URL"
+"""Environment variable: where TRAINYARD_HOME is served, for links to reports. Without it they are paths."""
+
+
+class ReleaseOperator(PipelineRunOperator):
+    """Announces what the run before it has released. It runs the pipeline too, which finds nothing to do, in half a second.
+
+    Args:
+        definition: the workload.
+        data: its data's asset, whose spans this run has handled.
+        released: the asset to announce the release with.
+    """
+
+    def __init__(self, *, definition: Workload, data: Asset, released: Asset, **kwargs: Any) -> None:
+        super().__init__(workload=definition.name, inlets=[data], outlets=[released], **kwargs)
+        self.definition, self.data, self.released = definition, data, released
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        outcome = super().execute(context)
+        announce(self, context, outcome)
+        return outcome
+
+
+def announce(task: BaseOperator, context: Mapping[str, Any], outcome: dict[str, Any]) -> None:
+    """Tells Airflow of a run's release.
+
+    Args:
+        task: with `definition`, `data` and `released`.
+        context: Airflow's.
+        outcome: of the run.
+
+    Raises:
+        AirflowSkipException: the run released nothing, or nothing new; the message says why.
+    """
+    definition: Workload = task.definition
+    mark_handled(context, task.data, definition, outcome.get("span"))
+    # A skipped task returns nothing; its outcome is to be seen all the same.
+    context["ti"].xcom_push(key="return_value", value=outcome)
+    if not outcome.get("release"):
+        reasons = "; ".join(outcome.get("reasons") or []) or "the run gave no reason"
+        alerts.send(definition, "trained and not released", reasons, Severity.WARNING)
+    extra = release_event(outcome)
+    context["outlet_events"][task.released].extra = extra
+    alerts.send(definition, f"released version {extra['version']}", f"Run {extra['run_id']}", Severity.INFO)
+
+
+def release_event(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """What the released-model asset's event says.
+
+    Raises:
+        AirflowSkipException: the run released nothing; the message says why.
+    """
+    release = outcome.get("release")
+    if not release:
+        reasons = "; ".join(outcome.get("reasons") or []) or "the run gave no reason"
+        raise skipped(f"{outcome['workload']}: nothing was released: {reasons}")
+    version = int(release["version"])
+    # A run on unchanged data comes to the release that it came to before. Announced again, the clock would deploy anew what
+    # a person rolled back yesterday.
+    if tried := tried_before(outcome["workload"], version):
+        raise skipped(
+            f"{outcome['workload']}: version {version} is no news: {tried}. deploy_* deploys it again by hand"
+        )
+    return {
+        "workload": outcome["workload"],
+        "version": version,
+        "uri": release.get("uri"),
+        "run_id": outcome.get("run_id"),
+        "metrics": outcome.get("metrics"),
+        "reports": report_links(outcome.get("reports") or {}),
+    }
+
+
+def report_links(reports: Mapping[str, str | None]) -> dict[str, str]:
+    """Paths of reports as links, where a server shows them."""
+    base, root = os.environ.get(REPORTS_URL, "").rstrip("/"), home.home()
+    links = {name: path for name, path in reports.items() if path}
+    if not base:
+        return links
+    return {
+        name: f"{base}/{Path(path).relative_to(root).as_posix()}" if Path(path).is_relative_to(root) else path
+        for name, path in links.items()
+    }

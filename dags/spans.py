@@ -1,0 +1,208 @@
+"""Which span a run works on, and whether it is whole."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow.sdk import Asset, PokeReturnValue
+from airflow.sdk.exceptions import AirflowFailException
+
+from dags.assets import span_pattern
+from dags.skips import skipped
+from dags.triggers import encode_spans
+from landing import (
+    Location,
+    day_of,
+    fingerprint,
+    has_spans,
+    is_by_date,
+    is_marked,
+    locations,
+    newest_finished,
+    span_of_day,
+    unfinished,
+    unread_folders,
+)
+from pipelines.workload import Workload
+
+HANDLED_BY = "handled_by_run_span_"
+
+log = logging.getLogger(__name__)
+
+
+def find_span(workload: Workload, data: Asset, context: Mapping[str, Any]) -> PokeReturnValue:
+    """One look for the span to train on; a sensor looks again until it is whole.
+
+    Raises:
+        AirflowFailException: the span asked for is none.
+        AirflowSkipException: the data that started this run changes no training.
+    """
+    uri = span_pattern(workload)
+    asked = parse_span((context.get("params") or {}).get("span"), uri)
+    if not has_spans(uri):
+        return PokeReturnValue(True, None)
+    known = locations(uri)
+    arrived = arrived_spans(context.get("triggering_asset_events") or {})
+    handled = _handled_elsewhere(context, data, known, arrived)
+    span = choose_span(asked, arrived, handled, known, workload.data.window)
+    if span is None or span not in known:
+        return PokeReturnValue(True, span)  # the pipeline lays it out from the data set, or says that it is not there
+    if sign := being_written(known, span, 0 if arrived else workload.schedule.quiet_seconds):
+        log.info("Waiting: %s is still being written: %s", in_words(span, uri), sign)
+        return PokeReturnValue(False)
+    _tell(workload, known[span], arrived)
+    return PokeReturnValue(True, span)
+
+
+def parse_span(asked: Any, uri: str) -> int | None:
+    """The run's `span` parameter: a number, or a day where spans are days.
+
+    Example:
+        >>> parse_span("2026-01-01", "/data/{YYYY}/{MM}/{DD}/*"), parse_span("7", "/data/span-{SPAN}/*")
+        (20454, 7)
+    """
+    text = "" if asked is None else str(asked).strip()
+    if not text:
+        return None
+    if text.isdecimal():
+        return int(text)
+    if is_by_date(uri):
+        try:
+            return span_of_day(datetime.date.fromisoformat(text))
+        except ValueError:
+            pass
+    wanted = "a number or a day such as 2026-01-31" if is_by_date(uri) else "a number"
+    raise AirflowFailException(f"span must be {wanted}. Received: {asked!r}.")
+
+
+def parse_spans(text: str, uri: str) -> list[int]:
+    """Several spans, oldest first: `3`, `3-7`, `1,4-6`; of days `2026-01-01..2026-01-07`.
+
+    Example:
+        >>> parse_spans("5, 1-3", "/data/span-{SPAN}/*")
+        [1, 2, 3, 5]
+    """
+    found: set[int] = set()
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        first, separator, last = part.partition("..") if is_by_date(uri) else part.partition("-")
+        begin = parse_span(first, uri)
+        end = parse_span(last, uri) if separator else begin
+        if begin is None or end is None or end < begin:
+            raise AirflowFailException(f"spans: {part!r} is no range; the older comes first, e.g. 3-7.")
+        found.update(range(begin, end + 1))
+    if not found:
+        raise AirflowFailException("spans: name at least one, e.g. 3-7.")
+    return sorted(found)
+
+
+def arrived_spans(triggering: Mapping[Any, Iterable[Any]]) -> set[int]:
+    """The spans that the asset events of this run speak of; a watcher's event carries them in its payload."""
+    spans: set[int] = set()
+    for events in triggering.values():
+        for event in events:
+            extra = event.extra or {}
+            payload = extra.get("payload", extra)
+            if isinstance(payload, dict):
+                spans.update(int(span) for span in payload.get("spans") or [])
+    return spans
+
+
+def choose_span(
+    asked: int | None, arrived: set[int], handled: set[int], known: Mapping[int, Location], window: int
+) -> int | None:
+    """The span to train on: the one asked for, else the newest that has arrived or is whole.
+
+    Returns:
+        None when nothing has landed: the pipeline then decides.
+
+    Raises:
+        AirflowSkipException: the data that triggered this run changes no training.
+    """
+    if asked is not None:
+        return asked
+    whole = newest_finished(known)
+    newest = max(arrived | ({whole} if whole is not None else set()), default=None)
+    if arrived and newest is not None:
+        if arrived <= handled:
+            raise skipped(f"span {encode_spans(arrived)} was trained on before; nothing is new")
+        looked_at = sorted(span for span in {*known, newest} if span <= newest)[-window:]
+        if not arrived & set(looked_at):
+            raise skipped(
+                f"span {encode_spans(arrived)} arrived late: the newest is {newest}, training looks at {window} span(s)"
+            )
+    return newest
+
+
+def being_written(known: Mapping[int, Location], span: int, quiet_seconds: float) -> str:
+    """What shows that a span is not whole; empty if nothing does. Looks twice, `quiet_seconds` apart, at one without a marker."""
+    if sign := unfinished(known, span):
+        return sign
+    if quiet_seconds and not is_marked(known[span]):
+        before = fingerprint(known[span])
+        time.sleep(min(quiet_seconds, 60))
+        if fingerprint(known[span]) != before:
+            return f"files of {known[span].uri} have changed within {min(quiet_seconds, 60):.0f} s"
+    return ""
+
+
+def mark_handled(context: Mapping[str, Any], data: Asset, workload: Workload, trained: int | None = None) -> None:
+    """Notes which spans, as they are now, this run has handled: an event that comes twice trains once.
+
+    The span that was `trained` on is among them, though its event may still be on its way.
+    """
+    uri = span_pattern(workload)
+    known = locations(uri) if has_spans(uri) else {}
+    for span in arrived_spans(context.get("triggering_asset_events") or {}) | {trained}:
+        if span is None:
+            continue
+        note = {"run": context["run_id"], "sign": _sign(known, span)}
+        context["asset_state_store"][data].set(f"{HANDLED_BY}{span}", json.dumps(note))
+
+
+def in_words(span: int, uri: str) -> str:
+    return f"span {span} ({day_of(span)})" if is_by_date(uri) else f"span {span}"
+
+
+def _handled_elsewhere(
+    context: Mapping[str, Any], data: Asset, known: Mapping[int, Location], spans: Iterable[int]
+) -> set[int]:
+    """The spans that another run has handled as they are: clearing a run's tasks must train again, a repeated event must not."""
+    stores = context.get("asset_state_store")
+    if stores is None:
+        return set()
+    handled = set()
+    for span in spans:
+        note = _note(stores[data].get(f"{HANDLED_BY}{span}"))
+        if note and note["run"] != context["run_id"] and note["sign"] == _sign(known, span):
+            handled.add(span)
+    return handled
+
+
+def _note(text: Any) -> dict[str, str]:
+    try:
+        note = json.loads(text)
+        return {"run": str(note["run"]), "sign": str(note["sign"])}
+    except (ValueError, TypeError, KeyError):
+        return {}
+
+
+def _sign(known: Mapping[int, Location], span: int) -> str:
+    return fingerprint(known[span]) if span in known else ""
+
+
+def _tell(workload: Workload, place: Location, arrived: set[int]) -> None:
+    uri = span_pattern(workload)
+    log.info("Training on %s, and a window of %d: %s", in_words(place.span, uri), workload.data.window, place.uri)
+    if folders := unread_folders(place):
+        log.warning("Not read, since %s names files: the folder(s) %s", place.uri, ", ".join(folders[:5]))
+    if others := arrived - {place.span}:
+        log.info(
+            "Arrived with it: span %s. To train on each in turn, start the DAG backfill with spans %s.",
+            encode_spans(others),
+            encode_spans(others | {place.span}),
+        )

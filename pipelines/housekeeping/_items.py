@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What stays whatever its age: the newest `runs` and `releases`; and whatever is younger than `days`."""
+
+    runs: int = 20
+    releases: int = 10
+    days: float = 30
+
+    @property
+    def since(self) -> datetime.datetime:
+        """What is younger stays."""
+        return datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=self.days)
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """Something to delete.
+
+    Attributes:
+        kind: run, artifact, evidence, release, leftover or compiled.
+        name: what a person knows it by.
+        path: where it lies.
+        bytes: its size.
+    """
+
+    kind: str
+    name: str
+    path: str
+    bytes: int

@@ -1,0 +1,114 @@
+"""Runs and artifacts: one place a workload, and one for its batch predictions."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import pathlib
+import re
+import shutil
+from collections.abc import Iterable
+
+from components.sizes import content_size
+from pipelines import home
+from pipelines.housekeeping import _metadata
+from pipelines.housekeeping._items import Item, Limits
+from pipelines.runners import _lock
+
+_RUN_ID = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{4}")
+_DELETING = ".deleting-"
+
+
+def places() -> list[str]:
+    """The workloads that have runs or artifacts on this machine, and `<workload>.predict`."""
+    found = {
+        folder.name for root in ("runs", "pipelines") for folder in (home.home() / root).glob("*") if folder.is_dir()
+    }
+    return sorted(found)
+
+
+def find_old(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Item]:
+    """What of a place's runs, artifacts and evidence is old.
+
+    Args:
+        place: a workload, or `<workload>.predict`.
+        limits: what stays.
+        needed: runs that stay besides: those whose releases do.
+    """
+    old = old_runs(place, limits, needed)
+    root, runs = home.pipeline_root(place), home.runs_root(place)
+    items = [_item("run", f"{place} {run}", runs / run) for run in old if (runs / run).is_dir()]
+    items += [_item("leftover", f"{place} {f.name}", f) for f in runs.glob(f"{_DELETING}*")]
+    items += [
+        _item("evidence", f"{place} {run}", root / "_gates" / run) for run in old if (root / "_gates" / run).is_dir()
+    ]
+    found = _metadata.find(root / "metadata.sqlite", old)
+    for uri in sorted(set(found.artifacts.values())) if found else []:
+        if _is_inside(uri, root) and pathlib.Path(uri).is_dir():
+            items.append(_item("artifact", pathlib.Path(uri).relative_to(root).as_posix(), pathlib.Path(uri)))
+    return items
+
+
+def clean_place(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Item]:
+    """Deletes what `find_old` finds, under the lock that every run of the place holds.
+
+    The order bears a kill at any point: marked in the metadata, then the files, then the metadata's rows, the runs last.
+
+    Raises:
+        Busy: a run is under way.
+    """
+    root, runs = home.pipeline_root(place), home.runs_root(place)
+    with _lock.exclusive(root / ".lock", f"housekeeping of {place}", 0, lambda message: None):
+        old = old_runs(place, limits, needed)
+        items, file = find_old(place, limits, needed), root / "metadata.sqlite"
+        if found := _metadata.find(file, old):
+            _metadata.mark_deleted(file, found)
+        for item in items:
+            if item.kind != "run":
+                shutil.rmtree(item.path, ignore_errors=True)
+        if found:
+            _metadata.forget(file, found)
+        for run in old:
+            # A run's folder is there whole, or not at all.
+            with contextlib.suppress(FileNotFoundError):
+                aside = (runs / run).rename(runs / f"{_DELETING}{run}")
+                shutil.rmtree(aside, ignore_errors=True)
+        return items
+
+
+def old_runs(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[str]:
+    """The runs that are neither among the newest, nor young, nor needed by one that stays."""
+    runs = home.runs_root(place)
+    known = {folder.name for folder in runs.glob("*") if folder.is_dir()}
+    known |= set(_metadata.run_ids(home.pipeline_root(place) / "metadata.sqlite"))
+    ordered = sorted((run for run in known if _RUN_ID.fullmatch(run)), reverse=True)
+    stay = {run for at, run in enumerate(ordered) if at < limits.runs or _began(run) > limits.since} | set(needed)
+    # A run that changed nothing stands on an earlier one: its outputs and reports are that one's.
+    ahead = list(stay)
+    while ahead:
+        if (before := _same_as(runs / ahead.pop())) and before not in stay:
+            stay.add(before)
+            ahead.append(before)
+    return [run for run in ordered if run not in stay]
+
+
+def _same_as(folder: pathlib.Path) -> str | None:
+    try:
+        return json.loads((folder / "run.json").read_text()).get("same_as") or None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _began(run: str) -> datetime.datetime:
+    match = _RUN_ID.fullmatch(run)
+    assert match is not None
+    return datetime.datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=datetime.UTC)
+
+
+def _item(kind: str, name: str, path: pathlib.Path) -> Item:
+    return Item(kind, name, str(path), content_size(str(path))[1])
+
+
+def _is_inside(uri: str, root: pathlib.Path) -> bool:
+    return "://" not in uri and pathlib.Path(uri).is_relative_to(root)

@@ -1,0 +1,89 @@
+"""All of it: releases first, then the runs that none of the remaining releases needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Collection
+
+from components.errors import InputError
+from model_store import ModelStore, StoreError
+from pipelines import home
+from pipelines.housekeeping._items import Item, Limits
+from pipelines.housekeeping._places import clean_place, find_old, places
+from pipelines.housekeeping._releases import delete_releases, old_releases
+from pipelines.runners._lock import Busy
+
+
+@dataclasses.dataclass
+class Swept:
+    """What is old, or was.
+
+    Attributes:
+        items: what goes, or went.
+        busy: workloads that were passed over, because a run is under way.
+    """
+
+    items: list[Item] = dataclasses.field(default_factory=list)
+    busy: list[str] = dataclasses.field(default_factory=list)
+
+
+def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False) -> Swept:
+    """Finds what is old, and deletes it if asked to.
+
+    Args:
+        limits: what stays.
+        workloads: only these; none: all.
+        delete: whether to.
+
+    Raises:
+        InputError: there is nothing of such a workload.
+    """
+    store, found = ModelStore(home.store_uri()), Swept()
+    here, models = places(), store.models()
+    known = sorted({*models, *(place.removesuffix(".predict") for place in here)})
+    if unknown := [name for name in workloads if name not in known]:
+        raise InputError(
+            f"--workload {unknown[0]}: there are no runs and no releases of it. Known: {', '.join(known) or 'none'}."
+        )
+    chosen = [name for name in known if not workloads or name in workloads]
+    for workload in chosen:
+        needed: set[str] = set()
+        if workload in models:
+            old = old_releases(store, workload, limits)
+            needed = _runs_of_the_others(store, workload, old)
+            if delete:
+                delete_releases(store, workload, old, limits)
+            found.items += old
+        for place in (workload, f"{workload}.predict"):
+            if place not in here:
+                continue
+            try:
+                found.items += (clean_place if delete else find_old)(place, limits, needed)
+            except Busy:
+                found.busy.append(place)
+        found.items += _compiled(workload, limits, delete)
+    return found
+
+
+def _runs_of_the_others(store: ModelStore, model: str, old: Collection[Item]) -> set[str]:
+    gone, runs = {item.name for item in old}, set()
+    for version in store.versions(model):
+        if f"{model} {version}" in gone:
+            continue
+        try:
+            runs.add(store.release(model, version).run_id)
+        except StoreError:
+            continue  # damaged: nobody can tell its run
+    return runs
+
+
+def _compiled(workload: str, limits: Limits, delete: bool) -> list[Item]:
+    """What `retrain_<workload>` compiled for Kubeflow."""
+    old: list[Item] = []
+    for file in sorted(pathlib.Path(home.home(), "compiled", workload).glob("*.yaml")):
+        if file.stat().st_mtime < limits.since.timestamp():
+            old.append(Item("compiled", f"{workload} {file.stem}", str(file), file.stat().st_size))
+            if delete:
+                file.unlink(missing_ok=True)
+    return old
