@@ -182,6 +182,11 @@ class ModelStore:
         """When and why a version was taken out of service; None if it was not, or is stable again since."""
         return rolled_back(self.history(model), version)
 
+    def stable_before(self, model: str) -> int | None:
+        """The version that `rollback` would go back to; None if there is none, or no stable release."""
+        current = self.labels(model).get(STABLE)
+        return None if current is None else stable_before(self.history(model), current, self.versions(model))
+
     def verify(self, model: str, version: int) -> tuple[str, ...]:
         """Compares every byte of a release with what was published.
 
@@ -303,7 +308,7 @@ class ModelStore:
         """
         if to is None:
             current = self.resolve(model, STABLE).version
-            to = stable_before(self.history(model), current, self.versions(model))
+            to = self.stable_before(model)
             if to is None:
                 raise StoreError(
                     f"{model}: there is no stable release before version {current} to roll back to. Name one (--to, in Python `to`)."
