@@ -42,7 +42,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
     def Predict(
         self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
     ) -> predict_pb2.PredictResponse:
-        return self._answer("predict", request, request.model_spec, context, lambda call: _predict(call, request))
+        return self._answer("predict", request.model_spec, context, lambda call: _predict(call, request))
 
     def Classify(
         self, request: classification_pb2.ClassificationRequest, context: grpc.ServicerContext
@@ -51,7 +51,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             result = _classify(call, request.model_spec.signature_name, _examples(request.input))
             return classification_pb2.ClassificationResponse(model_spec=_spec(call, request.model_spec), result=result)
 
-        return self._answer(CLASSIFY, request, request.model_spec, context, answer)
+        return self._answer(CLASSIFY, request.model_spec, context, answer)
 
     def Regress(
         self, request: regression_pb2.RegressionRequest, context: grpc.ServicerContext
@@ -60,7 +60,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             result = _regress(call, request.model_spec.signature_name, _examples(request.input))
             return regression_pb2.RegressionResponse(model_spec=_spec(call, request.model_spec), result=result)
 
-        return self._answer(REGRESS, request, request.model_spec, context, answer)
+        return self._answer(REGRESS, request.model_spec, context, answer)
 
     def MultiInference(
         self, request: inference_pb2.MultiInferenceRequest, context: grpc.ServicerContext
@@ -74,7 +74,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             examples = _examples(request.input)
             return inference_pb2.MultiInferenceResponse(results=[_task(call, task, examples) for task in request.tasks])
 
-        return self._answer("multi_inference", request, request.tasks[0].model_spec, context, answer)
+        return self._answer("multi_inference", request.tasks[0].model_spec, context, answer)
 
     def GetModelMetadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
@@ -87,21 +87,15 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             response.metadata[SIGNATURE_DEF].Pack(signature_def_map(call.servable))
             return response
 
-        return self._answer(METADATA, request, request.model_spec, context, answer)
+        return self._answer(METADATA, request.model_spec, context, answer)
 
     def _answer(
-        self,
-        method: str,
-        request: Any,
-        spec: model_pb2.ModelSpec,
-        context: grpc.ServicerContext,
-        answer: Callable[[Call], _Response],
+        self, method: str, spec: model_pb2.ModelSpec, context: grpc.ServicerContext, answer: Callable[[Call], _Response]
     ) -> _Response:
         try:
             self._inference.admit()
             try:
-                body = lambda: bytes(request.SerializeToString(deterministic=True))  # noqa: E731
-                return self._inference.answer(Request("grpc", method, spec.name, *_wanted(spec), body), answer)
+                return self._inference.answer(Request("grpc", method, spec.name, *_wanted(spec)), answer)
             finally:
                 self._inference.leave()
         except ServingError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -55,24 +56,15 @@ class Call:
         return values
 
 
+@dataclasses.dataclass(frozen=True)
 class Request:
-    """What a request asks for.
+    """What a request asks for."""
 
-    Args:
-        body: gives the bytes that decide whether the canary answers; only asked while there is one.
-    """
-
-    def __init__(
-        self,
-        protocol: str,
-        method: str,
-        model: str,
-        version: int | None,
-        label: str | None,
-        body: Callable[[], bytes] = bytes,
-    ) -> None:
-        self.protocol, self.method, self.model = protocol, method, model
-        self.version, self.label, self.body = version, label, body
+    protocol: str
+    method: str
+    model: str
+    version: int | None = None
+    label: str | None = None
 
 
 class Inference:
@@ -138,7 +130,7 @@ class Inference:
         """
         if self._lane is None or request.version is not None or request.label or request.method == METADATA:
             return self._answer_by_label(request, work)
-        canary = self.manager.canary_for(request.model, request.body)
+        canary = self.manager.canary_for(request.model)
         if canary is None:
             return self._answer_by_label(request, work)
         return self._answer_by_canary(self._lane, canary, request, work)

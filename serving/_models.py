@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from model_store import CANARY, STABLE, Label, ModelStore, StoreError
-from serving import _canary
+from serving._canary import chosen
 from serving._errors import NotFoundError, NotReadyError
 from serving._metrics import Metrics
 from serving._servable import Servable
@@ -147,17 +147,12 @@ class ModelManager:
             raise NotReadyError(f"{name} has no stable version loaded: {model.why_not or 'not loaded yet'}")
         return servable, wanted
 
-    def canary_for(self, name: str, request: Callable[[], bytes]) -> Servable | None:
-        """The canary if it is to answer a request that names neither version nor label; None: stable answers.
-
-        Args:
-            request: gives the bytes of the request; they decide (`_canary.chosen`).
-        """
+    def canary_for(self, name: str) -> Servable | None:
+        """The canary if it is to answer this request, which names neither version nor label; None: stable answers."""
         model = self._models.get(name)
         if model is None or not model.share or not model.ready:
             return None
-        canary = model.labels[CANARY]
-        return canary if _canary.chosen(name, canary.version, request(), model.share) else None
+        return model.labels[CANARY] if chosen(model.share) else None
 
     # -- what the polling thread does
 

@@ -114,7 +114,7 @@ class RestApi:
 
     def _answer(self, method: str, model: str, version: int | None, label: str | None, body: bytes) -> bytes:
         """Runs in a worker thread, from bytes to bytes."""
-        asked = Asked("rest", method, model, version, label, lambda: body)
+        asked = Asked("rest", method, model, version, label)
         return self._inference.answer(asked, lambda call: _ANSWERS[method](call, _codec.parse_json(body)))
 
     def _describe(self, match: re.Match[str], version: int | None) -> Response:

@@ -57,27 +57,19 @@ def metric(server: Server, name: str, **labels: str) -> float:
     return total
 
 
-def test_the_share_is_kept_and_the_same_request_meets_the_same_version(
+def test_the_share_is_kept_and_a_label_that_is_named_is_served(
     start: Any, store: ModelStore, publish: Publish, exports: dict[str, pathlib.Path]
 ) -> None:
     publish("taxi", exports["taxi_0"])
     publish("taxi", exports["taxi_3"], "canary")
-    server, other = start(), start()
-    server.wait_until_ready()
+    server = start().wait_until_ready()
     assert {version_of(fare, answer) for fare, answer in asked(server)} == {1}, "a label alone takes no traffic"
     give_share(server, store, 0.3)
-    first = {fare: version_of(fare, answer) for fare, answer in asked(server)}
-    assert 0.15 < Counter(first.values())[2] / len(FARES) < 0.45
-    other.wait_until_ready()
-    assert {fare: version_of(fare, answer) for fare, answer in asked(other)} == first, "every server chooses alike"
-    give_share(server, store, 0.6)
-    more = {fare: version_of(fare, answer) for fare, answer in asked(server)}
-    assert {fare for fare in FARES if first[fare] == 2} < {fare for fare in FARES if more[fare] == 2}
+    versions = Counter(version_of(fare, answer) for _ in range(2) for fare, answer in asked(server))
+    assert 40 < versions[2] < 110, "72 of 240 requests, give or take"
     asked_for = ask(server, FARES[:20], "taxi/labels/stable:predict")
     assert {version_of(fare, a) for fare, a in zip(FARES, asked_for, strict=False)} == {1}, "who names a label gets it"
-    assert metric(server, "requests", version="2", label="canary", code="OK") == sum(
-        Counter(run.values())[2] for run in (first, more)
-    )
+    assert metric(server, "requests", version="2", label="canary", code="OK") == versions[2]
     store.withdraw("taxi", 2, reason="test", actor="test")
     wait_for(lambda: metric(server, "canary_share", model="taxi") == 0)
     assert {version_of(fare, answer) for fare, answer in asked(server)} == {1}

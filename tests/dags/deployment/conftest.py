@@ -75,12 +75,14 @@ def store(served: tuple[ModelStore, str, Path], monkeypatch: pytest.MonkeyPatch)
     store, url, _ = served
     monkeypatch.setenv("TRAINYARD_STORE", store.uri)
     monkeypatch.setenv("TRAINYARD_SERVER", url)
+    history = Path(store.uri, "taxi", "history.jsonl")
+    remembered = history.read_bytes()
     yield store
     if "canary" in store.labels("taxi"):
         store.remove_label("taxi", "canary", reason="the next test", actor="test")
     store.promote("taxi", 1, reason="the next test", actor="test")
     deployment.wait_until_served("taxi", "stable", 1, 60)
-    Path(store.uri, "taxi", "history.jsonl").unlink()
+    history.write_bytes(remembered)
 
 
 class Traffic:
