@@ -38,6 +38,7 @@ MOST_ROWS = 16
 _MOST_ROW_BYTES = 64 * 1024
 _QUEUE = 256
 _FLUSH_SECONDS = 0.5
+_EXPIRE_SECONDS = 30.0
 _SEGMENTS = 8
 _log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class RequestRecord:
         self._segments: dict[str, _Segment] = {}
         self._stop = threading.Event()
         self._failing = ""
+        self._expired_at = -_EXPIRE_SECONDS
         self._random = random.Random()  # noqa: S311 - a sample, not a secret
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
         self._thread.start()
@@ -105,7 +107,8 @@ class RequestRecord:
                 self._write(self._queue.get(timeout=_FLUSH_SECONDS))
                 self._failing = ""
             except queue.Empty:
-                self._expire()
+                if time.monotonic() - self._expired_at > _EXPIRE_SECONDS:
+                    self._expire()
             except Exception as error:
                 # A full disk must not take the server along; say so once, not for every request.
                 if self._failing != (problem := f"{type(error).__name__}: {error}"):
@@ -146,6 +149,7 @@ class RequestRecord:
 
     def _expire(self) -> None:
         """Deletes the oldest segments of every model, of dead servers too, until the bounds are kept."""
+        self._expired_at = time.monotonic()
         for folder in self._options.folder.iterdir() if self._options.folder.is_dir() else ():
             room = self._options.max_bytes
             for path in sorted(folder.glob("*.jsonl"), reverse=True):
@@ -178,8 +182,8 @@ def describe(rows: _Rows, exclude: Collection[str] = ()) -> list[bytes]:
         for name, feature in rows.servable.features.items()
         if not feature.personal and name not in exclude and (feature.input or name) in rows.inputs
     }
-    count = min((array.shape[0] for array in rows.outputs.values() if array.ndim), default=0)
-    count = min(count, MOST_ROWS, *(rows.inputs[f.input or n].shape[0] for n, f in features.items()), MOST_ROWS)
+    arrays = [*rows.outputs.values(), *(rows.inputs[feature.input or name] for name, feature in features.items())]
+    count = min([MOST_ROWS, *(array.shape[0] for array in arrays if array.ndim)])
     head = {
         "at": rows.at.isoformat(timespec="milliseconds"),
         "model": rows.servable.model,
