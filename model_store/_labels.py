@@ -1,7 +1,8 @@
 """Labels (`labels.json`) and what happened to them (`history.jsonl`).
 
 A label is written as its version, `{"stable": 3}`; one that gets a share of the requests that name no version as
-`{"canary": {"version": 4, "share": 0.05}}`.
+`{"canary": {"version": 4, "share": 0.05}}`. The history names changes of a share `share <label>`, and labels that were taken
+away because the version did not do `withdraw <label>`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,34 @@ from model_store._files import Files
 STABLE = "stable"
 CANARY = "canary"
 
+SHARE = "share"
+WITHDRAW = "withdraw"
 PUBLISH = "publish"
 PROMOTE = "promote"
 ROLLBACK = "rollback"
 SET = "set"
 REMOVE = "remove"
-SHARE = "share"
-WITHDRAW = "withdraw"
+
+
+@dataclasses.dataclass(frozen=True)
+class HistoryEntry:
+    """One change of a model's releases.
+
+    Attributes:
+        at: ISO 8601, in UTC.
+        action: `publish`, `promote`, `rollback`, `set <label>` or `remove <label>`.
+        version: the version published, or the one that the label points at now (null: at none).
+        previous: the version that the label pointed at before, if any.
+        reason: why, in the words of whoever did it.
+        actor: who did it: a person, a DAG run, the pipeline.
+    """
+
+    at: str
+    action: str
+    version: int | None
+    previous: int | None
+    reason: str
+    actor: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,28 +59,6 @@ class Label:
 
     version: int
     share: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class HistoryEntry:
-    """One change of a model's releases.
-
-    Attributes:
-        at: ISO 8601, in UTC.
-        action: `publish`, `promote`, `rollback`, `set <label>`, `share <label>`, `remove <label>` or `withdraw <label>`
-            (removed because the version did not do).
-        version: the version published, or the one that the label points at now (null: at none).
-        previous: the version that the label pointed at before, if any.
-        reason: why, in the words of whoever did it.
-        actor: who did it: a person, a DAG run, the pipeline.
-    """
-
-    at: str
-    action: str
-    version: int | None
-    previous: int | None
-    reason: str
-    actor: str
 
 
 def read_labels(files: Files, path: str) -> dict[str, Label]:
