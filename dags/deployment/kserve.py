@@ -80,7 +80,7 @@ class InferenceService:
         seconds = max(1, round(time.time() - begun["at"]))
         canary = self._window(begun["canary"], seconds)
         stable = self._window(begun["stable"], seconds) if begun["stable"] != begun["canary"] else Window()
-        return Traffic(canary, stable, {})
+        return Traffic(canary, stable)
 
     def ask(self, which: str, instances: Sequence[Any]) -> Answers:
         url = self._url(which)

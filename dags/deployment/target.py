@@ -112,9 +112,7 @@ class ModelServer:
         if metrics is None:
             return None
         canary, stable = (window(begun["counters"], metrics[0], one) for one in (version, previous))
-        every = window({}, metrics[0], previous).predictions
-        few = any(sum(stable.predictions.get(output, {}).values()) < rows for output, rows in _rows(canary).items())
-        return Traffic(canary, stable, every if few else stable.predictions)
+        return Traffic(canary, stable)
 
     def ask(self, which: str, instances: Sequence[Any]) -> Answers:
         return ask(
@@ -137,10 +135,6 @@ class ModelServer:
             return None
         answer.raise_for_status()
         return read_metrics(answer.text, self._model)
-
-
-def _rows(canary: Any) -> dict[str, float]:
-    return {output: sum(bins.values()) for output, bins in canary.predictions.items()}
 
 
 def wait_until_served(model: str, label: str, version: int, timeout_s: float, say: Say = print) -> None:

@@ -120,6 +120,6 @@ def traffic(served: tuple[ModelStore, str, Path]) -> Callable[[], Traffic]:
 
 def serving(**changes: Any) -> Serving:
     """`serving` of workload.yaml for a busy test machine: latencies are judged where a test says so."""
-    limits = {"min_requests": 40, "p99_ms": 60_000, **changes.pop("limits", {})}
+    limits = {"min_requests": 60, "prediction_drift": 0.3, "p99_ms": 60_000, **changes.pop("limits", {})}
     canary = {"steps": changes.pop("steps", [{"share": 0.5, "minutes": 5}]), "limits": limits}
     return Serving.model_validate({"latency_budget_ms": 60_000, "canary": canary, **changes})

@@ -18,7 +18,7 @@ from tests.dags.deployment.conftest import Traffic
 pytestmark = pytest.mark.slow
 
 LENIENT = {"latency_budget_ms": 60_000, "max_changed_answers": 0.15}
-LIMITS = {"min_requests": 40, "p99_ms": 60_000}
+LIMITS = {"min_requests": 60, "prediction_drift": 0.3, "p99_ms": 60_000}
 
 
 @pytest.fixture(scope="session")

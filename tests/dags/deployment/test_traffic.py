@@ -76,12 +76,18 @@ def test_numbers_are_compared_by_neighbourhood_and_rare_classes_together() -> No
     assert drift({"a": {"x": 9.0}}, {"b": {"x": 9.0}}) is None
 
 
-def look(requests: int, errors: int = 0, p99_ms: float = 10.0, bins: dict[str, float] | None = None) -> tuple[str, ...]:
+def look(
+    requests: int,
+    errors: int = 0,
+    p99_ms: float = 10.0,
+    bins: dict[str, float] | None = None,
+    stable_rows: int = 1000,
+) -> tuple[str, ...]:
     predictions = {"label": bins if bins is not None else {"a": requests / 2, "b": requests / 2}}
     canary = Window(requests, errors, p99_ms, predictions)
-    stable = Window(1000, 0, 5.0, {"label": {"a": 500, "b": 500}})
+    stable = Window(stable_rows, 0, 5.0, {"label": {"a": stable_rows / 2, "b": stable_rows / 2}})
     limits = CanaryLimits(error_rate=0.02, p99_ms=100, prediction_drift=0.1, min_requests=100)
-    return judge(Traffic(canary, stable, stable.predictions), limits).reasons
+    return judge(Traffic(canary, stable), limits).reasons
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,7 @@ def look(requests: int, errors: int = 0, p99_ms: float = 10.0, bins: dict[str, f
         (look(99, p99_ms=101), ""),
         (look(100, bins={"a": 100}), "the predictions (label) have drifted from stable's by 0.3"),
         (look(99, bins={"a": 99}), ""),
+        (look(100, bins={"a": 100}, stable_rows=99), ""),
     ],
 )
 def test_limits(reasons: tuple[str, ...], expected: str) -> None:
