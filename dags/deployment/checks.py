@@ -128,9 +128,9 @@ class Deployment:
                 raise DeploymentRefused("; ".join(verdict.reasons))
             if verdict.proven:
                 return {**verdict.as_dict(), "judged_by": "traffic"}
-        seen = "no figures of its traffic" if verdict is None else "too little traffic"
+        seen = "are no figures of its traffic" if verdict is None else "is too little traffic"
         say(
-            f"There is {seen} to judge the canary by (canary.limits.min_requests: "
+            f"There {seen} to judge the canary by (canary.limits.min_requests: "
             f"{self.serving.canary.limits.min_requests}), so it is asked sample requests."
         )
         comparison = self.compare(say)
