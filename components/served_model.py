@@ -38,12 +38,14 @@ class RawFeature:
         shape: of one row; () for a scalar.
         nullable: whether a value may be missing.
         input: its name in `serving_default`, where a column's name is no identifier; empty: the column's name.
+        personal: whether schema.pbtxt tags it `personal`; the model server never records such a column.
     """
 
     dtype: str
     shape: tuple[int, ...] = ()
     nullable: bool = False
     input: str = ""
+    personal: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +76,11 @@ class ServedModel:
             raw = json.loads(path.read_text(encoding="utf-8"))
             features = {
                 name: RawFeature(
-                    str(f["dtype"]), tuple(f.get("shape", ())), bool(f.get("nullable", False)), f.get("input", "")
+                    str(f["dtype"]),
+                    tuple(f.get("shape", ())),
+                    bool(f.get("nullable", False)),
+                    f.get("input", ""),
+                    bool(f.get("personal", False)),
                 )
                 for name, f in raw["features"].items()
             }

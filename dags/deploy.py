@@ -1,31 +1,29 @@
-"""`deploy_<workload>`: a release is verified, loaded beside the stable one, compared with it, and takes its place."""
+"""`deploy_<workload>`: a release is verified, tried beside stable, given a growing share of the traffic, and promoted."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from airflow.sdk import DAG, Asset, Param, TriggerRule, chain, task
+from airflow.sdk import DAG, Asset, Param, TaskGroup, TriggerRule, chain, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from dags import deployment
+from dags import alerts, deployment
 from dags.assets import deployed_model, released_model
-from dags.deployment import ACTOR, CANARY, STABLE, DeploymentRefused
+from dags.deploy_docs import DOCS
+from dags.deployment import DEPLOY, ROLLBACK, Deployment, DeploymentRefused
+from dags.deployment.watch import WatchCanaryOperator
 from dags.skips import skipped
-from pipelines.workload import Serving, Workload
-
-LOAD_TIMEOUT_S = 120.0
-WATCH_EVERY_S = 10.0
+from pipelines.workload import CanaryStep, Workload
 
 log = logging.getLogger(__name__)
 
 
 def build_deploy_dag(workload: Workload) -> DAG:
-    """The deployment DAG: resolve, verify, load_canary, compare_answers, promote, announce; else roll_back."""
+    """The deployment DAG: verify, shadow, a canary step after another, promote, announce; else roll back; notify."""
     dag = DAG(
         dag_id=f"deploy_{workload.name}",
         description=f"Deploys released models of {workload.name}, and rolls back what does not do",
@@ -38,141 +36,242 @@ def build_deploy_dag(workload: Workload) -> DAG:
             "retry_delay": timedelta(seconds=5),
             "execution_timeout": timedelta(minutes=5),
         },
-        params={
-            "version": Param(
-                None, type=["null", "integer"], minimum=1, description="Release to deploy. Empty: the newest."
-            )
-        },
+        params=_PARAMS,
         tags=["trainyard", "deploy", workload.task.value],
-        doc_md=_DAG_DOC.format(workload=workload.name, owner=workload.owner),
+        doc_md=DOCS["dag"].format(workload=workload.name, owner=workload.owner),
         auto_register=False,
     )
     with dag:
-        _add_tasks(workload.name, workload.serving, deployed_model(workload))
+        _add_tasks(workload, deployed_model(workload))
     return dag
 
 
-def _add_tasks(model: str, serving: Serving, deployed: Asset) -> None:
-    @task(doc_md=_RESOLVE_DOC)
-    @_refusals_are_final
-    def resolve_release(**context: Any) -> dict[str, Any]:
-        return choose_release(model, context.get("params") or {}, context.get("triggering_asset_events") or {})
+_PARAMS = {
+    "action": Param(
+        DEPLOY,
+        enum=[DEPLOY, ROLLBACK],
+        description="deploy: by shadow and canary. rollback: make an earlier release stable again, at once.",
+    ),
+    "version": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        description="Release to deploy; empty: the newest. To roll back to; empty: the stable one before.",
+    ),
+    "force": Param(
+        False,
+        type="boolean",
+        description="Deploy a release that was rolled back before. The history names who said so.",
+    ),
+}
 
-    @task(doc_md=_VERIFY_DOC)
-    @_refusals_are_final
-    def verify(release: dict[str, Any]) -> str:
-        digest = deployment.verify(model, release["version"])
-        log.info(f"Release {model}/{release['version']} is intact: every file has its digest. Release digest: {digest}")
-        return digest
 
-    @task(doc_md=_LOAD_DOC)
-    @_refusals_are_final
-    def load_canary(release: dict[str, Any]) -> None:
-        version = release["version"]
-        deployment.open_store().set_label(model, CANARY, version, reason="deployment started", actor=ACTOR)
-        deployment.wait_until_served(model, CANARY, version, LOAD_TIMEOUT_S, log.info)
+def _add_tasks(workload: Workload, deployed: Asset) -> None:
+    release = _resolve_release(workload)
+    path = _choose_path()(release)
+    by_hand = _return_to_release(workload)(release)
 
-    watched = timedelta(minutes=serving.canary_minutes + 5)
-
-    @task(execution_timeout=watched, doc_md=_COMPARE_DOC)
-    @_refusals_are_final
-    def compare_answers(release: dict[str, Any]) -> dict[str, Any]:
-        return watch_canary(model, serving, release["version"], release["previous"])
-
-    @task(doc_md=_PROMOTE_DOC)
-    @_refusals_are_final
-    def promote(release: dict[str, Any]) -> None:
-        version = release["version"]
-        deployment.open_store().promote(model, version, reason="passed the deployment checks", actor=ACTOR)
-        deployment.wait_until_served(model, STABLE, version, LOAD_TIMEOUT_S, log.info)
+    with TaskGroup("verification", prefix_group_id=False, group_display_name="Verify"):
+        checks = [_verify(workload)(release), _infra_check(workload)(release)]
+    with TaskGroup("shadow", prefix_group_id=False, group_display_name="Shadow"):
+        comparison = _compare_answers(workload)(release)
+    steps = [_add_step(workload, release, number, step) for number, step in enumerate(workload.serving.canary_steps, 1)]
+    promoted = _promote(workload)(release)
+    chain(path, *checks, comparison, *steps, promoted)
+    path >> by_hand
 
     # A leaf of its own: Airflow judges a run by its leaves, and a rollback that worked must not make the run green.
-    @task(outlets=[deployed], doc_md=_ANNOUNCE_DOC)
-    def announce_deployment(release: dict[str, Any], comparison: dict[str, Any], **context: Any) -> dict[str, Any]:
+    announced = _announce_deployment(workload, deployed)(release, comparison)
+    [promoted, by_hand] >> announced
+    rolled_back = _roll_back(workload)(release)
+    [release, path, *checks, comparison, *steps, promoted] >> rolled_back
+    [promoted, by_hand, rolled_back] >> _notify(workload)(release)
+
+
+def _resolve_release(workload: Workload) -> Any:
+    @task(task_id="resolve_release", doc_md=DOCS["resolve_release"])
+    @_refusals_are_final
+    def resolve_release(**context: Any) -> dict[str, Any]:
+        triggering = context.get("triggering_asset_events") or {}
+        release = deployment.choose_release(workload.name, context.get("params") or {}, triggering)
+        release["actor"] = _person(context)
+        log.info(
+            f"To {release['action']}: {workload.name}/{release['version']}; stable is {release['previous'] or 'not set'}. "
+            + (f"Forced by {release['actor']}: {release['despite']}" if release["despite"] else "")
+        )
+        return release
+
+    return resolve_release()
+
+
+def _choose_path() -> Any:
+    @task.branch(task_id="choose_path", doc_md=DOCS["choose_path"])
+    def choose_path(release: dict[str, Any]) -> str:
+        return "return_to_release" if release["action"] == ROLLBACK else "verify"
+
+    return choose_path
+
+
+def _verify(workload: Workload) -> Any:
+    @task(task_id="verify", doc_md=DOCS["verify"])
+    @_refusals_are_final
+    def verify(release: dict[str, Any]) -> str:
+        digest = deployment.verify(workload.name, release["version"])
+        found = deployment.open_store().release(workload.name, release["version"])
+        signed = f"signed by key {found.signature['key']}" if found.signature else "not signed"
+        log.info(f"{workload.name}/{release['version']} is intact and {signed}. Release digest: {digest}")
+        return digest
+
+    return verify
+
+
+def _infra_check(workload: Workload) -> Any:
+    @task(task_id="infra_check", doc_md=DOCS["infra_check"])
+    @_refusals_are_final
+    def infra_check(release: dict[str, Any]) -> None:
+        reason = "deployment started"
+        if release["despite"]:
+            reason += f", forced by {release['actor']} although {release['despite']}"
+        _deployment(workload, release).load(reason, log.info)
+
+    return infra_check
+
+
+def _compare_answers(workload: Workload) -> Any:
+    @task(task_id="compare_answers", doc_md=DOCS["compare_answers"])
+    @_refusals_are_final
+    def compare_answers(release: dict[str, Any]) -> dict[str, Any]:
+        return _deployment(workload, release).compare(log.info).as_dict()
+
+    return compare_answers
+
+
+def _add_step(workload: Workload, release: Any, number: int, step: CanaryStep) -> TaskGroup:
+    """One step: the share is set, then watched; to Airflow two tasks, so that watching begins anew without setting."""
+    label = f"Canary {step.share:.0%}" + (f", {step.minutes:g} min" if step.minutes else "")
+    with TaskGroup(f"canary_step_{number}", prefix_group_id=False, group_display_name=label) as group:
+
+        @task(task_id=f"set_share_{number}", doc_md=DOCS["set_share"])
+        @_refusals_are_final
+        def set_share(release: dict[str, Any]) -> dict[str, Any]:
+            return _deployment(workload, release).begin_step(step.share, f"canary step {number}", log.info)
+
+        WatchCanaryOperator(
+            task_id=f"watch_{number}",
+            workload=workload.name,
+            serving=workload.serving,
+            release=release,
+            begun=set_share(release),
+            minutes=step.minutes,
+            execution_timeout=timedelta(minutes=step.minutes + 10),
+            doc_md=DOCS["watch"],
+        )
+    return group
+
+
+def _promote(workload: Workload) -> Any:
+    @task(task_id="promote", doc_md=DOCS["promote"])
+    @_refusals_are_final
+    def promote(release: dict[str, Any]) -> None:
+        _deployment(workload, release).promote("passed the deployment checks", log.info)
+
+    return promote
+
+
+def _return_to_release(workload: Workload) -> Any:
+    @task(task_id="return_to_release", doc_md=DOCS["return_to_release"])
+    @_refusals_are_final
+    def return_to_release(release: dict[str, Any]) -> None:
+        deployment.verify(workload.name, release["version"])
+        reason = f"rolled back in Airflow by {release['actor']}"
+        _deployment(workload, release).go_back_to(reason, log.info)
+
+    return return_to_release
+
+
+def _announce_deployment(workload: Workload, deployed: Asset) -> Any:
+    either = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+
+    @task(task_id="announce_deployment", trigger_rule=either, outlets=[deployed], doc_md=DOCS["announce_deployment"])
+    def announce_deployment(
+        release: dict[str, Any], comparison: dict[str, Any] | None = None, **context: Any
+    ) -> dict[str, Any]:
         extra = {
-            "workload": model,
+            "workload": workload.name,
             "version": release["version"],
             "previous": release["previous"],
             "comparison": comparison,
         }
         context["outlet_events"][deployed].extra = extra
-        log.info(f"{deployment.server_url()}/v1/models/{model} serves version {release['version']}.")
+        log.info(f"{_deployment(workload, release).target.address()} serves version {release['version']}.")
         return extra
 
-    @task(trigger_rule=TriggerRule.ONE_FAILED, retries=3, doc_md=_ROLL_BACK_DOC)
+    return announce_deployment
+
+
+def _roll_back(workload: Workload) -> Any:
+    @task(task_id="roll_back", trigger_rule=TriggerRule.ONE_FAILED, retries=3, doc_md=DOCS["roll_back"])
     def roll_back(release: dict[str, Any] | None = None, **context: Any) -> list[str]:
         if not release:
             log.info("No release was chosen, so nothing was changed.")
             return []
         reason = f"deployment failed at {_failed_step(context)} (Airflow run {context['run_id']})"
-        done = deployment.roll_back(model, release["version"], release["previous"], reason)
+        done = _deployment(workload, release).roll_back(reason, log.info)
         log.info("Rolled back: " + ("; ".join(done) or "nothing had been changed"))
-        if release["previous"] is not None:
-            deployment.wait_until_served(model, STABLE, release["previous"], LOAD_TIMEOUT_S, log.info)
         return done
 
-    release = resolve_release()
-    comparison = compare_answers(release)
-    steps = [verify(release), load_canary(release), comparison, promote(release)]
-    chain(*steps, announce_deployment(release, comparison))
-    steps >> roll_back(release)
+    return roll_back
 
 
-def choose_release(model: str, params: Mapping[str, Any], triggering: Mapping[Any, Iterable[Any]]) -> dict[str, Any]:
-    """The release to deploy, and the stable one to return to.
+def _notify(workload: Workload) -> Any:
+    @task(task_id="notify", trigger_rule=TriggerRule.ALL_DONE, doc_md=DOCS["notify"])
+    def notify(release: dict[str, Any] | None = None, **context: Any) -> str:
+        states = _states(context)
+        version = f"version {release['version']}" if release else "the release"
+        said = _told(states, version)
+        if said is None:
+            raise skipped("nothing was deployed")
+        title, severity = f"{workload.name}: {said[0]}", said[1]
+        failed = ", ".join(name for name, state in states.items() if state == "failed")
+        text = f"Run {context['run_id']} of {context['dag'].dag_id}."
+        text += f" Failed: {failed}; its log's last line is the reason." if failed else ""
+        alerts.send(workload, title, text, severity)
+        return title
 
-    Returns:
-        {"version": n, "previous": the stable version or None}
-
-    Raises:
-        DeploymentRefused: there is no such release.
-        AirflowSkipException: it is stable already, or a newer one is.
-    """
-    store = deployment.open_store()
-    released = [
-        int(e.extra["version"]) for events in triggering.values() for e in events if (e.extra or {}).get("version")
-    ]
-    known = store.versions(model)
-    asked = params.get("version")
-    version = asked or max(released, default=None) or max(known, default=None)
-    if version is None or version not in known:
-        raise DeploymentRefused(f"{model}: there is no release {version or ''}. Known: {known or 'none'}")
-    previous = store.labels(model).get(STABLE)
-    if previous == version:
-        raise skipped(f"{model}/{version} is the stable release already")
-    if asked is None and previous is not None and previous > version:
-        raise skipped(f"{model}/{version} is older than the stable release {previous}; deploy it by hand")
-    log.info(f"Deploying {model}/{version}; stable is {previous or 'not set'}.")
-    return {"version": version, "previous": previous}
+    return notify
 
 
-def watch_canary(model: str, serving: Serving, version: int, previous: int | None) -> dict[str, Any]:
-    """Compares canary and stable once, and again for as long as `serving.canary_minutes` says."""
-    instances = deployment.sample_requests(model, version)
-    until = time.monotonic() + serving.canary_minutes * 60
-    while True:
-        comparison = deployment.compare_answers(model, version, previous, instances)
-        log.info(_in_words(comparison))
-        deployment.check_limits(comparison, serving.max_changed_answers, serving.latency_budget_ms)
-        if time.monotonic() + WATCH_EVERY_S > until:
-            return comparison.as_dict()
-        time.sleep(WATCH_EVERY_S)
+def _told(states: Mapping[str, Any], version: str) -> tuple[str, alerts.Severity] | None:
+    """What became of a deployment, and how much it matters; None where nothing was deployed."""
+    if states.get("roll_back") == "failed":
+        return f"the rollback of {version} FAILED, act now", alerts.Severity.ERROR
+    if states.get("return_to_release") == "failed":
+        return f"could not go back to {version}, the stable release is unchanged", alerts.Severity.ERROR
+    if states.get("roll_back") == "success":
+        return f"{version} was refused; the stable release keeps serving", alerts.Severity.ERROR
+    if "success" in (states.get("promote"), states.get("return_to_release")):
+        return f"{version} is stable now", alerts.Severity.INFO
+    return None
+
+
+def _deployment(workload: Workload, release: Mapping[str, Any]) -> Deployment:
+    return Deployment(workload.name, workload.serving, release["version"], release["previous"])
+
+
+def _person(context: Mapping[str, Any]) -> str:
+    return getattr(context.get("dag_run"), "triggering_user_name", None) or deployment.ACTOR
+
+
+def _states(context: Mapping[str, Any]) -> dict[str, str]:
+    run_id = context["run_id"]
+    found: dict[str, str] = (
+        context["ti"].get_task_states(dag_id=context["dag"].dag_id, run_ids=[run_id]).get(run_id, {})
+    )
+    return found
 
 
 def _failed_step(context: Mapping[str, Any]) -> str:
-    run_id = context["run_id"]
-    states = context["ti"].get_task_states(dag_id=context["dag"].dag_id, run_ids=[run_id]).get(run_id, {})
-    return next((task_id for task_id, state in states.items() if state == "failed"), "an unknown step")
-
-
-def _in_words(comparison: deployment.Comparison) -> str:
-    text = f"{comparison.requests} requests, all answers finite, median {comparison.canary_median_ms:.1f} ms"
-    if comparison.changed_share is None:
-        return f"{text}. First deployment: there is no stable release to compare with."
-    return (
-        f"{text} (stable {comparison.stable_median_ms:.1f} ms), "
-        f"{comparison.changed_share:.1%} of the answers differ from version {comparison.stable_version}"
-    )
+    return next((task_id for task_id, state in _states(context).items() if state == "failed"), "an unknown step")
 
 
 def _refusals_are_final(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,48 +287,3 @@ def _refusals_are_final(step: Callable[..., Any]) -> Callable[..., Any]:
             raise AirflowFailException(str(refusal)) from None
 
     return run
-
-
-_DAG_DOC = """\
-### Deploying {workload}
-Starts when `retrain_{workload}` releases a model. The release is verified, loaded by the model server as `canary`,
-asked the golden requests beside `stable`, and promoted. `stable` serves all the while.
-
-**By hand:** Trigger, with `{{"version": 3}}` for a certain release, an older one too. **Answers for it:** {owner}.
-
-| What you see | What it means |
-| --- | --- |
-| all green, `roll_back` skipped | Deployed. |
-| `roll_back` green, run red | A check failed and everything is as before. The failed task's last line is the reason. |
-| `roll_back` red | The only state to act on now: see its log, then `./trainyard release rollback {workload}`. |
-| `resolve_release` skipped | That release is stable already, or a newer one is. |
-"""
-_RESOLVE_DOC = """\
-Chooses the release: the run's `version` parameter, else the one whose release started this run.
-**If it fails:** there is no such release; `./trainyard release list` shows those that exist.
-"""
-_VERIFY_DOC = """\
-Checks every file of the release against the digests in its release.json.
-**If it fails:** the files were changed after they were published. Do not deploy by hand;
-retrain, and find out who writes to the store.
-"""
-_LOAD_DOC = """\
-Labels the release `canary` and waits until the model server serves it.
-**If it fails:** the server is down (`./trainyard status`) or could not load the model; its answer is in the log.
-"""
-_COMPARE_DOC = """\
-Asks canary and stable the same golden requests over HTTP: answers must be finite, the share of changed answers and the
-median latency within `serving` of workload.yaml.
-**If it fails:** the log has the figures. A change that is wanted needs a higher `max_changed_answers`.
-"""
-_PROMOTE_DOC = """\
-Labels the release `stable` and waits until the server has swapped to it.
-**If it fails:** roll_back returns to the release before.
-"""
-_ANNOUNCE_DOC = """\
-Tells Airflow that the release is live (the deployed-model asset): other DAGs may start on it.
-"""
-_ROLL_BACK_DOC = """\
-Runs only when a step failed: removes the canary label and returns `stable` to the release before.
-**If it fails:** run `./trainyard release rollback` by hand.
-"""

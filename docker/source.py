@@ -20,6 +20,7 @@ CONTEXT = (
     "dags",
     "docker",
     "embedded",
+    "landing",
     "model_store",
     "pipelines",
     "schemas",

@@ -19,8 +19,20 @@ Example:
 """
 
 from model_store._errors import StoreError
-from model_store._labels import CANARY, STABLE, HistoryEntry
+from model_store._labels import CANARY, STABLE, HistoryEntry, Label
 from model_store._release import RELEASE_FILE, Release, ReleaseDraft
+from model_store._signing import Keys
 from model_store._store import ModelStore
 
-__all__ = ["CANARY", "RELEASE_FILE", "STABLE", "HistoryEntry", "ModelStore", "Release", "ReleaseDraft", "StoreError"]
+__all__ = [
+    "CANARY",
+    "RELEASE_FILE",
+    "STABLE",
+    "HistoryEntry",
+    "Keys",
+    "Label",
+    "ModelStore",
+    "Release",
+    "ReleaseDraft",
+    "StoreError",
+]

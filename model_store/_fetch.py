@@ -11,6 +11,7 @@ from model_store._errors import StoreError, from_os_error
 from model_store._files import Files
 from model_store._local import LocalFiles
 from model_store._release import RELEASE_FILE, Release, release_problems
+from model_store._signing import Keys
 
 
 def compare(files: Files, folder: str, release: Release) -> list[str]:
@@ -43,12 +44,12 @@ def _difference(files: Files, path: str, size: int, expected: dict[str, object])
     )
 
 
-def download(files: Files, release: Release, folder: pathlib.Path) -> pathlib.Path:
+def download(files: Files, release: Release, folder: pathlib.Path, keys: Keys) -> pathlib.Path:
     """Copies a release to `<folder>/<model>/<version>`, checks the copy, and only then gives it that name."""
     remote = f"{release.model}/{release.version}"
     cache = LocalFiles(folder)
     manifest = files.read(f"{remote}/{RELEASE_FILE}")
-    if problems := release_problems(manifest):
+    if problems := release_problems(manifest, keys):
         raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems)}.")
     if (folder / remote).is_dir() and not compare(cache, remote, release):
         return folder / remote

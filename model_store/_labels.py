@@ -1,10 +1,16 @@
-"""Labels (`labels.json`) and what happened to them (`history.jsonl`)."""
+"""Labels (`labels.json`) and what happened to them (`history.jsonl`).
+
+A label is written as its version, `{"stable": 3}`; one that gets a share of the requests that name no version as
+`{"canary": {"version": 4, "share": 0.05}}`. The history names changes of a share `share <label>`, and labels that were taken
+away because the version did not do `withdraw <label>`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from model_store._errors import StoreError
 from model_store._files import Files
@@ -12,6 +18,8 @@ from model_store._files import Files
 STABLE = "stable"
 CANARY = "canary"
 
+SHARE = "share"
+WITHDRAW = "withdraw"
 PUBLISH = "publish"
 PROMOTE = "promote"
 ROLLBACK = "rollback"
@@ -41,23 +49,47 @@ class HistoryEntry:
     actor: str
 
 
-def read_labels(files: Files, path: str) -> dict[str, int]:
-    """Label -> version; empty when none was ever set."""
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """Where a label points.
+
+    Attributes:
+        share: of the requests that name neither version nor label, how many the version answers (0 to 1). The stable
+            version answers the rest.
+    """
+
+    version: int
+    share: float = 0.0
+
+
+def read_labels(files: Files, path: str) -> dict[str, Label]:
+    """What the labels point at, by label; empty when none was ever set."""
     try:
         text = files.read(path)
     except FileNotFoundError:
         return {}
     try:
-        return {str(label): int(version) for label, version in sorted(json.loads(text).items())}
-    except (ValueError, AttributeError, TypeError) as error:
+        return {str(label): _label(said) for label, said in sorted(json.loads(text).items())}
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise StoreError(
             f"{files.uri}/{path} is damaged ({error}). "
             'Write it anew as {"stable": <version>}; history.jsonl beside it says which.'
         ) from None
 
 
-def write_labels(files: Files, path: str, labels: dict[str, int]) -> None:
-    files.write(path, (json.dumps(labels, sort_keys=True) + "\n").encode())
+def _label(said: Any) -> Label:
+    if not isinstance(said, dict):
+        return Label(int(said))
+    label = Label(int(said["version"]), float(said["share"]))
+    if not 0 <= label.share <= 1:
+        raise ValueError(f"a share lies between 0 and 1. Received: {label.share}")
+    return label
+
+
+def write_labels(files: Files, path: str, labels: Mapping[str, Label]) -> None:
+    # Without a share a label is a plain number, as it was before there were shares: older readers understand it.
+    said = {name: dataclasses.asdict(label) if label.share else label.version for name, label in labels.items()}
+    files.write(path, (json.dumps(said, sort_keys=True) + "\n").encode())
 
 
 def read_history(files: Files, path: str) -> list[HistoryEntry]:
@@ -98,3 +130,17 @@ def stable_before(history: Sequence[HistoryEntry], current: int, versions: Colle
     if current in line:
         del line[line.index(current) :]
     return next((version for version in reversed(line) if version in versions), None)
+
+
+def rolled_back(history: Sequence[HistoryEntry], version: int) -> HistoryEntry | None:
+    """The entry by which a version was taken out of service; None if it never was, or became stable again since.
+
+    Taken out: rolled back to another version while it was stable, or withdrawn while it was on trial.
+    """
+    found = None
+    for entry in history:
+        if entry.version == version and entry.action in (PROMOTE, ROLLBACK, f"{SET} {STABLE}"):
+            found = None
+        elif entry.previous == version and (entry.action == ROLLBACK or entry.action.startswith(f"{WITHDRAW} ")):
+            found = entry
+    return found

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_store._errors import StoreError
+from model_store._signing import Keys
 
 RELEASE_FILE = "release.json"
 
@@ -54,6 +55,8 @@ class Release:
         files: relative path -> `{"sha256": hex, "bytes": n}` of every file but `release.json`.
         digest: SHA-256 over `files`: two releases with the same digest hold the same bytes.
         seal: SHA-256 over everything else in `release.json`; a changed field breaks it.
+        signature: `{"algorithm": "ed25519", "key": id, "value": base64}` over everything else but the seal; None if the
+            publisher had no key.
     """
 
     model: str
@@ -72,6 +75,7 @@ class Release:
     files: dict[str, dict[str, Any]]
     digest: str
     seal: str
+    signature: dict[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, `uri` included, ready for JSON."""
@@ -81,13 +85,21 @@ class Release:
         """The text of `release.json`: canonical, so that every changed byte shows."""
         document = self.as_dict()
         del document["uri"]
+        if self.signature is None:
+            del document["signature"]
         return canonical_json(document)
 
 
 def seal_release(
-    draft: ReleaseDraft, model: str, version: int, uri: str, created_at: str, files: Mapping[str, dict[str, Any]]
+    draft: ReleaseDraft,
+    model: str,
+    version: int,
+    uri: str,
+    created_at: str,
+    files: Mapping[str, dict[str, Any]],
+    keys: Keys,
 ) -> Release:
-    """Completes a draft: digest over the files, seal over the whole."""
+    """Completes a draft: digest over the files, signature if there is a key for it, seal over the whole."""
     said = _finite(dataclasses.asdict(draft))
     digest = _sha256(canonical_json(dict(files)))
     document = {
@@ -98,6 +110,8 @@ def seal_release(
         "files": dict(files),
         "digest": digest,
     }
+    if signature := keys.sign(canonical_json(document)):
+        document["signature"] = signature
     return Release(uri=uri, seal=_seal(document), **document)
 
 
@@ -107,11 +121,11 @@ def parse_release(text: bytes, uri: str) -> Release:
     Raises:
         StoreError: it is not JSON, or a field is missing.
     """
-    known = {field.name for field in dataclasses.fields(Release)} - {"uri"}
+    known = {field.name for field in dataclasses.fields(Release)} - {"uri", "signature"}
     try:
         document = json.loads(text)
         # Fields that a later Trainyard adds are left aside; the seal covers them all the same (release_problems).
-        release = Release(uri=uri, **{name: document[name] for name in known})
+        release = Release(uri=uri, signature=document.get("signature"), **{name: document[name] for name in known})
     except KeyError as error:
         raise StoreError(
             f"{uri}/{RELEASE_FILE} is damaged: field {error} is missing. Publish the model again."
@@ -128,15 +142,18 @@ def _leads_out(name: str) -> bool:
     return path.is_absolute() or ".." in path.parts
 
 
-def release_problems(text: bytes) -> list[str]:
-    """What was changed in `release.json` since it was published; empty when nothing."""
+def release_problems(text: bytes, keys: Keys) -> list[str]:
+    """What was changed in `release.json` since it was published, or that nobody trusted signed it; empty when neither."""
     try:
         document = json.loads(text)
         seal = document.pop("seal")
         intact = seal == _seal(document) and canonical_json({**document, "seal": seal}).encode() == text
+        signature = document.pop("signature", None)
+        distrust = keys.problem(canonical_json(document), signature)
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         return [f"{RELEASE_FILE} cannot be read ({type(error).__name__}: {error})"]
-    return [] if intact else [f"{RELEASE_FILE} was changed after publishing (its seal does not fit)"]
+    problems = [] if intact else [f"{RELEASE_FILE} was changed after publishing (its seal does not fit)"]
+    return [*problems, distrust] if distrust else problems
 
 
 def canonical_json(document: Any) -> str:

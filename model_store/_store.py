@@ -22,15 +22,20 @@ from model_store._labels import (
     REMOVE,
     ROLLBACK,
     SET,
+    SHARE,
     STABLE,
+    WITHDRAW,
     HistoryEntry,
+    Label,
     append_history,
     read_history,
     read_labels,
+    rolled_back,
     stable_before,
     write_labels,
 )
 from model_store._release import RELEASE_FILE, Release, ReleaseDraft, parse_release, release_problems, seal_release
+from model_store._signing import Keys
 
 _log = logging.getLogger(__name__)
 
@@ -49,10 +54,15 @@ class ModelStore:
 
     Args:
         uri: a path, or a URL that fsspec can read and write, e.g. `s3://bucket/models`.
+        keys: what to sign with and whom to trust; default: as TRAINYARD_SIGNING_KEY and TRAINYARD_PUBLIC_KEYS say.
+
+    Raises:
+        StoreError: nothing can read such a URL, or a key cannot be used.
     """
 
-    def __init__(self, uri: str | os.PathLike[str]) -> None:
+    def __init__(self, uri: str | os.PathLike[str], keys: Keys | None = None) -> None:
         self._files = open_files(os.fspath(uri))
+        self._keys = Keys.from_environment() if keys is None else keys
         self.uri = self._files.uri
 
     def exists(self) -> bool:
@@ -112,7 +122,7 @@ class ModelStore:
                     return published
                 version = self._allot(model) if version is None else version
                 final = f"{model}/{version}"
-                release = seal_release(draft, model, version, self._uri(final), _now(), digests)
+                release = seal_release(draft, model, version, self._uri(final), _now(), digests, self._keys)
                 self._files.create(f"{folder}/{RELEASE_FILE}", release.to_json().encode())
                 if self._files.renames:
                     self._files.rename(folder, final)
@@ -159,11 +169,24 @@ class ModelStore:
 
     def labels(self, model: str) -> dict[str, int]:
         """Label -> version."""
+        return {name: label.version for name, label in self.label_details(model).items()}
+
+    def label_details(self, model: str) -> dict[str, Label]:
+        """Label -> version and the share of requests it gets, read at once."""
         return read_labels(self._files, f"{model}/labels.json")
 
     def history(self, model: str) -> list[HistoryEntry]:
         """What happened to the model's releases, oldest first."""
         return read_history(self._files, f"{model}/history.jsonl")
+
+    def rolled_back(self, model: str, version: int) -> HistoryEntry | None:
+        """When and why a version was taken out of service; None if it was not, or is stable again since."""
+        return rolled_back(self.history(model), version)
+
+    def stable_before(self, model: str) -> int | None:
+        """The version that `rollback` would go back to; None if there is none, or no stable release."""
+        current = self.labels(model).get(STABLE)
+        return None if current is None else stable_before(self.history(model), current, self.versions(model))
 
     def verify(self, model: str, version: int) -> tuple[str, ...]:
         """Compares every byte of a release with what was published.
@@ -183,7 +206,7 @@ class ModelStore:
             release = parse_release(manifest, self._uri(folder))
         except StoreError as error:
             return (str(error),)
-        problems = release_problems(manifest)
+        problems = release_problems(manifest, self._keys)
         if problems:
             return tuple(problems)  # what a changed manifest says of the files proves nothing
         if (release.model, release.version) != (model, version):
@@ -205,32 +228,67 @@ class ModelStore:
         local = self._files.local_path(f"{model}/{version}")
         if local is None:
             release = self.release(model, version)
-            return _fetch.download(self._files, release, pathlib.Path(folder))
+            return _fetch.download(self._files, release, pathlib.Path(folder), self._keys)
         self._insist_intact(model, version)
         return local
 
-    def set_label(self, model: str, label: str, version: int, *, reason: str, actor: str) -> None:
+    def set_label(
+        self, model: str, label: str, version: int, *, share: float | None = None, reason: str, actor: str
+    ) -> None:
         """Points a label at a version.
 
+        Args:
+            share: of the requests that name neither version nor label, how many the version answers, 0 to 1. Default: as
+                before if the label pointed there already, else none. `stable` gets what the others leave.
+
         Raises:
-            StoreError: there is no such version, or the label is not a name.
+            StoreError: there is no such version, the label is not a name, or the share does not fit.
         """
         if not _LABEL_NAME.fullmatch(label):
             raise StoreError(f"label {label!r}: use lower-case letters, digits, _ and -, beginning with a letter.")
+        if share is not None and (label != CANARY or not 0 <= share <= 1):
+            raise StoreError(f"share: only {CANARY!r} takes one, from 0 to 1. Received: {share} for {label!r}.")
         self.release(model, version)
         with self._changing(model) as labels:
-            previous = labels.get(label)
-            if previous != version:
-                labels[label] = version
+            before = labels.get(label)
+            same = before is not None and before.version == version
+            kept = before.share if before is not None and same else 0.0
+            labels[label] = Label(version, kept if share is None else share)
+            previous = before.version if before else None
+            if not same:
                 self._record(model, f"{SET} {label}", version, previous, reason=reason, actor=actor)
+            if labels[label].share != kept:
+                self._record(
+                    model,
+                    f"{SHARE} {label}",
+                    version,
+                    version,
+                    reason=f"{labels[label].share:g}: {reason}",
+                    actor=actor,
+                )
 
     def remove_label(self, model: str, label: str, *, reason: str, actor: str) -> None:
         """Takes a label away; nothing happens if it is not set."""
         if not self.versions(model):
             raise self._unknown(model, f"label {label!r}")
         with self._changing(model) as labels:
-            if (previous := labels.pop(label, None)) is not None:
-                self._record(model, f"{REMOVE} {label}", None, previous, reason=reason, actor=actor)
+            if (before := labels.pop(label, None)) is not None:
+                self._record(model, f"{REMOVE} {label}", None, before.version, reason=reason, actor=actor)
+
+    def withdraw(self, model: str, version: int, *, reason: str, actor: str) -> list[str]:
+        """Takes a version that did not do out of service: every label that points there goes, and `rolled_back` says so.
+
+        A stable release that has one before it is better replaced by `rollback`.
+
+        Returns:
+            The labels that were taken away; empty if there was none.
+        """
+        with self._changing(model) as labels:
+            pointing = [name for name, label in labels.items() if label.version == version]
+            for name in pointing:
+                del labels[name]
+                self._record(model, f"{WITHDRAW} {name}", None, version, reason=reason, actor=actor)
+        return pointing
 
     def promote(self, model: str, version: int, *, reason: str, actor: str) -> Release:
         """Verifies a release and makes it stable; the canary label goes if it pointed there.
@@ -251,7 +309,7 @@ class ModelStore:
         """
         if to is None:
             current = self.resolve(model, STABLE).version
-            to = stable_before(self.history(model), current, self.versions(model))
+            to = self.stable_before(model)
             if to is None:
                 raise StoreError(
                     f"{model}: there is no stable release before version {current} to roll back to. Name one (--to, in Python `to`)."
@@ -294,11 +352,12 @@ class ModelStore:
         release = self.release(model, version)
         self._insist_intact(model, version)
         with self._changing(model) as labels:
-            previous = labels.get(STABLE)
-            if labels.get(CANARY) == version:
+            before = labels.get(STABLE)
+            previous = before.version if before else None
+            if CANARY in labels and labels[CANARY].version == version:
                 del labels[CANARY]
             if previous != version:
-                labels[STABLE] = version
+                labels[STABLE] = Label(version)
                 self._record(model, action, version, previous, reason=reason, actor=actor)
         return release
 
@@ -311,11 +370,11 @@ class ModelStore:
             )
 
     @contextmanager
-    def _changing(self, model: str) -> Iterator[dict[str, int]]:
+    def _changing(self, model: str) -> Iterator[dict[str, Label]]:
         """The labels, to change in place; written under the lock if they did change."""
         try:
             with self._lock(model):
-                before = self.labels(model)
+                before = self.label_details(model)
                 labels = dict(before)
                 yield labels
                 if labels != before:

@@ -320,13 +320,80 @@ def _cron(cron: str | None) -> str | None:
     return cron
 
 
+class CanaryStep(_Section):
+    share: float = Field(gt=0, le=1)
+    """Share of the requests that the canary answers in this step."""
+    minutes: float = Field(ge=0, le=1440)
+    """How long it is watched. 0: it is asked sample requests and goes on."""
+
+
+class CanaryLimits(_Section):
+    error_rate: Fraction = 0.01
+    """Share of the canary's requests that may fail. (Callers do not notice: stable answers instead.)"""
+    p99_ms: float = Field(default=1000, gt=0)
+    """What the canary's 99th percentile may be, in milliseconds."""
+    prediction_drift: Fraction = 0.1
+    """How far the canary's predictions may lie from stable's: Jensen-Shannon divergence, 0 (alike) to 1."""
+    min_requests: int = Field(default=100, ge=1)
+    """With fewer requests in a step its figures prove nothing: the canary is asked sample requests instead."""
+
+
+class Canary(_Section):
+    steps: tuple[CanaryStep, ...] = ()
+    """Steps from the first requests to promotion, with growing shares. Default: one of a tenth for `canary_minutes`."""
+    limits: CanaryLimits = CanaryLimits()
+    """What every step must keep to; passing one rolls the deployment back."""
+
+    @field_validator("steps")
+    @classmethod
+    def _growing(cls, steps: tuple[CanaryStep, ...]) -> tuple[CanaryStep, ...]:
+        shares = [step.share for step in steps]
+        if shares != sorted(set(shares)):
+            raise ValueError(f"the shares of the steps must grow. Received: {shares}")
+        if len(steps) > 20:
+            raise ValueError(f"at most 20 steps. Received: {len(steps)}")
+        return steps
+
+
+class KServe(_Section):
+    namespace: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+    """Namespace of the InferenceService."""
+    service: str | None = Field(default=None, pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
+    """Its name. Default: the workload's, with - for _."""
+    runtime: str | None = None
+    """ServingRuntime that serves it. Default: the one that KServe chooses for TensorFlow."""
+    storage: str | None = None
+    """The model store as KServe reads it, e.g. pvc://models. Default: TRAINYARD_STORE."""
+    connection: str | None = None
+    """Airflow connection to Kubernetes: host, and a token as password. Default: the service account of the worker's pod."""
+    ingress: str | None = None
+    """URL of the ingress gateway, where the services' own names do not resolve; requests carry their name as Host."""
+    prometheus: str | None = None
+    """URL of the Prometheus that scrapes Knative's revisions. null: a canary is judged by sample requests alone."""
+
+
 class Serving(_Section):
     latency_budget_ms: float = Field(default=50, gt=0)
     """What one prediction may take at the median, in milliseconds; a deployment above it is rolled back."""
     max_changed_answers: Fraction = 1.0
     """Share of sample requests whose answer may change between stable and canary before a deployment is refused."""
     canary_minutes: float = Field(default=0, ge=0)
-    """How long the canary is watched before it becomes stable."""
+    """How long the canary is watched before it becomes stable. For several steps: `canary.steps`."""
+    canary: Canary = Canary()
+    """How a release takes over from stable, step by step."""
+    kserve: KServe | None = None
+    """Deploy to KServe's InferenceService. null: to the model servers that follow the store's labels."""
+
+    @model_validator(mode="after")
+    def _minutes_once(self) -> Serving:
+        if self.canary.steps and self.canary_minutes:
+            raise ValueError("canary_minutes is for the one default step; keep canary.steps and remove it")
+        return self
+
+    @property
+    def canary_steps(self) -> tuple[CanaryStep, ...]:
+        """The steps that a deployment takes; at least one."""
+        return self.canary.steps or (CanaryStep(share=0.1, minutes=self.canary_minutes),)
 
 
 BeamValue = bool | int | float | str | tuple[str, ...]

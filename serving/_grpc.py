@@ -25,7 +25,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving._errors import BadRequestError, ServingError
-from serving._inference import Call, Inference
+from serving._inference import METADATA, Call, Inference, Request
 from serving._servable import CLASSIFY, REGRESS
 from serving._status import SIGNATURE_DEF, signature_def_map, status_response
 
@@ -87,7 +87,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             response.metadata[SIGNATURE_DEF].Pack(signature_def_map(call.servable))
             return response
 
-        return self._answer("metadata", request.model_spec, context, answer)
+        return self._answer(METADATA, request.model_spec, context, answer)
 
     def _answer(
         self, method: str, spec: model_pb2.ModelSpec, context: grpc.ServicerContext, answer: Callable[[Call], _Response]
@@ -95,8 +95,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         try:
             self._inference.admit()
             try:
-                with self._inference.call("grpc", method, spec.name, *_wanted(spec)) as call:
-                    return answer(call)
+                return self._inference.answer(Request("grpc", method, spec.name, *_wanted(spec)), answer)
             finally:
                 self._inference.leave()
         except ServingError as error:
@@ -172,7 +171,7 @@ def _predict(call: Call, request: predict_pb2.PredictRequest) -> predict_pb2.Pre
         raise BadRequestError(
             f"output_filter: there is no output {sorted(unknown)[0]!r}. Known: {', '.join(signature.outputs)}"
         )
-    outputs = call.servable.run(signature, {name: _array(name, proto) for name, proto in request.inputs.items()})
+    outputs = call.run(signature, {name: _array(name, proto) for name, proto in request.inputs.items()})
     response = predict_pb2.PredictResponse(model_spec=_spec(call, request.model_spec))
     response.model_spec.signature_name = signature.name
     for name in request.output_filter or outputs:
@@ -204,8 +203,7 @@ def _examples(given: input_pb2.Input) -> np.ndarray[Any, Any]:
 
 
 def _classify(call: Call, name: str, examples: np.ndarray[Any, Any]) -> classification_pb2.ClassificationResult:
-    servable = call.servable
-    classes, scores = servable.classify(servable.signature_for(CLASSIFY, name), examples)
+    classes, scores = call.classify(call.servable.signature_for(CLASSIFY, name), examples)
     labels = np.full(scores.shape, b"", dtype=object) if classes is None else classes
     result = classification_pb2.ClassificationResult()
     for names, row in zip(labels, scores.tolist(), strict=True):
@@ -219,7 +217,7 @@ def _classify(call: Call, name: str, examples: np.ndarray[Any, Any]) -> classifi
 
 
 def _regress(call: Call, name: str, examples: np.ndarray[Any, Any]) -> regression_pb2.RegressionResult:
-    values = call.servable.regress(call.servable.signature_for(REGRESS, name), examples)
+    values = call.regress(call.servable.signature_for(REGRESS, name), examples)
     return regression_pb2.RegressionResult(regressions=[regression_pb2.Regression(value=v) for v in values.tolist()])
 
 

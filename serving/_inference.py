@@ -1,37 +1,94 @@
-"""How a request finds its version, is bounded and is counted: what REST and gRPC share."""
+"""How a request finds its version, is bounded, counted and recorded: what REST and gRPC share."""
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from serving._errors import BusyError, NotReadyError, ServingError
+import numpy as np
+
+from serving._canary import CanaryLane, CanaryTimeoutError, LaneFullError, NotFiniteError, insist_finite
+from serving._codec import Arrays
+from serving._errors import BadRequestError, BusyError, NotReadyError, ServingError
 from serving._metrics import Metrics
 from serving._models import ModelManager
-from serving._servable import Servable
+from serving._record import RequestRecord
+from serving._servable import Servable, Signature
+
+_log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
+_CANARY = "canary"
+METADATA = "metadata"
 
 
 class Call:
-    """One request under way: what it asked for, and which version answers."""
+    """One request under way: which version answers, and what went in and came out."""
 
     def __init__(self, servable: Servable, label: str) -> None:
         self.servable = servable
         self.label = label
+        self.inputs: Arrays = {}
+        self.outputs: Arrays = {}
+
+    def run(self, signature: Signature, arrays: Arrays) -> Arrays:
+        """Runs a signature on raw features."""
+        self.outputs = self.servable.run(signature, arrays)
+        if not signature.takes_examples:
+            self.inputs = arrays
+        return self.outputs
+
+    def classify(
+        self, signature: Signature, examples: np.ndarray[Any, Any]
+    ) -> tuple[np.ndarray[Any, Any] | None, np.ndarray[Any, Any]]:
+        """Classes and scores of serialized examples."""
+        classes, scores = self.servable.classify(signature, examples)
+        self.outputs = {"scores": scores}
+        return classes, scores
+
+    def regress(self, signature: Signature, examples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Values of serialized examples."""
+        values = self.servable.regress(signature, examples)
+        self.outputs = {"outputs": values}
+        return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a request asks for."""
+
+    protocol: str
+    method: str
+    model: str
+    version: int | None = None
+    label: str | None = None
 
 
 class Inference:
-    """Finds the version for each request, bounds how many run, and counts them.
+    """Finds the version for each request, bounds how many run, counts and records them.
 
     Args:
         max_in_flight: more requests than this at once are refused.
+        lane: where the canary's share runs; None: there is no canary share.
+        record: where requests are recorded; None: nowhere.
     """
 
-    def __init__(self, manager: ModelManager, metrics: Metrics, max_in_flight: int) -> None:
+    def __init__(
+        self,
+        manager: ModelManager,
+        metrics: Metrics,
+        max_in_flight: int,
+        lane: CanaryLane | None = None,
+        record: RequestRecord | None = None,
+    ) -> None:
         self.manager = manager
         self.metrics = metrics
         self._max_in_flight = max_in_flight
+        self._lane = lane
+        self._record = record
         self._in_flight = 0
         self._lock = threading.Lock()
         self.draining = False
@@ -63,19 +120,31 @@ class Inference:
     def in_flight(self) -> int:
         return self._in_flight
 
-    @contextmanager
-    def call(
-        self, protocol: str, method: str, model: str, version: int | None = None, label: str | None = None
-    ) -> Iterator[Call]:
-        """Finds the version that answers, holds it while it does, and counts the request."""
+    def answer(self, request: Request, work: Callable[[Call], _Answer]) -> _Answer:
+        """Answers a request: by the version it names, else by stable, or by the canary if it falls to its share.
+
+        A canary that fails, hangs or answers NaN costs the caller nothing but time: stable answers.
+
+        Args:
+            work: decodes, runs and encodes; called again for stable where the canary failed.
+        """
+        if self._lane is None or request.version is not None or request.label or request.method == METADATA:
+            return self._answer_by_label(request, work)
+        canary = self.manager.canary_for(request.model)
+        if canary is None:
+            return self._answer_by_label(request, work)
+        return self._answer_by_canary(self._lane, canary, request, work)
+
+    def _answer_by_label(self, request: Request, work: Callable[[Call], _Answer]) -> _Answer:
         started = time.perf_counter()
-        names = ["", "", ""]
+        names = ("", "", "")
         code = "OK"
         try:
-            servable, by_label = self.manager.find(model, version, label)
-            names = [servable.model, str(servable.version), by_label]
+            servable, label = self.manager.find(request.model, request.version, request.label)
+            names = (servable.model, str(servable.version), label)
+            call = Call(servable, label)
             with servable.in_use():
-                yield Call(servable, by_label)
+                answer = work(call)
         except ServingError as error:
             code = error.grpc_status
             raise
@@ -83,5 +152,78 @@ class Inference:
             code = "INTERNAL"
             raise
         finally:
-            self.metrics.requests.labels(*names, method, protocol, code).inc()
-            self.metrics.seconds.labels(*names, method, protocol).observe(time.perf_counter() - started)
+            self._count(names, request, code, time.perf_counter() - started)
+        self._observe(call)
+        return answer
+
+    def _answer_by_canary(
+        self, lane: CanaryLane, canary: Servable, request: Request, work: Callable[[Call], _Answer]
+    ) -> _Answer:
+        started = time.perf_counter()
+        call = Call(canary, _CANARY)
+        names = (canary.model, str(canary.version), _CANARY)
+
+        def attempt() -> _Answer:
+            with canary.in_use():
+                answer = work(call)
+            insist_finite(call.outputs)
+            return answer
+
+        try:
+            answer = lane.run(attempt)
+        except LaneFullError:
+            self.metrics.fallbacks.labels(canary.model, canary.version, "busy").inc()
+            return self._answer_by_label(request, work)
+        except Exception as error:
+            failure, seconds = error, time.perf_counter() - started
+        else:
+            self._count(names, request, "OK", time.perf_counter() - started)
+            self._observe(call)
+            return answer
+        return self._answer_instead(names, request, work, failure, seconds)
+
+    def _answer_instead(
+        self,
+        names: tuple[str, str, str],
+        request: Request,
+        work: Callable[[Call], _Answer],
+        failure: Exception,
+        seconds: float,
+    ) -> _Answer:
+        """The stable version's answer to what the canary failed at, and the blame: whose fault it was."""
+        try:
+            answer = self._answer_by_label(request, work)
+        except BaseException:
+            # Both refuse: the request is at fault, or all is. Either way it says nothing against the canary.
+            code = failure.grpc_status if isinstance(failure, ServingError) else "INTERNAL"
+            self._count(names, request, code, seconds)
+            raise
+        code = failure.grpc_status if isinstance(failure, CanaryTimeoutError) else "INTERNAL"
+        self._count(names, request, code, seconds)
+        self.metrics.fallbacks.labels(names[0], names[1], _reason(failure)).inc()
+        if not isinstance(failure, ServingError):
+            _log.error("%s version %s (canary) failed", names[0], names[1], exc_info=failure)
+        return answer
+
+    def _count(self, names: tuple[str, str, str], request: Request, code: str, seconds: float) -> None:
+        self.metrics.requests.labels(*names, request.method, request.protocol, code).inc()
+        self.metrics.seconds.labels(*names, request.method, request.protocol).observe(seconds)
+
+    def _observe(self, call: Call) -> None:
+        """Counts and records an answer that was given; nothing here may cost the caller that answer."""
+        if not call.outputs:
+            return
+        try:
+            self.metrics.count_predictions(call.servable.model, call.servable.version, call.outputs)
+            if self._record is not None and call.inputs:
+                self._record.offer(call.servable, call.label, call.inputs, call.outputs)
+        except Exception:
+            _log.exception("%s version %d: an answer could not be counted", call.servable.model, call.servable.version)
+
+
+def _reason(failure: Exception) -> str:
+    if isinstance(failure, CanaryTimeoutError):
+        return "timeout"
+    if isinstance(failure, NotFiniteError):
+        return "not finite"
+    return "refused" if isinstance(failure, BadRequestError) else "failed"

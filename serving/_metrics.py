@@ -5,6 +5,9 @@ from __future__ import annotations
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from serving._codec import Arrays
+from serving._predictions import PredictionBins
+
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
@@ -55,7 +58,43 @@ class Metrics:
         self.store_failures = Counter(
             "trainyard_serving_store_failures", "Polls at which the store could not be read.", registry=self.registry
         )
+        self.share = Gauge(
+            "trainyard_serving_canary_share",
+            "Share of the requests without version or label that the canary gets.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.fallbacks = Counter(
+            "trainyard_serving_canary_fallbacks",
+            "Requests of the canary's share that the stable version answered, because the canary was busy or failed.",
+            ["model", "version", "reason"],
+            registry=self.registry,
+        )
+        self.predictions = Counter(
+            "trainyard_serving_predictions",
+            "Rows predicted, by bin: of a class its name, of a number the lower edge.",
+            ["model", "version", "output", "bin"],
+            registry=self.registry,
+        )
+        self.recorded = Counter(
+            "trainyard_serving_recorded_rows",
+            "Rows of the request record (--record): written, dropped, too large or failed.",
+            ["model", "outcome"],
+            registry=self.registry,
+        )
         self.ready = Gauge("trainyard_serving_ready", "1 if every asked model is loaded.", registry=self.registry)
+
+        self._bins = PredictionBins()
+
+    def count_predictions(self, model: str, version: int, outputs: Arrays) -> None:
+        """Adds the rows of an answer to the version's distribution."""
+        for output, bin_, rows in self._bins.count(model, version, outputs):
+            self.predictions.labels(model, version, output, bin_).inc(rows)
+
+    def forget_predictions(self, model: str, version: int) -> None:
+        """Lets go of the distribution of a version that is no longer loaded: its series would be kept for ever."""
+        self._bins.forget(model, version)
+        self.predictions.remove_by_labels({"model": model, "version": str(version)})
 
     def text(self) -> bytes:
         """The exposition that /metrics answers."""

@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from model_store import STABLE, ModelStore, StoreError
+from model_store import CANARY, STABLE, Label, ModelStore, StoreError
+from serving._canary import chosen
 from serving._errors import NotFoundError, NotReadyError
 from serving._metrics import Metrics
 from serving._servable import Servable
@@ -45,11 +46,13 @@ class ServedModel:
 
     Attributes:
         labels: label -> the version that answers for it.
+        share: of the requests that name neither version nor label, how many the canary answers.
         why_not: why it has no stable version; empty when it has.
     """
 
     name: str
     labels: Mapping[str, Servable] = dataclasses.field(default_factory=dict)
+    share: float = 0.0
     statuses: Mapping[int, VersionStatus] = dataclasses.field(default_factory=dict)
     why_not: str = ""
 
@@ -144,6 +147,13 @@ class ModelManager:
             raise NotReadyError(f"{name} has no stable version loaded: {model.why_not or 'not loaded yet'}")
         return servable, wanted
 
+    def canary_for(self, name: str) -> Servable | None:
+        """The canary if it is to answer this request, which names neither version nor label; None: stable answers."""
+        model = self._models.get(name)
+        if model is None or not model.share or not model.ready:
+            return None
+        return model.labels[CANARY] if chosen(model.share) else None
+
     # -- what the polling thread does
 
     def start(self, poll_seconds: float) -> None:
@@ -193,33 +203,39 @@ class ModelManager:
         return sorted({*found, *self._models})
 
     def _refresh_model(self, name: str) -> None:
-        wanted = self._store.labels(name)
+        details = self._store.label_details(name)
+        wanted = {label: said.version for label, said in details.items()}
         model = self._models.get(name) or ServedModel(name)
         self._models.setdefault(name, model)
         if not wanted and model.labels:
             # A store that is away for a moment looks the same as one without labels: better old answers than none.
             self._say(name, f"{name}: labels.json is gone from {self._store.uri}; what is loaded stays in service")
             return
-        self._switch(name, wanted)
+        self._switch(name, details)
         for version in sorted(set(wanted.values()), key=lambda v: v != wanted.get(STABLE)):
             if (name, version) not in self._loaded and self._load(name, version):
-                self._switch(name, wanted)
+                self._switch(name, details)
         self._explain(name, wanted)
 
-    def _switch(self, name: str, wanted: Mapping[str, int]) -> None:
+    def _switch(self, name: str, wanted: Mapping[str, Label]) -> None:
         """Points every wanted label at its version if that is loaded, else leaves it where it was, in one step."""
         model = self._models[name]
         choice = {
-            label: self._loaded.get((name, version)) or model.labels.get(label) for label, version in wanted.items()
+            label: self._loaded.get((name, said.version)) or model.labels.get(label) for label, said in wanted.items()
         }
         labels = {label: servable for label, servable in choice.items() if servable is not None}
+        share = _share(labels, wanted)
+        if share != model.share:
+            self._metrics.share.labels(name).set(share)
+            _log.info("%s: the canary gets %g of the requests (before: %g)", name, share, model.share)
         if labels == model.labels:
+            self._models[name] = dataclasses.replace(model, share=share)
             return
         kept = {servable.version for servable in labels.values()}
         available = dict.fromkeys(kept, VersionStatus("AVAILABLE"))
         unloading = dict.fromkeys(model.servables.keys() - kept, VersionStatus("UNLOADING"))
         statuses = {**model.statuses, **available, **unloading}
-        self._models[name] = dataclasses.replace(model, labels=labels, statuses=statuses)
+        self._models[name] = dataclasses.replace(model, labels=labels, share=share, statuses=statuses)
         self._note_switch(name, model.labels, labels)
 
     def _load(self, name: str, version: int) -> bool:
@@ -293,6 +309,7 @@ class ModelManager:
         for name, version in done:
             del self._loaded[name, version]
             self._set_status(name, version, VersionStatus("END"))
+            self._metrics.forget_predictions(name, version)
             _log.info("%s version %d: unloaded", name, version)
         if done:
             gc.collect()  # a SavedModel is full of cycles: without this its weights stay
@@ -307,3 +324,9 @@ class ModelManager:
             self._said[about] = message
             if message:
                 _log.warning("%s", message)
+
+
+def _share(labels: Mapping[str, Servable], wanted: Mapping[str, Label]) -> float:
+    """The canary's share, once the very version that it was given to is loaded."""
+    canary, said = labels.get(CANARY), wanted.get(CANARY)
+    return said.share if canary is not None and said is not None and canary.version == said.version else 0.0

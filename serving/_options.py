@@ -30,6 +30,8 @@ not fit, or with --fail-fast a model cannot be served); 1 anything else.
 """
 
 MIB = 1 << 20
+RECORD = "TRAINYARD_RECORD"
+"""Environment variable: the folder of the request record. Whoever compares with recent requests reads it there too."""
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -110,6 +112,48 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="how long SIGTERM waits for requests (default %(default)s)",
     )
     add(
+        "--canary-seconds",
+        type=_positive,
+        default=10.0,
+        metavar="S",
+        help="what the canary may take for a request of its share before stable answers (default %(default)s)",
+    )
+    add(
+        "--record",
+        type=pathlib.Path,
+        default=os.environ.get(RECORD) or None,
+        metavar="DIR",
+        help=f"record a sample of requests and answers there, as JSON lines (default: {RECORD}, else nowhere)",
+    )
+    add(
+        "--record-rate",
+        type=_fraction,
+        default=0.1,
+        metavar="R",
+        help="share of the requests recorded (default %(default)s)",
+    )
+    add(
+        "--record-mb",
+        type=_positive,
+        default=64.0,
+        metavar="MB",
+        help="size of a model's record, in MiB; the oldest goes first (default %(default)s)",
+    )
+    add(
+        "--record-days",
+        type=_positive,
+        default=7.0,
+        metavar="D",
+        help="what is older is deleted (default %(default)s)",
+    )
+    add(
+        "--record-exclude",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="never record this column; may be repeated (those that schema.pbtxt marks as personal never are)",
+    )
+    add(
         "--cache",
         type=pathlib.Path,
         default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-serving-{os.getuid()}",
@@ -123,6 +167,13 @@ def _port(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"a port lies between 0 and 65535. Received: {text}")
+    return number
+
+
+def _fraction(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1. Received: {text}")
     return number
 
 

@@ -18,8 +18,9 @@ from starlette.routing import Route
 from serving import _codec, _metrics
 from serving._errors import BadRequestError, NotFoundError, ServingError, TooLargeError
 from serving._examples import decode_examples
-from serving._inference import Inference
-from serving._servable import CLASSIFY, REGRESS, Servable
+from serving._inference import Call, Inference
+from serving._inference import Request as Asked
+from serving._servable import CLASSIFY, REGRESS
 from serving._status import metadata_response, status_response, to_json
 
 _log = logging.getLogger(__name__)
@@ -113,8 +114,8 @@ class RestApi:
 
     def _answer(self, method: str, model: str, version: int | None, label: str | None, body: bytes) -> bytes:
         """Runs in a worker thread, from bytes to bytes."""
-        with self._inference.call("rest", method, model, version, label) as call:
-            return _ANSWERS[method](call.servable, _codec.parse_json(body))
+        asked = Asked("rest", method, model, version, label)
+        return self._inference.answer(asked, lambda call: _ANSWERS[method](call, _codec.parse_json(body)))
 
     def _describe(self, match: re.Match[str], version: int | None) -> Response:
         manager = self._inference.manager
@@ -142,24 +143,24 @@ class RestApi:
         return Response(self._inference.metrics.text(), media_type=_metrics.CONTENT_TYPE)
 
 
-def _predict(servable: Servable, document: dict[str, Any]) -> bytes:
-    signature = servable.signature(_signature_name(document))
+def _predict(call: Call, document: dict[str, Any]) -> bytes:
+    signature = call.servable.signature(_signature_name(document))
     arrays, row_form = _codec.decode_predict(document, signature.inputs)
     rows = len(document["instances"]) if row_form else 0
-    return _codec.encode_predict(servable.run(signature, arrays), row_form, rows)
+    return _codec.encode_predict(call.run(signature, arrays), row_form, rows)
 
 
-def _classify(servable: Servable, document: dict[str, Any]) -> bytes:
-    signature = servable.signature_for(CLASSIFY, _signature_name(document))
-    return _codec.encode_classify(*servable.classify(signature, decode_examples(document, servable.features)))
+def _classify(call: Call, document: dict[str, Any]) -> bytes:
+    signature = call.servable.signature_for(CLASSIFY, _signature_name(document))
+    return _codec.encode_classify(*call.classify(signature, decode_examples(document, call.servable.features)))
 
 
-def _regress(servable: Servable, document: dict[str, Any]) -> bytes:
-    signature = servable.signature_for(REGRESS, _signature_name(document))
-    return _codec.encode_regress(servable.regress(signature, decode_examples(document, servable.features)))
+def _regress(call: Call, document: dict[str, Any]) -> bytes:
+    signature = call.servable.signature_for(REGRESS, _signature_name(document))
+    return _codec.encode_regress(call.regress(signature, decode_examples(document, call.servable.features)))
 
 
-_ANSWERS: dict[str, Callable[[Servable, dict[str, Any]], bytes]] = {
+_ANSWERS: dict[str, Callable[[Call, dict[str, Any]], bytes]] = {
     PREDICT: _predict,
     CLASSIFY: _classify,
     REGRESS: _regress,

@@ -18,14 +18,19 @@ import grpc
 import uvicorn
 
 from model_store import ModelStore
+from serving._canary import CanaryLane
 from serving._grpc import make_server
 from serving._inference import Inference
 from serving._metrics import Metrics
 from serving._models import ModelManager
 from serving._options import MIB
+from serving._record import RecordOptions, RequestRecord
 from serving._rest import RestApi
 
 _log = logging.getLogger("serving")
+
+_CANARY_PART = 2
+"""A canary that hangs holds at most one thread in so many; the others stay with the stable version."""
 
 
 class CannotServeError(Exception):
@@ -52,7 +57,9 @@ async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
     metrics = Metrics()
     store = ModelStore(options.store)
     manager = ModelManager(store, options.model, options.cache, metrics)
-    inference = Inference(manager, metrics, options.max_in_flight)
+    lane = CanaryLane(max(1, options.threads // _CANARY_PART), options.canary_seconds)
+    record = _open_record(options, metrics)
+    inference = Inference(manager, metrics, options.max_in_flight, lane, record)
     threads = ThreadPoolExecutor(options.threads, thread_name_prefix="rest")
     max_bytes = int(options.max_request_mb * MIB)
     grpc_server = make_server(inference, options.threads, max_bytes)
@@ -74,8 +81,25 @@ async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
     finally:
         await _drain(inference, manager, http, http_task, grpc_server, options.drain_seconds)
         threads.shutdown(wait=False, cancel_futures=True)
+        lane.close()
+        if record is not None:
+            await asyncio.to_thread(record.close)
         if options.ready_file:
             options.ready_file.unlink(missing_ok=True)
+
+
+def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord | None:
+    if options.record is None:
+        return None
+    bounds = RecordOptions(
+        options.record,
+        options.record_rate,
+        int(options.record_mb * MIB),
+        options.record_days * 86400.0,
+        frozenset(options.record_exclude),
+    )
+    _log.info("recording %g of the requests to %s (docs/guides/serving.md)", bounds.rate, bounds.folder)
+    return RequestRecord(bounds, metrics)
 
 
 def _uvicorn_config(api: RestApi, options: argparse.Namespace) -> uvicorn.Config:

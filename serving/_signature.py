@@ -25,12 +25,14 @@ class Feature:
         shape: of one row; () for a scalar.
         nullable: whether a request may leave it out.
         input: its name in `serving_default`, where the column's name is no identifier; empty: the column's name.
+        personal: whether the schema marks it as personal data; such a column is never recorded.
     """
 
     dtype: str
     shape: tuple[int, ...]
     nullable: bool
     input: str = ""
+    personal: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,11 @@ def read_features(folder: pathlib.Path) -> dict[str, Feature]:
         return {}
     return {
         name: Feature(
-            str(said["dtype"]), tuple(said.get("shape", ())), bool(said.get("nullable", False)), said.get("input", "")
+            str(said["dtype"]),
+            tuple(said.get("shape", ())),
+            bool(said.get("nullable", False)),
+            said.get("input", ""),
+            bool(said.get("personal", False)),
         )
         for name, said in raw.items()
     }

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import fsspec
 import pytest
 
-from model_store import CANARY, STABLE, ModelStore, StoreError
+from model_store import CANARY, STABLE, Label, ModelStore, StoreError
 
 
 def publish(store, make_export, draft, count, model="taxi"):
@@ -309,3 +309,45 @@ def test_a_release_json_of_another_version_is_not_taken_for_its_own(tmp_path, ma
 def test_a_url_that_nothing_reads_is_said(tmp_path):
     with pytest.raises(StoreError, match=r"model store nonsense://x: .*nonsense"):
         ModelStore("nonsense://x")
+
+
+def test_canary_share_lives_in_the_labels_and_goes_with_the_label(store, make_export, draft):
+    said = {"reason": "test", "actor": "test"}
+    publish(store, make_export, draft, 3)
+    store.promote("taxi", 1, **said)
+    store.set_label("taxi", "canary", 2, share=0.05, **said)
+    store.set_label("taxi", "canary", 2, **said)
+    assert store.label_details("taxi") == {"canary": Label(2, 0.05), "stable": Label(1, 0.0)}
+    assert store.labels("taxi") == {"canary": 2, "stable": 1}
+    store.set_label("taxi", "canary", 3, **said)
+    assert store.label_details("taxi")["canary"] == Label(3, 0.0), "another version starts without a share"
+    shares = [(entry.action, entry.version, entry.reason) for entry in store.history("taxi") if "share" in entry.action]
+    assert shares == [("share canary", 2, "0.05: test")]
+    store.set_label("taxi", "canary", 3, share=0.5, **said)
+    store.promote("taxi", 3, **said)
+    assert store.label_details("taxi") == {"stable": Label(3, 0.0)}
+    for label, share in (("canary", 1.5), ("canary", -0.1), ("stable", 0.5)):
+        with pytest.raises(StoreError, match=f"Received: {share}"):
+            store.set_label("taxi", label, 2, share=share, **said)
+
+
+def test_a_version_that_did_not_do_is_remembered_until_it_is_stable_again(store, make_export, draft):
+    said = {"reason": "answers drifted", "actor": "test"}
+    publish(store, make_export, draft, 3)
+    store.promote("taxi", 1, **said)
+    store.set_label("taxi", "canary", 2, share=0.05, **said)
+    store.remove_label("taxi", "canary", **said)
+    assert store.rolled_back("taxi", 2) is None, "a label that a person takes away says nothing of the version"
+    store.set_label("taxi", "canary", 2, share=0.05, **said)
+    assert store.withdraw("taxi", 2, **said) == ["canary"]
+    assert store.withdraw("taxi", 2, **said) == []
+    assert store.labels("taxi") == {"stable": 1}
+    entry = store.rolled_back("taxi", 2)
+    assert entry is not None and (entry.action, entry.reason) == ("withdraw canary", "answers drifted")
+    store.promote("taxi", 2, **said)
+    assert store.rolled_back("taxi", 2) is None
+    store.rollback("taxi", **said)
+    assert store.labels("taxi") == {"stable": 1}
+    entry = store.rolled_back("taxi", 2)
+    assert entry is not None and entry.action == "rollback"
+    assert store.rolled_back("taxi", 1) is None and store.rolled_back("taxi", 3) is None

@@ -23,6 +23,16 @@ def test_every_field_but_three_has_a_default(tmp_path: pathlib.Path) -> None:
     assert workload.champion_metric == "auc" and workload.training.epochs == 10
 
 
+def test_a_canary_goes_by_one_step_unless_more_are_given(tmp_path: pathlib.Path) -> None:
+    def steps(text: str) -> list[tuple[float, float]]:
+        return [(step.share, step.minutes) for step in load(tmp_path, MINIMAL + text).serving.canary_steps]
+
+    assert steps("") == [(0.1, 0)]
+    assert steps("serving: {canary_minutes: 30}\n") == [(0.1, 30)]
+    two = "serving: {canary: {steps: [{share: 0.05, minutes: 5}, {share: 0.5, minutes: 10}]}}\n"
+    assert steps(two) == [(0.05, 5), (0.5, 10)]
+
+
 def test_every_field_is_described() -> None:
     def check(model: type, path: str) -> None:
         for name, field in model.model_fields.items():
@@ -46,6 +56,15 @@ def test_every_field_is_described() -> None:
         (MINIMAL + "evaluation: {thresholds: [{metric: auc, min: 2}]}\n", ["between 0 and 1", "2"]),
         (MINIMAL + "evaluation: {thresholds: [{metric: rmse, max: 2}]}\n", ["rmse", "binary"]),
         (MINIMAL + "schedule: {cron: 'every day'}\n", ["five fields"]),
+        (
+            MINIMAL + "serving: {canary: {steps: [{share: 0.5, minutes: 1}, {share: 0.1, minutes: 1}]}}\n",
+            ["serving.canary.steps", "must grow", "[0.5, 0.1]"],
+        ),
+        (
+            MINIMAL + "serving: {canary_minutes: 5, canary: {steps: [{share: 0.5, minutes: 1}]}}\n",
+            ["field serving:", "keep canary.steps"],
+        ),
+        (MINIMAL + "serving: {canary: {limits: {errors: 1}}}\n", ["no such field", "Known: error_rate"]),
         (MINIMAL + "training: {distribution: horovod}\n", ["training.distribution", "'mirrored'", "'horovod'"]),
         (
             MINIMAL + "training: {jit_compile: maybe}\n",

@@ -148,3 +148,41 @@ def save_codec(folder: pathlib.Path) -> pathlib.Path:
     model = _Codec()
     tf.saved_model.save(model, str(folder), {"serving_default": model.reverse, "scale": model.scale})
     return folder
+
+
+class _Failing(_Taxi):
+    """Reads a file that is not there: TensorFlow raises while it runs."""
+
+    def predict(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        length = tf.strings.length(tf.io.read_file("/no/such/file"))
+        return {"probability": raw["fare"] * tf.cast(length, tf.float32)}
+
+
+class _Slow(_Taxi):
+    """Multiplies matrices for some seconds before it answers."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(0.0)
+        self.seconds = tf.constant(seconds, tf.float64)
+
+    def predict(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        began = tf.timestamp()
+        waits = tf.reduce_max(raw["fare"]) > 0.0  # the warm-up asks with zeros
+        matrix = tf.random.stateless_uniform([64, 64], [1, 2])
+        _, done = tf.while_loop(
+            lambda now, _: tf.logical_and(waits, now - began < self.seconds),
+            lambda _, m: (tf.timestamp(), tf.linalg.normalize(m @ matrix)[0]),
+            [tf.timestamp(), matrix],
+        )
+        answer = super().predict(raw)
+        return {**answer, "probability": answer["probability"] + 0.0 * done[0, 0]}
+
+
+def save_failing(folder: pathlib.Path) -> pathlib.Path:
+    """Loads, and fails at every request."""
+    return _save(_Failing(0.0), folder, "binary", ["no", "yes"], TAXI_FEATURES)
+
+
+def save_slow(folder: pathlib.Path, seconds: float) -> pathlib.Path:
+    """Answers as the taxi model does, after some seconds."""
+    return _save(_Slow(seconds), folder, "binary", ["no", "yes"], TAXI_FEATURES)

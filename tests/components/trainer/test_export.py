@@ -69,6 +69,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> str:
         _ = (([batch], config) | tft_beam.AnalyzeDataset(preprocessing_fn)) | tft_beam.WriteTransformFn(
             str(folder / "graph")
         )
+    next(one for one in metadata.schema.feature if one.name == "company").annotation.tag.append("personal")
     metadata_io.write_metadata(metadata, str(folder / "graph" / "metadata"))  # as Transform does
     return str(folder / "graph")
 
@@ -136,4 +137,6 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
     np.testing.assert_allclose(classified["scores"], scores, rtol=1e-5)
     assert [one.decode() for one in classified["classes"].numpy()[0]] == list(CLASSES[task])
     assert [one.decode() for one in answers[0]["label"].numpy()] == [CLASSES[task][i] for i in scores.argmax(axis=1)]
-    assert json.loads((folder / served_model.SPEC_FILE).read_text())["features"]["trip miles"]["input"] == "trip_miles"
+    described = json.loads((folder / served_model.SPEC_FILE).read_text())["features"]
+    assert described["trip miles"]["input"] == "trip_miles"
+    assert {name for name, feature in described.items() if feature["personal"]} == {"company"}

@@ -23,6 +23,8 @@ class Handler(BaseHTTPRequestHandler):
     store: ModelStore
 
     def do_GET(self) -> None:
+        if not self.path.startswith(("/healthz", "/v1/models/")):
+            return self.answer(404, {"error": "not found"})
         if self.path == "/healthz":
             return self.answer(200, {"status": "ok"})
         try:

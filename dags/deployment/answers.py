@@ -1,0 +1,115 @@
+"""Asking a served version, and what its answers are worth."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dags.deployment.errors import DeploymentRefused
+
+REGRESSION_TOLERANCE = 0.1
+"""A predicted number counts as a changed answer when it moves by more than this share of the old one."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Predictions, and the latency of each in milliseconds."""
+
+    predictions: list[Any]
+    milliseconds: list[float]
+
+    @property
+    def median_ms(self) -> float:
+        return statistics.median(self.milliseconds)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the canary's answers were like, beside the stable release's."""
+
+    requests: int
+    canary_version: int
+    stable_version: int | None
+    changed_share: float | None
+    """Share of requests whose answer differs from the stable release's; None without one."""
+    canary_median_ms: float
+    stable_median_ms: float | None
+    source: str = "golden"
+    """golden: requests that came with the release; recent: from the model server's record."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def in_words(self) -> str:
+        """One line for a log."""
+        text = f"{self.requests} {self.source} requests, all answers finite, median {self.canary_median_ms:.1f} ms"
+        if self.changed_share is None:
+            return f"{text}. First deployment: there is no stable release to compare with."
+        return (
+            f"{text} (stable {self.stable_median_ms:.1f} ms), "
+            f"{self.changed_share:.1%} of the answers differ from version {self.stable_version}"
+        )
+
+
+def ask(
+    server: str, path: str, who: str, instances: Sequence[Any], headers: Mapping[str, str] | None = None
+) -> Answers:
+    """Asks one request a row, as a client would, over one kept-alive connection.
+
+    Args:
+        who: is asked, for messages.
+
+    Raises:
+        DeploymentRefused: a row was refused.
+    """
+    import httpx
+
+    predictions, milliseconds = [], []
+    with httpx.Client(base_url=server, timeout=30, headers=headers) as client:
+        # The first request opens the connection; its latency says nothing about the model.
+        for instance in [instances[0], *instances]:
+            started = time.perf_counter()
+            reply = client.post(path, json={"instances": [instance]})
+            milliseconds.append((time.perf_counter() - started) * 1000)
+            if reply.status_code != 200:
+                raise DeploymentRefused(f"{who} refused a sample request: {reply.status_code} {reply.text[:300]}")
+            predictions.append(reply.json()["predictions"][0])
+    return Answers(predictions[1:], milliseconds[1:])
+
+
+def insist_finite(who: str, answers: Answers) -> None:
+    """Raises DeploymentRefused if an answer is missing or is not a finite number."""
+    predictions = answers.predictions
+    if bad := [index for index, answer in enumerate(predictions) if not is_finite(answer)]:
+        raise DeploymentRefused(
+            f"{who} answered {len(bad)} of {len(predictions)} requests with NaN or infinity, "
+            f"first at row {bad[0]}: {predictions[bad[0]]!r:.200}"
+        )
+
+
+def is_finite(answer: Any) -> bool:
+    """Whether an answer holds no NaN and no infinity, however deep it nests."""
+    if isinstance(answer, dict):
+        return bool(answer) and all(is_finite(value) for value in answer.values())
+    if isinstance(answer, list):
+        return all(is_finite(value) for value in answer)
+    if isinstance(answer, float):
+        return math.isfinite(answer)
+    return answer not in (None, "NaN", "Infinity", "-Infinity")
+
+
+def is_changed(old: Any, new: Any) -> bool:
+    """Whether a client would see another answer: another label, or a number that moved by more than a tenth."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        if "label" in old:
+            return bool(old["label"] != new.get("label"))
+        return old.keys() != new.keys() or any(is_changed(old[key], new[key]) for key in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) != len(new) or any(map(is_changed, old, new))
+    if isinstance(old, int | float) and isinstance(new, int | float):
+        return abs(new - old) > REGRESSION_TOLERANCE * max(abs(old), 1e-9)
+    return bool(old != new)

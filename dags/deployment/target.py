@@ -1,0 +1,182 @@
+"""Where releases are deployed to: what a deployment asks of it, and the model servers that follow the store's labels."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dags.deployment.answers import Answers, ask
+from dags.deployment.errors import DeploymentRefused
+from dags.deployment.limits import Traffic
+from dags.deployment.traffic import read_metrics, window
+from pipelines import home
+from pipelines.workload import KServe
+
+if TYPE_CHECKING:
+    from model_store import ModelStore
+
+SERVER = "TRAINYARD_SERVER"
+STABLE, CANARY = "stable", "canary"
+LOAD_TIMEOUT_S = 120.0
+SHARE_TIMEOUT_S = 30.0
+Say = Callable[[str], None]
+
+
+class Target(Protocol):
+    """A place that serves a model's stable version and a canary. Every step may be repeated: it says what is to be."""
+
+    def address(self) -> str:
+        """Where a client asks."""
+
+    def load(self, version: int, say: Say) -> None:
+        """Has the version loaded beside the stable one, without traffic, and waits until it answers.
+
+        Raises:
+            DeploymentRefused: it cannot be loaded.
+            TimeoutError: it did not come up in time.
+        """
+
+    def share(self, version: int, share: float, say: Say) -> None:
+        """Gives the canary its share of the requests."""
+
+    def begin(self, version: int, previous: int | None) -> dict[str, Any]:
+        """What `traffic` needs to know of the moment at which a stretch of time begins, as JSON."""
+
+    def traffic(self, version: int, previous: int | None, begun: dict[str, Any]) -> Traffic | None:
+        """What canary and stable answered since `begun`; None if nothing here counts that."""
+
+    def ask(self, which: str, instances: Sequence[Any]) -> Answers:
+        """Answers of `stable` or `canary` to rows, one request a row."""
+
+    def serve(self, version: int, say: Say) -> None:
+        """Has all requests answered by this version and waits until it is so."""
+
+    def withdraw(self, version: int, previous: int | None, say: Say) -> None:
+        """Takes the canary's traffic away at once, then the canary."""
+
+
+def open_store() -> ModelStore:
+    from model_store import ModelStore
+
+    return ModelStore(home.store_uri())
+
+
+def open_target(model: str, kserve: KServe | None) -> Target:
+    """The target that `serving` of workload.yaml names."""
+    if kserve is None:
+        return ModelServer(model)
+    from dags.deployment.kserve import InferenceService
+
+    return InferenceService(model, kserve)
+
+
+def server_url() -> str:
+    """The model server's REST address: TRAINYARD_SERVER, else the server's default port on this machine."""
+    return os.environ.get(SERVER, "http://127.0.0.1:8501").rstrip("/")
+
+
+class ModelServer:
+    """Trainyard's model servers. They follow the labels of the store, so there is nothing to tell them: only to wait."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def address(self) -> str:
+        return f"{server_url()}/v1/models/{self._model}"
+
+    def load(self, version: int, say: Say) -> None:
+        wait_until_served(self._model, CANARY, version, LOAD_TIMEOUT_S, say)
+
+    def share(self, version: int, share: float, say: Say) -> None:
+        """Waits until the server has seen the share; one that is slow to see it gets no blame for it."""
+        deadline = time.monotonic() + SHARE_TIMEOUT_S
+        while (metrics := self._metrics()) is not None and metrics[1] != share:
+            if time.monotonic() > deadline:
+                say(f"{server_url()} has not taken up the share {share:g} within {SHARE_TIMEOUT_S:.0f} s; going on")
+                return
+            time.sleep(0.25)
+
+    def begin(self, version: int, previous: int | None) -> dict[str, Any]:
+        metrics = self._metrics()
+        snapshot = metrics[0] if metrics else {}
+        return {
+            "at": time.time(),
+            "counters": {v: s for v, s in snapshot.items() if v in (str(version), str(previous))},
+        }
+
+    def traffic(self, version: int, previous: int | None, begun: dict[str, Any]) -> Traffic | None:
+        metrics = self._metrics()
+        if metrics is None:
+            return None
+        canary, stable = (window(begun["counters"], metrics[0], one) for one in (version, previous))
+        return Traffic(canary, stable)
+
+    def ask(self, which: str, instances: Sequence[Any]) -> Answers:
+        return ask(
+            server_url(), f"/v1/models/{self._model}/labels/{which}:predict", f"{self._model} ({which})", instances
+        )
+
+    def serve(self, version: int, say: Say) -> None:
+        wait_until_served(self._model, STABLE, version, LOAD_TIMEOUT_S, say)
+
+    def withdraw(self, version: int, previous: int | None, say: Say) -> None:
+        """The labels are gone already; a server that is down comes back without the canary."""
+        if previous is not None:
+            wait_until_served(self._model, STABLE, previous, LOAD_TIMEOUT_S, say)
+
+    def _metrics(self) -> tuple[dict[str, dict[str, Any]], float | None] | None:
+        import httpx
+
+        answer = httpx.get(f"{server_url()}/metrics", timeout=5)
+        if answer.status_code == 404:
+            return None
+        answer.raise_for_status()
+        return read_metrics(answer.text, self._model)
+
+
+def wait_until_served(model: str, label: str, version: int, timeout_s: float, say: Say = print) -> None:
+    """Waits until the model server answers for a label with this version.
+
+    Raises:
+        DeploymentRefused: the server tried to load the version and could not.
+        TimeoutError: it did not come up in time, or there is no server; the message holds its last answer.
+    """
+    import httpx
+
+    url = f"{server_url()}/v1/models/{model}/labels/{label}"
+    deadline, last = time.monotonic() + timeout_s, ""
+    while True:
+        try:
+            state, said = _state_of(httpx.get(url, timeout=5), version)
+            if state is None:  # a label that is not served yet; the model's versions say whether it ever will be
+                _state_of(httpx.get(f"{server_url()}/v1/models/{model}", timeout=5), version)
+        except httpx.HTTPError as error:
+            state, said = None, f"no answer: {error}"
+        if said != last:
+            say(f"{url}: {said}")
+            last = said
+        if state == "AVAILABLE":
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{url} did not serve version {version} within {timeout_s:.0f} s. Last answer: {said}")
+        time.sleep(0.25)
+
+
+def _state_of(answer: Any, version: int) -> tuple[str | None, str]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return None, f"HTTP {answer.status_code}: {answer.text[:200]}"
+    statuses = body.get("model_version_status") if isinstance(body, dict) else None
+    others = ""
+    for one in statuses or []:
+        state, message = one.get("state"), (one.get("status") or {}).get("error_message")
+        if str(one.get("version")) == str(version):
+            if message and state in ("END", "UNLOADING"):
+                raise DeploymentRefused(f"the model server could not load version {version}: {message}")
+            return state, f"version {version} is {state}" + (f": {message}" if message else "")
+        others = others or f"version {one.get('version')} is {state}"
+    return None, others or f"HTTP {answer.status_code}: {json.dumps(body)[:200]}"

@@ -1,0 +1,126 @@
+"""Signatures of releases (Ed25519): who published a release, where digests only say that it is whole."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import os
+import pathlib
+import stat
+from typing import TYPE_CHECKING, Any
+
+from model_store._errors import StoreError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+SIGNING_KEY = "TRAINYARD_SIGNING_KEY"
+"""Environment variable of the publisher: file of an Ed25519 private key (PEM, mode 600), or the PEM text itself."""
+PUBLIC_KEYS = "TRAINYARD_PUBLIC_KEYS"
+"""Environment variable of whoever verifies: file of one or more public keys (PEM), or the PEM text itself."""
+_ALGORITHM = "ed25519"
+# What is signed begins with its kind, so that a signature made for anything else never fits a release.
+_CONTEXT = b"trainyard release 1\n"
+_END = b"-----END PUBLIC KEY-----"
+_MAKE = "Make one with: openssl genpkey -algorithm ed25519 -out signing.pem && openssl pkey -in signing.pem -pubout"
+
+
+@dataclasses.dataclass(frozen=True)
+class Keys:
+    """What a process signs releases with, and which signatures it trusts.
+
+    Attributes:
+        private: signs what is published; None: releases are published without a signature.
+        trusted: key id -> public key. Unless empty, a release that none of them signed is refused.
+    """
+
+    private: Ed25519PrivateKey | None = None
+    trusted: dict[str, Ed25519PublicKey] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def from_environment(cls) -> Keys:
+        """The keys that TRAINYARD_SIGNING_KEY and TRAINYARD_PUBLIC_KEYS name; none by default.
+
+        Raises:
+            StoreError: a key cannot be read, is of another kind, or others may read the private one.
+        """
+        signing, public = os.environ.get(SIGNING_KEY), os.environ.get(PUBLIC_KEYS)
+        return cls(_private(signing) if signing else None, _public(public) if public else {})
+
+    def sign(self, message: str) -> dict[str, str] | None:
+        """The signature of a release's canonical text; None without a private key."""
+        if self.private is None:
+            return None
+        value = base64.b64encode(self.private.sign(_CONTEXT + message.encode())).decode()
+        return {"algorithm": _ALGORITHM, "key": key_id(self.private.public_key()), "value": value}
+
+    def problem(self, message: str, signature: Any) -> str | None:
+        """Why a release is not to be trusted, in words; None if it is, or if no key is configured."""
+        if not self.trusted:
+            return None
+        from cryptography.exceptions import InvalidSignature
+
+        known = f"Trusted keys ({PUBLIC_KEYS}): {', '.join(sorted(self.trusted))}"
+        if signature is None:
+            return f"it is not signed. {known}"
+        if not isinstance(signature, dict) or signature.get("algorithm") != _ALGORITHM:
+            return f"its signature is not {_ALGORITHM}. Received: {signature!r:.80}"
+        key = self.trusted.get(str(signature.get("key")))
+        if key is None:
+            return f"it is signed by a key that is not trusted, {signature.get('key')!r:.40}. {known}"
+        try:
+            key.verify(base64.b64decode(str(signature.get("value")), validate=True), _CONTEXT + message.encode())
+        except (InvalidSignature, ValueError):
+            return f"its signature by key {signature['key']} does not fit: it was changed after signing"
+        return None
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """A short name of a public key: the first 16 hex digits of its SHA-256."""
+    return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
+
+
+def _private(named: str) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(_text(SIGNING_KEY, named, private=True), password=None)
+    except (ValueError, TypeError):  # what it says may quote the key: keep it out of the message
+        raise StoreError(f"{SIGNING_KEY}: not an unencrypted private key in PEM. {_MAKE}") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise StoreError(f"{SIGNING_KEY}: expected an Ed25519 key. Received: {type(key).__name__}. {_MAKE}")
+    return key
+
+
+def _public(named: str) -> dict[str, Ed25519PublicKey]:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    blocks = [block.strip() + b"\n" + _END + b"\n" for block in _text(PUBLIC_KEYS, named).split(_END)[:-1]]
+    try:
+        keys = [load_pem_public_key(block) for block in blocks]
+    except ValueError as error:
+        raise StoreError(f"{PUBLIC_KEYS}: not a public key in PEM ({error}). {_MAKE}") from None
+    if not keys:
+        raise StoreError(f"{PUBLIC_KEYS}: holds no public key in PEM. {_MAKE}")
+    trusted = {}
+    for key in keys:
+        if not isinstance(key, Ed25519PublicKey):
+            raise StoreError(f"{PUBLIC_KEYS}: expected Ed25519 keys. Received: {type(key).__name__}. {_MAKE}")
+        trusted[key_id(key)] = key
+    return trusted
+
+
+def _text(variable: str, named: str, private: bool = False) -> bytes:
+    if named.lstrip().startswith("-----BEGIN"):
+        return named.encode()
+    path = pathlib.Path(named).expanduser()
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if private and mode & 0o077:
+            raise StoreError(f"{variable}: others may read {path} (mode {mode:o}). Run: chmod 600 {path}")
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{variable}: cannot read {path}: {error.strerror or error}.") from None
