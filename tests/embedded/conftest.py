@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from embedded.airflow_api import FINISHED, AirflowApi, DagRun
+from embedded.credentials import load_secrets
 from embedded.processes import end_marked
-from embedded.settings import Paths, Ports, load_secrets
+from embedded.settings import Paths, Ports
 from embedded.supervisor import read_state
 from tests.embedded.doubles import make_environments
 
