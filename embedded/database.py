@@ -98,16 +98,20 @@ def check(database: Database, python: Path, environment: Mapping[str, str]) -> N
     if done.returncode != 0:
         why = " ".join((done.stdout.strip() or done.stderr.strip()[-300:]).split())
         raise DatabaseError(
-            f"no login to {database.shown}: {why}. Mend the URL, or the password in {VARIABLE}, PGPASSWORD or ~/.pgpass."
+            f"{database.shown} cannot be used: {why}. Mend that, the URL, or the password in {VARIABLE}, PGPASSWORD or ~/.pgpass."
         )
 
 
 _LOGIN = f"""
 import os, sys, psycopg2
 try:
-    psycopg2.connect(os.environ["{VARIABLE}"], connect_timeout=10).close()
+    connection = psycopg2.connect(os.environ["{VARIABLE}"], connect_timeout=10)
+    encoding = connection.get_parameter_status("server_encoding")
+    connection.close()
 except psycopg2.Error as error:
     sys.exit(print(str(error).strip()) or 1)
+if encoding != "UTF8":
+    sys.exit(print("its encoding is", encoding, "and has to be UTF8 (createdb -E UTF8 -T template0)") or 1)
 """
 
 

@@ -44,13 +44,42 @@ def choose_ports(airflow: int | None = None, rest: int | None = None, grpc: int 
     """
     chosen: dict[str, int] = {}
     for name, asked in (("airflow", airflow), ("rest", rest), ("grpc", grpc)):
-        if asked is not None and (not is_free(asked) or asked in chosen.values()):
+        if asked is not None and (asked in chosen.values() or not (is_free(asked) and _claim(asked))):
             raise PortTakenError(
                 f"port {asked} on {HOST} is taken. Name another with --{name}-port, or leave the option out."
             )
         usual = getattr(PREFERRED, name)
-        chosen[name] = asked if asked is not None else usual if is_free(usual) else free_port()
+        if asked is None:
+            asked = usual if usual not in chosen.values() and is_free(usual) and _claim(usual) else _claimed_free_port()
+        chosen[name] = asked
     return Ports(**chosen)
+
+
+_claims: dict[int, socket.socket] = {}
+
+
+def _claim(port: int) -> bool:
+    """Keeps a port for this process until it ends; False where another platform, still starting, has it.
+
+    Seconds pass between choosing a port and a server's listening on it. A name in Linux's abstract namespace belongs to one
+    process of the machine at a time, and to none when that has died.
+    """
+    if port in _claims:
+        return True
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0trainyard-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims[port] = claim
+    return True
+
+
+def _claimed_free_port() -> int:
+    while (port := free_port()) in _claims or not _claim(port):
+        pass
+    return port
 
 
 def is_free(port: int) -> bool:

@@ -222,7 +222,9 @@ class Platform:
         while True:
             states = health.check(self.ports)
             # A release that cannot be served must not keep Airflow from training the next one.
-            if all(state in ("healthy", health.NOT_READY) for state in states.values()):
+            # Alive as well: the answer could be a neighbour's who took the port.
+            alive = all(component.is_alive for component in self.components.values())
+            if alive and all(state in ("healthy", health.NOT_READY) for state in states.values()):
                 if states["model-server"] != "healthy":
                     self.say(f"The model server is not ready. Log: {self.components['model-server'].log}")
                 return

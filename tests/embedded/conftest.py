@@ -14,9 +14,10 @@ import pytest
 from embedded.airflow_api import FINISHED, AirflowApi, DagRun
 from embedded.credentials import load_secrets
 from embedded.processes import end_marked
-from embedded.settings import Paths, Ports
+from embedded.settings import Paths, Ports, free_port
 from embedded.supervisor import read_state
 from tests.embedded.doubles import make_environments
+from tests.servers import PASSWORD, Postgres, postgres_server
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = (
@@ -43,7 +44,10 @@ class Home:
         self.log = folder.parent / f"{folder.name}-up.log"
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
-        """Starts a command with no terminal and its stdin closed."""
+        """Starts a command with no terminal and its stdin closed; `up` on ports that the kernel chose."""
+        if arguments[0] == "up":
+            for name in ("airflow", "rest", "grpc"):
+                arguments += (f"--{name}-port", str(free_port()))
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-c", MAIN, *arguments],
@@ -67,6 +71,11 @@ class Home:
 
         wait_for(running, 180, "the platform is up")
 
+    def use_postgres(self, server: Postgres, name: str) -> None:
+        """Airflow's runs go to a new database of the server from now on."""
+        server.create_database(name)
+        self.environment |= {"TRAINYARD_AIRFLOW_DATABASE": server.url(name), "PGPASSWORD": PASSWORD}
+
     def api(self) -> AirflowApi:
         state = read_state(self.paths)
         assert state is not None
@@ -76,6 +85,12 @@ class Home:
 @pytest.fixture(scope="session")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_environments(tmp_path_factory.mktemp("environments"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture

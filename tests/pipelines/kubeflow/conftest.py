@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pathlib
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from tests.servers import Postgres, free_port, postgres_server, wait_for_port
+
 BUCKET = "trainyard"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"nothing listens on port {port} after {seconds:.0f} s")
 
 
 @pytest.fixture(scope="session")
@@ -72,70 +52,7 @@ def s3(s3_environment: dict[str, str]) -> Iterator[str]:
         yield f"s3://{bucket}"
 
 
-class Postgres:
-    """A PostgreSQL server that can be taken away and brought back."""
-
-    def __init__(self, folder: pathlib.Path, binaries: pathlib.Path, user: str | None) -> None:
-        self._folder, self._binaries, self._user, self.port = folder, binaries, user, free_port()
-        self._server: subprocess.Popen[bytes] | None = None
-        secret = folder / "secret"
-        secret.write_text("hunter2")
-        if user:
-            shutil.chown(folder, user)
-            shutil.chown(secret, user)
-        self._run(
-            "initdb", "-D", str(folder / "data"), "-U", "trainyard", "-A", "scram-sha-256", "--pwfile", str(secret)
-        )
-        self.start()
-        self.create_database("trainyard")
-
-    def create_database(self, name: str) -> None:
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "trainyard", name)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "TRAINYARD_METADATA": f"postgresql://127.0.0.1:{self.port}/trainyard",
-            "TRAINYARD_METADATA_USER": "trainyard",
-            "TRAINYARD_METADATA_PASSWORD": "hunter2",
-        }
-
-    def start(self) -> None:
-        arguments = ["-D", str(self._folder / "data"), "-p", str(self.port), "-k", str(self._folder), "-h", "127.0.0.1"]
-        self._server = subprocess.Popen(
-            [str(self._binaries / "postgres"), *arguments, "-c", "fsync=off"],
-            user=self._user,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_for_port(self.port, self._server)
-
-    def stop(self) -> None:
-        assert self._server
-        self._server.send_signal(2)  # SIGINT: fast shutdown
-        self._server.wait(30)
-
-    def _run(self, program: str, *arguments: str) -> None:
-        environment = {**os.environ, "PGPASSWORD": "hunter2", "LC_ALL": "C"}
-        command = [str(self._binaries / program), *arguments]
-        done = subprocess.run(
-            command, user=self._user, env=environment, cwd=self._folder, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    installed = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not installed:
-        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    # PostgreSQL refuses to run as root; the folder must be one that its user can reach.
-    user = "postgres" if os.getuid() == 0 else None
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="trainyard-postgres-"))
-    server = Postgres(folder, installed[-1].parent, user)
-    try:
+    with postgres_server() as server:
         yield server
-    finally:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
