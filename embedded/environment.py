@@ -48,7 +48,6 @@ def airflow_environment(paths: Paths, ports: Ports, keys: Secrets, database: Dat
         **_settings("scheduler", {"orphaned_tasks_check_interval": "30", "parsing_cleanup_interval": "20"}),
         # A running task outlives an API server that is being restarted.
         **_settings("workers", {"max_failed_heartbeats": "60"}),
-        **_settings("usage_data_collection", {"enabled": "False"}),
     }
 
 

@@ -37,6 +37,10 @@ AIRFLOW_COMMANDS = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
+COMPONENTS_ONLY = {
+    # We migrate before anything asks the database; each component's own look for it costs a second of imports.
+    "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
+}
 START_TIMEOUT_S = 180.0
 LEAD_S = 10.0
 """How long the last components wait for the UI: starting is all imports, and people wait for the UI."""
@@ -83,6 +87,7 @@ class Platform:
         self._extra = extra_environment or {}
         self._lock: IO[str] | None = None
         self._started_at = time.time()
+        self._phase = "starting"
 
     def __enter__(self) -> Platform:
         self.acquire()
@@ -120,7 +125,7 @@ class Platform:
             self.say(f"{opened} could be read by others of this machine; it cannot any more. Delete it for a new one.")
         keys, made = load_secrets(self.paths)
         self.fresh_password = keys.password if made else None
-        environment = airflow_environment(self.paths, self.ports, keys, self.database) | self._extra
+        environment = airflow_environment(self.paths, self.ports, keys, self.database) | COMPONENTS_ONLY | self._extra
         migration = Migration(self.paths, self.database, environment)
         migration.check()
         self.write_state("starting")
@@ -148,7 +153,7 @@ class Platform:
         for component in self.components.values():
             if event := component.revive():
                 self.say(event)
-                self.write_state("running")
+                self.write_state(self._phase)
 
     def stop(self) -> None:
         """Ends every process of the platform; safe to call twice."""
@@ -165,6 +170,7 @@ class Platform:
 
     def write_state(self, state: str) -> None:
         """Writes platform.json: what runs where, for `status`, `down` and other tools."""
+        self._phase = state
         supervisor = identity_of(os.getpid())
         content = {
             "state": state,

@@ -6,23 +6,26 @@ pipeline that is compiled here with the overlay's own kubeflow.yaml.
 
 from __future__ import annotations
 
-import datetime
 import functools
-import json
 import pathlib
 import re
-import shutil
 import subprocess
-import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
-from kubernetes import client
 
 from pipelines.runners.kubeflow.pools import Pool, load_pools, size_of
 from pipelines.runners.kubeflow.site import DEFAULT_FILE, ClusterSite, load_site
+from tests.deploy.manifests import (
+    Manifest,
+    check_with_kubernetes,
+    kustomized,
+    problems,
+    restricted_violations,
+    selects,
+)
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy" / "kubeflow"
@@ -31,7 +34,6 @@ OVERLAYS = sorted(
 )
 # Those with runs; the others (Karpenter's node pools) are the cluster's.
 CLUSTERS = [name for name in OVERLAYS if (DEPLOY / "overlays" / name / "kubeflow.yaml").exists()]
-Manifest = dict[str, Any]
 
 # Kinds of operators, of which the `kubernetes` package has no models: what they may say is listed here.
 CUSTOM_KINDS = {
@@ -42,25 +44,8 @@ CUSTOM_KINDS = {
 }
 
 
-@functools.cache
-def _builder() -> tuple[str, ...] | None:
-    for command in (("kustomize", "build"), ("kubectl", "kustomize")):
-        if shutil.which(command[0]):
-            return command
-    return None
-
-
-@functools.cache
 def built(overlay: str) -> tuple[Manifest, ...]:
-    command = _builder()
-    if command is None:
-        pytest.skip("neither kustomize nor kubectl is installed")
-    done = subprocess.run([*command, DEPLOY / "overlays" / overlay], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert "deprecated" not in done.stderr.lower(), done.stderr
-    manifests = tuple(yaml.safe_load_all(done.stdout))
-    assert manifests, "built, and empty"
-    return manifests
+    return kustomized(DEPLOY / "overlays" / overlay)
 
 
 def of_kind(overlay: str, kind: str) -> dict[str, Manifest]:
@@ -92,52 +77,6 @@ def compiled_platform() -> tuple[Manifest, Manifest]:
 
 
 # What Kubernetes would refuse
-
-
-def unknown_fields(value: Any, type_name: str, where: str) -> Iterator[str]:
-    """Fields that a type of Kubernetes' API does not have, or that have the wrong shape."""
-    if listed := re.fullmatch(r"list\[(.+)\]", type_name):
-        if not isinstance(value, list):
-            yield f"{where}: expected a list"
-            return
-        for index, one in enumerate(value):
-            yield from unknown_fields(one, listed[1], f"{where}[{index}]")
-    elif mapped := re.fullmatch(r"dict\(str, (.+)\)", type_name):
-        if not isinstance(value, dict):
-            yield f"{where}: expected a mapping"
-            return
-        for key, one in value.items():
-            yield from unknown_fields(one, mapped[1], f"{where}.{key}")
-    elif hasattr(client.models, type_name):
-        model = getattr(client.models, type_name)
-        if not isinstance(value, dict):
-            yield f"{where}: expected {type_name}"
-            return
-        by_key = {key: model.openapi_types[name] for name, key in model.attribute_map.items()}
-        for key, one in value.items():
-            if key not in by_key:
-                yield f"{where}.{key}: {type_name} has no such field"
-            else:
-                yield from unknown_fields(one, by_key[key], f"{where}.{key}")
-    else:
-        simple = {"str": str, "int": int, "bool": bool, "object": object, "datetime": (str, datetime.datetime)}
-        if not isinstance(value, simple[type_name]) or (type_name == "int" and isinstance(value, bool)):
-            yield f"{where}: expected {type_name}, received {value!r}"
-
-
-def model_of(manifest: Manifest) -> str:
-    version = manifest["apiVersion"].rpartition("/")[2]
-    return f"{version.capitalize()}{manifest['kind']}"
-
-
-def problems(manifest: Manifest) -> list[str]:
-    return list(unknown_fields(manifest, model_of(manifest), f"{manifest['kind']}/{manifest['metadata']['name']}"))
-
-
-def check_with_kubernetes(manifest: Manifest) -> None:
-    """Also what the models themselves refuse: required fields that are missing."""
-    response = types.SimpleNamespace(data=json.dumps(manifest))
-    client.ApiClient().deserialize(response, model_of(manifest))
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -174,39 +113,6 @@ def test_storage_classes_are_what_the_claim_asks_for(path: pathlib.Path) -> None
 
 
 # What a cluster's owner would refuse
-
-
-def restricted_violations(pod: Manifest) -> list[str]:
-    """Pod Security "restricted" (and a read-only root), for the fields that a pod may set."""
-    found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key)]
-    kinds = {
-        "name",
-        "configMap",
-        "csi",
-        "downwardAPI",
-        "emptyDir",
-        "ephemeral",
-        "persistentVolumeClaim",
-        "projected",
-        "secret",
-    }
-    found += [f"volume {volume['name']}" for volume in pod.get("volumes", ()) if set(volume) - kinds]
-    outer = pod.get("securityContext", {})
-    for container in [*pod["containers"], *pod.get("initContainers", ())]:
-        inner = {**outer, **container.get("securityContext", {})}
-        rules: dict[str, bool] = {
-            "runAsNonRoot": inner.get("runAsNonRoot") is True,
-            "runAsUser": inner.get("runAsUser", 0) != 0,
-            "seccompProfile": inner.get("seccompProfile", {}).get("type") in ("RuntimeDefault", "Localhost"),
-            "allowPrivilegeEscalation": inner.get("allowPrivilegeEscalation") is False,
-            "privileged": not inner.get("privileged"),
-            "capabilities": inner.get("capabilities", {}) == {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": inner.get("readOnlyRootFilesystem") is True,
-            "hostPort": not any("hostPort" in port for port in container.get("ports", ())),
-            "limits": "memory" in container.get("resources", {}).get("limits", {}),
-        }
-        found += [f"{container['name']}: {rule}" for rule, held in rules.items() if not held]
-    return found
 
 
 def test_every_pod_is_restricted() -> None:
@@ -313,15 +219,6 @@ def labels_of_runs() -> list[dict[str, str]]:
         {**one["podMetadata"]["labels"], "workflows.argoproj.io/workflow": "a-run"}
         for one in compiled_platform()[1].values()
     ]
-
-
-def selects(selector: Manifest, labels: dict[str, str]) -> bool:
-    wanted = selector.get("matchLabels", {}).items() <= labels.items()
-    rules = selector.get("matchExpressions", ())
-    assert all(rule["operator"] in ("Exists", "In") for rule in rules)
-    return wanted and all(
-        rule["key"] in labels and labels[rule["key"]] in rule.get("values", [labels[rule["key"]]]) for rule in rules
-    )
 
 
 @pytest.mark.parametrize("overlay", CLUSTERS)
