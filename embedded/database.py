@@ -37,6 +37,18 @@ class Database:
     url: str
 
     @property
+    def settings(self) -> dict[str, str]:
+        """What Airflow's processes get.
+
+        TLS goes by libpq's variable: Airflow also connects by asyncpg, which refuses `sslmode` in a URL and reads PGSSLMODE.
+        """
+        parts = urllib.parse.urlsplit(self.url)
+        options = dict(urllib.parse.parse_qsl(parts.query))
+        mode = options.pop("sslmode", None)
+        url = parts._replace(query=urllib.parse.urlencode(options)).geturl() if mode else self.url
+        return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url} | ({"PGSSLMODE": mode} if mode else {})
+
+    @property
     def is_sqlite(self) -> bool:
         return self.url.startswith("sqlite:")
 

@@ -37,7 +37,7 @@ def airflow_environment(paths: Paths, ports: Ports, keys: Secrets, database: Dat
     return process_environment(paths, ports) | {
         "AIRFLOW_HOME": str(paths.airflow),
         **_settings("core", _core(paths, ports, keys)),
-        **_settings("database", {"sql_alchemy_conn": database.url}),
+        **database.settings,
         **_settings("api", _api(ports, keys)),
         **_settings("api_auth", {"jwt_secret": keys.jwt}),
         **_settings("logging", {"base_log_folder": str(paths.task_logs)}),

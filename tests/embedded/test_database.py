@@ -41,3 +41,11 @@ def test_what_is_no_postgres_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(DatabaseError, match="postgresql://user@host:5432/database") as refused:
         choose(Paths(tmp_path), url, {})
     assert "hunter2" not in str(refused.value)
+
+
+def test_tls_goes_by_the_variable_that_every_driver_reads() -> None:
+    assert Database(WITH_PASSWORD).settings == {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": WITH_PASSWORD.removesuffix("?sslmode=require"),
+        "PGSSLMODE": "require",
+    }
+    assert Database(URL).settings == {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": URL}
