@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from embedded.credentials import Secrets
 from embedded.database import VARIABLE as DATABASE_VARIABLE
-from embedded.database import Database
+from embedded.database import Database, choose
 from embedded.settings import HOST, PLATFORM_MARK, USER, Paths, Ports
 from pipelines import home
 
@@ -32,12 +32,12 @@ def process_environment(paths: Paths, ports: Ports) -> dict[str, str]:
     }
 
 
-def airflow_environment(paths: Paths, ports: Ports, keys: Secrets, database: Database) -> dict[str, str]:
-    """The environment of Airflow's components and of its command line."""
+def airflow_environment(paths: Paths, ports: Ports, keys: Secrets, database: Database | None = None) -> dict[str, str]:
+    """The environment of Airflow's components and of its command line; without a database named, the home's."""
     return process_environment(paths, ports) | {
         "AIRFLOW_HOME": str(paths.airflow),
         **_settings("core", _core(paths, ports, keys)),
-        **database.settings,
+        **(database or choose(paths)).settings,
         **_settings("api", _api(ports, keys)),
         **_settings("api_auth", {"jwt_secret": keys.jwt}),
         **_settings("logging", {"base_log_folder": str(paths.task_logs)}),
