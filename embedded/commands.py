@@ -142,8 +142,9 @@ def status() -> int:
     for name, process in state["processes"].items():
         alive = Identity(process["pid"], process["start_time"]).is_alive if "pid" in process else False
         condition = states.get(name, "unknown") if alive else "not running"
-        again = f", started again {process['restarts']} times" if process["restarts"] else ""
-        say(f"  {name:<14} {condition:<12} pid {process.get('pid', '-')}{again}  log {process['log']}")
+        restarts = process["restarts"]
+        again = f", started again {'once' if restarts == 1 else f'{restarts} times'}" if restarts else ""
+        say(f"  {name:<14} {condition:<20} pid {process.get('pid', '-')}{again}  log {process['log']}")
     for line in links(paths, ports):
         say(line)
     return EXIT_OK if all(one == "healthy" for one in states.values()) else EXIT_FAILED

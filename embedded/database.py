@@ -110,7 +110,7 @@ def check(database: Database, python: Path, environment: Mapping[str, str]) -> N
     if done.returncode != 0:
         why = " ".join((done.stdout.strip() or done.stderr.strip()[-300:]).split())
         raise DatabaseError(
-            f"{database.shown} cannot be used: {why}. Mend that, the URL, or the password in {VARIABLE}, PGPASSWORD or ~/.pgpass."
+            f"{database.shown} cannot be used: {why.rstrip('.?')}. Mend that, the URL, or the password in {VARIABLE}, PGPASSWORD or ~/.pgpass."
         )
 
 

@@ -122,7 +122,9 @@ class Platform:
             StoppedError: the user asked to stop.
         """
         for opened in close_off(self.paths):
-            self.say(f"{opened} could be read by others of this machine; it cannot any more. Delete it for a new one.")
+            self.say(
+                f"Others of this machine could read {opened}: closed off now. For a new password delete {self.paths.passwords}"
+            )
         keys, made = load_secrets(self.paths)
         self.fresh_password = keys.password if made else None
         environment = airflow_environment(self.paths, self.ports, keys, self.database) | COMPONENTS_ONLY | self._extra

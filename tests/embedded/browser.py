@@ -1,6 +1,6 @@
 """A headless Chromium, driven by its DevTools protocol: open a page, read its text, photograph it.
 
-No browser library: one socket and six commands are all that a photograph takes, and no environment grows by it.
+No browser library: one socket and seven commands are all that a photograph takes, and no environment grows by it.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ class Browser:
         self._calls = 0
         self._socket = self._attach(profile / "DevToolsActivePort")
         self._call("Page.enable")
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self._call("Emulation.setDeviceMetricsOverride", **size)
+        self.resize(width, height)
 
     def close(self) -> None:
         self._socket.close()
@@ -50,11 +49,20 @@ class Browser:
         self._process.wait(timeout=30)
 
     def log_in(self, url: str, token: str, theme: Theme) -> None:
-        """Takes an API token for a session of the UI, and a colour scheme, before the first page is opened."""
+        """Takes an API token for a session of Airflow's UI, and a colour scheme, before the first page is opened."""
         self._call("Network.setCookie", name="_token", value=token, url=url)
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
-        script = f"localStorage.setItem('theme', {theme!r});"
-        self._call("Page.addScriptToEvaluateOnNewDocument", source=script)
+        self.prefer(theme=theme)
+
+    def prefer(self, **settings: str) -> None:
+        """Sets what pages keep in their local storage, for every page that is opened from now on."""
+        script = "".join(f"localStorage.setItem({json.dumps(k)}, {json.dumps(v)});" for k, v in settings.items())
+        self._call("Page.addScriptToEvaluateOnNewDocument", source=f"try {{ {script} }} catch {{}}")
+
+    def resize(self, width: int, height: int) -> None:
+        """The page's size in CSS pixels."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
 
     def open(self, url: str, *expected: str, seconds: float = 60) -> str:
         """Opens a page and waits until it shows the texts that are expected, and has stopped changing.
@@ -78,17 +86,6 @@ class Browser:
 
     def text(self) -> str:
         return str(self.evaluate("document.body ? document.body.innerText : ''"))
-
-    def click(self, label: str) -> None:
-        """Clicks the first element whose own text, or whose aria-label, is the label."""
-        script = f"""
-        (() => {{
-          const all = [...document.querySelectorAll('button, a, label, [role=tab], [aria-label]')];
-          const one = all.find(x => x.ariaLabel === {json.dumps(label)} || x.innerText?.trim() === {json.dumps(label)});
-          if (one) one.click();
-          return Boolean(one);
-        }})()"""
-        assert self.evaluate(script), f"nothing to click is called {label!r}"
 
     def photograph(self, file: Path) -> None:
         """Saves what the page shows as a PNG."""
