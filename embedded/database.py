@@ -108,9 +108,10 @@ def check(database: Database, python: Path, environment: Mapping[str, str]) -> N
     except subprocess.TimeoutExpired:
         raise DatabaseError(f"{database.shown} does not answer within {CHECK_TIMEOUT_S} s.") from None
     if done.returncode != 0:
-        why = " ".join((done.stdout.strip() or done.stderr.strip()[-300:]).split())
+        why = " ".join((done.stdout.strip() or done.stderr.strip()[-300:]).split()).rstrip(".?")
         raise DatabaseError(
-            f"{database.shown} cannot be used: {why.rstrip('.?')}. Mend that, the URL, or the password in {VARIABLE}, PGPASSWORD or ~/.pgpass."
+            f"{database.shown} cannot be used: {why}. "
+            f"Mend that, the URL, or the password in {VARIABLE}, PGPASSWORD or ~/.pgpass."
         )
 
 
