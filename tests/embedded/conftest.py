@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from embedded.airflow_api import FINISHED, AirflowApi, DagRun
@@ -28,7 +30,11 @@ MAIN = (
 
 def wait_for(done: Callable[[], object], seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
-    while not done():
+    while True:
+        # A server that is busy, or being started again, is no answer yet.
+        with contextlib.suppress(httpx.TransportError):
+            if done():
+                return
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.25)
 
