@@ -1,7 +1,7 @@
 """Proof by killing: SIGKILL of each part of the platform at each state of a remote training, in an order of a fixed seed.
 
 Every run ends once and well, no pipeline is submitted twice, no release is deployed twice, none is lost. The times of recovery go to
-build/chaos/recovery.md.
+build/chaos/recovery.md. CHAOS_KILLS=3 does the first three; CHAOS_DATABASE=postgresql takes PostgreSQL instead of SQLite.
 """
 
 from __future__ import annotations
@@ -116,12 +116,13 @@ def test_twenty_kills(chaos: Chaos) -> None:
     assert len(KILLS) == 20
     order = list(KILLS)
     chaos.random.shuffle(order)
+    order = order[: int(os.environ.get("CHAOS_KILLS", len(order)))]
     calm = {stage: chaos.round(None, stage) for stage in STAGES}
     times: dict[tuple[str, str], list[float]] = {}
     for victim, stage in order:
         times.setdefault((victim, stage), []).append(chaos.round(victim, stage))
         write_report(times, calm)
-    rounds = len(KILLS) + len(STAGES)
+    rounds = len(order) + len(STAGES)
     retrained, deployed = chaos.arena.runs("chaos_retrain"), chaos.arena.runs("chaos_deploy")
     assert Counter(run.state for run in retrained) == {"success": rounds}
     assert Counter(run.state for run in deployed) == {"success": rounds}, "a deployment for each release"
