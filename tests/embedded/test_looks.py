@@ -94,10 +94,12 @@ def test_grid(scene: Scene, browser: Browser, theme: Theme) -> None:
 def test_graph(scene: Scene, browser: Browser, theme: Theme, kind: str) -> None:
     run = scene.run if kind == "retrain" else scene.deployment
     # With what comes before and after: the assets that tie the DAGs together.
+    browser.resize(1440, 560)
     browser.prefer(**{"default_dag_view": json.dumps("graph"), f"dependencies-{run.dag_id}": json.dumps("all")})
     page = f"{scene.url}/dags/{run.dag_id}/runs/{run.run_id}"
     browser.open(page, *scene.task_names(run), f"{WORKLOAD}_released_model", "success")
     browser.photograph(PICTURES / f"graph-{kind}-{theme}.png")
+    browser.resize(1440, 900)
 
 
 def test_asset(scene: Scene, browser: Browser, theme: Theme) -> None:
