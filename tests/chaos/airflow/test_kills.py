@@ -80,7 +80,10 @@ class Chaos:
         assert self.arena.finished(run) == "success", f"{victim} at {stage}"
         took = time.monotonic() - struck
         assert self.kubeflow.count(server_module.CREATE) == before + 1, f"{victim} at {stage}: submitted twice"
-        self.arena.wait(lambda: sum(self.lines("deployed").values()) > before, 300, "the release is deployed")
+        deployed = lambda: [one.state for one in self.arena.runs("chaos_deploy")] == ["success"] * (before + 1)  # noqa: E731
+        self.arena.wait(
+            deployed, 300, f"{victim} at {stage}: each release has started a deployment, and it has ended well"
+        )
         self.arena.wait(self.arena.healthy, 300, "all is healthy again")
         return took
 
