@@ -6,6 +6,7 @@ build/chaos/recovery.md. CHAOS_KILLS=3 does the first three; CHAOS_DATABASE=post
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import random
@@ -93,7 +94,7 @@ def chaos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chaos]:
     folder = tmp_path_factory.mktemp("chaos")
     real = home.environment_python("pipelines").parents[1]
     environments = make_environments(folder / "environments", real=("pipelines",), root=real.parent)
-    with pytest.MonkeyPatch.context() as patch, postgres_server() as postgres:
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as servers:
         patch.setenv("TRAINYARD_VENVS", str(environments))
         patch.setenv("PGPASSWORD", PASSWORD)
         kubeflow = server_module.KubeflowServer(folder / "kubeflow")
@@ -104,7 +105,8 @@ def chaos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chaos]:
             "CHAOS_PIPELINE": str(server_module.EXAMPLE),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(home.ROOT), os.environ.get("PYTHONPATH")])),
         }
-        database = Database(postgres.url()) if os.environ.get("CHAOS_DATABASE") == "postgresql" else None
+        wants_postgres = os.environ.get("CHAOS_DATABASE") == "postgresql"
+        database = Database(servers.enter_context(postgres_server()).url()) if wants_postgres else None
         dags = Path(__file__).parent / "dags"
         arena = Arena(folder / "home", dags, settings, database, {STAND_IN: kubeflow})
         try:
