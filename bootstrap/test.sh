@@ -9,7 +9,7 @@ test_environment() {
   case ${path%/} in
     tests|.|'') printf '%s\n' "$TEST_ENVIRONMENTS" ;;
     tests/serving|tests/serving/*|tests/model_store|tests/model_store/*) echo serving ;;
-    tests/dags|tests/dags/*|tests/embedded|tests/embedded/*|tests/airflow_kubeflow|tests/airflow_kubeflow/*) echo airflow ;;
+    tests/dags|tests/dags/*|tests/embedded|tests/embedded/*|tests/chaos|tests/chaos/*|tests/airflow_kubeflow|tests/airflow_kubeflow/*) echo airflow ;;
     *) echo pipelines ;;
   esac
 }

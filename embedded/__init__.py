@@ -8,11 +8,12 @@ def up(
     rest_port: int | None = None,
     grpc_port: int | None = None,
     workloads: tuple[str, ...] = (),
+    database: str | None = None,
 ) -> int:
     """Starts the platform and keeps it running until it is asked to stop; returns the exit code."""
     from embedded.commands import up as run
 
-    return run(airflow_port, rest_port, grpc_port, workloads)
+    return run(airflow_port, rest_port, grpc_port, workloads, database)
 
 
 def demo() -> int:

@@ -35,10 +35,12 @@ class AirflowApi:
 
     def __init__(self, ports: Ports, paths: Paths, password: str) -> None:
         self._paths = paths
+        self.url = ports.airflow_url
         self._client = httpx.Client(base_url=ports.airflow_url, timeout=30, trust_env=False)
         token = self._client.post("/auth/token", json={"username": USER, "password": password})
         token.raise_for_status()
-        self._client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+        self.token = str(token.json()["access_token"])
+        self._client.headers["Authorization"] = f"Bearer {self.token}"
 
     def close(self) -> None:
         self._client.close()
@@ -68,6 +70,11 @@ class AirflowApi:
         answer.raise_for_status()
         value = answer.json()["value"]
         return json.loads(value) if isinstance(value, str) and value[:1] in "{[" else value
+
+    def asset_id(self, name: str) -> int:
+        """The number under which the UI and the API know an asset."""
+        found = self._get("/api/v2/assets", name_pattern=name)["assets"]
+        return int(next(one["id"] for one in found if one["name"] == name))
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> DagRun:
         """Starts a run by hand."""

@@ -9,27 +9,42 @@ import os
 import subprocess
 import sys
 
-from embedded.settings import PLATFORM_MARK, PREFERRED, Paths, Ports, airflow_environment, load_secrets
+from embedded.credentials import CredentialsError, load_secrets
+from embedded.database import Database, DatabaseError, choose
+from embedded.environment import airflow_environment
+from embedded.settings import PLATFORM_MARK, PREFERRED, Paths, Ports
 from embedded.supervisor import read_state
 from pipelines import home
+
+EXIT_FIX_INPUT = 2
 
 
 def main(arguments: list[str]) -> int:
     """Replaces this process by `airflow <arguments>`."""
     paths = Paths(home.home())
-    state = read_state(paths)
-    keys, _ = load_secrets(paths)
-    environment = airflow_environment(paths, Ports(**state["ports"]) if state else PREFERRED, keys)
-    # A command of the user's is no part of the platform: stopping that must not end it.
-    environment.pop(PLATFORM_MARK)
-    # Airflow logs to stdout, which would spoil `-o json`.
-    environment["AIRFLOW__LOGGING__LOGGING_LEVEL"] = os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
+    try:
+        database = choose(paths)
+        environment = _environment(paths, database)
+    except (CredentialsError, DatabaseError) as error:
+        print(f"trainyard airflow: {error}", file=sys.stderr)
+        return EXIT_FIX_INPUT
     python = str(home.environment_python("airflow"))
-    if not paths.database.is_file() and arguments[:1] != ["db"]:
+    if database.is_sqlite and not paths.database.is_file() and arguments[:1] != ["db"]:
         subprocess.run(
             [python, "-m", "airflow", "db", "migrate"], env=environment, stdout=subprocess.DEVNULL, check=True
         )
     os.execve(python, [python, "-m", "airflow", *arguments], environment)
+
+
+def _environment(paths: Paths, database: Database) -> dict[str, str]:
+    state = read_state(paths)
+    keys, _ = load_secrets(paths)
+    environment = airflow_environment(paths, Ports(**state["ports"]) if state else PREFERRED, keys, database)
+    # A command of the user's is no part of the platform: stopping that must not end it.
+    environment.pop(PLATFORM_MARK)
+    # Airflow logs to stdout, which would spoil `-o json`.
+    environment["AIRFLOW__LOGGING__LOGGING_LEVEL"] = os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
+    return environment
 
 
 if __name__ == "__main__":

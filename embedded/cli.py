@@ -57,6 +57,12 @@ def add_commands(subparsers: Any) -> None:
     up.add_argument(
         "--workload", action="append", default=[], metavar="NAME", help="only this workload's DAGs; repeatable"
     )
+    up.add_argument(
+        "--database",
+        metavar="URL",
+        help="Airflow's database: postgresql://user@host:5432/name (the password in PGPASSWORD or ~/.pgpass), or sqlite "
+        "(default: TRAINYARD_AIRFLOW_DATABASE, else what this home used last, else sqlite)",
+    )
     up.set_defaults(handler=_run_up)
     _command(subparsers, "demo", "the whole loop on real data, in a few minutes", _DEMO).set_defaults(handler=_run_demo)
     _command(subparsers, "status", "what of the platform runs, and how it is", _STATUS).set_defaults(
@@ -82,7 +88,8 @@ def _port(text: str) -> int:
 def _run_up(arguments: argparse.Namespace) -> int:
     from embedded import up
 
-    return up(arguments.airflow_port, arguments.rest_port, arguments.grpc_port, tuple(arguments.workload))
+    ports = (arguments.airflow_port, arguments.rest_port, arguments.grpc_port)
+    return up(*ports, tuple(arguments.workload), arguments.database)
 
 
 def _run_demo(arguments: argparse.Namespace) -> int:

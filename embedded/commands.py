@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from embedded import health
+from embedded.credentials import CredentialsError
+from embedded.database import DatabaseError, choose
 from embedded.processes import Identity, marked, pid_file_identities
 from embedded.settings import USER, Paths, Ports, PortTakenError, choose_ports
 from embedded.supervisor import (
@@ -41,15 +43,18 @@ def up(
     rest_port: int | None = None,
     grpc_port: int | None = None,
     workloads: tuple[str, ...] = (),
+    database: str | None = None,
 ) -> int:
     """Starts the platform and keeps it running until Ctrl-C, SIGTERM or `trainyard down`.
 
     Args:
         airflow_port, rest_port, grpc_port: Loopback ports; None: the usual one, or a free one.
         workloads: Only these workloads' DAGs; empty: all.
+        database: URL of Airflow's PostgreSQL database, without a password; None: what was used last, else SQLite.
 
     Returns:
-        0 stopped as asked, or running already; 1 could not start; 2 a port is taken or an environment is missing.
+        0 stopped as asked, or running already; 1 could not start; 2 a port is taken, an environment is missing, or the
+        database or a file of keys cannot be used.
     """
     paths = Paths(home.home())
     if is_locked(paths):
@@ -59,14 +64,14 @@ def up(
         return EXIT_FIX_INPUT
     extra = {"TRAINYARD_DAG_WORKLOADS": ",".join(workloads)} if workloads else {}
     try:
+        chosen = choose(paths, database)
         # Orphans of a killed supervisor hold the ports: they go first.
         clean_up(paths)
         ports = choose_ports(airflow_port, rest_port, grpc_port)
-    except PortTakenError as taken:
-        print(f"trainyard up: {taken}", file=sys.stderr, flush=True)
+    except (DatabaseError, PortTakenError) as unusable:
+        print(f"trainyard up: {unusable}", file=sys.stderr, flush=True)
         return EXIT_FIX_INPUT
-    platform = Platform(paths.home, ports, say, extra)
-    return _run(platform)
+    return _run(Platform(paths.home, ports, say, extra, chosen))
 
 
 def _run(platform: Platform) -> int:
@@ -86,6 +91,9 @@ def _run(platform: Platform) -> int:
     except StoppedError:
         say("Stopped while starting.")
         return EXIT_OK
+    except (CredentialsError, DatabaseError) as unusable:
+        print(f"trainyard up: {unusable}", file=sys.stderr, flush=True)
+        return EXIT_FIX_INPUT
     except PlatformError as error:
         print(f"trainyard up: {error}", file=sys.stderr, flush=True)
         return EXIT_FAILED
@@ -130,11 +138,13 @@ def status() -> int:
     states = health.check(ports)
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(state["started_at"]))
     say(f"The platform is {state['state']} since {since} ({paths.home})")
+    say(f"  database       {state['database']}")
     for name, process in state["processes"].items():
         alive = Identity(process["pid"], process["start_time"]).is_alive if "pid" in process else False
         condition = states.get(name, "unknown") if alive else "not running"
-        again = f", started again {process['restarts']} times" if process["restarts"] else ""
-        say(f"  {name:<14} {condition:<12} pid {process.get('pid', '-')}{again}  log {process['log']}")
+        restarts = process["restarts"]
+        again = f", started again {'once' if restarts == 1 else f'{restarts} times'}" if restarts else ""
+        say(f"  {name:<14} {condition:<20} pid {process.get('pid', '-')}{again}  log {process['log']}")
     for line in links(paths, ports):
         say(line)
     return EXIT_OK if all(one == "healthy" for one in states.values()) else EXIT_FAILED

@@ -18,7 +18,9 @@ import httpx
 
 from embedded.airflow_api import FINISHED, AirflowApi, DagRun
 from embedded.commands import EXIT_FAILED, EXIT_FIX_INPUT, EXIT_OK, missing_environments, say, stop_on_signals
-from embedded.settings import Paths, choose_ports, free_port, load_secrets
+from embedded.credentials import load_secrets
+from embedded.database import SQLITE, choose
+from embedded.settings import Paths, choose_ports, free_port
 from embedded.supervisor import AlreadyRunningError, Platform, PlatformError, StoppedError
 from embedded.timeline import Timeline
 from pipelines import home
@@ -74,7 +76,8 @@ def demo() -> int:
 
 def _demo_in(folder: Path, timeline: Timeline) -> int:
     ports = choose_ports(airflow=free_port(), rest=free_port(), grpc=free_port())
-    platform = Platform(folder, ports, timeline.event, SETTINGS)
+    # The demo's database is its own, whatever the environment says of the user's.
+    platform = Platform(folder, ports, timeline.event, SETTINGS, choose(Paths(folder), SQLITE))
     with stop_on_signals(platform):
         platform.acquire()
         try:

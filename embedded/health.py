@@ -24,6 +24,14 @@ def check(ports: Ports, timeout_s: float = 3.0) -> dict[str, str]:
         return _airflow(client, ports) | {"model-server": _model_server(client, ports)}
 
 
+def ui_answers(ports: Ports, timeout_s: float = 1.0) -> bool:
+    """Whether Airflow's UI can be opened; its database and the other components may not be ready yet."""
+    try:
+        return httpx.get(ports.airflow_url, timeout=timeout_s, trust_env=False).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
 def _airflow(client: httpx.Client, ports: Ports) -> dict[str, str]:
     try:
         answer = client.get(f"{ports.airflow_url}/api/v2/monitor/health")

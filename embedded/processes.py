@@ -14,6 +14,8 @@ from pathlib import Path
 from embedded.settings import PLATFORM_MARK
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+LOG_BYTES = 20_000_000
+"""A log that is longer when its process starts is set aside as `<name>.log.1`, and the one before it is dropped."""
 STEADY_SECONDS = 60.0
 """A process that has lived this long starts again at the first backoff when it dies."""
 
@@ -65,6 +67,8 @@ class Component:
         """Starts the process in a session and group of its own."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 list(self.argv),

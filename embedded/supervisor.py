@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from embedded import health
+from embedded.credentials import close_off, load_secrets, write_private
+from embedded.database import Database, choose, remember
+from embedded.environment import airflow_environment, process_environment
+from embedded.migration import Migration
 from embedded.processes import (
     Component,
     describe_exit,
@@ -24,17 +27,8 @@ from embedded.processes import (
     marked,
     pid_file_identities,
     signal_group,
-    tail_of,
 )
-from embedded.settings import (
-    Paths,
-    Ports,
-    Secrets,
-    airflow_environment,
-    load_secrets,
-    process_environment,
-    write_private,
-)
+from embedded.settings import Paths, Ports
 from pipelines import home
 
 AIRFLOW_COMMANDS = {
@@ -43,7 +37,13 @@ AIRFLOW_COMMANDS = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
+COMPONENTS_ONLY = {
+    # We migrate before anything asks the database; each component's own look for it costs a second of imports.
+    "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
+}
 START_TIMEOUT_S = 180.0
+LEAD_S = 10.0
+"""How long the last components wait for the UI: starting is all imports, and people wait for the UI."""
 
 
 class PlatformError(Exception):
@@ -66,6 +66,7 @@ class Platform:
         ports: Its loopback ports.
         say: Receives one line per event.
         extra_environment: More environment variables for every process.
+        database: Airflow's database; None: what the environment or an earlier start says, else SQLite in the home.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class Platform:
         ports: Ports,
         say: Callable[[str], None] = print,
         extra_environment: dict[str, str] | None = None,
+        database: Database | None = None,
     ) -> None:
         self.paths = Paths(home_folder)
+        self.database = database or choose(self.paths)
         self.ports = ports
         self.say = say
         self.stop_requested = threading.Event()
@@ -84,6 +87,7 @@ class Platform:
         self._extra = extra_environment or {}
         self._lock: IO[str] | None = None
         self._started_at = time.time()
+        self._phase = "starting"
 
     def __enter__(self) -> Platform:
         self.acquire()
@@ -114,15 +118,29 @@ class Platform:
 
         Raises:
             PlatformError: a component cannot start; the message ends with its log.
+            CredentialsError, DatabaseError: the files of keys, or the database, cannot be used.
             StoppedError: the user asked to stop.
         """
+        for opened in close_off(self.paths):
+            self.say(
+                f"Others of this machine could read {opened}: closed off now. For a new password delete {self.paths.passwords}"
+            )
         keys, made = load_secrets(self.paths)
         self.fresh_password = keys.password if made else None
+        environment = airflow_environment(self.paths, self.ports, keys, self.database) | COMPONENTS_ONLY | self._extra
+        migration = Migration(self.paths, self.database, environment)
+        migration.check()
+        self.write_state("starting")
+        # The API server imports for seconds before it asks the database anything: a new one is made meanwhile. One that
+        # exists is never changed under a running server.
+        order = [lambda: self._start_airflow("api-server", environment), lambda: self._migrate(migration)]
+        for step in order if migration.is_first else reversed(order):
+            step()
         self._start_model_server()
-        self._migrate(keys)
-        environment = airflow_environment(self.paths, self.ports, keys) | self._extra
-        for name, command in AIRFLOW_COMMANDS.items():
-            self._start(name, [str(home.environment_python("airflow")), "-m", "airflow", *command], environment)
+        self._start_airflow("scheduler", environment)
+        self._wait_for_ui()
+        self._start_airflow("dag-processor", environment)
+        self._start_airflow("triggerer", environment)
         self.write_state("starting")
         self._wait_until_healthy()
         self.write_state("running")
@@ -137,7 +155,7 @@ class Platform:
         for component in self.components.values():
             if event := component.revive():
                 self.say(event)
-                self.write_state("running")
+                self.write_state(self._phase)
 
     def stop(self) -> None:
         """Ends every process of the platform; safe to call twice."""
@@ -154,6 +172,7 @@ class Platform:
 
     def write_state(self, state: str) -> None:
         """Writes platform.json: what runs where, for `status`, `down` and other tools."""
+        self._phase = state
         supervisor = identity_of(os.getpid())
         content = {
             "state": state,
@@ -161,6 +180,7 @@ class Platform:
             "started_at": self._started_at,
             "supervisor": asdict(supervisor) if supervisor else None,
             "ports": asdict(self.ports),
+            "database": self.database.shown,
             "urls": {"airflow": self.ports.airflow_url, "model_server": self.ports.server_url},
             "processes": {
                 name: {**(asdict(c.identity) if c.identity else {}), "restarts": c.restarts, "log": str(c.log)}
@@ -184,42 +204,35 @@ class Platform:
         argv += ["--ready-file", str(self.paths.server_ready)]
         self._start("model-server", argv, process_environment(self.paths, self.ports) | self._extra)
 
-    def _migrate(self, keys: Secrets) -> None:
-        """Makes Airflow's database, or brings it up to date; a marker of the version saves the seconds next time."""
-        marker = self.paths.airflow / "migrated"
-        python = home.environment_python("airflow")
-        wanted = _airflow_version(python)
-        if wanted and self.paths.database.is_file() and marker.is_file() and marker.read_text() == wanted:
-            return
-        self.paths.logs.mkdir(parents=True, exist_ok=True)
-        log_path = self.paths.logs / "migrate.log"
-        with log_path.open("ab") as log:
-            process = subprocess.Popen(
-                [str(python), "-m", "airflow", "db", "migrate"],
-                env=airflow_environment(self.paths, self.ports, keys) | self._extra,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        while process.poll() is None:
-            if self.stop_requested.wait(0.1):
-                signal_group(process.pid, signal.SIGTERM)
-                process.wait()
+    def _start_airflow(self, name: str, environment: dict[str, str]) -> None:
+        python = str(home.environment_python("airflow"))
+        self._start(name, [python, "-m", "airflow", *AIRFLOW_COMMANDS[name]], environment)
+
+    def _migrate(self, migration: Migration) -> None:
+        trouble = migration.run(self.stop_requested)
+        if self.stop_requested.is_set():
+            raise StoppedError
+        if trouble:
+            raise PlatformError(trouble)
+        remember(self.paths, self.database)
+
+    def _wait_for_ui(self) -> None:
+        deadline = time.monotonic() + LEAD_S
+        while time.monotonic() < deadline:
+            if health.ui_answers(self.ports):
+                self.say(f"Airflow's UI answers after {time.time() - self._started_at:.0f} s: {self.ports.airflow_url}")
+                return
+            if self.stop_requested.wait(0.2):
                 raise StoppedError
-        if process.returncode != 0:
-            raise PlatformError(
-                f"Airflow's database could not be set up: the command {describe_exit(process.returncode)}. "
-                f"Log: {log_path}\n{tail_of(log_path, 10)}"
-            )
-        marker.write_text(wanted)
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             states = health.check(self.ports)
             # A release that cannot be served must not keep Airflow from training the next one.
-            if all(state in ("healthy", health.NOT_READY) for state in states.values()):
+            # Alive as well: the answer could be a neighbour's who took the port.
+            alive = all(component.is_alive for component in self.components.values())
+            if alive and all(state in ("healthy", health.NOT_READY) for state in states.values()):
                 if states["model-server"] != "healthy":
                     self.say(f"The model server is not ready. Log: {self.components['model-server'].log}")
                 return
@@ -275,9 +288,3 @@ def is_locked(paths: Paths) -> bool:
     except FileNotFoundError:
         return False
     return False
-
-
-def _airflow_version(python: Path) -> str:
-    """The installed Airflow's version, read off its metadata folder: importing Airflow to ask takes seconds."""
-    found = sorted((python.parents[1] / "lib").glob("python3*/site-packages/apache_airflow_core-*.dist-info"))
-    return found[-1].name if found else ""

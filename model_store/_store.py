@@ -316,11 +316,6 @@ class ModelStore:
                 )
         return self._make_stable(model, to, ROLLBACK, reason, actor)
 
-    def stable_before(self, model: str) -> int | None:
-        """The version that `rollback` would go back to; None where there is none."""
-        stable = self.labels(model).get(STABLE)
-        return None if stable is None else stable_before(self.history(model), stable, self.versions(model))
-
     def delete(self, model: str, version: int, *, reason: str, actor: str) -> None:
         """Deletes a release, in one step for readers; its number is not used again.
 

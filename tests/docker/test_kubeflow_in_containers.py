@@ -25,7 +25,7 @@ from tests.docker.kubeflow_containers import (
 from tests.docker.stalling_relay import StallingRelay
 from tests.pipelines.kubeflow import comparison
 from tests.pipelines.kubeflow.kubeflow_double import Attempt
-from tests.pipelines.kubeflow.servers import Postgres, postgres_server, reach_s3, s3_server
+from tests.servers import Postgres, postgres_server, reach_s3, s3_server
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 NODES = 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -13,10 +14,12 @@ import httpx
 import pytest
 
 from embedded.airflow_api import FINISHED, AirflowApi, DagRun
+from embedded.credentials import load_secrets
 from embedded.processes import end_marked
-from embedded.settings import Paths, Ports, load_secrets
+from embedded.settings import Paths, Ports, free_port
 from embedded.supervisor import read_state
 from tests.embedded.doubles import make_environments
+from tests.servers import PASSWORD, Postgres, postgres_server
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = (
@@ -27,14 +30,11 @@ MAIN = (
 
 def wait_for(done: Callable[[], object], seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
-
-    def done_or_away() -> object:
-        try:
-            return done()
-        except httpx.TransportError:  # a busy machine's API server: the deadline decides
-            return False
-
-    while not done_or_away():
+    while True:
+        # A server that is busy, or being started again, is no answer yet.
+        with contextlib.suppress(httpx.TransportError):
+            if done():
+                return
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.25)
 
@@ -50,7 +50,10 @@ class Home:
         self.log = folder.parent / f"{folder.name}-up.log"
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
-        """Starts a command with no terminal and its stdin closed."""
+        """Starts a command with no terminal and its stdin closed; `up` on ports that the kernel chose."""
+        if arguments[0] == "up":
+            for name in ("airflow", "rest", "grpc"):
+                arguments += (f"--{name}-port", str(free_port()))
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-c", MAIN, *arguments],
@@ -74,6 +77,11 @@ class Home:
 
         wait_for(running, 180, "the platform is up")
 
+    def use_postgres(self, server: Postgres, name: str) -> None:
+        """Airflow's runs go to a new database of the server from now on."""
+        server.create_database(name)
+        self.environment |= {"TRAINYARD_AIRFLOW_DATABASE": server.url(name), "PGPASSWORD": PASSWORD}
+
     def api(self) -> AirflowApi:
         state = read_state(self.paths)
         assert state is not None
@@ -83,6 +91,12 @@ class Home:
 @pytest.fixture(scope="session")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_environments(tmp_path_factory.mktemp("environments"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture

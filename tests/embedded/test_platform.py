@@ -61,9 +61,13 @@ def test_life_of_a_platform(fresh_home: Home) -> None:
 
     for name, process in state["processes"].items():
         assert os.getpgid(process["pid"]) == process["pid"], f"{name} leads its own group"
-    os.kill(state["processes"]["scheduler"]["pid"], signal.SIGKILL)
-    wait_for(lambda: "scheduler started again" in fresh_home.log.read_text(), 20, "the scheduler is started again")
-    wait_for(lambda: fresh_home.run("status").returncode == 0, 60, "all is healthy again")
+    for process in state["processes"].values():
+        os.kill(process["pid"], signal.SIGKILL)
+    for name in state["processes"]:
+        wait_for(
+            lambda name=name: f"{name} started again" in fresh_home.log.read_text(), 30, f"{name} is started again"
+        )
+    wait_for(lambda: fresh_home.run("status").returncode == 0, 120, "all is healthy again")
 
     supervisor.send_signal(signal.SIGINT)
     assert supervisor.wait(timeout=60) == 0

@@ -1,32 +1,16 @@
 from __future__ import annotations
 
-import json
 import socket
-import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from embedded.settings import (
-    PLATFORM_MARK,
-    PREFERRED,
-    Paths,
-    PortTakenError,
-    airflow_environment,
-    choose_ports,
-    load_secrets,
-)
-
-
-def test_secrets_are_made_once_and_are_private(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
-    first, made = load_secrets(paths)
-    again, made_again = load_secrets(paths)
-    assert (made, made_again) == (True, False)
-    assert first == again
-    assert json.loads(paths.passwords.read_text()) == {"admin": first.password}
-    for file in (paths.secrets, paths.passwords):
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+from embedded.credentials import load_secrets
+from embedded.database import Database
+from embedded.environment import airflow_environment, process_environment
+from embedded.settings import PLATFORM_MARK, PREFERRED, Paths, PortTakenError, choose_ports, free_port, is_free
 
 
 def test_airflow_listens_on_loopback_only_and_inherits_no_settings(
@@ -35,11 +19,14 @@ def test_airflow_listens_on_loopback_only_and_inherits_no_settings(
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
     monkeypatch.setenv("AIRFLOW__CELERY__BROKER_URL", "redis://elsewhere")
     monkeypatch.setenv("NO_PROXY", "internal.example")
+    monkeypatch.setenv("TRAINYARD_AIRFLOW_DATABASE", "postgresql://u:hunter2@h/d")
     keys, _ = load_secrets(Paths(tmp_path))
-    environment = airflow_environment(Paths(tmp_path), PREFERRED, keys)
+    environment = airflow_environment(Paths(tmp_path), PREFERRED, keys, Database("postgresql://u:hunter2@h/d"))
     assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert environment["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
     assert "AIRFLOW__CELERY__BROKER_URL" not in environment
+    assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "postgresql://u:hunter2@h/d"
+    assert not any("hunter2" in value for value in process_environment(Paths(tmp_path), PREFERRED).values())
     assert environment["NO_PROXY"] == "internal.example,127.0.0.1,localhost"
     assert environment[PLATFORM_MARK] == str(tmp_path)
 
@@ -55,3 +42,16 @@ def test_a_taken_usual_port_is_stepped_around_and_an_asked_one_is_refused() -> N
 def test_the_same_port_twice_is_refused() -> None:
     with pytest.raises(PortTakenError):
         choose_ports(airflow=45123, rest=45123)
+
+
+def test_port_of_a_platform_that_is_still_starting_is_taken() -> None:
+    port = free_port()
+    code = f"from embedded.settings import choose_ports; print(choose_ports(rest={port}).rest, flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == str(port).encode()
+        assert is_free(port), "nobody listens yet"
+        with pytest.raises(PortTakenError):
+            choose_ports(rest=port)
+        other.kill()
+    assert choose_ports(rest=port).rest == port, "a dead platform has no claim"

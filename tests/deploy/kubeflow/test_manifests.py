@@ -7,21 +7,26 @@ pipeline that is compiled here with the overlay's own kubeflow.yaml.
 from __future__ import annotations
 
 import functools
-import json
 import pathlib
 import re
 import shutil
 import subprocess
-import types
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
-from kubernetes import client
 
 from pipelines.runners.kubeflow.pools import Pool, load_pools, size_of
 from pipelines.runners.kubeflow.site import DEFAULT_FILE, ClusterSite, load_site
+from tests.deploy.manifests import (
+    Manifest,
+    check_with_kubernetes,
+    kustomized,
+    problems,
+    restricted_violations,
+    selects,
+)
 from tests.kubernetes_fields import unknown_fields
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -31,7 +36,6 @@ OVERLAYS = sorted(
 )
 # Those with runs; the others (Karpenter's node pools) are the cluster's.
 CLUSTERS = [name for name in OVERLAYS if (DEPLOY / "overlays" / name / "kubeflow.yaml").exists()]
-Manifest = dict[str, Any]
 
 # Kinds of operators, of which the `kubernetes` package has no models: what they may say is listed here.
 CUSTOM_KINDS = {
@@ -43,25 +47,8 @@ CUSTOM_KINDS = {
 }
 
 
-@functools.cache
-def _builder() -> tuple[str, ...] | None:
-    for command in (("kustomize", "build"), ("kubectl", "kustomize")):
-        if shutil.which(command[0]):
-            return command
-    return None
-
-
-@functools.cache
 def built(overlay: str) -> tuple[Manifest, ...]:
-    command = _builder()
-    if command is None:
-        pytest.skip("neither kustomize nor kubectl is installed")
-    done = subprocess.run([*command, DEPLOY / "overlays" / overlay], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert "deprecated" not in done.stderr.lower(), done.stderr
-    manifests = tuple(yaml.safe_load_all(done.stdout))
-    assert manifests, "built, and empty"
-    return manifests
+    return kustomized(DEPLOY / "overlays" / overlay)
 
 
 def of_kind(overlay: str, kind: str) -> dict[str, Manifest]:
@@ -93,21 +80,6 @@ def compiled_platform() -> tuple[Manifest, Manifest]:
 
 
 # What Kubernetes would refuse
-
-
-def model_of(manifest: Manifest) -> str:
-    version = manifest["apiVersion"].rpartition("/")[2]
-    return f"{version.capitalize()}{manifest['kind']}"
-
-
-def problems(manifest: Manifest) -> list[str]:
-    return list(unknown_fields(manifest, model_of(manifest), f"{manifest['kind']}/{manifest['metadata']['name']}"))
-
-
-def check_with_kubernetes(manifest: Manifest) -> None:
-    """Also what the models themselves refuse: required fields that are missing."""
-    response = types.SimpleNamespace(data=json.dumps(manifest))
-    client.ApiClient().deserialize(response, model_of(manifest))
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -144,39 +116,6 @@ def test_storage_classes_are_what_the_claim_asks_for(path: pathlib.Path) -> None
 
 
 # What a cluster's owner would refuse
-
-
-def restricted_violations(pod: Manifest) -> list[str]:
-    """Pod Security "restricted" (and a read-only root), for the fields that a pod may set."""
-    found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key)]
-    kinds = {
-        "name",
-        "configMap",
-        "csi",
-        "downwardAPI",
-        "emptyDir",
-        "ephemeral",
-        "persistentVolumeClaim",
-        "projected",
-        "secret",
-    }
-    found += [f"volume {volume['name']}" for volume in pod.get("volumes", ()) if set(volume) - kinds]
-    outer = pod.get("securityContext", {})
-    for container in [*pod["containers"], *pod.get("initContainers", ())]:
-        inner = {**outer, **container.get("securityContext", {})}
-        rules: dict[str, bool] = {
-            "runAsNonRoot": inner.get("runAsNonRoot") is True,
-            "runAsUser": inner.get("runAsUser", 0) != 0,
-            "seccompProfile": inner.get("seccompProfile", {}).get("type") in ("RuntimeDefault", "Localhost"),
-            "allowPrivilegeEscalation": inner.get("allowPrivilegeEscalation") is False,
-            "privileged": not inner.get("privileged"),
-            "capabilities": inner.get("capabilities", {}) == {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": inner.get("readOnlyRootFilesystem") is True,
-            "hostPort": not any("hostPort" in port for port in container.get("ports", ())),
-            "limits": "memory" in container.get("resources", {}).get("limits", {}),
-        }
-        found += [f"{container['name']}: {rule}" for rule, held in rules.items() if not held]
-    return found
 
 
 def test_every_pod_is_restricted() -> None:
@@ -285,15 +224,6 @@ def labels_of_runs() -> list[dict[str, str]]:
     ]
 
 
-def selects(selector: Manifest, labels: dict[str, str]) -> bool:
-    wanted = selector.get("matchLabels", {}).items() <= labels.items()
-    rules = selector.get("matchExpressions", ())
-    assert all(rule["operator"] in ("Exists", "In") for rule in rules)
-    return wanted and all(
-        rule["key"] in labels and labels[rule["key"]] in rule.get("values", [labels[rule["key"]]]) for rule in rules
-    )
-
-
 @pytest.mark.parametrize("overlay", CLUSTERS)
 def test_pods_of_a_run_are_closed_in_and_reach_what_they_need(overlay: str) -> None:
     policies = [one["spec"] for one in of_kind(overlay, "NetworkPolicy").values()]
@@ -374,10 +304,7 @@ def test_with_several_nodes(overlay: str, tmp_path: pathlib.Path) -> None:
     kustomization = yaml.safe_load(file.read_text())
     kustomization["components"].append("../../components/multi-node")
     file.write_text(yaml.safe_dump(kustomization))
-    command = _builder() or pytest.skip("neither kustomize nor kubectl is installed")
-    done = subprocess.run([*command, file.parent], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    made = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
+    made = {(one["kind"], one["metadata"]["name"]): one for one in kustomized(file.parent)}
     before = {(one["kind"], one["metadata"]["name"]) for one in built(overlay)}
     added = {key: one for key, one in made.items() if key not in before}
     assert {kind for kind, _ in added} == {"TrainingRuntime", "Role", "RoleBinding", "NetworkPolicy"}

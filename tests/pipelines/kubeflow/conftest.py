@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.pipelines.kubeflow.servers import Postgres, postgres_server, reach_s3, s3_server
+from tests.servers import Postgres, postgres_server, reach_s3, s3_server
 
 
 @pytest.fixture(scope="session")

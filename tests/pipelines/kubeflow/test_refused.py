@@ -13,7 +13,7 @@ import pytest
 
 from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
 from tests.pipelines.kubeflow.kubeflow_double import Attempt
-from tests.pipelines.kubeflow.servers import reach_s3, s3_server
+from tests.servers import reach_s3, s3_server
 
 IMPORTER, EXAMPLES = "schema-importer", "columnar-example-gen"
 

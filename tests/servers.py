@@ -1,4 +1,4 @@
-"""Real servers, each a process of its own on a free port: an S3-protocol object store, and PostgreSQL where it is installed."""
+"""Servers that tests of several folders start for themselves: processes of their own, on ports that the kernel chose."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
+PASSWORD = "hunter2"
 
 
 def free_port() -> int:
@@ -76,12 +78,22 @@ class Postgres:
         self._folder, self._binaries, self._user, self.port = folder, binaries, user, free_port()
         self._server: subprocess.Popen[bytes] | None = None
         secret = folder / "secret"
-        secret.write_text("hunter2")
+        secret.write_text(PASSWORD)
         if user:
             shutil.chown(folder, user)
             shutil.chown(secret, user)
         self._run(
-            "initdb", "-D", str(folder / "data"), "-U", "trainyard", "-A", "scram-sha-256", "--pwfile", str(secret)
+            "initdb",
+            "-D",
+            str(folder / "data"),
+            "-U",
+            "trainyard",
+            "-E",
+            "UTF8",
+            "-A",
+            "scram-sha-256",
+            "--pwfile",
+            str(secret),
         )
         self.start()
         self.create_database("trainyard")
@@ -89,12 +101,16 @@ class Postgres:
     def create_database(self, name: str) -> None:
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "trainyard", name)
 
+    def url(self, database: str = "trainyard") -> str:
+        """Without the password: that is PASSWORD."""
+        return f"postgresql://trainyard@127.0.0.1:{self.port}/{database}"
+
     @property
     def environment(self) -> dict[str, str]:
         return {
             "TRAINYARD_METADATA": f"postgresql://127.0.0.1:{self.port}/trainyard",
             "TRAINYARD_METADATA_USER": "trainyard",
-            "TRAINYARD_METADATA_PASSWORD": "hunter2",
+            "TRAINYARD_METADATA_PASSWORD": PASSWORD,
         }
 
     def start(self) -> None:
@@ -113,7 +129,7 @@ class Postgres:
         self._server.wait(30)
 
     def _run(self, program: str, *arguments: str) -> None:
-        environment = {**os.environ, "PGPASSWORD": "hunter2", "LC_ALL": "C"}
+        environment = {**os.environ, "PGPASSWORD": PASSWORD, "LC_ALL": "C"}
         command = [str(self._binaries / program), *arguments]
         done = subprocess.run(
             command, user=self._user, env=environment, cwd=self._folder, capture_output=True, text=True
@@ -123,7 +139,7 @@ class Postgres:
 
 @contextlib.contextmanager
 def postgres_server() -> Iterator[Postgres]:
-    """Skips the test where PostgreSQL is not installed."""
+    """A fresh PostgreSQL in a temporary folder; skips the test where it is not installed."""
     installed = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not installed:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")

@@ -1,0 +1,82 @@
+"""The environment of the platform's processes: their settings, and nothing of anyone else's Airflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from embedded.credentials import Secrets
+from embedded.database import VARIABLE as DATABASE_VARIABLE
+from embedded.database import Database, choose
+from embedded.settings import HOST, PLATFORM_MARK, USER, Paths, Ports
+from pipelines import home
+
+
+def process_environment(paths: Paths, ports: Ports) -> dict[str, str]:
+    """What every process of the platform inherits: Trainyard's folders, the platform's mark, no proxy for loopback."""
+    # Someone else's Airflow settings, and settings of the Python we run under, have no business in our processes.
+    # The database's URL may hold a password, and reaches Airflow's processes as Airflow's own setting.
+    foreign = ("AIRFLOW", "_AIRFLOW", "PYTHONHOME", DATABASE_VARIABLE)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    direct = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), HOST, "localhost"]))
+    return inherited | {
+        "TRAINYARD_ROOT": str(home.ROOT),
+        "TRAINYARD_HOME": str(paths.home),
+        "TRAINYARD_SERVER": ports.server_url,
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+        "PYTHONUNBUFFERED": "1",
+        # setproctitle would write its title over /proc/<pid>/environ, where the mark is looked for.
+        "SPT_NOENV": "1",
+        PLATFORM_MARK: str(paths.home),
+    }
+
+
+def airflow_environment(paths: Paths, ports: Ports, keys: Secrets, database: Database | None = None) -> dict[str, str]:
+    """The environment of Airflow's components and of its command line; without a database named, the home's."""
+    return process_environment(paths, ports) | {
+        "AIRFLOW_HOME": str(paths.airflow),
+        **_settings("core", _core(paths, ports, keys)),
+        **(database or choose(paths)).settings,
+        **_settings("api", _api(ports, keys)),
+        **_settings("api_auth", {"jwt_secret": keys.jwt}),
+        **_settings("logging", {"base_log_folder": str(paths.task_logs)}),
+        # A changed workload.yaml shows within seconds, the DAGs of a removed one leave the list within a minute.
+        **_settings("dag_processor", {"refresh_interval": "10", "min_file_process_interval": "10"}),
+        **_settings("dag_processor", {"stale_dag_threshold": "30"}),
+        # A task whose scheduler was killed is picked up after half a minute instead of five.
+        **_settings("scheduler", {"orphaned_tasks_check_interval": "30", "parsing_cleanup_interval": "20"}),
+        # A running task outlives an API server that is being restarted, and so does one that starts meanwhile: at 5 attempts
+        # within some 8 s, a killed API server cost a task all its retries.
+        **_settings("workers", {"max_failed_heartbeats": "60", "execution_api_timeout": "15"}),
+        **_settings("workers", {"execution_api_retries": "20", "execution_api_retry_wait_max": "10"}),
+    }
+
+
+def _core(paths: Paths, ports: Ports, keys: Secrets) -> dict[str, str]:
+    return {
+        "dags_folder": str(home.ROOT / "dags"),
+        "executor": "LocalExecutor",
+        "parallelism": "4",
+        "load_examples": "False",
+        "dags_are_paused_at_creation": "False",
+        "fernet_key": keys.fernet,
+        "execution_api_server_url": f"{ports.airflow_url}/execution/",
+        "simple_auth_manager_users": f"{USER}:admin",
+        "simple_auth_manager_passwords_file": str(paths.passwords),
+    }
+
+
+def _api(ports: Ports, keys: Secrets) -> dict[str, str]:
+    return {
+        "host": HOST,
+        "port": str(ports.airflow),
+        "base_url": ports.airflow_url,
+        "secret_key": keys.session,
+        "workers": "1",
+        "instance_name": "Trainyard",
+    }
+
+
+def _settings(section: str, values: Mapping[str, str]) -> dict[str, str]:
+    return {f"AIRFLOW__{section.upper()}__{name.upper()}": value for name, value in values.items()}

@@ -1,0 +1,24 @@
+"""A DAG whose tasks each write one line, so that a task which ran twice shows."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+from airflow.sdk import dag, get_current_context, task
+
+
+@dag(schedule=None, start_date=datetime(2026, 1, 1), max_active_tasks=32)
+def counted() -> None:
+    @task
+    def write(number: int) -> None:
+        context = get_current_context()
+        line = f"{context['run_id']} {number} {context['ti'].try_number}\n"
+        # One write to a file opened for appending: two processes cannot mix their lines.
+        with open(os.environ["COUNTED_FILE"], "a") as file:  # noqa: PTH123
+            file.write(line)
+
+    write.expand(number=list(range(int(os.environ["COUNTED_TASKS"]))))
+
+
+counted()
