@@ -53,6 +53,8 @@ class ColumnStatistics:
 
     Attributes:
         missing: share of the rows without a value, 0 to 1.
+        deviation: standard deviation; numbers only.
+        quantiles: (probability, value), rising; numbers only.
         histogram: (low, high, count) of equally wide buckets; numbers only.
         top_values: (value, count), most frequent first; text only.
     """
@@ -61,7 +63,9 @@ class ColumnStatistics:
     minimum: float | None = None
     mean: float | None = None
     maximum: float | None = None
+    deviation: float | None = None
     unique: int | None = None
+    quantiles: tuple[tuple[float, float], ...] = ()
     histogram: tuple[tuple[float, float, float], ...] = ()
     top_values: tuple[tuple[str, float], ...] = ()
 
