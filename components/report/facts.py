@@ -105,6 +105,7 @@ class RunFacts:
         champion: `release.json` of the champion that the challenger was compared with.
         infra_blessed: whether the exported model loaded and predicted.
         artifacts: by role, e.g. `examples`.
+        profile: `profile.json` of the DriftDetector: the newest span's distributions.
         data_docs: path of the Great Expectations page.
         notes: what could not be read, in words.
     """
@@ -123,6 +124,7 @@ class RunFacts:
     champion: Mapping[str, Any] | None = None
     infra_blessed: bool | None = None
     artifacts: Mapping[str, ArtifactFacts] = dataclasses.field(default_factory=dict)
+    profile: Mapping[str, Any] | None = None
     data_docs: str = ""
     notes: tuple[str, ...] = ()
 

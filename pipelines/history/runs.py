@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from components.drift import Categories, Distribution, from_json
 from components.gates import CheckResult, GateResult, Severity
 from components.report.facts import FAILED, ColumnFacts, ColumnStatistics, RunFacts
 from components.report.verdict import failed_component
 from pipelines.history._headline import headline
-from pipelines.history._records import Check, Column, Outcome, Release, Validation
+from pipelines.history._records import Change, Check, Column, Outcome, Release, Validation
 
-DATA_GATES = ("ExampleValidator", "DataQuality")
+DATA_GATES = ("ExampleValidator", "DataQuality", "DriftDetector")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _TOP_VALUES = 20
 
@@ -32,7 +33,7 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
         return None
     checks = tuple(check for name, gate in gates.items() for check in _checks(name, gate))
     outcome = _outcome(gates, broke)
-    rows = sum(facts.dataset.rows.values()) if facts.dataset else None
+    columns = _columns(facts)
     examples = facts.artifacts.get("examples")
     return Validation(
         id=facts.run_id,
@@ -41,14 +42,15 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
         created_at=facts.created_at,
         outcome=outcome,
         headline=headline(outcome, checks, facts.error if broke else ""),
-        rows=rows,
+        rows=_rows(facts),
         quarantined=facts.quarantined,
         owner=str(facts.workload.get("owner", "")),
         data=examples.original if examples else "",
         error=facts.error if broke else "",
         documents={**({"data_docs": facts.data_docs} if facts.data_docs else {}), **(documents or {})},
         checks=checks,
-        columns=tuple(_column(column, facts.dataset.rows) for column in facts.dataset.columns) if facts.dataset else (),
+        columns=columns,
+        changes=tuple(changes(gates["DriftDetector"])) if "DriftDetector" in gates else (),
     )
 
 
@@ -98,6 +100,66 @@ def check_record(gate: str, check: CheckResult) -> Check:
         total=None if total is None else int(total),
         waiver=str(found.get("waiver") or ""),
         evidence=json.loads(json.dumps(found, default=str)),
+    )
+
+
+def changes(gate: GateResult) -> Iterator[Change]:
+    """The comparisons that a drift gate's checks tell of, a row a measure."""
+    for check in gate.checks:
+        found = check.diagnostics or {}
+        for measure, value in (found.get("measures") or {}).items():
+            limit = (found.get("limits") or {}).get(measure)
+            yield Change(
+                kind=str(found["kind"]),
+                column=str(found["column"]),
+                measure=measure,
+                value=float(value),
+                limit=limit,
+                severity=str(found["severity"]),
+                slice=str(found["slice"]),
+                reference=str(found["reference"]),
+            )
+
+
+def _rows(facts: RunFacts) -> int | None:
+    """Of the newest span where they are known, else of the whole window."""
+    if facts.profile:
+        return int(facts.profile["rows"][""])
+    return sum(facts.dataset.rows.values()) if facts.dataset else None
+
+
+def _columns(facts: RunFacts) -> tuple[Column, ...]:
+    """Of the newest span, as DriftDetector described it; of the whole window, as TFDV did, where it did not."""
+    kinds = {column.name: column.kind for column in facts.dataset.columns} if facts.dataset else {}
+    profile = facts.profile
+    if profile:
+        described = profile["distributions"][""]
+        return tuple(profiled(name, from_json(one), kinds.get(name, "")) for name, one in described.items())
+    return tuple(_column(column, facts.dataset.rows) for column in facts.dataset.columns) if facts.dataset else ()
+
+
+def profiled(name: str, one: Distribution, kind: str = "") -> Column:
+    """A column as its distribution describes it."""
+    total = one.rows + one.missing
+    missing = one.missing / total if total else 0.0
+    if isinstance(one, Categories):
+        top = tuple((value, float(rows)) for value, rows in list(one.counts.items())[:_TOP_VALUES])
+        return Column(name, kind or "text", total, missing, one.distinct, top_values=top)
+    if not one.rows:
+        return Column(name, kind or "float", total, missing)
+    kind = "length of text" if kind.startswith(("text", "bytes")) else kind
+    values = one.quantile(np.array(QUANTILES))
+    return Column(
+        name,
+        kind or "float",
+        total,
+        missing,
+        mean=one.mean,
+        deviation=one.deviation,
+        minimum=float(one.values[0]),
+        maximum=float(one.values[-1]),
+        quantiles={p: float(value) for p, value in zip(QUANTILES, values, strict=True)},
+        histogram=tuple(one.histogram()),
     )
 
 

@@ -11,7 +11,7 @@ from pipelines.history import Change, Check, Column, History, Outcome, Release, 
 
 STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
 WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
-GATE_NAMES = {"DataQuality": "Expectations", "ExampleValidator": "Schema", "Change": "Change over time"}
+GATE_NAMES = {"DataQuality": "Expectations", "ExampleValidator": "Schema", "DriftDetector": "Drift"}
 MEASURES = {
     "psi": "PSI",
     "kolmogorov_smirnov": "Kolmogorov–Smirnov",

@@ -159,6 +159,9 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
         result.reports["data_quality"] = str(uri / "data_docs" / "index.html")
         gate = GateResult.from_json((uri / "gate.json").read_text())
         result.warnings += [check.message or check.name for check in gate.failures(Severity.WARNING)]
+    if "DriftDetector" in outputs:
+        gate = GateResult.from_json((pathlib.Path(outputs["DriftDetector"]["drift"][0].uri) / "gate.json").read_text())
+        result.warnings += [check.message or check.name for check in gate.failures(Severity.WARNING)]
     if "Pusher" in outputs:
         pushed = outputs["Pusher"]["pushed_model"][0]
         if pushed.get_int_custom_property("pushed"):

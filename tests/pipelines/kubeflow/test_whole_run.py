@@ -18,7 +18,7 @@ from pipelines.run import Display, RunRequest, run
 from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
 
 pytestmark = pytest.mark.slow
-NODES = 12
+NODES = 13
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from scipy import spatial, stats
 
-from components.change import Categories, Numbers, categories, compare, from_json, numbers
+from components.drift import Categories, Numbers, categories, compare, from_json, numbers
 
 RNG = np.random.default_rng(7)
 _EXPONENTIAL = RNG.exponential(size=20_000)

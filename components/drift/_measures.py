@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.change._distributions import Categories, Distribution, Numbers
+from components.drift._distributions import Categories, Distribution, Numbers
 
 MEASURES = ("psi", "kolmogorov_smirnov", "jensen_shannon", "l_infinity")
 _BINS = 10

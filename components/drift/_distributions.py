@@ -26,6 +26,8 @@ class Numbers:
         rows: with a value.
         missing: rows without one; NaN is none.
         exact: whether every value that occurs is there; else between two of them lies at most 1 / (POINTS - 1) of the rows.
+        mean: of the finite values.
+        deviation: their standard deviation.
     """
 
     values: np.ndarray
@@ -33,6 +35,8 @@ class Numbers:
     rows: int
     missing: int
     exact: bool = True
+    mean: float = 0.0
+    deviation: float = 0.0
 
     def share_up_to(self, at: np.ndarray) -> np.ndarray:
         """The share of the rows with at most a value: linear between the points, a step where many rows share one."""
@@ -54,6 +58,19 @@ class Numbers:
         nth = np.searchsorted(self.below, np.asarray(probability) - 1e-12, side="left")
         return self.values[np.minimum(nth, len(self.values) - 1)]
 
+    def histogram(self, buckets: int = 24) -> list[tuple[float, float, float]]:
+        """(low, high, rows) of equally wide buckets over the inner 99 % of the rows: a few far values do not flatten it."""
+        low, high = (float(v) for v in self.quantile(np.array([0.005, 0.995]))) if self.rows else (0.0, 0.0)
+        if not np.isfinite([low, high]).all() or not self.rows:
+            return []
+        if low == high:
+            return [(low, high, float(self.rows))]
+        edges = np.linspace(low, high, buckets + 1)
+        up_to = self.share_up_to(edges)
+        up_to[0] = self.share_up_to(np.nextafter(edges[:1], -np.inf))[0]
+        rows = np.diff(up_to) * self.rows
+        return [(float(a), float(b), float(n)) for a, b, n in zip(edges, edges[1:], rows, strict=False)]
+
     @property
     def _between(self) -> np.ndarray:
         """The share of the rows strictly between a point and the next; the rest of a step's rise sits on the next."""
@@ -67,6 +84,8 @@ class Numbers:
             "rows": self.rows,
             "missing": self.missing,
             "exact": self.exact,
+            "mean": self.mean,
+            "deviation": self.deviation,
         }
 
 
@@ -78,11 +97,13 @@ class Categories:
         counts: rows by value, the most frequent ones.
         other: rows with a rarer value.
         missing: rows without one.
+        distinct: different values, the rarer ones too.
     """
 
     counts: Mapping[str, int]
     other: int
     missing: int
+    distinct: int = 0
 
     @property
     def rows(self) -> int:
@@ -90,7 +111,7 @@ class Categories:
         return sum(self.counts.values()) + self.other
 
     def to_json(self) -> dict[str, Any]:
-        return {"counts": dict(self.counts), "other": self.other, "missing": self.missing}
+        return {"counts": dict(self.counts), "other": self.other, "missing": self.missing, "distinct": self.distinct}
 
 
 Distribution = Numbers | Categories
@@ -100,9 +121,10 @@ def from_json(raw: Mapping[str, Any]) -> Distribution:
     """What `to_json` wrote."""
     if "counts" in raw:
         counts = {str(value): int(rows) for value, rows in raw["counts"].items()}
-        return Categories(counts, int(raw["other"]), int(raw["missing"]))
+        return Categories(counts, int(raw["other"]), int(raw["missing"]), int(raw["distinct"]))
     values, below = np.asarray(raw["values"], np.float64), np.asarray(raw["below"], np.float64)
-    return Numbers(values, below, int(raw["rows"]), int(raw["missing"]), bool(raw["exact"]))
+    figures = float(raw["mean"]), float(raw["deviation"])
+    return Numbers(values, below, int(raw["rows"]), int(raw["missing"]), bool(raw["exact"]), *figures)
 
 
 def numbers(column: pa.ChunkedArray | pa.Array) -> Numbers:
@@ -122,7 +144,9 @@ def numbers(column: pa.ChunkedArray | pa.Array) -> Numbers:
     if not exact:
         wanted = np.linspace(last[0], rows - 1, POINTS).astype(np.int64)
         last = np.unique(last[np.searchsorted(last, wanted)])
-    return Numbers(values[last], (last + 1) / rows, rows, missing, exact)
+    finite = values[np.isfinite(values)]
+    mean, deviation = (float(finite.mean()), float(finite.std())) if len(finite) else (0.0, 0.0)
+    return Numbers(values[last], (last + 1) / rows, rows, missing, exact, mean, deviation)
 
 
 def categories(column: pa.ChunkedArray | pa.Array) -> Categories:
@@ -131,7 +155,7 @@ def categories(column: pa.ChunkedArray | pa.Array) -> Categories:
     values, rows = counted.field("values"), np.asarray(counted.field("counts"))
     order = np.argsort(-rows, kind="stable")[:KEPT_VALUES]
     kept = {_name(values[int(i)].as_py()): int(rows[i]) for i in order}
-    return Categories(kept, int(rows.sum()) - sum(kept.values()), column.null_count)
+    return Categories(kept, int(rows.sum()) - sum(kept.values()), column.null_count, len(rows))
 
 
 def _name(value: Any) -> str:
