@@ -15,12 +15,21 @@ ROWS_OUT = "rows_out"
 SECONDS = "seconds"
 CONTENT_FILES = "content_files"
 CONTENT_BYTES = "content_bytes"
+ROWS_BY_SPAN = "rows_by_span"
+"""Of Examples: JSON, split -> rows of each span of the window, oldest first; a split's rows lie in this order."""
 
 
 class DataQualityReport(artifact.Artifact):
     """What Great Expectations found: `gate.json`, `validation.json` (GX's own result) and `data_docs/index.html`."""
 
     TYPE_NAME = "DataQualityReport"
+
+
+class DataDrift(artifact.Artifact):
+    """How far the newest span moved: `profile.json` (its distributions), `drift.json` (the measures) and `gate.json`."""
+
+    TYPE_NAME = "DataDrift"
+    PROPERTIES = {"span": artifact.Property(type=artifact.PropertyType.INT)}
 
 
 class RunReport(artifact.Artifact):

@@ -11,14 +11,12 @@ from dags import alerts
 from dags.alerts import Severity
 from dags.assets import new_data, quality_report, span_pattern
 from dags.defaults import clock, pipeline_task, workload_dag
-from dags.operators import PipelineRunOperator
+from dags.operators import DATA_GATES, PipelineRunOperator
 from dags.release import report_links
 from dags.skips import skipped
 from dags.spans import parse_span
 from landing import has_spans, locations, newest_finished
 from pipelines.workload import Workload
-
-CHECKS = ("ExampleValidator", "DataQuality")
 
 
 def build_data_quality_dag(workload: Workload) -> DAG:
@@ -55,7 +53,7 @@ def build_data_quality_dag(workload: Workload) -> DAG:
             task_id="check_data",
             workload=workload.name,
             span=newest_span(),
-            until=CHECKS,
+            until=DATA_GATES,
             inlets=[data],
             doc_md=_CHECK_DOC,
             **pipeline_task(workload),
@@ -110,7 +108,7 @@ Chooses the newest span that is whole, or the run's `span` parameter.
 **If it is skipped:** nothing has landed yet. **If it fails:** the landing place cannot be listed; its log says why.
 """
 _CHECK_DOC = """\
-Runs the pipeline as far as its gates on data: ExampleValidator (schema) and DataQuality (Great Expectations).
+Runs the pipeline as far as its gates on data: ExampleValidator (schema), DataQuality (Great Expectations) and DriftDetector.
 **If it fails and does not retry:** its log has the findings and the report. Whoever delivers the data can tell more.
 **If it waits for a retraining:** both use one cache, one after the other; it goes on when that has ended.
 """

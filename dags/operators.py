@@ -17,6 +17,8 @@ from pipelines import home
 EXIT_FIX_INPUT = 2
 """What the CLI exits with when a retry cannot help (components/errors.py, which needs TFX's environment)."""
 LAST_NODE = "Report"
+DATA_GATES = ("ExampleValidator", "DataQuality", "DriftDetector")
+"""The nodes of the graph that judge the data itself."""
 FINAL = "Not retried, the input needs mending: "
 
 

@@ -12,7 +12,7 @@ from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, Param, PokeReturnValue,
 from dags import alerts, kubeflow
 from dags.assets import new_data, released_model
 from dags.defaults import clock, pipeline_task, workload_dag
-from dags.operators import PipelineRunOperator
+from dags.operators import DATA_GATES, PipelineRunOperator
 from dags.release import ReleaseOperator
 from dags.spans import find_span
 from pipelines import home
@@ -20,7 +20,6 @@ from pipelines.workload import Workload, WorkloadError
 
 RUNNER = "TRAINYARD_RUNNER"
 """Environment variable: where pipelines run, `local` or `kubeflow`, for workloads that do not say."""
-CHECKS = ("ExampleValidator", "DataQuality")
 
 
 def build_retrain_dag(workload: Workload) -> DAG:
@@ -96,7 +95,7 @@ def _add_tasks(workload: Workload, span: Any, data: Asset, released: Asset) -> N
         task_id="check_data",
         workload=workload.name,
         span=span,
-        until=CHECKS,
+        until=DATA_GATES,
         skip_if_unchanged=True,
         inlets=[data],
         doc_md=_CHECK_DOC,
@@ -135,7 +134,8 @@ Chooses the span: the run's `span` parameter, else the newest that is whole. Wai
 **If it waits for long:** a job left `_temporary` or a `.part` file behind, or forgot `_SUCCESS`. Its log names it.
 """
 _CHECK_DOC = """\
-Reads the span and asks the two gates on data: the schema (ExampleValidator) and the expectations (DataQuality).
+Reads the span and asks the gates on data: the schema (ExampleValidator), the expectations (DataQuality) and the drift since the
+span before (DriftDetector).
 **If it fails and does not retry:** its log has what was found and the place of the report. Mend the data and land it again,
 or change schema.pbtxt or expectations.json if the data is right; then clear this task.
 **If it is skipped:** nothing has changed since an earlier run.

@@ -8,7 +8,6 @@ import datetime
 import os
 import pathlib
 import secrets
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from components import lazy_imports, prepared
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
-from pipelines import beam_options, home, memo, parameters
+from pipelines import aftermath, beam_options, home, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
 from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
@@ -97,7 +96,8 @@ def run(request: RunRequest, display: Display) -> RunResult:
         with recorded(result):
             outputs = _run_locked(workload, folder, request, beam, result, display)
         with _as_far_as_the_disk_goes(display):
-            _make_report(workload, result, directory, outputs)
+            aftermath.make_report(workload, result, directory, outputs)
+            aftermath.record(workload, result, outputs, display.said)
     return result
 
 
@@ -236,41 +236,6 @@ def _as_far_as_the_disk_goes(display: Display) -> Iterator[None]:
         yield
     except OSError as error:
         display.said(f"the run's record is incomplete: {machine_trouble(error) or error}")
-
-
-def _make_report(
-    workload: Workload, result: RunResult, directory: pathlib.Path, outputs: dict[str, dict[str, list[Any]]]
-) -> None:
-    """Puts the run's page beside its log: the Report node's, or what a failed run left."""
-    page = directory / "report.html"
-    if result.same_as:
-        return  # that run's page stands
-    if "run" in result.reports:
-        shutil.copyfile(result.reports["run"], page)
-    elif result.components and result.status == "failed":
-        page.write_text(_failure_page(workload, result, outputs), encoding="utf-8")
-    else:
-        return
-    result.reports["run"] = str(page)
-
-
-def _failure_page(workload: Workload, result: RunResult, outputs: dict[str, dict[str, list[Any]]]) -> str:
-    from components.gates import evidence_directory
-    from components.report import artifact_facts, render_failure
-
-    return render_failure(
-        workload=workload.model_dump(mode="json"),
-        run_id=result.run_id,
-        components=[dataclasses.asdict(c) for c in result.components],
-        error=result.error or "",
-        evidence=evidence_directory(str(home.pipeline_root(workload.name)), result.run_id, ""),
-        artifacts={
-            role: facts
-            for channels in outputs.values()
-            for role, artifacts in channels.items()
-            if role != "blessing" and (facts := artifact_facts(artifacts)) is not None
-        },
-    )
 
 
 def code_revision() -> str:

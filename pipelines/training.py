@@ -16,8 +16,10 @@ from tfx.orchestration import pipeline as tfx_pipeline
 from components import user_code
 from components.champion import ChampionResolver
 from components.data_quality import DataQuality
+from components.drift import ColumnLimits, DriftConfig, DriftDetector
 from components.evaluator import Evaluator
 from components.example_validator import ExampleValidator
+from components.gates import Severity
 from components.infra_validator import InfraValidator
 from components.ingestion import ColumnarExampleGen, IngestionConfig
 from components.pusher import Pusher
@@ -26,7 +28,7 @@ from components.schema import SchemaImporter
 from components.statistics import StatisticsGen
 from components.trainer import Trainer, TrainingConfig
 from components.transform import Transform
-from pipelines.workload import Workload
+from pipelines.workload import DriftLimits, Workload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +98,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         pipeline_root=root,
         fail_on=workload.quality.fail_on,
     )
+    drift = DriftDetector(examples_channel, schema_channel, _drift(workload), pipeline_root=root)
     transform = Transform(
         examples_channel,
         schema_channel,
@@ -105,7 +108,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         positive_class=positive,
     )
     # The gates on data have no output that Transform needs; order alone makes them gates.
-    transform.add_upstream_nodes([validator, quality])
+    transform.add_upstream_nodes([validator, quality, drift])
     trainer = Trainer(
         transform.outputs["transformed_examples"],
         transform.outputs["transform_graph"],
@@ -146,6 +149,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         statistics=statistics.outputs["statistics"],
         anomalies=validator.outputs["anomalies"],
         data_quality=quality.outputs["data_quality"],
+        drift=drift.outputs["drift"],
         transform_graph=transform.outputs["transform_graph"],
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
@@ -163,6 +167,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         statistics,
         validator,
         quality,
+        drift,
         transform,
         trainer,
         champion,
@@ -187,6 +192,22 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         eval_fraction=data.split.eval_fraction,
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
+    )
+
+
+def _drift(workload: Workload) -> DriftConfig:
+    drift = workload.quality.drift
+
+    def limits(one: DriftLimits) -> ColumnLimits:
+        known = one.model_dump(exclude={"severity"}, exclude_none=True)
+        return ColumnLimits(known, Severity(one.severity))
+
+    return DriftConfig(
+        default=limits(drift.limits),
+        columns={name: limits(one) for name, one in drift.columns.items()},
+        slices=drift.slices,
+        label=workload.data.label.column,
+        min_rows=drift.min_rows,
     )
 
 

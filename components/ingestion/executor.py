@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tfx import types
 from tfx.types import artifact_utils
 
-from components.artifacts import ROWS_IN, ROWS_OUT, measured
+from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import commit_shards, encode_splits, mark_as_parquet, split_directory
 from components.columnar.executor import ColumnarBeamExecutor
 from components.errors import InputError
@@ -65,6 +65,7 @@ class Executor(ColumnarBeamExecutor):
             {"span": s["span"], "digest": s["digest"], "rows": count} for s, count in zip(spans, per_span, strict=True)
         ]
         examples.set_string_custom_property("spans", json.dumps(facts))
+        examples.set_string_custom_property(ROWS_BY_SPAN, json.dumps(_split_rows(written, len(spans))))
         if bad:
             examples.set_string_custom_property(QUARANTINE, json.dumps(_summary(written)))
 
@@ -181,6 +182,15 @@ def _rows_by_span(written: Sequence[Written], spans: int) -> list[int]:
     rows = [0] * spans
     for one in written:
         rows[one.span] += sum(one.counts.values())
+    return rows
+
+
+def _split_rows(written: Sequence[Written], spans: int) -> dict[str, list[int]]:
+    """Rows of each span by split; a split's files hold them in this order."""
+    rows = {split: [0] * spans for split in SPLITS}
+    for one in written:
+        for split, count in one.counts.items():
+            rows[split][one.span] += count
     return rows
 
 

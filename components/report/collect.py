@@ -17,6 +17,7 @@ from components.report.statistics import read_statistics
 PRODUCERS = {
     "examples": "ColumnarExampleGen",
     "data_quality": "DataQuality",
+    "drift": "DriftDetector",
     "statistics": "StatisticsGen",
     "anomalies": "ExampleValidator",
     "transform_graph": "Transform",
@@ -28,7 +29,7 @@ PRODUCERS = {
     "infra_blessing": "InfraValidator",
     "pushed_model": "Pusher",
 }
-_GATE_ROLES = ("anomalies", "data_quality", "evaluation", "infra_blessing")
+_GATE_ROLES = ("anomalies", "data_quality", "drift", "evaluation", "infra_blessing")
 
 _Read = TypeVar("_Read")
 
@@ -54,6 +55,7 @@ def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) 
         training=reader.json("model_run", "history.json"),
         release=reader.release(),
         champion=reader.champion(),
+        profile=reader.json("drift", "profile.json"),
         infra_blessed=reader.infra_blessed(),
         artifacts=dict(artifacts),
         data_docs=reader.path("data_quality", "data_docs/index.html"),
@@ -96,6 +98,7 @@ def collect_failure(
         training=reader.json("model_run", "history.json"),
         release=reader.release(),
         champion=reader.champion(),
+        profile=reader.json("drift", "profile.json") or reader.evidence(evidence / PRODUCERS["drift"] / "profile.json"),
         infra_blessed=reader.infra_blessed(),
         artifacts=dict(artifacts),
         data_docs=str(data_docs) if data_docs.is_file() else reader.path("data_quality", "data_docs/index.html"),
@@ -137,6 +140,14 @@ class _Reader:
 
     def json(self, role: str, name: str) -> dict[str, Any] | None:
         return self.read(role, name, _read_object)
+
+    def evidence(self, path: pathlib.Path) -> dict[str, Any] | None:
+        """What a gate that stopped the run left, if it did."""
+        try:
+            return _read_object(path) if path.is_file() else None
+        except (OSError, ValueError) as error:
+            self.notes.append(f"{path} could not be read ({type(error).__name__}: {error})")
+            return None
 
     def path(self, role: str, name: str) -> str:
         """Where a reader of the page finds a file: of a copy, where the original lies."""

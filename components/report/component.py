@@ -8,7 +8,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
-from components.artifacts import DataQualityReport, RunReport
+from components.artifacts import DataDrift, DataQualityReport, RunReport
 from components.report import executor
 
 
@@ -24,6 +24,7 @@ class ReportSpec(component_spec.ComponentSpec):
         "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
         "data_quality": component_spec.ChannelParameter(type=DataQualityReport, optional=True),
+        "drift": component_spec.ChannelParameter(type=DataDrift, optional=True),
         "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph, optional=True),
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
         "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
@@ -59,6 +60,7 @@ class Report(base_component.BaseComponent):
         statistics: BaseChannel | None = None,
         anomalies: BaseChannel | None = None,
         data_quality: BaseChannel | None = None,
+        drift: BaseChannel | None = None,
         transform_graph: BaseChannel | None = None,
         model: BaseChannel | None = None,
         model_run: BaseChannel | None = None,
@@ -82,6 +84,7 @@ class Report(base_component.BaseComponent):
             statistics=statistics,
             anomalies=anomalies,
             data_quality=data_quality,
+            drift=drift,
             transform_graph=transform_graph,
             model=model,
             model_run=model_run,

@@ -53,6 +53,8 @@ class ColumnStatistics:
 
     Attributes:
         missing: share of the rows without a value, 0 to 1.
+        deviation: standard deviation; numbers only.
+        quantiles: (probability, value), rising; numbers only.
         histogram: (low, high, count) of equally wide buckets; numbers only.
         top_values: (value, count), most frequent first; text only.
     """
@@ -61,7 +63,9 @@ class ColumnStatistics:
     minimum: float | None = None
     mean: float | None = None
     maximum: float | None = None
+    deviation: float | None = None
     unique: int | None = None
+    quantiles: tuple[tuple[float, float], ...] = ()
     histogram: tuple[tuple[float, float, float], ...] = ()
     top_values: tuple[tuple[str, float], ...] = ()
 
@@ -101,6 +105,7 @@ class RunFacts:
         champion: `release.json` of the champion that the challenger was compared with.
         infra_blessed: whether the exported model loaded and predicted.
         artifacts: by role, e.g. `examples`.
+        profile: `profile.json` of the DriftDetector: the newest span's distributions.
         data_docs: path of the Great Expectations page.
         notes: what could not be read, in words.
     """
@@ -119,6 +124,7 @@ class RunFacts:
     champion: Mapping[str, Any] | None = None
     infra_blessed: bool | None = None
     artifacts: Mapping[str, ArtifactFacts] = dataclasses.field(default_factory=dict)
+    profile: Mapping[str, Any] | None = None
     data_docs: str = ""
     notes: tuple[str, ...] = ()
 

@@ -36,6 +36,7 @@ NODE_NAMES = {
     "ColumnarExampleGen": "Ingestion",
     "ExampleValidator": "Schema",
     "DataQuality": "Data quality",
+    "DriftDetector": "Drift",
     "Evaluator": "Evaluation",
     "InfraValidator": "Load and predict",
     "Pusher": "Release",

@@ -65,12 +65,27 @@ def _column(feature: Any) -> ColumnStatistics:
             minimum=_finite(stats.min),
             mean=_finite(stats.mean),
             maximum=_finite(stats.max),
+            deviation=_finite(stats.std_dev),
+            quantiles=_quantiles(stats),
             histogram=tuple(b for b in buckets if all(math.isfinite(v) for v in b)),
         )
     if which == "string_stats":
         top = tuple((str(v.value), float(v.frequency)) for v in list(stats.top_values)[:_TOP_VALUES])
         return ColumnStatistics(missing=missing, unique=int(stats.unique), top_values=top)
     return ColumnStatistics(missing=missing)
+
+
+def _quantiles(stats: Any) -> tuple[tuple[float, float], ...]:
+    """The edges of TFDV's equally full buckets, with the share of the values that lies below each."""
+    buckets = next((list(h.buckets) for h in stats.histograms if h.type == 1 and h.buckets), [])
+    total = sum(b.sample_count for b in buckets)
+    if not total:
+        return ()
+    points, below = [(0.0, float(buckets[0].low_value))], 0.0
+    for bucket in buckets:
+        below += bucket.sample_count
+        points.append((below / total, float(bucket.high_value)))
+    return tuple(point for point in points if math.isfinite(point[1]))
 
 
 def _finite(value: float) -> float | None:

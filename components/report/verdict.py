@@ -20,7 +20,7 @@ from components.report.formats import (
 )
 
 PASSED, WARNED, STOPPED, NOT_REACHED = "good", "warn", "bad", "idle"
-_ORDER = ("DataQuality", "ExampleValidator", "Evaluator", "InfraValidator")
+_ORDER = ("DataQuality", "ExampleValidator", "DriftDetector", "Evaluator", "InfraValidator")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,6 +157,7 @@ def gate_strip(facts: RunFacts) -> tuple[GateState, ...]:
 _ANCHORS = {
     "ExampleValidator": "schema",
     "DataQuality": "quality",
+    "DriftDetector": "drift",
     "Evaluator": "evaluation",
     "InfraValidator": "infra",
 }
@@ -247,6 +248,8 @@ def _after_failure(facts: RunFacts, name: str) -> tuple[Step, ...]:
         f"change schemas/{name}/expectations.json and have its owner review it.",
         "ExampleValidator": "Mend the columns at their source and deliver the span again. If the change is meant, "
         f"change schemas/{name}/schema.pbtxt and have its owner review it.",
+        "DriftDetector": "Find out what changed at the source. If the new data is right, raise the limit or allow the column to "
+        f"move in pipelines/workloads/{name}/workload.yaml, quality.drift.",
         "Trainer": f"Look at pipelines/workloads/{name}/model.py and at the log of the run.",
         "Transform": f"Look at pipelines/workloads/{name}/features.py and at the log of the run.",
     }

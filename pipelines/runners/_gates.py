@@ -12,7 +12,12 @@ _FILE = "gate.json"
 _REPORT = pathlib.Path("data_docs", "index.html")
 _MOST_FINDINGS = 20
 # Node -> channel that holds its gate.json.
-_GATES = {"ExampleValidator": "anomalies", "DataQuality": "data_quality", "InfraValidator": "blessing"}
+_GATES = {
+    "ExampleValidator": "anomalies",
+    "DataQuality": "data_quality",
+    "DriftDetector": "drift",
+    "InfraValidator": "blessing",
+}
 
 
 def gates_of(outputs: Mapping[str, Mapping[str, Any]], pipeline_root: str, run_id: str) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from components import prepared
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.errors import EXIT_OK, InputError
-from components.gates import GateResult, Severity
+from components.gates import GateFailed, GateResult, Severity
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _metadata, _noise
@@ -48,6 +48,9 @@ def run_pipeline(
 ) -> Outputs:
     """Runs every node in order and fills `result`; stops at the first that fails.
 
+    Where a gate refuses, the nodes that do not need it go on (as they do on Kubeflow): a data team wants to see what every gate
+    on the data found, not only the first.
+
     Args:
         graph: of training, of batch inference, or another that was built for this site.
         site: where things lie; its pipeline is nobody else's in the metadata store while the run lock is held.
@@ -73,8 +76,12 @@ def run_pipeline(
     result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in nodes]
     observer.changed(result)
     outputs: Outputs = {}
+    blocked: set[str] = set()
     for node in nodes:
         node_id = node.pipeline_node.node_info.id
+        if blocked.intersection(node.pipeline_node.upstream_nodes):
+            blocked.add(node_id)
+            continue
         if node_id in _STARTED_WITH:
             prepared.prepare(_STARTED_WITH[node_id])
         try:
@@ -83,11 +90,13 @@ def run_pipeline(
             )
         except BaseException as error:
             _fail(result, node_id, error)
-            break
+            blocked.add(node_id)
+            if not _is_refusal(error):
+                break
         finally:
             result.seconds = round(time.monotonic() - started, 3)
             observer.changed(result)
-    else:
+    if not blocked:
         result.status, result.exit_code = "succeeded", EXIT_OK
     _harvest(result, outputs)
     result.gates = _gates.gates_of(outputs, str(site.pipeline_root), result.run_id)
@@ -159,7 +168,15 @@ def _rows(artifact: Any, key: str) -> int | None:
 def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
     result.status, result.component(node_id).status = "failed", "failed"
     _noise.trace(error)
-    result.error, result.exit_code = _failures.describe(node_id, error)
+    message, code = _failures.describe(node_id, error)
+    if result.error and code == result.exit_code:
+        message = f"{result.error.rstrip('.')}. Also: {message}"  # a second gate that refused
+    result.error, result.exit_code = message, code
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether a gate refused what it was there to judge, and did so in good order."""
+    return any(isinstance(one, GateFailed) for one in _failures.chain(error))
 
 
 def _harvest(result: RunResult, outputs: Outputs) -> None:
@@ -183,6 +200,9 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
         uri = pathlib.Path(outputs["DataQuality"]["data_quality"][0].uri)
         result.reports["data_quality"] = str(uri / "data_docs" / "index.html")
         gate = GateResult.from_json((uri / "gate.json").read_text())
+        result.warnings += [check.message or check.name for check in gate.failures(Severity.WARNING)]
+    if "DriftDetector" in outputs:
+        gate = GateResult.from_json((pathlib.Path(outputs["DriftDetector"]["drift"][0].uri) / "gate.json").read_text())
         result.warnings += [check.message or check.name for check in gate.failures(Severity.WARNING)]
     if "Pusher" in outputs:
         pushed = outputs["Pusher"]["pushed_model"][0]

@@ -111,6 +111,10 @@ def _schema_checks(made: Outputs) -> dict[str, Shown]:
     return {"schema_checks": Shown(_counts(made.gate("anomalies")))}
 
 
+def _drift_checks(made: Outputs) -> dict[str, Shown]:
+    return {"drift_checks": Shown(_counts(made.gate("drift")))}
+
+
 def _data_quality(made: Outputs) -> dict[str, Shown]:
     key = "data_quality"
     return {
@@ -233,6 +237,7 @@ _NODES: Mapping[str, Callable[[Outputs], dict[str, Shown]]] = {
     "StatisticsGen": _statistics,
     "ExampleValidator": _schema_checks,
     "DataQuality": _data_quality,
+    "DriftDetector": _drift_checks,
     "Transform": _transform,
     "Trainer": _trainer,
     "ChampionResolver": _champion,

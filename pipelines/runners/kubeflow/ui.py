@@ -20,6 +20,7 @@ _OUTPUTS: Mapping[str, Mapping[str, str]] = {
     "ColumnarExampleGen": {"examples": DATASET},
     "StatisticsGen": {"statistics": ARTIFACT},
     "ExampleValidator": {"schema_checks": METRICS},
+    "DriftDetector": {"drift_checks": METRICS},
     "DataQuality": {"data_quality_report": HTML, "data_quality_checks": METRICS},
     "Transform": {"transform_graph": ARTIFACT, "transformed_examples": DATASET},
     "Trainer": {"trained_model": MODEL, "training_metrics": METRICS},

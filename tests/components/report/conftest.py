@@ -240,6 +240,7 @@ def binary() -> RunFacts:
         metrics=metrics,
         gates={
             "DataQuality": gate("DataQuality", 24, warning),
+            "DriftDetector": gate("DriftDetector", 7),
             "ExampleValidator": gate("ExampleValidator", 36),
             "Evaluator": GateResult(
                 "Evaluator",
@@ -309,6 +310,7 @@ def multiclass() -> RunFacts:
         metrics=metrics,
         gates={
             "DataQuality": gate("DataQuality", 6),
+            "DriftDetector": gate("DriftDetector", 7),
             "ExampleValidator": gate("ExampleValidator", 2),
             "Evaluator": GateResult("Evaluator", (CheckResult("champion", False, message=reason),)),
         },

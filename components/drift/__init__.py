@@ -1,0 +1,37 @@
+"""How far data moved: distributions of columns, measures between them, and a gate that has limits for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from components.drift._config import ColumnLimits, DriftConfig
+from components.drift._distributions import Categories, Distribution, Numbers, categories, from_json, numbers
+from components.drift._measures import MEASURES, compare
+from components.drift._profile import Profile
+
+if TYPE_CHECKING:
+    from components.drift.component import DriftDetector
+
+__all__ = [
+    "MEASURES",
+    "Categories",
+    "ColumnLimits",
+    "Distribution",
+    "DriftConfig",
+    "DriftDetector",
+    "Numbers",
+    "Profile",
+    "categories",
+    "compare",
+    "from_json",
+    "numbers",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever compares two distributions need not load TFX.
+    if name == "DriftDetector":
+        from components.drift.component import DriftDetector
+
+        return DriftDetector
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,71 @@
+"""What counts as a drift: limits of the measures, for all columns and for some."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+
+from components.drift._measures import MEASURES
+from components.gates import Severity
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnLimits:
+    """Limits of one column.
+
+    Attributes:
+        limits: by measure; a measure without one is recorded and judged by nobody.
+        severity: of exceeding one.
+    """
+
+    limits: Mapping[str, float]
+    severity: Severity = Severity.WARNING
+
+
+@dataclasses.dataclass(frozen=True)
+class DriftConfig:
+    """What the detector compares, and when it speaks up.
+
+    Attributes:
+        default: limits of every column that has none of its own.
+        columns: limits by column.
+        slices: columns by whose values the rows are compared separately, too.
+        label: the column to predict; its drift is a label shift.
+        min_rows: rows that both sides need: a sample of less says little about a distribution.
+    """
+
+    default: ColumnLimits = ColumnLimits({"psi": 0.25})
+    columns: Mapping[str, ColumnLimits] = dataclasses.field(default_factory=dict)
+    slices: tuple[str, ...] = ()
+    label: str = ""
+    min_rows: int = 500
+
+    def __post_init__(self) -> None:
+        for name, one in {"": self.default, **self.columns}.items():
+            if unknown := set(one.limits) - set(MEASURES):
+                raise ValueError(
+                    f"drift{f' of {name!r}' if name else ''}: unknown measure {sorted(unknown)[0]!r}. "
+                    f"Known: {', '.join(MEASURES)}."
+                )
+
+    def limits(self, column: str) -> ColumnLimits:
+        return self.columns.get(column, self.default)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> DriftConfig:
+        raw = json.loads(text)
+        return cls(
+            default=_limits(raw["default"]),
+            columns={name: _limits(one) for name, one in raw["columns"].items()},
+            slices=tuple(raw["slices"]),
+            label=raw["label"],
+            min_rows=int(raw["min_rows"]),
+        )
+
+
+def _limits(raw: Mapping) -> ColumnLimits:
+    return ColumnLimits(dict(raw["limits"]), Severity(raw["severity"]))

@@ -1,0 +1,129 @@
+"""The distributions of a data set's columns, as one file that later data is compared with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.drift._distributions import Categories, Distribution, categories, from_json, numbers
+
+ALL = ""
+"""The slice that all rows are in."""
+_MOST_SLICES = 20
+# A column of texts of which most rows have one of their own is free text: its lengths can be compared, its values cannot.
+_FREE_TEXT = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """Distributions by slice and column.
+
+    Attributes:
+        name: of the data, in words, e.g. `span 12`.
+        rows: by slice; the slice ALL has all of them.
+        distributions: slice -> column -> distribution.
+    """
+
+    name: str
+    rows: Mapping[str, int]
+    distributions: Mapping[str, Mapping[str, Distribution]]
+
+    def to_json(self) -> str:
+        distributions = {
+            part: {column: one.to_json() for column, one in columns.items()}
+            for part, columns in self.distributions.items()
+        }
+        return json.dumps({"name": self.name, "rows": dict(self.rows), "distributions": distributions})
+
+    @classmethod
+    def from_json(cls, text: str) -> Profile:
+        raw = json.loads(text)
+        distributions = {
+            part: {column: from_json(one) for column, one in columns.items()}
+            for part, columns in raw["distributions"].items()
+        }
+        return cls(str(raw["name"]), {part: int(rows) for part, rows in raw["rows"].items()}, distributions)
+
+
+def profile(
+    name: str,
+    columns: Sequence[str],
+    read: Callable[[str], pa.ChunkedArray],
+    named: Iterable[str] = (),
+    slices: Sequence[str] = (),
+    min_rows: int = 1,
+) -> Profile:
+    """Describes data column by column: no more than two columns are in memory at a time.
+
+    Args:
+        name: of the data.
+        columns: to describe; lists and structures among them are passed over.
+        read: the values of a column, each time in the same order of rows.
+        named: columns of whole numbers that are names (codes, zones), not amounts.
+        slices: columns by whose most frequent values the rows are described separately, too.
+        min_rows: a value of a slice with fewer rows is passed over.
+    """
+    masks = {label: mask for column in slices for label, mask in _slices(column, read(column), min_rows)}
+    distributions: dict[str, dict[str, Distribution]] = {part: {} for part in (ALL, *masks)}
+    total = 0
+    for column in columns:
+        values = read(column)
+        total = len(values)
+        found = describe(values, column in set(named))
+        if found is None:
+            continue
+        distributions[ALL][column] = found
+        for part, mask in masks.items():
+            sliced = describe(values.filter(mask), isinstance(found, Categories))
+            if sliced is not None:
+                distributions[part][column] = sliced
+    rows = {part: int(pc.sum(mask).as_py()) for part, mask in masks.items()}
+    return Profile(name, {ALL: total, **rows}, distributions)
+
+
+def describe(values: pa.ChunkedArray, is_named: bool) -> Distribution | None:
+    """The distribution of a column; of free text, of its length in bytes; None for lists, structures and raw bytes."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_boolean(kind) or (pa.types.is_integer(kind) and is_named):
+        return categories(values)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return numbers(values)
+    if not _is_text(kind):
+        return None
+    if not is_named and _is_free_text(values):
+        return numbers(pc.binary_length(values.cast(pa.large_binary())))
+    return categories(values)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+    )
+
+
+def _is_free_text(values: pa.ChunkedArray) -> bool:
+    present = len(values) - values.null_count
+    return present > 100 and pc.count_distinct(values, mode="only_valid").as_py() > _FREE_TEXT * present
+
+
+def _slices(column: str, values: pa.ChunkedArray, min_rows: int) -> list[tuple[str, pa.ChunkedArray]]:
+    """(`column=value`, which rows) of the most frequent values."""
+    found = categories(values)
+    names = [name for name, rows in found.counts.items() if rows >= min_rows][:_MOST_SLICES]
+    texts = values.cast(pa.large_binary()) if _is_text(values.type) else values.cast(pa.large_string())
+    made = []
+    for name in names:
+        wanted = (
+            pa.scalar(name.encode(), pa.large_binary()) if _is_text(values.type) else pa.scalar(name, pa.large_string())
+        )
+        made.append((f"{column}={name}", pc.fill_null(pc.equal(texts, wanted), False)))
+    return made

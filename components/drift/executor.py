@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import itertools
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+
+from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
+from components.columnar import decode_splits, read_split, split_schema
+from components.drift import _judge
+from components.drift._config import DriftConfig
+from components.drift._profile import ALL, Profile, profile
+from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
+from components.schema import read_schema
+
+PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Profiles the newest span, compares it with the span before, and writes both, and the gate's result."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes `drift`.
+
+        Raises:
+            GateFailed: a column moved beyond a critical limit.
+        """
+        config = DriftConfig.from_json(exec_properties["config"])
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
+        output = artifact_utils.get_single_instance(output_dict["drift"])
+        folder = pathlib.Path(output.uri)
+        folder.mkdir(parents=True, exist_ok=True)
+        with measured(output_dict) as rows:
+            window = _Window(examples)
+            named = {f.name for f in schema.feature if f.int_domain.is_categorical}
+            newest = window.profile(-1, config, named)
+            before = _before(window, config, named, exec_properties.get("baseline") or "")
+            found = list(_judge.drifts(newest, before, config)) if before else []
+            result = GateResult("DriftDetector", tuple(_checks(found, newest, before, config)))
+            (folder / PROFILE_FILE).write_text(newest.to_json(), encoding="utf-8")
+            (folder / DRIFT_FILE).write_text(json.dumps([_judge.plain(one) for one in found]), encoding="utf-8")
+            (folder / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
+            output.span = examples.span
+            rows[ROWS_IN] = rows[ROWS_OUT] = newest.rows[ALL]
+        if not result.passes:
+            if self._context is not None:
+                node, run = self._context.pipeline_node.node_info.id, self._context.pipeline_run_id
+                keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run, node), folder)
+            raise GateFailed(result)
+
+
+class _Window:
+    """The spans in an Examples artifact, and the rows of each."""
+
+    def __init__(self, examples: types.Artifact) -> None:
+        self._uri = examples.uri
+        self._splits = decode_splits(examples.split_names)
+        noted = examples.get_string_custom_property(ROWS_BY_SPAN)
+        self._rows: Mapping[str, Sequence[int]] = json.loads(noted) if noted else {}
+        spans = json.loads(examples.get_string_custom_property("spans") or "[]")
+        self.spans = [int(one["span"]) for one in spans] or [int(examples.span or 0)]
+
+    def profile(self, place: int, config: DriftConfig, named: set[str]) -> Profile:
+        """Of the span at a place in the window; -1: the newest."""
+        columns = [str(name) for name in split_schema(self._uri, self._splits[0]).names]
+        slices = [column for column in config.slices if column in columns]
+        return profile(
+            f"span {self.spans[place]}",
+            columns,
+            lambda column: self._read(column, place),
+            named=named | set(slices),
+            slices=slices,
+            min_rows=config.min_rows,
+        )
+
+    def _read(self, column: str, place: int) -> pa.ChunkedArray:
+        parts = []
+        for split in self._splits:
+            values = read_split(self._uri, split, [column]).column(0)
+            if split in self._rows:
+                ends = list(itertools.accumulate(self._rows[split]))
+                length = self._rows[split][place]
+                values = values.slice(ends[place] - length, length)
+            parts.append(values)
+        return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
+
+
+def _before(window: _Window, config: DriftConfig, named: set[str], baseline: str) -> Profile | None:
+    """The profile of the span before the newest; None if there is none."""
+    if len(window.spans) > 1:
+        return window.profile(-2, config, named)
+    if not baseline:
+        return None
+    with fsspec.open(f"{baseline.rstrip('/')}/{PROFILE_FILE}", "rt", encoding="utf-8") as file:
+        return Profile.from_json(file.read())
+
+
+def _checks(
+    found: Sequence[_judge.Drift], newest: Profile, before: Profile | None, config: DriftConfig
+) -> list[CheckResult]:
+    """One check a comparison; one that says why where there is none."""
+    if found:
+        return [_judge.check(one) for one in found]
+    if before is None:
+        reason = f"{newest.name} is the first: there is nothing to compare it with"
+    else:
+        fewest = min(newest.rows.get(ALL, 0), before.rows.get(ALL, 0))
+        reason = (
+            f"{fewest:,} rows are too few to compare {newest.name} with {before.name} (min_rows {config.min_rows:,})"
+        )
+    return [CheckResult("drift", True, Severity.INFO, reason)]

@@ -1,0 +1,121 @@
+"""What is written about a run when it is over: its page, and its line in the history of data quality."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipelines import home
+from pipelines.results import RunResult
+from pipelines.workload import Workload
+
+if TYPE_CHECKING:
+    from components.report import ArtifactFacts, RunFacts
+    from pipelines.history import History
+
+DATA_GATES = frozenset({"ExampleValidator", "DataQuality", "DriftDetector"})
+Outputs = Mapping[str, Mapping[str, list[Any]]]
+
+
+def make_report(workload: Workload, result: RunResult, directory: pathlib.Path, outputs: Outputs) -> None:
+    """Puts the run's page beside its log: the Report node's, or what a failed run left."""
+    page = directory / "report.html"
+    if result.same_as:
+        return  # that run's page stands
+    if "run" in result.reports:
+        shutil.copyfile(result.reports["run"], page)
+    elif result.components and result.status == "failed":
+        page.write_text(_failure_page(workload, result, outputs), encoding="utf-8")
+    else:
+        return
+    result.reports["run"] = str(page)
+
+
+def _failure_page(workload: Workload, result: RunResult, outputs: Outputs) -> str:
+    from components.report import render_failure
+
+    return render_failure(
+        workload=workload.model_dump(mode="json"),
+        run_id=result.run_id,
+        components=[dataclasses.asdict(c) for c in result.components],
+        error=result.error or "",
+        evidence=_evidence(workload, result),
+        artifacts=_artifacts(outputs),
+    )
+
+
+def record(workload: Workload, result: RunResult, outputs: Outputs, say: Callable[[str], None]) -> None:
+    """Adds what the run found in its data to the history, and brings the report site up to date.
+
+    A history that cannot be written is said, and changes nothing about the run.
+    """
+    if result.same_as or not result.components:
+        return  # nothing was looked at: what an earlier run found stands
+    try:
+        page = _record(workload, result, outputs)
+    except Exception as error:  # whatever a database may say, the run is what it is
+        say(f"the history of data quality has no entry of this run: {' '.join(str(error).split())[:400]}")
+        return
+    if page is not None:
+        result.reports["data_quality_page"] = str(page)
+
+
+def _record(workload: Workload, result: RunResult, outputs: Outputs) -> pathlib.Path | None:
+    from pipelines.history import History
+    from pipelines.history import runs as recording
+    from pipelines.reports import build, page_of
+
+    site = home.home() / "reports"
+    facts = _facts(workload, result, outputs)
+    documents = {"report": result.reports["run"]} if "run" in result.reports else {}
+    validation = recording.from_run(facts, result.span, documents)
+    if validation is None:
+        return None
+    release = recording.release_of(facts, result.span)
+    with History.open() as history:
+        before = _judged_before(history, result)
+        if before is None:
+            history.record(validation, release)
+        elif release is not None:
+            history.record_releases([release])
+        build(history, site, only=workload.name)
+    return page_of(site, workload.name, before or validation.id)
+
+
+def _judged_before(history: History, result: RunResult) -> str | None:
+    """The validation that this run's gates come from, if all of them were answered from the cache: it stays the one."""
+    gates = [one for one in result.components if one.id in DATA_GATES]
+    if result.status != "succeeded" or not gates or not all(one.cached for one in gates):
+        return None
+    return next((one.id for one in history.validations(result.workload) if one.span == result.span), None)
+
+
+def _facts(workload: Workload, result: RunResult, outputs: Outputs) -> RunFacts:
+    from components.report import collect, collect_failure
+
+    plain, artifacts = workload.model_dump(mode="json"), _artifacts(outputs)
+    if result.status == "succeeded":
+        return collect(plain, result.run_id, artifacts)
+    components = [dataclasses.asdict(component) for component in result.components]
+    return collect_failure(plain, result.run_id, components, result.error or "", _evidence(workload, result), artifacts)
+
+
+def _evidence(workload: Workload, result: RunResult) -> pathlib.Path:
+    from components.gates import evidence_directory
+
+    return evidence_directory(str(home.pipeline_root(workload.name)), result.run_id, "")
+
+
+def _artifacts(outputs: Outputs) -> dict[str, ArtifactFacts]:
+    """What the finished nodes wrote, by role."""
+    from components.report import artifact_facts
+
+    return {
+        role: facts
+        for channels in outputs.values()
+        for role, artifacts in channels.items()
+        if role != "blessing" and (facts := artifact_facts(artifacts)) is not None
+    }

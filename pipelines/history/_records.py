@@ -1,0 +1,147 @@
+"""The rows of the history, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+
+class Outcome(enum.StrEnum):
+    """What a validation came to."""
+
+    PASSED = "passed"
+    WARNED = "warned"  # complete, and somebody should look
+    FAILED = "failed"  # a critical check failed: the data may not be trained on
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One check of one validation.
+
+    Attributes:
+        gate: who checked: `DataQuality`, `ExampleValidator` or `DriftDetector`.
+        name: unique within its gate and validation.
+        severity: critical, warning or info; of a failed check that was waived, what it would have been.
+        message: one sentence with figures.
+        column: the column it speaks of, if it is one.
+        expectation: Great Expectations' type, if it is one.
+        unexpected: values that do not hold, of `total`.
+        waiver: who waived the failure, until when and why; empty where nobody did.
+        evidence: the gate's diagnostics, with `sample`; JSON-serialisable.
+    """
+
+    gate: str
+    name: str
+    passes: bool
+    severity: str
+    message: str = ""
+    column: str = ""
+    expectation: str = ""
+    unexpected: int | None = None
+    total: int | None = None
+    waiver: str = ""
+    evidence: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """How one column was distributed in one validation's data.
+
+    Attributes:
+        kind: int, float, text, bytes or struct.
+        missing: share of the rows without a value, 0 to 1.
+        distinct: different values; None where it was not counted (numbers).
+        quantiles: value by probability, e.g. `{0.05: 1.2, 0.5: 3.4}`; empty for texts.
+        histogram: (low, high, rows) of adjoining buckets; empty for texts.
+        top_values: (value, rows), most frequent first; empty for numbers.
+    """
+
+    name: str
+    kind: str = ""
+    rows: int = 0
+    missing: float = 0.0
+    distinct: int | None = None
+    mean: float | None = None
+    deviation: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    quantiles: Mapping[float, float] = dataclasses.field(default_factory=dict)
+    histogram: tuple[tuple[float, float, float], ...] = ()
+    top_values: tuple[tuple[str, float], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """How far one column's distribution moved from that of a reference.
+
+    Attributes:
+        kind: `drift` (against another span), `skew` (training against serving), `label_shift` or `prediction_drift`.
+        measure: psi, kolmogorov_smirnov, jensen_shannon or l_infinity.
+        value: of the measure; 0: the same distribution.
+        limit: None where the workload sets none.
+        slice: `column=value`; empty: all rows.
+        reference: what it was compared with, in words, e.g. `span 11`.
+    """
+
+    kind: str
+    column: str
+    measure: str
+    value: float
+    limit: float | None = None
+    severity: str = "warning"
+    slice: str = ""
+    reference: str = ""
+
+    @property
+    def exceeded(self) -> bool:
+        return self.limit is not None and self.value > self.limit
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """A release of a workload, for marking it on a time axis."""
+
+    workload: str
+    version: int
+    span: int | None
+    released_at: str
+    run_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """One look at one span's data: the unit that has a page, and a URL, of its own.
+
+    Attributes:
+        id: never used again: the run's id, or that of the check outside of a run.
+        workload: whose data.
+        span: its number; None for data that comes in no spans.
+        created_at: ISO 8601, UTC.
+        source: `run` (a training run's gates) or `check` (`trainyard quality check`).
+        headline: the verdict in one sentence.
+        rows: that were looked at.
+        quarantined: rows that were set aside before.
+        owner: who has to act.
+        data: where the data lies.
+        error: what stopped the validation itself; empty if nothing did.
+        documents: places of further pages by name: `data_docs`, `report`.
+    """
+
+    id: str
+    workload: str
+    span: int | None
+    created_at: str
+    outcome: Outcome
+    headline: str
+    source: str = "run"
+    rows: int | None = None
+    quarantined: int = 0
+    owner: str = ""
+    data: str = ""
+    error: str = ""
+    documents: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    columns: tuple[Column, ...] = ()
+    changes: tuple[Change, ...] = ()

@@ -1,0 +1,223 @@
+"""The pages, from views to HTML."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from components.report import formats, render_gate
+from components.report import render as run_report
+from pipelines.history import Column, Validation
+from pipelines.reports import _charts, _paths, _views
+from pipelines.reports._views import Entry, WorkloadView
+
+STRIP = 60
+"""Spans of a workload that the overview shows."""
+MAX_ROWS = 500
+"""Rows of a table: the rest is in the CSV beside it."""
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
+_RUN_REPORT = pathlib.Path(run_report.__file__).parent / "templates"
+
+
+def style() -> str:
+    """The run report's style sheet, and what the site has beside it."""
+    return "".join(path.read_text(encoding="utf-8") for path in (_RUN_REPORT / "style.css", _TEMPLATES / "site.css"))
+
+
+@functools.cache
+def version() -> str:
+    """Changes when a page would look different for the same data."""
+    digest = hashlib.sha256()
+    for path in sorted([*_TEMPLATES.iterdir(), *_RUN_REPORT.iterdir(), *pathlib.Path(__file__).parent.glob("*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def overview(views: Sequence[WorkloadView]) -> str:
+    """All workloads, their newest verdict and their last spans."""
+    return _render(
+        "overview.html.j2",
+        _paths.INDEX,
+        views=views,
+        sentence=_views.overview_sentence(views),
+        strip=STRIP,
+        updated=max((view.newest.validation.created_at for view in views), default=""),
+    )
+
+
+def workload(view: WorkloadView, column_pages: int) -> str:
+    """All validations of a workload, and its columns."""
+    now = view.newest.validation.id
+    oldest_first = list(reversed(view.spans[:STRIP]))
+    rows = []
+    for name in view.columns()[:column_pages]:
+        series = view.series[name]
+        values = [series.get(e.validation.id) for e in oldest_first]
+        changes = [c for c in view.changes.get(name, {}).get(now, ()) if c.kind == "drift" and not c.slice]
+        rows.append(
+            {
+                "name": name,
+                "now": series.get(now),
+                "missing": [v.missing if v else None for v in values],
+                "middle": [_middle(v) for v in values],
+                "drift": next((c for c in changes if c.measure == "psi"), changes[0] if changes else None),
+            }
+        )
+    return _render(
+        "workload.html.j2",
+        _paths.workload(view.name),
+        view=view,
+        columns=rows,
+        strip=STRIP,
+        entries=view.entries[:MAX_ROWS],
+        hidden=max(0, len(view.entries) - MAX_ROWS),
+        hidden_columns=max(0, len(view.series) - column_pages),
+    )
+
+
+def validation(
+    view: WorkloadView,
+    whole: Validation,
+    reference: Validation | None,
+    neighbours: tuple[Entry | None, Entry | None],
+    documents: Mapping[str, str],
+) -> str:
+    """One validation: verdict, what failed with its evidence, what changed, the columns.
+
+    Args:
+        view: of its workload.
+        whole: with its checks, columns and changes.
+        reference: the span before it, whose distributions are drawn beside.
+        neighbours: the validations (before, after) it.
+        documents: further pages by name, as paths from this one.
+    """
+    before = {column.name: column for column in reference.columns} if reference else {}
+    return _render(
+        "validation.html.j2",
+        _paths.validation(view.name, whole.id),
+        view=view,
+        one=whole,
+        label=_views.label(whole),
+        state=_views.STATES[whole.outcome],
+        word=_views.WORDS[whole.outcome],
+        gates=_views.gates(whole),
+        changes=_views.change_rows(whole.changes),
+        reference=reference,
+        reference_label=_views.label(reference) if reference else "",
+        before=before,
+        before_entry=neighbours[0],
+        after_entry=neighbours[1],
+        documents=documents,
+        has_pages=set(view.columns()[:300]),
+        max_rows=MAX_ROWS,
+    )
+
+
+def column(view: WorkloadView, name: str) -> str:
+    """One column over time: missing values, distinct values, quantiles, drift; releases are marked."""
+    entries = [e for e in reversed(view.spans) if e.validation.id in view.series[name]][-MAX_ROWS:]
+    values = [view.series[name][entry.validation.id] for entry in entries]
+    changes = view.changes.get(name, {})
+    return _render(
+        "column.html.j2",
+        _paths.column(view.name, name),
+        view=view,
+        name=name,
+        entries=entries,
+        values=values,
+        charts_drawn=_column_charts(_axis(view, entries), entries, values, changes),
+    )
+
+
+def forward(page: str, to: str, label: str) -> str:
+    """A page that leads on: the address of a span stays, what it leads to may change."""
+    return _render("forward.html.j2", page, to=_paths.relative(to, page), label=label)
+
+
+def neighbours(view: WorkloadView, place: int) -> tuple[Entry | None, Entry | None]:
+    """The validations before and after the one at a place among the entries."""
+    before = view.entries[place + 1] if place + 1 < len(view.entries) else None
+    return before, view.entries[place - 1] if place else None
+
+
+def _middle(column: Column | None) -> float | None:
+    """What a small line of a column shows: the median of numbers, how many different values of texts."""
+    if column is None:
+        return None
+    return column.quantiles.get(0.5, column.mean if column.distinct is None else float(column.distinct))
+
+
+def _axis(view: WorkloadView, entries: Sequence[Entry]) -> _charts.Axis:
+    runs = {entry.validation.id: place for place, entry in enumerate(entries)}
+    spans = {entry.validation.span: place for place, entry in enumerate(entries) if entry.validation.span is not None}
+    marks = []
+    for release in view.releases:
+        place = runs.get(release.run_id, -1 if release.span is None else spans.get(release.span, -1))
+        if place >= 0:
+            marks.append((place, f"v{release.version}"))
+    labels = [
+        str(e.validation.span if e.validation.span is not None else e.validation.created_at[:10]) for e in entries
+    ]
+    return _charts.Axis(labels, tuple(marks))
+
+
+def _column_charts(
+    axis: _charts.Axis, entries: Sequence[Entry], values: Sequence[Column], changes: Mapping[str, Sequence[Any]]
+) -> list[tuple[str, Markup]]:
+    """(title, SVG) of what is known of a column."""
+    drawn = [
+        ("Missing values", _charts.over_time(
+            "missing", "Share of missing values", axis, [_charts.Line("missing", [v.missing for v in values])], floor=0.0)),
+    ]  # fmt: skip
+    if any(v.distinct is not None for v in values):
+        line = _charts.Line("distinct", [None if v.distinct is None else float(v.distinct) for v in values])
+        drawn.append(("Different values", _charts.over_time("distinct", "Different values", axis, [line], floor=0.0)))
+    if any(v.quantiles for v in values):
+        at = {p: [v.quantiles.get(p) for v in values] for p in (0.05, 0.25, 0.5, 0.75, 0.95)}
+        bands = [(at[0.05], at[0.95]), (at[0.25], at[0.75])]
+        lines = [_charts.Line("median", at[0.5])]
+        drawn.append(("Quantiles", _charts.over_time("quantiles", "Median and quantiles", axis, lines, bands)))
+    for kind, title in _views.KINDS.items():
+        for measure, named in _views.MEASURES.items():
+            found = [_change(changes.get(e.validation.id, ()), kind, measure) for e in entries]
+            if any(found):
+                limit = next((c.limit for c in reversed(found) if c and c.limit is not None), None)
+                line = _charts.Line(named, [c.value if c else None for c in found])
+                svg = _charts.over_time(f"{kind}-{measure}", f"{title}: {named}", axis, [line], limit=limit, floor=0.0)
+                drawn.append((f"{title}: {named}", svg))
+    return drawn
+
+
+def _change(changes: Sequence[Any], kind: str, measure: str) -> Any:
+    return next((c for c in changes if (c.kind, c.measure, c.slice) == (kind, measure, "")), None)
+
+
+def _render(template: str, page: str, **context: Any) -> str:
+    def link(to: str) -> str:
+        return _paths.relative(to, page)
+
+    return _environment().get_template(template).render(link=link, **context)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([_TEMPLATES, _RUN_REPORT]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        charts=_charts, paths=_paths, render_gate=render_gate, words=_views.WORDS, states=_views.STATES,
+        kinds=_views.KINDS, measures=_views.MEASURES,
+    )  # fmt: skip
+    for name in ("brief", "count", "figure", "percent", "plural", "shorten", "when"):
+        environment.filters[name] = getattr(formats, name)
+    return environment

@@ -1,0 +1,182 @@
+"""What the templates lay out, as plain data. No markup is written here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from components.gates import CheckResult, GateResult, Severity
+from components.report.formats import plural
+from pipelines.history import Change, Check, Column, History, Outcome, Release, Validation
+
+STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
+WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
+GATE_NAMES = {"DataQuality": "Expectations", "ExampleValidator": "Schema", "DriftDetector": "Drift"}
+MEASURES = {
+    "psi": "PSI",
+    "kolmogorov_smirnov": "Kolmogorov–Smirnov",
+    "jensen_shannon": "Jensen–Shannon",
+    "l_infinity": "L-infinity",
+}
+KINDS = {
+    "drift": "Drift between spans",
+    "skew": "Skew between training and serving",
+    "label_shift": "Shift of the label",
+    "prediction_drift": "Drift of the predictions",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One validation in a list or a strip.
+
+    Attributes:
+        label: what it is called, e.g. `span 12`.
+        newest: whether no later validation of the same span exists.
+    """
+
+    validation: Validation
+    label: str
+    failed: int = 0
+    warned: int = 0
+    newest: bool = True
+
+    @property
+    def state(self) -> str:
+        return STATES[self.validation.outcome]
+
+    @property
+    def word(self) -> str:
+        return WORDS[self.validation.outcome]
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkloadView:
+    """All that the pages of one workload show.
+
+    Attributes:
+        entries: newest first.
+        releases: oldest first.
+        series: column -> validation id -> the column then.
+        changes: column -> validation id -> its changes then.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    releases: tuple[Release, ...]
+    series: Mapping[str, Mapping[str, Column]]
+    changes: Mapping[str, Mapping[str, Sequence[Change]]]
+
+    @property
+    def newest(self) -> Entry:
+        return self.entries[0]
+
+    @property
+    def spans(self) -> tuple[Entry, ...]:
+        """The newest validation of each span, newest first."""
+        return tuple(entry for entry in self.entries if entry.newest)
+
+    def columns(self) -> list[str]:
+        """Those that changed too much in the newest validation first, then the order of the data."""
+        now = self.newest.validation.id
+
+        def rank(name: str) -> tuple[bool, bool]:
+            exceeded = any(change.exceeded for change in self.changes.get(name, {}).get(now, ()))
+            return (not exceeded, now not in self.series[name])
+
+        return sorted(self.series, key=rank)
+
+
+def workload_view(history: History, name: str, columns: bool = True) -> WorkloadView:
+    """Reads what the pages of a workload need; validations without their parts, columns without histograms.
+
+    Args:
+        history: to read from.
+        name: the workload's.
+        columns: whether to read them, and how they changed; the overview needs neither.
+    """
+    failures = history.failures(name)
+    entries, seen = [], set()
+    for validation in history.validations(name):
+        counts = failures.get(validation.id, {})
+        key = validation.span if validation.span is not None else validation.id
+        entries.append(
+            Entry(validation, label(validation), counts.get("critical", 0), counts.get("warning", 0), key not in seen)
+        )
+        seen.add(key)
+    series: dict[str, dict[str, Column]] = {}
+    for validation_id, column in history.columns_over_time(name) if columns else ():
+        series.setdefault(column.name, {})[validation_id] = column
+    changes: dict[str, dict[str, list[Change]]] = {}
+    for validation_id, change in history.changes_over_time(name) if columns else ():
+        changes.setdefault(change.column, {}).setdefault(validation_id, []).append(change)
+    return WorkloadView(name, tuple(entries), tuple(history.releases(name)), series, changes)
+
+
+def label(validation: Validation) -> str:
+    """`span 12`, or the day where data comes in no spans."""
+    return f"span {validation.span}" if validation.span is not None else validation.created_at[:10]
+
+
+def gates(validation: Validation) -> list[tuple[str, GateResult]]:
+    """The checks of a validation by gate, as the gates' own type."""
+    found: dict[str, list[CheckResult]] = {}
+    for check in validation.checks:
+        found.setdefault(check.gate, []).append(_result(check))
+    order = list(GATE_NAMES)
+    names = sorted(found, key=lambda name: order.index(name) if name in order else len(order))
+    return [(GATE_NAMES.get(name, name), GateResult(name, tuple(found[name]))) for name in names]
+
+
+def _result(check: Check) -> CheckResult:
+    evidence, message = dict(check.evidence), check.message
+    severity = Severity(check.severity)
+    if check.waiver and not check.passes:
+        severity, message = Severity.INFO, f"{message} Waived: {check.waiver}."
+    return CheckResult(check.name, check.passes, severity, message, evidence)
+
+
+@dataclasses.dataclass(frozen=True)
+class ChangeView:
+    """One column's changes against one reference: measure -> change."""
+
+    kind: str
+    column: str
+    slice: str
+    reference: str
+    measures: Mapping[str, Change]
+
+    @property
+    def exceeded(self) -> bool:
+        return any(change.exceeded for change in self.measures.values())
+
+
+def change_rows(changes: Sequence[Change]) -> list[ChangeView]:
+    """A row per kind, column, slice and reference; what exceeds its limit first, then the largest."""
+    rows: dict[tuple[str, str, str, str], dict[str, Change]] = {}
+    for change in changes:
+        rows.setdefault((change.kind, change.column, change.slice, change.reference), {})[change.measure] = change
+    views = [ChangeView(*key, measures) for key, measures in rows.items()]
+    return sorted(views, key=lambda v: (not v.exceeded, -max(change.value for change in v.measures.values())))
+
+
+def overview_sentence(views: Sequence[WorkloadView]) -> str:
+    """The state of everything, in one sentence."""
+    if not views:
+        return "No data has been validated yet."
+    stopped = [view.name for view in views if view.newest.validation.outcome is Outcome.FAILED]
+    warned = [view.name for view in views if view.newest.validation.outcome is Outcome.WARNED]
+    if not stopped and not warned:
+        return (
+            f"The newest data of all {plural(len(views), 'workload')} can be trusted."
+            if len(views) > 1
+            else (f"The newest data of {views[0].name} can be trusted.")
+        )
+    parts = [f"{_names(stopped)} stopped"] if stopped else []
+    parts += [f"look at {_names(warned)}"] if warned else []
+    fine = len(views) - len(stopped) - len(warned)
+    return f"{'; '.join(parts)[0].upper()}{'; '.join(parts)[1:]}" + (f"; {fine} can be trusted." if fine else ".")
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
