@@ -23,9 +23,7 @@ install_packages() {
 
 # What the lock takes from this checkout: as a copy, since an image has no checkout.
 install_own() {
-  for folder in airflow_kubeflow; do
-    if [ -d "$folder" ]; then uv pip install -q --no-deps --python /opt/venv/bin/python "./$folder"; fi
-  done
+  if [ -d airflow_kubeflow ]; then uv pip install -q --no-deps --python /opt/venv/bin/python ./airflow_kubeflow; fi
 }
 
 # Headers and the libraries' own tests: a sixth of the environment, and no run reads them.
