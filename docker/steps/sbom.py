@@ -49,6 +49,8 @@ def python_components(bill: dict[str, Any], present: dict[str, str]) -> list[dic
         SystemExit: something is installed that the lock does not have in this version.
     """
     found = [one for one in bill["components"] if present.get(normalised(one["name"])) == one["version"]]
+    for one in found:  # uv gives no purl to what comes from this checkout
+        one.setdefault("purl", f"pkg:pypi/{normalised(one['name'])}@{one['version']}")
     missing = sorted(set(present) - {normalised(one["name"]) for one in found})
     if missing:
         raise SystemExit(f"sbom: installed and not in uv.lock in this version: {', '.join(missing)}")
