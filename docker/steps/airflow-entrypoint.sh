@@ -4,10 +4,8 @@
 #   docker run trainyard-airflow bash -c "airflow ..."   -> as given, and so for airflow and python
 set -euo pipefail
 
-# A cluster may give the container any user id in group 0 (OpenShift does); some libraries insist on a name.
-if ! whoami >/dev/null 2>&1 && [ -w /etc/passwd ]; then
-  echo "airflow-any:x:$(id -u):0:Airflow:${AIRFLOW_HOME}:/bin/bash" >>/etc/passwd
-fi
+# A cluster may give the container any user id in group 0 (OpenShift does); Airflow insists on a name.
+if ! whoami >/dev/null 2>&1; then export USER=${USER:-airflow} LOGNAME=${LOGNAME:-airflow}; fi
 
 case ${1:-} in
   airflow|bash|sh|python|python3) exec "$@" ;;
