@@ -16,6 +16,7 @@ import pytest
 from model_store import ModelStore
 from pipelines import home
 from pipelines.display import summary_lines
+from pipelines.history import History
 from pipelines.results import RunResult
 from pipelines.run import Display, RunRequest, run
 from pipelines.runners import _lock
@@ -43,7 +44,7 @@ def released() -> list[int]:
 def test_a_run_ends_with_a_release_and_a_report(yard) -> None:
     result = once()
     assert (result.error, result.status, result.exit_code) == (None, "succeeded", 0)
-    assert [c.status for c in result.components] == ["succeeded"] * 12
+    assert [c.status for c in result.components] == ["succeeded"] * 13
     assert not any(c.cached for c in result.components)
     assert result.component("ColumnarExampleGen").rows_out == 600
     assert result.component("Transform").rows_out == 600
@@ -53,6 +54,20 @@ def test_a_run_ends_with_a_release_and_a_report(yard) -> None:
     assert ModelStore(home.store_uri()).verify("tips", 1) == ()
     kept = json.loads((home.runs_root("tips") / result.run_id / "run.json").read_text())
     assert kept["release"]["version"] == 1
+
+
+def test_a_run_leaves_one_validation_with_its_page_and_the_same_again_leaves_none(yard) -> None:
+    result = once()  # the run before, or its memo
+    with History.open() as history:
+        (one,) = history.validations("tips")
+        whole = history.load(one.id)
+        assert [release.version for release in history.releases("tips")] == [1]
+    assert whole is not None and (whole.span, whole.rows) == (1, 600)
+    assert {check.gate for check in whole.checks} == {"ExampleValidator", "DataQuality", "DriftDetector"}
+    assert {column.name for column in whole.columns} == {"fare", "miles", "kind", "tipped"}
+    page = home.home() / "reports" / "tips" / "validations" / one.id / "index.html"
+    assert whole.headline in page.read_text()
+    assert result.same_as == one.id
 
 
 def test_an_unchanged_run_is_that_run(yard) -> None:
@@ -196,6 +211,23 @@ def test_a_critical_expectation_stops_the_run(restored) -> None:
     path = restored.root / "data" / "tips" / "span-1" / "trips.csv"
     path.write_text(path.read_text() + "100000,3,card,1\n")
     refused(once(), "data quality: 1 of 1 checks failed", "fare", "100000")
+
+
+def test_a_gate_that_refuses_does_not_keep_the_others_from_judging(restored) -> None:
+    """One run tells all that is wrong with its data; nothing is trained on it."""
+    path = restored.root / "data" / "tips" / "span-1" / "trips.csv"
+    path.write_text(path.read_text() + "100000,3,card,7\n")
+    result = once()
+    assert result.exit_code == 2 and result.error and "\n" not in result.error
+    assert ". Also: " in result.error and "has 7" in result.error and "fare" in result.error
+    states = {component.id: component.status for component in result.components}
+    assert {name for name, state in states.items() if state == "failed"} == {"ExampleValidator", "DataQuality"}
+    assert states["DriftDetector"] == "succeeded" and states["Transform"] == states["Trainer"] == "waiting"
+    with History.open() as history:
+        newest = history.newest("tips")
+    assert newest is not None and newest.id == result.run_id and newest.outcome == "failed"
+    assert {check.gate for check in newest.checks if not check.passes} == {"ExampleValidator", "DataQuality"}
+    assert newest.columns and newest.headline.startswith("Do not train on it")
 
 
 def test_a_warning_marks_the_run_and_lets_it_pass(restored) -> None:
