@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 
 from embedded.airflow_api import FINISHED, AirflowApi, DagRun
+from embedded.credentials import load_secrets
+from embedded.environment import airflow_environment
 from embedded.processes import Component, end_all, signal_group
-from embedded.settings import Paths, Ports, airflow_environment, free_port, load_secrets
+from embedded.settings import Paths, Ports, free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = {

@@ -89,7 +89,8 @@ class TrainJobs:
         owners = list(job["metadata"].get("ownerReferences", ()))
         if any(one["uid"] == owner.uid for one in owners):
             return
-        patch = [{"op": "add", "path": "/metadata/ownerReferences", "value": [*owners, owner.reference()]}]
+        # A merge patch, which is what the client sends for custom objects; it puts the list in the place of the old one.
+        patch = {"metadata": {"ownerReferences": [*owners, owner.reference()]}}
         name = job["metadata"]["name"]
         _patiently(lambda: self._api.patch_namespaced_custom_object(name=name, body=patch, **self._place), _PATIENCE_S)
 

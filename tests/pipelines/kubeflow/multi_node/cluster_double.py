@@ -98,9 +98,8 @@ class ClusterDouble:
             if name not in self.jobs:
                 return 404, _status(404, f'trainjobs.trainer.kubeflow.org "{name}" not found')
             if method == "PATCH":
-                for change in body:
-                    assert (change["op"], change["path"]) == ("add", "/metadata/ownerReferences")
-                    self.jobs[name]["metadata"]["ownerReferences"] = change["value"]
+                assert body.keys() == {"metadata"} and body["metadata"].keys() == {"ownerReferences"}
+                self.jobs[name]["metadata"]["ownerReferences"] = body["metadata"]["ownerReferences"]
             if method == "DELETE":
                 self.jobs[name]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
                 _kill(self._pods_of(name))
@@ -219,7 +218,7 @@ def _handler(double: ClusterDouble) -> type[http.server.BaseHTTPRequestHandler]:
             path = self.path.partition("?")[0]
             assert path.startswith(_COLLECTION), path
             if self.command == "PATCH":
-                assert self.headers["Content-Type"] == "application/json-patch+json"
+                assert self.headers["Content-Type"] == "application/merge-patch+json"
             code, answer = double.answer(self.command, path.removeprefix(_COLLECTION).strip("/"), body)
             content = json.dumps(answer).encode()
             self.send_response(code)
