@@ -220,6 +220,7 @@ def test_a_wrong_metadata_password_is_one_line(make_cluster) -> None:
 
 
 def test_a_volume_that_is_mounted_read_only(make_cluster, tmp_path: pathlib.Path) -> None:
+    tmp_path.chmod(0o755)  # the container is another user
     double, volume = make_cluster("taxi").double, {str(tmp_path): {"bind": "/artifacts", "mode": "ro"}}
     with double.rooted(IMPORTER, "/artifacts/pipelines/taxi"):
         attempt = double.run_task(IMPORTER, "read-only", {"volumes": volume})
