@@ -13,6 +13,8 @@ from tests.airflow_kubeflow.kubeflow_server import KubeflowServer
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="trainyard-airflow-"))
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+# What the operator writes into a task's log is looked at; the wrapper script makes Airflow quiet.
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "INFO"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 

@@ -23,6 +23,7 @@ from tests.components.trainer.fitting import history, weights
 STEPS = 17  # an epoch of the 1,030 rows in batches of 64
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_model(job, start) -> None:
     """Killed twice, each time in the middle of an epoch, with dropout, batch statistics and early stopping."""
     job.config |= {"hyperparameters": {"noise": True, "fuse": True}, "early_stopping_patience": 4, "epochs": 5}

@@ -118,6 +118,7 @@ def test_a_run_that_cannot_write_its_root_ends_before_the_work(cluster: Cluster)
     assert attempt.code == 2 and "Make the bucket" in attempt.output.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_on_a_shared_volume_nothing_is_staged(yard, cluster: Cluster, tmp_path: pathlib.Path) -> None:
     site = {"root": f"{tmp_path}/root", "data": f"{yard.root}/data", "store": f"{tmp_path}/models"}
     site |= {"volume": {"claim": "trainyard", "mount_path": os.path.commonpath([tmp_path, yard.root])}}
