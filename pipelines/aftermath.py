@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from components.report import ArtifactFacts, RunFacts
     from pipelines.history import History
 
-DATA_GATES = frozenset({"ExampleValidator", "DataQuality", "DriftDetector"})
 Outputs = Mapping[str, Mapping[str, list[Any]]]
 
 
@@ -28,23 +27,12 @@ def make_report(workload: Workload, result: RunResult, directory: pathlib.Path, 
     if "run" in result.reports:
         shutil.copyfile(result.reports["run"], page)
     elif result.components and result.status == "failed":
-        page.write_text(_failure_page(workload, result, outputs), encoding="utf-8")
+        from components.report import render_run
+
+        page.write_text(render_run(_facts(workload, result, outputs)), encoding="utf-8")
     else:
         return
     result.reports["run"] = str(page)
-
-
-def _failure_page(workload: Workload, result: RunResult, outputs: Outputs) -> str:
-    from components.report import render_failure
-
-    return render_failure(
-        workload=workload.model_dump(mode="json"),
-        run_id=result.run_id,
-        components=[dataclasses.asdict(c) for c in result.components],
-        error=result.error or "",
-        evidence=_evidence(workload, result),
-        artifacts=_artifacts(outputs),
-    )
 
 
 def record(workload: Workload, result: RunResult, outputs: Outputs, say: Callable[[str], None]) -> None:
@@ -87,6 +75,8 @@ def _record(workload: Workload, result: RunResult, outputs: Outputs) -> pathlib.
 
 def _judged_before(history: History, result: RunResult) -> str | None:
     """The validation that this run's gates come from, if all of them were answered from the cache: it stays the one."""
+    from pipelines.history.runs import DATA_GATES
+
     gates = [one for one in result.components if one.id in DATA_GATES]
     if result.status != "succeeded" or not gates or not all(one.cached for one in gates):
         return None

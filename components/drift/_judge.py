@@ -89,7 +89,7 @@ def check(one: Drift) -> CheckResult:
     else:
         message = ", ".join(f"{_NAMES[m]} {value:.3g}" for m, value in one.measures.items())
     severity = Severity(one.severity) if one.limits else Severity.INFO
-    return CheckResult(name, not exceeded, severity, message, {**dataclasses.asdict(one), "column": one.column})
+    return CheckResult(name, not exceeded, severity, message, plain(one))
 
 
 def _moved(new: Distribution, before: Distribution) -> str:

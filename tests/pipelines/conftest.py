@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import textwrap
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
+from tests.servers import Postgres, postgres_server
 
 WORKLOAD = """
 name: tips
@@ -149,3 +152,9 @@ def restored(yard: Yard):
     yield yard
     yard.restore()
     yard.span(1, trips())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with postgres_server() as server:
+        yield server

@@ -13,25 +13,8 @@ from typing import Any
 import pytest
 
 from pipelines import home
+from tests.pipelines.fuse import FUSE, IMPORTS
 
-FUSE = """import os, signal
-import keras
-import numpy as np
-import tensorflow as tf
-
-class Fuse(keras.layers.Layer):
-    "Kills the process in the middle of a training step, if told to."
-    steps = 0
-
-    def call(self, x, training=False):
-        return x + tf.ensure_shape(tf.numpy_function(self.burn, [], tf.float32), []) if training else x
-
-    def burn(self):
-        self.steps += 1
-        if self.steps == int(os.environ.get("KILL_AT_STEP", 0)):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return np.float32(0)
-"""
 # 600 rows, two thirds of them to train on, in batches of 32: 12 or 13 steps an epoch.
 _IN_THE_SECOND_EPOCH = 20
 
@@ -41,7 +24,7 @@ _IN_THE_SECOND_EPOCH = 20
 def test_a_trainer_killed_in_mid_epoch_goes_on_after_the_last_whole_one(yard, tmp_path: pathlib.Path) -> None:
     model = (yard.folder / "model.py").read_text()
     assert "import keras\n" in model and "    return keras.Model(" in model
-    model = model.replace("import keras\n", FUSE).replace(
+    model = model.replace("import keras\n", IMPORTS + FUSE).replace(
         "    return keras.Model(", "    x = Fuse()(x)\n    return keras.Model("
     )
     yard.write(model=model)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import Postgres, postgres_server, reach_s3, s3_server
+from tests.servers import reach_s3, s3_server
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +20,3 @@ def s3(s3_environment: dict[str, str]) -> Iterator[str]:
     """URL of an empty bucket; this process and its children reach it."""
     with reach_s3(s3_environment) as bucket:
         yield bucket
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    with postgres_server() as server:
-        yield server

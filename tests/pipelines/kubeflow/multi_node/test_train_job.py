@@ -18,6 +18,7 @@ from pipelines.runners.kubeflow.lint import lint
 from pipelines.runners.kubeflow.metadata import RunExecutions, connection_config
 from pipelines.runners.kubeflow.pools import Pool, load_pools
 from pipelines.runners.kubeflow.site import load_site
+from tests.pipelines.fuse import FUSE, IMPORTS
 from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
 from tests.pipelines.kubeflow.multi_node.cluster_double import ClusterDouble, cluster_double
@@ -25,23 +26,6 @@ from tests.pipelines.kubeflow.multi_node.cluster_double import ClusterDouble, cl
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 UPSTREAM = ["schema-importer", "columnar-example-gen", "transform"]
 SECRETS = [{"name": "s3", "keys": {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}}]
-IMPORTS = "import os, signal, time\nimport keras\nimport numpy as np\nimport tensorflow as tf\n"
-FUSE = """
-
-class Fuse(keras.layers.Layer):
-    "Kills the process in the middle of a training step, if told to."
-    steps = 0
-
-    def call(self, x, training=False):
-        return x + tf.ensure_shape(tf.numpy_function(self.burn, [], tf.float32), []) if training else x
-
-    def burn(self):
-        self.steps += 1
-        if self.steps == int(os.environ.get("KILL_AT_STEP", 0)):
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(float(os.environ.get("SECONDS_PER_STEP", 0)))
-        return np.float32(0)
-"""
 
 
 @dataclasses.dataclass
