@@ -264,7 +264,7 @@ class _Demo:
 
     def _tell_progress(self, run: DagRun) -> None:
         if run.dag_id.startswith("retrain"):
-            for task_id in ("check_data", "train"):
+            for task_id in ("read_data", "train"):
                 self._tell_components(run, task_id)
         for task in self._api.tasks(run):
             ended = task.state in ("success", "failed", "up_for_retry")

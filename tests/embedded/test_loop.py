@@ -14,6 +14,7 @@ from model_store import ModelStore
 from tests.embedded.conftest import Running, wait_for
 
 pytestmark = pytest.mark.slow
+GATES = ("check_schema", "check_quality", "check_drift")
 
 
 def labels(platform: Running) -> dict[str, int]:
@@ -25,7 +26,7 @@ def test_span_is_trained_released_and_deployed(platform: Running) -> None:
     run = platform.next_run("retrain_taxi")
     assert platform.finished(run) == (
         "success",
-        dict.fromkeys(("resolve_span", "check_data", "train", "release"), "success"),
+        dict.fromkeys(("resolve_span", "read_data", *GATES, "train", "release"), "success"),
     )
     assert any("Trainer" in line for line in platform.api.log_lines(run, "train")), "stderr is streamed"
     state, tasks = platform.finished(platform.next_run("deploy_taxi"))
@@ -46,9 +47,10 @@ def test_input_that_needs_mending_is_not_retried(platform: Running) -> None:
     platform.land(3, json.dumps({"exit": 2, "reasons": ["fare, 17 rows: negative"]}))
     run = platform.next_run("retrain_taxi")
     state, tasks = platform.finished(run)
-    assert (state, tasks["check_data"], tasks["train"]) == ("failed", "failed", "upstream_failed")
-    assert next(t.try_number for t in platform.api.tasks(run) if t.task_id == "check_data") == 1
-    assert any("fare, 17 rows: negative" in line for line in platform.api.log_lines(run, "check_data"))
+    assert (state, tasks["check_quality"], tasks["train"]) == ("failed", "failed", "upstream_failed")
+    assert (tasks["read_data"], tasks["check_schema"], tasks["check_drift"]) == ("success",) * 3
+    assert next(t.try_number for t in platform.api.tasks(run) if t.task_id == "check_quality") == 1
+    assert any("fare, 17 rows: negative" in line for line in platform.api.log_lines(run, "check_quality"))
 
 
 @pytest.mark.parametrize(
