@@ -75,7 +75,7 @@ def demo() -> int:
 
 
 def _demo_in(folder: Path, timeline: Timeline) -> int:
-    ports = choose_ports(airflow=free_port(), rest=free_port(), grpc=free_port())
+    ports = choose_ports(airflow=free_port(), rest=free_port(), grpc=free_port(), reports=free_port())
     # The demo's database is its own, whatever the environment says of the user's.
     platform = Platform(folder, ports, timeline.event, SETTINGS, choose(Paths(folder), SQLITE))
     with stop_on_signals(platform):
