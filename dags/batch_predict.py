@@ -99,7 +99,7 @@ class PredictOperator(TrainyardOperator):
             self.log.info("%s has its predictions: %s", self.file["uri"], out / name)
             return {"folder": str(out / name)}
         try:
-            outcome = self.outcome(predict_arguments(self.definition, self.file["uri"], out / name), context)
+            outcome = self.outcome(predict_arguments(self.definition, self.file["uri"], out / name))
         except AirflowFailException as error:
             if batch_files.is_done(out, name):  # another process has come to the end of it meanwhile
                 return {"folder": str(out / name)}

@@ -10,7 +10,8 @@ from airflow.sdk import Asset, Context, TaskGroup
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags.defaults import pipeline_task
-from dags.links import push_pages
+from dags.lineage import lineage_of
+from dags.links import pages_of
 from dags.operators import (
     EXIT_FIX_INPUT,
     FINAL,
@@ -113,8 +114,8 @@ class ReadDataOperator(PipelineRunOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         finished = self.finished(self.run_arguments(context))
         found = last_json_object(finished.stdout) or {}
-        push_pages(context, found.get("reports") or {})
-        outcome = found if is_refusal(finished.returncode, found) else read_outcome(finished)
+        self.pages = pages_of(found.get("reports") or {})
+        self._found = outcome = found if is_refusal(finished.returncode, found) else read_outcome(finished)
         for line in summary_lines(outcome):
             self.log.info(line)
         if self.skip_if_unchanged and (reason := unchanged(outcome)):
@@ -140,16 +141,23 @@ class GateOperator(PipelineRunOperator):
         judged = context["task_state_store"]
         if judged.get(JUDGED) == outcome["run_id"]:
             self.log.info("What run %s found has been judged: looking at the data again.", outcome["run_id"])
-            outcome = self.outcome(self.run_arguments(context), context)
+            outcome = self.outcome(self.run_arguments(context))
         else:
             judged.set(JUDGED, outcome["run_id"])
-            push_pages(context, outcome.get("reports") or {})
+            self.pages = pages_of(outcome.get("reports") or {})
             if found := verdict(outcome, self.gate):
                 self.tell_gate(found)
         return self._judged(outcome)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """For OpenLineage's provider: the data that was read, with the gate's verdict on it."""
+        judged = verdict(self._found, self.gate)
+        return lineage_of(self.workload, self._found, [judged] if judged else [])
+
+    get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
+
     def _judged(self, outcome: Mapping[str, Any]) -> dict[str, Any]:
-        found = verdict(outcome, self.gate)
+        self._found, found = outcome, verdict(outcome, self.gate)
         if found is None and outcome.get("status") == "failed":
             raise skipped(f"{self.gate} was not asked: {outcome.get('error')}")
         if found is None:

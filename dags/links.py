@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
-from airflow.sdk.execution_time.xcom import XCom
 
 from pipelines import home
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 REPORTS_URL = "TRAINYARD_REPORTS_URL"
 """Environment variable: where the site of `trainyard reports` is served, and the runs' pages under `runs/`. Without it
 reports are known by their paths, and tasks have no links to them."""
-PAGES = "report_pages"
-"""Under this key tasks push the addresses of a run's pages: name -> URL."""
 RUN, DATA_QUALITY = "run", "data_quality_page"
 """Reports, by the names that `trainyard run --json` gives them."""
 
@@ -39,19 +36,17 @@ def report_links(reports: Mapping[str, str | None]) -> dict[str, str]:
     return {name: page_url(path) or path for name, path in reports.items() if path}
 
 
-def push_pages(context: Mapping[str, Any], reports: Mapping[str, str | None]) -> None:
-    """Keeps the addresses of a run's pages for the links on its task; call it before the task fails, too."""
-    found = {name: link for name, link in report_links(reports).items() if link.startswith(("http://", "https://"))}
-    if found:
-        context["ti"].xcom_push(key=PAGES, value=found)
+def pages_of(reports: Mapping[str, str | None]) -> dict[str, str]:
+    """The addresses of a run's pages, for the links on its task; none where no server shows them."""
+    return {name: url for name, path in reports.items() if path and (url := page_url(path))}
 
 
 class _PageLink(BaseOperatorLink):
     _page: str
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        pages = XCom.get_value(ti_key=ti_key, key=PAGES)
-        return str((pages or {}).get(self._page, ""))
+        # Asked once, when the task has ended, in its own process; Airflow keeps the answer.
+        return str(getattr(operator, "pages", {}).get(self._page, ""))
 
 
 class ReportLink(_PageLink):

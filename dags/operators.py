@@ -10,7 +10,8 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from dags.links import DataQualityLink, ReportLink, push_pages
+from dags.lineage import lineage_of
+from dags.links import DataQualityLink, ReportLink, pages_of
 from dags.process import Finished, StreamedProcess
 from dags.skips import skipped
 from pipelines import home
@@ -29,6 +30,9 @@ class TrainyardOperator(BaseOperator):
 
     Args:
         arguments: after `trainyard`.
+
+    Attributes:
+        pages: addresses of the pages that the command has made, by the names of its `reports`.
     """
 
     template_fields: Sequence[str] = ("arguments",)
@@ -37,12 +41,13 @@ class TrainyardOperator(BaseOperator):
     def __init__(self, *, arguments: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.arguments = arguments
+        self.pages: Mapping[str, str] = {}
         self._process: StreamedProcess | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
-        return self.outcome(list(self.arguments), context)
+        return self.outcome(list(self.arguments))
 
-    def outcome(self, arguments: Sequence[str], context: Context) -> dict[str, Any]:
+    def outcome(self, arguments: Sequence[str]) -> dict[str, Any]:
         """Runs the command to its end.
 
         Raises:
@@ -53,7 +58,7 @@ class TrainyardOperator(BaseOperator):
         found = last_json_object(finished.stdout) or {}
         for gate in found.get("gates") or []:
             self.tell_gate(gate)
-        push_pages(context, found.get("reports") or {})
+        self.pages = pages_of(found.get("reports") or {})
         return read_outcome(finished)
 
     def finished(self, arguments: Sequence[str]) -> Finished:
@@ -112,14 +117,24 @@ class PipelineRunOperator(TrainyardOperator):
         self.span_of = span_of
         self.until = tuple(until)
         self.skip_if_unchanged = skip_if_unchanged
+        self._found: Mapping[str, Any] = {}
+
+    def outcome(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """What the run came to; see `TrainyardOperator.outcome`."""
+        self._found = outcome = super().outcome(arguments)
+        return outcome
 
     def execute(self, context: Context) -> dict[str, Any]:
-        outcome = self.outcome(self.run_arguments(context), context)
+        outcome = self.outcome(self.run_arguments(context))
         for line in summary_lines(outcome):
             self.log.info(line)
         if self.skip_if_unchanged and (reason := unchanged(outcome)):
             raise skipped(reason)
         return outcome
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """For OpenLineage's provider: the data that was read, and the release."""
+        return lineage_of(self.workload, self._found)
 
     def run_arguments(self, context: Context) -> list[str]:
         """`run` for the workload and the span that was chosen."""

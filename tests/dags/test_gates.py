@@ -13,16 +13,13 @@ from dags.gates import GATES, READ, GateOperator, ReadDataOperator, is_refusal
 
 
 class Ti:
-    """A task's view of the XComs of its run, and what it pushed."""
+    """A task's view of the XComs of its run."""
 
     def __init__(self, **returned: Any) -> None:
-        self.returned, self.pushed = returned, dict[str, Any]()
+        self.returned = returned
 
     def xcom_pull(self, task_ids: str) -> Any:
         return self.returned[task_ids]
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = value
 
 
 def found(**refused: str) -> dict[str, Any]:
@@ -107,13 +104,18 @@ def test_pages_are_kept_for_the_links_before_a_task_fails(
         "data_quality": f"{home}/pipelines/taxi/DataQuality/data_quality/7/data_docs/index.html",
     }
     say(cli, {"error": "trips.csv: no such column", "reports": reports}, 2)
-    ti = Ti(resolve_span=None)
+    task = ReadDataOperator(task_id=READ, workload="taxi", span_of="resolve_span")
     with pytest.raises(AirflowFailException, match="no such column"):
-        ReadDataOperator(task_id=READ, workload="taxi", span_of="resolve_span").execute({"ti": ti})
-    assert ti.pushed["report_pages"] == {
-        "run": "http://127.0.0.1:8088/runs/taxi/r/report.html",
-        "data_quality_page": "http://127.0.0.1:8088/taxi/validations/r/index.html",
+        task.execute({"ti": Ti(resolve_span=None)})
+    links = {link.name: link.get_link(task, ti_key=None) for link in task.operator_extra_links}
+    assert links == {
+        "Report": "http://127.0.0.1:8088/runs/taxi/r/report.html",
+        "Data quality": "http://127.0.0.1:8088/taxi/validations/r/index.html",
     }
+    monkeypatch.delenv("TRAINYARD_REPORTS_URL")
+    with pytest.raises(AirflowFailException):
+        task.execute({"ti": Ti(resolve_span=None)})
+    assert task.pages == {}, "a path is no address that a browser could open"
 
 
 def test_only_refusals_leave_read_data_green() -> None:

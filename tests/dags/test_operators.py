@@ -44,7 +44,7 @@ def test_findings_of_gates_are_in_the_log(tmp_path: Path, monkeypatch: pytest.Mo
     for level in ("info", "warning", "error"):
         monkeypatch.setattr(operator.log, level, lambda text, *values: lines.append(text % values))
     with pytest.raises(AirflowFailException, match="1 of 2 failed"):
-        operator.execute({"ti": None})
+        operator.execute({})
     assert "Gate 1 of 2 failed" in lines and "- critical: fare is null in 40 rows" in lines
     assert "- report: /r/index.html" in lines
 
