@@ -74,7 +74,8 @@ def _add_tasks() -> None:
 
 _DAG_DOC = """\
 ### Housekeeping
-Every Sunday at 04:30 UTC: what of runs, artifacts, metadata and releases is old. A labelled release, the one before stable, and
+Every Sunday at 04:30 UTC: what of runs, artifacts, metadata and releases is old, and of the embedded Airflow's own logs and
+rows. A labelled release, the one before stable, and
 what belongs to a release that stays are never among it.
 
 It is a **dry run** unless triggered with `{"dry_run": false}`, or TRAINYARD_HOUSEKEEPING=delete is set for Airflow.

@@ -23,7 +23,7 @@ class Item:
     """Something to delete.
 
     Attributes:
-        kind: run, artifact, evidence, release, leftover or compiled.
+        kind: run, artifact, evidence, release, leftover, compiled, log or rows.
         name: what a person knows it by.
         path: where it lies.
         bytes: its size.

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from components.errors import EXIT_OK
+from components.errors import EXIT_MAY_RETRY, EXIT_OK
 
 if TYPE_CHECKING:
     from pipelines.housekeeping import Swept
@@ -23,7 +23,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="delete old runs, artifacts, metadata and releases (with --yes; else it says which)",
         description="Lists what is old, and with --yes deletes it. What is younger than --keep-days stays, so do the newest runs "
         "and releases, every labelled release, the one before stable, and what belongs to them. A workload that is being run "
-        "is passed over. Killed half-way it leaves nothing broken.",
+        "is passed over. The embedded Airflow's logs and rows go by --keep-days. Killed half-way it leaves nothing broken.",
         epilog="examples:\n  trainyard housekeeping\n  trainyard housekeeping --keep-days 7 --keep-runs 5 --yes",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -66,11 +66,14 @@ def _housekeeping(options: argparse.Namespace) -> int:
                     "bytes": sum(item.bytes for item in found.items),
                     "by_kind": Counter(item.kind for item in found.items),
                     "busy": found.busy,
+                    "error": found.trouble or None,
                     "list": [dataclasses.asdict(item) for item in found.items[:1000]],
                 }
             )
         )
-    return EXIT_OK
+    if found.trouble:
+        print(f"trainyard housekeeping: {found.trouble}", file=sys.stderr)
+    return EXIT_MAY_RETRY if found.trouble else EXIT_OK
 
 
 def _tell(found: Swept, deleted: bool, stream: TextIO) -> None:

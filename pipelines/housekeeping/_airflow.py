@@ -1,0 +1,65 @@
+"""The embedded Airflow's own history: the logs of its tasks, and the rows of its database.
+
+Another Airflow's is its site's business: the Helm chart has jobs for both. Airflow's tasks must not reach its database, so the
+deletion is Airflow's own command with the home's settings, as `trainyard airflow` has it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.sizes import content_size
+from embedded import airflow_cli
+from embedded.settings import Paths
+from pipelines import home
+from pipelines.housekeeping._items import Item, Limits
+
+_LOGS = ("dag_id=*/run_id=*", "dag_processor/[0-9]*", "scheduler/[0-9]*")
+_FOUND = re.compile(r"^Found (\d+) rows meeting", re.MULTILINE)
+_BATCH = 5000  # rows a transaction: a scheduler that waits for SQLite's lock is not to wait for long
+
+
+class NotCleaned(RuntimeError):
+    """Airflow's command did not do it; may be tried again."""
+
+
+def airflow_history(limits: Limits, delete: bool) -> list[Item]:
+    """What of the embedded Airflow's logs and rows is older than the limits; a day at least stays.
+
+    Raises:
+        NotCleaned: its database could not be asked.
+    """
+    paths = Paths(home.home())
+    since = min(limits.since, datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1))
+    logs = [Item("log", name, str(folder), content_size(str(folder))[1]) for name, folder in _old_logs(paths, since)]
+    if delete:
+        for item in logs:
+            shutil.rmtree(item.path, ignore_errors=True)
+    return [*logs, *_old_rows(paths, since, delete)]
+
+
+def _old_logs(paths: Paths, since: datetime.datetime) -> Iterator[tuple[str, Path]]:
+    for pattern in _LOGS:
+        for folder in sorted(paths.task_logs.glob(pattern)):
+            if folder.is_symlink() or not folder.is_dir():  # `latest`
+                continue
+            newest = max((file.stat().st_mtime for file in folder.rglob("*") if file.is_file()), default=0.0)
+            if newest < since.timestamp():
+                yield str(folder.relative_to(paths.task_logs)), folder
+
+
+def _old_rows(paths: Paths, since: datetime.datetime, delete: bool) -> list[Item]:
+    if not airflow_cli.has_database(paths):
+        return []
+    arguments = ["db", "clean", "--clean-before-timestamp", since.isoformat(timespec="seconds"), "--skip-archive"]
+    arguments += ["--yes", "--batch-size", str(_BATCH), "--error-on-cleanup-failure"] if delete else ["--dry-run"]
+    done = airflow_cli.run(arguments)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "it printed nothing").splitlines()[-1]
+        raise NotCleaned(f"Airflow's database was not cleaned: {said[:300]}")
+    rows = sum(int(number) for number in _FOUND.findall(done.stdout))
+    return [Item("rows", f"{rows:,} rows of Airflow's database", str(paths.airflow), 0)] if rows else []
