@@ -27,35 +27,26 @@ class NotCleaned(RuntimeError):
     """Airflow's command did not do it; may be tried again."""
 
 
-def airflow_history(limits: Limits, delete: bool) -> list[Item]:
-    """What of the embedded Airflow's logs and rows is older than the limits; a day at least stays.
-
-    Raises:
-        NotCleaned: its database could not be asked.
-    """
-    paths = Paths(home.home())
-    since = min(limits.since, datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1))
-    logs = [Item("log", name, str(folder), content_size(str(folder))[1]) for name, folder in _old_logs(paths, since)]
+def old_logs(limits: Limits, delete: bool) -> list[Item]:
+    """The logs of tasks, and of the DAGs' reading, that are older than the limits; a day at least stays."""
+    logs = [Item("log", n, str(folder), content_size(str(folder))[1]) for n, folder in _old_logs(_since(limits))]
     if delete:
         for item in logs:
             shutil.rmtree(item.path, ignore_errors=True)
-    return [*logs, *_old_rows(paths, since, delete)]
+    return logs
 
 
-def _old_logs(paths: Paths, since: datetime.datetime) -> Iterator[tuple[str, Path]]:
-    for pattern in _LOGS:
-        for folder in sorted(paths.task_logs.glob(pattern)):
-            if folder.is_symlink() or not folder.is_dir():  # `latest`
-                continue
-            newest = max((file.stat().st_mtime for file in folder.rglob("*") if file.is_file()), default=0.0)
-            if newest < since.timestamp():
-                yield str(folder.relative_to(paths.task_logs)), folder
+def old_rows(limits: Limits, delete: bool) -> list[Item]:
+    """The rows of Airflow's database that are older than the limits, as one thing; a day at least stays.
 
-
-def _old_rows(paths: Paths, since: datetime.datetime, delete: bool) -> list[Item]:
+    Raises:
+        NotCleaned: it could not be asked.
+    """
+    paths = Paths(home.home())
     if not airflow_cli.has_database(paths):
         return []
-    arguments = ["db", "clean", "--clean-before-timestamp", since.isoformat(timespec="seconds"), "--skip-archive"]
+    since = _since(limits).isoformat(timespec="seconds")
+    arguments = ["db", "clean", "--clean-before-timestamp", since, "--skip-archive"]
     arguments += ["--yes", "--batch-size", str(_BATCH), "--error-on-cleanup-failure"] if delete else ["--dry-run"]
     done = airflow_cli.run(arguments)
     if done.returncode:
@@ -63,3 +54,18 @@ def _old_rows(paths: Paths, since: datetime.datetime, delete: bool) -> list[Item
         raise NotCleaned(f"Airflow's database was not cleaned: {said[:300]}")
     rows = sum(int(number) for number in _FOUND.findall(done.stdout))
     return [Item("rows", f"{rows:,} rows of Airflow's database", str(paths.airflow), 0)] if rows else []
+
+
+def _since(limits: Limits) -> datetime.datetime:
+    return min(limits.since, datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1))
+
+
+def _old_logs(since: datetime.datetime) -> Iterator[tuple[str, Path]]:
+    root = Paths(home.home()).task_logs
+    for pattern in _LOGS:
+        for folder in sorted(root.glob(pattern)):
+            if folder.is_symlink() or not folder.is_dir():  # `latest`
+                continue
+            newest = max((file.stat().st_mtime for file in folder.rglob("*") if file.is_file()), default=0.0)
+            if newest < since.timestamp():
+                yield str(folder.relative_to(root)), folder

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from components.errors import InputError
 from model_store import ModelStore, StoreError
 from pipelines import home
-from pipelines.housekeeping._airflow import NotCleaned, airflow_history
+from pipelines.housekeeping._airflow import NotCleaned, old_logs, old_rows
 from pipelines.housekeeping._items import Item, Limits
 from pipelines.housekeeping._places import clean_place, find_old, places
 from pipelines.housekeeping._releases import delete_releases, old_releases
@@ -67,8 +67,9 @@ def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False)
                 found.busy.append(place)
         found.items += _compiled(workload, limits, delete)
     if not workloads:
+        found.items += old_logs(limits, delete)
         try:
-            found.items += airflow_history(limits, delete)
+            found.items += old_rows(limits, delete)
         except NotCleaned as error:
             found.trouble = str(error)
     return found
