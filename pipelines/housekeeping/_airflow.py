@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.sizes import content_size
-from embedded import airflow_cli
 from embedded.settings import Paths
 from pipelines import home
 from pipelines.housekeeping._items import Item, Limits
@@ -42,6 +41,8 @@ def old_rows(limits: Limits, delete: bool) -> list[Item]:
     Raises:
         NotCleaned: it could not be asked.
     """
+    from embedded import airflow_cli  # its HTTP client would cost every command's start a tenth of a second
+
     paths = Paths(home.home())
     if not airflow_cli.has_database(paths):
         return []

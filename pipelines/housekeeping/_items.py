@@ -6,7 +6,10 @@ import datetime
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What stays whatever its age: the newest `runs` and `releases`; and whatever is younger than `days`."""
+    """What stays whatever its age: the newest `runs` and `releases`; and whatever is younger than `days`.
+
+    The defaults are those of the command and of the DAG.
+    """
 
     runs: int = 20
     releases: int = 10

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from components.errors import EXIT_MAY_RETRY, EXIT_OK
+from pipelines.housekeeping._items import Limits
 
 if TYPE_CHECKING:
     from pipelines.housekeeping import Swept
@@ -30,11 +31,14 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument(
         "--workload", action="append", default=[], metavar="NAME", help="only this one; repeat it for more"
     )
-    command.add_argument("--keep-runs", type=_at_least(1), default=20, metavar="N", help="newest runs of each (20)")
-    command.add_argument(
-        "--keep-releases", type=_at_least(2), default=10, metavar="N", help="newest releases of each (10)"
-    )
-    command.add_argument("--keep-days", type=_at_least(0), default=30, metavar="N", help="what is younger stays (30)")
+    for name, least, default, text in (
+        ("runs", 1, Limits.runs, "newest runs of each"),
+        ("releases", 2, Limits.releases, "newest releases of each"),
+        ("days", 0, Limits.days, "what is younger stays"),
+    ):
+        command.add_argument(
+            f"--keep-{name}", type=_at_least(least), default=default, metavar="N", help=f"{text} ({default})"
+        )
     mode = command.add_mutually_exclusive_group()
     mode.add_argument("--yes", action="store_true", help="delete")
     mode.add_argument("--dry-run", action="store_true", help="delete nothing, which is the default")
@@ -52,7 +56,7 @@ def _at_least(least: int) -> Callable[[str], int]:
 
 
 def _housekeeping(options: argparse.Namespace) -> int:
-    from pipelines.housekeeping import Limits, sweep
+    from pipelines.housekeeping import sweep
 
     limits = Limits(options.keep_runs, options.keep_releases, options.keep_days)
     found = sweep(limits, options.workload, delete=options.yes)
