@@ -162,5 +162,8 @@ def write_report(times: dict[tuple[str, str], list[float]], calm: dict[str, floa
     lines = ["| killed | " + " | ".join(STAGES) + " |", "|---" * (len(STAGES) + 1) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     kills = sum(map(len, times.values()))
-    lines += ["", f"{kills} kills; {DATABASE}; {os.cpu_count()} cores, load average {min(load):.1f} to {max(load):.1f}."]
+    lines += [
+        "",
+        f"{kills} kills; {DATABASE}; {os.cpu_count()} cores, load average {min(load):.1f} to {max(load):.1f}.",
+    ]
     REPORT.write_text("\n".join(lines) + "\n")
