@@ -221,6 +221,16 @@ class Drift(_Section):
     """Columns by whose values the rows are compared separately, too."""
     min_rows: int = Field(default=500, ge=1)
     """Rows that a span, or a slice of it, needs to be compared: a smaller sample says little about a distribution."""
+    stale: Literal["critical", "warning", "info"] = "warning"
+    """What it means that a span is the one before again: the same bytes, or the same rows in other files or another order."""
+    rows: float = Field(default=0.4, ge=0, le=1)
+    """By how much of its rows a span may be smaller than the one before without a warning, and by the same ratio larger: 0.4 is
+    three fifths to five thirds. 1: any number will do."""
+    overlap: Fraction = 0.01
+    """Share of eval's rows that may be rows of train, but for the label, without a warning."""
+    leakage: float = Field(default=0.99, ge=0.5, le=1)
+    """How well one column alone may tell the label without a warning: area under the ROC curve (of amounts, rank correlation), on
+    rows that were not looked at before. 1: as well as it likes."""
 
 
 class Quality(_Section):

@@ -33,7 +33,9 @@ MOST_RATIO, MOST_GB = 3.0, 8.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.data_quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.data_quality",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of both splits together (1000000)")
     parser.add_argument("--rounds", type=int, default=3, help="measure so often and take the median (3)")
@@ -76,7 +78,11 @@ def _insist_on_the_same_verdicts(found: Sequence[dict[str, Any]]) -> None:
     if len(found) < 2:
         return
     ours, plain = found
-    differ = {name: (one, plain["checks"].get(name)) for name, one in ours["checks"].items() if one != plain["checks"].get(name)}
+    differ = {
+        name: (one, plain["checks"].get(name))
+        for name, one in ours["checks"].items()
+        if one != plain["checks"].get(name)
+    }
     if differ or ours["drifted"] != plain["drifted"]:
         raise SystemExit(f"the sides disagree: {differ or (ours['drifted'], plain['drifted'])}")
 
@@ -97,7 +103,10 @@ def _table(rounds: dict[str, list[tuple[Cost, dict[str, Any]]]], rows: int) -> s
     add("CPU, s", [_median(rounds[side], lambda c, f: c.cpu_seconds) for side in sides])
     add("peak memory, GB", [_median(rounds[side], lambda c, f: c.peak_mb * 1024**2 / 1e9) for side in sides])
     widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(len(lines[0]))]
-    return "\n".join("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=False))) for line in lines)
+    return "\n".join(
+        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=False)))
+        for line in lines
+    )
 
 
 def _median(rounds: Sequence[tuple[Cost, dict[str, Any]]], figure: Any) -> float:

@@ -29,9 +29,10 @@ def write(rows: int, folder: pathlib.Path) -> None:
     columns = columns_of(text_format.Parse(CASE.schema(), schema_pb2.Schema()))
     schema = pa.schema([(one.name, one.type) for one in columns])
     _, tables = CASE.tables(rows)
-    with SplitWriter(folder / "examples", "train", schema) as train, SplitWriter(
-        folder / "examples", "eval", schema
-    ) as evaluated:
+    with (
+        SplitWriter(folder / "examples", "train", schema) as train,
+        SplitWriter(folder / "examples", "eval", schema) as evaluated,
+    ):
         for number, table in enumerate(tables):
             writer = evaluated if number % _EVAL_BLOCK == _EVAL_BLOCK - 1 else train
             for batch in table.select(schema.names).cast(schema).to_batches():

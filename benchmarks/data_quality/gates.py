@@ -39,6 +39,8 @@ class _Run:
         from tfx.dsl.components.base import base_beam_executor
         from tfx.types import standard_artifacts
 
+        from benchmarks.data_quality.data import SPLITS
+        from benchmarks.data_quality.suite import expectations
         from components.artifacts import DataDrift, DataQualityReport
         from components.columnar import encode_splits, mark_as_parquet
         from components.data_quality.executor import DataQualityExecutor
@@ -50,8 +52,6 @@ class _Run:
         from pipelines.history import History
         from pipelines.history import runs as recording
         from pipelines.reports import build
-        from benchmarks.data_quality.data import SPLITS
-        from benchmarks.data_quality.suite import expectations
 
         self._seconds["imports"] = time.monotonic() - started
         made: dict[str, Any] = {}
