@@ -208,6 +208,10 @@ def _drift(workload: Workload) -> DriftConfig:
         slices=drift.slices,
         label=workload.data.label.column,
         min_rows=drift.min_rows,
+        stale=Severity(drift.stale),
+        rows=drift.rows,
+        overlap=drift.overlap,
+        leakage=drift.leakage,
     )
 
 

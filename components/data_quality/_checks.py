@@ -235,7 +235,15 @@ def _show(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    text = "null" if value is None else value if value == MASK else repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    text = (
+        "null"
+        if value is None
+        else value
+        if value == MASK
+        else repr(value)
+        if isinstance(value, str)
+        else json.dumps(value, default=str)
+    )
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 

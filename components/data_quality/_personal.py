@@ -1,6 +1,6 @@
 """Columns about persons, by the schema's annotation: what the gate found there is counted and never shown.
 
-    feature { name: "passenger" type: BYTES annotation { tag: "personal" } }
+feature { name: "passenger" type: BYTES annotation { tag: "personal" } }
 """
 
 from __future__ import annotations
