@@ -143,7 +143,8 @@ class History:
         span = sa.func.coalesce(sa.cast(table.c.span, sa.String), table.c.id)
         again = sa.func.row_number().over(partition_by=[table.c.workload, span], order_by=newest_first)
         once = sa.select(table, again.label("again")).where(table.c.source != SERVING).subquery()
-        nth = sa.func.row_number().over(partition_by=once.c.workload, order_by=newest_first)
+        last_first = (sa.func.coalesce(once.c.span, -1).desc(), *newest_first)
+        nth = sa.func.row_number().over(partition_by=once.c.workload, order_by=last_first)
         counted = sa.select(once, nth.label("nth")).where(once.c.again == 1).subquery()
         query = sa.select(counted).where(counted.c.nth <= limit).order_by(*newest_first)
         with self._engine.connect() as connection:

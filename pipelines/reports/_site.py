@@ -118,18 +118,12 @@ def _write_validation(site: Folder, load: _Load, view: _views.WorkloadView, plac
     whole = load(entry.validation.id)
     if whole is None:  # deleted while we build
         return
-    reference = load(before) if (before := whole.reference or _span_before(view, place)) else None
+    reference = load(before) if (before := whole.reference or _pages.span_before(view, place)) else None
     beside = pathlib.PurePosixPath(page).parent
     docs = site.copy_documents(whole.documents, str(beside))
     for name, text in _export.validation_files(whole).items():
         site.put(f"{beside}/{name}", key, partial(str, text))
     site.put(page, key, partial(_pages.validation, view, whole, reference, neighbours, docs))
-
-
-def _span_before(view: _views.WorkloadView, place: int) -> str:
-    """The validation whose data an entry's is drawn beside, if nothing else was compared with it; empty: none."""
-    label = view.entries[place].label
-    return next((e.validation.id for e in view.entries[place + 1 :] if e.newest and e.label != label), "")
 
 
 @contextlib.contextmanager

@@ -18,6 +18,9 @@ GATE_NAMES = {
     "DriftDetector": "Drift",
     "SkewDetector": "Skew between training and serving",
 }
+COMPARING = ("DriftDetector", "SkewDetector")
+"""Gates whose checks are comparisons: the table of changes tells what they found."""
+DOCUMENTS = {"data_docs": "Great Expectations' own page", "report": "The report of the training run"}
 MEASURES = {
     "psi": "PSI",
     "kolmogorov_smirnov": "Kolmogorov–Smirnov",
@@ -82,7 +85,7 @@ class WorkloadView:
     @property
     def newest(self) -> Entry:
         """Of the data; of what the model was asked, where nothing else is known."""
-        return next((entry for entry in self.entries if not entry.is_serving), self.entries[0])
+        return next(iter(self.spans), self.entries[0])
 
     @property
     def now(self) -> tuple[Entry, ...]:
@@ -96,8 +99,9 @@ class WorkloadView:
 
     @property
     def spans(self) -> tuple[Entry, ...]:
-        """The newest validation of each span, newest first."""
-        return tuple(entry for entry in self.entries if entry.newest and not entry.is_serving)
+        """The newest validation of each span, the last span first, whichever was looked at last."""
+        found = [entry for entry in self.entries if entry.newest and not entry.is_serving]
+        return tuple(sorted(found, key=_span, reverse=True))
 
     def columns(self) -> list[str]:
         """Those that changed too much in the newest validation first, then the order of the data."""
@@ -155,6 +159,12 @@ def _entries(validations: Sequence[Validation], failures: Mapping[str, Mapping[s
     return tuple(entries)
 
 
+def _span(entry: Entry) -> tuple[int, str]:
+    """Spans go by their number; data without any by time."""
+    one = entry.validation
+    return -1 if one.span is None else one.span, one.created_at
+
+
 def label(validation: Validation) -> str:
     """`span 12`, or the day where data comes in no spans; `requests until 2026-05-03` of what a model was asked."""
     if validation.source == SERVING:
@@ -163,13 +173,43 @@ def label(validation: Validation) -> str:
 
 
 def gates(validation: Validation) -> list[tuple[str, GateResult]]:
-    """The checks of a validation by gate, as the gates' own type."""
+    """The checks of a validation by gate, as the gates' own type; what failed worst first."""
     found: dict[str, list[CheckResult]] = {}
     for check in validation.checks:
         found.setdefault(check.gate, []).append(_result(check))
-    order = list(GATE_NAMES)
-    names = sorted(found, key=lambda name: order.index(name) if name in order else len(order))
-    return [(GATE_NAMES.get(name, name), GateResult(name, tuple(found[name]))) for name in names]
+    order = {name: place for place, name in enumerate(GATE_NAMES)}
+    results = [GateResult(name, tuple(checks)) for name, checks in found.items()]
+    results.sort(key=lambda gate: (_gravity(gate), order.get(gate.gate, len(order))))
+    return [(GATE_NAMES.get(gate.gate, gate.gate), gate) for gate in results]
+
+
+def _gravity(gate: GateResult) -> int:
+    """0 where something critical failed, 1 a warning, 2 nothing that asks for a look."""
+    severities = {check.severity for check in gate.failures()}
+    return 0 if Severity.CRITICAL in severities else 1 if Severity.WARNING in severities else 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Tally:
+    """How many checks of a gate hold, in words, for the top of a page."""
+
+    gate: str
+    name: str
+    place: int
+    state: str
+    words: str
+
+
+def tallies(gates: Sequence[tuple[str, GateResult]]) -> list[Tally]:
+    """One a gate, in order."""
+    found = []
+    for place, (name, gate) in enumerate(gates, 1):
+        passed = sum(check.passes for check in gate.checks)
+        failed = [check for check in gate.checks if not check.passes]
+        gravest = {check.severity for check in failed}
+        state = "bad" if Severity.CRITICAL in gravest else "warn" if Severity.WARNING in gravest else "good"
+        found.append(Tally(gate.gate, name, place, state, f"{passed:,} of {len(gate.checks):,} hold"))
+    return found
 
 
 def _result(check: Check) -> CheckResult:
