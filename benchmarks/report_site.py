@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import pathlib
 import resource
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +36,9 @@ def main() -> int:
     parser.add_argument("--spans", type=int, default=365)
     parser.add_argument("--columns", type=int, default=18)
     parser.add_argument("--checks", type=int, default=60)
-    parser.add_argument("--keep", type=pathlib.Path, help="a folder for the history and the site; one that is filled is used")
+    parser.add_argument(
+        "--keep", type=pathlib.Path, help="a folder for the history and the site; one that is filled is used"
+    )
     parser.add_argument("--build", choices=("all", "one"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.build:
@@ -54,7 +58,9 @@ def _measure(folder: pathlib.Path, options: argparse.Namespace) -> None:
         with History.open(_url(folder)) as history:
             for workload in range(options.workloads):
                 fill(history, f"workload_{workload:02}", options.spans, options.columns, options.checks)
-        print(f"history   {options.workloads} x {options.spans}: filled in {time.monotonic() - started:.1f} s, {_mb(folder)}")
+        print(
+            f"history   {options.workloads} x {options.spans}: filled in {time.monotonic() - started:.1f} s, {_mb(folder)}"
+        )
     for which, text in (("all", "all pages"), ("all", "nothing new"), ("one", "one more run")):
         if which == "one":
             with History.open(_url(folder)) as history:
@@ -68,7 +74,9 @@ def _measure(folder: pathlib.Path, options: argparse.Namespace) -> None:
         print(f"{text:<14} {found['seconds']:8.2f} s  {found['mb']:6.0f} MB  {found['written']:,} written")
     sizes = sorted(((path.stat().st_size, path) for path in (folder / "site").rglob("*.html")), reverse=True)
     site = sum(path.stat().st_size for path in (folder / "site").rglob("*") if path.is_file())
-    print(f"{len(sizes):,} pages, {site / 1e9:.2f} GB; overview {(folder / 'site/index.html').stat().st_size / 1e3:.0f} kB")
+    print(
+        f"{len(sizes):,} pages, {site / 1e9:.2f} GB; overview {(folder / 'site/index.html').stat().st_size / 1e3:.0f} kB"
+    )
     for size, path in sizes[:3]:
         print(f"largest   {size / 1e3:6.0f} kB  {path.relative_to(folder)}")
 
@@ -111,13 +119,20 @@ def validation(workload: str, span: int, columns: int, checks: int) -> Validatio
 def _check(nth: int, column: str, outcome: Outcome) -> Check:
     fails = nth == 0 and outcome is not Outcome.PASSED
     severity = "critical" if outcome is Outcome.FAILED or nth % 2 else "warning"
-    found = {"column": column, "unexpected_count": 40 if fails else 0, "element_count": 100_000, "kwargs": {"column": column}}
+    found: dict[str, Any] = {
+        "column": column,
+        "unexpected_count": 40 if fails else 0,
+        "element_count": 100_000,
+        "kwargs": {"column": column},
+    }
     if fails:
         found["sample"] = [{"split": "train", "row": row, "value": -row} for row in range(20)]
     expectation = "expect_column_values_to_be_between"
     name = f"{expectation}({column}, {nth})"
     message = "40 of 100,000 values do not (0.04 %), e.g. -3 (train row 3)" if fails else "all 100,000 values do"
-    return Check("DataQuality", name, not fails, severity, message, column, expectation, 40 * fails, 100_000, evidence=found)
+    return Check(
+        "DataQuality", name, not fails, severity, message, column, expectation, 40 * fails, 100_000, evidence=found
+    )
 
 
 def _column(name: str, nth: int, span: int) -> Column:
@@ -125,13 +140,29 @@ def _column(name: str, nth: int, span: int) -> Column:
         top = tuple((f"value {i}", float(1000 * (20 - i) + (span * nth) % 97)) for i in range(20))
         return Column(name, "text", 100_000, 0.01, 40 + span % 5, top_values=top)
     middle = nth + np.sin(span / 30 + nth)
-    histogram = tuple((float(a + middle), float(b + middle), float(1e5 * np.exp(-a * a))) for a, b in zip(_EDGES, _EDGES[1:], strict=False))
+    histogram = tuple(
+        (float(a + middle), float(b + middle), float(1e5 * np.exp(-a * a))) for a, b in itertools.pairwise(_EDGES)
+    )
     quantiles = {p: float(middle + 3 * (p - 0.5)) for p in _PROBABILITIES}
-    return Column(name, "float", 100_000, 0.02, None, float(middle), 1.0, float(middle - 3), float(middle + 3), quantiles, histogram)
+    return Column(
+        name,
+        "float",
+        100_000,
+        0.02,
+        None,
+        float(middle),
+        1.0,
+        float(middle - 3),
+        float(middle + 3),
+        quantiles,
+        histogram,
+    )
 
 
 def _change(column: str, measure: str, limit: float | None, span: int, nth: int) -> Change:
-    return Change("drift", column, measure, abs(float(np.sin(span * (nth + 1)))) * 0.26, limit, reference=f"span {span - 1}")
+    return Change(
+        "drift", column, measure, abs(float(np.sin(span * (nth + 1)))) * 0.26, limit, reference=f"span {span - 1}"
+    )
 
 
 def _url(folder: pathlib.Path) -> str:

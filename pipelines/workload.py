@@ -213,6 +213,8 @@ class DriftLimits(_Section):
 
 
 class Drift(_Section):
+    reference: Literal["previous", "champion"] = "previous"
+    """What a span is compared with: the span before it, or the newest span that the stable release was trained on."""
     limits: DriftLimits = DriftLimits(psi=0.25)
     """Limits of every column that has none of its own."""
     columns: dict[str, DriftLimits] = Field(default_factory=dict)
@@ -223,11 +225,24 @@ class Drift(_Section):
     """Rows that a span, or a slice of it, needs to be compared: a smaller sample says little about a distribution."""
 
 
+class Skew(_Section):
+    limits: DriftLimits = DriftLimits(psi=0.25)
+    """Limits of every column that has none of its own."""
+    columns: dict[str, DriftLimits] = Field(default_factory=dict)
+    """Limits by column, instead of the general ones; `{}` for a column that may differ as it likes."""
+    predictions: DriftLimits = DriftLimits(psi=0.25)
+    """How far the answers may be from those on the eval split."""
+    min_rows: int = Field(default=500, ge=1)
+    """Recorded rows that a comparison needs: a smaller sample says little about a distribution."""
+
+
 class Quality(_Section):
     fail_on: Literal["critical", "warning", "never"] = "critical"
     """The least severity of a failed expectation that stops the run."""
     drift: Drift = Drift()
     """How far a span may move from the one before it."""
+    skew: Skew = Skew()
+    """How far requests may be from the training data (`trainyard skew`)."""
 
 
 class InfraValidation(_Section):

@@ -3,4 +3,15 @@
 from pipelines.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
 from pipelines.history._store import History, HistoryError, default_url
 
-__all__ = ["SERVING", "Change", "Check", "Column", "History", "HistoryError", "Outcome", "Release", "Validation", "default_url"]
+__all__ = [
+    "SERVING",
+    "Change",
+    "Check",
+    "Column",
+    "History",
+    "HistoryError",
+    "Outcome",
+    "Release",
+    "Validation",
+    "default_url",
+]

@@ -7,7 +7,6 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-
 SERVING = "serving"
 """The source of a validation that looks at what a model server was asked, not at a span."""
 

@@ -139,7 +139,7 @@ class History:
             limit: spans of a workload at most. Data that comes in no spans counts by validation.
         """
         table = tables.VALIDATIONS
-        newest_first = (sa.desc("created_at"), sa.desc("id"))
+        newest_first: tuple[Any, ...] = (sa.desc("created_at"), sa.desc("id"))
         span = sa.func.coalesce(sa.cast(table.c.span, sa.String), table.c.id)
         again = sa.func.row_number().over(partition_by=[table.c.workload, span], order_by=newest_first)
         once = sa.select(table, again.label("again")).where(table.c.source != SERVING).subquery()

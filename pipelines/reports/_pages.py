@@ -24,6 +24,8 @@ _SUDDEN = 0.05
 """A rise of the share of missing values that is pointed out."""
 MAX_ROWS = 500
 """Rows of a table: the rest is in the CSV beside it."""
+MAX_FIGURES = 120
+"""Spans in the table below a column's charts."""
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _RUN_REPORT = pathlib.Path(run_report.__file__).parent / "templates"
 
@@ -145,6 +147,7 @@ def column(view: WorkloadView, name: str) -> str:
         name=name,
         entries=entries,
         values=values,
+        shown=entries[-MAX_FIGURES:],
         charts_drawn=_column_charts(_axis(view, entries), entries, values, changes),
     )
 

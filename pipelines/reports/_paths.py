@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -37,6 +38,7 @@ def slug(name: str) -> str:
     return f"{plain}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip("-")
 
 
+@functools.lru_cache(4096)
 def relative(to: str, page: str) -> str:
     """A link from a page of the site to another: it works from a disk, a bucket and a server alike."""
     return os.path.relpath(to, os.path.dirname(page) or ".")  # noqa: PTH120 URLs, not files
