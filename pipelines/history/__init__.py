@@ -1,5 +1,6 @@
 """What was found in which data, and when: a small SQL store that pages, digests and other tools read."""
 
+from pipelines.history._headline import worst
 from pipelines.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
 from pipelines.history._store import History, HistoryError, default_url
 
@@ -14,4 +15,5 @@ __all__ = [
     "Release",
     "Validation",
     "default_url",
+    "worst",
 ]
