@@ -131,7 +131,7 @@ def _headline(outcome: Outcome, gate: GateResult, version: int, asked: Requests)
         return (
             f"What version {version} is asked looks like what it was trained on ({rows}, {len(compared)} comparisons)."
         )
-    failed = gate.failures(Severity.WARNING)
+    failed = [*gate.failures(Severity.CRITICAL), *gate.failures(Severity.WARNING)]
     skewed = _names([one for one in failed if one.diagnostics["kind"] == SKEW])
     drifted = _names([one for one in failed if one.diagnostics["kind"] == PREDICTION_DRIFT])
     parts = [f"is asked is not what it was trained on, in {skewed}"] if skewed else []

@@ -68,7 +68,7 @@ def _describe(workload: str, release: Release) -> Training:
         saved_model = ModelStore(home.store_uri()).fetch(workload, release.version, folder)
         model = ServedModel.read(saved_model)
         predictions = _predictions(saved_model, model, examples.uri, splits[-1])
-    schema = read_schema(home.schemas_root() / workload)
+    schema = read_schema(str(home.schemas_root() / workload))
     named = {feature.name for feature in schema.feature if feature.int_domain.is_categorical}
     known = set(split_schema(examples.uri, splits[0]).names)
     columns = profile(

@@ -123,7 +123,7 @@ def validation(
         comparing=_views.COMPARING,
         changes=_views.change_rows(whole.changes),
         against=compared[0] if len(compared) == 1 else "",
-        drawn_beside=label if not whole.reference or not compared else compared[0],
+        drawn_beside=label,
         before=before,
         before_entry=neighbours[0],
         after_entry=neighbours[1],
