@@ -212,6 +212,7 @@ def _drift(workload: Workload) -> DriftConfig:
         rows=drift.rows,
         overlap=drift.overlap,
         leakage=drift.leakage,
+        association=drift.association,
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from components.gates import CheckResult, GateFailed, GateResult, Severity, evid
 from components.schema import read_schema
 
 _SAMPLE = 5
+_LONGEST = 60  # characters of a value in a message
 
 
 class Executor(base_executor.BaseExecutor):
@@ -61,59 +63,82 @@ def _checks(found: anomalies_pb2.Anomalies, schema: schema_pb2.Schema, split: st
     anomalies = dict(found.anomaly_info)
     for feature in schema.feature:
         info = anomalies.pop(feature.name, None)
-        checks.append(_check(feature.name, info, feature, split, uri))
-    checks += [_check(name, info, None, split, uri) for name, info in anomalies.items()]
+        checks.append(_check(feature.name, info, feature, schema, split, uri))
+    checks += [_check(name, info, None, schema, split, uri) for name, info in anomalies.items()]
     if found.HasField("dataset_anomaly_info"):
-        checks.append(_check("the whole data set", found.dataset_anomaly_info, None, split, uri))
+        checks.append(_check("the whole data set", found.dataset_anomaly_info, None, schema, split, uri))
     return checks
 
 
-def _check(name: str, info: anomalies_pb2.AnomalyInfo | None, feature: Any, split: str, uri: str) -> CheckResult:
+def _check(
+    name: str, info: anomalies_pb2.AnomalyInfo | None, feature: Any, schema: schema_pb2.Schema, split: str, uri: str
+) -> CheckResult:
     if info is None:
         return CheckResult(name=f"{split}/{name}", passes=True)
-    rows = _offending_rows(feature, split, uri) if feature is not None else []
-    where = f" First rows: {'; '.join(rows)}." if rows else ""
+    anomalies = [anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason]
+    sample = _sample(feature, schema, anomalies, split, uri) if feature is not None else []
+    shown = ", ".join(f"{_show(one['value'])} ({split} row {one['row']})" for one in sample)
     return CheckResult(
         name=f"{split}/{name}",
         passes=False,
         severity=Severity.WARNING if info.severity == anomalies_pb2.AnomalyInfo.WARNING else Severity.CRITICAL,
-        message=f"{name} ({split}): {info.description.rstrip('.')}.{where}",
+        message=f"{name} ({split}): {info.description.strip(' .')}{f', e.g. {shown}' if shown else ''}.",
         diagnostics={
-            "anomalies": [anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason],
-            "rows": rows,
+            **({"column": name} if feature is not None else {}),
+            "anomalies": anomalies,
+            "sample": sample,
         },
     )
 
 
-def _offending_rows(feature: Any, split: str, uri: str) -> list[str]:
-    """Up to five rows that break the feature's domain or presence, with their values."""
+def _show(value: Any) -> str:
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _sample(
+    feature: Any, schema: schema_pb2.Schema, anomalies: Sequence[str], split: str, uri: str
+) -> list[dict[str, Any]]:
+    """Up to five rows, from 0 in the split, that break the feature's domain or lack a value, with what they have."""
     try:
         column = read_split(uri, split, [feature.name]).column(0)
     except (KeyError, pa.ArrowInvalid):
         return []
-    mask = _breaks_domain(column, feature)
+    if pa.types.is_nested(column.type):
+        return []
+    mask = _breaks_domain(column, feature, schema)
     if mask is None or not pc.any(mask).as_py():
-        if feature.presence.min_fraction < 1 or not column.null_count:
+        if not any("PRESENT" in anomaly for anomaly in anomalies):
             return []
         mask = column.is_null()
     rows = pc.indices_nonzero(mask)[:_SAMPLE].to_pylist()
-    return [f"row {row + 1} of {split} has {column[row].as_py()!r}" for row in rows]
+    return [{"split": split, "row": row, "value": _plain(column[row].as_py())} for row in rows]
 
 
-def _breaks_domain(column: pa.ChunkedArray, feature: Any) -> Any:
+def _plain(value: Any) -> Any:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
+def _breaks_domain(column: pa.ChunkedArray, feature: Any, schema: schema_pb2.Schema) -> Any:
     domain = feature.WhichOneof("domain_info")
-    if pa.types.is_nested(column.type) or domain is None:
-        return None
     if domain in ("int_domain", "float_domain"):
         limits = getattr(feature, domain)
-        low, high = limits.min, limits.max
-        too_low = pc.less(column, low) if _has_bound(limits, "min") else pa.scalar(False)
-        too_high = pc.greater(column, high) if _has_bound(limits, "max") else pa.scalar(False)
-        return pc.fill_null(pc.or_(too_low, too_high), False)
+        broken = pa.scalar(False)
+        if _has_bound(limits, "min"):
+            broken = pc.or_(broken, pc.less(column, limits.min))
+        if _has_bound(limits, "max"):
+            broken = pc.or_(broken, pc.greater(column, limits.max))
+        if domain == "float_domain" and limits.disallow_inf:
+            broken = pc.or_(broken, pc.is_inf(column))
+        return None if isinstance(broken, pa.Scalar) else pc.fill_null(broken, False)
+    known = None
     if domain == "string_domain":
-        known = pa.array(list(feature.string_domain.value), column.type)
-        return pc.and_(pc.invert(pc.is_in(column, known)), column.is_valid())
-    return None
+        known = feature.string_domain.value
+    elif domain == "domain":  # one of the schema's own, by name
+        known = next((one.value for one in schema.string_domain if one.name == feature.domain), None)
+    if known is None:
+        return None
+    return pc.and_(pc.invert(pc.is_in(column, pa.array(list(known), column.type))), column.is_valid())
 
 
 def _has_bound(limits: Any, name: str) -> bool:

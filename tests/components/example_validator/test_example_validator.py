@@ -18,12 +18,22 @@ SCHEMA = """
 feature { name: "fare" type: FLOAT presence { min_fraction: 1.0 } shape {} float_domain { min: 0 } }
 feature { name: "kind" type: BYTES presence { min_fraction: 0.9 } value_count { max: 1 }
           string_domain { value: "card" value: "cash" } }
+feature { name: "area" type: BYTES presence { min_fraction: 1.0 } shape {} domain: "areas" }
+feature { name: "miles" type: FLOAT presence { min_fraction: 1.0 } shape {} float_domain { disallow_inf: true } }
 feature { name: "tip" type: INT presence { min_fraction: 1.0 } shape {} int_domain { min: 0 max: 1 } }
+string_domain { name: "areas" value: "north" value: "south" }
 """
 
 
 def checks(folder: pathlib.Path, **changes) -> dict[str, object]:
-    columns = {"fare": [1.0, 2.0, 3.0, 4.0], "kind": ["card", "cash", "card", "cash"], "tip": [0, 1, 0, 1], **changes}
+    columns = {
+        "fare": [1.0, 2.0, 3.0, 4.0],
+        "kind": ["card", "cash", "card", "cash"],
+        "area": ["north", "south", "north", "north"],
+        "miles": [1.0, 2.0, 3.0, 4.0],
+        "tip": [0, 1, 0, 1],
+        **changes,
+    }
     batch = pa.RecordBatch.from_pydict(columns)
     with SplitWriter(folder, "train", batch.schema) as writer:
         writer.write(batch)
@@ -37,17 +47,19 @@ def checks(folder: pathlib.Path, **changes) -> dict[str, object]:
 
 def test_good_data_pass_a_check_for_each_feature(tmp_path) -> None:
     found = checks(tmp_path)
-    assert set(found) == {"train/fare", "train/kind", "train/tip"}
+    assert set(found) == {f"train/{name}" for name in ("fare", "kind", "area", "miles", "tip")}
     assert all(check.passes for check in found.values())
 
 
 @pytest.mark.parametrize(
     ("changes", "name", "parts"),
     [
-        ({"tip": [0, 1, 7, 1]}, "train/tip", ["row 3 of train has 7"]),
-        ({"fare": [1.0, -5.0, 3.0, 4.0]}, "train/fare", ["row 2 of train has -5.0"]),
-        ({"kind": ["card", "cash", "card", "gold"]}, "train/kind", ["gold"]),
-        ({"kind": ["card", None, None, "cash"]}, "train/kind", ["fraction"]),
+        ({"tip": [0, 1, 7, 1]}, "train/tip", ["7 (train row 2)"]),
+        ({"area": ["north", "west", "north", "north"]}, "train/area", ["'west' (train row 1)"]),
+        ({"miles": [1.0, float("inf"), 2.0, 3.0]}, "train/miles", ["Inf", "inf (train row 1)"]),
+        ({"fare": [1.0, -5.0, 3.0, 4.0]}, "train/fare", ["-5.0 (train row 1)"]),
+        ({"kind": ["card", "cash", "card", "gold"]}, "train/kind", ["gold' (train row 3)"]),
+        ({"kind": ["card", None, None, "cash"]}, "train/kind", ["fraction", "null (train row 1), null (train row 2)"]),
     ],
 )
 def test_an_anomaly_names_the_rows(tmp_path, changes, name: str, parts: list[str]) -> None:
@@ -56,3 +68,5 @@ def test_an_anomaly_names_the_rows(tmp_path, changes, name: str, parts: list[str
     assert [check.name for check in failed] == [name]
     for part in parts:
         assert part in failed[0].message
+    assert failed[0].diagnostics["column"] == name.removeprefix("train/")
+    assert {"split", "row", "value"} == set(failed[0].diagnostics["sample"][0])
