@@ -30,6 +30,7 @@ class Case:
         warns: names of warnings that have to be among those given.
         says: words of the first one's message: what a person reads.
         shows: a piece of its evidence: a value or a row that proves it.
+        again: `deliver` is given the trips of the span before.
         of: changes the workload for a case that the taxi workload cannot have.
     """
 
@@ -40,6 +41,7 @@ class Case:
     warns: tuple[str, ...] = ()
     says: str = ""
     shows: str = ""
+    again: bool = False
     of: Callable[[Any], Any] = lambda workload: workload
 
 

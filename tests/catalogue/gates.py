@@ -42,7 +42,8 @@ class Finding:
 
     @property
     def name(self) -> str:
-        return f"{self.gate} {self.check}".rstrip()
+        """Gate and check; the schema's gate checks each split by itself, which is one check here."""
+        return f"{self.gate} {self.check.removeprefix('train/').removeprefix('eval/')}".rstrip()
 
 
 @dataclasses.dataclass(frozen=True)

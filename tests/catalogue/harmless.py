@@ -13,7 +13,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.catalogue.cases import Case, Files, csv, every, number, one_file, put, renamed, set_some, table, text, with_data
+from tests.catalogue.cases import (
+    Case,
+    Files,
+    csv,
+    every,
+    number,
+    one_file,
+    put,
+    renamed,
+    set_some,
+    table,
+    text,
+    with_data,
+)
 
 
 def _taken(order: Callable[[pa.Table], Any]) -> Callable[[pa.Table], Files]:
