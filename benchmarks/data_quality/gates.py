@@ -88,8 +88,8 @@ class _Run:
             DriftDetector().Do(inputs, {"drift": drift}, {**properties, "baseline": str(self._data / "baseline")})
         with self._stage("pages"):
             roles = {role: facts for role, one in made.items() if (facts := artifact_facts(one)) is not None}
-            facts = collect({"name": "taxi", "owner": "benchmark"}, "run-1", roles)
-            validation = recording.from_run(facts, 1)
+            found = collect({"name": "taxi", "owner": "benchmark"}, "run-1", roles)
+            validation = recording.from_run(found, 1)
             assert validation is not None
             with History.open(f"sqlite:///{self._scratch / 'quality.sqlite'}") as history:
                 history.record(validation)

@@ -49,7 +49,7 @@ class Executor(base_executor.BaseExecutor):
             window = _Window(examples)
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
             newest, hashes = window.describe(-1, config, named)
-            before = _before(window, config, named, exec_properties.get("baseline") or "")
+            before = _reference(window, config, named, exec_properties)
             found = list(_judge.drifts(newest, before, config)) if before else []
             checks = [
                 *_checks(found, newest, before, config),
@@ -125,14 +125,23 @@ class _Window:
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
 
 
-def _before(window: _Window, config: DriftConfig, named: set[str], baseline: str) -> Profile | None:
-    """The profile of the span before the newest; None if there is none."""
-    if len(window.spans) > 1:
+def _reference(
+    window: _Window, config: DriftConfig, named: set[str], exec_properties: Mapping[str, Any]
+) -> Profile | None:
+    """The profile of the span before the newest, or of the champion's newest span; None if there is none."""
+    baseline, champion = exec_properties.get("baseline") or "", exec_properties.get("baseline_name") or ""
+    if len(window.spans) > 1 and not champion:
         return window.describe(-2, config, named)[0]
     if not baseline:
         return None
     with fsspec.open(f"{baseline.rstrip('/')}/{PROFILE_FILE}", "rt", encoding="utf-8") as file:
-        return Profile.from_json(file.read())
+        found = Profile.from_json(file.read())
+    if not champion:
+        return found
+    if found.name == f"span {window.spans[-1]}":
+        # The champion was trained on this very span, which is no news of the delivery.
+        found = dataclasses.replace(found, digest="", fingerprint="")
+    return dataclasses.replace(found, name=f"{found.name} of {champion}")
 
 
 def _checks(

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx import types
@@ -13,12 +10,10 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import measured
-from components.columnar import decode_splits, encode_splits, read_split
+from components.columnar import decode_splits, encode_splits
+from components.example_validator._rows import offending_rows
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
-from components.schema import read_schema
-
-_SAMPLE = 5
-_LONGEST = 60  # characters of a value in a message
+from components.schema import is_personal, read_schema
 
 
 class Executor(base_executor.BaseExecutor):
@@ -71,75 +66,25 @@ def _checks(found: anomalies_pb2.Anomalies, schema: schema_pb2.Schema, split: st
 
 
 def _check(
-    name: str, info: anomalies_pb2.AnomalyInfo | None, feature: Any, schema: schema_pb2.Schema, split: str, uri: str
+    name: str,
+    info: anomalies_pb2.AnomalyInfo | None,
+    feature: schema_pb2.Feature | None,
+    schema: schema_pb2.Schema,
+    split: str,
+    uri: str,
 ) -> CheckResult:
     if info is None:
         return CheckResult(name=f"{split}/{name}", passes=True)
-    anomalies = [anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason]
-    sample = _sample(feature, schema, anomalies, split, uri) if feature is not None else []
-    shown = ", ".join(f"{_show(one['value'])} ({split} row {one['row']})" for one in sample)
+    personal = feature is not None and is_personal(feature)
+    # The long description names values.
+    found = info.short_description if personal else info.description
+    kinds = [anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason]
+    sample = offending_rows(feature, schema, kinds, split, uri) if feature is not None else []
+    rows = "; ".join(f"{split} row {one['row']} has {one['value']!r}" for one in sample)
     return CheckResult(
         name=f"{split}/{name}",
         passes=False,
         severity=Severity.WARNING if info.severity == anomalies_pb2.AnomalyInfo.WARNING else Severity.CRITICAL,
-        message=f"{name} ({split}): {info.description.strip(' .')}{f', e.g. {shown}' if shown else ''}.",
-        diagnostics={
-            **({"column": name} if feature is not None else {}),
-            "anomalies": anomalies,
-            "sample": sample,
-        },
+        message=f"{name} ({split}): {found.rstrip('.')}.{f' First rows: {rows}.' if rows else ''}",
+        diagnostics={"anomalies": kinds, **({"column": feature.name} if feature else {}), "sample": sample},
     )
-
-
-def _show(value: Any) -> str:
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-
-
-def _sample(
-    feature: Any, schema: schema_pb2.Schema, anomalies: Sequence[str], split: str, uri: str
-) -> list[dict[str, Any]]:
-    """Up to five rows, from 0 in the split, that break the feature's domain or lack a value, with what they have."""
-    try:
-        column = read_split(uri, split, [feature.name]).column(0)
-    except (KeyError, pa.ArrowInvalid):
-        return []
-    if pa.types.is_nested(column.type):
-        return []
-    mask = _breaks_domain(column, feature, schema)
-    if mask is None or not pc.any(mask).as_py():
-        if not any("PRESENT" in anomaly for anomaly in anomalies):
-            return []
-        mask = column.is_null()
-    rows = pc.indices_nonzero(mask)[:_SAMPLE].to_pylist()
-    return [{"split": split, "row": row, "value": _plain(column[row].as_py())} for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-
-
-def _breaks_domain(column: pa.ChunkedArray, feature: Any, schema: schema_pb2.Schema) -> Any:
-    domain = feature.WhichOneof("domain_info")
-    if domain in ("int_domain", "float_domain"):
-        limits = getattr(feature, domain)
-        broken = pa.scalar(False)
-        if _has_bound(limits, "min"):
-            broken = pc.or_(broken, pc.less(column, limits.min))
-        if _has_bound(limits, "max"):
-            broken = pc.or_(broken, pc.greater(column, limits.max))
-        if domain == "float_domain" and limits.disallow_inf:
-            broken = pc.or_(broken, pc.is_inf(column))
-        return None if isinstance(broken, pa.Scalar) else pc.fill_null(broken, False)
-    known = None
-    if domain == "string_domain":
-        known = feature.string_domain.value
-    elif domain == "domain":  # one of the schema's own, by name
-        known = next((one.value for one in schema.string_domain if one.name == feature.domain), None)
-    if known is None:
-        return None
-    return pc.and_(pc.invert(pc.is_in(column, pa.array(list(known), column.type))), column.is_valid())
-
-
-def _has_bound(limits: Any, name: str) -> bool:
-    return bool(limits.HasField(name))

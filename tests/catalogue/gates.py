@@ -110,7 +110,7 @@ class Site:
         StatisticsGen(context).Do(inputs, {"statistics": statistics}, {})
         root = {"pipeline_root": str(folder)}
         suite = {"suite_file": str(self.schemas / "expectations.json"), "fail_on": self.workload.quality.fail_on}
-        drift = {"config": training._drift(self.workload).to_json(), "baseline": str(baseline or "")}
+        drift = {"config": drift_config(self.workload).to_json(), "baseline": str(baseline or "")}
         gates: Mapping[str, Any] = {
             "ExampleValidator": lambda: ExampleValidator(context).Do(
                 {**inputs, "statistics": statistics},
