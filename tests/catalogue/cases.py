@@ -56,11 +56,17 @@ def read(path: pathlib.Path) -> pa.Table:
 
 
 def csv(table: pa.Table, **options: Any) -> bytes:
-    """As one file, as the city exports it: no quotes where none are needed, a comma, a newline."""
+    """As one file, as the city exports it: a comma, a newline, and quotes only if a value has a comma itself."""
+    try:
+        return _csv(table, {"quoting_style": "none", **options})
+    except pa.ArrowInvalid:
+        return _csv(table, {"quoting_style": "needed", **options})
+
+
+def _csv(table: pa.Table, options: dict[str, Any]) -> bytes:
     out = io.BytesIO()
     out.write((options.get("delimiter", ",").join(table.column_names) + "\n").encode())
-    write = pa.csv.WriteOptions(include_header=False, **{"quoting_style": "needed", **options})
-    pa.csv.write_csv(table, out, write)
+    pa.csv.write_csv(table, out, pa.csv.WriteOptions(include_header=False, **options))
     return out.getvalue()
 
 

@@ -82,6 +82,7 @@ class Site:
         from components.ingestion.executor import Executor as ColumnarExampleGen
         from components.statistics.executor import Executor as StatisticsGen
         from pipelines import training
+        from pipelines.drift_limits import drift_config
 
         folder = self.work / f"run-{len(list(self.work.iterdir()))}"
         folder.mkdir()
@@ -131,7 +132,13 @@ class Site:
                     judge()
                 result = GateResult.from_json((pathlib.Path(made[role].uri) / "gate.json").read_text(encoding="utf-8"))
                 found += [
-                    Finding(gate, one.name, one.severity, one.message, json.dumps(one.diagnostics, default=str))
+                    Finding(
+                        gate,
+                        one.name,
+                        one.severity,
+                        one.message,
+                        json.dumps(one.diagnostics, default=str, ensure_ascii=False),
+                    )
                     for one in result.failures()
                 ]
         return found, pathlib.Path(made["drift"].uri)
