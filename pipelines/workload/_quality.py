@@ -43,6 +43,8 @@ class Drift(Section):
     leakage: float = Field(default=0.99, ge=0.5, le=1)
     """How well one column alone may tell the label without a warning: area under the ROC curve (of amounts, rank correlation), on
     rows that were not looked at before. 1: as well as it likes."""
+    association: Fraction = 0.2
+    """By how much worse than in the span before one column may tell the label without a warning, in the same measure."""
 
 
 class Skew(Section):
