@@ -20,6 +20,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.gates import evidence_directory
 from components.report import ArtifactFacts, RunFacts, artifact_facts, collect, collect_failure
 from components.staged import CANONICAL_URI
+from pipelines import home, lineage
 from pipelines.history import History, Validation, runs
 from pipelines.history._store import URL
 from pipelines.run import find_workload
@@ -92,6 +93,7 @@ def _record(history: History, run: Run, node_id: str, error: str) -> None:
         if found is None or ((written := history.load(run.run_id)) and _told(written) == _told(found)):
             return
         history.record(found, release)
+        lineage.emit(found, _source(run, facts, span), say)
         say(f"history of data quality: {found.headline}")
         if not said:
             return
@@ -156,6 +158,14 @@ def _documents(run: Run, facts: RunFacts) -> Mapping[str, str]:
         places["data_docs"] = f"{run.root}/{evidence_directory('', run.run_id, 'DataQuality').as_posix()}/{_DOCS}"
     report = next((made.uri for _, _, role, made in _outputs(run.store, run.run_id) if role == "report"), "")
     return {**places, "report": f"{report}/index.html"} if report else places
+
+
+def _source(run: Run, facts: RunFacts, span: int | None) -> str:
+    """Where the span lies, as the workload of this image says it; else where its Examples do."""
+    with contextlib.suppress(Exception):
+        return find_workload(run.workload)[0].span_uri(str(span), home.data_uri())
+    examples = facts.artifacts.get("examples")
+    return examples.original if examples else f"{run.root}/{run.run_id}"
 
 
 def _span(facts: RunFacts) -> int | None:

@@ -127,11 +127,11 @@ def _drift_checks(made: Outputs) -> dict[str, Shown]:
 
 def _data_quality(made: Outputs) -> dict[str, Shown]:
     key = "data_quality"
+    gate = made.gate(key)
+    about = {"location": made.uri(key), "verdict": gate.summary()}
     return {
-        "data_quality_report": Shown(
-            {"location": made.uri(key), "verdict": made.gate(key).summary()}, made.text(key, "data_docs/index.html")
-        ),
-        "data_quality_checks": Shown(_counts(made.gate(key))),
+        "data_quality_report": Shown(about, made.text(key, "data_docs/index.html")),
+        "data_quality_checks": Shown(_counts(gate)),
     }
 
 
