@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from components.report import formats, render_gate
 from components.report import render as run_report
-from pipelines.history import Column, Validation
+from pipelines.history import Column, Outcome, Validation
 from pipelines.reports import _charts, _paths, _views
 from pipelines.reports._views import Entry, WorkloadView
 
@@ -22,6 +22,9 @@ STRIP = 60
 _BETWEEN_SPANS = ("drift", "label_shift")
 _SUDDEN = 0.05
 """A rise of the share of missing values that is pointed out."""
+SHORT_STRIP = 20
+"""Spans of a workload that is one row among many."""
+_MANY = 6
 MAX_ROWS = 500
 """Rows of a table: the rest is in the CSV beside it."""
 MAX_FIGURES = 120
@@ -45,11 +48,15 @@ def version() -> str:
 
 
 def overview(views: Sequence[WorkloadView]) -> str:
-    """All workloads, their newest verdict and their last spans."""
+    """All workloads, their newest verdict and their last spans; of many, those to trust as the rows of a table."""
+    trusted = [view for view in views if view.outcome is Outcome.PASSED]
+    listed = trusted if len(views) > _MANY else []
     return _render(
         "overview.html.j2",
         _paths.INDEX,
-        views=views,
+        told=[view for view in views if not listed or view.outcome is not Outcome.PASSED],
+        listed=listed,
+        short_strip=SHORT_STRIP,
         sentence=_views.overview_sentence(views),
         strip=STRIP,
         updated=max((view.newest.validation.created_at for view in views), default=""),

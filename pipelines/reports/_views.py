@@ -256,10 +256,11 @@ def overview_sentence(views: Sequence[WorkloadView]) -> str:
             if len(views) > 1
             else (f"The newest data of {views[0].name} can be trusted.")
         )
-    parts = [f"{_names(stopped)} stopped"] if stopped else []
-    parts += [f"look at {_names(warned)}"] if warned else []
     fine = len(views) - len(stopped) - len(warned)
-    return f"{'; '.join(parts)[0].upper()}{'; '.join(parts)[1:]}" + (f"; {fine} can be trusted." if fine else ".")
+    parts = [f"Stopped: {_names(stopped)}"] if stopped else []
+    parts += [f"{'look' if stopped else 'Look'} at {_names(warned)}"] if warned else []
+    parts += [f"{fine} can be trusted"] if fine else []
+    return f"{'; '.join(parts)}."
 
 
 def _names(names: Sequence[str]) -> str:
