@@ -11,6 +11,8 @@ from pipelines.history import SERVING, Change, Check, Column, History, Outcome, 
 
 STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
 WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
+SERVING_WORDS = {Outcome.PASSED: "Alike", Outcome.WARNED: "Differs", Outcome.FAILED: "Differs too much"}
+"""Of what a model was asked: nobody stops it."""
 GRAVEST_FIRST = (Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)
 GATE_NAMES = {
     "DataQuality": "Expectations",
@@ -60,7 +62,7 @@ class Entry:
 
     @property
     def word(self) -> str:
-        return WORDS[self.validation.outcome]
+        return (SERVING_WORDS if self.is_serving else WORDS)[self.validation.outcome]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +106,7 @@ class WorkloadView:
         return tuple(sorted(found, key=_span, reverse=True))
 
     def columns(self) -> list[str]:
-        """Those that changed too much in the newest validation first, then the order of the data."""
+        """Those that changed too much in the newest validation first, then the order of the data; answers of the model last."""
         now = self.newest.validation.id
 
         def rank(name: str) -> tuple[bool, bool]:
