@@ -16,6 +16,10 @@ def drift_config(workload: Workload) -> DriftConfig:
         slices=drift.slices,
         label=workload.data.label.column,
         min_rows=drift.min_rows,
+        stale=Severity(drift.stale),
+        rows=drift.rows,
+        overlap=drift.overlap,
+        leakage=drift.leakage,
     )
 
 

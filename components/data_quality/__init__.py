@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from components.data_quality.component import DataQuality
 
-__all__ = ["DataQuality", "check_suite"]
+__all__ = ["DataQuality", "check_contract", "check_suite"]
 
 
-def check_suite(suite_file: str | os.PathLike[str], columns: AbstractSet[str]) -> None:
-    """Raises InputError, with file and place, if a suite cannot be run on a schema of these columns."""
-    from components.data_quality._suite import read_suite  # imports Great Expectations
+def check_contract(suite_file: str | os.PathLike[str], schema_file: str | os.PathLike[str]) -> None:
+    """Raises InputError, with file and place, where suite, schema and waivers contradict each other; imports no GX."""
+    from components.data_quality import _contract
 
-    read_suite(suite_file, columns)
+    _contract.check_contract(suite_file, schema_file)
+
+
+def check_suite(suite_file: str | os.PathLike[str], schema_file: str | os.PathLike[str]) -> None:
+    """Raises InputError, with file and place, if a suite cannot be run on a schema."""
+    from components.data_quality import _contract, _suite  # imports Great Expectations
+
+    _contract.check_contract(suite_file, schema_file)
+    columns = {feature.name for feature in _contract.read_schema(schema_file).feature}
+    _suite.read_suite(suite_file, columns)
 
 
 def __getattr__(name: str) -> Any:

@@ -91,7 +91,7 @@ def _hidden_validation(validation: ExpectationSuiteValidationResult) -> Expectat
 
 
 def _hidden_suite(suite: gx.ExpectationSuite) -> gx.ExpectationSuite:
-    from components.data_quality._suite import import_gx
+    from components.data_quality._running import import_gx
 
     raw = plain(suite.to_json_dict())
     kept = {k: _hide(v) for k, v in raw.items() if k in ("name", "expectations", "meta")}
