@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipelines import home
+from pipelines.reports import page_url
 from pipelines.results import RunResult
 from pipelines.workload import Workload
 
@@ -49,6 +50,8 @@ def record(workload: Workload, result: RunResult, outputs: Outputs, say: Callabl
         return
     if page is not None:
         result.reports["data_quality_page"] = str(page)
+        if url := page_url(workload.name, page.parent.name):
+            result.reports["data_quality_url"] = url
 
 
 def _record(workload: Workload, result: RunResult, outputs: Outputs) -> pathlib.Path | None:

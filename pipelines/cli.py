@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(commands)
     _add_quality(commands)
     _add_reports(commands)
+    _add_skew(commands)
     _add_release(commands)
     _add_serve(commands)
     _add_housekeeping(commands)
@@ -285,6 +286,12 @@ def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     from pipelines.reports import cli as reports
 
     reports.add_command(commands)
+
+
+def _add_skew(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.monitoring import cli as monitoring
+
+    monitoring.add_command(commands)
 
 
 def _add_release(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

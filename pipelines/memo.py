@@ -83,9 +83,18 @@ def _recall(file: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     ]
     for field in ("metrics", "blessed", "reasons", "warnings", "champion", "release", "span", "quarantine", "gates"):
         setattr(result, field, past[field])
-    result.reports, result.same_as = dict(past["reports"]), past["run_id"]
+    result.reports, result.same_as = _reports(past), past["run_id"]
     result.status = "succeeded"
     return True
+
+
+def _reports(past: dict[str, Any]) -> dict[str, str]:
+    """The earlier run's pages: its record, written when it was over, names more of them than its memo."""
+    try:
+        record = json.loads((home.runs_root(past["workload"]) / past["run_id"] / "run.json").read_text())
+        return dict(record["reports"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return dict(past["reports"])
 
 
 def _intact(outputs: dict[str, list[int]]) -> bool:

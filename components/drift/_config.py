@@ -33,6 +33,10 @@ class DriftConfig:
         slices: columns by whose values the rows are compared separately, too.
         label: the column to predict; its drift is a label shift.
         min_rows: rows that both sides need: a sample of less says little about a distribution.
+        stale: what it means that the span is the one before again.
+        rows: share by which a span may be smaller than the one before (0.4: three fifths of it); as much larger, by ratio.
+        overlap: share of eval's rows that may be rows of train.
+        leakage: how well one column alone may tell the label, 0.5 to 1.
     """
 
     default: ColumnLimits = ColumnLimits({"psi": 0.25})
@@ -40,6 +44,10 @@ class DriftConfig:
     slices: tuple[str, ...] = ()
     label: str = ""
     min_rows: int = 500
+    stale: Severity = Severity.WARNING
+    rows: float = 0.4
+    overlap: float = 0.01
+    leakage: float = 0.99
 
     def __post_init__(self) -> None:
         for name, one in {"": self.default, **self.columns}.items():
@@ -64,6 +72,10 @@ class DriftConfig:
             slices=tuple(raw["slices"]),
             label=raw["label"],
             min_rows=int(raw["min_rows"]),
+            stale=Severity(raw["stale"]),
+            rows=float(raw["rows"]),
+            overlap=float(raw["overlap"]),
+            leakage=float(raw["leakage"]),
         )
 
 

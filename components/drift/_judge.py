@@ -101,8 +101,7 @@ def _moved(new: Distribution, before: Distribution) -> str:
     if isinstance(new, Numbers) and isinstance(before, Numbers) and new.rows and before.rows:
         tenths = np.array([0.1, 0.5, 0.9])
         now, then = new.quantile(tenths), before.quantile(tenths)
-        shown = ", ".join(f"{a:.4g} after {b:.4g}" for a, b in zip(now, then, strict=True))
-        parts.append(f"10 %, 50 % and 90 % of the rows lie up to {shown}")
+        parts.append(f"10 %, 50 % and 90 % quantiles {_figures(now)}, before {_figures(then)}")
     elif isinstance(new, Categories) and isinstance(before, Categories) and new.rows and before.rows:
         parts += _moved_names(new, before)
     return f"{'; '.join(parts)}." if parts else ""
@@ -115,6 +114,10 @@ def _moved_names(new: Categories, before: Categories) -> list[str]:
     }
     largest = sorted(shares, key=lambda name: -abs(shares[name][0] - shares[name][1]))[:3]
     return [f"{_shown(name)}: {_percent(shares[name][0])} after {_percent(shares[name][1])}" for name in largest]
+
+
+def _figures(values: np.ndarray) -> str:
+    return " / ".join(f"{value:.4g}" for value in values)
 
 
 def _shown(name: str) -> str:

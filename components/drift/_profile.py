@@ -26,18 +26,23 @@ class Profile:
         name: of the data, in words, e.g. `span 12`.
         rows: by slice; the slice ALL has all of them.
         distributions: slice -> column -> distribution.
+        digest: of the delivered files; empty where it is not known.
+        fingerprint: of the rows, the same in any order and in any files; empty where it is not known.
     """
 
     name: str
     rows: Mapping[str, int]
     distributions: Mapping[str, Mapping[str, Distribution]]
+    digest: str = ""
+    fingerprint: str = ""
 
     def to_json(self) -> str:
         distributions = {
             part: {column: one.to_json() for column, one in columns.items()}
             for part, columns in self.distributions.items()
         }
-        return json.dumps({"name": self.name, "rows": dict(self.rows), "distributions": distributions})
+        known = {"name": self.name, "digest": self.digest, "fingerprint": self.fingerprint}
+        return json.dumps({**known, "rows": dict(self.rows), "distributions": distributions})
 
     @classmethod
     def from_json(cls, text: str) -> Profile:
@@ -46,7 +51,9 @@ class Profile:
             part: {column: from_json(one) for column, one in columns.items()}
             for part, columns in raw["distributions"].items()
         }
-        return cls(str(raw["name"]), {part: int(rows) for part, rows in raw["rows"].items()}, distributions)
+        rows = {part: int(count) for part, count in raw["rows"].items()}
+        marks = str(raw.get("digest", "")), str(raw.get("fingerprint", ""))  # older profiles have none
+        return cls(str(raw["name"]), rows, distributions, *marks)
 
 
 def profile(

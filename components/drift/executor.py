@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import pathlib
@@ -7,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
-from components.columnar import decode_splits, read_split, split_schema
-from components.drift import _judge
+from components.columnar import count_rows, decode_splits, read_split, split_schema
+from components.drift import _judge, _leakage, _rows
 from components.drift._config import DriftConfig
 from components.drift._profile import ALL, Profile, profile
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
@@ -46,20 +48,42 @@ class Executor(base_executor.BaseExecutor):
         with measured(output_dict) as rows:
             window = _Window(examples)
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
-            newest = window.profile(-1, config, named)
-            before = _before(window, config, named, exec_properties.get("baseline") or "")
-            found = list(_judge.drifts(newest, before, config)) if before else []
-            result = GateResult("DriftDetector", tuple(_checks(found, newest, before, config)))
-            (folder / PROFILE_FILE).write_text(newest.to_json(), encoding="utf-8")
+            newest = window.describe(-1, config, named)
+            before = _reference(window, config, named, exec_properties)
+            found = list(_judge.drifts(newest.profile, before, config)) if before else []
+            checks = [
+                *_checks(found, newest.profile, before, config),
+                *_rows.checks(newest.profile, before, newest.hashes, config),
+                *_leakage.checks(newest.sample, newest.is_train, config),
+            ]
+            result = GateResult("DriftDetector", tuple(checks))
+            (folder / PROFILE_FILE).write_text(newest.profile.to_json(), encoding="utf-8")
             (folder / DRIFT_FILE).write_text(json.dumps([_judge.plain(one) for one in found]), encoding="utf-8")
             (folder / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
             output.span = examples.span
-            rows[ROWS_IN] = rows[ROWS_OUT] = newest.rows[ALL]
+            rows[ROWS_IN] = rows[ROWS_OUT] = newest.profile.rows[ALL]
         if not result.passes:
             if self._context is not None:
                 node, run = self._context.pipeline_node.node_info.id, self._context.pipeline_run_id
                 keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run, node), folder)
             raise GateFailed(result)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Described:
+    """A span's profile, and what else was made of its rows while they were read.
+
+    Attributes:
+        profile: the distributions of its columns.
+        hashes: of its rows.
+        sample: some of its rows, by column.
+        is_train: which of those are trained on.
+    """
+
+    profile: Profile
+    hashes: _rows.RowHashes
+    sample: Mapping[str, pa.ChunkedArray]
+    is_train: np.ndarray
 
 
 class _Window:
@@ -72,19 +96,38 @@ class _Window:
         self._rows: Mapping[str, Sequence[int]] = json.loads(noted) if noted else {}
         spans = json.loads(examples.get_string_custom_property("spans") or "[]")
         self.spans = [int(one["span"]) for one in spans] or [int(examples.span or 0)]
+        self._digests = [str(one.get("digest", "")) for one in spans] or [""]
 
-    def profile(self, place: int, config: DriftConfig, named: set[str]) -> Profile:
-        """Of the span at a place in the window; -1: the newest."""
+    def describe(self, place: int, config: DriftConfig, named: set[str]) -> _Described:
+        """The span at a place in the window; -1: the newest. Each column is read once, but for those of slices."""
         columns = [str(name) for name in split_schema(self._uri, self._splits[0]).names]
         slices = [column for column in config.slices if column in columns]
-        return profile(
+        rows = {split: self._length(split, place) for split in self._splits}
+        hashes = _rows.RowHashes(rows, config.label)
+        every = max(1, -(-sum(rows.values()) // _leakage.MOST_ROWS))
+        sample: dict[str, pa.ChunkedArray] = {}
+
+        def read(column: str) -> pa.ChunkedArray:
+            values = self._read(column, place)
+            if column not in sample and not pa.types.is_nested(values.type):
+                hashes.add(column, values)
+                sample[column] = values.take(pa.array(np.arange(0, len(values), every)))
+            return values
+
+        found = profile(
             f"span {self.spans[place]}",
             columns,
-            lambda column: self._read(column, place),
+            read,
             named=named | set(slices),
             slices=slices,
             min_rows=config.min_rows,
         )
+        marked = dataclasses.replace(found, digest=self._digests[place], fingerprint=hashes.fingerprint())
+        is_train = np.repeat([split == "train" for split in rows], list(rows.values()))[::every]
+        return _Described(marked, hashes, sample, is_train)
+
+    def _length(self, split: str, place: int) -> int:
+        return self._rows[split][place] if split in self._rows else count_rows(self._uri, split)
 
     def _read(self, column: str, place: int) -> pa.ChunkedArray:
         parts = []
@@ -98,14 +141,23 @@ class _Window:
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
 
 
-def _before(window: _Window, config: DriftConfig, named: set[str], baseline: str) -> Profile | None:
-    """The profile of the span before the newest; None if there is none."""
-    if len(window.spans) > 1:
-        return window.profile(-2, config, named)
+def _reference(
+    window: _Window, config: DriftConfig, named: set[str], exec_properties: Mapping[str, Any]
+) -> Profile | None:
+    """The profile of the span before the newest, or of the champion's newest span; None if there is none."""
+    baseline, champion = exec_properties.get("baseline") or "", exec_properties.get("baseline_name") or ""
+    if len(window.spans) > 1 and not champion:
+        return window.describe(-2, config, named).profile
     if not baseline:
         return None
     with fsspec.open(f"{baseline.rstrip('/')}/{PROFILE_FILE}", "rt", encoding="utf-8") as file:
-        return Profile.from_json(file.read())
+        found = Profile.from_json(file.read())
+    if not champion:
+        return found
+    if found.name == f"span {window.spans[-1]}":
+        # The champion was trained on this very span, which is no news of the delivery.
+        found = dataclasses.replace(found, digest="", fingerprint="")
+    return dataclasses.replace(found, name=f"{found.name} of {champion}")
 
 
 def _checks(

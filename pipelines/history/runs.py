@@ -47,11 +47,18 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
         owner=str(facts.workload.get("owner", "")),
         data=examples.original if examples else "",
         error=facts.error if broke else "",
+        reference=_compared_with(facts),
         documents={**({"data_docs": facts.data_docs} if facts.data_docs else {}), **(documents or {})},
         checks=checks,
         columns=columns,
         changes=tuple(changes(gates["DriftDetector"])) if "DriftDetector" in gates else (),
     )
+
+
+def _compared_with(facts: RunFacts) -> str:
+    """The run of the champion, where a span is compared with what that was trained on; else empty: the span before."""
+    drift = (facts.workload.get("quality") or {}).get("drift") or {}
+    return str((facts.champion or {}).get("run_id") or "") if drift.get("reference") == "champion" else ""
 
 
 def release_of(facts: RunFacts, span: int | None) -> Release | None:
@@ -94,13 +101,19 @@ def check_record(gate: str, check: CheckResult) -> Check:
         passes=check.passes,
         severity=check.severity.value,
         message=check.message,
-        column=str(found.get("column") or ""),
+        column=str(found.get("column") or "") or _column_named(gate, check),
         expectation=str(found.get("expectation") or ""),
         unexpected=None if unexpected is None else int(unexpected),
         total=None if total is None else int(total),
         waiver=str(found.get("waiver") or ""),
         evidence=json.loads(json.dumps(found, default=str)),
     )
+
+
+def _column_named(gate: str, check: CheckResult) -> str:
+    """The schema's gate names its checks `<split>/<column>`; what concerns the data as a whole has a space."""
+    name = check.name.partition("/")[2] if gate == "ExampleValidator" else ""
+    return "" if " " in name else name
 
 
 def changes(gate: GateResult) -> Iterator[Change]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pipelines.reports._paths import page_url
+
 if TYPE_CHECKING:
     from pipelines.reports._site import Built, build, page_of
 
-__all__ = ["Built", "build", "page_of"]
+__all__ = ["Built", "build", "page_of", "page_url"]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,8 +19,13 @@ from pipelines.reports._views import Entry, WorkloadView
 
 STRIP = 60
 """Spans of a workload that the overview shows."""
+_BETWEEN_SPANS = ("drift", "label_shift")
+_SUDDEN = 0.05
+"""A rise of the share of missing values that is pointed out."""
 MAX_ROWS = 500
 """Rows of a table: the rest is in the CSV beside it."""
+MAX_FIGURES = 120
+"""Spans in the table below a column's charts."""
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _RUN_REPORT = pathlib.Path(run_report.__file__).parent / "templates"
 
@@ -59,12 +64,14 @@ def workload(view: WorkloadView, column_pages: int) -> str:
     for name in view.columns()[:column_pages]:
         series = view.series[name]
         values = [series.get(e.validation.id) for e in oldest_first]
-        changes = [c for c in view.changes.get(name, {}).get(now, ()) if c.kind == "drift" and not c.slice]
+        changes = [c for c in view.changes.get(name, {}).get(now, ()) if c.kind in _BETWEEN_SPANS and not c.slice]
+        missing = [v.missing if v else None for v in values]
         rows.append(
             {
                 "name": name,
                 "now": series.get(now),
-                "missing": [v.missing if v else None for v in values],
+                "missing": missing,
+                "was": _was(missing),
                 "middle": [_middle(v) for v in values],
                 "drift": next((c for c in changes if c.measure == "psi"), changes[0] if changes else None),
             }
@@ -74,6 +81,7 @@ def workload(view: WorkloadView, column_pages: int) -> str:
         _paths.workload(view.name),
         view=view,
         columns=rows,
+        rows_drawn=_rows_drawn(view),
         strip=STRIP,
         entries=view.entries[:MAX_ROWS],
         hidden=max(0, len(view.entries) - MAX_ROWS),
@@ -93,11 +101,14 @@ def validation(
     Args:
         view: of its workload.
         whole: with its checks, columns and changes.
-        reference: the span before it, whose distributions are drawn beside.
+        reference: whose distributions are drawn beside: what it was compared with, else the span before it.
         neighbours: the validations (before, after) it.
         documents: further pages by name, as paths from this one.
     """
     before = {column.name: column for column in reference.columns} if reference else {}
+    gates = _views.gates(whole)
+    compared = list(dict.fromkeys(change.reference for change in whole.changes))
+    label = _views.label(reference) if reference else ""
     return _render(
         "validation.html.j2",
         _paths.validation(view.name, whole.id),
@@ -106,14 +117,19 @@ def validation(
         label=_views.label(whole),
         state=_views.STATES[whole.outcome],
         word=_views.WORDS[whole.outcome],
-        gates=_views.gates(whole),
+        gates=gates,
+        tallies=_views.tallies(gates),
+        places={gate.gate: place for place, (_, gate) in enumerate(gates, 1)},
+        comparing=_views.COMPARING,
         changes=_views.change_rows(whole.changes),
-        reference=reference,
-        reference_label=_views.label(reference) if reference else "",
+        against=compared[0] if len(compared) == 1 else "",
+        drawn_beside=label,
         before=before,
         before_entry=neighbours[0],
         after_entry=neighbours[1],
         documents=documents,
+        out_of_reach={name: place for name, place in whole.documents.items() if name not in documents},
+        document_names=_views.DOCUMENTS,
         has_pages=set(view.columns()[:300]),
         max_rows=MAX_ROWS,
     )
@@ -131,6 +147,7 @@ def column(view: WorkloadView, name: str) -> str:
         name=name,
         entries=entries,
         values=values,
+        shown=entries[-MAX_FIGURES:],
         charts_drawn=_column_charts(_axis(view, entries), entries, values, changes),
     )
 
@@ -141,9 +158,41 @@ def forward(page: str, to: str, label: str) -> str:
 
 
 def neighbours(view: WorkloadView, place: int) -> tuple[Entry | None, Entry | None]:
-    """The validations before and after the one at a place among the entries."""
-    before = view.entries[place + 1] if place + 1 < len(view.entries) else None
-    return before, view.entries[place - 1] if place else None
+    """What a person looks at next: the newest validations of the spans (before, after); by time where data has no spans."""
+    entry = view.entries[place]
+    if entry.validation.span is None or entry.is_serving:
+        before = view.entries[place + 1] if place + 1 < len(view.entries) else None
+        return before, view.entries[place - 1] if place else None
+    spans = {e.validation.span: e for e in view.spans if e.validation.span is not None}
+    lower = [span for span in spans if span < entry.validation.span]
+    higher = [span for span in spans if span > entry.validation.span]
+    return spans.get(max(lower, default=-1)), spans.get(min(higher, default=-1))
+
+
+def span_before(view: WorkloadView, place: int) -> str:
+    """The validation whose data an entry's is drawn beside where it names no other: of the span before, as it was then."""
+    entry, earlier = view.entries[place], view.entries[place + 1 :]
+    if entry.validation.span is None:
+        return next((e.validation.id for e in earlier if e.label != entry.label), "")
+    known = [e for e in earlier if e.validation.span is not None and e.validation.span < entry.validation.span]
+    known = [e for e in known if not e.is_serving]
+    return max(known, key=lambda e: e.validation.span or 0).validation.id if known else ""
+
+
+def _was(missing: Sequence[float | None]) -> float | None:
+    """The share of missing values before the newest, where it rose by much; else None."""
+    if len(missing) < 2 or missing[-1] is None or missing[-2] is None:
+        return None
+    return missing[-2] if missing[-1] - missing[-2] >= _SUDDEN else None
+
+
+def _rows_drawn(view: WorkloadView) -> Markup:
+    """How many rows each span has: half a span is seen at once."""
+    entries = list(reversed(view.spans[:STRIP]))
+    rows = [None if e.validation.rows is None else float(e.validation.rows) for e in entries]
+    if sum(value is not None for value in rows) < 2:
+        return Markup("")
+    return _charts.over_time("rows", "Rows a span", _axis(view, entries), [_charts.Line("rows", rows)], floor=0.0)
 
 
 def _middle(column: Column | None) -> float | None:
@@ -173,7 +222,8 @@ def _column_charts(
     """(title, SVG) of what is known of a column."""
     drawn = [
         ("Missing values", _charts.over_time(
-            "missing", "Share of missing values", axis, [_charts.Line("missing", [v.missing for v in values])], floor=0.0)),
+            "missing", "Share of missing values", axis, [_charts.Line("missing", [v.missing for v in values])],
+            floor=0.0, least=0.05, tick=formats.percent)),
     ]  # fmt: skip
     if any(v.distinct is not None for v in values):
         line = _charts.Line("distinct", [None if v.distinct is None else float(v.distinct) for v in values])

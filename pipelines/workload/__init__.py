@@ -4,7 +4,7 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 `docs/reference/workload.md` is generated from the descriptions in its modules.
 """
 
-from pipelines.workload._data import Data, Drift, DriftLimits, Label, Quality, Split
+from pipelines.workload._data import Data, Label, Split
 from pipelines.workload._model import (
     BOUNDED_METRICS,
     LOWER_IS_BETTER,
@@ -27,6 +27,7 @@ from pipelines.workload._operation import (
     Schedule,
     Serving,
 )
+from pipelines.workload._quality import Drift, DriftLimits, Quality, Skew
 from pipelines.workload._workload import BeamValue, Workload, WorkloadError, explain, load_workload, workload_names
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Resources",
     "Schedule",
     "Serving",
+    "Skew",
     "Split",
     "Task",
     "Threshold",

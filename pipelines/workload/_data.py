@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.workload._section import Distance, Fraction, Section
+from pipelines.workload._section import Fraction, Section
 
 
 class Label(Section):
@@ -80,37 +80,3 @@ class Data(Section):
         if "VERSION" in used and not used & {"SPAN", "YYYY"}:
             raise ValueError("{VERSION} is the version of a span: add {SPAN}, or {YYYY}, {MM} and {DD}")
         return uri
-
-
-class DriftLimits(Section):
-    psi: Distance | None = None
-    """Population stability index: below 0.1 is usually called stable, above 0.25 a shift."""
-    kolmogorov_smirnov: Distance | None = Field(default=None, le=1)
-    """The largest distance between the distribution functions, 0 to 1; numbers only."""
-    jensen_shannon: Distance | None = Field(default=None, le=1)
-    """Jensen-Shannon divergence with base 2, 0 to 1."""
-    l_infinity: Distance | None = Field(default=None, le=1)
-    """The largest change of one value's share, 0 to 1; texts, codes and booleans only."""
-    severity: Literal["critical", "warning", "info"] = "warning"
-    """Of exceeding a limit; critical stops the run."""
-
-
-class Drift(Section):
-    limits: DriftLimits = DriftLimits(psi=0.25)
-    """Limits of every column that has none of its own."""
-    columns: dict[str, DriftLimits] = Field(default_factory=dict)
-    """Limits by column, instead of the general ones; `{}` for a column that may move as it likes, such as a month."""
-    slices: tuple[str, ...] = ()
-    """Columns by whose values the rows are compared separately, too."""
-    min_rows: int = Field(default=500, ge=1)
-    """Rows that a span, or a slice of it, needs to be compared: a smaller sample says little about a distribution."""
-
-
-class Quality(Section):
-    fail_on: Literal["critical", "warning", "never"] = "critical"
-    """The least severity of a failed expectation that stops the run."""
-    keys: tuple[str, ...] = ()
-    """Columns that say which row a finding is about, such as an order's number; shown beside each failing row. Default:
-    `data.split.key` and `data.query`."""
-    drift: Drift = Drift()
-    """How far a span may move from the one before it."""

@@ -10,9 +10,10 @@ import pydantic
 import yaml
 from pydantic import BaseModel, model_validator
 
-from pipelines.workload._data import Data, Quality
+from pipelines.workload._data import Data
 from pipelines.workload._model import DEFAULT_CHAMPION_METRIC, METRICS, Evaluation, InfraValidation, Task, Training
 from pipelines.workload._operation import Alerts, Batch, Resources, Schedule, Serving
+from pipelines.workload._quality import Quality
 from pipelines.workload._section import Name, Section
 
 # libyaml's where PyYAML has it, ten times as fast: Airflow reads every workload.yaml twice a minute.

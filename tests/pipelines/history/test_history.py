@@ -49,7 +49,7 @@ def test_a_validation_comes_back_as_it_went(history: History) -> None:
     assert check.evidence == {"sample": [{"value": None}, {"value": "ü\\0"}]}
     assert found.changes[0].exceeded
     assert history.releases("taxi")[0].run_id == "run-1"
-    assert history.failures("taxi") == {"run-1": {"warning": 1}}
+    assert history.failures(["run-1"]) == {"run-1": {"warning": 1}}
     assert history.load("run-2") is None and history.newest("nothing") is None
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from airflow.sdk import dag, get_current_context, task
 
 
-@dag(schedule=None, start_date=datetime(2026, 1, 1), max_active_tasks=32)
+@dag(schedule=None, start_date=datetime(2026, 1, 1), max_active_tasks=32, default_args={"retries": 2, "retry_delay": 1})
 def counted() -> None:
     @task
     def write(number: int) -> None:
