@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.columnar import Hashes, add_column, spread_bits
 from components.drift._config import DriftConfig
@@ -112,7 +113,7 @@ def _doubles(newest: Profile, before: Profile, rows: RowHashes, config: DriftCon
     sample = [] if passes else _twins(rows)
     if sample:
         shown = ", ".join(f"{one['split']} row {one['row']}" for one in sample[:2])
-        message += f" (limit: {config.doubles:.1%} more), e.g. {shown}, which are alike in every column. Ask whether the export ran twice."
+        message += f" (limit: {config.doubles:.1%} more), e.g. {shown}, alike in every column. Ask whether the export ran twice."
     return CheckResult("doubles", passes, Severity.WARNING, message, {"kind": "doubles", "sample": sample})
 
 
@@ -129,7 +130,7 @@ def _overlap(splits: Mapping[str, Hashes], config: DriftConfig) -> Iterator[Chec
     train, held_out = splits.get("train"), splits.get("eval")
     if train is None or held_out is None or min(len(train), len(held_out)) < config.min_rows:
         return
-    shared = np.flatnonzero(np.isin(held_out, train))
+    shared = pc.indices_nonzero(pc.is_in(pa.array(held_out), pa.array(train))).to_numpy()
     share = len(shared) / len(held_out)
     message = f"{len(shared):,} of the {len(held_out):,} rows of eval ({share:.1%}) are rows of train"
     if share > config.overlap:
