@@ -106,9 +106,11 @@ class _Window:
             min_rows=config.min_rows,
         )
         is_train = np.repeat([split == "train" for split in rows], list(rows.values()))[::every]
-        marks = {"digest": self._digests[place], "fingerprint": hashes.fingerprint()}
+        fingerprint, doubled = _rows.marks(hashes.of_rows())
         told = _leakage.strengths(sample, is_train, config.label)
-        return dataclasses.replace(found, **marks, strengths=told), hashes
+        digest = self._digests[place]
+        marked = dataclasses.replace(found, digest=digest, fingerprint=fingerprint, doubled=doubled, strengths=told)
+        return marked, hashes
 
     def _length(self, split: str, place: int) -> int:
         return self._rows[split][place] if split in self._rows else count_rows(self._uri, split)
