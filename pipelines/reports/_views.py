@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 from components.gates import CheckResult, GateResult, Severity
@@ -99,7 +100,7 @@ class WorkloadView:
         """The gravest of `now`."""
         return min((entry.validation.outcome for entry in self.now), key=GRAVEST_FIRST.index)
 
-    @property
+    @functools.cached_property
     def spans(self) -> tuple[Entry, ...]:
         """The newest validation of each span, the last span first, whichever was looked at last."""
         found = [entry for entry in self.entries if entry.newest and not entry.is_serving]
