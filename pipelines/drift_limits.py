@@ -20,6 +20,7 @@ def drift_config(workload: Workload) -> DriftConfig:
         rows=drift.rows,
         overlap=drift.overlap,
         leakage=drift.leakage,
+        association=drift.association,
     )
 
 

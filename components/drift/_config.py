@@ -37,6 +37,7 @@ class DriftConfig:
         rows: share by which a span may be smaller than the one before (0.4: three fifths of it); as much larger, by ratio.
         overlap: share of eval's rows that may be rows of train.
         leakage: how well one column alone may tell the label, 0.5 to 1.
+        association: by how much worse a column may tell the label than in the span before.
     """
 
     default: ColumnLimits = ColumnLimits({"psi": 0.25})
@@ -48,6 +49,7 @@ class DriftConfig:
     rows: float = 0.4
     overlap: float = 0.01
     leakage: float = 0.99
+    association: float = 0.2
 
     def __post_init__(self) -> None:
         for name, one in {"": self.default, **self.columns}.items():
@@ -76,6 +78,7 @@ class DriftConfig:
             rows=float(raw["rows"]),
             overlap=float(raw["overlap"]),
             leakage=float(raw["leakage"]),
+            association=float(raw["association"]),
         )
 
 

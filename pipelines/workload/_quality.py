@@ -43,6 +43,8 @@ class Drift(Section):
     leakage: float = Field(default=0.99, ge=0.5, le=1)
     """How well one column alone may tell the label without a warning: area under the ROC curve (of amounts, rank correlation), on
     rows that were not looked at before. 1: as well as it likes."""
+    association: Fraction = 0.2
+    """By how much worse than in the span before one column may tell the label without a warning, in the same measure."""
 
 
 class Skew(Section):
@@ -59,6 +61,9 @@ class Skew(Section):
 class Quality(Section):
     fail_on: Literal["critical", "warning", "never"] = "critical"
     """The least severity of a failed expectation that stops the run."""
+    keys: tuple[str, ...] = ()
+    """Columns that say which row a finding is about, such as an order's number; shown beside each failing row. Default:
+    `data.split.key` and `data.query`."""
     drift: Drift = Drift()
     """How far a span may move from the one before it."""
     skew: Skew = Skew()

@@ -71,3 +71,9 @@ def test_personal_values_are_not_shown(tmp_path) -> None:
     found = checks(tmp_path, personal, kind=["card", "cash", "Ann Smith", "card"])["train/kind"]
     assert found.diagnostics["sample"] == [{"split": "train", "row": 2, "value": "(personal)"}]
     assert not found.passes and "Ann" not in str(found)
+
+
+def test_an_infinite_value_is_a_row_that_proves_it(tmp_path) -> None:
+    finite = SCHEMA.replace("float_domain { min: 0 }", "float_domain { disallow_inf: true }")
+    found = checks(tmp_path, finite, fare=[1.0, float("inf"), 3.0, 4.0])["train/fare"]
+    assert [one["row"] for one in found.diagnostics["sample"]] == [1] and "train row 1 has inf" in found.message
