@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from components.errors import LASTING, InputError
+from components.errors import LASTING, InputError, TryAgainError
 from components.ingestion import sources
 from components.ingestion.contract import Column, check_header
 from components.ingestion.rows import BadRow, read_rows
@@ -28,7 +28,7 @@ _FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": 
 T = TypeVar("T")
 
 
-class SourceAway(ConnectionError):
+class SourceAway(TryAgainError):
     """A store or a database does not answer; another time it may."""
 
 
