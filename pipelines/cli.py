@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_kubeflow(commands)
     _add_new(commands)
     _add_data(commands)
+    _add_quality(commands)
     _add_reports(commands)
     _add_skew(commands)
     _add_release(commands)
@@ -273,6 +274,12 @@ def _data(options: argparse.Namespace) -> int:
         )
     print(datasets.prepare(workload.data.dataset, options.span, home.data_root() / workload.name))
     return 0
+
+
+def _add_quality(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.quality import cli as quality
+
+    quality.add_command(commands)
 
 
 def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

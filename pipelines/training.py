@@ -15,7 +15,7 @@ from tfx.orchestration import pipeline as tfx_pipeline
 
 from components import user_code
 from components.champion import ChampionResolver
-from components.data_quality import DataQuality
+from components.data_quality import DataQuality, check_contract
 from components.drift import DriftDetector
 from components.evaluator import Evaluator
 from components.example_validator import ExampleValidator
@@ -91,12 +91,16 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
     examples_channel = examples.outputs["examples"]
     statistics = StatisticsGen(examples_channel, schema_channel)
     validator = ExampleValidator(examples_channel, statistics.outputs["statistics"], schema_channel, pipeline_root=root)
+    suite = site.schema_folder / "expectations.json"
+    check_contract(suite, site.schema_folder)
     quality = DataQuality(
         examples_channel,
         schema_channel,
-        suite_file=str(site.schema_folder / "expectations.json"),
+        suite_file=str(suite),
         pipeline_root=root,
         fail_on=workload.quality.fail_on,
+        keys=workload.key_columns,
+        code=[site.workload_folder],
     )
     champion_of = (site.store_uri, workload.name) if workload.quality.drift.reference == "champion" else None
     drift = DriftDetector(

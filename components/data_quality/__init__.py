@@ -11,19 +11,20 @@ if TYPE_CHECKING:
 __all__ = ["DataQuality", "check_contract", "check_suite"]
 
 
-def check_contract(suite_file: str | os.PathLike[str], schema_file: str | os.PathLike[str]) -> None:
+def check_contract(suite_file: str | os.PathLike[str], schema_folder: str | os.PathLike[str]) -> None:
     """Raises InputError, with file and place, where suite, schema and waivers contradict each other; imports no GX."""
     from components.data_quality import _contract
 
-    _contract.check_contract(suite_file, schema_file)
+    _contract.check_contract(suite_file, schema_folder)
 
 
-def check_suite(suite_file: str | os.PathLike[str], schema_file: str | os.PathLike[str]) -> None:
+def check_suite(suite_file: str | os.PathLike[str], schema_folder: str | os.PathLike[str]) -> None:
     """Raises InputError, with file and place, if a suite cannot be run on a schema."""
     from components.data_quality import _contract, _suite  # imports Great Expectations
+    from components.schema import read_schema
 
-    _contract.check_contract(suite_file, schema_file)
-    columns = {feature.name for feature in _contract.read_schema(schema_file).feature}
+    _contract.check_contract(suite_file, schema_folder)
+    columns = {feature.name for feature in read_schema(os.fspath(schema_folder)).feature}
     _suite.read_suite(suite_file, columns)
 
 

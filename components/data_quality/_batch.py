@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 class Batch:
-    """All rows of an Examples artifact, split after split. Nothing is read before it is asked for.
+    """Rows of an Examples artifact, split after split. Nothing is read before it is asked for.
 
     Args:
         examples_uri: of the artifact.
         splits: which, in order.
+        parts: by split, the first row and the number of rows; default: all.
         paired: columns that are compared with each other. GX compares them with plain operators, which pandas' NA does
             not survive; these become floats where they hold nulls.
 
@@ -31,10 +32,17 @@ class Batch:
         columns: their names, in the files' order.
     """
 
-    def __init__(self, examples_uri: str, splits: Sequence[str], paired: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        examples_uri: str,
+        splits: Sequence[str],
+        parts: Mapping[str, tuple[int, int]] | None = None,
+        paired: Collection[str] = (),
+    ) -> None:
         self.splits = tuple(splits)
         self._uri, self._paired = examples_uri, paired
-        counts = [count_rows(examples_uri, split) for split in splits]
+        self._parts = parts or {split: (0, count_rows(examples_uri, split)) for split in splits}
+        counts = [self._parts[split][1] for split in splits]
         self.rows = sum(counts)
         self._starts = [int(start) for start in np.cumsum([0, *counts])[:-1]]
         self.columns = tuple(str(name) for name in split_schema(examples_uri, splits[0]).names)
@@ -48,7 +56,7 @@ class Batch:
 
         wanted = set(columns)
         series = {
-            name: _series(self._column(name), floats=name in self._paired) for name in self.columns if name in wanted
+            name: _series(self.column(name), floats=name in self._paired) for name in self.columns if name in wanted
         }
         return pd.DataFrame(series, index=pd.RangeIndex(self.rows))
 
@@ -61,15 +69,16 @@ class Batch:
     def locate(self, index: int) -> tuple[str, int]:
         """The split of a row and its position there, from 0."""
         nth = bisect.bisect_right(self._starts, index) - 1
-        return self.splits[nth], index - self._starts[nth]
+        return self.splits[nth], self._parts[self.splits[nth]][0] + index - self._starts[nth]
 
     def values(self, column: str, rows: Sequence[int]) -> list[Any]:
         """A column's values in some rows."""
-        return self._column(column).take(pa.array(rows, pa.int64())).to_pylist()  # type: ignore[no-any-return]
+        return self.column(column).take(pa.array(rows, pa.int64())).to_pylist()  # type: ignore[no-any-return]
 
-    def _column(self, name: str) -> pa.ChunkedArray:
-        chunks = [read_split(self._uri, split, [name]).column(0) for split in self.splits]
-        return _readable(pa.chunked_array([chunk for one in chunks for chunk in one.chunks], chunks[0].type))
+    def column(self, name: str) -> pa.ChunkedArray:
+        """All values of a column; bytes are text."""
+        columns = [read_split(self._uri, split, [name]).column(0).slice(*self._parts[split]) for split in self.splits]
+        return _readable(pa.chunked_array([chunk for one in columns for chunk in one.chunks], columns[0].type))
 
 
 def _series(column: pa.ChunkedArray, floats: bool) -> pd.Series:

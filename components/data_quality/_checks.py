@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from components.data_quality._batch import Batch
 from components.data_quality._format import MAX_FAILED_FRACTION
 from components.gates import CheckResult, Severity
-from components.personal import MASK
+from components.schema import MASKED
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
@@ -61,7 +61,7 @@ def _keys(
     found: dict[int, dict[str, Any]] = {row: {} for row in rows}
     for key in keys if rows else ():
         if key in batch.columns:
-            values = [MASK] * len(rows) if key in personal else plain(batch.values(key, rows))
+            values = [MASKED] * len(rows) if key in personal else plain(batch.values(key, rows))
             for row, value in zip(rows, values, strict=True):
                 found[row][key] = value
     return found
@@ -181,8 +181,7 @@ def _message(
     elif found.get("unexpected_count") and found.get("partial_unexpected_list"):
         shown = ", ".join(_show(plain(v)) for v in found["partial_unexpected_list"][:_SHOWN])
         words = f"{claim}: {found['unexpected_count']} distinct values do not belong, e.g. {shown}"
-    elif found.get("details", {}).get("mismatched"):
-        mismatched = found["details"]["mismatched"]
+    elif isinstance(mismatched := (found.get("details") or {}).get("mismatched"), dict):
         words = f"{claim}: " + "; ".join(
             f"{kind}: {', '.join(map(str, columns))}" for kind, columns in mismatched.items()
         )
@@ -235,15 +234,9 @@ def _show(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    text = (
-        "null"
-        if value is None
-        else value
-        if value == MASK
-        else repr(value)
-        if isinstance(value, str)
-        else json.dumps(value, default=str)
-    )
+    if value == MASKED:
+        return MASKED
+    text = "null" if value is None else repr(value) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 

@@ -5,43 +5,25 @@ from __future__ import annotations
 import os
 import pathlib
 
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
-
 from components.data_quality import waivers
 from components.data_quality._contradictions import contradictions
 from components.data_quality._format import read_format
 from components.errors import InputError
+from components.schema import read_schema
 
-SCHEMA_FILE = "schema.pbtxt"
 _MOST_NAMED = 5
 
 
-def check_contract(suite_file: str | os.PathLike[str], schema_file: str | os.PathLike[str]) -> None:
+def check_contract(suite_file: str | os.PathLike[str], schema_folder: str | os.PathLike[str]) -> None:
     """Holds a suite against its schema, and reads its waivers.
 
     Raises:
         InputError: a file is malformed, or the two cannot both hold; names file and place of each contradiction.
     """
-    suite, schema = pathlib.Path(suite_file), read_schema(schema_file)
+    suite, schema = pathlib.Path(suite_file), read_schema(os.fspath(schema_folder))
     raw = read_format(suite, {feature.name for feature in schema.feature})
     waivers.read_waivers(waivers.beside(suite))
     found = [f"{suite}, {where}: {why}" for where, why in contradictions(raw["expectations"], schema)]
     if found:
         more = f"; and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
         raise InputError(f"{'; '.join(one.rstrip('.') for one in found[:_MOST_NAMED])}{more}.")
-
-
-def read_schema(schema_file: str | os.PathLike[str]) -> schema_pb2.Schema:
-    """A TFMD schema in text format.
-
-    Raises:
-        InputError: there is none, or it is not one.
-    """
-    path = pathlib.Path(schema_file)
-    try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file. `trainyard new` drafts one from data.") from None
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {' '.join(str(error).split())}. Mend the schema (TFMD text format).") from None

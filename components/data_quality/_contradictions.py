@@ -41,7 +41,7 @@ class _Column:
     name: str
     kind: str
     required: bool
-    least: float  # share of the rows that must have a value
+    least: float | None  # share of the rows that must have a value; None: the schema does not speak of it
     values: frozenset[Any] | None  # all that there may be
     low: float | None
     high: float | None
@@ -67,9 +67,9 @@ def contradictions(expectations: list[dict[str, Any]], schema: schema_pb2.Schema
 
 def _of_one(one: Mapping[str, Any], columns: Mapping[str, _Column]) -> Iterator[tuple[str, str]]:
     kind, kwargs = one["type"], one["kwargs"]
-    if kind == "expect_table_columns_to_match_set" and kwargs.get("exact_match", True):
-        if missing := [name for name in columns if name not in (kwargs.get("column_set") or ())]:
-            yield ".column_set", f"lacks {missing[0]!r}, which schema.pbtxt has. Add it, or say exact_match false"
+    exact = kind == "expect_table_columns_to_match_set" and kwargs.get("exact_match", True)
+    if exact and (missing := [name for name in columns if name not in (kwargs.get("column_set") or ())]):
+        yield ".column_set", f"lacks {missing[0]!r}, which schema.pbtxt has. Add it, or say exact_match false"
     if kind == "expect_table_column_count_to_equal" and kwargs.get("value") not in (None, len(columns)):
         yield ".value", f"is {kwargs['value']}, and schema.pbtxt has {len(columns)} columns. Make them agree"
     column = columns.get(kwargs["column"]) if isinstance(kwargs.get("column"), str) else None
@@ -130,7 +130,9 @@ def _within(value: Any, column: _Column) -> bool:
     if column.values is not None:
         return value in column.values
     if isinstance(value, int | float):
-        return not (column.low is not None and value < column.low or column.high is not None and value > column.high)
+        return not (
+            (column.low is not None and value < column.low) or (column.high is not None and value > column.high)
+        )
     return True
 
 
@@ -149,6 +151,8 @@ def _nulls(one: Mapping[str, Any], column: _Column) -> Iterator[tuple[str, str]]
     kind, mostly = one["type"], one["kwargs"].get("mostly", 1)
     tolerated = (one.get("meta") or {}).get("max_failed_fraction") or 0
     if not isinstance(mostly, int | float):
+        return
+    if column.least is None:
         return
     if kind == "expect_column_values_to_be_null" and column.least > 1 - mostly:
         yield (
@@ -192,5 +196,6 @@ def _column(feature: Any, domains: Mapping[str, Any]) -> _Column:
         bounds = getattr(feature, domain)
         low = bounds.min if bounds.HasField("min") else None
         high = bounds.max if bounds.HasField("max") else None
-    least = 1.0 if required else feature.presence.min_fraction
+    said = feature.presence.min_fraction if feature.HasField("presence") else None
+    least = 1.0 if required else said
     return _Column(feature.name, _KINDS.get(feature.type, ""), required, least, values, low, high)

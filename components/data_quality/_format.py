@@ -20,7 +20,6 @@ _EXPECTATION_FIELDS = frozenset(
 )
 
 MAX_FAILED_FRACTION = "max_failed_fraction"
-QUARANTINE = "quarantine"
 
 
 def read_format(path: pathlib.Path, columns: AbstractSet[str] = frozenset()) -> dict[str, Any]:
@@ -131,5 +130,3 @@ def _check_meta(meta: Any, place: str) -> None:
     share = meta.get(MAX_FAILED_FRACTION)
     if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1):
         raise InputError(f"{place}.meta.{MAX_FAILED_FRACTION}: must lie between 0 and 1. Received: {share!r}.")
-    if not isinstance(meta.get(QUARANTINE, False), bool):
-        raise InputError(f"{place}.meta.{QUARANTINE}: must be true or false. Received: {meta[QUARANTINE]!r}.")

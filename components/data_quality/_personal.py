@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from components.personal import MASK
+from components.schema import MASKED
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
@@ -59,9 +59,9 @@ def masked(result: Mapping[str, Any], figures: bool = False) -> dict[str, Any]:
     """A result without values: counts stay, each sampled value becomes a mark."""
     kept = {key: value for key, value in result.items() if key in _COUNTS}
     if "partial_unexpected_list" in result:
-        kept["partial_unexpected_list"] = [MASK] * len(result["partial_unexpected_list"] or [])
+        kept["partial_unexpected_list"] = [MASKED] * len(result["partial_unexpected_list"] or [])
     if "observed_value" in result:
-        kept["observed_value"] = result["observed_value"] if figures else MASK
+        kept["observed_value"] = result["observed_value"] if figures else MASKED
     return kept
 
 
@@ -73,4 +73,4 @@ def _masked_trouble(info: Any) -> Any:
         return {key: _masked_trouble(value) for key, value in info.items()}
     if not info["raised_exception"]:
         return info
-    return {**info, "exception_message": f"{MASK} (the column is personal)", "exception_traceback": ""}
+    return {**info, "exception_message": f"{MASKED} (the column is personal)", "exception_traceback": ""}

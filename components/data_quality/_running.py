@@ -1,32 +1,31 @@
-"""Runs a suite on the examples, a few columns at a time.
+"""Runs a suite on the examples: Arrow computes what GX's expectations ask for, GX on pandas what Arrow cannot.
 
-GX on pandas copies the frame that it is given for every metric, and keeps what it computed until the last one is done. Given
-all columns at once, 60 expectations on 10 million rows need more memory than most machines have; given the columns that an
-expectation looks at, each copy is small, and gone with its columns. docs/decisions/0018-suite-by-columns.md has the figures.
+GX on pandas filters the whole frame for every metric, and keeps what it computed until the last one is done: given 18 columns at
+once, 60 expectations on 10 million rows need more time and memory than a machine has to spare. So most metrics come from Arrow, a
+column at a time, and what is left gets the columns that it names. docs/decisions/0022 has the figures.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import json
 import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
+from components.data_quality._arrow import ArrowMetrics, NotHere
 from components.data_quality._batch import Batch
+from components.data_quality._format import COLUMN_KWARGS
 
 if TYPE_CHECKING:
     import great_expectations as gx
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 
 SAMPLE = 20  # unexpected values that are kept of each expectation
-COLUMN_KWARGS = ("column", "column_A", "column_B")
+_RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE}
+_Results = dict[int, "ExpectationValidationResult"]  # by the expectation's place in the suite
 # Columns are looked at together up to so many values: few frames where rows are few, small ones where they are many.
 _CELLS = 1_000_000
 _OF_ROWS = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
@@ -61,19 +60,6 @@ def quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-@dataclasses.dataclass(frozen=True)
-class Validation:
-    """What a suite found.
-
-    Attributes:
-        native: GX's own result, in the suite's order.
-        failing: by an expectation's place in the suite, the rows in which it does not hold; of those asked for alone.
-    """
-
-    native: ExpectationSuiteValidationResult
-    failing: Mapping[int, npt.NDArray[np.int64]]
-
-
 def paired_columns(suite: gx.ExpectationSuite) -> frozenset[str]:
     """Columns that the suite compares with each other."""
     kwargs = [one.configuration.kwargs for one in suite.expectations]
@@ -99,20 +85,56 @@ def columns_of(kind: str, kwargs: Mapping[str, Any], columns: Collection[str]) -
     return frozenset(named) & frozenset(columns)
 
 
-def validate(suite: gx.ExpectationSuite, batch: Batch, rows_of: Collection[int] = ()) -> Validation:
-    """Runs a suite.
-
-    Args:
-        suite: native.
-        batch: the rows.
-        rows_of: places in the suite of the expectations whose failing rows are wanted, all of them.
-    """
+def validate(suite: gx.ExpectationSuite, batch: Batch) -> ExpectationSuiteValidationResult:
+    """Runs a suite; the results are GX's own, in the suite's order."""
     gx = import_gx()
+    from great_expectations import __version__
     from great_expectations.validator.validation_statistics import calc_validation_statistics
 
-    results: dict[int, ExpectationValidationResult] = {}
-    failing: dict[int, npt.NDArray[np.int64]] = {}
-    meta: dict[str, Any] = {}
+    results = _by_arrow(suite, batch)
+    results |= _by_pandas(suite, batch, [place for place in range(len(suite.expectations)) if place not in results])
+    ordered = [results[place] for place in range(len(suite.expectations))]
+    counted = calc_validation_statistics(ordered)._asdict()
+    return gx.core.ExpectationSuiteValidationResult(
+        success=bool(counted.pop("success")),
+        results=ordered,
+        suite_name=suite.name,
+        statistics=counted,
+        meta={"great_expectations_version": __version__},
+    )
+
+
+def _by_arrow(suite: gx.ExpectationSuite, batch: Batch) -> _Results:
+    """What Arrow's metrics are enough for, column by column."""
+    from great_expectations.execution_engine import PandasExecutionEngine
+
+    engine, metrics = PandasExecutionEngine(), ArrowMetrics(batch)
+    results: _Results = {}
+    configurations = [one.configuration for one in suite.expectations]
+    for place in sorted(range(len(configurations)), key=lambda n: str(configurations[n].kwargs.get("column", ""))):
+        expectation = suite.expectations[place]
+        runtime = {"result_format": dict(_RESULT_FORMAT)}
+        try:
+            with quiet():
+                found = metrics.of(expectation, engine, runtime)
+                results[place] = expectation.metrics_validate(
+                    found, runtime_configuration=runtime, execution_engine=engine
+                )
+        except NotHere:
+            continue
+        except Exception:  # GX on pandas says what is wrong in its own result
+            logging.getLogger(__name__).debug("%s is left to pandas", configurations[place].type, exc_info=True)
+            continue
+        results[place].expectation_config = configurations[place]
+    return results
+
+
+def _by_pandas(suite: gx.ExpectationSuite, batch: Batch, places: Sequence[int]) -> _Results:
+    """The others by GX's own engine, a few columns at a time."""
+    gx = import_gx()
+    results: _Results = {}
+    if not places:
+        return results
     with quiet():
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
@@ -121,29 +143,16 @@ def validate(suite: gx.ExpectationSuite, batch: Batch, rows_of: Collection[int] 
             .add_dataframe_asset(suite.name)
             .add_batch_definition_whole_dataframe("all rows")
         )
-        for columns, places in _together(suite, batch):
+        for columns, together in _together(suite, batch, places):
             frame = batch.header() if columns is None else batch.frame(columns)
-            for wanted in (False, True):
-                chosen = [place for place in places if (place in rows_of) is wanted]
-                if not chosen:
-                    continue
-                part = gx.ExpectationSuite(name=suite.name)
-                part.expectations = [_numbered(suite.expectations[place], place) for place in chosen]
-                found = definition.get_batch({"dataframe": frame}).validate(part, result_format=_format(wanted))
-                meta = meta or found.meta
-                for one in found.results:
-                    place = int(one.expectation_config.id)
-                    one.expectation_config.id = suite.expectations[place].id
-                    results[place] = one
-                    if wanted:
-                        failing[place] = _take_rows(one.result)
-    ordered = [results[place] for place in range(len(suite.expectations))]
-    counted = calc_validation_statistics(ordered)._asdict()
-    success = bool(counted.pop("success"))
-    native = gx.core.ExpectationSuiteValidationResult(
-        results=ordered, success=success, suite_name=suite.name, statistics=counted, meta=meta
-    )
-    return Validation(native, failing)
+            part = gx.ExpectationSuite(name=suite.name)
+            part.expectations = [_numbered(suite.expectations[place], place) for place in together]
+            found = definition.get_batch({"dataframe": frame}).validate(part, result_format=dict(_RESULT_FORMAT))
+            for one in found.results:
+                place = int(one.expectation_config.id)
+                one.expectation_config.id = suite.expectations[place].id
+                results[place] = one
+    return results
 
 
 def _numbered(expectation: Any, place: int) -> Any:
@@ -153,35 +162,24 @@ def _numbered(expectation: Any, place: int) -> Any:
     return numbered
 
 
-def _format(complete: bool) -> dict[str, Any]:
-    return {"result_format": "COMPLETE" if complete else "SUMMARY", "partial_unexpected_count": SAMPLE}
-
-
-def _take_rows(found: dict[str, Any]) -> npt.NDArray[np.int64]:
-    """All rows in which an expectation does not hold; they are taken out of GX's result, which keeps its sample of them."""
-    rows = found.pop("unexpected_index_list", None) or []
-    found.pop("unexpected_list", None)
-    found.pop("unexpected_index_query", None)
-    if "partial_unexpected_index_list" not in found and rows:
-        found["partial_unexpected_index_list"] = list(rows[:SAMPLE])
-    return np.asarray(rows, dtype=np.int64)
-
-
-def _together(suite: gx.ExpectationSuite, batch: Batch) -> Iterator[tuple[frozenset[str] | None, Sequence[int]]]:
+def _together(
+    suite: gx.ExpectationSuite, batch: Batch, places: Sequence[int]
+) -> Iterator[tuple[frozenset[str] | None, Sequence[int]]]:
     """Which columns to look at together, and the expectations that then can be judged."""
     by_columns: dict[frozenset[str] | None, list[int]] = {}
-    for place, one in enumerate(suite.expectation_configurations):
+    for place in places:
+        one = suite.expectations[place].configuration
         by_columns.setdefault(columns_of(one.type, one.kwargs, batch.columns), []).append(place)
     most = max(1, _CELLS // max(1, batch.rows))
     columns: frozenset[str] = frozenset()
-    places: list[int] = []
+    gathered: list[int] = []
     for needed, expectations in by_columns.items():
         if needed is None:
             yield None, expectations
             continue
-        if places and len(columns | needed) > most:
-            yield columns, places
-            columns, places = frozenset(), []
-        columns, places = columns | needed, [*places, *expectations]
-    if places:
-        yield columns, places
+        if gathered and len(columns | needed) > most:
+            yield columns, gathered
+            columns, gathered = frozenset(), []
+        columns, gathered = columns | needed, [*gathered, *expectations]
+    if gathered:
+        yield columns, gathered

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 from components import user_code
-from components.data_quality._format import MAX_FAILED_FRACTION, QUARANTINE, read_format, similar
+from components.data_quality._format import MAX_FAILED_FRACTION, read_format, similar
 from components.data_quality._running import import_gx, quiet
 from components.errors import InputError
 
@@ -89,9 +89,8 @@ def _check_buildable(one: dict[str, Any], place: str) -> None:
             raise InputError(f"{place}.{_explain(error)}") from None
     meta = one.get("meta") or {}
     of_rows = (kinds.ColumnMapExpectation, kinds.ColumnPairMapExpectation, kinds.MulticolumnMapExpectation)
-    for field in (MAX_FAILED_FRACTION, QUARANTINE):
-        if meta.get(field) not in (None, False) and not issubclass(implementation, of_rows):
-            raise InputError(f"{place}.meta.{field}: {kind} does not judge row by row. Remove it.")
+    if meta.get(MAX_FAILED_FRACTION) is not None and not issubclass(implementation, of_rows):
+        raise InputError(f"{place}.meta.{MAX_FAILED_FRACTION}: {kind} does not judge row by row. Remove it.")
 
 
 _SQL = ("expect_query_results_to_match_comparison", "expect_table_row_count_to_equal_other_table")

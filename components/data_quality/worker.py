@@ -5,17 +5,17 @@ Imports no TFX and no TensorFlow (components.prepared starts it).
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components import lazy_imports
 from components.data_quality import waivers
-from components.data_quality._contract import SCHEMA_FILE, check_contract, read_schema
-from components.data_quality._failed_rows import write_failed_rows
-from components.gates import GateResult
-from components.personal import personal_columns
+from components.data_quality._contract import check_contract
+from components.gates import CheckResult, GateResult, Severity
+from components.schema import is_personal, read_schema
 
 GATE = "data quality"
 GATE_FILE = "gate.json"
@@ -46,12 +46,14 @@ def check_examples(
     output: pathlib.Path,
     run_id: str = "",
     asset: str = "examples",
-    span: int | None = None,
+    spans: Sequence[Mapping[str, Any]] = (),
     keys: Sequence[str] = (),
     code: Sequence[str] = (),
-    quarantine: bool = False,
 ) -> tuple[GateResult, int]:
     """Checks an Examples artifact and writes gate.json, validation.json and data_docs/ into `output`.
+
+    Every span of a window is judged by itself, or an empty delivery would hide behind those before it. Of the older spans, which
+    were judged when they came, only what stops the run is told: data that was refused must not be trained on a span later.
 
     Args:
         examples_uri: of the artifact.
@@ -62,10 +64,9 @@ def check_examples(
         output: a folder.
         run_id: for Data Docs.
         asset: for Data Docs: what was looked at.
-        span: of the examples, for waivers.
+        spans: those of the window, oldest first: `span`, and `parts`: first row and number of rows by split. Default: all rows.
         keys: columns that say which row a finding is about.
         code: more folders for classes of expectations.
-        quarantine: whether to write failed_rows.parquet: the rows that fail an expectation whose meta data says `quarantine`.
 
     Returns:
         what the gate found, and the number of rows that it looked at.
@@ -73,27 +74,43 @@ def check_examples(
     Raises:
         InputError: suite, schema or waivers contradict each other or cannot be used.
     """
-    from components.data_quality import _batch, _checks, _data_docs, _format, _personal, _running, _suite
+    from components.data_quality import _batch, _checks, _data_docs, _personal, _running, _suite
 
-    check_contract(suite_file, pathlib.Path(schema_uri) / SCHEMA_FILE)
-    schema = read_schema(pathlib.Path(schema_uri) / SCHEMA_FILE)
+    check_contract(suite_file, schema_uri)
+    schema = read_schema(schema_uri)
     suite = _suite.read_suite(suite_file, {feature.name for feature in schema.feature}, code)
-    batch = _batch.Batch(examples_uri, splits, _running.paired_columns(suite))
-    aside = [n for n, one in enumerate(suite.expectations) if quarantine and (one.meta or {}).get(_format.QUARANTINE)]
-    found = _running.validate(suite, batch, rows_of=aside)
-    personal = personal_columns(schema)
-    _personal.mask(found.native, lambda c: _running.columns_of(c.type, c.kwargs, batch.columns) or (), personal)
+    personal = {feature.name for feature in schema.feature if is_personal(feature)}
+    held = waivers.read_waivers(waivers.beside(suite_file))
+
+    def judge(span: int | None, parts: Any) -> tuple[Any, tuple[CheckResult, ...], int]:
+        batch = _batch.Batch(examples_uri, splits, parts, _running.paired_columns(suite))
+        found = _running.validate(suite, batch)
+        _personal.mask(found, lambda c: _running.columns_of(c.type, c.kwargs, batch.columns) or (), personal)
+        checks = _checks.judge(found, batch, fail_on, keys, personal)
+        return found, waivers.apply(checks, held, span, waivers.today()), batch.rows
+
+    *older, newest = spans or [{"span": None, "parts": None}]
+    found, checks, rows = judge(newest["span"], newest["parts"])
+    for one in older:
+        _, before, many = judge(one["span"], one["parts"])
+        checks, rows = (*checks, *(_of_span(c, one["span"]) for c in before if _stops(c))), rows + many
     # What Data Docs and GX's other readers show as the run and the data asset.
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     # "run" in front, because GX tries to read the name as a time, and 20261121T093144-8457 has a zone of -84:57 hours.
     name = f"run {run_id}" if run_id else ""
-    found.native.meta.update(run_id={"run_name": name, "run_time": now}, batch_kwargs={"data_asset_name": asset})
-    checks = _checks.judge(found.native, batch, fail_on, keys, personal)
-    if quarantine:
-        write_failed_rows(output, batch, {checks[place].name: rows for place, rows in found.failing.items()})
-    judged = waivers.apply(checks, waivers.read_waivers(waivers.beside(suite_file)), span, waivers.today())
-    result = GateResult(gate=GATE, checks=_checks.worst_first(judged))
+    found.meta.update(run_id={"run_name": name, "run_time": now}, batch_kwargs={"data_asset_name": asset})
+    result = GateResult(gate=GATE, checks=_checks.worst_first(checks))
     (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
-    (output / VALIDATION_FILE).write_text(_checks.validation_json(found.native), encoding="utf-8")
-    _data_docs.write(found.native, suite, result, output / DATA_DOCS)
-    return result, batch.rows
+    (output / VALIDATION_FILE).write_text(_checks.validation_json(found), encoding="utf-8")
+    _data_docs.write(found, suite, result, output / DATA_DOCS)
+    return result, rows
+
+
+def _stops(check: CheckResult) -> bool:
+    return not check.passes and check.severity is Severity.CRITICAL
+
+
+def _of_span(check: CheckResult, span: int) -> CheckResult:
+    """A check of an older span of the window."""
+    message = f"span {span}, which the window still holds: {check.message}"
+    return dataclasses.replace(check, name=f"{check.name}, span {span}", message=message)

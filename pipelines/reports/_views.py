@@ -11,6 +11,8 @@ from pipelines.history import SERVING, Change, Check, Column, History, Outcome, 
 
 STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
 WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
+SERVING_WORDS = {Outcome.PASSED: "Alike", Outcome.WARNED: "Differs", Outcome.FAILED: "Differs too much"}
+"""Of what a model was asked: nobody stops it."""
 GRAVEST_FIRST = (Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)
 GATE_NAMES = {
     "DataQuality": "Expectations",
@@ -60,7 +62,7 @@ class Entry:
 
     @property
     def word(self) -> str:
-        return WORDS[self.validation.outcome]
+        return (SERVING_WORDS if self.is_serving else WORDS)[self.validation.outcome]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +106,7 @@ class WorkloadView:
         return tuple(sorted(found, key=_span, reverse=True))
 
     def columns(self) -> list[str]:
-        """Those that changed too much in the newest validation first, then the order of the data."""
+        """Those that changed too much in the newest validation first, then the order of the data; answers of the model last."""
         now = self.newest.validation.id
 
         def rank(name: str) -> tuple[bool, bool]:
@@ -256,10 +258,11 @@ def overview_sentence(views: Sequence[WorkloadView]) -> str:
             if len(views) > 1
             else (f"The newest data of {views[0].name} can be trusted.")
         )
-    parts = [f"{_names(stopped)} stopped"] if stopped else []
-    parts += [f"look at {_names(warned)}"] if warned else []
     fine = len(views) - len(stopped) - len(warned)
-    return f"{'; '.join(parts)[0].upper()}{'; '.join(parts)[1:]}" + (f"; {fine} can be trusted." if fine else ".")
+    parts = [f"Stopped: {_names(stopped)}"] if stopped else []
+    parts += [f"{'look' if stopped else 'Look'} at {_names(warned)}"] if warned else []
+    parts += [f"{fine} can be trusted"] if fine else []
+    return f"{'; '.join(parts)}."
 
 
 def _names(names: Sequence[str]) -> str:

@@ -63,6 +63,9 @@ class Skew(Section):
 class Quality(Section):
     fail_on: Literal["critical", "warning", "never"] = "critical"
     """The least severity of a failed expectation that stops the run."""
+    keys: tuple[str, ...] = ()
+    """Columns that say which row a finding is about, such as an order's number; shown beside each failing row. Default:
+    `data.split.key` and `data.query`."""
     drift: Drift = Drift()
     """How far a span may move from the one before it."""
     skew: Skew = Skew()

@@ -102,6 +102,12 @@ class Workload(Section):
         return split.key or (None if split.time or split.column else self.data.query)
 
     @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns that say which row a finding is about."""
+        named = self.quality.keys or (self.data.split.key, self.data.query)
+        return tuple(dict.fromkeys(one for one in named if one))
+
+    @property
     def champion_metric(self) -> str:
         return self.evaluation.champion.metric or DEFAULT_CHAMPION_METRIC[self.task]
 
