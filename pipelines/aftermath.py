@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipelines import home
-from pipelines.reports import page_url
 from pipelines.results import RunResult
 from pipelines.workload import Workload
 
@@ -49,6 +48,8 @@ def record(workload: Workload, result: RunResult, outputs: Outputs, say: Callabl
         say(f"the history of data quality has no entry of this run: {' '.join(str(error).split())[:400]}")
         return
     if page is not None:
+        from pipelines.reports import page_url
+
         result.reports["data_quality_page"] = str(page)
         if url := page_url(workload.name, page.parent.name):
             result.reports["data_quality_url"] = url

@@ -129,10 +129,9 @@ def validation(
         label=_views.label(whole),
         state=_views.STATES[whole.outcome],
         word=Entry(whole, "").word,
-        gates=gates,
+        gates=_views.beyond_changes(gates),
         tallies=_views.tallies(gates),
         places={gate.gate: place for place, (_, gate) in enumerate(gates, 1)},
-        comparing=_views.COMPARING,
         changes=_views.change_rows(whole.changes),
         against=compared[0] if len(compared) == 1 else "",
         drawn_beside=label,
@@ -262,20 +261,21 @@ def _change_charts(
     axis: _charts.Axis, entries: Sequence[Entry], changes: Mapping[str, Sequence[Any]]
 ) -> list[tuple[str, Markup]]:
     """(title, SVG) of how far a column moved, by kind and measure."""
+    at: dict[tuple[str, str], dict[int, Any]] = {}
+    for place, entry in enumerate(entries):
+        for change in changes.get(entry.validation.id, ()):
+            if not change.slice:
+                at.setdefault((change.kind, change.measure), {})[place] = change
     drawn = []
     for kind, title in _views.KINDS.items():
         for measure, named in _views.MEASURES.items():
-            found = [_change(changes.get(e.validation.id, ()), kind, measure) for e in entries]
-            if any(found):
-                limit = next((c.limit for c in reversed(found) if c and c.limit is not None), None)
-                line = _charts.Line(named, [c.value if c else None for c in found])
-                svg = _charts.over_time(f"{kind}-{measure}", f"{title}: {named}", axis, [line], limit=limit, floor=0.0)
-                drawn.append((f"{title}: {named}", svg))
+            if found := at.get((kind, measure)):
+                limit = next((found[p].limit for p in sorted(found, reverse=True) if found[p].limit is not None), None)
+                values = [found[p].value if p in found else None for p in range(len(entries))]
+                line, what = _charts.Line(named, values), f"{title}: {named}"
+                svg = _charts.over_time(f"{kind}-{measure}", what, axis, [line], limit=limit, floor=0.0)
+                drawn.append((what, svg))
     return drawn
-
-
-def _change(changes: Sequence[Any], kind: str, measure: str) -> Any:
-    return next((c for c in changes if (c.kind, c.measure, c.slice) == (kind, measure, "")), None)
 
 
 def _render(template: str, page: str, **context: Any) -> str:

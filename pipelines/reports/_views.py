@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 from components.gates import CheckResult, GateResult, Severity
@@ -99,7 +100,7 @@ class WorkloadView:
         """The gravest of `now`."""
         return min((entry.validation.outcome for entry in self.now), key=GRAVEST_FIRST.index)
 
-    @property
+    @functools.cached_property
     def spans(self) -> tuple[Entry, ...]:
         """The newest validation of each span, the last span first, whichever was looked at last."""
         found = [entry for entry in self.entries if entry.newest and not entry.is_serving]
@@ -185,6 +186,17 @@ def gates(validation: Validation) -> list[tuple[str, GateResult]]:
     return [(GATE_NAMES.get(gate.gate, gate.gate), gate) for gate in results]
 
 
+def beyond_changes(gates: Sequence[tuple[str, GateResult]]) -> list[tuple[str, GateResult]]:
+    """Without the comparisons that hold, which the table of changes tells of, and without gates of which nothing is left."""
+    kept = []
+    for name, gate in gates:
+        told = gate.gate in COMPARING
+        checks = tuple(c for c in gate.checks if not (told and c.passes and (c.diagnostics or {}).get("measures")))
+        if checks:
+            kept.append((name, GateResult(gate.gate, checks)))
+    return kept
+
+
 def _gravity(gate: GateResult) -> int:
     """0 where something critical failed, 1 a warning, 2 nothing that asks for a look."""
     severities = {check.severity for check in gate.failures()}
@@ -197,20 +209,21 @@ class Tally:
 
     gate: str
     name: str
-    place: int
+    anchor: str
     state: str
     words: str
 
 
 def tallies(gates: Sequence[tuple[str, GateResult]]) -> list[Tally]:
     """One a gate, in order."""
-    found = []
+    found, shown = [], beyond_changes(gates)
     for place, (name, gate) in enumerate(gates, 1):
         passed = sum(check.passes for check in gate.checks)
         failed = [check for check in gate.checks if not check.passes]
         gravest = {check.severity for check in failed}
         state = "bad" if Severity.CRITICAL in gravest else "warn" if Severity.WARNING in gravest else "good"
-        found.append(Tally(gate.gate, name, place, state, f"{passed:,} of {len(gate.checks):,} hold"))
+        anchor = f"gate-{place}" if any(one.gate == gate.gate for _, one in shown) else "change"
+        found.append(Tally(gate.gate, name, anchor, state, f"{passed:,} of {len(gate.checks):,} hold"))
     return found
 
 
