@@ -22,6 +22,7 @@ from components.drift._profile import ALL, Profile, profile
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
 from components.schema import read_schema
 
+_LONGEST = 1024  # bytes a value, on average: pictures are not compared row by row
 PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"
 
 
@@ -88,13 +89,19 @@ class _Window:
         rows = {split: self._length(split, place) for split in self._splits}
         hashes = _rows.RowHashes(rows, config.label)
         every = max(1, -(-sum(rows.values()) // _leakage.MOST_ROWS))
+        seen: set[str] = set()
         sample: dict[str, pa.ChunkedArray] = {}
 
         def read(column: str) -> pa.ChunkedArray:
             values = self._read(column, place)
-            if column not in sample and not pa.types.is_nested(values.type):
-                hashes.add(column, values)
-                sample[column] = values.take(pa.array(np.arange(0, len(values), every)))
+            if column in seen:
+                return values
+            seen.add(column)
+            if pa.types.is_nested(values.type) or values.nbytes > _LONGEST * max(1, len(values)):
+                hashes.leave_out()
+                return values
+            hashes.add(column, values)
+            sample[column] = values.take(pa.array(np.arange(0, len(values), every)))
             return values
 
         found = profile(
