@@ -107,9 +107,9 @@ class _Window:
             personal=self._personal,
         )
         is_train = np.repeat([split == "train" for split in rows], list(rows.values()))[::every]
-        marks = {"digest": self._digests[place], "fingerprint": hashes.fingerprint()}
         told = _leakage.strengths(sample, is_train, config.label)
-        return dataclasses.replace(found, **marks, strengths=told), hashes
+        digest, fingerprint = self._digests[place], hashes.fingerprint()
+        return dataclasses.replace(found, digest=digest, fingerprint=fingerprint, strengths=told), hashes
 
     def _length(self, split: str, place: int) -> int:
         return self._rows[split][place] if split in self._rows else count_rows(self._uri, split)
