@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 3  # example values in a message; all of GX's sample is in the diagnostics
 _LONGEST = 60  # characters of a value in a message
+_MOST_COLUMNS = 4  # that a message names
 
 
 _Keys = Mapping[int, dict[str, Any]]  # by row
@@ -125,6 +126,7 @@ _FIGURES = (
     "unexpected_percent",
     "observed_value",
     "partial_unexpected_counts",
+    "partial_missing_list",
     "details",
 )
 
@@ -171,13 +173,16 @@ def _message(
 ) -> str:
     config, found = result.expectation_config, result.result
     assert config is not None
-    claim = config.description or _claim(config)
+    claim = config.description or (_claim(config) if len(columns(config.kwargs)) <= _MOST_COLUMNS else _brief(config))
     if trouble:
         return _with_notes(f"{claim}: could not be checked: {trouble}", config)
     if "unexpected_count" in found and "element_count" in found:
         words = f"{claim}: {_counted(found)}"
         if found["unexpected_count"] and sample:
             words += f", e.g. {_examples(sample)}"
+    elif found.get("missing_count") and found.get("partial_missing_list"):
+        shown = ", ".join(_show(plain(v)) for v in found["partial_missing_list"][:_SHOWN])
+        words = f"{claim}: {found['missing_count']} of them are missing: {shown}"
     elif found.get("unexpected_count") and found.get("partial_unexpected_list"):
         shown = ", ".join(_show(plain(v)) for v in found["partial_unexpected_list"][:_SHOWN])
         words = f"{claim}: {found['unexpected_count']} distinct values do not belong, e.g. {shown}"
@@ -262,6 +267,13 @@ def _trouble(result: ExpectationValidationResult) -> str | None:
         if problem.get("raised_exception"):
             return " ".join(str(problem.get("exception_message")).split())[:300]
     return None
+
+
+def _brief(config: Any) -> str:
+    """The claim about many columns, which GX would name one by one."""
+    named = columns(config.kwargs)
+    words = config.type.removeprefix("expect_").replace("_", " ")
+    return f"{words} ({', '.join(named[: _MOST_COLUMNS - 1])} and {len(named) - _MOST_COLUMNS + 1} more)"
 
 
 def _claim(config: Any) -> str:

@@ -88,7 +88,8 @@ def strength(column: pa.ChunkedArray, label: pa.ChunkedArray, is_train: npt.NDAr
     areas = []
     for one in wanted:
         target = (number == one).astype(np.float64)
-        if min(target[is_train].sum(), target[~is_train].sum()) >= _FEWEST:
+        sides = target[is_train], target[~is_train]
+        if min(min(side.sum(), len(side) - side.sum()) for side in sides) >= _FEWEST:
             areas.append(_area(_scores(codes, target, is_train)[~is_train], target[~is_train] > 0))
     return float(np.mean(areas)) if areas else None
 

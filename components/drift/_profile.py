@@ -28,6 +28,7 @@ class Profile:
         distributions: slice -> column -> distribution.
         digest: of the delivered files; empty where it is not known.
         fingerprint: of the rows, the same in any order and in any files; empty where it is not known.
+        doubled: share of the rows that have a twin.
         strengths: how well each column alone tells the label.
         personal: columns whose values are shown nowhere; texts among them are described by their length.
     """
@@ -37,6 +38,7 @@ class Profile:
     distributions: Mapping[str, Mapping[str, Distribution]]
     digest: str = ""
     fingerprint: str = ""
+    doubled: float = 0.0
     strengths: Mapping[str, float] = dataclasses.field(default_factory=dict)
     personal: tuple[str, ...] = ()
 
@@ -45,12 +47,8 @@ class Profile:
             part: {column: one.to_json() for column, one in columns.items()}
             for part, columns in self.distributions.items()
         }
-        marks = {
-            "digest": self.digest,
-            "fingerprint": self.fingerprint,
-            "strengths": dict(self.strengths),
-            "personal": list(self.personal),
-        }
+        marks = {"digest": self.digest, "fingerprint": self.fingerprint, "doubled": self.doubled}
+        marks |= {"strengths": dict(self.strengths), "personal": list(self.personal)}
         return json.dumps({"name": self.name, **marks, "rows": dict(self.rows), "distributions": distributions})
 
     @classmethod
@@ -62,8 +60,8 @@ class Profile:
         }
         rows = {part: int(count) for part, count in raw["rows"].items()}
         # Profiles of an earlier version have none of these.
-        marks = str(raw.get("digest", "")), str(raw.get("fingerprint", "")), dict(raw.get("strengths", {}))
-        return cls(str(raw["name"]), rows, distributions, *marks, tuple(raw.get("personal", ())))
+        marks = {name: raw[name] for name in ("digest", "fingerprint", "doubled", "strengths") if name in raw}
+        return cls(str(raw["name"]), rows, distributions, **marks, personal=tuple(raw.get("personal", ())))
 
 
 def profile(

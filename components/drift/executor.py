@@ -107,9 +107,11 @@ class _Window:
             personal=self._personal,
         )
         is_train = np.repeat([split == "train" for split in rows], list(rows.values()))[::every]
+        fingerprint, doubled = _rows.marks(hashes.of_rows())
         told = _leakage.strengths(sample, is_train, config.label)
-        digest, fingerprint = self._digests[place], hashes.fingerprint()
-        return dataclasses.replace(found, digest=digest, fingerprint=fingerprint, strengths=told), hashes
+        digest = self._digests[place]
+        marked = dataclasses.replace(found, digest=digest, fingerprint=fingerprint, doubled=doubled, strengths=told)
+        return marked, hashes
 
     def _length(self, split: str, place: int) -> int:
         return self._rows[split][place] if split in self._rows else count_rows(self._uri, split)

@@ -99,7 +99,7 @@ def check_record(gate: str, check: CheckResult) -> Check:
         gate=gate,
         name=check.name,
         passes=check.passes,
-        severity=check.severity.value,
+        severity=str(found.get("waived_severity") or check.severity.value),
         message=check.message,
         column=str(found.get("column") or "") or _column_named(gate, check),
         expectation=str(found.get("expectation") or ""),

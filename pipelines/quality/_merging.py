@@ -55,8 +55,8 @@ def merge(
     changes: list[Change] = []
     expectations: list[dict[str, Any]] = []
     for one in before["expectations"]:
-        rule = (one.get("meta") or {}).get("rule")
-        new = fresh.get(rule) if rule else None
+        rule = str((one.get("meta") or {}).get("rule", ""))
+        new = fresh.get(rule)
         if not _is_drafted(one):
             expectations.append(one)
             if new is not None and _form(new) != _form(one):

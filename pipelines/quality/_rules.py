@@ -18,7 +18,7 @@ Expectation = dict[str, Any]
 _EVAL_SHARE = 0.2  # expectations are held against samples of the rows, too, and the smaller one wavers most
 _HEADROOM = 0.25  # of the observed range, on each side
 _RARE = 0.999  # one in a thousand may be mistyped
-_NEW_CATEGORIES = 0.99
+_NEARLY_ALL = 0.99
 
 
 def rules(
@@ -128,7 +128,7 @@ def _present(one: Facts) -> Iterator[Expectation]:
     least = max(math.floor((one.present - 0.05 - 4 * spread) * 100) / 100, one.least_present)
     if least > 0:
         note = f"{1 - one.present:.1%} were missing when this was drafted."
-        yield _expect(f"present({one.name})", kind, "warning", note, column=one.name, mostly=min(least, 0.99))
+        yield _expect(f"present({one.name})", kind, "warning", note, column=one.name, mostly=min(least, _NEARLY_ALL))
 
 
 def _domain(one: Facts) -> Iterator[Expectation]:
@@ -137,7 +137,7 @@ def _domain(one: Facts) -> Iterator[Expectation]:
     values = list(one.domain) if one.domain is not None else list(one.values)
     if values:
         note = (
-            "The values that schema.pbtxt knows; a few new ones may come."
+            "The values that schema.pbtxt knows; the model takes any other for unknown."
             if one.domain is not None
             else "All values that came so far; a new one is unknown to the model until it is trained on."
         )
@@ -148,7 +148,6 @@ def _domain(one: Facts) -> Iterator[Expectation]:
             note,
             column=one.name,
             value_set=values,
-            mostly=_NEW_CATEGORIES,
         )
         yield from _frequent(one)
 
@@ -309,7 +308,7 @@ def _of_relations(relations: Relations, columns: Sequence[str]) -> Iterator[Expe
             "warning",
             "No row came twice; many that do were delivered twice.",
             column_list=list(columns),
-            mostly=_NEW_CATEGORIES,
+            mostly=_NEARLY_ALL,
         )
 
 

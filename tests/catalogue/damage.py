@@ -244,7 +244,7 @@ DAMAGE: tuple[Case, ...] = (
          "company distinct values must contain this set", '"missing_count": 1'),
     # Rows
     Case("duplicated rows", "each tenth row twice", table(_doubled),
-         (_UNIQUE,), says="must be unique together", shows='"unexpected_count": 1500'),
+         (_UNIQUE,), ("DriftDetector doubles",), says="must be unique together", shows='"unexpected_count": 1500'),
     Case("stale span", "the span before again, byte for byte", table(lambda t: t), ("DriftDetector stale",),
          says="span 2 is span 1 again, file for file", shows="span 1", again=True),
     Case("stale span, exported anew", "the rows of the span before in another order",
@@ -257,7 +257,8 @@ DAMAGE: tuple[Case, ...] = (
     Case("misaligned join", "fares of other trips", table(_shuffled("fare")),
          (_DEARER,), says="815 of 7,500 values do not (10.9 %)", shows='"row": 1, "value": [12.05, 15.4]'),
     Case("eval rows in train", "each fourth row that is evaluated is trained on, too", table(_eval_in_train),
-         (_UNIQUE,), ("DriftDetector overlap(eval)",), "must be unique together", '"unexpected_count": 750', of=_split_by_column),
+         (_UNIQUE,), ("DriftDetector overlap(eval)", "DriftDetector doubles"), "must be unique together",
+         '"unexpected_count": 750', of=_split_by_column),
     # Label
     Case("label flipped", "1 for 0 and 0 for 1", table(lambda t: put(t, "big_tipper", (1 - number(t, "big_tipper")).astype(np.int64))),
          (f"{_MEAN}(big_tipper)",), ("DriftDetector label_shift(big_tipper)",), "it is 0.734933", "0.7349"),

@@ -18,7 +18,7 @@ from components.errors import InputError
 from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import classes_of, feature_of, read_schema
-from pipelines.scaffold import cli, contracts, templates
+from pipelines.scaffold import cli, creating, templates
 from pipelines.scaffold.creating import Created, Request, create
 from pipelines.scaffold.profiling import Column, Kind
 from pipelines.workload import Task, load_workload
@@ -316,7 +316,7 @@ def test_nothing_is_overwritten_and_a_failure_leaves_nothing(
         make(places, frame)
     (places / "schemas" / "demo").rmdir()
     with monkeypatch.context() as patch:
-        patch.setattr(contracts, "expectations_text", lambda *_: 1 / 0)
+        patch.setattr(creating, "_suite", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             make(places, frame)
     assert [one.name for one in places.rglob("*") if one.is_file()] == ["data.csv"]

@@ -56,6 +56,7 @@ def test_an_anomaly_names_the_rows(tmp_path, changes, name: str, parts: list[str
     assert [check.name for check in failed] == [name]
     for part in parts:
         assert part in failed[0].message
+    assert ". ." not in failed[0].message
 
 
 def test_a_domain_that_features_share_names_its_rows(tmp_path) -> None:
