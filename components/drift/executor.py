@@ -20,7 +20,7 @@ from components.drift import _judge, _leakage, _rows
 from components.drift._config import DriftConfig
 from components.drift._profile import ALL, Profile, profile
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
-from components.schema import read_schema
+from components.schema import is_personal, read_schema
 
 _LONGEST = 1024  # bytes a value, on average: pictures are not compared row by row
 PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"
@@ -47,7 +47,7 @@ class Executor(base_executor.BaseExecutor):
         folder = pathlib.Path(output.uri)
         folder.mkdir(parents=True, exist_ok=True)
         with measured(output_dict) as rows:
-            window = _Window(examples)
+            window = _Window(examples, {f.name for f in schema.feature if is_personal(f)})
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
             newest, hashes = window.describe(-1, config, named)
             before = _reference(window, config, named, exec_properties)
@@ -73,8 +73,8 @@ class Executor(base_executor.BaseExecutor):
 class _Window:
     """The spans in an Examples artifact, and the rows of each."""
 
-    def __init__(self, examples: types.Artifact) -> None:
-        self._uri = examples.uri
+    def __init__(self, examples: types.Artifact, personal: set[str]) -> None:
+        self._uri, self._personal = examples.uri, personal
         self._splits = decode_splits(examples.split_names)
         noted = examples.get_string_custom_property(ROWS_BY_SPAN)
         self._rows: Mapping[str, Sequence[int]] = json.loads(noted) if noted else {}
@@ -111,6 +111,7 @@ class _Window:
             named=named | set(slices),
             slices=slices,
             min_rows=config.min_rows,
+            personal=self._personal,
         )
         is_train = np.repeat([split == "train" for split in rows], list(rows.values()))[::every]
         fingerprint, doubled = _rows.marks(hashes.of_rows())
