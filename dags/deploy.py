@@ -20,6 +20,8 @@ from dags.skips import skipped
 from pipelines.workload import CanaryStep, Workload
 
 RESOLVE = "resolve_release"
+LOAD_PATIENCE_S, LOAD_POLL_S, LOAD_TIMEOUT_S = 20.0, 15.0, 900.0
+"""How long a worker waits for a release to be loaded, when it looks again, and when it is no longer waited for."""
 
 log = logging.getLogger(__name__)
 
@@ -132,14 +134,25 @@ def _verify(workload: Workload) -> Any:
 
 
 def _infra_check(workload: Workload) -> Any:
-    @task(task_id="infra_check", doc_md=DOCS["infra_check"])
+    @task.sensor(
+        task_id="infra_check",
+        mode="reschedule",
+        poke_interval=LOAD_POLL_S,
+        timeout=LOAD_TIMEOUT_S,
+        doc_md=DOCS["infra_check"],
+    )
     @_refusals_are_final
-    def infra_check(**context: Any) -> None:
+    def infra_check(**context: Any) -> bool:
         release = _release(context)
         reason = "deployment started"
         if release["despite"]:
             reason += f", forced by {release['actor']} although {release['despite']}"
-        _deployment(workload, release).load(reason, log.info)
+        try:
+            _deployment(workload, release).load(reason, log.info, LOAD_PATIENCE_S)
+        except TimeoutError as not_yet:
+            log.info("Not yet: %s. Looking again in %.0f s; no worker is held meanwhile.", not_yet, LOAD_POLL_S)
+            return False
+        return True
 
     return infra_check()
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.sdk import Asset, Context, TaskGroup
+from airflow.sdk import Asset, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags.defaults import pipeline_task
@@ -69,8 +69,8 @@ GATES = (
 )
 
 
-def add_gates(workload: Workload, span: Any, data: Asset, *, skip_if_unchanged: bool) -> tuple[Any, TaskGroup]:
-    """Adds `read_data`, and the group of the gates' tasks after it, to the DAG that is being built.
+def add_gates(workload: Workload, span: Any, data: Asset, *, skip_if_unchanged: bool) -> tuple[Any, list[Any]]:
+    """Adds `read_data`, and the gates' tasks after it, to the DAG that is being built.
 
     Args:
         span: the task that chooses it, before `read_data`.
@@ -86,20 +86,21 @@ def add_gates(workload: Workload, span: Any, data: Asset, *, skip_if_unchanged: 
         doc_md=_READ_DOC,
         **run,
     )
-    with TaskGroup("data_gates", prefix_group_id=False, group_display_name="Data gates") as group:
-        for gate in GATES:
-            doc = _GATE_DOC.format(asks=gate.asks, mend=gate.mend)
-            GateOperator(
-                task_id=gate.task_id,
-                workload=workload.name,
-                span_of=span_of,
-                gate=gate.node,
-                inlets=[data],
-                doc_md=doc,
-                **run,
-            )
-    span >> read >> group
-    return read, group
+    # No group: it would be folded up, and which gate refused is to be seen without a click.
+    gates = [
+        GateOperator(
+            task_id=gate.task_id,
+            workload=workload.name,
+            span_of=span_of,
+            gate=gate.node,
+            doc_md=_GATE_DOC.format(asks=gate.asks, mend=gate.mend),
+            inlets=[data],
+            **run,
+        )
+        for gate in GATES
+    ]
+    span >> read >> gates
+    return read, gates
 
 
 class ReadDataOperator(PipelineRunOperator):

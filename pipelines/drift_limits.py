@@ -18,8 +18,10 @@ def drift_config(workload: Workload) -> DriftConfig:
         min_rows=drift.min_rows,
         stale=Severity(drift.stale),
         rows=drift.rows,
+        doubles=drift.doubles,
         overlap=drift.overlap,
         leakage=drift.leakage,
+        association=drift.association,
     )
 
 

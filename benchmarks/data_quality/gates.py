@@ -122,7 +122,9 @@ def key(expectation: str, kwargs: dict[str, Any]) -> str:
 
 def _drifted(path: pathlib.Path) -> list[str]:
     checks = json.loads(path.read_text(encoding="utf-8"))["checks"]
-    return sorted(check["diagnostics"]["column"] for check in checks if not check["passes"])
+    return sorted(
+        one["diagnostics"]["column"] for one in checks if not one["passes"] and "measures" in one["diagnostics"]
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Columns that give the label away: how well each of them alone tells it."""
+"""How well each column alone tells the label: too well, and it gives it away; no more, and rows do not belong together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -10,56 +10,62 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.drift._config import DriftConfig
+from components.drift._profile import Profile
 from components.gates import CheckResult, Severity
 
 MOST_ROWS = 100_000
 _BINS = 200
 _MOST_CLASSES = 20
-_FEWEST = 30  # rows of a class, in either part, that say something
+_FEWEST = 50  # rows of a class, in either part, that say something
 
 Floats = npt.NDArray[np.float64]
 
 
-def checks(
-    sample: Mapping[str, pa.ChunkedArray], is_train: npt.NDArray[np.bool_], config: DriftConfig
-) -> list[CheckResult]:
-    """One failed check a column that tells the label better than the limit; else one that names the strongest.
+def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: npt.NDArray[np.bool_], label: str) -> dict[str, float]:
+    """How well each column alone tells the label, where enough rows say.
 
     Args:
         sample: rows of some columns, the label among them.
         is_train: which of the rows are trained on: what a value says of the label is learnt from them, and asked of the others,
             so that a column of which each row has a value of its own (an id) tells nothing.
-        config: the label's name and the limit.
+        label: its column.
     """
-    if config.label not in sample:
-        return []
-    told = {
-        name: found
-        for name, column in sample.items()
-        if name != config.label and (found := strength(column, sample[config.label], is_train)) is not None
-    }
-    if not told:
-        return []
-    leaks = sorted((name for name, found in told.items() if found > config.leakage), key=lambda name: -told[name])
-    if not leaks:
-        name = max(told, key=lambda one: told[one])
-        message = f"no column alone tells {config.label}: at most {name}, {told[name]:.3f} (limit {config.leakage:g})"
-        return [CheckResult("leakage", True, Severity.WARNING, message, _evidence(name, told[name], config))]
-    return [
-        CheckResult(
-            f"leakage({name})",
-            False,
-            Severity.WARNING,
-            f"{name} alone tells {config.label}: {told[name]:.3f} (limit {config.leakage:g}; 1 is always right). It was probably "
-            "written after the label was known, and will not be there when a prediction is asked for. Leave it out (data.ignore).",
-            _evidence(name, told[name], config),
+    if label not in sample:
+        return {}
+    told = {name: strength(values, sample[label], is_train) for name, values in sample.items() if name != label}
+    return {name: found for name, found in told.items() if found is not None}
+
+
+def checks(newest: Profile, before: Profile | None, config: DriftConfig) -> Iterator[CheckResult]:
+    """Columns that tell the label better than they can know it, and those that tell it much worse than in the span before."""
+    if not newest.strengths:
+        return
+    leaks = [name for name, found in newest.strengths.items() if found > config.leakage]
+    for name in sorted(leaks, key=lambda one: -newest.strengths[one]):
+        message = (
+            f"{name} alone tells {config.label}: {newest.strengths[name]:.3f} (limit {config.leakage:g}; 1 is always right). It "
+            "was probably written after the label was known, and will not be there when a prediction is asked for. "
+            "Leave it out (data.ignore)."
         )
-        for name in leaks
-    ]
+        yield _check("leakage", name, False, message, newest.strengths[name], config.leakage)
+    if not leaks:
+        name = max(newest.strengths, key=lambda one: newest.strengths[one])
+        found = newest.strengths[name]
+        message = f"no column alone tells {config.label}: {name} does so with {found:.3f} (limit {config.leakage:g})"
+        yield _check("leakage", "", True, message, found, config.leakage)
+    for name, found in newest.strengths.items():
+        then = before.strengths.get(name) if before else None
+        if before and then is not None and then - found > config.association:
+            message = (
+                f"{name} told {config.label} with {then:.3f} in {before.name}, and does so with {found:.3f} now (limit: "
+                f"{config.association:g} less). Label and features may belong to different rows: ask how they were joined."
+            )
+            yield _check("association", name, False, message, found, config.association)
 
 
-def _evidence(column: str, found: float, config: DriftConfig) -> dict[str, object]:
-    return {"kind": "leakage", "column": column, "strength": found, "limit": config.leakage}
+def _check(kind: str, column: str, passes: bool, message: str, found: float, limit: float) -> CheckResult:
+    evidence = {"kind": kind, "column": column, "strength": found, "limit": limit}
+    return CheckResult(f"{kind}({column})" if column else kind, passes, Severity.WARNING, message, evidence)
 
 
 def strength(column: pa.ChunkedArray, label: pa.ChunkedArray, is_train: npt.NDArray[np.bool_]) -> float | None:
@@ -82,7 +88,8 @@ def strength(column: pa.ChunkedArray, label: pa.ChunkedArray, is_train: npt.NDAr
     areas = []
     for one in wanted:
         target = (number == one).astype(np.float64)
-        if min(target[is_train].sum(), target[~is_train].sum()) >= _FEWEST:
+        sides = target[is_train], target[~is_train]
+        if min(min(side.sum(), len(side) - side.sum()) for side in sides) >= _FEWEST:
             areas.append(_area(_scores(codes, target, is_train)[~is_train], target[~is_train] > 0))
     return float(np.mean(areas)) if areas else None
 

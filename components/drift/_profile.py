@@ -28,6 +28,8 @@ class Profile:
         distributions: slice -> column -> distribution.
         digest: of the delivered files; empty where it is not known.
         fingerprint: of the rows, the same in any order and in any files; empty where it is not known.
+        doubled: share of the rows that have a twin.
+        strengths: how well each column alone tells the label.
     """
 
     name: str
@@ -35,14 +37,17 @@ class Profile:
     distributions: Mapping[str, Mapping[str, Distribution]]
     digest: str = ""
     fingerprint: str = ""
+    doubled: float = 0.0
+    strengths: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
         distributions = {
             part: {column: one.to_json() for column, one in columns.items()}
             for part, columns in self.distributions.items()
         }
-        known = {"name": self.name, "digest": self.digest, "fingerprint": self.fingerprint}
-        return json.dumps({**known, "rows": dict(self.rows), "distributions": distributions})
+        marks = {"digest": self.digest, "fingerprint": self.fingerprint, "doubled": self.doubled}
+        marks |= {"strengths": dict(self.strengths)}
+        return json.dumps({"name": self.name, **marks, "rows": dict(self.rows), "distributions": distributions})
 
     @classmethod
     def from_json(cls, text: str) -> Profile:
@@ -52,8 +57,9 @@ class Profile:
             for part, columns in raw["distributions"].items()
         }
         rows = {part: int(count) for part, count in raw["rows"].items()}
-        marks = str(raw.get("digest", "")), str(raw.get("fingerprint", ""))  # older profiles have none
-        return cls(str(raw["name"]), rows, distributions, *marks)
+        # Profiles of an earlier version have none of these.
+        marks = {name: raw[name] for name in ("digest", "fingerprint", "doubled", "strengths") if name in raw}
+        return cls(str(raw["name"]), rows, distributions, **marks)
 
 
 def profile(

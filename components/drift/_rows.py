@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.columnar import Hashes, add_column, spread_bits
 from components.drift._config import DriftConfig
@@ -38,12 +39,19 @@ class RowHashes:
                 np.zeros(len(self._target), np.uint64) if self._features is None else self._features, column
             )
 
-    def fingerprint(self) -> str:
-        """The same for the same rows in any order, in any files; empty without a row."""
-        if self._features is None or not len(self._features):
-            return ""
-        rows = spread_bits(self._features * np.uint64(31) + self._target)
-        return f"{int(rows.sum(dtype=np.uint64)):016x}-{len(rows)}"
+    def of_rows(self) -> Hashes:
+        """Of all columns, in the order of the rows."""
+        if self._features is None:
+            return np.zeros(0, np.uint64)
+        return spread_bits(self._features * np.uint64(31) + self._target)
+
+    def place(self, row: int) -> tuple[str, int]:
+        """The split of a row, and its place there, from 0."""
+        for split, rows in self._rows.items():
+            if row < rows:
+                return split, row
+            row -= rows
+        raise IndexError(row)
 
     def by_split(self) -> dict[str, Hashes]:
         """Of the features alone."""
@@ -53,13 +61,23 @@ class RowHashes:
         return dict(zip(self._rows, np.split(self._features, ends[:-1]), strict=True))
 
 
+def marks(hashes: Hashes) -> tuple[str, float]:
+    """A fingerprint of rows, the same in any order and in any files, and the share of them that have a twin; ("", 0) without one."""
+    if not len(hashes):
+        return "", 0.0
+    _, times = np.unique(hashes, return_counts=True)
+    return f"{int(hashes.sum(dtype=np.uint64)):016x}-{len(hashes)}", float(times[times > 1].sum() / len(hashes))
+
+
 def checks(newest: Profile, before: Profile | None, rows: RowHashes, config: DriftConfig) -> Iterator[CheckResult]:
-    """Whether the span repeats the one before, is much smaller or larger, and whether its splits share rows."""
+    """Whether the span repeats the one before or itself, is much smaller or larger, and whether its splits share rows."""
     if before is not None:
         if before.fingerprint and newest.fingerprint:
             yield _stale(newest, before, config)
         if before.rows.get(ALL, 0) >= config.min_rows:
             yield _volume(newest, before, config)
+            if before.fingerprint and newest.fingerprint:
+                yield _doubles(newest, before, rows, config)
     yield from _overlap(rows.by_split(), config)
 
 
@@ -87,11 +105,32 @@ def _volume(newest: Profile, before: Profile, config: DriftConfig) -> CheckResul
     return CheckResult("rows", is_usual, Severity.WARNING, message, {"kind": "rows", "rows": now, "rows_before": then})
 
 
+def _doubles(newest: Profile, before: Profile, rows: RowHashes, config: DriftConfig) -> CheckResult:
+    passes = newest.doubled - before.doubled <= config.doubles
+    message = (
+        f"{newest.doubled:.1%} of the rows of {newest.name} have a twin, after {before.doubled:.1%} in {before.name}"
+    )
+    sample = [] if passes else _twins(rows)
+    if sample:
+        shown = ", ".join(f"{one['split']} row {one['row']}" for one in sample[:2])
+        message += f" (limit: {config.doubles:.1%} more), e.g. {shown}, alike in every column. Ask whether the export ran twice."
+    return CheckResult("doubles", passes, Severity.WARNING, message, {"kind": "doubles", "sample": sample})
+
+
+def _twins(rows: RowHashes) -> list[dict[str, object]]:
+    """The first few rows that have a twin, side by side."""
+    hashes = rows.of_rows()
+    order = np.argsort(hashes, kind="stable")
+    same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])[:_SHOWN]
+    places = [rows.place(int(order[at + one])) for at in same for one in (0, 1)]
+    return [{"split": split, "row": row} for split, row in dict.fromkeys(places)]
+
+
 def _overlap(splits: Mapping[str, Hashes], config: DriftConfig) -> Iterator[CheckResult]:
     train, held_out = splits.get("train"), splits.get("eval")
     if train is None or held_out is None or min(len(train), len(held_out)) < config.min_rows:
         return
-    shared = np.flatnonzero(np.isin(held_out, train))
+    shared = pc.indices_nonzero(pc.is_in(pa.array(held_out), pa.array(train))).to_numpy()
     share = len(shared) / len(held_out)
     message = f"{len(shared):,} of the {len(held_out):,} rows of eval ({share:.1%}) are rows of train"
     if share > config.overlap:

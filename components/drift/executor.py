@@ -48,42 +48,25 @@ class Executor(base_executor.BaseExecutor):
         with measured(output_dict) as rows:
             window = _Window(examples)
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
-            newest = window.describe(-1, config, named)
+            newest, hashes = window.describe(-1, config, named)
             before = _reference(window, config, named, exec_properties)
-            found = list(_judge.drifts(newest.profile, before, config)) if before else []
+            found = list(_judge.drifts(newest, before, config)) if before else []
             checks = [
-                *_checks(found, newest.profile, before, config),
-                *_rows.checks(newest.profile, before, newest.hashes, config),
-                *_leakage.checks(newest.sample, newest.is_train, config),
+                *_checks(found, newest, before, config),
+                *_rows.checks(newest, before, hashes, config),
+                *_leakage.checks(newest, before, config),
             ]
             result = GateResult("DriftDetector", tuple(checks))
-            (folder / PROFILE_FILE).write_text(newest.profile.to_json(), encoding="utf-8")
+            (folder / PROFILE_FILE).write_text(newest.to_json(), encoding="utf-8")
             (folder / DRIFT_FILE).write_text(json.dumps([_judge.plain(one) for one in found]), encoding="utf-8")
             (folder / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
             output.span = examples.span
-            rows[ROWS_IN] = rows[ROWS_OUT] = newest.profile.rows[ALL]
+            rows[ROWS_IN] = rows[ROWS_OUT] = newest.rows[ALL]
         if not result.passes:
             if self._context is not None:
                 node, run = self._context.pipeline_node.node_info.id, self._context.pipeline_run_id
                 keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run, node), folder)
             raise GateFailed(result)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Described:
-    """A span's profile, and what else was made of its rows while they were read.
-
-    Attributes:
-        profile: the distributions of its columns.
-        hashes: of its rows.
-        sample: some of its rows, by column.
-        is_train: which of those are trained on.
-    """
-
-    profile: Profile
-    hashes: _rows.RowHashes
-    sample: Mapping[str, pa.ChunkedArray]
-    is_train: np.ndarray
 
 
 class _Window:
@@ -98,8 +81,8 @@ class _Window:
         self.spans = [int(one["span"]) for one in spans] or [int(examples.span or 0)]
         self._digests = [str(one.get("digest", "")) for one in spans] or [""]
 
-    def describe(self, place: int, config: DriftConfig, named: set[str]) -> _Described:
-        """The span at a place in the window; -1: the newest. Each column is read once, but for those of slices."""
+    def describe(self, place: int, config: DriftConfig, named: set[str]) -> tuple[Profile, _rows.RowHashes]:
+        """The span at a place in the window (-1: the newest), and hashes of its rows, from one reading of its columns."""
         columns = [str(name) for name in split_schema(self._uri, self._splits[0]).names]
         slices = [column for column in config.slices if column in columns]
         rows = {split: self._length(split, place) for split in self._splits}
@@ -122,9 +105,12 @@ class _Window:
             slices=slices,
             min_rows=config.min_rows,
         )
-        marked = dataclasses.replace(found, digest=self._digests[place], fingerprint=hashes.fingerprint())
         is_train = np.repeat([split == "train" for split in rows], list(rows.values()))[::every]
-        return _Described(marked, hashes, sample, is_train)
+        fingerprint, doubled = _rows.marks(hashes.of_rows())
+        told = _leakage.strengths(sample, is_train, config.label)
+        digest = self._digests[place]
+        marked = dataclasses.replace(found, digest=digest, fingerprint=fingerprint, doubled=doubled, strengths=told)
+        return marked, hashes
 
     def _length(self, split: str, place: int) -> int:
         return self._rows[split][place] if split in self._rows else count_rows(self._uri, split)
@@ -147,7 +133,7 @@ def _reference(
     """The profile of the span before the newest, or of the champion's newest span; None if there is none."""
     baseline, champion = exec_properties.get("baseline") or "", exec_properties.get("baseline_name") or ""
     if len(window.spans) > 1 and not champion:
-        return window.describe(-2, config, named).profile
+        return window.describe(-2, config, named)[0]
     if not baseline:
         return None
     with fsspec.open(f"{baseline.rstrip('/')}/{PROFILE_FILE}", "rt", encoding="utf-8") as file:

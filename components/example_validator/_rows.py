@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from typing import Any
 
@@ -56,9 +57,10 @@ def _outside_domain(column: pa.ChunkedArray, feature: schema_pb2.Feature, schema
         return None
     if domain in ("int_domain", "float_domain"):
         limits = getattr(feature, domain)
-        too_low = pc.less(column, limits.min) if limits.HasField("min") else pa.scalar(False)
-        too_high = pc.greater(column, limits.max) if limits.HasField("max") else pa.scalar(False)
-        return pc.fill_null(pc.or_(too_low, too_high), False)
+        broken = [pc.less(column, limits.min)] if limits.HasField("min") else []
+        broken += [pc.greater(column, limits.max)] if limits.HasField("max") else []
+        broken += [pc.is_inf(column)] if domain == "float_domain" and limits.disallow_inf else []
+        return pc.fill_null(functools.reduce(pc.or_, broken), False) if broken else None
     if (known := known_texts(schema, feature)) is None:
         return None
     return pc.and_(pc.invert(pc.is_in(column, pa.array(known, column.type))), column.is_valid())

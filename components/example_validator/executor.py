@@ -85,6 +85,6 @@ def _check(
         name=f"{split}/{name}",
         passes=False,
         severity=Severity.WARNING if info.severity == anomalies_pb2.AnomalyInfo.WARNING else Severity.CRITICAL,
-        message=f"{name} ({split}): {found.rstrip('.')}.{f' First rows: {rows}.' if rows else ''}",
+        message=f"{name} ({split}): {found.rstrip('. ')}.{f' First rows: {rows}.' if rows else ''}",
         diagnostics={"anomalies": kinds, **({"column": feature.name} if feature else {}), "sample": sample},
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reports._paths import page_url
-
 if TYPE_CHECKING:
+    from components.report.site import page_url
     from pipelines.reports._site import Built, build, page_of
 
 __all__ = ["Built", "build", "page_of", "page_url"]
@@ -14,6 +13,10 @@ __all__ = ["Built", "build", "page_of", "page_url"]
 
 def __getattr__(name: str) -> Any:
     # The CLI imports this package for every command; SQLAlchemy and the templates are for those that need them.
+    if name == "page_url":
+        from components.report.site import page_url
+
+        return page_url
     if name in __all__:
         from pipelines.reports import _site
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import pathlib
+import secrets
 import shutil
 from collections.abc import Callable, Mapping
 
@@ -73,7 +73,7 @@ class Folder:
 
 def _write(path: pathlib.Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
     partial.replace(path)
 

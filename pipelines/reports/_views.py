@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 from components.gates import CheckResult, GateResult, Severity
@@ -11,6 +12,8 @@ from pipelines.history import SERVING, Change, Check, Column, History, Outcome, 
 
 STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
 WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
+SERVING_WORDS = {Outcome.PASSED: "Alike", Outcome.WARNED: "Differs", Outcome.FAILED: "Differs too much"}
+"""Of what a model was asked: nobody stops it."""
 GRAVEST_FIRST = (Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)
 GATE_NAMES = {
     "DataQuality": "Expectations",
@@ -60,7 +63,7 @@ class Entry:
 
     @property
     def word(self) -> str:
-        return WORDS[self.validation.outcome]
+        return (SERVING_WORDS if self.is_serving else WORDS)[self.validation.outcome]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,14 +100,14 @@ class WorkloadView:
         """The gravest of `now`."""
         return min((entry.validation.outcome for entry in self.now), key=GRAVEST_FIRST.index)
 
-    @property
+    @functools.cached_property
     def spans(self) -> tuple[Entry, ...]:
         """The newest validation of each span, the last span first, whichever was looked at last."""
         found = [entry for entry in self.entries if entry.newest and not entry.is_serving]
         return tuple(sorted(found, key=_span, reverse=True))
 
     def columns(self) -> list[str]:
-        """Those that changed too much in the newest validation first, then the order of the data."""
+        """Those that changed too much in the newest validation first, then the order of the data; answers of the model last."""
         now = self.newest.validation.id
 
         def rank(name: str) -> tuple[bool, bool]:
@@ -183,6 +186,17 @@ def gates(validation: Validation) -> list[tuple[str, GateResult]]:
     return [(GATE_NAMES.get(gate.gate, gate.gate), gate) for gate in results]
 
 
+def beyond_changes(gates: Sequence[tuple[str, GateResult]]) -> list[tuple[str, GateResult]]:
+    """Without the comparisons that hold, which the table of changes tells of, and without gates of which nothing is left."""
+    kept = []
+    for name, gate in gates:
+        told = gate.gate in COMPARING
+        checks = tuple(c for c in gate.checks if not (told and c.passes and (c.diagnostics or {}).get("measures")))
+        if checks:
+            kept.append((name, GateResult(gate.gate, checks)))
+    return kept
+
+
 def _gravity(gate: GateResult) -> int:
     """0 where something critical failed, 1 a warning, 2 nothing that asks for a look."""
     severities = {check.severity for check in gate.failures()}
@@ -195,20 +209,21 @@ class Tally:
 
     gate: str
     name: str
-    place: int
+    anchor: str
     state: str
     words: str
 
 
 def tallies(gates: Sequence[tuple[str, GateResult]]) -> list[Tally]:
     """One a gate, in order."""
-    found = []
+    found, shown = [], beyond_changes(gates)
     for place, (name, gate) in enumerate(gates, 1):
         passed = sum(check.passes for check in gate.checks)
         failed = [check for check in gate.checks if not check.passes]
         gravest = {check.severity for check in failed}
         state = "bad" if Severity.CRITICAL in gravest else "warn" if Severity.WARNING in gravest else "good"
-        found.append(Tally(gate.gate, name, place, state, f"{passed:,} of {len(gate.checks):,} hold"))
+        anchor = f"gate-{place}" if any(one.gate == gate.gate for _, one in shown) else "change"
+        found.append(Tally(gate.gate, name, anchor, state, f"{passed:,} of {len(gate.checks):,} hold"))
     return found
 
 
@@ -256,10 +271,11 @@ def overview_sentence(views: Sequence[WorkloadView]) -> str:
             if len(views) > 1
             else (f"The newest data of {views[0].name} can be trusted.")
         )
-    parts = [f"{_names(stopped)} stopped"] if stopped else []
-    parts += [f"look at {_names(warned)}"] if warned else []
     fine = len(views) - len(stopped) - len(warned)
-    return f"{'; '.join(parts)[0].upper()}{'; '.join(parts)[1:]}" + (f"; {fine} can be trusted." if fine else ".")
+    parts = [f"Stopped: {_names(stopped)}"] if stopped else []
+    parts += [f"{'look' if stopped else 'Look'} at {_names(warned)}"] if warned else []
+    parts += [f"{fine} can be trusted"] if fine else []
+    return f"{'; '.join(parts)}."
 
 
 def _names(names: Sequence[str]) -> str:

@@ -38,11 +38,15 @@ class Drift(Section):
     rows: float = Field(default=0.4, ge=0, le=1)
     """By how much of its rows a span may be smaller than the one before without a warning, and by the same ratio larger: 0.4 is
     three fifths to five thirds. 1: any number will do."""
+    doubles: Fraction = 0.01
+    """By what share of its rows more than in the span before may be there twice, alike in every column, without a warning."""
     overlap: Fraction = 0.01
     """Share of eval's rows that may be rows of train, but for the label, without a warning."""
     leakage: float = Field(default=0.99, ge=0.5, le=1)
     """How well one column alone may tell the label without a warning: area under the ROC curve (of amounts, rank correlation), on
     rows that were not looked at before. 1: as well as it likes."""
+    association: Fraction = 0.2
+    """By how much worse than in the span before one column may tell the label without a warning, in the same measure."""
 
 
 class Skew(Section):

@@ -42,7 +42,8 @@ class Finding:
 
     @property
     def name(self) -> str:
-        return f"{self.gate} {self.check}".rstrip()
+        """Gate and check; the schema's gate checks each split by itself, which is one check here."""
+        return f"{self.gate} {self.check.removeprefix('train/').removeprefix('eval/')}".rstrip()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Site:
         from components.ingestion.executor import Executor as ColumnarExampleGen
         from components.statistics.executor import Executor as StatisticsGen
         from pipelines import training
+        from pipelines.drift_limits import drift_config
 
         folder = self.work / f"run-{len(list(self.work.iterdir()))}"
         folder.mkdir()
@@ -109,7 +111,7 @@ class Site:
         StatisticsGen(context).Do(inputs, {"statistics": statistics}, {})
         root = {"pipeline_root": str(folder)}
         suite = {"suite_file": str(self.schemas / "expectations.json"), "fail_on": self.workload.quality.fail_on}
-        drift = {"config": training._drift(self.workload).to_json(), "baseline": str(baseline or "")}
+        drift = {"config": drift_config(self.workload).to_json(), "baseline": str(baseline or "")}
         gates: Mapping[str, Any] = {
             "ExampleValidator": lambda: ExampleValidator(context).Do(
                 {**inputs, "statistics": statistics},
@@ -130,7 +132,13 @@ class Site:
                     judge()
                 result = GateResult.from_json((pathlib.Path(made[role].uri) / "gate.json").read_text(encoding="utf-8"))
                 found += [
-                    Finding(gate, one.name, one.severity, one.message, json.dumps(one.diagnostics, default=str))
+                    Finding(
+                        gate,
+                        one.name,
+                        one.severity,
+                        one.message,
+                        json.dumps(one.diagnostics, default=str, ensure_ascii=False),
+                    )
                     for one in result.failures()
                 ]
         return found, pathlib.Path(made["drift"].uri)

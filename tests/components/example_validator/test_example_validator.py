@@ -56,6 +56,7 @@ def test_an_anomaly_names_the_rows(tmp_path, changes, name: str, parts: list[str
     assert [check.name for check in failed] == [name]
     for part in parts:
         assert part in failed[0].message
+    assert ". ." not in failed[0].message
 
 
 def test_a_domain_that_features_share_names_its_rows(tmp_path) -> None:
@@ -71,3 +72,9 @@ def test_personal_values_are_not_shown(tmp_path) -> None:
     found = checks(tmp_path, personal, kind=["card", "cash", "Ann Smith", "card"])["train/kind"]
     assert found.diagnostics["sample"] == [{"split": "train", "row": 2, "value": "(personal)"}]
     assert not found.passes and "Ann" not in str(found)
+
+
+def test_an_infinite_value_is_a_row_that_proves_it(tmp_path) -> None:
+    finite = SCHEMA.replace("float_domain { min: 0 }", "float_domain { disallow_inf: true }")
+    found = checks(tmp_path, finite, fare=[1.0, float("inf"), 3.0, 4.0])["train/fare"]
+    assert [one["row"] for one in found.diagnostics["sample"]] == [1] and "train row 1 has inf" in found.message

@@ -56,7 +56,7 @@ def test_the_gravest_comes_first_with_its_three_worst_findings(history: History)
     assert [finding.severity for finding in found.items[0].findings] == ["critical", "critical", "warning"]
     assert found.items[0].more == 2 and found.outcome is Outcome.FAILED
     assert [name for name, _ in found.quiet] == ["quiet"]
-    assert found.title == "Taxi stopped; look at churn, fine."
+    assert found.title == "Stopped: taxi; look at churn, fine."
 
 
 def test_as_text_every_finding_is_one_line(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_an_e_mail_has_text_and_markup_that_is_not_the_datas(history: History, m
     message = _layout.email(digest(history, DAY_BEFORE), "yard@example.com", ["a@example.com", "b@example.com"])
     _sending.to_mailboxes(message)
     (got,) = mail_server.got
-    assert got["Subject"] == "Data quality: Taxi stopped; look at churn, fine."
+    assert got["Subject"] == "Data quality: Stopped: taxi; look at churn, fine."
     assert got["To"] == "a@example.com, b@example.com"
     plain, html = (got.get_body((kind,)).get_content() for kind in ("plain", "html"))
     assert "check" in plain or "400 values" in plain

@@ -111,6 +111,36 @@ def test_a_newer_store_is_left_alone(tmp_path: pathlib.Path) -> None:
         History.open(f"sqlite:///{tmp_path}/q.sqlite")
 
 
+def test_a_store_of_an_earlier_day_gets_what_it_lacks(tmp_path: pathlib.Path) -> None:
+    url = f"sqlite:///{tmp_path}/q.sqlite"
+    with History.open(url) as history:
+        history.record(WHOLE)
+    with sqlite3.connect(tmp_path / "q.sqlite") as connection:
+        connection.execute("drop index quality_checks_failed")
+        connection.execute("alter table quality_validations drop column reference")
+    for _ in range(2):
+        with History.open(url) as history:
+            one = history.load("run-1")
+            assert one is not None and one.reference == "" and one.checks
+            history.record(dataclasses.replace(WHOLE, id="run-2", reference="run-1"))
+            assert history.failures(["run-1", "run-2"])["run-2"] == {"warning": 1}
+    indexes = sqlite3.connect(tmp_path / "q.sqlite").execute("select name from sqlite_master where type = 'index'")
+    assert ("quality_checks_failed",) in indexes.fetchall()
+
+
+def test_the_last_spans_of_every_workload(history: History) -> None:
+    for workload in ("a", "b"):
+        for span, again in ((1, ""), (2, ""), (2, "again"), (3, "")):
+            at = f"2026-11-2{span}T0{6 + bool(again)}:00:00+00:00"
+            one = dataclasses.replace(WHOLE, id=f"{workload}{span}{again}", workload=workload, span=span, created_at=at)
+            history.record(one)
+    asked = dataclasses.replace(WHOLE, id="asked", workload="b", span=None, source="serving", created_at="2026-11-29")
+    history.record(asked)
+    assert {one.id for one in history.newest_of_spans(2)} == {"a3", "a2again", "b3", "b2again"}
+    assert [one.id for one in history.newest_of_serving()] == ["asked"]
+    assert history.count(["a"]) == 4
+
+
 def facts(**changes) -> RunFacts:
     statistics = {
         "train": ColumnStatistics(

@@ -80,8 +80,9 @@ def served(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
     kept = home.home() / "monitoring" / "tips" / f"1-{release.digest[:16]}.json"
     kept.parent.mkdir(parents=True)
     answers = {"probability": numbers(pa.array(then["probability"]))}
-    profiles = Profile("what release 1 was trained on", {"": ROWS}, {"": columns}), Profile("the eval split of release 1", {"": ROWS}, {"": answers})  # fmt: skip
-    kept.write_text(json.dumps({"columns": profiles[0].to_json(), "predictions": profiles[1].to_json()}))
+    trained = Profile("what release 1 was trained on", {"": ROWS}, {"": columns})
+    answered = Profile("the eval split of release 1", {"": ROWS}, {"": answers})
+    kept.write_text(json.dumps({"columns": trained.to_json(), "predictions": answered.to_json()}))
     return tmp_path / "record"
 
 

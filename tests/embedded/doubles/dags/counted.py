@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import datetime
 
 from airflow.sdk import dag, get_current_context, task
@@ -17,6 +18,7 @@ def counted() -> None:
         # One write to a file opened for appending: two processes cannot mix their lines.
         with open(os.environ["COUNTED_FILE"], "a") as file:  # noqa: PTH123
             file.write(line)
+        time.sleep(1)  # long enough for a second scheduler to find work left, and for a kill to hit
 
     write.expand(number=list(range(int(os.environ["COUNTED_TASKS"]))))
 
