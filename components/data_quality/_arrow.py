@@ -183,9 +183,18 @@ def _regex(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
 
 def _in_set(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
     known = [one for one in arguments["value_set"] if one is not None]
-    if any(isinstance(one, bool) for one in known):
-        raise NotHere("booleans")
+    if not all(_is_of(one, values.type) for one in known):
+        raise NotHere(f"a set of other values than {values.type}")
     return pc.is_in(values, pa.array(known, values.type))
+
+
+def _is_of(value: Any, kind: pa.DataType) -> bool:
+    """Whether a value means the same as one of the column's type; Arrow would make 2 of 2.5."""
+    if isinstance(value, bool):
+        return False
+    if pa.types.is_integer(kind):
+        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return isinstance(value, int | float) if pa.types.is_floating(kind) else isinstance(value, str)
 
 
 def _unique(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SHOWN = 3  # example values in a message; all of GX's sample is in the diagnostics
 _LONGEST = 60  # characters of a value in a message
 _MOST_COLUMNS = 4  # that a message names
+_MOST_VALUES = 100
 
 
 _Keys = Mapping[int, dict[str, Any]]  # by row
@@ -173,7 +174,7 @@ def _message(
 ) -> str:
     config, found = result.expectation_config, result.result
     assert config is not None
-    claim = config.description or (_claim(config) if len(columns(config.kwargs)) <= _MOST_COLUMNS else _brief(config))
+    claim = config.description or _claim(config)
     if trouble:
         return _with_notes(f"{claim}: could not be checked: {trouble}", config)
     if "unexpected_count" in found and "element_count" in found:
@@ -270,16 +271,21 @@ def _trouble(result: ExpectationValidationResult) -> str | None:
 
 
 def _brief(config: Any) -> str:
-    """The claim about many columns, which GX would name one by one."""
+    """The claim about many columns or values, which GX would name one by one, at some milliseconds each."""
     named = columns(config.kwargs)
+    shown = ", ".join(named[: _MOST_COLUMNS - 1]) if len(named) > _MOST_COLUMNS else ", ".join(named)
+    more = f" and {len(named) - _MOST_COLUMNS + 1} more" if len(named) > _MOST_COLUMNS else ""
     words = config.type.removeprefix("expect_").replace("_", " ")
-    return f"{words} ({', '.join(named[: _MOST_COLUMNS - 1])} and {len(named) - _MOST_COLUMNS + 1} more)"
+    return f"{words} ({shown}{more})" if named else words
 
 
 def _claim(config: Any) -> str:
     """The expectation in GX's own words, e.g. `fare values must not be null, at least 90 % of the time`."""
     from great_expectations.render.renderer.inline_renderer import InlineRenderer
 
+    longest = max((len(value) for value in config.kwargs.values() if isinstance(value, list)), default=0)
+    if len(columns(config.kwargs)) > _MOST_COLUMNS or longest > _MOST_VALUES:
+        return _brief(config)
     try:
         rendered = InlineRenderer(render_object=config).get_rendered_content()[0].to_json_dict()["value"]
         params = {k: _param(v["value"]) for k, v in rendered["params"].items()}

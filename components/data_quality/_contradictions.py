@@ -89,7 +89,7 @@ def _types(one: Mapping[str, Any], column: _Column) -> Iterator[tuple[str, str]]
             if isinstance(kwargs.get(bound), int | float):
                 yield f".{bound}", f"is a number, and {says}. Bound its length, or list its values"
                 break
-    elif column.kind != "BYTES" and any(word in kind for word in _OF_TEXT):
+    elif column.kind != "BYTES" and kind.startswith("expect_column_value") and any(word in kind for word in _OF_TEXT):
         yield ".column", f"{kind} is of text, and {says}"
     if kind == "expect_column_values_to_be_of_type" or kind == "expect_column_values_to_be_in_type_list":
         asked = [kwargs["type_"]] if "type_" in kwargs else list(kwargs.get("type_list") or ())

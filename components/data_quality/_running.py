@@ -2,7 +2,7 @@
 
 GX on pandas filters the whole frame for every metric, and keeps what it computed until the last one is done: given 18 columns at
 once, 60 expectations on 10 million rows need more time and memory than a machine has to spare. So most metrics come from Arrow, a
-column at a time, and what is left gets the columns that it names. docs/decisions/0022 has the figures.
+column at a time, and what is left gets the columns that it names. docs/decisions/0019-arrow-computes-gx-judges.md has the figures.
 """
 
 from __future__ import annotations

@@ -81,6 +81,13 @@ class Facts:
     is_key: bool = False
 
     @property
+    def closed(self) -> tuple[Any, ...]:
+        """The values that there may be; empty where new ones are to be expected, such as days and addresses."""
+        if self.domain is not None:
+            return self.domain
+        return self.values if self.form in ("", "digits") else ()
+
+    @property
     def present(self) -> float:
         """Share of the rows that have a value."""
         return 1 - self.missing / self.rows if self.rows else 0.0

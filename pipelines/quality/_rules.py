@@ -102,9 +102,9 @@ def _codes(one: Facts) -> list[int]:
 
 
 def _of_column(one: Facts) -> Iterator[Expectation]:
-    yield from _present(one)
     if one.missing == one.rows:
         return
+    yield from _present(one)
     if one.is_key:
         yield _expect(
             f"unique({one.name})",
@@ -134,8 +134,7 @@ def _present(one: Facts) -> Iterator[Expectation]:
 def _domain(one: Facts) -> Iterator[Expectation]:
     if one.personal:
         return
-    values = list(one.domain) if one.domain is not None else list(one.values)
-    if values:
+    if values := list(one.closed):
         note = (
             "The values that schema.pbtxt knows; the model takes any other for unknown."
             if one.domain is not None
@@ -165,7 +164,7 @@ def _frequent(one: Facts) -> Iterator[Expectation]:
 
 
 def _lengths(one: Facts) -> Iterator[Expectation]:
-    if one.domain is not None or one.values:
+    if one.closed:
         return
     yield _expect(
         f"length({one.name})",
@@ -180,7 +179,7 @@ def _lengths(one: Facts) -> Iterator[Expectation]:
 
 
 def _form(one: Facts) -> Iterator[Expectation]:
-    if one.form and one.domain is None and not one.values:
+    if one.form and not one.closed:
         yield _expect(
             f"form({one.name})",
             "expect_column_values_to_match_regex",
