@@ -48,8 +48,11 @@ def airflow_environment(paths: Paths, ports: Ports, keys: Secrets, database: Dat
         # A task whose scheduler was killed is picked up after half a minute instead of five.
         **_settings("scheduler", {"orphaned_tasks_check_interval": "30", "parsing_cleanup_interval": "20"}),
         # A running task outlives an API server that is being restarted, and so does one that starts meanwhile: at 5 attempts
-        # within some 8 s, a killed API server cost a task all its retries.
-        **_settings("workers", {"max_failed_heartbeats": "60", "execution_api_timeout": "15"}),
+        # within some 8 s, a killed API server cost a task all its retries. One that is slow, on a busy machine, is not dead.
+        **_settings("workers", {"max_failed_heartbeats": "60", "execution_api_timeout": "60"}),
+        # A worker looks this often whether its task has ended, and misses about every end in between: at 5 s its slot was
+        # taken as long, and a deferred task that resumed meanwhile was taken for lost and lost a try.
+        **_settings("workers", {"min_heartbeat_interval": "1"}),
         **_settings("workers", {"execution_api_retries": "20", "execution_api_retry_wait_max": "10"}),
     }
 

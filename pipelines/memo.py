@@ -11,9 +11,10 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from components.data_quality import waivers
 from components.ingestion import sources
 from components.sizes import content_size
 from model_store import ModelStore, StoreError
@@ -36,7 +37,8 @@ def key(workload: Workload, folder: pathlib.Path, span: int) -> str:
         "workload": workload.model_dump(mode="json"),
         "spans": [[one.number, one.digest] for one in spans],
         "code": _digest([*_python(folder), *_ours()]),
-        "contracts": _digest(sorted((home.schemas_root() / workload.name).glob("*"))),
+        "contracts": _digest(sorted(_contracts(home.schemas_root() / workload.name))),
+        "waivers": waivers.digest(home.schemas_root() / workload.name / waivers.FILE_NAME),  # of today
         "libraries": _digest([home.ROOT / "uv.lock"]),
         "champion": _champion(workload.name),
         "store": home.store_uri(),
@@ -115,6 +117,10 @@ def _champion(model: str) -> str:
         return "" if version is None else f"{version}:{store.release(model, version).digest}"
     except StoreError:
         return ""
+
+
+def _contracts(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    return (path for path in folder.rglob("*") if "__pycache__" not in path.parts)
 
 
 def _ours() -> list[pathlib.Path]:

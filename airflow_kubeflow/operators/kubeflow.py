@@ -140,7 +140,13 @@ class KubeflowPipelineRunOperator(BaseOperator):
             return self._finish(self._watched(hook, deadline))
 
     def execute_complete(self, context: Context, event: Json) -> Json:
-        """Goes on with what the trigger saw."""
+        """Goes on with what the trigger saw, if it is this task's run that it looked at."""
+        noted = context["task_state_store"].get(STATE_KEY)
+        if isinstance(noted, dict) and event.get("run_id", noted["run_id"]) != noted["run_id"]:
+            # On SQLite the ids of triggers are used again. The triggerer then takes a cleared task's new trigger for the
+            # old one, which still runs, and tells the task what became of the run before.
+            self.log.info("Heard of run %s, which is not this task's any more.", event["run_id"])
+            return self.execute(context)
         return self._finish(event)
 
     def on_kill(self) -> None:

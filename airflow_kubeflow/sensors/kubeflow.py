@@ -83,5 +83,7 @@ class KubeflowRunSensor(BaseSensorOperator):
         return PokeReturnValue(is_done=True, xcom_value=outcome.result(seen))
 
     def execute_complete(self, context: Context, event: Json) -> Json:
-        """Goes on with what the trigger saw."""
+        """Goes on with what the trigger saw; looks anew if that was another run (see KubeflowPipelineRunOperator)."""
+        if event.get("run_id", self.run_id) != self.run_id:
+            return self.execute(context)
         return outcome.result(event)

@@ -73,7 +73,7 @@ class KubeflowRunTrigger(BaseTrigger):
         finally:
             await hook.aclose()
         self._fired = True  # whatever cancels the trigger now, its run is not to be terminated
-        yield TriggerEvent(event)
+        yield TriggerEvent({**event, "run_id": self.run_id})
 
     async def _look(self, hook: KubeflowHook, watch: Watch) -> dict[str, Any] | None:
         try:

@@ -49,7 +49,6 @@ class AirflowPlatform:
             "PYTHONPATH": python_path,
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",  # a busy machine is no dead API server
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             **extra,
         }

@@ -7,24 +7,37 @@ from typing import Any
 
 import pytest
 
-from tests.airflow_kubeflow.kubeflow_server import CREATE, DONE, RUNNING, TOKEN, KubeflowServer
+import airflow_kubeflow
+from tests.airflow_kubeflow.kubeflow_server import CREATE, DONE, EXAMPLE, RUNNING, TOKEN, KubeflowServer
 
 DAGS = pathlib.Path(__file__).parent / "dags"
 
 
-@pytest.fixture
-def dag(database: pathlib.Path) -> Any:
-    """The DAG, known to Airflow's database."""
+def loaded(folder: pathlib.Path, dag_id: str) -> Any:
+    """A folder's DAG, known to Airflow's database."""
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.models.dagbundle import DagBundleModel
     from airflow.utils.session import create_session
 
-    bag = DagBag(str(DAGS), bundle_path=DAGS, bundle_name="example")
+    bag = DagBag(str(folder), bundle_path=folder, bundle_name=folder.name)
     assert bag.import_errors == {}
     with create_session() as session:
-        session.merge(DagBundleModel(name="example"))
-    sync_bag_to_db(bag, "example", None)
-    return bag.dags["taxi_on_kubeflow"]
+        session.merge(DagBundleModel(name=folder.name))
+    sync_bag_to_db(bag, folder.name, None)
+    return bag.dags[dag_id]
+
+
+@pytest.fixture
+def dag(database: pathlib.Path) -> Any:
+    return loaded(DAGS, "taxi_on_kubeflow")
+
+
+def test_the_providers_example(database: pathlib.Path, kubeflow: KubeflowServer) -> None:
+    kubeflow.steer(script=[RUNNING, DONE])
+    dag = loaded(pathlib.Path(airflow_kubeflow.__file__).parent / "example_dags", "example_kubeflow")
+    dag.get_task("run_pipeline").poll_interval = 0.1
+    assert dag.test(run_conf={"pipeline_file": str(EXAMPLE), "span": 12}).state == "success"
+    assert kubeflow.runs[0]["runtime_config"]["parameters"] == {"span": 12} and kubeflow.count(CREATE) == 1
 
 
 def test_deferred_and_done(dag: Any, kubeflow: KubeflowServer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import types
 from typing import Any
@@ -12,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow_kubeflow.exceptions import KubeflowRunFailed, KubeflowRunTimeout, KubeflowUnavailable, KubeflowUserError
 from airflow_kubeflow.hooks.kubeflow import KubeflowHook
 from airflow_kubeflow.operators.kubeflow import KubeflowPipelineRunOperator
+from airflow_kubeflow.triggers.kubeflow import KubeflowRunTrigger
 from tests.airflow_kubeflow.kubeflow_server import CREATE, DONE, EXAMPLE, RUNNING, KubeflowServer
 
 
@@ -172,6 +174,23 @@ def test_a_cleared_task_starts_afresh_and_ends_the_run_before(kubeflow: Kubeflow
     second = deferred(operator(deferrable=True), context(store, max_tries=3))
     states = {run["run_id"]: run["state"] for run in kubeflow.runs}
     assert second != first and states == {first: "CANCELING", second: "PENDING"}
+
+
+def test_an_event_of_the_run_before_is_not_taken_for_this_tasks(kubeflow: KubeflowServer) -> None:
+    """Airflow on SQLite gives ids of triggers twice: a cleared task can be told what became of its run before."""
+    kubeflow.steer(script=[RUNNING])
+    store = StateStore()
+    first = deferred(operator(deferrable=True), context(store, max_tries=2))
+    one, given = operator(deferrable=True), context(store, max_tries=3)
+    second = deferred(one, given)
+    told = asyncio.run(anext(KubeflowRunTrigger("kubeflow_default", first, poll_interval=0.05).run())).payload
+    assert told["run"]["state"] == "CANCELED"
+    with pytest.raises(TaskDeferred) as again:
+        one.execute_complete(given, told)
+    assert again.value.trigger.run_id == second and kubeflow.count(CREATE) == 2
+    kubeflow.end(second, **DONE)
+    told = asyncio.run(anext(KubeflowRunTrigger("kubeflow_default", second, poll_interval=0.05).run())).payload
+    assert one.execute_complete(given, told)["run_id"] == second
 
 
 def test_a_run_whose_answer_was_lost_is_found(kubeflow: KubeflowServer) -> None:

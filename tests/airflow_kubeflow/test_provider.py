@@ -15,6 +15,7 @@ import pytest
 from airflow.models import Connection
 from airflow.providers_manager import ProvidersManager
 
+import airflow_kubeflow
 from airflow_kubeflow.get_provider_info import get_provider_info
 from airflow_kubeflow.hooks.kubeflow import KubeflowHook
 from tests.airflow_kubeflow.kubeflow_server import TOKEN, KubeflowServer
@@ -55,6 +56,7 @@ def test_every_field_of_the_form_is_read(kubeflow: KubeflowServer) -> None:
 
 
 def test_the_distribution_and_its_changelog_agree() -> None:
+    assert airflow_kubeflow.__version__ == PROJECT["version"]
     changelog = (ROOT / "airflow_kubeflow" / "CHANGELOG.md").read_text()
     assert f"## {PROJECT['version']}" in changelog
 

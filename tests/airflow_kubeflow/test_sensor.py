@@ -45,3 +45,9 @@ def test_failures(kubeflow: KubeflowServer, run_id: str) -> None:
         sensor(run_id).execute(context())
     with pytest.raises(AirflowFailException, match="404 Run nosuch not found"):
         sensor("nosuch").execute(context())
+
+
+def test_an_event_of_another_run_is_not_taken_for_this_ones(kubeflow: KubeflowServer, run_id: str) -> None:
+    with pytest.raises(TaskDeferred) as handed:
+        sensor(run_id).execute_complete(context(), {"kind": "refused", "error": "404", "run_id": "another"})
+    assert handed.value.trigger.run_id == run_id

@@ -80,6 +80,18 @@ def test_summer_time_begins_and_ends_with_one_run_a_day(around: datetime.date, e
     assert ticks == expected
 
 
+def test_a_tick_at_a_days_end_is_of_the_workloads_day() -> None:
+    one = workload({"cron": "0 0 * * *", "timezone": "Asia/Kolkata", "on_new_data": False})
+    declared = schedule_of(one, new_data(one))
+    clock = CoreTimetable(declared.expression, timezone=declared.timezone)
+    at = datetime.datetime(2026, 12, 31, 18, 0, tzinfo=datetime.UTC)
+    info = clock.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(earliest=_p(at), latest=None, catchup=True)
+    )
+    assert info is not None
+    assert info.run_after == datetime.datetime(2026, 12, 31, 18, 30, tzinfo=datetime.UTC), "midnight there, not in UTC"
+
+
 def _p(moment: datetime.datetime) -> Any:
     import pendulum
 

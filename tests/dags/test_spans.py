@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from pathlib import Path
@@ -13,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.assets import new_data
 from dags.spans import arrived_spans, being_written, choose_span, find_span, mark_handled, parse_span, parse_spans
-from landing import locations
+from landing import locations, span_of_day
 from pipelines.workload import Workload
 
 
@@ -82,6 +83,27 @@ def test_span_within_the_window_is_trained_though_late(landed: Path) -> None:
     (landed / "span-9").mkdir()
     (landed / "span-9" / "a.csv").write_text("x\n")
     assert choose(landed, {3}, window=2) == 9, "the window is of spans that there are, not of numbers"
+
+
+def test_days_that_end_come_late_and_out_of_order(tmp_path: Path) -> None:
+    folder, stores = tmp_path / "home" / "data" / "taxi", Stores()
+    for day in ("2026-12-30", "2026-12-31"):
+        (folder / day).mkdir(parents=True)
+        (folder / day / "a.csv").write_text("x\n1\n")
+    (folder / "2026-12-31" / "_temporary").mkdir()
+    taxi = workload("{DATA}/{WORKLOAD}/{YYYY}-{MM}-{DD}/*")
+    data, last = new_data(taxi), span_of_day(datetime.date(2026, 12, 31))
+    at_midnight = find_span(taxi, data, context(stores, "scheduled"))
+    assert at_midnight.xcom_value == last - 1, "the year's last day is still being written"
+    (folder / "2026-12-31" / "_temporary").rmdir()
+    assert find_span(taxi, data, context(stores, "event", last)).xcom_value == last
+    mark_handled(context(stores, "event", last), data, taxi)
+    (folder / "2026-12-28").mkdir()
+    (folder / "2026-12-28" / "a.csv").write_text("x\n1\n")
+    with pytest.raises(AirflowSkipException, match="arrived late"):
+        find_span(taxi, data, context(stores, "late", last - 3))
+    both = find_span(taxi, data, context(stores, "out of order", last - 3, last))
+    assert both.xcom_value == last, "an older one beside it does not hide the newest"
 
 
 def test_span_too_late_to_matter_is_skipped(landed: Path) -> None:

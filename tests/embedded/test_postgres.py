@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,7 +104,9 @@ def rows(server: Postgres, query: str) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.slow
-def test_two_schedulers_run_no_task_twice(two_schedulers: Platform, postgres: Postgres, tmp_path: Path) -> None:
+def test_two_schedulers_run_no_task_twice_and_lose_none(
+    two_schedulers: Platform, postgres: Postgres, tmp_path: Path
+) -> None:
     platform = two_schedulers
     api = AirflowApi(platform.ports, platform.paths, load_secrets(platform.paths)[0].password)
     wait_for(lambda: api.dag_is_loaded("counted"), 60, "the DAG is loaded")
@@ -115,3 +119,14 @@ def test_two_schedulers_run_no_task_twice(two_schedulers: Platform, postgres: Po
     assert once == {f"{run.run_id} {number} 1": 1 for run in runs for number in range(TASKS)}
     queued_by = rows(postgres, "select distinct queued_by_job_id from task_instance")
     assert len(queued_by) == 2, "both schedulers took part"
+
+    runs = [api.trigger("counted", {}) for _ in range(2)]
+    written = lambda: collections.Counter((tmp_path / "counted.txt").read_text().splitlines()[len(lines) :])  # noqa: E731
+    wait_for(lambda: len(written()) >= TASKS // 2, 60, "some tasks have run")
+    second = platform.components["scheduler-2"].process
+    assert second is not None
+    os.killpg(second.pid, signal.SIGKILL)
+    wait_for(lambda: all(one.state == "success" for one in api.runs("counted")), 300, "the other one goes on alone")
+    assert all(times == 1 for times in written().values()), "no try of a task ran twice"
+    done = {tuple(line.split()[:2]) for line in written()}
+    assert done == {(run.run_id, str(number)) for run in runs for number in range(TASKS)}, "none is lost"

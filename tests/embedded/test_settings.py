@@ -55,3 +55,20 @@ def test_port_of_a_platform_that_is_still_starting_is_taken() -> None:
             choose_ports(rest=port)
         other.kill()
     assert choose_ports(rest=port).rest == port, "a dead platform has no claim"
+
+
+def test_airflow_knows_every_setting_and_a_slow_api_server_ends_no_task(tmp_path: Path) -> None:
+    from airflow.configuration import conf
+
+    keys, _ = load_secrets(Paths(tmp_path))
+    given = airflow_environment(Paths(tmp_path), PREFERRED, keys)
+    settings = {
+        tuple(name.lower().split("__")[1:]): value for name, value in given.items() if name.startswith("AIRFLOW__")
+    }
+    unknown = [(s, o) for s, o in settings if o not in conf.configuration_description.get(s, {}).get("options", {})]
+    assert unknown == [], "a misspelt one would be passed over"
+    # Each of these at Airflow's default has cost tasks their tries when parts of the platform were killed.
+    for option in ("max_failed_heartbeats", "execution_api_timeout", "execution_api_retries"):
+        default = conf.configuration_description["workers"]["options"][option]["default"]
+        assert float(settings["workers", option]) > float(default)
+    assert float(settings["workers", "min_heartbeat_interval"]) <= 1, "a worker sees its task's end at once"

@@ -68,7 +68,8 @@ class Arena:
         ports = choose_ports(free_port(), free_port(), free_port())
         extra = {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), **settings}
         self.events: list[str] = []
-        self.platform = Platform(folder, ports, self.events.append, extra, database)
+        self.say: Callable[[str], object] = lambda line: None
+        self.platform = Platform(folder, ports, self._told, extra, database)
         self._remotes = dict(remotes or {})
         self._watcher = threading.Thread(target=self.platform.watch, args=(0.2,))
         self._api: AirflowApi | None = None
@@ -97,20 +98,29 @@ class Arena:
         return self._api
 
     def kill(self, victim: str) -> Kill:
-        """SIGKILL for a component's whole process group, for the running task's process, or for a remote."""
+        """SIGKILL for a component's whole process group, for the running task's process, or for a remote.
+
+        There is always somebody to kill: a kill that meets nobody shows nothing.
+        """
         if victim in self._remotes:
             self._remotes[victim].kill()
             threading.Timer(self.away_s, self._remotes[victim].start).start()
         elif victim == WORKER:
-            for process in self.workers():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
+            self.wait(self._kill_workers, 60, "a task has a process", pause=0.02)
         else:
-            process = self.platform.components[victim].process
-            assert process is not None
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            component = self.platform.components[victim]
+            assert component.process is not None and component.is_alive, f"{victim} is dead already"
+            os.killpg(component.process.pid, signal.SIGKILL)
         return Kill(victim, time.monotonic())
+
+    def _kill_workers(self) -> int:
+        """How many there were."""
+        killed = 0
+        for process in self.workers():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+                killed += 1
+        return killed
 
     def workers(self) -> list[Identity]:
         """The processes of tasks that run now, by the title that Airflow gives them."""
@@ -121,6 +131,10 @@ class Arena:
                 if title.startswith("airflow worker -- ") and "LocalExecutor" not in title:
                     found.append(process)
         return found
+
+    def _told(self, event: str) -> None:
+        self.events.append(event)
+        self.say(event)
 
     # What it looks like from outside. An API server that is away is no answer: ask again.
 
@@ -150,7 +164,9 @@ class Arena:
         return state[0]
 
     def healthy(self) -> bool:
-        return all(state == "healthy" for state in health.check(self.platform.ports).values())
+        """Whether all processes live, and say so: Airflow's own answer about one that was killed is half a minute old."""
+        alive = all(component.is_alive for component in self.platform.components.values())
+        return alive and all(state == "healthy" for state in health.check(self.platform.ports).values())
 
     def wait(self, done: Callable[[], object], seconds: float, what: str, pause: float = 0.2) -> None:
         deadline = time.monotonic() + seconds

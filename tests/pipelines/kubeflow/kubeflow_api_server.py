@@ -11,6 +11,7 @@ was made) and `runs`; POST takes any of
 - `version`: `{"pipeline_id": ..., "pipeline_spec": ...}` is uploaded; answers with its id;
 - `refusals`: statuses that the next requests get, null lets one through;
 - `lose_answers`: so many POSTs of runs are acted on and get no answer;
+- `answer_after`: seconds between acting on a POST of a run and answering it;
 - `token`: the one that is valid from now on;
 - `multi_user`, `login_page`: as the double has them.
 """
@@ -22,6 +23,7 @@ import datetime
 import json
 import pathlib
 import threading
+import time
 from typing import Any
 
 import kfp_server_api
@@ -45,10 +47,17 @@ class DurableDouble(KubeflowApiDouble):
         self._state = state
         self._saving = threading.Lock()
         self.lose_answers = 0
+        self.answer_after = 0.0
         if state.is_file():
             self._load(json.loads(state.read_text()))
 
     def answer(self, method: str, path: str, query: dict[str, str], headers: Any, body: Any) -> Any:
+        answer = self._answer(method, path, query, headers, body)
+        if (method, path) == ("POST", f"{PREFIX}/runs"):
+            time.sleep(self.answer_after)
+        return answer
+
+    def _answer(self, method: str, path: str, query: dict[str, str], headers: Any, body: Any) -> Any:
         with self._saving:
             if path == "/double":
                 return self._steered(body) if method == "POST" else self._told()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ def note(what: str, line: str) -> None:
 @task(outlets=[RELEASED])
 def release(remote: dict[str, Any]) -> Iterator[Metadata]:
     note("released", remote["run_id"])
+    time.sleep(1)  # long enough to be hit
     yield Metadata(RELEASED, extra={"version": remote["run_id"]})
 
 
