@@ -28,7 +28,7 @@ test_usage() {
   cat <<'TEXT'
 ./trainyard test [--slow | --docker] [PATH ...] [pytest options]
 
-  --slow     the tests that take more than a minute, too
+  --slow     the tests that take long, too
   --docker   only the tests of the container images, which Docker builds and runs (docs/guides/containers.md)
   PATH       only these, in their own environment: ./trainyard test tests/serving -k predict
 TEXT

@@ -28,6 +28,13 @@ class InputError(ValueError):
         super().__init__(" ".join(message.split()))
 
 
+class TryAgainError(RuntimeError):
+    """Something that is needed does not answer, or is at work: nothing is to be mended, and a later try may do. One line, exit 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
 def disk_is_full(error: BaseException) -> bool:
     """Whether an error says so; SQLite, Beam and TensorFlow raise errors of their own."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -15,10 +15,11 @@ LOCAL_POLL_SECONDS, REMOTE_POLL_SECONDS = 2.0, 60.0
 
 
 def new_data(workload: Workload) -> Asset:
-    """The workload's data: an event for every span that lands. Data without spans is not watched."""
+    """The workload's data: an event for every span that lands or is replaced. Data without spans is not watched."""
     uri, watchers = span_pattern(workload), []
     if has_spans(uri):
-        trigger = SpanTrigger(uri, workload.schedule.quiet_seconds, _poll_seconds(uri))
+        quiet, window = workload.schedule.quiet_seconds, workload.data.window
+        trigger = SpanTrigger(uri, quiet, _poll_seconds(uri), window=window)
         watchers = [AssetWatcher(name=f"{workload.name}_spans", trigger=trigger)]
     return Asset(name=f"{workload.name}_data", uri=f"trainyard://data/{workload.name}", group=GROUP, watchers=watchers)
 

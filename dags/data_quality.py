@@ -10,9 +10,9 @@ from airflow.sdk import DAG, Param, task
 from dags import alerts
 from dags.alerts import Severity
 from dags.assets import new_data, quality_report, span_pattern
-from dags.defaults import clock, pipeline_task, workload_dag
-from dags.operators import DATA_GATES, PipelineRunOperator
-from dags.release import report_links
+from dags.defaults import clock, workload_dag
+from dags.gates import add_gates
+from dags.links import report_links
 from dags.skips import skipped
 from dags.spans import parse_span
 from landing import has_spans, locations, newest_finished
@@ -20,7 +20,7 @@ from pipelines.workload import Workload
 
 
 def build_data_quality_dag(workload: Workload) -> DAG:
-    """The data-quality DAG of a workload: newest_span -> check_data -> publish_report."""
+    """The data-quality DAG of a workload: newest_span -> read_data -> a task for each gate, and publish_report."""
     data, report = new_data(workload), quality_report(workload)
     cron = workload.schedule.quality_cron
     with workload_dag(
@@ -49,16 +49,9 @@ def build_data_quality_dag(workload: Workload) -> DAG:
                 )
             return extra
 
-        check = PipelineRunOperator(
-            task_id="check_data",
-            workload=workload.name,
-            span=newest_span(),
-            until=DATA_GATES,
-            inlets=[data],
-            doc_md=_CHECK_DOC,
-            **pipeline_task(workload),
-        )
-        publish_report(check.output)
+        # The verdicts and the report are leaves: what a gate refused is announced, and the run is red.
+        read, _ = add_gates(workload, newest_span(), data, skip_if_unchanged=False)
+        publish_report(read.output)
     return dag
 
 
@@ -99,20 +92,15 @@ would. What it reads is kept: a retraining on the same span takes it from the ca
 
 | What you see | What it means |
 | --- | --- |
-| all green | Schema and expectations hold; `check_data`'s log names the report. |
-| `check_data` red | They do not: the next retraining on this data would stop at the same place. |
+| all green | The gates let the data pass; their logs have the address of the page. |
+| `check_schema`, `check_quality`, `check_drift` red | That gate refuses: a retraining on this data would stop there too. |
 | `newest_span` skipped | No data has landed yet. |
 """
 _SPAN_DOC = """\
 Chooses the newest span that is whole, or the run's `span` parameter.
 **If it is skipped:** nothing has landed yet. **If it fails:** the landing place cannot be listed; its log says why.
 """
-_CHECK_DOC = """\
-Runs the pipeline as far as its gates on data: ExampleValidator (schema), DataQuality (Great Expectations) and DriftDetector.
-**If it fails and does not retry:** its log has the findings and the report. Whoever delivers the data can tell more.
-**If it waits for a retraining:** both use one cache, one after the other; it goes on when that has ended.
-"""
 _PUBLISH_DOC = """\
-Announces the report (the quality-report asset), with the gates' verdicts and the place of the Data Docs.
+Announces what was found (the quality-report asset): the gates' verdicts, good or bad, and the place of the page.
 **If it fails:** Airflow's API is away; clear it.
 """

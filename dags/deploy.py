@@ -19,6 +19,10 @@ from dags.deployment.watch import WatchCanaryOperator
 from dags.skips import skipped
 from pipelines.workload import CanaryStep, Workload
 
+RESOLVE = "resolve_release"
+LOAD_PATIENCE_S, LOAD_POLL_S, LOAD_TIMEOUT_S = 20.0, 15.0, 900.0
+"""How long a worker waits for a release to be loaded, when it looks again, and when it is no longer waited for."""
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +41,7 @@ def build_deploy_dag(workload: Workload) -> DAG:
             "execution_timeout": timedelta(minutes=5),
         },
         params=_PARAMS,
-        tags=["trainyard", "deploy", workload.task.value],
+        tags=["trainyard", "deploy", workload.task.value, workload.name],
         doc_md=DOCS["dag"].format(workload=workload.name, owner=workload.owner),
         auto_register=False,
     )
@@ -67,29 +71,32 @@ _PARAMS = {
 
 
 def _add_tasks(workload: Workload, deployed: Asset) -> None:
-    release = _resolve_release(workload)
-    path = _choose_path()(release)
-    by_hand = _return_to_release(workload)(release)
-
-    with TaskGroup("verification", prefix_group_id=False, group_display_name="Verify"):
-        checks = [_verify(workload)(release), _infra_check(workload)(release)]
-    with TaskGroup("shadow", prefix_group_id=False, group_display_name="Shadow"):
-        comparison = _compare_answers(workload)(release)
-    steps = [_add_step(workload, release, number, step) for number, step in enumerate(workload.serving.canary_steps, 1)]
-    promoted = _promote(workload)(release)
-    chain(path, *checks, comparison, *steps, promoted)
-    path >> by_hand
+    resolved, path, by_hand = _resolve_release(workload), _choose_path(), _return_to_release(workload)
+    with TaskGroup("verification", prefix_group_id=False, group_display_name="Verify") as verification:
+        _verify(workload) >> _infra_check(workload)
+    with TaskGroup("shadow", prefix_group_id=False, group_display_name="Shadow") as shadow:
+        _compare_answers(workload)
+    steps = [_add_step(workload, number, step) for number, step in enumerate(workload.serving.canary_steps, 1)]
+    promoted = _promote(workload)
+    resolved >> path >> by_hand
+    chain(path, verification, shadow, *steps, promoted)
 
     # A leaf of its own: Airflow judges a run by its leaves, and a rollback that worked must not make the run green.
-    announced = _announce_deployment(workload, deployed)(release, comparison)
-    [promoted, by_hand] >> announced
-    rolled_back = _roll_back(workload)(release)
-    [release, path, *checks, comparison, *steps, promoted] >> rolled_back
-    [promoted, by_hand, rolled_back] >> _notify(workload)(release)
+    [promoted, by_hand] >> _announce_deployment(workload, deployed)
+    # Whichever step fails, those after it up to promote are upstream_failed, and that starts the rollback: one line in the
+    # graph instead of one from every step.
+    promoted >> (rolled_back := _roll_back(workload))
+    [by_hand, rolled_back] >> _notify(workload)
+
+
+def _release(context: Mapping[str, Any]) -> dict[str, Any]:
+    """What `resolve_release` has chosen. Asked by name: as an argument it would draw a line to every task of the graph."""
+    release: dict[str, Any] = context["ti"].xcom_pull(task_ids=RESOLVE)
+    return release
 
 
 def _resolve_release(workload: Workload) -> Any:
-    @task(task_id="resolve_release", doc_md=DOCS["resolve_release"])
+    @task(task_id=RESOLVE, doc_md=DOCS["resolve_release"])
     @_refusals_are_final
     def resolve_release(**context: Any) -> dict[str, Any]:
         triggering = context.get("triggering_asset_events") or {}
@@ -106,62 +113,75 @@ def _resolve_release(workload: Workload) -> Any:
 
 def _choose_path() -> Any:
     @task.branch(task_id="choose_path", doc_md=DOCS["choose_path"])
-    def choose_path(release: dict[str, Any]) -> str:
-        return "return_to_release" if release["action"] == ROLLBACK else "verify"
+    def choose_path(**context: Any) -> str:
+        return "return_to_release" if _release(context)["action"] == ROLLBACK else "verify"
 
-    return choose_path
+    return choose_path()
 
 
 def _verify(workload: Workload) -> Any:
     @task(task_id="verify", doc_md=DOCS["verify"])
     @_refusals_are_final
-    def verify(release: dict[str, Any]) -> str:
+    def verify(**context: Any) -> str:
+        release = _release(context)
         digest = deployment.verify(workload.name, release["version"])
         found = deployment.open_store().release(workload.name, release["version"])
         signed = f"signed by key {found.signature['key']}" if found.signature else "not signed"
         log.info(f"{workload.name}/{release['version']} is intact and {signed}. Release digest: {digest}")
         return digest
 
-    return verify
+    return verify()
 
 
 def _infra_check(workload: Workload) -> Any:
-    @task(task_id="infra_check", doc_md=DOCS["infra_check"])
+    @task.sensor(
+        task_id="infra_check",
+        mode="reschedule",
+        poke_interval=LOAD_POLL_S,
+        timeout=LOAD_TIMEOUT_S,
+        doc_md=DOCS["infra_check"],
+    )
     @_refusals_are_final
-    def infra_check(release: dict[str, Any]) -> None:
+    def infra_check(**context: Any) -> bool:
+        release = _release(context)
         reason = "deployment started"
         if release["despite"]:
             reason += f", forced by {release['actor']} although {release['despite']}"
-        _deployment(workload, release).load(reason, log.info)
+        try:
+            _deployment(workload, release).load(reason, log.info, LOAD_PATIENCE_S)
+        except TimeoutError as not_yet:
+            log.info("Not yet: %s. Looking again in %.0f s; no worker is held meanwhile.", not_yet, LOAD_POLL_S)
+            return False
+        return True
 
-    return infra_check
+    return infra_check()
 
 
 def _compare_answers(workload: Workload) -> Any:
     @task(task_id="compare_answers", doc_md=DOCS["compare_answers"])
     @_refusals_are_final
-    def compare_answers(release: dict[str, Any]) -> dict[str, Any]:
-        return _deployment(workload, release).compare(log.info).as_dict()
+    def compare_answers(**context: Any) -> dict[str, Any]:
+        return _deployment(workload, _release(context)).compare(log.info).as_dict()
 
-    return compare_answers
+    return compare_answers()
 
 
-def _add_step(workload: Workload, release: Any, number: int, step: CanaryStep) -> TaskGroup:
+def _add_step(workload: Workload, number: int, step: CanaryStep) -> TaskGroup:
     """One step: the share is set, then watched; to Airflow two tasks, so that watching begins anew without setting."""
     label = f"Canary {step.share:.0%}" + (f", {step.minutes:g} min" if step.minutes else "")
     with TaskGroup(f"canary_step_{number}", prefix_group_id=False, group_display_name=label) as group:
 
         @task(task_id=f"set_share_{number}", doc_md=DOCS["set_share"])
         @_refusals_are_final
-        def set_share(release: dict[str, Any]) -> dict[str, Any]:
-            return _deployment(workload, release).begin_step(step.share, f"canary step {number}", log.info)
+        def set_share(**context: Any) -> dict[str, Any]:
+            return _deployment(workload, _release(context)).begin_step(step.share, f"canary step {number}", log.info)
 
         WatchCanaryOperator(
             task_id=f"watch_{number}",
             workload=workload.name,
             serving=workload.serving,
-            release=release,
-            begun=set_share(release),
+            release_of=RESOLVE,
+            begun=set_share(),
             minutes=step.minutes,
             execution_timeout=timedelta(minutes=step.minutes + 10),
             doc_md=DOCS["watch"],
@@ -172,46 +192,48 @@ def _add_step(workload: Workload, release: Any, number: int, step: CanaryStep) -
 def _promote(workload: Workload) -> Any:
     @task(task_id="promote", doc_md=DOCS["promote"])
     @_refusals_are_final
-    def promote(release: dict[str, Any]) -> None:
-        _deployment(workload, release).promote("passed the deployment checks", log.info)
+    def promote(**context: Any) -> None:
+        _deployment(workload, _release(context)).promote("passed the deployment checks", log.info)
 
-    return promote
+    return promote()
 
 
 def _return_to_release(workload: Workload) -> Any:
     @task(task_id="return_to_release", doc_md=DOCS["return_to_release"])
     @_refusals_are_final
-    def return_to_release(release: dict[str, Any]) -> None:
+    def return_to_release(**context: Any) -> None:
+        release = _release(context)
         deployment.verify(workload.name, release["version"])
         reason = f"rolled back in Airflow by {release['actor']}"
         _deployment(workload, release).go_back_to(reason, log.info)
 
-    return return_to_release
+    return return_to_release()
 
 
 def _announce_deployment(workload: Workload, deployed: Asset) -> Any:
     either = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
 
     @task(task_id="announce_deployment", trigger_rule=either, outlets=[deployed], doc_md=DOCS["announce_deployment"])
-    def announce_deployment(
-        release: dict[str, Any], comparison: dict[str, Any] | None = None, **context: Any
-    ) -> dict[str, Any]:
+    def announce_deployment(**context: Any) -> dict[str, Any]:
+        release = _release(context)
         extra = {
             "workload": workload.name,
             "version": release["version"],
             "previous": release["previous"],
-            "comparison": comparison,
+            # None after a return by hand, which compares nothing.
+            "comparison": context["ti"].xcom_pull(task_ids="compare_answers"),
         }
         context["outlet_events"][deployed].extra = extra
         log.info(f"{_deployment(workload, release).target.address()} serves version {release['version']}.")
         return extra
 
-    return announce_deployment
+    return announce_deployment()
 
 
 def _roll_back(workload: Workload) -> Any:
     @task(task_id="roll_back", trigger_rule=TriggerRule.ONE_FAILED, retries=3, doc_md=DOCS["roll_back"])
-    def roll_back(release: dict[str, Any] | None = None, **context: Any) -> list[str]:
+    def roll_back(**context: Any) -> list[str]:
+        release = _release(context)
         if not release:
             log.info("No release was chosen, so nothing was changed.")
             return []
@@ -220,13 +242,13 @@ def _roll_back(workload: Workload) -> Any:
         log.info("Rolled back: " + ("; ".join(done) or "nothing had been changed"))
         return done
 
-    return roll_back
+    return roll_back()
 
 
 def _notify(workload: Workload) -> Any:
     @task(task_id="notify", trigger_rule=TriggerRule.ALL_DONE, doc_md=DOCS["notify"])
-    def notify(release: dict[str, Any] | None = None, **context: Any) -> str:
-        states = _states(context)
+    def notify(**context: Any) -> str:
+        release, states = _release(context), _states(context)
         version = f"version {release['version']}" if release else "the release"
         said = _told(states, version)
         if said is None:
@@ -238,7 +260,7 @@ def _notify(workload: Workload) -> Any:
         alerts.send(workload, title, text, severity)
         return title
 
-    return notify
+    return notify()
 
 
 def _told(states: Mapping[str, Any], version: str) -> tuple[str, alerts.Severity] | None:

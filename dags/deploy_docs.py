@@ -38,7 +38,7 @@ retrain, and find out who writes to the store.
 """,
     "infra_check": """\
 Has the release loaded beside stable, without traffic, and asks it its golden requests: it must answer with finite numbers,
-within `serving.latency_budget_ms` at the median.
+within `serving.latency_budget_ms` at the median. While a large model loads or a pod starts, it is up for reschedule.
 **If it fails:** the server is down (`./trainyard status`), could not load the model, or answers badly; the log says which.
 """,
     "compare_answers": """\

@@ -6,7 +6,7 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, task
+from airflow.sdk import DAG, Context, CronTriggerTimetable, Param, task
 
 from dags.defaults import task_defaults
 from dags.operators import TrainyardOperator
@@ -14,6 +14,12 @@ from dags.skips import skipped
 
 MODE = "TRAINYARD_HOUSEKEEPING"
 """Environment variable: `delete` lets the scheduled runs delete. Default: they only say what they would delete."""
+
+_LIMITS = (
+    ("keep_runs", 1, "The newest runs of each workload stay. Empty: the site's."),
+    ("keep_days", 1, "What is younger stays. Empty: the site's."),
+    ("keep_releases", 2, "The newest releases of each model stay. Empty: the site's."),
+)
 
 
 def build_housekeeping_dag() -> DAG:
@@ -29,11 +35,11 @@ def build_housekeeping_dag() -> DAG:
             "dry_run": Param(
                 os.environ.get(MODE) != "delete", type="boolean", description="Only say what would be deleted."
             ),
-            "keep_runs": Param(20, type="integer", minimum=1, description="The newest runs of each workload stay."),
-            "keep_days": Param(30, type="integer", minimum=1, description="What is younger stays."),
-            "keep_releases": Param(
-                10, type="integer", minimum=2, description="The newest releases of each model stay."
-            ),
+            # What they are where nobody says is `trainyard housekeeping`'s own, in one place for a person and for this.
+            **{
+                name: Param(None, type=["null", "integer"], minimum=least, description=text)
+                for name, least, text in _LIMITS
+            },
         },
         tags=["trainyard", "housekeeping"],
         doc_md=_DAG_DOC,
@@ -44,14 +50,9 @@ def build_housekeeping_dag() -> DAG:
 
 
 def _add_tasks() -> None:
-    limits = [
-        *("--keep-runs", "{{ params.keep_runs }}"),
-        *("--keep-days", "{{ params.keep_days }}"),
-        *("--keep-releases", "{{ params.keep_releases }}"),
-    ]
-    find = TrainyardOperator(
+    find = HousekeepingOperator(
         task_id="find_old",
-        arguments=["housekeeping", "--json", *limits],
+        arguments=["housekeeping", "--json"],
         execution_timeout=timedelta(hours=1),
         doc_md=_FIND_DOC,
     )
@@ -63,18 +64,28 @@ def _add_tasks() -> None:
                 f"dry run: {found['bytes']:,} bytes in {found['items']} things would go; dry_run=false deletes them"
             )
 
-    delete = TrainyardOperator(
+    delete = HousekeepingOperator(
         task_id="delete_old",
-        arguments=["housekeeping", "--yes", "--json", *limits],
+        arguments=["housekeeping", "--yes", "--json"],
         execution_timeout=timedelta(hours=6),
         doc_md=_DELETE_DOC,
     )
     confirm(find.output) >> delete
 
 
+class HousekeepingOperator(TrainyardOperator):
+    """`housekeeping` with those limits that the run names."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        asked = ((name, context["params"].get(name)) for name, _, _ in _LIMITS)
+        limits = [f"--{name.replace('_', '-')}={value}" for name, value in asked if value is not None]
+        return self.outcome([*self.arguments, *limits])
+
+
 _DAG_DOC = """\
 ### Housekeeping
-Every Sunday at 04:30 UTC: what of runs, artifacts, metadata and releases is old. A labelled release, the one before stable, and
+Every Sunday at 04:30 UTC: what of runs, artifacts, metadata and releases is old, and of the embedded Airflow's own logs and
+rows. A labelled release, the one before stable, and
 what belongs to a release that stays are never among it.
 
 It is a **dry run** unless triggered with `{"dry_run": false}`, or TRAINYARD_HOUSEKEEPING=delete is set for Airflow.

@@ -10,6 +10,8 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from dags.lineage import lineage_of
+from dags.links import DataQualityLink, ReportLink, pages_of, report_links
 from dags.process import Finished, StreamedProcess
 from dags.skips import skipped
 from pipelines import home
@@ -17,8 +19,6 @@ from pipelines import home
 EXIT_FIX_INPUT = 2
 """What the CLI exits with when a retry cannot help (components/errors.py, which needs TFX's environment)."""
 LAST_NODE = "Report"
-DATA_GATES = ("ExampleValidator", "DataQuality", "DriftDetector")
-"""The nodes of the graph that judge the data itself."""
 FINAL = "Not retried, the input needs mending: "
 
 
@@ -30,6 +30,9 @@ class TrainyardOperator(BaseOperator):
 
     Args:
         arguments: after `trainyard`.
+
+    Attributes:
+        pages: addresses of the pages that the command has made, by the names of its `reports`.
     """
 
     template_fields: Sequence[str] = ("arguments",)
@@ -38,6 +41,7 @@ class TrainyardOperator(BaseOperator):
     def __init__(self, *, arguments: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.arguments = arguments
+        self.pages: Mapping[str, str] = {}
         self._process: StreamedProcess | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -51,8 +55,10 @@ class TrainyardOperator(BaseOperator):
             AirflowException: anything else that went wrong.
         """
         finished = self.finished(arguments)
-        for gate in (last_json_object(finished.stdout) or {}).get("gates") or []:
-            self._tell_gate(gate)
+        found = last_json_object(finished.stdout) or {}
+        for gate in found.get("gates") or []:
+            self.tell_gate(gate)
+        self.pages = pages_of(found.get("reports") or {})
         return read_outcome(finished)
 
     def finished(self, arguments: Sequence[str]) -> Finished:
@@ -72,7 +78,8 @@ class TrainyardOperator(BaseOperator):
             self.log.warning("Ending the command's process group %s.", self._process.pid)
             self._process.stop()
 
-    def _tell_gate(self, gate: Mapping[str, Any]) -> None:
+    def tell_gate(self, gate: Mapping[str, Any]) -> None:
+        """Writes what a gate found into the task's log."""
         (self.log.info if gate["passes"] else self.log.error)("Gate %s", gate["summary"])
         for finding in gate["findings"]:
             self.log.warning("- %s: %s", finding["severity"], finding["message"])
@@ -87,35 +94,51 @@ class PipelineRunOperator(TrainyardOperator):
 
     Args:
         workload: The workload's name.
-        span: The span to train on; None: the newest.
+        span_of: The task that has chosen the span, and returned it; None of it: the newest. Asked when this one runs: as an
+            argument it would draw a line from there to every task of the graph.
         until: Nodes to end with; none: the whole pipeline.
         skip_if_unchanged: Skip, and with it what comes after, where a whole run has seen the same data, code and champion.
     """
 
-    template_fields: Sequence[str] = ("span",)
+    template_fields: Sequence[str] = ()
+    operator_extra_links = (ReportLink(), DataQualityLink())
 
     def __init__(
         self,
         *,
         workload: str,
-        span: Any = None,
+        span_of: str,
         until: Sequence[str] = (),
         skip_if_unchanged: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.workload = workload
-        self.span = span
+        self.span_of = span_of
         self.until = tuple(until)
         self.skip_if_unchanged = skip_if_unchanged
+        self._found: Mapping[str, Any] = {}
+
+    def outcome(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """What the run came to; see `TrainyardOperator.outcome`."""
+        self._found = outcome = super().outcome(arguments)
+        return outcome
 
     def execute(self, context: Context) -> dict[str, Any]:
-        outcome = self.outcome(run_arguments(self.workload, self.span, self.until))
+        outcome = self.outcome(self.run_arguments(context))
         for line in summary_lines(outcome):
             self.log.info(line)
         if self.skip_if_unchanged and (reason := unchanged(outcome)):
             raise skipped(reason)
         return outcome
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """For OpenLineage's provider: the data that was read, and the release."""
+        return lineage_of(self.workload, self._found)
+
+    def run_arguments(self, context: Context) -> list[str]:
+        """`run` for the workload and the span that was chosen."""
+        return run_arguments(self.workload, context["ti"].xcom_pull(task_ids=self.span_of), self.until)
 
 
 def command(*arguments: str) -> list[str]:
@@ -187,7 +210,7 @@ def summary_lines(outcome: Mapping[str, Any]) -> list[str]:
     if release := outcome.get("release"):
         lines.append(f"Released as version {release['version']}: {release['uri']}")
     lines += [f"Not released: {reason}" for reason in outcome.get("reasons") or []]
-    lines += [f"Report ({name}): {path}" for name, path in (outcome.get("reports") or {}).items() if path]
+    lines += [f"Report ({name}): {place}" for name, place in report_links(outcome.get("reports") or {}).items()]
     return lines
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Asset, BaseOperator, Context
 
 from dags import alerts
 from dags.alerts import Severity
+from dags.links import report_links
 from dags.operators import PipelineRunOperator, tried_before
 from dags.skips import skipped
 from dags.spans import mark_handled
-from pipelines import home
 from pipelines.workload import Workload
-
-REPORTS_URL = "TRAINYARD_REPORTS_URL"
-"""Environment variable: where TRAINYARD_HOME is served, for links to reports. Without it they are paths."""
 
 
 class ReleaseOperator(PipelineRunOperator):
@@ -87,16 +82,4 @@ def release_event(outcome: Mapping[str, Any]) -> dict[str, Any]:
         "run_id": outcome.get("run_id"),
         "metrics": outcome.get("metrics"),
         "reports": report_links(outcome.get("reports") or {}),
-    }
-
-
-def report_links(reports: Mapping[str, str | None]) -> dict[str, str]:
-    """Paths of reports as links, where a server shows them."""
-    base, root = os.environ.get(REPORTS_URL, "").rstrip("/"), home.home()
-    links = {name: path for name, path in reports.items() if path}
-    if not base:
-        return links
-    return {
-        name: f"{base}/{Path(path).relative_to(root).as_posix()}" if Path(path).is_relative_to(root) else path
-        for name, path in links.items()
     }

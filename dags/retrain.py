@@ -12,7 +12,8 @@ from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, Param, PokeReturnValue,
 from dags import alerts, kubeflow
 from dags.assets import new_data, released_model
 from dags.defaults import clock, pipeline_task, workload_dag
-from dags.operators import DATA_GATES, PipelineRunOperator
+from dags.gates import add_gates
+from dags.operators import PipelineRunOperator
 from dags.release import ReleaseOperator
 from dags.spans import find_span
 from pipelines import home
@@ -23,7 +24,7 @@ RUNNER = "TRAINYARD_RUNNER"
 
 
 def build_retrain_dag(workload: Workload) -> DAG:
-    """The retraining DAG of a workload: resolve_span -> check_data -> train -> release."""
+    """The retraining DAG of a workload: resolve_span -> read_data -> the gates on data -> train -> release."""
     data, released = new_data(workload), released_model(workload)
     with workload_dag(
         workload,
@@ -91,21 +92,20 @@ def schedule_of(workload: Workload, data: Asset) -> Any:
 
 def _add_tasks(workload: Workload, span: Any, data: Asset, released: Asset) -> None:
     run = pipeline_task(workload)
-    check = PipelineRunOperator(
-        task_id="check_data",
-        workload=workload.name,
-        span=span,
-        until=DATA_GATES,
-        skip_if_unchanged=True,
-        inlets=[data],
-        doc_md=_CHECK_DOC,
+    _, gates = add_gates(workload, span, data, skip_if_unchanged=True)
+    train = PipelineRunOperator(
+        task_id="train", workload=workload.name, span_of=span.operator.task_id, doc_md=_TRAIN_DOC, **run
+    )
+    release = ReleaseOperator(
+        task_id="release",
+        definition=workload,
+        span_of=span.operator.task_id,
+        data=data,
+        released=released,
+        doc_md=_RELEASE_DOC,
         **run,
     )
-    train = PipelineRunOperator(task_id="train", workload=workload.name, span=span, doc_md=_TRAIN_DOC, **run)
-    release = ReleaseOperator(
-        task_id="release", definition=workload, span=span, data=data, released=released, doc_md=_RELEASE_DOC, **run
-    )
-    check >> train >> release
+    gates >> train >> release
 
 
 _DAG_DOC = """\
@@ -121,8 +121,9 @@ champion, load-and-predict) and releases what passes. A release starts `deploy_{
 | What you see | What it means |
 | --- | --- |
 | `release` skipped | The model was trained and not released. The reason is the last line of its log. |
-| `check_data` failed | The data broke the schema or an expectation that matters. Its log has the findings, and the report's place. |
-| `check_data` skipped | Data, code, contracts and champion are those of an earlier run: nothing to train. |
+| `check_schema`, `check_quality`, `check_drift` failed | That gate refused the data. Its log has the findings, its page the rows. |
+| `read_data` failed | The data could not be looked at: its log's last line says why. |
+| `read_data` skipped | Data, code, contracts and champion are those of an earlier run: nothing to train. |
 | `train` failed at once, no retry | Data or workload need mending: the log's last line says where. |
 | any task up for retry | The machine's fault (killed, disk, memory). Finished components are not done again. |
 | `resolve_span` up for reschedule | It waits until the span is whole; its log says what is missing. |
@@ -133,16 +134,9 @@ Chooses the span: the run's `span` parameter, else the newest that is whole. Wai
 **If it skips:** its log says why nothing needs training. To train all the same, trigger with `{"span": n}`.
 **If it waits for long:** a job left `_temporary` or a `.part` file behind, or forgot `_SUCCESS`. Its log names it.
 """
-_CHECK_DOC = """\
-Reads the span and asks the gates on data: the schema (ExampleValidator), the expectations (DataQuality) and the drift since the
-span before (DriftDetector).
-**If it fails and does not retry:** its log has what was found and the place of the report. Mend the data and land it again,
-or change schema.pbtxt or expectations.json if the data is right; then clear this task.
-**If it is skipped:** nothing has changed since an earlier run.
-"""
 _TRAIN_DOC = """\
 Transforms, trains, evaluates against thresholds and the champion, loads the model and asks it for predictions, and publishes it
-in the model store if every gate blessed it. What `check_data` did comes from the cache.
+in the model store if every gate blessed it. What `read_data` did comes from the cache.
 **If it failed and does not retry:** read the last log line; mend the data, features.py, model.py or workload.yaml, clear it.
 **If it retries:** it resumes; components that finished are taken from the cache. **To stop it:** mark it failed.
 Green says that it was judged, not that it passed: `release` tells.

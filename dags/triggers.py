@@ -7,9 +7,10 @@ is what ingestion reads.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -17,9 +18,11 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from landing import Location, fingerprint, is_marked, locations, refresh, unfinished
 
 SEEN = "spans_seen"
+SIGNS = "spans_signs"
 LISTING = "listing_seen"
 _SETTLE_SECONDS = 5.0
 _LONGEST_PAUSE_S = 300.0
+_REST_PER_LOOK = 20.0
 
 
 class _Watcher(BaseEventTrigger):
@@ -49,7 +52,7 @@ class _Watcher(BaseEventTrigger):
         self.poll_seconds = poll_seconds
         self.settle_seconds = settle_seconds
         self._since: dict[int, tuple[str, float]] = {}
-        self._has_forgotten = False
+        self._is_dirty = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return f"{type(self).__module__}.{type(self).__qualname__}", {
@@ -74,9 +77,9 @@ class _Watcher(BaseEventTrigger):
                 yield TriggerEvent(event)
                 await asyncio.sleep(self.settle_seconds)
                 await self._store()
-            elif self._has_forgotten:
+            elif self._is_dirty:
                 await self._store()
-            self._has_forgotten = False
+            self._is_dirty = False
             await asyncio.sleep(pause)
 
     @abstractmethod
@@ -106,29 +109,78 @@ class _Watcher(BaseEventTrigger):
 
 
 class SpanTrigger(_Watcher):
-    """Fires once for the spans that have appeared and are whole.
+    """Fires once for the spans that have appeared and are whole, and for those that training looks at when they are replaced.
 
-    A span that is gone is forgotten: landed anew, it fires again. So does a new `{VERSION}` of a span.
+    A span that is gone is forgotten: landed anew, it fires again. So does a new `{VERSION}` of a span. Whether a replaced
+    span has other content than before, the DAG finds out: this looks at names, sizes and times.
+
+    Args:
+        window: so many of the newest spans are looked at for changes in place; others change no training.
     """
 
     _seen: dict[int, int]
+    _signs: dict[int, str]
+
+    def __init__(
+        self,
+        uri: str,
+        quiet_seconds: float = 3.0,
+        poll_seconds: float = 5.0,
+        settle_seconds: float = _SETTLE_SECONDS,
+        window: int = 1,
+    ) -> None:
+        super().__init__(uri, quiet_seconds, poll_seconds, settle_seconds)
+        self.window = window
+        self._next_look_in_place = 0.0
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        path, arguments = super().serialize()
+        return path, arguments | {"window": self.window}
 
     def _look(self) -> dict[str, Any] | None:
         refresh(self.uri)
         known = locations(self.uri)
         gone = self._seen.keys() - known.keys()
         self._seen = {span: version for span, version in self._seen.items() if span not in gone}
-        self._has_forgotten = bool(gone)
+        self._is_dirty = bool(gone)
         fresh = [
             span
             for span, place in known.items()
             if self._seen.get(span, -1) < place.version and self._is_whole(known, span)
         ]
-        if not fresh:
-            return None
         self._seen |= {span: known[span].version for span in fresh}
+        replaced = self._replaced(known, fresh)
+        if not fresh and not replaced:
+            return None
         self._since.clear()
-        return {"spans": fresh, "span": fresh[-1], "uri": self.uri}
+        spans = sorted({*fresh, *replaced})
+        return {"spans": spans, "span": spans[-1], "uri": self.uri}
+
+    def _replaced(self, known: Mapping[int, Location], fresh: Collection[int]) -> list[int]:
+        """The spans that have come to rest with other files than they had; those that are not known yet are noted."""
+        started = time.monotonic()
+        if started < self._next_look_in_place and not fresh:
+            return []
+        watched = [span for span in sorted(known)[-self.window :] if span in self._seen]
+        found = {span: fingerprint(known[span]) for span in watched}
+        # A span may have very many files: listing them again and again is to take a small part of the time.
+        self._next_look_in_place = time.monotonic() + _REST_PER_LOOK * (time.monotonic() - started)
+        replaced = [
+            span
+            for span, sign in found.items()
+            if span not in fresh
+            and self._signs.get(span, sign) != sign
+            # `_SUCCESS` may still lie there from before: only rest tells.
+            and not unfinished(known, span)
+            and self._is_quiet(span, sign)
+        ]
+        changing = {
+            span: self._signs[span] for span in watched if span in self._signs and span not in (*fresh, *replaced)
+        }
+        signs = found | changing
+        self._is_dirty = self._is_dirty or signs != self._signs
+        self._signs = signs
+        return replaced
 
     def _is_whole(self, known: Mapping[int, Location], span: int) -> bool:
         if unfinished(known, span):
@@ -137,9 +189,11 @@ class SpanTrigger(_Watcher):
 
     async def _load(self) -> None:
         self._seen = decode_spans(await self._recall(SEEN))
+        self._signs = decode_signs(await self._recall(SIGNS))
 
     async def _store(self) -> None:
         await self._remember(SEEN, encode_spans(self._seen))
+        await self._remember(SIGNS, json.dumps(self._signs))
 
 
 class FileTrigger(_Watcher):
@@ -192,3 +246,8 @@ def decode_spans(text: str) -> dict[int, int]:
         first, _, last = number.partition("-")
         spans |= dict.fromkeys(range(int(first), int(last or first) + 1), int(version or 0))
     return spans
+
+
+def decode_signs(text: str) -> dict[int, str]:
+    """Reads the fingerprints of spans, kept as JSON; none where nothing is kept."""
+    return {int(span): str(sign) for span, sign in json.loads(text or "{}").items()}

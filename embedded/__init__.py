@@ -1,4 +1,4 @@
-"""The platform on one machine: Airflow, its DAGs and the model server, under one supervisor."""
+"""The platform on one machine: Airflow, its DAGs, the model server and the reports, under one supervisor."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ def up(
     airflow_port: int | None = None,
     rest_port: int | None = None,
     grpc_port: int | None = None,
+    reports_port: int | None = None,
     workloads: tuple[str, ...] = (),
     database: str | None = None,
 ) -> int:
     """Starts the platform and keeps it running until it is asked to stop; returns the exit code."""
     from embedded.commands import up as run
 
-    return run(airflow_port, rest_port, grpc_port, workloads, database)
+    return run(airflow_port, rest_port, grpc_port, reports_port, workloads, database)
 
 
 def demo() -> int:

@@ -88,6 +88,26 @@ class AirflowApi:
         asset_id = next(one["id"] for one in found if one["name"] == asset)
         self._client.post("/api/v2/assets/events", json={"asset_id": asset_id, "extra": extra}).raise_for_status()
 
+    def events(self, asset: str) -> list[dict[str, Any]]:
+        """What an asset's events said, oldest first."""
+        found = self._get("/api/v2/assets/events", asset_id=self.asset_id(asset), order_by="timestamp")["asset_events"]
+        return [one["extra"] for one in found]
+
+    def add_connection(self, name: str, **settings: Any) -> None:
+        """Saves a connection, as a person would in the UI."""
+        self._client.post("/api/v2/connections", json={"connection_id": name, **settings}).raise_for_status()
+
+    def links(self, run: DagRun, task_id: str) -> dict[str, str]:
+        """The buttons of a task: name -> address."""
+        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/links"
+        return {name: url for name, url in self._get(path)["extra_links"].items() if url}
+
+    def clear(self, run: DagRun, *task_ids: str) -> None:
+        """Has tasks, and what comes after them, run again."""
+        body = {"dag_run_id": run.run_id, "task_ids": task_ids, "include_downstream": True, "dry_run": False}
+        body["only_failed"] = False
+        self._client.post(f"/api/v2/dags/{run.dag_id}/clearTaskInstances", json=body).raise_for_status()
+
     def set_state(self, run: DagRun, task_id: str, state: str) -> None:
         """Marks a task, as the buttons of the UI do."""
         path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}"

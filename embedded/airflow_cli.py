@@ -36,6 +36,22 @@ def main(arguments: list[str]) -> int:
     os.execve(python, [python, "-m", "airflow", *arguments], environment)
 
 
+def has_database(paths: Paths) -> bool:
+    """Whether this home's Airflow has been started before."""
+    return paths.secrets.is_file() and (not choose(paths).is_sqlite or paths.database.is_file())
+
+
+def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs an `airflow` command with the home's settings to its end, and returns what it printed.
+
+    Raises:
+        CredentialsError, DatabaseError: the files of keys, or the database, cannot be used.
+    """
+    paths = Paths(home.home())
+    argv = [str(home.environment_python("airflow")), "-m", "airflow", *arguments]
+    return subprocess.run(argv, env=_environment(paths, choose(paths)), capture_output=True, text=True, check=False)
+
+
 def _environment(paths: Paths, database: Database) -> dict[str, str]:
     state = read_state(paths)
     keys, _ = load_secrets(paths)

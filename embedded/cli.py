@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 _UP = """\
-Starts Airflow and the model server on this machine and keeps them running. Prints their addresses and, the first time,
-the password. What dies is started again. Ctrl-C, or `trainyard down` from another terminal, ends every process.
+Starts Airflow, the model server and the reports' pages on this machine and keeps them running. Prints their addresses
+and, the first time, the password. What dies is started again. Ctrl-C, or `trainyard down` from another terminal, ends every process.
 State (runs, releases, Airflow's database, the password) stays in .trainyard/ and is there again next time.
 
 example:
@@ -46,6 +46,7 @@ def add_commands(subparsers: Any) -> None:
         ("airflow", "Airflow's UI", 8080),
         ("rest", "the model server's REST API", 8501),
         ("grpc", "its gRPC API", 8500),
+        ("reports", "the reports", 8088),
     )
     for name, what, usual in ports:
         up.add_argument(
@@ -88,7 +89,7 @@ def _port(text: str) -> int:
 def _run_up(arguments: argparse.Namespace) -> int:
     from embedded import up
 
-    ports = (arguments.airflow_port, arguments.rest_port, arguments.grpc_port)
+    ports = (arguments.airflow_port, arguments.rest_port, arguments.grpc_port, arguments.reports_port)
     return up(*ports, tuple(arguments.workload), arguments.database)
 
 

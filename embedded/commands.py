@@ -42,13 +42,14 @@ def up(
     airflow_port: int | None = None,
     rest_port: int | None = None,
     grpc_port: int | None = None,
+    reports_port: int | None = None,
     workloads: tuple[str, ...] = (),
     database: str | None = None,
 ) -> int:
     """Starts the platform and keeps it running until Ctrl-C, SIGTERM or `trainyard down`.
 
     Args:
-        airflow_port, rest_port, grpc_port: Loopback ports; None: the usual one, or a free one.
+        airflow_port, rest_port, grpc_port, reports_port: Loopback ports; None: the usual one, or a free one.
         workloads: Only these workloads' DAGs; empty: all.
         database: URL of Airflow's PostgreSQL database, without a password; None: what was used last, else SQLite.
 
@@ -67,7 +68,7 @@ def up(
         chosen = choose(paths, database)
         # Orphans of a killed supervisor hold the ports: they go first.
         clean_up(paths)
-        ports = choose_ports(airflow_port, rest_port, grpc_port)
+        ports = choose_ports(airflow_port, rest_port, grpc_port, reports_port)
     except (DatabaseError, PortTakenError) as unusable:
         print(f"trainyard up: {unusable}", file=sys.stderr, flush=True)
         return EXIT_FIX_INPUT
@@ -78,7 +79,7 @@ def _run(platform: Platform) -> int:
     started = time.monotonic()
     try:
         with stop_on_signals(platform), platform:
-            say(f"Starting Airflow and the model server (state and logs: {platform.paths.home}) ...")
+            say(f"Starting Airflow, the model server and the reports (state and logs: {platform.paths.home}) ...")
             platform.start()
             say(f"Running after {time.monotonic() - started:.0f} s.")
             for line in links(platform.paths, platform.ports, platform.fresh_password):
@@ -157,7 +158,7 @@ def links(paths: Paths, ports: Ports, password: str | None = None) -> list[str]:
         f"  Airflow       {ports.airflow_url}  ({login})",
         f"  Model server  {ports.server_url}/v1/models/<workload>  (gRPC 127.0.0.1:{ports.grpc})",
         f"  New data      {data_root(paths)}/<workload>/span-<n>/  (watched: a new span starts retrain_<workload>)",
-        f"  Reports       {paths.home}/runs/<workload>/<run>/report.html",
+        f"  Reports       {ports.reports_url}  (data quality; of a run: /runs/<workload>/<run>/report.html)",
     ]
 
 

@@ -75,7 +75,7 @@ def demo() -> int:
 
 
 def _demo_in(folder: Path, timeline: Timeline) -> int:
-    ports = choose_ports(airflow=free_port(), rest=free_port(), grpc=free_port())
+    ports = choose_ports(airflow=free_port(), rest=free_port(), grpc=free_port(), reports=free_port())
     # The demo's database is its own, whatever the environment says of the user's.
     platform = Platform(folder, ports, timeline.event, SETTINGS, choose(Paths(folder), SQLITE))
     with stop_on_signals(platform):
@@ -264,7 +264,7 @@ class _Demo:
 
     def _tell_progress(self, run: DagRun) -> None:
         if run.dag_id.startswith("retrain"):
-            for task_id in ("check_data", "train"):
+            for task_id in ("read_data", "train"):
                 self._tell_components(run, task_id)
         for task in self._api.tasks(run):
             ended = task.state in ("success", "failed", "up_for_retry")

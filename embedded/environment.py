@@ -23,6 +23,7 @@ def process_environment(paths: Paths, ports: Ports) -> dict[str, str]:
         "TRAINYARD_ROOT": str(home.ROOT),
         "TRAINYARD_HOME": str(paths.home),
         "TRAINYARD_SERVER": ports.server_url,
+        "TRAINYARD_REPORTS_URL": os.environ.get("TRAINYARD_REPORTS_URL") or ports.reports_url,
         "NO_PROXY": direct,
         "no_proxy": direct,
         "PYTHONUNBUFFERED": "1",

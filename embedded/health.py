@@ -21,7 +21,8 @@ def check(ports: Ports, timeout_s: float = 3.0) -> dict[str, str]:
     """The state of every component: "healthy", or in words what is wrong."""
     # trust_env: a proxy between two ends of one machine would only be in the way.
     with httpx.Client(timeout=timeout_s, trust_env=False) as client:
-        return _airflow(client, ports) | {"model-server": _model_server(client, ports)}
+        servers = {"model-server": _model_server(client, ports), "report-server": _report_server(client, ports)}
+        return _airflow(client, ports) | servers
 
 
 def ui_answers(ports: Ports, timeout_s: float = 1.0) -> bool:
@@ -49,3 +50,11 @@ def _model_server(client: httpx.Client, ports: Ports) -> str:
     except httpx.HTTPError as error:
         return "does not answer yet" if isinstance(error, httpx.ConnectError) else f"does not answer: {error}"
     return "healthy" if answer.status_code == 200 else NOT_READY
+
+
+def _report_server(client: httpx.Client, ports: Ports) -> str:
+    try:
+        answer = client.get(ports.reports_url)
+    except httpx.HTTPError as error:
+        return "does not answer yet" if isinstance(error, httpx.ConnectError) else f"does not answer: {error}"
+    return "healthy" if answer.status_code == 200 else f"answers {answer.status_code}"

@@ -23,6 +23,7 @@ class Ports:
     airflow: int
     rest: int
     grpc: int
+    reports: int = 8088
 
     @property
     def airflow_url(self) -> str:
@@ -32,18 +33,24 @@ class Ports:
     def server_url(self) -> str:
         return f"http://{HOST}:{self.rest}"
 
+    @property
+    def reports_url(self) -> str:
+        return f"http://{HOST}:{self.reports}"
 
-PREFERRED = Ports(airflow=8080, rest=8501, grpc=8500)
+
+PREFERRED = Ports(airflow=8080, rest=8501, grpc=8500, reports=8088)
 
 
-def choose_ports(airflow: int | None = None, rest: int | None = None, grpc: int | None = None) -> Ports:
+def choose_ports(
+    airflow: int | None = None, rest: int | None = None, grpc: int | None = None, reports: int | None = None
+) -> Ports:
     """The ports asked for; for the others the usual ones, or any free ones where those are taken.
 
     Raises:
         PortTakenError: a port that was asked for is not free.
     """
     chosen: dict[str, int] = {}
-    for name, asked in (("airflow", airflow), ("rest", rest), ("grpc", grpc)):
+    for name, asked in (("airflow", airflow), ("rest", rest), ("grpc", grpc), ("reports", reports)):
         if asked is not None and (asked in chosen.values() or not (is_free(asked) and _claim(asked))):
             raise PortTakenError(
                 f"port {asked} on {HOST} is taken. Name another with --{name}-port, or leave the option out."

@@ -1,4 +1,4 @@
-"""The platform on one machine: Airflow's four components and the model server, started, watched and ended together."""
+"""The platform on one machine: Airflow's four components, the model server and the reports, started, watched, ended together."""
 
 from __future__ import annotations
 
@@ -137,6 +137,7 @@ class Platform:
         for step in order if migration.is_first else reversed(order):
             step()
         self._start_model_server()
+        self._start_report_server()
         self._start_airflow("scheduler", environment)
         self._wait_for_ui()
         self._start_airflow("dag-processor", environment)
@@ -181,7 +182,11 @@ class Platform:
             "supervisor": asdict(supervisor) if supervisor else None,
             "ports": asdict(self.ports),
             "database": self.database.shown,
-            "urls": {"airflow": self.ports.airflow_url, "model_server": self.ports.server_url},
+            "urls": {
+                "airflow": self.ports.airflow_url,
+                "model_server": self.ports.server_url,
+                "reports": self.ports.reports_url,
+            },
             "processes": {
                 name: {**(asdict(c.identity) if c.identity else {}), "restarts": c.restarts, "log": str(c.log)}
                 for name, c in self.components.items()
@@ -203,6 +208,10 @@ class Platform:
         argv += ["--rest-port", str(self.ports.rest), "--grpc-port", str(self.ports.grpc)]
         argv += ["--ready-file", str(self.paths.server_ready)]
         self._start("model-server", argv, process_environment(self.paths, self.ports) | self._extra)
+
+    def _start_report_server(self) -> None:
+        argv = [str(home.environment_python("airflow")), "-m", "embedded.pages", "--port", str(self.ports.reports)]
+        self._start("report-server", argv, process_environment(self.paths, self.ports) | self._extra)
 
     def _start_airflow(self, name: str, environment: dict[str, str]) -> None:
         python = str(home.environment_python("airflow"))

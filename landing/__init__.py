@@ -15,6 +15,7 @@ Example:
 from landing._completeness import (
     SUCCESS,
     UNFINISHED_NAMES,
+    content_digest,
     fingerprint,
     is_marked,
     newest_finished,
@@ -27,6 +28,7 @@ __all__ = [
     "SUCCESS",
     "UNFINISHED_NAMES",
     "Location",
+    "content_digest",
     "day_of",
     "fingerprint",
     "has_spans",

@@ -57,6 +57,22 @@ def fingerprint(location: Location) -> str:
     return hashlib.sha256("\n".join(looks).encode()).hexdigest()[:16]
 
 
+def content_digest(location: Location) -> str:
+    """SHA-256 over names and content of a span's files; empty where they are not on this machine's disks.
+
+    Reading an object store's files would cost a download, and its ETags, which `fingerprint` looks at, mostly tell as much.
+    """
+    filesystem, path = fsspec.core.url_to_fs(location.uri)
+    if "file" not in ((filesystem.protocol,) if isinstance(filesystem.protocol, str) else filesystem.protocol):
+        return ""
+    digest = hashlib.sha256()
+    for name in sorted(filesystem.glob(path)):
+        if filesystem.isfile(name):
+            with filesystem.open(name, "rb") as file:
+                digest.update(name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
 def unread_folders(location: Location) -> list[str]:
     """Folders of a span beside its files, which nobody reads: their names, sorted.
 

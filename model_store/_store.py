@@ -7,11 +7,10 @@ import logging
 import os
 import pathlib
 import re
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from model_store import _fetch
+from model_store import _fetch, _folders
 from model_store._errors import StoreError, from_os_error
 from model_store._files import open_files
 from model_store._labels import (
@@ -41,9 +40,6 @@ _log = logging.getLogger(__name__)
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _LABEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_STAGING_PREFIX = ".publishing-"  # not a number, so TF Serving passes over it
-_STALE_SECONDS = 6 * 3600.0
-_SEQUENCE_FILE = ".sequence"
 _LOCK_FILE = ".lock"
 
 
@@ -75,7 +71,7 @@ class ModelStore:
 
     def versions(self, model: str) -> list[int]:
         """Published versions, oldest first."""
-        return [n for n in self._numbers(model) if self._files.exists(f"{model}/{n}/{RELEASE_FILE}")]
+        return [n for n in _folders.numbers(self._files, model) if self._files.exists(f"{model}/{n}/{RELEASE_FILE}")]
 
     def publish(self, model: str, source: str | os.PathLike[str], draft: ReleaseDraft) -> Release:
         """Publishes a SavedModel as the next version, in one step: readers see all of it or nothing.
@@ -96,7 +92,7 @@ class ModelStore:
                 f"model name {model!r}: use letters, digits, _, . and -, at most 128, beginning with a letter or digit."
             )
         source = pathlib.Path(source)
-        names = _saved_model_files(source)
+        names = _folders.saved_model_files(source)
         doing = f"publishing {model} to {self.uri}"
         try:
             if published := self._published(model, draft.publication_key):
@@ -110,17 +106,19 @@ class ModelStore:
             raise from_os_error(error, doing) from error
 
     def _publish(self, model: str, source: pathlib.Path, names: list[str], draft: ReleaseDraft) -> Release:
-        self._remove_stale(model)
+        _folders.remove_stale(self._files, model)
         # An object store cannot rename: its files go to their final place at once, and release.json makes them count.
         version = None if self._files.renames else self._allot_locked(model)
-        folder = f"{model}/{_STAGING_PREFIX}{uuid.uuid4().hex}" if version is None else f"{model}/{version}"
+        folder = _folders.unfinished(model) if version is None else f"{model}/{version}"
         try:
             digests = {name: self._files.copy_in(source / name, f"{folder}/{name}") for name in names}
             with self._lock(model):
                 if published := self._published(model, draft.publication_key):
                     self._files.remove(folder)
                     return published
-                version = self._allot(model) if version is None else version
+                version = (
+                    _folders.allot_version(self._files, model, self.history(model)) if version is None else version
+                )
                 final = f"{model}/{version}"
                 release = seal_release(draft, model, version, self._uri(final), _now(), digests, self._keys)
                 self._files.create(f"{folder}/{RELEASE_FILE}", release.to_json().encode())
@@ -334,7 +332,7 @@ class ModelStore:
                 folder = f"{model}/{version}"
                 if self._files.renames:
                     # Under a name that readers pass over, and that a later publication removes should we be killed now.
-                    aside = f"{model}/{_STAGING_PREFIX}deleted-{version}-{uuid.uuid4().hex}"
+                    aside = _folders.unfinished(model, f"deleted-{version}-")
                     self._files.rename(folder, aside)
                     folder = aside
                 else:
@@ -411,31 +409,7 @@ class ModelStore:
 
     def _allot_locked(self, model: str) -> int:
         with self._lock(model):
-            return self._allot(model)
-
-    def _allot(self, model: str) -> int:
-        """The next version, noted before use: a version that was deleted, or never finished, is not used again."""
-        try:
-            last = int(self._files.read(f"{model}/{_SEQUENCE_FILE}"))
-        except (FileNotFoundError, ValueError):
-            last = 0
-        version = max([last, *self._numbers(model), *(entry.version or 0 for entry in self.history(model))]) + 1
-        self._files.write(f"{model}/{_SEQUENCE_FILE}", f"{version}\n".encode())
-        return version
-
-    def _numbers(self, model: str) -> list[int]:
-        return sorted(int(name) for name in self._files.folders(model) if name.isdecimal() and str(int(name)) == name)
-
-    def _remove_stale(self, model: str) -> None:
-        """What dead publishers left, once it is hours old: younger leftovers may belong to one at work."""
-        for name in self._files.folders(model):
-            unfinished = name.startswith(_STAGING_PREFIX) or (
-                name.isdecimal()
-                and not self._files.renames
-                and not self._files.exists(f"{model}/{name}/{RELEASE_FILE}")
-            )
-            if unfinished and self._files.seconds_since_change(f"{model}/{name}") > _STALE_SECONDS:
-                self._files.remove(f"{model}/{name}")
+            return _folders.allot_version(self._files, model, self.history(model))
 
     def _uri(self, path: str) -> str:
         return f"{self.uri}/{path}"
@@ -447,17 +421,6 @@ class ModelStore:
             return StoreError(f"there is no model {model!r} in {self.uri}. Known models: {known}.")
         labels = ", ".join(f"{label} -> {version}" for label, version in self.labels(model).items()) or "none"
         return StoreError(f"{model} has no {what}. Known versions: {', '.join(map(str, versions))}; labels: {labels}.")
-
-
-def _saved_model_files(source: pathlib.Path) -> list[str]:
-    if not (source / "saved_model.pb").is_file():
-        found = sorted(path.name for path in source.iterdir())[:5] if source.is_dir() else "no folder"
-        raise StoreError(f"{source}: expected a SavedModel, a folder with saved_model.pb. Received: {found}.")
-    if (source / RELEASE_FILE).exists():
-        raise StoreError(
-            f"{source}/{RELEASE_FILE}: the store writes a file of that name. Remove it from the SavedModel."
-        )
-    return sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
 
 
 def _now() -> str:

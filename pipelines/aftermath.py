@@ -43,15 +43,20 @@ def record(workload: Workload, result: RunResult, outputs: Outputs, say: Callabl
     if result.same_as or not result.components:
         return  # nothing was looked at: what an earlier run found stands
     try:
-        page = _record(workload, result, outputs)
+        page = _record(workload, result, outputs, say)
     except Exception as error:  # whatever a database may say, the run is what it is
         say(f"the history of data quality has no entry of this run: {' '.join(str(error).split())[:400]}")
         return
     if page is not None:
+        from pipelines.reports import page_url
+
         result.reports["data_quality_page"] = str(page)
+        if url := page_url(workload.name, page.parent.name):
+            result.reports["data_quality_url"] = url
 
 
-def _record(workload: Workload, result: RunResult, outputs: Outputs) -> pathlib.Path | None:
+def _record(workload: Workload, result: RunResult, outputs: Outputs, say: Callable[[str], None]) -> pathlib.Path | None:
+    from pipelines import lineage
     from pipelines.history import History
     from pipelines.history import runs as recording
     from pipelines.reports import build, page_of
@@ -67,6 +72,7 @@ def _record(workload: Workload, result: RunResult, outputs: Outputs) -> pathlib.
         before = _judged_before(history, result)
         if before is None:
             history.record(validation, release)
+            lineage.emit(validation, workload.span_uri(str(result.span), home.data_root()), say)
         elif release is not None:
             history.record_releases([release])
         build(history, site, only=workload.name)

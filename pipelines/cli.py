@@ -8,7 +8,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
 from model_store import StoreError
 from pipelines import home, parameters, terminal
 from pipelines.workload import WorkloadError
@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, WorkloadError, StoreError) as error:
         print(f"trainyard: {error}", file=sys.stderr)
         return EXIT_FIX_INPUT
+    except TryAgainError as error:
+        print(f"trainyard: {error}", file=sys.stderr)
+        return EXIT_MAY_RETRY
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -71,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_kubeflow(commands)
     _add_new(commands)
     _add_data(commands)
+    _add_quality(commands)
     _add_reports(commands)
+    _add_skew(commands)
     _add_release(commands)
     _add_serve(commands)
     _add_housekeeping(commands)
@@ -274,10 +279,22 @@ def _data(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_quality(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.quality import cli as quality
+
+    quality.add_command(commands)
+
+
 def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from pipelines.reports import cli as reports
 
     reports.add_command(commands)
+
+
+def _add_skew(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.monitoring import cli as monitoring
+
+    monitoring.add_command(commands)
 
 
 def _add_release(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

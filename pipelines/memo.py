@@ -11,9 +11,10 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from components.data_quality import waivers
 from components.ingestion import sources
 from components.sizes import content_size
 from model_store import ModelStore, StoreError
@@ -36,7 +37,8 @@ def key(workload: Workload, folder: pathlib.Path, span: int) -> str:
         "workload": workload.model_dump(mode="json"),
         "spans": [[one.number, one.digest] for one in spans],
         "code": _digest([*_python(folder), *_ours()]),
-        "contracts": _digest(sorted((home.schemas_root() / workload.name).glob("*"))),
+        "contracts": _digest(sorted(_contracts(home.schemas_root() / workload.name))),
+        "waivers": waivers.digest(home.schemas_root() / workload.name / waivers.FILE_NAME),  # of today
         "libraries": _digest([home.ROOT / "uv.lock"]),
         "champion": _champion(workload.name),
         "store": home.store_uri(),
@@ -81,9 +83,18 @@ def _recall(file: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     ]
     for field in ("metrics", "blessed", "reasons", "warnings", "champion", "release", "span", "quarantine", "gates"):
         setattr(result, field, past[field])
-    result.reports, result.same_as = dict(past["reports"]), past["run_id"]
+    result.reports, result.same_as = _reports(past), past["run_id"]
     result.status = "succeeded"
     return True
+
+
+def _reports(past: dict[str, Any]) -> dict[str, str]:
+    """The earlier run's pages: its record, written when it was over, names more of them than its memo."""
+    try:
+        record = json.loads((home.runs_root(past["workload"]) / past["run_id"] / "run.json").read_text())
+        return dict(record["reports"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return dict(past["reports"])
 
 
 def _intact(outputs: dict[str, list[int]]) -> bool:
@@ -106,6 +117,10 @@ def _champion(model: str) -> str:
         return "" if version is None else f"{version}:{store.release(model, version).digest}"
     except StoreError:
         return ""
+
+
+def _contracts(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    return (path for path in folder.rglob("*") if "__pycache__" not in path.parts)
 
 
 def _ours() -> list[pathlib.Path]:

@@ -44,6 +44,20 @@ def span(text: str) -> int:
     return int(text)
 
 
+def period(text: str) -> datetime.timedelta:
+    """A stretch of time as the command line takes it: minutes, hours or days.
+
+    Example:
+        >>> period("24h")
+        datetime.timedelta(days=1)
+    """
+    found = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"a period is a number and m, h or d, e.g. 24h. Received: {text!r}")
+    unit = {"m": "minutes", "h": "hours", "d": "days"}[found[2]]
+    return datetime.timedelta(**{unit: int(found[1])})
+
+
 def apply(workload: Workload, parameters: Sequence[str], where: pathlib.Path) -> Workload:
     """The workload with fields replaced.
 

@@ -15,7 +15,7 @@ from pipelines.workload import Workload
 _HEAD = """\
 # workload.yaml
 
-Written by `python -m pipelines.reference`; the descriptions live in `pipelines/workload.py`. An unknown field or a value out
+Written by `python -m pipelines.reference`; the descriptions live in `pipelines/workload/`. An unknown field or a value out
 of range is refused with file, field and what was received.
 """
 

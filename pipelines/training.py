@@ -15,11 +15,10 @@ from tfx.orchestration import pipeline as tfx_pipeline
 
 from components import user_code
 from components.champion import ChampionResolver
-from components.data_quality import DataQuality
-from components.drift import ColumnLimits, DriftConfig, DriftDetector
+from components.data_quality import DataQuality, check_contract
+from components.drift import DriftDetector
 from components.evaluator import Evaluator
 from components.example_validator import ExampleValidator
-from components.gates import Severity
 from components.infra_validator import InfraValidator
 from components.ingestion import ColumnarExampleGen, IngestionConfig
 from components.pusher import Pusher
@@ -28,7 +27,8 @@ from components.schema import SchemaImporter
 from components.statistics import StatisticsGen
 from components.trainer import Trainer, TrainingConfig
 from components.transform import Transform
-from pipelines.workload import DriftLimits, Workload
+from pipelines.drift_limits import drift_config
+from pipelines.workload import Workload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,14 +91,21 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
     examples_channel = examples.outputs["examples"]
     statistics = StatisticsGen(examples_channel, schema_channel)
     validator = ExampleValidator(examples_channel, statistics.outputs["statistics"], schema_channel, pipeline_root=root)
+    suite = site.schema_folder / "expectations.json"
+    check_contract(suite, site.schema_folder)
     quality = DataQuality(
         examples_channel,
         schema_channel,
-        suite_file=str(site.schema_folder / "expectations.json"),
+        suite_file=str(suite),
         pipeline_root=root,
         fail_on=workload.quality.fail_on,
+        keys=workload.key_columns,
+        code=[site.workload_folder],
     )
-    drift = DriftDetector(examples_channel, schema_channel, _drift(workload), pipeline_root=root)
+    champion_of = (site.store_uri, workload.name) if workload.quality.drift.reference == "champion" else None
+    drift = DriftDetector(
+        examples_channel, schema_channel, drift_config(workload), pipeline_root=root, champion_of=champion_of
+    )
     transform = Transform(
         examples_channel,
         schema_channel,
@@ -192,22 +199,6 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         eval_fraction=data.split.eval_fraction,
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
-    )
-
-
-def _drift(workload: Workload) -> DriftConfig:
-    drift = workload.quality.drift
-
-    def limits(one: DriftLimits) -> ColumnLimits:
-        known = one.model_dump(exclude={"severity"}, exclude_none=True)
-        return ColumnLimits(known, Severity(one.severity))
-
-    return DriftConfig(
-        default=limits(drift.limits),
-        columns={name: limits(one) for name, one in drift.columns.items()},
-        slices=drift.slices,
-        label=workload.data.label.column,
-        min_rows=drift.min_rows,
     )
 
 

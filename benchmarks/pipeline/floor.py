@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     is_eval = np.random.default_rng(1).random(len(table)) < case.buckets[1] / sum(case.buckets)
     splits = {"train": table.filter(pa.array(~is_eval)), "eval": table.filter(pa.array(is_eval))}
     lap("ingestion")
-    statistics = {name: _statistics(split) for name, split in splits.items()}
+    statistics = {name: statistics_of(split) for name, split in splits.items()}
     (root / "statistics.json").write_text(json.dumps(statistics, default=str))
     lap("statistics")
     analysed = case.analyse(splits["train"])
@@ -56,7 +56,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _statistics(table: pa.Table) -> dict[str, Any]:
+def statistics_of(table: pa.Table) -> dict[str, Any]:
+    """What a data team would look at: missing and distinct values, top values of texts, moments and quantiles of numbers."""
     found: dict[str, Any] = {}
     for name in table.column_names:
         column = table.column(name)
@@ -68,7 +69,7 @@ def _statistics(table: pa.Table) -> dict[str, Any]:
         elif pa.types.is_binary(column.type):
             lengths = pc.binary_length(column)
             found[name] |= {"shortest": pc.min(lengths).as_py(), "longest": pc.max(lengths).as_py()}
-        else:
+        elif column.null_count < len(column):
             found[name] |= _moments(column.drop_null().to_numpy().astype(np.float64))
     return found
 

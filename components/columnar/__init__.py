@@ -14,6 +14,7 @@ from components.columnar._files import (
     split_files,
     split_schema,
 )
+from components.columnar._hashing import Hashes, add_column, hash_rows, spread_bits
 from components.columnar._layout import stored_batch, stored_schema
 from components.columnar._reading import (
     RowGroup,
@@ -27,14 +28,17 @@ from components.columnar._reading import (
 
 __all__ = [
     "ExamplesWriter",
+    "Hashes",
     "RowGroup",
     "ShardWriter",
     "SplitWriter",
+    "add_column",
     "batch_rows",
     "commit_shards",
     "count_rows",
     "decode_splits",
     "encode_splits",
+    "hash_rows",
     "is_list",
     "mark_as_parquet",
     "plain_columns",
@@ -46,6 +50,7 @@ __all__ = [
     "split_directory",
     "split_files",
     "split_schema",
+    "spread_bits",
     "stored_batch",
     "stored_schema",
     "tfx_columns",

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from components.data_quality.component import DataQuality
 
-__all__ = ["DataQuality", "check_suite"]
+__all__ = ["DataQuality", "check_contract", "check_suite"]
 
 
-def check_suite(suite_file: str | os.PathLike[str], columns: AbstractSet[str]) -> None:
-    """Raises InputError, with file and place, if a suite cannot be run on a schema of these columns."""
-    from components.data_quality._suite import read_suite  # imports Great Expectations
+def check_contract(suite_file: str | os.PathLike[str], schema_folder: str | os.PathLike[str]) -> None:
+    """Raises InputError, with file and place, where suite, schema and waivers contradict each other; imports no GX."""
+    from components.data_quality import _contract
 
-    read_suite(suite_file, columns)
+    _contract.check_contract(suite_file, schema_folder)
+
+
+def check_suite(suite_file: str | os.PathLike[str], schema_folder: str | os.PathLike[str]) -> None:
+    """Raises InputError, with file and place, if a suite cannot be run on a schema."""
+    from components.data_quality import _contract, _suite  # imports Great Expectations
+    from components.schema import read_schema
+
+    _contract.check_contract(suite_file, schema_folder)
+    columns = {feature.name for feature in read_schema(os.fspath(schema_folder)).feature}
+    _suite.read_suite(suite_file, columns)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,72 +1,84 @@
-"""The examples as one pandas frame, with types that keep what Parquet says."""
+"""The examples as pandas frames, a few columns at a time, with types that keep what Parquet says."""
 
 from __future__ import annotations
 
 import bisect
-import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from components.columnar import count_rows, read_split, split_files
+from components.columnar import count_rows, read_split, split_schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclasses.dataclass(frozen=True)
 class Batch:
-    """All rows, split after split.
-
-    Attributes:
-        frame: the rows; its index counts from 0 over all splits.
-        splits: their names, in order.
-        starts: the index at which each split starts.
-    """
-
-    frame: pd.DataFrame
-    splits: tuple[str, ...]
-    starts: tuple[int, ...]
-
-    def locate(self, index: int) -> tuple[str, int]:
-        """The split of a row and its position there, from 0."""
-        nth = bisect.bisect_right(self.starts, index) - 1
-        return self.splits[nth], index - self.starts[nth]
-
-
-def read(
-    examples_uri: str, splits: Sequence[str], paired: Collection[str] = (), wanted: Collection[str] | None = None
-) -> Batch:
-    """Reads splits of an Examples artifact as one frame, column by column: of Arrow's copy there is never more than one.
-
-    Integers and booleans with nulls become pandas' nullable types (never floats); NaN and null are both missing.
+    """Rows of an Examples artifact, split after split. Nothing is read before it is asked for.
 
     Args:
         examples_uri: of the artifact.
         splits: which, in order.
+        parts: by split, the first row and the number of rows; default: all.
         paired: columns that are compared with each other. GX compares them with plain operators, which pandas' NA does
             not survive; these become floats where they hold nulls.
-        wanted: columns to read, those that are there; default all.
+
+    Attributes:
+        splits: their names.
+        rows: of all of them.
+        columns: their names, in the files' order.
     """
-    import pandas as pd
 
-    rows = [count_rows(examples_uri, split) for split in splits]
-    starts = tuple(int(start) for start in np.cumsum([0, *rows])[:-1])
-    columns = {}
-    for name in _column_names(examples_uri, splits[0]):
-        if wanted is None or name in wanted:
-            chunks = [read_split(examples_uri, split, [name]).column(0) for split in splits]
-            column = pa.chunked_array([chunk for one in chunks for chunk in one.chunks], chunks[0].type)
-            columns[name] = _series(_readable(column), floats=name in paired)
-    return Batch(pd.DataFrame(columns, index=pd.RangeIndex(sum(rows))), tuple(splits), starts)
+    def __init__(
+        self,
+        examples_uri: str,
+        splits: Sequence[str],
+        parts: Mapping[str, tuple[int, int]] | None = None,
+        paired: Collection[str] = (),
+    ) -> None:
+        self.splits = tuple(splits)
+        self._uri, self._paired = examples_uri, paired
+        self._parts = parts or {split: (0, count_rows(examples_uri, split)) for split in splits}
+        counts = [self._parts[split][1] for split in splits]
+        self.rows = sum(counts)
+        self._starts = [int(start) for start in np.cumsum([0, *counts])[:-1]]
+        self.columns = tuple(str(name) for name in split_schema(examples_uri, splits[0]).names)
 
+    def frame(self, columns: Iterable[str]) -> pd.DataFrame:
+        """Some columns of all rows; the index counts from 0 over all splits. Columns that are not there are left out.
 
-def _column_names(examples_uri: str, split: str) -> list[str]:
-    return [str(name) for name in pq.read_schema(split_files(examples_uri, split)[0]).names]
+        Integers and booleans with nulls become pandas' nullable types (never floats); NaN and null are both missing.
+        """
+        import pandas as pd
+
+        wanted = set(columns)
+        series = {
+            name: _series(self.column(name), floats=name in self._paired) for name in self.columns if name in wanted
+        }
+        return pd.DataFrame(series, index=pd.RangeIndex(self.rows))
+
+    def header(self) -> pd.DataFrame:
+        """All columns, and no row."""
+        import pandas as pd
+
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in self.columns})
+
+    def locate(self, index: int) -> tuple[str, int]:
+        """The split of a row and its position there, from 0."""
+        nth = bisect.bisect_right(self._starts, index) - 1
+        return self.splits[nth], self._parts[self.splits[nth]][0] + index - self._starts[nth]
+
+    def values(self, column: str, rows: Sequence[int]) -> list[Any]:
+        """A column's values in some rows."""
+        return self.column(column).take(pa.array(rows, pa.int64())).to_pylist()  # type: ignore[no-any-return]
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """All values of a column; bytes are text."""
+        columns = [read_split(self._uri, split, [name]).column(0).slice(*self._parts[split]) for split in self.splits]
+        return _readable(pa.chunked_array([chunk for one in columns for chunk in one.chunks], columns[0].type))
 
 
 def _series(column: pa.ChunkedArray, floats: bool) -> pd.Series:

@@ -7,31 +7,66 @@ import json
 import math
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.data_quality._batch import Batch
+from components.data_quality._format import MAX_FAILED_FRACTION
 from components.gates import CheckResult, Severity
+from components.schema import MASKED
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 
 _SHOWN = 3  # example values in a message; all of GX's sample is in the diagnostics
 _LONGEST = 60  # characters of a value in a message
+_MOST_COLUMNS = 4  # that a message names
+_MOST_VALUES = 100
 
 
-def judge(validation: ExpectationSuiteValidationResult, batch: Batch, fail_on: str) -> tuple[CheckResult, ...]:
-    """One check an expectation, worst first.
+_Keys = Mapping[int, dict[str, Any]]  # by row
+
+
+def judge(
+    validation: ExpectationSuiteValidationResult,
+    batch: Batch,
+    fail_on: str,
+    keys: Sequence[str] = (),
+    personal: Collection[str] = (),
+) -> tuple[CheckResult, ...]:
+    """One check an expectation, in the suite's order.
 
     Args:
-        validation: what GX found.
+        validation: what GX found; of personal columns without values already.
         batch: the rows that it looked at.
         fail_on: the least severity that stops the run. A gate stops on CRITICAL alone, so `warning` makes
             warnings critical, and `never` makes everything that is critical a warning; the suite's own word is kept.
+        keys: columns that say which row a finding is about; those that the rows lack are left out.
+        personal: columns whose values are not shown.
     """
-    checks = [_check(result, batch, fail_on) for result in validation.results]
+    known = _keys(validation, batch, keys, personal)
+    return tuple(_named_apart([_check(result, batch, fail_on, known) for result in validation.results]))
+
+
+def worst_first(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
+    """Failed ones first, gravest first; otherwise as they come."""
     order = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
-    return tuple(sorted(_named_apart(checks), key=lambda c: (c.passes, order[c.severity])))
+    return tuple(sorted(checks, key=lambda c: (c.passes, order[c.severity])))
+
+
+def _keys(
+    validation: ExpectationSuiteValidationResult, batch: Batch, keys: Sequence[str], personal: Collection[str]
+) -> _Keys:
+    """The keys of all rows that are shown, read once."""
+    shown = [one.result.get("partial_unexpected_index_list") or [] for one in validation.results]
+    rows = sorted({int(row) for some in shown for row in some})
+    found: dict[int, dict[str, Any]] = {row: {} for row in rows}
+    for key in keys if rows else ():
+        if key in batch.columns:
+            values = [MASKED] * len(rows) if key in personal else plain(batch.values(key, rows))
+            for row, value in zip(rows, values, strict=True):
+                found[row][key] = value
+    return found
 
 
 def validation_json(validation: ExpectationSuiteValidationResult) -> str:
@@ -56,14 +91,17 @@ def plain(value: Any) -> Any:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
-def _check(result: ExpectationValidationResult, batch: Batch, fail_on: str) -> CheckResult:
+def _check(result: ExpectationValidationResult, batch: Batch, fail_on: str, keys: _Keys) -> CheckResult:
     config = result.expectation_config
     assert config is not None
     suite_severity = Severity(getattr(config.severity, "value", config.severity))
-    sample = _sample(result.result, batch)
+    sample = _sample(result.result, batch, keys)
     trouble = _trouble(result)
+    tolerated = _tolerated(result) if not (result.success or trouble) else None
     diagnostics = {
         "column": config.kwargs.get("column"),
+        "columns": columns(config.kwargs) or None,
+        "id": config.id,
         "expectation": config.type,
         "kwargs": plain({k: v for k, v in config.kwargs.items() if k != "batch_id"}),
         "suite_severity": suite_severity.value,
@@ -71,12 +109,13 @@ def _check(result: ExpectationValidationResult, batch: Batch, fail_on: str) -> C
         **{k: plain(result.result[k]) for k in _FIGURES if result.result.get(k) is not None},
         **({"sample": sample} if sample else {}),
         **({"error": trouble} if trouble else {}),
+        **({MAX_FAILED_FRACTION: tolerated} if tolerated is not None else {}),
     }
     return CheckResult(
         name=_name(config),
-        passes=bool(result.success),
+        passes=bool(result.success) or tolerated is not None,
         severity=_severity(suite_severity, fail_on),
-        message=_message(result, sample, trouble),
+        message=_message(result, sample, trouble, tolerated),
         diagnostics={k: v for k, v in diagnostics.items() if v is not None},
     )
 
@@ -88,6 +127,7 @@ _FIGURES = (
     "unexpected_percent",
     "observed_value",
     "partial_unexpected_counts",
+    "partial_missing_list",
     "details",
 )
 
@@ -100,10 +140,22 @@ def _severity(suite_severity: Severity, fail_on: str) -> Severity:
     return suite_severity
 
 
+def _tolerated(result: ExpectationValidationResult) -> float | None:
+    """The share of the rows that may fail, if no more than it did."""
+    share = ((result.expectation_config and result.expectation_config.meta) or {}).get(MAX_FAILED_FRACTION)
+    failed, rows = result.result.get("unexpected_count"), result.result.get("element_count")
+    return float(share) if share is not None and rows and failed is not None and failed <= share * rows else None
+
+
+def columns(kwargs: Mapping[str, Any]) -> list[str]:
+    """The columns that an expectation names."""
+    named = [kwargs[k] for k in ("column", "column_A", "column_B") if k in kwargs] or kwargs.get("column_list") or []
+    return [str(one) for one in named]
+
+
 def _name(config: Any) -> str:
-    kwargs = config.kwargs
-    columns = [kwargs[k] for k in ("column", "column_A", "column_B") if k in kwargs] or kwargs.get("column_list") or []
-    return f"{config.type}({', '.join(map(str, columns))})" if columns else str(config.type)
+    named = columns(config.kwargs)
+    return f"{config.type}({', '.join(named)})" if named else str(config.type)
 
 
 def _named_apart(checks: Sequence[CheckResult]) -> list[CheckResult]:
@@ -117,7 +169,9 @@ def _named_apart(checks: Sequence[CheckResult]) -> list[CheckResult]:
     return apart
 
 
-def _message(result: ExpectationValidationResult, sample: list[dict[str, Any]], trouble: str | None) -> str:
+def _message(
+    result: ExpectationValidationResult, sample: list[dict[str, Any]], trouble: str | None, tolerated: float | None
+) -> str:
     config, found = result.expectation_config, result.result
     assert config is not None
     claim = config.description or _claim(config)
@@ -127,11 +181,13 @@ def _message(result: ExpectationValidationResult, sample: list[dict[str, Any]], 
         words = f"{claim}: {_counted(found)}"
         if found["unexpected_count"] and sample:
             words += f", e.g. {_examples(sample)}"
+    elif found.get("missing_count") and found.get("partial_missing_list"):
+        shown = ", ".join(_show(plain(v)) for v in found["partial_missing_list"][:_SHOWN])
+        words = f"{claim}: {found['missing_count']} of them are missing: {shown}"
     elif found.get("unexpected_count") and found.get("partial_unexpected_list"):
         shown = ", ".join(_show(plain(v)) for v in found["partial_unexpected_list"][:_SHOWN])
         words = f"{claim}: {found['unexpected_count']} distinct values do not belong, e.g. {shown}"
-    elif found.get("details", {}).get("mismatched"):
-        mismatched = found["details"]["mismatched"]
+    elif isinstance(mismatched := (found.get("details") or {}).get("mismatched"), dict):
         words = f"{claim}: " + "; ".join(
             f"{kind}: {', '.join(map(str, columns))}" for kind, columns in mismatched.items()
         )
@@ -139,6 +195,8 @@ def _message(result: ExpectationValidationResult, sample: list[dict[str, Any]], 
         words = f"{claim}: it does" if result.success else f"{claim}: it does not"
     else:
         words = f"{claim}: it is {_show(plain(found.get('observed_value')))}"
+    if tolerated is not None:
+        return f"{words}; up to {100 * tolerated:g} % of the rows may"
     return words if result.success else _with_notes(words, config)
 
 
@@ -171,7 +229,9 @@ def _examples(sample: list[dict[str, Any]]) -> str:
         value = _show(one["value"])
         if value not in shown:
             shown.add(value)
-            parts.append(f"{value} ({one['split']} row {one['row']})" if "row" in one else value)
+            keys = ", ".join(f"{key} {_show(known)}" for key, known in one.get("keys", {}).items())
+            where = f"{one['split']} row {one['row']}{f', {keys}' if keys else ''}" if "row" in one else ""
+            parts.append(f"{value} ({where})" if where else value)
     return ", ".join(parts[:_SHOWN])
 
 
@@ -180,18 +240,24 @@ def _show(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if value == MASKED:
+        return MASKED
     text = "null" if value is None else repr(value) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
-def _sample(found: dict[str, Any], batch: Batch) -> list[dict[str, Any]]:
-    """Unexpected values with the rows where they stand."""
+def _sample(found: dict[str, Any], batch: Batch, keys: _Keys) -> list[dict[str, Any]]:
+    """Unexpected values with the rows where they stand, and those rows' keys."""
     values = found.get("partial_unexpected_list") or []
     rows = found.get("partial_unexpected_index_list") or []
     if len(rows) != len(values):
         return [{"value": plain(value)} for value in values]
-    located = [batch.locate(int(row)) for row in rows]
-    return [{"split": split, "row": row, "value": plain(v)} for v, (split, row) in zip(values, located, strict=True)]
+    sample = []
+    for value, index in zip(values, rows, strict=True):
+        split, row = batch.locate(int(index))
+        known = {"keys": keys[int(index)]} if keys.get(int(index)) else {}
+        sample.append({"split": split, "row": row, "value": plain(value), **known})
+    return sample
 
 
 def _trouble(result: ExpectationValidationResult) -> str | None:
@@ -204,10 +270,22 @@ def _trouble(result: ExpectationValidationResult) -> str | None:
     return None
 
 
+def _brief(config: Any) -> str:
+    """The claim about many columns or values, which GX would name one by one, at some milliseconds each."""
+    named = columns(config.kwargs)
+    shown = ", ".join(named[: _MOST_COLUMNS - 1]) if len(named) > _MOST_COLUMNS else ", ".join(named)
+    more = f" and {len(named) - _MOST_COLUMNS + 1} more" if len(named) > _MOST_COLUMNS else ""
+    words = config.type.removeprefix("expect_").replace("_", " ")
+    return f"{words} ({shown}{more})" if named else words
+
+
 def _claim(config: Any) -> str:
     """The expectation in GX's own words, e.g. `fare values must not be null, at least 90 % of the time`."""
     from great_expectations.render.renderer.inline_renderer import InlineRenderer
 
+    longest = max((len(value) for value in config.kwargs.values() if isinstance(value, list)), default=0)
+    if len(columns(config.kwargs)) > _MOST_COLUMNS or longest > _MOST_VALUES:
+        return _brief(config)
     try:
         rendered = InlineRenderer(render_object=config).get_rendered_content()[0].to_json_dict()["value"]
         params = {k: _param(v["value"]) for k, v in rendered["params"].items()}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
 
 INDEX = "index.html"
+_MOST = 200  # values of a list on a page: GX's renderers take milliseconds for each
 SUITE = "suite.html"
 
 # Markup characters of data travel through GX's templates as characters of the private use area, which no template
@@ -73,7 +74,10 @@ def _hide(value: Any) -> Any:
         return value.translate(_HIDE)
     if isinstance(value, dict):
         return {_hide(k): _hide(v) for k, v in value.items()}
-    return [_hide(v) for v in value] if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    more = [f"... and {len(value) - _MOST:,} more"] if len(value) > _MOST else []
+    return [*(_hide(v) for v in value[:_MOST]), *more]
 
 
 def _hidden_validation(validation: ExpectationSuiteValidationResult) -> ExpectationSuiteValidationResult:
@@ -91,7 +95,7 @@ def _hidden_validation(validation: ExpectationSuiteValidationResult) -> Expectat
 
 
 def _hidden_suite(suite: gx.ExpectationSuite) -> gx.ExpectationSuite:
-    from components.data_quality._suite import import_gx
+    from components.data_quality._running import import_gx
 
     raw = plain(suite.to_json_dict())
     kept = {k: _hide(v) for k, v in raw.items() if k in ("name", "expectations", "meta")}

@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, channel, component_spec, standard_artifacts
 
+from components import user_code
 from components.artifacts import DataQualityReport
+from components.data_quality.driver import Driver
 from components.data_quality.executor import DATA_QUALITY, EXAMPLES, FAIL_ON, SCHEMA, DataQualityExecutor
 from components.errors import InputError
 
@@ -31,6 +33,9 @@ class DataQualitySpec(component_spec.ComponentSpec):
         "fail_on": component_spec.ExecutionParameter(type=str),
         "pipeline_root": component_spec.ExecutionParameter(type=str),
         "splits": component_spec.ExecutionParameter(type=str, optional=True),
+        "keys": component_spec.ExecutionParameter(type=str, optional=True),
+        "code": component_spec.ExecutionParameter(type=str, optional=True),
+        "waivers": component_spec.ExecutionParameter(type=str, optional=True),
     }
 
 
@@ -48,6 +53,7 @@ class DataQuality(base_component.BaseComponent):
 
     SPEC_CLASS = DataQualitySpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(DataQualityExecutor)
+    DRIVER_CLASS = Driver
 
     def __init__(
         self,
@@ -58,17 +64,21 @@ class DataQuality(base_component.BaseComponent):
         fail_on: str = "critical",
         splits: Sequence[str] | None = None,
         suite_digest: str | None = None,
+        keys: Sequence[str] = (),
+        code: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
         """Wires the component.
 
         Args:
             examples: Examples in Parquet.
             schema: the contract; a suite that names a column it lacks is refused.
-            suite_file: a native GX ExpectationSuite in JSON.
+            suite_file: a native GX ExpectationSuite in JSON; waivers.yaml and classes of its expectations may lie beside it.
             pipeline_root: where the evidence of a failed gate is kept (components.gates).
             fail_on: the least severity that stops the run: critical, warning or never.
             splits: which splits to check, together as one batch; default all.
             suite_digest: SHA-256 of the suite, so that an edit is not answered from the cache; default: computed here.
+            keys: columns that say which row a finding is about.
+            code: more folders where the suite's own classes of expectations are looked for.
 
         Raises:
             InputError: the suite is missing, or fail_on is none of the three.
@@ -85,12 +95,15 @@ class DataQuality(base_component.BaseComponent):
                 fail_on=fail_on,
                 pipeline_root=pipeline_root,
                 splits=json.dumps(list(splits)) if splits else None,
+                keys=json.dumps(list(keys)),
+                code=json.dumps([os.fspath(one) for one in code]),
+                waivers="",
             )
         )
 
 
 def digest(suite_file: str | os.PathLike[str]) -> str:
-    """SHA-256 of a suite file.
+    """SHA-256 of a suite file, and of the Python files beside it.
 
     Raises:
         InputError: there is no such file.
@@ -98,4 +111,4 @@ def digest(suite_file: str | os.PathLike[str]) -> str:
     path = pathlib.Path(suite_file)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file. A workload needs a suite (docs/guides/data-quality.md).")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(path.read_bytes() + user_code.digest(path.parent).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import sys
@@ -11,7 +12,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
 from components import prepared
-from components.artifacts import ROWS_IN, ROWS_OUT, measured
+from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import decode_splits
 from components.gates import GateFailed, GateResult, evidence_directory, keep_evidence
 
@@ -49,6 +50,9 @@ class DataQualityExecutor(base_executor.BaseExecutor):
                 "output": str(folder),
                 "run_id": (self._context.pipeline_run_id or "") if self._context else "",
                 "asset": f"examples, span {examples.span or 0}",
+                "spans": _spans(examples, splits),
+                "keys": json.loads(exec_properties.get("keys") or "[]"),
+                "code": json.loads(exec_properties.get("code") or "[]"),
             }
             with prepared.take(WORKER) as worker:
                 try:
@@ -63,3 +67,16 @@ class DataQualityExecutor(base_executor.BaseExecutor):
                 run_id = self._context.pipeline_run_id
                 keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run_id, node_id), folder)
             raise GateFailed(result)
+
+
+def _spans(examples: artifact.Artifact, splits: list[str]) -> list[dict[str, Any]]:
+    """The spans of the window, oldest first, and which rows of each split are theirs; one of all rows where it is not noted."""
+    rows = json.loads(examples.get_string_custom_property(ROWS_BY_SPAN) or "{}")
+    numbers = [int(one["span"]) for one in json.loads(examples.get_string_custom_property("spans") or "[]")]
+    if not set(splits) <= set(rows) or not numbers:
+        return [{"span": int(examples.span or 0), "parts": None}]
+    first = {split: [0, *itertools.accumulate(rows[split])] for split in splits}
+    return [
+        {"span": number, "parts": {split: [first[split][n], rows[split][n]] for split in splits}}
+        for n, number in enumerate(numbers)
+    ]

@@ -5,12 +5,17 @@ Imports no TFX and no TensorFlow (components.prepared starts it).
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components import lazy_imports
-from components.gates import GateResult
+from components.data_quality import waivers
+from components.data_quality._contract import check_contract
+from components.gates import CheckResult, GateResult, Severity
+from components.schema import is_personal, read_schema
 
 GATE = "data quality"
 GATE_FILE = "gate.json"
@@ -21,9 +26,9 @@ DATA_DOCS = "data_docs"
 def warm() -> None:
     """Imports what `work` will need."""
     lazy_imports.install()
-    from components.data_quality import _batch, _checks, _data_docs, _suite  # noqa: F401
+    from components.data_quality import _batch, _checks, _data_docs, _running, _suite  # noqa: F401
 
-    _suite.import_gx()
+    _running.import_gx()
 
 
 def work(request: dict[str, Any]) -> dict[str, Any]:
@@ -41,28 +46,71 @@ def check_examples(
     output: pathlib.Path,
     run_id: str = "",
     asset: str = "examples",
+    spans: Sequence[Mapping[str, Any]] = (),
+    keys: Sequence[str] = (),
+    code: Sequence[str] = (),
 ) -> tuple[GateResult, int]:
     """Checks an Examples artifact and writes gate.json, validation.json and data_docs/ into `output`.
+
+    Every span of a window is judged by itself, or an empty delivery would hide behind those before it. Of the older spans, which
+    were judged when they came, only what stops the run is told: data that was refused must not be trained on a span later.
+
+    Args:
+        examples_uri: of the artifact.
+        splits: which, together as one batch.
+        schema_uri: the folder of schema.pbtxt.
+        suite_file: native GX; waivers.yaml and classes of its expectations may lie beside it.
+        fail_on: critical, warning or never.
+        output: a folder.
+        run_id: for Data Docs.
+        asset: for Data Docs: what was looked at.
+        spans: those of the window, oldest first: `span`, and `parts`: first row and number of rows by split. Default: all rows.
+        keys: columns that say which row a finding is about.
+        code: more folders for classes of expectations.
 
     Returns:
         what the gate found, and the number of rows that it looked at.
 
     Raises:
-        InputError: the suite cannot be run on this schema.
+        InputError: suite, schema or waivers contradict each other or cannot be used.
     """
-    from components.data_quality import _batch, _checks, _data_docs, _suite
+    from components.data_quality import _batch, _checks, _data_docs, _personal, _running, _suite
 
-    columns = _suite.schema_columns(schema_uri)
-    suite = _suite.read_suite(suite_file, columns)
-    batch = _batch.read(examples_uri, splits, _suite.paired_columns(suite), _suite.wanted_columns(suite))
-    validation = _suite.validate(suite, batch.frame)
+    check_contract(suite_file, schema_uri)
+    schema = read_schema(schema_uri)
+    suite = _suite.read_suite(suite_file, {feature.name for feature in schema.feature}, code)
+    personal = {feature.name for feature in schema.feature if is_personal(feature)}
+    held = waivers.read_waivers(waivers.beside(suite_file))
+
+    def judge(span: int | None, parts: Any) -> tuple[Any, tuple[CheckResult, ...], int]:
+        batch = _batch.Batch(examples_uri, splits, parts, _running.paired_columns(suite))
+        found = _running.validate(suite, batch)
+        _personal.mask(found, lambda c: _running.columns_of(c.type, c.kwargs, batch.columns) or (), personal)
+        checks = _checks.judge(found, batch, fail_on, keys, personal)
+        return found, waivers.apply(checks, held, span, waivers.today()), batch.rows
+
+    *older, newest = spans or [{"span": None, "parts": None}]
+    found, checks, rows = judge(newest["span"], newest["parts"])
+    for one in older:
+        _, before, many = judge(one["span"], one["parts"])
+        checks, rows = (*checks, *(_of_span(c, one["span"]) for c in before if _stops(c))), rows + many
     # What Data Docs and GX's other readers show as the run and the data asset.
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     # "run" in front, because GX tries to read the name as a time, and 20261121T093144-8457 has a zone of -84:57 hours.
     name = f"run {run_id}" if run_id else ""
-    validation.meta.update(run_id={"run_name": name, "run_time": now}, batch_kwargs={"data_asset_name": asset})
-    result = GateResult(gate=GATE, checks=_checks.judge(validation, batch, fail_on))
+    found.meta.update(run_id={"run_name": name, "run_time": now}, batch_kwargs={"data_asset_name": asset})
+    result = GateResult(gate=GATE, checks=_checks.worst_first(checks))
     (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
-    (output / VALIDATION_FILE).write_text(_checks.validation_json(validation), encoding="utf-8")
-    _data_docs.write(validation, suite, result, output / DATA_DOCS)
-    return result, len(batch.frame)
+    (output / VALIDATION_FILE).write_text(_checks.validation_json(found), encoding="utf-8")
+    _data_docs.write(found, suite, result, output / DATA_DOCS)
+    return result, rows
+
+
+def _stops(check: CheckResult) -> bool:
+    return not check.passes and check.severity is Severity.CRITICAL
+
+
+def _of_span(check: CheckResult, span: int) -> CheckResult:
+    """A check of an older span of the window."""
+    message = f"span {span}, which the window still holds: {check.message}"
+    return dataclasses.replace(check, name=f"{check.name}, span {span}", message=message)

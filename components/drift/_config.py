@@ -33,6 +33,12 @@ class DriftConfig:
         slices: columns by whose values the rows are compared separately, too.
         label: the column to predict; its drift is a label shift.
         min_rows: rows that both sides need: a sample of less says little about a distribution.
+        stale: what it means that the span is the one before again.
+        rows: share by which a span may be smaller than the one before (0.4: three fifths of it); as much larger, by ratio.
+        doubles: by how many of its rows more than the span before may have a twin, as a share.
+        overlap: share of eval's rows that may be rows of train.
+        leakage: how well one column alone may tell the label, 0.5 to 1.
+        association: by how much worse a column may tell the label than in the span before.
     """
 
     default: ColumnLimits = ColumnLimits({"psi": 0.25})
@@ -40,6 +46,12 @@ class DriftConfig:
     slices: tuple[str, ...] = ()
     label: str = ""
     min_rows: int = 500
+    stale: Severity = Severity.WARNING
+    rows: float = 0.4
+    doubles: float = 0.01
+    overlap: float = 0.01
+    leakage: float = 0.99
+    association: float = 0.2
 
     def __post_init__(self) -> None:
         for name, one in {"": self.default, **self.columns}.items():
@@ -64,6 +76,12 @@ class DriftConfig:
             slices=tuple(raw["slices"]),
             label=raw["label"],
             min_rows=int(raw["min_rows"]),
+            stale=Severity(raw["stale"]),
+            rows=float(raw["rows"]),
+            doubles=float(raw["doubles"]),
+            overlap=float(raw["overlap"]),
+            leakage=float(raw["leakage"]),
+            association=float(raw["association"]),
         )
 
 

@@ -74,7 +74,7 @@ def drifts(new: Profile, reference: Profile, config: DriftConfig, kind: str = DR
                 compare(distribution, before),
                 limits.limits,
                 limits.severity.value,
-                _moved(distribution, before),
+                _moved(distribution, before, column in {*new.personal, *reference.personal}),
             )
 
 
@@ -92,17 +92,18 @@ def check(one: Drift) -> CheckResult:
     return CheckResult(name, not exceeded, severity, message, plain(one))
 
 
-def _moved(new: Distribution, before: Distribution) -> str:
-    """The largest single move, in words: what a person looks for first."""
+def _moved(new: Distribution, before: Distribution, is_personal: bool = False) -> str:
+    """The largest single move, in words: what a person looks for first. Of a personal column, no value."""
     parts = []
     gone = (new.missing / max(1, new.rows + new.missing)), (before.missing / max(1, before.rows + before.missing))
     if abs(gone[0] - gone[1]) >= 0.01:
         parts.append(f"missing: {_percent(gone[0])} after {_percent(gone[1])}")
-    if isinstance(new, Numbers) and isinstance(before, Numbers) and new.rows and before.rows:
+    if is_personal:
+        parts.append("its values are personal and not shown")
+    elif isinstance(new, Numbers) and isinstance(before, Numbers) and new.rows and before.rows:
         tenths = np.array([0.1, 0.5, 0.9])
         now, then = new.quantile(tenths), before.quantile(tenths)
-        shown = ", ".join(f"{a:.4g} after {b:.4g}" for a, b in zip(now, then, strict=True))
-        parts.append(f"10 %, 50 % and 90 % of the rows lie up to {shown}")
+        parts.append(f"10 %, 50 % and 90 % quantiles {_figures(now)}, before {_figures(then)}")
     elif isinstance(new, Categories) and isinstance(before, Categories) and new.rows and before.rows:
         parts += _moved_names(new, before)
     return f"{'; '.join(parts)}." if parts else ""
@@ -115,6 +116,10 @@ def _moved_names(new: Categories, before: Categories) -> list[str]:
     }
     largest = sorted(shares, key=lambda name: -abs(shares[name][0] - shares[name][1]))[:3]
     return [f"{_shown(name)}: {_percent(shares[name][0])} after {_percent(shares[name][1])}" for name in largest]
+
+
+def _figures(values: np.ndarray) -> str:
+    return " / ".join(f"{value:.4g}" for value in values)
 
 
 def _shown(name: str) -> str:

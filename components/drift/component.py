@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
@@ -15,6 +17,8 @@ class DriftDetectorSpec(ComponentSpec):
         "config": ExecutionParameter(type=str),
         "pipeline_root": ExecutionParameter(type=str),
         "baseline": ExecutionParameter(type=str, optional=True),
+        "baseline_name": ExecutionParameter(type=str, optional=True),
+        "champion_of": ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -27,7 +31,15 @@ class DriftDetector(base_component.BaseComponent):
     """Compares the newest span with the one before it, column by column; a drift beyond a critical limit stops the run.
 
     The span before is taken from the window if it holds more than one span, else from the profile that an earlier run left.
-    A first span has nothing to be compared with, and passes.
+    A first span has nothing to be compared with, and passes. Where `champion_of` is given and that model has a stable release,
+    the newest span that the release was trained on takes the place of the span before.
+
+    Args:
+        examples: the window; the newest span in it is looked at.
+        schema: says which whole numbers are names.
+        config: limits, slices and rows needed.
+        pipeline_root: where evidence is kept when the gate stops a run.
+        champion_of: (URI of the model store, model), to compare with what its stable release was trained on.
 
     Example:
         DriftDetector(
@@ -43,7 +55,12 @@ class DriftDetector(base_component.BaseComponent):
     DRIVER_CLASS = driver.Driver
 
     def __init__(
-        self, examples: types.BaseChannel, schema: types.BaseChannel, config: DriftConfig, pipeline_root: str
+        self,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        config: DriftConfig,
+        pipeline_root: str,
+        champion_of: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(
             DriftDetectorSpec(
@@ -52,6 +69,8 @@ class DriftDetector(base_component.BaseComponent):
                 config=config.to_json(),
                 pipeline_root=pipeline_root,
                 baseline="",
+                baseline_name="",
+                champion_of=json.dumps(champion_of) if champion_of else "",
                 drift=types.Channel(type=DataDrift),
             )
         )

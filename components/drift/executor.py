@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import pathlib
@@ -7,19 +8,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
-from components.columnar import decode_splits, read_split, split_schema
-from components.drift import _judge
+from components.columnar import count_rows, decode_splits, read_split, split_schema
+from components.drift import _judge, _leakage, _rows
 from components.drift._config import DriftConfig
 from components.drift._profile import ALL, Profile, profile
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
-from components.schema import read_schema
+from components.schema import is_personal, read_schema
 
+_LONGEST = 1024  # bytes a value, on average: pictures are not compared row by row
 PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"
 
 
@@ -44,12 +47,17 @@ class Executor(base_executor.BaseExecutor):
         folder = pathlib.Path(output.uri)
         folder.mkdir(parents=True, exist_ok=True)
         with measured(output_dict) as rows:
-            window = _Window(examples)
+            window = _Window(examples, {f.name for f in schema.feature if is_personal(f)})
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
-            newest = window.profile(-1, config, named)
-            before = _before(window, config, named, exec_properties.get("baseline") or "")
+            newest, hashes = window.describe(-1, config, named)
+            before = _reference(window, config, named, exec_properties)
             found = list(_judge.drifts(newest, before, config)) if before else []
-            result = GateResult("DriftDetector", tuple(_checks(found, newest, before, config)))
+            checks = [
+                *_checks(found, newest, before, config),
+                *_rows.checks(newest, before, hashes, config),
+                *_leakage.checks(newest, before, config),
+            ]
+            result = GateResult("DriftDetector", tuple(checks))
             (folder / PROFILE_FILE).write_text(newest.to_json(), encoding="utf-8")
             (folder / DRIFT_FILE).write_text(json.dumps([_judge.plain(one) for one in found]), encoding="utf-8")
             (folder / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
@@ -65,26 +73,55 @@ class Executor(base_executor.BaseExecutor):
 class _Window:
     """The spans in an Examples artifact, and the rows of each."""
 
-    def __init__(self, examples: types.Artifact) -> None:
-        self._uri = examples.uri
+    def __init__(self, examples: types.Artifact, personal: set[str]) -> None:
+        self._uri, self._personal = examples.uri, personal
         self._splits = decode_splits(examples.split_names)
         noted = examples.get_string_custom_property(ROWS_BY_SPAN)
         self._rows: Mapping[str, Sequence[int]] = json.loads(noted) if noted else {}
         spans = json.loads(examples.get_string_custom_property("spans") or "[]")
         self.spans = [int(one["span"]) for one in spans] or [int(examples.span or 0)]
+        self._digests = [str(one.get("digest", "")) for one in spans] or [""]
 
-    def profile(self, place: int, config: DriftConfig, named: set[str]) -> Profile:
-        """Of the span at a place in the window; -1: the newest."""
+    def describe(self, place: int, config: DriftConfig, named: set[str]) -> tuple[Profile, _rows.RowHashes]:
+        """The span at a place in the window (-1: the newest), and hashes of its rows, from one reading of its columns."""
         columns = [str(name) for name in split_schema(self._uri, self._splits[0]).names]
         slices = [column for column in config.slices if column in columns]
-        return profile(
+        rows = {split: self._length(split, place) for split in self._splits}
+        hashes = _rows.RowHashes(rows, config.label)
+        every = max(1, -(-sum(rows.values()) // _leakage.MOST_ROWS))
+        seen: set[str] = set()
+        sample: dict[str, pa.ChunkedArray] = {}
+
+        def read(column: str) -> pa.ChunkedArray:
+            values = self._read(column, place)
+            if column in seen:
+                return values
+            seen.add(column)
+            if pa.types.is_nested(values.type) or values.nbytes > _LONGEST * max(1, len(values)):
+                hashes.leave_out()
+                return values
+            hashes.add(column, values)
+            sample[column] = values.take(pa.array(np.arange(0, len(values), every)))
+            return values
+
+        found = profile(
             f"span {self.spans[place]}",
             columns,
-            lambda column: self._read(column, place),
+            read,
             named=named | set(slices),
             slices=slices,
             min_rows=config.min_rows,
+            personal=self._personal,
         )
+        is_train = np.repeat([split == "train" for split in rows], list(rows.values()))[::every]
+        fingerprint, doubled = _rows.marks(hashes.of_rows())
+        told = _leakage.strengths(sample, is_train, config.label)
+        digest = self._digests[place]
+        marked = dataclasses.replace(found, digest=digest, fingerprint=fingerprint, doubled=doubled, strengths=told)
+        return marked, hashes
+
+    def _length(self, split: str, place: int) -> int:
+        return self._rows[split][place] if split in self._rows else count_rows(self._uri, split)
 
     def _read(self, column: str, place: int) -> pa.ChunkedArray:
         parts = []
@@ -98,14 +135,23 @@ class _Window:
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
 
 
-def _before(window: _Window, config: DriftConfig, named: set[str], baseline: str) -> Profile | None:
-    """The profile of the span before the newest; None if there is none."""
-    if len(window.spans) > 1:
-        return window.profile(-2, config, named)
+def _reference(
+    window: _Window, config: DriftConfig, named: set[str], exec_properties: Mapping[str, Any]
+) -> Profile | None:
+    """The profile of the span before the newest, or of the champion's newest span; None if there is none."""
+    baseline, champion = exec_properties.get("baseline") or "", exec_properties.get("baseline_name") or ""
+    if len(window.spans) > 1 and not champion:
+        return window.describe(-2, config, named)[0]
     if not baseline:
         return None
     with fsspec.open(f"{baseline.rstrip('/')}/{PROFILE_FILE}", "rt", encoding="utf-8") as file:
-        return Profile.from_json(file.read())
+        found = Profile.from_json(file.read())
+    if not champion:
+        return found
+    if found.name == f"span {window.spans[-1]}":
+        # The champion was trained on this very span, which is no news of the delivery.
+        found = dataclasses.replace(found, digest="", fingerprint="")
+    return dataclasses.replace(found, name=f"{found.name} of {champion}")
 
 
 def _checks(

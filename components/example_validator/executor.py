@@ -3,8 +3,6 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx import types
@@ -12,11 +10,10 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import measured
-from components.columnar import decode_splits, encode_splits, read_split
+from components.columnar import decode_splits, encode_splits
+from components.example_validator._rows import offending_rows
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
-from components.schema import read_schema
-
-_SAMPLE = 5
+from components.schema import is_personal, read_schema
 
 
 class Executor(base_executor.BaseExecutor):
@@ -61,60 +58,33 @@ def _checks(found: anomalies_pb2.Anomalies, schema: schema_pb2.Schema, split: st
     anomalies = dict(found.anomaly_info)
     for feature in schema.feature:
         info = anomalies.pop(feature.name, None)
-        checks.append(_check(feature.name, info, feature, split, uri))
-    checks += [_check(name, info, None, split, uri) for name, info in anomalies.items()]
+        checks.append(_check(feature.name, info, feature, schema, split, uri))
+    checks += [_check(name, info, None, schema, split, uri) for name, info in anomalies.items()]
     if found.HasField("dataset_anomaly_info"):
-        checks.append(_check("the whole data set", found.dataset_anomaly_info, None, split, uri))
+        checks.append(_check("the whole data set", found.dataset_anomaly_info, None, schema, split, uri))
     return checks
 
 
-def _check(name: str, info: anomalies_pb2.AnomalyInfo | None, feature: Any, split: str, uri: str) -> CheckResult:
+def _check(
+    name: str,
+    info: anomalies_pb2.AnomalyInfo | None,
+    feature: schema_pb2.Feature | None,
+    schema: schema_pb2.Schema,
+    split: str,
+    uri: str,
+) -> CheckResult:
     if info is None:
         return CheckResult(name=f"{split}/{name}", passes=True)
-    rows = _offending_rows(feature, split, uri) if feature is not None else []
-    where = f" First rows: {'; '.join(rows)}." if rows else ""
+    personal = feature is not None and is_personal(feature)
+    # The long description names values.
+    found = info.short_description if personal else info.description
+    kinds = [anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason]
+    sample = offending_rows(feature, schema, kinds, split, uri) if feature is not None else []
+    rows = "; ".join(f"{split} row {one['row']} has {one['value']!r}" for one in sample)
     return CheckResult(
         name=f"{split}/{name}",
         passes=False,
         severity=Severity.WARNING if info.severity == anomalies_pb2.AnomalyInfo.WARNING else Severity.CRITICAL,
-        message=f"{name} ({split}): {info.description.rstrip('.')}.{where}",
-        diagnostics={
-            "anomalies": [anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason],
-            "rows": rows,
-        },
+        message=f"{name} ({split}): {found.rstrip('. ')}.{f' First rows: {rows}.' if rows else ''}",
+        diagnostics={"anomalies": kinds, **({"column": feature.name} if feature else {}), "sample": sample},
     )
-
-
-def _offending_rows(feature: Any, split: str, uri: str) -> list[str]:
-    """Up to five rows that break the feature's domain or presence, with their values."""
-    try:
-        column = read_split(uri, split, [feature.name]).column(0)
-    except (KeyError, pa.ArrowInvalid):
-        return []
-    mask = _breaks_domain(column, feature)
-    if mask is None or not pc.any(mask).as_py():
-        if feature.presence.min_fraction < 1 or not column.null_count:
-            return []
-        mask = column.is_null()
-    rows = pc.indices_nonzero(mask)[:_SAMPLE].to_pylist()
-    return [f"row {row + 1} of {split} has {column[row].as_py()!r}" for row in rows]
-
-
-def _breaks_domain(column: pa.ChunkedArray, feature: Any) -> Any:
-    domain = feature.WhichOneof("domain_info")
-    if pa.types.is_nested(column.type) or domain is None:
-        return None
-    if domain in ("int_domain", "float_domain"):
-        limits = getattr(feature, domain)
-        low, high = limits.min, limits.max
-        too_low = pc.less(column, low) if _has_bound(limits, "min") else pa.scalar(False)
-        too_high = pc.greater(column, high) if _has_bound(limits, "max") else pa.scalar(False)
-        return pc.fill_null(pc.or_(too_low, too_high), False)
-    if domain == "string_domain":
-        known = pa.array(list(feature.string_domain.value), column.type)
-        return pc.and_(pc.invert(pc.is_in(column, known)), column.is_valid())
-    return None
-
-
-def _has_bound(limits: Any, name: str) -> bool:
-    return bool(limits.HasField(name))

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.columnar import hash_rows
 from components.errors import InputError
 from components.ingestion._config import IngestionConfig
 
@@ -36,7 +37,7 @@ class Splitter:
         # to eval, and what is learnt is the opposite of what is asked.
         features = [name for name in batch.schema.names if name != config.label]
         columns = [config.split_key] if config.split_key else features or batch.schema.names
-        bucket = _hash([batch.column(name) for name in columns]) % np.uint64(_BUCKETS)
+        bucket = hash_rows(batch.column(name) for name in columns) % np.uint64(_BUCKETS)
         return bucket < round(config.eval_fraction * _BUCKETS)
 
 
@@ -66,34 +67,6 @@ def newest_from(times: Times, eval_fraction: float) -> float:
     # The value at which np.quantile(..., 1 - eval_fraction, method="higher") arrives.
     place = math.ceil(round((counts.sum() - 1) * (1 - eval_fraction), 6))
     return float(values[np.searchsorted(np.cumsum(counts), place, side="right")])
-
-
-def _hash(columns: list[pa.Array]) -> npt.NDArray[np.uint64]:
-    """A hash of each row that is the same on every machine and in every run (SipHash with a fixed key)."""
-    total = np.zeros(len(columns[0]), dtype=np.uint64)
-    for array in columns:
-        total = total * np.uint64(1_000_003) + _hash_column(array)
-    # Numbers hash by their bits, neighbours to neighbours; one more round spreads them over the buckets.
-    return pd.util.hash_array(total)
-
-
-def _hash_column(array: pa.Array) -> npt.NDArray[np.uint64]:
-    if not (pa.types.is_string(array.type) or pa.types.is_binary(array.type)):
-        return pd.util.hash_array(_hashable(array), categorize=False)
-    # Text repeats: each value is hashed once. A missing one is hashed as an empty one.
-    encoded = pc.fill_null(array.cast(pa.binary()), b"").dictionary_encode()
-    values = encoded.dictionary.to_numpy(zero_copy_only=False)
-    return pd.util.hash_array(values, categorize=False)[encoded.indices.to_numpy()]
-
-
-def _hashable(array: pa.Array) -> npt.NDArray[np.generic]:
-    if pa.types.is_list(array.type) or pa.types.is_fixed_size_list(array.type):
-        flat = np.ascontiguousarray(pc.list_flatten(array).to_numpy(zero_copy_only=False))
-        rows = np.split(flat, np.cumsum(pc.list_value_length(array).to_numpy(zero_copy_only=False))[:-1].astype(int))
-        return np.array([row.tobytes() for row in rows], dtype=object)
-    if pa.types.is_integer(array.type):
-        return pc.fill_null(array, np.iinfo(np.int64).min).to_numpy(zero_copy_only=False)
-    return array.to_numpy(zero_copy_only=False)
 
 
 def _as_time(array: pa.Array, column: str) -> npt.NDArray[np.float64]:

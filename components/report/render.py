@@ -15,6 +15,7 @@ from components.gates import GateResult
 from components.report import charts, evaluation_view, formats, verdict, view
 from components.report.collect import collect_failure
 from components.report.facts import ArtifactFacts, RunFacts
+from components.report.site import span_url
 
 MAX_COLUMNS = 200
 _CURVES = 4
@@ -40,7 +41,8 @@ def render_run(facts: RunFacts) -> str:
         comparison=_comparison(facts),
         curves=_curves(facts.training or {}),
         timings=view.timing_rows(facts),
-        lineage=_lineage(facts),
+        lineage=(lineage := _lineage(facts)),
+        span_page=_span_page(facts, lineage["spans"]),
         max_columns=MAX_COLUMNS,
         small_slice=evaluation_view.SMALL_SLICE,
     )
@@ -174,6 +176,14 @@ def _lineage(facts: RunFacts) -> dict[str, Any]:
             (facts.training or {}).get("hyperparameters") or {}, ensure_ascii=False, default=str
         ),
     }
+
+
+def _span_page(facts: RunFacts, spans: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """(label, URL) of the page about the newest span's data; empty where no site is served."""
+    number = spans[-1].get("span") if spans else None
+    if not isinstance(number, int):
+        return "", ""
+    return f"span {number}", span_url(str(facts.workload.get("name", "")), number)
 
 
 def _noted_spans(noted: Any) -> list[Mapping[str, Any]]:

@@ -99,7 +99,7 @@ def gate_view(gate: GateResult) -> GateView:
 
 # The check's name, badge and message say these already.
 _TOLD_ELSEWHERE = frozenset(
-    {"column", "expectation", "suite_severity", "partial_unexpected_counts", "notes", "error"}
+    {"column", "columns", "expectation", "suite_severity", "partial_unexpected_counts", "notes", "error"}
     | {"kind", "slice", "reference", "measures", "limits", "severity", "message"}  # of a drift
 )
 _NAMES = {"kwargs": "asks for", "element_count": "rows", "unexpected_percent": "unexpected %"}

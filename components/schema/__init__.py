@@ -1,6 +1,21 @@
 """SchemaImporter: the reviewed contract of schemas/<workload>/ as an artifact."""
 
-from components.schema._schema import classes_of, feature_of, read_schema
-from components.schema.component import SchemaImporter
+from __future__ import annotations
 
-__all__ = ["SchemaImporter", "classes_of", "feature_of", "read_schema"]
+from typing import TYPE_CHECKING, Any
+
+from components.schema._schema import MASKED, classes_of, feature_of, is_personal, known_texts, read_schema
+
+if TYPE_CHECKING:
+    from components.schema.component import SchemaImporter
+
+__all__ = ["MASKED", "SchemaImporter", "classes_of", "feature_of", "is_personal", "known_texts", "read_schema"]
+
+
+def __getattr__(name: str) -> Any:
+    # Who reads a schema need not load TFX: DataQuality's worker, and the checks before a run.
+    if name == "SchemaImporter":
+        from components.schema.component import SchemaImporter
+
+        return SchemaImporter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

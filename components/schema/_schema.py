@@ -10,6 +10,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components.errors import InputError
 
 FILE_NAME = "schema.pbtxt"
+_PERSONAL = "personal"
+MASKED = "(personal)"
+"""What stands in place of a personal value wherever people read."""
 
 
 def read_schema(uri: str) -> schema_pb2.Schema:
@@ -47,6 +50,21 @@ def feature_of(schema: schema_pb2.Schema, name: str) -> Any:
     raise InputError(f"{FILE_NAME}: has no feature {name!r}. Add it, or name another column in workload.yaml.")
 
 
+def is_personal(feature: schema_pb2.Feature) -> bool:
+    """Whether the feature has `annotation { tag: "personal" }`: its values are neither shown nor recorded."""
+    return _PERSONAL in feature.annotation.tag
+
+
+def known_texts(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> list[str] | None:
+    """The values of a feature's domain of texts, its own or one that it shares; None if it has no such domain."""
+    domain = feature.WhichOneof("domain_info")
+    if domain == "string_domain":
+        return list(feature.string_domain.value)
+    if domain == "domain":
+        return next((list(shared.value) for shared in schema.string_domain if shared.name == feature.domain), None)
+    return None
+
+
 def classes_of(schema: schema_pb2.Schema, label: str) -> list[str]:
     """The label's classes, as text, in the order of its domain.
 
@@ -55,10 +73,8 @@ def classes_of(schema: schema_pb2.Schema, label: str) -> list[str]:
     """
     feature = feature_of(schema, label)
     domain = feature.WhichOneof("domain_info")
-    if domain == "string_domain":
-        return list(feature.string_domain.value)
-    if domain == "domain":
-        return next(list(d.value) for d in schema.string_domain if d.name == feature.domain)
+    if (texts := known_texts(schema, feature)) is not None:
+        return texts
     if domain == "int_domain":
         return [str(value) for value in range(feature.int_domain.min, feature.int_domain.max + 1)]
     if domain == "bool_domain":

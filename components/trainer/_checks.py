@@ -104,4 +104,4 @@ class SplitChecks:
         self._seen.update(np.unique(label).tolist())
 
     def _row(self, wrong: npt.NDArray[np.bool_]) -> int:
-        return self._rows + int(np.argmax(wrong)) + 1
+        return self._rows + int(np.argmax(wrong))

@@ -13,13 +13,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import served_model
+from components.schema import is_personal
 from components.trainer._schema import ModelSchema
 
 # What stands for "missing" in a dense request, besides NaN; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
 _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_STRING}
-
-PERSONAL = "personal"
-"""Tag of a feature in schema.pbtxt, `annotation { tag: "personal" }`: its values are never recorded."""
 
 
 class ServingModule(tf.Module):
@@ -100,7 +98,7 @@ def export(
     tf.saved_model.save(served, str(folder), signatures=served.signatures())
     inputs = served.raw_inputs()
     nullable = {name for name, spec in transform.raw_feature_spec().items() if isinstance(spec, tf.io.VarLenFeature)}
-    personal = {one.name for one in transform.raw_metadata.schema.feature if PERSONAL in one.annotation.tag}
+    personal = {one.name for one in transform.raw_metadata.schema.feature if is_personal(one)}
     features = {
         name: served_model.RawFeature(
             inputs[given].dtype.name, tuple(inputs[given].shape[1:]), name in nullable, given, name in personal

@@ -44,15 +44,16 @@ class Deployment:
         self.version, self.previous = version, previous
         self.target: Target = open_target(model, serving.kserve)
 
-    def load(self, reason: str, say: Say) -> None:
+    def load(self, reason: str, say: Say, wait_s: float = 120.0) -> None:
         """Has the release loaded beside stable, without traffic, and asks it its golden requests.
 
         Raises:
             DeploymentRefused: it cannot be loaded, or does not answer as it should.
+            TimeoutError: it is not there yet after `wait_s` seconds; ask again.
         """
         store = open_store()
         store.set_label(self.model, CANARY, self.version, share=0.0, reason=reason, actor=ACTOR)
-        self.target.load(self.version, say)
+        self.target.load(self.version, say, wait_s)
         answers = self.target.ask(CANARY, golden_requests(store, self.model, self.version))
         insist_finite(f"{self.model}/{self.version}", answers)
         self._insist_quick(answers.median_ms)

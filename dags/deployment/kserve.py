@@ -48,7 +48,7 @@ class InferenceService:
     def address(self) -> str:
         return f"InferenceService {self._settings.namespace}/{self._name}"
 
-    def load(self, version: int, say: Say) -> None:
+    def load(self, version: int, say: Say, wait_s: float) -> None:
         """A new revision of the release, without traffic. The first makes the service, and gets all of it."""
         if self._api.get(self._one) is None:
             metadata = {"name": self._name, "namespace": self._settings.namespace, "annotations": _annotations(version)}
@@ -56,7 +56,7 @@ class InferenceService:
             self._api.create(self._all, {**document, "spec": {"predictor": {"model": self._predictor(version)}}})
         elif self._served(self._object()) != version:
             self._change(version, 0)
-        self._wait(version, LOAD_TIMEOUT_S, say)
+        self._wait(version, wait_s, say)
 
     def share(self, version: int, share: float, say: Say) -> None:
         """The canary's percentage: a whole number, at least 1 unless the share is 0."""

@@ -31,12 +31,12 @@ class Target(Protocol):
     def address(self) -> str:
         """Where a client asks."""
 
-    def load(self, version: int, say: Say) -> None:
+    def load(self, version: int, say: Say, wait_s: float) -> None:
         """Has the version loaded beside the stable one, without traffic, and waits until it answers.
 
         Raises:
             DeploymentRefused: it cannot be loaded.
-            TimeoutError: it did not come up in time.
+            TimeoutError: it did not come up within `wait_s`; ask again.
         """
 
     def share(self, version: int, share: float, say: Say) -> None:
@@ -87,8 +87,8 @@ class ModelServer:
     def address(self) -> str:
         return f"{server_url()}/v1/models/{self._model}"
 
-    def load(self, version: int, say: Say) -> None:
-        wait_until_served(self._model, CANARY, version, LOAD_TIMEOUT_S, say)
+    def load(self, version: int, say: Say, wait_s: float) -> None:
+        wait_until_served(self._model, CANARY, version, wait_s, say)
 
     def share(self, version: int, share: float, say: Say) -> None:
         """Waits until the server has seen the share; one that is slow to see it gets no blame for it."""

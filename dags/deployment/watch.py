@@ -81,28 +81,28 @@ class WatchCanaryOperator(BaseOperator):
     """Waits for the end of a canary step and judges it.
 
     Args:
-        release: of the run, as `choose_release` returns it.
+        release_of: the task that returned the release of the run, as `choose_release` does.
         begun: what `Deployment.begin_step` returned.
         minutes: how long the step lasts; 0: it is judged at once.
     """
 
-    template_fields: Sequence[str] = ("release", "begun")
+    template_fields: Sequence[str] = ("begun",)
     ui_color = "#fff4d6"
 
     def __init__(
-        self, *, workload: str, serving: Serving, release: Any, begun: Any, minutes: float, **kwargs: Any
+        self, *, workload: str, serving: Serving, release_of: str, begun: Any, minutes: float, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.workload, self.minutes = workload, minutes
         self.serving = serving.model_dump(mode="json")
-        self.release, self.begun = release, begun
+        self.release_of, self.begun = release_of, begun
 
     def execute(self, context: Context) -> dict[str, Any]:
         left = seconds_left(self.begun, self.minutes)
         if left <= 0:
             return self.judge(context)
         self.log.info("Watching the canary for %.0f s more; a limit that is passed ends it within seconds.", left)
-        trigger = CanaryTrigger(self.workload, self.serving, dict(self.release), dict(self.begun), self.minutes)
+        trigger = CanaryTrigger(self.workload, self.serving, self._release(context), dict(self.begun), self.minutes)
         self.defer(trigger=trigger, method_name="judge", timeout=timedelta(seconds=left) + _GRACE)
         raise AssertionError("defer raises")
 
@@ -114,11 +114,14 @@ class WatchCanaryOperator(BaseOperator):
         """
         if event and event["reasons"]:
             raise AirflowFailException("; ".join(event["reasons"]))
-        deployment = _deployment(self.workload, self.serving, self.release)
+        deployment = _deployment(self.workload, self.serving, self._release(context))
         try:
             return deployment.end_step(self.begun, self.log.info)
         except DeploymentRefused as refusal:
             raise AirflowFailException(str(refusal)) from None
+
+    def _release(self, context: Context) -> dict[str, Any]:
+        return dict(context["ti"].xcom_pull(task_ids=self.release_of))
 
 
 def _deployment(model: str, serving: dict[str, Any], release: dict[str, Any]) -> Deployment:

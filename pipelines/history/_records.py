@@ -7,6 +7,9 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
+SERVING = "serving"
+"""The source of a validation that looks at what a model server was asked, not at a span."""
+
 
 class Outcome(enum.StrEnum):
     """What a validation came to."""
@@ -119,7 +122,7 @@ class Validation:
         workload: whose data.
         span: its number; None for data that comes in no spans.
         created_at: ISO 8601, UTC.
-        source: `run` (a training run's gates) or `check` (`trainyard quality check`).
+        source: `run` (a training run's gates), `check` (of data outside of a run) or `serving` (what a model was asked).
         headline: the verdict in one sentence.
         rows: that were looked at.
         quarantined: rows that were set aside before.
@@ -127,6 +130,7 @@ class Validation:
         data: where the data lies.
         error: what stopped the validation itself; empty if nothing did.
         documents: places of further pages by name: `data_docs`, `report`.
+        reference: id of the validation whose data this was compared with; empty: that of the span before, if any.
     """
 
     id: str
@@ -142,6 +146,7 @@ class Validation:
     data: str = ""
     error: str = ""
     documents: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    reference: str = ""
     checks: tuple[Check, ...] = ()
     columns: tuple[Column, ...] = ()
     changes: tuple[Change, ...] = ()

@@ -17,9 +17,11 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from components.errors import InputError
 from pipelines import home
 from pipelines.history import _tables as tables
-from pipelines.history._records import Change, Check, Column, Outcome, Release, Validation
+from pipelines.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
 
 URL = "TRAINYARD_HISTORY"
+_AT_ONCE = 1_000
+"""Ids in one query: databases bound them."""
 
 
 class HistoryError(InputError):
@@ -65,6 +67,7 @@ class History:
                 event.listen(engine, "connect", _prepare_sqlite)
             tables.METADATA.create_all(engine)
             _check_version(engine)
+            tables.bring_up_to_date(engine)
         except (SQLAlchemyError, OSError, ValueError) as error:
             reason = str(error).splitlines()[0] if "://" in shown else "not an SQLAlchemy URL"
             raise HistoryError(
@@ -102,6 +105,18 @@ class History:
             for release in releases:
                 _put_release(connection, release)
 
+    @property
+    def url(self) -> str:
+        """Opens this history in another process of ours. It holds the password: it is not for showing."""
+        return self._engine.url.render_as_string(hide_password=False)
+
+    def count(self, workloads: Sequence[str]) -> int:
+        """How many validations some workloads have."""
+        table = tables.VALIDATIONS
+        query = sa.select(sa.func.count()).select_from(table).where(table.c.workload.in_(workloads))
+        with self._engine.connect() as connection:
+            return int(connection.scalar(query) or 0)
+
     def workloads(self) -> list[str]:
         """Those that have a validation, by name."""
         name = tables.VALIDATIONS.c.workload
@@ -116,6 +131,35 @@ class History:
             query = query.where(table.c.workload == workload)
         with self._engine.connect() as connection:
             return [_validation(row) for row in connection.execute(query).mappings()]
+
+    def newest_of_spans(self, limit: int) -> list[Validation]:
+        """The newest validation of each of the last spans of every workload, newest first, without their parts.
+
+        Args:
+            limit: spans of a workload at most. Data that comes in no spans counts by validation.
+        """
+        table = tables.VALIDATIONS
+        newest_first: tuple[Any, ...] = (sa.desc("created_at"), sa.desc("id"))
+        span = sa.func.coalesce(sa.cast(table.c.span, sa.String), table.c.id)
+        again = sa.func.row_number().over(partition_by=[table.c.workload, span], order_by=newest_first)
+        once = sa.select(table, again.label("again")).where(table.c.source != SERVING).subquery()
+        last_first = (sa.func.coalesce(once.c.span, -1).desc(), *newest_first)
+        nth = sa.func.row_number().over(partition_by=once.c.workload, order_by=last_first)
+        counted = sa.select(once, nth.label("nth")).where(once.c.again == 1).subquery()
+        query = sa.select(counted).where(counted.c.nth <= limit).order_by(*newest_first)
+        with self._engine.connect() as connection:
+            return [_validation(row) for row in connection.execute(query).mappings()]
+
+    def newest_of_serving(self) -> list[Validation]:
+        """The newest look at what each workload's model was asked, without its parts."""
+        table = tables.VALIDATIONS
+        nth = sa.func.row_number().over(
+            partition_by=table.c.workload, order_by=(table.c.created_at.desc(), table.c.id.desc())
+        )
+        ranked = sa.select(table, nth.label("nth")).where(table.c.source == SERVING).subquery()
+        with self._engine.connect() as connection:
+            found = connection.execute(sa.select(ranked).where(ranked.c.nth == 1)).mappings()
+            return [_validation(row) for row in found]
 
     def newest(self, workload: str) -> Validation | None:
         """The last validation of a workload, whole."""
@@ -151,24 +195,27 @@ class History:
 
     def changes_over_time(self, workload: str) -> Iterator[tuple[str, Change]]:
         """(validation id, change) of all validations of a workload."""
-        query = sa.select(tables.CHANGES).join(tables.VALIDATIONS).where(tables.VALIDATIONS.c.workload == workload)
+        # By position: a year of a workload has tens of thousands of them.
+        fields = [tables.CHANGES.c[field.name] for field in dataclasses.fields(Change)]
+        query = sa.select(tables.CHANGES.c.validation_id, *fields).select_from(tables.CHANGES).join(tables.VALIDATIONS)
         with self._engine.connect() as connection:
-            for row in connection.execute(query).mappings():
-                yield row["validation_id"], Change(**_fields(Change, row))
+            for row in connection.execute(query.where(tables.VALIDATIONS.c.workload == workload)):
+                yield row[0], Change(*row[1:])
 
-    def failures(self, workload: str) -> dict[str, dict[str, int]]:
-        """Failed checks of a workload: validation id -> severity -> how many."""
+    def failures(self, validation_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Failed checks that nobody waived: validation id -> severity -> how many."""
         table = tables.CHECKS
-        query = (
-            sa.select(table.c.validation_id, table.c.severity, sa.func.count())
-            .join(tables.VALIDATIONS)
-            .where(tables.VALIDATIONS.c.workload == workload, sa.not_(table.c.passes), table.c.waiver == "")
-            .group_by(table.c.validation_id, table.c.severity)
-        )
+        failed = sa.not_(table.c.passes) & (table.c.waiver == "")
         found: dict[str, dict[str, int]] = {}
         with self._engine.connect() as connection:
-            for validation_id, severity, many in connection.execute(query):
-                found.setdefault(validation_id, {})[severity] = int(many)
+            for start in range(0, len(validation_ids), _AT_ONCE):
+                query = (
+                    sa.select(table.c.validation_id, table.c.severity, sa.func.count())
+                    .where(failed, table.c.validation_id.in_(validation_ids[start : start + _AT_ONCE]))
+                    .group_by(table.c.validation_id, table.c.severity)
+                )
+                for validation_id, severity, many in connection.execute(query):
+                    found.setdefault(validation_id, {})[severity] = int(many)
         return found
 
     def releases(self, workload: str) -> list[Release]:

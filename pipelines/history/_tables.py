@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 VERSION = 1
+"""Changes when an earlier Trainyard could no longer write: not for a column that has a default."""
 METADATA = sa.MetaData()
 
 SCHEMA_VERSION = sa.Table("quality_schema", METADATA, sa.Column("version", sa.Integer, primary_key=True))
@@ -25,6 +29,7 @@ VALIDATIONS = sa.Table(
     sa.Column("data", sa.Text, nullable=False),
     sa.Column("error", sa.Text, nullable=False),
     sa.Column("documents", sa.JSON, nullable=False),
+    sa.Column("reference", sa.String(200), nullable=False, server_default=""),
     sa.Index("quality_validations_by_workload", "workload", "created_at"),
 )
 
@@ -98,3 +103,26 @@ RELEASES = sa.Table(
 )
 
 PARTS = {"checks": CHECKS, "columns": COLUMNS, "changes": CHANGES}
+
+# Most checks pass: the few that do not are found without reading the others.
+FAILED_CHECKS = sa.Index(
+    "quality_checks_failed",
+    CHECKS.c.validation_id,
+    sqlite_where=sa.not_(CHECKS.c.passes),
+    postgresql_where=sa.not_(CHECKS.c.passes),
+)
+
+
+def bring_up_to_date(engine: sa.Engine) -> None:
+    """Adds what a store of an earlier day lacks; its rows stay as they are."""
+    known = {column["name"] for column in sa.inspect(engine).get_columns(VALIDATIONS.name)}
+    indexes = {index["name"] for index in sa.inspect(engine).get_indexes(CHECKS.name)}
+    add = f"ALTER TABLE {VALIDATIONS.name} ADD COLUMN reference VARCHAR(200) DEFAULT '' NOT NULL"
+    # Another process may add it between our look and our deed.
+    with contextlib.suppress(OperationalError, ProgrammingError):
+        if "reference" not in known:
+            with engine.begin() as connection:
+                connection.execute(sa.text(add))
+    with contextlib.suppress(OperationalError, ProgrammingError):
+        if FAILED_CHECKS.name not in indexes:
+            FAILED_CHECKS.create(engine)

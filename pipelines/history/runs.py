@@ -47,11 +47,18 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
         owner=str(facts.workload.get("owner", "")),
         data=examples.original if examples else "",
         error=facts.error if broke else "",
+        reference=_compared_with(facts),
         documents={**({"data_docs": facts.data_docs} if facts.data_docs else {}), **(documents or {})},
         checks=checks,
         columns=columns,
         changes=tuple(changes(gates["DriftDetector"])) if "DriftDetector" in gates else (),
     )
+
+
+def _compared_with(facts: RunFacts) -> str:
+    """The run of the champion, where a span is compared with what that was trained on; else empty: the span before."""
+    drift = (facts.workload.get("quality") or {}).get("drift") or {}
+    return str((facts.champion or {}).get("run_id") or "") if drift.get("reference") == "champion" else ""
 
 
 def release_of(facts: RunFacts, span: int | None) -> Release | None:
@@ -92,15 +99,21 @@ def check_record(gate: str, check: CheckResult) -> Check:
         gate=gate,
         name=check.name,
         passes=check.passes,
-        severity=check.severity.value,
+        severity=str(found.get("waived_severity") or check.severity.value),
         message=check.message,
-        column=str(found.get("column") or ""),
+        column=str(found.get("column") or "") or _column_named(gate, check),
         expectation=str(found.get("expectation") or ""),
         unexpected=None if unexpected is None else int(unexpected),
         total=None if total is None else int(total),
         waiver=str(found.get("waiver") or ""),
         evidence=json.loads(json.dumps(found, default=str)),
     )
+
+
+def _column_named(gate: str, check: CheckResult) -> str:
+    """The schema's gate names its checks `<split>/<column>`; what concerns the data as a whole has a space."""
+    name = check.name.partition("/")[2] if gate == "ExampleValidator" else ""
+    return "" if " " in name else name
 
 
 def changes(gate: GateResult) -> Iterator[Change]:
@@ -134,8 +147,18 @@ def _columns(facts: RunFacts) -> tuple[Column, ...]:
     profile = facts.profile
     if profile:
         described = profile["distributions"][""]
-        return tuple(profiled(name, from_json(one), kinds.get(name, "")) for name, one in described.items())
-    return tuple(_column(column, facts.dataset.rows) for column in facts.dataset.columns) if facts.dataset else ()
+        columns = tuple(profiled(name, from_json(one), kinds.get(name, "")) for name, one in described.items())
+    else:
+        dataset = facts.dataset
+        columns = tuple(_column(column, dataset.rows) for column in dataset.columns) if dataset else ()
+    return tuple(_without_values(one, kinds) if one.name in facts.personal else one for one in columns)
+
+
+def _without_values(column: Column, kinds: Mapping[str, str]) -> Column:
+    """What may be kept of a personal column: how many values there are."""
+    return Column(
+        column.name, kinds.get(column.name) or column.kind, column.rows, column.missing, distinct=column.distinct
+    )
 
 
 def profiled(name: str, one: Distribution, kind: str = "") -> Column:

@@ -6,7 +6,10 @@ import datetime
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What stays whatever its age: the newest `runs` and `releases`; and whatever is younger than `days`."""
+    """What stays whatever its age: the newest `runs` and `releases`; and whatever is younger than `days`.
+
+    The defaults are those of the command and of the DAG.
+    """
 
     runs: int = 20
     releases: int = 10
@@ -23,7 +26,7 @@ class Item:
     """Something to delete.
 
     Attributes:
-        kind: run, artifact, evidence, release, leftover or compiled.
+        kind: run, artifact, evidence, release, leftover, compiled, log or rows.
         name: what a person knows it by.
         path: where it lies.
         bytes: its size.

@@ -1,15 +1,19 @@
-"""What MLMD's SQLite file knows of runs and artifacts. MLMD itself can delete nothing, so this speaks to its tables.
+"""What MLMD's tables know of runs and artifacts. MLMD itself can delete nothing, so this speaks to its database.
 
-Tables of schema version 10; another version is only read by MLMD, and left alone here.
+Tables of schema version 10, in SQLite or PostgreSQL; another version, or MySQL, is only read by MLMD, and left alone here.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import pathlib
-import sqlite3
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 SCHEMA_VERSION = 10
 _DELETED = 4  # ml_metadata.Artifact.DELETED
@@ -25,67 +29,76 @@ class Old:
     artifacts: dict[int, str]
 
 
-def run_ids(file: pathlib.Path) -> list[str]:
-    """The runs that the metadata knows, as far as its tables can be read."""
-    with _opened(file) as db:
-        return [name for (name,) in db.execute(_RUNS)] if db is not None else []
+def is_shared() -> bool:
+    """Whether one database serves all workloads, and other machines too."""
+    return bool(os.environ.get("TRAINYARD_METADATA"))
 
 
-def find(file: pathlib.Path, old_runs: Collection[str]) -> Old | None:
+def run_ids(root: pathlib.Path) -> list[str]:
+    """The runs that the metadata beside a workload's artifacts knows. Those of a shared database may be another machine's: none."""
+    if is_shared():
+        return []
+    with _opened(root) as db:
+        return [name for (name,) in _rows(db, _RUNS)] if db is not None else []
+
+
+def find(root: pathlib.Path, old_runs: Collection[str]) -> Old | None:
     """What belongs to old runs and to no other; None where the tables are not those that are known here.
 
     An artifact that a younger run has taken from the cache stays, and so does the execution that made it.
     """
-    with _opened(file) as db:
+    with _opened(root) as db:
         if db is None:
             return None
-        contexts = {i for i, name in db.execute(_RUNS_WITH_ID) if name in set(old_runs)}
+        contexts = {i for i, name in _rows(db, _RUNS_WITH_ID) if name in set(old_runs)}
         run_of: dict[int, set[int]] = {}
-        for context, execution in db.execute(
-            f"SELECT context_id, execution_id FROM Association WHERE context_id IN ({_RUN_IDS})"  # noqa: S608
+        for context, execution in _rows(
+            db,
+            f"SELECT context_id, execution_id FROM Association WHERE context_id IN ({_RUN_IDS})",  # noqa: S608
         ):
             run_of.setdefault(execution, set()).add(context)
         ours = {execution for execution, runs in run_of.items() if runs <= contexts}
-        events = db.execute("SELECT artifact_id, execution_id, type FROM Event").fetchall()
+        events = _rows(db, "SELECT artifact_id, execution_id, type FROM Event")
         kept = {artifact for artifact, execution, _ in events if execution not in ours}
         makers = {execution for artifact, execution, kind in events if kind == _OUTPUT and artifact in kept}
         known = {artifact for artifact, _, _ in events}
-        uris = {i: uri or "" for i, uri in db.execute("SELECT id, uri FROM Artifact") if i in known and i not in kept}
+        uris = {i: uri or "" for i, uri in _rows(db, "SELECT id, uri FROM Artifact") if i in known and i not in kept}
         return Old(frozenset(contexts), frozenset(ours - makers), uris)
 
 
-def mark_deleted(file: pathlib.Path, old: Old) -> None:
+def mark_deleted(root: pathlib.Path, old: Old) -> None:
     """Marks the artifacts first: from then on no cache answers with them, whatever becomes of their files."""
-    with _opened(file) as db:
+    with _opened(root) as db:
         if db is not None:
-            _for_ids(db, f"UPDATE Artifact SET state = {_DELETED} WHERE id = ?", old.artifacts)  # noqa: S608
+            _for_ids(db, f"UPDATE Artifact SET state = {_DELETED} WHERE id = :id", old.artifacts)  # noqa: S608
 
 
-def forget(file: pathlib.Path, old: Old) -> None:
+def forget(root: pathlib.Path, old: Old) -> None:
     """Removes the rows, in one transaction, and gives the space back."""
-    with _opened(file) as db:
+    with _opened(root) as db:
         if db is None:
             return
         for table, column, ids in (
-            ("EventPath", "event_id IN (SELECT id FROM Event WHERE execution_id = ?)", old.executions),
-            ("EventPath", "event_id IN (SELECT id FROM Event WHERE artifact_id = ?)", old.artifacts),
-            ("Event", "execution_id = ?", old.executions),
-            ("Event", "artifact_id = ?", old.artifacts),
-            ("ExecutionProperty", "execution_id = ?", old.executions),
-            ("Association", "execution_id = ?", old.executions),
-            ("Execution", "id = ?", old.executions),
-            ("ArtifactProperty", "artifact_id = ?", old.artifacts),
-            ("Attribution", "artifact_id = ?", old.artifacts),
-            ("Artifact", "id = ?", old.artifacts),
-            ("Association", "context_id = ?", old.contexts),
-            ("Attribution", "context_id = ?", old.contexts),
-            ("ContextProperty", "context_id = ?", old.contexts),
-            ("ParentContext", "context_id = ?", old.contexts),
-            ("Context", "id = ?", old.contexts),
+            ("EventPath", "event_id IN (SELECT id FROM Event WHERE execution_id = :id)", old.executions),
+            ("EventPath", "event_id IN (SELECT id FROM Event WHERE artifact_id = :id)", old.artifacts),
+            ("Event", "execution_id = :id", old.executions),
+            ("Event", "artifact_id = :id", old.artifacts),
+            ("ExecutionProperty", "execution_id = :id", old.executions),
+            ("Association", "execution_id = :id", old.executions),
+            ("Execution", "id = :id", old.executions),
+            ("ArtifactProperty", "artifact_id = :id", old.artifacts),
+            ("Attribution", "artifact_id = :id", old.artifacts),
+            ("Artifact", "id = :id", old.artifacts),
+            ("Association", "context_id = :id", old.contexts),
+            ("Attribution", "context_id = :id", old.contexts),
+            ("ContextProperty", "context_id = :id", old.contexts),
+            ("ParentContext", "context_id = :id", old.contexts),
+            ("Context", "id = :id", old.contexts),
         ):
             _for_ids(db, f"DELETE FROM {table} WHERE {column}", ids)  # noqa: S608
         db.commit()
-        db.execute("VACUUM")
+        if db.dialect.name == "sqlite":  # PostgreSQL does it by itself
+            db.exec_driver_sql("VACUUM")
 
 
 _OF_RUNS = "FROM Context JOIN Type ON Type.id = Context.type_id WHERE Type.name = 'pipeline_run'"
@@ -95,22 +108,80 @@ _RUN_IDS = f"SELECT Context.id {_OF_RUNS}"
 
 
 @contextlib.contextmanager
-def _opened(file: pathlib.Path) -> Iterator[sqlite3.Connection | None]:
-    """The database, if it is there and its tables are known; what is written is committed at the end."""
-    if not file.is_file():
+def _opened(root: pathlib.Path) -> Iterator[sqlalchemy.Connection | None]:
+    """The database, if it is there and its tables are known; what is written is committed at the end.
+
+    Raises:
+        InputError: the shared database cannot be reached.
+    """
+    engine = _shared_engine() if is_shared() else _file_engine(root / "metadata.sqlite")
+    if engine is None:
         yield None
         return
-    with contextlib.closing(sqlite3.connect(file, timeout=60)) as db:
-        try:
-            version = db.execute("SELECT schema_version FROM MLMDEnv").fetchone()
-        except sqlite3.DatabaseError:
-            version = None  # damaged, or empty: the next run says so
-        if version != (SCHEMA_VERSION,):
-            yield None
-            return
-        yield db
-        db.commit()
+    try:
+        with engine.connect() as db:
+            if not _is_known(db):
+                yield None
+                return
+            yield db
+            db.commit()
+    finally:
+        engine.dispose()
 
 
-def _for_ids(db: sqlite3.Connection, statement: str, ids: Collection[int]) -> None:
-    db.executemany(statement, [(i,) for i in ids])
+def _is_known(db: sqlalchemy.Connection) -> bool:
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        versions = _rows(db, "SELECT schema_version FROM MLMDEnv")
+    except DatabaseError:  # damaged, or empty: the next run says so
+        db.rollback()
+        return False
+    return versions == [(SCHEMA_VERSION,)]
+
+
+def _file_engine(file: pathlib.Path) -> sqlalchemy.Engine | None:
+    import sqlalchemy
+
+    if not file.is_file():
+        return None
+    return sqlalchemy.create_engine(
+        sqlalchemy.URL.create("sqlite", database=str(file)), connect_args={"timeout": 60}, poolclass=sqlalchemy.NullPool
+    )
+
+
+def _shared_engine() -> sqlalchemy.Engine | None:
+    """The database that TRAINYARD_METADATA names; None for MySQL, whose driver is not here."""
+    import sqlalchemy
+
+    from components.errors import InputError
+    from pipelines.runners.kubeflow import metadata
+
+    config = metadata.connection_config()
+    if config.HasField("sqlite"):
+        return _file_engine(pathlib.Path(config.sqlite.filename_uri))
+    if not config.HasField("postgresql"):
+        return None
+    named = config.postgresql
+    url = sqlalchemy.URL.create(
+        "postgresql+psycopg", named.user or None, named.password or None, named.host, int(named.port), named.dbname
+    )
+    options = {"connect_timeout": 30} | ({"sslmode": named.ssloption.sslmode} if named.ssloption.sslmode else {})
+    engine = sqlalchemy.create_engine(url, connect_args=options, poolclass=sqlalchemy.NullPool)
+    try:
+        engine.connect().close()
+    except sqlalchemy.exc.OperationalError as error:
+        said = " ".join(str(error.orig).split())[:300]
+        raise InputError(f"{metadata.URI}: the metadata store cannot be reached: {said}") from None
+    return engine
+
+
+def _rows(db: sqlalchemy.Connection, statement: str) -> list[tuple]:
+    return [tuple(row) for row in db.exec_driver_sql(statement)]
+
+
+def _for_ids(db: sqlalchemy.Connection, statement: str, ids: Collection[int]) -> None:
+    import sqlalchemy
+
+    if ids:
+        db.execute(sqlalchemy.text(statement), [{"id": i} for i in ids])

@@ -43,7 +43,7 @@ def find_old(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Ite
     items += [
         _item("evidence", f"{place} {run}", root / "_gates" / run) for run in old if (root / "_gates" / run).is_dir()
     ]
-    found = _metadata.find(root / "metadata.sqlite", old)
+    found = _metadata.find(root, old)
     for uri in sorted(set(found.artifacts.values())) if found else []:
         if _is_inside(uri, root) and pathlib.Path(uri).is_dir():
             items.append(_item("artifact", pathlib.Path(uri).relative_to(root).as_posix(), pathlib.Path(uri)))
@@ -61,14 +61,14 @@ def clean_place(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[
     root, runs = home.pipeline_root(place), home.runs_root(place)
     with _lock.exclusive(root / ".lock", f"housekeeping of {place}", 0, lambda message: None):
         old = old_runs(place, limits, needed)
-        items, file = find_old(place, limits, needed), root / "metadata.sqlite"
-        if found := _metadata.find(file, old):
-            _metadata.mark_deleted(file, found)
+        items = find_old(place, limits, needed)
+        if found := _metadata.find(root, old):
+            _metadata.mark_deleted(root, found)
         for item in items:
             if item.kind != "run":
                 shutil.rmtree(item.path, ignore_errors=True)
         if found:
-            _metadata.forget(file, found)
+            _metadata.forget(root, found)
         for run in old:
             # A run's folder is there whole, or not at all.
             with contextlib.suppress(FileNotFoundError):
@@ -81,7 +81,7 @@ def old_runs(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[str
     """The runs that are neither among the newest, nor young, nor needed by one that stays."""
     runs = home.runs_root(place)
     known = {folder.name for folder in runs.glob("*") if folder.is_dir()}
-    known |= set(_metadata.run_ids(home.pipeline_root(place) / "metadata.sqlite"))
+    known |= set(_metadata.run_ids(home.pipeline_root(place)))
     ordered = sorted((run for run in known if _RUN_ID.fullmatch(run)), reverse=True)
     stay = {run for at, run in enumerate(ordered) if at < limits.runs or _began(run) > limits.since} | set(needed)
     # A run that changed nothing stands on an earlier one: its outputs and reports are that one's.

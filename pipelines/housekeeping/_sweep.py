@@ -1,4 +1,4 @@
-"""All of it: releases first, then the runs that none of the remaining releases needs."""
+"""All of it: releases first, then the runs that none of the remaining releases needs, then Airflow's own history."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Collection
 from components.errors import InputError
 from model_store import ModelStore, StoreError
 from pipelines import home
+from pipelines.housekeeping._airflow import NotCleaned, old_logs, old_rows
 from pipelines.housekeeping._items import Item, Limits
 from pipelines.housekeeping._places import clean_place, find_old, places
 from pipelines.housekeeping._releases import delete_releases, old_releases
@@ -22,10 +23,12 @@ class Swept:
     Attributes:
         items: what goes, or went.
         busy: workloads that were passed over, because a run is under way.
+        trouble: why Airflow's own history was not looked at, if it was not; may be tried again.
     """
 
     items: list[Item] = dataclasses.field(default_factory=list)
     busy: list[str] = dataclasses.field(default_factory=list)
+    trouble: str = ""
 
 
 def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False) -> Swept:
@@ -63,6 +66,12 @@ def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False)
             except Busy:
                 found.busy.append(place)
         found.items += _compiled(workload, limits, delete)
+    if not workloads:
+        found.items += old_logs(limits, delete)
+        try:
+            found.items += old_rows(limits, delete)
+        except NotCleaned as error:
+            found.trouble = str(error)
     return found
 
 

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from components.errors import EXIT_OK
+from components.errors import EXIT_MAY_RETRY, EXIT_OK
+from pipelines.housekeeping._items import Limits
 
 if TYPE_CHECKING:
     from pipelines.housekeeping import Swept
@@ -23,18 +24,21 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="delete old runs, artifacts, metadata and releases (with --yes; else it says which)",
         description="Lists what is old, and with --yes deletes it. What is younger than --keep-days stays, so do the newest runs "
         "and releases, every labelled release, the one before stable, and what belongs to them. A workload that is being run "
-        "is passed over. Killed half-way it leaves nothing broken.",
+        "is passed over. The embedded Airflow's logs and rows go by --keep-days. Killed half-way it leaves nothing broken.",
         epilog="examples:\n  trainyard housekeeping\n  trainyard housekeeping --keep-days 7 --keep-runs 5 --yes",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
         "--workload", action="append", default=[], metavar="NAME", help="only this one; repeat it for more"
     )
-    command.add_argument("--keep-runs", type=_at_least(1), default=20, metavar="N", help="newest runs of each (20)")
-    command.add_argument(
-        "--keep-releases", type=_at_least(2), default=10, metavar="N", help="newest releases of each (10)"
-    )
-    command.add_argument("--keep-days", type=_at_least(0), default=30, metavar="N", help="what is younger stays (30)")
+    for name, least, default, text in (
+        ("runs", 1, Limits.runs, "newest runs of each"),
+        ("releases", 2, Limits.releases, "newest releases of each"),
+        ("days", 0, Limits.days, "what is younger stays"),
+    ):
+        command.add_argument(
+            f"--keep-{name}", type=_at_least(least), default=default, metavar="N", help=f"{text} ({default})"
+        )
     mode = command.add_mutually_exclusive_group()
     mode.add_argument("--yes", action="store_true", help="delete")
     mode.add_argument("--dry-run", action="store_true", help="delete nothing, which is the default")
@@ -52,7 +56,7 @@ def _at_least(least: int) -> Callable[[str], int]:
 
 
 def _housekeeping(options: argparse.Namespace) -> int:
-    from pipelines.housekeeping import Limits, sweep
+    from pipelines.housekeeping import sweep
 
     limits = Limits(options.keep_runs, options.keep_releases, options.keep_days)
     found = sweep(limits, options.workload, delete=options.yes)
@@ -66,11 +70,14 @@ def _housekeeping(options: argparse.Namespace) -> int:
                     "bytes": sum(item.bytes for item in found.items),
                     "by_kind": Counter(item.kind for item in found.items),
                     "busy": found.busy,
+                    "error": found.trouble or None,
                     "list": [dataclasses.asdict(item) for item in found.items[:1000]],
                 }
             )
         )
-    return EXIT_OK
+    if found.trouble:
+        print(f"trainyard housekeeping: {found.trouble}", file=sys.stderr)
+    return EXIT_MAY_RETRY if found.trouble else EXIT_OK
 
 
 def _tell(found: Swept, deleted: bool, stream: TextIO) -> None:

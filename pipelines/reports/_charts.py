@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
@@ -52,6 +52,8 @@ def over_time(
     bands: Sequence[tuple[Sequence[float | None], Sequence[float | None]]] = (),
     limit: float | None = None,
     floor: float | None = None,
+    least: float = 0.0,
+    tick: Callable[[float], str] = tick_label,
 ) -> Markup:
     """Lines, and bands between two of them, over the validations; releases are marked on the axis.
 
@@ -62,7 +64,9 @@ def over_time(
         lines: drawn over the bands.
         bands: (lower, upper) values, drawn from the first to the last.
         limit: drawn as a line of its own.
-        floor: the least end of the scale, e.g. 0 for shares.
+        floor: the lower end of the scale, e.g. 0 for shares.
+        least: height of the scale at least: what hardly moves has to look so.
+        tick: from a figure to its label.
     """
     known = [v for line in lines for v in line.values if v is not None]
     known += [v for band in bands for edge in band for v in edge if v is not None]
@@ -74,10 +78,11 @@ def over_time(
         high = max(high, limit)
     if floor is not None:
         low = min(low, floor)
+        high = max(high, floor + least)
     air = (high - low) * 0.06 or abs(high) * 0.1 or 0.5
     x = Scale(-0.5, max(len(axis.labels) - 0.5, 0.5), _LEFT, _WIDTH - _RIGHT)
     y = Scale(low if floor is not None else low - air, high + air, _HEIGHT - _BOTTOM, _TOP)
-    _frame(svg, x, y, axis)
+    _frame(svg, x, y, axis, tick)
     for lower, upper in bands:
         _band(svg, x, y, lower, upper)
     if limit is not None:
@@ -97,10 +102,10 @@ def _description(lines: Sequence[Line]) -> str:
     return "; ".join(parts)
 
 
-def _frame(svg: Svg, x: Scale, y: Scale, axis: Axis) -> None:
+def _frame(svg: Svg, x: Scale, y: Scale, axis: Axis, label_of: Callable[[float], str]) -> None:
     for tick in y.ticks(4):
         svg.line(_LEFT, y(tick), _WIDTH - _RIGHT, y(tick), "grid")
-        svg.text(_LEFT - 6, y(tick) + 4, tick_label(tick), "tick", "end")
+        svg.text(_LEFT - 6, y(tick) + 4, label_of(tick), "tick", "end")
     every = max(1, -(-len(axis.labels) // 12))
     for place, label in enumerate(axis.labels):
         if place % every == 0:
@@ -140,14 +145,27 @@ def _runs(values: Sequence) -> list[list]:
     return [run for run in found if run]
 
 
-def trend(key: str, name: str, values: Sequence[float | None]) -> Markup:
-    """A small line without axes, for a table's cell."""
+def trend(
+    key: str, name: str, values: Sequence[float | None], floor: float | None = None, least: float | None = None
+) -> Markup:
+    """A small line without axes, for a table's cell.
+
+    Args:
+        key: unique on the page.
+        name: of what is drawn.
+        values: oldest first.
+        floor: the least end of the scale.
+        least: height of the scale at least, default a fifth of the largest value: what hardly moves has to look so.
+    """
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return Markup("")
     description = f"from {brief(known[0])} to {brief(known[-1])}"
     svg = Svg(key, f"{name} over time", description, _SPARK_WIDTH, _SPARK_HEIGHT, "spark")
-    x, y = Scale(0, len(values) - 1, 2, _SPARK_WIDTH - 4), Scale(min(known), max(known), _SPARK_HEIGHT - 4, 4)
+    low, high = min(known) if floor is None else floor, max(known)
+    lacking = max(0.0, (0.2 * max(map(abs, known)) if least is None else least) - (high - low))
+    low, high = (low, high + lacking) if floor is not None else (low - lacking / 2, high + lacking / 2)
+    x, y = Scale(0, len(values) - 1, 2, _SPARK_WIDTH - 4), Scale(low, high, _SPARK_HEIGHT - 4, 4)
     for part in _runs(values):
         svg.path([(x(place), y(value)) for place, value in part], "line train thin")
     place, value = [(p, v) for p, v in enumerate(values) if v is not None][-1]

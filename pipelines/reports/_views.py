@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 from components.gates import CheckResult, GateResult, Severity
 from components.report.formats import plural
-from pipelines.history import Change, Check, Column, History, Outcome, Release, Validation
+from pipelines.history import SERVING, Change, Check, Column, History, Outcome, Release, Validation
 
 STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
 WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
-GATE_NAMES = {"DataQuality": "Expectations", "ExampleValidator": "Schema", "DriftDetector": "Drift"}
+SERVING_WORDS = {Outcome.PASSED: "Alike", Outcome.WARNED: "Differs", Outcome.FAILED: "Differs too much"}
+"""Of what a model was asked: nobody stops it."""
+GRAVEST_FIRST = (Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)
+GATE_NAMES = {
+    "DataQuality": "Expectations",
+    "ExampleValidator": "Schema",
+    "DriftDetector": "Drift",
+    "SkewDetector": "Skew between training and serving",
+}
+COMPARING = ("DriftDetector", "SkewDetector")
+"""Gates whose checks are comparisons: the table of changes tells what they found."""
+DOCUMENTS = {"data_docs": "Great Expectations' own page", "report": "The report of the training run"}
 MEASURES = {
     "psi": "PSI",
     "kolmogorov_smirnov": "Kolmogorov–Smirnov",
@@ -42,12 +54,16 @@ class Entry:
     newest: bool = True
 
     @property
+    def is_serving(self) -> bool:
+        return self.validation.source == SERVING
+
+    @property
     def state(self) -> str:
         return STATES[self.validation.outcome]
 
     @property
     def word(self) -> str:
-        return WORDS[self.validation.outcome]
+        return (SERVING_WORDS if self.is_serving else WORDS)[self.validation.outcome]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +75,7 @@ class WorkloadView:
         releases: oldest first.
         series: column -> validation id -> the column then.
         changes: column -> validation id -> its changes then.
+        serving: the newest look at what the model was asked, if there was one.
     """
 
     name: str
@@ -66,18 +83,31 @@ class WorkloadView:
     releases: tuple[Release, ...]
     series: Mapping[str, Mapping[str, Column]]
     changes: Mapping[str, Mapping[str, Sequence[Change]]]
+    serving: Entry | None = None
 
     @property
     def newest(self) -> Entry:
-        return self.entries[0]
+        """Of the data; of what the model was asked, where nothing else is known."""
+        return next(iter(self.spans), self.entries[0])
 
     @property
+    def now(self) -> tuple[Entry, ...]:
+        """What a person has to know this morning: the newest data, and what the model was asked."""
+        return (self.newest,) if self.serving in (None, self.newest) else (self.newest, self.serving)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The gravest of `now`."""
+        return min((entry.validation.outcome for entry in self.now), key=GRAVEST_FIRST.index)
+
+    @functools.cached_property
     def spans(self) -> tuple[Entry, ...]:
-        """The newest validation of each span, newest first."""
-        return tuple(entry for entry in self.entries if entry.newest)
+        """The newest validation of each span, the last span first, whichever was looked at last."""
+        found = [entry for entry in self.entries if entry.newest and not entry.is_serving]
+        return tuple(sorted(found, key=_span, reverse=True))
 
     def columns(self) -> list[str]:
-        """Those that changed too much in the newest validation first, then the order of the data."""
+        """Those that changed too much in the newest validation first, then the order of the data; answers of the model last."""
         now = self.newest.validation.id
 
         def rank(name: str) -> tuple[bool, bool]:
@@ -95,37 +125,106 @@ def workload_view(history: History, name: str, columns: bool = True) -> Workload
         name: the workload's.
         columns: whether to read them, and how they changed; the overview needs neither.
     """
-    failures = history.failures(name)
-    entries, seen = [], set()
-    for validation in history.validations(name):
-        counts = failures.get(validation.id, {})
-        key = validation.span if validation.span is not None else validation.id
-        entries.append(
-            Entry(validation, label(validation), counts.get("critical", 0), counts.get("warning", 0), key not in seen)
-        )
-        seen.add(key)
+    validations = history.validations(name)
+    entries = _entries(validations, history.failures([one.id for one in validations]))
     series: dict[str, dict[str, Column]] = {}
     for validation_id, column in history.columns_over_time(name) if columns else ():
         series.setdefault(column.name, {})[validation_id] = column
     changes: dict[str, dict[str, list[Change]]] = {}
     for validation_id, change in history.changes_over_time(name) if columns else ():
         changes.setdefault(change.column, {}).setdefault(validation_id, []).append(change)
-    return WorkloadView(name, tuple(entries), tuple(history.releases(name)), series, changes)
+    serving = next((entry for entry in entries if entry.is_serving), None)
+    return WorkloadView(name, entries, tuple(history.releases(name)), series, changes, serving)
+
+
+def overview_views(history: History, spans: int) -> list[WorkloadView]:
+    """All workloads by name, with their last spans alone: what the overview shows."""
+    serving = {one.workload: one for one in history.newest_of_serving()}
+    found: dict[str, list[Validation]] = {name: [] for name in sorted(serving)}
+    for one in history.newest_of_spans(spans):
+        found.setdefault(one.workload, []).append(one)
+    failures = history.failures([one.id for of_one in (*found.values(), serving.values()) for one in of_one])
+    views = []
+    for name in sorted(found):
+        asked = _entries([serving[name]], failures) if name in serving else ()
+        views.append(WorkloadView(name, _entries(found[name], failures) or asked, (), {}, {}, *asked))
+    return views
+
+
+def _entries(validations: Sequence[Validation], failures: Mapping[str, Mapping[str, int]]) -> tuple[Entry, ...]:
+    """Entries of one workload's validations, newest first."""
+    entries, seen = [], set()
+    for one in validations:
+        counts = failures.get(one.id, {})
+        key = (one.source == SERVING, one.span if one.span is not None else one.id)
+        entries.append(Entry(one, label(one), counts.get("critical", 0), counts.get("warning", 0), key not in seen))
+        seen.add(key)
+    return tuple(entries)
+
+
+def _span(entry: Entry) -> tuple[int, str]:
+    """Spans go by their number; data without any by time."""
+    one = entry.validation
+    return -1 if one.span is None else one.span, one.created_at
 
 
 def label(validation: Validation) -> str:
-    """`span 12`, or the day where data comes in no spans."""
+    """`span 12`, or the day where data comes in no spans; `requests until 2026-05-03` of what a model was asked."""
+    if validation.source == SERVING:
+        return f"requests until {validation.created_at[:10]}"
     return f"span {validation.span}" if validation.span is not None else validation.created_at[:10]
 
 
 def gates(validation: Validation) -> list[tuple[str, GateResult]]:
-    """The checks of a validation by gate, as the gates' own type."""
+    """The checks of a validation by gate, as the gates' own type; what failed worst first."""
     found: dict[str, list[CheckResult]] = {}
     for check in validation.checks:
         found.setdefault(check.gate, []).append(_result(check))
-    order = list(GATE_NAMES)
-    names = sorted(found, key=lambda name: order.index(name) if name in order else len(order))
-    return [(GATE_NAMES.get(name, name), GateResult(name, tuple(found[name]))) for name in names]
+    order = {name: place for place, name in enumerate(GATE_NAMES)}
+    results = [GateResult(name, tuple(checks)) for name, checks in found.items()]
+    results.sort(key=lambda gate: (_gravity(gate), order.get(gate.gate, len(order))))
+    return [(GATE_NAMES.get(gate.gate, gate.gate), gate) for gate in results]
+
+
+def beyond_changes(gates: Sequence[tuple[str, GateResult]]) -> list[tuple[str, GateResult]]:
+    """Without the comparisons that hold, which the table of changes tells of, and without gates of which nothing is left."""
+    kept = []
+    for name, gate in gates:
+        told = gate.gate in COMPARING
+        checks = tuple(c for c in gate.checks if not (told and c.passes and (c.diagnostics or {}).get("measures")))
+        if checks:
+            kept.append((name, GateResult(gate.gate, checks)))
+    return kept
+
+
+def _gravity(gate: GateResult) -> int:
+    """0 where something critical failed, 1 a warning, 2 nothing that asks for a look."""
+    severities = {check.severity for check in gate.failures()}
+    return 0 if Severity.CRITICAL in severities else 1 if Severity.WARNING in severities else 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Tally:
+    """How many checks of a gate hold, in words, for the top of a page."""
+
+    gate: str
+    name: str
+    anchor: str
+    state: str
+    words: str
+
+
+def tallies(gates: Sequence[tuple[str, GateResult]]) -> list[Tally]:
+    """One a gate, in order."""
+    found, shown = [], beyond_changes(gates)
+    for place, (name, gate) in enumerate(gates, 1):
+        passed = sum(check.passes for check in gate.checks)
+        failed = [check for check in gate.checks if not check.passes]
+        gravest = {check.severity for check in failed}
+        state = "bad" if Severity.CRITICAL in gravest else "warn" if Severity.WARNING in gravest else "good"
+        anchor = f"gate-{place}" if any(one.gate == gate.gate for _, one in shown) else "change"
+        found.append(Tally(gate.gate, name, anchor, state, f"{passed:,} of {len(gate.checks):,} hold"))
+    return found
 
 
 def _result(check: Check) -> CheckResult:
@@ -164,18 +263,19 @@ def overview_sentence(views: Sequence[WorkloadView]) -> str:
     """The state of everything, in one sentence."""
     if not views:
         return "No data has been validated yet."
-    stopped = [view.name for view in views if view.newest.validation.outcome is Outcome.FAILED]
-    warned = [view.name for view in views if view.newest.validation.outcome is Outcome.WARNED]
+    stopped = [view.name for view in views if view.outcome is Outcome.FAILED]
+    warned = [view.name for view in views if view.outcome is Outcome.WARNED]
     if not stopped and not warned:
         return (
             f"The newest data of all {plural(len(views), 'workload')} can be trusted."
             if len(views) > 1
             else (f"The newest data of {views[0].name} can be trusted.")
         )
-    parts = [f"{_names(stopped)} stopped"] if stopped else []
-    parts += [f"look at {_names(warned)}"] if warned else []
     fine = len(views) - len(stopped) - len(warned)
-    return f"{'; '.join(parts)[0].upper()}{'; '.join(parts)[1:]}" + (f"; {fine} can be trusted." if fine else ".")
+    parts = [f"Stopped: {_names(stopped)}"] if stopped else []
+    parts += [f"{'look' if stopped else 'Look'} at {_names(warned)}"] if warned else []
+    parts += [f"{fine} can be trusted"] if fine else []
+    return f"{'; '.join(parts)}."
 
 
 def _names(names: Sequence[str]) -> str:

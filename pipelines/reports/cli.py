@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import pathlib
 
 from components.errors import EXIT_OK
-from pipelines import home
+from pipelines import home, parameters
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds `reports build` and `reports serve`."""
+    """Adds `reports build`, `reports serve` and `reports digest`."""
     command = commands.add_parser(
         "reports",
         help="the data-quality pages: what arrived, whether it can be trusted, what changed",
@@ -28,10 +29,34 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_places(serve)
     serve.add_argument("--port", type=int, default=0, help="on 127.0.0.1; default: a free one")
     serve.set_defaults(handler=_serve)
+    digest = actions.add_parser(
+        "digest",
+        help="one message: each workload's verdict and its three worst findings",
+        description="Prints what was found in the data lately, gravest first; sends it to a Slack-compatible webhook or by e-mail. "
+        "Links lead to TRAINYARD_REPORTS_URL. TRAINYARD_SMTP names the mail server, e.g. smtp://user:password@mail.example.com:587.",
+        epilog="examples:\n  trainyard reports digest\n  trainyard reports digest --since 7d --slack-webhook-env SLACK_WEBHOOK\n"
+        "  trainyard reports digest --email data-team@example.com",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    digest.add_argument(
+        "--since", type=parameters.period, default="24h", metavar="PERIOD", help="45m, 24h (default) or 7d"
+    )
+    digest.add_argument(
+        "--slack-webhook-env",
+        metavar="NAME",
+        help="environment variable that holds the webhook's URL, which is a secret",
+    )
+    digest.add_argument("--email", action="append", default=[], metavar="ADDRESS", help="may be given several times")
+    _add_history(digest)
+    digest.set_defaults(handler=_digest)
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=pathlib.Path, metavar="FOLDER", help="where the site lies (.trainyard/reports)")
+    _add_history(parser)
+
+
+def _add_history(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--history",
         metavar="URL",
@@ -54,6 +79,20 @@ def _serve(options: argparse.Namespace) -> int:
 
     _build(options)
     return serve(_folder(options), options.port)
+
+
+def _digest(options: argparse.Namespace) -> int:
+    from pipelines.digest import _layout, _sending, digest
+    from pipelines.history import History
+
+    with History.open(options.history) as history:
+        found = digest(history, datetime.datetime.now(datetime.UTC) - options.since)
+    print(_layout.text(found))
+    if options.slack_webhook_env:
+        _sending.to_webhook(options.slack_webhook_env, _layout.slack(found))
+    if options.email:
+        _sending.to_mailboxes(_layout.email(found, _sending.sender(), options.email))
+    return EXIT_OK
 
 
 def _folder(options: argparse.Namespace) -> pathlib.Path:

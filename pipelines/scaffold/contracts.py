@@ -1,17 +1,15 @@
-"""The drafted contracts: schema.pbtxt (what must hold) and expectations.json (what is expected)."""
+"""The drafted schema.pbtxt: what must hold. What is expected, expectations.json, is drafted by pipelines.quality."""
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 from pipelines.scaffold.labelling import Label
-from pipelines.scaffold.profiling import Column, Kind
+from pipelines.scaffold.profiling import Column
 from pipelines.workload import Task
 
 _EVAL_SHARE = 0.2  # the schema is held against each split, and the smaller one wavers most
-_RANGE_HEADROOM = 0.25  # of the observed range, on each side
 _NEW_CATEGORIES = 0.05  # share of rows that may have a category which the schema does not know
 
 
@@ -82,97 +80,3 @@ def quote(text: str) -> str:
 
 def _octal(character: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8"))
-
-
-def expectations_text(name: str, columns: tuple[Column, ...], label: Label, rows: int) -> str:
-    """The suite as native Great Expectations JSON."""
-    everything = [column.name for column in columns] + [label.name]
-    expectations = [
-        _expect(
-            "expect_table_columns_to_match_set",
-            "critical",
-            "The columns that the model was built for.",
-            column_set=everything,
-            exact_match=True,
-        ),
-        _expect(
-            "expect_table_row_count_to_be_between",
-            "critical",  # a model that a handful of rows has judged has not been judged
-            f"The first span had {rows:,} rows; less than a tenth is a delivery that was cut off.",
-            min_value=max(1, rows // 10),
-        ),
-        _expect(
-            "expect_table_row_count_to_be_between",
-            "warning",
-            f"The first span had {rows:,} rows; ten times as many is a delivery to look into.",
-            max_value=rows * 10,
-        ),
-        *_for_label(label),
-    ]
-    for column in columns:
-        expectations += _for_column(column, rows)
-    meta = {"drafted_by": "trainyard new", "drafted_from_rows": rows}
-    suite = {"name": name, "expectations": expectations, "meta": meta}
-    return json.dumps(suite, indent=2, ensure_ascii=False) + "\n"
-
-
-def _for_label(label: Label) -> list[dict[str, Any]]:
-    name = label.name
-    checks = [
-        _expect(
-            "expect_column_values_to_not_be_null", "critical", "A row without a label teaches nothing.", column=name
-        )
-    ]
-    if label.task is not Task.REGRESSION:
-        note = "The classes that the model knows; the domain in schema.pbtxt says the same."
-        values = list(label.classes)
-        checks.append(_expect("expect_column_values_to_be_in_set", "critical", note, column=name, value_set=values))
-    else:
-        checks.append(_range(name, label.low, label.high))
-    return checks
-
-
-def _for_column(column: Column, rows: int) -> list[dict[str, Any]]:
-    name = column.name
-    if column.nullable:
-        note = f"{1 - column.present:.1%} were missing when this was drafted."
-        least = minimum_present(column, rows)
-        checks = [_expect("expect_column_values_to_not_be_null", "warning", note, column=name, mostly=least)]
-    else:
-        note = "None was missing when this was drafted."
-        checks = [_expect("expect_column_values_to_not_be_null", "critical", note, column=name)]
-    if column.kind is Kind.CARRIED:
-        return checks
-    if column.values:
-        note = "A new value is counted as unknown by the model until it is trained on."
-        values = list(column.values)
-        checks.append(_expect("expect_column_values_to_be_in_set", "warning", note, column=name, value_set=values))
-    elif column.low is not None and column.high is not None:
-        checks.append(_range(name, column.low, column.high))
-    elif column.longest:
-        note = f"The longest had {column.longest} characters; far longer ones point to a broken file."
-        limits = {"min_value": 1, "max_value": 2 * column.longest}
-        checks.append(_expect("expect_column_value_lengths_to_be_between", "warning", note, column=name, **limits))
-    return checks
-
-
-def _range(name: str, low: float, high: float) -> dict[str, Any]:
-    headroom = _RANGE_HEADROOM * (high - low)
-    least, most = _rounded(low - headroom, math.floor), _rounded(high + headroom, math.ceil)
-    if low >= 0 > least:
-        least = 0  # what has never been negative is an amount
-    note = f"Between {low:g} and {high:g} when this was drafted, and a quarter of that range on each side."
-    limits = {"min_value": least, "max_value": most}
-    return _expect("expect_column_values_to_be_between", "warning", note, column=name, **limits)
-
-
-def _rounded(value: float, towards: Any) -> float:
-    """Two significant digits, outwards: a bound that a person would write."""
-    if value == 0:
-        return 0
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    return float(f"{towards(value / unit) * unit:.6g}")
-
-
-def _expect(kind: str, severity: str, notes: str, **kwargs: Any) -> dict[str, Any]:
-    return {"type": kind, "kwargs": kwargs, "severity": severity, "notes": notes}

@@ -18,6 +18,7 @@ from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import read_schema
 from pipelines import home
+from pipelines.quality import draft, merge, suite_text
 from pipelines.scaffold import contracts, labelling, profiling, reading, templates
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Kind, Profile
@@ -81,13 +82,11 @@ def create(request: Request) -> Created:
         (stage["schemas"] / "schema.pbtxt").write_text(
             contracts.schema_text(profile.columns, label, table.num_rows), encoding="utf-8"
         )
-        (stage["schemas"] / "expectations.json").write_text(
-            contracts.expectations_text(request.name, profile.columns, label, table.num_rows), encoding="utf-8"
-        )
         stage["test"].write_text(templates.test_text(content), encoding="utf-8")
         for name, path in zip(_names_in_span(files), files, strict=True):
             shutil.copyfile(path, stage["span"] / name)
-        _check_readable(stage, format, tuple(profile.ignored))
+        rows = _read_as_a_run(stage, format, tuple(profile.ignored))
+        (stage["schemas"] / "expectations.json").write_text(_suite(request, label, rows, stage), encoding="utf-8")
     load_workload(targets["workload"])
     return Created(**targets, label=label, profile=profile, story=_story(request, table, label, profile, targets))
 
@@ -204,15 +203,24 @@ def _staged(targets: dict[str, pathlib.Path]) -> Iterator[dict[str, pathlib.Path
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_readable(stage: dict[str, pathlib.Path], format: str, ignored: tuple[str, ...]) -> None:
+def _read_as_a_run(stage: dict[str, pathlib.Path], format: str, ignored: tuple[str, ...]) -> pa.Table:
     """Reads the data once as every run will: what was drafted here must hold there."""
     columns = columns_of(read_schema(str(stage["schemas"])))
+    batches: list[pa.RecordBatch] = []
     for path in sorted(stage["span"].iterdir()):
         try:
-            for _ in read_file(path, format, columns, ignored):
-                pass
+            batches += read_file(path, format, columns, ignored)
         except InputError as error:
             raise InputError(str(error).replace(f"{path.parent}{os.sep}", "")) from None
+    return pa.Table.from_batches(batches, pa.schema([(column.name, column.type) for column in columns]))
+
+
+def _suite(request: Request, label: Label, rows: pa.Table, stage: dict[str, pathlib.Path]) -> str:
+    """The suite that `trainyard quality draft` would write; it knows its own drafts again."""
+    schema = read_schema(str(stage["schemas"]))
+    keys = [request.key] if request.key else []
+    suite, _ = merge(None, draft(rows, schema, label.name, str(label.task), keys), request.name)
+    return suite_text(suite)
 
 
 def _story(

@@ -44,7 +44,7 @@ def try_workload(
     folder, contracts = pathlib.Path(workload_folder), pathlib.Path(schema_folder)
     workload = load_workload(folder)
     schema = read_schema(str(contracts))
-    check_suite(contracts / "expectations.json", {feature.name for feature in schema.feature})
+    check_suite(contracts / "expectations.json", contracts)
     label = workload.data.label.column
     graph = _analyze(str(folder / "features.py"), schema, rows, label, scratch)
     return _predict(str(folder / "model.py"), workload, schema, graph, rows)

@@ -116,11 +116,11 @@ def test_the_site_s_channels_serve_those_that_name_none(
 
 def test_a_failed_task_says_which_why_and_what_to_do(servers: tuple[list[str], Any]) -> None:
     _, hook = servers
-    ti = SimpleNamespace(task_id="check_data", dag_id="retrain_taxi", try_number=1, log_url="https://airflow/log")
+    ti = SimpleNamespace(task_id="check_quality", dag_id="retrain_taxi", try_number=1, log_url="https://airflow/log")
     task = SimpleNamespace(doc_md="Mend the data.")
     alerts.task_failed(workload())({"ti": ti, "task": task, "run_id": "r1", "exception": ValueError("fare < 0")})
     (message,) = hook.received
-    assert message["text"] == "check_data of retrain_taxi failed"
+    assert message["text"] == "check_quality of retrain_taxi failed"
     for part in ("Run r1, try 1: fare < 0", "https://airflow/log", "Mend the data."):
         assert part in message["attachments"][0]["text"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
 
 from dags import factory
 from pipelines import home
@@ -65,6 +66,8 @@ def test_every_task_tells_an_operator_what_to_do(workloads: Path) -> None:
     for dag in bag.dags.values():
         assert "trainyard" in dag.tags and len(dag.tags) > 1, dag.dag_id
         assert dag.doc_md and dag.description, dag.dag_id
+        workload = next((name for name in ("good", "full") if dag.dag_id.endswith(f"_{name}")), None)
+        assert workload is None or workload in dag.tags, f"{dag.dag_id}: the list's filter finds a workload by its tag"
         assert dag.max_active_runs == 1 or dag.dag_id == "backfill"
         assert not dag.catchup, dag.dag_id
         for one in dag.tasks:
@@ -92,6 +95,36 @@ def test_the_scheduler_gets_all_that_it_needs(workloads: Path) -> None:
         again = DagSerialization.from_dict(stored)
         assert again.dag_id == dag.dag_id and set(again.task_dict) == set(dag.task_dict)
         assert len(again.deadline or []) == len(dag.deadline or []), dag.dag_id
+
+
+def edges(dag: DAG) -> set[tuple[str, str]]:
+    return {(one.task_id, after) for one in dag.tasks for after in one.downstream_task_ids}
+
+
+def test_graphs_have_no_line_that_says_what_others_say(workloads: Path) -> None:
+    """An XCom argument draws a line from its task to every one that takes it, and the graph becomes a tangle."""
+    for kind in ("retrain", "deploy", "data_quality"):
+        dag = DagBag(DAGS).dags[f"{kind}_full"]
+        for one in dag.tasks:
+            for after in one.downstream_list:
+                others = {further.task_id for further in one.downstream_list if further is not after}
+                assert not others & after.get_flat_relative_ids(upstream=True), f"{one.task_id} -> {after.task_id}"
+
+
+def test_a_deployment_reads_from_left_to_right(workloads: Path) -> None:
+    steps = ("resolve_release", "choose_path", "verify", "infra_check", "compare_answers", "set_share_1", "watch_1")
+    path = list(zip(steps, (*steps[1:], "promote"), strict=True))
+    ends = [("promote", "announce_deployment"), ("promote", "roll_back"), ("roll_back", "notify")]
+    by_hand = [("choose_path", "return_to_release")]
+    by_hand += [("return_to_release", "announce_deployment"), ("return_to_release", "notify")]
+    assert edges(DagBag(DAGS).dags["deploy_full"]) == {*path, *ends, *by_hand}
+
+
+def test_a_retraining_reads_from_left_to_right(workloads: Path) -> None:
+    gates = ("check_schema", "check_quality", "check_drift")
+    expected = {("resolve_span", "read_data"), ("train", "release")}
+    expected |= {("read_data", gate) for gate in gates} | {(gate, "train") for gate in gates}
+    assert edges(DagBag(DAGS).dags["retrain_full"]) == expected
 
 
 def test_every_asset_has_one_maker(workloads: Path) -> None:

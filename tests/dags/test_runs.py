@@ -23,6 +23,7 @@ data: {label: {column: y}}
 schedule: {quiet_seconds: 0, retries: 1}
 batch: {uri: "{DATA}/_inbox/{WORKLOAD}/*.csv"}
 """
+GATES = ("check_schema", "check_quality", "check_drift")
 
 
 @pytest.fixture(scope="module")
@@ -65,19 +66,21 @@ def all_of(*names: str, state: str = "success") -> dict[str, list[str]]:
 
 def test_retraining_from_data_to_release_and_nothing_new_after_it(data: Path, tmp_path: Path) -> None:
     land(data, 1)
-    assert run("retrain_taxi") == ("success", all_of("resolve_span", "check_data", "train", "release"))
+    assert run("retrain_taxi") == ("success", all_of("resolve_span", "read_data", *GATES, "train", "release"))
     store = ModelStore(tmp_path / "home" / "models")
     assert store.versions("taxi") == [1]
     store.promote("taxi", 1, reason="deployed", actor="test")
     state, tasks = run("retrain_taxi")
     assert (state, tasks.pop("resolve_span")) == ("success", ["success"])
-    assert tasks == all_of("check_data", "train", "release", state="skipped")
+    assert tasks == all_of("read_data", *GATES, "train", "release", state="skipped")
 
 
 def test_bad_data_stops_at_its_gate_and_worse_models_at_theirs(data: Path) -> None:
     land(data, 1, exit=2, reasons=["fare, 17 rows: negative"])
     state, tasks = run("retrain_taxi")
-    assert (state, tasks["check_data"], tasks["train"]) == ("failed", ["failed"], ["upstream_failed"])
+    assert (state, tasks.pop("check_quality"), tasks.pop("train")) == ("failed", ["failed"], ["upstream_failed"])
+    passed = all_of("resolve_span", "read_data", "check_schema", "check_drift")
+    assert tasks == passed | {"release": ["upstream_failed"]}, "the other gates' verdicts are seen all the same"
     land(data, 2, blessed=False, reasons=["auc 0.71 is below 0.92"])
     state, tasks = run("retrain_taxi")
     assert (state, tasks["train"], tasks["release"]) == ("success", ["success"], ["skipped"])
@@ -85,9 +88,23 @@ def test_bad_data_stops_at_its_gate_and_worse_models_at_theirs(data: Path) -> No
 
 def test_data_quality_alone(data: Path) -> None:
     state, tasks = run("data_quality_taxi")
-    assert (state, tasks["newest_span"], tasks["check_data"]) == ("success", ["skipped"], ["skipped"])
+    assert (state, tasks["newest_span"], tasks["read_data"]) == ("success", ["skipped"], ["skipped"])
     land(data, 1)
-    assert run("data_quality_taxi") == ("success", all_of("newest_span", "check_data", "publish_report"))
+    assert run("data_quality_taxi") == ("success", all_of("newest_span", "read_data", *GATES, "publish_report"))
+
+
+def test_what_a_gate_refused_is_published_and_the_run_is_red(data: Path) -> None:
+    land(data, 1, exit=2, gate="DriftDetector", reasons=["fare has moved"])
+    state, tasks = run("data_quality_taxi")
+    assert state == "failed" and tasks.pop("check_drift") == ["failed"]
+    assert tasks == all_of("newest_span", "read_data", "check_schema", "check_quality", "publish_report")
+
+
+def test_data_that_cannot_be_read_is_not_the_gates_fault(data: Path) -> None:
+    land(data, 1, exit=2, gate=None, reasons=["trips.csv, line 7: 3 columns instead of 18"])
+    state, tasks = run("data_quality_taxi")
+    assert (state, tasks.pop("newest_span"), tasks.pop("read_data")) == ("failed", ["success"], ["failed"])
+    assert tasks == all_of(*GATES, "publish_report", state="upstream_failed")
 
 
 def test_every_file_is_predicted_for_once(data: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -120,6 +121,19 @@ def test_repeated_event_is_skipped_and_a_mended_span_is_not(landed: Path) -> Non
     with pytest.raises(AirflowSkipException, match="span 3 was trained on before"):
         find_span(taxi, data, context(stores, "second", 3))
     (landed / "span-3" / "a.csv").write_text("x\n1\n2\n")
+    assert find_span(taxi, data, context(stores, "third", 3)).xcom_value == 3
+
+
+def test_data_that_lands_twice_trains_once_and_other_bytes_train_again(landed: Path) -> None:
+    taxi, stores = workload(), Stores()
+    data = new_data(taxi)
+    mark_handled(context(stores, "first", 3), data, taxi)
+    (landed / "span-3" / "a.csv").write_text("x\n1\n")
+    os.utime(landed / "span-3" / "a.csv", (0, 0))
+    with pytest.raises(AirflowSkipException, match="span 3 was trained on before"):
+        find_span(taxi, data, context(stores, "second", 3))
+    (landed / "span-3" / "a.csv").write_text("x\n2\n")
+    os.utime(landed / "span-3" / "a.csv", (0, 0))
     assert find_span(taxi, data, context(stores, "third", 3)).xcom_value == 3
 
 

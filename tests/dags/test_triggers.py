@@ -14,7 +14,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from dags.triggers import LISTING, SEEN, FileTrigger, SpanTrigger, decode_spans, encode_spans
+from dags.triggers import LISTING, SEEN, SIGNS, FileTrigger, SpanTrigger, decode_signs, decode_spans, encode_spans
 from landing import span_of_day
 
 
@@ -33,8 +33,10 @@ class StateStore:
         self.writes += 1
 
 
-def spans(folder: Path | str, store: StateStore, pattern: str = "span-{SPAN}/*", quiet: float = 0) -> SpanTrigger:
-    one = SpanTrigger(f"{folder}/{pattern}", quiet, poll_seconds=0.01, settle_seconds=0.01)
+def spans(
+    folder: Path | str, store: StateStore, pattern: str = "span-{SPAN}/*", quiet: float = 0, window: int = 1
+) -> SpanTrigger:
+    one = SpanTrigger(f"{folder}/{pattern}", quiet, poll_seconds=0.01, settle_seconds=0.01, window=window)
     one.asset_state_store = store  # type: ignore[assignment]
     return one
 
@@ -163,6 +165,39 @@ def test_a_new_version_of_a_span_fires(tmp_path: Path) -> None:
     assert asyncio.run(events(spans(tmp_path, store, pattern))) == [[7]]
     assert store.values[SEEN] == "7v2"
     assert asyncio.run(events(spans(tmp_path, store, pattern), settled=0)) == []
+
+
+def test_a_span_that_training_looks_at_fires_when_it_is_replaced(tmp_path: Path) -> None:
+    store = StateStore()
+    for span in (1, 2, 3):
+        land(tmp_path, span, "a.csv", "_SUCCESS")
+    assert asyncio.run(events(spans(tmp_path, store, window=2))) == [[1, 2, 3]]
+    for span in (1, 2):
+        (tmp_path / f"span-{span}" / "a.csv").write_text("x\n1\n2\n")
+    assert asyncio.run(events(spans(tmp_path, store, window=2))) == [[2]], "span 1 lies outside of the window"
+    assert asyncio.run(events(spans(tmp_path, store, window=2), settled=0)) == [], "once"
+    land(tmp_path, 4, "a.csv", "_SUCCESS")
+    assert asyncio.run(events(spans(tmp_path, store, window=2))) == [[4]]
+    assert sorted(decode_signs(store.values[SIGNS])) == [3, 4], "what is kept does not grow with the years"
+
+
+def test_a_span_that_is_being_replaced_is_waited_for(tmp_path: Path) -> None:
+    store, folder = StateStore(), land(tmp_path, 1, "a.csv", "_SUCCESS")
+    asyncio.run(events(spans(tmp_path, store)))
+    (folder / "a.csv.part").touch()
+
+    def finish() -> None:
+        (folder / "a.csv.part").rename(folder / "a.csv")
+
+    assert asyncio.run(events(spans(tmp_path, store), meanwhile=finish)) == [[1]]
+
+
+def test_what_an_older_trainyard_has_seen_does_not_count_as_replaced(tmp_path: Path) -> None:
+    store, folder = StateStore(), land(tmp_path, 1)
+    store.values[SEEN] = "1"
+    assert asyncio.run(events(spans(tmp_path, store))) == []
+    (folder / "a.csv").write_text("x\n7\n8\n")
+    assert asyncio.run(events(spans(tmp_path, store))) == [[1]]
 
 
 def test_days_are_spans_past_midnight_and_a_year_s_end(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Home:
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
         """Starts a command with no terminal and its stdin closed; `up` on ports that the kernel chose."""
         if arguments[0] == "up":
-            for name in ("airflow", "rest", "grpc"):
+            for name in ("airflow", "rest", "grpc", "reports"):
                 arguments += (f"--{name}-port", str(free_port()))
         with self.log.open("ab") as log:
             return subprocess.Popen(

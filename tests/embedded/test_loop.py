@@ -7,17 +7,24 @@ import os
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
+from embedded.airflow_api import DagRun
 from embedded.processes import start_time_of
 from model_store import ModelStore
 from tests.embedded.conftest import Running, wait_for
 
 pytestmark = pytest.mark.slow
+GATES = ("check_schema", "check_quality", "check_drift")
 
 
 def labels(platform: Running) -> dict[str, int]:
     return ModelStore(platform.home.folder / "models").labels("taxi")
+
+
+def _states(platform: Running, run: DagRun) -> dict[str, str | None]:
+    return {task.task_id: task.state for task in platform.api.tasks(run)}
 
 
 def test_span_is_trained_released_and_deployed(platform: Running) -> None:
@@ -25,9 +32,15 @@ def test_span_is_trained_released_and_deployed(platform: Running) -> None:
     run = platform.next_run("retrain_taxi")
     assert platform.finished(run) == (
         "success",
-        dict.fromkeys(("resolve_span", "check_data", "train", "release"), "success"),
+        dict.fromkeys(("resolve_span", "read_data", *GATES, "train", "release"), "success"),
     )
     assert any("Trainer" in line for line in platform.api.log_lines(run, "train")), "stderr is streamed"
+    (event,) = platform.api.events("taxi_released_model")
+    assert (event["version"], event["metrics"]["overall"]["auc"]) == (1, pytest.approx(0.94))
+    links = platform.api.links(run, "check_quality")
+    assert set(links) == {"Report", "Data quality"}
+    for url in (*links.values(), *event["reports"].values()):
+        assert httpx.get(url, trust_env=False).status_code == 200, url
     state, tasks = platform.finished(platform.next_run("deploy_taxi"))
     assert (state, tasks["promote"], tasks["roll_back"]) == ("success", "success", "skipped")
     assert labels(platform) == {"stable": 1}
@@ -46,9 +59,20 @@ def test_input_that_needs_mending_is_not_retried(platform: Running) -> None:
     platform.land(3, json.dumps({"exit": 2, "reasons": ["fare, 17 rows: negative"]}))
     run = platform.next_run("retrain_taxi")
     state, tasks = platform.finished(run)
-    assert (state, tasks["check_data"], tasks["train"]) == ("failed", "failed", "upstream_failed")
-    assert next(t.try_number for t in platform.api.tasks(run) if t.task_id == "check_data") == 1
-    assert any("fare, 17 rows: negative" in line for line in platform.api.log_lines(run, "check_data"))
+    assert (state, tasks["check_quality"], tasks["train"]) == ("failed", "failed", "upstream_failed")
+    assert (tasks["read_data"], tasks["check_schema"], tasks["check_drift"]) == ("success",) * 3
+    assert next(t.try_number for t in platform.api.tasks(run) if t.task_id == "check_quality") == 1
+    assert any("fare, 17 rows: negative" in line for line in platform.api.log_lines(run, "check_quality"))
+    steering = platform.home.folder / "data" / "taxi" / "span-3" / "outcome.json"
+    steering.write_text(json.dumps({"blessed": False, "reasons": ["worse"]}))
+    again = platform.next_run("retrain_taxi")
+    assert platform.finished(again)[1]["check_quality"] == "success", "a span that is replaced in place is an event"
+    platform.api.clear(run, "check_quality")
+    wait_for(lambda: _states(platform, run)["check_quality"] == "success", 60, "the cleared gate looks again")
+    assert platform.finished(run)[0] == "success"
+    os.utime(steering)
+    twice = platform.next_run("retrain_taxi")
+    assert platform.finished(twice)[1]["resolve_span"] == "skipped", "the same bytes again"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from pipelines import home
 from pipelines.cli import main
 from pipelines.housekeeping import Limits, sweep
 from pipelines.runners import _lock
+from pipelines.runners.kubeflow import metadata
+from tests.servers import Postgres
 
 LIMITS = Limits(runs=2, releases=2, days=30)
 
@@ -46,6 +49,8 @@ class Yard:
         config = mlmd.ConnectionConfig()
         config.sqlite.filename_uri = str(self.root / "metadata.sqlite")
         config.sqlite.connection_mode = 3
+        if os.environ.get(metadata.URI):
+            config = metadata.connection_config()
         self.store = metadata_store.MetadataStore(config)
         kinds = (
             mlmd.ContextType(name="pipeline_run"),
@@ -100,6 +105,30 @@ def test_old_runs_go_with_their_artifacts_and_metadata() -> None:
     assert {a.id for a in yard.store.get_artifacts()} == {artifacts[1].id, artifacts[3].id}
     assert len(yard.store.get_executions()) == 3, "the one that made what stays, stays"
     assert sweep(LIMITS).items == []
+
+
+def test_rows_of_a_shared_database_go_too_and_another_machine_s_stay(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres.create_database("housekeeping")
+    for name, value in postgres.environment.items():
+        monkeypatch.setenv(name, value.replace("/trainyard", "/housekeeping"))
+    yard = Yard()
+    names = [run_id(days) for days in (90, 80, 70, 2, 1)]
+    artifacts = [yard.run(name) for name in names[:4]]
+    yard.run(names[4], cached=artifacts[1])
+    elsewhere_run = run_id(100)
+    elsewhere = yard.run(elsewhere_run)
+    shutil.rmtree(home.runs_root("taxi") / elsewhere_run)
+    sweep(LIMITS, delete=True)
+    assert yard.runs() == sorted(names[3:])
+    assert yard.known_runs() == sorted([elsewhere_run, *names[3:]])
+    assert {a.id for a in yard.store.get_artifacts()} == {artifacts[1].id, artifacts[3].id, elsewhere.id}
+    assert [pathlib.Path(a.uri).exists() for a in artifacts] == [False, True, False, True]
+    assert sweep(LIMITS).items == []
+    monkeypatch.setenv(metadata.PASSWORD, "wrong")
+    with pytest.raises(InputError, match=r"TRAINYARD_METADATA: the metadata store cannot be reached: .*authentication"):
+        sweep(LIMITS)
 
 
 def test_a_run_that_another_stands_on_stays() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipelines import home
-from tests.pipelines.fuse import FUSE, IMPORTS
+from tests.fuse import FUSE, IMPORTS
 
 # 600 rows, two thirds of them to train on, in batches of 32: 12 or 13 steps an epoch.
 _IN_THE_SECOND_EPOCH = 20

@@ -140,7 +140,7 @@ def test_a_parameter_redoes_only_what_depends_on_it(yard) -> None:
     assert result.release["version"] == 2
 
 
-@pytest.mark.parametrize("damage", ["removed", "emptied"])
+@pytest.mark.parametrize("damage", ["removed", pytest.param("emptied", marks=pytest.mark.slow)])
 def test_an_artifact_whose_bytes_are_gone_is_made_again(yard, damage: str) -> None:
     (folder,) = list((home.pipeline_root("tips") / "Transform" / "transformed_examples").iterdir())[-1:]
     if damage == "removed":
@@ -267,14 +267,18 @@ def test_a_preprocessing_fn_that_raises_is_named_by_line(restored) -> None:
     ("model", "parts"),
     [
         ("def build_model(schema, hyperparameters):\n    return 1 / 0\n", ["model.py, line 2", "ZeroDivisionError"]),
-        ("def build(schema):\n    pass\n", ["has no function 'build_model'"]),
-        ("def build_model(schema, hyperparameters):\n    return 3\n", ["must return a keras.Model", "int"]),
+        pytest.param("def build(schema):\n    pass\n", ["has no function 'build_model'"], marks=pytest.mark.slow),
+        pytest.param(
+            "def build_model(schema, hyperparameters):\n    return 3\n",
+            ["must return a keras.Model", "int"],
+            marks=pytest.mark.slow,
+        ),
         (
             "import keras\ndef build_model(schema, hyperparameters):\n    inputs = schema.inputs()\n"
             "    x = keras.layers.Dense(3)(keras.ops.expand_dims(inputs['fare'], -1))\n    return keras.Model(inputs, x)\n",
             ["output of shape [N, 1]", "[N, 3]"],
         ),
-        ("import nosuchmodule\n", ["model.py, line 1", "nosuchmodule"]),
+        pytest.param("import nosuchmodule\n", ["model.py, line 1", "nosuchmodule"], marks=pytest.mark.slow),
         ("def build_model(schema, hyperparameters)\n", ["model.py, line 1", "SyntaxError"]),
     ],
 )

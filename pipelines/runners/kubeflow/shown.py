@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from pipelines.runners.kubeflow.executor_output import Shown
 
 # KFP's UI draws every cell, and the metadata store keeps the matrix in one column.
 _MOST_CLASSES = 100
+_PAGES = frozenset({"data_quality_report", "run_report"})
 
 
 class Outputs:
@@ -50,18 +52,22 @@ class Outputs:
         return GateResult.from_json(self.text(key, "gate.json"))
 
 
-def show(executor_input: str, node_id: str, artifacts: Mapping[str, Sequence[mlmd.Artifact]]) -> None:
+def show(executor_input: str, node_id: str, artifacts: Mapping[str, Sequence[mlmd.Artifact]], page: str = "") -> None:
     """Tells KFP what a node made. Never fails: the node's work is done and published.
 
     Args:
         executor_input: JSON, what KFP puts in place of `{{$}}`; empty where the node was not started by KFP.
         node_id: in the graph.
         artifacts: the node's outputs.
+        page: URL of the run's page of data quality, for the artifacts that are pages themselves.
     """
     if not executor_input:
         return
     try:
-        executor_output.write(executor_input, _shown(node_id, artifacts))
+        shown = _shown(node_id, artifacts)
+        if page:
+            shown |= {name: _linked(shown[name], page) for name in _PAGES & shown.keys()}
+        executor_output.write(executor_input, shown)
     except Exception:
         traceback.print_exc()
         print("KFP's UI will not show this node's outputs; they are made and published all the same.", flush=True)
@@ -77,6 +83,10 @@ def _shown(node_id: str, artifacts: Mapping[str, Sequence[mlmd.Artifact]]) -> di
         traceback.print_exc()
         print(f"what KFP's UI shows of {node_id} could not be read: {type(error).__name__}: {error}", flush=True)
         return {}
+
+
+def _linked(one: Shown, page: str) -> Shown:
+    return dataclasses.replace(one, metadata={**one.metadata, "data_quality_page": page})
 
 
 def _located(made: Outputs, key: str, **more: Any) -> Shown:
@@ -117,9 +127,11 @@ def _drift_checks(made: Outputs) -> dict[str, Shown]:
 
 def _data_quality(made: Outputs) -> dict[str, Shown]:
     key = "data_quality"
+    gate = made.gate(key)
+    about = {"location": made.uri(key), "verdict": gate.summary()}
     return {
-        "data_quality_report": Shown({"location": made.uri(key)}, made.text(key, "data_docs/index.html")),
-        "data_quality_checks": Shown(_counts(made.gate(key))),
+        "data_quality_report": Shown(about, made.text(key, "data_docs/index.html")),
+        "data_quality_checks": Shown(_counts(gate)),
     }
 
 

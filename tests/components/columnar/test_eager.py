@@ -302,6 +302,7 @@ def transformed(runner: Any, folder: pathlib.Path, data: list[pa.RecordBatch]) -
     return sorted(found, key=repr), tft.TFTransformOutput(str(folder / "graph")).vocabulary_by_name("words")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("never_beam")
 def test_transform_gives_the_same_graph_and_the_same_rows(tmp_path: pathlib.Path) -> None:
     data = batches(rows=50, count=4)

@@ -18,7 +18,7 @@ from tfx.types import standard_artifacts
 from components.artifacts import ROWS_IN, ROWS_OUT, SECONDS, DataQualityReport
 from components.columnar import SplitWriter, encode_splits
 from components.data_quality import DataQuality
-from components.data_quality._suite import read_suite, wanted_columns
+from components.data_quality._running import columns_of
 from components.data_quality.executor import DataQualityExecutor
 from components.data_quality.worker import check_examples
 from components.errors import InputError
@@ -59,7 +59,8 @@ def examples_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def schema_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("schema")
-    text = "".join(f'feature {{ name: "{name}" type: BYTES }}\n' for name in make_table().column_names)
+    kinds = {"fare": "FLOAT", "seats": "INT", "payment": "BYTES", "raw": "BYTES", "pixels": "FLOAT", "tip": "INT"}
+    text = "".join(f'feature {{ name: "{name}" type: {kind} }}\n' for name, kind in kinds.items())
     (folder / "schema.pbtxt").write_text(text)
     return str(folder)
 
@@ -98,7 +99,7 @@ def test_checks_carry_figures_rows_and_severities(run: Any) -> None:
         expect("expect_column_values_to_be_in_set", "info", column="payment", value_set=["Cash", "Card"], mostly=0.9),
         expect("expect_table_row_count_to_be_between", min_value=100, max_value=10_000),
         expect("expect_column_mean_to_be_between", "warning", column="tip", min_value=0.9, max_value=1),
-        expect("expect_table_columns_to_match_set", "warning", column_set=["fare", "tip"], exact_match=True),
+        expect("expect_table_columns_to_match_ordered_list", "warning", column_list=["seats", "fare"]),
         expect("expect_column_distinct_values_to_be_in_set", "info", column="payment", value_set=["Cash"]),
     )
     checks = by_name(result)
@@ -117,7 +118,7 @@ def test_checks_carry_figures_rows_and_severities(run: Any) -> None:
     assert kinds.passes and [(s["split"], s["row"]) for s in kinds.diagnostics["sample"]] == [("train", 3), ("eval", 3)]
     assert checks["expect_table_row_count_to_be_between"].passes
     assert "it is 0.5" in checks["expect_column_mean_to_be_between(tip)"].message
-    assert "pixels" in checks["expect_table_columns_to_match_set"].message
+    assert not checks["expect_table_columns_to_match_ordered_list(seats, fare)"].passes
     assert "Card" in checks["expect_column_distinct_values_to_be_in_set(payment)"].message
     assert GateResult.from_json((output / "gate.json").read_text()) == result
     native = json.loads((output / "validation.json").read_text())
@@ -146,6 +147,9 @@ def test_columns_with_nulls_can_be_compared(run: Any) -> None:
     assert result.checks[0].diagnostics["sample"][-1]["row"] == 17
 
 
+EVERY = frozenset(make_table().column_names)
+
+
 @pytest.mark.parametrize(
     ("expectation", "wanted"),
     [
@@ -154,6 +158,7 @@ def test_columns_with_nulls_can_be_compared(run: Any) -> None:
         (expect("expect_compound_columns_to_be_unique", column_list=["fare", "tip"]), {"fare", "tip"}),
         (expect("expect_table_columns_to_match_set", column_set=["fare"]), None),
         (expect("expect_table_column_count_to_equal", value=6), None),
+        (expect("expect_table_of_the_users_own"), EVERY),
         (
             expect(
                 "expect_column_values_to_not_be_null",
@@ -161,13 +166,12 @@ def test_columns_with_nulls_can_be_compared(run: Any) -> None:
                 row_condition="tip == 1",
                 condition_parser="pandas",
             ),
-            None,
+            {"fare", "tip"},
         ),
     ],
 )
-def test_only_the_columns_of_the_suite_are_read(tmp_path: pathlib.Path, expectation: Any, wanted: Any) -> None:
-    suite = read_suite(write_suite(tmp_path, expectation), frozenset(make_table().column_names))
-    assert wanted_columns(suite) == wanted
+def test_an_expectation_is_given_the_columns_that_it_names(expectation: Any, wanted: Any) -> None:
+    assert columns_of(expectation["type"], expectation["kwargs"], EVERY) == wanted
 
 
 def test_fail_on_decides_what_stops(run: Any) -> None:
@@ -187,7 +191,8 @@ def test_same_expectation_twice_has_two_names(run: Any) -> None:
 
 
 def test_an_expectation_that_cannot_be_evaluated_fails(run: Any) -> None:
-    result, _ = run(expect("expect_column_mean_to_be_between", column="payment", min_value=0))
+    broken = {"row_condition": "tip ==", "condition_parser": "pandas"}
+    result, _ = run(expect("expect_column_mean_to_be_between", column="fare", min_value=0, **broken))
     assert not result.passes
     assert "could not be checked" in result.checks[0].message
 

@@ -19,6 +19,7 @@ from components.artifacts import ROWS_BY_SPAN, DataDrift
 from components.columnar import SplitWriter, encode_splits
 from components.drift import ColumnLimits, DriftConfig, DriftDetector, Profile
 from components.gates import GateFailed, GateResult, Severity
+from model_store import ModelStore, ReleaseDraft
 
 ROWS = 2_000
 SCHEMA = """
@@ -70,7 +71,13 @@ class Yard:
             },
         ).with_id("Examples")
 
-    def run(self, number: int, *window: dict[str, Any], config: DriftConfig = STILL) -> GateResult:
+    def run(
+        self,
+        number: int,
+        *window: dict[str, Any],
+        config: DriftConfig = STILL,
+        champion_of: tuple[str, str] | None = None,
+    ) -> GateResult:
         """Raises what the node raised; returns what its gate found."""
         self.runs += 1
         examples = self.examples(number, *window)
@@ -78,7 +85,7 @@ class Yard:
             source_uri=str(self.folder / "schema"), artifact_type=standard_artifacts.Schema
         ).with_id("Schema")
         root = str(self.folder / "root")
-        detector = DriftDetector(examples.outputs["result"], schema.outputs["result"], config, root)
+        detector = DriftDetector(examples.outputs["result"], schema.outputs["result"], config, root, champion_of)
         LocalDagRunner().run(
             pipeline.Pipeline(
                 pipeline_name="yard",
@@ -178,3 +185,42 @@ def test_the_same_again_is_answered_from_the_cache_and_a_new_reference_is_not(ya
 def test_an_unknown_measure_is_refused(measure: str) -> None:
     with pytest.raises(ValueError, match=f"of 'fare': unknown measure '{measure}'. Known: psi"):
         DriftConfig(columns={"fare": ColumnLimits({measure: 0.1})})
+
+
+def test_a_span_is_compared_with_what_the_champion_was_trained_on(yard: Yard) -> None:
+    store = ModelStore(yard.folder / "models")
+    champion_of = (str(yard.folder / "models"), "yard")
+    yard.run(1, span(1))
+    first = yard.run(2, span(2, scale=3), champion_of=champion_of)  # nobody is stable: the span before
+    assert first.checks[0].diagnostics["reference"] == "span 1"
+    with metadata.Metadata(yard.connection) as handle:
+        runs = handle.store.get_contexts_by_type("pipeline_run")
+        run_id = min(runs, key=lambda one: one.id).name
+    (yard.folder / "export").mkdir()
+    (yard.folder / "export" / "saved_model.pb").write_bytes(b"a graph")
+    store.publish("yard", yard.folder / "export", ReleaseDraft("once", "binary", run_id=run_id))
+    store.promote("yard", 1, reason="the first", actor="a test")
+    # The window has a span before, which is like the newest; the champion was trained on another.
+    moved = yard.run(4, span(3, scale=3), span(4, scale=3), champion_of=champion_of)
+    assert failed(moved) == {"drift(fare)"}
+    assert moved.failures()[0].diagnostics["reference"] == "span 1 of release 1"
+    assert failed(yard.run(4, span(3, scale=3), span(4, scale=3))) == set()
+
+
+def test_no_value_of_a_personal_column_is_kept_by_name_or_said(yard: Yard) -> None:
+    personal = 'annotation { tag: "personal" }'
+    schema = SCHEMA.replace('name: "kind" type: BYTES', f'name: "kind" type: BYTES {personal}')
+    schema = schema.replace('name: "fare" type: FLOAT', f'name: "fare" type: FLOAT {personal}')
+    (yard.folder / "schema" / "schema.pbtxt").write_text(schema)
+    moved = span(2, scale=4)
+    moved["kind"] = np.where(moved["kind"] == "cash", "a secret of fifty letters and more than that in all", "card")
+    result = yard.run(2, span(1), moved, config=DriftConfig(label="tip", slices=("kind",)))
+    assert failed(result) == {"drift(fare)", "drift(kind)"}
+    kept = "".join(path.read_text() for path in pathlib.Path(yard.artifacts()[-1].uri).iterdir())
+    assert "secret" not in kept and "cash" not in kept and "its values are personal and not shown" in kept
+    fare = next(check for check in result.failures() if "fare" in check.name)
+    assert "quantiles" not in fare.message
+    assert set(Profile.from_json((pathlib.Path(yard.artifacts()[-1].uri) / "profile.json").read_text()).personal) == {
+        "fare",
+        "kind",
+    }

@@ -148,6 +148,7 @@ def test_values_are_tfma_s(evaluated: Callable[..., Any], model_folder: Callable
             assert ours[name] == pytest.approx(expected, abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_multiclass_values_are_tfma_s_on_digits() -> None:
     import pandas as pd
     import sklearn.datasets

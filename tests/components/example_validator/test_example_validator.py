@@ -22,12 +22,12 @@ feature { name: "tip" type: INT presence { min_fraction: 1.0 } shape {} int_doma
 """
 
 
-def checks(folder: pathlib.Path, **changes) -> dict[str, object]:
+def checks(folder: pathlib.Path, contract: str = SCHEMA, **changes) -> dict[str, object]:
     columns = {"fare": [1.0, 2.0, 3.0, 4.0], "kind": ["card", "cash", "card", "cash"], "tip": [0, 1, 0, 1], **changes}
     batch = pa.RecordBatch.from_pydict(columns)
     with SplitWriter(folder, "train", batch.schema) as writer:
         writer.write(batch)
-    schema = text_format.Parse(SCHEMA, schema_pb2.Schema())
+    schema = text_format.Parse(contract, schema_pb2.Schema())
     options = tfdv.StatsOptions(schema=schema, infer_type_from_schema=True)
     statistics = folder / "FeatureStats.pb"
     statistics.write_bytes(generate_statistics_in_memory(tfx_columns(batch), options).SerializeToString())
@@ -44,10 +44,10 @@ def test_good_data_pass_a_check_for_each_feature(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("changes", "name", "parts"),
     [
-        ({"tip": [0, 1, 7, 1]}, "train/tip", ["row 3 of train has 7"]),
-        ({"fare": [1.0, -5.0, 3.0, 4.0]}, "train/fare", ["row 2 of train has -5.0"]),
-        ({"kind": ["card", "cash", "card", "gold"]}, "train/kind", ["gold"]),
-        ({"kind": ["card", None, None, "cash"]}, "train/kind", ["fraction"]),
+        ({"tip": [0, 1, 7, 1]}, "train/tip", ["train row 2 has 7"]),
+        ({"fare": [1.0, -5.0, 3.0, 4.0]}, "train/fare", ["train row 1 has -5.0"]),
+        ({"kind": ["card", "cash", "card", "gold"]}, "train/kind", ["train row 3 has 'gold'"]),
+        ({"kind": ["card", None, None, "cash"]}, "train/kind", ["fraction", "train row 1 has None"]),
     ],
 )
 def test_an_anomaly_names_the_rows(tmp_path, changes, name: str, parts: list[str]) -> None:
@@ -56,3 +56,25 @@ def test_an_anomaly_names_the_rows(tmp_path, changes, name: str, parts: list[str
     assert [check.name for check in failed] == [name]
     for part in parts:
         assert part in failed[0].message
+    assert ". ." not in failed[0].message
+
+
+def test_a_domain_that_features_share_names_its_rows(tmp_path) -> None:
+    own = 'string_domain { value: "card" value: "cash" }'
+    shared = SCHEMA.replace(own, 'domain: "kinds"') + 'string_domain { name: "kinds" value: "card" value: "cash" }'
+    found = checks(tmp_path, shared, kind=["gold", "cash", "card", "card"])["train/kind"]
+    assert found.diagnostics["sample"] == [{"split": "train", "row": 0, "value": "gold"}]
+    assert found.diagnostics["column"] == "kind"
+
+
+def test_personal_values_are_not_shown(tmp_path) -> None:
+    personal = SCHEMA.replace('name: "kind"', 'name: "kind" annotation { tag: "personal" }')
+    found = checks(tmp_path, personal, kind=["card", "cash", "Ann Smith", "card"])["train/kind"]
+    assert found.diagnostics["sample"] == [{"split": "train", "row": 2, "value": "(personal)"}]
+    assert not found.passes and "Ann" not in str(found)
+
+
+def test_an_infinite_value_is_a_row_that_proves_it(tmp_path) -> None:
+    finite = SCHEMA.replace("float_domain { min: 0 }", "float_domain { disallow_inf: true }")
+    found = checks(tmp_path, finite, fare=[1.0, float("inf"), 3.0, 4.0])["train/fare"]
+    assert [one["row"] for one in found.diagnostics["sample"]] == [1] and "train row 1 has inf" in found.message

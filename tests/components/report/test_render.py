@@ -237,3 +237,15 @@ def test_model_that_does_not_load_is_not_released(runs: dict[str, RunFacts]) -> 
     gates = {**runs["binary"].gates, "InfraValidator": GateResult("InfraValidator", (check,))}
     facts = dataclasses.replace(runs["binary"], release=None, infra_blessed=False, gates=gates)
     assert verdict(facts).sentence == "Kept champion version 3 because op type not registered 'Foo' in binary."
+
+
+def test_the_page_links_to_the_data_of_its_span_where_a_site_is_served(runs: dict[str, RunFacts], monkeypatch) -> None:
+    facts = runs["binary"]
+    gates = {**facts.gates, "DataQuality": GateResult("DataQuality", (CheckResult("a check", True),))}
+    release = {**(facts.release or {}), "spans": [{"span": 6}, {"span": 7}]}
+    facts = dataclasses.replace(facts, gates=gates, release=release, workload={**facts.workload, "name": "taxi"})
+    assert "data quality of span" not in render_run(facts)
+    monkeypatch.setenv("TRAINYARD_REPORTS_URL", "https://reports.example.com/quality/")
+    assert '<a href="https://reports.example.com/quality/taxi/spans/7.html">data quality of span 7</a>' in render_run(
+        facts
+    )

@@ -12,24 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-MODEL = """
-import os, signal
-import numpy as np
-import keras
-import tensorflow as tf
+from tests.fuse import FUSE, IMPORTS
 
-class Fuse(keras.layers.Layer):
-    "Kills the process in the middle of a training step, if told to."
-    steps = 0
-
-    def call(self, x, training=False):
-        return x + tf.ensure_shape(tf.numpy_function(self.burn, [], tf.float32), []) if training else x
-
-    def burn(self):
-        self.steps += 1
-        if self.steps == int(os.environ.get("KILL_AT_STEP", 0)):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return np.float32(0)
+MODEL = (
+    IMPORTS
+    + FUSE
+    + """
 
 def build_model(schema, hyperparameters):
     inputs = schema.inputs()
@@ -43,6 +31,7 @@ def build_model(schema, hyperparameters):
         x = Fuse()(x)
     return keras.Model(inputs, schema.outputs(x))
 """
+)
 
 
 @dataclasses.dataclass

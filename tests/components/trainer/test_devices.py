@@ -16,7 +16,7 @@ from components.trainer._input import last_batches
 from tests.components.trainer.fitting import history, weights
 
 
-@pytest.mark.parametrize("batch_size", [64, 147])
+@pytest.mark.parametrize("batch_size", [147, pytest.param(64, marks=pytest.mark.slow)])
 def test_two_devices_learn_what_one_learns(job, start, batch_size: int) -> None:
     """Embeddings and texts are among the features.
 

@@ -140,8 +140,8 @@ def test_list_columns_are_read_as_plain_ones(write_split) -> None:
 @pytest.mark.parametrize(
     ("task", "change", "part"),
     [
-        ("binary", {"y": -1}, r"label 'y', row 1001 of train: is none of the classes \['no', 'yes'\]"),
-        ("regression", {"y": np.inf}, "label 'y', row 1001 of train: is not a finite number"),
+        ("binary", {"y": -1}, r"label 'y', row 1000 of train: is none of the classes \['no', 'yes'\]"),
+        ("regression", {"y": np.inf}, "label 'y', row 1000 of train: is not a finite number"),
         ("binary", {"half": np.nan}, "feature 'half': preprocessing_fn returns NaN or infinity in 1 values"),
         ("binary", {"pair": np.inf}, "feature 'pair': preprocessing_fn returns NaN or infinity in 2 values"),
     ],
@@ -220,5 +220,5 @@ def test_two_devices_share_the_batches(uri: str, module: str, tmp_path: pathlib.
 def test_a_relevance_below_nought_is_named() -> None:
     checks = SplitChecks("train", "ranking", "y", ())
     checks.add({"y": np.array([1.0, 0.0])})
-    with pytest.raises(InputError, match=r"row 4 of train: a relevance is 0 or more\. Received: -2"):
+    with pytest.raises(InputError, match=r"row 3 of train: a relevance is 0 or more\. Received: -2"):
         checks.add({"y": np.array([3.0, -2.0])})

@@ -32,7 +32,15 @@ def split(write_split):
     return opened
 
 
-@pytest.mark.parametrize(("scale", "pool_bytes"), [(1e-3, 2**30), (1.0, 2**30), (1e6, 2**30), (1.0, 2_000)])
+@pytest.mark.parametrize(
+    ("scale", "pool_bytes"),
+    [
+        (1e-3, 2**30),
+        pytest.param(1.0, 2**30, marks=pytest.mark.slow),
+        pytest.param(1e6, 2**30, marks=pytest.mark.slow),
+        (1.0, 2_000),
+    ],
+)
 def test_regression_learns_whatever_the_labels_unit(module, tmp_path, split, scale: float, pool_bytes: int) -> None:
     """A label [N] against an output [N, 1] once broadcast to [N, N], and nothing was learnt."""
     keras.utils.set_random_seed(1)

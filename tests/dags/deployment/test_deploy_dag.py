@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -93,3 +94,16 @@ def test_going_back_by_hand_takes_one_step(database: None, store: ModelStore) ->
     assert (tasks["verify"], tasks["promote"], tasks["roll_back"]) == ("skipped",) * 3
     state, tasks = run(deploy_dag(), action="rollback", version=99)
     assert (state, tasks["resolve_release"], tasks["return_to_release"]) == ("failed", "failed", "upstream_failed")
+
+
+def test_a_release_that_loads_slowly_is_waited_for_without_a_worker(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = deploy_dag().get_task("infra_check")
+    assert check.mode == "reschedule"
+    release = {"version": 2, "previous": 1, "despite": ""}
+    context = {"ti": SimpleNamespace(xcom_pull=lambda task_ids: release)}
+    monkeypatch.setattr("dags.deploy.LOAD_PATIENCE_S", 0.0)
+    assert check.python_callable(**context) is False, "the server has not seen the label yet"
+    monkeypatch.setattr("dags.deploy.LOAD_PATIENCE_S", 60.0)
+    assert check.python_callable(**context) is True

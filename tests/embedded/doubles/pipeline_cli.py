@@ -1,8 +1,9 @@
 """A stand-in for `python -m pipelines.cli`: run, predict and housekeeping, the same contract, a second instead of a minute.
 
 Publishes a release that `model_server.py` can load into the real model store. The span's folder steers it: a file
-`outcome.json` in it may say {"exit": 2, "reasons": [...]} (its data is bad), {"blessed": false, "reasons": [...]} or
-{"seconds": 30}. As with the real one, a part (`--until`) checks the data, and a whole run that is repeated is the one before.
+`outcome.json` in it may say {"exit": 2, "reasons": [...]} (its data is bad: the gate DataQuality refuses it, or the one that
+"gate" names; "gate": null: it cannot be read), {"blessed": false, "reasons": [...]} or {"seconds": 30}. As with the real one, a
+part (`--until`) checks the data, and a whole run that is repeated is the one before.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from model_store import ModelStore, ReleaseDraft
 from pipelines import home
 
+DATA_GATES = ("ExampleValidator", "DataQuality", "DriftDetector")
 GOLDEN = [{"trip_miles": float(miles)} for miles in range(1, 9)]
 
 
@@ -49,7 +52,7 @@ def run(arguments: list[str]) -> int:
         return 0
     if asked.until:
         print("  ok DataQuality  0.1 s", file=sys.stderr, flush=True)
-        return check(asked.workload, run_id, steering)
+        return check(asked.workload, run_id, span, asked.until, steering)
     print(f"pid {os.getpid()} trains on span {span}", file=sys.stderr, flush=True)
     time.sleep(steering.get("seconds", 0.5))
     for component in ("ColumnarExampleGen", "Trainer", "Pusher"):
@@ -71,7 +74,8 @@ def run(arguments: list[str]) -> int:
         "blessed": blessed,
         "reasons": steering.get("reasons", []),
         "release": release and {"version": release.version, "uri": release.uri},
-        "reports": {"run": str(home.runs_root(asked.workload) / run_id / "report.html"), "data_quality": None},
+        "reports": reports(asked.workload, run_id),
+        "gates": gates(DATA_GATES, {}),
     }
     print(json.dumps(outcome))
     if not code:
@@ -108,19 +112,55 @@ def predict(arguments: list[str]) -> int:
     return 0
 
 
-def check(workload: str, run_id: str, steering: dict) -> int:
+def check(workload: str, run_id: str, span: int, until: list[str], steering: dict) -> int:
     """The gates on data."""
     code, reasons = int(steering.get("exit", 0)), steering.get("reasons", [])
-    gate = {
-        "gate": "DataQuality",
-        "passes": not code,
-        "summary": "DataQuality: " + ("; ".join(reasons) if code else "1 checks passed"),
-        "findings": [{"severity": "critical", "message": reason} for reason in reasons] if code else [],
-        "report": None,
+    found = gates(until, steering) if steering.get("gate", "") is not None else []
+    components = [{"id": "ColumnarExampleGen", "status": "succeeded" if found else "failed"}]
+    components += [{"id": one["gate"], "status": "succeeded" if one["passes"] else "failed"} for one in found]
+    code = code if not found or not all(one["passes"] for one in found) else 0
+    outcome = {
+        "workload": workload,
+        "run_id": run_id,
+        "span": span,
+        "status": "failed" if code else "succeeded",
+        "seconds": 0.1,
+        "components": components,
+        "reports": reports(workload, run_id),
+        "error": "; ".join(reasons) if code else None,
+        "gates": found,
     }
-    outcome = {"workload": workload, "run_id": run_id, "status": "failed" if code else "succeeded", "seconds": 0.1}
-    print(json.dumps(outcome | {"error": "; ".join(reasons) if code else None, "gates": [gate]}))
+    print(json.dumps(outcome))
     return code
+
+
+def gates(asked: Sequence[str], steering: dict) -> list[dict]:
+    """What the gates on data say that were asked."""
+    refuses = steering.get("gate", "DataQuality") if steering.get("exit") else None
+    reasons = steering.get("reasons", [])
+    return [
+        {
+            "gate": node,
+            "passes": node != refuses,
+            "summary": f"{node}: " + ("; ".join(reasons) if node == refuses else "1 checks passed"),
+            "findings": [{"severity": "critical", "message": one} for one in reasons] if node == refuses else [],
+            "report": None,
+        }
+        for node in DATA_GATES
+        if node in asked
+    ]
+
+
+def reports(workload: str, run_id: str) -> dict[str, str]:
+    """Two pages, written."""
+    pages = {
+        "run": home.runs_root(workload) / run_id / "report.html",
+        "data_quality_page": home.home() / "reports" / workload / "validations" / run_id / "index.html",
+    }
+    for name, page in pages.items():
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(f"<!DOCTYPE html><title>{name}</title><h1>{name} of {run_id}</h1>")
+    return {name: str(page) for name, page in pages.items()}
 
 
 def publish(workload: str, span: int, steering: dict):

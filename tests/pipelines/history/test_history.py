@@ -8,8 +8,10 @@ import pathlib
 import sqlite3
 import threading
 
+import pyarrow as pa
 import pytest
 
+from components.drift import Profile, numbers
 from components.gates import CheckResult, GateResult, Severity
 from components.report import ColumnFacts, ColumnStatistics, ComponentFacts, DatasetFacts, RunFacts
 from pipelines.history import Change, Check, Column, History, HistoryError, Outcome, Release, Validation, runs
@@ -49,7 +51,7 @@ def test_a_validation_comes_back_as_it_went(history: History) -> None:
     assert check.evidence == {"sample": [{"value": None}, {"value": "ü\\0"}]}
     assert found.changes[0].exceeded
     assert history.releases("taxi")[0].run_id == "run-1"
-    assert history.failures("taxi") == {"run-1": {"warning": 1}}
+    assert history.failures(["run-1"]) == {"run-1": {"warning": 1}}
     assert history.load("run-2") is None and history.newest("nothing") is None
 
 
@@ -111,6 +113,36 @@ def test_a_newer_store_is_left_alone(tmp_path: pathlib.Path) -> None:
         History.open(f"sqlite:///{tmp_path}/q.sqlite")
 
 
+def test_a_store_of_an_earlier_day_gets_what_it_lacks(tmp_path: pathlib.Path) -> None:
+    url = f"sqlite:///{tmp_path}/q.sqlite"
+    with History.open(url) as history:
+        history.record(WHOLE)
+    with sqlite3.connect(tmp_path / "q.sqlite") as connection:
+        connection.execute("drop index quality_checks_failed")
+        connection.execute("alter table quality_validations drop column reference")
+    for _ in range(2):
+        with History.open(url) as history:
+            one = history.load("run-1")
+            assert one is not None and one.reference == "" and one.checks
+            history.record(dataclasses.replace(WHOLE, id="run-2", reference="run-1"))
+            assert history.failures(["run-1", "run-2"])["run-2"] == {"warning": 1}
+    indexes = sqlite3.connect(tmp_path / "q.sqlite").execute("select name from sqlite_master where type = 'index'")
+    assert ("quality_checks_failed",) in indexes.fetchall()
+
+
+def test_the_last_spans_of_every_workload(history: History) -> None:
+    for workload in ("a", "b"):
+        for span, again in ((1, ""), (2, ""), (2, "again"), (3, "")):
+            at = f"2026-11-2{span}T0{6 + bool(again)}:00:00+00:00"
+            one = dataclasses.replace(WHOLE, id=f"{workload}{span}{again}", workload=workload, span=span, created_at=at)
+            history.record(one)
+    asked = dataclasses.replace(WHOLE, id="asked", workload="b", span=None, source="serving", created_at="2026-11-29")
+    history.record(asked)
+    assert {one.id for one in history.newest_of_spans(2)} == {"a3", "a2again", "b3", "b2again"}
+    assert [one.id for one in history.newest_of_serving()] == ["asked"]
+    assert history.count(["a"]) == 4
+
+
 def facts(**changes) -> RunFacts:
     statistics = {
         "train": ColumnStatistics(
@@ -146,6 +178,16 @@ def test_a_runs_gates_on_data_become_a_validation() -> None:
     assert column.mean == pytest.approx((2 * 90 + 6 * 10) / 100)
     # 90 rows between 0 and 4, 10 between 4 and 8: the median of both lies at 0.5 / 0.9 of the first.
     assert column.quantiles[0.5] == pytest.approx(4 * 0.5 / 0.9)
+
+
+def test_of_a_personal_column_no_value_is_kept() -> None:
+    salary = numbers(pa.array([1234.5, 9876.5]))
+    profile = Profile("span 5", {"": 2}, {"": {"fare": salary, "miles": salary}}, personal=("fare",))
+    found = runs.from_run(facts(profile=json.loads(profile.to_json())), 5)
+    assert found is not None
+    fare, miles = found.columns
+    assert (fare.name, fare.rows, fare.missing, fare.kind) == ("fare", 2, 0.0, "float")
+    assert "1234.5" not in str(fare) and not fare.quantiles and "1234.5" in str(miles)
 
 
 def test_a_run_that_broke_before_a_gate_is_not_judged_and_one_that_never_looked_leaves_nothing() -> None:

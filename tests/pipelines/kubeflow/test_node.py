@@ -47,6 +47,7 @@ def test_a_second_run_is_served_from_the_cache(cluster: Cluster) -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_an_artifact_deleted_by_hand_is_made_again(cluster: Cluster) -> None:
     (examples,) = cluster.artifacts("Examples")
     damaged = next(name for name in cluster.store.find(examples.uri) if name.endswith(".parquet"))

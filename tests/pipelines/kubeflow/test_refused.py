@@ -103,6 +103,7 @@ def test_a_root_that_may_be_read_and_not_written(cluster: Cluster, users) -> Non
     check_refused(attempt(cluster, IMPORTER, "reading", users["reading"]), "access is refused (Access Denied)")
 
 
+@pytest.mark.slow
 def test_data_that_may_not_be_read(cluster: Cluster, users) -> None:
     imported = attempt(cluster, IMPORTER, "no-data", users["all but data"])
     assert imported.code == 0, imported.output[-4000:]

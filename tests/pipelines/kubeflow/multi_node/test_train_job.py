@@ -18,7 +18,7 @@ from pipelines.runners.kubeflow.lint import lint
 from pipelines.runners.kubeflow.metadata import RunExecutions, connection_config
 from pipelines.runners.kubeflow.pools import Pool, load_pools
 from pipelines.runners.kubeflow.site import load_site
-from tests.pipelines.fuse import FUSE, IMPORTS
+from tests.fuse import FUSE, IMPORTS
 from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
 from tests.pipelines.kubeflow.multi_node.cluster_double import ClusterDouble, cluster_double

@@ -1,0 +1,150 @@
+"""What rows tell as a whole: how many there are, whether they came before, and whether those that are evaluated were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.columnar import Hashes, add_column, spread_bits
+from components.drift._config import DriftConfig
+from components.drift._profile import ALL, Profile
+from components.gates import CheckResult, Severity
+
+_SHOWN = 5
+
+
+class RowHashes:
+    """Hashes of a span's rows, made column by column while something else reads them.
+
+    Args:
+        rows: by split, in the order in which their rows come.
+        label: its column, which tells no two rows of the same features apart.
+    """
+
+    def __init__(self, rows: Mapping[str, int], label: str) -> None:
+        self._rows, self._label = rows, label
+        self._features: Hashes | None = None
+        self._whole = True
+        self._target: Hashes = np.zeros(sum(rows.values()), np.uint64)
+
+    def add(self, name: str, values: pa.ChunkedArray) -> None:
+        """Takes a column into account, each once and always in the same order."""
+        column = values.combine_chunks()
+        if name == self._label:
+            self._target = add_column(self._target, column)
+        else:
+            self._features = add_column(
+                np.zeros(len(self._target), np.uint64) if self._features is None else self._features, column
+            )
+
+    def leave_out(self) -> None:
+        """A column is not hashed: that two rows are alike can no longer be told."""
+        self._whole = False
+
+    def of_rows(self) -> Hashes:
+        """Of all columns, in the order of the rows; none where a column was left out."""
+        if self._features is None or not self._whole:
+            return np.zeros(0, np.uint64)
+        return spread_bits(self._features * np.uint64(31) + self._target)
+
+    def place(self, row: int) -> tuple[str, int]:
+        """The split of a row, and its place there, from 0."""
+        for split, rows in self._rows.items():
+            if row < rows:
+                return split, row
+            row -= rows
+        raise IndexError(row)
+
+    def by_split(self) -> dict[str, Hashes]:
+        """Of the features alone; none where a column was left out."""
+        if self._features is None or not self._whole:
+            return {}
+        ends = np.cumsum(list(self._rows.values()))
+        return dict(zip(self._rows, np.split(self._features, ends[:-1]), strict=True))
+
+
+def marks(hashes: Hashes) -> tuple[str, float]:
+    """A fingerprint of rows, the same in any order and in any files, and the share of them that have a twin; ("", 0) without one."""
+    if not len(hashes):
+        return "", 0.0
+    _, times = np.unique(hashes, return_counts=True)
+    return f"{int(hashes.sum(dtype=np.uint64)):016x}-{len(hashes)}", float(times[times > 1].sum() / len(hashes))
+
+
+def checks(newest: Profile, before: Profile | None, rows: RowHashes, config: DriftConfig) -> Iterator[CheckResult]:
+    """Whether the span repeats the one before or itself, is much smaller or larger, and whether its splits share rows."""
+    if before is not None:
+        if (before.fingerprint and newest.fingerprint) or (before.digest and newest.digest):
+            yield _stale(newest, before, config)
+        if before.rows.get(ALL, 0) >= config.min_rows:
+            yield _volume(newest, before, config)
+            if before.fingerprint and newest.fingerprint:
+                yield _doubles(newest, before, rows, config)
+    yield from _overlap(rows.by_split(), config)
+
+
+def _stale(newest: Profile, before: Profile, config: DriftConfig) -> CheckResult:
+    same_bytes = bool(newest.digest) and newest.digest == before.digest
+    same_rows = bool(newest.fingerprint) and newest.fingerprint == before.fingerprint
+    is_stale = newest.name != before.name and (same_bytes or same_rows)
+    how = "file for file" if same_bytes else "row for row, in other files or another order"
+    message = (
+        f"{newest.name} is {before.name} again, {how}: all of its {newest.rows[ALL]:,} rows were delivered before. "
+        "Ask for the new delivery; its export may have stopped."
+        if is_stale
+        else f"{newest.name} is not {before.name} again"
+    )
+    found = {"kind": "stale", "digest": newest.digest, "fingerprint": newest.fingerprint, "reference": before.name}
+    return CheckResult("stale", not is_stale, config.stale, message, found)
+
+
+def _volume(newest: Profile, before: Profile, config: DriftConfig) -> CheckResult:
+    now, then = newest.rows[ALL], before.rows[ALL]
+    share = now / then
+    is_usual = 1 - config.rows <= share <= 1 / (1 - config.rows) if config.rows < 1 else True
+    message = f"{newest.name} has {now:,} rows, {share:.0%} of the {then:,} of {before.name}"
+    if not is_usual:
+        message += f" (limit: {1 - config.rows:.0%} to {1 / (1 - config.rows):.0%}). Ask whether the delivery is whole."
+    return CheckResult("rows", is_usual, Severity.WARNING, message, {"kind": "rows", "rows": now, "rows_before": then})
+
+
+def _doubles(newest: Profile, before: Profile, rows: RowHashes, config: DriftConfig) -> CheckResult:
+    passes = newest.doubled - before.doubled <= config.doubles
+    message = (
+        f"{newest.doubled:.1%} of the rows of {newest.name} have a twin, after {before.doubled:.1%} in {before.name}"
+    )
+    sample = [] if passes else _twins(rows)
+    if sample:
+        shown = ", ".join(f"{one['split']} row {one['row']}" for one in sample[:2])
+        message += f" (limit: {config.doubles:.1%} more), e.g. {shown}, alike in every column. Ask whether the export ran twice."
+    return CheckResult("doubles", passes, Severity.WARNING, message, {"kind": "doubles", "sample": sample})
+
+
+def _twins(rows: RowHashes) -> list[dict[str, object]]:
+    """The first few rows that have a twin, side by side."""
+    hashes = rows.of_rows()
+    order = np.argsort(hashes, kind="stable")
+    same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])[:_SHOWN]
+    places = [rows.place(int(order[at + one])) for at in same for one in (0, 1)]
+    return [{"split": split, "row": row} for split, row in dict.fromkeys(places)]
+
+
+def _overlap(splits: Mapping[str, Hashes], config: DriftConfig) -> Iterator[CheckResult]:
+    train, held_out = splits.get("train"), splits.get("eval")
+    if train is None or held_out is None or min(len(train), len(held_out)) < config.min_rows:
+        return
+    shared = pc.indices_nonzero(pc.is_in(pa.array(held_out), pa.array(train))).to_numpy()
+    share = len(shared) / len(held_out)
+    message = f"{len(shared):,} of the {len(held_out):,} rows of eval ({share:.1%}) are rows of train"
+    if share > config.overlap:
+        shown = ", ".join(f"eval row {row}" for row in shared[:_SHOWN])
+        message += (
+            f" in all but the label (limit {config.overlap:.1%}), e.g. {shown}: what is measured on them was learnt by heart. "
+            "Split by the key that such rows share (data.split.key), or remove the doubles."
+        )
+    sample = [{"split": "eval", "row": int(row)} for row in shared[:_SHOWN]]
+    found = {"kind": "overlap", "share": share, "limit": config.overlap, "sample": sample}
+    yield CheckResult("overlap(eval)", share <= config.overlap, Severity.WARNING, message, found)

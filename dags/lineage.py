@@ -1,0 +1,74 @@
+"""What OpenLineage's provider is told of a task, where it is installed: the data that was read, the gates' verdicts, the release.
+
+Airflow's own inlets and outlets do not tell it: their URIs name a workload's data or model as a whole (`trainyard://`), and only
+storage that a provider knows is translated. Names follow OpenLineage's rules (https://openlineage.io/docs/spec/naming).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from dags.assets import span_pattern
+from landing import has_spans, locations
+from pipelines import home
+from pipelines.workload import load_workload
+
+
+def lineage_of(workload: str, outcome: Mapping[str, Any], gates: Any = ()) -> Any:
+    """An `OperatorLineage`; the provider calls for it, so its libraries are there.
+
+    Args:
+        workload: its name.
+        outcome: of the run of the pipeline.
+        gates: those whose verdicts the task has told.
+    """
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from openlineage.client.event_v2 import InputDataset, OutputDataset  # type: ignore
+    from openlineage.client.facet_v2 import data_quality_assertions_dataset, dataset_version_dataset  # type: ignore
+
+    assertions = [
+        data_quality_assertions_dataset.Assertion(assertion=text, success=success)
+        for gate in gates
+        for text, success in _assertions(gate)
+    ]
+    checked: dict[str, Any] = {}
+    if assertions:
+        facet = data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(assertions)
+        checked = {"dataQualityAssertions": facet}
+    inputs = [InputDataset(*dataset_name(uri), inputFacets=checked) for uri in data_of(workload, outcome.get("span"))]
+    outputs = []
+    if release := outcome.get("release"):
+        version: Any = dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=str(release["version"]))
+        namespace, store = dataset_name(home.store_uri())
+        outputs = [OutputDataset(namespace, f"{store}/{workload}", facets={"version": version})]
+    return OperatorLineage(inputs=inputs, outputs=outputs)
+
+
+def data_of(workload: str, span: int | None) -> list[str]:
+    """Where a span of a workload's data lies; all of it where it has no spans, nothing where the span is gone."""
+    uri = span_pattern(load_workload(home.workloads_root() / workload))
+    if not has_spans(uri):
+        return [uri]
+    known = locations(uri)
+    return [known[span].uri] if span in known else []
+
+
+def dataset_name(uri: str) -> tuple[str, str]:
+    """Namespace and name of files, patterns of files left out.
+
+    Example:
+        >>> dataset_name("s3://bucket/taxi/span-3/*"), dataset_name("/data/taxi/span-3/*")
+        (('s3://bucket', 'taxi/span-3'), ('file', '/data/taxi/span-3'))
+    """
+    folder = uri.partition("*")[0].rpartition("/")[0] if "*" in uri else uri.rstrip("/")
+    parts = urlsplit(folder)
+    if parts.scheme in ("", "file"):
+        return "file", parts.path
+    return f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")
+
+
+def _assertions(gate: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    findings = [(f"{gate['gate']}: {one['message']}", False) for one in gate.get("findings") or []]
+    return [(str(gate["gate"]), bool(gate["passes"])), *findings]

@@ -1,0 +1,63 @@
+"""Where a run's pages can be opened: links on the tasks, and in what asset events say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperatorLink
+
+from pipelines import home
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+REPORTS_URL = "TRAINYARD_REPORTS_URL"
+"""Environment variable: where the site of `trainyard reports` is served, and the runs' pages under `runs/`. Without it
+reports are known by their paths, and tasks have no links to them."""
+RUN, DATA_QUALITY = "run", "data_quality_page"
+"""Reports, by the names that `trainyard run --json` gives them."""
+
+
+def page_url(path: str) -> str | None:
+    """The address of a page of this machine; None where no server shows it."""
+    base = os.environ.get(REPORTS_URL, "").rstrip("/")
+    for folder, prefix in ((home.home() / "reports", ""), (home.home() / "runs", "runs/")):
+        if base and Path(path).is_relative_to(folder):
+            return f"{base}/{prefix}{Path(path).relative_to(folder).as_posix()}"
+    return None
+
+
+def report_links(reports: Mapping[str, str | None]) -> dict[str, str]:
+    """Reports as links, where a server shows them; else as paths."""
+    return {name: page_url(path) or path for name, path in reports.items() if path}
+
+
+def pages_of(reports: Mapping[str, str | None]) -> dict[str, str]:
+    """The addresses of a run's pages, for the links on its task; none where no server shows them."""
+    return {name: url for name, path in reports.items() if path and (url := page_url(path))}
+
+
+class _PageLink(BaseOperatorLink):
+    _page: str
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        # Asked once, when the task has ended, in its own process; Airflow keeps the answer.
+        return str(getattr(operator, "pages", {}).get(self._page, ""))
+
+
+class ReportLink(_PageLink):
+    """Opens the report of the run of the pipeline: figures, gates, lineage."""
+
+    name = "Report"
+    _page = RUN
+
+
+class DataQualityLink(_PageLink):
+    """Opens the page of the span's data: the verdict, the findings with their rows, what changed."""
+
+    name = "Data quality"
+    _page = DATA_QUALITY

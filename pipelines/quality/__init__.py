@@ -1,0 +1,20 @@
+"""Suites from contracts and data, and checks outside of a run: `trainyard quality draft | diff | check`."""
+
+from typing import Any
+
+_DRAFTING = ("draft", "suite_text")
+
+__all__ = ["draft", "merge", "suite_text"]
+
+
+def __getattr__(name: str) -> Any:
+    # The command line imports this package for every command; Arrow is for those that draft.
+    if name in _DRAFTING:
+        from pipelines.quality import _drafting
+
+        return getattr(_drafting, name)
+    if name == "merge":
+        from pipelines.quality._merging import merge
+
+        return merge
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

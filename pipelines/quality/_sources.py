@@ -1,0 +1,207 @@
+"""Raw data to look at: the files of a span, files anywhere that fsspec reaches, or a query on a database."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from components.errors import LASTING, InputError, TryAgainError
+from components.ingestion import sources
+from components.ingestion.contract import Column, check_header
+from components.ingestion.rows import BadRow, read_rows
+
+PASSWORD = "TRAINYARD_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
+_ATTEMPTS = 3
+_WAIT_S = 1.0
+_ROWS = 20_000
+_FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".tfrecord": "tfrecord"}
+
+T = TypeVar("T")
+
+
+class SourceAway(TryAgainError):
+    """A store or a database does not answer; another time it may."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What to look at.
+
+    Attributes:
+        uri: a file, a folder, a glob pattern, a URL; or with `query` an SQLAlchemy URL.
+        query: SQL.
+        format: of files; None: by their name, else the workload's.
+    """
+
+    uri: str
+    query: str | None = None
+    format: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """For people: without a password."""
+        return _url(self.uri).render_as_string(hide_password=True) if self.query else self.uri
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Some rows, and those beside them that do not fit the schema."""
+
+    batch: pa.RecordBatch
+    bad: tuple[BadRow, ...] = ()
+    file: str = ""
+
+
+def read(source: Source, columns: Sequence[Column], ignore: Sequence[str], default_format: str) -> Iterator[Piece]:
+    """Yields the rows of a source, typed by the schema.
+
+    Args:
+        source: where.
+        columns: what the rows must have.
+        ignore: columns that may be there besides.
+        default_format: of files whose name does not say it.
+
+    Raises:
+        InputError: the source cannot be read as it is.
+        SourceAway: it does not answer, also not at the third time.
+    """
+    if source.query is not None:
+        yield from _read_query(source, columns, ignore)
+        return
+    span = _insistently(source.uri, lambda: sources.files_at(source.uri))
+    with tempfile.TemporaryDirectory() as scratch:
+        for url in span.files:
+            copied = _insistently(url, lambda url=url: sources.localize(url, scratch))  # type: ignore[misc]
+            suffixes = [one for one in pathlib.PurePath(url).suffixes if one in _FORMATS]
+            format = source.format or (_FORMATS[suffixes[-1]] if suffixes else default_format)
+            shown = url.removeprefix("file://")
+            try:
+                for rows in read_rows(copied, format, columns, ignore):
+                    yield Piece(rows.batch, rows.bad, shown)
+            except InputError as error:
+                raise InputError(str(error).replace(str(copied), shown)) from error
+
+
+def _insistently(what: str, attempt: Callable[[], T]) -> T:
+    """The result, at the third time at the latest."""
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            return attempt()
+        except InputError:
+            raise
+        except FileNotFoundError:
+            raise InputError(f"{what}: there is no such file. Check the path.") from None
+        except Exception as error:  # each store's client has errors of its own
+            if isinstance(error, OSError) and error.errno in LASTING:
+                raise
+            if not left:
+                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                raise SourceAway(f"{what} did not answer {_ATTEMPTS} times ({reason}). Try again later.") from None
+            time.sleep(_WAIT_S * (_ATTEMPTS - left))
+    raise AssertionError
+
+
+def _url(uri: str) -> Any:
+    import sqlalchemy as sa
+
+    try:
+        url = sa.make_url(uri)
+    except sa.exc.ArgumentError:
+        raise InputError(
+            "--data: with --query it must be an SQLAlchemy URL, e.g. postgresql://user@host/database."
+        ) from None
+    if url.password is not None:
+        raise InputError(
+            f"--data {url.render_as_string(hide_password=True)}: holds a password, which every user of this machine can read "
+            f"in the list of processes. Put it into {PASSWORD}."
+        )
+    if url.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which TFX's world lacks
+        url = url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def _read_query(source: Source, columns: Sequence[Column], ignore: Sequence[str]) -> Iterator[Piece]:
+    import sqlalchemy as sa
+
+    assert source.query is not None
+    url = _url(source.uri)
+    if url.get_backend_name() == "sqlite" and url.database and not pathlib.Path(url.database).exists():
+        raise InputError(f"--data {source.shown}: there is no such file. SQLite would make an empty database.")
+    secret = os.environ.get(PASSWORD)
+    try:
+        engine = sa.create_engine(url.set(password=secret) if secret else url)
+    except (ImportError, sa.exc.SQLAlchemyError) as error:
+        raise InputError(f"--data {source.shown}: {_one_line(error)}. Name a database whose driver is there.") from None
+    try:
+        with _insistently(source.shown, lambda: _connect(engine, source.shown)) as connection:
+            try:
+                streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS)
+                found = streamed.execute(sa.text(source.query))
+                names = list(found.keys())
+                check_header(source.shown, names, list(columns), ignore)
+                for part in found.partitions(_ROWS):
+                    yield Piece(_typed(part, names, columns))
+            except sa.exc.DBAPIError as error:
+                if error.connection_invalidated:
+                    raise SourceAway(f"{source.shown} went away while it was read. Try again later.") from None
+                raise InputError(f"--query: {source.shown} refuses it: {_one_line(error.orig)}") from None
+    finally:
+        engine.dispose()
+
+
+def _connect(engine: Any, shown: str) -> Any:
+    import sqlalchemy as sa
+
+    try:
+        return engine.connect()
+    except sa.exc.DBAPIError as error:
+        reason = _one_line(error.orig)
+        if any(sign in reason for sign in ("authentication", "does not exist", "password", "permission denied")):
+            raise InputError(
+                f"--data {shown}: {reason}. Check user and database, and set {PASSWORD} to the password."
+            ) from None
+        raise ConnectionError(reason) from None
+
+
+def _typed(rows: Sequence[Any], names: Sequence[str], columns: Sequence[Column]) -> pa.RecordBatch:
+    arrays = []
+    by_name = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
+    for column in columns:
+        values = [_plain(value, column.type) for value in by_name.get(column.name, (None,) * len(rows))]
+        try:
+            arrays.append(pa.array(values, column.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise InputError(
+                f"--query: column {column.name!r} must be {column.type}: {_one_line(error)}. Cast it in the query."
+            ) from None
+    return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    """A database's value as a file would hold it."""
+    if value is None:
+        return None
+    if pa.types.is_floating(kind) and isinstance(value, decimal.Decimal | int):
+        return float(value)
+    if pa.types.is_integer(kind) and (
+        isinstance(value, bool) or (isinstance(value, decimal.Decimal) and value % 1 == 0)
+    ):
+        return int(value)
+    if pa.types.is_string(kind):
+        if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+            return value.isoformat()
+        return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return value
+
+
+def _one_line(error: Any) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".")

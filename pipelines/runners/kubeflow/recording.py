@@ -1,0 +1,181 @@
+"""Writes what a run on Kubeflow found in its data into the history of data quality, where TRAINYARD_HISTORY names one.
+
+Nobody watches a run from beginning to end here: the node that ends it writes. That is Report, or a gate that refuses; gates work
+at the same time, so each that ends after a refusal writes what is known by then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.gates import evidence_directory
+from components.report import ArtifactFacts, RunFacts, artifact_facts, collect, collect_failure
+from components.staged import CANONICAL_URI
+from pipelines import home, lineage
+from pipelines.history import History, Validation, runs
+from pipelines.history._store import URL
+from pipelines.run import find_workload
+from pipelines.runners.kubeflow import transfer
+from pipelines.runners.kubeflow.staging import say
+
+_REPORT = "Report"
+_READS_DATA = ("ColumnarExampleGen", "StatisticsGen", *runs.DATA_GATES)
+# What the history is made from, by role. The rest stays where it is: a page links to it, and none of it is small.
+_READ = {
+    "examples": (),
+    "anomalies": ("gate.json",),
+    "data_quality": ("gate.json",),
+    "drift": ("gate.json", "profile.json"),
+    "champion": ("release.json",),
+    "pushed_model": ("release.json",),
+}
+_EVIDENCE = ("gate.json", "profile.json")
+_DOCS = "data_docs/index.html"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Where a node's run is found.
+
+    Attributes:
+        workload: its name, which is the pipeline's.
+        run_id: KFP's.
+        root: of the pipeline's artifacts.
+        store: of metadata, connected.
+    """
+
+    workload: str
+    run_id: str
+    root: str
+    store: Any
+
+
+def record(run: Run, node_id: str, error: str = "") -> None:
+    """Adds the run to the history, if this node ends it. Says what goes wrong, and never fails the node.
+
+    Args:
+        run: the node's.
+        node_id: the node that ended.
+        error: what ended it, in words; empty where it succeeded.
+    """
+    if not os.environ.get(URL) or node_id not in (_REPORT, *_READS_DATA):
+        return
+    try:
+        with History.open() as history:
+            _record(history, run, node_id, error)
+    except Exception as trouble:  # whatever a database may say, the run is what it is
+        say(f"the history of data quality has no entry of this run: {' '.join(str(trouble).split())[:400]}")
+
+
+def _record(history: History, run: Run, node_id: str, error: str) -> None:
+    known = history.load(run.run_id)
+    if node_id != _REPORT and not error and (known is None or known.outcome != "failed"):
+        return  # the run goes on, and Report will tell of this gate
+    refused = known.error or known.headline if known is not None and node_id != _REPORT else ""
+    said = error or refused
+    for _ in range(2):  # a gate that refused at the same moment may have left its evidence while we wrote
+        with tempfile.TemporaryDirectory() as folder:
+            facts, from_cache = _facts(run, node_id, said, pathlib.Path(folder))
+        span = _span(facts)
+        release = runs.release_of(facts, span)
+        if from_cache and not said and any(one.span == span for one in history.validations(run.workload)):
+            history.record_releases([release] if release else [])
+            return  # nothing was looked at again
+        found = runs.from_run(facts, span, _documents(run, facts))
+        if found is None or ((written := history.load(run.run_id)) and _told(written) == _told(found)):
+            return
+        history.record(found, release)
+        lineage.emit(found, _source(run, facts, span), say)
+        say(f"history of data quality: {found.headline}")
+        if not said:
+            return
+
+
+def _facts(run: Run, node_id: str, error: str, folder: pathlib.Path) -> tuple[RunFacts, bool]:
+    """What the run left so far, and whether all of its gates on data answered from the cache."""
+    workload: dict[str, Any] = {"name": run.workload}
+    with contextlib.suppress(Exception):  # the image may hold other workloads
+        workload = find_workload(run.workload)[0].model_dump(mode="json")
+    artifacts, cached = {}, []
+    for node, state, role, made in _outputs(run.store, run.run_id):
+        if role in _READ and (facts := artifact_facts([made])) is not None:
+            artifacts[role] = _fetched(facts, role, folder / role)
+        if node in runs.DATA_GATES:
+            cached.append(state == mlmd.Execution.CACHED)
+    if not error:
+        return collect(workload, run.run_id, artifacts), bool(cached) and all(cached)
+    for gate in runs.DATA_GATES:
+        place = evidence_directory("", run.run_id, gate).as_posix()
+        _fetch(f"{run.root}/{place}", _EVIDENCE, folder / "evidence" / gate)
+    failed = [{"id": node_id, "status": "failed"}]
+    return collect_failure(workload, run.run_id, failed, error, folder / "evidence", artifacts), False
+
+
+def _outputs(store: Any, run_id: str) -> Iterator[tuple[str, Any, str, Any]]:
+    """(node, state, role, artifact) of what the run's nodes made or took from the cache."""
+    from pipelines.runners import _metadata
+
+    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    kinds = {one.id: one.name for one in store.get_execution_types()} if context else {}
+    for execution in store.get_executions_by_context(context.id) if context else ():
+        if execution.last_known_state not in (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED):
+            continue
+        node = kinds[execution.type_id].rpartition(".")[2]
+        for role, made in _metadata.outputs_of(store, execution.id).items():
+            if made:
+                yield node, execution.last_known_state, role, made[0]
+
+
+def _fetched(facts: ArtifactFacts, role: str, folder: pathlib.Path) -> ArtifactFacts:
+    """An artifact's few files as local ones; it says where it really lies."""
+    _fetch(facts.uri, _READ[role], folder)
+    return dataclasses.replace(facts, uri=str(folder), properties={**facts.properties, CANONICAL_URI: facts.original})
+
+
+def _fetch(uri: str, names: tuple[str, ...], folder: pathlib.Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if (content := transfer.read_if_there(f"{uri.rstrip('/')}/{name}")) is not None:
+            (folder / name).write_bytes(content)
+    if not any(folder.iterdir()) and folder.parent.name == "evidence":
+        folder.rmdir()
+
+
+def _documents(run: Run, facts: RunFacts) -> Mapping[str, str]:
+    """Where the pages of this run lie: they are fetched when a site is built."""
+    places = {}
+    if (quality := facts.artifacts.get("data_quality")) is not None:
+        places["data_docs"] = f"{quality.original}/{_DOCS}"
+    elif "DataQuality" in facts.gates:
+        places["data_docs"] = f"{run.root}/{evidence_directory('', run.run_id, 'DataQuality').as_posix()}/{_DOCS}"
+    report = next((made.uri for _, _, role, made in _outputs(run.store, run.run_id) if role == "report"), "")
+    return {**places, "report": f"{report}/index.html"} if report else places
+
+
+def _source(run: Run, facts: RunFacts, span: int | None) -> str:
+    """Where the span lies, as the workload of this image says it; else where its Examples do."""
+    with contextlib.suppress(Exception):
+        return find_workload(run.workload)[0].span_uri(str(span), home.data_uri())
+    examples = facts.artifacts.get("examples")
+    return examples.original if examples else f"{run.root}/{run.run_id}"
+
+
+def _span(facts: RunFacts) -> int | None:
+    examples = facts.artifacts.get("examples")
+    noted = json.loads(str(examples.properties.get("spans") or "[]")) if examples else []
+    if noted:
+        return int(noted[-1]["span"])
+    return int(examples.properties["span"]) if examples and "span" in examples.properties else None
+
+
+def _told(one: Validation) -> tuple[Any, ...]:
+    return one.outcome, one.headline, sorted((check.gate, check.name, check.passes) for check in one.checks)

@@ -1,0 +1,65 @@
+"""The workload model: everything that workload.yaml may say.
+
+Airflow imports this package to build its DAGs, so it imports pydantic and yaml and nothing heavier.
+`docs/reference/workload.md` is generated from the descriptions in its modules.
+"""
+
+from pipelines.workload._data import Data, Label, Split
+from pipelines.workload._model import (
+    BOUNDED_METRICS,
+    LOWER_IS_BETTER,
+    METRICS,
+    Champion,
+    Evaluation,
+    InfraValidation,
+    Task,
+    Threshold,
+    Training,
+)
+from pipelines.workload._operation import (
+    Alerts,
+    Batch,
+    Canary,
+    CanaryLimits,
+    CanaryStep,
+    KServe,
+    Resources,
+    Schedule,
+    Serving,
+)
+from pipelines.workload._quality import Drift, DriftLimits, Quality, Skew
+from pipelines.workload._workload import BeamValue, Workload, WorkloadError, explain, load_workload, workload_names
+
+__all__ = [
+    "BOUNDED_METRICS",
+    "LOWER_IS_BETTER",
+    "METRICS",
+    "Alerts",
+    "Batch",
+    "BeamValue",
+    "Canary",
+    "CanaryLimits",
+    "CanaryStep",
+    "Champion",
+    "Data",
+    "Drift",
+    "DriftLimits",
+    "Evaluation",
+    "InfraValidation",
+    "KServe",
+    "Label",
+    "Quality",
+    "Resources",
+    "Schedule",
+    "Serving",
+    "Skew",
+    "Split",
+    "Task",
+    "Threshold",
+    "Training",
+    "Workload",
+    "WorkloadError",
+    "explain",
+    "load_workload",
+    "workload_names",
+]

@@ -1,0 +1,82 @@
+"""Where the data lies, how it is divided, and how far it is trusted."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from pipelines.workload._section import Fraction, Section
+
+
+class Label(Section):
+    column: str
+    """The column to predict. Its classes are its domain in schema.pbtxt (int_domain, string_domain or bool_domain); for ranking
+    it is the relevance of a row to its query, 0 or more."""
+    positive_class: str | None = None
+    """binary only: which class counts as positive. Default: the last of the domain."""
+
+
+class Split(Section):
+    key: str | None = None
+    """Column whose hash decides the split; the same key is always in the same split. Default: all columns but the label, so that
+    rows of the same features stay together; for ranking the query, so that no query is torn apart."""
+    time: str | None = None
+    """Column (number or ISO 8601 time) to split by: the newest rows are evaluated. Excludes `key` and `column`."""
+    column: str | None = None
+    """Column that says `train` or `eval` for each row, for data that comes with an official test set; not a feature."""
+    eval_fraction: Fraction = 0.2
+    """Share of the rows that is kept for evaluation."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Split:
+        if sum(way is not None for way in (self.key, self.time, self.column)) > 1:
+            raise ValueError("a split goes by key, by time or by column; keep one of them")
+        if not 0 < self.eval_fraction < 1:
+            raise ValueError(f"eval_fraction must lie between 0 and 1, exclusive. Received: {self.eval_fraction}")
+        return self
+
+
+class Data(Section):
+    uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*"
+    """Where the data lies. `{SPAN}` is the span's number; `{YYYY}`, `{MM}` and `{DD}` its day instead (the span is then the days
+    since 1970-01-01); of `{VERSION}` the newest counts; `{DATA}` is the landing folder (TRAINYARD_DATA)."""
+    format: Literal["csv", "parquet", "jsonl", "tfrecord", "images"] = "csv"
+    """How the files are written. tfrecord: of tf.Example, gzipped or not. images: a folder for each class; the encoded bytes
+    become the column `image`, the folder's name the label."""
+    label: Label
+    """What to predict."""
+    query: str | None = None
+    """ranking only, and needed there: the column of which one value (a search, a user) makes the rows that are ranked against each
+    other."""
+    dataset: str | None = None
+    """A data set that Trainyard knows how to fetch (pipelines/datasets): a span that is not there yet is laid out from it."""
+    window: int = Field(default=1, ge=1, le=1000)
+    """How many spans to train on: the newest and those before it."""
+    split: Split = Split()
+    """How rows are divided into train and eval."""
+    ignore: tuple[str, ...] = ()
+    """Columns of the files that the pipeline does not read, by name or pattern: `debug_*`, or `*` for all that schema.pbtxt does
+    not name."""
+    on_bad_rows: Literal["fail", "quarantine"] = "fail"
+    """What a row gets that is ragged, of the wrong type, not UTF-8, or lacks a required value. fail: the run ends and names it.
+    quarantine: it goes into a side file with the reason, is counted, and the others are read."""
+    max_bad_fraction: Fraction = 0.01
+    """quarantine only: the run ends all the same when a greater share of the rows is bad."""
+
+    @field_validator("uri")
+    @classmethod
+    def _known_placeholders(cls, uri: str) -> str:
+        used = set(re.findall(r"\{(\w+)\}", uri))
+        known = ("SPAN", "VERSION", "YYYY", "MM", "DD", "DATA", "WORKLOAD")
+        if unknown := sorted(used - set(known)):
+            raise ValueError(f"unknown placeholder {{{unknown[0]}}}; use one of {', '.join(f'{{{k}}}' for k in known)}")
+        dates = used & {"YYYY", "MM", "DD"}
+        if dates and len(dates) < 3:
+            raise ValueError("a date needs {YYYY}, {MM} and {DD}")
+        if dates and "SPAN" in used:
+            raise ValueError("spans go by {SPAN} or by date; keep one of them")
+        if "VERSION" in used and not used & {"SPAN", "YYYY"}:
+            raise ValueError("{VERSION} is the version of a span: add {SPAN}, or {YYYY}, {MM} and {DD}")
+        return uri

@@ -1,0 +1,110 @@
+"""How the model is fitted, and what it must reach."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.workload._section import Section
+
+
+class Task(StrEnum):
+    """What the model predicts; it decides loss, metrics and the served signatures."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+    RANKING = "ranking"
+
+
+class Training(Section):
+    epochs: int = Field(default=10, ge=1, le=10_000)
+    """Passes over the training split."""
+    batch_size: int = Field(default=256, ge=1, le=1_048_576)
+    """Rows a training step, of all devices together."""
+    early_stopping_patience: int | None = Field(default=3, ge=1)
+    """Stop when the eval loss has not fallen for so many epochs, and keep the best weights. null: never."""
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+    """For weights, shuffling and augmentation: two runs on the same data give the same model on the same machine."""
+    hyperparameters: dict[str, float | int | str | bool] = {}
+    """Passed to build_model as they stand. `learning_rate` is also the optimizer's."""
+    distribution: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
+    """Over which devices: auto: all GPUs of the machine, or the CPU, and of all machines on a pool of several nodes; none: one
+    device; mirrored: all of the machine, or fail; multi_worker: all of several machines, or fail (docs/guides/training.md)."""
+    mixed_precision: bool = False
+    """Layers compute in half precision (bfloat16; float16 on GPUs that lack it), weights and outputs stay float32; the released
+    model is float32."""
+    jit_compile: Literal["auto", True, False] = "auto"
+    """Whether XLA compiles the training steps. auto: on one GPU, where the model's layers allow it. Not for a model that
+    build_model compiles itself."""
+
+
+class Threshold(Section):
+    metric: str
+    """A metric of this task, e.g. auc, accuracy, rmse (docs/reference/metrics.md)."""
+    min: float | None = None
+    """The least value that is good enough."""
+    max: float | None = None
+    """The greatest value that is good enough."""
+    slice: str | None = None
+    """A column: the bound holds for each of its slices of at least `min_rows` rows. Default: over all rows."""
+    min_rows: int = Field(default=100, ge=1)
+    """Smaller slices are shown but not judged."""
+
+    @model_validator(mode="after")
+    def _has_bound(self) -> Threshold:
+        if self.min is None and self.max is None:
+            raise ValueError(f"threshold for {self.metric!r} needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"threshold for {self.metric!r}: min {self.min} is above max {self.max}")
+        if self.metric in BOUNDED_METRICS:
+            for bound in (self.min, self.max):
+                if bound is not None and not 0 <= bound <= 1:
+                    raise ValueError(f"threshold for {self.metric!r} must lie between 0 and 1. Received: {bound}")
+        return self
+
+
+class Champion(Section):
+    metric: str | None = None
+    """The metric by which challenger and champion are compared. Default: auc, accuracy, rmse or ndcg_10, by task."""
+    max_loss: float = Field(default=0.0, ge=0)
+    """How much worse than the champion the challenger may be, in the metric's own unit."""
+
+
+_RANKING_METRICS = ("ndcg_10", "map", "mrr", "precision_10", "recall_10")
+BOUNDED_METRICS = frozenset(
+    {"auc", "auc_pr", "accuracy", "precision", "recall", "f1", "macro_f1", "top_3_accuracy", *_RANKING_METRICS}
+)
+METRICS: dict[Task, tuple[str, ...]] = {
+    Task.BINARY: ("auc", "auc_pr", "accuracy", "precision", "recall", "f1", "log_loss", "calibration"),
+    Task.MULTICLASS: ("accuracy", "macro_f1", "top_3_accuracy", "log_loss"),
+    Task.REGRESSION: ("rmse", "mae", "mape", "r2", "bias"),
+    Task.RANKING: _RANKING_METRICS,
+}
+DEFAULT_CHAMPION_METRIC = {
+    Task.BINARY: "auc",
+    Task.MULTICLASS: "accuracy",
+    Task.REGRESSION: "rmse",
+    Task.RANKING: "ndcg_10",
+}
+LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss"})
+
+
+class Evaluation(Section):
+    thresholds: tuple[Threshold, ...] = ()
+    """Bounds that a model must keep to be blessed."""
+    slices: tuple[str, ...] = ()
+    """Columns by whose values every metric is shown too."""
+    champion: Champion = Champion()
+    """The comparison with the stable release."""
+
+
+class InfraValidation(Section):
+    requests: int = Field(default=16, ge=1, le=1024)
+    """How many rows of the eval split are replayed against the exported model."""
+    timeout_s: int = Field(default=120, ge=1, le=3600)
+    """Wall-clock limit of load and replay, in seconds."""
+    memory_mb: int = Field(default=4096, ge=256)
+    """Memory limit of the validating process, in MiB."""
