@@ -28,6 +28,10 @@ class InputError(ValueError):
         super().__init__(" ".join(message.split()))
 
 
+class SourceAway(ConnectionError):
+    """A store or a database does not answer, in one line; another time it may (exit 1)."""
+
+
 def disk_is_full(error: BaseException) -> bool:
     """Whether an error says so; SQLite, Beam and TensorFlow raise errors of their own."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
