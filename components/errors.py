@@ -28,8 +28,11 @@ class InputError(ValueError):
         super().__init__(" ".join(message.split()))
 
 
-class SourceAway(ConnectionError):
-    """A store or a database does not answer, in one line; another time it may (exit 1)."""
+class TryAgainError(RuntimeError):
+    """Something that is needed does not answer, or is at work: nothing is to be mended, and a later try may do. One line, exit 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 def disk_is_full(error: BaseException) -> bool:

@@ -92,7 +92,7 @@ would. What it reads is kept: a retraining on the same span takes it from the ca
 
 | What you see | What it means |
 | --- | --- |
-| all green | The gates let the data pass; *Data quality* on any of their tasks opens the page. |
+| all green | The gates let the data pass; their logs have the address of the page. |
 | `check_schema`, `check_quality`, `check_drift` red | That gate refuses: a retraining on this data would stop there too. |
 | `newest_span` skipped | No data has landed yet. |
 """

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags.defaults import pipeline_task
 from dags.lineage import lineage_of
-from dags.links import pages_of
+from dags.links import DATA_QUALITY, pages_of, report_links
 from dags.operators import (
     EXIT_FIX_INPUT,
     FINAL,
@@ -148,6 +148,8 @@ class GateOperator(PipelineRunOperator):
             self.pages = pages_of(outcome.get("reports") or {})
             if found := verdict(outcome, self.gate):
                 self.tell_gate(found)
+            if page := report_links(outcome.get("reports") or {}).get(DATA_QUALITY):
+                self.log.info("The rows, and what changed: %s", page)
         return self._judged(outcome)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
@@ -189,6 +191,6 @@ verdict. Nothing of it is done again by `train`.
 **If it is skipped:** nothing has changed since an earlier run. **If it waits:** another run of the workload goes first.
 """
 _GATE_DOC = """\
-{asks} The log has the findings; the button *Data quality* opens the page with the rows and what changed.
+{asks} The log has the findings, and the address of the page with the rows and what changed (*Details* has it as a button).
 **If it fails:** {mend} Then clear this task: it looks at the data again, alone.
 """

@@ -33,15 +33,14 @@ def lineage_of(workload: str, outcome: Mapping[str, Any], gates: Any = ()) -> An
         for gate in gates
         for text, success in _assertions(gate)
     ]
-    checked = (
-        {"dataQualityAssertions": data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(assertions)}
-        if assertions
-        else {}
-    )
+    checked: dict[str, Any] = {}
+    if assertions:
+        facet = data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(assertions)
+        checked = {"dataQualityAssertions": facet}
     inputs = [InputDataset(*dataset_name(uri), inputFacets=checked) for uri in data_of(workload, outcome.get("span"))]
     outputs = []
     if release := outcome.get("release"):
-        version = dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=str(release["version"]))
+        version: Any = dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=str(release["version"]))
         namespace, store = dataset_name(home.store_uri())
         outputs = [OutputDataset(namespace, f"{store}/{workload}", facets={"version": version})]
     return OperatorLineage(inputs=inputs, outputs=outputs)

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags.lineage import lineage_of
-from dags.links import DataQualityLink, ReportLink, pages_of
+from dags.links import DataQualityLink, ReportLink, pages_of, report_links
 from dags.process import Finished, StreamedProcess
 from dags.skips import skipped
 from pipelines import home
@@ -210,7 +210,7 @@ def summary_lines(outcome: Mapping[str, Any]) -> list[str]:
     if release := outcome.get("release"):
         lines.append(f"Released as version {release['version']}: {release['uri']}")
     lines += [f"Not released: {reason}" for reason in outcome.get("reasons") or []]
-    lines += [f"Report ({name}): {path}" for name, path in (outcome.get("reports") or {}).items() if path]
+    lines += [f"Report ({name}): {place}" for name, place in report_links(outcome.get("reports") or {}).items()]
     return lines
 
 

@@ -8,7 +8,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, SourceAway, machine_trouble
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
 from model_store import StoreError
 from pipelines import home, parameters, terminal
 from pipelines.workload import WorkloadError
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, WorkloadError, StoreError) as error:
         print(f"trainyard: {error}", file=sys.stderr)
         return EXIT_FIX_INPUT
-    except SourceAway as error:
+    except TryAgainError as error:
         print(f"trainyard: {error}", file=sys.stderr)
         return EXIT_MAY_RETRY
     except KeyboardInterrupt:

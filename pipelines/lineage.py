@@ -72,8 +72,10 @@ def _dataset(validation: Validation, source: str) -> Any:
         data_quality_metrics_input_dataset,
         documentation_dataset,
         ownership_dataset,
+        set_producer,
     )
 
+    set_producer(_PRODUCER)
     metrics = data_quality_metrics_input_dataset
     namespace, name = dataset_name(source)
     where = page_url(validation.workload, validation.id)

@@ -74,7 +74,7 @@ def drifts(new: Profile, reference: Profile, config: DriftConfig, kind: str = DR
                 compare(distribution, before),
                 limits.limits,
                 limits.severity.value,
-                _moved(distribution, before),
+                _moved(distribution, before, column in {*new.personal, *reference.personal}),
             )
 
 
@@ -92,13 +92,15 @@ def check(one: Drift) -> CheckResult:
     return CheckResult(name, not exceeded, severity, message, plain(one))
 
 
-def _moved(new: Distribution, before: Distribution) -> str:
-    """The largest single move, in words: what a person looks for first."""
+def _moved(new: Distribution, before: Distribution, is_personal: bool = False) -> str:
+    """The largest single move, in words: what a person looks for first. Of a personal column, no value."""
     parts = []
     gone = (new.missing / max(1, new.rows + new.missing)), (before.missing / max(1, before.rows + before.missing))
     if abs(gone[0] - gone[1]) >= 0.01:
         parts.append(f"missing: {_percent(gone[0])} after {_percent(gone[1])}")
-    if isinstance(new, Numbers) and isinstance(before, Numbers) and new.rows and before.rows:
+    if is_personal:
+        parts.append("its values are personal and not shown")
+    elif isinstance(new, Numbers) and isinstance(before, Numbers) and new.rows and before.rows:
         tenths = np.array([0.1, 0.5, 0.9])
         now, then = new.quantile(tenths), before.quantile(tenths)
         parts.append(f"10 %, 50 % and 90 % quantiles {_figures(now)}, before {_figures(then)}")

@@ -30,6 +30,7 @@ class Profile:
         fingerprint: of the rows, the same in any order and in any files; empty where it is not known.
         doubled: share of the rows that have a twin.
         strengths: how well each column alone tells the label.
+        personal: columns whose values are shown nowhere; texts among them are described by their length.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Profile:
     fingerprint: str = ""
     doubled: float = 0.0
     strengths: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    personal: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         distributions = {
@@ -46,7 +48,7 @@ class Profile:
             for part, columns in self.distributions.items()
         }
         marks = {"digest": self.digest, "fingerprint": self.fingerprint, "doubled": self.doubled}
-        marks |= {"strengths": dict(self.strengths)}
+        marks |= {"strengths": dict(self.strengths), "personal": list(self.personal)}
         return json.dumps({"name": self.name, **marks, "rows": dict(self.rows), "distributions": distributions})
 
     @classmethod
@@ -59,7 +61,7 @@ class Profile:
         rows = {part: int(count) for part, count in raw["rows"].items()}
         # Profiles of an earlier version have none of these.
         marks = {name: raw[name] for name in ("digest", "fingerprint", "doubled", "strengths") if name in raw}
-        return cls(str(raw["name"]), rows, distributions, **marks)
+        return cls(str(raw["name"]), rows, distributions, **marks, personal=tuple(raw.get("personal", ())))
 
 
 def profile(
@@ -69,6 +71,7 @@ def profile(
     named: Iterable[str] = (),
     slices: Sequence[str] = (),
     min_rows: int = 1,
+    personal: Iterable[str] = (),
 ) -> Profile:
     """Describes data column by column: no more than two columns are in memory at a time.
 
@@ -79,23 +82,34 @@ def profile(
         named: columns of whole numbers that are names (codes, zones), not amounts.
         slices: columns by whose most frequent values the rows are described separately, too.
         min_rows: a value of a slice with fewer rows is passed over.
+        personal: columns whose values must not be kept by name: texts are described by their length, codes as amounts, and
+            they make no slices.
     """
+    hidden = frozenset(personal)
+    slices = [column for column in slices if column not in hidden]
     masks = {label: mask for column in slices for label, mask in _slices(column, read(column), min_rows)}
     distributions: dict[str, dict[str, Distribution]] = {part: {} for part in (ALL, *masks)}
     total = 0
     for column in columns:
         values = read(column)
         total = len(values)
-        found = describe(values, column in set(named))
+        found = describe(_length(values) if column in hidden else values, column in set(named) - hidden)
         if found is None:
             continue
         distributions[ALL][column] = found
         for part, mask in masks.items():
-            sliced = describe(values.filter(mask), isinstance(found, Categories))
+            part_of = values.filter(mask)
+            sliced = describe(_length(part_of) if column in hidden else part_of, isinstance(found, Categories))
             if sliced is not None:
                 distributions[part][column] = sliced
     rows = {part: int(pc.sum(mask).as_py()) for part, mask in masks.items()}
-    return Profile(name, {ALL: total, **rows}, distributions)
+    return Profile(name, {ALL: total, **rows}, distributions, personal=tuple(c for c in columns if c in hidden))
+
+
+def _length(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts as their length in bytes; what is no text as it is."""
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    return pc.binary_length(values.cast(pa.large_binary())) if _is_text(kind) else values
 
 
 def describe(values: pa.ChunkedArray, is_named: bool) -> Distribution | None:
@@ -110,7 +124,7 @@ def describe(values: pa.ChunkedArray, is_named: bool) -> Distribution | None:
     if not _is_text(kind):
         return None
     if not is_named and _is_free_text(values):
-        return numbers(pc.binary_length(values.cast(pa.large_binary())))
+        return numbers(_length(values))
     return categories(values)
 
 

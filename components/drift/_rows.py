@@ -27,6 +27,7 @@ class RowHashes:
     def __init__(self, rows: Mapping[str, int], label: str) -> None:
         self._rows, self._label = rows, label
         self._features: Hashes | None = None
+        self._whole = True
         self._target: Hashes = np.zeros(sum(rows.values()), np.uint64)
 
     def add(self, name: str, values: pa.ChunkedArray) -> None:
@@ -39,9 +40,13 @@ class RowHashes:
                 np.zeros(len(self._target), np.uint64) if self._features is None else self._features, column
             )
 
+    def leave_out(self) -> None:
+        """A column is not hashed: that two rows are alike can no longer be told."""
+        self._whole = False
+
     def of_rows(self) -> Hashes:
-        """Of all columns, in the order of the rows."""
-        if self._features is None:
+        """Of all columns, in the order of the rows; none where a column was left out."""
+        if self._features is None or not self._whole:
             return np.zeros(0, np.uint64)
         return spread_bits(self._features * np.uint64(31) + self._target)
 
@@ -54,8 +59,8 @@ class RowHashes:
         raise IndexError(row)
 
     def by_split(self) -> dict[str, Hashes]:
-        """Of the features alone."""
-        if self._features is None:
+        """Of the features alone; none where a column was left out."""
+        if self._features is None or not self._whole:
             return {}
         ends = np.cumsum(list(self._rows.values()))
         return dict(zip(self._rows, np.split(self._features, ends[:-1]), strict=True))
@@ -72,7 +77,7 @@ def marks(hashes: Hashes) -> tuple[str, float]:
 def checks(newest: Profile, before: Profile | None, rows: RowHashes, config: DriftConfig) -> Iterator[CheckResult]:
     """Whether the span repeats the one before or itself, is much smaller or larger, and whether its splits share rows."""
     if before is not None:
-        if before.fingerprint and newest.fingerprint:
+        if (before.fingerprint and newest.fingerprint) or (before.digest and newest.digest):
             yield _stale(newest, before, config)
         if before.rows.get(ALL, 0) >= config.min_rows:
             yield _volume(newest, before, config)
@@ -83,7 +88,8 @@ def checks(newest: Profile, before: Profile | None, rows: RowHashes, config: Dri
 
 def _stale(newest: Profile, before: Profile, config: DriftConfig) -> CheckResult:
     same_bytes = bool(newest.digest) and newest.digest == before.digest
-    is_stale = newest.name != before.name and (same_bytes or newest.fingerprint == before.fingerprint)
+    same_rows = bool(newest.fingerprint) and newest.fingerprint == before.fingerprint
+    is_stale = newest.name != before.name and (same_bytes or same_rows)
     how = "file for file" if same_bytes else "row for row, in other files or another order"
     message = (
         f"{newest.name} is {before.name} again, {how}: all of its {newest.rows[ALL]:,} rows were delivered before. "

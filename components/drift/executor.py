@@ -22,6 +22,7 @@ from components.drift._profile import ALL, Profile, profile
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
 from components.schema import is_personal, read_schema
 
+_LONGEST = 1024  # bytes a value, on average: pictures are not compared row by row
 PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"
 
 
@@ -46,7 +47,7 @@ class Executor(base_executor.BaseExecutor):
         folder = pathlib.Path(output.uri)
         folder.mkdir(parents=True, exist_ok=True)
         with measured(output_dict) as rows:
-            window = _Window(examples, frozenset(f.name for f in schema.feature if is_personal(f)))
+            window = _Window(examples, {f.name for f in schema.feature if is_personal(f)})
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
             newest, hashes = window.describe(-1, config, named)
             before = _reference(window, config, named, exec_properties)
@@ -72,9 +73,8 @@ class Executor(base_executor.BaseExecutor):
 class _Window:
     """The spans in an Examples artifact, and the rows of each."""
 
-    def __init__(self, examples: types.Artifact, personal: frozenset[str] = frozenset()) -> None:
-        self._personal = personal  # neither described nor sliced by: a distribution is made of their values
-        self._uri = examples.uri
+    def __init__(self, examples: types.Artifact, personal: set[str]) -> None:
+        self._uri, self._personal = examples.uri, personal
         self._splits = decode_splits(examples.split_names)
         noted = examples.get_string_custom_property(ROWS_BY_SPAN)
         self._rows: Mapping[str, Sequence[int]] = json.loads(noted) if noted else {}
@@ -85,17 +85,23 @@ class _Window:
     def describe(self, place: int, config: DriftConfig, named: set[str]) -> tuple[Profile, _rows.RowHashes]:
         """The span at a place in the window (-1: the newest), and hashes of its rows, from one reading of its columns."""
         columns = [str(name) for name in split_schema(self._uri, self._splits[0]).names]
-        slices = [column for column in config.slices if column in columns and column not in self._personal]
+        slices = [column for column in config.slices if column in columns]
         rows = {split: self._length(split, place) for split in self._splits}
         hashes = _rows.RowHashes(rows, config.label)
         every = max(1, -(-sum(rows.values()) // _leakage.MOST_ROWS))
+        seen: set[str] = set()
         sample: dict[str, pa.ChunkedArray] = {}
 
         def read(column: str) -> pa.ChunkedArray:
             values = self._read(column, place)
-            if column not in sample and not pa.types.is_nested(values.type):
-                hashes.add(column, values)
-                sample[column] = values.take(pa.array(np.arange(0, len(values), every)))
+            if column in seen:
+                return values
+            seen.add(column)
+            if pa.types.is_nested(values.type) or values.nbytes > _LONGEST * max(1, len(values)):
+                hashes.leave_out()
+                return values
+            hashes.add(column, values)
+            sample[column] = values.take(pa.array(np.arange(0, len(values), every)))
             return values
 
         found = profile(
@@ -105,12 +111,8 @@ class _Window:
             named=named | set(slices),
             slices=slices,
             min_rows=config.min_rows,
+            personal=self._personal,
         )
-        kept = {
-            part: {name: one for name, one in described.items() if name not in self._personal}
-            for part, described in found.distributions.items()
-        }
-        found = dataclasses.replace(found, distributions=kept)
         is_train = np.repeat([split == "train" for split in rows], list(rows.values()))[::every]
         fingerprint, doubled = _rows.marks(hashes.of_rows())
         told = _leakage.strengths(sample, is_train, config.label)

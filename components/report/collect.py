@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import pathlib
@@ -10,7 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from components.gates import CheckResult, GateResult, Severity
-from components.report.facts import FAILED, SUCCEEDED, ArtifactFacts, ComponentFacts, RunFacts
+from components.report.facts import (
+    FAILED,
+    SUCCEEDED,
+    ArtifactFacts,
+    ColumnFacts,
+    ColumnStatistics,
+    ComponentFacts,
+    DatasetFacts,
+    RunFacts,
+)
 from components.report.statistics import read_statistics
 
 # Which component makes what Report reads, in pipeline order.
@@ -43,6 +53,7 @@ def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) 
         artifacts: by role (the keys of PRODUCERS); any of them may be absent.
     """
     reader = _Reader(artifacts)
+    profile = reader.json("drift", "profile.json")
     return RunFacts(
         workload=plain_workload(workload),
         run_id=run_id,
@@ -50,12 +61,12 @@ def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) 
         status=SUCCEEDED,
         components=_components(artifacts),
         gates=reader.gates(),
-        dataset=reader.read("statistics", "", read_statistics),
+        dataset=_shown(reader.read("statistics", "", read_statistics), profile),
         metrics=reader.json("evaluation", "metrics.json"),
         training=reader.json("model_run", "history.json"),
         release=reader.release(),
         champion=reader.champion(),
-        profile=reader.json("drift", "profile.json"),
+        profile=profile,
         infra_blessed=reader.infra_blessed(),
         artifacts=dict(artifacts),
         data_docs=reader.path("data_quality", "data_docs/index.html"),
@@ -84,6 +95,7 @@ def collect_failure(
     artifacts = artifacts or {}
     reader = _Reader(artifacts)
     gates = {**reader.gates(), **_evidence_gates(evidence, reader.notes)}
+    profile = reader.json("drift", "profile.json") or reader.evidence(evidence / PRODUCERS["drift"] / "profile.json")
     data_docs = evidence / PRODUCERS["data_quality"] / "data_docs" / "index.html"
     return RunFacts(
         workload=plain_workload(workload),
@@ -93,17 +105,31 @@ def collect_failure(
         error=error.strip(),
         components=tuple(_component(raw) for raw in components),
         gates=gates,
-        dataset=reader.read("statistics", "", read_statistics),
+        dataset=_shown(reader.read("statistics", "", read_statistics), profile),
         metrics=reader.json("evaluation", "metrics.json"),
         training=reader.json("model_run", "history.json"),
         release=reader.release(),
         champion=reader.champion(),
-        profile=reader.json("drift", "profile.json") or reader.evidence(evidence / PRODUCERS["drift"] / "profile.json"),
+        profile=profile,
         infra_blessed=reader.infra_blessed(),
         artifacts=dict(artifacts),
         data_docs=str(data_docs) if data_docs.is_file() else reader.path("data_quality", "data_docs/index.html"),
         notes=tuple(reader.notes),
     )
+
+
+def _shown(dataset: DatasetFacts | None, profile: Mapping[str, Any] | None) -> DatasetFacts | None:
+    """The data set without the values of personal columns, which DriftDetector's profile names."""
+    personal = frozenset((profile or {}).get("personal") or ())
+    if dataset is None or not personal:
+        return dataset
+    columns = [_without_values(one) if one.name in personal else one for one in dataset.columns]
+    return dataclasses.replace(dataset, columns=tuple(columns))
+
+
+def _without_values(column: ColumnFacts) -> ColumnFacts:
+    kept = {split: ColumnStatistics(missing=one.missing, unique=one.unique) for split, one in column.splits.items()}
+    return dataclasses.replace(column, splits=kept)
 
 
 def plain_workload(workload: Any) -> Mapping[str, Any]:

@@ -129,6 +129,11 @@ class RunFacts:
     notes: tuple[str, ...] = ()
 
     @property
+    def personal(self) -> frozenset[str]:
+        """Columns whose values are not shown, as DriftDetector found them tagged in the schema."""
+        return frozenset((self.profile or {}).get("personal") or ())
+
+    @property
     def quarantined(self) -> int:
         """Malformed rows that ingestion set aside."""
         examples = self.artifacts.get("examples")

@@ -87,8 +87,8 @@ def digest(history: History, since: datetime.datetime) -> Digest:
 
 
 def _new(view: WorkloadView, since: datetime.datetime) -> list[Entry]:
-    """The newest data and requests, and spans before it that are not to be trusted, since a moment."""
-    entries = {entry.validation.id: entry for entry in view.now}
+    """The newest data, earlier spans that are not to be trusted, and requests that differ, since a moment."""
+    entries = {e.validation.id: e for e in view.now if e is view.newest or e.validation.outcome is not Outcome.PASSED}
     entries |= {e.validation.id: e for e in view.spans if e.validation.outcome is Outcome.FAILED}
     return [e for e in entries.values() if _moment(e.validation.created_at) >= since]
 

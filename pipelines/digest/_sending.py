@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from components.errors import InputError
+from components.errors import InputError, TryAgainError
 
 SMTP, SENDER = "TRAINYARD_SMTP", "TRAINYARD_MAIL_FROM"
 _TRIES = 4
@@ -25,7 +25,7 @@ _WAITS = (1.0, 3.0, 6.0)
 _Answer = TypeVar("_Answer")
 
 
-class NotSent(RuntimeError):
+class NotSent(TryAgainError):
     """The message did not go out; it may later."""
 
 

@@ -147,8 +147,18 @@ def _columns(facts: RunFacts) -> tuple[Column, ...]:
     profile = facts.profile
     if profile:
         described = profile["distributions"][""]
-        return tuple(profiled(name, from_json(one), kinds.get(name, "")) for name, one in described.items())
-    return tuple(_column(column, facts.dataset.rows) for column in facts.dataset.columns) if facts.dataset else ()
+        columns = tuple(profiled(name, from_json(one), kinds.get(name, "")) for name, one in described.items())
+    else:
+        dataset = facts.dataset
+        columns = tuple(_column(column, dataset.rows) for column in dataset.columns) if dataset else ()
+    return tuple(_without_values(one, kinds) if one.name in facts.personal else one for one in columns)
+
+
+def _without_values(column: Column, kinds: Mapping[str, str]) -> Column:
+    """What may be kept of a personal column: how many values there are."""
+    return Column(
+        column.name, kinds.get(column.name) or column.kind, column.rows, column.missing, distinct=column.distinct
+    )
 
 
 def profiled(name: str, one: Distribution, kind: str = "") -> Column:

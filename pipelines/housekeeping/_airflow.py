@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from components.errors import TryAgainError
 from components.sizes import content_size
 from embedded.settings import Paths
 from pipelines import home
@@ -22,7 +23,7 @@ _FOUND = re.compile(r"^Found (\d+) rows meeting", re.MULTILINE)
 _BATCH = 5000  # rows a transaction: a scheduler that waits for SQLite's lock is not to wait for long
 
 
-class NotCleaned(RuntimeError):
+class NotCleaned(TryAgainError):
     """Airflow's command did not do it; may be tried again."""
 
 

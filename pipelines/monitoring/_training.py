@@ -59,7 +59,7 @@ def training_of(workload: str, release: Release) -> Training:
 
 def _describe(workload: str, release: Release) -> Training:
     lazy_imports.install()
-    from components.schema import read_schema
+    from components.schema import is_personal, read_schema
 
     name = f"release {release.version}"
     examples = _examples_of(workload, release)
@@ -76,6 +76,7 @@ def _describe(workload: str, release: Release) -> Training:
         [column for column in model.features if column in known],
         lambda column: read_split(examples.uri, splits[0], [column]).column(0),
         named=named,
+        personal={feature.name for feature in schema.feature if is_personal(feature)},
     )
     answered = profile(
         f"the eval split of {name}", predictions.column_names, predictions.column, named=predictions.column_names

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from components.errors import LASTING, InputError, SourceAway
+from components.errors import LASTING, InputError, TryAgainError
 from components.ingestion import sources
 from components.ingestion.contract import Column, check_header
 from components.ingestion.rows import BadRow, read_rows
@@ -26,6 +26,10 @@ _ROWS = 20_000
 _FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".tfrecord": "tfrecord"}
 
 T = TypeVar("T")
+
+
+class SourceAway(TryAgainError):
+    """A store or a database does not answer; another time it may."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,6 +54,24 @@ def column_csv(view: WorkloadView, name: str) -> str:
     return _csv(head, rows)
 
 
+def column_json(view: WorkloadView, name: str) -> str:
+    """One column over all validations, oldest first, with how far it moved, slices too."""
+    series, changes = view.series[name], view.changes.get(name, {})
+    return _json(
+        [
+            {
+                "validation": entry.validation.id,
+                "span": entry.validation.span,
+                "created_at": entry.validation.created_at,
+                **{field: getattr(series[entry.validation.id], field) for field in (*_COLUMN, "quantiles")},
+                "changes": list(changes.get(entry.validation.id, ())),
+            }
+            for entry in reversed(view.entries)
+            if entry.validation.id in series
+        ]
+    )
+
+
 def validation_files(validation: Validation) -> dict[str, str]:
     """File name -> its text."""
     parts = (("checks", _CHECK), ("columns", _COLUMN), ("changes", _CHANGE))

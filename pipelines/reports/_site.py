@@ -97,6 +97,7 @@ def _write_workload(site: Folder, history: History, view: _views.WorkloadView, w
         page = _paths.column(view.name, column)
         site.put(page, whole, partial(_pages.column, view, column))
         site.put(page.replace(".html", ".csv"), whole, partial(_export.column_csv, view, column))
+        site.put(page.replace(".html", ".json"), whole, partial(_export.column_json, view, column))
     # Each validation is read once: it is shown, and then the reference of the one after it.
     load = functools.lru_cache(maxsize=4)(history.load)
     for place, entry in enumerate(view.entries):

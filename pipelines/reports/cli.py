@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import datetime
 import pathlib
-import sys
 
-from components.errors import EXIT_MAY_RETRY, EXIT_OK
+from components.errors import EXIT_OK
 from pipelines import home, parameters
 
 
@@ -89,14 +88,10 @@ def _digest(options: argparse.Namespace) -> int:
     with History.open(options.history) as history:
         found = digest(history, datetime.datetime.now(datetime.UTC) - options.since)
     print(_layout.text(found))
-    try:
-        if options.slack_webhook_env:
-            _sending.to_webhook(options.slack_webhook_env, _layout.slack(found))
-        if options.email:
-            _sending.to_mailboxes(_layout.email(found, _sending.sender(), options.email))
-    except _sending.NotSent as error:
-        print(f"trainyard: {error}", file=sys.stderr)
-        return EXIT_MAY_RETRY
+    if options.slack_webhook_env:
+        _sending.to_webhook(options.slack_webhook_env, _layout.slack(found))
+    if options.email:
+        _sending.to_mailboxes(_layout.email(found, _sending.sender(), options.email))
     return EXIT_OK
 
 

@@ -9,8 +9,10 @@ import pathlib
 import time
 from collections.abc import Callable, Iterator
 
+from components.errors import TryAgainError
 
-class Busy(RuntimeError):
+
+class Busy(TryAgainError):
     """Another run of the same workload did not end in time; may be tried again."""
 
 

@@ -66,6 +66,8 @@ def test_every_task_tells_an_operator_what_to_do(workloads: Path) -> None:
     for dag in bag.dags.values():
         assert "trainyard" in dag.tags and len(dag.tags) > 1, dag.dag_id
         assert dag.doc_md and dag.description, dag.dag_id
+        workload = next((name for name in ("good", "full") if dag.dag_id.endswith(f"_{name}")), None)
+        assert workload is None or workload in dag.tags, f"{dag.dag_id}: the list's filter finds a workload by its tag"
         assert dag.max_active_runs == 1 or dag.dag_id == "backfill"
         assert not dag.catchup, dag.dag_id
         for one in dag.tasks:

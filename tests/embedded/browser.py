@@ -93,6 +93,12 @@ class Browser:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(base64.b64decode(picture))
 
+    def press(self, label: str) -> None:
+        """Presses the button whose label for screen readers begins so."""
+        script = f"!!document.querySelector('[aria-label^=' + {json.dumps(json.dumps(label))} + ']')?.click"
+        assert self.evaluate(script), f"there is no button {label!r}"
+        self.evaluate(script.removeprefix("!!") + "()")
+
     def evaluate(self, expression: str) -> Any:
         return self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 

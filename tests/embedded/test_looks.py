@@ -98,6 +98,10 @@ def test_graph(scene: Scene, browser: Browser, theme: Theme, kind: str) -> None:
     browser.prefer(**{"default_dag_view": json.dumps("graph"), f"dependencies-{run.dag_id}": json.dumps("all")})
     page = f"{scene.url}/dags/{run.dag_id}/runs/{run.run_id}"
     browser.open(page, *scene.task_names(run), f"{WORKLOAD}_released_model", "success")
+    # The width is the graph's: what stands in the panel beside it has pictures of its own.
+    for button in ("Collapse", "Fit View"):
+        browser.press(button)
+        browser.wait_for(f"{WORKLOAD}_released_model")
     browser.photograph(PICTURES / f"graph-{kind}-{theme}.png")
     browser.resize(1440, 900)
 
@@ -114,5 +118,19 @@ def test_task_log(scene: Scene, browser: Browser, theme: Theme) -> None:
     lines = scene.api.log_lines(scene.run, task.task_id)
     line = lines[len(lines) // 2].strip()
     page = f"{scene.url}/dags/{scene.run.dag_id}/runs/{scene.run.run_id}/tasks/{task.task_id}"
+    browser.prefer(default_dag_view=json.dumps("grid"))
     browser.open(page, "Success", line[:60])
     browser.photograph(PICTURES / f"log-{theme}.png")
+
+
+def test_gate(scene: Scene, browser: Browser, theme: Theme) -> None:
+    """A gate's verdict and the way to its page, in its log and as a button."""
+    page = f"{scene.url}/dags/{scene.run.dag_id}/runs/{scene.run.run_id}/tasks/check_quality"
+    browser.prefer(default_dag_view=json.dumps("grid"))
+    browser.open(page, "Success", "The rows, and what changed: http://")
+    browser.photograph(PICTURES / f"gate-log-{theme}.png")
+    browser.open(f"{page}/details", "Data quality")
+    browser.photograph(PICTURES / f"gate-{theme}.png")
+    address = scene.api.links(scene.run, "check_quality")["Data quality"]
+    browser.open(address, WORKLOAD)
+    browser.photograph(PICTURES / f"gate-page-{theme}.png")

@@ -80,7 +80,8 @@ def _record(history: History, run: Run, node_id: str, error: str) -> None:
     known = history.load(run.run_id)
     if node_id != _REPORT and not error and (known is None or known.outcome != "failed"):
         return  # the run goes on, and Report will tell of this gate
-    said = error or (known.error if known else "") or ""
+    refused = known.error or known.headline if known is not None and node_id != _REPORT else ""
+    said = error or refused
     for _ in range(2):  # a gate that refused at the same moment may have left its evidence while we wrote
         with tempfile.TemporaryDirectory() as folder:
             facts, from_cache = _facts(run, node_id, said, pathlib.Path(folder))

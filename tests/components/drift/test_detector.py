@@ -205,3 +205,22 @@ def test_a_span_is_compared_with_what_the_champion_was_trained_on(yard: Yard) ->
     assert failed(moved) == {"drift(fare)"}
     assert moved.failures()[0].diagnostics["reference"] == "span 1 of release 1"
     assert failed(yard.run(4, span(3, scale=3), span(4, scale=3))) == set()
+
+
+def test_no_value_of_a_personal_column_is_kept_by_name_or_said(yard: Yard) -> None:
+    personal = 'annotation { tag: "personal" }'
+    schema = SCHEMA.replace('name: "kind" type: BYTES', f'name: "kind" type: BYTES {personal}')
+    schema = schema.replace('name: "fare" type: FLOAT', f'name: "fare" type: FLOAT {personal}')
+    (yard.folder / "schema" / "schema.pbtxt").write_text(schema)
+    moved = span(2, scale=4)
+    moved["kind"] = np.where(moved["kind"] == "cash", "a secret of fifty letters and more than that in all", "card")
+    result = yard.run(2, span(1), moved, config=DriftConfig(label="tip", slices=("kind",)))
+    assert failed(result) == {"drift(fare)", "drift(kind)"}
+    kept = "".join(path.read_text() for path in pathlib.Path(yard.artifacts()[-1].uri).iterdir())
+    assert "secret" not in kept and "cash" not in kept and "its values are personal and not shown" in kept
+    fare = next(check for check in result.failures() if "fare" in check.name)
+    assert "quantiles" not in fare.message
+    assert set(Profile.from_json((pathlib.Path(yard.artifacts()[-1].uri) / "profile.json").read_text()).personal) == {
+        "fare",
+        "kind",
+    }

@@ -60,6 +60,15 @@ def test_a_span_that_is_looked_at_twice_is_not_stale() -> None:
     assert found(described("span 2", table()), table())["stale"].passes
 
 
+def test_where_a_column_is_left_out_only_the_bytes_tell_a_repeated_span() -> None:
+    made = hashed(table())
+    made.leave_out()
+    assert not len(made.of_rows()) and made.by_split() == {}
+    first, second = (Profile(f"span {n}", {"": 1000}, {}, digest="abc") for n in (1, 2))
+    found = {check.name: check.passes for check in rows.checks(second, first, made, CONFIG)}
+    assert found == {"stale": False, "rows": True}
+
+
 def test_rows_far_more_or_fewer_are_told() -> None:
     before = described("span 1", table())
     assert found(before, table(2, 950))["rows"].passes and found(before, table(2, 1600))["rows"].passes

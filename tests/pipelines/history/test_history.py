@@ -8,8 +8,10 @@ import pathlib
 import sqlite3
 import threading
 
+import pyarrow as pa
 import pytest
 
+from components.drift import Profile, numbers
 from components.gates import CheckResult, GateResult, Severity
 from components.report import ColumnFacts, ColumnStatistics, ComponentFacts, DatasetFacts, RunFacts
 from pipelines.history import Change, Check, Column, History, HistoryError, Outcome, Release, Validation, runs
@@ -176,6 +178,16 @@ def test_a_runs_gates_on_data_become_a_validation() -> None:
     assert column.mean == pytest.approx((2 * 90 + 6 * 10) / 100)
     # 90 rows between 0 and 4, 10 between 4 and 8: the median of both lies at 0.5 / 0.9 of the first.
     assert column.quantiles[0.5] == pytest.approx(4 * 0.5 / 0.9)
+
+
+def test_of_a_personal_column_no_value_is_kept() -> None:
+    salary = numbers(pa.array([1234.5, 9876.5]))
+    profile = Profile("span 5", {"": 2}, {"": {"fare": salary, "miles": salary}}, personal=("fare",))
+    found = runs.from_run(facts(profile=json.loads(profile.to_json())), 5)
+    assert found is not None
+    fare, miles = found.columns
+    assert (fare.name, fare.rows, fare.missing, fare.kind) == ("fare", 2, 0.0, "float")
+    assert "1234.5" not in str(fare) and not fare.quantiles and "1234.5" in str(miles)
 
 
 def test_a_run_that_broke_before_a_gate_is_not_judged_and_one_that_never_looked_leaves_nothing() -> None:

@@ -108,6 +108,8 @@ def test_figures_behind_the_plots_are_there(site: pathlib.Path) -> None:
     rows = list(csv.DictReader((site / "taxi/columns/fare.csv").open()))
     assert [row["validation"] for row in rows] == ["run-1", "run-2", "run-3"]
     assert rows[1]["psi"] == "0.31" and rows[1]["missing"] == "0.1" and rows[2]["quantile_0.5"] == "11.0"
+    same = json.loads((site / "taxi/columns/fare.json").read_text())
+    assert [one["validation"] for one in same] == ["run-1", "run-2", "run-3"] and same[1]["changes"][0]["value"] == 0.31
     whole = json.loads((site / "taxi/validations/run-2/validation.json").read_text())
     assert whole["outcome"] == "failed" and whole["columns"][0]["histogram"][0] == [0.0, 25.0, 300.0]
     values = (site / "taxi/validations/run-2/validation.json").read_text()
