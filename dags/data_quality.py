@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
@@ -13,14 +14,17 @@ from dags.assets import new_data, quality_report, span_pattern
 from dags.defaults import clock, workload_dag
 from dags.gates import add_gates
 from dags.links import report_links
+from dags.skew import SkewOperator
 from dags.skips import skipped
 from dags.spans import parse_span
 from landing import has_spans, locations, newest_finished
 from pipelines.workload import Workload
 
+SKEW_TIMEOUT = timedelta(minutes=30)
+
 
 def build_data_quality_dag(workload: Workload) -> DAG:
-    """The data-quality DAG of a workload: newest_span -> read_data -> a task for each gate, and publish_report."""
+    """The data-quality DAG of a workload: newest_span -> read_data -> a task for each gate, and publish_report; check_skew."""
     data, report = new_data(workload), quality_report(workload)
     cron = workload.schedule.quality_cron
     with workload_dag(
@@ -52,6 +56,7 @@ def build_data_quality_dag(workload: Workload) -> DAG:
         # The verdicts and the report are leaves: what a gate refused is announced, and the run is red.
         read, _ = add_gates(workload, newest_span(), data, skip_if_unchanged=False)
         publish_report(read.output)
+        SkewOperator(task_id="check_skew", workload=workload.name, doc_md=_SKEW_DOC, execution_timeout=SKEW_TIMEOUT)
     return dag
 
 
@@ -95,6 +100,8 @@ would. What it reads is kept: a retraining on the same span takes it from the ca
 | all green | The gates let the data pass; their logs have the address of the page. |
 | `check_schema`, `check_quality`, `check_drift` red | That gate refuses: a retraining on this data would stop there too. |
 | `newest_span` skipped | No data has landed yet. |
+| `check_skew` red | What the model is asked has moved away from what it was trained on: the page shows which columns. |
+| `check_skew` skipped | The model server keeps no record of requests, or nothing is deployed. |
 """
 _SPAN_DOC = """\
 Chooses the newest span that is whole, or the run's `span` parameter.
@@ -103,4 +110,10 @@ Chooses the newest span that is whole, or the run's `span` parameter.
 _PUBLISH_DOC = """\
 Announces what was found (the quality-report asset): the gates' verdicts, good or bad, and the place of the page.
 **If it fails:** Airflow's API is away; clear it.
+"""
+_SKEW_DOC = """\
+Compares the requests of the last day (`trainyard serve --record`) with the training data of the stable release, column by column,
+and its answers with those on the eval split: `trainyard skew`. Limits are `quality.skew` in workload.yaml.
+**If it fails:** its log has the columns, and the address of the page. Retrain on newer data, or find out which caller changed.
+**If it is skipped:** no requests are recorded (TRAINYARD_RECORD), or no release is stable.
 """

@@ -94,7 +94,6 @@ def add_gates(workload: Workload, span: Any, data: Asset, *, skip_if_unchanged: 
             span_of=span_of,
             gate=gate.node,
             doc_md=_GATE_DOC.format(asks=gate.asks, mend=gate.mend),
-            inlets=[data],
             **run,
         )
         for gate in GATES

@@ -32,8 +32,9 @@ def page_url(path: str) -> str | None:
 
 
 def report_links(reports: Mapping[str, str | None]) -> dict[str, str]:
-    """Reports as links, where a server shows them; else as paths."""
-    return {name: page_url(path) or path for name, path in reports.items() if path}
+    """Reports as links, where a server shows them, else as paths; each place once, under its first name."""
+    places = {name: page_url(path) or path for name, path in reports.items() if path}
+    return {name: place for at, (name, place) in enumerate(places.items()) if place not in list(places.values())[:at]}
 
 
 def pages_of(reports: Mapping[str, str | None]) -> dict[str, str]:

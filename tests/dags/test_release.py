@@ -9,8 +9,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.kubeflow import outcome_of
+from dags.links import report_links
 from dags.operators import unchanged
-from dags.release import release_event, report_links
+from dags.release import release_event
 from model_store import ModelStore, ReleaseDraft
 
 
@@ -73,3 +74,5 @@ def test_reports_are_links_where_they_are_served(tmp_path: Path, monkeypatch: py
     assert report_links(reports) == {"run": reports["run"]}
     monkeypatch.setenv("TRAINYARD_REPORTS_URL", "https://reports.example.com/")
     assert report_links(reports) == {"run": "https://reports.example.com/runs/taxi/r/report.html"}
+    page, url = tmp_path / "home" / "reports" / "taxi" / "index.html", "https://reports.example.com/taxi/index.html"
+    assert report_links({"page": str(page), "url": url}) == {"page": url}, "the same place, told twice"

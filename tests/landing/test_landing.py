@@ -45,6 +45,20 @@ def test_a_fingerprint_changes_with_names_sizes_and_times(tmp_path: Path) -> Non
     assert landing.fingerprint(landing.Location(1, 0, f"{tmp_path}/absent.csv"))
 
 
+def test_a_content_digest_changes_with_names_and_bytes_alone(tmp_path: Path) -> None:
+    known = landing.locations(lay_out(tmp_path, 1))
+    file = tmp_path / "span-1" / "a.csv"
+    before = landing.content_digest(known[1])
+    os.utime(file, (1, 1))
+    (tmp_path / "span-1" / "folder").mkdir()
+    assert landing.content_digest(known[1]) == before
+    file.rename(file.with_name("b.csv"))
+    renamed = landing.content_digest(known[1])
+    file.with_name("b.csv").write_text("x\n2\n")
+    assert len({before, renamed, landing.content_digest(known[1])}) == 3
+    assert landing.content_digest(landing.Location(1, 0, "memory://bucket/span-1/*")) == "", "nothing is downloaded"
+
+
 def test_marker_and_folders_that_are_not_read(tmp_path: Path) -> None:
     uri = lay_out(tmp_path, 1)
     assert not landing.is_marked(landing.locations(uri)[1])

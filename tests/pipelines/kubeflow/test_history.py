@@ -7,7 +7,9 @@ import pathlib
 import fsspec
 import pytest
 
+from model_store import ModelStore
 from pipelines.history import History, Outcome
+from pipelines.monitoring._training import training_of
 from pipelines.reports import build, page_of
 from tests.pipelines.conftest import trips
 from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
@@ -69,6 +71,13 @@ def test_a_refused_span_and_a_released_one_have_their_pages(yard, cluster: Clust
         page = page_of(tmp_path / "site", "tips", run_id)
         assert f'href="{document.replace("_", "-")}' in page.read_text() or f'href="{document}' in page.read_text()
     assert list(page_of(tmp_path / "site", "tips", "good").parent.rglob("report/index.html"))
+
+    with pytest.MonkeyPatch.context() as patch:  # what its release was trained on is found where the run left it
+        patch.setenv("TRAINYARD_METADATA", cluster.environment["TRAINYARD_METADATA"])
+        patch.setenv("TRAINYARD_STORE", f"{cluster.bucket}/models")
+        training = training_of("tips", ModelStore(f"{cluster.bucket}/models").resolve("tips", 1))
+    assert set(training.columns.distributions[""]) == {"fare", "miles", "kind"}
+    assert training.predictions.rows[""] > 50
 
 
 def test_a_history_that_is_away_fails_no_node(cluster: Cluster) -> None:

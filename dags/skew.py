@@ -1,0 +1,59 @@
+"""What the stable release is asked in service, against what it was trained on: `trainyard skew`, once a day."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
+
+from dags.deployment.requests import RECORD
+from dags.links import DATA_QUALITY, pages_of, report_links
+from dags.operators import EXIT_FIX_INPUT, TrainyardOperator, last_json_object, read_outcome
+from dags.skips import skipped
+from pipelines import home
+
+PERIOD = "24h"
+
+
+class SkewOperator(TrainyardOperator):
+    """Compares the last day's recorded requests with the training data; fails where a critical limit is passed.
+
+    Args:
+        workload: its name.
+    """
+
+    def __init__(self, *, workload: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workload = workload
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        if reason := self._nothing_to_compare():
+            raise skipped(f"{self.workload}: {reason}")
+        finished = self.finished(["skew", self.workload, "--since", PERIOD, "--json"])
+        found = last_json_object(finished.stdout)
+        if found is None or finished.returncode not in (0, EXIT_FIX_INPUT):
+            return read_outcome(finished)  # raises what the command came to
+        reports = {DATA_QUALITY: found.get("page")}
+        self.pages = pages_of(reports)
+        for check in found.get("checks") or []:
+            if not check["passes"]:
+                self.log.warning("- %s: %s", check["severity"], check["message"])
+        for place in report_links(reports).values():
+            self.log.info("The distributions, side by side: %s", place)
+        if finished.returncode == EXIT_FIX_INPUT:
+            raise AirflowFailException(str(found["headline"]))
+        self.log.info("%s", found["headline"])
+        return {"headline": found["headline"], "outcome": found["outcome"], "reports": report_links(reports)}
+
+    def _nothing_to_compare(self) -> str:
+        from model_store import ModelStore
+
+        folder = os.environ.get(RECORD)
+        if not folder:
+            return f"no record of requests is kept ({RECORD})"
+        if "stable" not in ModelStore(home.store_uri()).labels(self.workload):
+            return "no release is stable"
+        return "" if any((Path(folder) / self.workload).glob("*.jsonl")) else f"{folder} has no requests of it"

@@ -1,0 +1,79 @@
+"""The daily look at what a model is asked: when there is nothing to compare, and what its verdict does to the task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from dags.skew import SkewOperator
+from model_store import ModelStore, ReleaseDraft
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site with a recorded request of a stable release; the command prints `said.json` and exits with `exit`."""
+    python = tmp_path / "pipelines" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/arguments; cat {tmp_path}/said.json; exit $(cat {tmp_path}/exit)\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setenv("TRAINYARD_VENVS", str(tmp_path))
+    (tmp_path / "record" / "taxi").mkdir(parents=True)
+    (tmp_path / "record" / "taxi" / "1.jsonl").write_text("{}\n")
+    monkeypatch.setenv("TRAINYARD_RECORD", str(tmp_path / "record"))
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "saved_model.pb").write_bytes(b"x")
+    store = ModelStore(tmp_path / "home" / "models")
+    store.publish("taxi", tmp_path / "export", ReleaseDraft(publication_key="1", task="binary"))
+    store.promote("taxi", 1, reason="test", actor="test")
+    return tmp_path
+
+
+def say(cli: Path, code: int, **said: object) -> None:
+    (cli / "said.json").write_text(json.dumps(said) if said else "")
+    (cli / "exit").write_text(str(code))
+
+
+def task() -> SkewOperator:
+    return SkewOperator(task_id="check_skew", workload="taxi")
+
+
+def test_a_verdict_is_the_task_s(cli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINYARD_REPORTS_URL", "http://127.0.0.1:8088")
+    page = cli / "home" / "reports" / "taxi" / "validations" / "1" / "index.html"
+    say(cli, 0, headline="Nothing has moved.", outcome="passed", checks=[], page=str(page))
+    one = task()
+    assert one.execute({})["headline"] == "Nothing has moved."
+    assert one.pages == {"data_quality_page": "http://127.0.0.1:8088/taxi/validations/1/index.html"}
+    assert (cli / "arguments").read_text().split()[2:] == ["skew", "taxi", "--since", "24h", "--json"]
+    check = {"passes": False, "severity": "critical", "message": "fare: PSI 0.4"}
+    say(cli, 2, headline="fare has moved.", outcome="failed", checks=[check], page=str(page))
+    one = task()
+    with pytest.raises(AirflowFailException, match="fare has moved"):
+        one.execute({})
+    assert one.pages, "the page is linked where it is needed most"
+
+
+def test_what_went_wrong_is_told_as_elsewhere(cli: Path) -> None:
+    say(cli, 2)
+    with pytest.raises(AirflowFailException):
+        task().execute({})
+    say(cli, 1)
+    with pytest.raises(AirflowException, match="exit code 1"):
+        task().execute({})
+
+
+def test_nothing_to_compare_is_a_skip(cli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cli / "record" / "taxi" / "1.jsonl").unlink()
+    with pytest.raises(AirflowSkipException, match="has no requests of it"):
+        task().execute({})
+    monkeypatch.setenv("TRAINYARD_STORE", str(cli / "empty"))
+    with pytest.raises(AirflowSkipException, match="no release is stable"):
+        task().execute({})
+    monkeypatch.delenv("TRAINYARD_RECORD")
+    with pytest.raises(AirflowSkipException, match="no record of requests is kept"):
+        task().execute({})
