@@ -47,6 +47,8 @@ def airflow_environment(paths: Paths, ports: Ports, keys: Secrets, database: Dat
         **_settings("dag_processor", {"stale_dag_threshold": "30"}),
         # A task whose scheduler was killed is picked up after half a minute instead of five.
         **_settings("scheduler", {"orphaned_tasks_check_interval": "30", "parsing_cleanup_interval": "20"}),
+        # A task whose whole worker was killed is tried again after two minutes instead of five.
+        **_settings("scheduler", {"task_instance_heartbeat_timeout": "120"}),
         # A running task outlives an API server that is being restarted, and so does one that starts meanwhile: at 5 attempts
         # within some 8 s, a killed API server cost a task all its retries. One that is slow, on a busy machine, is not dead.
         **_settings("workers", {"max_failed_heartbeats": "60", "execution_api_timeout": "60"}),

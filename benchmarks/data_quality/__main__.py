@@ -1,6 +1,6 @@
 """What the checks of data cost: 60 expectations, statistics, schema, drift and pages against the same as plain expressions.
 
-    python -m benchmarks.data_quality                       # a million rows of 18 columns, both sides, three rounds
+    python -m benchmarks.data_quality                       # a million rows of 18 columns, both sides, the least of three rounds
     python -m benchmarks.data_quality --rows 10000000 --rounds 1 --side gates
 
 Both sides read the same Examples in Parquet, each in a fresh process, and have to come to the same verdicts: whether each
@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of both splits together (1000000)")
-    parser.add_argument("--rounds", type=int, default=3, help="measure so often and take the median (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="measure so often and take the least (3)")
     parser.add_argument("--side", action="append", choices=SIDES, help="measure this side; may be repeated")
     options = parser.parse_args(arguments)
     sides = options.side or SIDES
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 rounds[side].append(_measure(side, data, pathlib.Path(scratch, f"{side}-{number}")))
     _insist_on_the_same_verdicts([found[-1][1] for found in rounds.values()])
     print(f"{options.rows:,} rows x 18 columns, 60 expectations; {this_machine()}; load {os.getloadavg()[0]:.1f}")
-    print(_table(rounds, options.rows))
+    print(_table(rounds))
     return 0
 
 
@@ -87,7 +86,7 @@ def _insist_on_the_same_verdicts(found: Sequence[dict[str, Any]]) -> None:
         raise SystemExit(f"the sides disagree: {differ or (ours['drifted'], plain['drifted'])}")
 
 
-def _table(rounds: dict[str, list[tuple[Cost, dict[str, Any]]]], rows: int) -> str:
+def _table(rounds: dict[str, list[tuple[Cost, dict[str, Any]]]]) -> str:
     sides = list(rounds)
     lines = [["", *sides, *(["ratio"] if len(sides) == 2 else [])]]
 
@@ -96,12 +95,15 @@ def _table(rounds: dict[str, list[tuple[Cost, dict[str, Any]]]], rows: int) -> s
         lines.append([name, *(f"{value:,.2f}" for value in values), *ratio])
 
     for stage in STAGES:
-        add(stage, [_median(rounds[side], lambda c, f, s=stage: f["seconds"].get(s, 0.0)) for side in sides])
-    work = [_median(rounds[side], lambda c, f: sum(f["seconds"].get(s, 0.0) for s in STAGES)) for side in sides]
+        add(stage, [_least(rounds[side], lambda c, f, s=stage: f["seconds"].get(s, 0.0)) for side in sides])
+    work = [_least(rounds[side], lambda c, f: sum(f["seconds"].get(s, 0.0) for s in STAGES)) for side in sides]
     add("all checks, s", work, f" (goal <= {MOST_RATIO:g})")
-    add("whole process, s", [_median(rounds[side], lambda c, f: c.seconds) for side in sides])
-    add("CPU, s", [_median(rounds[side], lambda c, f: c.cpu_seconds) for side in sides])
-    add("peak memory, GB", [_median(rounds[side], lambda c, f: c.peak_mb * 1024**2 / 1e9) for side in sides])
+    add("whole process, s", [_least(rounds[side], lambda c, f: c.seconds) for side in sides])
+    add("CPU, s", [_least(rounds[side], lambda c, f: c.cpu_seconds) for side in sides])
+    add(
+        f"peak memory, GB (goal < {MOST_GB:g})",
+        [_least(rounds[side], lambda c, f: c.peak_mb * 1024**2 / 1e9) for side in sides],
+    )
     widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(len(lines[0]))]
     return "\n".join(
         "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=False)))
@@ -109,8 +111,9 @@ def _table(rounds: dict[str, list[tuple[Cost, dict[str, Any]]]], rows: int) -> s
     )
 
 
-def _median(rounds: Sequence[tuple[Cost, dict[str, Any]]], figure: Any) -> float:
-    return statistics.median(figure(cost, found) for cost, found in rounds)
+def _least(rounds: Sequence[tuple[Cost, dict[str, Any]]], figure: Any) -> float:
+    """What else the machine does only adds."""
+    return float(min(figure(cost, found) for cost, found in rounds))
 
 
 def _say(message: str) -> None:

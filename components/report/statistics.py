@@ -58,6 +58,8 @@ def _column(feature: Any) -> ColumnStatistics:
     which = feature.WhichOneof("stats")
     if which == "num_stats" and common.num_non_missing:
         histogram = next((h for h in stats.histograms if h.type == 0 and h.buckets), None)
+        if not stats.histograms:  # of a personal column, whose values StatisticsGen takes out
+            return ColumnStatistics(missing=missing)
         nan = sum(h.num_nan for h in stats.histograms if h.type == 0)
         buckets = [(b.low_value, b.high_value, b.sample_count) for b in histogram.buckets] if histogram else []
         return ColumnStatistics(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
@@ -12,7 +13,8 @@ from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.columnar import count_rows, decode_splits, encode_splits, read_list_batches, split_directory
 from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
-from components.schema import read_schema
+from components.schema import is_personal, read_schema
+from components.statistics import _personal
 from components.statistics._in_process import generate_statistics
 
 FILE_NAME = "FeatureStats.pb"
@@ -38,6 +40,8 @@ class Executor(ColumnarBeamExecutor):
             for target in targets.values():
                 target.parent.mkdir(parents=True, exist_ok=True)
             generate(examples.uri, targets, options)
+            if any(is_personal(feature) for feature in schema.feature):
+                _mask(targets.values(), schema)
             rows[ROWS_IN] = rows[ROWS_OUT] = _check_rows(examples.uri, statistics.uri, splits)
         statistics.split_names = encode_splits(splits)
         statistics.span = examples.span
@@ -66,6 +70,13 @@ def _write(statistics: Any, path: str) -> None:
     partial = pathlib.Path(path).with_suffix(".partial")
     partial.write_bytes(statistics.SerializeToString())
     partial.rename(path)
+
+
+def _mask(targets: Iterable[pathlib.Path], schema: Any) -> None:
+    for target in targets:
+        statistics = tfdv.load_stats_binary(str(target))
+        _personal.mask(statistics, schema)
+        _write(statistics, str(target))
 
 
 def _check_rows(examples_uri: str, statistics_uri: str, splits: list[str]) -> int:

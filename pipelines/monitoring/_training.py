@@ -19,6 +19,7 @@ from components.errors import InputError
 from components.served_model import ServedModel, load_answerer
 from model_store import ModelStore, Release
 from pipelines import home
+from pipelines.runners.kubeflow import transfer
 
 _EVAL_ROWS = 50_000
 """Rows of the eval split that are predicted for at most."""
@@ -64,24 +65,37 @@ def _describe(workload: str, release: Release) -> Training:
     name = f"release {release.version}"
     examples = _examples_of(workload, release)
     splits = decode_splits(examples.split_names)
-    with tempfile.TemporaryDirectory() as folder:
-        saved_model = ModelStore(home.store_uri()).fetch(workload, release.version, folder)
-        model = ServedModel.read(saved_model)
-        predictions = _predictions(saved_model, model, examples.uri, splits[-1])
     schema = read_schema(str(home.schemas_root() / workload))
     named = {feature.name for feature in schema.feature if feature.int_domain.is_categorical}
-    known = set(split_schema(examples.uri, splits[0]).names)
-    columns = profile(
-        f"what {name} was trained on",
-        [column for column in model.features if column in known],
-        lambda column: read_split(examples.uri, splits[0], [column]).column(0),
-        named=named,
-        personal={feature.name for feature in schema.feature if is_personal(feature)},
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        uri = _local(str(examples.uri), pathlib.Path(folder, "examples"))
+        saved_model = ModelStore(home.store_uri()).fetch(workload, release.version, folder)
+        model = ServedModel.read(saved_model)
+        predictions = _predictions(saved_model, model, uri, splits[-1])
+        known = set(split_schema(uri, splits[0]).names)
+        columns = profile(
+            f"what {name} was trained on",
+            [column for column in model.features if column in known],
+            lambda column: read_split(uri, splits[0], [column]).column(0),
+            named=named,
+            personal={feature.name for feature in schema.feature if is_personal(feature)},
+        )
     answered = profile(
         f"the eval split of {name}", predictions.column_names, predictions.column, named=predictions.column_names
     )
     return Training(columns, answered)
+
+
+def _local(uri: str, folder: pathlib.Path) -> str:
+    """Examples that a run on Kubeflow left in an object store, as files of this machine."""
+    if not transfer.is_remote(uri):
+        return uri
+    transfer.download(uri, folder)
+    return str(folder)
+
+
+def _is_there(uri: str) -> bool:
+    return transfer.is_whole(uri) if transfer.is_remote(uri) else pathlib.Path(uri).is_dir()
 
 
 def _predictions(saved_model: pathlib.Path, model: ServedModel, uri: str, split: str) -> pa.Table:
@@ -115,9 +129,10 @@ def _examples_of(workload: str, release: Release) -> Any:
         run = store.get_context_by_type_and_name("pipeline_run", release.run_id)
         for execution in store.get_executions_by_context(run.id) if run else ():
             found = _metadata.outputs_of(store, execution.id).get("examples")
-            if found and pathlib.Path(found[0].uri).is_dir():
+            if found and _is_there(str(found[0].uri)):
                 return found[0]
     raise InputError(
         f"what release {release.version} of {workload} was trained on is out of reach: the Examples of run {release.run_id} "
-        "are not on this machine, or were swept. Check where the run's TRAINYARD_HOME is, or once a newer release serves."
+        "are not where this machine's metadata looks for them, or were swept. Check with the run's TRAINYARD_HOME (on Kubeflow: its "
+        "TRAINYARD_METADATA), or once a newer release serves."
     )

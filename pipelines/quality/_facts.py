@@ -45,6 +45,7 @@ class Facts:
         distinct: different values.
         low: least number.
         high: greatest number.
+        share: the mean of numbers that are 0 or 1.
         quartiles: 25 %, 50 % and 75 % of the numbers lie below.
         values: all of them where they are few, sorted; else ().
         frequent: values of at least a twentieth of the rows, most frequent first.
@@ -69,6 +70,7 @@ class Facts:
     low: float | None = None
     high: float | None = None
     quartiles: tuple[float, float, float] | None = None
+    share: float | None = None
     values: tuple[Any, ...] = ()
     frequent: tuple[Any, ...] = ()
     domain: tuple[str, ...] | None = None
@@ -172,6 +174,7 @@ def _of_numbers(values: pa.ChunkedArray, told: Facts) -> dict[str, Any]:
         "low": float(numbers.min()),
         "high": float(numbers.max()),
         "quartiles": (low, middle, high),
+        "share": float(numbers.mean()) if set(np.unique(numbers)) == {0.0, 1.0} else None,
         "increasing": increasing,
         "is_time": increasing or epoch,
     }

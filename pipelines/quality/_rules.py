@@ -19,6 +19,7 @@ _EVAL_SHARE = 0.2  # expectations are held against samples of the rows, too, and
 _HEADROOM = 0.25  # of the observed range, on each side
 _RARE = 0.999  # one in a thousand may be mistyped
 _NEARLY_ALL = 0.99
+_FAR = 5
 
 
 def rules(
@@ -94,6 +95,26 @@ def _of_label(one: Facts, task: str) -> Iterator[Expectation]:
         )
     if len(one.frequent) > 1:
         yield from _frequent(one)
+    if one.share is not None and classes == [0, 1]:
+        low, high = _odds(one.share, one.rows)
+        if low < 1 - one.share < high:  # too near to a half: flipped, it would look the same
+            return
+        yield _expect(
+            f"share({one.name})",
+            "expect_column_mean_to_be_between",
+            "critical",
+            f"{one.share:.1%} were positive. With three times the odds, or a third, the label means something else.",
+            column=one.name,
+            min_value=low,
+            max_value=high,
+        )
+
+
+def _odds(share: float, rows: int) -> tuple[float, float]:
+    """The shares with a third of the odds and three times them, less and more what chance does to the smaller split."""
+    spread = 4 * math.sqrt(share * (1 - share) / max(1.0, _EVAL_SHARE * rows))
+    low, high = share / (share + 3 * (1 - share)), 3 * share / (3 * share + 1 - share)
+    return max(0.0, round(low - spread, 4)), min(1.0, round(high + spread, 4))
 
 
 def _codes(one: Facts) -> list[int]:
@@ -148,6 +169,16 @@ def _domain(one: Facts) -> Iterator[Expectation]:
             column=one.name,
             value_set=values,
         )
+        if one.kind == "BYTES" and one.distinct > 1:
+            yield _expect(
+                f"coding({one.name})",
+                "expect_column_values_to_be_in_set",
+                "critical",
+                "Where most values are unknown, they are written in another way: upper case, another language, codes.",
+                column=one.name,
+                value_set=values,
+                mostly=0.5,
+            )
         yield from _frequent(one)
 
 
@@ -240,11 +271,32 @@ def _middle(one: Facts) -> Iterator[Expectation]:
             f"median({one.name})",
             "expect_column_median_to_be_between",
             "warning",
-            f"Half of the values lay between {low:g} and {high:g}. Outside of it the middle one is in another unit.",
+            f"Half of the values lay between {low:g} and {high:g}, and the middle one among them.",
             column=one.name,
             min_value=float(f"{low:.6g}"),
             max_value=float(f"{high:.6g}"),
         )
+        least, most = _far(low, high)
+        yield _expect(
+            f"unit({one.name})",
+            "expect_column_median_to_be_between",
+            "critical",
+            f"Half of the values lay between {low:g} and {high:g}. With the middle one so far away it is another unit.",
+            column=one.name,
+            min_value=least,
+            max_value=most,
+        )
+
+
+def _far(low: float, high: float) -> tuple[float, float]:
+    """Where no ordinary median goes: five times as much or as little, or five times the quartiles' distance away."""
+    if low > 0:
+        least, most = low / _FAR, high * _FAR
+    elif high < 0:
+        least, most = low * _FAR, high / _FAR
+    else:
+        least, most = low - _FAR * (high - low), high + _FAR * (high - low)
+    return float(f"{least:.3g}"), float(f"{most:.3g}")
 
 
 def _order(one: Facts) -> Iterator[Expectation]:

@@ -99,8 +99,13 @@ def _insistently(what: str, attempt: Callable[[], T]) -> T:
         except InputError:
             raise
         except FileNotFoundError:
-            raise InputError(f"{what}: there is no such file. Check the path.") from None
+            raise InputError(f"{what}: there is no such file or bucket. Check the path.") from None
         except Exception as error:  # each store's client has errors of its own
+            if "Credentials" in type(error).__name__ or (isinstance(error, PermissionError) and "://" in what):
+                raise InputError(
+                    f"{what}: {_one_line(error)}. Set the store's credentials in the environment, e.g. AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_CONNECTION_STRING."
+                ) from None
             if isinstance(error, OSError) and error.errno in LASTING:
                 raise
             if not left:
@@ -146,6 +151,8 @@ def _read_query(source: Source, columns: Sequence[Column], ignore: Sequence[str]
             try:
                 streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS)
                 found = streamed.execute(sa.text(source.query))
+                if not found.returns_rows:
+                    raise InputError("--query: gives no rows; a SELECT is wanted.")
                 names = list(found.keys())
                 check_header(source.shown, names, list(columns), ignore)
                 for part in found.partitions(_ROWS):
@@ -162,7 +169,13 @@ def _connect(engine: Any, shown: str) -> Any:
     import sqlalchemy as sa
 
     try:
-        return engine.connect()
+        connection = engine.connect()
+        # A check reads; what else a query may say is for the database to refuse.
+        if engine.dialect.name == "postgresql":
+            return connection.execution_options(postgresql_readonly=True)
+        if engine.dialect.name == "sqlite":
+            connection.execute(sa.text("PRAGMA query_only = ON"))
+        return connection
     except sa.exc.DBAPIError as error:
         reason = _one_line(error.orig)
         if any(sign in reason for sign in ("authentication", "does not exist", "password", "permission denied")):

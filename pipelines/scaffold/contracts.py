@@ -41,6 +41,10 @@ def _feature(column: Column, rows: int) -> str:
         lines.append("value_count { min: 1 max: 1 }")
     else:
         lines += ["presence { min_fraction: 1.0 min_count: 1 }", "shape {}"]
+    if column.personal:
+        lines.append(
+            'annotation { tag: "personal" }  # by the form of its texts: they are learnt from, and shown nowhere'
+        )
     if column.dtype == "FLOAT":
         lines.append("float_domain { disallow_inf: true }")
     if column.dtype == "BYTES" and column.values:

@@ -241,6 +241,8 @@ def _story(
         if names:
             title = {Kind.CATEGORY: "categories", Kind.CARRIED: "for the split only"}.get(kind, f"{kind}s")
             lines.append(f"{title.capitalize()}: {', '.join(names)}")
+    if personal := [column.name for column in profile.columns if column.personal]:
+        lines.append(f"Personal by the form of their texts, and so shown nowhere (schema.pbtxt): {', '.join(personal)}")
     lines += [f"Ignored: {name!r}: {reason}" for name, reason in profile.ignored.items()]
     lines += ["Made:"] + [f"  {_short(path)}" for path in targets.values()]
     return tuple(lines)

@@ -23,6 +23,13 @@ _LONG_TEXT = 60  # characters on average
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}.*)?")
 
 
+_PERSONAL = (
+    re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
+    re.compile(r"(\+|00)\d[\d ()/.-]{6,20}"),
+    re.compile(r"[A-Z]{2}\d{2} ?([A-Z0-9]{4} ?){2,7}[A-Z0-9]{0,4}"),
+)
+
+
 class Kind(StrEnum):
     """How a column enters the model."""
 
@@ -47,6 +54,7 @@ class Column:
         high: greatest value of a number, else None.
         values: all values where they are few, sorted; else ().
         longest: characters of the longest text, else None.
+        personal: its texts are of persons, by their form.
     """
 
     name: str
@@ -58,6 +66,7 @@ class Column:
     high: float | None = None
     values: tuple[Any, ...] = ()
     longest: int | None = None
+    personal: bool = False
 
     @property
     def nullable(self) -> bool:
@@ -121,7 +130,8 @@ def _carried(table: pa.Table, name: str) -> Column:
         raise InputError(f"column {name!r} decides the split, and {values.null_count:,} rows have no value there.")
     is_int, is_float = pa.types.is_integer(values.type), pa.types.is_floating(values.type)
     dtype = "INT" if is_int else "FLOAT" if is_float else "BYTES"
-    return Column(name, Kind.CARRIED, dtype, 1.0, pc.count_distinct(values).as_py())
+    personal = pa.types.is_string(values.type) and _is_personal(values)
+    return Column(name, Kind.CARRIED, dtype, 1.0, pc.count_distinct(values).as_py(), personal=personal)
 
 
 def _look(name: str, values: pa.ChunkedArray, rows: int) -> Column | str:
@@ -195,5 +205,14 @@ def _text(name: str, values: pa.ChunkedArray, rows: int, present: float, distinc
         return f"{distinct:,} distinct texts in {len(known):,} rows: too many to learn from"
     longest = pc.max(pc.utf8_length(known)).as_py()
     few = distinct <= FEW_VALUES and rows >= _ROWS_A_VALUE * distinct
-    options = tuple(sorted(pc.unique(known).to_pylist())) if few else ()
-    return Column(name, Kind.CATEGORY, "BYTES", present, distinct, values=options, longest=longest)
+    personal = _is_personal(known)
+    options = tuple(sorted(pc.unique(known).to_pylist())) if few and not personal else ()
+    return Column(name, Kind.CATEGORY, "BYTES", present, distinct, values=options, longest=longest, personal=personal)
+
+
+def _is_personal(values: pa.ChunkedArray) -> bool:
+    """Whether nearly all texts are e-mail addresses, phone numbers with their country, or IBANs."""
+    sample = [text.strip() for text in values.drop_null().slice(0, 1000).to_pylist()]
+    return any(
+        sample and sum(bool(form.fullmatch(text)) for text in sample) >= 0.95 * len(sample) for form in _PERSONAL
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from components.schema import MASKED
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
 from pipelines.workload import Task
@@ -50,6 +51,9 @@ def test_text(content: Content) -> str:
     names = [column.name for column in content.profile.columns]
     sample = content.table.slice(0, _SAMPLE_ROWS)
     rows = {name: _plain_values(sample.column(name)) for name in [*names, content.label.name]}
+    for column in content.profile.columns:
+        if column.personal and column.name in rows:  # the file goes into git
+            rows[column.name] = [None if value is None else MASKED for value in rows[column.name]]
     outputs = len(content.label.classes) if content.label.task is Task.MULTICLASS else 1
     return _fill("test.py.txt", NAME=content.request.name, ROWS=_literal(rows), OUTPUTS=str(outputs))
 

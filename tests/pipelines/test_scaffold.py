@@ -17,7 +17,7 @@ import yaml
 from components.errors import InputError
 from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
-from components.schema import classes_of, feature_of, read_schema
+from components.schema import classes_of, feature_of, is_personal, read_schema
 from pipelines.scaffold import cli, creating, templates
 from pipelines.scaffold.creating import Created, Request, create
 from pipelines.scaffold.profiling import Column, Kind
@@ -143,6 +143,19 @@ def test_the_drafted_suite_holds_on_its_own_data(places: pathlib.Path) -> None:
         "expect_column_values_to_be_in_set(label)": "critical",
         "expect_column_values_to_be_in_set(city)": "warning",
     }
+
+
+def test_columns_of_persons_are_tagged(places: pathlib.Path) -> None:
+    frame = simple(np.arange(120) % 2)
+    frame["email"] = [f"ann{i % 15}@example.com" for i in range(120)]
+    frame["phone"] = [f"+49 170 {100000 + i % 9}" for i in range(120)]
+    frame["article"] = [f"DE-{i % 9}" for i in range(120)]
+    created = make(places, frame)
+    tagged = {one.name for one in read_schema(str(created.schemas)).feature if is_personal(one)}
+    assert tagged == {"email", "phone"}
+    assert any("email, phone" in line for line in created.story)
+    written = "".join(path.read_text() for path in places.rglob("*.*") if path.suffix in (".json", ".pbtxt", ".py"))
+    assert "ann3@" not in written and "100003" not in written and "DE-3" in written
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ Answer = TypeVar("Answer")
 COMPONENTS = ("scheduler", "triggerer", "api-server", "dag-processor")
 WORKER = "worker"
 """The process in which a task's own code runs."""
+WHOLE_WORKER = "worker, whole"
+"""That process and the one that looks after it and reports for it."""
+_TASK, _SUPERVISOR = "airflow worker --", "airflow worker -- LocalExecutor:"
 
 
 class Remote(Protocol):
@@ -105,31 +108,36 @@ class Arena:
         if victim in self._remotes:
             self._remotes[victim].kill()
             threading.Timer(self.away_s, self._remotes[victim].start).start()
-        elif victim == WORKER:
-            self.wait(self._kill_workers, 60, "a task has a process", pause=0.02)
+        elif victim in (WORKER, WHOLE_WORKER):
+            self.wait(lambda: self._kill_workers(victim == WHOLE_WORKER), 60, "a task has a process", pause=0.02)
         else:
             component = self.platform.components[victim]
             assert component.process is not None and component.is_alive, f"{victim} is dead already"
             os.killpg(component.process.pid, signal.SIGKILL)
         return Kill(victim, time.monotonic())
 
-    def _kill_workers(self) -> int:
-        """How many there were."""
-        killed = 0
-        for process in self.workers():
+    def _kill_workers(self, whole: bool) -> int:
+        """How many tasks there were."""
+        tasks = self.workers()
+        supervisors = [process for process, title in self._titles() if title.startswith(_SUPERVISOR)] if whole else []
+        for process in [*supervisors, *tasks] if tasks else []:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
-                killed += 1
-        return killed
+        return len(tasks)
 
     def workers(self) -> list[Identity]:
         """The processes of tasks that run now, by the title that Airflow gives them."""
+        titles = self._titles()
+        return [one for one, title in titles if title.startswith(_TASK) and not title.startswith(_SUPERVISOR)]
+
+    def _titles(self) -> list[tuple[Identity, str]]:
+        """The platform's processes; without the executor's that have nothing to do."""
         found = []
         for process in marked(self.platform.paths.home):
             with contextlib.suppress(OSError):
                 title = Path(f"/proc/{process.pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                if title.startswith("airflow worker -- ") and "LocalExecutor" not in title:
-                    found.append(process)
+                if not title.startswith(f"{_SUPERVISOR} <idle>"):
+                    found.append((process, title))
         return found
 
     def _told(self, event: str) -> None:

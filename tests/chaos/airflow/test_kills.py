@@ -21,7 +21,7 @@ import pytest
 from embedded.airflow_api import DagRun
 from embedded.database import Database
 from pipelines import home
-from tests.chaos.airflow.arena import WORKER, Arena
+from tests.chaos.airflow.arena import WHOLE_WORKER, WORKER, Arena
 from tests.embedded.doubles import make_environments
 from tests.servers import PASSWORD, postgres_server
 
@@ -151,6 +151,11 @@ def test_twenty_kills(chaos: Chaos) -> None:
     assert Counter(run.state for run in deployed) == {"success": rounds}, "a deployment for each release"
     assert chaos.lines("deployed") == {remote["run_id"]: 1 for remote in chaos.kubeflow.runs}, "each once, none lost"
     assert chaos.kubeflow.told()["violations"] == []
+
+
+def test_a_worker_dies_whole(chaos: Chaos) -> None:
+    """Nobody is left to report for the task: Airflow has to miss its heartbeat."""
+    chaos.round(WHOLE_WORKER, "submit")
 
 
 def write_report(times: dict[tuple[str, str], list[float]], calm: dict[str, float], load: list[float]) -> None:

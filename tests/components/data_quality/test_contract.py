@@ -182,3 +182,16 @@ def test_a_malformed_waiver_is_refused(tmp_path: pathlib.Path, change: tuple[str
     with pytest.raises(InputError) as raised:
         read(tmp_path, WAIVER.replace(*change))
     assert field in str(raised.value) and why in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_the_driver_puts_the_waivers_of_the_day_into_the_cache_key(tmp_path: pathlib.Path) -> None:
+    from types import SimpleNamespace
+
+    from components.data_quality.driver import Driver
+
+    read(tmp_path, WAIVER.replace("2026-12-31", "2999-12-31"))
+    info = SimpleNamespace(exec_properties={"suite_file": str(tmp_path / "expectations.json")})
+    held = Driver(None).run(info).exec_properties["waivers"].string_value
+    assert held == waivers.digest(tmp_path / "waivers.yaml") != ""
+    read(tmp_path, WAIVER.replace("2026-12-31", "2020-12-31"))
+    assert Driver(None).run(info).exec_properties["waivers"].string_value == ""

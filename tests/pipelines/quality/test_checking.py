@@ -15,6 +15,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 import pytest
 
+from components.errors import InputError
 from pipelines import cli
 from pipelines.quality import _sources
 from tests.servers import PASSWORD, Postgres, postgres_server
@@ -87,7 +88,7 @@ def test_draft_diff_and_check(shop: pathlib.Path, capsys: pytest.CaptureFixture[
     changes = {one["what"]: one for one in json.loads(out)["changes"]}
     assert changes["range(net)"]["was"]["kwargs"]["max_value"] == 250 and changes["range(net)"]["kind"] == "changed"
     code, out, _ = run(capsys, "check", "shop", "--data", cents)
-    assert code == 0 and "look at it" in out and "warning: net median must be" in out
+    assert code == 2 and "critical: net median must be" in out and "another unit" in out
 
 
 def test_what_fails_is_told_with_its_keys_and_kept(shop: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,12 +171,17 @@ def test_sqlite(shop: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 2 and "Do not use it" in out and "on 0 rows" in out
     for query, why in (
         ("select * from order_s", "no such table"),
+        ("delete from orders", "readonly database"),
+        ("select 1 as x where 1 = 2; drop table orders", "one statement"),
+        ("pragma query_only", "'order' is missing"),
         ('select "order", net from orders', "'returned' is missing"),
         ("select *, 1 as extra from orders", "'extra' is not in the schema"),
         ("select 'x' as returned, \"order\", net from orders", "must be int64"),
     ):
         code, _, err = run(capsys, "check", "shop", "--data", url, "--query", query)
         assert code == 2 and why in err and err.count("\n") == 1, err
+    with sqlite3.connect(shop / "lake.db") as base:
+        assert base.execute("select count(*) from orders").fetchone() == (200,)
     code, _, err = run(capsys, "check", "shop", "--data", f"{url}.gone", "--query", "select 1")
     assert code == 2 and "no such file" in err and not (shop / "lake.db.gone").exists()
 
@@ -207,6 +213,11 @@ def test_postgresql(
     code, out, err = run(capsys, "check", "shop", "--data", url, *query, "--json")
     assert code == 0 and json.loads(out)["rows"] == 200, err
     assert PASSWORD not in out + err
+    for query_text in ("delete from orders", "create table x (a int)", "set transaction read write"):
+        code, _, err = run(capsys, "check", "shop", "--data", url, "--query", query_text)
+        assert code == 2 and err.count("\n") == 1, err
+    code, out, _ = run(capsys, "check", "shop", "--data", url, *query, "--json")
+    assert json.loads(out)["rows"] == 200
     code, _, err = run(capsys, "check", "shop", "--data", secret.render_as_string(False), *query)
     assert code == 2 and "holds a password" in err and PASSWORD not in err
 
@@ -215,7 +226,7 @@ def test_a_source_that_is_away_may_be_tried_again(shop: pathlib.Path, capsys: py
     run(capsys, "draft", "shop")
     away = "postgresql://reader@127.0.0.1:1/lake"
     code, _, err = run(capsys, "check", "shop", "--data", away, "--query", "select 1")
-    assert code == 1 and "did not answer 3 times" in err and err.count("\n") == 1
+    assert code == 1 and "did not answer 3 times" in err and err.count("\n") == 1 and "--debug" not in err
     code, _, err = run(capsys, "check", "shop", "--data", "http://127.0.0.1:1/orders.csv")
     assert code == 1 and "did not answer 3 times" in err and err.count("\n") == 1
 
@@ -246,3 +257,17 @@ def test_help_does_not_load_arrow() -> None:
         "sys.exit(any(name in sys.modules for name in ('pyarrow', 'sqlalchemy', 'great_expectations', 'tfx')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
+def test_what_a_store_refuses_is_the_users_to_mend() -> None:
+    from botocore.exceptions import NoCredentialsError
+
+    def without_credentials() -> None:
+        raise NoCredentialsError
+
+    def without_bucket() -> None:
+        raise FileNotFoundError("The specified bucket does not exist")
+
+    for attempt, why in ((without_credentials, "AWS_ACCESS_KEY_ID"), (without_bucket, "no such file or bucket")):
+        with pytest.raises(InputError, match=why):
+            _sources._insistently("s3://lake/orders.csv", attempt)
