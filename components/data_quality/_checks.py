@@ -281,6 +281,17 @@ def _brief(config: Any) -> str:
 
 def _claim(config: Any) -> str:
     """The expectation in GX's own words, e.g. `fare values must not be null, at least 90 % of the time`."""
+    # GX takes 30 ms for it, and a window of spans asks for the same ones span by span.
+    key = json.dumps([config.type, config.kwargs], sort_keys=True, default=str)
+    if key not in _claims:
+        _claims[key] = _rendered_claim(config)
+    return _claims[key]
+
+
+_claims: dict[str, str] = {}
+
+
+def _rendered_claim(config: Any) -> str:
     from great_expectations.render.renderer.inline_renderer import InlineRenderer
 
     longest = max((len(value) for value in config.kwargs.values() if isinstance(value, list)), default=0)

@@ -90,8 +90,10 @@ def runtime_defaults(part: pipeline_pb2.Pipeline) -> dict[str, Any]:
 
 
 def pipeline_root(part: pipeline_pb2.Pipeline) -> str:
-    """Where the pipeline's artifacts lie."""
-    return str(part.runtime_spec.pipeline_root.runtime_parameter.default_value.string_value)
+    """Where the pipeline's artifacts lie; of a part whose runtime parameters are filled in, too."""
+    root = part.runtime_spec.pipeline_root
+    filled_in = root.HasField("field_value")
+    return str((root.field_value if filled_in else root.runtime_parameter.default_value).string_value)
 
 
 def node_context(part: pipeline_pb2.Pipeline) -> str:

@@ -34,6 +34,13 @@ EXPECTATIONS: list[tuple[str, dict[str, Any]]] = [
     ("expect_column_value_lengths_to_be_between", {"column": "payment", "min_value": 4, "max_value": 5}),
     ("expect_column_mean_to_be_between", {"column": "fare", "min_value": 0, "max_value": 30}),
     ("expect_column_median_to_be_between", {"column": "seats", "min_value": 2, "max_value": 2.5}),
+    (
+        "expect_column_quantile_values_to_be_between",
+        {
+            "column": "fare",
+            "quantile_ranges": {"quantiles": [0.1, 0.5, 0.9], "value_ranges": [[0, 9], [1, 20], [1, 5]]},
+        },
+    ),
     ("expect_column_stdev_to_be_between", {"column": "fare", "min_value": 1}),
     ("expect_column_max_to_be_between", {"column": "fare", "max_value": 10}),
     ("expect_column_min_to_be_between", {"column": "seats", "min_value": 1}),
@@ -102,6 +109,8 @@ def test_arrow_and_pandas_agree(tmp_path: pathlib.Path, suite: gx.ExpectationSui
         for key in _COMPARED:
             assert plain(one.result.get(key)) == pytest.approx(plain(theirs[place].result.get(key))), (kind, key)
         found, known = one.result.get("observed_value"), theirs[place].result.get("observed_value")
+        if isinstance(found, dict):  # quantiles and their values
+            assert found["values"] == pytest.approx(known["values"], rel=1e-5), kind
         if isinstance(found, float) and found == found:
             assert found == pytest.approx(float(known), rel=1e-5), kind
 

@@ -50,6 +50,23 @@ def test_psi_by_hand() -> None:
     assert found["jensen_shannon"] == pytest.approx(distance**2)
 
 
+@pytest.mark.parametrize(
+    ("values", "rows"),
+    [(3_000, 6_000), (200, 600), (5_000, 200_000), (40, 500)],
+    ids=["addresses", "few rows", "more values than are kept", "least rows"],
+)
+def test_samples_of_one_distribution_of_names_do_not_drift(values: int, rows: int) -> None:
+    new, reference = (categories(pa.array(RNG.integers(0, values, rows).astype(str))) for _ in range(2))
+    assert compare(new, reference)["psi"] < 0.2
+
+
+def test_a_frequent_name_that_comes_among_rare_ones_is_a_change() -> None:
+    before = RNG.integers(0, 3_000, 6_000).astype(str)
+    after = np.where(RNG.random(6_000) < 0.2, "unknown", RNG.integers(0, 3_000, 6_000).astype(str))
+    found = compare(categories(pa.array(after)), categories(pa.array(before)))
+    assert found["psi"] > 0.25 and found["l_infinity"] == pytest.approx(0.2, abs=0.02)
+
+
 def test_psi_of_numbers_is_that_of_the_references_tenths() -> None:
     reference, new = RNG.normal(size=50_000), RNG.normal(0.5, 1, size=40_000)
     edges = np.quantile(reference, np.arange(1, 10) / 10)

@@ -10,6 +10,7 @@ import pathlib
 import pytest
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.gates import CheckResult, GateFailed, GateResult
@@ -55,9 +56,13 @@ def test_it_never_fails_the_node(tmp_path: pathlib.Path, capfd: pytest.CaptureFi
     assert "are made and published all the same" in capfd.readouterr().out
 
 
-def test_the_log_names_the_evidence_of_a_gate(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("filled_in", [False, True])
+def test_the_log_names_the_evidence_of_a_gate(capsys: pytest.CaptureFixture[str], filled_in: bool) -> None:
     part = pipeline_pb2.Pipeline()
-    part.runtime_spec.pipeline_root.runtime_parameter.default_value.string_value = "s3://bucket/pipelines/taxi"
+    root = part.runtime_spec.pipeline_root.runtime_parameter
+    root.name, root.type, root.default_value.string_value = "pipeline-root", root.STRING, "s3://bucket/pipelines/taxi"
+    if filled_in:  # as running the node leaves it
+        runtime_parameter_utils.substitute_runtime_parameter(part, {"pipeline-run-id": "1"})
     options = argparse.Namespace(run_id="2026-11-21T10:00", node="DataQuality")
     wrapped = RuntimeError("as TFX raises it")
     wrapped.__cause__ = GateFailed(GateResult("DataQuality", (CheckResult("fare is known", False),)))

@@ -15,6 +15,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 import pytest
 
+from components.errors import InputError
 from pipelines import cli
 from pipelines.quality import _sources
 from tests.servers import PASSWORD, Postgres, postgres_server
@@ -256,3 +257,17 @@ def test_help_does_not_load_arrow() -> None:
         "sys.exit(any(name in sys.modules for name in ('pyarrow', 'sqlalchemy', 'great_expectations', 'tfx')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
+def test_what_a_store_refuses_is_the_users_to_mend() -> None:
+    from botocore.exceptions import NoCredentialsError
+
+    def without_credentials() -> None:
+        raise NoCredentialsError
+
+    def without_bucket() -> None:
+        raise FileNotFoundError("The specified bucket does not exist")
+
+    for attempt, why in ((without_credentials, "AWS_ACCESS_KEY_ID"), (without_bucket, "no such file or bucket")):
+        with pytest.raises(InputError, match=why):
+            _sources._insistently("s3://lake/orders.csv", attempt)
