@@ -94,6 +94,7 @@ def test_no_shards_are_an_empty_sum(tmp_path: pathlib.Path, arguments) -> None:
     assert executor(tmp_path, arguments)._combine([], Sum(tmp_path)) == (0, 0)
 
 
+@pytest.mark.slow
 @MODES
 def test_the_first_refused_shard_is_told_word_for_word(tmp_path: pathlib.Path, arguments) -> None:
     with pytest.raises(InputError) as caught:

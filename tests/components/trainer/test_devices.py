@@ -129,6 +129,7 @@ def test_what_xla_cannot_compile_is_one_line(job, start, layers, said: str) -> N
     assert "training.jit_compile: XLA cannot compile this model" in line and said in line
 
 
+@pytest.mark.slow
 def test_xla_compiles_what_it_can(job, start) -> None:
     job.config |= {"jit_compile": True, "hyperparameters": {"text": False}}
     assert start(job).returncode == 0

@@ -211,6 +211,7 @@ assert _fitting.fit(model, split, split, config, __import__("pathlib").Path(logs
 """
 
 
+@pytest.mark.slow
 def test_two_devices_share_the_batches(uri: str, module: str, tmp_path: pathlib.Path) -> None:
     command = [sys.executable, "-c", _TWO_DEVICES, uri, module, str(tmp_path / "logs")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=pathlib.Path(__file__).parents[3])

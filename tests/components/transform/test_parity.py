@@ -68,7 +68,8 @@ def transform(executor: type, taxi: Any, folder: pathlib.Path, **properties: Any
     return made["transform_graph"][0].uri, made["transformed_examples"][0].uri
 
 
-@pytest.mark.parametrize("features", ["few", pytest.param("taxi", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("features", ["few", "taxi"])
 def test_output_equals_stock_transform(taxi: Any, tmp_path: pathlib.Path, features: str) -> None:
     """Row for row, after sorting: only the order may differ, and a float by the last bits of a sum."""
     module = taxi.features
