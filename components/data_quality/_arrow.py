@@ -232,7 +232,6 @@ def _of_distinct(name: str, distinct: list[Any], arguments: _Arguments) -> Any:
     part = name.removeprefix("column.distinct_values.").removesuffix(".count")
     if wanted is None or part not in ("missing_from_column", "not_in_set"):
         raise NotHere(name)
-    here = set(distinct)
-    lacking, strange = [one for one in wanted if one not in here], [one for one in distinct if one not in set(wanted)]
-    found = lacking if part == "missing_from_column" else strange
+    these, others = (wanted, set(distinct)) if part == "missing_from_column" else (distinct, set(wanted))
+    found = [one for one in these if one not in others]
     return len(found) if name.endswith(".count") else found[: arguments.get("limit")]
