@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from dags.assets import span_pattern
-from landing import has_spans, locations
+from landing import dataset_name, has_spans, locations
 from pipelines import home
 from pipelines.workload import load_workload
 
@@ -53,20 +52,6 @@ def data_of(workload: str, span: int | None) -> list[str]:
         return [uri]
     known = locations(uri)
     return [known[span].uri] if span in known else []
-
-
-def dataset_name(uri: str) -> tuple[str, str]:
-    """Namespace and name of files, patterns of files left out.
-
-    Example:
-        >>> dataset_name("s3://bucket/taxi/span-3/*"), dataset_name("/data/taxi/span-3/*")
-        (('s3://bucket', 'taxi/span-3'), ('file', '/data/taxi/span-3'))
-    """
-    folder = uri.partition("*")[0].rpartition("/")[0] if "*" in uri else uri.rstrip("/")
-    parts = urlsplit(folder)
-    if parts.scheme in ("", "file"):
-        return "file", parts.path
-    return f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")
 
 
 def _assertions(gate: Mapping[str, Any]) -> list[tuple[str, bool]]:

@@ -22,6 +22,7 @@ from landing._completeness import (
     unfinished,
     unread_folders,
 )
+from landing._naming import dataset_name
 from landing._patterns import Location, day_of, has_spans, is_by_date, locations, refresh, span_of_day
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "UNFINISHED_NAMES",
     "Location",
     "content_digest",
+    "dataset_name",
     "day_of",
     "fingerprint",
     "has_spans",

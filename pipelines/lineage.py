@@ -8,11 +8,11 @@ DataQualityMetricsInputDatasetFacet and DataQualityAssertionsDatasetFacet.
 from __future__ import annotations
 
 import os
-import urllib.parse
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+from landing import dataset_name
 from pipelines.history import Check, Column, Validation
 from pipelines.reports import page_url
 
@@ -129,18 +129,3 @@ def _assertion(check: Check) -> dict[str, Any]:
         "name": check.name,
         "description": check.message or None,
     }
-
-
-def dataset_name(source: str) -> tuple[str, str]:
-    """OpenLineage's (namespace, name) of files: `file` and the path, or scheme and bucket, and the key.
-
-    Example:
-        >>> dataset_name("s3://lake/taxi/span-3/*.csv")
-        ('s3://lake', 'taxi/span-3')
-    """
-    folder = source.split("*")[0]
-    folder = folder.rpartition("/")[0] if folder != source and not folder.endswith("/") else folder
-    parts = urllib.parse.urlsplit(folder.rstrip("/"))
-    if parts.scheme and parts.scheme != "file":
-        return f"{parts.scheme}://{parts.hostname or ''}", parts.path.strip("/") or "/"
-    return "file", urllib.parse.unquote(parts.path) if parts.scheme else folder.rstrip("/")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from dags.lineage import dataset_name
 from tests.dags.test_runs import TAXI
 from tests.embedded.doubles import make_environments
 
@@ -23,13 +22,6 @@ land(home.data_root(), 1)
 land(home.data_root(), 2, exit=2, reasons=["fare is null in 40 rows"])
 print(run("retrain_taxi", span=1), run("retrain_taxi", span=2))
 """
-
-
-def test_names_follow_openlineage() -> None:
-    assert dataset_name("gs://lake/taxi/day=2026-01-01/*.parquet") == ("gs://lake", "taxi/day=2026-01-01")
-    assert dataset_name("file:///data/taxi/span-3/*") == ("file", "/data/taxi/span-3")
-    assert dataset_name("/data/taxi/") == ("file", "/data/taxi")
-    assert dataset_name("/data/taxi/span-3.csv") == ("file", "/data/taxi/span-3.csv")
 
 
 def test_the_provider_collects_data_verdicts_and_release(tmp_path: Path) -> None:

@@ -103,17 +103,3 @@ def test_a_collector_that_is_away_is_said_without_its_address(monkeypatch: pytes
     lineage.emit(dataclasses.replace(ONE, outcome=Outcome.PASSED), "/data/taxi", said.append)
     (line,) = said
     assert "OpenLineage has no event of this run" in line and "hunter2" not in line and "\n" not in line
-
-
-@pytest.mark.parametrize(
-    ("source", "named"),
-    [
-        ("/data/taxi/span-3/*", ("file", "/data/taxi/span-3")),
-        ("/data/taxi/span-3/trips-*.csv", ("file", "/data/taxi/span-3")),
-        ("file:///data/a%20b.csv", ("file", "/data/a b.csv")),
-        ("gs://lake/taxi/3/part.parquet", ("gs://lake", "taxi/3/part.parquet")),
-        ("s3://key:secret@lake/taxi/*", ("s3://lake", "taxi")),
-    ],
-)
-def test_data_sets_are_named_as_openlineage_names_them(source: str, named: tuple[str, str]) -> None:
-    assert lineage.dataset_name(source) == named
