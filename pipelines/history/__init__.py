@@ -2,10 +2,11 @@
 
 from pipelines.history._headline import worst
 from pipelines.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
-from pipelines.history._store import History, HistoryError, default_url
+from pipelines.history._store import URL, History, HistoryError, default_url
 
 __all__ = [
     "SERVING",
+    "URL",
     "Change",
     "Check",
     "Column",

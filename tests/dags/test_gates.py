@@ -39,19 +39,6 @@ def found(**refused: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the pipelines environment prints and notes: `said.json`, `exit`, `arguments`."""
-    python = tmp_path / "pipelines" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(
-        f'#!/bin/sh\necho "$@" >> {tmp_path}/arguments; cat {tmp_path}/said.json; exit $(cat {tmp_path}/exit)\n'
-    )
-    python.chmod(0o755)
-    monkeypatch.setenv("TRAINYARD_VENVS", str(tmp_path))
-    return tmp_path
-
-
 def say(cli: Path, outcome: dict[str, Any], code: int) -> None:
     (cli / "said.json").write_text(json.dumps(outcome))
     (cli / "exit").write_text(str(code))

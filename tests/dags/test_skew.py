@@ -13,15 +13,8 @@ from model_store import ModelStore, ReleaseDraft
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A site with a recorded request of a stable release; the command prints `said.json` and exits with `exit`."""
-    python = tmp_path / "pipelines" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(
-        f'#!/bin/sh\necho "$@" > {tmp_path}/arguments; cat {tmp_path}/said.json; exit $(cat {tmp_path}/exit)\n'
-    )
-    python.chmod(0o755)
-    monkeypatch.setenv("TRAINYARD_VENVS", str(tmp_path))
+def site(cli: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site with a recorded request of a stable release, and the stand-in for the command."""
     (tmp_path / "record" / "taxi").mkdir(parents=True)
     (tmp_path / "record" / "taxi" / "1.jsonl").write_text("{}\n")
     monkeypatch.setenv("TRAINYARD_RECORD", str(tmp_path / "record"))
@@ -33,45 +26,45 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def say(cli: Path, code: int, **said: object) -> None:
-    (cli / "said.json").write_text(json.dumps(said) if said else "")
-    (cli / "exit").write_text(str(code))
+def say(site: Path, code: int, **said: object) -> None:
+    (site / "said.json").write_text(json.dumps(said) if said else "")
+    (site / "exit").write_text(str(code))
 
 
 def task() -> SkewOperator:
     return SkewOperator(task_id="check_skew", workload="taxi")
 
 
-def test_a_verdict_is_the_task_s(cli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verdict_is_the_task_s(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINYARD_REPORTS_URL", "http://127.0.0.1:8088")
-    page = cli / "home" / "reports" / "taxi" / "validations" / "1" / "index.html"
-    say(cli, 0, headline="Nothing has moved.", outcome="passed", checks=[], page=str(page))
+    page = site / "home" / "reports" / "taxi" / "validations" / "1" / "index.html"
+    say(site, 0, headline="Nothing has moved.", outcome="passed", checks=[], page=str(page))
     one = task()
     assert one.execute({})["headline"] == "Nothing has moved."
     assert one.pages == {"data_quality_page": "http://127.0.0.1:8088/taxi/validations/1/index.html"}
-    assert (cli / "arguments").read_text().split()[2:] == ["skew", "taxi", "--since", "24h", "--json"]
+    assert (site / "arguments").read_text().split()[2:] == ["skew", "taxi", "--since", "24h", "--json"]
     check = {"passes": False, "severity": "critical", "message": "fare: PSI 0.4"}
-    say(cli, 2, headline="fare has moved.", outcome="failed", checks=[check], page=str(page))
+    say(site, 2, headline="fare has moved.", outcome="failed", checks=[check], page=str(page))
     one = task()
     with pytest.raises(AirflowFailException, match="fare has moved"):
         one.execute({})
     assert one.pages, "the page is linked where it is needed most"
 
 
-def test_what_went_wrong_is_told_as_elsewhere(cli: Path) -> None:
-    say(cli, 2)
+def test_what_went_wrong_is_told_as_elsewhere(site: Path) -> None:
+    say(site, 2)
     with pytest.raises(AirflowFailException):
         task().execute({})
-    say(cli, 1)
+    say(site, 1)
     with pytest.raises(AirflowException, match="exit code 1"):
         task().execute({})
 
 
-def test_nothing_to_compare_is_a_skip(cli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (cli / "record" / "taxi" / "1.jsonl").unlink()
+def test_nothing_to_compare_is_a_skip(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (site / "record" / "taxi" / "1.jsonl").unlink()
     with pytest.raises(AirflowSkipException, match="has no requests of it"):
         task().execute({})
-    monkeypatch.setenv("TRAINYARD_STORE", str(cli / "empty"))
+    monkeypatch.setenv("TRAINYARD_STORE", str(site / "empty"))
     with pytest.raises(AirflowSkipException, match="no release is stable"):
         task().execute({})
     monkeypatch.delenv("TRAINYARD_RECORD")

@@ -21,8 +21,7 @@ from components.gates import evidence_directory
 from components.report import ArtifactFacts, RunFacts, artifact_facts, collect, collect_failure
 from components.staged import CANONICAL_URI
 from pipelines import home, lineage
-from pipelines.history import History, Validation, runs
-from pipelines.history._store import URL
+from pipelines.history import URL, History, Validation, runs
 from pipelines.run import find_workload
 from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.staging import say
