@@ -127,6 +127,8 @@ def summary_lines(result: RunResult) -> list[str]:
             "metrics   "
             + "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items() if value is not None)
         )
+    if result.baseline:
+        lines.append(f"baseline  {result.baseline['words']}")
     if result.champion:
         c = result.champion
         lines.append(

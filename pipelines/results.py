@@ -35,6 +35,7 @@ class RunResult:
     """A whole run.
 
     `reasons` say why a model was not released, `warnings` what a gate let pass and a person should look at.
+    `baseline`: what a simple method reaches on the same rows, and whether it `wins`.
     `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file that they are in.
     `predictions`: of batch inference: the release's version, rows, predicted, failed, and the folder.
     `ui`: of a run on Kubeflow, the link to it; `log` is empty there.
@@ -54,6 +55,7 @@ class RunResult:
     blessed: bool | None = None
     reasons: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
+    baseline: dict[str, Any] | None = None
     champion: dict[str, Any] | None = None
     release: dict[str, Any] | None = None
     quarantine: dict[str, Any] | None = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
+from components.evaluator.beside import check_against
 from components.evaluator.bootstrap import Interval, paired_interval
 from components.evaluator.config import EvaluationConfig, Threshold
 from components.evaluator.evaluation import Outcome
@@ -60,7 +62,11 @@ def compare(outcome: Outcome, config: EvaluationConfig) -> Comparison | None:
 
 
 def judge(
-    outcome: Outcome, config: EvaluationConfig, comparison: Comparison | None, champion_version: int
+    outcome: Outcome,
+    config: EvaluationConfig,
+    comparison: Comparison | None,
+    champion_version: int,
+    simple: dict[str, Any] | None = None,
 ) -> GateResult:
     """Every check of the evaluation; the model is blessed if no critical one failed."""
     assert outcome.challenger.sums is not None
@@ -74,6 +80,8 @@ def judge(
     checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many]
     if champion_version:
         checks.append(_against_champion(outcome, config, comparison, champion_version))
+    if simple is not None:
+        checks.append(check_against(simple))
     return GateResult(GATE, tuple(checks))
 
 

@@ -16,19 +16,33 @@ SMALL_SLICE = 30
 class MetricRow:
     name: str
     value: str
-    champion: str
+    others: tuple[str, ...]
     bound: str
     state: str
     word: str
     primary: bool
 
 
+def others(facts: RunFacts) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """What stands beside the model: a table head, and its metrics."""
+    metrics = facts.metrics or {}
+    baseline, champion = metrics.get("baseline") or {}, metrics.get("champion") or {}
+    found = [("Trivial answer", metrics.get("trivial"))]
+    found += [(str(baseline.get("name", "Baseline")).capitalize(), baseline.get("overall"))]
+    found += [(f"Champion, version {champion.get('version')}", champion.get("overall"))]
+    return tuple((head, values) for head, values in found if values)
+
+
+def sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
-    """Every overall metric with its bound and the champion's value; the one that is compared stands first."""
+    """Every overall metric with its bound and the values of what stands beside the model; the one that is compared stands first."""
     metrics = facts.metrics or {}
     primary = primary_metric(facts.workload, metrics)
     overall: Mapping[str, Any] = metrics.get("overall") or {}
-    champion = (metrics.get("champion") or {}).get("overall") or {}
+    beside = others(facts)
     rows = []
     for metric, value in sorted(overall.items(), key=lambda item: item[0] != primary):
         bounds = [t for t in thresholds(facts) if t.get("metric") == metric and not t.get("slice")]
@@ -37,7 +51,13 @@ def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
         bound = ", ".join(_bound(t) for t in bounds)
         rows.append(
             MetricRow(
-                metric_name(metric), figure(value), figure(champion.get(metric)), bound, state, word, metric == primary
+                metric_name(metric),
+                figure(value),
+                tuple(figure(values.get(metric)) for _, values in beside),
+                bound,
+                state,
+                word,
+                metric == primary,
             )
         )
     return tuple(rows)

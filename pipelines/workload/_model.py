@@ -99,6 +99,9 @@ class Evaluation(Section):
     """Columns by whose values every metric is shown too."""
     champion: Champion = Champion()
     """The comparison with the stable release."""
+    baseline: Literal["gradient_boosting", "none"] = "gradient_boosting"
+    """The simple method that stands beside the model in every report: scikit-learn's gradient boosting, untuned, on the raw columns
+    and at most 100,000 rows of the train split. It holds nothing back; where it wins, the report says so."""
 
 
 class InfraValidation(Section):
