@@ -39,7 +39,7 @@ class RunResult:
     `predictions`: of batch inference: the release's version, rows, predicted, failed, and the folder.
     `ui`: of a run on Kubeflow, the link to it; `log` is empty there.
     `until`: the nodes that a part of a run was to end with; empty: all of it.
-    `gates`: what each gate found: `gate`, `passes`, `summary`, `findings` and `report`.
+    `gates`: what each gate found: `gate`, `passes`, `summary`, `counts`, `findings` and `report`.
     `same_as` names the earlier run whose outputs stand, where nothing has changed since.
     `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again.
     """

@@ -218,6 +218,7 @@ def _evaluation(workload: Workload) -> str:
             "label": workload.data.label.column,
             "query": workload.data.query or "",
             "thresholds": [t.model_dump() for t in workload.evaluation.thresholds],
+            "not_judged": workload.evaluation.not_judged,
             "slices": list(workload.evaluation.slices),
             "champion_metric": workload.champion_metric,
             "max_loss": workload.evaluation.champion.max_loss,

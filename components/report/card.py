@@ -104,9 +104,9 @@ def _limits(facts: RunFacts) -> str:
     metrics = facts.metrics or {}
     lines = [f"- {text(reason)}" for reason in verdict.verdict(facts).details]
     lines += [
-        f"- {text(check.message or check.name)} ({text(formats.NODE_NAMES.get(node, node))}, warning)"
+        f"- {text(check.words)} ({text(formats.NODE_NAMES.get(node, node))}, warning)"
         for node, gate in facts.gates.items()
-        for check in gate.failures(Severity.WARNING)
+        for check in gate.objections(Severity.WARNING)
     ]
     if facts.quarantined:
         lines.append(f"- {formats.plural(facts.quarantined, 'malformed row')} of the data were set aside")

@@ -193,17 +193,17 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
         gate = GateResult.from_json(
             (pathlib.Path(outputs["InfraValidator"]["blessing"][0].uri) / "gate.json").read_text()
         )
-        failed = [check.message or check.name for check in gate.failures(Severity.CRITICAL)]
+        failed = [check.words for check in gate.objections(Severity.CRITICAL)]
         result.blessed = bool(result.blessed) and not failed
         result.reasons += failed
     if "DataQuality" in outputs:
         uri = pathlib.Path(outputs["DataQuality"]["data_quality"][0].uri)
         result.reports["data_quality"] = str(uri / "data_docs" / "index.html")
         gate = GateResult.from_json((uri / "gate.json").read_text())
-        result.warnings += [check.message or check.name for check in gate.failures(Severity.WARNING)]
+        result.warnings += [check.words for check in gate.objections(Severity.WARNING)]
     if "DriftDetector" in outputs:
         gate = GateResult.from_json((pathlib.Path(outputs["DriftDetector"]["drift"][0].uri) / "gate.json").read_text())
-        result.warnings += [check.message or check.name for check in gate.failures(Severity.WARNING)]
+        result.warnings += [check.words for check in gate.objections(Severity.WARNING)]
     if "Pusher" in outputs:
         pushed = outputs["Pusher"]["pushed_model"][0]
         if pushed.get_int_custom_property("pushed"):
