@@ -124,6 +124,8 @@ def summary_lines(result: RunResult) -> list[str]:
     if result.quarantine:
         rows = result.quarantine["rows"]
         lines.append(f"set aside {rows:,} row{'s' * (rows != 1)} that did not fit: {result.quarantine['file']}")
+    if result.unlabelled:
+        lines.append(f"left out  {result.unlabelled:,} row{'s' * (result.unlabelled != 1)} without a label")
     if result.metrics:
         lines.append(
             "metrics   "

@@ -199,6 +199,8 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         eval_fraction=data.split.eval_fraction,
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
+        merge_spellings=data.label.merge_spellings,
+        drop_unlabelled=data.label.drop_unlabelled,
     )
 
 

@@ -110,6 +110,8 @@ def _limits(facts: RunFacts) -> str:
     ]
     if facts.quarantined:
         lines.append(f"- {formats.plural(facts.quarantined, 'malformed row')} of the data were set aside")
+    if facts.unlabelled:
+        lines.append(f"- {formats.plural(facts.unlabelled, 'row')} without a label were left out")
     small = [one for one in metrics.get("slices") or () if (one.get("rows") or 0) < SMALL_SLICE]
     if small:
         lines.append(

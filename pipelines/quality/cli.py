@@ -95,19 +95,18 @@ def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[
     with terminal.silenced():
         import pyarrow as pa
 
-        from components.ingestion.contract import columns_of
         from components.schema import read_schema
         from pipelines.quality._drafting import draft, merge_into
-        from pipelines.quality._sources import read
+        from pipelines.quality._sources import columns_for, read
         from pipelines.run import find_workload
     workload, _ = find_workload(options.workload)
     if workload.data.format == "images":
         raise InputError(f"{workload.name}: images have no columns to draft from. Write the suite by hand.")
     folder = home.schemas_root() / workload.name
     schema = read_schema(str(folder))
-    columns = columns_of(schema)
+    columns = columns_for(workload, schema)
     source, span = _source(options, workload)
-    pieces = list(read(source, columns, workload.data.ignore, workload.data.format))
+    pieces = list(read(source, columns, workload.data))
     if bad := sum(len(piece.bad) for piece in pieces):
         first = next((piece.file, one) for piece in pieces for one in piece.bad)
         raise InputError(

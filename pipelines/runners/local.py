@@ -19,7 +19,7 @@ from components import prepared
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.errors import EXIT_OK, InputError
 from components.gates import GateFailed, GateResult, Severity
-from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
+from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _metadata, _noise
 from pipelines.training import Site
@@ -213,6 +213,7 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
             }
     if "ColumnarExampleGen" in outputs:
         examples = outputs["ColumnarExampleGen"]["examples"][0]
+        result.unlabelled = _rows(examples, ROWS_UNLABELLED)
         if quarantined := _rows(examples, ROWS_QUARANTINED):
             result.quarantine = {"rows": quarantined, "file": str(pathlib.Path(examples.uri) / QUARANTINE_FILE)}
     if "BatchInference" in outputs:
