@@ -102,6 +102,9 @@ class Evaluation(Section):
     baseline: Literal["gradient_boosting", "none"] = "gradient_boosting"
     """The simple method that stands beside the model in every report: scikit-learn's gradient boosting, untuned, on the raw columns
     and at most 100,000 rows of the train split. It holds nothing back; where it wins, the report says so."""
+    not_judged: Literal["hold", "warn"] = "hold"
+    """What it means that a bound cannot be judged, because too few rows or no slice is there to judge it by. hold: the model is not
+    released; warn: it may be, and the run says what was not judged."""
 
 
 class InfraValidation(Section):
