@@ -45,6 +45,7 @@ class Boosting:
             ValueError: there is nothing to learn, e.g. labels of one class.
         """
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+        from threadpoolctl import threadpool_limits
 
         options: dict[str, Any] = {"categorical_features": self._categorical, "random_state": 1}
         if self._classes:
@@ -57,7 +58,9 @@ class Boosting:
             self._model = HistGradientBoostingClassifier(**options)
         else:
             self._model = HistGradientBoostingRegressor(**options)
-        with warnings.catch_warnings():
+        # On one thread: those of OpenMP spin while they wait for each other, and where another process has the core that one of
+        # them needs, half a second becomes half a minute.
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")
             self._model.fit(features, labels)
 

@@ -58,7 +58,12 @@ def _encoder(column: pa.ChunkedArray) -> Callable[[pa.ChunkedArray], Floats] | s
     kind = column.type
     if column.null_count == len(column):
         return "no value in the train split"
-    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if (
+        pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+    ):
         return _numbers
     if pa.types.is_temporal(kind):
         return _times

@@ -64,7 +64,10 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
     reading = EvaluationConfig(config.task, config.label, METRICS[config.task][0], config.query)
     labels = read_labels(train.column(config.label).combine_chunks(), reading, classes)
     if not encoder.columns:
-        return {**found, "not_applicable": "no column is a number, a date or a category, which is what trees learn from"}
+        return {
+            **found,
+            "not_applicable": "no column is a number, a date or a category, which is what trees learn from",
+        }
     boosting = Boosting(0 if config.task in NUMERIC else len(classes), encoder.categorical)
     try:
         boosting.fit(encoder.matrix(train), labels)

@@ -39,8 +39,12 @@ def beside(folder: pathlib.Path, outcome: Outcome, config: EvaluationConfig) -> 
     return {**found, "metric": metric, "model_value": ours, "baseline_value": theirs, "wins": wins, "words": words}
 
 
-def check_against(found: dict[str, Any]) -> CheckResult:
+def checks_against(found: dict[str, Any] | None) -> list[CheckResult]:
     """A model that a simple method equals is released all the same, and not in silence."""
-    figures = {"model": found["model_value"], "baseline": found["baseline_value"]}
+    if found is None or found["not_applicable"]:
+        return []
     name = f"{found['metric']} against {found['name']}"
-    return CheckResult(name, found["wins"] is not True, Severity.WARNING, found["words"], figures)
+    if found["wins"] is None:
+        return [CheckResult.not_judged(name, found["words"], Severity.WARNING)]
+    figures = {"model": found["model_value"], "baseline": found["baseline_value"]}
+    return [CheckResult(name, not found["wins"], Severity.WARNING, found["words"], figures)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from components.evaluator.beside import check_against
+from components.evaluator.beside import checks_against
 from components.evaluator.bootstrap import Interval, paired_interval
 from components.evaluator.config import EvaluationConfig, Threshold
 from components.evaluator.evaluation import Outcome
@@ -81,8 +81,7 @@ def judge(
     checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many and one.column not in judged]
     if champion_version:
         checks.append(_against_champion(outcome, config, comparison, champion_version))
-    if simple is not None:
-        checks.append(check_against(simple))
+    checks += checks_against(simple)
     return GateResult(GATE, tuple(checks))
 
 
