@@ -17,6 +17,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from components.errors import InputError
+from components.ingestion.arrow_types import NOT_CONVERTED, to_type
 from components.ingestion.contract import Column, check_header
 from components.ingestion.parts import WHOLE, Part
 
@@ -285,22 +286,10 @@ def _conform(
     return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
 
 
-def to_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Casts without loss. Points in time become text, or microseconds since 1970, whatever unit a file has them in.
-
-    Raises:
-        ArrowInvalid: a value does not fit.
-        ArrowNotImplementedError, ArrowTypeError: no value of this type would.
-    """
-    if pa.types.is_timestamp(array.type):
-        array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
-    return array.cast(kind)
-
-
 def _cast(path: pathlib.Path, array: pa.Array, column: Column, first_row: int) -> pa.Array:
     try:
         return to_type(array, column.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+    except NOT_CONVERTED as error:
         detail = " ".join(str(error).split())
         row = ""
         if isinstance(error, pa.ArrowInvalid):

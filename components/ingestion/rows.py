@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from components.errors import InputError
 from components.ingestion import readers
+from components.ingestion.arrow_types import to_type
 from components.ingestion.contract import Column, check_header
 from components.ingestion.parts import WHOLE, Part
 
@@ -246,7 +247,7 @@ def _convert(path: pathlib.Path, array: pa.Array, column: Column, format: str) -
             array = _by_halves(
                 array,
                 column.type,
-                lambda a: readers.to_type(a, column.type),
+                lambda a: to_type(a, column.type),
                 wrong,
                 f"is not of the type {column.type}",
             )
