@@ -243,6 +243,11 @@ def _story(
         )
     else:
         lines.append(f"{label.name!r}: mean {label.mean:.4g}; always saying that has an RMSE of {label.std:.4g}")
+        if label.long_tail:
+            lines.append(
+                f"{label.name!r} has a long tail: learnt as log(1 + {label.name}), answered in its own unit "
+                "(workload.yaml, training.label_scale)"
+            )
     for kind in (Kind.NUMBER, Kind.SKEWED, Kind.CODE, Kind.CATEGORY, Kind.CARRIED):
         names = [column.name for column in profile.columns if column.kind is kind]
         if names:
