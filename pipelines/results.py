@@ -34,9 +34,7 @@ class ComponentResult:
 class RunResult:
     """A whole run.
 
-    `reasons` say why a model was not released, `warnings` what a gate let pass and a person should look at.
     `baseline`: what a simple method reaches on the same rows, and whether it `wins`.
-    `unlabelled`: rows without a label, which were left out (data.label.drop_unlabelled).
     `reasons` say why a model was not released, or what each failed task on Kubeflow said; `warnings` what a gate let pass
     and a person should look at. `unlabelled`: rows without a label, which were left out (data.label.drop_unlabelled).
     `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file that they are in.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
-_STEPS = 3000  # over the epochs, in which the learning rate falls; early stopping ends it sooner
+_STEPS = 4000  # over the epochs, in which the learning rate falls; early stopping ends it sooner
 _MOST_SLICES = 2
 _WIDTH = 90  # of a list, so that its name fits on the line too
 _INDENT = "    "
@@ -138,6 +138,7 @@ def _workload_text(content: Content) -> str:
         EPOCHS=str(epochs),
         PATIENCE=str(patience),
         LABEL_SCALE=_label_scale(label),
+        DROPOUT="0.0" if label.task is Task.REGRESSION else "0.2",
         THRESHOLDS=_thresholds(label),
         SLICES=_slices(content.profile),
         MAX_LOSS=_max_loss(label, rows),
@@ -146,7 +147,9 @@ def _workload_text(content: Content) -> str:
 
 def _schedule(rows: int) -> tuple[int, int, int]:
     """Batch size, epochs and patience by the number of rows."""
-    batch = next(size for size, most in ((32, 5_000), (128, 50_000), (512, 500_000), (2048, math.inf)) if rows <= most)
+    batch = next(
+        size for size, most in ((32, 5_000), (128, 100_000), (512, 1_000_000), (2048, math.inf)) if rows <= most
+    )
     epochs = min(200, max(10, math.ceil(_STEPS * batch / rows)))
     return batch, epochs, max(3, epochs // 3)
 
@@ -154,7 +157,9 @@ def _schedule(rows: int) -> tuple[int, int, int]:
 def _label_scale(label: Label) -> str:
     if not label.long_tail:
         return ""
-    return "\n  label_scale: log # it learns log(1 + label), which has no long tail; answers are in the label's own unit"
+    return (
+        "\n  label_scale: log # it learns log(1 + label), which has no long tail; answers are in the label's own unit"
+    )
 
 
 def _positive(label: Label) -> str:
