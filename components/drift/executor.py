@@ -49,13 +49,13 @@ class Executor(base_executor.BaseExecutor):
         with measured(output_dict) as rows:
             window = _Window(examples, {f.name for f in schema.feature if is_personal(f)})
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
-            newest, hashes = window.describe(-1, config, named)
+            newest, hashes, told = window.describe(-1, config, named)
             before = _reference(window, config, named, exec_properties)
             found = list(_judge.drifts(newest, before, config)) if before else []
             checks = [
                 *_checks(found, newest, before, config),
                 *_rows.checks(newest, before, hashes, config),
-                *_leakage.checks(newest, before, config),
+                *_leakage.checks(told, newest, before, config),
             ]
             result = GateResult("DriftDetector", tuple(checks))
             (folder / PROFILE_FILE).write_text(newest.to_json(), encoding="utf-8")
@@ -82,8 +82,10 @@ class _Window:
         self.spans = [int(one["span"]) for one in spans] or [int(examples.span or 0)]
         self._digests = [str(one.get("digest", "")) for one in spans] or [""]
 
-    def describe(self, place: int, config: DriftConfig, named: set[str]) -> tuple[Profile, _rows.RowHashes]:
-        """The span at a place in the window (-1: the newest), and hashes of its rows, from one reading of its columns."""
+    def describe(
+        self, place: int, config: DriftConfig, named: set[str]
+    ) -> tuple[Profile, _rows.RowHashes, dict[str, _leakage.Strength]]:
+        """The span at a place in the window (-1: the newest), hashes of its rows, and how well each column tells the label."""
         columns = [str(name) for name in split_schema(self._uri, self._splits[0]).names]
         slices = [column for column in config.slices if column in columns]
         rows = {split: self._length(split, place) for split in self._splits}
@@ -117,8 +119,9 @@ class _Window:
         fingerprint, doubled = _rows.marks(hashes.of_rows())
         told = _leakage.strengths(sample, is_train, config.label)
         digest = self._digests[place]
-        marked = dataclasses.replace(found, digest=digest, fingerprint=fingerprint, doubled=doubled, strengths=told)
-        return marked, hashes
+        firm = {name: one.value for name, one in told.items() if one.is_firm}
+        marked = dataclasses.replace(found, digest=digest, fingerprint=fingerprint, doubled=doubled, strengths=firm)
+        return marked, hashes, told
 
     def _length(self, split: str, place: int) -> int:
         return self._rows[split][place] if split in self._rows else count_rows(self._uri, split)
