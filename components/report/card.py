@@ -83,7 +83,7 @@ def _metrics(facts: RunFacts) -> str:
     rows = [
         (
             one.name,
-            f"{one.value} ({one.sure})" if one.sure else one.value,
+            f"{one.value}, {one.sure}" if one.sure else one.value,
             one.trivial,
             one.champion,
             f"{one.bound} {one.word}",
