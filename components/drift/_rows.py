@@ -77,13 +77,21 @@ def marks(hashes: Hashes) -> tuple[str, float]:
 def checks(newest: Profile, before: Profile | None, rows: RowHashes, config: DriftConfig) -> Iterator[CheckResult]:
     """Whether the span repeats the one before or itself, is much smaller or larger, and whether its splits share rows."""
     if before is not None:
-        if (before.fingerprint and newest.fingerprint) or (before.digest and newest.digest):
+        has_prints = bool(before.fingerprint and newest.fingerprint)
+        if has_prints or (before.digest and newest.digest):
             yield _stale(newest, before, config)
-        if before.rows.get(ALL, 0) >= config.min_rows:
-            yield _volume(newest, before, config)
-            if before.fingerprint and newest.fingerprint:
-                yield _doubles(newest, before, rows, config)
-    yield from _overlap(rows.by_split(), config)
+        else:
+            yield _unjudged(
+                "stale", f"neither the files nor the rows of both {newest.name} and {before.name} are known"
+            )
+        many = before.rows.get(ALL, 0)
+        few = f"{before.name} has {many:,} rows, too few to compare with (min_rows {config.min_rows:,})"
+        yield _volume(newest, before, config) if many >= config.min_rows else _unjudged("rows", few)
+        if not has_prints:
+            few = f"the rows of both {newest.name} and {before.name} are not known one by one (pictures and lists are not compared)"
+        is_known = has_prints and many >= config.min_rows
+        yield _doubles(newest, before, rows, config) if is_known else _unjudged("doubles", few)
+    yield _overlap(rows.by_split(), config)
 
 
 def _stale(newest: Profile, before: Profile, config: DriftConfig) -> CheckResult:
@@ -132,10 +140,16 @@ def _twins(rows: RowHashes) -> list[dict[str, object]]:
     return [{"split": split, "row": row} for split, row in dict.fromkeys(places)]
 
 
-def _overlap(splits: Mapping[str, Hashes], config: DriftConfig) -> Iterator[CheckResult]:
+def _unjudged(kind: str, why: str) -> CheckResult:
+    return CheckResult.not_judged(kind, why, Severity.INFO, {"kind": kind})
+
+
+def _overlap(splits: Mapping[str, Hashes], config: DriftConfig) -> CheckResult:
     train, held_out = splits.get("train"), splits.get("eval")
-    if train is None or held_out is None or min(len(train), len(held_out)) < config.min_rows:
-        return
+    if train is None or held_out is None:
+        return _unjudged("overlap(eval)", "rows with pictures or lists are not compared one by one")
+    if (fewest := min(len(train), len(held_out))) < config.min_rows:
+        return _unjudged("overlap(eval)", f"{fewest:,} rows of a split are too few (min_rows {config.min_rows:,})")
     shared = pc.indices_nonzero(pc.is_in(pa.array(held_out), pa.array(train))).to_numpy()
     share = len(shared) / len(held_out)
     message = f"{len(shared):,} of the {len(held_out):,} rows of eval ({share:.1%}) are rows of train"
@@ -147,4 +161,4 @@ def _overlap(splits: Mapping[str, Hashes], config: DriftConfig) -> Iterator[Chec
         )
     sample = [{"split": "eval", "row": int(row)} for row in shared[:_SHOWN]]
     found = {"kind": "overlap", "share": share, "limit": config.overlap, "sample": sample}
-    yield CheckResult("overlap(eval)", share <= config.overlap, Severity.WARNING, message, found)
+    return CheckResult("overlap(eval)", share <= config.overlap, Severity.WARNING, message, found)

@@ -160,14 +160,28 @@ def _reference(
 def _checks(
     found: Sequence[_judge.Drift], newest: Profile, before: Profile | None, config: DriftConfig
 ) -> list[CheckResult]:
-    """One check a comparison; one that says why where there is none."""
-    if found:
-        return [_judge.check(one) for one in found]
+    """One check a comparison, and one that says why for each that was asked for and could not be made."""
     if before is None:
         reason = f"{newest.name} is the first: there is nothing to compare it with"
-    else:
-        fewest = min(newest.rows.get(ALL, 0), before.rows.get(ALL, 0))
-        reason = (
-            f"{fewest:,} rows are too few to compare {newest.name} with {before.name} (min_rows {config.min_rows:,})"
-        )
-    return [CheckResult.not_judged("drift", reason, Severity.INFO)]
+        return [CheckResult.not_judged("drift", reason, Severity.INFO)]
+    checks = [_judge.check(one) for one in found]
+    fewest = min(newest.rows.get(ALL, 0), before.rows.get(ALL, 0))
+    few = f"{fewest:,} rows are too few to compare {newest.name} with {before.name} (min_rows {config.min_rows:,})"
+    if not found:
+        # A limit that stops a run stops it where it cannot be judged, too.
+        is_critical = Severity.CRITICAL in {
+            one.severity for one in (config.default, *config.columns.values()) if one.limits
+        }
+        return [CheckResult.not_judged("drift", few, Severity.CRITICAL if is_critical else Severity.INFO)]
+    for column, limits in config.columns.items():
+        measured = {m for one in found if (one.column, one.slice) == (column, ALL) for m in one.measures}
+        if unknown := sorted(set(limits.limits) - measured):
+            why = f"{newest.name} and {before.name} have no {', '.join(unknown)} of this column: it is new, empty or of another kind"
+            checks.append(CheckResult.not_judged(f"drift({column})", why, limits.severity))
+    for column in config.slices:
+        if not any(one.slice.startswith(f"{column}=") for one in found):
+            why = (
+                f"no value of {column} has {config.min_rows:,} rows in both {newest.name} and {before.name} (min_rows)"
+            )
+            checks.append(CheckResult.not_judged(f"drift by {column}", why, Severity.INFO))
+    return checks
