@@ -49,9 +49,9 @@ def judge(
 
 
 def worst_first(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
-    """Failed ones first, gravest first; otherwise as they come."""
+    """Those that do not pass first, gravest first; otherwise as they come."""
     order = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
-    return tuple(sorted(checks, key=lambda c: (c.passes, order[c.severity])))
+    return tuple(sorted(checks, key=lambda c: (c.passes, order[c.severity], not c.judged)))
 
 
 def _keys(

@@ -17,6 +17,8 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from components.errors import InputError
+from components.ingestion import arrow_types
+from components.ingestion.arrow_types import NOT_CONVERTED
 from components.ingestion.contract import Column, check_header
 from components.ingestion.parts import WHOLE, Part
 
@@ -272,7 +274,7 @@ def _conform(
             raise InputError(
                 f"{path}, row {row}, column {column.name!r}: holds a zero byte, which no text has. Export the file again."
             )
-        if array.type != column.type:
+        if array.type != column.type or column.rewrite:
             array = _cast(path, array, column, first_row)
         array = without_sentinels(array)
         if column.required and array.null_count:
@@ -285,38 +287,37 @@ def _conform(
     return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
 
 
-def to_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Casts without loss. Points in time become text, or microseconds since 1970, whatever unit a file has them in.
+def to_type(array: pa.Array, column: Column) -> pa.Array:
+    """Casts without loss, to the one form of each value.
 
     Raises:
         ArrowInvalid: a value does not fit.
         ArrowNotImplementedError, ArrowTypeError: no value of this type would.
     """
-    if pa.types.is_timestamp(array.type):
-        array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
-    return array.cast(kind)
+    array = arrow_types.to_type(array, column.type)
+    return column.rewrite(array) if column.rewrite else array
 
 
 def _cast(path: pathlib.Path, array: pa.Array, column: Column, first_row: int) -> pa.Array:
     try:
-        return to_type(array, column.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        return to_type(array, column)
+    except NOT_CONVERTED as error:
         detail = " ".join(str(error).split())
         row = ""
         if isinstance(error, pa.ArrowInvalid):
-            row = f", row {first_row + _first_that_fails(array, column.type) + 1}"
+            row = f", row {first_row + _first_that_fails(array, column) + 1}"
         raise InputError(
-            f"{path}{row}, column {column.name!r}: the schema says {column.type}. Received: {str(array.type)[:100]} "
+            f"{path}{row}, column {column.name!r}: the schema says {column.expected}. Received: {str(array.type)[:100]} "
             f"({detail[:160]}). Deliver that type, or change it in schema.pbtxt."
         ) from None
 
 
-def _first_that_fails(array: pa.Array, kind: pa.DataType) -> int:
+def _first_that_fails(array: pa.Array, column: Column) -> int:
     first, last = 0, len(array)
     while last - first > 1:
         middle = (first + last) // 2
         try:
-            to_type(array[first:middle], kind)
+            to_type(array[first:middle], column)
             first = middle
         except pa.ArrowInvalid:
             last = middle
