@@ -158,7 +158,7 @@ def strength(column: pa.ChunkedArray, label: pa.ChunkedArray, is_train: Bools) -
     is_amount = pa.types.is_floating(label.type) or (pa.types.is_integer(label.type) and len(classes) > _MOST_CLASSES)
     asked = _Asked(codes, _order(column), is_train)
     if is_amount:
-        return _of_amounts(asked, label.cast(pa.float64()).to_numpy())
+        return _of_amounts(asked, label.cast(pa.float64(), safe=False).to_numpy())
     number = encoded.combine_chunks().indices.to_numpy(zero_copy_only=False)
     wanted = range(1, 2) if len(classes) == 2 else range(min(len(classes), _MOST_CLASSES))
     found = [one for one in (_of_class(asked, (number == n).astype(np.float64)) for n in wanted) if one is not None]
@@ -242,10 +242,12 @@ def _codes(column: pa.ChunkedArray, is_train: Bools) -> npt.NDArray[np.int64] | 
     """A small number for each value, or for each range of numbers; missing ones have one of their own."""
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        values = column.cast(pa.float64()).to_numpy()
-        known = values[is_train & np.isfinite(values)]
-        edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1), method="nearest")) if len(known) else known
-        return np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values)).astype(np.int64)
+        missing = pc.is_null(column, nan_is_null=True).to_numpy()
+        # In their own type: a double would put neighbouring ids into one bin.
+        values = pc.fill_null(column, 0).to_numpy()
+        known = np.sort(values[is_train & ~missing & np.isfinite(values)])
+        edges = np.unique(known[np.linspace(0, len(known) - 1, _BINS + 1).round().astype(int)]) if len(known) else known
+        return np.where(missing, len(edges) + 1, np.searchsorted(edges, values)).astype(np.int64)
     if pa.types.is_nested(kind):
         return None
     return pc.dictionary_encode(column, null_encoding="encode").combine_chunks().indices.to_numpy(zero_copy_only=False)
@@ -255,7 +257,7 @@ def _order(column: pa.ChunkedArray) -> Floats | None:
     """The numbers of a column that has one in each row, [N]."""
     if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return None
-    values = column.cast(pa.float64()).to_numpy()
+    values = column.cast(pa.float64(), safe=False).to_numpy()
     return values if np.isfinite(values).all() and len(values) and values.std() else None
 
 

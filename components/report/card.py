@@ -90,7 +90,7 @@ def _metrics(facts: RunFacts) -> str:
         )
         for one in metric_rows(facts)
     ]
-    said = f"On {formats.count(metrics.get('rows'))} rows of the eval split."
+    said = f"On {formats.count(metrics.get('rows'))} rows of the test split."
     return f"## Metrics\n\n{said}\n\n{_table(('Metric', 'This model', 'Trivial model', champion, 'Bound'), rows)}"
 
 

@@ -101,7 +101,7 @@ class Evaluation(Section):
     champion: Champion = Champion()
     """The comparison with the stable release."""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
-    """How sure it has to be that a bound of `thresholds` holds for rows like those of the eval split, and not by chance on these few
+    """How sure it has to be that a bound of `thresholds` holds for rows like those of the test split, and not by chance on these few
     (one-sided; docs/reference/metrics.md has the methods). 0.5: about as likely as not."""
     not_judged: Literal["hold", "warn"] = "hold"
     """What it means that a bound cannot be judged, because too few rows or no slice is there to judge it by. hold: the model is not
@@ -110,7 +110,7 @@ class Evaluation(Section):
 
 class InfraValidation(Section):
     requests: int = Field(default=16, ge=1, le=1024)
-    """How many rows of the eval split are replayed against the exported model."""
+    """How many rows of the test split are replayed against the exported model."""
     timeout_s: int = Field(default=120, ge=1, le=3600)
     """Wall-clock limit of load and replay, in seconds."""
     memory_mb: int = Field(default=4096, ge=256)

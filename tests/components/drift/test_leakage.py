@@ -73,6 +73,13 @@ def test_classes_by_name_and_amounts() -> None:
     assert strength(column(NOISE), column(price), TRAIN) == pytest.approx(0, abs=0.1)
 
 
+def test_ids_of_nineteen_digits_are_told_apart() -> None:
+    """Of two neighbours one always has the label: as floats they would be one number."""
+    codes = 1540000000000000000 + RNG.integers(0, 100, SIZE)
+    told = strength(column(codes), column(codes % 2), TRAIN)
+    assert told is not None and told > 0.99
+
+
 def judged(label: np.ndarray, **columns: object) -> list[CheckResult]:
     """The checks of some rows, a fifth of them held out."""
     sample = {name: column(values) for name, values in columns.items()} | {"tip": column(label)}

@@ -70,7 +70,7 @@ def test_where_a_column_is_left_out_only_the_bytes_tell_a_repeated_span() -> Non
         "stale": Verdict.FAILED,
         "rows": Verdict.PASSED,
         "doubles": Verdict.NOT_JUDGED,
-        "overlap(eval)": Verdict.NOT_JUDGED,
+        "overlap": Verdict.NOT_JUDGED,
     }
 
 
@@ -108,6 +108,18 @@ def test_rows_of_train_in_eval_are_found_whatever_their_label_says() -> None:
     assert not check.passes and "20 of the 220 rows of eval (9.1%)" in check.message
     assert check.diagnostics["sample"][0] == {"split": "eval", "row": 200}
     assert found(None, data)["overlap(eval)"].passes
+
+
+def test_rows_that_the_model_was_made_from_are_found_in_test() -> None:
+    """Both those that it learnt from and those that its best epoch was chosen by."""
+    data = table(2)
+    made = rows.RowHashes({"train": 500, "eval": 300, "test": 220}, "tip")
+    twice = pa.concat_tables([data, data.slice(490, 20)])
+    for name in twice.column_names:
+        made.add(name, twice.column(name))
+    found = {check.name: check for check in rows.checks(described("span 1", data), None, made, CONFIG)}
+    assert found["overlap(eval)"].passes and not found["overlap(test)"].passes
+    assert "20 of the 220 rows of test (9.1%) are rows of train or eval" in found["overlap(test)"].message
 
 
 def test_a_profile_keeps_its_marks_and_one_of_an_earlier_version_has_none() -> None:

@@ -275,7 +275,7 @@ def test_a_single_class(run: Callable[..., Any], make_rows: Callable[..., pa.Tab
     assert not summary["blessed"] and summary["reasons"] == [
         "auc >= 0.5 was not judged: auc is undefined on these 300 rows"
     ]
-    assert "all 300 rows of the eval split are of class '0'" in summary["warnings"][0] and summary["roc"] is None
+    assert "all 300 rows of the test split are of class '0'" in summary["warnings"][0] and summary["roc"] is None
 
 
 def test_a_column_of_identifiers_is_not_sliced_by(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
@@ -294,7 +294,7 @@ def replaced(rows: pa.Table, column: str, values: Any) -> pa.Table:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda rows: rows.slice(0, 0), "eval split has no rows"),
+        (lambda rows: rows.slice(0, 0), "test split has no rows"),
         (lambda rows: rows.drop_columns(["target"]), "no column 'target'"),
         (lambda rows: rows.drop_columns(["hour"]), "no column 'hour'"),
         (lambda rows: replaced(rows, "target", [2] * 50), "labels outside the model's classes"),
