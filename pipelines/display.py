@@ -157,10 +157,8 @@ def summary_lines(result: RunResult) -> list[str]:
     if result.unlabelled:
         lines.append(f"left out  {result.unlabelled:,} row{'s' * (result.unlabelled != 1)} without a label")
     if result.metrics:
-        lines.append(
-            "metrics   "
-            + "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items() if value is not None)
-        )
+        shown = [_metric(result, name, value) for name, value in result.metrics.items() if value is not None]
+        lines.append(f"metrics   {'  '.join(shown)}")
     if result.champion:
         c = result.champion
         lines.append(
@@ -206,6 +204,15 @@ def summary_lines(result: RunResult) -> list[str]:
         f"{result.workload}: {result.status} in {result.seconds:.1f} s, {cached} of {len(result.components)} components from cache"
     )
     return lines
+
+
+def _metric(result: RunResult, name: str, value: float) -> str:
+    """A metric; of one that a threshold judges also how sure it is, and what a trivial model reaches."""
+    sure, trivial = result.bounds.get(name) or {}, result.trivial.get(name)
+    if not sure.get("gated"):
+        return f"{name} {value:.4f}"
+    beside = f"; a trivial model {trivial:.4f}" if trivial is not None else ""
+    return f"{name} {value:.4f} ({sure['words']}{beside})"
 
 
 def _check_lines(result: RunResult) -> list[str]:

@@ -185,7 +185,7 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
     if "Evaluator" in outputs:
         path = pathlib.Path(outputs["Evaluator"]["evaluation"][0].uri) / "metrics.json"
         metrics = json.loads(path.read_text())
-        result.metrics = metrics["overall"]
+        result.metrics, result.bounds, result.trivial = metrics["overall"], metrics["bounds"], metrics["trivial"]
         result.blessed, result.reasons = metrics["blessed"], list(metrics["reasons"])
         champion = metrics.get("champion")
         if champion:
