@@ -201,7 +201,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     command.add_argument(
         "--format",
-        choices=("csv", "parquet", "jsonl", "tfrecord", "images"),
+        choices=("csv", "xlsx", "parquet", "jsonl", "json", "tfrecord", "images"),
         help="of the files; default: the workload's",
     )
     command.add_argument("--overwrite", action="store_true", help="replace predictions that are in DIR already")

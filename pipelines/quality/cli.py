@@ -67,7 +67,9 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--query", metavar="SQL", help="what to read from the database that --data names")
     parser.add_argument("--span", type=parameters.span, help="which span; of --data: which it is, for waivers")
     parser.add_argument(
-        "--format", choices=("csv", "parquet", "jsonl", "tfrecord"), help="of the files; default: by their names"
+        "--format",
+        choices=("csv", "xlsx", "parquet", "jsonl", "json", "tfrecord"),
+        help="of the files; default: by their names",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
