@@ -147,7 +147,8 @@ def settle_missing(array: np.ndarray[Any, Any], info: TensorInfo) -> np.ndarray[
         row = int(np.argwhere(is_missing)[0][0]) if array.ndim else 0
         received = _show_value(array[is_missing][0])
         raise BadRequestError(
-            f"row {row}, input {info.name!r}: expected a value ({info.type_name}). Received: {received}, which means that it is missing"
+            f"row {row}, input {info.name!r}: expected a value ({info.type_name}). Received: {received}, which means that it is "
+            "missing."
         )
     settled = array.copy()
     settled[is_missing] = info.sentinel
