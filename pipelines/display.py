@@ -23,6 +23,8 @@ _MARKS = {
     "canceled": ("✗", "yellow"),
 }
 
+_COUNTED = {"failed": "failed", "warnings": "warned", "not_judged": "not judged"}
+
 
 class Lines(Display):
     """A line for every component that ends: for pipes, CI and Airflow's logs."""
@@ -122,6 +124,8 @@ def summary_lines(result: RunResult) -> list[str]:
     if result.quarantine:
         rows = result.quarantine["rows"]
         lines.append(f"set aside {rows:,} row{'s' * (rows != 1)} that did not fit: {result.quarantine['file']}")
+    if result.unlabelled:
+        lines.append(f"left out  {result.unlabelled:,} row{'s' * (result.unlabelled != 1)} without a label")
     if result.metrics:
         lines.append(
             "metrics   "
@@ -141,6 +145,7 @@ def summary_lines(result: RunResult) -> list[str]:
         )
     elif result.blessed is False:
         lines.append("not released: " + "; ".join(result.reasons))
+    lines += _check_lines(result)
     lines += [f"warning   {warning}" for warning in result.warnings[:5]]
     if len(result.warnings) > 5:
         lines.append(f"          and {len(result.warnings) - 5} more, in the report")
@@ -170,6 +175,19 @@ def summary_lines(result: RunResult) -> list[str]:
         f"{result.workload}: {result.status} in {result.seconds:.1f} s, {cached} of {len(result.components)} components from cache"
     )
     return lines
+
+
+def _check_lines(result: RunResult) -> list[str]:
+    """How many checks of all gates passed, and which could not be judged."""
+    counts = [gate["counts"] for gate in result.gates if "counts" in gate]  # a run of an earlier day has none
+    if not counts:
+        return []
+    many = {kind: sum(one[kind] for one in counts) for kind in counts[0]}
+    parts = [f"{many['passed']} passed"]
+    parts += [f"{many[kind]} {word}" for kind, word in _COUNTED.items() if many[kind]]
+    told = [one["message"] for gate in result.gates for one in gate["findings"] if one["verdict"] == "not judged"]
+    more = [f"          and {many['not_judged'] - 5} more, in the report"] if many["not_judged"] > 5 else []
+    return [f"checks    {', '.join(parts)}", *(f"          {one}" for one in told[:5]), *more]
 
 
 def _table(result: RunResult, began: Mapping[str, float] | None = None) -> Table:

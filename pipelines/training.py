@@ -201,6 +201,8 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         eval_fraction=data.split.eval_fraction,
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
+        merge_spellings=data.label.merge_spellings,
+        drop_unlabelled=data.label.drop_unlabelled,
     )
 
 
@@ -220,6 +222,7 @@ def _evaluation(workload: Workload) -> str:
             "label": workload.data.label.column,
             "query": workload.data.query or "",
             "thresholds": [t.model_dump() for t in workload.evaluation.thresholds],
+            "not_judged": workload.evaluation.not_judged,
             "slices": list(workload.evaluation.slices),
             "champion_metric": workload.champion_metric,
             "max_loss": workload.evaluation.champion.max_loss,

@@ -51,23 +51,23 @@ def judge(
 
 
 def not_judged(suite_file: str | os.PathLike[str], left_out: Collection[str]) -> tuple[CheckResult, ...]:
-    """One check an expectation of a column that nobody reads: it says so, and judges nothing."""
+    """The expectations of columns that nobody reads: nothing can be said about them, by choice."""
     if not left_out:
         return ()
     checks = []
     for one in read_format(pathlib.Path(suite_file))["expectations"]:
         if named := names_any(one, left_out):
-            message = f"{one['type']}: not judged, because data.ignore leaves out {', '.join(named)}"
+            why = f"data.ignore leaves out {', '.join(named)}"
             name = f"{one['type']}({', '.join(columns(one['kwargs']) or named)})"
             evidence = {"expectation": one["type"], "columns": named}
-            checks.append(CheckResult(name, True, Severity.INFO, message, evidence))
+            checks.append(CheckResult.not_judged(name, why, Severity.INFO, evidence))
     return tuple(_named_apart(checks))
 
 
 def worst_first(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
-    """Failed ones first, gravest first; otherwise as they come."""
+    """Those that do not pass first, gravest first; otherwise as they come."""
     order = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
-    return tuple(sorted(checks, key=lambda c: (c.passes, order[c.severity])))
+    return tuple(sorted(checks, key=lambda c: (c.passes, order[c.severity], not c.judged)))
 
 
 def _keys(

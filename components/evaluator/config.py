@@ -7,6 +7,9 @@ import json
 
 from components.errors import InputError
 from components.evaluator.metrics import METRICS
+from components.gates import Severity
+
+NOT_JUDGED = {"hold": Severity.CRITICAL, "warn": Severity.WARNING}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +56,7 @@ class EvaluationConfig:
         query: ranking only: the column whose rows are ranked against each other.
         max_loss: how much worse than the champion the challenger may be, in the metric's unit.
         thresholds: bounds to keep.
+        not_judged: what it means that one of them cannot be judged: hold (no blessing) or warn.
         slices: columns by whose values every metric is shown too.
         batch_size: rows a prediction batch.
         resamples: of the bootstrap.
@@ -65,6 +69,7 @@ class EvaluationConfig:
     query: str = ""
     max_loss: float = 0.0
     thresholds: tuple[Threshold, ...] = ()
+    not_judged: str = "hold"
     slices: tuple[str, ...] = ()
     batch_size: int = 8192
     resamples: int = 200
@@ -76,6 +81,10 @@ class EvaluationConfig:
         if (self.task == "ranking") != bool(self.query):
             raise InputError(
                 f"evaluation: task ranking needs query, and no other task has one. Received: task {self.task}, query {self.query!r}."
+            )
+        if self.not_judged not in NOT_JUDGED:
+            raise InputError(
+                f"evaluation.not_judged must be one of {', '.join(NOT_JUDGED)}. Received: {self.not_judged!r}."
             )
         for metric in (self.champion_metric, *(t.metric for t in self.thresholds)):
             if metric not in METRICS[self.task]:
@@ -104,6 +113,11 @@ class EvaluationConfig:
             raise
         except (ValueError, TypeError, AttributeError) as error:
             raise InputError(f"evaluation: not a valid configuration: {error}. Received: {text[:200]}") from None
+
+    @property
+    def unjudged_severity(self) -> Severity:
+        """Of a bound that cannot be judged."""
+        return NOT_JUDGED[self.not_judged]
 
     @property
     def slice_columns(self) -> tuple[str, ...]:

@@ -70,8 +70,9 @@ def judge(
         if threshold.slice is None:
             checks.append(_overall(threshold, overall, outcome))
         else:
-            checks.append(_each_slice(threshold, outcome.slices[threshold.slice], outcome))
-    checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many]
+            checks.append(_each_slice(threshold, outcome.slices[threshold.slice], outcome, config.unjudged_severity))
+    judged = {threshold.slice for threshold in config.thresholds}
+    checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many and one.column not in judged]
     if champion_version:
         checks.append(_against_champion(outcome, config, comparison, champion_version))
     return GateResult(GATE, tuple(checks))
@@ -123,16 +124,22 @@ def _overall(threshold: Threshold, overall: Values, outcome: Outcome) -> CheckRe
     return CheckResult(str(threshold), passes, message=message, diagnostics={"value": value, "rows": outcome.rows})
 
 
-def _each_slice(threshold: Threshold, sliced: SlicedSums, outcome: Outcome) -> CheckResult:
+def _each_slice(threshold: Threshold, sliced: SlicedSums, outcome: Outcome, unjudged: Severity) -> CheckResult:
     if sliced.too_many:
-        message = f"{threshold} cannot be judged: {_too_many_values(sliced).message}"
-        return CheckResult(str(threshold), False, message=message)
+        return CheckResult.not_judged(str(threshold), _too_many_values(sliced).message, unjudged)
     assert sliced.sums is not None
     values = {
         name: (outcome.metrics.value(threshold.metric, sliced.sums, index), rows)
         for name, index, rows in sliced.by_rows()
         if rows >= threshold.min_rows
     }
+    if not values:
+        largest = max((rows for _, _, rows in sliced.by_rows()), default=0)
+        why = (
+            f"none of {len(sliced.by_rows()):,} slices of {sliced.column} has {threshold.min_rows:,} rows, the largest "
+            f"{largest:,}; give more data, or lower min_rows or remove the bound in workload.yaml"
+        )
+        return CheckResult.not_judged(str(threshold), why, unjudged)
     failed = {name: found for name, found in values.items() if not threshold.keeps(found[0])}
     diagnostics = {"judged": len(values), "failed": {name: found[0] for name, found in failed.items()}}
     if not failed:
@@ -148,7 +155,7 @@ def _each_slice(threshold: Threshold, sliced: SlicedSums, outcome: Outcome) -> C
 
 def _too_many_values(sliced: SlicedSums) -> CheckResult:
     message = f"column {sliced.column!r} has more values than can be sliced by; slice by a column of fewer"
-    return CheckResult(f"slices of {sliced.column}", False, Severity.WARNING, message)
+    return CheckResult.not_judged(f"slices of {sliced.column}", message, Severity.WARNING)
 
 
 def _against_champion(
@@ -159,13 +166,13 @@ def _against_champion(
         # The data or the contract changed under it: to refuse every challenger would leave a model that cannot
         # answer for today's data in service for good. The thresholds still judge.
         message = f"champion version {version} cannot be compared, thresholds alone decided: {outcome.not_comparable}"
-        return CheckResult(name, False, Severity.WARNING, message)
+        return CheckResult.not_judged(name, message, Severity.WARNING)
     if comparison is None:
         message = (
             f"{config.champion_metric} is undefined on this eval split, so champion version {version} cannot be "
             "compared; give more data or compare by another metric"
         )
-        return CheckResult(name, False, message=message)
+        return CheckResult.not_judged(name, message)
     passes = comparison.loss <= comparison.max_loss + _ROUNDING
     message = _in_words(comparison, version)
     diagnostics = {"loss": comparison.loss, "max_loss": comparison.max_loss}

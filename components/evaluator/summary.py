@@ -41,8 +41,8 @@ def summarise(
         "residuals": _residuals(outcome),
         "champion": _champion(outcome, comparison, champion_version),
         "blessed": gate.passes,
-        "reasons": [check.message for check in gate.failures(Severity.CRITICAL)],
-        "warnings": [check.message for check in gate.failures(Severity.WARNING)],
+        "reasons": [check.words for check in gate.objections(Severity.CRITICAL)],
+        "warnings": [check.words for check in gate.objections(Severity.WARNING)],
     }
 
 

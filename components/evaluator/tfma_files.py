@@ -201,7 +201,7 @@ def _validation(
             metric_value=_value(comparison.difference),
         )
     if not gate.passes and not any(one.failures for one in found.metric_validations_per_slice):
-        overall.failures.add(message="; ".join(check.message for check in gate.failures(Severity.CRITICAL)))
+        overall.failures.add(message="; ".join(check.words for check in gate.objections(Severity.CRITICAL)))
     counted = [(config_pb2.SlicingSpec(), 1)]
     counted += [(spec, sum(1 for _ in _slices(outcome, spec.feature_keys[0]))) for spec in _slicing(config)]
     for spec, count in counted:

@@ -19,6 +19,8 @@ class IngestionConfig:
         split_column: column that says train or eval.
         eval_fraction: share of rows for eval.
         on_bad_rows: fail: the first row that does not fit ends the run; quarantine: it goes into a side file.
+        merge_spellings: whether the label's classes may be written in any case, with spaces around them.
+        drop_unlabelled: whether rows without a label are left out.
         max_bad_fraction: share of rows in quarantine above which the run ends all the same.
     """
 
@@ -33,6 +35,8 @@ class IngestionConfig:
     eval_fraction: float = 0.2
     on_bad_rows: str = "fail"
     max_bad_fraction: float = 0.01
+    merge_spellings: bool = False
+    drop_unlabelled: bool = False
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import InputError
+from components.ingestion.rewriting import Rewrite
 from components.schema import is_ignored
 
 _MOST_NAMES = 40  # a line for a person
@@ -25,6 +26,12 @@ class Column:
     type: pa.DataType
     required: bool  # each row must have a value
     optional: bool  # the whole column may be absent
+    rewrite: Rewrite | None = None  # to the one form of each value; None: as they come
+
+    @property
+    def expected(self) -> str:
+        """What a value is to be, for messages."""
+        return self.rewrite.expected if self.rewrite else str(self.type)
 
 
 def columns_of(schema: schema_pb2.Schema) -> list[Column]:

@@ -20,8 +20,9 @@ from components.gates import CheckResult, GateResult, evidence_directory, keep_e
 from components.ingestion import quarantine, sources
 from components.ingestion._config import IngestionConfig
 from components.ingestion.contract import Column, columns_of
+from components.ingestion.labels import with_label
 from components.ingestion.parts import Unit, plan
-from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED
+from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from components.ingestion.splitting import merge_times, newest_from
 from components.ingestion.units import SPLITS, CountTimes, WriteUnits, Written
 from components.ingestion.work import in_order, staging
@@ -56,7 +57,8 @@ class Executor(ColumnarBeamExecutor):
             written = self._ingest(pathlib.Path(examples.uri), config, columns, spans)
             per_span = _rows_by_span(written, len(spans))
             rows[ROWS_QUARANTINED] = bad = sum(one.bad for one in written)
-            rows[ROWS_IN], rows[ROWS_OUT] = sum(per_span) + bad, sum(per_span)
+            rows[ROWS_UNLABELLED] = unlabelled = sum(one.unlabelled for one in written)
+            rows[ROWS_IN], rows[ROWS_OUT] = sum(per_span) + unlabelled + bad, sum(per_span)
         examples.split_names = encode_splits(SPLITS)
         examples.span = int(exec_properties["span"])
         examples.version = int(spans[-1].get("version", 0))
@@ -94,14 +96,13 @@ class Executor(ColumnarBeamExecutor):
     ) -> float | None:
         if not config.split_time:
             return None
-        column = next((c for c in columns if c.name == config.split_time), None)
-        if column is None:
+        if all(c.name != config.split_time for c in columns):
             raise InputError(
                 f"data.split.time: column {config.split_time!r} is not in schema.pbtxt. Add it, or name another."
             )
         # Of Parquet one column is read, a small part of the bytes; other formats are read whole.
         size = 0 if config.format == "parquet" else sum(unit.size_bytes for unit in units)
-        counted = in_order(self._combine(units, CountTimes(config, column, scratch), size), len(units))
+        counted = in_order(self._combine(units, CountTimes(config, columns, scratch), size), len(units))
         return newest_from(merge_times(counted), config.eval_fraction)
 
     def _insist_on_good_rows(self, config: IngestionConfig, written: list[Written], target: pathlib.Path) -> None:
@@ -136,7 +137,8 @@ class Executor(ColumnarBeamExecutor):
 
 
 def _columns(config: IngestionConfig, schema_uri: str) -> list[Column]:
-    columns = columns_of(read_schema(schema_uri))
+    schema = read_schema(schema_uri)
+    columns = with_label(columns_of(schema), schema, config.label, config.merge_spellings, config.drop_unlabelled)
     if config.split_column:
         columns.append(Column(config.split_column, pa.string(), True, False))
     # A row without a time can be in neither split.

@@ -272,7 +272,7 @@ def _conform(
             raise InputError(
                 f"{path}, row {row}, column {column.name!r}: holds a zero byte, which no text has. Export the file again."
             )
-        if array.type != column.type:
+        if array.type != column.type or column.rewrite:
             array = _cast(path, array, column, first_row)
         array = without_sentinels(array)
         if column.required and array.null_count:
@@ -285,8 +285,9 @@ def _conform(
     return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
 
 
-def to_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Casts without loss. Points in time become text, or microseconds since 1970, whatever unit a file has them in.
+def to_type(array: pa.Array, column: Column) -> pa.Array:
+    """Casts without loss, to the one form of each value. Points in time become text, or microseconds since 1970, whatever unit a
+    file has them in.
 
     Raises:
         ArrowInvalid: a value does not fit.
@@ -294,29 +295,30 @@ def to_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
     """
     if pa.types.is_timestamp(array.type):
         array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
-    return array.cast(kind)
+    array = array.cast(column.type)
+    return column.rewrite(array) if column.rewrite else array
 
 
 def _cast(path: pathlib.Path, array: pa.Array, column: Column, first_row: int) -> pa.Array:
     try:
-        return to_type(array, column.type)
+        return to_type(array, column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         detail = " ".join(str(error).split())
         row = ""
         if isinstance(error, pa.ArrowInvalid):
-            row = f", row {first_row + _first_that_fails(array, column.type) + 1}"
+            row = f", row {first_row + _first_that_fails(array, column) + 1}"
         raise InputError(
-            f"{path}{row}, column {column.name!r}: the schema says {column.type}. Received: {str(array.type)[:100]} "
+            f"{path}{row}, column {column.name!r}: the schema says {column.expected}. Received: {str(array.type)[:100]} "
             f"({detail[:160]}). Deliver that type, or change it in schema.pbtxt."
         ) from None
 
 
-def _first_that_fails(array: pa.Array, kind: pa.DataType) -> int:
+def _first_that_fails(array: pa.Array, column: Column) -> int:
     first, last = 0, len(array)
     while last - first > 1:
         middle = (first + last) // 2
         try:
-            to_type(array[first:middle], kind)
+            to_type(array[first:middle], column)
             first = middle
         except pa.ArrowInvalid:
             last = middle

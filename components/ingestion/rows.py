@@ -241,14 +241,14 @@ def _convert(path: pathlib.Path, array: pa.Array, column: Column, format: str) -
         array = _by_halves(array, pa.string(), lambda a: a.cast(pa.string()), wrong, "is not UTF-8 text")
     if pa.types.is_string(array.type) and not pa.types.is_string(column.type):
         array = pc.utf8_trim_whitespace(array)
-    if array.type != column.type:
+    if array.type != column.type or column.rewrite:
         try:
             array = _by_halves(
                 array,
                 column.type,
-                lambda a: readers.to_type(a, column.type),
+                lambda a: readers.to_type(a, column),
                 wrong,
-                f"is not of the type {column.type}",
+                f"is not of the type {column.expected}",
             )
         except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:  # no value of this type would fit
             raise InputError(

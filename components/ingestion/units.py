@@ -15,6 +15,7 @@ from components.columnar import ExamplesWriter
 from components.ingestion import sources
 from components.ingestion._config import IngestionConfig
 from components.ingestion.contract import Column
+from components.ingestion.labels import labelled
 from components.ingestion.parts import Unit
 from components.ingestion.quarantine import QUARANTINE_FILE, BadRowWriter
 from components.ingestion.readers import read_file
@@ -33,6 +34,7 @@ class Written:
         span: the place of its span in the window.
         counts: rows by split.
         shards: files by split, in the order of their rows; empty where there is no row.
+        unlabelled: rows without a label, which were left out.
         bad: rows that did not fit.
         side_file: where they are; None: there are none.
         first: the first of them in words.
@@ -43,6 +45,7 @@ class Written:
     span: int
     counts: dict[str, int]
     shards: dict[str, list[str]]
+    unlabelled: int
     bad: int
     side_file: str | None
     first: str
@@ -64,10 +67,13 @@ class WriteUnits(Work):
         schema = pa.schema([(c.name, c.type) for c in self._columns if c.name != self._config.split_column])
         splitter = Splitter(self._config, self._newest_from)
         side_file = folder / QUARANTINE_FILE
+        unlabelled = 0
         with contextlib.ExitStack() as stack:
             writers = {split: stack.enter_context(ExamplesWriter(folder, split, schema)) for split in SPLITS}
             aside = stack.enter_context(BadRowWriter(side_file))
             for batch in read_unit(unit, self._config, self._columns, self._config.ignore, folder, aside):
+                batch, without = _labelled(batch, self._config)
+                unlabelled += without
                 is_eval = splitter.is_eval(batch)
                 features = batch.select(schema.names)
                 writers["eval"].write(features.filter(pa.array(is_eval)))
@@ -77,6 +83,7 @@ class WriteUnits(Work):
             span=unit.span,
             counts={split: one.rows for split, one in writers.items()},
             shards=shards,
+            unlabelled=unlabelled,
             bad=aside.rows,
             side_file=str(side_file) if aside.rows else None,
             first=aside.first,
@@ -88,13 +95,26 @@ class WriteUnits(Work):
 class CountTimes(Work):
     """The times of the units' rows, for the boundary between train and eval."""
 
-    def __init__(self, config: IngestionConfig, column: Column, staging: pathlib.Path) -> None:
-        self._config, self._column, self._staging = config, column, staging
+    def __init__(self, config: IngestionConfig, columns: list[Column], staging: pathlib.Path) -> None:
+        self._config, self._staging = config, staging
+        # Labels tend to come later than rows: where rows without one are left out, the newest with one are evaluated.
+        names = {config.split_time, config.label} if config.drop_unlabelled else {config.split_time}
+        self._columns = [column for column in columns if column.name in names]
 
     def do(self, unit: Unit) -> Times:
         self._staging.mkdir(parents=True, exist_ok=True)
-        batches = read_unit(unit, self._config, [self._column], None, self._staging)
-        return count_times((batch.column(0) for batch in batches), self._column.name)
+        assert self._config.split_time is not None
+        name = self._config.split_time
+        batches = read_unit(unit, self._config, self._columns, None, self._staging)
+        return count_times((_labelled(batch, self._config)[0].column(name) for batch in batches), name)
+
+
+def _labelled(batch: pa.RecordBatch, config: IngestionConfig) -> tuple[pa.RecordBatch, int]:
+    """The rows to use, and how many are left out because they have no label."""
+    if not config.drop_unlabelled or config.label not in batch.schema.names:
+        return batch, 0
+    kept = batch.filter(labelled(batch.column(config.label)))
+    return kept, batch.num_rows - kept.num_rows
 
 
 def read_unit(

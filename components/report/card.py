@@ -104,12 +104,14 @@ def _limits(facts: RunFacts) -> str:
     metrics = facts.metrics or {}
     lines = [f"- {text(reason)}" for reason in verdict.verdict(facts).details]
     lines += [
-        f"- {text(check.message or check.name)} ({text(formats.NODE_NAMES.get(node, node))}, warning)"
+        f"- {text(check.words)} ({text(formats.NODE_NAMES.get(node, node))}, warning)"
         for node, gate in facts.gates.items()
-        for check in gate.failures(Severity.WARNING)
+        for check in gate.objections(Severity.WARNING)
     ]
     if facts.quarantined:
         lines.append(f"- {formats.plural(facts.quarantined, 'malformed row')} of the data were set aside")
+    if facts.unlabelled:
+        lines.append(f"- {formats.plural(facts.unlabelled, 'row')} without a label were left out")
     small = [one for one in metrics.get("slices") or () if (one.get("rows") or 0) < SMALL_SLICE]
     if small:
         lines.append(

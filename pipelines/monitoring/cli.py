@@ -60,6 +60,6 @@ def _skew(options: argparse.Namespace) -> int:
         print(f"{validation.workload}: {validation.headline}")
         for check in validation.checks:
             if not check.passes:
-                print(f"  {check.severity:<8} {check.message}")
+                print(f"  {check.severity:<8} {check.words}")
         print(f"report    data_quality_page: {page}")
     return EXIT_FIX_INPUT if validation.outcome is Outcome.FAILED else EXIT_OK

@@ -11,11 +11,10 @@ import pyarrow as pa
 from components.columnar import SplitWriter
 from components.data_quality import check_contract
 from components.gates import CheckResult, GateResult, Severity
-from components.ingestion.contract import columns_of
 from components.ingestion.rows import BadRow
 from components.schema import MASKED, is_personal, left_out, read_schema
 from pipelines import home
-from pipelines.quality._sources import Source, read
+from pipelines.quality._sources import Source, columns_for, read
 from pipelines.workload import Workload
 
 _SPLIT = "data"
@@ -58,12 +57,12 @@ def check(workload: Workload, folder: pathlib.Path, source: Source, span: int | 
     ignored = left_out(read_schema(str(schemas)), workload.data.ignore)
     check_contract(suite, schemas, ignored)
     schema = read_schema(str(schemas), ignored)
-    columns = columns_of(schema)
+    columns = columns_for(workload, schema)
     personal = {feature.name for feature in schema.feature if is_personal(feature)}
     bad: list[tuple[str, BadRow]] = []
     many = 0
     with SplitWriter(output / "rows", _SPLIT, pa.schema([(c.name, c.type) for c in columns])) as writer:
-        for piece in read(source, columns, workload.data.ignore, workload.data.format):
+        for piece in read(source, columns, workload.data):
             writer.write(piece.batch)
             many += len(piece.bad)
             bad += [(piece.file, one) for one in piece.bad[: _SHOWN - len(bad)]]

@@ -16,8 +16,10 @@ import pyarrow as pa
 
 from components.errors import LASTING, InputError, TryAgainError
 from components.ingestion import sources
-from components.ingestion.contract import Column, check_header
+from components.ingestion.contract import Column, check_header, columns_of
+from components.ingestion.labels import labelled, with_label
 from components.ingestion.rows import BadRow, read_rows
+from pipelines.workload import Data, Workload
 
 PASSWORD = "TRAINYARD_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
 _ATTEMPTS = 3
@@ -61,31 +63,45 @@ class Piece:
     file: str = ""
 
 
-def read(source: Source, columns: Sequence[Column], ignore: Sequence[str], default_format: str) -> Iterator[Piece]:
-    """Yields the rows of a source, typed by the schema.
+def columns_for(workload: Workload, schema: Any) -> list[Column]:
+    """What a workload's rows must have, its label read as workload.yaml says."""
+    label = workload.data.label
+    return with_label(columns_of(schema), schema, label.column, label.merge_spellings, label.drop_unlabelled)
+
+
+def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
+    """Yields the rows of a source, typed by the schema and read as a run would.
 
     Args:
         source: where.
         columns: what the rows must have.
-        ignore: columns that may be there besides.
-        default_format: of files whose name does not say it.
+        data: of the workload: columns that may be there besides, the format of files whose name does not say it, whether rows
+            without a label are left out.
 
     Raises:
         InputError: the source cannot be read as it is.
         SourceAway: it does not answer, also not at the third time.
     """
-    if source.query is not None:
-        yield from _read_query(source, columns, ignore)
-        return
+    pieces = (
+        _read_query(source, columns, data.ignore) if source.query is not None else _read_files(source, columns, data)
+    )
+    for piece in pieces:
+        if data.label.drop_unlabelled and data.label.column in piece.batch.schema.names:
+            kept = labelled(piece.batch.column(data.label.column))
+            piece = dataclasses.replace(piece, batch=piece.batch.filter(kept))
+        yield piece
+
+
+def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
     span = _insistently(source.uri, lambda: sources.files_at(source.uri))
     with tempfile.TemporaryDirectory() as scratch:
         for url in span.files:
             copied = _insistently(url, lambda url=url: sources.localize(url, scratch))  # type: ignore[misc]
             suffixes = [one for one in pathlib.PurePath(url).suffixes if one in _FORMATS]
-            format = source.format or (_FORMATS[suffixes[-1]] if suffixes else default_format)
+            format = source.format or (_FORMATS[suffixes[-1]] if suffixes else data.format)
             shown = url.removeprefix("file://")
             try:
-                for rows in read_rows(copied, format, columns, ignore):
+                for rows in read_rows(copied, format, columns, data.ignore):
                     yield Piece(rows.batch, rows.bad, shown)
             except InputError as error:
                 raise InputError(str(error).replace(str(copied), shown)) from error
@@ -191,7 +207,8 @@ def _typed(rows: Sequence[Any], names: Sequence[str], columns: Sequence[Column])
     for column in columns:
         values = [_plain(value, column.type) for value in by_name.get(column.name, (None,) * len(rows))]
         try:
-            arrays.append(pa.array(values, column.type))
+            array = pa.array(values, column.type)
+            arrays.append(column.rewrite(array) if column.rewrite else array)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
             raise InputError(
                 f"--query: column {column.name!r} must be {column.type}: {_one_line(error)}. Cast it in the query."

@@ -96,19 +96,18 @@ def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[
     with terminal.silenced():
         import pyarrow as pa
 
-        from components.ingestion.contract import columns_of
         from components.schema import left_out, read_schema
         from pipelines.quality._drafting import draft, merge_into
-        from pipelines.quality._sources import read
+        from pipelines.quality._sources import columns_for, read
         from pipelines.run import find_workload
     workload, _ = _fitting(*find_workload(options.workload))
     if workload.data.format == "images":
         raise InputError(f"{workload.name}: images have no columns to draft from. Write the suite by hand.")
     folder = home.schemas_root() / workload.name
     schema = read_schema(str(folder), left_out(read_schema(str(folder)), workload.data.ignore))
-    columns = columns_of(schema)
+    columns = columns_for(workload, schema)
     source, span = _source(options, workload)
-    pieces = list(read(source, columns, workload.data.ignore, workload.data.format))
+    pieces = list(read(source, columns, workload.data))
     if bad := sum(len(piece.bad) for piece in pieces):
         first = next((piece.file, one) for piece in pieces for one in piece.bad)
         raise InputError(
@@ -232,25 +231,27 @@ def _verdict(checked: Checked) -> str:
     """One sentence."""
     from components.gates import Severity
 
-    result = checked.result
-    critical, warned = result.failures(Severity.CRITICAL), result.failures(Severity.WARNING)
+    result, many = checked.result, checked.result.counts()
     waived = [one for one in result.failures() if one.diagnostics.get("waiver")]
-    forgiven = f"; {len(waived)} failed under a waiver" if waived else ""
-    if critical:
-        return (
-            f"Do not use it: {len(critical)} of {len(result.checks)} checks failed on {checked.rows:,} rows{forgiven}."
-        )
-    if warned:
-        return f"It can be used, but look at it: {len(warned)} of {len(result.checks)} checks warn on {checked.rows:,} rows{forgiven}."
-    return f"It can be trusted: {len(result.checks) - len(waived)} checks hold on {checked.rows:,} rows{forgiven}."
+    rest = f"; {len(waived)} failed under a waiver" if waived else ""
+    unjudged = f"{many['not_judged']} of {many['checks']} checks could not be judged"
+    rest += f"; {many['not_judged']} not judged" if many["not_judged"] else ""
+    on = f"on {checked.rows:,} rows{rest}."
+    if many["failed"]:
+        return f"Do not use it: {many['failed']} of {many['checks']} checks failed {on}"
+    if not result.passes:
+        return f"Do not use it: {unjudged} on {checked.rows:,} rows."
+    if result.objections(Severity.WARNING):
+        return f"It can be used, but look at it: {many['warnings']} of {many['checks']} checks warn {on}"
+    return f"It can be trusted: {many['passed']} checks hold {on}"
 
 
 def _print(workload: Workload, source: Source, checked: Checked, kept: pathlib.Path | None) -> None:
     print(f"{workload.name}, {source.shown}: {_verdict(checked)}")
-    failed = checked.result.failures()
+    failed = checked.result.objections()
     for one in failed[:_SHOWN]:
         word = "waived" if one.diagnostics.get("waiver") else str(one.severity)
-        print(f"  {word}: {one.message or one.name}")
+        print(f"  {word}: {one.words}")
     if len(failed) > _SHOWN:
         print(f"  and {len(failed) - _SHOWN} more (--json has all)")
     if kept is not None:

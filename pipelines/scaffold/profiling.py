@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.errors import InputError
+from pipelines.scaffold.row_numbers import is_row_number
 
 FEW_VALUES = 20  # so many distinct texts make a closed set
 _SMALL_INTEGERS = 12  # so many distinct integers are codes rather than amounts
@@ -167,7 +168,7 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
         raise InputError(
             f"column {name!r}: holds an infinite number. Write it as missing, or give the column to --ignore."
         )
-    if integer and distinct == rows and high - low < 2 * rows and _names_a_row(name):
+    if is_row_number(name, values):
         return "each row has its own value: a row number"
     dtype = "INT" if integer else "FLOAT"
     if integer and distinct <= _SMALL_INTEGERS and rows >= _ROWS_A_VALUE * distinct and low >= 0:
@@ -175,12 +176,6 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
         return Column(name, Kind.CODE, dtype, present, distinct, low, high, codes)
     kind = Kind.SKEWED if low >= 0 and _is_skewed(values) else Kind.NUMBER
     return Column(name, kind, dtype, present, distinct, low, high)
-
-
-def _names_a_row(name: str) -> bool:
-    return bool(
-        re.fullmatch(r"(.*[\W_])?(id|idx|index|row|nr|no|key|number|uuid|unnamed.*)\W*\d*", name.strip().lower())
-    )
 
 
 def _is_skewed(values: pa.ChunkedArray) -> bool:

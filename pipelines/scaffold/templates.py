@@ -131,6 +131,7 @@ def _workload_text(content: Content) -> str:
         FORMAT=content.format,
         LABEL=_yaml(label.name),
         POSITIVE=_positive(label),
+        LABELS=_labels(request),
         SPLIT=_split(request),
         IGNORE=_ignore(content.profile),
         BATCH=str(batch),
@@ -153,6 +154,12 @@ def _positive(label: Label) -> str:
     if label.task is not Task.BINARY:
         return ""
     return f"\n    positive_class: {_yaml(str(label.classes[1]))} # the class whose probability is predicted"
+
+
+def _labels(request: Request) -> str:
+    merge = "\n    merge_spellings: true # `YES` and `yes ` are the class `yes`"
+    drop = "\n    drop_unlabelled: true # rows without a label are left out, and counted"
+    return merge * request.merge_labels + drop * request.drop_unlabelled
 
 
 def _split(request: Request) -> str:

@@ -16,6 +16,11 @@ class Label(Section):
     it is the relevance of a row to its query, 0 or more."""
     positive_class: str | None = None
     """binary only: which class counts as positive. Default: the last of the domain."""
+    merge_spellings: bool = False
+    """Whether the classes may be written in any case and with spaces around them: `YES` and `yes ` are then the class `yes`, as the
+    domain in schema.pbtxt writes it."""
+    drop_unlabelled: bool = False
+    """Whether rows without a label are left out, and counted. Otherwise they do not fit the schema."""
 
 
 class Split(Section):

@@ -99,6 +99,9 @@ class Evaluation(Section):
     """Columns by whose values every metric is shown too."""
     champion: Champion = Champion()
     """The comparison with the stable release."""
+    not_judged: Literal["hold", "warn"] = "hold"
+    """What it means that a bound cannot be judged, because too few rows or no slice is there to judge it by. hold: the model is not
+    released; warn: it may be, and the run says what was not judged."""
 
 
 class InfraValidation(Section):

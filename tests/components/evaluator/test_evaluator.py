@@ -180,10 +180,18 @@ def test_a_broken_bound_is_told_with_figures(run: Callable[..., Any], make_rows:
     assert "is below 0.99" in blessing.get_string_custom_property("reason")
 
 
-def test_small_slices_are_shown_and_not_judged(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
+def test_a_bound_that_no_slice_is_large_enough_for_holds_the_release_back(
+    run: Callable[..., Any], make_rows: Callable[..., pa.Table]
+) -> None:
     bound = {"metric": "accuracy", "min": 0.99, "slice": "company", "min_rows": 100_000}
     summary, _ = run(make_rows(500), thresholds=[bound])
-    assert summary["blessed"] and len(summary["slices"]) == 4
+    assert not summary["blessed"] and len(summary["slices"]) == 4
+    assert (
+        "in every slice of company was not judged: none of 4 slices of company has 100,000 rows"
+        in summary["reasons"][0]
+    )
+    summary, _ = run(make_rows(500), thresholds=[bound], not_judged="warn")
+    assert summary["blessed"] and summary["reasons"] == [] and "was not judged" in summary["warnings"][0]
 
 
 def test_challenger_against_champion(
@@ -273,7 +281,7 @@ def test_a_column_of_identifiers_is_not_sliced_by(run: Callable[..., Any], make_
     assert summary["blessed"] and "'trip' has more values" in summary["warnings"][0]
     assert {s["column"] for s in summary["slices"]} == {"company"}
     summary, _ = run(rows, thresholds=[{"metric": "auc", "min": 0.1, "slice": "trip"}])
-    assert not summary["blessed"] and "cannot be judged" in summary["reasons"][0]
+    assert not summary["blessed"] and "was not judged: column 'trip' has more values" in summary["reasons"][0]
 
 
 def replaced(rows: pa.Table, column: str, values: Any) -> pa.Table:
