@@ -336,7 +336,7 @@ def _serve(options: argparse.Namespace) -> int:
         models += ["--model", arguments.pop(0)]
     if "--store" not in arguments and "-h" not in arguments and "--help" not in arguments:
         arguments += ["--store", home.store_uri()]
-    os.execv(python, [str(python), "-m", "serving", *models, *arguments])
+    os.execv(python, [str(python), "-P", "-m", "serving", *models, *arguments])
 
 
 def _add_housekeeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -45,7 +45,7 @@ def checks(newest: Profile, before: Profile | None, config: DriftConfig) -> Iter
         message = (
             f"{name} alone tells {config.label}: {newest.strengths[name]:.3f} (limit {config.leakage:g}; 1 is always right). It "
             "was probably written after the label was known, and will not be there when a prediction is asked for. "
-            "Leave it out (data.ignore)."
+            f"Leave it out: `data.ignore: [{name}]` in workload.yaml."
         )
         yield _check("leakage", name, False, message, newest.strengths[name], config.leakage)
     if not leaks:
