@@ -50,6 +50,7 @@ class TensorInfo:
         shape: the leading dimension is the batch; None: any size. None as a whole: any rank.
         nullable: whether it may be left out.
         feature: what the model's description says of it; None: nothing, and any value is taken.
+        column: the column's own name, where TensorFlow takes no input of that name; a request may use either.
     """
 
     name: str
@@ -57,6 +58,12 @@ class TensorInfo:
     shape: tuple[int | None, ...] | None
     nullable: bool = False
     feature: Feature | None = None
+    column: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What people call it."""
+        return self.column or self.name
 
     @property
     def is_string(self) -> bool:

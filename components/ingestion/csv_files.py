@@ -106,9 +106,9 @@ class CsvFile:
         return counted - (self.first_line if reading.names or not reading.header else reading.skip_rows + 1)
 
     def place(self, row: int) -> str:
-        """Where a row of data stands, for people: its line in the file, and its number among the rows."""
+        """Where a row of data stands, for people: its line in the file, and its number among the rows of data."""
         if line := self._line(row):
-            return f"{self.path}, line {line}, row {row}"
+            return f"line {line} of {self.path}, row {row}"
         return f"{self.path}, row {row}"
 
     def _line(self, row: int) -> int:

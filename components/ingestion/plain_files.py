@@ -216,7 +216,7 @@ def _sheet(path: pathlib.Path, name: str) -> str:
 
 @contextlib.contextmanager
 def _workbook(path: pathlib.Path) -> Iterator[Any]:
-    import openpyxl
+    import openpyxl  # type: ignore[import-untyped]
 
     try:
         with warnings.catch_warnings():

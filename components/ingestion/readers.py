@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from components import progress
 from components.errors import InputError
 from components.ingestion import arrow_types, json_files
 from components.ingestion._reading import PLAIN, Reading
@@ -76,6 +77,7 @@ def read_file(
     with opened(path, format, reading) as file:
         try:
             for batch in _READERS[file.kind](file, columns, ignore, part):
+                progress.rows(batch.num_rows)
                 yield _conform(file, batch, columns, row)
                 row += batch.num_rows
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:

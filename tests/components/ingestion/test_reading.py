@@ -95,8 +95,9 @@ def test_lines_that_are_no_data(tmp_path: pathlib.Path) -> None:
     # Whatever is passed over, a person is told the line of the file that they have.
     broken = text + "5;x;y\n"
     line = broken.count("\n")
-    assert f"line {line}, row 5, column 'price'" in refusal(write(tmp_path / "a.csv", broken), **fields)
-    assert f"line {line}, row 5: " in refusal(write(tmp_path / "a.csv", text + "5;1\n"), **fields)
+    path = write(tmp_path / "a.csv", broken)
+    assert f"line {line} of {path}, row 5, column 'price'" in refusal(path, **fields)
+    assert f"line {line} of {path}, row 5: " in refusal(write(path, text + "5;1\n"), **fields)
     assert bad_rows(tmp_path / "a.csv", **fields) == [(5, None)]
 
 
@@ -109,9 +110,8 @@ def test_names_instead_of_a_header(tmp_path: pathlib.Path) -> None:
     names = ("id", "price", "city")
     assert read(write(tmp_path / "a.csv", "1,2.5,a\n2,3,b\n"), header=False, names=names)["id"] == [1, 2]
     assert read(write(tmp_path / "b.csv", "id , price,city\n1,2.5,a\n"), names=names)["id"] == [1]
-    assert "line 2, row 2, column 'id'" in refusal(
-        write(tmp_path / "a.csv", "1,2.5,a\nx,3,b\n"), header=False, names=names
-    )
+    path = write(tmp_path / "a.csv", "1,2.5,a\nx,3,b\n")
+    assert f"line 2 of {path}, row 2, column 'id'" in refusal(path, header=False, names=names)
     assert "names has 3 names. Received: 2 columns" in refusal(write(tmp_path / "a.csv", "1,2\n"), names=names)
     assert "column_1, column_2" in refusal(write(tmp_path / "a.csv", "1,2\n"), header=False)
 
@@ -160,7 +160,7 @@ def test_excel_sheets(tmp_path: pathlib.Path) -> None:
     assert "sheet 'empty' is empty" in refusal(path, "xlsx", sheet="empty")
     assert "no whole .xlsx file" in refusal(write(tmp_path / "b.xlsx", b"PK"), "xlsx")
     wrong = workbook(tmp_path / "c.xlsx", data=[*titled, ["x", 1, ""]])
-    assert "line 8, row 4, column 'id'" in refusal(wrong, "xlsx", skip_rows=1)
+    assert f"line 8 of {wrong}, row 4, column 'id'" in refusal(wrong, "xlsx", skip_rows=1)
 
 
 WORDS = ["NA", "Namibia", "None", "nan", "", "?"]
@@ -225,7 +225,7 @@ def test_numbers_as_people_write_them(tmp_path, style: str, texts: list[str], nu
 
 def test_a_digit_group_that_is_none_is_refused(tmp_path: pathlib.Path) -> None:
     path = write(tmp_path / "a.csv", 'id,price,city\n1,"1,234",a\n2,"1,23",b\n')
-    assert "line 3, row 2, column 'price'" in refusal(path, thousands=",")
+    assert f"line 3 of {path}, row 2, column 'price'" in refusal(path, thousands=",")
     lines = write(tmp_path / "a.jsonl", '{"id": 1, "price": "$1,234"}\n{"id": 2, "price": 7}')
     assert read(lines, "jsonl", numbers={"price": "1,234.5"})["price"] == [1234.0, 7.0]
 
