@@ -99,7 +99,7 @@ def _list(options: argparse.Namespace) -> int:
 
     root = home.workloads_root()
     store = ModelStore(home.store_uri())
-    rows = [("WORKLOAD", "TASK", "STABLE", "OWNER", "DESCRIPTION")]
+    rows, damaged = [("WORKLOAD", "TASK", "STABLE", "OWNER", "DESCRIPTION")], []
     models = set(store.models())
     for name in workload_names(root):
         try:
@@ -107,9 +107,15 @@ def _list(options: argparse.Namespace) -> int:
         except WorkloadError as error:
             rows.append((name, "broken", "", "", str(error).splitlines()[0]))
             continue
-        stable = str(store.labels(name).get("stable", "-")) if name in models else "-"
+        try:
+            stable = str(store.labels(name).get("stable", "-")) if name in models else "-"
+        except StoreError as error:
+            stable = "damaged"
+            damaged.append(str(error))
         rows.append((name, str(workload.task), stable, workload.owner, workload.description))
     terminal.print_table(rows)
+    for problem in damaged:
+        print(f"trainyard: {problem}", file=sys.stderr)
     return 0
 
 
@@ -203,7 +209,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     command.add_argument(
         "--format",
-        choices=("csv", "parquet", "jsonl", "tfrecord", "images"),
+        choices=("csv", "xlsx", "parquet", "jsonl", "json", "tfrecord", "images"),
         help="of the files; default: the workload's",
     )
     command.add_argument("--overwrite", action="store_true", help="replace predictions that are in DIR already")
@@ -342,7 +348,7 @@ def _serve(options: argparse.Namespace) -> int:
         arguments += ["--store", home.store_uri()]
     # Its --help and errors speak of the command that was given.
     os.environ["TRAINYARD_PROGRAM"] = "trainyard serve"
-    os.execv(python, [str(python), "-m", "serving", *models, *arguments])
+    os.execv(python, [str(python), "-P", "-m", "serving", *models, *arguments])
 
 
 def _add_housekeeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -75,9 +75,7 @@ def checks(
 
 def _leakage(told: Mapping[str, Strength], config: DriftConfig) -> Iterator[CheckResult]:
     if not told:
-        why = (
-            f"no column and no two rows of each class of {config.label} say how well one alone tells it; give more data"
-        )
+        why = f"there is no column of single values, or not two rows of each class of {config.label} to judge one by"
         yield CheckResult.not_judged("leakage", why, Severity.INFO, {"kind": "leakage"})
         return
     strong = sorted((name for name, one in told.items() if one.value > config.leakage), key=lambda n: -told[n].value)
@@ -110,7 +108,7 @@ def _leak(name: str, found: Strength, config: DriftConfig) -> CheckResult:
     message = (
         f"{name} alone tells {config.label}: {found.value:.3f} (limit {config.leakage:g}; 1 is always right{few}). It "
         "was probably written after the label was known, and will not be there when a prediction is asked for. "
-        "Leave it out (data.ignore)."
+        f"Leave it out: `data.ignore: [{name}]` in workload.yaml."
     )
     return _check("leakage", name, False, message, found.value, config.leakage)
 

@@ -45,7 +45,7 @@ def test_what_follows_serve_is_the_model_servers(
     with pytest.raises(SystemExit):
         cli.main(given)
     store = str(tmp_path / "models")
-    assert started == [["-m", "serving", *(store if part == "STORE" else part for part in passed)]]
+    assert started == [["-P", "-m", "serving", *(store if part == "STORE" else part for part in passed)]]
     assert os.environ["TRAINYARD_PROGRAM"] == "trainyard serve", (
         "the server's --help speaks of the command that was given"
     )
