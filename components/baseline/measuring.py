@@ -13,18 +13,17 @@ from components.baseline.boosting import Boosting, most_rows
 from components.baseline.encoding import Encoder, fit_encoder
 from components.evaluator.combining import read_labels
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.evaluation import EVAL_SPLIT
 from components.evaluator.findings import Findings, task_metrics
 from components.evaluator.metrics import METRICS
 from components.evaluator.ranking import query_keys
 from components.served_model import NUMERIC
+from components.splits import TEST, TRAIN
 from components.transform.labels import output_classes
 
 if TYPE_CHECKING:
     from components.baseline.component import BaselineConfig
 
 NAME = "gradient boosting"
-_TRAIN_SPLIT = "train"
 
 
 def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig) -> dict[str, Any]:
@@ -42,17 +41,17 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
     Raises:
         InputError: the label does not fit the task.
     """
-    schema_of_rows = columnar.split_schema(examples_uri, _TRAIN_SPLIT)
+    schema_of_rows = columnar.split_schema(examples_uri, TRAIN)
     unused = {config.label, *config.leave_out}
     candidates = [name for name in schema_of_rows.names if name not in unused]
-    in_all = columnar.count_rows(examples_uri, _TRAIN_SPLIT)
+    in_all = columnar.count_rows(examples_uri, TRAIN)
     flat = [name for name in candidates if not pa.types.is_nested(schema_of_rows.field(name).type)]
     train = _sample(examples_uri, [config.label, *flat], most_rows(len(flat)), in_all)
     encoder = fit_encoder(train, flat)
     left_out = dict.fromkeys(set(candidates) - set(flat), "it holds several values a row") | encoder.left_out
     found: dict[str, Any] = {
         "name": NAME,
-        "rows": columnar.count_rows(examples_uri, EVAL_SPLIT),
+        "rows": columnar.count_rows(examples_uri, TEST),
         "train_rows": train.num_rows,
         "train_rows_in_all": in_all,
         "columns": list(encoder.columns),
@@ -83,10 +82,10 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
 def _sample(uri: str, columns: list[str], most: int, in_all: int) -> pa.Table:
     """Rows of the train split in their order: all of them, or so many by chance, the same every time."""
     if in_all <= most:
-        return columnar.read_split(uri, _TRAIN_SPLIT, columns).select(columns)
+        return columnar.read_split(uri, TRAIN, columns).select(columns)
     drawn = np.sort(np.random.default_rng(1).choice(in_all, most, replace=False))
     parts, start = [], 0
-    for batch in columnar.read_batches(uri, _TRAIN_SPLIT, columns):
+    for batch in columnar.read_batches(uri, TRAIN, columns):
         low, high = np.searchsorted(drawn, (start, start + batch.num_rows))
         parts.append(batch.take(pa.array(drawn[low:high] - start)))
         start += batch.num_rows
@@ -103,7 +102,7 @@ def _judge(
 ) -> None:
     columns = list(dict.fromkeys([reading.label, *filter(None, [reading.query]), *encoder.columns]))
     place = 0
-    for batch in columnar.read_batches(uri, EVAL_SPLIT, columns, reading.batch_size):
+    for batch in columnar.read_batches(uri, TEST, columns, reading.batch_size):
         if not batch.num_rows:
             continue
         labels = read_labels(batch.column(reading.label), reading, classes)

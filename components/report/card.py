@@ -78,8 +78,11 @@ def _metrics(facts: RunFacts) -> str:
     metrics = facts.metrics or {}
     if not metrics:
         return ""
-    rows = [(one.name, one.value, *one.others, " ".join((one.bound, one.word))) for one in metric_rows(facts)]
-    said = f"On {formats.count(metrics.get('rows'))} rows of the eval split."
+    rows = [
+        (one.name, f"{one.value}, {one.sure}" if one.sure else one.value, *one.others, f"{one.bound} {one.word}")
+        for one in metric_rows(facts)
+    ]
+    said = f"On {formats.count(metrics.get('rows'))} rows of the test split."
     if baseline := metrics.get("baseline"):
         said += f" {sentence(baseline['words'])}"
     return f"## Metrics\n\n{said}\n\n{_table(('Metric', 'This model', *(head for head, _ in others(facts)), 'Bound'), rows)}"

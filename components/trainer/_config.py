@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,8 @@ class TrainingConfig:
         learning_rate_schedule: constant, or cosine: it falls to a hundredth over the epochs.
         weight_decay: of AdamW; 0: Adam.
         jit_compile: whether XLA compiles the steps; auto: as Keras decides.
+        na_values: texts that mean a missing value in the data, and so in requests; the model's description carries them.
+        na_values_by_column: other such texts for some columns.
     """
 
     task: str
@@ -39,6 +42,12 @@ class TrainingConfig:
     label_scale: str = "linear"
     learning_rate_schedule: str = "constant"
     weight_decay: float = 0.0
+    na_values: Sequence[str] = ()
+    na_values_by_column: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+
+    def missing(self, column: str) -> tuple[str, ...]:
+        """The texts that mean in a column that a value is missing."""
+        return tuple(self.na_values_by_column.get(column, self.na_values))
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
