@@ -39,6 +39,8 @@ class RawFeature:
         nullable: whether a value may be missing.
         input: its name in `serving_default`, where a column's name is no identifier; empty: the column's name.
         personal: whether schema.pbtxt tags it `personal`; the model server never records such a column.
+        time_format: of dates, how files write them; the model itself takes ISO 8601.
+        booleans: how no and yes are written, where JSON's booleans are taken for them; () elsewhere.
     """
 
     dtype: str
@@ -46,6 +48,8 @@ class RawFeature:
     nullable: bool = False
     input: str = ""
     personal: bool = False
+    time_format: str = ""
+    booleans: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +85,8 @@ class ServedModel:
                     bool(f.get("nullable", False)),
                     f.get("input", ""),
                     bool(f.get("personal", False)),
+                    f.get("time_format", ""),
+                    tuple(f.get("booleans", ())),
                 )
                 for name, f in raw["features"].items()
             }

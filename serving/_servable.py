@@ -163,17 +163,20 @@ def _signature_defs(folder: pathlib.Path) -> dict[str, meta_graph_pb2.SignatureD
 def _signature(
     name: str, function: Any, stored: meta_graph_pb2.SignatureDef, features: Mapping[str, Feature]
 ) -> Signature:
-    nullable = {said.input or feature for feature, said in features.items() if said.nullable}
-    inputs = {key: _tensor_info(key, info, key in nullable) for key, info in sorted(stored.inputs.items())}
+    by_input = {said.input or feature: said for feature, said in features.items()}
+    inputs = {key: _tensor_info(key, info, by_input.get(key)) for key, info in sorted(stored.inputs.items())}
     outputs = {key: _tensor_info(key, info) for key, info in sorted(stored.outputs.items())}
     return Signature(name, function, inputs, outputs)
 
 
-def _tensor_info(name: str, stored: meta_graph_pb2.TensorInfo, nullable: bool = False) -> TensorInfo:
+def _tensor_info(name: str, stored: meta_graph_pb2.TensorInfo, said: Feature | None = None) -> TensorInfo:
     shape = None
     if not stored.tensor_shape.unknown_rank:
         shape = tuple(None if dim.size < 0 else int(dim.size) for dim in stored.tensor_shape.dim)
-    return TensorInfo(name, np.dtype(tf.as_dtype(stored.dtype).as_numpy_dtype), shape, nullable)
+    dtype = np.dtype(tf.as_dtype(stored.dtype).as_numpy_dtype)
+    if said is None:
+        return TensorInfo(name, dtype, shape)
+    return TensorInfo(name, dtype, shape, said.nullable, said.is_date, said.booleans)
 
 
 def _one_row(signature: Signature, features: Mapping[str, Feature]) -> Arrays:

@@ -26,6 +26,8 @@ class Feature:
         nullable: whether a request may leave it out.
         input: its name in `serving_default`, where the column's name is no identifier; empty: the column's name.
         personal: whether the schema marks it as personal data; such a column is never recorded.
+        is_date: whether its texts are dates in ISO 8601.
+        booleans: the texts for no and yes, where JSON's booleans are taken for them.
     """
 
     dtype: str
@@ -33,6 +35,8 @@ class Feature:
     nullable: bool
     input: str = ""
     personal: bool = False
+    is_date: bool = False
+    booleans: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +47,16 @@ class TensorInfo:
         dtype: NumPy's; object for strings.
         shape: the leading dimension is the batch; None: any size. None as a whole: any rank.
         nullable: whether it may be left out.
+        is_date: whether its texts are dates in ISO 8601.
+        booleans: the texts for no and yes, where JSON's booleans are taken for them; () elsewhere.
     """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int | None, ...] | None
     nullable: bool = False
+    is_date: bool = False
+    booleans: tuple[str, ...] = ()
 
     @property
     def is_string(self) -> bool:
@@ -88,6 +96,8 @@ def read_features(folder: pathlib.Path) -> dict[str, Feature]:
             bool(said.get("nullable", False)),
             said.get("input", ""),
             bool(said.get("personal", False)),
+            bool(said.get("time_format")),
+            tuple(said.get("booleans", ())),
         )
         for name, said in raw.items()
     }

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from components.errors import InputError
 from components.ingestion.contract import Column, check_header
 from components.ingestion.parts import WHOLE, Part
+from components.ingestion.rewriting import Booleans
 
 BLOCK_BYTES = 8 * 2**20
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by the file's ending
@@ -200,7 +201,7 @@ def json_blocks(path: pathlib.Path, part: Part) -> Iterator[bytes]:
 
 def parse_json(path: pathlib.Path, block: bytes, columns: Sequence[Column], ignore: Collection[str] | None) -> pa.Table:
     """Lines as a table; its fields are checked."""
-    schema = pa.schema([(c.name, c.type) for c in columns])
+    schema = pa.schema([(c.name, _json_type(c, block)) for c in columns])
     try:
         # Fields that are not named are inferred so that they can be checked; where any may be there they are passed over.
         table = _parse(block, schema, "ignore" if ignore is None else "infer")
@@ -214,6 +215,15 @@ def parse_json(path: pathlib.Path, block: bytes, columns: Sequence[Column], igno
         names += [name for name in table.schema.names if name not in names]
     check_header(str(path), names, list(columns), ignore)
     return table
+
+
+def _json_type(column: Column, block: bytes) -> pa.DataType:
+    """The column's type in JSON: what is text elsewhere may be a boolean there."""
+    if not isinstance(column.rewrite, Booleans):
+        return column.type
+    name = json.dumps(column.name, ensure_ascii=False).encode()
+    found = re.search(re.escape(name) + rb"\s*:\s*(true|false|\")", block)
+    return column.type if found is None or found[1] == b'"' else pa.bool_()
 
 
 def _parse(block: bytes, schema: pa.Schema, unexpected: str) -> pa.Table:

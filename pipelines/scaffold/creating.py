@@ -19,8 +19,8 @@ from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
 from pipelines import home
-from pipelines.quality import draft, merge, suite_text
-from pipelines.scaffold import contracts, labelling, profiling, reading, spelling, templates
+from pipelines.quality import draft_all, merge, most_useful, suite_text
+from pipelines.scaffold import contracts, labelling, profiling, reading, spelling, story, templates
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Kind, Profile
 from pipelines.workload import Task, load_workload
@@ -89,9 +89,11 @@ def create(request: Request) -> Created:
         for name, path in zip(_names_in_span(files), files, strict=True):
             shutil.copyfile(path, stage["span"] / name)
         rows = _read_as_a_run(stage, request, format, tuple(profile.ignored))
-        (stage["schemas"] / "expectations.json").write_text(_suite(request, label, rows, stage), encoding="utf-8")
+        suite, left_out = _suite(request, label, rows, stage)
+        (stage["schemas"] / "expectations.json").write_text(suite, encoding="utf-8")
     load_workload(targets["workload"])
-    return Created(**targets, label=label, profile=profile, story=_story(request, table, label, profile, targets, done))
+    told = story.tell(request, table, label, profile, targets, done, left_out)
+    return Created(**targets, label=label, profile=profile, story=told)
 
 
 def _names_in_span(files: list[pathlib.Path]) -> list[str]:
@@ -150,14 +152,16 @@ def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[p
     if labelling.is_text(values, task):
         as_text.add(request.label)
     if format == "jsonl":
-        _check_json_label(values, request.label, as_text)
+        if not pa.types.is_boolean(values.type):
+            _check_json_label(values, request.label, as_text)
+        table = reading.as_texts(table, as_text)
         as_text.clear()
     if as_text:
         table = reading.read_files(files, format, sorted(as_text))
         table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
     label = labelling.describe(table.column(request.label), request.label, task, reason)
     carried = [name for name in (request.time, request.key) if name]
-    return table, label, profiling.profile(table, request.label, carried, request.ignore, format), done
+    return table, label, profiling.profile(table, request.label, carried, request.ignore), done
 
 
 def _check_json_label(values: pa.ChunkedArray, name: str, as_text: Collection[str]) -> None:
@@ -222,52 +226,11 @@ def _read_as_a_run(stage: dict[str, pathlib.Path], request: Request, format: str
     return rows.filter(labelled(rows.column(request.label))) if request.drop_unlabelled else rows
 
 
-def _suite(request: Request, label: Label, rows: pa.Table, stage: dict[str, pathlib.Path]) -> str:
-    """The suite that `trainyard quality draft` would write; it knows its own drafts again."""
+def _suite(request: Request, label: Label, rows: pa.Table, stage: dict[str, pathlib.Path]) -> tuple[str, int]:
+    """The suite that `trainyard quality draft` would write, and how many expectations it leaves out."""
     schema = read_schema(str(stage["schemas"]))
     keys = [request.key] if request.key else []
-    suite, _ = merge(None, draft(rows, schema, label.name, str(label.task), keys), request.name)
-    return suite_text(suite)
-
-
-def _story(
-    request: Request, table: pa.Table, label: Label, profile: Profile, targets: dict[str, pathlib.Path], done: list[str]
-) -> tuple[str, ...]:
-    lines = [f"{table.num_rows:,} rows, {table.num_columns} columns in {request.data}", *done]
-    change = "" if request.task else "; --task changes it"
-    lines.append(f"Task: {label.task} ({label.reason}{change})")
-    if label.majority is not None:
-        shown = ", ".join(str(c) for c in label.classes[:8]) + (", ..." if len(label.classes) > 8 else "")
-        lines.append(
-            f"Classes of {label.name!r}: {shown}; always saying {label.majority[0]} is right in {label.majority[1]:.1%}"
-        )
-    else:
-        lines.append(f"{label.name!r}: mean {label.mean:.4g}; always saying that has an RMSE of {label.std:.4g}")
-    for kind in (Kind.NUMBER, Kind.SKEWED, Kind.CODE, Kind.CATEGORY, Kind.CARRIED):
-        names = [column.name for column in profile.columns if column.kind is kind]
-        if names:
-            title = {Kind.CATEGORY: "categories", Kind.CARRIED: "for the split only"}.get(kind, f"{kind}s")
-            lines.append(f"{title.capitalize()}: {', '.join(names)}")
-    lines += _near_duplicates(table, profile)
-    if personal := [column.name for column in profile.columns if column.personal]:
-        lines.append(f"Personal by the form of their texts, and so shown nowhere (schema.pbtxt): {', '.join(personal)}")
-    lines += [f"Ignored: {name!r}: {reason}" for name, reason in profile.ignored.items()]
-    lines += ["Made:"] + [f"  {_short(path)}" for path in targets.values()]
-    return tuple(lines)
-
-
-def _near_duplicates(table: pa.Table, profile: Profile) -> list[str]:
-    """Categories that a person would take for one; the model does not."""
-    lines = []
-    for column in profile.columns:
-        found = spelling.spellings(table.column(column.name)) if column.kind is Kind.CATEGORY else []
-        if found and not column.personal:
-            shown = "; ".join(" and ".join(map(repr, group)) for group in found[:3]) + "; ..." * (len(found) > 3)
-            lines.append(
-                f"Look at {column.name!r}: {shown} differ only in case or spaces, and count as different categories"
-            )
-    return lines
-
-
-def _short(path: pathlib.Path) -> str:
-    return str(path.relative_to(home.ROOT)) if path.is_relative_to(home.ROOT) else str(path)
+    drafted = draft_all(rows, schema, label.name, str(label.task), keys)
+    kept = most_useful(drafted)
+    suite, _ = merge(None, kept, request.name)
+    return suite_text(suite), len(drafted) - len(kept)

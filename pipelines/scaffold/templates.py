@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from components.ingestion.dates import Dates
 from components.schema import MASKED
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
@@ -23,8 +24,16 @@ _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
 _STEPS = 3000  # a small network on a table has mostly converged by then; early stopping ends it sooner
 _MOST_SLICES = 2
+_MOST_IGNORED = 50  # more are not named one by one
 _WIDTH = 90  # of a list, so that its name fits on the line too
 _INDENT = "    "
+_DATES = """\
+# Dates in ISO 8601: weekday and month as categories, day of the year and hour as places on a circle, age as a number.
+"""
+_TEXTS = "# Texts that somebody wrote: their first words, numbered.\n"
+_TEXTS_LIMITS = """TEXT_LENGTH = @LENGTH@
+WORDS_LIMIT = 20_000
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +51,7 @@ def write_workload(content: Content, folder: pathlib.Path) -> None:
     """Writes workload.yaml, features.py, model.py and __init__.py."""
     (folder / "workload.yaml").write_text(_workload_text(content), encoding="utf-8")
     (folder / "features.py").write_text(_features_text(content), encoding="utf-8")
-    (folder / "model.py").write_text((_FOLDER / "model.py.txt").read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "model.py").write_text(_model_text(content), encoding="utf-8")
     (folder / "__init__.py").write_text("", encoding="utf-8")
 
 
@@ -52,49 +61,61 @@ def test_text(content: Content) -> str:
     sample = content.table.slice(0, _SAMPLE_ROWS)
     rows = {name: _plain_values(sample.column(name)) for name in [*names, content.label.name]}
     for column in content.profile.columns:
+        if column.format:  # as ingestion hands it on
+            rows[column.name] = Dates(column.format)(sample.column(column.name).cast(pa.string())).to_pylist()
         if column.personal and column.name in rows:  # the file goes into git
             rows[column.name] = [None if value is None else MASKED for value in rows[column.name]]
     outputs = len(content.label.classes) if content.label.task is Task.MULTICLASS else 1
     return _fill("test.py.txt", NAME=content.request.name, ROWS=_literal(rows), OUTPUTS=str(outputs))
 
 
-def feature_names(columns: tuple[Column, ...], label: str) -> dict[str, str]:
-    """Column -> name of its feature: letters, digits and underscores, as Keras and TensorFlow want them, each once."""
-    taken = {label.lower()}
-    names: dict[str, str] = {}
-    for column in columns:
-        base = re.sub(r"[^A-Za-z0-9]+", "_", column.name).strip("_") or "feature"
-        base = base if base[0].isalpha() else f"f_{base}"
-        name, n = base, 1
-        while {name.lower(), f"{name}_missing".lower()} & taken:
-            n += 1
-            name = f"{base}_{n}"
-        taken |= {name.lower(), f"{name}_missing".lower()}
-        names[column.name] = name
-    return names
+def _file(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _fill(template: str, **values: str) -> str:
-    text = (_FOLDER / template).read_text(encoding="utf-8")
+    text = _file(template)
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text
 
 
 def _features_text(content: Content) -> str:
-    names = feature_names(content.profile.columns, content.label.name)
+    columns = content.profile.columns
 
     def listed(*kinds: Kind) -> str:
-        return _literal({c.name: names[c.name] for c in content.profile.columns if c.kind in kinds})
+        return _literal([c.name for c in columns if c.kind in kinds])
 
-    return _fill(
-        "features.py.txt",
-        NAME=content.request.name,
-        NUMERIC=listed(Kind.NUMBER),
-        SKEWED=listed(Kind.SKEWED),
-        CODES=listed(Kind.CODE),
-        CATEGORICAL=listed(Kind.CATEGORY),
+    dates, prose = (any(c.kind is kind for c in columns) for kind in (Kind.DATE, Kind.TEXT))
+    return (
+        _fill(
+            "features.py.txt",
+            DATES=f"\n{_DATES}DATES: list[str] = {listed(Kind.DATE)}\n" if dates else "",
+            TEXTS=f"\n{_TEXTS}TEXTS: list[str] = {listed(Kind.TEXT)}\n{_TEXTS_LIMITS}" if prose else "",
+            USE_DATES=_file("use_dates.py.txt") if dates else "",
+            USE_TEXTS=_file("use_texts.py.txt") if prose else "",
+            DATES_CODE=_file("dates.py.txt") if dates else "",
+            TEXTS_CODE=_file("texts.py.txt") if prose else "",
+            PREFIX=_prefix(content.label),
+            NAME=content.request.name,
+            NUMERIC=listed(Kind.NUMBER),
+            SKEWED=listed(Kind.SKEWED),
+            BOOLEAN=_literal({c.name: c.values[1] for c in columns if c.kind is Kind.BOOLEAN}),
+            CODES=listed(Kind.CODE),
+            CATEGORICAL=listed(Kind.CATEGORY),
+        ).rstrip()
+        + "\n"
     )
+
+
+def _model_text(content: Content) -> str:
+    prose = any(column.kind is Kind.TEXT for column in content.profile.columns)
+    return _fill("model_texts.py.txt" if prose else "model.py.txt", PREFIX=_prefix(content.label))
+
+
+def _prefix(label: Label) -> str:
+    """Of the features' names, where one of them would be the label's."""
+    return "the_" if re.fullmatch(r"numbers|missing|categories|cycles|(words|known)_\d+", label.name) else ""
 
 
 def _literal(value: Any, indent: str = "") -> str:
@@ -174,6 +195,8 @@ def _split(request: Request) -> str:
 def _ignore(profile: Profile) -> str:
     if not profile.ignored:
         return "  # Columns of the files that are not read: ignore: [column, ...]"
+    if len(profile.ignored) > _MOST_IGNORED:
+        return f'  ignore: ["*"] # all that schema.pbtxt does not name; {len(profile.ignored):,} columns when this was drafted'
     lines = [f"    - {_yaml(name)} # {_one_line(reason)}" for name, reason in profile.ignored.items()]
     return "\n".join(["  ignore:", *lines])
 
