@@ -243,9 +243,11 @@ def _predict(options: argparse.Namespace) -> int:
 def _add_kubeflow(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from pipelines.runners.kubeflow import cli as compiling
     from pipelines.runners.kubeflow import runs_cli
+    from pipelines.runners.kubeflow.doctor import cli as doctor
 
     compiling.add_command(commands)
     runs_cli.add_commands(commands)
+    doctor.add_command(commands)
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -355,7 +357,6 @@ def _add_elsewhere(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     """Commands of the wrapper script, listed so that --help is complete."""
     for name, text in (
         ("test", "run the tests"),
-        ("doctor", "check what this machine has and lacks"),
         ("setup", "make the Python environments now"),
         ("airflow", "Airflow's own CLI against the embedded platform"),
     ):

@@ -157,6 +157,7 @@ def summary_lines(result: RunResult) -> list[str]:
     for name, path in result.reports.items():
         lines.append(f"report    {name}: {path}")
     if result.ui:
+        lines += [f"why       {reason}" for reason in result.reasons]
         done = sum(c.status == "succeeded" for c in result.components)
         lines.append(f"run       {result.ui}")
         lines.append(

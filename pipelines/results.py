@@ -34,8 +34,8 @@ class ComponentResult:
 class RunResult:
     """A whole run.
 
-    `reasons` say why a model was not released, `warnings` what a gate let pass and a person should look at.
-    `unlabelled`: rows without a label, which were left out (data.label.drop_unlabelled).
+    `reasons` say why a model was not released, or what each failed task on Kubeflow said; `warnings` what a gate let pass
+    and a person should look at. `unlabelled`: rows without a label, which were left out (data.label.drop_unlabelled).
     `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file that they are in.
     `predictions`: of batch inference: the release's version, rows, predicted, failed, and the folder.
     `ui`: of a run on Kubeflow, the link to it; `log` is empty there.

@@ -55,18 +55,24 @@ FORBIDDEN = {
     "pipelines.runners.kubeflow.pods": ("tensorflow", "tfx"),
     "pipelines.runners.kubeflow.tasks": ("tensorflow", "tfx"),
     "pipelines.runners.kubeflow.node": ("kfp", "kubernetes", "tensorflow"),
-    # The one place that talks to Kubernetes itself; it is imported where a job has several nodes.
+    # The two places that talk to Kubernetes itself; they are imported where a job has several nodes, and by the doctor.
     "pipelines.runners.kubeflow.multi_node.jobs": ("kfp", "tensorflow", "tfx"),
+    "pipelines.runners.kubeflow.doctor.api": ("kfp", "tensorflow", "tfx"),
     **{
         f"pipelines.runners.kubeflow.{name}": ("kfp", "kubernetes", "tensorflow", "tfx")
         for name in (
             "cli",
+            "doctor.checks",
+            "doctor.cli",
             "executor_output",
             "lint",
+            "messages",
             "metadata",
             "metadata_store",
             "multi_node.manifest",
             "pools",
+            "resume",
+            "retries",
             "run_parameters",
             "runs_cli",
             "site",

@@ -81,7 +81,7 @@ def strength(column: pa.ChunkedArray, label: pa.ChunkedArray, is_train: npt.NDAr
     classes = encoded.combine_chunks().dictionary
     is_amount = pa.types.is_floating(label.type) or (pa.types.is_integer(label.type) and len(classes) > _MOST_CLASSES)
     if is_amount:
-        target = label.cast(pa.float64()).to_numpy()
+        target = label.cast(pa.float64(), safe=False).to_numpy()
         return _rank_correlation(_scores(codes, target, is_train)[~is_train], target[~is_train])
     number = encoded.combine_chunks().indices.to_numpy(zero_copy_only=False)
     wanted = range(1, 2) if len(classes) == 2 else range(min(len(classes), _MOST_CLASSES))
@@ -98,10 +98,13 @@ def _codes(column: pa.ChunkedArray, is_train: npt.NDArray[np.bool_]) -> npt.NDAr
     """A small number for each value, or for each range of numbers; missing ones have one of their own."""
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        values = column.cast(pa.float64()).to_numpy()
-        known = values[is_train & np.isfinite(values)]
-        edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1), method="nearest")) if len(known) else known
-        return np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values)).astype(np.int64)
+        missing = pc.is_null(column, nan_is_null=True).to_numpy()
+        values = pc.fill_null(
+            column, 0
+        ).to_numpy()  # in their own type: a double would put neighbouring ids into one bin
+        known = np.sort(values[is_train & ~missing & np.isfinite(values)])
+        edges = np.unique(known[np.linspace(0, len(known) - 1, _BINS + 1).round().astype(int)]) if len(known) else known
+        return np.where(missing, len(edges) + 1, np.searchsorted(edges, values)).astype(np.int64)
     if pa.types.is_nested(kind):
         return None
     return pc.dictionary_encode(column, null_encoding="encode").combine_chunks().indices.to_numpy(zero_copy_only=False)

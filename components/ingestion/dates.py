@@ -75,7 +75,7 @@ def _by_format(text: pa.Array, format: str) -> pa.Array:
     # The C library takes the 31st of February for the 3rd of March.
     for value in pc.unique(text.filter(pc.less_equal(pc.day(times), 3))).to_pylist():
         try:
-            datetime.datetime.strptime(value, format)  # noqa: DTZ007 - only whether it is one
+            datetime.datetime.strptime(value, format)
         except ValueError:
             raise pa.ArrowInvalid(f"{value[:60]!r} is no date") from None
     return times

@@ -17,6 +17,8 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from components.errors import InputError
+from components.ingestion import arrow_types
+from components.ingestion.arrow_types import NOT_CONVERTED
 from components.ingestion.contract import Column, check_header
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.rewriting import Booleans
@@ -296,23 +298,20 @@ def _conform(
 
 
 def to_type(array: pa.Array, column: Column) -> pa.Array:
-    """Casts without loss, to the one form of each value. Points in time become text, or microseconds since 1970, whatever unit a
-    file has them in.
+    """Casts without loss, to the one form of each value.
 
     Raises:
         ArrowInvalid: a value does not fit.
         ArrowNotImplementedError, ArrowTypeError: no value of this type would.
     """
-    if pa.types.is_timestamp(array.type):
-        array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
-    array = array.cast(column.type)
+    array = arrow_types.to_type(array, column.type)
     return column.rewrite(array) if column.rewrite else array
 
 
 def _cast(path: pathlib.Path, array: pa.Array, column: Column, first_row: int) -> pa.Array:
     try:
         return to_type(array, column)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+    except NOT_CONVERTED as error:
         detail = " ".join(str(error).split())
         row = ""
         if isinstance(error, pa.ArrowInvalid):

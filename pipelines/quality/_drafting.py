@@ -14,8 +14,8 @@ from components.data_quality import check_contract
 from components.errors import InputError
 from pipelines.quality import _merging
 from pipelines.quality._facts import look
-from pipelines.quality._relations import relate
 from pipelines.quality._ranking import most_useful
+from pipelines.quality._relations import relate
 from pipelines.quality._rules import Expectation, rules
 
 

@@ -22,7 +22,7 @@ from pipelines import home
 from pipelines.quality import draft_all, merge, most_useful, suite_text
 from pipelines.scaffold import contracts, labelling, profiling, reading, spelling, story, templates
 from pipelines.scaffold.labelling import Label
-from pipelines.scaffold.profiling import Kind, Profile
+from pipelines.scaffold.profiling import Profile
 from pipelines.workload import Task, load_workload
 
 _FEWEST_ROWS = 20

@@ -105,7 +105,7 @@ def describe(values: pa.ChunkedArray, name: str, task: Task, reason: str) -> Lab
 def _regression(values: pa.ChunkedArray, name: str, reason: str) -> Label:
     if not _is_number(values.type):
         raise InputError(f"--task regression: the label {name!r} must be a number. Received: {values[0].as_py()!r}.")
-    numbers = values.cast(pa.float64())
+    numbers = values.cast(pa.float64(), safe=False)
     spread = pc.min_max(numbers).as_py()
     if not (math.isfinite(spread["min"]) and math.isfinite(spread["max"])):
         raise InputError(f"label {name!r}: holds an infinite number. Remove those rows.")

@@ -68,8 +68,8 @@ class Column:
     dtype: str
     present: float
     distinct: int
-    low: float | None = None
-    high: float | None = None
+    low: int | float | None = None
+    high: int | float | None = None
     values: tuple[Any, ...] = ()
     longest: int | None = None
     personal: bool = False
@@ -165,15 +165,18 @@ def _look(name: str, values: pa.ChunkedArray, rows: int) -> Column | str:
 
 def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, distinct: int) -> Column | str:
     integer = pa.types.is_integer(values.type)
-    low, high = (float(v) for v in pc.min_max(values.cast(pa.float64())).as_py().values())
+    low, high = pc.min_max(values).as_py().values()  # of whole numbers exact: a double has 53 bits
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError(
             f"column {name!r}: holds an infinite number. Write it as missing, or give the column to --ignore."
         )
     if is_row_number(name, values):
         return "each row has its own value: a row number"
-    if integer and _DAY_NUMBER.search(name.lower()) and 19000101 <= low and high <= 21001231:
-        if "%Y%m%d" in texts.date_formats(text := values.cast(pa.string()), ("%Y%m%d",)):
+    if integer and not -(2**63) <= low <= high < 2**63:
+        return "it holds numbers beyond 64 bits; deliver it as text if it is a code"
+    if integer and _DAY_NUMBER.search(name.lower()) and low >= 19000101 and high <= 21001231:
+        text = values.cast(pa.string())
+        if texts.date_formats(text, ("%Y%m%d",)):
             return _date(name, text, present, distinct, "%Y%m%d")
     dtype = "INT" if integer else "FLOAT"
     if integer and distinct <= _SMALL_INTEGERS and rows >= _ROWS_A_VALUE * distinct and low >= 0:
@@ -185,7 +188,7 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
 
 def _is_skewed(values: pa.ChunkedArray) -> bool:
     """A long tail to the right: the mean lies far above the median by a third of the middle half's width."""
-    values = values.cast(pa.float64())
+    values = values.cast(pa.float64(), safe=False)
     low, middle, high = pc.quantile(values, q=[0.25, 0.5, 0.75]).to_pylist()
     return bool(high > low and pc.mean(values).as_py() - middle > 0.3 * (high - low))
 

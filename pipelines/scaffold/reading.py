@@ -14,6 +14,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from components.errors import InputError
+from components.ingestion.arrow_types import plain
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 # The same as in components.ingestion, which reads the file in every run.
@@ -76,11 +77,21 @@ def read_files(files: Sequence[pathlib.Path], format: str, as_text: Sequence[str
 
 
 def _missing_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_floating(column.type):
-        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    if not pa.types.is_nested(column.type):
+        column = pa.chunked_array([plain(chunk) for chunk in column.chunks] or [pa.array([], column.type)])
+    if pa.types.is_decimal(column.type) and column.type.scale <= 0:
+        return _whole(column)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
     return column
+
+
+def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A decimal without places as an integer, as databases deliver their ids; as it is where it has too many digits."""
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return column
 
 
 def as_texts(table: pa.Table, names: Collection[str]) -> pa.Table:
@@ -161,9 +172,6 @@ def _read_parquet(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
         raise InputError(f"{path}: not a whole Parquet file: {_line(error)}. Deliver it again.") from None
     _check_names(path, table.column_names)
     for n, name in enumerate(table.column_names):
-        kind = table.schema.field(n).type
-        if pa.types.is_dictionary(kind):
-            table = table.set_column(n, name, table.column(n).cast(kind.value_type))
         if name in as_text:
             table = table.set_column(n, name, table.column(n).cast(pa.string()))
     return table

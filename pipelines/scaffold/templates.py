@@ -14,7 +14,7 @@ import pyarrow as pa
 from components.ingestion.dates import Dates
 from components.schema import MASKED
 from pipelines.scaffold.labelling import Label
-from pipelines.scaffold.profiling import Column, Kind, Profile
+from pipelines.scaffold.profiling import Kind, Profile
 from pipelines.workload import Task
 
 if TYPE_CHECKING:

@@ -15,6 +15,10 @@ from components.ingestion.rewriting import fold
 _SAMPLE = 1000
 _MOSTLY = 0.95
 _DATE = re.compile(
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?"  # 2026-12-31 23:59
+    r"|\d{1,2}[ -]?[A-Za-z]{3,9}\.?[ ,-]*\d{2,4}.*"  # 31 December 2026
+    r"|[A-Za-z]{3,9} \d{1,2},? \d{4}.*"  # December 31, 2026
+)
     r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?|\d{1,2}[ -]?[A-Za-z]{3,9}\.?[ -,]+\d{2,4}.*|[A-Za-z]{3,9} \d{1,2},? \d{4}.*"
 )
 _DAYS = (
@@ -78,7 +82,7 @@ def _formats(first: list[str] | None) -> Iterator[str]:
 
 def _is_date(text: str, format: str) -> bool:
     try:
-        datetime.datetime.strptime(text.strip(), format)  # noqa: DTZ007 - only whether it is one
+        datetime.datetime.strptime(text.strip(), format)
     except ValueError:
         return False
     return True

@@ -62,6 +62,13 @@ def test_classes_by_name_and_amounts() -> None:
     assert strength(column(NOISE), column(price), TRAIN) == pytest.approx(0, abs=0.1)
 
 
+def test_ids_of_nineteen_digits_are_told_apart() -> None:
+    """Of two neighbours one always has the label: as floats they would be one number."""
+    codes = 1540000000000000000 + RNG.integers(0, 100, SIZE)
+    told = strength(column(codes), column(codes % 2), TRAIN)
+    assert told is not None and told > 0.99
+
+
 def test_too_few_rows_say_nothing() -> None:
     rare = (np.arange(SIZE) < 40).astype(int)
     assert strength(column(rare), column(rare), TRAIN) is None
