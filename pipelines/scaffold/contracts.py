@@ -48,7 +48,9 @@ def _feature(column: Column, rows: int) -> str:
         )
     if column.dtype == "FLOAT":
         lines.append("float_domain { disallow_inf: true }")
-    if column.format:
+    if column.kind is Kind.IMAGE:
+        lines.append("image_domain {}")
+    elif column.format:
         comment = "  # in files; all that comes after ingestion has ISO 8601"
         lines.append(f"time_domain {{ string_format: {quote(column.format)} }}{comment}")
     elif column.kind is Kind.BOOLEAN:

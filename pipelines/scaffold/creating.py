@@ -20,9 +20,9 @@ from components.ingestion.readers import read_file
 from components.schema import read_schema
 from pipelines import home
 from pipelines.quality import draft_all, merge, most_useful, suite_text
-from pipelines.scaffold import contracts, labelling, profiling, reading, spelling, story, templates
+from pipelines.scaffold import contracts, images, labelling, profiling, reading, spelling, story, templates
 from pipelines.scaffold.labelling import Label
-from pipelines.scaffold.profiling import Profile
+from pipelines.scaffold.profiling import Column, Kind, Profile
 from pipelines.workload import Task, load_workload
 
 _FEWEST_ROWS = 20
@@ -78,7 +78,8 @@ def create(request: Request) -> Created:
     targets = _targets(request.name)
     _refuse_existing(targets)
     files, format = reading.find_files(request.data)
-    table, label, profile, done = _decide(request, files, format)
+    request = _with_label(request, format)
+    table, label, profile, done = (_decide_images if format == "images" else _decide)(request, files, format)
     content = templates.Content(request, format, label, profile, table)
     with _staged(targets) as stage:
         templates.write_workload(content, stage["workload"])
@@ -86,14 +87,28 @@ def create(request: Request) -> Created:
             contracts.schema_text(profile.columns, label, table.num_rows), encoding="utf-8"
         )
         stage["test"].write_text(templates.test_text(content), encoding="utf-8")
-        for name, path in zip(_names_in_span(files), files, strict=True):
-            shutil.copyfile(path, stage["span"] / name)
-        rows = _read_as_a_run(stage, request, format, tuple(profile.ignored))
+        _lay_out(files, format, stage["span"])
+        # Images are checked when a run reads them: to decode them all takes longer than everything else here.
+        rows = table if format == "images" else _read_as_a_run(stage, request, format, tuple(profile.ignored))
         suite, left_out = _suite(request, label, rows, stage)
         (stage["schemas"] / "expectations.json").write_text(suite, encoding="utf-8")
     load_workload(targets["workload"])
     told = story.tell(request, table, label, profile, targets, done, left_out)
     return Created(**targets, label=label, profile=profile, story=told)
+
+
+def _with_label(request: Request, format: str) -> Request:
+    if not request.label and format != "images":
+        raise InputError("--label: is missing. Name the column to predict.")
+    return dataclasses.replace(request, label=request.label or "label")
+
+
+def _lay_out(files: list[pathlib.Path], format: str, span: pathlib.Path) -> None:
+    """Copies the files into a span's folder."""
+    for name, path in zip(_names_in_span(files), files, strict=True):
+        target = span / path.parent.name / path.name if format == "images" else span / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def _names_in_span(files: list[pathlib.Path]) -> list[str]:
@@ -127,6 +142,24 @@ def _refuse_existing(targets: dict[str, pathlib.Path]) -> None:
     for path in targets.values():
         if path.exists():
             raise InputError(f"{path}: exists already, and is not overwritten. Choose another name, or remove it.")
+
+
+def _decide_images(
+    request: Request, files: list[pathlib.Path], format: str
+) -> tuple[pa.Table, Label, Profile, list[str]]:
+    for option, given in (("--time", request.time), ("--key", request.key), ("--ignore", request.ignore)):
+        if given:
+            raise InputError(f"{option}: images have no columns to name. Leave it out.")
+    if request.task == Task.REGRESSION:
+        raise InputError("--task regression: images are told apart by their folders, which are classes.")
+    table = images.table_of(files, request.label)
+    labelling.check_values(table, request.label)
+    values = table.column(request.label)
+    task, reason = labelling.guess_task(values)
+    label = labelling.describe(values, request.label, Task(request.task or task), reason)
+    size = images.working_size(files)
+    column = Column(images.IMAGE, Kind.IMAGE, "BYTES", 1.0, len(files), note=f"brought to {size} x {size} pixels")
+    return table, label, Profile((dataclasses.replace(column, longest=size),), {}), []
 
 
 def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[pa.Table, Label, Profile, list[str]]:

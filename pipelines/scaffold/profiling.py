@@ -41,6 +41,7 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     DATE = "date"
     TEXT = "text"
+    IMAGE = "image"
     CARRIED = "carried"  # in the data, for the split; no feature
 
 

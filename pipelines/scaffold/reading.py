@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from components.errors import InputError
 from components.ingestion.arrow_types import plain
+from pipelines.scaffold.images import find_images
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 # The same as in components.ingestion, which reads the file in every run.
@@ -29,6 +30,13 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
         InputError: there are none, they differ in format, or the format is unknown.
     """
     files = _matching(pathlib.Path(pattern).expanduser().absolute())
+    if len(files) == 1 and files[0].is_dir():
+        if images := find_images(files[0]):
+            return images, "images"
+        raise InputError(
+            f"--data {pattern}: is a folder without class folders of images. For tables give a file, or a glob pattern in quotes "
+            f"such as '{pattern.rstrip('/')}/*.csv'."
+        )
     files = [path for path in files if path.is_file()]
     if not files:
         raise InputError(f"--data {pattern}: there is no such file. Give a path or a glob pattern in quotes.")

@@ -27,6 +27,7 @@ _TITLES = {
     Kind.BOOLEAN: "Yes or no",
     Kind.DATE: "Dates",
     Kind.TEXT: "Texts",
+    Kind.IMAGE: "Images",
     Kind.CARRIED: "For the split only",
 }
 

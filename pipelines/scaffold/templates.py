@@ -10,11 +10,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.ingestion.dates import Dates
 from components.schema import MASKED
 from pipelines.scaffold.labelling import Label
-from pipelines.scaffold.profiling import Kind, Profile
+from pipelines.scaffold.profiling import Column, Kind, Profile
 from pipelines.workload import Task
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
+_MOST_WORDS = 256
 _STEPS = 3000  # a small network on a table has mostly converged by then; early stopping ends it sooner
 _MOST_SLICES = 2
 _MOST_IGNORED = 50  # more are not named one by one
@@ -57,6 +59,9 @@ def write_workload(content: Content, folder: pathlib.Path) -> None:
 
 def test_text(content: Content) -> str:
     """The workload's test, with a few rows of its own data in it."""
+    outputs = len(content.label.classes) if content.label.task is Task.MULTICLASS else 1
+    if _image(content):
+        return _fill("test_images.py.txt", NAME=content.request.name, OUTPUTS=str(outputs))
     names = [column.name for column in content.profile.columns]
     sample = content.table.slice(0, _SAMPLE_ROWS)
     rows = {name: _plain_values(sample.column(name)) for name in [*names, content.label.name]}
@@ -65,7 +70,6 @@ def test_text(content: Content) -> str:
             rows[column.name] = Dates(column.format)(sample.column(column.name).cast(pa.string())).to_pylist()
         if column.personal and column.name in rows:  # the file goes into git
             rows[column.name] = [None if value is None else MASKED for value in rows[column.name]]
-    outputs = len(content.label.classes) if content.label.task is Task.MULTICLASS else 1
     return _fill("test.py.txt", NAME=content.request.name, ROWS=_literal(rows), OUTPUTS=str(outputs))
 
 
@@ -82,6 +86,10 @@ def _fill(template: str, **values: str) -> str:
 
 def _features_text(content: Content) -> str:
     columns = content.profile.columns
+    if image := _image(content):
+        return _fill(
+            "features_images.py.txt", PREFIX=_prefix(content.label), NAME=content.request.name, SIZE=str(image.longest)
+        )
 
     def listed(*kinds: Kind) -> str:
         return _literal([c.name for c in columns if c.kind in kinds])
@@ -92,6 +100,7 @@ def _features_text(content: Content) -> str:
             "features.py.txt",
             DATES=f"\n{_DATES}DATES: list[str] = {listed(Kind.DATE)}\n" if dates else "",
             TEXTS=f"\n{_TEXTS}TEXTS: list[str] = {listed(Kind.TEXT)}\n{_TEXTS_LIMITS}" if prose else "",
+            LENGTH=str(_text_length(content)),
             USE_DATES=_file("use_dates.py.txt") if dates else "",
             USE_TEXTS=_file("use_texts.py.txt") if prose else "",
             DATES_CODE=_file("dates.py.txt") if dates else "",
@@ -110,12 +119,28 @@ def _features_text(content: Content) -> str:
 
 def _model_text(content: Content) -> str:
     prose = any(column.kind is Kind.TEXT for column in content.profile.columns)
+    if _image(content):
+        return _file("model_images.py.txt")
     return _fill("model_texts.py.txt" if prose else "model.py.txt", PREFIX=_prefix(content.label))
+
+
+def _image(content: Content) -> Column | None:
+    return next((column for column in content.profile.columns if column.kind is Kind.IMAGE), None)
+
+
+def _text_length(content: Content) -> int:
+    """Words to read of each text: enough for nearly all of them, and no more than a small network has use for."""
+    counts = [
+        pc.quantile(pc.count_substring_regex(content.table.column(column.name).drop_null(), r"\S+"), 0.95)[0].as_py()
+        for column in content.profile.columns
+        if column.kind is Kind.TEXT
+    ]
+    return max(8, min(_MOST_WORDS, math.ceil(max(counts, default=0) / 8) * 8))
 
 
 def _prefix(label: Label) -> str:
     """Of the features' names, where one of them would be the label's."""
-    return "the_" if re.fullmatch(r"numbers|missing|categories|cycles|(words|known)_\d+", label.name) else ""
+    return "the_" if re.fullmatch(r"numbers|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
 
 
 def _literal(value: Any, indent: str = "") -> str:
@@ -149,7 +174,13 @@ def _workload_text(content: Content) -> str:
         TASK=str(label.task),
         OWNER=_yaml(request.owner),
         DESCRIPTION=_yaml(description),
-        FORMAT=content.format,
+        FORMAT=content.format
+        + (
+            "\n  uri: '{DATA}/{WORKLOAD}/span-{SPAN}/*/*' # an image lies in its class's folder"
+            if _image(content)
+            else ""
+        ),
+        HYPERPARAMETERS=_hyperparameters(content),
         LABEL=_yaml(label.name),
         POSITIVE=_positive(label),
         LABELS=_labels(request),
@@ -162,6 +193,15 @@ def _workload_text(content: Content) -> str:
         SLICES=_slices(content.profile),
         MAX_LOSS=_max_loss(label, rows),
     )
+
+
+def _hyperparameters(content: Content) -> str:
+    values: dict[str, float] = {"learning_rate": 0.003, "hidden_units": 64, "embedding_size": 8, "dropout": 0.1}
+    if _image(content):
+        values = {"learning_rate": 0.001, "filters": 32, "blocks": 4, "dropout": 0.3}
+    elif any(column.kind is Kind.TEXT for column in content.profile.columns):
+        values |= {"learning_rate": 0.001, "word_embedding_size": 64, "dropout": 0.4}
+    return "\n".join(f"    {name}: {value}" for name, value in values.items())
 
 
 def _schedule(rows: int) -> tuple[int, int, int]:

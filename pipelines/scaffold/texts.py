@@ -19,8 +19,6 @@ _DATE = re.compile(
     r"|\d{1,2}[ -]?[A-Za-z]{3,9}\.?[ ,-]*\d{2,4}.*"  # 31 December 2026
     r"|[A-Za-z]{3,9} \d{1,2},? \d{4}.*"  # December 31, 2026
 )
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?|\d{1,2}[ -]?[A-Za-z]{3,9}\.?[ -,]+\d{2,4}.*|[A-Za-z]{3,9} \d{1,2},? \d{4}.*"
-)
 _DAYS = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%m/%d/%y", "%d/%m/%y",
     "%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d%b%Y", "%b %d, %Y", "%b %d %Y",
@@ -76,7 +74,9 @@ def _formats(first: list[str] | None) -> Iterator[str]:
     yield from (dates.DAY, dates.TIME)
     for day in _DAYS:
         for clock in _CLOCKS:
-            if day + clock != dates.DAY and (first is None or all(_is_date(one, day + clock) for one in first)):
+            if day + clock not in (dates.DAY, dates.TIME) and (
+                first is None or all(_is_date(one, day + clock) for one in first)
+            ):
                 yield day + clock
 
 
