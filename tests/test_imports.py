@@ -36,8 +36,8 @@ MAY_IMPORT = {
     "airflow_kubeflow": (),
     "benchmarks": ("components", "pipelines"),
 }
-# The data sets need the errors' type and nothing else; embedded uses them without TensorFlow.
-MAY_IMPORT["pipelines.datasets"] = ("components.errors", "pipelines.home")
+# The data sets need the errors' type and the splits' names, and nothing else; embedded uses them without TensorFlow.
+MAY_IMPORT["pipelines.datasets"] = ("components.errors", "components.splits", "pipelines.home")
 
 # Libraries that must never load in a process of theirs.
 FORBIDDEN = {

@@ -22,6 +22,7 @@ from components.drift._config import DriftConfig
 from components.drift._profile import ALL, Profile, profile
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
 from components.schema import is_personal, read_schema, time_format_of
+from components.splits import TRAIN
 
 _LONGEST = 1024  # bytes a value, on average: pictures are not compared row by row
 PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"
@@ -117,7 +118,7 @@ class _Window:
             personal=self._personal,
             dates=self._dates,
         )
-        is_train = np.repeat([split == "train" for split in rows], list(rows.values()))[::every]
+        is_train = np.repeat([split == TRAIN for split in rows], list(rows.values()))[::every]
         fingerprint, doubled = _rows.marks(hashes.of_rows())
         told = _leakage.strengths(sample, is_train, config.label)
         digest = self._digests[place]

@@ -19,7 +19,7 @@ Artifacts = dict[str, list[artifact.Artifact]]
 
 
 class Executor(ColumnarBeamExecutor):
-    """Evaluates a row group of the eval split at a time, here or on Beam, judges, and writes the verdict as a blessing."""
+    """Evaluates a row group of the test split at a time, here or on Beam, judges, and writes the verdict as a blessing."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Reads `examples`, `model`, `champion`; writes `evaluation` and `blessing`.

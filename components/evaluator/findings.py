@@ -1,4 +1,4 @@
-"""What is found out about a part of the eval split; two of them can be merged, in any order."""
+"""What is found out about a part of the test split; two of them can be merged, in any order."""
 
 from __future__ import annotations
 

@@ -97,8 +97,8 @@ def _single_class(outcome: Outcome) -> list[CheckResult]:
     if not rows or 0 < positives < rows:
         return []
     only = outcome.classes[1 if positives else 0]
-    message = f"all {rows:,} rows of the eval split are of class {only!r}: auc is undefined; give more data or resplit"
-    return [CheckResult("the eval split has both classes", False, Severity.WARNING, message)]
+    message = f"all {rows:,} rows of the test split are of class {only!r}: auc is undefined; give more data or resplit"
+    return [CheckResult("the test split has both classes", False, Severity.WARNING, message)]
 
 
 def _queries(outcome: Outcome, config: EvaluationConfig) -> list[CheckResult]:
@@ -169,7 +169,7 @@ def _against_champion(
         return CheckResult.not_judged(name, message, Severity.WARNING)
     if comparison is None:
         message = (
-            f"{config.champion_metric} is undefined on this eval split, so champion version {version} cannot be "
+            f"{config.champion_metric} is undefined on this test split, so champion version {version} cannot be "
             "compared; give more data or compare by another metric"
         )
         return CheckResult.not_judged(name, message)

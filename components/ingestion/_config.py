@@ -15,9 +15,10 @@ class IngestionConfig:
         label: the label's column.
         ignore: columns of the files that are not read.
         split_key: column whose hash decides the split; None: all columns but the label.
-        split_time: column to split by, the newest rows are evaluated.
-        split_column: column that says train or eval.
-        eval_fraction: share of rows for eval.
+        split_time: column to split by: the newest rows are test, those before them eval.
+        split_column: column that says train, eval or test.
+        eval_fraction: share of rows for eval; where a column names no eval, of its train.
+        test_fraction: share of rows for test; unused where a column names it.
         on_bad_rows: fail: the first row that does not fit ends the run; quarantine: it goes into a side file.
         merge_spellings: whether the label's classes may be written in any case, with spaces around them.
         drop_unlabelled: whether rows without a label are left out.
@@ -32,7 +33,8 @@ class IngestionConfig:
     split_key: str | None = None
     split_time: str | None = None
     split_column: str | None = None
-    eval_fraction: float = 0.2
+    eval_fraction: float = 0.1
+    test_fraction: float = 0.2
     on_bad_rows: str = "fail"
     max_bad_fraction: float = 0.01
     merge_spellings: bool = False

@@ -20,10 +20,9 @@ from components.ingestion.parts import Unit
 from components.ingestion.quarantine import QUARANTINE_FILE, BadRowWriter
 from components.ingestion.readers import read_file
 from components.ingestion.rows import BadRow, read_rows
-from components.ingestion.splitting import Splitter, Times, count_times
+from components.ingestion.splitting import Counted, Splitter, count_values, counted_column
 from components.ingestion.work import Work
-
-SPLITS = ("train", "eval")
+from components.splits import SPLITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,15 +56,14 @@ class WriteUnits(Work):
     """Reads units and writes their shards into a folder each below `staging`: a unit that is done again takes another."""
 
     def __init__(
-        self, config: IngestionConfig, columns: list[Column], newest_from: float | None, staging: pathlib.Path
+        self, config: IngestionConfig, columns: list[Column], splitter: Splitter, staging: pathlib.Path
     ) -> None:
-        self._config, self._columns, self._newest_from, self._staging = config, columns, newest_from, staging
+        self._config, self._columns, self._splitter, self._staging = config, columns, splitter, staging
 
     def do(self, unit: Unit) -> Written:
         folder = self._staging / f"{unit.number:06d}-{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
         schema = pa.schema([(c.name, c.type) for c in self._columns if c.name != self._config.split_column])
-        splitter = Splitter(self._config, self._newest_from)
         side_file = folder / QUARANTINE_FILE
         unlabelled = 0
         with contextlib.ExitStack() as stack:
@@ -74,10 +72,10 @@ class WriteUnits(Work):
             for batch in read_unit(unit, self._config, self._columns, self._config.ignore, folder, aside):
                 batch, without = _labelled(batch, self._config)
                 unlabelled += without
-                is_eval = splitter.is_eval(batch)
+                places = self._splitter.places(batch)
                 features = batch.select(schema.names)
-                writers["eval"].write(features.filter(pa.array(is_eval)))
-                writers["train"].write(features.filter(pa.array(~is_eval)))
+                for place, split in enumerate(SPLITS):
+                    writers[split].write(features.filter(pa.array(places == place)))
         shards = {split: [str(path) for path in one.shards] for split, one in writers.items()}
         return Written(
             span=unit.span,
@@ -92,21 +90,21 @@ class WriteUnits(Work):
         )
 
 
-class CountTimes(Work):
-    """The times of the units' rows, for the boundary between train and eval."""
+class CountValues(Work):
+    """The values of one column in the units' rows, for a split that goes by all of them."""
 
     def __init__(self, config: IngestionConfig, columns: list[Column], staging: pathlib.Path) -> None:
         self._config, self._staging = config, staging
-        # Labels tend to come later than rows: where rows without one are left out, the newest with one are evaluated.
-        names = {config.split_time, config.label} if config.drop_unlabelled else {config.split_time}
+        # Labels tend to come later than rows: where rows without one are left out, the newest with one are test.
+        names = {counted_column(config), *([config.label] if config.drop_unlabelled else [])}
         self._columns = [column for column in columns if column.name in names]
 
-    def do(self, unit: Unit) -> Times:
+    def do(self, unit: Unit) -> Counted:
         self._staging.mkdir(parents=True, exist_ok=True)
-        assert self._config.split_time is not None
-        name = self._config.split_time
+        name = counted_column(self._config)
+        assert name is not None
         batches = read_unit(unit, self._config, self._columns, None, self._staging)
-        return count_times((_labelled(batch, self._config)[0].column(name) for batch in batches), name)
+        return count_values(self._config, (_labelled(batch, self._config)[0].column(name) for batch in batches))
 
 
 def _labelled(batch: pa.RecordBatch, config: IngestionConfig) -> tuple[pa.RecordBatch, int]:

@@ -81,7 +81,7 @@ def _metrics(facts: RunFacts) -> str:
     version = verdict.champion_version(facts)
     champion = f"Champion, version {version}" if version else "Champion"
     rows = [(one.name, one.value, one.champion, " ".join((one.bound, one.word))) for one in metric_rows(facts)]
-    said = f"On {formats.count(metrics.get('rows'))} rows of the eval split."
+    said = f"On {formats.count(metrics.get('rows'))} rows of the test split."
     return f"## Metrics\n\n{said}\n\n{_table(('Metric', 'This model', champion, 'Bound'), rows)}"
 
 

@@ -38,7 +38,7 @@ def key_figures(facts: RunFacts) -> tuple[KeyFigure, ...]:
     metrics = facts.metrics or {}
     metric = primary_metric(facts.workload, metrics)
     if is_number((metrics.get("overall") or {}).get(metric)):
-        figures.append(KeyFigure(metric_name(metric), figure(metrics["overall"][metric]), "on the eval split"))
+        figures.append(KeyFigure(metric_name(metric), figure(metrics["overall"][metric]), "on the test split"))
     comparison = metrics.get("champion") or {}
     if is_number(comparison.get("difference")):
         note = f"champion has {figure(comparison.get('champion_value'))}"

@@ -32,6 +32,7 @@ from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
 from components.errors import InputError
 from components.schema import read_schema
+from components.splits import TRAIN
 from components.transform.labels import map_label, output_classes
 
 _SPLIT = "__trainyard_split__"  # passes through the transform beside the features
@@ -78,7 +79,7 @@ class Executor(ColumnarBeamExecutor):
         marked_config = _tensors(schema, sample, mark=_SPLIT)
         with user_code.blame(module), self._pipeline() as pipeline:
             with tft_beam.Context(temp_dir=self._get_tmp_dir()):
-                train = pipeline | "ReadToAnalyze" >> ReadExamples(uri, "train")
+                train = pipeline | "ReadToAnalyze" >> ReadExamples(uri, TRAIN)
                 transform_fn = (train, config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
                 _ = transform_fn | "WriteGraph" >> tft_beam.WriteTransformFn(graph)
             # Read again: a runner would keep all rows in memory until the graph is there to transform them.

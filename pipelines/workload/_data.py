@@ -28,18 +28,26 @@ class Split(Section):
     """Column whose hash decides the split; the same key is always in the same split. Default: all columns but the label, so that
     rows of the same features stay together; for ranking the query, so that no query is torn apart."""
     time: str | None = None
-    """Column (number or ISO 8601 time) to split by: the newest rows are evaluated. Excludes `key` and `column`."""
+    """Column (number or ISO 8601 time) to split by: the newest rows are test, those before them eval. Excludes `key` and `column`."""
     column: str | None = None
-    """Column that says `train` or `eval` for each row, for data that comes with an official test set; not a feature."""
-    eval_fraction: Fraction = 0.2
-    """Share of the rows that is kept for evaluation."""
+    """Column that says `train`, `eval` or `test` for each row, for data that comes with an official test set; not a feature. Where
+    it names two parts, the one that is not train is test, and eval is taken out of train by hash."""
+    eval_fraction: Fraction = 0.1
+    """Share of the rows that is looked at while the model is made: when training stops, which decision threshold. Of the rows
+    of train, where `column` names no eval."""
+    test_fraction: Fraction = 0.2
+    """Share of the rows that the gates judge by, and that nothing else has seen; unused with `column`. A row that is in test stays
+    there in every span."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Split:
         if sum(way is not None for way in (self.key, self.time, self.column)) > 1:
             raise ValueError("a split goes by key, by time or by column; keep one of them")
-        if not 0 < self.eval_fraction < 1:
-            raise ValueError(f"eval_fraction must lie between 0 and 1, exclusive. Received: {self.eval_fraction}")
+        if not (self.eval_fraction > 0 and self.test_fraction > 0 and self.eval_fraction + self.test_fraction < 1):
+            raise ValueError(
+                "eval_fraction and test_fraction must be above 0, and leave rows to train on. "
+                f"Received: {self.eval_fraction} and {self.test_fraction}"
+            )
         return self
 
 
@@ -60,7 +68,7 @@ class Data(Section):
     window: int = Field(default=1, ge=1, le=1000)
     """How many spans to train on: the newest and those before it."""
     split: Split = Split()
-    """How rows are divided into train and eval."""
+    """How rows are divided into train (learnt from), eval (looked at while the model is made) and test (judges it)."""
     ignore: tuple[str, ...] = ()
     """Columns of the files that the pipeline does not read, by name or pattern: `debug_*`, or `*` for all that schema.pbtxt does
     not name."""

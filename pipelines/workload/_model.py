@@ -106,7 +106,7 @@ class Evaluation(Section):
 
 class InfraValidation(Section):
     requests: int = Field(default=16, ge=1, le=1024)
-    """How many rows of the eval split are replayed against the exported model."""
+    """How many rows of the test split are replayed against the exported model."""
     timeout_s: int = Field(default=120, ge=1, le=3600)
     """Wall-clock limit of load and replay, in seconds."""
     memory_mb: int = Field(default=4096, ge=256)

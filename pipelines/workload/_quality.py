@@ -41,7 +41,8 @@ class Drift(Section):
     doubles: Fraction = 0.01
     """By what share of its rows more than in the span before may be there twice, alike in every column, without a warning."""
     overlap: Fraction = 0.01
-    """Share of eval's rows that may be rows of train, but for the label, without a warning."""
+    """Share of test's rows that may be rows of train or eval, and of eval's that may be rows of train, but for the label, without a
+    warning."""
     leakage: float = Field(default=0.99, ge=0.5, le=1)
     """How well one column alone may tell the label without a warning: area under the ROC curve (of amounts, rank correlation), on
     rows that were not looked at before. 1: as well as it likes."""
@@ -55,7 +56,7 @@ class Skew(Section):
     columns: dict[str, DriftLimits] = Field(default_factory=dict)
     """Limits by column, instead of the general ones; `{}` for a column that may differ as it likes."""
     predictions: DriftLimits = DriftLimits(psi=0.25)
-    """How far the answers may be from those on the eval split."""
+    """How far the answers may be from those on the test split."""
     min_rows: int = Field(default=500, ge=1)
     """Recorded rows that a comparison needs: a smaller sample says little about a distribution."""
 

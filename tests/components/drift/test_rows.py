@@ -101,6 +101,18 @@ def test_rows_of_train_in_eval_are_found_whatever_their_label_says() -> None:
     assert found(None, data)["overlap(eval)"].passes
 
 
+def test_rows_that_the_model_was_made_from_are_found_in_test() -> None:
+    """Both those that it learnt from and those that its best epoch was chosen by."""
+    data = table(2)
+    made = rows.RowHashes({"train": 500, "eval": 300, "test": 220}, "tip")
+    twice = pa.concat_tables([data, data.slice(490, 20)])
+    for name in twice.column_names:
+        made.add(name, twice.column(name))
+    found = {check.name: check for check in rows.checks(described("span 1", data), None, made, CONFIG)}
+    assert found["overlap(eval)"].passes and not found["overlap(test)"].passes
+    assert "20 of the 220 rows of test (9.1%) are rows of train or eval" in found["overlap(test)"].message
+
+
 def test_a_profile_keeps_its_marks_and_one_of_an_earlier_version_has_none() -> None:
     one = dataclasses.replace(described("span 1", table(), "abc"), strengths={"fare": 0.7})
     assert Profile.from_json(one.to_json()) == one

@@ -272,7 +272,7 @@ def test_a_single_class(run: Callable[..., Any], make_rows: Callable[..., pa.Tab
     rows = rows.set_column(rows.schema.get_field_index("target"), "target", pa.array(np.zeros(300, np.int64)))
     summary, _ = run(rows, thresholds=[{"metric": "auc", "min": 0.5}])
     assert not summary["blessed"] and summary["reasons"] == ["auc is undefined on these rows"]
-    assert "all 300 rows of the eval split are of class '0'" in summary["warnings"][0] and summary["roc"] is None
+    assert "all 300 rows of the test split are of class '0'" in summary["warnings"][0] and summary["roc"] is None
 
 
 def test_a_column_of_identifiers_is_not_sliced_by(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
@@ -291,7 +291,7 @@ def replaced(rows: pa.Table, column: str, values: Any) -> pa.Table:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda rows: rows.slice(0, 0), "eval split has no rows"),
+        (lambda rows: rows.slice(0, 0), "test split has no rows"),
         (lambda rows: rows.drop_columns(["target"]), "no column 'target'"),
         (lambda rows: rows.drop_columns(["hour"]), "no column 'hour'"),
         (lambda rows: replaced(rows, "target", [2] * 50), "labels outside the model's classes"),
