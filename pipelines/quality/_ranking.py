@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-MOST = 500
+MOST = 250
 # Rules by what they find that nothing else does; a rule that is not named here comes before all of them.
 _RANKS = {
     name: rank

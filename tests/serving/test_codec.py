@@ -158,3 +158,14 @@ def test_classify_and_regress():
     assert _codec.encode_classify(classes, scores) == b'{"result":[[["no",0.25],["yes",0.75]]]}'
     assert _codec.encode_classify(None, scores) == b'{"result":[[["",0.25],["",0.75]]]}'
     assert _codec.encode_regress(np.array([1.5], np.float32)) == b'{"result":[1.5]}'
+
+
+def test_booleans_and_dates():
+    member = TensorInfo("member", np.dtype(object), (None,), nullable=True, booleans=("no", "yes"))
+    since = TensorInfo("since", np.dtype(object), (None,), nullable=True, is_date=True)
+    rows = [{"member": True, "since": "2026-12-31"}, {"member": "no", "since": None}, {"member": None, "since": ""}]
+    arrays = decode({"instances": rows}, member, since)
+    assert arrays["member"].tolist() == [b"yes", b"no", b""]
+    assert arrays["since"].tolist() == [b"2026-12-31", b"", b""]
+    with pytest.raises(BadRequestError, match=r"ISO 8601.*since.*31/12/2026"):
+        decode({"instances": [rows[0], {"member": False, "since": "31/12/2026"}]}, member, since)
