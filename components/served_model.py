@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from components.columnar import is_list
 from components.errors import InputError
+from components.ingestion import NA_VALUES
 
 SERVING_FOLDER = "Format-Serving"
 SPEC_FILE = pathlib.Path("assets.extra") / "trainyard.json"
@@ -39,6 +40,7 @@ class RawFeature:
         nullable: whether a value may be missing.
         input: its name in `serving_default`, where a column's name is no identifier; empty: the column's name.
         personal: whether schema.pbtxt tags it `personal`; the model server never records such a column.
+        na_values: texts that meant a missing value when the model was trained, besides the empty one.
         time_format: of dates, how files write them; the model itself takes ISO 8601.
         booleans: how no and yes are written, where JSON's booleans are taken for them; () elsewhere.
     """
@@ -48,6 +50,7 @@ class RawFeature:
     nullable: bool = False
     input: str = ""
     personal: bool = False
+    na_values: tuple[str, ...] = ()
     time_format: str = ""
     booleans: tuple[str, ...] = ()
 
@@ -85,6 +88,7 @@ class ServedModel:
                     bool(f.get("nullable", False)),
                     f.get("input", ""),
                     bool(f.get("personal", False)),
+                    tuple(f.get("na_values", NA_VALUES)),
                     f.get("time_format", ""),
                     tuple(f.get("booleans", ())),
                 )

@@ -3,11 +3,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import pathlib
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components import progress
 from components.columnar._arrow import tfx_columns
 from components.columnar._files import split_files
 from components.columnar._layout import plain_batch, plain_schema
@@ -66,6 +68,7 @@ def read_file(
     with pq.ParquetFile(path) as file:
         groups = None if group is None else [group]
         for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=columns):
+            progress.rows(batch.num_rows)
             yield plain_batch(batch)
 
 
@@ -95,6 +98,7 @@ def read_group(group: RowGroup, columns: Sequence[str] | None, rows: int) -> Ite
     with pq.ParquetFile(group.path) as file:
         for batch in file.iter_batches(batch_size=rows, row_groups=[group.number], columns=names):
             if batch.num_rows:
+                progress.rows(batch.num_rows)
                 yield tfx_columns(batch if names is None else batch.select(names))
 
 
@@ -105,7 +109,7 @@ def read_split(uri: str | os.PathLike[str], split: str, columns: Sequence[str] |
 
 
 def _read(path: str | os.PathLike[str], columns: Sequence[str] | None) -> pa.Table:
-    found = os.stat(path)
+    found = pathlib.Path(path).stat()
     table = _opened(str(path), found.st_mtime_ns, found.st_size).read(columns=columns)
     return table if columns is None else table.select(list(columns))
 

@@ -9,8 +9,10 @@ from components.schema._schema import (
     booleans_of,
     classes_of,
     feature_of,
+    is_ignored,
     is_personal,
     known_texts,
+    left_out,
     read_schema,
     time_format_of,
 )
@@ -24,8 +26,10 @@ __all__ = [
     "booleans_of",
     "classes_of",
     "feature_of",
+    "is_ignored",
     "is_personal",
     "known_texts",
+    "left_out",
     "read_schema",
     "time_format_of",
 ]
