@@ -76,10 +76,9 @@ class Parser(argparse.ArgumentParser):
 def is_text(argument: str) -> bool:
     """Whether an argument is UTF-8, as everything that keeps it must be able to write it."""
     try:
-        argument.encode()
+        return b"\0" not in argument.encode()
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:
