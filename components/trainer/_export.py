@@ -92,8 +92,17 @@ def export(
     transform: tft.TFTransformOutput,
     schema: ModelSchema,
     folder: pathlib.Path,
+    missing: Callable[[str], tuple[str, ...]],
 ) -> None:
-    """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers."""
+    """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
+
+    Args:
+        model: trained.
+        transform: its graph.
+        schema: what the model takes and answers.
+        folder: to write into.
+        missing: the texts that mean a missing value in a column.
+    """
     served = ServingModule(model, transform, schema)
     tf.saved_model.save(served, str(folder), signatures=served.signatures())
     inputs = served.raw_inputs()
@@ -101,7 +110,12 @@ def export(
     personal = {one.name for one in transform.raw_metadata.schema.feature if is_personal(one)}
     features = {
         name: served_model.RawFeature(
-            inputs[given].dtype.name, tuple(inputs[given].shape[1:]), name in nullable, given, name in personal
+            inputs[given].dtype.name,
+            tuple(inputs[given].shape[1:]),
+            name in nullable,
+            given,
+            name in personal,
+            missing(name) if inputs[given].dtype == tf.string else (),
         )
         for name, given in served.input_names.items()
     }

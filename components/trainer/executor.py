@@ -64,7 +64,7 @@ class Executor(base_executor.BaseExecutor):
                 return
             if not devices.are_plain:
                 model = _fitting.rebuilt(model, module, schema, config, train.rows)
-            _export.export(model, transform, schema, model_uri / "Format-Serving")
+            _export.export(model, transform, schema, model_uri / "Format-Serving", config.missing)
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
         checkpoints.clear()
 
