@@ -174,7 +174,7 @@ def parse_yaml(text: str) -> Any:
     except RecursionError:
         raise ValueError(f"nested deeper than {_DEEPEST} levels") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date such as 2026-02-31
-        raise ValueError(" ".join(str(error).split())) from None
+        raise ValueError(" ".join(str(error).replace(' in "<unicode string>"', "").split())) from None
     return raw
 
 
@@ -195,9 +195,14 @@ def _insist_on_bounds(raw: Any) -> None:
 
 
 def workload_names(folder: str | os.PathLike[str]) -> list[str]:
-    """The workloads in a folder of workloads, sorted."""
+    """The workloads in a folder of workloads, sorted; those too whose workload.yaml cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     return sorted(
-        path.parent.name for path in pathlib.Path(folder).glob("*/workload.yaml") if path.parent.name.isprintable()
+        name for name in names if name.isprintable() and os.path.lexists(pathlib.Path(folder, name, "workload.yaml"))
     )
 
 
