@@ -124,7 +124,7 @@ def _regression(values: pa.ChunkedArray, name: str, reason: str) -> Label:
         std=pc.stddev(numbers).as_py(),
         low=spread["min"],
         high=spread["max"],
-        long_tail=has_long_tail(numbers.to_numpy()),
+        long_tail=has_long_tail(numbers.drop_null().to_numpy()),
     )
 
 
