@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import hashlib
 import pathlib
-import shutil
 from typing import Any
 
 from tfx import types
@@ -9,6 +9,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import measured
+from components.errors import ChangedError
 from components.schema._schema import FILE_NAME, read_schema
 
 
@@ -21,9 +22,12 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        source = pathlib.Path(exec_properties["schema_file"])
+        source, expected = pathlib.Path(exec_properties["schema_file"]), exec_properties["schema_digest"]
         read_schema(str(source.parent))
         with measured(output_dict):
             target = pathlib.Path(artifact_utils.get_single_uri(output_dict["schema"]))
             target.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target / FILE_NAME)
+            text = source.read_bytes()
+            if (now := hashlib.sha256(text).hexdigest()) != expected:
+                raise ChangedError(str(source), f"the run began with {expected[:12]}, and now it is {now[:12]}")
+            (target / FILE_NAME).write_bytes(text)

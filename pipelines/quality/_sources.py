@@ -78,7 +78,7 @@ def read(source: Source, columns: Sequence[Column], ignore: Sequence[str], defau
         yield from _read_query(source, columns, ignore)
         return
     span = _insistently(source.uri, lambda: sources.files_at(source.uri))
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, sources.as_hashed(span.files, span.digest):
         for url in span.files:
             copied = _insistently(url, lambda url=url: sources.localize(url, scratch))  # type: ignore[misc]
             suffixes = [one for one in pathlib.PurePath(url).suffixes if one in _FORMATS]
