@@ -71,6 +71,8 @@ class NextSpanOperator(TriggerDagRunOperator):
         data: its data's asset, beside which the ledger of its spans is kept.
     """
 
+    operator_extra_links = ()  # its link asks for what a skipped task has not
+
     def __init__(self, *, definition: Workload, data: Asset, **kwargs: Any) -> None:
         super().__init__(inlets=[data], **kwargs)
         self.definition, self.data = definition, data
