@@ -145,7 +145,7 @@ def _declared(run: Json) -> dict[str, str]:
 
 
 def _is_task(name: str) -> bool:
-    return not name.endswith("-driver") and name not in _GRAPH_NODES
+    return not name.endswith("-driver") and name.partition("(")[0] not in _GRAPH_NODES
 
 
 def _task(name: str, detail: Mapping[str, Any]) -> Task:

@@ -1,5 +1,7 @@
 """Checks and explains what this machine has and lacks for Trainyard: `./trainyard doctor [--json]`.
 
+`./trainyard doctor --cluster` is another program (pipelines/runners/kubeflow/doctor).
+
 Standard library only, and no syntax newer than Python 3.8: it has to answer on a machine where nothing works yet.
 Exit code 0 when `./trainyard demo` would work, else 2.
 """
@@ -20,6 +22,7 @@ import urllib.error
 import urllib.request
 from typing import Any, Callable, Iterator  # noqa: UP035 Python 3.8
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # which PYTHONSAFEPATH leaves out
 import machine
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
@@ -303,7 +306,10 @@ def main(arguments: list[str]) -> int:
     unknown = [argument for argument in arguments if argument != "--json"]
     if unknown:
         wanted_help = unknown[0] in ("-h", "--help")
-        print("usage: ./trainyard doctor [--json]" + ("" if wanted_help else f"\nunknown argument {unknown[0]!r}"))
+        print(
+            "usage: ./trainyard doctor [--json], or doctor --cluster [--help] for a Kubernetes cluster"
+            + ("" if wanted_help else f"\nunknown argument {unknown[0]!r}")
+        )
         return 0 if wanted_help else 2
     findings = diagnose()
     works = not any(one.state == PROBLEM for one in findings)

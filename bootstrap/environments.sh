@@ -15,7 +15,7 @@ Trainyard: TFX pipelines that run the same on a laptop, on Kubeflow and from Air
   ./trainyard demo            the whole loop on this machine: retrain, gates, release, deploy, predict
   ./trainyard up              the same platform, kept running for you
   ./trainyard test            run the tests
-  ./trainyard doctor          check what this machine has and lacks
+  ./trainyard doctor          check what this machine has and lacks (--cluster: a Kubernetes cluster)
   ./trainyard setup           make the Python environments now (about 5 GB in .venv/)
 
 The environments are not made yet; the first command that needs them makes them, and then

@@ -113,7 +113,7 @@ Announces what was found (the quality-report asset): the gates' verdicts, good o
 """
 _SKEW_DOC = """\
 Compares the requests of the last day (`trainyard serve --record`) with the training data of the stable release, column by column,
-and its answers with those on the eval split: `trainyard skew`. Limits are `quality.skew` in workload.yaml.
+and its answers with those on the test split: `trainyard skew`. Limits are `quality.skew` in workload.yaml.
 **If it fails:** its log has the columns, and the address of the page. Retrain on newer data, or find out which caller changed.
 **If it is skipped:** no requests are recorded (TRAINYARD_RECORD), or no release is stable.
 """

@@ -133,7 +133,8 @@ Compiles the pipeline for Kubeflow, or takes the file that came with the image (
 """
 _TRAIN_DOC = """\
 Runs the pipeline on Kubeflow; the gates on data, training and evaluation are tasks there (the link above leads to them). It
-waits in the triggerer. **If it fails:** its log names the task that did, and the link; that task's last log line says what to mend.
+waits in the triggerer. **If it fails:** its log names the task that did, and the link; the line of that task's log that starts with
+`trainyard:` says what to mend. A retry goes on where this one ended: what is done comes from the cache.
 **To stop it:** mark it failed; the run on Kubeflow is terminated.
 """
 _RELEASE_DOC = """\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import pathlib
 import sys
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_kubeflow(commands)
     _add_new(commands)
+    _add_remove(commands)
     _add_data(commands)
     _add_quality(commands)
     _add_reports(commands)
@@ -97,7 +99,7 @@ def _list(options: argparse.Namespace) -> int:
 
     root = home.workloads_root()
     store = ModelStore(home.store_uri())
-    rows = [("WORKLOAD", "TASK", "STABLE", "OWNER", "DESCRIPTION")]
+    rows, damaged = [("WORKLOAD", "TASK", "STABLE", "OWNER", "DESCRIPTION")], []
     models = set(store.models())
     for name in workload_names(root):
         try:
@@ -105,9 +107,15 @@ def _list(options: argparse.Namespace) -> int:
         except WorkloadError as error:
             rows.append((name, "broken", "", "", str(error).splitlines()[0]))
             continue
-        stable = str(store.labels(name).get("stable", "-")) if name in models else "-"
+        try:
+            stable = str(store.labels(name).get("stable", "-")) if name in models else "-"
+        except StoreError as error:
+            stable = "damaged"
+            damaged.append(str(error))
         rows.append((name, str(workload.task), stable, workload.owner, workload.description))
     terminal.print_table(rows)
+    for problem in damaged:
+        print(f"trainyard: {problem}", file=sys.stderr)
     return 0
 
 
@@ -201,7 +209,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     command.add_argument(
         "--format",
-        choices=("csv", "parquet", "jsonl", "tfrecord", "images"),
+        choices=("csv", "xlsx", "parquet", "jsonl", "json", "tfrecord", "images"),
         help="of the files; default: the workload's",
     )
     command.add_argument("--overwrite", action="store_true", help="replace predictions that are in DIR already")
@@ -243,15 +251,23 @@ def _predict(options: argparse.Namespace) -> int:
 def _add_kubeflow(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from pipelines.runners.kubeflow import cli as compiling
     from pipelines.runners.kubeflow import runs_cli
+    from pipelines.runners.kubeflow.doctor import cli as doctor
 
     compiling.add_command(commands)
     runs_cli.add_commands(commands)
+    doctor.add_command(commands)
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from pipelines.scaffold import cli as scaffold
 
     scaffold.add_command(commands)
+
+
+def _add_remove(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.removal import cli as removal
+
+    removal.add_command(commands)
 
 
 def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -330,7 +346,9 @@ def _serve(options: argparse.Namespace) -> int:
         models += ["--model", arguments.pop(0)]
     if "--store" not in arguments and "-h" not in arguments and "--help" not in arguments:
         arguments += ["--store", home.store_uri()]
-    os.execv(python, [str(python), "-m", "serving", *models, *arguments])
+    # Its --help and errors speak of the command that was given.
+    os.environ["TRAINYARD_PROGRAM"] = "trainyard serve"
+    os.execv(python, [str(python), "-P", "-m", "serving", *models, *arguments])
 
 
 def _add_housekeeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -355,7 +373,6 @@ def _add_elsewhere(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     """Commands of the wrapper script, listed so that --help is complete."""
     for name, text in (
         ("test", "run the tests"),
-        ("doctor", "check what this machine has and lacks"),
         ("setup", "make the Python environments now"),
         ("airflow", "Airflow's own CLI against the embedded platform"),
     ):
@@ -368,4 +385,7 @@ def _only_wrapper(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # Before it ends, the interpreter looks for garbage among all that TensorFlow and TFX have made: six seconds without this.
+    gc.freeze()
+    sys.exit(code)

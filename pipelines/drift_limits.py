@@ -26,7 +26,7 @@ def drift_config(workload: Workload) -> DriftConfig:
 
 
 def skew_configs(workload: Workload) -> tuple[DriftConfig, DriftConfig]:
-    """How far requests may be from the training data, and the answers to them from those on the eval split."""
+    """How far requests may be from the training data, and the answers to them from those on the test split."""
     skew = workload.quality.skew
     columns = {name: _limits(one) for name, one in skew.columns.items()}
     return (

@@ -98,7 +98,9 @@ def _dataset(validation: Validation, source: str) -> Any:
             ),
             "dataQualityAssertions": data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(
                 assertions=[
-                    data_quality_assertions_dataset.Assertion(**_assertion(check)) for check in validation.checks
+                    data_quality_assertions_dataset.Assertion(**_assertion(check))
+                    for check in validation.checks
+                    if check.judged  # of the others nothing is asserted
                 ]
             ),
         },

@@ -111,7 +111,20 @@ def _recall(file: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     result.components = [
         ComponentResult(c["id"], "succeeded", 0.0, True, c["rows_in"], c["rows_out"]) for c in past["components"]
     ]
-    for field in ("metrics", "blessed", "reasons", "warnings", "champion", "release", "span", "quarantine", "gates"):
+    for field in (
+        "metrics",
+        "bounds",
+        "trivial",
+        "blessed",
+        "reasons",
+        "warnings",
+        "champion",
+        "release",
+        "span",
+        "quarantine",
+        "unlabelled",
+        "gates",
+    ):
         setattr(result, field, past[field])
     result.reports, result.same_as = _reports(past), past["run_id"]
     result.status = "succeeded"

@@ -34,12 +34,15 @@ class ComponentResult:
 class RunResult:
     """A whole run.
 
-    `reasons` say why a model was not released, `warnings` what a gate let pass and a person should look at.
+    `bounds`: how sure each metric is (`low`, `high`, in `words`), and whether a threshold judges it (`gated`).
+    `trivial`: each metric of a model that ignores its inputs.
+    `reasons` say why a model was not released, or what each failed task on Kubeflow said; `warnings` what a gate let pass
+    and a person should look at. `unlabelled`: rows without a label, which were left out (data.label.drop_unlabelled).
     `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file that they are in.
     `predictions`: of batch inference: the release's version, rows, predicted, failed, and the folder.
     `ui`: of a run on Kubeflow, the link to it; `log` is empty there.
     `until`: the nodes that a part of a run was to end with; empty: all of it.
-    `gates`: what each gate found: `gate`, `passes`, `summary`, `findings` and `report`.
+    `gates`: what each gate found: `gate`, `passes`, `summary`, `counts`, `findings` and `report`.
     `same_as` names the earlier run whose outputs stand, where nothing has changed since.
     `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again.
     """
@@ -51,12 +54,15 @@ class RunResult:
     seconds: float = 0.0
     components: list[ComponentResult] = dataclasses.field(default_factory=list)
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    bounds: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    trivial: dict[str, float | None] = dataclasses.field(default_factory=dict)
     blessed: bool | None = None
     reasons: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
     champion: dict[str, Any] | None = None
     release: dict[str, Any] | None = None
     quarantine: dict[str, Any] | None = None
+    unlabelled: int | None = None
     predictions: dict[str, Any] | None = None
     reports: dict[str, str] = dataclasses.field(default_factory=dict)
     until: list[str] = dataclasses.field(default_factory=list)

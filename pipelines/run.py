@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from components import lazy_imports, prepared
+from components import lazy_imports, prepared, progress
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
-from pipelines import aftermath, beam_options, home, memo, parameters
+from pipelines import aftermath, beam_options, columns, home, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
 from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
@@ -90,13 +90,17 @@ def run(request: RunRequest, display: Display) -> RunResult:
     """
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
+    workload, notes = columns.fit(workload, folder / "workload.yaml")
     beam = beam_options.beam_arguments(workload, request.beam)
     result = RunResult(workload.name, new_run_id(), until=list(request.until))
     with logged(result, home.runs_root(workload.name), display) as directory:
         outputs: dict[str, dict[str, list[Any]]] = {}
+        for note in notes:
+            display.said(note)
         with recorded(result):
             outputs = _run_locked(workload, folder, request, beam, result, display)
         with _as_far_as_the_disk_goes(display):
+            display.said("writing the run's report")
             aftermath.make_report(workload, result, directory, outputs)
             aftermath.record(workload, result, outputs, display.said)
     return result
@@ -108,7 +112,7 @@ def logged(result: RunResult, runs_root: pathlib.Path, display: Display) -> Iter
     directory = runs_root / result.run_id
     directory.mkdir(parents=True)
     result.log = str(directory / "log.txt")
-    with _noise.to_log(directory / "log.txt") as (out, err):
+    with _noise.to_log(directory / "log.txt") as (out, err), progress.followed():
         display.started(result, out, err)
         try:
             yield directory

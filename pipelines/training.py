@@ -20,10 +20,10 @@ from components.drift import DriftDetector
 from components.evaluator import Evaluator
 from components.example_validator import ExampleValidator
 from components.infra_validator import InfraValidator
-from components.ingestion import ColumnarExampleGen, IngestionConfig
+from components.ingestion import ColumnarExampleGen, IngestionConfig, Reading
 from components.pusher import Pusher
 from components.report.component import Report
-from components.schema import SchemaImporter
+from components.schema import SchemaImporter, left_out, read_schema
 from components.statistics import StatisticsGen
 from components.trainer import Trainer, TrainingConfig
 from components.transform import Transform
@@ -85,14 +85,15 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
     label = workload.data.label
     positive = label.positive_class or ""
 
-    schema = SchemaImporter(str(site.schema_folder / "schema.pbtxt"))
+    left_out_columns = left_out(read_schema(str(site.schema_folder)), workload.data.ignore)
+    schema = SchemaImporter(str(site.schema_folder / "schema.pbtxt"), left_out_columns)
     schema_channel = schema.outputs["schema"]
     examples = ColumnarExampleGen(schema_channel, _ingestion(workload, site), span)
     examples_channel = examples.outputs["examples"]
     statistics = StatisticsGen(examples_channel, schema_channel)
     validator = ExampleValidator(examples_channel, statistics.outputs["statistics"], schema_channel, pipeline_root=root)
     suite = site.schema_folder / "expectations.json"
-    check_contract(suite, site.schema_folder)
+    check_contract(suite, site.schema_folder, left_out_columns)
     quality = DataQuality(
         examples_channel,
         schema_channel,
@@ -101,6 +102,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         fail_on=workload.quality.fail_on,
         keys=workload.key_columns,
         code=[site.workload_folder],
+        left_out=left_out_columns,
     )
     champion_of = (site.store_uri, workload.name) if workload.quality.drift.reference == "champion" else None
     drift = DriftDetector(
@@ -197,8 +199,12 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         split_time=data.split.time,
         split_column=data.split.column,
         eval_fraction=data.split.eval_fraction,
+        test_fraction=data.split.test_fraction,
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
+        reading=Reading.of(data.read.model_dump()),
+        merge_spellings=data.label.merge_spellings,
+        drop_unlabelled=data.label.drop_unlabelled,
     )
 
 
@@ -207,6 +213,8 @@ def _training(workload: Workload, positive_class: str) -> TrainingConfig:
         task=str(workload.task),
         label=workload.data.label.column,
         positive_class=positive_class,
+        na_values=workload.data.read.na_values,
+        na_values_by_column=workload.data.read.na_values_by_column,
         **workload.training.model_dump(),
     )
 
@@ -218,6 +226,8 @@ def _evaluation(workload: Workload) -> str:
             "label": workload.data.label.column,
             "query": workload.data.query or "",
             "thresholds": [t.model_dump() for t in workload.evaluation.thresholds],
+            "confidence": workload.evaluation.confidence,
+            "not_judged": workload.evaluation.not_judged,
             "slices": list(workload.evaluation.slices),
             "champion_metric": workload.champion_metric,
             "max_loss": workload.evaluation.champion.max_loss,

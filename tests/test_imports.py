@@ -24,7 +24,8 @@ OURS = (
 MAY_IMPORT = {
     "landing": (),
     "model_store": (),
-    "components.columnar": (),
+    "components.columnar": ("components.progress",),
+    "components.progress": (),
     "components": ("landing", "model_store"),
     "pipelines": ("components", "landing", "model_store", "embedded"),
     "pipelines.cli": ("benchmarks", "components", "embedded", "model_store", "pipelines"),
@@ -36,8 +37,8 @@ MAY_IMPORT = {
     "airflow_kubeflow": (),
     "benchmarks": ("components", "pipelines"),
 }
-# The data sets need the errors' type and nothing else; embedded uses them without TensorFlow.
-MAY_IMPORT["pipelines.datasets"] = ("components.errors", "pipelines.home")
+# The data sets need the errors' type and the splits' names, and nothing else; embedded uses them without TensorFlow.
+MAY_IMPORT["pipelines.datasets"] = ("components.errors", "components.splits", "pipelines.home")
 
 # Libraries that must never load in a process of theirs.
 FORBIDDEN = {
@@ -48,6 +49,7 @@ FORBIDDEN = {
     "landing": ("tensorflow", "tfx", "pyarrow", "numpy"),
     "model_store": ("tensorflow", "tfx", "pyarrow", "numpy"),
     "pipelines.workload": ("tensorflow", "tfx", "pyarrow", "numpy"),
+    "components.progress": ("tensorflow", "tfx", "pyarrow", "numpy"),
     # A node's pod never builds a pipeline; a cluster's files are read before TFX's seconds of imports.
     "pipelines.runners.kubeflow": ("kfp", "kubernetes"),
     "pipelines.runners.kubeflow.compiler": (),
@@ -55,18 +57,24 @@ FORBIDDEN = {
     "pipelines.runners.kubeflow.pods": ("tensorflow", "tfx"),
     "pipelines.runners.kubeflow.tasks": ("tensorflow", "tfx"),
     "pipelines.runners.kubeflow.node": ("kfp", "kubernetes", "tensorflow"),
-    # The one place that talks to Kubernetes itself; it is imported where a job has several nodes.
+    # The two places that talk to Kubernetes itself; they are imported where a job has several nodes, and by the doctor.
     "pipelines.runners.kubeflow.multi_node.jobs": ("kfp", "tensorflow", "tfx"),
+    "pipelines.runners.kubeflow.doctor.api": ("kfp", "tensorflow", "tfx"),
     **{
         f"pipelines.runners.kubeflow.{name}": ("kfp", "kubernetes", "tensorflow", "tfx")
         for name in (
             "cli",
+            "doctor.checks",
+            "doctor.cli",
             "executor_output",
             "lint",
+            "messages",
             "metadata",
             "metadata_store",
             "multi_node.manifest",
             "pools",
+            "resume",
+            "retries",
             "run_parameters",
             "runs_cli",
             "site",

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from components.splits import EVAL, SPLITS, TEST
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -81,7 +83,7 @@ class Case(abc.ABC):
         batch_size: rows a training step.
         patience: epochs without improvement before training stops; None: never.
         hyperparameters: for `build_model`; `learning_rate` is the optimizer's.
-        buckets: of the split, train and eval, as TFX's hash_buckets.
+        buckets: of the split, train, eval and test, as TFX's hash_buckets.
         format: csv, or tfrecord of tf.Example.
         default_rows: how many rows where nobody asks for another number.
         fixed_rows: the data is what it is and has so many rows.
@@ -96,7 +98,7 @@ class Case(abc.ABC):
     epochs: ClassVar[int] = 1
     batch_size: ClassVar[int] = 512
     patience: ClassVar[int | None] = None
-    buckets: ClassVar[tuple[int, int]] = (2, 1)
+    buckets: ClassVar[tuple[int, int, int]] = (7, 1, 4)
     format: ClassVar[Literal["csv", "tfrecord"]] = "csv"
     default_rows: ClassVar[int] = 500_000
     fixed_rows: ClassVar[int | None] = None
@@ -128,6 +130,10 @@ class Case(abc.ABC):
     def vocabulary_sizes(self, analysed: Any) -> dict[str, int]:
         """By hand: how many ids each feature of ids has."""
         return {}
+
+    def share(self, split: str) -> float:
+        """Of the rows."""
+        return round(self.buckets[SPLITS.index(split)] / sum(self.buckets), 4)
 
     def goals(self, rows: int) -> tuple[Goal, ...]:
         """What is to be reached at this size."""
@@ -202,7 +208,7 @@ def _workload(case: Case) -> dict[str, Any]:
         "data": {
             "format": case.format,
             "label": label,
-            "split": {"eval_fraction": round(case.buckets[1] / sum(case.buckets), 4)},
+            "split": {"eval_fraction": case.share(EVAL), "test_fraction": case.share(TEST)},
         },
         "training": {
             "epochs": case.epochs,

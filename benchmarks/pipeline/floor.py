@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from benchmarks.pipeline import case as cases
 from benchmarks.pipeline.case import EVAL_BATCH_SIZE, Case
+from components.splits import EVAL, SPLITS, TEST, TRAIN
 
 _THRESHOLDS = 10_000
 
@@ -35,24 +36,25 @@ def main(arguments: list[str]) -> int:
         clock = time.monotonic()
 
     table = case.read(source)
-    is_eval = np.random.default_rng(1).random(len(table)) < case.buckets[1] / sum(case.buckets)
-    splits = {"train": table.filter(pa.array(~is_eval)), "eval": table.filter(pa.array(is_eval))}
+    ends = np.cumsum([case.share(split) for split in SPLITS[:-1]])
+    places = np.searchsorted(ends, np.random.default_rng(1).random(len(table)), side="right")
+    splits = {split: table.filter(pa.array(places == place)) for place, split in enumerate(SPLITS)}
     lap("ingestion")
     statistics = {name: statistics_of(split) for name, split in splits.items()}
     (root / "statistics.json").write_text(json.dumps(statistics, default=str))
     lap("statistics")
-    analysed = case.analyse(splits["train"])
+    analysed = case.analyse(splits[TRAIN])
     features = {name: case.transform(split, analysed) for name, split in splits.items()}
     lap("transform")
     labels = {name: split.column(case.label).to_numpy() for name, split in splits.items()}
     model = _train(case, features, labels, case.vocabulary_sizes(analysed))
     lap("training")
-    slices = splits["eval"].column(case.slice_by).to_numpy()
-    quality = _evaluate(case, model, features["eval"], labels["eval"], slices)
+    slices = splits[TEST].column(case.slice_by).to_numpy()
+    quality = _evaluate(case, model, features[TEST], labels[TEST], slices)
     lap("evaluation")
     model.export(str(root / "exported"), verbose=False)
     seconds["training"] += round(time.monotonic() - clock, 3)  # the other sides export in their Trainer
-    out.write_text(json.dumps({"seconds": seconds, "quality": quality, "eval_rows": int(is_eval.sum())}))
+    out.write_text(json.dumps({"seconds": seconds, "quality": quality, "eval_rows": len(splits[TEST])}))
     return 0
 
 
@@ -89,15 +91,15 @@ def _train(case: Case, features: dict[str, Columns], labels: Columns, sizes: dic
     from benchmarks.pipeline import keras_models
     from components.trainer import Feature
 
-    sample = features["train"]
+    sample = features[TRAIN]
     inputs = {n: Feature(n, str(sample[n].dtype), sample[n].shape[1:], sizes.get(n)) for n in sorted(sample)}
     model = keras_models.compiled(case, inputs)
     model.fit(
-        features["train"],
-        labels["train"],
+        features[TRAIN],
+        labels[TRAIN],
         epochs=case.epochs,
         batch_size=case.batch_size,
-        validation_data=(features["eval"], labels["eval"]),
+        validation_data=(features[EVAL], labels[EVAL]),
         validation_batch_size=EVAL_BATCH_SIZE,
         callbacks=keras_models.callbacks(case),
         verbose=2,

@@ -17,6 +17,7 @@ from tfx.orchestration import metadata
 
 from benchmarks.pipeline import case as cases
 from benchmarks.pipeline.case import EVAL_BATCH_SIZE, Case
+from components.splits import SPLITS, TEST
 
 _USER_CODE = "benchmarks.pipeline.stock_user_code"
 _BEAM = ["--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
@@ -64,12 +65,12 @@ def pipeline(name: str, data: pathlib.Path, root: pathlib.Path, rows: int) -> tf
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],
         train_args=tfx.proto.TrainArgs(num_steps=case.epochs * (train // case.batch_size)),
-        eval_args=tfx.proto.EvalArgs(num_steps=max(1, (rows - train) // EVAL_BATCH_SIZE)),
+        eval_args=tfx.proto.EvalArgs(num_steps=max(1, rows * case.buckets[1] // sum(case.buckets) // EVAL_BATCH_SIZE)),
         custom_config={"case": name},
     )
     evaluator = tfx.components.Evaluator(
         examples=examples.outputs["examples"],
-        example_splits=["eval"],
+        example_splits=[TEST],
         model=trainer.outputs["model"],
         schema=schema.outputs["schema"],
         eval_config=_evaluation(case),
@@ -88,7 +89,7 @@ def pipeline(name: str, data: pathlib.Path, root: pathlib.Path, rows: int) -> tf
 def _splits(case: Case) -> tfx.proto.Output:
     splits = [
         tfx.proto.SplitConfig.Split(name=name, hash_buckets=buckets)
-        for name, buckets in zip(("train", "eval"), case.buckets, strict=True)
+        for name, buckets in zip(SPLITS, case.buckets, strict=True)
     ]
     return tfx.proto.Output(split_config=tfx.proto.SplitConfig(splits=splits))
 

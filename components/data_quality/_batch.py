@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 
 from components.columnar import count_rows, read_split, split_schema
 
+_EXACT_IN_A_FLOAT = 2**53
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -24,7 +26,7 @@ class Batch:
         splits: which, in order.
         parts: by split, the first row and the number of rows; default: all.
         paired: columns that are compared with each other. GX compares them with plain operators, which pandas' NA does
-            not survive; these become floats where they hold nulls.
+            not survive; these become floats where they hold nulls, or Python's integers where a float would lose digits.
 
     Attributes:
         splits: their names.
@@ -90,7 +92,15 @@ def _series(column: pa.ChunkedArray, floats: bool) -> pd.Series:
             return column.to_pandas(types_mapper={kind: _nullable_integer(kind)}.get)
         if pa.types.is_boolean(kind):
             return column.to_pandas(types_mapper={kind: pd.BooleanDtype()}.get)
+    if column.null_count and pa.types.is_integer(kind) and _beyond_floats(column):
+        exact = column.to_pandas(integer_object_nulls=True)
+        return exact.where(exact.notna(), float("nan"))
     return column.to_pandas()
+
+
+def _beyond_floats(column: pa.ChunkedArray) -> bool:
+    low, high = pc.min_max(column).as_py().values()
+    return low is not None and bool(max(-low, high) > _EXACT_IN_A_FLOAT)
 
 
 def _nullable_integer(kind: pa.DataType) -> Any:

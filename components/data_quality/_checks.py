@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import pathlib
 import string
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.data_quality._batch import Batch
-from components.data_quality._format import MAX_FAILED_FRACTION
+from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format
 from components.gates import CheckResult, Severity
 from components.schema import MASKED
 
@@ -48,10 +50,24 @@ def judge(
     return tuple(_named_apart([_check(result, batch, fail_on, known) for result in validation.results]))
 
 
+def not_judged(suite_file: str | os.PathLike[str], left_out: Collection[str]) -> tuple[CheckResult, ...]:
+    """The expectations of columns that nobody reads: nothing can be said about them, by choice."""
+    if not left_out:
+        return ()
+    checks = []
+    for one in read_format(pathlib.Path(suite_file))["expectations"]:
+        if named := names_any(one, left_out):
+            why = f"data.ignore leaves out {', '.join(named)}"
+            name = f"{one['type']}({', '.join(columns(one['kwargs']) or named)})"
+            evidence = {"expectation": one["type"], "columns": named}
+            checks.append(CheckResult.not_judged(name, why, Severity.INFO, evidence))
+    return tuple(_named_apart(checks))
+
+
 def worst_first(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
-    """Failed ones first, gravest first; otherwise as they come."""
+    """Those that do not pass first, gravest first; otherwise as they come."""
     order = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
-    return tuple(sorted(checks, key=lambda c: (c.passes, order[c.severity])))
+    return tuple(sorted(checks, key=lambda c: (c.passes, order[c.severity], not c.judged)))
 
 
 def _keys(
@@ -111,13 +127,29 @@ def _check(result: ExpectationValidationResult, batch: Batch, fail_on: str, keys
         **({"error": trouble} if trouble else {}),
         **({MAX_FAILED_FRACTION: tolerated} if tolerated is not None else {}),
     }
-    return CheckResult(
-        name=_name(config),
-        passes=bool(result.success) or tolerated is not None,
-        severity=_severity(suite_severity, fail_on),
-        message=_message(result, sample, trouble, tolerated),
-        diagnostics={k: v for k, v in diagnostics.items() if v is not None},
-    )
+    name, severity = _name(config), _severity(suite_severity, fail_on)
+    diagnostics = {k: v for k, v in diagnostics.items() if v is not None}
+    if trouble:
+        return CheckResult.not_judged(name, _message(result, sample, trouble, tolerated), severity, diagnostics)
+    if result.success and (nothing := _nothing_to_judge(result)):
+        # That no row meets a condition is as it may be; a column without a value is not what the suite asks about.
+        severity = Severity.INFO if config.kwargs.get("row_condition") else severity
+        return CheckResult.not_judged(name, f"{config.description or _claim(config)}: {nothing}", severity, diagnostics)
+    message = _message(result, sample, trouble, tolerated)
+    return CheckResult(name, bool(result.success) or tolerated is not None, severity, message, diagnostics)
+
+
+def _nothing_to_judge(result: ExpectationValidationResult) -> str:
+    """Why an expectation holds of no value at all; empty where it has looked at some."""
+    found, kwargs = result.result, result.expectation_config.kwargs  # type: ignore[union-attr]
+    if "unexpected_count" in found and found.get("element_count") is not None:
+        if found["element_count"] - (found.get("missing_count") or 0) > 0:
+            return ""
+    elif "observed_value" not in found or found["observed_value"] is not None:
+        return ""
+    if kwargs.get("row_condition"):
+        return "no row meets its condition"
+    return f"there is no value to look at, all {found.get('element_count') or 0:,} are missing"
 
 
 _FIGURES = (

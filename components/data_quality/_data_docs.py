@@ -56,16 +56,18 @@ def write(
 
 
 def _verdict(result: GateResult) -> str:
-    failed = [c for c in result.checks if not c.passes]
-    word = "stops the run" if not result.passes else "passes" + (" with warnings" if failed else "")
+    objections, many = result.objections(), result.counts()
+    word = "stops the run" if not result.passes else "passes" + (" with warnings" if result.failures() else "")
     rows = "".join(
-        f'<tr><td><span class="badge {c.severity}">{c.severity}</span></td><td>{html.escape(c.message)}</td></tr>'
-        for c in failed
+        f'<tr><td><span class="badge {c.severity}">{c.severity if c.judged else c.verdict}</span></td>'
+        f"<td>{html.escape(c.words)}</td></tr>"
+        for c in objections
     )
+    unjudged = f" {many['not_judged']} not judged." if many["not_judged"] else ""
     table = f'<table class="table"><tbody>{rows}</tbody></table>' if rows else ""
     return (
         f'<section class="verdict {"failed" if not result.passes else "passed"}"><h1>Data quality {word}</h1>'
-        f"<p>{len(result.checks) - len(failed)} of {len(result.checks)} expectations hold.</p>{table}</section>"
+        f"<p>{many['passed']} of {many['checks']} expectations hold.{unjudged}</p>{table}</section>"
     )
 
 

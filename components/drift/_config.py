@@ -36,7 +36,7 @@ class DriftConfig:
         stale: what it means that the span is the one before again.
         rows: share by which a span may be smaller than the one before (0.4: three fifths of it); as much larger, by ratio.
         doubles: by how many of its rows more than the span before may have a twin, as a share.
-        overlap: share of eval's rows that may be rows of train.
+        overlap: share of a split's rows that may be rows of the splits that the model is made from.
         leakage: how well one column alone may tell the label, 0.5 to 1.
         association: by how much worse a column may tell the label than in the span before.
     """

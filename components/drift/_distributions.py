@@ -134,7 +134,7 @@ def numbers(column: pa.ChunkedArray | pa.Array) -> Numbers:
         column: any width; nulls and NaN are missing, infinities are values.
     """
     known = column.drop_null()
-    values = np.asarray(known.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    values = np.asarray(known.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     values = np.sort(values[~np.isnan(values)])
     rows, missing = len(values), len(column) - len(values)
     if not rows:

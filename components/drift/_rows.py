@@ -12,6 +12,7 @@ from components.columnar import Hashes, add_column, spread_bits
 from components.drift._config import DriftConfig
 from components.drift._profile import ALL, Profile
 from components.gates import CheckResult, Severity
+from components.splits import SPLITS
 
 _SHOWN = 5
 
@@ -77,12 +78,20 @@ def marks(hashes: Hashes) -> tuple[str, float]:
 def checks(newest: Profile, before: Profile | None, rows: RowHashes, config: DriftConfig) -> Iterator[CheckResult]:
     """Whether the span repeats the one before or itself, is much smaller or larger, and whether its splits share rows."""
     if before is not None:
-        if (before.fingerprint and newest.fingerprint) or (before.digest and newest.digest):
+        has_prints = bool(before.fingerprint and newest.fingerprint)
+        if has_prints or (before.digest and newest.digest):
             yield _stale(newest, before, config)
-        if before.rows.get(ALL, 0) >= config.min_rows:
-            yield _volume(newest, before, config)
-            if before.fingerprint and newest.fingerprint:
-                yield _doubles(newest, before, rows, config)
+        else:
+            yield _unjudged(
+                "stale", f"neither the files nor the rows of both {newest.name} and {before.name} are known"
+            )
+        many = before.rows.get(ALL, 0)
+        few = f"{before.name} has {many:,} rows, too few to compare with (min_rows {config.min_rows:,})"
+        yield _volume(newest, before, config) if many >= config.min_rows else _unjudged("rows", few)
+        if not has_prints:
+            few = f"the rows of both {newest.name} and {before.name} are not known one by one (pictures and lists are not compared)"
+        is_known = has_prints and many >= config.min_rows
+        yield _doubles(newest, before, rows, config) if is_known else _unjudged("doubles", few)
     yield from _overlap(rows.by_split(), config)
 
 
@@ -132,19 +141,36 @@ def _twins(rows: RowHashes) -> list[dict[str, object]]:
     return [{"split": split, "row": row} for split, row in dict.fromkeys(places)]
 
 
+def _unjudged(kind: str, why: str) -> CheckResult:
+    return CheckResult.not_judged(kind, why, Severity.INFO, {"kind": kind})
+
+
 def _overlap(splits: Mapping[str, Hashes], config: DriftConfig) -> Iterator[CheckResult]:
-    train, held_out = splits.get("train"), splits.get("eval")
-    if train is None or held_out is None or min(len(train), len(held_out)) < config.min_rows:
-        return
-    shared = pc.indices_nonzero(pc.is_in(pa.array(held_out), pa.array(train))).to_numpy()
+    """Of each split whether its rows are rows of the splits before it, which the model was made from."""
+    if not splits:
+        yield _unjudged("overlap", "rows with pictures or lists are not compared one by one")
+    for at, split in enumerate(SPLITS):
+        held_out, earlier = splits.get(split), {one: splits[one] for one in SPLITS[:at] if one in splits}
+        if not earlier or held_out is None:
+            continue
+        known = np.concatenate(list(earlier.values()))
+        if (fewest := min(len(known), len(held_out))) < config.min_rows:
+            few = f"{fewest:,} rows are too few (min_rows {config.min_rows:,})"
+            yield _unjudged(f"overlap({split})", few)
+        else:
+            yield _overlap_of(split, held_out, known, " or ".join(earlier), config)
+
+
+def _overlap_of(split: str, held_out: Hashes, known: Hashes, of: str, config: DriftConfig) -> CheckResult:
+    shared = pc.indices_nonzero(pc.is_in(pa.array(held_out), pa.array(known))).to_numpy()
     share = len(shared) / len(held_out)
-    message = f"{len(shared):,} of the {len(held_out):,} rows of eval ({share:.1%}) are rows of train"
+    message = f"{len(shared):,} of the {len(held_out):,} rows of {split} ({share:.1%}) are rows of {of}"
     if share > config.overlap:
-        shown = ", ".join(f"eval row {row}" for row in shared[:_SHOWN])
+        shown = ", ".join(f"{split} row {row}" for row in shared[:_SHOWN])
         message += (
             f" in all but the label (limit {config.overlap:.1%}), e.g. {shown}: what is measured on them was learnt by heart. "
             "Split by the key that such rows share (data.split.key), or remove the doubles."
         )
-    sample = [{"split": "eval", "row": int(row)} for row in shared[:_SHOWN]]
+    sample = [{"split": split, "row": int(row)} for row in shared[:_SHOWN]]
     found = {"kind": "overlap", "share": share, "limit": config.overlap, "sample": sample}
-    yield CheckResult("overlap(eval)", share <= config.overlap, Severity.WARNING, message, found)
+    return CheckResult(f"overlap({split})", share <= config.overlap, Severity.WARNING, message, found)

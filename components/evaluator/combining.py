@@ -1,4 +1,4 @@
-"""The evaluation as Beam's CombineFn: a shard is a row group of the eval split."""
+"""The evaluation as Beam's CombineFn: a shard is a row group of the test split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from components.served_model import NUMERIC, class_indices
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A row group of the eval split.
+    """A row group of the test split.
 
     Attributes:
         group: what to read.

@@ -25,12 +25,12 @@ class EvaluatorSpec(component_spec.ComponentSpec):
 
 
 class Evaluator(base_beam_component.BaseBeamComponent):
-    """Judges a model on the eval split, by slices, against thresholds and against the champion.
+    """Judges a model on the test split, by slices, against thresholds and against the champion.
 
     A withheld blessing does not fail the node: the reasons are in `metrics.json` and `gate.json`.
 
     Args:
-        examples: Parquet Examples with an eval split.
+        examples: Parquet Examples with a test split.
         model: exported by the Trainer.
         evaluation_config: JSON, see `EvaluationConfig.from_json`.
         champion: of the ChampionResolver; default none.

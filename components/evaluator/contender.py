@@ -35,7 +35,7 @@ class Contender:
             found = self._predict(inputs)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, TypeError, ValueError) as error:
             raise InputError(
-                f"the model fails on a batch of the eval split: {' '.join(str(error).split())[:300]}"
+                f"the model fails on a batch of the test split: {' '.join(str(error).split())[:300]}"
             ) from None
         classes = (len(self.spec.classes),) if self.spec.task == "multiclass" else ()
         if found.shape != (batch.num_rows, *classes):

@@ -1,4 +1,4 @@
-"""One pass over the eval split: predictions of challenger and champion on the same rows, summed by slice."""
+"""One pass over the test split: predictions of challenger and champion on the same rows, summed by slice."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from components.evaluator.bootstrap import Pair, PairedSample
 from components.evaluator.combining import EvaluateShards, Plan, Shard, read_labels
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.findings import Findings, ModelSums
-from components.evaluator.metrics import BinaryMetrics, TaskMetrics
+from components.evaluator.metrics import BinaryMetrics, TaskMetrics, Values
 from components.evaluator.slices import SlicedSums
+from components.evaluator.trivial import trivial
 from components.served_model import NUMERIC, ServedModel
-
-EVAL_SPLIT = "eval"
+from components.splits import TEST
 
 # ColumnarBeamExecutor._combine: elements, a CombineFn and the elements' bytes in, what it extracts from them all out.
 Combine = Callable[[Sequence[Any], beam.CombineFn, int], Any]
@@ -34,13 +34,14 @@ class Outcome:
     Attributes:
         metrics: of the task.
         classes: of the challenger.
-        rows: of the eval split.
+        rows: of the test split.
         challenger: what was summed of it.
         champion: what was summed of it, None where there is none or it cannot be compared.
         slices: by column.
         sample: of rows with both predictions; empty for ranking.
         pair: what both models are compared on; None without a champion.
         not_comparable: why there is a champion and no comparison; empty otherwise.
+        trivial: the metrics of a model that ignores its inputs.
     """
 
     metrics: TaskMetrics
@@ -52,6 +53,7 @@ class Outcome:
     sample: PairedSample
     pair: Pair | None = None
     not_comparable: str = ""
+    trivial: Values = dataclasses.field(default_factory=dict)
 
 
 def evaluate(
@@ -61,7 +63,7 @@ def evaluate(
     config: EvaluationConfig,
     combine: Combine,
 ) -> Outcome:
-    """Evaluates on the eval split of an Examples artifact.
+    """Evaluates on the test split of an Examples artifact.
 
     Args:
         examples_uri: of the artifact.
@@ -93,8 +95,8 @@ def evaluate(
     pivot = _pivot(shards[0], config) if config.task == "regression" else 0.0
     plan = Plan(config, spec.classes, challenger, champion, tuple(columns), pivot)
     found: Findings = combine(shards, EvaluateShards(plan), sum(shard.group.size_bytes for shard in shards))
-    if found.rows != (rows := columnar.count_rows(examples_uri, EVAL_SPLIT)):
-        raise RuntimeError(f"the eval split has {rows} rows and {found.rows} were evaluated")
+    if found.rows != (rows := columnar.count_rows(examples_uri, TEST)):
+        raise RuntimeError(f"the test split has {rows} rows and {found.rows} were evaluated")
     if found.not_comparable is not None:
         not_comparable = found.not_comparable[1]
     return Outcome(
@@ -107,29 +109,37 @@ def evaluate(
         found.sample,
         found.pair,
         not_comparable,
+        _trivial(found),
     )
+
+
+def _trivial(found: Findings) -> Values:
+    sums = found.constant or found.challenger.sums
+    assert sums is not None
+    labels, *_ = found.sample.arrays() or (np.zeros(0),)
+    return trivial(found.metrics, sums, labels)
 
 
 def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:
     shards: list[Shard] = []
     rows = 0
-    for group in columnar.row_groups(uri, EVAL_SPLIT):
+    for group in columnar.row_groups(uri, TEST):
         if group.rows:
             shards.append(Shard(group, rows))
             rows += group.rows
     if not rows:
         raise InputError(
-            f"{columnar.split_directory(uri, EVAL_SPLIT)}: the eval split has no rows, so nothing can be judged. "
-            "Give more data, or a larger data.split.eval_fraction in workload.yaml."
+            f"{columnar.split_directory(uri, TEST)}: the test split has no rows, so nothing can be judged. "
+            "Give more data, or a larger data.split.test_fraction in workload.yaml."
         )
-    return shards, columnar.split_schema(uri, EVAL_SPLIT)
+    return shards, columnar.split_schema(uri, TEST)
 
 
 def _require(schema: pa.Schema, columns: list[str], why: str) -> None:
     missing = [name for name in columns if name not in schema.names]
     if missing:
         raise InputError(
-            f"the eval split has no column {', '.join(map(repr, missing))} ({why}). "
+            f"the test split has no column {', '.join(map(repr, missing))} ({why}). "
             f"Received: {', '.join(schema.names)}."
         )
 

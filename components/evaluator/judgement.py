@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
+from components.evaluator.bars import bars, figure, overall_check, slices_check
 from components.evaluator.bootstrap import Interval, paired_interval
-from components.evaluator.config import EvaluationConfig, Threshold
+from components.evaluator.config import EvaluationConfig
 from components.evaluator.evaluation import Outcome
-from components.evaluator.metrics import Values, loss_against
+from components.evaluator.metrics import loss_against
 from components.evaluator.slices import SlicedSums
 from components.gates import CheckResult, GateResult, Severity
 from components.served_model import NUMERIC
@@ -62,16 +61,21 @@ def compare(outcome: Outcome, config: EvaluationConfig) -> Comparison | None:
 def judge(
     outcome: Outcome, config: EvaluationConfig, comparison: Comparison | None, champion_version: int
 ) -> GateResult:
-    """Every check of the evaluation; the model is blessed if no critical one failed."""
-    assert outcome.challenger.sums is not None
-    overall = outcome.metrics.metrics(outcome.challenger.sums)
+    """Every check of the evaluation; the model is blessed if all critical ones pass."""
     checks = [_predictions_fit(outcome), *_single_class(outcome), *_queries(outcome, config)]
-    for threshold in config.thresholds:
+    for threshold, found in zip(config.thresholds, bars(outcome, config), strict=True):
         if threshold.slice is None:
-            checks.append(_overall(threshold, overall, outcome))
+            checks.append(overall_check(found[0], config))
+        elif (sliced := outcome.slices[threshold.slice]).too_many:
+            why = _too_many_values(sliced).message
+            checks.append(CheckResult.not_judged(str(threshold), why, config.unjudged_severity))
         else:
-            checks.append(_each_slice(threshold, outcome.slices[threshold.slice], outcome))
-    checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many]
+            checks.append(slices_check(threshold, found, outcome, config))
+    if not config.thresholds:
+        why = "no bound is named under evaluation.thresholds in workload.yaml, so nothing was asked of its figures"
+        checks.append(CheckResult.not_judged("thresholds", why, Severity.INFO))
+    judged = {threshold.slice for threshold in config.thresholds}
+    checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many and one.column not in judged]
     if champion_version:
         checks.append(_against_champion(outcome, config, comparison, champion_version))
     return GateResult(GATE, tuple(checks))
@@ -96,8 +100,8 @@ def _single_class(outcome: Outcome) -> list[CheckResult]:
     if not rows or 0 < positives < rows:
         return []
     only = outcome.classes[1 if positives else 0]
-    message = f"all {rows:,} rows of the eval split are of class {only!r}: auc is undefined; give more data or resplit"
-    return [CheckResult("the eval split has both classes", False, Severity.WARNING, message)]
+    message = f"all {rows:,} rows of the test split are of class {only!r}: auc is undefined; give more data or resplit"
+    return [CheckResult("the test split has both classes", False, Severity.WARNING, message)]
 
 
 def _queries(outcome: Outcome, config: EvaluationConfig) -> list[CheckResult]:
@@ -116,39 +120,9 @@ def _queries(outcome: Outcome, config: EvaluationConfig) -> list[CheckResult]:
     return [CheckResult("queries have rows to rank", False, Severity.WARNING, message)]
 
 
-def _overall(threshold: Threshold, overall: Values, outcome: Outcome) -> CheckResult:
-    value = overall[threshold.metric]
-    passes = threshold.keeps(value)
-    message = f"{threshold.metric} is {_figure(value)}" if passes else _breach(threshold, value)
-    return CheckResult(str(threshold), passes, message=message, diagnostics={"value": value, "rows": outcome.rows})
-
-
-def _each_slice(threshold: Threshold, sliced: SlicedSums, outcome: Outcome) -> CheckResult:
-    if sliced.too_many:
-        message = f"{threshold} cannot be judged: {_too_many_values(sliced).message}"
-        return CheckResult(str(threshold), False, message=message)
-    assert sliced.sums is not None
-    values = {
-        name: (outcome.metrics.value(threshold.metric, sliced.sums, index), rows)
-        for name, index, rows in sliced.by_rows()
-        if rows >= threshold.min_rows
-    }
-    failed = {name: found for name, found in values.items() if not threshold.keeps(found[0])}
-    diagnostics = {"judged": len(values), "failed": {name: found[0] for name, found in failed.items()}}
-    if not failed:
-        message = f"kept in {len(values)} slices of {sliced.column} with {threshold.min_rows} rows or more"
-        return CheckResult(str(threshold), True, message=message, diagnostics=diagnostics)
-    shown = "; ".join(
-        f"{name!r}: {_breach(threshold, v)} ({rows:,} rows)" for name, (v, rows) in list(failed.items())[:3]
-    )
-    more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-    message = f"{len(failed)} of {len(values)} slices of {sliced.column} break a bound: {shown}{more}"
-    return CheckResult(str(threshold), False, message=message, diagnostics=diagnostics)
-
-
 def _too_many_values(sliced: SlicedSums) -> CheckResult:
     message = f"column {sliced.column!r} has more values than can be sliced by; slice by a column of fewer"
-    return CheckResult(f"slices of {sliced.column}", False, Severity.WARNING, message)
+    return CheckResult.not_judged(f"slices of {sliced.column}", message, Severity.WARNING)
 
 
 def _against_champion(
@@ -159,13 +133,13 @@ def _against_champion(
         # The data or the contract changed under it: to refuse every challenger would leave a model that cannot
         # answer for today's data in service for good. The thresholds still judge.
         message = f"champion version {version} cannot be compared, thresholds alone decided: {outcome.not_comparable}"
-        return CheckResult(name, False, Severity.WARNING, message)
+        return CheckResult.not_judged(name, message, Severity.WARNING)
     if comparison is None:
         message = (
-            f"{config.champion_metric} is undefined on this eval split, so champion version {version} cannot be "
+            f"{config.champion_metric} is undefined on this test split, so champion version {version} cannot be "
             "compared; give more data or compare by another metric"
         )
-        return CheckResult(name, False, message=message)
+        return CheckResult.not_judged(name, message)
     passes = comparison.loss <= comparison.max_loss + _ROUNDING
     message = _in_words(comparison, version)
     diagnostics = {"loss": comparison.loss, "max_loss": comparison.max_loss}
@@ -178,20 +152,6 @@ def _in_words(found: Comparison, version: int) -> str:
     if found.interval is not None:
         interval = f", 95% interval of the difference {found.interval.low:+.4f} to {found.interval.high:+.4f}"
     return (
-        f"{found.metric} {_figure(found.challenger)} is {_figure(abs(found.loss))} {sense} champion version {version} "
-        f"({_figure(found.champion)}{interval}); at most {found.max_loss:g} worse is allowed"
+        f"{found.metric} {figure(found.challenger)} is {figure(abs(found.loss))} {sense} champion version {version} "
+        f"({figure(found.champion)}{interval}); at most {found.max_loss:g} worse is allowed"
     )
-
-
-def _breach(threshold: Threshold, value: float | None) -> str:
-    if value is None:
-        return f"{threshold.metric} is undefined on these rows"
-    if threshold.min is not None and value < threshold.min:
-        return f"{threshold.metric} {_figure(value)} is below {threshold.min:g}"
-    return f"{threshold.metric} {_figure(value)} is above {threshold.max:g}"
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "undefined"
-    return f"{value:.4f}" if abs(value) < 100 or np.isinf(value) else f"{value:,.1f}"

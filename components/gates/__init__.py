@@ -1,9 +1,18 @@
 """The one result type of every gate: data quality, schema, evaluation, infrastructure, release."""
 
 from components.gates._evidence import evidence_directory, keep_evidence
-from components.gates._result import CheckResult, GateFailed, GateResult, Severity
+from components.gates._result import CheckResult, GateFailed, GateResult, Severity, Verdict
 
 DATA_GATES = ("ExampleValidator", "DataQuality", "DriftDetector")
 """The gates that judge a span, by their nodes: what none of them refuses is accepted."""
 
-__all__ = ["DATA_GATES", "CheckResult", "GateFailed", "GateResult", "Severity", "evidence_directory", "keep_evidence"]
+__all__ = [
+    "DATA_GATES",
+    "CheckResult",
+    "GateFailed",
+    "GateResult",
+    "Severity",
+    "Verdict",
+    "evidence_directory",
+    "keep_evidence",
+]

@@ -21,14 +21,14 @@ class InfraValidatorSpec(component_spec.ComponentSpec):
 
 
 class InfraValidator(base_component.BaseComponent):
-    """Loads the exported model in a child process with limits, and replays rows of the eval split against it.
+    """Loads the exported model in a child process with limits, and replays rows of the test split against it.
 
     A withheld blessing does not fail the node: `gate.json` says why. `golden_requests.json` and `golden_answers.json`
     beside it are what was asked and answered.
 
     Args:
         model: exported by the Trainer.
-        examples: with an eval split, whose first rows are the requests.
+        examples: with a test split, whose first rows are the requests.
         config: JSON, see `InfraConfig.from_json`.
         schema: of the raw data; a changed one validates anew.
     """

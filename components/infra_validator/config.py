@@ -13,7 +13,7 @@ class InfraConfig:
     """Limits of the validating process.
 
     Attributes:
-        requests: rows of the eval split to replay.
+        requests: rows of the test split to replay.
         timeout_s: wall-clock limit for start, load and replay, in seconds.
         memory_mb: limit of its resident memory, in MiB; TensorFlow alone takes about 400.
     """

@@ -21,12 +21,12 @@ from components.infra_validator.config import InfraConfig
 from components.infra_validator.golden import golden_rows, instances
 from components.infra_validator.limits import Ended, watch
 from components.served_model import SERVING_FOLDER, ServedModel
+from components.splits import TEST
 
 GATE = "Infrastructure"
 GOLDEN_REQUESTS = "golden_requests.json"
 GOLDEN_ANSWERS = "golden_answers.json"
 WORKER = "components.infra_validator.worker"
-_SPLIT = "eval"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -41,7 +41,7 @@ class Executor(base_executor.BaseExecutor):
         """Reads `model` and `examples`; writes `blessing`.
 
         Raises:
-            InputError: the configuration is not valid, or the eval split has no rows.
+            InputError: the configuration is not valid, or the test split has no rows.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         config = InfraConfig.from_json(exec_properties["config"])
@@ -62,9 +62,9 @@ class Executor(base_executor.BaseExecutor):
     ) -> tuple[GateResult, int]:
         try:
             model = ServedModel.read(saved_model)
-            golden = golden_rows(examples_uri, _SPLIT, list(model.features), config.requests)
+            golden = golden_rows(examples_uri, TEST, list(model.features), config.requests)
             if not golden.num_rows:
-                raise InputError("the eval split has no rows to ask the model for.")
+                raise InputError("the test split has no rows to ask the model for.")
             (batch,) = golden.combine_chunks().to_batches(max_chunksize=golden.num_rows)
             requests = instances(model, batch)
         except InputError as error:

@@ -1,4 +1,4 @@
-"""Golden requests: rows of the eval split as a client would send them."""
+"""Golden requests: rows of the test split as a client would send them."""
 
 from __future__ import annotations
 

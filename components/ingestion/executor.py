@@ -21,14 +21,22 @@ from components.gates import CheckResult, GateResult, evidence_directory, keep_e
 from components.ingestion import quarantine, sources
 from components.ingestion._config import IngestionConfig
 from components.ingestion.contract import Column, columns_of
+from components.ingestion.labels import with_label
 from components.ingestion.parts import Unit, plan
-from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED
-from components.ingestion.splitting import merge_times, newest_from
-from components.ingestion.units import SPLITS, CountTimes, WriteUnits, Written
+from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
+from components.ingestion.splitting import Splitter, counted_column, merge_counts, splitter
+from components.ingestion.units import CountValues, WriteUnits, Written
 from components.ingestion.work import in_order, staging
 from components.schema import read_schema
+from components.splits import SPLITS
 
 _MOST_NAMED = 10
+# Of a split that came out empty, by the way in which rows are split.
+_REMEDY = {
+    "hash": "Deliver more rows, or raise eval_fraction or test_fraction under data.split",
+    "time": "Rows of one time stay together, so three times or more are needed: deliver more, or change data.split",
+    "column": "The column has to name rows for train, and for test or eval: mend it, deliver more rows, or change data.split",
+}
 
 
 class Executor(ColumnarBeamExecutor):
@@ -57,7 +65,8 @@ class Executor(ColumnarBeamExecutor):
             written = self._ingest(pathlib.Path(examples.uri), config, columns, spans)
             per_span = _rows_by_span(written, len(spans))
             rows[ROWS_QUARANTINED] = bad = sum(one.bad for one in written)
-            rows[ROWS_IN], rows[ROWS_OUT] = sum(per_span) + bad, sum(per_span)
+            rows[ROWS_UNLABELLED] = unlabelled = sum(one.unlabelled for one in written)
+            rows[ROWS_IN], rows[ROWS_OUT] = sum(per_span) + unlabelled + bad, sum(per_span)
         examples.split_names = encode_splits(SPLITS)
         examples.span = int(exec_properties["span"])
         examples.version = int(spans[-1].get("version", 0))
@@ -78,34 +87,32 @@ class Executor(ColumnarBeamExecutor):
 
             for span in spans:
                 insist_on_classes(span["files"], config.uri)
-        units = plan([span["files"] for span in spans], config.format)
+        units = plan([span["files"] for span in spans], config.format, config.reading)
         size = sum(unit.size_bytes for unit in units)
         with staging(target) as folder:
             with contextlib.ExitStack() as data:
                 for span in spans:
                     data.enter_context(sources.as_hashed(span["files"], span["digest"]))
-                boundary = self._boundary(units, config, columns, folder)
-                done = self._combine(units, WriteUnits(config, columns, boundary, folder), size)
+                way = self._splitter(units, config, columns, folder)
+                done = self._combine(units, WriteUnits(config, columns, way, folder), size)
                 written: list[Written] = in_order(done, len(units))
             self._insist_on_good_rows(config, written, target)
             _insist_on_rows_in_each_split(config, written)
             _commit(target, written)
         return written
 
-    def _boundary(
+    def _splitter(
         self, units: list[Unit], config: IngestionConfig, columns: list[Column], scratch: pathlib.Path
-    ) -> float | None:
-        if not config.split_time:
-            return None
-        column = next((c for c in columns if c.name == config.split_time), None)
-        if column is None:
-            raise InputError(
-                f"data.split.time: column {config.split_time!r} is not in schema.pbtxt. Add it, or name another."
-            )
+    ) -> Splitter:
+        name = counted_column(config)
+        if name is None:
+            return splitter(config)
+        if all(c.name != name for c in columns):
+            raise InputError(f"data.split.time: column {name!r} is not in schema.pbtxt. Add it, or name another.")
         # Of Parquet one column is read, a small part of the bytes; other formats are read whole.
         size = 0 if config.format == "parquet" else sum(unit.size_bytes for unit in units)
-        counted = in_order(self._combine(units, CountTimes(config, column, scratch), size), len(units))
-        return newest_from(merge_times(counted), config.eval_fraction)
+        counted = in_order(self._combine(units, CountValues(config, columns, scratch), size), len(units))
+        return splitter(config, merge_counts(counted))
 
     def _insist_on_good_rows(self, config: IngestionConfig, written: list[Written], target: pathlib.Path) -> None:
         good, bad = sum(sum(one.counts.values()) for one in written), sum(one.bad for one in written)
@@ -139,7 +146,8 @@ class Executor(ColumnarBeamExecutor):
 
 
 def _columns(config: IngestionConfig, schema_uri: str) -> list[Column]:
-    columns = columns_of(read_schema(schema_uri))
+    schema = read_schema(schema_uri)
+    columns = with_label(columns_of(schema), schema, config.label, config.merge_spellings, config.drop_unlabelled)
     if config.split_column:
         columns.append(Column(config.split_column, pa.string(), True, False))
     # A row without a time can be in neither split.
@@ -148,12 +156,16 @@ def _columns(config: IngestionConfig, schema_uri: str) -> list[Column]:
 
 def _insist_on_rows_in_each_split(config: IngestionConfig, written: Sequence[Written]) -> None:
     counts = {split: sum(one.counts[split] for one in written) for split in SPLITS}
+    shown = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     for split, count in counts.items():
         if count == 0:
             raise InputError(
-                f"{config.uri}: no row fell into the {split} split ({sum(counts.values())} rows in all). "
-                "Deliver more rows, or change data.split in workload.yaml."
+                f"{config.uri}: no row fell into the {split} split ({shown}). {_REMEDY[_way(config)]} in workload.yaml."
             )
+
+
+def _way(config: IngestionConfig) -> str:
+    return "time" if config.split_time else "column" if config.split_column else "hash"
 
 
 def _commit(target: pathlib.Path, written: Sequence[Written]) -> None:

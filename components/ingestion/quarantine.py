@@ -26,6 +26,7 @@ SCHEMA = pa.schema(
 )
 QUARANTINE_FILE = "quarantine.parquet"
 ROWS_QUARANTINED = "rows_quarantined"
+ROWS_UNLABELLED = "rows_unlabelled"  # left out because they have no label
 QUARANTINE = "quarantine"  # the Examples artifact's property: a summary, in JSON
 MOST_EXAMPLES = 10
 

@@ -1,7 +1,8 @@
-"""Which rows are trained on and which are evaluated."""
+"""Which rows are learnt from (train), which are looked at while the model is made (eval), and which judge it (test)."""
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Iterable, Sequence
 
@@ -9,47 +10,117 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from components.columnar import hash_rows
 from components.errors import InputError
 from components.ingestion._config import IngestionConfig
+from components.splits import EVAL, SPLITS, TEST, TRAIN
 
 _BUCKETS = 10_000
+_TRAIN, _EVAL, _TEST = (SPLITS.index(split) for split in (TRAIN, EVAL, TEST))
+# As people write them, in any case.
+_SPELLINGS = {
+    **dict.fromkeys(("train", "training"), _TRAIN),
+    **dict.fromkeys(("eval", "evaluation", "val", "valid", "validation", "dev"), _EVAL),
+    **dict.fromkeys(("test", "testing", "holdout"), _TEST),
+}
+
+Places = npt.NDArray[np.int64]
+# Different values of a column, ascending, and how many rows have each.
+Counted = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 
 
-class Splitter:
-    """Tells, for each row of a batch, whether it belongs to eval."""
+class Splitter(abc.ABC):
+    """Tells, for each row of a batch, which split it belongs to."""
 
-    def __init__(self, config: IngestionConfig, newest_from: float | None = None) -> None:
+    @abc.abstractmethod
+    def places(self, batch: pa.RecordBatch) -> Places:
+        """Of each row the place of its split in SPLITS, [rows]."""
+
+
+class ByHash(Splitter):
+    """A row's hash decides, today and in every later span. From the least hashes on: test, eval, train.
+
+    A larger test_fraction takes rows from eval first, and a larger eval_fraction from train.
+    """
+
+    def __init__(self, config: IngestionConfig) -> None:
         self._config = config
-        self._newest_from = newest_from
+        self._test = round(config.test_fraction * _BUCKETS)
+        self._eval = round((config.test_fraction + config.eval_fraction) * _BUCKETS)
 
-    def is_eval(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-        """A mask over the rows of a batch."""
+    def places(self, batch: pa.RecordBatch) -> Places:
         config = self._config
-        if config.split_column:
-            return _named(batch.column(config.split_column), config.split_column)
-        if config.split_time:
-            assert self._newest_from is not None
-            return _as_time(batch.column(config.split_time), config.split_time) >= self._newest_from
         # Not the label: where rows repeat, a hash of features and label sends those of one label to train and those of another
         # to eval, and what is learnt is the opposite of what is asked.
-        features = [name for name in batch.schema.names if name != config.label]
-        columns = [config.split_key] if config.split_key else features or batch.schema.names
+        features = [name for name in batch.schema.names if name not in (config.label, config.split_column)]
+        columns = [config.split_key] if config.split_key else features or [config.label]
         bucket = hash_rows(batch.column(name) for name in columns) % np.uint64(_BUCKETS)
-        return bucket < round(config.eval_fraction * _BUCKETS)
+        return np.select([bucket < self._test, bucket < self._eval], [_TEST, _EVAL], _TRAIN)
 
 
-Times = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
+class ByTime(Splitter):
+    """The newest rows are test, those before them eval; rows of one time stay together."""
+
+    def __init__(self, config: IngestionConfig, counted: Counted) -> None:
+        assert config.split_time
+        self._column = config.split_time
+        self._test_from = newest_from(counted, config.test_fraction)
+        is_older = counted[0] < self._test_from
+        older = counted[0][is_older], counted[1][is_older]
+        self._eval_from = newest_from(older, config.eval_fraction / (1 - config.test_fraction))
+
+    def places(self, batch: pa.RecordBatch) -> Places:
+        times = _as_time(batch.column(self._column), self._column)
+        return np.select([times >= self._test_from, times >= self._eval_from], [_TEST, _EVAL], _TRAIN)
 
 
-def count_times(times: Iterable[pa.Array], column: str) -> Times:
-    """The different times, ascending, and how many rows have each; what `newest_from` takes."""
-    return merge_times([np.unique(_as_time(array, column), return_counts=True) for array in times])
+class ByColumn(Splitter):
+    """A column says which. What comes with two parts keeps its official test set as test, and eval is taken out of train by hash.
+
+    Two parts are train and test, or train and eval: the only rows that were held back, by whatever name, judge the model.
+    """
+
+    def __init__(self, config: IngestionConfig, counted: Counted) -> None:
+        assert config.split_column
+        self._column = config.split_column
+        named = set(counted[0].astype(int).tolist())
+        self._by_hash = None if {_EVAL, _TEST} <= named else ByHash(config)
+
+    def places(self, batch: pa.RecordBatch) -> Places:
+        named = _as_place(batch.column(self._column), self._column)
+        if self._by_hash is None:
+            return named
+        is_taken = self._by_hash.places(batch) == _EVAL
+        return np.where(named == _TRAIN, np.where(is_taken, _EVAL, _TRAIN), _TEST)
 
 
-def merge_times(parts: Sequence[Times]) -> Times:
+def splitter(config: IngestionConfig, counted: Counted | None = None) -> Splitter:
+    """The way that a workload splits.
+
+    Args:
+        config: of ingestion.
+        counted: all values of the column `counted_column(config)`, where there is one.
+    """
+    if counted_column(config) is None:
+        return ByHash(config)
+    assert counted is not None
+    return ByTime(config, counted) if config.split_time else ByColumn(config, counted)
+
+
+def counted_column(config: IngestionConfig) -> str | None:
+    """The column of which all values have to be known before the first row is split."""
+    return config.split_time or config.split_column
+
+
+def count_values(config: IngestionConfig, arrays: Iterable[pa.Array]) -> Counted:
+    """The different values of the column that is counted, as numbers: times, or places in SPLITS."""
+    as_numbers, column = (_as_time, config.split_time) if config.split_time else (_as_place, config.split_column)
+    assert column
+    return merge_counts([np.unique(as_numbers(array, column), return_counts=True) for array in arrays])
+
+
+def merge_counts(parts: Sequence[Counted]) -> Counted:
     """The counts of several parts together."""
     if not parts:
         return np.empty(0), np.empty(0, np.int64)
@@ -59,13 +130,13 @@ def merge_times(parts: Sequence[Times]) -> Times:
     return values, counts
 
 
-def newest_from(times: Times, eval_fraction: float) -> float:
-    """The time from which on rows are evaluated, so that about `eval_fraction` of them are."""
+def newest_from(times: Counted, fraction: float) -> float:
+    """The time from which on rows are among the newest, so that about `fraction` of them are."""
     values, counts = times
     if not len(values):
-        return 0.0
-    # The value at which np.quantile(..., 1 - eval_fraction, method="higher") arrives.
-    place = math.ceil(round((counts.sum() - 1) * (1 - eval_fraction), 6))
+        return -math.inf
+    # The value at which np.quantile(..., 1 - fraction, method="higher") arrives.
+    place = math.ceil(round((counts.sum() - 1) * (1 - fraction), 6))
     return float(values[np.searchsorted(np.cumsum(counts), place, side="right")])
 
 
@@ -82,9 +153,15 @@ def _as_time(array: pa.Array, column: str) -> npt.NDArray[np.float64]:
     return array.to_numpy(zero_copy_only=False).astype(np.float64)
 
 
-def _named(array: pa.Array, column: str) -> npt.NDArray[np.bool_]:
-    unknown = pc.unique(array).to_pylist()
-    unknown = [v for v in unknown if v not in ("train", "eval")]
-    if unknown:
-        raise InputError(f"column {column!r} says which split a row is in: train or eval. Received: {unknown[0]!r}.")
-    return pc.equal(array, "eval").to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+def _as_place(array: pa.Array, column: str) -> Places:
+    encoded = array.dictionary_encode(null_encoding="encode")
+    places = []
+    for value in encoded.dictionary.to_pylist():
+        place = _SPELLINGS.get(str(value).strip().lower())
+        if place is None:
+            received = "nothing" if value is None else repr(value)
+            raise InputError(
+                f"column {column!r} says which split a row is in: train, eval (or validation) or test. Received: {received}."
+            )
+        places.append(place)
+    return np.array(places, np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]

@@ -15,14 +15,14 @@ from components.columnar import ExamplesWriter
 from components.ingestion import sources
 from components.ingestion._config import IngestionConfig
 from components.ingestion.contract import Column
+from components.ingestion.labels import labelled
 from components.ingestion.parts import Unit
 from components.ingestion.quarantine import QUARANTINE_FILE, BadRowWriter
 from components.ingestion.readers import read_file
 from components.ingestion.rows import BadRow, read_rows
-from components.ingestion.splitting import Splitter, Times, count_times
+from components.ingestion.splitting import Counted, Splitter, count_values, counted_column
 from components.ingestion.work import Work
-
-SPLITS = ("train", "eval")
+from components.splits import SPLITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Written:
         span: the place of its span in the window.
         counts: rows by split.
         shards: files by split, in the order of their rows; empty where there is no row.
+        unlabelled: rows without a label, which were left out.
         bad: rows that did not fit.
         side_file: where they are; None: there are none.
         first: the first of them in words.
@@ -43,6 +44,7 @@ class Written:
     span: int
     counts: dict[str, int]
     shards: dict[str, list[str]]
+    unlabelled: int
     bad: int
     side_file: str | None
     first: str
@@ -54,29 +56,32 @@ class WriteUnits(Work):
     """Reads units and writes their shards into a folder each below `staging`: a unit that is done again takes another."""
 
     def __init__(
-        self, config: IngestionConfig, columns: list[Column], newest_from: float | None, staging: pathlib.Path
+        self, config: IngestionConfig, columns: list[Column], splitter: Splitter, staging: pathlib.Path
     ) -> None:
-        self._config, self._columns, self._newest_from, self._staging = config, columns, newest_from, staging
+        self._config, self._columns, self._splitter, self._staging = config, columns, splitter, staging
 
     def do(self, unit: Unit) -> Written:
         folder = self._staging / f"{unit.number:06d}-{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
         schema = pa.schema([(c.name, c.type) for c in self._columns if c.name != self._config.split_column])
-        splitter = Splitter(self._config, self._newest_from)
         side_file = folder / QUARANTINE_FILE
+        unlabelled = 0
         with contextlib.ExitStack() as stack:
             writers = {split: stack.enter_context(ExamplesWriter(folder, split, schema)) for split in SPLITS}
             aside = stack.enter_context(BadRowWriter(side_file))
             for batch in read_unit(unit, self._config, self._columns, self._config.ignore, folder, aside):
-                is_eval = splitter.is_eval(batch)
+                batch, without = _labelled(batch, self._config)
+                unlabelled += without
+                places = self._splitter.places(batch)
                 features = batch.select(schema.names)
-                writers["eval"].write(features.filter(pa.array(is_eval)))
-                writers["train"].write(features.filter(pa.array(~is_eval)))
+                for place, split in enumerate(SPLITS):
+                    writers[split].write(features.filter(pa.array(places == place)))
         shards = {split: [str(path) for path in one.shards] for split, one in writers.items()}
         return Written(
             span=unit.span,
             counts={split: one.rows for split, one in writers.items()},
             shards=shards,
+            unlabelled=unlabelled,
             bad=aside.rows,
             side_file=str(side_file) if aside.rows else None,
             first=aside.first,
@@ -85,16 +90,29 @@ class WriteUnits(Work):
         )
 
 
-class CountTimes(Work):
-    """The times of the units' rows, for the boundary between train and eval."""
+class CountValues(Work):
+    """The values of one column in the units' rows, for a split that goes by all of them."""
 
-    def __init__(self, config: IngestionConfig, column: Column, staging: pathlib.Path) -> None:
-        self._config, self._column, self._staging = config, column, staging
+    def __init__(self, config: IngestionConfig, columns: list[Column], staging: pathlib.Path) -> None:
+        self._config, self._staging = config, staging
+        # Labels tend to come later than rows: where rows without one are left out, the newest with one are test.
+        names = {counted_column(config), *([config.label] if config.drop_unlabelled else [])}
+        self._columns = [column for column in columns if column.name in names]
 
-    def do(self, unit: Unit) -> Times:
+    def do(self, unit: Unit) -> Counted:
         self._staging.mkdir(parents=True, exist_ok=True)
-        batches = read_unit(unit, self._config, [self._column], None, self._staging)
-        return count_times((batch.column(0) for batch in batches), self._column.name)
+        name = counted_column(self._config)
+        assert name is not None
+        batches = read_unit(unit, self._config, self._columns, None, self._staging)
+        return count_values(self._config, (_labelled(batch, self._config)[0].column(name) for batch in batches))
+
+
+def _labelled(batch: pa.RecordBatch, config: IngestionConfig) -> tuple[pa.RecordBatch, int]:
+    """The rows to use, and how many are left out because they have no label."""
+    if not config.drop_unlabelled or config.label not in batch.schema.names:
+        return batch, 0
+    kept = batch.filter(labelled(batch.column(config.label)))
+    return kept, batch.num_rows - kept.num_rows
 
 
 def read_unit(
@@ -121,9 +139,9 @@ def read_unit(
     for piece in unit.pieces:
         with sources.local_copy(piece.url, scratch) as path:
             if config.on_bad_rows == "fail":
-                yield from read_file(path, config.format, columns, ignore, piece.part)
+                yield from read_file(path, config.format, columns, ignore, piece.part, config.reading)
                 continue
-            for rows in read_rows(path, config.format, columns, ignore, piece.part):
+            for rows in read_rows(path, config.format, columns, ignore, piece.part, config.reading):
                 if aside is not None:
                     aside.write(piece.url.removeprefix("file://"), rows.bad)
                 yield rows.batch

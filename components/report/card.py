@@ -80,9 +80,18 @@ def _metrics(facts: RunFacts) -> str:
         return ""
     version = verdict.champion_version(facts)
     champion = f"Champion, version {version}" if version else "Champion"
-    rows = [(one.name, one.value, one.champion, " ".join((one.bound, one.word))) for one in metric_rows(facts)]
-    said = f"On {formats.count(metrics.get('rows'))} rows of the eval split."
-    return f"## Metrics\n\n{said}\n\n{_table(('Metric', 'This model', champion, 'Bound'), rows)}"
+    rows = [
+        (
+            one.name,
+            f"{one.value}, {one.sure}" if one.sure else one.value,
+            one.trivial,
+            one.champion,
+            f"{one.bound} {one.word}",
+        )
+        for one in metric_rows(facts)
+    ]
+    said = f"On {formats.count(metrics.get('rows'))} rows of the test split."
+    return f"## Metrics\n\n{said}\n\n{_table(('Metric', 'This model', 'Trivial model', champion, 'Bound'), rows)}"
 
 
 def _slices(facts: RunFacts) -> str:
@@ -104,12 +113,14 @@ def _limits(facts: RunFacts) -> str:
     metrics = facts.metrics or {}
     lines = [f"- {text(reason)}" for reason in verdict.verdict(facts).details]
     lines += [
-        f"- {text(check.message or check.name)} ({text(formats.NODE_NAMES.get(node, node))}, warning)"
+        f"- {text(check.words)} ({text(formats.NODE_NAMES.get(node, node))}, warning)"
         for node, gate in facts.gates.items()
-        for check in gate.failures(Severity.WARNING)
+        for check in gate.objections(Severity.WARNING)
     ]
     if facts.quarantined:
         lines.append(f"- {formats.plural(facts.quarantined, 'malformed row')} of the data were set aside")
+    if facts.unlabelled:
+        lines.append(f"- {formats.plural(facts.unlabelled, 'row')} without a label were left out")
     small = [one for one in metrics.get("slices") or () if (one.get("rows") or 0) < SMALL_SLICE]
     if small:
         lines.append(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.gates import GateResult
-from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED
+from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from components.staged import CANONICAL_URI
 
 SUCCEEDED = "succeeded"
@@ -138,6 +138,12 @@ class RunFacts:
         """Malformed rows that ingestion set aside."""
         examples = self.artifacts.get("examples")
         return int(examples.properties.get(ROWS_QUARANTINED) or 0) if examples else 0
+
+    @property
+    def unlabelled(self) -> int:
+        """Rows that ingestion left out because they have no label."""
+        examples = self.artifacts.get("examples")
+        return int(examples.properties.get(ROWS_UNLABELLED) or 0) if examples else 0
 
     @property
     def quarantine_file(self) -> str:

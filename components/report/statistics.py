@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 from components.report.facts import ColumnFacts, ColumnStatistics, DatasetFacts
+from components.splits import SPLITS
 
 _TOP_VALUES = 8
 
@@ -18,7 +19,7 @@ def read_statistics(folder: pathlib.Path) -> DatasetFacts | None:
     rows: dict[str, int] = {}
     columns: dict[str, dict[str, ColumnStatistics]] = {}
     kinds: dict[str, str] = {}
-    for path in sorted(folder.glob("Split-*/FeatureStats.pb"), key=_train_first):
+    for path in sorted(folder.glob("Split-*/FeatureStats.pb"), key=_in_order):
         split = path.parent.name.removeprefix("Split-")
         statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
         if not statistics.datasets:
@@ -33,8 +34,9 @@ def read_statistics(folder: pathlib.Path) -> DatasetFacts | None:
     return DatasetFacts(rows, tuple(ColumnFacts(name, kinds[name], splits) for name, splits in columns.items()))
 
 
-def _train_first(path: pathlib.Path) -> tuple[bool, str]:
-    return path.parent.name != "Split-train", path.parent.name
+def _in_order(path: pathlib.Path) -> tuple[int, str]:
+    split = path.parent.name.removeprefix("Split-")
+    return SPLITS.index(split) if split in SPLITS else len(SPLITS), split
 
 
 def _kind(feature: Any) -> str:

@@ -18,6 +18,7 @@ from components.report.formats import (
     shorten,
     signed,
 )
+from components.report.view import tally
 
 PASSED, WARNED, STOPPED, NOT_REACHED = "good", "warn", "bad", "idle"
 _ORDER = ("DataQuality", "ExampleValidator", "DriftDetector", "Evaluator", "InfraValidator")
@@ -76,12 +77,12 @@ def _stopped(facts: RunFacts) -> Verdict:
     consequence = f"version {facts.release['version']} was released before" if facts.release else "nothing was released"
     gate = facts.gates.get(node.id) if node else next((g for g in facts.gates.values() if not g.passes), None)
     if gate is not None and not gate.passes:
-        failed = gate.failures(Severity.CRITICAL)
+        failed, objections = gate.failures(Severity.CRITICAL), gate.objections(Severity.CRITICAL)
         name = _gate_name(node.id if node else gate.gate)
-        sentence = (
-            f"Stopped at the {name} gate: {len(failed)} of {plural(len(gate.checks), 'check')} failed, {consequence}."
-        )
-        return Verdict(STOPPED, sentence, tuple(c.message or c.name for c in failed[:4]))
+        many = f"{len(failed or objections)} of {plural(len(gate.checks), 'check')}"
+        found = f"{many} {'failed' if failed else 'could not be judged'}"
+        sentence = f"Stopped at the {name} gate: {found}, {consequence}."
+        return Verdict(STOPPED, sentence, tuple(c.words for c in objections[:4]))
     where = f"Failed in {node.id}" if node else "The run failed"
     return Verdict(STOPPED, f"{where}: {consequence}.", ())
 
@@ -92,8 +93,8 @@ def _not_released(facts: RunFacts) -> Verdict:
         because = f" because {_clause(reasons[0])}" if reasons else ": the evaluation gate withheld its blessing"
         return Verdict(WARNED, f"{_kept(facts)}{because}.", reasons[1:])
     if facts.infra_blessed is False:
-        failed = [c for g in (facts.gates.get("InfraValidator"),) if g for c in g.failures(Severity.CRITICAL)]
-        messages = tuple(c.message or c.name for c in failed)
+        failed = [c for g in (facts.gates.get("InfraValidator"),) if g for c in g.objections(Severity.CRITICAL)]
+        messages = tuple(c.words for c in failed)
         because = (
             f" because {_clause(messages[0])}" if messages else " because the exported model did not load and predict"
         )
@@ -170,8 +171,9 @@ def _gate_state(facts: RunFacts, node: str) -> GateState:
         return _state_of_component(facts, node)
     detail = _tally(gate) if gate else ""
     if withheld or (gate is not None and not gate.passes):
-        return GateState(name, STOPPED, "Failed", detail or "blessing withheld", anchor)
-    warnings = gate.failures(Severity.WARNING) if gate else ()
+        word = "Not judged" if gate and not gate.passes and not gate.failures(Severity.CRITICAL) else "Failed"
+        return GateState(name, STOPPED, word, detail or "blessing withheld", anchor)
+    warnings = gate.objections(Severity.WARNING) if gate else ()
     return GateState(name, WARNED if warnings else PASSED, "Warned" if warnings else "Passed", detail, anchor)
 
 
@@ -198,9 +200,7 @@ def _withheld(facts: RunFacts, node: str) -> bool | None:
 def _tally(gate: GateResult) -> str:
     if not gate.checks:
         return "nothing to check"
-    failed, warned = len(gate.failures(Severity.CRITICAL)), len(gate.failures(Severity.WARNING))
-    parts = [f"{failed} failed"] if failed else []
-    parts += [plural(warned, "warning")] if warned else []
+    parts = tally(gate)
     return f"{', '.join(parts)} of {plural(len(gate.checks), 'check')}" if parts else plural(len(gate.checks), "check")
 
 

@@ -38,7 +38,7 @@ def key_figures(facts: RunFacts) -> tuple[KeyFigure, ...]:
     metrics = facts.metrics or {}
     metric = primary_metric(facts.workload, metrics)
     if is_number((metrics.get("overall") or {}).get(metric)):
-        figures.append(KeyFigure(metric_name(metric), figure(metrics["overall"][metric]), "on the eval split"))
+        figures.append(KeyFigure(metric_name(metric), figure(metrics["overall"][metric]), "on the test split"))
     comparison = metrics.get("champion") or {}
     if is_number(comparison.get("difference")):
         note = f"champion has {figure(comparison.get('champion_value'))}"
@@ -50,9 +50,7 @@ def key_figures(facts: RunFacts) -> tuple[KeyFigure, ...]:
         figures.append(KeyFigure("Rows", count(sum(facts.dataset.rows.values())), parts))
     checks = [check for gate in facts.gates.values() for check in gate.checks]
     if checks:
-        failed = sum(not c.passes and c.severity is Severity.CRITICAL for c in checks)
-        warned = sum(not c.passes and c.severity is Severity.WARNING for c in checks)
-        notes = [f"{failed} failed"] * bool(failed) + [plural(warned, "warning")] * bool(warned)
+        notes = tally(GateResult("all", tuple(checks)))
         figures.append(KeyFigure("Checks", count(len(checks)), ", ".join(notes) or "all passed"))
     if is_number((facts.training or {}).get("parameters")):
         best = (facts.training or {}).get("best_epoch")
@@ -81,8 +79,16 @@ class CheckView:
 @dataclasses.dataclass(frozen=True)
 class GateView:
     summary: str
-    failed: tuple[CheckView, ...]
+    objections: tuple[CheckView, ...]
     passed: tuple[CheckView, ...]
+
+
+def tally(gate: GateResult) -> list[str]:
+    """What of a gate's checks does not pass, in words: `2 failed`, `1 warning`, `3 not judged`."""
+    many = gate.counts()
+    parts = [f"{many['failed']} failed"] if many["failed"] else []
+    parts += [plural(many["warnings"], "warning")] if many["warnings"] else []
+    return parts + ([f"{many['not_judged']} not judged"] if many["not_judged"] else [])
 
 
 _WORDS = {Severity.CRITICAL: ("bad", "Failed"), Severity.WARNING: ("warn", "Warning"), Severity.INFO: ("idle", "Note")}
@@ -90,11 +96,11 @@ _RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def gate_view(gate: GateResult) -> GateView:
-    """Failed checks first, the gravest of them at the top."""
-    failed = sorted(gate.failures(), key=lambda check: _RANK[check.severity])
+    """Failed checks first, the gravest of them at the top, then those that were not judged."""
+    objections = sorted(gate.objections(), key=lambda check: (not check.judged, _RANK[check.severity]))
     passed = [check for check in gate.checks if check.passes]
     summary = f"{len(passed)} of {plural(len(gate.checks), 'check')} passed"
-    return GateView(summary, tuple(map(_check_view, failed)), tuple(map(_check_view, passed)))
+    return GateView(summary, tuple(map(_check_view, objections)), tuple(map(_check_view, passed)))
 
 
 # The check's name, badge and message say these already.
@@ -107,6 +113,7 @@ _NAMES = {"kwargs": "asks for", "element_count": "rows", "unexpected_percent": "
 
 def _check_view(check: CheckResult) -> CheckView:
     state, word = ("good", "Passed") if check.passes else _WORDS[check.severity]
+    word = word if check.judged else "Not judged"
     diagnostics = dict(check.diagnostics or {})
     sample: list[Any] = next(
         (diagnostics.pop(key) for key in ("sample", "rows", "examples") if isinstance(diagnostics.get(key), list)), []

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pathlib
 from typing import Any
 
+from google.protobuf import text_format
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
@@ -14,7 +16,7 @@ from components.schema._schema import FILE_NAME, read_schema
 
 
 class Executor(base_executor.BaseExecutor):
-    """Checks that the file is a schema, and copies it."""
+    """Checks that the file is a schema, and copies it, less what is left out."""
 
     def Do(
         self,
@@ -23,11 +25,14 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         source, expected = pathlib.Path(exec_properties["schema_file"]), exec_properties["schema_digest"]
-        read_schema(str(source.parent))
+        left_out = json.loads(exec_properties["left_out"])
+        schema = read_schema(str(source.parent), left_out)
         with measured(output_dict):
             target = pathlib.Path(artifact_utils.get_single_uri(output_dict["schema"]))
             target.mkdir(parents=True, exist_ok=True)
             text = source.read_bytes()
             if (now := hashlib.sha256(text).hexdigest()) != expected:
                 raise ChangedError(str(source), f"the run began with {expected[:12]}, and now it is {now[:12]}")
+            if left_out:
+                text = text_format.MessageToString(schema, as_utf8=True).encode()
             (target / FILE_NAME).write_bytes(text)

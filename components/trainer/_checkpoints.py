@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from components.columnar import split_files
 from components.errors import InputError
+from components.splits import EVAL, TRAIN
 from components.trainer._progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def key(training: str, module_digest: str, schema: str, examples: str) -> str:
     sha = hashlib.sha256()
     for part in (str(_FORMAT), keras.__version__, training, module_digest, schema):
         sha.update(part.encode() + b"\0")
-    for split in ("train", "eval"):
+    for split in (TRAIN, EVAL):
         for path in split_files(examples, split):
             with path.open("rb") as file:
                 sha.update(hashlib.file_digest(file, "sha256").digest())

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from components.errors import InputError
 from components.served_model import NUMERIC
+from components.splits import TRAIN
 
 
 class SplitChecks:
@@ -70,7 +71,7 @@ class SplitChecks:
                     f"feature {name!r}: preprocessing_fn returns NaN or infinity in {count} values. "
                     "Fill missing values, and guard logarithms and divisions."
                 )
-        if self._split == "train" and self._task not in NUMERIC and len(self._seen) < 2:
+        if self._split == TRAIN and self._task not in NUMERIC and len(self._seen) < 2:
             only = [self._classes[index] for index in self._seen]
             raise InputError(
                 f"label {self.label!r}: all rows of train are {', '.join(map(repr, only))}; there is nothing to learn."

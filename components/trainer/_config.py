@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,8 @@ class TrainingConfig:
         distribution: auto, none, mirrored or multi_worker.
         mixed_precision: whether layers compute in half precision.
         jit_compile: whether XLA compiles the steps; auto: as Keras decides.
+        na_values: texts that mean a missing value in the data, and so in requests; the model's description carries them.
+        na_values_by_column: other such texts for some columns.
     """
 
     task: str
@@ -33,6 +36,12 @@ class TrainingConfig:
     distribution: str = "auto"
     mixed_precision: bool = False
     jit_compile: bool | str = "auto"
+    na_values: Sequence[str] = ()
+    na_values_by_column: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+
+    def missing(self, column: str) -> tuple[str, ...]:
+        """The texts that mean in a column that a value is missing."""
+        return tuple(self.na_values_by_column.get(column, self.na_values))
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

@@ -92,8 +92,17 @@ def export(
     transform: tft.TFTransformOutput,
     schema: ModelSchema,
     folder: pathlib.Path,
+    missing: Callable[[str], tuple[str, ...]],
 ) -> None:
-    """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers."""
+    """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
+
+    Args:
+        model: trained.
+        transform: its graph.
+        schema: what the model takes and answers.
+        folder: to write into.
+        missing: the texts that mean a missing value in a column.
+    """
     served = ServingModule(model, transform, schema)
     tf.saved_model.save(served, str(folder), signatures=served.signatures())
     inputs = served.raw_inputs()
@@ -101,7 +110,12 @@ def export(
     personal = {one.name for one in transform.raw_metadata.schema.feature if is_personal(one)}
     features = {
         name: served_model.RawFeature(
-            inputs[given].dtype.name, tuple(inputs[given].shape[1:]), name in nullable, given, name in personal
+            inputs[given].dtype.name,
+            tuple(inputs[given].shape[1:]),
+            name in nullable,
+            given,
+            name in personal,
+            missing(name) if inputs[given].dtype == tf.string else (),
         )
         for name, given in served.input_names.items()
     }
@@ -111,20 +125,31 @@ def export(
 def input_names(features: Iterable[str]) -> dict[str, str]:
     """What the served model calls each raw feature.
 
-    TensorFlow takes only Python identifiers as arguments of a signature: `trip miles` becomes `trip_miles`, and what would
-    clash gets a number.
+    TensorFlow takes only Python identifiers as arguments of a signature, and does not tell `Amount` from `amount`:
+    `trip miles` becomes `trip_miles`, and what would clash gets a number. Columns that can keep their name do.
+
+    Example:
+        >>> input_names(["amount", "Amount", "class"])
+        {'Amount': 'Amount', 'amount': 'amount_2', 'class': 'column_class'}
     """
+    plain = {feature: _identifier(feature) for feature in features}
     names: dict[str, str] = {}
-    for feature in sorted(features, key=lambda name: (not name.isidentifier(), name)):
-        name = re.sub(r"\W", "_", feature, flags=re.ASCII)
-        # TensorFlow drops leading underscores, and Python has words of its own.
-        if not name[:1].isalpha() or keyword.iskeyword(name) or name == "self":
-            name = f"column_{name.lstrip('_')}"
-        taken, base, number = set(names.values()), name, 2
-        while name in taken:
-            name, number = f"{base}_{number}", number + 1
+    taken: set[str] = set()
+    for feature in sorted(plain, key=lambda one: (plain[one] != one, one)):
+        name, number = plain[feature], 2
+        while name.lower() in taken:
+            name, number = f"{plain[feature]}_{number}", number + 1
+        taken.add(name.lower())
         names[feature] = name
     return names
+
+
+def _identifier(feature: str) -> str:
+    name = re.sub(r"\W", "_", feature, flags=re.ASCII)
+    # TensorFlow drops leading underscores, and Python has words of its own.
+    if not name[:1].isalpha() or keyword.iskeyword(name) or name == "self":
+        return f"column_{name.lstrip('_')}"
+    return name
 
 
 def _predict(raw: dict[str, Any], transform_layer: Any, model: keras.Model, schema: ModelSchema) -> tf.Tensor:

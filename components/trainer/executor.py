@@ -14,6 +14,7 @@ from components.artifacts import ROWS_IN, measured
 from components.errors import InputError
 from components.schema import read_schema
 from components.served_model import NUMERIC
+from components.splits import EVAL, TRAIN
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._schema import Feature, ModelSchema
@@ -46,10 +47,10 @@ class Executor(base_executor.BaseExecutor):
             keras.utils.set_random_seed(config.seed)
             features = _features(transform, config.label)
             classes = tuple(output_classes(raw_schema, config.label, config.task, config.positive_class))
-            checks = {split: SplitChecks(split, config.task, config.label, classes) for split in ("train", "eval")}
+            checks = {split: SplitChecks(split, config.task, config.label, classes) for split in (TRAIN, EVAL)}
             train, evaluation = (_input.open_split(examples, s, features.values(), c) for s, c in checks.items())
             rows[ROWS_IN] = train.rows + evaluation.rows
-            schema = _model_schema(features, config, classes, checks["train"])
+            schema = _model_schema(features, config, classes, checks[TRAIN])
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)
             digest = exec_properties["module_digest"]
             with devices.scope():
@@ -63,7 +64,7 @@ class Executor(base_executor.BaseExecutor):
                 return
             if not devices.are_plain:
                 model = _fitting.rebuilt(model, module, schema, config, train.rows, digest)
-            _export.export(model, transform, schema, model_uri / "Format-Serving")
+            _export.export(model, transform, schema, model_uri / "Format-Serving", config.missing)
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
         checkpoints.clear()
 

@@ -33,6 +33,7 @@ from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
 from components.errors import InputError
 from components.schema import read_schema
+from components.splits import TRAIN
 from components.transform.labels import map_label, output_classes
 
 _SPLIT = "__trainyard_split__"  # passes through the transform beside the features
@@ -81,7 +82,7 @@ class Executor(ColumnarBeamExecutor):
         marked_config = _tensors(schema, sample, mark=_SPLIT)
         with user_code.blame(module), self._pipeline() as pipeline:
             with tft_beam.Context(temp_dir=self._get_tmp_dir()):
-                train = pipeline | "ReadToAnalyze" >> ReadExamples(uri, "train")
+                train = pipeline | "ReadToAnalyze" >> ReadExamples(uri, TRAIN)
                 transform_fn = (train, config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
                 _ = transform_fn | "WriteGraph" >> tft_beam.WriteTransformFn(graph)
             # Read again: a runner would keep all rows in memory until the graph is there to transform them.
@@ -131,11 +132,28 @@ def _with_label(
     def transform(inputs: dict[str, Any]) -> dict[str, Any]:
         features = {name: tensor for name, tensor in inputs.items() if name != label}
         with calling():
-            outputs = preprocessing_fn(dict(features))
+            outputs = preprocessing_fn(_Inputs(features))
         _check_outputs(outputs, label, module_file)
         return {**outputs, label: map_label(inputs[label], classes, task)}
 
     return transform
+
+
+class _ColumnNotRead(KeyError):
+    """features.py asks for a column that is not there."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class _Inputs(dict[str, Any]):
+    """The columns that are read; one that is not says so."""
+
+    def __missing__(self, name: object) -> Any:
+        raise _ColumnNotRead(
+            f"column {name!r} is not read: schema.pbtxt has none of that name, or data.ignore leaves it out. "
+            f"Read: {', '.join(self)}"
+        )
 
 
 def _check_outputs(outputs: Any, label: str, module_file: str) -> None:

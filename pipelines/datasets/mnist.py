@@ -6,6 +6,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from components.errors import InputError
+from components.splits import TEST, TRAIN
 from pipelines import home
 from pipelines.datasets._dataset import Dataset
 from pipelines.datasets._download import RemoteFile, cached_contents
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-_SPLITS = ("train", "eval")
+_SPLITS = (TRAIN, TEST)
 # Images and labels of the train set, then of the test set.
 _FILES = tuple(
     RemoteFile(f"{_URL}{name}-ubyte.gz", size, sha256)
@@ -85,7 +86,7 @@ def _write(span: int, folder: pathlib.Path) -> None:
 
 DATASET = Dataset(
     name="mnist",
-    description="70,000 handwritten digits of 28 x 28 pixels, with the official split: 60,000 train, 10,000 eval.",
+    description="70,000 handwritten digits of 28 x 28 pixels, with the official split: 60,000 train, 10,000 test.",
     source=_URL,
     licence="CC BY-SA 3.0",
     spans=range(1, 2),

@@ -35,7 +35,7 @@ class Item:
         headline: the verdict in one sentence.
         owner: who has to act.
         findings: the worst, gravest first.
-        more: failed checks beyond these.
+        more: checks that do not pass, beyond these.
         url: of its page; empty where TRAINYARD_REPORTS_URL is not set.
     """
 
@@ -111,7 +111,8 @@ def _item(history: History, view: WorkloadView, entry: Entry) -> Item:
         headline=one.headline,
         owner=one.owner,
         findings=tuple(
-            Finding(f"{c.severity}, waived" if c.waiver else c.severity, c.message or c.name) for c in shown
+            Finding(f"{c.severity}, waived" if c.waiver else c.severity if c.judged else "not judged", c.words)
+            for c in shown
         ),
         more=len(failed) - len(shown),
         url=page_url(view.name, one.id),

@@ -19,32 +19,35 @@ def headline(outcome: Outcome, checks: Sequence[Check], error: str = "") -> str:
     """
     if error:
         return f"Not judged: {_clause(error)}."
-    failed = [check for check in checks if not check.passes and not check.waiver]
-    critical = [check for check in failed if check.severity == "critical"]
-    warned = [check for check in failed if check.severity == "warning"]
+    decisive = {Outcome.FAILED: "critical", Outcome.WARNED: "warning"}.get(outcome, "")
+    told = [check for check in checks if not check.passes and not check.waiver and check.severity == decisive]
+    told = [check for check in told if check.judged] or told
     waived = sum(bool(check.waiver) and not check.passes for check in checks)
-    forgiven = f" {waived} failed under a waiver." if waived else ""
-    if outcome is Outcome.FAILED:
-        return f"Do not train on it: {_many(critical)} of {len(checks)} failed{_worst(critical)}.{forgiven}"
-    if outcome is Outcome.WARNED:
-        return (
-            f"It can be trained on, but look at it: {_many(warned)} of {len(checks)} warned{_worst(warned)}.{forgiven}"
-        )
-    return f"It can be trusted: {'all ' if not waived else ''}{len(checks) - waived} checks hold.{forgiven}"
+    unjudged = sum(not check.judged and check not in told for check in checks)
+    rest = f" {waived} failed under a waiver." if waived else ""
+    rest += f" {unjudged} {'was' if unjudged == 1 else 'were'} not judged." if unjudged else ""
+    if outcome is Outcome.PASSED:
+        hold = sum(check.passes for check in checks)
+        return f"It can be trusted: {'all ' if hold == len(checks) else ''}{hold} checks hold.{rest}"
+    advice = "Do not train on it" if outcome is Outcome.FAILED else "It can be trained on, but look at it"
+    word = "failed" if outcome is Outcome.FAILED else "warned"
+    word = word if all(check.judged for check in told) else "could not be judged"
+    return f"{advice}: {_many(told)} of {len(checks)} {word}{_columns(told)}.{rest}"
 
 
 def worst(checks: Sequence[Check], most: int = 3) -> list[Check]:
-    """The failed checks that matter most, gravest first; waived ones last."""
+    """The checks that do not pass and matter most, gravest first and failed ones first; waived ones last."""
     order = {"critical": 0, "warning": 1, "info": 2}
-    failed = [check for check in checks if not check.passes]
-    return sorted(failed, key=lambda check: (bool(check.waiver), order.get(check.severity, 3)))[:most]
+    objects = [check for check in checks if not check.passes]
+    rank = sorted(objects, key=lambda check: (bool(check.waiver), order.get(check.severity, 3), not check.judged))
+    return rank[:most]
 
 
 def _many(failed: Sequence[Check]) -> str:
     return _NUMBERS.get(len(failed), f"{len(failed)} checks").lower()
 
 
-def _worst(failed: Sequence[Check]) -> str:
+def _columns(failed: Sequence[Check]) -> str:
     columns = list(dict.fromkeys(check.column for check in failed if check.column))
     if not columns:
         return ""

@@ -33,6 +33,7 @@ class Check:
         unexpected: values that do not hold, of `total`.
         waiver: who waived the failure, until when and why; empty where nobody did.
         evidence: the gate's diagnostics, with `sample`; JSON-serialisable.
+        judged: whether it could be judged at all; one that could not does not pass.
     """
 
     gate: str
@@ -46,6 +47,16 @@ class Check:
     total: int | None = None
     waiver: str = ""
     evidence: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    judged: bool = True
+
+    @property
+    def failed(self) -> bool:
+        return self.judged and not self.passes
+
+    @property
+    def words(self) -> str:
+        """What was found, for a reader who has not seen the check's name."""
+        return f"{self.name} was not judged: {self.message}" if not self.judged else self.message or self.name
 
 
 @dataclasses.dataclass(frozen=True)

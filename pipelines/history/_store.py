@@ -15,6 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from components.errors import InputError
+from components.gates import Verdict
 from pipelines import home
 from pipelines.history import _tables as tables
 from pipelines.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
@@ -104,6 +105,15 @@ class History:
         with self._engine.begin() as connection:
             for release in releases:
                 _put_release(connection, release)
+
+    def forget(self, workload: str) -> None:
+        """Deletes all that is known of a workload, at once."""
+        ids = sa.select(tables.VALIDATIONS.c.id).where(tables.VALIDATIONS.c.workload == workload)
+        with self._engine.begin() as connection:
+            for table in tables.PARTS.values():
+                connection.execute(sa.delete(table).where(table.c.validation_id.in_(ids)))
+            for table in (tables.VALIDATIONS, tables.RELEASES):
+                connection.execute(sa.delete(table).where(table.c.workload == workload))
 
     @property
     def url(self) -> str:
@@ -203,19 +213,20 @@ class History:
                 yield row[0], Change(*row[1:])
 
     def failures(self, validation_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Failed checks that nobody waived: validation id -> severity -> how many."""
+        """Checks that do not pass and that nobody waived: validation id -> severity, or `not judged` -> how many."""
         table = tables.CHECKS
         failed = sa.not_(table.c.passes) & (table.c.waiver == "")
+        kind = sa.case((table.c.judged, table.c.severity), else_=str(Verdict.NOT_JUDGED))
         found: dict[str, dict[str, int]] = {}
         with self._engine.connect() as connection:
             for start in range(0, len(validation_ids), _AT_ONCE):
                 query = (
-                    sa.select(table.c.validation_id, table.c.severity, sa.func.count())
+                    sa.select(table.c.validation_id, kind, sa.func.count())
                     .where(failed, table.c.validation_id.in_(validation_ids[start : start + _AT_ONCE]))
-                    .group_by(table.c.validation_id, table.c.severity)
+                    .group_by(table.c.validation_id, kind)
                 )
-                for validation_id, severity, many in connection.execute(query):
-                    found.setdefault(validation_id, {})[severity] = int(many)
+                for validation_id, which, many in connection.execute(query):
+                    found.setdefault(validation_id, {})[which] = int(many)
         return found
 
     def releases(self, workload: str) -> list[Release]:

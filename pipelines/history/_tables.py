@@ -57,6 +57,7 @@ CHECKS = sa.Table(
     sa.Column("total", sa.BigInteger),
     sa.Column("waiver", sa.Text, nullable=False),
     sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("judged", sa.Boolean, nullable=False, server_default=sa.true()),
 )
 
 COLUMNS = sa.Table(
@@ -112,17 +113,23 @@ FAILED_CHECKS = sa.Index(
     postgresql_where=sa.not_(CHECKS.c.passes),
 )
 
+# Columns that earlier stores lack.
+_ADDED = (
+    (VALIDATIONS, "reference", "VARCHAR(200) DEFAULT '' NOT NULL"),
+    (CHECKS, "judged", "BOOLEAN DEFAULT TRUE NOT NULL"),
+)
+
 
 def bring_up_to_date(engine: sa.Engine) -> None:
     """Adds what a store of an earlier day lacks; its rows stay as they are."""
-    known = {column["name"] for column in sa.inspect(engine).get_columns(VALIDATIONS.name)}
     indexes = {index["name"] for index in sa.inspect(engine).get_indexes(CHECKS.name)}
-    add = f"ALTER TABLE {VALIDATIONS.name} ADD COLUMN reference VARCHAR(200) DEFAULT '' NOT NULL"
-    # Another process may add it between our look and our deed.
-    with contextlib.suppress(OperationalError, ProgrammingError):
-        if "reference" not in known:
-            with engine.begin() as connection:
-                connection.execute(sa.text(add))
+    for table, column, kind in _ADDED:
+        known = {one["name"] for one in sa.inspect(engine).get_columns(table.name)}
+        # Another process may add it between our look and our deed.
+        with contextlib.suppress(OperationalError, ProgrammingError):
+            if column not in known:
+                with engine.begin() as connection:
+                    connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column} {kind}"))
     with contextlib.suppress(OperationalError, ProgrammingError):
         if FAILED_CHECKS.name not in indexes:
             FAILED_CHECKS.create(engine)

@@ -79,7 +79,7 @@ def _broke_at_the_data(facts: RunFacts) -> bool:
 def _outcome(gates: Mapping[str, GateResult], broke: bool) -> Outcome:
     if broke or not all(gate.passes for gate in gates.values()):
         return Outcome.FAILED
-    warned = any(gate.failures(Severity.WARNING) for gate in gates.values())
+    warned = any(gate.objections(Severity.WARNING) for gate in gates.values())
     return Outcome.WARNED if warned else Outcome.PASSED
 
 
@@ -106,6 +106,7 @@ def check_record(gate: str, check: CheckResult) -> Check:
         total=None if total is None else int(total),
         waiver=str(found.get("waiver") or ""),
         evidence=json.loads(json.dumps(found, default=str)),
+        judged=check.judged,
     )
 
 

@@ -112,13 +112,13 @@ def _too_few(asked: Requests, version: int, workload: Workload) -> CheckResult:
         f"{asked.rows:,} recorded rows of version {version} are too few to compare (min_rows "
         f"{workload.quality.skew.min_rows:,}){f'; there are {others}' if others else ''}"
     )
-    return CheckResult("skew", True, Severity.INFO, reason)
+    return CheckResult.not_judged("skew", reason, Severity.INFO)
 
 
 def _outcome(gate: GateResult) -> Outcome:
     if not gate.passes:
         return Outcome.FAILED
-    return Outcome.WARNED if gate.failures(Severity.WARNING) else Outcome.PASSED
+    return Outcome.WARNED if gate.objections(Severity.WARNING) else Outcome.PASSED
 
 
 def _headline(outcome: Outcome, gate: GateResult, version: int, asked: Requests) -> str:

@@ -17,12 +17,13 @@ from components.columnar import decode_splits, read_batches, read_split, split_s
 from components.drift import Profile, profile
 from components.errors import InputError
 from components.served_model import ServedModel, load_answerer
+from components.splits import TRAIN
 from model_store import ModelStore, Release
 from pipelines import home
 from pipelines.runners.kubeflow import transfer
 
-_EVAL_ROWS = 50_000
-"""Rows of the eval split that are predicted for at most."""
+_TEST_ROWS = 50_000
+"""Rows of the test split that are predicted for at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Training:
 
     Attributes:
         columns: of the raw features that the model takes, over all rows that it was trained on.
-        predictions: of the answers to rows of the eval split, by output.
+        predictions: of the answers to rows of the test split, by output.
     """
 
     columns: Profile
@@ -39,7 +40,7 @@ class Training:
 
 
 def training_of(workload: str, release: Release) -> Training:
-    """The profiles of a release's training data and of its predictions on the eval split.
+    """The profiles of a release's training data and of its predictions on the test split.
 
     Made from the Examples of the run that published it, and kept in the home, so that they outlive the Examples.
 
@@ -64,24 +65,24 @@ def _describe(workload: str, release: Release) -> Training:
 
     name = f"release {release.version}"
     examples = _examples_of(workload, release)
-    splits = decode_splits(examples.split_names)
+    held_out = decode_splits(examples.split_names)[-1]  # test; of a release from when there were two splits, eval
     schema = read_schema(str(home.schemas_root() / workload))
     named = {feature.name for feature in schema.feature if feature.int_domain.is_categorical}
     with tempfile.TemporaryDirectory() as folder:
         uri = _local(str(examples.uri), pathlib.Path(folder, "examples"))
         saved_model = ModelStore(home.store_uri()).fetch(workload, release.version, folder)
         model = ServedModel.read(saved_model)
-        predictions = _predictions(saved_model, model, uri, splits[-1])
-        known = set(split_schema(uri, splits[0]).names)
+        predictions = _predictions(saved_model, model, uri, held_out)
+        known = set(split_schema(uri, TRAIN).names)
         columns = profile(
             f"what {name} was trained on",
             [column for column in model.features if column in known],
-            lambda column: read_split(uri, splits[0], [column]).column(0),
+            lambda column: read_split(uri, TRAIN, [column]).column(0),
             named=named,
             personal={feature.name for feature in schema.feature if is_personal(feature)},
         )
     answered = profile(
-        f"the eval split of {name}", predictions.column_names, predictions.column, named=predictions.column_names
+        f"the test split of {name}", predictions.column_names, predictions.column, named=predictions.column_names
     )
     return Training(columns, answered)
 
@@ -110,7 +111,7 @@ def _predictions(saved_model: pathlib.Path, model: ServedModel, uri: str, split:
             if flat.shape[1] == 1:
                 parts.setdefault(output, []).append(flat[:, 0])
         rows += batch.num_rows
-        if rows >= _EVAL_ROWS:
+        if rows >= _TEST_ROWS:
             break
     return pa.table({output: pa.array(np.concatenate(values)) for output, values in parts.items()})
 

@@ -21,7 +21,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "skew",
         help="what a served model is asked, against what it was trained on",
         description="Compares the model server's record of requests (`trainyard serve --record`) with the training data of the "
-        "release that answered them, column by column, and its answers with those on the eval split. Limits are quality.skew in "
+        "release that answered them, column by column, and its answers with those on the test split. Limits are quality.skew in "
         "workload.yaml. The result goes into the history of data quality and onto the pages.",
         epilog="exit code 2: a critical limit was exceeded.\nexamples:\n  trainyard skew taxi --record /srv/record\n"
         "  trainyard skew taxi --since 24h --release canary --json",
@@ -60,6 +60,6 @@ def _skew(options: argparse.Namespace) -> int:
         print(f"{validation.workload}: {validation.headline}")
         for check in validation.checks:
             if not check.passes:
-                print(f"  {check.severity:<8} {check.message}")
+                print(f"  {check.severity:<8} {check.words}")
         print(f"report    data_quality_page: {page}")
     return EXIT_FIX_INPUT if validation.outcome is Outcome.FAILED else EXIT_OK

@@ -67,8 +67,8 @@ class Facts:
     least_present: float = 0.0
     personal: bool = False
     distinct: int = 0
-    low: float | None = None
-    high: float | None = None
+    low: int | float | None = None
+    high: int | float | None = None
     quartiles: tuple[float, float, float] | None = None
     share: float | None = None
     values: tuple[Any, ...] = ()
@@ -163,16 +163,16 @@ def _counted(values: pa.ChunkedArray, rows: int) -> dict[str, Any]:
 
 
 def _of_numbers(values: pa.ChunkedArray, told: Facts) -> dict[str, Any]:
-    numbers = values.cast(pa.float64()).to_numpy()
+    numbers = values.to_numpy()  # of whole numbers exact: a double has 53 bits
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
         return {}
-    increasing = len(numbers) >= 100 and told.distinct > FEW_VALUES and bool(np.all(np.diff(numbers) >= 0))
+    increasing = len(numbers) >= 100 and told.distinct > FEW_VALUES and bool(np.all(numbers[1:] >= numbers[:-1]))
     epoch = bool(numbers.min() >= 5e8) and told.kind == "INT" and bool(_TIMES.search(told.name.lower()))
     low, middle, high = (float(one) for one in np.quantile(numbers, [0.25, 0.5, 0.75]))
     return {
-        "low": float(numbers.min()),
-        "high": float(numbers.max()),
+        "low": numbers.min().item(),
+        "high": numbers.max().item(),
         "quartiles": (low, middle, high),
         "share": float(numbers.mean()) if set(np.unique(numbers)) == {0.0, 1.0} else None,
         "increasing": increasing,

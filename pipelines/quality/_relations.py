@@ -20,6 +20,8 @@ _EXPECTED_BROKEN = 20
 _EXPECTED_SHARE = 0.02
 _FEWEST_MISSING = 10
 
+Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+
 
 @dataclasses.dataclass(frozen=True)
 class Relations:
@@ -42,10 +44,11 @@ def relate(rows: pa.Table, facts: Sequence[Facts]) -> Relations:
     """Looks at all pairs of numbers, at where values are missing, and at whole rows."""
     numbers = [one for one in facts if one.low is not None and one.distinct > 2][:_MOST_COLUMNS]
     values = {one.name: _numbers(rows.column(one.name)) for one in numbers}
+    known = {one.name: ~pc.is_null(rows.column(one.name), nan_is_null=True).to_numpy() for one in numbers}
     ordered, equal = [], []
     for one, other in itertools.combinations([one.name for one in numbers], 2):
         first, second = values[one], values[other]
-        both = ~(np.isnan(first) | np.isnan(second))
+        both = known[one] & known[other]
         if both.sum() < 100:
             continue
         first, second = first[both], second[both]
@@ -58,11 +61,12 @@ def relate(rows: pa.Table, facts: Sequence[Facts]) -> Relations:
     return Relations(_without_implied(ordered), tuple(equal), _together(rows, facts), _distinct(rows, facts))
 
 
-def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+def _numbers(column: pa.ChunkedArray) -> Numbers:
+    """In their own type: a double would make two ids equal that differ in the last digit. What is missing is 0."""
+    return pc.fill_null(column, 0).to_numpy()  # type: ignore[no-any-return]
 
 
-def _telling(smaller: npt.NDArray[np.float64], greater: npt.NDArray[np.float64]) -> bool:
+def _telling(smaller: Numbers, greater: Numbers) -> bool:
     """Whether `smaller <= greater` would be broken if each value could meet any other of the other column."""
     step = max(1, len(smaller) // _SAMPLE)
     ranks = np.searchsorted(np.sort(greater), smaller[::step], side="left")

@@ -14,16 +14,20 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from components import progress
 from components.errors import LASTING, InputError, TryAgainError
-from components.ingestion import sources
-from components.ingestion.contract import Column, check_header
+from components.ingestion import Reading, sources
+from components.ingestion.contract import Column, check_header, columns_of
+from components.ingestion.labels import labelled, with_label
+from components.ingestion.plain_files import format_of
 from components.ingestion.rows import BadRow, read_rows
+from pipelines.quality._patience import TookTooLong, within
+from pipelines.workload import Data, Workload
 
 PASSWORD = "TRAINYARD_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
 _ATTEMPTS = 3
 _WAIT_S = 1.0
 _ROWS = 20_000
-_FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".tfrecord": "tfrecord"}
 
 T = TypeVar("T")
 
@@ -40,11 +44,13 @@ class Source:
         uri: a file, a folder, a glob pattern, a URL; or with `query` an SQLAlchemy URL.
         query: SQL.
         format: of files; None: by their name, else the workload's.
+        timeout_s: how long the database may take to the next rows of the query.
     """
 
     uri: str
     query: str | None = None
     format: str | None = None
+    timeout_s: float = 600.0
 
     @property
     def shown(self) -> str:
@@ -61,31 +67,45 @@ class Piece:
     file: str = ""
 
 
-def read(source: Source, columns: Sequence[Column], ignore: Sequence[str], default_format: str) -> Iterator[Piece]:
-    """Yields the rows of a source, typed by the schema.
+def columns_for(workload: Workload, schema: Any) -> list[Column]:
+    """What a workload's rows must have, its label read as workload.yaml says."""
+    label = workload.data.label
+    return with_label(columns_of(schema), schema, label.column, label.merge_spellings, label.drop_unlabelled)
+
+
+def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
+    """Yields the rows of a source, typed by the schema and read as a run would.
 
     Args:
         source: where.
         columns: what the rows must have.
-        ignore: columns that may be there besides.
-        default_format: of files whose name does not say it.
+        data: of the workload: columns that may be there besides, the format of files whose name does not say it, whether rows
+            without a label are left out.
 
     Raises:
         InputError: the source cannot be read as it is.
         SourceAway: it does not answer, also not at the third time.
     """
-    if source.query is not None:
-        yield from _read_query(source, columns, ignore)
-        return
+    pieces = (
+        _read_query(source, columns, data.ignore) if source.query is not None else _read_files(source, columns, data)
+    )
+    for piece in pieces:
+        if data.label.drop_unlabelled and data.label.column in piece.batch.schema.names:
+            kept = labelled(piece.batch.column(data.label.column))
+            piece = dataclasses.replace(piece, batch=piece.batch.filter(kept))
+        yield piece
+
+
+def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
+    reading = Reading.of(data.read.model_dump())
     span = _insistently(source.uri, lambda: sources.files_at(source.uri))
     with tempfile.TemporaryDirectory() as scratch, sources.as_hashed(span.files, span.digest):
         for url in span.files:
             copied = _insistently(url, lambda url=url: sources.localize(url, scratch))  # type: ignore[misc]
-            suffixes = [one for one in pathlib.PurePath(url).suffixes if one in _FORMATS]
-            format = source.format or (_FORMATS[suffixes[-1]] if suffixes else default_format)
+            format = source.format or format_of(url) or data.format
             shown = url.removeprefix("file://")
             try:
-                for rows in read_rows(copied, format, columns, ignore):
+                for rows in read_rows(copied, format, columns, data.ignore, reading=reading):
                     yield Piece(rows.batch, rows.bad, shown)
             except InputError as error:
                 raise InputError(str(error).replace(str(copied), shown)) from error
@@ -135,6 +155,29 @@ def _url(uri: str) -> Any:
 
 
 def _read_query(source: Source, columns: Sequence[Column], ignore: Sequence[str]) -> Iterator[Piece]:
+    """The query's rows, each batch within `timeout_s`."""
+    open_now: list[Any] = []
+
+    def cancel() -> None:
+        """SQLite's and psycopg's connections can be stopped from outside; others end with this process."""
+        for connection in open_now:
+            raw = connection.connection.driver_connection
+            getattr(raw, "interrupt" if hasattr(raw, "interrupt") else "cancel")()
+
+    try:
+        for piece in within(source.timeout_s, _query_pieces(source, columns, ignore, open_now.append), cancel):
+            progress.rows(piece.batch.num_rows)
+            yield piece
+    except TookTooLong:
+        raise SourceAway(
+            f"{source.shown}: no rows of the query came within {source.timeout_s:g} s, and it was cancelled. Try again later, make "
+            "the query cheaper, or raise --timeout."
+        ) from None
+
+
+def _query_pieces(
+    source: Source, columns: Sequence[Column], ignore: Sequence[str], opened: Callable[[Any], None]
+) -> Iterator[Piece]:
     import sqlalchemy as sa
 
     assert source.query is not None
@@ -148,6 +191,7 @@ def _read_query(source: Source, columns: Sequence[Column], ignore: Sequence[str]
         raise InputError(f"--data {source.shown}: {_one_line(error)}. Name a database whose driver is there.") from None
     try:
         with _insistently(source.shown, lambda: _connect(engine, source.shown)) as connection:
+            opened(connection)
             try:
                 streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS)
                 found = streamed.execute(sa.text(source.query))
@@ -191,7 +235,8 @@ def _typed(rows: Sequence[Any], names: Sequence[str], columns: Sequence[Column])
     for column in columns:
         values = [_plain(value, column.type) for value in by_name.get(column.name, (None,) * len(rows))]
         try:
-            arrays.append(pa.array(values, column.type))
+            array = pa.array(values, column.type)
+            arrays.append(column.rewrite(array) if column.rewrite else array)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
             raise InputError(
                 f"--query: column {column.name!r} must be {column.type}: {_one_line(error)}. Cast it in the query."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
+import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,28 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--query", metavar="SQL", help="what to read from the database that --data names")
     parser.add_argument("--span", type=parameters.span, help="which span; of --data: which it is, for waivers")
     parser.add_argument(
-        "--format", choices=("csv", "parquet", "jsonl", "tfrecord"), help="of the files; default: by their names"
+        "--format",
+        choices=("csv", "xlsx", "parquet", "jsonl", "json", "tfrecord"),
+        help="of the files; default: by their names",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=600.0,
+        metavar="SECONDS",
+        help="how long a database may take to the next rows of --query (600); exit code 1 after that",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 7 * 24 * 3600:
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0, a week at most. Received: {text!r}")
+    return seconds
 
 
 def _draft(options: argparse.Namespace) -> int:
@@ -92,22 +112,26 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
-    with terminal.silenced():
-        import pyarrow as pa
+    with terminal.busy(f"drafting from {_shown_source(options)}"):
+        return _draft_of(options)
 
-        from components.ingestion.contract import columns_of
-        from components.schema import read_schema
-        from pipelines.quality._drafting import draft, merge_into
-        from pipelines.quality._sources import read
-        from pipelines.run import find_workload
-    workload, _ = find_workload(options.workload)
+
+def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
+    import pyarrow as pa
+
+    from components.schema import left_out, read_schema
+    from pipelines.quality._drafting import draft, merge_into
+    from pipelines.quality._sources import columns_for, read
+    from pipelines.run import find_workload
+
+    workload, _ = _fitting(*find_workload(options.workload))
     if workload.data.format == "images":
         raise InputError(f"{workload.name}: images have no columns to draft from. Write the suite by hand.")
     folder = home.schemas_root() / workload.name
-    schema = read_schema(str(folder))
-    columns = columns_of(schema)
+    schema = read_schema(str(folder), left_out(read_schema(str(folder)), workload.data.ignore))
+    columns = columns_for(workload, schema)
     source, span = _source(options, workload)
-    pieces = list(read(source, columns, workload.data.ignore, workload.data.format))
+    pieces = list(read(source, columns, workload.data))
     if bad := sum(len(piece.bad) for piece in pieces):
         first = next((piece.file, one) for piece in pieces for one in piece.bad)
         raise InputError(
@@ -119,6 +143,16 @@ def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[
     drafted = draft(rows, schema, workload.data.label.column, str(workload.task), workload.key_columns, earlier)
     path = folder / "expectations.json"
     return workload, path, *merge_into(path, drafted)
+
+
+def _fitting(workload: Workload, folder: pathlib.Path) -> tuple[Workload, pathlib.Path]:
+    """The workload, held against its schema; what it says of columns that nobody reads is said and left aside."""
+    from pipelines import columns
+
+    workload, notes = columns.fit(workload, folder / "workload.yaml")
+    for note in notes:
+        print(f"trainyard: {note}", file=sys.stderr)
+    return workload, folder
 
 
 def _earlier_rows(workload: str, span: int | None) -> list[int]:
@@ -145,7 +179,7 @@ def _source(options: argparse.Namespace, workload: Workload) -> tuple[Source, in
     if options.query is not None and not options.data:
         raise InputError("--query: needs --data, the SQLAlchemy URL of the database.")
     if options.data:
-        return Source(options.data, options.query, options.format), options.span
+        return Source(options.data, options.query, options.format, options.timeout), options.span
     uri = workload.span_uri("{SPAN}", home.data_root())
     if not has_spans(uri):
         return Source(uri, None, options.format), None
@@ -193,11 +227,17 @@ def _moved(change: Change) -> str:
     return f": {', '.join(parts)}" if parts else ": its words"
 
 
+def _shown_source(options: argparse.Namespace) -> str:
+    """The source, without what may be a secret in its URL."""
+    place = options.data or f"the newest span of {options.workload}"
+    return f"the query's rows ({place.partition('://')[0]})" if options.query is not None else place
+
+
 def _check(options: argparse.Namespace) -> int:
-    with terminal.silenced():
+    with terminal.busy("loading Great Expectations"):
         from pipelines.quality._checking import check
         from pipelines.run import find_workload
-    workload, folder = find_workload(options.workload)
+    workload, folder = _fitting(*find_workload(options.workload))
     if workload.data.format == "images" and not options.format and not options.query:
         raise InputError(
             f"{workload.name}: images are checked in a run: trainyard run {workload.name} --until DataQuality"
@@ -209,7 +249,8 @@ def _check(options: argparse.Namespace) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="trainyard-quality-") as scratch:
         output = options.out or pathlib.Path(scratch)
-        checked = check(workload, folder, source, span, output)
+        with terminal.busy(f"checking {_shown_source(options)}"):
+            checked = check(workload, folder, source, span, output)
     if options.json:
         print(json.dumps(_as_json(workload, source, span, checked, options.out), indent=2, default=str))
     else:
@@ -221,25 +262,28 @@ def _verdict(checked: Checked) -> str:
     """One sentence."""
     from components.gates import Severity
 
-    result = checked.result
-    critical, warned = result.failures(Severity.CRITICAL), result.failures(Severity.WARNING)
+    result, many = checked.result, checked.result.counts()
     waived = [one for one in result.failures() if one.diagnostics.get("waiver")]
-    forgiven = f"; {len(waived)} failed under a waiver" if waived else ""
-    if critical:
-        return (
-            f"Do not use it: {len(critical)} of {len(result.checks)} checks failed on {checked.rows:,} rows{forgiven}."
-        )
-    if warned:
-        return f"It can be used, but look at it: {len(warned)} of {len(result.checks)} checks warn on {checked.rows:,} rows{forgiven}."
-    return f"It can be trusted: {len(result.checks) - len(waived)} checks hold on {checked.rows:,} rows{forgiven}."
+    rest = f"; {len(waived)} failed under a waiver" if waived else ""
+    unjudged = f"{many['not_judged']} of {many['checks']} checks could not be judged"
+    rest += f"; {many['not_judged']} not judged" if many["not_judged"] else ""
+    on = f"on {checked.rows:,} rows{rest}."
+    if many["failed"]:
+        return f"Do not use it: {many['failed']} of {many['checks']} checks failed {on}"
+    if not result.passes:
+        return f"Do not use it: {unjudged} on {checked.rows:,} rows."
+    if result.objections(Severity.WARNING):
+        warn = len(result.objections(Severity.WARNING))
+        return f"It can be used, but look at it: {warn} of {many['checks']} checks warn {on}"
+    return f"It can be trusted: {many['passed']} checks hold {on}"
 
 
 def _print(workload: Workload, source: Source, checked: Checked, kept: pathlib.Path | None) -> None:
     print(f"{workload.name}, {source.shown}: {_verdict(checked)}")
-    failed = checked.result.failures()
+    failed = checked.result.objections()
     for one in failed[:_SHOWN]:
         word = "waived" if one.diagnostics.get("waiver") else str(one.severity)
-        print(f"  {word}: {one.message or one.name}")
+        print(f"  {word}: {one.words}")
     if len(failed) > _SHOWN:
         print(f"  and {len(failed) - _SHOWN} more (--json has all)")
     if kept is not None:

@@ -14,7 +14,19 @@ from pipelines.reports._views import WorkloadView
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _VALIDATION = ("id", "workload", "span", "created_at", "source", "outcome", "headline", "rows", "quarantined", "owner")
-_CHECK = ("gate", "name", "passes", "severity", "message", "column", "expectation", "unexpected", "total", "waiver")
+_CHECK = (
+    "gate",
+    "name",
+    "passes",
+    "judged",
+    "severity",
+    "message",
+    "column",
+    "expectation",
+    "unexpected",
+    "total",
+    "waiver",
+)
 _COLUMN = ("name", "kind", "rows", "missing", "distinct", "mean", "deviation", "minimum", "maximum")
 _CHANGE = ("kind", "column", "slice", "reference", "measure", "value", "limit", "severity", "exceeded")
 

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 
-from components.gates import CheckResult, GateResult, Severity
+from components.gates import CheckResult, GateResult, Severity, Verdict
 from components.report.formats import plural
 from pipelines.history import SERVING, Change, Check, Column, History, Outcome, Release, Validation
 
@@ -51,6 +51,7 @@ class Entry:
     label: str
     failed: int = 0
     warned: int = 0
+    unjudged: int = 0
     newest: bool = True
 
     @property
@@ -157,7 +158,8 @@ def _entries(validations: Sequence[Validation], failures: Mapping[str, Mapping[s
     for one in validations:
         counts = failures.get(one.id, {})
         key = (one.source == SERVING, one.span if one.span is not None else one.id)
-        entries.append(Entry(one, label(one), counts.get("critical", 0), counts.get("warning", 0), key not in seen))
+        many = [counts.get(which, 0) for which in ("critical", "warning", str(Verdict.NOT_JUDGED))]
+        entries.append(Entry(one, label(one), *many, newest=key not in seen))
         seen.add(key)
     return tuple(entries)
 
@@ -198,8 +200,8 @@ def beyond_changes(gates: Sequence[tuple[str, GateResult]]) -> list[tuple[str, G
 
 
 def _gravity(gate: GateResult) -> int:
-    """0 where something critical failed, 1 a warning, 2 nothing that asks for a look."""
-    severities = {check.severity for check in gate.failures()}
+    """0 where something critical does not pass, 1 a warning, 2 nothing that asks for a look."""
+    severities = {check.severity for check in gate.objections()}
     return 0 if Severity.CRITICAL in severities else 1 if Severity.WARNING in severities else 2
 
 
@@ -218,12 +220,11 @@ def tallies(gates: Sequence[tuple[str, GateResult]]) -> list[Tally]:
     """One a gate, in order."""
     found, shown = [], beyond_changes(gates)
     for place, (name, gate) in enumerate(gates, 1):
-        passed = sum(check.passes for check in gate.checks)
-        failed = [check for check in gate.checks if not check.passes]
-        gravest = {check.severity for check in failed}
-        state = "bad" if Severity.CRITICAL in gravest else "warn" if Severity.WARNING in gravest else "good"
+        many = gate.counts()
+        words = f"{many['passed']:,} of {many['checks']:,} hold"
+        words += f", {many['not_judged']:,} not judged" if many["not_judged"] else ""
         anchor = f"gate-{place}" if any(one.gate == gate.gate for _, one in shown) else "change"
-        found.append(Tally(gate.gate, name, anchor, state, f"{passed:,} of {len(gate.checks):,} hold"))
+        found.append(Tally(gate.gate, name, anchor, ("bad", "warn", "good")[_gravity(gate)], words))
     return found
 
 
@@ -232,7 +233,7 @@ def _result(check: Check) -> CheckResult:
     severity = Severity(check.severity)
     if check.waiver and not check.passes:
         severity, message = Severity.INFO, f"{message} Waived: {check.waiver}."
-    return CheckResult(check.name, check.passes, severity, message, evidence)
+    return CheckResult(check.name, check.passes, severity, message, evidence, check.judged)
 
 
 @dataclasses.dataclass(frozen=True)

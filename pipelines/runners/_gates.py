@@ -16,6 +16,7 @@ _GATES = {
     "ExampleValidator": "anomalies",
     "DataQuality": "data_quality",
     "DriftDetector": "drift",
+    "Evaluator": "evaluation",
     "InfraValidator": "blessing",
 }
 
@@ -24,8 +25,8 @@ def gates_of(outputs: Mapping[str, Mapping[str, Any]], pipeline_root: str, run_i
     """The gates that have judged, in the graph's order.
 
     Returns:
-        Of each: `gate` (the node), `passes`, `summary` in one line, `findings` (failed checks: `severity` and `message`),
-        and `report`, a page to read, where there is one.
+        Of each: `gate` (the node), `passes`, `summary` in one line, `counts` (see `GateResult.counts`), `findings` (checks
+        that do not pass: `severity`, `verdict` and `message`), and `report`, a page to read, where there is one.
     """
     found = []
     for node, channel in _GATES.items():
@@ -40,14 +41,14 @@ def gates_of(outputs: Mapping[str, Mapping[str, Any]], pipeline_root: str, run_i
 
 def _shown(node: str, folder: pathlib.Path) -> dict[str, Any]:
     result = GateResult.from_json((folder / _FILE).read_text())
-    failures = result.failures()
     return {
         "gate": node,
         "passes": result.passes,
         "summary": result.summary(),
+        "counts": result.counts(),
         "findings": [
-            {"severity": str(check.severity), "message": check.message or check.name}
-            for check in failures[:_MOST_FINDINGS]
+            {"severity": str(check.severity), "verdict": str(check.verdict), "message": check.words}
+            for check in result.objections()[:_MOST_FINDINGS]
         ],
         "report": str(folder / _REPORT) if (folder / _REPORT).is_file() else None,
     }

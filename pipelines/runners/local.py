@@ -15,11 +15,11 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from components import prepared
+from components import prepared, progress
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.errors import EXIT_OK, InputError
 from components.gates import GateFailed, GateResult, Severity
-from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED
+from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _metadata, _noise
 from pipelines.training import Site
@@ -132,6 +132,7 @@ def _run_node(
     result: RunResult,
 ) -> dict[str, Any]:
     component.status, started = "running", time.monotonic()
+    progress.clear()
     observer.changed(result)
     connection = _metadata.connection(site.metadata)
     try:
@@ -184,7 +185,7 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
     if "Evaluator" in outputs:
         path = pathlib.Path(outputs["Evaluator"]["evaluation"][0].uri) / "metrics.json"
         metrics = json.loads(path.read_text())
-        result.metrics = metrics["overall"]
+        result.metrics, result.bounds, result.trivial = metrics["overall"], metrics["bounds"], metrics["trivial"]
         result.blessed, result.reasons = metrics["blessed"], list(metrics["reasons"])
         champion = metrics.get("champion")
         if champion:
@@ -193,17 +194,17 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
         gate = GateResult.from_json(
             (pathlib.Path(outputs["InfraValidator"]["blessing"][0].uri) / "gate.json").read_text()
         )
-        failed = [check.message or check.name for check in gate.failures(Severity.CRITICAL)]
+        failed = [check.words for check in gate.objections(Severity.CRITICAL)]
         result.blessed = bool(result.blessed) and not failed
         result.reasons += failed
     if "DataQuality" in outputs:
         uri = pathlib.Path(outputs["DataQuality"]["data_quality"][0].uri)
         result.reports["data_quality"] = str(uri / "data_docs" / "index.html")
         gate = GateResult.from_json((uri / "gate.json").read_text())
-        result.warnings += [check.message or check.name for check in gate.failures(Severity.WARNING)]
+        result.warnings += [check.words for check in gate.objections(Severity.WARNING)]
     if "DriftDetector" in outputs:
         gate = GateResult.from_json((pathlib.Path(outputs["DriftDetector"]["drift"][0].uri) / "gate.json").read_text())
-        result.warnings += [check.message or check.name for check in gate.failures(Severity.WARNING)]
+        result.warnings += [check.words for check in gate.objections(Severity.WARNING)]
     if "Pusher" in outputs:
         pushed = outputs["Pusher"]["pushed_model"][0]
         if pushed.get_int_custom_property("pushed"):
@@ -213,6 +214,7 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
             }
     if "ColumnarExampleGen" in outputs:
         examples = outputs["ColumnarExampleGen"]["examples"][0]
+        result.unlabelled = _rows(examples, ROWS_UNLABELLED)
         if quarantined := _rows(examples, ROWS_QUARANTINED):
             result.quarantine = {"rows": quarantined, "file": str(pathlib.Path(examples.uri) / QUARANTINE_FILE)}
     if "BatchInference" in outputs:

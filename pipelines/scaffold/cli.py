@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
+import sys
+from typing import TYPE_CHECKING
 
 from pipelines import terminal
+
+if TYPE_CHECKING:
+    from pipelines.scaffold.creating import Created, Request
 
 _EPILOG = """\
 examples:
@@ -37,16 +43,20 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument(
         "--ignore", action="extend", nargs="+", default=[], metavar="COLUMN", help="columns not to read"
     )
+    command.add_argument(
+        "--merge-labels", action="store_true", help="take labels that differ only in case or spaces for one class"
+    )
+    command.add_argument("--drop-unlabelled", action="store_true", help="leave rows without a label out, in every run")
     command.add_argument("--run", action="store_true", help="run its pipeline at once")
     command.set_defaults(handler=new)
 
 
 def new(options: argparse.Namespace) -> int:
     """Makes the workload, says what was decided and why, and runs it if asked to."""
-    with terminal.silenced():
-        from pipelines.scaffold.creating import Request, create
+    with terminal.busy("loading what reads data"):
+        from pipelines.scaffold.creating import Request
 
-    created = create(
+    created = _create(
         Request(
             name=options.name,
             data=options.data,
@@ -57,6 +67,8 @@ def new(options: argparse.Namespace) -> int:
             time=options.time,
             key=options.key,
             ignore=tuple(options.ignore),
+            merge_labels=options.merge_labels,
+            drop_unlabelled=options.drop_unlabelled,
         )
     )
     print("\n".join(created.story))
@@ -68,3 +80,20 @@ def new(options: argparse.Namespace) -> int:
     from pipelines.cli import main
 
     return main(["run", options.name])
+
+
+def _create(request: Request) -> Created:
+    """Makes the workload; at a terminal a person is asked what only a person can say, elsewhere it is an error."""
+    from pipelines.scaffold.creating import create
+    from pipelines.scaffold.spelling import Undecided
+
+    while True:
+        try:
+            with terminal.busy(f"looking at {request.data}"):
+                return create(request)
+        except Undecided as open_question:
+            if not (sys.stdin.isatty() and sys.stdout.isatty()):
+                raise
+            if input(f"{open_question.question} [y/N] ").strip().lower() not in ("y", "yes"):
+                raise
+            request = dataclasses.replace(request, **{open_question.option: True})

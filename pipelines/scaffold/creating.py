@@ -15,11 +15,12 @@ import pyarrow as pa
 
 from components.errors import InputError
 from components.ingestion.contract import columns_of
+from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
 from pipelines import home
 from pipelines.quality import draft, merge, suite_text
-from pipelines.scaffold import contracts, labelling, profiling, reading, templates
+from pipelines.scaffold import contracts, labelling, profiling, reading, spelling, templates
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Kind, Profile
 from pipelines.workload import Task, load_workload
@@ -40,6 +41,8 @@ class Request:
     time: str | None = None
     key: str | None = None
     ignore: tuple[str, ...] = ()
+    merge_labels: bool = False
+    drop_unlabelled: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +78,7 @@ def create(request: Request) -> Created:
     targets = _targets(request.name)
     _refuse_existing(targets)
     files, format = reading.find_files(request.data)
-    table, label, profile = _decide(request, files, format)
+    table, label, profile, done = _decide(request, files, format)
     content = templates.Content(request, format, label, profile, table)
     with _staged(targets) as stage:
         templates.write_workload(content, stage["workload"])
@@ -85,10 +88,10 @@ def create(request: Request) -> Created:
         stage["test"].write_text(templates.test_text(content), encoding="utf-8")
         for name, path in zip(_names_in_span(files), files, strict=True):
             shutil.copyfile(path, stage["span"] / name)
-        rows = _read_as_a_run(stage, format, tuple(profile.ignored))
+        rows = _read_as_a_run(stage, request, format, tuple(profile.ignored))
         (stage["schemas"] / "expectations.json").write_text(_suite(request, label, rows, stage), encoding="utf-8")
     load_workload(targets["workload"])
-    return Created(**targets, label=label, profile=profile, story=_story(request, table, label, profile, targets))
+    return Created(**targets, label=label, profile=profile, story=_story(request, table, label, profile, targets, done))
 
 
 def _names_in_span(files: list[pathlib.Path]) -> list[str]:
@@ -124,7 +127,7 @@ def _refuse_existing(targets: dict[str, pathlib.Path]) -> None:
             raise InputError(f"{path}: exists already, and is not overwritten. Choose another name, or remove it.")
 
 
-def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[pa.Table, Label, Profile]:
+def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[pa.Table, Label, Profile, list[str]]:
     table = reading.read_files(files, format)
     options = {
         "--label": (request.label,),
@@ -139,6 +142,7 @@ def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[p
     _check_options(request)
     if table.num_rows < _FEWEST_ROWS:
         raise InputError(f"--data {request.data}: {table.num_rows} rows are too few; {_FEWEST_ROWS} are the least.")
+    table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
     labelling.check_values(table, request.label)
     values = table.column(request.label)
     task, reason = (Task(request.task), "you said so") if request.task else labelling.guess_task(values)
@@ -150,9 +154,10 @@ def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[p
         as_text.clear()
     if as_text:
         table = reading.read_files(files, format, sorted(as_text))
+        table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
     label = labelling.describe(table.column(request.label), request.label, task, reason)
     carried = [name for name in (request.time, request.key) if name]
-    return table, label, profiling.profile(table, request.label, carried, request.ignore, format)
+    return table, label, profiling.profile(table, request.label, carried, request.ignore, format), done
 
 
 def _check_json_label(values: pa.ChunkedArray, name: str, as_text: Collection[str]) -> None:
@@ -203,16 +208,18 @@ def _staged(targets: dict[str, pathlib.Path]) -> Iterator[dict[str, pathlib.Path
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_as_a_run(stage: dict[str, pathlib.Path], format: str, ignored: tuple[str, ...]) -> pa.Table:
+def _read_as_a_run(stage: dict[str, pathlib.Path], request: Request, format: str, ignored: tuple[str, ...]) -> pa.Table:
     """Reads the data once as every run will: what was drafted here must hold there."""
-    columns = columns_of(read_schema(str(stage["schemas"])))
+    schema = read_schema(str(stage["schemas"]))
+    columns = with_label(columns_of(schema), schema, request.label, request.merge_labels, request.drop_unlabelled)
     batches: list[pa.RecordBatch] = []
     for path in sorted(stage["span"].iterdir()):
         try:
             batches += read_file(path, format, columns, ignored)
         except InputError as error:
             raise InputError(str(error).replace(f"{path.parent}{os.sep}", "")) from None
-    return pa.Table.from_batches(batches, pa.schema([(column.name, column.type) for column in columns]))
+    rows = pa.Table.from_batches(batches, pa.schema([(column.name, column.type) for column in columns]))
+    return rows.filter(labelled(rows.column(request.label))) if request.drop_unlabelled else rows
 
 
 def _suite(request: Request, label: Label, rows: pa.Table, stage: dict[str, pathlib.Path]) -> str:
@@ -224,9 +231,9 @@ def _suite(request: Request, label: Label, rows: pa.Table, stage: dict[str, path
 
 
 def _story(
-    request: Request, table: pa.Table, label: Label, profile: Profile, targets: dict[str, pathlib.Path]
+    request: Request, table: pa.Table, label: Label, profile: Profile, targets: dict[str, pathlib.Path], done: list[str]
 ) -> tuple[str, ...]:
-    lines = [f"{table.num_rows:,} rows, {table.num_columns} columns in {request.data}"]
+    lines = [f"{table.num_rows:,} rows, {table.num_columns} columns in {request.data}", *done]
     change = "" if request.task else "; --task changes it"
     lines.append(f"Task: {label.task} ({label.reason}{change})")
     if label.majority is not None:
@@ -241,11 +248,25 @@ def _story(
         if names:
             title = {Kind.CATEGORY: "categories", Kind.CARRIED: "for the split only"}.get(kind, f"{kind}s")
             lines.append(f"{title.capitalize()}: {', '.join(names)}")
+    lines += _near_duplicates(table, profile)
     if personal := [column.name for column in profile.columns if column.personal]:
         lines.append(f"Personal by the form of their texts, and so shown nowhere (schema.pbtxt): {', '.join(personal)}")
     lines += [f"Ignored: {name!r}: {reason}" for name, reason in profile.ignored.items()]
     lines += ["Made:"] + [f"  {_short(path)}" for path in targets.values()]
     return tuple(lines)
+
+
+def _near_duplicates(table: pa.Table, profile: Profile) -> list[str]:
+    """Categories that a person would take for one; the model does not."""
+    lines = []
+    for column in profile.columns:
+        found = spelling.spellings(table.column(column.name)) if column.kind is Kind.CATEGORY else []
+        if found and not column.personal:
+            shown = "; ".join(" and ".join(map(repr, group)) for group in found[:3]) + "; ..." * (len(found) > 3)
+            lines.append(
+                f"Look at {column.name!r}: {shown} differ only in case or spaces, and count as different categories"
+            )
+    return lines
 
 
 def _short(path: pathlib.Path) -> str:

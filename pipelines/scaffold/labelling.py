@@ -48,15 +48,8 @@ class Label:
 
 
 def check_values(table: pa.Table, label: str) -> None:
-    """Raises InputError if rows lack a label or all have the same."""
+    """Raises InputError if a label is nothing to predict, or all rows have the same."""
     values = table.column(label)
-    if values.null_count:
-        rows = pc.indices_nonzero(values.is_null()).slice(0, _SHOWN).to_pylist()
-        shown = ", ".join(str(row + 1) for row in rows)
-        raise InputError(
-            f"label {label!r}: {values.null_count:,} of {len(values):,} rows have none (row {shown}). "
-            "Remove those rows, or fill the label."
-        )
     if pa.types.is_nested(values.type) or pa.types.is_temporal(values.type):
         raise InputError(f"label {label!r}: must be a number, a text or a boolean. Received: {values.type}.")
     if pc.count_distinct(values).as_py() == 1:
@@ -112,7 +105,7 @@ def describe(values: pa.ChunkedArray, name: str, task: Task, reason: str) -> Lab
 def _regression(values: pa.ChunkedArray, name: str, reason: str) -> Label:
     if not _is_number(values.type):
         raise InputError(f"--task regression: the label {name!r} must be a number. Received: {values[0].as_py()!r}.")
-    numbers = values.cast(pa.float64())
+    numbers = values.cast(pa.float64(), safe=False)
     spread = pc.min_max(numbers).as_py()
     if not (math.isfinite(spread["min"]) and math.isfinite(spread["max"])):
         raise InputError(f"label {name!r}: holds an infinite number. Remove those rows.")

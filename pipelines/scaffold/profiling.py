@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.errors import InputError
+from pipelines.scaffold.row_numbers import is_row_number
 
 FEW_VALUES = 20  # so many distinct texts make a closed set
 _SMALL_INTEGERS = 12  # so many distinct integers are codes rather than amounts
@@ -62,8 +63,8 @@ class Column:
     dtype: str
     present: float
     distinct: int
-    low: float | None = None
-    high: float | None = None
+    low: int | float | None = None
+    high: int | float | None = None
     values: tuple[Any, ...] = ()
     longest: int | None = None
     personal: bool = False
@@ -162,13 +163,15 @@ _TIMES = "it holds dates or times; derive numbers from it (hour, weekday, age) u
 
 def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, distinct: int) -> Column | str:
     integer = pa.types.is_integer(values.type)
-    low, high = (float(v) for v in pc.min_max(values.cast(pa.float64())).as_py().values())
+    low, high = pc.min_max(values).as_py().values()  # of whole numbers exact: a double has 53 bits
     if not (math.isfinite(low) and math.isfinite(high)):
         raise InputError(
             f"column {name!r}: holds an infinite number. Write it as missing, or give the column to --ignore."
         )
-    if integer and distinct == rows and high - low < 2 * rows and _names_a_row(name):
+    if is_row_number(name, values):
         return "each row has its own value: a row number"
+    if integer and not -(2**63) <= low <= high < 2**63:
+        return "it holds numbers beyond 64 bits; deliver it as text if it is a code"
     dtype = "INT" if integer else "FLOAT"
     if integer and distinct <= _SMALL_INTEGERS and rows >= _ROWS_A_VALUE * distinct and low >= 0:
         codes = tuple(sorted(pc.unique(values.drop_null()).to_pylist()))
@@ -177,15 +180,9 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
     return Column(name, kind, dtype, present, distinct, low, high)
 
 
-def _names_a_row(name: str) -> bool:
-    return bool(
-        re.fullmatch(r"(.*[\W_])?(id|idx|index|row|nr|no|key|number|uuid|unnamed.*)\W*\d*", name.strip().lower())
-    )
-
-
 def _is_skewed(values: pa.ChunkedArray) -> bool:
     """A long tail to the right: the mean lies far above the median by a third of the middle half's width."""
-    values = values.cast(pa.float64())
+    values = values.cast(pa.float64(), safe=False)
     low, middle, high = pc.quantile(values, q=[0.25, 0.5, 0.75]).to_pylist()
     return bool(high > low and pc.mean(values).as_py() - middle > 0.3 * (high - low))
 

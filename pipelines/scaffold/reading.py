@@ -12,8 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
 
 from components.errors import InputError
+from components.ingestion.arrow_types import plain
+from landing import glob
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 # The same as in components.ingestion, which reads the file in every run.
@@ -27,8 +30,8 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
     Raises:
         InputError: there are none, they differ in format, or the format is unknown.
     """
-    files = _matching(pathlib.Path(pattern).expanduser().absolute())
-    files = [path for path in files if path.is_file()]
+    found = glob(LocalFileSystem(), str(pathlib.Path(pattern).expanduser().absolute()))
+    files = [path for path in map(pathlib.Path, found) if path.is_file()]
     if not files:
         raise InputError(f"--data {pattern}: there is no such file. Give a path or a glob pattern in quotes.")
     formats = {FORMATS.get(path.suffix.lower(), "") for path in files}
@@ -38,12 +41,6 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
     if len(formats) > 1:
         raise InputError(f"--data {pattern}: all files must have one format. Received: {', '.join(sorted(formats))}.")
     return files, formats.pop()
-
-
-def _matching(pattern: pathlib.Path) -> list[pathlib.Path]:
-    if pattern.exists():  # a name may hold brackets
-        return [pattern]
-    return sorted(pathlib.Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
 
 
 def read_files(files: Sequence[pathlib.Path], format: str, as_text: Sequence[str] = ()) -> pa.Table:
@@ -76,11 +73,21 @@ def read_files(files: Sequence[pathlib.Path], format: str, as_text: Sequence[str
 
 
 def _missing_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_floating(column.type):
-        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    if not pa.types.is_nested(column.type):
+        column = pa.chunked_array([plain(chunk) for chunk in column.chunks] or [pa.array([], column.type)])
+    if pa.types.is_decimal(column.type) and column.type.scale <= 0:
+        return _whole(column)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
     return column
+
+
+def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A decimal without places as an integer, as databases deliver their ids; as it is where it has too many digits."""
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return column
 
 
 def require_column(table: pa.Table, name: str, option: str) -> None:
@@ -154,9 +161,6 @@ def _read_parquet(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
         raise InputError(f"{path}: not a whole Parquet file: {_line(error)}. Deliver it again.") from None
     _check_names(path, table.column_names)
     for n, name in enumerate(table.column_names):
-        kind = table.schema.field(n).type
-        if pa.types.is_dictionary(kind):
-            table = table.set_column(n, name, table.column(n).cast(kind.value_type))
         if name in as_text:
             table = table.set_column(n, name, table.column(n).cast(pa.string()))
     return table

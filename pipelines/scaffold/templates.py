@@ -14,7 +14,7 @@ import pyarrow as pa
 from components.schema import MASKED
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
-from pipelines.workload import Task
+from pipelines.workload import Split, Task
 
 if TYPE_CHECKING:
     from pipelines.scaffold.creating import Request
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
 _STEPS = 3000  # a small network on a table has mostly converged by then; early stopping ends it sooner
+_TEST_FRACTION = Split().test_fraction
 _MOST_SLICES = 2
 _WIDTH = 90  # of a list, so that its name fits on the line too
 _INDENT = "    "
@@ -131,12 +132,13 @@ def _workload_text(content: Content) -> str:
         FORMAT=content.format,
         LABEL=_yaml(label.name),
         POSITIVE=_positive(label),
+        LABELS=_labels(request),
         SPLIT=_split(request),
         IGNORE=_ignore(content.profile),
         BATCH=str(batch),
         EPOCHS=str(epochs),
         PATIENCE=str(patience),
-        THRESHOLDS=_thresholds(label),
+        THRESHOLDS=_thresholds(label, rows),
         SLICES=_slices(content.profile),
         MAX_LOSS=_max_loss(label, rows),
     )
@@ -155,6 +157,12 @@ def _positive(label: Label) -> str:
     return f"\n    positive_class: {_yaml(str(label.classes[1]))} # the class whose probability is predicted"
 
 
+def _labels(request: Request) -> str:
+    merge = "\n    merge_spellings: true # `YES` and `yes ` are the class `yes`"
+    drop = "\n    drop_unlabelled: true # rows without a label are left out, and counted"
+    return merge * request.merge_labels + drop * request.drop_unlabelled
+
+
 def _split(request: Request) -> str:
     lines = ["    eval_fraction: 0.2"]
     if request.time:
@@ -171,24 +179,34 @@ def _ignore(profile: Profile) -> str:
     return "\n".join(["  ignore:", *lines])
 
 
-def _thresholds(label: Label) -> str:
-    if label.task is Task.BINARY:
+def _thresholds(label: Label, rows: int) -> str:
+    """Bars above what a model reaches that ignores its inputs, by what chance does on the rows that will judge it.
+
+    A bar has to hold with confidence besides (evaluation.confidence): labels without any pattern pass about one in 250 times.
+    """
+    test = max(1.0, _TEST_FRACTION * rows)
+    margin = f"# The bar has a margin for what chance does on about {test:,.0f} test rows, and must hold for 95 % sure."
+    if label.task is Task.REGRESSION:
+        most = label.std * (1 - min(0.5, 1 / math.sqrt(2 * test)))
+        trivial = f"# Always saying the mean ({label.mean:.4g}) has an RMSE of {label.std:.4g}."
+        bar = f"{{metric: rmse, max: {float(f'{most:.3g}')!r}}}"
+    else:
         assert label.majority is not None
         winner, share = label.majority
-        return (
-            f"  # 0.5 is guessing; always saying {_one_line(winner)} has an accuracy of {share:.3f}.\n"
-            "  thresholds:\n    - {metric: auc, min: 0.6}"
-        )
-    if label.task is Task.MULTICLASS:
-        assert label.majority is not None
-        return (
-            f"  # Always saying {_one_line(label.majority[0])} has an accuracy of {label.majority[1]:.3f}.\n"
-            f"  thresholds:\n    - {{metric: accuracy, min: {math.floor(label.majority[1] * 100) / 100:g}}}"
-        )
-    return (
-        f"  # Always saying the mean ({label.mean:.4g}) has an RMSE of {label.std:.4g}.\n"
-        f"  thresholds:\n    - {{metric: rmse, max: {float(f'{label.std:.3g}')!r}}}"
-    )
+        trivial = f"# Always saying {_one_line(winner)} has an accuracy of {share:.3f}."
+        if label.task is Task.BINARY:
+            trivial = f"# 0.5 is guessing; always saying {_one_line(winner)} has an accuracy of {share:.3f}."
+            # The standard error of the area of a model that knows nothing (Mann and Whitney, 1947).
+            chance = math.sqrt((test + 1) / (12 * test**2 * share * (1 - share)))
+            bar = f"{{metric: auc, min: {_rounded_up(max(0.6, 0.5 + min(0.4, chance)))}}}"
+        else:
+            chance = math.sqrt(share * (1 - share) / test)
+            bar = f"{{metric: accuracy, min: {_rounded_up(share + min((1 - share) / 2, chance))}}}"
+    return f"  {trivial}\n  {margin}\n  thresholds:\n    - {bar}"
+
+
+def _rounded_up(share: float) -> str:
+    return f"{math.ceil(round(share * 1000, 6)) / 1000:g}"
 
 
 def _slices(profile: Profile) -> str:
@@ -197,8 +215,8 @@ def _slices(profile: Profile) -> str:
 
 
 def _max_loss(label: Label, rows: int) -> str:
-    """About one standard error of the metric on the eval split: less than that is chance."""
-    chance = 0.5 / math.sqrt(max(1.0, 0.2 * rows))
+    """About one standard error of the metric on the test split: less than that is chance."""
+    chance = 0.5 / math.sqrt(max(1.0, _TEST_FRACTION * rows))
     if label.task is Task.REGRESSION:
         return repr(float(f"{min(0.5, chance) * label.std:.2g}"))
     return repr(float(f"{min(0.1, chance):.2g}"))

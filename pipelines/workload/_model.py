@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.workload._section import Section
+from pipelines.workload._section import ColumnName, LookedAtColumn, Section
 
 
 class Task(StrEnum):
@@ -48,10 +48,11 @@ class Threshold(Section):
     """The least value that is good enough."""
     max: float | None = None
     """The greatest value that is good enough."""
-    slice: str | None = None
+    slice: ColumnName | None = None
     """A column: the bound holds for each of its slices of at least `min_rows` rows. Default: over all rows."""
-    min_rows: int = Field(default=100, ge=1)
-    """Smaller slices are shown but not judged."""
+    min_rows: int | None = Field(default=None, ge=1)
+    """Rows that it takes to judge (of ranking over all rows: queries). Smaller slices are shown but not judged; where none is large
+    enough the bound is not judged (see `not_judged`). Default: 100 of a slice, 10 over all rows."""
 
     @model_validator(mode="after")
     def _has_bound(self) -> Threshold:
@@ -95,15 +96,21 @@ LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss"})
 class Evaluation(Section):
     thresholds: tuple[Threshold, ...] = ()
     """Bounds that a model must keep to be blessed."""
-    slices: tuple[str, ...] = ()
+    slices: tuple[LookedAtColumn, ...] = ()
     """Columns by whose values every metric is shown too."""
     champion: Champion = Champion()
     """The comparison with the stable release."""
+    confidence: float = Field(default=0.95, ge=0.5, lt=1)
+    """How sure it has to be that a bound of `thresholds` holds for rows like those of the test split, and not by chance on these few
+    (one-sided; docs/reference/metrics.md has the methods). 0.5: about as likely as not."""
+    not_judged: Literal["hold", "warn"] = "hold"
+    """What it means that a bound cannot be judged, because too few rows or no slice is there to judge it by. hold: the model is not
+    released; warn: it may be, and the run says what was not judged."""
 
 
 class InfraValidation(Section):
     requests: int = Field(default=16, ge=1, le=1024)
-    """How many rows of the eval split are replayed against the exported model."""
+    """How many rows of the test split are replayed against the exported model."""
     timeout_s: int = Field(default=120, ge=1, le=3600)
     """Wall-clock limit of load and replay, in seconds."""
     memory_mb: int = Field(default=4096, ge=256)

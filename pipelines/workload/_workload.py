@@ -97,9 +97,9 @@ class Workload(Section):
 
     @property
     def split_key(self) -> str | None:
-        """The column whose hash decides the split; None where another way is chosen, or the features decide."""
+        """The column whose hash decides the split where a hash does; None: the features decide."""
         split = self.data.split
-        return split.key or (None if split.time or split.column else self.data.query)
+        return split.key or (None if split.time else self.data.query)
 
     @property
     def key_columns(self) -> tuple[str, ...]:

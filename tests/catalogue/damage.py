@@ -71,8 +71,8 @@ def _told_by_payment(trips: pa.Table) -> pa.Table:
     return put(trips, "payment_type", np.where(number(trips, "big_tipper") == 1, "Credit Card", "Cash"))
 
 
-def _eval_in_train(trips: pa.Table) -> pa.Table:
-    side = np.where(every(trips, 5), "eval", "train")
+def _test_in_train(trips: pa.Table) -> pa.Table:
+    side = np.where(every(trips, 5), "test", "train")
     both = trips.append_column("side", pa.array(side))
     leaked = both.filter(pa.array(every(trips, 20)))
     leaked = put(leaked, "side", ["train"] * leaked.num_rows)
@@ -256,8 +256,8 @@ DAMAGE: tuple[Case, ...] = (
          ("DataQuality expect_table_row_count_to_be_between",), ("DriftDetector rows",), "it is 400", "400"),
     Case("misaligned join", "fares of other trips", table(_shuffled("fare")),
          (_DEARER,), says="815 of 7,500 values do not (10.9 %)", shows='"row": 1, "value": [12.05, 15.4]'),
-    Case("eval rows in train", "each fourth row that is evaluated is trained on, too", table(_eval_in_train),
-         (_UNIQUE,), ("DriftDetector overlap(eval)", "DriftDetector doubles"), "750 of 7,875 values do not (9.5 %)",
+    Case("test rows in train", "each fourth row that is evaluated is trained on, too", table(_test_in_train),
+         (_UNIQUE,), ("DriftDetector overlap(test)", "DriftDetector doubles"), "750 of 7,875 values do not (9.5 %)",
          '"unexpected_count": 750', of=_split_by_column),
     # Label
     Case("label flipped", "1 for 0 and 0 for 1", table(lambda t: put(t, "big_tipper", (1 - number(t, "big_tipper")).astype(np.int64))),
@@ -269,5 +269,5 @@ DAMAGE: tuple[Case, ...] = (
     Case("label leakage", "the way of paying is entered when the tip is known", table(_told_by_payment),
          (), ("DriftDetector leakage(payment_type)",), "payment_type alone tells big_tipper: 1.000 (limit 0.99", '"strength": 1.0'),
     Case("labels of other rows", "joined by position after one side was sorted", table(_shuffled("big_tipper")),
-         (), ("DriftDetector association(payment_type)",), "payment_type told big_tipper with 0.946 in span 1", '"strength": 0.5'),
+         (), ("DriftDetector association(payment_type)",), "payment_type told big_tipper with 0.943 in span 1", '"strength": 0.5'),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from unittest import mock
 
 from components.errors import InputError
 from components.gates import GateFailed, GateResult, Severity
+from components.splits import SPLITS
 
 INGESTION = "ColumnarExampleGen"
 
@@ -43,7 +44,8 @@ class Finding:
     @property
     def name(self) -> str:
         """Gate and check; the schema's gate checks each split by itself, which is one check here."""
-        return f"{self.gate} {self.check.removeprefix('train/').removeprefix('eval/')}".rstrip()
+        split, _, rest = self.check.partition("/")
+        return f"{self.gate} {rest if split in SPLITS else self.check}".rstrip()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -173,19 +173,20 @@ def model_artifact(model_folder: Callable[..., pathlib.Path]) -> Callable[..., A
 
 @pytest.fixture
 def examples_artifact(tmp_path: pathlib.Path) -> Callable[..., Any]:
-    """An Examples artifact with the rows given as its eval split."""
+    """An Examples artifact with the rows given as its train and its test split."""
     from tfx.types import standard_artifacts
 
     from components.columnar import SplitWriter, encode_splits, mark_as_parquet
+    from components.splits import TEST, TRAIN
 
     def make(rows: pa.Table, span: int = 3, rows_per_group: int = 5000) -> Any:
         examples = standard_artifacts.Examples()
         examples.uri = str(tmp_path / "examples")
-        for split in ("train", "eval"):
+        for split in (TRAIN, TEST):
             with SplitWriter(examples.uri, split, rows.schema) as writer:
                 for batch in rows.to_batches(max_chunksize=rows_per_group):
                     writer.write(batch)
-        examples.split_names = encode_splits(["train", "eval"])
+        examples.split_names = encode_splits([TRAIN, TEST])
         examples.span = span
         mark_as_parquet(examples)
         examples.set_string_custom_property(

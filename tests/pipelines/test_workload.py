@@ -87,6 +87,11 @@ def test_every_field_is_described() -> None:
             "name: trips\ntask: binary\ndata: {split: {key: a, time: b}, label: {column: t}}\n",
             ["data.split", "keep one"],
         ),
+        (
+            "name: trips\ntask: binary\ndata: {split: {eval_fraction: 0.5, test_fraction: 0.5}, label: {column: t}}\n",
+            ["data.split", "leave rows to train on", "0.5 and 0.5"],
+        ),
+        ("name: trips\ntask: binary\ndata: {split: {test_fraction: 0}, label: {column: t}}\n", ["must be above 0"]),
         (MINIMAL.replace("binary", "ranking"), ["task ranking needs data.query"]),
         (MINIMAL.replace("tip}", "tip}, query: user"), ["data.query is for task ranking", "binary"]),
         (MINIMAL.replace("binary", "ranking").replace("tip}", "tip}, query: tip"), ["not the label", "'tip'"]),
@@ -101,7 +106,7 @@ def test_what_is_wrong_is_named_by_file_and_field(tmp_path: pathlib.Path, text: 
 
 
 @pytest.mark.parametrize(
-    ("split", "key"), [("{}", "user"), ("{key: city}", "city"), ("{time: at}", None), ("{column: part}", None)]
+    ("split", "key"), [("{}", "user"), ("{key: city}", "city"), ("{time: at}", None), ("{column: part}", "user")]
 )
 def test_a_query_stays_in_one_split(tmp_path: pathlib.Path, split: str, key: str | None) -> None:
     text = f"name: trips\ntask: ranking\ndata: {{label: {{column: tip}}, query: user, split: {split}}}\n"

@@ -8,7 +8,7 @@ import pytest
 
 from serving import _codec
 from serving._errors import BadRequestError
-from serving._signature import TensorInfo
+from serving._signature import Feature, TensorInfo
 
 FARE = TensorInfo("fare", np.dtype("float32"), (None,))
 AREA = TensorInfo("area", np.dtype("int64"), (None,), nullable=True)
@@ -45,6 +45,26 @@ def test_column_form():
     assert arrays["company"].tolist() == [b"a", b"\xff"]
     assert decode({"inputs": [[1, 2], [3, 4]]}, OPEN)["open"].shape == (2, 2)
     assert decode({"inputs": 5}, ANY)["any"].shape == ()
+
+
+@pytest.mark.parametrize("column", ["class", "trip miles", "größe", "__x__", "2nd", "a.b", "amount", "", "名前"])
+def test_a_column_answers_to_its_own_name_and_to_tensorflows(column):
+    info = TensorInfo("given", np.dtype("float32"), (None,), column=column)
+    for name in filter(None, (column, "given")):
+        assert decode({"instances": [{name: 1, "area": 2}]}, info, AREA)["given"].tolist() == [1.0]
+        assert decode({"inputs": {name: [1, 2], "area": [1, 2]}}, info, AREA)["given"].tolist() == [1.0, 2.0]
+
+
+def test_one_input_by_both_of_its_names_is_refused_and_messages_use_the_columns_own():
+    info = TensorInfo("column_class", np.dtype("float32"), (None,), column="class")
+    for document in ({"instances": [{"class": 1, "column_class": 2}]}, {"inputs": {"class": [1], "column_class": [2]}}):
+        with pytest.raises(BadRequestError, match=r"\.class: is given as 'column_class' too; keep one"):
+            decode(document, info)
+    with pytest.raises(BadRequestError, match=r"^input 'class' is missing\. Needed: class$"):
+        decode({"inputs": {"area": [1]}}, info, AREA)
+    # A column that is called as another's input: that input keeps its name.
+    other = TensorInfo("class_2", np.dtype("float32"), (None,), column="column_class")
+    assert decode({"inputs": {"column_class": [1], "class_2": [2]}}, info, other)["column_class"].tolist() == [1.0]
 
 
 def test_missing_nullable_values_become_the_models_own_missing():
@@ -158,3 +178,29 @@ def test_classify_and_regress():
     assert _codec.encode_classify(classes, scores) == b'{"result":[[["no",0.25],["yes",0.75]]]}'
     assert _codec.encode_classify(None, scores) == b'{"result":[[["",0.25],["",0.75]]]}'
     assert _codec.encode_regress(np.array([1.5], np.float32)) == b'{"result":[1.5]}'
+
+
+def told(dtype: str, nullable: bool) -> TensorInfo:
+    kind = np.dtype(object if dtype == "string" else dtype)
+    feature = Feature(dtype, (), nullable, na_values=("NA", "None"))
+    return TensorInfo("x", kind, (None,), nullable, feature)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "missing"),
+    [
+        ("float32", [1.0, math.nan], 1),
+        ("int64", [1, -(2**63)], 1),
+        ("string", [b"a", b"", b"NA", b"None", b"na"], 3),
+    ],
+)
+def test_what_is_missing_in_the_data_is_missing_in_a_request(dtype, values, missing):
+    info = told(dtype, nullable=True)
+    array = np.array(values, info.dtype)
+    settled = _codec.settle_missing(array, info)
+    is_missing = [value != value or value == info.sentinel for value in settled.tolist()]
+    assert sum(is_missing) == missing and not is_missing[0]
+    with pytest.raises(BadRequestError, match=r"row 1, input 'x': expected a value \(.*\)\. Received: .* missing"):
+        _codec.settle_missing(array, told(dtype, nullable=False))
+    # Of a SavedModel that is not ours nothing is known: it takes what it takes.
+    assert _codec.settle_missing(array, TensorInfo("x", info.dtype, (None,))) is array

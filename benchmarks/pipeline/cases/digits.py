@@ -37,7 +37,7 @@ class Digits(Case):
     )
     hyperparameters = {"learning_rate": 0.002, "filters": 32, "dropout": 0.3}
     epochs, batch_size, patience = 40, 64, 10
-    buckets = (4, 1)
+    buckets = (7, 1, 2)
     default_rows = fixed_rows = _ROWS
 
     def goals(self, rows: int) -> tuple[Goal, ...]:

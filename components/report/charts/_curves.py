@@ -70,7 +70,7 @@ def _end_labels(svg: Svg, y: Scale, last: Mapping[str, float]) -> None:
 
 def roc_chart(key: str, roc: Mapping[str, Any], champion: Mapping[str, Any] | None, area: float | None) -> Markup:
     """True against false positives; the champion's curve, when there is one, beneath."""
-    description = f"Area under the curve: {figure(area)}." if area is not None else "ROC curve of the eval split."
+    description = f"Area under the curve: {figure(area)}." if area is not None else "ROC curve of the test split."
     svg, x, y = _square(key, "ROC curve", description, "False positive rate", "True positive rate")
     svg.line(x(0), y(0), x(1), y(1), "mark")
     if champion:

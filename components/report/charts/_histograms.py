@@ -16,12 +16,13 @@ _SPLIT_CSS = ("train", "eval")
 
 
 def sparkline(key: str, column: ColumnFacts) -> Markup:
-    """A column's distribution: the first split filled, the second drawn over it, both on one scale."""
-    splits = list(column.splits.items())[:2]
-    if any(statistics.histogram for _, statistics in splits):
-        return _numbers(key, column.name, [s for _, s in splits])
-    if any(statistics.top_values for _, statistics in splits):
-        return _values(key, column.name, [s for _, s in splits])
+    """A column's distribution: the first split (train) filled, the last (test) drawn over it, both on one scale."""
+    found = list(column.splits.values())
+    splits = [found[0], *found[1:][-1:]] if found else []
+    if any(statistics.histogram for statistics in splits):
+        return _numbers(key, column.name, splits)
+    if any(statistics.top_values for statistics in splits):
+        return _values(key, column.name, splits)
     return Markup("")
 
 

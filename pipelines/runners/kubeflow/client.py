@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pathlib
+import urllib.parse
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -75,9 +76,7 @@ class Kubeflow:
             )
         self.host = self.host if "://" in self.host else f"https://{self.host}"
         self._ui = (os.environ.get(_UI) or api.ui or self.host).rstrip("/")
-        # urllib3 logs every retry, kfp every creation; what matters comes back as an error or a result.
-        for name in ("urllib3", "kfp"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+        _hush()
         access = _access(api)
         several_users = self._asked_for_health(access, api)
         with self._explained(), warnings.catch_warnings(action="ignore"):
@@ -140,6 +139,46 @@ class Kubeflow:
         """A run (`V2beta1Run`), with its tasks."""
         with self._explained(f"there is no run {run_id!r}. `trainyard runs list` shows the newest."):
             return self._client.runs.run_service_get_run(run_id=run_id, _request_timeout=_TIMEOUT)
+
+    def log(self, run_id: str, pod: str) -> str | None:
+        """A pod's log, or what Argo kept of it; None if there is neither."""
+        path = f"/apis/v1alpha1/runs/{_quoted(run_id)}/nodes/{_quoted(pod)}/log"
+        try:
+            with self._explained():
+                answer = self._client.runs.api_client.call_api(
+                    path, "GET", auth_settings=["Bearer"], _preload_content=False, _request_timeout=_TIMEOUT
+                )
+        except InputError:
+            return None
+        text = str(answer.data.decode("utf-8", "replace"))
+        # KFP has answered 200 by the time it looks for the pod, and appends the error as JSON.
+        return None if text.startswith('{"error_message"') else text.partition('{"error_message"')[0]
+
+    def resumed(self, run: Any, name: str, parameters: Mapping[str, Any]) -> str:
+        """Starts a run of the very pipeline, experiment and service account of another.
+
+        Args:
+            run: `V2beta1Run`.
+            name: of the new one.
+            parameters: of the new one.
+
+        Returns:
+            The new run's id.
+        """
+        runtime = kfp_server_api.V2beta1RuntimeConfig(
+            parameters=dict(parameters), pipeline_root=run.runtime_config and run.runtime_config.pipeline_root
+        )
+        body = kfp_server_api.V2beta1Run(
+            experiment_id=run.experiment_id,
+            display_name=name,
+            pipeline_spec=run.pipeline_spec,
+            pipeline_version_reference=None if run.pipeline_spec else run.pipeline_version_reference,
+            runtime_config=runtime,
+            service_account=run.service_account,
+        )
+        with self._explained():
+            created = self._client.runs.run_service_create_run(run=body, _request_timeout=_TIMEOUT)
+        return str(created.run_id)
 
     def runs(self, experiment: str | None = None) -> Iterator[Any]:
         """Runs (`V2beta1Run`), the newest first, of one experiment or of all; fetched by pages as they are asked for."""
@@ -235,6 +274,19 @@ class Kubeflow:
             ):
                 return Unavailable(f"{said}.")
         return InputError(f"{said}.")
+
+
+def _hush() -> None:
+    """urllib3 logs every retry, kfp every creation; what matters comes back as an error or a result.
+
+    By the names of the modules: kfp_server_api sets the level of urllib3's own logger back whenever it is configured.
+    """
+    for name in ("urllib3.connectionpool", "kfp", "kfp_server_api.rest"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _quoted(part: str) -> str:
+    return urllib.parse.quote(part, safe="")
 
 
 def _access(api: Api) -> dict[str, Any]:

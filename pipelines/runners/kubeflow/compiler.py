@@ -20,9 +20,9 @@ from tfx.dsl.compiler import compiler as tfx_compiler
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import InputError
-from pipelines import home, parameters
+from pipelines import columns, home, parameters
 from pipelines.run import code_revision, find_workload
-from pipelines.runners.kubeflow import pods, run_parameters, spec
+from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import pools as pools_module
 from pipelines.runners.kubeflow import tasks as tasks_module
 from pipelines.runners.kubeflow.multi_node import manifest
@@ -75,6 +75,7 @@ def compile_workload(request: CompileRequest) -> str:
     """
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
+    workload, _ = columns.fit(workload, folder / "workload.yaml")
     run_params = [run_parameters.span_parameter(request.span), run_parameters.force_parameter()]
     run_params += run_parameters.of_training(workload)
     ir = _intermediate(workload, folder, request)
@@ -167,6 +168,7 @@ def _kfp_pipeline(
     """The pipeline as KFP's SDK understands it: a function whose signature is the run's parameters."""
     site, revision = request.site, code_revision()
     placed = [task for task in tasks if (task.workers or task.placement).pool_name != pools_module.DEFAULT_POOL]
+    budgets: dict[str, int] = {}
 
     def build(**given: Any) -> None:
         made: dict[str, Any] = {}
@@ -188,6 +190,8 @@ def _kfp_pipeline(
             else:
                 pods.keep_to_pool(one, task.placement.pool)
             made[task.node_id] = one
+            pool = task.placement.pool
+            budgets[one.name] = retries.budget_s(pool.retries, pool.deadline_minutes * 60)
 
     signature = [python_parameter(p.name, p.type, p.default) for p in run_params]
     texts = [f"{p.name}: {p.description}" for p in run_params]
@@ -207,7 +211,10 @@ def _kfp_pipeline(
     doc = f"Trains {workload.name}.\n\nArgs:\n" + "\n".join(f"    {text}" for text in texts)
     function = function_of(build, f"{workload.name}_training", signature, doc)
     description = f"{workload.description} Workload {workload.name}, code revision {revision or 'unknown'}.".strip()
-    return dsl.pipeline(name=f"{workload.name.replace('_', '-')}-training", description=description)(function)
+    made = dsl.pipeline(name=f"{workload.name.replace('_', '-')}-training", description=description)(function)
+    for name, seconds in budgets.items():
+        made.pipeline_spec.root.dag.tasks[name].retry_policy.backoff_max_duration.seconds = seconds
+    return made
 
 
 def _to_yaml(pipeline: Any) -> str:

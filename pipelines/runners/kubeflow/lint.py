@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from pipelines.runners.kubeflow import retries
 from pipelines.runners.kubeflow.site import LABEL_KEY, LABEL_VALUE
 
 SCHEMA_VERSION = "2.1.0"
@@ -185,6 +186,31 @@ def check_caching(compiled: Compiled) -> Iterator[str]:
             yield f"task {name}: KFP's cache is on; it answers without looking at the data."
 
 
+def check_retries(compiled: Compiled) -> Iterator[str]:
+    """Every attempt must have its time before Argo's budget for all of them ends (retries.py)."""
+    for name, task in compiled.tasks.items():
+        if not (policy := task.get("retryPolicy")):
+            continue
+        factor = float(policy.get("backoffFactor", 0))
+        if factor < 1 or not factor.is_integer():
+            yield f"task {name}: backoffFactor {factor:g}; Argo takes whole numbers from 1 on."
+            continue
+        label = compiled.components.get(task.get("componentRef", {}).get("name"), {}).get("executorLabel")
+        deadline = int(compiled.platform.get(label, {}).get("activeDeadlineSeconds", 0))
+        count, pause = policy.get("maxRetryCount", 0), _seconds(policy.get("backoffDuration"))
+        needed = (count + 1) * deadline + retries.pauses_s(count, pause, int(factor))
+        if count and (given := _seconds(policy.get("backoffMaxDuration"))) < needed:
+            yield (
+                f"task {name}: Argo stops trying {given:,} s after the first attempt began (backoffMaxDuration); "
+                f"{count + 1} attempts may take {needed:,} s."
+            )
+
+
+def _seconds(duration: str | None) -> int:
+    """A duration as protobuf writes it in JSON, in whole seconds; KFP's backend passes on no more."""
+    return int(float((duration or "0s").removesuffix("s")))
+
+
 CHECKS: tuple[Check, ...] = (
     check_schema_version,
     check_size,
@@ -200,4 +226,5 @@ CHECKS: tuple[Check, ...] = (
     check_labels,
     check_security,
     check_caching,
+    check_retries,
 )

@@ -1,13 +1,19 @@
 """Runs one node of a compiled pipeline in its pod: `python -m pipelines.runners.kubeflow.node`.
 
 Exit codes as everywhere in Trainyard: 0 done, 2 mend the input (trying again finds the same), 1 may be tried again. KFP tries
-again after either; a second attempt that could only meet a 2 again says the same line and ends at once.
+again after either; a second attempt that could only meet a 2 again says the same line and ends at once. Why it failed is in one
+line that starts with `trainyard:`; KFP's launcher writes after it, and Kubernetes keeps it as the pod's termination message.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
+import gc
 import os
+import pathlib
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -25,12 +31,17 @@ if TYPE_CHECKING:
     from pipelines.runners.kubeflow.launching import Ended
     from pipelines.runners.kubeflow.metadata import RunExecutions
     from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
+    from pipelines.runners.kubeflow.shown import Outputs
+
+_TERMINATION_LOG, _TERMINATION_LIMIT = pathlib.Path("/dev/termination-log"), 4096
+_ENDED = "its pod was told to end (a drained node, spot, eviction, a deadline, or by hand); may be tried again"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # TFX hands sys.argv on to every executor as flags of its own.
     del sys.argv[1:]
+    signal.signal(signal.SIGTERM, functools.partial(_told_to_end, options.node, os.getpid()))
     earlier, part = None, None
     try:
         check_revision(options.revision)
@@ -44,11 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BaseException as error:
         traceback.print_exc()
         message, code = _failures.describe(options.node, readable(error))
-        if code == EXIT_FIX_INPUT and earlier is not None:
-            _note(earlier, message)
         if part is not None:
-            _say_where_the_evidence_is(part, options, error)
+            message += _where_the_evidence_is(part, options, error)
             if code == EXIT_FIX_INPUT and earlier is not None:
+                _note(earlier, message)
                 _record(part, options, message)
         return _failed(message, code)
     from pipelines.reports import page_url
@@ -57,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     shown.show(options.executor_input, options.node, ended.outputs, page_url(part.pipeline_info.id, options.run_id))
     _record(part, options)
+    _say_the_span(shown.Outputs(ended.outputs), options.node)
     say(f"{options.node}: {ended.outcome}")
     return EXIT_OK
 
@@ -176,20 +187,46 @@ def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str
         traceback.print_exc()  # the node's work is done and published
 
 
-def _say_where_the_evidence_is(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: BaseException) -> None:
-    """KFP shows no outputs of a task that failed: the log names what the gate left."""
+def _where_the_evidence_is(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: BaseException) -> str:
+    """KFP shows no outputs of a task that failed: the line names what the gate left, and every attempt says it."""
     from components.gates import GateFailed, evidence_directory
     from pipelines.runners.kubeflow import spec
 
-    if any(isinstance(one, GateFailed) for one in _failures.chain(error)):
-        folder = evidence_directory("", options.run_id, options.node).as_posix()
-        print(f"what the gate found is in {spec.pipeline_root(part)}/{folder}", file=sys.stderr, flush=True)
+    if not any(isinstance(one, GateFailed) for one in _failures.chain(error)):
+        return ""
+    folder = evidence_directory("", options.run_id, options.node).as_posix()
+    return f" What the gate found is in {spec.pipeline_root(part)}/{folder}"
+
+
+def _say_the_span(made: Outputs, node_id: str) -> None:
+    """For `trainyard runs resume`: a run of "the newest span" is resumed with the one that it was given."""
+    from pipelines.runners.kubeflow.resume import EXAMPLE_GEN, SPAN_LINE
+
+    if node_id == EXAMPLE_GEN and (span := made.property("examples", "span")) is not None:
+        print(f"{SPAN_LINE} {span}", flush=True)
+
+
+def _told_to_end(node_id: str, process: int, number: int, frame: Any) -> None:
+    """SIGTERM: the pod is being deleted. Says so, and ends as a process without a handler does; so do those that it forked."""
+    if os.getpid() == process:
+        _failed(f"{node_id}: {_ENDED}", 128 + number)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _failed(message: str, code: int) -> int:
-    print(f"trainyard: {message}", file=sys.stderr, flush=True)
+    line = f"trainyard: {message}\n"
+    # Not `print`: a signal's handler may have interrupted one.
+    sys.stderr.flush()
+    os.write(2, line.encode("utf-8", "replace"))
+    if _TERMINATION_LOG.exists():
+        # Kubernetes makes the file, for whoever the container runs as, and keeps 4,096 bytes of it.
+        with contextlib.suppress(OSError):
+            _TERMINATION_LOG.write_bytes(line.encode("utf-8", "replace")[:_TERMINATION_LIMIT])
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # as in pipelines/cli.py: the pod ends seconds earlier
+    sys.exit(code)

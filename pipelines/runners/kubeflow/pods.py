@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
-from pipelines.runners.kubeflow.pools import SHARES_WORK, Placement, Pool, size_of
+from pipelines.runners.kubeflow import retries
+from pipelines.runners.kubeflow.pools import SHARES_WORK, Placement, Pool, cores, size_of
 from pipelines.runners.kubeflow.site import ClusterSite, Secret
-
-_RETRY_AFTER_S = 30
-_RETRY_AT_MOST_EVERY_S = 300
 
 
 def configure(
@@ -31,13 +29,9 @@ def configure(
     task.set_display_name(node_id)
     # MLMD decides, by content; KFP's cache would not notice new bytes behind an old URI.
     task.set_caching_options(False)
-    task.set_retry(
-        pool.retries,
-        backoff_duration=f"{_RETRY_AFTER_S}s",
-        backoff_factor=2.0,
-        backoff_max_duration=f"{_RETRY_AT_MOST_EVERY_S}s",
-    )
-    task.set_cpu_request(f"{placement.cpu:g}")
+    # The budget of all attempts is not here: KFP's SDK cuts it at an hour (`compiler._kfp_pipeline` writes it).
+    task.set_retry(pool.retries, backoff_duration=f"{retries.PAUSE_S}s", backoff_factor=float(retries.FACTOR))
+    task.set_cpu_request(cores(placement.cpu))
     task.set_memory_request(kfp_memory(placement.memory))
     task.set_memory_limit(kfp_memory(placement.memory))
     if pool.accelerator:

@@ -44,6 +44,16 @@ class Toleration(_Section):
     value: str | None = None
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
 
+    @model_validator(mode="after")
+    def _bearable(self) -> Toleration:
+        if self.operator == "Exists" and self.value is not None:
+            raise ValueError(f"operator Exists takes no value. Received: {self.value!r}")
+        if self.operator == "Equal" and not self.key:
+            raise ValueError("a toleration without a key bears every taint: write operator: Exists")
+        if self.key:
+            checked_labels({self.key: self.value or ""})
+        return self
+
 
 class Affinity(_Section):
     """A rule over a node's labels, as Kubernetes' matchExpressions."""
@@ -51,6 +61,20 @@ class Affinity(_Section):
     key: str
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
     values: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _readable(self) -> Affinity:
+        checked_labels(dict.fromkeys([self.key], ""))
+        if self.operator in ("Exists", "DoesNotExist") and self.values:
+            raise ValueError(f"operator {self.operator} takes no values. Received: {list(self.values)}")
+        if self.operator in ("In", "NotIn"):
+            if not self.values:
+                raise ValueError(f"operator {self.operator} needs values")
+            for value in self.values:
+                checked_labels({self.key: value})
+        if self.operator in ("Gt", "Lt") and not (len(self.values) == 1 and re.fullmatch(r"-?\d+", self.values[0])):
+            raise ValueError(f"operator {self.operator} takes one whole number. Received: {list(self.values)}")
+        return self
 
 
 class Accelerator(_Section):
@@ -213,6 +237,16 @@ def size_of(memory: str) -> int:
     match = re.fullmatch(r"([\d.]+)(\D*)", memory)
     assert match, memory
     return math.ceil(float(match[1]) * _UNITS[match[2]])
+
+
+def cores(cpu: float) -> str:
+    """Kubernetes takes thousandths of a core and nothing finer.
+
+    Example:
+        >>> cores(4), cores(0.0001), cores(12500)
+        ('4', '0.001', '12500')
+    """
+    return f"{math.ceil(round(cpu * 1000, 6)) / 1000:.3f}".rstrip("0").rstrip(".")
 
 
 def as_json(pool: Pool) -> tuple[dict[str, str], list[dict[str, Any]]]:

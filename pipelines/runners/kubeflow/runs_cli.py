@@ -68,10 +68,10 @@ def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "runs",
-        help="list, show and terminate runs on Kubeflow",
+        help="list, show, resume and terminate runs on Kubeflow",
         description="Runs on Kubeflow, by anybody who may start some there. Runs on this machine lie in .trainyard/runs.",
         epilog="examples:\n  trainyard runs list --experiment taxi --limit 5\n  trainyard runs show RUN_ID --wait\n"
-        f"  trainyard runs terminate RUN_ID\n{_ACCESS}",
+        f"  trainyard runs resume RUN_ID --wait\n  trainyard runs terminate RUN_ID\n{_ACCESS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -83,15 +83,28 @@ def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     listing.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (20); 0: all")
     listing.add_argument("--json", action="store_true", help="a JSON list")
 
-    showing = actions.add_parser("show", help="a run's tasks, parameters and errors; exit code 1 if it failed")
+    showing = actions.add_parser(
+        "show", help="a run's tasks, parameters, and what each failed task said; exit code 1 if it failed"
+    )
     showing.add_argument("run_id")
     showing.add_argument("--wait", action="store_true", help="show the tasks until the run has ended; its exit code")
     _add_watching(showing)
 
+    resuming = actions.add_parser(
+        "resume",
+        help="start a run that goes on where another ended: its finished nodes come from the cache",
+        description="Starts a run of the same compiled pipeline with the same parameters and span; what is done comes "
+        "from the cache in seconds. For runs that failed or were terminated.",
+    )
+    resuming.add_argument("run_id")
+    resuming.add_argument("--span", type=parameters.span, help="where the run's own cannot be read any more")
+    resuming.add_argument("--wait", action="store_true", help="show the tasks until the run has ended; its exit code")
+    _add_watching(resuming)
+
     ending = actions.add_parser("terminate", help="end a run; what its finished tasks made stays in the cache")
     ending.add_argument("run_id")
 
-    for action, handler in ((listing, _list), (showing, _show), (ending, _terminate)):
+    for action, handler in ((listing, _list), (showing, _show), (resuming, _resume), (ending, _terminate)):
         action.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
         action.set_defaults(handler=_answered(handler))
 
@@ -150,7 +163,7 @@ def _submit(options: argparse.Namespace) -> int:
     )
     planned = plan(request)
     kubeflow = _connected(site)
-    run_id = submit(planned, kubeflow, terminal.silenced)
+    run_id = submit(planned, kubeflow, functools.partial(terminal.busy, f"compiling {options.workload}"))
     if options.wait:
         return _watch(run_id, kubeflow, options)
     if options.json:
@@ -191,6 +204,8 @@ def _show(options: argparse.Namespace) -> int:
         return _watch(options.run_id, kubeflow, options)
     run = kubeflow.run(options.run_id)
     result = result_of(run, kubeflow.link(run.run_id))
+    said = _said_by_failed_tasks(kubeflow, run)
+    result.reasons = [f"{name}: {message}" for name, message in said.items()]
     if options.json:
         print(result.to_json())
         return result.exit_code
@@ -200,10 +215,48 @@ def _show(options: argparse.Namespace) -> int:
         print("  ".join(["parameters", *(f"{key}={_plain(value)}" for key, value in sorted(given.items()))]))
     for component in result.components:
         print(component_line(component))
+        if component.id in said:
+            print(f"      {said[component.id]}")
     if result.error:
         print(f"error     {result.error}")
     print(f"run       {result.ui}")
     return result.exit_code
+
+
+def _said_by_failed_tasks(kubeflow: Kubeflow, run: Any) -> dict[str, str]:
+    """Name of each failed task -> its own message, asked of KFP's log; a run that was ended has none to give."""
+    from pipelines.runners.kubeflow import messages, watching
+
+    if watching.state_of(run) != "FAILED":
+        return {}
+    said = {
+        name: messages.message(functools.partial(kubeflow.log, run.run_id), messages.pods_of(run, key))
+        for key, name in watching.failed_tasks(run).items()
+    }
+    return {name: message for name, message in said.items() if message}
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from pipelines.runners.kubeflow.resume import resume
+
+    kubeflow = _connected(_site(options))
+    made = resume(kubeflow, options.run_id, options.span)
+    if made.span is None:
+        print(
+            "the span of that run cannot be read any more: this one takes the newest (--span N names one)",
+            file=sys.stderr,
+        )
+    if options.wait:
+        return _watch(made.run_id, kubeflow, options)
+    if options.json:
+        about = {"run_id": made.run_id, "name": made.name, "resumes": options.run_id, "ui": kubeflow.link(made.run_id)}
+        print(json.dumps({**about, "span": made.span, "done_before": made.done}, indent=2))
+        return EXIT_OK
+    nodes = "node is done and comes" if len(made.done) == 1 else "nodes are done and come"
+    print(f"{made.name}: started; {len(made.done)} {nodes} from the cache")
+    print(f"run       {made.run_id}\nlink      {kubeflow.link(made.run_id)}")
+    print(f"next      trainyard runs show {made.run_id} --wait   (or: trainyard runs terminate {made.run_id})")
+    return EXIT_OK
 
 
 def _terminate(options: argparse.Namespace) -> int:
@@ -229,10 +282,16 @@ def _watch(run_id: str, kubeflow: Kubeflow, options: argparse.Namespace) -> int:
     goes_on = (
         f"the run goes on. Watch it: trainyard runs show {run_id} --wait; end it: trainyard runs terminate {run_id}"
     )
-    result = result_of(kubeflow.run(run_id), link)
-    display.started(result, sys.stdout, sys.stderr)
+    newest = [kubeflow.run(run_id)]
+
+    def look() -> RunResult:
+        newest[0] = kubeflow.run(run_id)
+        return result_of(newest[0], link)
+
+    display.started(result_of(newest[0], link), sys.stdout, sys.stderr)
     try:
-        result = watch(lambda: result_of(kubeflow.run(run_id), link), display.changed, display.said, options.poll)
+        result = watch(look, display.changed, display.said, options.poll)
+        result.reasons = [f"{name}: {said}" for name, said in _said_by_failed_tasks(kubeflow, newest[0]).items()]
     except KeyboardInterrupt:
         display.left()
         print(f"\n{goes_on}\n{link}", file=sys.stderr)

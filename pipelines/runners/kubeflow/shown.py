@@ -11,7 +11,7 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.artifacts import ROWS_OUT, SECONDS
-from components.gates import GateResult, Severity
+from components.gates import GateResult
 from pipelines.runners.kubeflow import executor_output, transfer
 from pipelines.runners.kubeflow.executor_output import Shown
 
@@ -118,11 +118,11 @@ def _statistics(made: Outputs) -> dict[str, Shown]:
 
 
 def _schema_checks(made: Outputs) -> dict[str, Shown]:
-    return {"schema_checks": Shown(_counts(made.gate("anomalies")))}
+    return {"schema_checks": Shown(made.gate("anomalies").counts())}
 
 
 def _drift_checks(made: Outputs) -> dict[str, Shown]:
-    return {"drift_checks": Shown(_counts(made.gate("drift")))}
+    return {"drift_checks": Shown(made.gate("drift").counts())}
 
 
 def _data_quality(made: Outputs) -> dict[str, Shown]:
@@ -131,7 +131,7 @@ def _data_quality(made: Outputs) -> dict[str, Shown]:
     about = {"location": made.uri(key), "verdict": gate.summary()}
     return {
         "data_quality_report": Shown(about, made.text(key, "data_docs/index.html")),
-        "data_quality_checks": Shown(_counts(gate)),
+        "data_quality_checks": Shown(gate.counts()),
     }
 
 
@@ -166,6 +166,10 @@ def _champion(made: Outputs) -> dict[str, Shown]:
 def _evaluator(made: Outputs) -> dict[str, Shown]:
     metrics = made.json("evaluation", "metrics.json")
     shown = {**metrics["overall"], "rows": metrics["rows"], "blessed": metrics["blessed"]}
+    for name, sure in metrics["bounds"].items():
+        if sure["gated"]:
+            shown |= {f"{name}_at_least": sure["low"], f"{name}_at_most": sure["high"]}
+    shown |= {key: many for key, many in made.gate("evaluation").counts().items() if key != "warnings"}
     if champion := metrics.get("champion"):
         metric = champion["metric"]
         shown |= {
@@ -204,7 +208,7 @@ def _infra_validator(made: Outputs) -> dict[str, Shown]:
         for name in ("load_seconds", "peak_memory_mb")
         if check.diagnostics.get(name) is not None
     }
-    return {"infra_checks": Shown({**_counts(gate), "blessed": gate.passes, **measured})}
+    return {"infra_checks": Shown({**gate.counts(), "blessed": gate.passes, **measured})}
 
 
 def _pusher(made: Outputs) -> dict[str, Shown]:
@@ -231,15 +235,6 @@ def _report(made: Outputs) -> dict[str, Shown]:
     return {
         "run_report": Shown(where, made.text("report", "index.html")),
         "model_card": Shown(where, made.text("report", "model_card.md")),
-    }
-
-
-def _counts(gate: GateResult) -> dict[str, int]:
-    return {
-        "checks": len(gate.checks),
-        "passed": sum(check.passes for check in gate.checks),
-        "failed": len(gate.failures(Severity.CRITICAL)),
-        "warnings": len(gate.failures(Severity.WARNING)),
     }
 
 

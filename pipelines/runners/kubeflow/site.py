@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import posixpath
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
@@ -16,11 +17,16 @@ from components.errors import InputError
 from pipelines.workload import explain
 
 DEFAULT_FILE = pathlib.Path(__file__).with_name("kubeflow.yaml")
-KubernetesName = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+KubernetesName = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
 Model = TypeVar("Model", bound=BaseModel)
 LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
 _ENVIRONMENT_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_SECRET_KEY = re.compile(r"^[-._A-Za-z0-9]{1,253}$")
+# KFP's backend names the volume after the claim, beside its own and ours.
+_DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+_VOLUMES_TAKEN = frozenset({"scratch", "shared-memory", "kfp-launcher", "gcs-scratch", "s3-scratch", "minio-scratch"})
+_PATHS_TAKEN = ("/tmp", "/dev/shm", "/kfp-launcher", "/gcs", "/s3", "/minio", "/.local", "/.cache", "/.config")  # noqa: S108
 
 
 class _Section(BaseModel):
@@ -34,6 +40,16 @@ class Secret(_Section):
     """Environment variable -> key in the Secret."""
     optional: bool = False
     """Whether a pod may start without it."""
+
+    @field_validator("keys")
+    @classmethod
+    def _usable(cls, keys: dict[str, str]) -> dict[str, str]:
+        for name, key in keys.items():
+            if not _ENVIRONMENT_NAME.match(name):
+                raise ValueError(f"{name!r} cannot name an environment variable")
+            if not _SECRET_KEY.match(key):
+                raise ValueError(f"{name}: {key!r} cannot name a key of a Secret")
+        return keys
 
 
 class Metadata(_Section):
@@ -58,8 +74,25 @@ class Metadata(_Section):
 class Volume(_Section):
     claim: str = Field(pattern=KubernetesName)
     """Name of a PersistentVolumeClaim (ReadWriteMany) that every node mounts."""
-    mount_path: str = Field(pattern=r"^/.+")
+    mount_path: str = Field(pattern=r"^/[^:]+$")
     """Where it appears in the pods."""
+
+    @field_validator("claim")
+    @classmethod
+    def _names_a_volume(cls, claim: str) -> str:
+        if not _DNS_LABEL.match(claim) or claim in _VOLUMES_TAKEN:
+            raise ValueError(
+                "KFP names the pod's volume after the claim: lower-case letters, digits and '-', 63 at most, and none of "
+                f"{', '.join(sorted(_VOLUMES_TAKEN))}. Received: {claim!r}"
+            )
+        return claim
+
+    @field_validator("mount_path")
+    @classmethod
+    def _is_free(cls, path: str) -> str:
+        if (clean := posixpath.normpath(path)) in _PATHS_TAKEN:
+            raise ValueError(f"something else is mounted there in every pod of KFP. Received: {clean!r}")
+        return path
 
 
 class Api(_Section):
@@ -130,6 +163,9 @@ class ClusterSite(_Section):
                 raise ValueError(f"{name!r} cannot name an environment variable")
             if re.search(r"(?i)password|secret|token", name):
                 raise ValueError(f"{name} looks like a secret; keep it in a Kubernetes Secret and name that in secrets")
+            # Kubernetes fills in $(NAME), and Argo what stands in double braces.
+            if "$(" in environment[name] or "{{" in environment[name]:
+                raise ValueError(f"{name}: Kubernetes and Argo would replace '$(' and '{{{{'. Write it without them")
         return environment
 
     @field_validator("pod_labels")

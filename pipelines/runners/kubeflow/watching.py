@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from components.errors import EXIT_MAY_RETRY
@@ -26,21 +26,44 @@ def result_of(run: Any, link: str) -> RunResult:
         run: `V2beta1Run`.
         link: to KFP's UI.
     """
-    result = RunResult(run.display_name or "", run.run_id, span=_span(run), status=_status(run.state), ui=link)
+    state = state_of(run)
+    result = RunResult(run.display_name or "", run.run_id, span=_span(run), status=_status(state), ui=link)
     result.components = _components(run)
     began, over = moment(run.created_at), moment(run.finished_at)
     if began:
         result.seconds = ((over or datetime.datetime.now(datetime.UTC)) - began).total_seconds()
-    if run.state in ENDED and run.state != "SUCCEEDED":
+    if state in ENDED and state != "SUCCEEDED":
         result.error = _error(run, result)
         result.exit_code = EXIT_MAY_RETRY
     return result
 
 
+def state_of(run: Any) -> str:
+    """The state of a run, empty while KFP does not know.
+
+    A terminated run ends as FAILED, because its workflow did; that it was CANCELING is in its history.
+    """
+    state = str(run.state or "")
+    terminated = any(one.state == "CANCELING" for one in run.state_history or ())
+    return "CANCELED" if state == "FAILED" and terminated else state
+
+
+def failed_tasks(run: Any) -> dict[str, str]:
+    """Key of each task that failed -> the name that it shows."""
+    failed = {one.display_name for one in _details(run) if one.state == "FAILED"}
+    return {key: name for key, name in task_names(run).items() if key in failed}
+
+
+def finished_tasks(run: Any) -> dict[str, str]:
+    """Key of each task that is done -> the name that it shows."""
+    done = {one.display_name for one in _details(run) if one.state == "SUCCEEDED"}
+    return {key: name for key, name in task_names(run).items() if key in done}
+
+
 def watch(
     look: Callable[[], RunResult], show: Callable[[RunResult], None], say: Callable[[str], None], every: float
 ) -> RunResult:
-    """Looks at a run until it has ended. An API that is away for a while is waited for.
+    """Looks at a run until it has ended. An API that is away for a while is waited for: a line when it goes, one when it is back.
 
     Args:
         look: reads the run.
@@ -52,16 +75,20 @@ def watch(
         Unavailable: it was away for ten minutes.
         InputError: access was lost.
     """
-    seen = time.monotonic()
+    seen, away = time.monotonic(), False
     while True:
         try:
             result = look()
         except Unavailable as error:
             if time.monotonic() - seen > PATIENCE_S:
                 raise
-            say(f"{error} Asked again; the run goes on without it")
+            if not away:
+                say(f"{error} Asked again; the run goes on without it")
+            away = True
         else:
-            seen = time.monotonic()
+            if away:
+                say(f"KFP answers again, after {time.monotonic() - seen:.0f} s")
+            seen, away = time.monotonic(), False
             show(result)
             if ended(result):
                 return result
@@ -100,9 +127,13 @@ def _ordered(upstream: Mapping[str, Any]) -> list[str]:
 def _components(run: Any) -> list[ComponentResult]:
     details: dict[str, Any] = {}
     # A task that KFP starts again is there more than once; the newest counts.
-    for one in sorted((run.run_details and run.run_details.task_details) or (), key=_began):
+    for one in sorted(_details(run), key=_began):
         details[one.display_name] = one
     return [_component(name, details.get(key), details.get(f"{key}-driver")) for key, name in task_names(run).items()]
+
+
+def _details(run: Any) -> Sequence[Any]:
+    return (run.run_details and run.run_details.task_details) or ()
 
 
 def _component(name: str, task: Any, driver: Any) -> ComponentResult:
@@ -127,16 +158,16 @@ def _status(state: str | None) -> str:
 
 
 def _error(run: Any, result: RunResult) -> str:
-    """Which tasks failed, and what KFP says of them; the reason itself is the last line of the pod's log."""
+    """Which tasks failed, and what KFP says of them, which is seldom anything; why is in the pods' logs (messages.py)."""
     failed = [one.id for one in result.components if one.status == "failed"]
     messages = [run.error.message] if run.error and run.error.message else []
-    for task in (run.run_details and run.run_details.task_details) or ():
+    for task in _details(run):
         if task.state == "FAILED" and task.error and task.error.message:
             messages.append(task.error.message)
-    if run.state == "CANCELED":
+    if state_of(run) == "CANCELED":
         head = "ended by somebody"
     elif failed:
-        head = f"{', '.join(failed)} failed; the last line of its log says why"
+        head = f"{', '.join(failed)} failed; why is in the line of its log that starts with `trainyard:`"
     else:
         head = f"KFP says {run.state}"
     return " ".join("; ".join([head, *dict.fromkeys(messages)]).split())

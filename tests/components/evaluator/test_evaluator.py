@@ -147,7 +147,8 @@ def test_one_row_a_query_is_a_warning(run: Callable[..., Any], make_rows: Callab
     summary, _ = run(**ranked(replaced(rows, "search", [str(one) for one in range(300)])))
     assert summary["overall"]["ndcg_10"] == 1 and "300 of 300 queries have one row" in summary["warnings"][0]
     summary, _ = run(**ranked(replaced(rows, "target", [0] * 300)), thresholds=[{"metric": "map", "min": 0.1}])
-    assert summary["reasons"] == ["map is undefined on these rows"] and "relevance above 0" in summary["warnings"][0]
+    assert summary["reasons"] == ["map >= 0.1 was not judged: 0 queries are too few (min_rows 10); give more data"]
+    assert "relevance above 0" in summary["warnings"][0]
 
 
 @pytest.mark.parametrize(
@@ -180,10 +181,18 @@ def test_a_broken_bound_is_told_with_figures(run: Callable[..., Any], make_rows:
     assert "is below 0.99" in blessing.get_string_custom_property("reason")
 
 
-def test_small_slices_are_shown_and_not_judged(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
+def test_a_bound_that_no_slice_is_large_enough_for_holds_the_release_back(
+    run: Callable[..., Any], make_rows: Callable[..., pa.Table]
+) -> None:
     bound = {"metric": "accuracy", "min": 0.99, "slice": "company", "min_rows": 100_000}
     summary, _ = run(make_rows(500), thresholds=[bound])
-    assert summary["blessed"] and len(summary["slices"]) == 4
+    assert not summary["blessed"] and len(summary["slices"]) == 4
+    assert (
+        "in every slice of company was not judged: none of 4 slices of company has 100,000 rows"
+        in summary["reasons"][0]
+    )
+    summary, _ = run(make_rows(500), thresholds=[bound], not_judged="warn")
+    assert summary["blessed"] and summary["reasons"] == [] and "was not judged" in summary["warnings"][0]
 
 
 def test_challenger_against_champion(
@@ -263,8 +272,10 @@ def test_a_single_class(run: Callable[..., Any], make_rows: Callable[..., pa.Tab
     rows = make_rows(300)
     rows = rows.set_column(rows.schema.get_field_index("target"), "target", pa.array(np.zeros(300, np.int64)))
     summary, _ = run(rows, thresholds=[{"metric": "auc", "min": 0.5}])
-    assert not summary["blessed"] and summary["reasons"] == ["auc is undefined on these rows"]
-    assert "all 300 rows of the eval split are of class '0'" in summary["warnings"][0] and summary["roc"] is None
+    assert not summary["blessed"] and summary["reasons"] == [
+        "auc >= 0.5 was not judged: auc is undefined on these 300 rows"
+    ]
+    assert "all 300 rows of the test split are of class '0'" in summary["warnings"][0] and summary["roc"] is None
 
 
 def test_a_column_of_identifiers_is_not_sliced_by(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
@@ -273,7 +284,7 @@ def test_a_column_of_identifiers_is_not_sliced_by(run: Callable[..., Any], make_
     assert summary["blessed"] and "'trip' has more values" in summary["warnings"][0]
     assert {s["column"] for s in summary["slices"]} == {"company"}
     summary, _ = run(rows, thresholds=[{"metric": "auc", "min": 0.1, "slice": "trip"}])
-    assert not summary["blessed"] and "cannot be judged" in summary["reasons"][0]
+    assert not summary["blessed"] and "was not judged: column 'trip' has more values" in summary["reasons"][0]
 
 
 def replaced(rows: pa.Table, column: str, values: Any) -> pa.Table:
@@ -283,7 +294,7 @@ def replaced(rows: pa.Table, column: str, values: Any) -> pa.Table:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda rows: rows.slice(0, 0), "eval split has no rows"),
+        (lambda rows: rows.slice(0, 0), "test split has no rows"),
         (lambda rows: rows.drop_columns(["target"]), "no column 'target'"),
         (lambda rows: rows.drop_columns(["hour"]), "no column 'hour'"),
         (lambda rows: replaced(rows, "target", [2] * 50), "labels outside the model's classes"),

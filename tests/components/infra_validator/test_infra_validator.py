@@ -143,7 +143,7 @@ def test_a_damaged_export(
 
 def test_no_rows_to_ask_for(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
     gate, _ = run(rows=make_rows(0))
-    assert "eval split has no rows" in gate.summary()
+    assert "test split has no rows" in gate.summary()
 
 
 @pytest.mark.parametrize("text", ["{", '{"requests": 0}', '{"cores": 4}'])

@@ -20,6 +20,7 @@ from components.errors import InputError
 from components.ingestion.contract import Column, columns_of
 from components.ingestion.readers import read_file
 from components.ingestion.rows import read_rows
+from components.splits import SPLITS
 
 SCHEMA = """
 feature { name: "id" type: INT presence { min_fraction: 1.0 } shape {} }
@@ -118,7 +119,7 @@ def test_files_may_differ_in_columns_as_far_as_the_schema_allows(ingest) -> None
         "b.csv": "price,id\n" + "".join(f"2,{i}\n" for i in range(50, 99)),
     }
     examples = ingest(files, SCHEMA)
-    rows = [row for split in ("train", "eval") for row in read_split(examples.uri, split).to_pylist()]
+    rows = [row for split in SPLITS for row in read_split(examples.uri, split).to_pylist()]
     assert sorted(row["id"] for row in rows) == list(range(99))
     assert {(row["price"], row["kind"]) for row in rows} == {(1.0, "a"), (2.0, None)}
     with pytest.raises(InputError, match=r"c\.csv: column 'id' is missing\. Received: price"):

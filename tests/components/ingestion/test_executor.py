@@ -10,6 +10,7 @@ import pytest
 
 from components.columnar import read_split
 from components.errors import InputError
+from components.splits import SPLITS
 
 
 def rows(count: int, *bad: str) -> str:
@@ -22,7 +23,7 @@ FILES = {"a.csv": rows(150, "7,dear", "8"), "b.csv": rows(50, "9,")}
 def test_bad_rows_go_into_the_side_file_and_are_counted(ingest) -> None:
     examples = ingest(FILES, on_bad_rows="quarantine", max_bad_fraction=0.02)
     uri = pathlib.Path(examples.uri)
-    kept = sum(read_split(uri, split).num_rows for split in ("train", "eval"))
+    kept = sum(read_split(uri, split).num_rows for split in SPLITS)
     side = pq.read_table(uri / "quarantine.parquet")
     assert (kept, side.num_rows) == (200, 3)
     assert [pathlib.Path(file).name for file in side["file"].to_pylist()] == ["a.csv", "a.csv", "b.csv"]
@@ -64,6 +65,23 @@ def test_good_data_leave_no_side_file(ingest) -> None:
 
 
 def test_a_split_by_time_reads_past_bad_rows(ingest) -> None:
-    examples = ingest(FILES, on_bad_rows="quarantine", max_bad_fraction=0.1, split_time="id", eval_fraction=0.1)
+    examples = ingest(FILES, on_bad_rows="quarantine", max_bad_fraction=0.1, split_time="id", test_fraction=0.1)
     assert examples.get_int_custom_property("rows_quarantined") == 3
-    assert min(read_split(examples.uri, "eval")["id"].to_pylist()) > 100
+    assert min(read_split(examples.uri, "test")["id"].to_pylist()) > 100
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "says"),
+    [
+        (rows(2), {}, r"no row fell into the \w+ split \(train \d, eval \d, test \d\)\. Deliver more rows, or raise"),
+        ("id,price\n1,1\n2,2\n2,3\n", {"split_time": "id"}, "into the train split .* three times or more are needed"),
+        (
+            "id,price,part\n1,1,train\n2,2,train\n",
+            {"split_column": "part"},
+            "The column has to name rows for train, and for test or eval",
+        ),
+    ],
+)
+def test_a_split_without_rows_is_one_line(ingest, content: str, fields: dict[str, str], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        ingest({"a.csv": content}, **fields)

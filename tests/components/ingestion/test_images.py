@@ -19,6 +19,7 @@ from components.columnar import read_split
 from components.errors import InputError
 from components.ingestion import IngestionConfig, sources
 from components.ingestion.executor import Executor
+from components.splits import SPLITS
 
 SCHEMA = """
 feature { name: "image" type: BYTES presence { min_fraction: 1.0 } shape {} image_domain {} }
@@ -70,7 +71,7 @@ def ingest(folder: pathlib.Path, schema: str = SCHEMA, **options: Any) -> standa
 
 def test_bytes_and_label(folder) -> None:
     examples = ingest(folder)
-    rows = [row for split in ("train", "eval") for row in read_split(examples.uri, split).to_pylist()]
+    rows = [row for split in SPLITS for row in read_split(examples.uri, split).to_pylist()]
     found = {(row["label"], row["image"]) for row in rows}
     expected = {(path.parent.name, path.read_bytes()) for path in folder.glob("*/*")}
     assert found == expected and len(rows) == 40

@@ -19,6 +19,7 @@ from components.errors import InputError
 from components.ingestion import parts, sources
 from components.ingestion.contract import Column
 from components.ingestion.readers import read_file
+from components.splits import SPLITS
 
 ROWS = "id,price\n" + "".join(f"{i},1\n" for i in range(100))
 
@@ -35,7 +36,7 @@ def test_spans_in_an_object_store(ingest, bucket) -> None:
         bucket.pipe_file(f"/bucket/span-{span}/a.csv", ROWS.encode())
     examples = ingest({}, uri="memory://bucket/span-{SPAN}/*.csv", window=2)
     assert examples.get_int_custom_property("rows_out") == 200
-    assert sum(read_split(examples.uri, split).num_rows for split in ("train", "eval")) == 200
+    assert sum(read_split(examples.uri, split).num_rows for split in SPLITS) == 200
 
 
 def test_errors_name_the_url_and_copies_are_removed(ingest, bucket, tmp_path) -> None:

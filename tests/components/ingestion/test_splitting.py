@@ -6,7 +6,8 @@ import pytest
 
 from components.errors import InputError
 from components.ingestion import IngestionConfig
-from components.ingestion.splitting import Splitter, count_times, newest_from
+from components.ingestion.splitting import Places, count_values, counted_column, splitter
+from components.splits import EVAL, SPLITS, TEST, TRAIN
 
 
 def config(**fields) -> IngestionConfig:
@@ -24,59 +25,108 @@ def batch(rows: int = 20_000) -> pa.RecordBatch:
     )
 
 
-def test_about_the_asked_share_is_evaluated() -> None:
-    mask = Splitter(config(eval_fraction=0.2)).is_eval(batch())
-    assert 0.18 < mask.mean() < 0.22
+def places(rows: pa.RecordBatch, **fields) -> Places:
+    asked = config(**fields)
+    column = counted_column(asked)
+    counted = count_values(asked, [rows.column(column)]) if column else None
+    return splitter(asked, counted).places(rows)
 
 
-def test_a_row_stays_in_its_split_wherever_it_stands() -> None:
+def splits(rows: pa.RecordBatch, **fields) -> list[str]:
+    return [SPLITS[place] for place in places(rows, **fields)]
+
+
+def shares(rows: pa.RecordBatch, **fields) -> dict[str, float]:
+    return dict(zip(SPLITS, np.bincount(places(rows, **fields), minlength=3) / rows.num_rows, strict=True))
+
+
+def test_each_split_has_about_the_share_that_was_asked_for() -> None:
+    assert shares(batch()) == pytest.approx({TRAIN: 0.7, EVAL: 0.1, TEST: 0.2}, abs=0.02)
+    asked = shares(batch(), eval_fraction=0.3, test_fraction=0.1)
+    assert asked == pytest.approx({TRAIN: 0.6, EVAL: 0.3, TEST: 0.1}, abs=0.02)
+
+
+def test_a_row_stays_in_its_split_wherever_it_stands_and_whatever_comes_later() -> None:
     whole = batch()
-    mask = Splitter(config()).is_eval(whole)
+    found = places(whole)
     order = np.random.default_rng(0).permutation(len(whole))
-    assert (Splitter(config()).is_eval(whole.take(pa.array(order))) == mask[order]).all()
+    assert (places(whole.take(pa.array(order))) == found[order]).all()
+    assert (places(whole.slice(0, 100)) == found[:100]).all()
+
+
+def test_a_larger_test_split_takes_rows_of_eval_before_those_of_train() -> None:
+    before, after = places(batch(), eval_fraction=0.2, test_fraction=0.1), places(batch(), test_fraction=0.2)
+    assert set(before[after == SPLITS.index(TEST)]) == {SPLITS.index(EVAL), SPLITS.index(TEST)}
 
 
 def test_rows_of_the_same_features_stay_together_whatever_their_label() -> None:
     features = np.arange(400).repeat(2)
     rows = pa.RecordBatch.from_pydict({"x": features, "y": np.tile([0, 1], 400)})
-    mask = Splitter(config()).is_eval(rows).reshape(-1, 2)
-    assert (mask[:, 0] == mask[:, 1]).all()
-    assert 0.1 < mask.mean() < 0.3
+    found = places(rows).reshape(-1, 2)
+    assert (found[:, 0] == found[:, 1]).all()
+    assert shares(rows) == pytest.approx({TRAIN: 0.7, EVAL: 0.1, TEST: 0.2}, abs=0.1)
 
 
 def test_a_table_of_nothing_but_the_label_is_split_by_it() -> None:
     rows = pa.RecordBatch.from_pydict({"y": np.arange(1000)})
-    assert 0.1 < Splitter(config()).is_eval(rows).mean() < 0.3
+    assert 0.1 < shares(rows)[TEST] < 0.3
 
 
 def test_a_key_keeps_its_rows_together() -> None:
     rows = batch()
-    mask = Splitter(config(split_key="user")).is_eval(rows)
-    by_user = {}
-    for user, is_eval in zip(rows.column("user").to_pylist(), mask, strict=True):
-        by_user.setdefault(user, set()).add(bool(is_eval))
+    by_user: dict[str, set[str]] = {}
+    for user, split in zip(rows.column("user").to_pylist(), splits(rows, split_key="user"), strict=True):
+        by_user.setdefault(user, set()).add(split)
     assert all(len(found) == 1 for found in by_user.values())
-    assert 0.1 < mask.mean() < 0.3
+    assert set.union(*by_user.values()) == set(SPLITS)
 
 
 def test_the_hash_is_the_same_in_every_process() -> None:
     # Written down once: another figure would move rows between the splits of every user's data.
-    mask = Splitter(config(split_key="user")).is_eval(batch(10))
-    assert mask.tolist() == [False, False, False, False, True, False, False, False, False, False]
+    found = enumerate(splits(batch(30), split_key="user"))
+    held_back = {4: TEST, 10: TEST, 18: TEST, 21: EVAL, 24: TEST, 26: TEST, 29: EVAL}
+    assert {row: split for row, split in found if split != TRAIN} == held_back
 
 
 @pytest.mark.parametrize("iso", [False, True])
-def test_by_time_the_newest_are_evaluated(iso: bool) -> None:
+def test_by_time_the_newest_are_test_and_those_before_them_eval(iso: bool) -> None:
     times = list(range(100))
     values = [f"2024-01-01T00:{t // 60:02d}:{t % 60:02d}Z" for t in times] if iso else times
     rows = pa.RecordBatch.from_pydict({"t": values})
-    boundary = newest_from(count_times([rows.column("t")], "t"), 0.25)
-    mask = Splitter(config(split_time="t"), boundary).is_eval(rows)
-    assert mask.sum() in (25, 26) and mask[-25:].all()
+    found = splits(rows, split_time="t", test_fraction=0.25, eval_fraction=0.15)
+    assert sorted(found, key=[TRAIN, EVAL, TEST].index) == found
+    assert (found.count(TEST), found.count(EVAL)) == (25, 15)
 
 
-def test_a_named_split_column() -> None:
-    rows = pa.RecordBatch.from_pydict({"split": ["train", "eval", "train"]})
-    assert Splitter(config(split_column="split")).is_eval(rows).tolist() == [False, True, False]
-    with pytest.raises(InputError, match="'test'"):
-        Splitter(config(split_column="split")).is_eval(pa.RecordBatch.from_pydict({"split": ["test"]}))
+def test_rows_of_one_time_stay_together() -> None:
+    times = [1] * 40 + [2] * 20 + [3] * 40
+    assert splits(pa.RecordBatch.from_pydict({"t": times}), split_time="t") == [TRAIN] * 40 + [EVAL] * 20 + [TEST] * 40
+    two = shares(pa.RecordBatch.from_pydict({"t": [1] * 50 + [2] * 50}), split_time="t")
+    assert two == {TRAIN: 0, EVAL: 0.5, TEST: 0.5}  # and the executor says that nothing is left to train on
+
+
+def named(**values: int) -> pa.RecordBatch:
+    """Rows of each value of the column that says which split they are in."""
+    split = [value for value, rows in values.items() for _ in range(rows)]
+    return pa.RecordBatch.from_pydict({"x": range(len(split)), "part": split})
+
+
+def test_a_column_that_names_all_three_is_taken_at_its_word() -> None:
+    rows = pa.RecordBatch.from_pydict({"part": ["Train", "validation", " TEST ", "training", "dev"]})
+    assert splits(rows, split_column="part") == [TRAIN, EVAL, TEST, TRAIN, EVAL]
+
+
+@pytest.mark.parametrize("held_back", ["test", "eval"])
+def test_an_official_test_set_judges_and_eval_is_taken_out_of_train(held_back: str) -> None:
+    rows = named(train=2000, **{held_back: 500})
+    found = np.array(splits(rows, split_column="part"))
+    assert set(found[2000:]) == {TEST}
+    assert set(found[:2000]) == {TRAIN, EVAL} and 0.08 < (found[:2000] == EVAL).mean() < 0.12
+    later = named(train=3000, **{held_back: 500})  # the rows that were there are where they were
+    assert (np.array(splits(later, split_column="part"))[:2000] == found[:2000]).all()
+
+
+def test_a_column_that_says_anything_else_is_refused() -> None:
+    for value, received in (("fold-1", "'fold-1'"), (None, "nothing")):
+        with pytest.raises(InputError, match=f"train, eval .* or test. Received: {received}"):
+            splits(pa.RecordBatch.from_pydict({"part": ["train", value]}), split_column="part")

@@ -17,6 +17,7 @@ from components.errors import InputError
 from components.ingestion import parts
 from components.ingestion.parts import Part, Unit, plan
 from components.ingestion.work import Work, in_order
+from components.splits import SPLITS
 
 IN_MEMORY = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
 MULTI_PROCESSING = ("--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -40,8 +41,7 @@ def found(examples: Any) -> dict[str, Any]:
     uri = pathlib.Path(examples.uri)
     return {
         "files": sorted(str(path.relative_to(uri)) for path in uri.rglob("*") if path.is_file()),
-        "train": read_split(uri, "train").to_pydict(),
-        "eval": read_split(uri, "eval").to_pydict(),
+        **{split: read_split(uri, split).to_pydict() for split in SPLITS},
         "quarantine": pq.read_table(uri / "quarantine.parquet").to_pylist(),
         "summary": examples.get_string_custom_property("quarantine"),
     }
@@ -59,7 +59,8 @@ def test_the_same_rows_in_the_same_order_on_beam(ingest, small_units, format: st
     here = ingest(files, **options)
     assert len(split_files(here.uri, "train")) >= 3  # the work was divided
     result = found(here)
-    assert sorted(result["train"]["id"] + result["eval"]["id"] + [99 + 100 * i for i in range(30)]) == list(range(3000))
+    kept = [row for split in SPLITS for row in result[split]["id"]]
+    assert sorted(kept + [99 + 100 * i for i in range(30)]) == list(range(3000))
     assert result["train"]["id"] == sorted(result["train"]["id"])
     assert [row["row"] for row in result["quarantine"]] == [100 * i for i in range(1, 11)] * 3
     assert found(ingest(files, beam_args=IN_MEMORY, **options)) == result
@@ -103,7 +104,11 @@ def test_what_a_killed_attempt_left_is_removed(ingest, tmp_path) -> None:
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half a shard")
     examples = ingest({"a.csv": "id,price\n" + "".join(f"{i},1\n" for i in range(50))})
-    assert sorted(path.name for path in pathlib.Path(examples.uri).iterdir()) == ["Split-eval", "Split-train"]
+    assert sorted(path.name for path in pathlib.Path(examples.uri).iterdir()) == [
+        "Split-eval",
+        "Split-test",
+        "Split-train",
+    ]
 
 
 class Count(Work):

@@ -293,6 +293,24 @@ def test_pod_labels_of_the_site_reach_the_pods() -> None:
         assert labels["app.kubernetes.io/managed-by"] == "trainyard"
 
 
+# Deleted pods
+
+
+def test_argo_keeps_how_a_deleted_pod_ended(tmp_path: pathlib.Path) -> None:
+    """The component is named beside KFP's manifests, of which Argo's controller is enough here."""
+    shutil.copytree(DEPLOY / "components" / "argo-pod-status", tmp_path / "component")
+    container = {"name": "workflow-controller", "image": "argo", "env": [{"name": "LEADER_ELECTION", "value": "1"}]}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "workflow-controller"}}
+    deployment["spec"] = {"selector": {}, "template": {"spec": {"containers": [container]}}}
+    (tmp_path / "argo.yaml").write_text(yaml.safe_dump(deployment))
+    kustomization = {"kind": "Kustomization", "resources": ["argo.yaml"], "components": ["component"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    (made,) = kustomized(tmp_path)
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    values = {one["name"]: one["value"] for one in container["env"]}
+    assert values == {"LEADER_ELECTION": "1", "ARGO_POD_STATUS_CAPTURE_FINALIZER": "true"}
+
+
 # Several nodes
 
 

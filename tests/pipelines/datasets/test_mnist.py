@@ -34,7 +34,7 @@ def test_the_official_split_is_kept(cache: pathlib.Path, tmp_path: pathlib.Path)
 
     table = pq.read_table(datasets.prepare("mnist", 1, tmp_path))
     counts = {row["values"]: row["counts"] for row in table["split"].value_counts().to_pylist()}
-    assert counts == {"train": 60_000, "eval": 10_000}
+    assert counts == {"train": 60_000, "test": 10_000}
     assert pc.unique(pc.binary_length(table["image_bytes"])).to_pylist() == [784]
     assert table["label"].slice(0, 5).to_pylist() == [5, 0, 4, 1, 9]
     assert table["label"].slice(60_000, 5).to_pylist() == [7, 2, 1, 0, 4]

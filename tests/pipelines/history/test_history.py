@@ -15,6 +15,7 @@ from components.drift import Profile, numbers
 from components.gates import CheckResult, GateResult, Severity
 from components.report import ColumnFacts, ColumnStatistics, ComponentFacts, DatasetFacts, RunFacts
 from pipelines.history import Change, Check, Column, History, HistoryError, Outcome, Release, Validation, runs
+from pipelines.history._headline import headline, worst
 from tests.servers import PASSWORD
 
 WHOLE = Validation(
@@ -120,14 +121,28 @@ def test_a_store_of_an_earlier_day_gets_what_it_lacks(tmp_path: pathlib.Path) ->
     with sqlite3.connect(tmp_path / "q.sqlite") as connection:
         connection.execute("drop index quality_checks_failed")
         connection.execute("alter table quality_validations drop column reference")
+        connection.execute("alter table quality_checks drop column judged")
     for _ in range(2):
         with History.open(url) as history:
             one = history.load("run-1")
-            assert one is not None and one.reference == "" and one.checks
+            assert one is not None and one.reference == "" and all(check.judged for check in one.checks)
             history.record(dataclasses.replace(WHOLE, id="run-2", reference="run-1"))
             assert history.failures(["run-1", "run-2"])["run-2"] == {"warning": 1}
     indexes = sqlite3.connect(tmp_path / "q.sqlite").execute("select name from sqlite_master where type = 'index'")
     assert ("quality_checks_failed",) in indexes.fetchall()
+
+
+def test_what_was_not_judged_is_counted_apart_and_said(history: History) -> None:
+    few = Check("DriftDetector", "leakage", False, "critical", "12 rows are too few", judged=False)
+    late = Check("DataQuality", "late", False, "critical", "3 rows are late", "day")
+    held = Check("DataQuality", "held", True, "critical")
+    history.record(dataclasses.replace(WHOLE, checks=(few, late, held)))
+    one = history.load("run-1")
+    assert one is not None and one.checks[0] == few
+    assert history.failures(["run-1"])["run-1"] == {"critical": 1, "not judged": 1}
+    assert headline(Outcome.PASSED, [held, few]) == "It can be trusted: 1 checks hold. 1 was not judged."
+    assert headline(Outcome.FAILED, [held, few]) == ("Do not train on it: one check of 2 could not be judged.")
+    assert worst([few, late, held]) == [late, few]
 
 
 def test_the_last_spans_of_every_workload(history: History) -> None:

@@ -43,6 +43,14 @@ def of_query(operation: str, query: Mapping[str, str]) -> Iterator[str]:
         yield f"{operation}: page_size {query['page_size']}"
 
 
+def of_answer(operation: str, answer: Any) -> Iterator[str]:
+    """Whether an answer is what KFP's OpenAPI client reads after that operation."""
+    source = inspect.getsource(getattr(_OPERATIONS[operation], f"{operation}_with_http_info"))
+    kind = re.search(r"response_type='(\w+)'", source)
+    assert kind, operation
+    yield from of_model(f"answer of {operation}", answer, kind[1])
+
+
 def of_model(where: str, value: Any, kind: str) -> Iterator[str]:
     """Whether a JSON value is what KFP's model of that name takes."""
     if value is None or kind == "object":

@@ -24,6 +24,8 @@ from tests.pipelines.kubeflow import kubeflow_api_contract as contract
 
 TOKEN = "a-token-that-nobody-may-print"
 PREFIX = "/apis/v2beta1"
+LOG = "/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log"
+WORKFLOW = "taxi-training-x7k2p"
 _API = kfp_server_api.ApiClient()
 Step = Mapping[str, str]  # task (or "trainer-driver") -> "STATE" or "STATE: error"; "" is the run's own
 
@@ -50,6 +52,8 @@ class KubeflowApiDouble:
         refusals: statuses that the next requests get, whatever they ask; None lets one through.
         violations: requests that are against KFP's contract.
         requests: `METHOD path` of each, without the query.
+        logs: what a pod has written, by its name.
+        attempts: how often a task's pod was started, where it was more than once.
     """
 
     def __init__(self, multi_user: bool = False, token: str = TOKEN) -> None:
@@ -64,6 +68,8 @@ class KubeflowApiDouble:
         self.runs: dict[str, Any] = {}
         self.versions: dict[str, Any] = {}
         self.run_scripts: dict[str, Sequence[Step]] = {}
+        self.logs: dict[str, str] = {}
+        self.attempts: dict[str, int] = {}
         self.on_look: Callable[[], None] = lambda: None
         self._looks: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -94,7 +100,11 @@ class KubeflowApiDouble:
             for verb, pattern, operation, act in self._routes():
                 if verb == method and (match := re.fullmatch(PREFIX + pattern, path)):
                     self.violations += contract.of_query(operation, query)
-                    return _API.sanitize_for_serialization(act(*match.groups(), query=query, body=body))
+                    answer = _API.sanitize_for_serialization(act(*match.groups(), query=query, body=body))
+                    self.violations += contract.of_answer(operation, answer)
+                    return answer
+            if method == "GET" and (match := re.fullmatch(LOG, path)):
+                return self._log(*match.groups())
             self.violations.append(f"{method} {path}: KFP has no such operation")
             raise Refusal(404, 5, "Not Found")
 
@@ -201,7 +211,9 @@ class KubeflowApiDouble:
         run = self._run(run_id)
         self.on_look()
         if run.state == "CANCELING":
-            run.state, run.finished_at = "CANCELED", run.created_at + datetime.timedelta(minutes=1)
+            # Its workflow has failed; that it was terminated stays in the history alone.
+            _enter(run, "FAILED")
+            run.finished_at = run.created_at + datetime.timedelta(minutes=1)
         if run.state in ("PENDING", "RUNNING"):
             look = self._looks[run_id] = self._looks.get(run_id, -1) + 1
             script = self.run_scripts.get(run_id, self.script)
@@ -210,7 +222,8 @@ class KubeflowApiDouble:
 
     def _advance(self, run: Any, step: Step) -> None:
         began = run.created_at
-        run.state, _, error = step.get("", "RUNNING").partition(": ")
+        state, _, error = step.get("", "RUNNING").partition(": ")
+        _enter(run, state)
         run.error = _status(error)
         if run.state not in ("PENDING", "RUNNING"):
             run.finished_at = began + datetime.timedelta(minutes=20)
@@ -230,14 +243,38 @@ class KubeflowApiDouble:
             for task, state in step.items()
             if task
         ]
+        for one in list(details):
+            if not one.display_name.endswith("-driver"):
+                details += self._executor(one)
         run.run_details = kfp_server_api.V2beta1RunDetails(task_details=details)
+
+    def _executor(self, task: Any) -> list[Any]:
+        """What is below a task: the step, and a pod for each attempt, by the ids of Argo's nodes."""
+        step = f"{WORKFLOW}.root.{task.display_name}.executor"
+        attempts = [f"{step}({one})" for one in range(self.attempts.get(task.display_name, 1))]
+        task.child_tasks = _children([step])
+        same = {name: getattr(task, name) for name in ("run_id", "state", "create_time", "start_time", "end_time")}
+        made = [("executor", _children(attempts)), *((f"executor({n})", None) for n in range(len(attempts)))]
+        return [
+            kfp_server_api.V2beta1PipelineTaskDetail(
+                task_id=str(uuid.uuid4()), display_name=name, child_tasks=children, **same
+            )
+            for name, children in made
+        ]
 
     def _terminate(self, run_id: str, query: Mapping[str, str], body: Any) -> Any:
         run = self._run(run_id)
         if run.state not in ("PENDING", "RUNNING"):
             raise Refusal(400, 9, f"Failed to terminate run {run_id}: it has ended")
-        run.state = "CANCELING"
+        _enter(run, "CANCELING")
         return {}
+
+    def _log(self, run_id: str, pod: str) -> bytes:
+        """A pod's log; where there is none, KFP has answered 200 before it knows."""
+        if run_id in self.runs and (text := self.logs.get(urllib.parse.unquote(pod))) is not None:
+            return text.encode()
+        said = f"Failed to read logs for run {run_id}"
+        return json.dumps({"error_message": said, "error_details": f'{said}: pods "{pod}" not found'}).encode()
 
     def add_version(self, pipeline_id: str, pipeline_spec: Any) -> Any:
         """Uploads a version of a pipeline."""
@@ -261,6 +298,32 @@ class KubeflowApiDouble:
         return kfp_server_api.V2beta1ListPipelineVersionsResponse(
             pipeline_versions=found[: int(query.get("page_size") or 10)], total_size=len(found)
         )
+
+
+def pod_name(task: str, attempt: int, template: str) -> str:
+    """As Argo names the pod of an attempt."""
+    return f"{WORKFLOW}-{template}-{_hash(f'{WORKFLOW}.root.{task}.executor({attempt})')}"
+
+
+def _children(nodes: Sequence[str]) -> list[Any]:
+    return [kfp_server_api.PipelineTaskDetailChildTask(pod_name=f"{WORKFLOW}-{_hash(node)}") for node in nodes]
+
+
+def _hash(text: str) -> int:
+    """FNV-1a, written down once more: the code under test has its own."""
+    value = 2166136261
+    for byte in text.encode():
+        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
+    return value
+
+
+def _enter(run: Any, state: str) -> None:
+    """A state, and its place in the history."""
+    if run.state == state and run.state_history:
+        return
+    run.state = state
+    entry = kfp_server_api.V2beta1RuntimeStatus(update_time=run.created_at, state=state)
+    run.state_history = [*(run.state_history or ()), entry]
 
 
 def _status(message: str) -> Any:

@@ -32,7 +32,8 @@ from tests.pipelines.kubeflow.kubeflow_api_double import PREFIX, KubeflowApiDoub
 
 _API = kfp_server_api.ApiClient()
 _MODELS = {"runs": "V2beta1Run", "experiments": "V2beta1Experiment", "versions": "V2beta1PipelineVersion"}
-_PLAIN = ("script", "run_scripts", "violations", "requests", "token", "multi_user", "login_page", "refusals", "_looks")
+_PLAIN = ("script", "run_scripts", "violations", "requests", "token", "multi_user", "login_page", "refusals", "_looks",
+          "logs", "attempts")  # fmt: skip
 
 
 class DurableDouble(KubeflowApiDouble):

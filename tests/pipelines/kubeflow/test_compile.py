@@ -123,12 +123,28 @@ def test_the_trainers_pod(taxi: str) -> None:
     assert mounts["/dev/shm"]["medium"] == "Memory" and mounts["/dev/shm"]["sizeLimit"] == "8Gi"
     assert "/tmp" in mounts
     assert pod["securityContext"] == {"runAsNonRoot": True, "runAsUser": "10001", "runAsGroup": "10001"}
-    assert read.tasks["trainer"]["retryPolicy"]["maxRetryCount"] == 2
     (affinity,) = pod["nodeAffinity"]
     kept_off = {one["key"]: one["values"] for one in affinity["matchExpressions"] if one["operator"] == "NotIn"}
     assert kept_off["cloud.google.com/gke-spot"] == ["true"], "gke-l4 is no spot pool"
     environment = {one["name"]: one["value"] for one in container["env"]}
     assert environment["TRAINYARD_CHECKPOINTS"] == "s3://trainyard/pipelines/taxi/Trainer/.system/checkpoints"
+
+
+@pytest.mark.parametrize("task", ["trainer", "transform"])
+def test_every_retry_has_its_time(taxi: str, task: str) -> None:
+    """Argo's arithmetic (workflow/controller/operator.go, processNodeRetries) over attempts that use all of their deadline."""
+    read = Compiled(taxi)
+    policy, deadline = read.tasks[task]["retryPolicy"], int(read.platform[f"exec-{task}"]["activeDeadlineSeconds"])
+    pause, budget = (int(policy[key].removesuffix("s")) for key in ("backoffDuration", "backoffMaxDuration"))
+    attempts, now = 0, 0
+    while attempts <= policy["maxRetryCount"]:
+        attempts, now = attempts + 1, now + deadline
+        pause_now = pause * int(policy["backoffFactor"]) ** (attempts - 1)
+        if now > budget or now + pause_now > budget:
+            break
+        now += pause_now
+    assert attempts == policy["maxRetryCount"] + 1 == 3
+    assert budget < 3 * (attempts * deadline), "and there is an end"
 
 
 def test_the_default_pool_is_kept_to() -> None:
@@ -223,6 +239,18 @@ def test_a_default_can_be_changed_as_for_a_local_run(tmp_path: pathlib.Path) -> 
             "image trainyard:latest: names no version",
         ),
         (lambda p, k: k["exec-pusher"].pop("securityContext"), "may run as root"),
+        (
+            lambda p, k: p["root"]["dag"]["tasks"]["trainer"]["retryPolicy"].update(backoffMaxDuration="3600s"),
+            "task trainer: Argo stops trying 3,600 s after the first attempt began",
+        ),
+        (
+            lambda p, k: p["root"]["dag"]["tasks"]["trainer"]["retryPolicy"].pop("backoffMaxDuration"),
+            "task trainer: Argo stops trying 0 s after",
+        ),
+        (
+            lambda p, k: p["root"]["dag"]["tasks"]["trainer"]["retryPolicy"].update(backoffFactor=1.5),
+            "backoffFactor 1.5; Argo takes whole numbers",
+        ),
         (lambda p, k: k["exec-pusher"]["podMetadata"]["labels"].update(x="no label"), "is no label of Kubernetes"),
         (
             lambda p, k: p["deploymentSpec"]["executors"]["exec-pusher"]["container"]["args"].append("x" * 131072),
@@ -262,12 +290,22 @@ def test_bad_input_is_one_line(
     assert said in line
 
 
+_SITE = "root: s3://b\ndata: s3://b\nstore: s3://b\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("root: s3://b\ndata: s3://b\nstore: s3://b\nenvironment: {DB_PASSWORD: x}", "looks like a secret"),
         ("root: s3://b\ndata: s3://b\nstore: s3://b\nmetadata: {uri: 'mysql://u:p@h/d'}", "a password does not belong"),
         ("root: s3://b\ndata: s3://b\nstore: s3://b\nimages: x", "field images: there is no such field. Known: image"),
+        (_SITE + "volume: {claim: team.artifacts, mount_path: /a}", "KFP names the pod's volume after the claim"),
+        (_SITE + "volume: {claim: scratch, mount_path: /a}", "KFP names the pod's volume after the claim"),
+        (_SITE + "volume: {claim: a, mount_path: /tmp/}", "something else is mounted there"),
+        (_SITE + "environment: {A: $(HOME)/x}", "Kubernetes and Argo would replace"),
+        (_SITE + "secrets: [{name: s, keys: {A-B: key}}]", "'A-B' cannot name an environment variable"),
+        (_SITE + "secrets: [{name: s, keys: {A: a/b}}]", "'a/b' cannot name a key of a Secret"),
+        (_SITE + "service_account: a..b", "field service_account"),
         ("root: s3://b\ndata: s3://b", "field store: is required and missing"),
     ],
 )

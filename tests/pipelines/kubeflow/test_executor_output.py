@@ -57,7 +57,7 @@ def test_it_never_fails_the_node(tmp_path: pathlib.Path, capfd: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("filled_in", [False, True])
-def test_the_log_names_the_evidence_of_a_gate(capsys: pytest.CaptureFixture[str], filled_in: bool) -> None:
+def test_the_line_names_the_evidence_of_a_gate(filled_in: bool) -> None:
     part = pipeline_pb2.Pipeline()
     root = part.runtime_spec.pipeline_root.runtime_parameter
     root.name, root.type, root.default_value.string_value = "pipeline-root", root.STRING, "s3://bucket/pipelines/taxi"
@@ -66,10 +66,20 @@ def test_the_log_names_the_evidence_of_a_gate(capsys: pytest.CaptureFixture[str]
     options = argparse.Namespace(run_id="2026-11-21T10:00", node="DataQuality")
     wrapped = RuntimeError("as TFX raises it")
     wrapped.__cause__ = GateFailed(GateResult("DataQuality", (CheckResult("fare is known", False),)))
-    node._say_where_the_evidence_is(part, options, wrapped)
-    assert "s3://bucket/pipelines/taxi/_gates/2026-11-21T10-00/DataQuality\n" in capsys.readouterr().err
-    node._say_where_the_evidence_is(part, options, RuntimeError("something else"))
-    assert capsys.readouterr().err == ""
+    said = node._where_the_evidence_is(part, options, wrapped)
+    assert said.endswith("s3://bucket/pipelines/taxi/_gates/2026-11-21T10-00/DataQuality")
+    assert node._where_the_evidence_is(part, options, RuntimeError("something else")) == ""
+
+
+def test_the_line_is_the_pods_termination_message(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(node, "_TERMINATION_LOG", tmp_path / "termination-log")
+    assert node._failed("no such column", 2) == 2 and not (tmp_path / "termination-log").exists()
+    (tmp_path / "termination-log").touch()
+    node._failed("x" * 5000, 1)
+    assert (tmp_path / "termination-log").stat().st_size == 4096
+    assert capfd.readouterr().err.startswith("trainyard: no such column\ntrainyard: xxx")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_a_refused_span_has_its_page_with_the_evidence_of_every_gate(
     assert [a.code for a in cluster.double.run("bad", only=DATA)] == [0, 0, 0]
     attempts = [cluster.double.run_task(task, "bad") for task in GATES]
     assert [attempt.code for attempt in attempts] == [2, 2, 0], [a.output[-2000:] for a in attempts]
-    assert f"what the gate found is in {cluster.bucket}/pipelines/tips/_gates/bad/" in attempts[0].output
+    assert f"What the gate found is in {cluster.bucket}/pipelines/tips/_gates/bad/" in attempts[0].output
 
     with History.open(history_url) as history:
         refused = history.load("bad")

@@ -22,7 +22,9 @@ from components.ingestion.readers import read_file
 from components.schema import read_schema
 from pipelines import datasets, home
 from pipelines.quality import draft, merge, suite_text
+from pipelines.quality._facts import look
 from pipelines.quality._merging import differences
+from pipelines.quality._relations import relate
 from pipelines.workload import load_workload
 
 SCHEMA = """
@@ -260,3 +262,13 @@ def test_a_rule_for_what_the_suite_speaks_of_already_is_not_added() -> None:
     )
     assert "median(net)" not in {(one.get("meta") or {}).get("rule") for one in suite["expectations"]}
     assert next(one.why for one in changes if one.what == "median(net)") == "the suite has one of its own for this"
+
+
+def test_ids_of_nineteen_digits_keep_the_last_one() -> None:
+    """As floats, neighbours such as these would be one number, and two columns of them equal."""
+    first = 1540000000000000000 + 2 * np.arange(200)
+    table = pa.table({"first": first, "second": pa.array(first + 1, mask=np.arange(200) == 3)})
+    contract = 'feature { name: "first" type: INT shape {} } feature { name: "second" type: INT }'
+    facts = look(table, text_format.Parse(contract, schema_pb2.Schema()))
+    assert (facts[0].low, facts[0].high, facts[0].distinct) == (first[0], first[-1], 200)
+    assert relate(table, facts).equal == ()

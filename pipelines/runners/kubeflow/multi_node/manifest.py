@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.errors import InputError
-from pipelines.runners.kubeflow.pools import Placement, Pool
+from pipelines.runners.kubeflow.pools import Placement, Pool, cores
 from pipelines.runners.kubeflow.site import ClusterSite, Secret
 from pipelines.workload import Training
 
 API_GROUP = "trainer.kubeflow.org"
 API_VERSION = f"{API_GROUP}/v1alpha1"
 MANAGER = "trainyard.dev/pipeline"
-COMMAND = ("python", "-m", "pipelines.runners.kubeflow.multi_node.worker")
+COMMAND = ("python", "-P", "-m", "pipelines.runners.kubeflow.multi_node.worker")
 # The names that Kubeflow Trainer looks for in a runtime: its replicated job, and the container in it.
 JOB = CONTAINER = "node"
 PORT = 2222
@@ -187,7 +187,7 @@ def addresses(name: str, nodes: int) -> list[str]:
 
 def _resources(placement: Placement) -> dict[str, Any]:
     limits = {"memory": placement.memory}
-    requests = {"cpu": f"{placement.cpu:g}", "memory": placement.memory}
+    requests = {"cpu": cores(placement.cpu), "memory": placement.memory}
     if accelerator := placement.pool.accelerator:
         limits[accelerator.resource] = requests[accelerator.resource] = str(accelerator.count)
     return {"requests": requests, "limits": limits}

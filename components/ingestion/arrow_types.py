@@ -1,0 +1,106 @@
+"""What a value of each of Arrow's types becomes: the schema's INT, FLOAT or BYTES, without a digit lost on the way.
+
+| Arrow type | INT | FLOAT | BYTES (text) |
+|---|---|---|---|
+| int8 to int64, uint8 to uint64 | the number, if it fits 64 bits with a sign | the nearest | digits |
+| half, float, double | if whole; NaN is missing | the number; NaN is missing | shortest decimals |
+| decimal128, decimal256 | if whole | the nearest | digits |
+| bool | 0 or 1 | 0 or 1 | `true` or `false` |
+| date, timestamp | microseconds since 1970 | - | ISO 8601 |
+| time, duration | microseconds | - | `23:59:59`; the count |
+| string, large_string, string_view | if they are digits | if it is a number | the text |
+| binary in all its forms | if they are digits | if it is a number | UTF-8 text |
+| null | missing | missing | missing |
+
+Dictionaries, run-end encoding and extension types count as what they stand for. Lists are vectors (`shape` in schema.pbtxt).
+Structs, maps, unions and intervals are no values of a column: they are refused in one line.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# What Arrow raises for a value, or for a type, that it does not convert.
+NOT_CONVERTED = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
+
+
+def to_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Casts without loss, but for the places behind the point that a double does not have.
+
+    Raises:
+        ArrowInvalid: a value does not fit.
+        ArrowNotImplementedError, ArrowTypeError: no value of this type would.
+    """
+    array = plain(array)
+    if array.type == kind:
+        return array
+    if is_list(array.type):
+        return _vectors(array, kind)
+    if pa.types.is_string(kind) and pa.types.is_binary(array.type):
+        return array.cast(kind)  # refuses what is not UTF-8
+    if pa.types.is_floating(kind) and pa.types.is_integer(array.type):
+        return array.cast(kind, safe=False)  # a FLOAT holds the nearest; an id is an INT
+    if pa.types.is_integer(kind):
+        array = _countable(array)
+    return array.cast(kind)
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """The same values in one of the types that Arrow computes with; NaN is missing.
+
+    Raises:
+        ArrowNotImplementedError: of a union.
+    """
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain(array.storage)
+    if pa.types.is_run_end_encoded(kind):
+        return plain(pc.run_end_decode(array))
+    if pa.types.is_dictionary(kind):
+        return plain(array.dictionary_decode())
+    if pa.types.is_union(kind):
+        raise pa.ArrowNotImplementedError("a union has no one type")
+    if pa.types.is_float16(kind):
+        array = array.cast(pa.float32())
+    elif pa.types.is_large_string(kind) or kind == pa.string_view():
+        return array.cast(pa.string())
+    elif pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind) or kind == pa.binary_view():
+        return array.cast(pa.binary())
+    elif pa.types.is_timestamp(kind):
+        return array.cast(pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_floating(array.type) and pc.any(pc.is_nan(array)).as_py():
+        return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+    return array
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a value is several, however Arrow stores them."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or _is_rare_list(kind))
+
+
+def _is_rare_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
+
+
+def _vectors(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Lists as lists of another type. Arrow casts views to wrong values, so those are put together anew."""
+    if not pa.types.is_list(kind) or is_list(array.type.value_type):
+        raise pa.ArrowNotImplementedError(f"a value of {array.type} is no {kind}")
+    lengths = pc.list_value_length(array)
+    missing = array.is_null() if array.null_count else None
+    offsets = pc.cumulative_sum(pa.concat_arrays([pa.array([0], lengths.type), pc.fill_null(lengths, 0)]))
+    values = to_type(pc.list_flatten(array), kind.value_type)
+    return pa.ListArray.from_arrays(offsets.cast(pa.int32()), values, mask=missing).cast(kind)
+
+
+def _countable(array: pa.Array) -> pa.Array:
+    """Points in time and spans of time as microseconds, whatever unit they came in."""
+    kind = array.type
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return array.cast(pa.timestamp("us", getattr(kind, "tz", None))).cast(pa.int64())
+    if pa.types.is_time(kind):
+        return array.cast(pa.time64("us"), safe=False).cast(pa.int64())
+    if pa.types.is_duration(kind):
+        return array.cast(pa.duration("us"), safe=False).cast(pa.int64())
+    return array

@@ -1,0 +1,1 @@
+"""`trainyard doctor --cluster`: what a cluster has and lacks for what `trainyard compile` writes."""

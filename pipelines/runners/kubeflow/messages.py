@@ -1,0 +1,117 @@
+"""What the pods of a run's failed tasks said themselves, asked of KFP's API.
+
+KFP's answer to "how is this run" has the tasks' states and no word of why. Its log is asked for by the name of a pod, which
+that answer does not have either, but Argo's names can be computed: a node's id is `<workflow>-<hash of the node's name>`, a
+pod's name has the template between the two (argo-workflows: workflow/util/pod_name.go), and the ids of all nodes are in the
+answer (`child_tasks`), so that a computed name is known to be right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+MARK = "trainyard: "
+"""The line that says why begins so; KFP's launcher writes several of its own after it."""
+GONE = (
+    "its pod is gone and left no log: it was deleted (a drained node, spot, eviction, or by hand) or has been cleaned up. "
+    "`trainyard runs resume` goes on from what is done"
+)
+_MOST_ATTEMPTS = 21  # pools.yaml: retries
+
+
+@dataclasses.dataclass(frozen=True)
+class Pod:
+    """One attempt of a task.
+
+    Attributes:
+        names: under which KFP may know its log: the pod's, and the node's id (Argo's POD_NAMES=v1).
+    """
+
+    names: tuple[str, ...]
+
+
+def pods_of(run: Any, task: str) -> list[Pod]:
+    """The attempts of a task, the newest first; empty where the answer does not say.
+
+    Args:
+        run: `V2beta1Run`.
+        task: its key in the pipeline's file, e.g. `trainer`.
+    """
+    details = (run.run_details and run.run_details.task_details) or ()
+    ids = {child.pod_name for one in details for child in one.child_tasks or () if child.pod_name}
+    workflows = {one.rpartition("-")[0] for one in ids}
+    if len(workflows) != 1:
+        return []
+    (workflow,) = workflows
+    step = f"{workflow}.root.{task}.executor"
+    found = []
+    for name in (step, *(f"{step}({attempt})" for attempt in range(_MOST_ATTEMPTS))):
+        number = fnv32a(name)
+        if f"{workflow}-{number}" in ids:
+            found.append(Pod((f"{workflow}-{_template(run, task)}-{number}", f"{workflow}-{number}")))
+    return found[::-1] if len(found) < 2 else found[:0:-1]  # the step itself is no pod where it has attempts
+
+
+def message(log: Callable[[str], str | None], pods: list[Pod]) -> str:
+    """Why a task failed: its newest attempt's line, else an earlier one's, else that its pod is gone.
+
+    Args:
+        log: a pod's log by its name; None: there is none.
+        pods: its attempts, the newest first.
+    """
+    read = None
+    for pod in pods:
+        for name in pod.names:
+            if (text := log(name)) is None:
+                continue
+            read = text if read is None else read
+            if said := own_line(text):
+                return said
+            break
+    if read is None:
+        return GONE if pods else ""
+    last = read.strip().splitlines()[-1:]
+    return f"its log has no line of ours; it ends with: {last[0].strip()}" if last else "its log is empty"
+
+
+def own_line(log: str) -> str:
+    """The last line that begins with `trainyard:`, without that; empty if there is none.
+
+    Example:
+        >>> own_line("reading\\ntrainyard: Trainer: out of memory\\nI0101 launcher: exit status 1\\n")
+        'Trainer: out of memory'
+    """
+    found = [line.removeprefix(MARK) for line in log.splitlines() if line.startswith(MARK)]
+    return found[-1].strip() if found else ""
+
+
+def fnv32a(text: str) -> int:
+    """FNV-1a of 32 bits, by which Argo tells nodes apart.
+
+    Example:
+        >>> fnv32a("foobar")
+        3214735720
+    """
+    number = 0x811C9DC5
+    for byte in text.encode():
+        number = (number ^ byte) * 0x01000193 % 2**32
+    return number
+
+
+def _template(run: Any, task: str) -> str:
+    """The Argo template that KFP's backend makes for a container: its name counts annotations and labels."""
+    sent = run.pipeline_spec if isinstance(run.pipeline_spec, Mapping) else {}
+    spec = sent.get("pipeline_spec", sent)
+    declared = spec.get("root", {}).get("dag", {}).get("tasks", {}).get(task, {})
+    name = "system-container-impl"
+    if declared.get("retryPolicy"):
+        name = f"retry-{name}"
+    component = spec.get("components", {}).get(declared.get("componentRef", {}).get("name"), {})
+    platforms = sent.get("platform_spec", {}).get("platforms", {})
+    executors = platforms.get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    metadata = executors.get(component.get("executorLabel"), {}).get("podMetadata")
+    if metadata is None:
+        return name
+    return f"metadata-{len(metadata.get('annotations', {}))}-{len(metadata.get('labels', {}))}-{name}"

@@ -1,0 +1,53 @@
+"""Row numbers: they say where a row stands in its file, and nothing of what it is about."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_NAME = re.compile(r"(.*[\W_])?(id|idx|index|row|rows?\W*n\w*|nr|no|key|number|uuid|unnamed.*)\W*\d*")
+# What is counted in whole units, too, and may well be sorted by: a rank, a year, the days since the start.
+_AMOUNT = re.compile(
+    r"(.*[\W_])?(rank|ranking|place|position|score|age|price|amount|cost|sales|quantity|size|distance|t|ts|time|"
+    r"timestamp|epoch|step|date|year|quarter|month|week|day|hour|minute|second|millisecond)s?([\W_].*)?"
+)
+_MOST_GAPS = 2  # numbers for each row: of a numbered file at least half of the rows are still there
+_FIRST = 10  # some of the first rows may be gone, too
+
+
+def is_row_number(name: str, values: pa.ChunkedArray) -> bool:
+    """Whether a column of numbers numbers the rows, whatever it is called.
+
+    It does if each row has a whole number of its own that starts at about 0 or 1, and these are 1 to n in any order, or go up
+    or down from row to row with few gaps. A column that is named like an amount or a time is taken for one; one that is named
+    like a number of a row may start anywhere and lie in any order.
+    """
+    rows = len(values)
+    whole = values.null_count == 0 and rows > 1 and _whole(values)
+    if not whole or pc.count_distinct(values).as_py() != rows:
+        return False
+    numbers = values.cast(pa.int64()).to_numpy()
+    low, high = int(numbers.min()), int(numbers.max())
+    named = name.strip().lower()
+    if high - low >= _MOST_GAPS * rows:
+        return False
+    if _NAME.fullmatch(named):
+        return True
+    if _AMOUNT.fullmatch(named):
+        return False
+    if low in (0, 1) and high - low + 1 == rows:
+        return True
+    steps = np.sign(np.diff(numbers))
+    return -1 <= low <= _FIRST and bool(np.all(steps == steps[0]))
+
+
+def _whole(values: pa.ChunkedArray) -> bool:
+    if pa.types.is_integer(values.type):
+        return bool(pa.types.is_signed_integer(values.type) or pc.max(values).as_py() < 2**63)
+    if not pa.types.is_floating(values.type):
+        return False
+    numbers = values.cast(pa.float64())
+    return bool(pc.all(pc.equal(numbers, pc.floor(numbers))).as_py() and pc.max(pc.abs(numbers)).as_py() < 2**53)

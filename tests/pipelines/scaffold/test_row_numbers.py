@@ -1,0 +1,49 @@
+"""A row number is one whatever it is called; what is measured in whole units is none, however well it is sorted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipelines.scaffold.row_numbers import is_row_number
+
+ROWS = 200
+_UPWARDS = np.arange(1, ROWS + 1)
+_WITH_GAPS = np.delete(np.arange(ROWS + 40), np.arange(3, 120, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("rownum", _UPWARDS),
+        ("zeile", _UPWARDS - 1),
+        ("n", _UPWARDS[::-1]),
+        ("x", _WITH_GAPS),
+        ("x", _WITH_GAPS[::-1]),
+        ("x", np.random.default_rng(1).permutation(_UPWARDS)),
+        ("x", _UPWARDS.astype(float)),
+        ("Unnamed: 0", _UPWARDS + 5000),
+        ("customer id", np.random.default_rng(1).permutation(_UPWARDS) + 10**15),
+    ],
+)
+def test_row_numbers(name: str, values: np.ndarray) -> None:
+    assert is_row_number(name, pa.chunked_array([pa.array(values)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("year", 1821 + np.arange(ROWS)),
+        ("x", 1821 + np.arange(ROWS)),  # nobody numbers rows from there
+        ("elapsed time", np.arange(ROWS)),
+        ("rank", _UPWARDS),
+        ("x", np.sort(np.random.default_rng(1).integers(0, 50 * ROWS, ROWS))),
+        ("price", np.cumsum(np.random.default_rng(1).integers(1, 3, ROWS))),
+        ("x", np.repeat(np.arange(ROWS // 2), 2)),
+        ("x", _UPWARDS + 0.5),
+        ("x", np.where(_UPWARDS == 7, None, _UPWARDS)),
+    ],
+)
+def test_amounts_stay(name: str, values: np.ndarray) -> None:
+    assert not is_row_number(name, pa.chunked_array([pa.array(values)]))
