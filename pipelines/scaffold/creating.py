@@ -9,20 +9,23 @@ import pathlib
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from components.errors import InputError
+from components.ingestion import Reading
 from components.ingestion.contract import columns_of
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
 from pipelines import home
 from pipelines.quality import draft, merge, suite_text
-from pipelines.scaffold import contracts, labelling, profiling, reading, spelling, templates
+from pipelines.scaffold import contracts, labelling, profiling, reading, spelling, taking, templates
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Kind, Profile
+from pipelines.scaffold.taking import Taken
 from pipelines.workload import Task, load_workload
 
 _FEWEST_ROWS = 20
@@ -41,6 +44,7 @@ class Request:
     time: str | None = None
     key: str | None = None
     ignore: tuple[str, ...] = ()
+    read: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # fields of data.read
     merge_labels: bool = False
     drop_unlabelled: bool = False
 
@@ -78,8 +82,9 @@ def create(request: Request) -> Created:
     targets = _targets(request.name)
     _refuse_existing(targets)
     files, format = reading.find_files(request.data)
-    table, label, profile, done = _decide(request, files, format)
-    content = templates.Content(request, format, label, profile, table)
+    taken = taking.take(files, format, request.read, request.label)
+    table, label, profile, done = _decide(request, files, format, taken)
+    content = templates.Content(request, format, label, profile, table, taken.reading)
     with _staged(targets) as stage:
         templates.write_workload(content, stage["workload"])
         (stage["schemas"] / "schema.pbtxt").write_text(
@@ -88,10 +93,13 @@ def create(request: Request) -> Created:
         stage["test"].write_text(templates.test_text(content), encoding="utf-8")
         for name, path in zip(_names_in_span(files), files, strict=True):
             shutil.copyfile(path, stage["span"] / name)
-        rows = _read_as_a_run(stage, request, format, tuple(profile.ignored))
+        rows = _read_as_a_run(stage, request, format, tuple(profile.ignored), taken.reading)
         (stage["schemas"] / "expectations.json").write_text(_suite(request, label, rows, stage), encoding="utf-8")
     load_workload(targets["workload"])
-    return Created(**targets, label=label, profile=profile, story=_story(request, table, label, profile, targets, done))
+    categories = [column.name for column in profile.columns if column.kind is Kind.CATEGORY]
+    done = [*taken.notes, *taking.about_words(files, format, categories, taken), *done]
+    told = _story(request, table, label, profile, targets, done)
+    return Created(**targets, label=label, profile=profile, story=told)
 
 
 def _names_in_span(files: list[pathlib.Path]) -> list[str]:
@@ -127,8 +135,10 @@ def _refuse_existing(targets: dict[str, pathlib.Path]) -> None:
             raise InputError(f"{path}: exists already, and is not overwritten. Choose another name, or remove it.")
 
 
-def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[pa.Table, Label, Profile, list[str]]:
-    table = reading.read_files(files, format)
+def _decide(
+    request: Request, files: list[pathlib.Path], format: str, taken: Taken
+) -> tuple[pa.Table, Label, Profile, list[str]]:
+    table = reading.read_files(files, format, taken.codes, taken.reading)
     options = {
         "--label": (request.label,),
         "--time": (request.time,),
@@ -149,11 +159,11 @@ def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[p
     as_text = set(profiling.text_columns(table))
     if labelling.is_text(values, task):
         as_text.add(request.label)
-    if format == "jsonl":
+    if format in ("jsonl", "json"):
         _check_json_label(values, request.label, as_text)
         as_text.clear()
     if as_text:
-        table = reading.read_files(files, format, sorted(as_text))
+        table = reading.read_files(files, format, sorted({*as_text, *taken.codes}), taken.reading)
         table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
     label = labelling.describe(table.column(request.label), request.label, task, reason)
     carried = [name for name in (request.time, request.key) if name]
@@ -208,14 +218,16 @@ def _staged(targets: dict[str, pathlib.Path]) -> Iterator[dict[str, pathlib.Path
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_as_a_run(stage: dict[str, pathlib.Path], request: Request, format: str, ignored: tuple[str, ...]) -> pa.Table:
+def _read_as_a_run(
+    stage: dict[str, pathlib.Path], request: Request, format: str, ignored: tuple[str, ...], how: Reading
+) -> pa.Table:
     """Reads the data once as every run will: what was drafted here must hold there."""
     schema = read_schema(str(stage["schemas"]))
     columns = with_label(columns_of(schema), schema, request.label, request.merge_labels, request.drop_unlabelled)
     batches: list[pa.RecordBatch] = []
     for path in sorted(stage["span"].iterdir()):
         try:
-            batches += read_file(path, format, columns, ignored)
+            batches += read_file(path, format, columns, ignored, reading=how)
         except InputError as error:
             raise InputError(str(error).replace(f"{path.parent}{os.sep}", "")) from None
     rows = pa.Table.from_batches(batches, pa.schema([(column.name, column.type) for column in columns]))

@@ -111,7 +111,7 @@ def profile(
             columns.append(_carried(table, name))
         elif name in ignore:
             ignored[name] = "you said so"
-        elif format == "jsonl" and pa.types.is_boolean(table.column(name).type):
+        elif format in ("jsonl", "json") and pa.types.is_boolean(table.column(name).type):
             ignored[name] = "it holds JSON booleans, which the schema's types cannot say; deliver 0 and 1, or text"
         else:
             found = _look(name, table.column(name), table.num_rows)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from components.ingestion import PLAIN, Reading
 from components.schema import MASKED
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
@@ -36,6 +37,7 @@ class Content:
     label: Label
     profile: Profile
     table: pa.Table
+    reading: Reading = PLAIN
 
 
 def write_workload(content: Content, folder: pathlib.Path) -> None:
@@ -129,6 +131,7 @@ def _workload_text(content: Content) -> str:
         OWNER=_yaml(request.owner),
         DESCRIPTION=_yaml(description),
         FORMAT=content.format,
+        READ=_read(content.reading),
         LABEL=_yaml(label.name),
         POSITIVE=_positive(label),
         LABELS=_labels(request),
@@ -140,6 +143,19 @@ def _workload_text(content: Content) -> str:
         THRESHOLDS=_thresholds(label),
         SLICES=_slices(content.profile),
         MAX_LOSS=_max_loss(label, rows),
+    )
+
+
+def _read(reading: Reading) -> str:
+    """What is not as the defaults have it, as `data.read`."""
+    fields = {
+        field.name: getattr(reading, field.name)
+        for field in dataclasses.fields(Reading)
+        if getattr(reading, field.name) != getattr(PLAIN, field.name)
+    }
+    lines = [f"    {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
+    return (
+        "\n".join(["\n  # How the files are written; every command reads them so.", "  read:", *lines]) if lines else ""
     )
 
 
