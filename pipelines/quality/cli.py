@@ -273,7 +273,8 @@ def _verdict(checked: Checked) -> str:
     if not result.passes:
         return f"Do not use it: {unjudged} on {checked.rows:,} rows."
     if result.objections(Severity.WARNING):
-        return f"It can be used, but look at it: {many['warnings']} of {many['checks']} checks warn {on}"
+        warn = len(result.objections(Severity.WARNING))
+        return f"It can be used, but look at it: {warn} of {many['checks']} checks warn {on}"
     return f"It can be trusted: {many['passed']} checks hold {on}"
 
 
