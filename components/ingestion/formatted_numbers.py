@@ -46,6 +46,15 @@ class Style:
         )
 
 
+def _is_plain(texts: pa.Array) -> bool:
+    """Whether Arrow reads them as they are, which is ten times as fast as to look for what stands with a number."""
+    try:
+        texts.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 def style(sample: str) -> Style:
     """The style of a sample out of STYLES, such as `1.234,5`."""
     return Style(*STYLES[sample])
@@ -57,6 +66,8 @@ def as_plain(texts: pa.Array, style: Style) -> pa.Array:
     A unit is left out, and the number stays the one that is written: `12.3 %` is 12.3. Brackets are a minus, as accountants
     write it.
     """
+    if style.decimal == "." and _is_plain(texts):
+        return texts
     parts = pc.extract_regex(texts, style.pattern)
     if parts.null_count == len(parts):
         return texts

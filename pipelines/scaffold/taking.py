@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from components.ingestion import NA_VALUES, Reading
 from components.ingestion.contract import Column
+from components.ingestion.formatted_numbers import STYLES
 from components.ingestion.readers import opened
 from pipelines.scaffold import numberish
 from pipelines.scaffold.numberish import PLACEHOLDERS, Numberish
@@ -164,7 +165,7 @@ def _numbers(judged: Mapping[str, Numberish], reading: Reading, places: _Places)
 
 def _settled(one: Numberish, decimal: str) -> str:
     """Where the mark may group thousands as well, it does so, unless it is the file's decimal mark."""
-    if one.is_sure or decimal == numberish.STYLES[one.style][0]:
+    if one.is_sure or decimal == STYLES[one.style][0]:
         return one.style
     return {"1,234.5": "1.234,5", "1.234,5": "1,234.5", "1234,5": "1,234.5"}.get(one.style, one.style)
 
