@@ -204,7 +204,7 @@ def _header(path: pathlib.Path, head: bytes, reading: Reading) -> tuple[tuple[st
     except csv.Error as error:
         raise InputError(f"{path}: the first line is no header: {error}.") from None
     if found is None:
-        raise InputError(f"{path}: the file has no header and no rows. Deliver it again, or remove it.")
+        raise InputError(f"{path}: the file is empty: it has no header and no rows. Deliver it again, or remove it.")
     if not reading.header:
         names = reading.names or tuple(f"column_{n}" for n in range(1, len(found) + 1))
         return _as_many(path, names, found), reading.skip_rows
