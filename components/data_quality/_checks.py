@@ -145,8 +145,8 @@ def _nothing_to_judge(result: ExpectationValidationResult) -> str:
     if "unexpected_count" in found and found.get("element_count") is not None:
         if found["element_count"] - (found.get("missing_count") or 0) > 0:
             return ""
-    elif "observed_value" not in found or found["observed_value"] is not None:
-        return ""
+    elif "observed_value" not in found or found["observed_value"] is not None or "partial_missing_list" in found:
+        return ""  # of a set that is to be there GX tells what is missing, and nothing else
     if kwargs.get("row_condition"):
         return "no row meets its condition"
     return f"there is no value to look at, all {found.get('element_count') or 0:,} are missing"
