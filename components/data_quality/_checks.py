@@ -146,8 +146,8 @@ def _nothing_to_judge(result: ExpectationValidationResult) -> str:
     if "unexpected_count" in found and found.get("element_count") is not None:
         if found["element_count"] - (found.get("missing_count") or 0) > 0:
             return ""
-    elif not config.type.endswith("_to_be_between") or plain(found.get("observed_value", 0)) is not None:
-        return ""  # of sets of values GX observes none where all is well
+    elif "observed_value" not in found or plain(found["observed_value"]) is not None or "partial_missing_list" in found:
+        return ""  # of a set that is to be there GX tells what is missing, and nothing else
     if config.kwargs.get("row_condition"):
         return "no row meets its condition"
     return "there is no value to look at, all are missing"
