@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pipelines import terminal
+from pipelines.scaffold import read_options
 
 if TYPE_CHECKING:
     from pipelines.scaffold.creating import Created, Request
@@ -31,8 +32,12 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("name", help="lower-case letters, digits and underscores")
-    command.add_argument("--data", required=True, metavar="FILE", help="file or quoted glob")
-    command.add_argument("--label", required=True, metavar="COLUMN", help="the column to predict")
+    command.add_argument(
+        "--data", required=True, metavar="FILE", help="file, quoted glob, or folder of class folders of images"
+    )
+    command.add_argument(
+        "--label", metavar="COLUMN", help="the column to predict (of images: the name of their folder)"
+    )
     command.add_argument(
         "--task", choices=("binary", "multiclass", "regression"), help="default: by the label's values"
     )
@@ -47,6 +52,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--merge-labels", action="store_true", help="take labels that differ only in case or spaces for one class"
     )
     command.add_argument("--drop-unlabelled", action="store_true", help="leave rows without a label out, in every run")
+    read_options.add_options(command)
     command.add_argument("--run", action="store_true", help="run its pipeline at once")
     command.set_defaults(handler=new)
 
@@ -60,13 +66,14 @@ def new(options: argparse.Namespace) -> int:
         Request(
             name=options.name,
             data=options.data,
-            label=options.label,
+            label=options.label or "",
             task=options.task,
             owner=options.owner,
             description=options.description,
             time=options.time,
             key=options.key,
             ignore=tuple(options.ignore),
+            read=read_options.given(options),
             merge_labels=options.merge_labels,
             drop_unlabelled=options.drop_unlabelled,
         )

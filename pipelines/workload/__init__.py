@@ -4,7 +4,7 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 `docs/reference/workload.md` is generated from the descriptions in its modules.
 """
 
-from pipelines.workload._data import Data, Label, Split
+from pipelines.workload._data import Data, Label, Read, Split
 from pipelines.workload._model import (
     BOUNDED_METRICS,
     LOWER_IS_BETTER,
@@ -29,7 +29,15 @@ from pipelines.workload._operation import (
 )
 from pipelines.workload._quality import Drift, DriftLimits, Quality, Skew
 from pipelines.workload._section import NamedColumn, Use, named_columns
-from pipelines.workload._workload import BeamValue, Workload, WorkloadError, explain, load_workload, workload_names
+from pipelines.workload._workload import (
+    BeamValue,
+    Workload,
+    WorkloadError,
+    explain,
+    load_workload,
+    parse_yaml,
+    workload_names,
+)
 
 __all__ = [
     "BOUNDED_METRICS",
@@ -51,6 +59,7 @@ __all__ = [
     "Label",
     "NamedColumn",
     "Quality",
+    "Read",
     "Resources",
     "Schedule",
     "Serving",
@@ -65,5 +74,6 @@ __all__ = [
     "explain",
     "load_workload",
     "named_columns",
+    "parse_yaml",
     "workload_names",
 ]
