@@ -40,16 +40,23 @@ _LOSS = {
 }
 
 
-def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int) -> keras.Model:
+def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int, digest: str = "") -> keras.Model:
     """Calls `build_model` and compiles what it returns, unless it is compiled already.
+
+    Args:
+        module_file: model.py.
+        schema: what the model takes.
+        config: of the training.
+        rows: to train on.
+        digest: of model.py's folder, in the cache's key; empty: whatever it is.
 
     Raises:
         InputError: build_model raises, or returns something that does not fit the task.
     """
-    build_model: Callable[..., Any] = user_code.load_function(module_file, "build_model")
+    build_model: Callable[..., Any] = user_code.load_function(module_file, "build_model", digest)
     # For schedules: a model may need to know how many steps there will be.
     steps = {"steps_per_epoch": -(-rows // config.batch_size), "epochs": config.epochs}
-    with user_code.blame(module_file):
+    with user_code.calling(module_file, digest):
         model = build_model(schema, {**config.hyperparameters, **steps})
     _check(model, schema, module_file)
     if not model.compiled:
@@ -88,10 +95,10 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
 
 
 def rebuilt(
-    model: keras.Model, module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int
+    model: keras.Model, module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int, digest: str = ""
 ) -> keras.Model:
     """The same model in float32 on one device, with the same weights: what is served knows nothing of how it was trained."""
-    plain = build(module_file, schema, config, rows)
+    plain = build(module_file, schema, config, rows, digest)
     plain.set_weights(model.get_weights())
     return plain
 

@@ -55,9 +55,9 @@ class Executor(base_executor.BaseExecutor):
             rows[ROWS_IN] = train.rows + evaluation.rows
             schema = _model_schema(features, config, classes, checks[TRAIN])
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)
-            with devices.scope():
-                model = _fitting.build(module, schema, config, train.rows)
             digest = exec_properties["module_digest"]
+            with devices.scope():
+                model = _fitting.build(module, schema, config, train.rows, digest)
             key = _checkpoints.key(exec_properties["training"], digest, repr(schema), examples)
             checkpoints = _checkpoints.at(self._context and self._context.stateful_working_dir, key)
             history = _fitting.fit(
@@ -66,7 +66,7 @@ class Executor(base_executor.BaseExecutor):
             if not devices.is_chief:
                 return
             if not devices.are_plain:
-                model = _fitting.rebuilt(model, module, schema, config, train.rows)
+                model = _fitting.rebuilt(model, module, schema, config, train.rows, digest)
             _export.export(model, transform, schema, model_uri / "Format-Serving", config.missing)
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
         checkpoints.clear()
