@@ -10,7 +10,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from components.ingestion.dates import Dates
 from components.schema import MASKED
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
@@ -21,11 +23,20 @@ if TYPE_CHECKING:
 
 _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
+_MOST_WORDS = 256
 _STEPS = 3000  # a small network on a table has mostly converged by then; early stopping ends it sooner
 _TEST_FRACTION = Split().test_fraction
 _MOST_SLICES = 2
+_MOST_IGNORED = 50  # more are not named one by one
 _WIDTH = 90  # of a list, so that its name fits on the line too
 _INDENT = "    "
+_DATES = """\
+# Dates in ISO 8601: weekday and month as categories, day of the year and hour as places on a circle, age as a number.
+"""
+_TEXTS = "# Texts that somebody wrote: their first words, numbered.\n"
+_TEXTS_LIMITS = """TEXT_LENGTH = @LENGTH@
+WORDS_LIMIT = 20_000
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,59 +54,94 @@ def write_workload(content: Content, folder: pathlib.Path) -> None:
     """Writes workload.yaml, features.py, model.py and __init__.py."""
     (folder / "workload.yaml").write_text(_workload_text(content), encoding="utf-8")
     (folder / "features.py").write_text(_features_text(content), encoding="utf-8")
-    (folder / "model.py").write_text((_FOLDER / "model.py.txt").read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "model.py").write_text(_model_text(content), encoding="utf-8")
     (folder / "__init__.py").write_text("", encoding="utf-8")
 
 
 def test_text(content: Content) -> str:
     """The workload's test, with a few rows of its own data in it."""
+    outputs = len(content.label.classes) if content.label.task is Task.MULTICLASS else 1
+    if _image(content):
+        return _fill("test_images.py.txt", NAME=content.request.name, OUTPUTS=str(outputs))
     names = [column.name for column in content.profile.columns]
     sample = content.table.slice(0, _SAMPLE_ROWS)
     rows = {name: _plain_values(sample.column(name)) for name in [*names, content.label.name]}
     for column in content.profile.columns:
+        if column.format:  # as ingestion hands it on
+            rows[column.name] = Dates(column.format)(sample.column(column.name).cast(pa.string())).to_pylist()
         if column.personal and column.name in rows:  # the file goes into git
             rows[column.name] = [None if value is None else MASKED for value in rows[column.name]]
-    outputs = len(content.label.classes) if content.label.task is Task.MULTICLASS else 1
     return _fill("test.py.txt", NAME=content.request.name, ROWS=_literal(rows), OUTPUTS=str(outputs))
 
 
-def feature_names(columns: tuple[Column, ...], label: str) -> dict[str, str]:
-    """Column -> name of its feature: letters, digits and underscores, as Keras and TensorFlow want them, each once."""
-    taken = {label.lower()}
-    names: dict[str, str] = {}
-    for column in columns:
-        base = re.sub(r"[^A-Za-z0-9]+", "_", column.name).strip("_") or "feature"
-        base = base if base[0].isalpha() else f"f_{base}"
-        name, n = base, 1
-        while {name.lower(), f"{name}_missing".lower()} & taken:
-            n += 1
-            name = f"{base}_{n}"
-        taken |= {name.lower(), f"{name}_missing".lower()}
-        names[column.name] = name
-    return names
+def _file(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _fill(template: str, **values: str) -> str:
-    text = (_FOLDER / template).read_text(encoding="utf-8")
+    text = _file(template)
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text
 
 
 def _features_text(content: Content) -> str:
-    names = feature_names(content.profile.columns, content.label.name)
+    columns = content.profile.columns
+    if image := _image(content):
+        return _fill(
+            "features_images.py.txt", PREFIX=_prefix(content.label), NAME=content.request.name, SIZE=str(image.longest)
+        )
 
     def listed(*kinds: Kind) -> str:
-        return _literal({c.name: names[c.name] for c in content.profile.columns if c.kind in kinds})
+        return _literal([c.name for c in columns if c.kind in kinds])
 
-    return _fill(
-        "features.py.txt",
-        NAME=content.request.name,
-        NUMERIC=listed(Kind.NUMBER),
-        SKEWED=listed(Kind.SKEWED),
-        CODES=listed(Kind.CODE),
-        CATEGORICAL=listed(Kind.CATEGORY),
+    dates, prose = (any(c.kind is kind for c in columns) for kind in (Kind.DATE, Kind.TEXT))
+    return (
+        _fill(
+            "features.py.txt",
+            DATES=f"\n{_DATES}DATES: list[str] = {listed(Kind.DATE)}\n" if dates else "",
+            TEXTS=f"\n{_TEXTS}TEXTS: list[str] = {listed(Kind.TEXT)}\n{_TEXTS_LIMITS}" if prose else "",
+            LENGTH=str(_text_length(content)),
+            USE_DATES=_file("use_dates.py.txt") if dates else "",
+            USE_TEXTS=_file("use_texts.py.txt") if prose else "",
+            DATES_CODE=_file("dates.py.txt") if dates else "",
+            TEXTS_CODE=_file("texts.py.txt") if prose else "",
+            PREFIX=_prefix(content.label),
+            NAME=content.request.name,
+            NUMERIC=listed(Kind.NUMBER),
+            SKEWED=listed(Kind.SKEWED),
+            BOOLEAN=_literal({c.name: c.values[1] for c in columns if c.kind is Kind.BOOLEAN}),
+            CODES=listed(Kind.CODE),
+            CATEGORICAL=listed(Kind.CATEGORY),
+        ).rstrip()
+        + "\n"
     )
+
+
+def _model_text(content: Content) -> str:
+    prose = any(column.kind is Kind.TEXT for column in content.profile.columns)
+    if _image(content):
+        return _file("model_images.py.txt")
+    return _fill("model_texts.py.txt" if prose else "model.py.txt", PREFIX=_prefix(content.label))
+
+
+def _image(content: Content) -> Column | None:
+    return next((column for column in content.profile.columns if column.kind is Kind.IMAGE), None)
+
+
+def _text_length(content: Content) -> int:
+    """Words to read of each text: enough for nearly all of them, and no more than a small network has use for."""
+    counts = [
+        pc.quantile(pc.count_substring_regex(content.table.column(column.name).drop_null(), r"\S+"), 0.95)[0].as_py()
+        for column in content.profile.columns
+        if column.kind is Kind.TEXT
+    ]
+    return max(8, min(_MOST_WORDS, math.ceil(max(counts, default=0) / 8) * 8))
+
+
+def _prefix(label: Label) -> str:
+    """Of the features' names, where one of them would be the label's."""
+    return "the_" if re.fullmatch(r"numbers|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
 
 
 def _literal(value: Any, indent: str = "") -> str:
@@ -129,7 +175,13 @@ def _workload_text(content: Content) -> str:
         TASK=str(label.task),
         OWNER=_yaml(request.owner),
         DESCRIPTION=_yaml(description),
-        FORMAT=content.format,
+        FORMAT=content.format
+        + (
+            "\n  uri: '{DATA}/{WORKLOAD}/span-{SPAN}/*/*' # an image lies in its class's folder"
+            if _image(content)
+            else ""
+        ),
+        HYPERPARAMETERS=_hyperparameters(content),
         LABEL=_yaml(label.name),
         POSITIVE=_positive(label),
         LABELS=_labels(request),
@@ -142,6 +194,15 @@ def _workload_text(content: Content) -> str:
         SLICES=_slices(content.profile),
         MAX_LOSS=_max_loss(label, rows),
     )
+
+
+def _hyperparameters(content: Content) -> str:
+    values: dict[str, float] = {"learning_rate": 0.003, "hidden_units": 64, "embedding_size": 8, "dropout": 0.1}
+    if _image(content):
+        values = {"learning_rate": 0.001, "filters": 32, "blocks": 4, "dropout": 0.3}
+    elif any(column.kind is Kind.TEXT for column in content.profile.columns):
+        values |= {"learning_rate": 0.001, "word_embedding_size": 64, "dropout": 0.4}
+    return "\n".join(f"    {name}: {value}" for name, value in values.items())
 
 
 def _schedule(rows: int) -> tuple[int, int, int]:
@@ -175,6 +236,8 @@ def _split(request: Request) -> str:
 def _ignore(profile: Profile) -> str:
     if not profile.ignored:
         return "  # Columns of the files that are not read: ignore: [column, ...]"
+    if len(profile.ignored) > _MOST_IGNORED:
+        return f'  ignore: ["*"] # all that schema.pbtxt does not name; {len(profile.ignored):,} columns when this was drafted'
     lines = [f"    - {_yaml(name)} # {_one_line(reason)}" for name, reason in profile.ignored.items()]
     return "\n".join(["  ignore:", *lines])
 

@@ -18,9 +18,9 @@ from components.errors import InputError
 from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import classes_of, feature_of, is_personal, read_schema
-from pipelines.scaffold import cli, creating, templates
+from pipelines.scaffold import cli, creating
 from pipelines.scaffold.creating import Created, Request, create
-from pipelines.scaffold.profiling import Column, Kind
+from pipelines.scaffold.profiling import Kind
 from pipelines.workload import Task, load_workload
 
 ROWS = 240
@@ -91,12 +91,13 @@ def test_every_kind_of_column_is_put_to_use_or_explained(places: pathlib.Path) -
         "rooms": Kind.CODE,
         "city": Kind.CATEGORY,
         "note": Kind.CATEGORY,
-        "active": Kind.CATEGORY,
+        "active": Kind.BOOLEAN,
+        "since": Kind.DATE,
     }
-    assert set(created.profile.ignored) == {"customer id", "constant", "since", "name", "empty"}
+    assert set(created.profile.ignored) == {"customer id", "constant", "name", "empty"}
     story = "\n".join(created.story)
     assert "Task: binary (the label has two values" in story
-    assert "'since': it holds dates or times" in story
+    assert "Dates: since" in story
     schema = read_schema(str(created.schemas))
     assert classes_of(schema, "label") == ["no", "yes"]
     assert list(feature_of(schema, "city").string_domain.value) == sorted(make_frame()["city"].unique())
@@ -208,14 +209,27 @@ def test_other_formats(places: pathlib.Path, format: str) -> None:
     created = create(Request(name="demo", data=str(path), label="label"))
     assert load_workload(created.workload).data.format == format
     assert sum(batch.num_rows for batch in ingested(created, format)) == ROWS
-    assert ("active" in created.profile.ignored) == (format == "jsonl")
+    read = pa.Table.from_batches(ingested(created, format))
+    assert set(read.column("active").to_pylist()) == {
+        "true",
+        "false",
+    }  # the schema's bool_domain, whatever the file has
+    assert read.column("since")[0].as_py() == "2024-01-01"
 
 
 def test_json_classes_must_be_text_or_small_integers(places: pathlib.Path) -> None:
     path = places / "data.jsonl"
-    simple(np.arange(120) % 2 == 0).to_json(path, orient="records", lines=True)
+    simple(np.where(np.arange(120) % 2, 0.5, 1.5)).to_json(path, orient="records", lines=True)
     with pytest.raises(InputError, match="JSON classes must be text"):
         create(Request(name="demo", data=str(path), label="label"))
+
+
+def test_json_booleans_are_a_label(places: pathlib.Path) -> None:
+    path = places / "data.jsonl"
+    simple(np.arange(120) % 2 == 0).to_json(path, orient="records", lines=True)
+    created = create(Request(name="demo", data=str(path), label="label"))
+    assert classes_of(read_schema(str(created.schemas)), "label") == ["false", "true"]
+    assert ingested(created, "jsonl")[0].column("label")[0].as_py() == "true"
 
 
 def test_decimals_are_numbers(places: pathlib.Path) -> None:
@@ -336,15 +350,6 @@ def test_nothing_is_overwritten_and_a_failure_leaves_nothing(
             make(places, frame)
     assert [one.name for one in places.rglob("*") if one.is_file()] == ["data.csv"]
     make(places, frame)
-
-
-def test_feature_names_are_plain_and_distinct() -> None:
-    columns = tuple(
-        Column(name, Kind.NUMBER, "FLOAT", 1, 9) for name in ("a b", "a_b", "2nd", "größe", "長さ", "Y", "A B missing")
-    )
-    names = templates.feature_names(columns, label="y")
-    assert len({name.lower() for name in names.values()}) == len(columns)
-    assert all(name.isidentifier() and name.isascii() and name.lower() != "y" for name in names.values())
 
 
 def test_command_says_what_it_decided(places: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
