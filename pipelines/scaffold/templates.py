@@ -168,6 +168,8 @@ def _plain_values(column: pa.ChunkedArray) -> list[Any]:
 def _workload_text(content: Content) -> str:
     request, label, rows = content.request, content.label, content.table.num_rows
     batch, epochs, patience = _schedule(rows)
+    if _image(content):  # the eval loss of a convolutional network jumps at first
+        patience = max(6, patience)
     description = request.description or f"Predicts {label.name}."
     return _fill(
         "workload.yaml.txt",
