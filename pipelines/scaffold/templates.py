@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.ingestion import PLAIN, Reading
 from components.ingestion.dates import Dates
 from components.schema import MASKED
 from pipelines.scaffold.labelling import Label
@@ -48,6 +49,7 @@ class Content:
     label: Label
     profile: Profile
     table: pa.Table
+    reading: Reading = PLAIN
 
 
 def write_workload(content: Content, folder: pathlib.Path) -> None:
@@ -183,6 +185,7 @@ def _workload_text(content: Content) -> str:
             if _image(content)
             else ""
         ),
+        READ=_read(content.reading),
         HYPERPARAMETERS=_hyperparameters(content),
         LABEL=_yaml(label.name),
         POSITIVE=_positive(label),
@@ -195,6 +198,19 @@ def _workload_text(content: Content) -> str:
         THRESHOLDS=_thresholds(label, rows),
         SLICES=_slices(content.profile),
         MAX_LOSS=_max_loss(label, rows),
+    )
+
+
+def _read(reading: Reading) -> str:
+    """What is not as the defaults have it, as `data.read`."""
+    fields = {
+        field.name: getattr(reading, field.name)
+        for field in dataclasses.fields(Reading)
+        if getattr(reading, field.name) != getattr(PLAIN, field.name)
+    }
+    lines = [f"    {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
+    return (
+        "\n".join(["\n  # How the files are written; every command reads them so.", "  read:", *lines]) if lines else ""
     )
 
 
