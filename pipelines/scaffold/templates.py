@@ -171,7 +171,7 @@ def _workload_text(content: Content) -> str:
     request, label, rows = content.request, content.label, content.table.num_rows
     batch, epochs, patience = _schedule(rows)
     if _image(content):  # the eval loss of a convolutional network jumps at first
-        patience = max(6, patience)
+        epochs, patience = min(epochs, 20), 8
     description = request.description or f"Predicts {label.name}."
     return _fill(
         "workload.yaml.txt",
