@@ -47,7 +47,10 @@ class Executor(base_executor.BaseExecutor):
             keras.utils.set_random_seed(config.seed)
             features = _features(transform, config.label)
             classes = tuple(output_classes(raw_schema, config.label, config.task, config.positive_class))
-            checks = {split: SplitChecks(split, config.task, config.label, classes) for split in (TRAIN, EVAL)}
+            checks = {
+                split: SplitChecks(split, config.task, config.label, classes, config.label_scale)
+                for split in (TRAIN, EVAL)
+            }
             train, evaluation = (_input.open_split(examples, s, features.values(), c) for s, c in checks.items())
             rows[ROWS_IN] = train.rows + evaluation.rows
             schema = _model_schema(features, config, classes, checks[TRAIN])
@@ -89,4 +92,11 @@ def _model_schema(
 ) -> ModelSchema:
     if config.task not in NUMERIC:
         return ModelSchema(features, config.task, config.label, classes)
-    return ModelSchema(features, config.task, config.label, label_mean=train.label_mean, label_std=train.label_std)
+    return ModelSchema(
+        features,
+        config.task,
+        config.label,
+        label_mean=train.label_mean,
+        label_std=train.label_std,
+        label_scale=config.label_scale,
+    )

@@ -15,6 +15,7 @@ from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
 from components import served_model
 from components.columnar import tfx_columns
+from components.served_model import ServedModel
 from components.trainer import Feature, ModelSchema
 from components.trainer._export import export
 
@@ -101,7 +102,7 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
     transform = tft.TFTransformOutput(graph)
     schema = ModelSchema(FEATURES, task, "y", CLASSES[task])
     model = model_of(schema)
-    export(model, transform, schema, tmp_path / "made")
+    export(model, transform, schema, tmp_path / "made", lambda column: ("NA", column))
     # Away from where it was made: vocabularies are inside.
     folder = shutil.move(tmp_path / "made", tmp_path / "moved")
 
@@ -120,6 +121,13 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
     }
     expected = np.asarray(model({n: tf.constant(v) for n, v in features.items()}, training=False))
 
+    # What meant a missing value in the data goes along, for texts.
+    described = ServedModel.read(folder).features
+    assert {name: one.na_values for name, one in described.items()} == {
+        "trip miles": (),
+        "company": ("NA", "company"),
+        "at": (),
+    }
     loaded = tf.saved_model.load(str(folder))
     examples = tf.constant([serialized(row) for row in range(4)])
     answers = [
