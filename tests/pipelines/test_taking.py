@@ -78,6 +78,16 @@ def test_two_columns_with_a_mark_that_could_separate(tmp_path: pathlib.Path) -> 
     assert found.reading.separator == ";" and table["y"][:2] == [1234.5, 2234.5]
 
 
+def test_where_the_mark_is_a_comma_a_point_groups_digits(tmp_path: pathlib.Path) -> None:
+    lines = "".join(f"{n % 9}.{n:03};0,{n}5;{n % 9 + 1}.{n:03}\n".replace("0.", "9.", 1) for n in range(ROWS))
+    found, table = taken(write(tmp_path / "a.csv", "a;b;y\n" + lines))
+    assert found.reading.decimal == "," and table["b"][1] == 0.15
+    assert table["a"][1] == 1001 and table["y"][2] == 3002
+    path = write(tmp_path / "b.csv", "a;y\n" + "".join(f"{n % 9 + 1}.{n:03};p\n" for n in range(ROWS)))
+    assert taken(path)[1]["a"][1] == 2.001
+    assert taken(path, decimal=",", thousands=".")[1]["a"][1] == 2001
+
+
 def test_other_languages_are_guessed(tmp_path: pathlib.Path) -> None:
     for language, encoding in (("Москва привет мир", "cp1251"), ("東京は大きい町です", "shift_jis")):
         content = text().replace("bläulich", language).replace("grün", language[::-1])
