@@ -20,6 +20,9 @@ class TrainingConfig:
         hyperparameters: for build_model; `learning_rate` is the optimizer's too.
         distribution: auto, none, mirrored or multi_worker.
         mixed_precision: whether layers compute in half precision.
+        label_scale: linear or log, regression only.
+        learning_rate_schedule: constant, or cosine: it falls to a hundredth over the epochs.
+        weight_decay: of AdamW; 0: Adam.
         jit_compile: whether XLA compiles the steps; auto: as Keras decides.
         na_values: texts that mean a missing value in the data, and so in requests; the model's description carries them.
         na_values_by_column: other such texts for some columns.
@@ -36,6 +39,9 @@ class TrainingConfig:
     distribution: str = "auto"
     mixed_precision: bool = False
     jit_compile: bool | str = "auto"
+    label_scale: str = "linear"
+    learning_rate_schedule: str = "constant"
+    weight_decay: float = 0.0
     na_values: Sequence[str] = ()
     na_values_by_column: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 

@@ -92,7 +92,7 @@ def export(
     transform: tft.TFTransformOutput,
     schema: ModelSchema,
     folder: pathlib.Path,
-    missing: Callable[[str], tuple[str, ...]],
+    missing: Callable[[str], tuple[str, ...]] = lambda column: (),
 ) -> None:
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
 
