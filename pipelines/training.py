@@ -83,7 +83,6 @@ def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline
 def _components(workload: Workload, span: int, site: Site) -> list[base_component.BaseComponent]:
     root = str(site.pipeline_root)
     label = workload.data.label
-    positive = label.positive_class or ""
 
     schema = SchemaImporter(str(site.schema_folder / "schema.pbtxt"))
     schema_channel = schema.outputs["schema"]
@@ -112,7 +111,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         module_file=str(site.workload_folder / "features.py"),
         label=label.column,
         task=str(workload.task),
-        positive_class=positive,
+        positive_class=label.positive_class or "",
     )
     # The gates on data have no output that Transform needs; order alone makes them gates.
     transform.add_upstream_nodes([validator, quality, drift])
@@ -121,7 +120,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         transform.outputs["transform_graph"],
         schema_channel,
         module_file=str(site.workload_folder / "model.py"),
-        training=_training(workload, positive),
+        training=_training(workload),
     )
     champion = ChampionResolver(store_uri=site.store_uri, model_name=workload.name)
     evaluator = Evaluator(
@@ -205,11 +204,10 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
     )
 
 
-def _training(workload: Workload, positive_class: str) -> TrainingConfig:
+def _training(workload: Workload) -> TrainingConfig:
     return TrainingConfig(
         task=str(workload.task),
         label=workload.data.label.column,
-        positive_class=positive_class,
         **workload.training.model_dump(),
     )
 

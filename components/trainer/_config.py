@@ -11,7 +11,6 @@ class TrainingConfig:
     Attributes:
         task: binary, multiclass, regression or ranking.
         label: the label's column.
-        positive_class: binary only; empty: the last of the domain.
         epochs: passes over the train split.
         batch_size: rows a step, of all devices together.
         early_stopping_patience: epochs without a lower eval loss before training stops; None: never.
@@ -20,11 +19,12 @@ class TrainingConfig:
         distribution: auto, none, mirrored or multi_worker.
         mixed_precision: whether layers compute in half precision.
         jit_compile: whether XLA compiles the steps; auto: as Keras decides.
+        class_weights: none, balanced, or a weight by class; what a row counts in the loss.
+        decision_threshold: binary only: a number, best_f1, or {precision: p} or {recall: r}.
     """
 
     task: str
     label: str
-    positive_class: str = ""
     epochs: int = 10
     batch_size: int = 256
     early_stopping_patience: int | None = 3
@@ -33,6 +33,8 @@ class TrainingConfig:
     distribution: str = "auto"
     mixed_precision: bool = False
     jit_compile: bool | str = "auto"
+    class_weights: str | dict[str, float] = "none"
+    decision_threshold: float | str | dict[str, float] = 0.5
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

@@ -23,9 +23,11 @@ _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_
 class ServingModule(tf.Module):
     """Raw features in, answers in the task's own terms out."""
 
-    def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema) -> None:
+    def __init__(
+        self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema, threshold: float
+    ) -> None:
         super().__init__()
-        self._schema = schema
+        self._schema, self._threshold = schema, threshold
         self._raw_specs = {n: s for n, s in transform.raw_feature_spec().items() if n != schema.label}
         self.input_names = input_names(self._raw_specs)
         self._classes = tf.constant(schema.classes or [""], tf.string)
@@ -77,7 +79,7 @@ class ServingModule(tf.Module):
         if self._schema.task in served_model.NUMERIC:
             return {"prediction": output[:, 0]}
         if self._schema.task == "binary":
-            label = tf.gather(self._classes, tf.cast(output[:, 0] >= 0.5, tf.int32))
+            label = tf.gather(self._classes, tf.cast(output[:, 0] > self._threshold, tf.int32))
             return {"probability": output[:, 0], "label": label}
         return {"probabilities": output, "label": tf.gather(self._classes, tf.argmax(output, axis=1))}
 
@@ -92,9 +94,18 @@ def export(
     transform: tft.TFTransformOutput,
     schema: ModelSchema,
     folder: pathlib.Path,
+    threshold: float = 0.5,
 ) -> None:
-    """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers."""
-    served = ServingModule(model, transform, schema)
+    """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
+
+    Args:
+        model: fitted.
+        transform: what turns raw features into the model's.
+        schema: of the model.
+        folder: to write into.
+        threshold: binary only: above which probability a row is called positive.
+    """
+    served = ServingModule(model, transform, schema, threshold)
     tf.saved_model.save(served, str(folder), signatures=served.signatures())
     inputs = served.raw_inputs()
     nullable = {name for name, spec in transform.raw_feature_spec().items() if isinstance(spec, tf.io.VarLenFeature)}
@@ -105,7 +116,7 @@ def export(
         )
         for name, given in served.input_names.items()
     }
-    served_model.ServedModel(schema.task, schema.label, tuple(schema.classes), features).write(folder)
+    served_model.ServedModel(schema.task, schema.label, tuple(schema.classes), features, threshold).write(folder)
 
 
 def input_names(features: Iterable[str]) -> dict[str, str]:

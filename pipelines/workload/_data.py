@@ -15,7 +15,8 @@ class Label(Section):
     """The column to predict. Its classes are its domain in schema.pbtxt (int_domain, string_domain or bool_domain); for ranking
     it is the relevance of a row to its query, 0 or more."""
     positive_class: str | None = None
-    """binary only: which class counts as positive. Default: the last of the domain."""
+    """binary only: which class counts as positive. Default: the one that is by its name (1 of 0 and 1, true, yes, `fraud` of `fraud`
+    and `not fraud`); else the rarer one, where at most a third of train's rows have it; else the last of the domain."""
     merge_spellings: bool = False
     """Whether the classes may be written in any case and with spaces around them: `YES` and `yes ` are then the class `yes`, as the
     domain in schema.pbtxt writes it."""
