@@ -11,8 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from components import progress
 from pipelines.results import ComponentResult, RunResult
 from pipelines.run import Display
+from pipelines.terminal import Beat
 
 _MARKS = {
     "waiting": ("·", "dim"),
@@ -27,26 +29,53 @@ _COUNTED = {"failed": "failed", "warnings": "warned", "not_judged": "not judged"
 
 
 class Lines(Display):
-    """A line for every component that ends: for pipes, CI and Airflow's logs."""
+    """A line for every component that ends, and one every so often while it works: for pipes, CI and Airflow's logs."""
 
     def __init__(self, summary_to_stdout: bool = True) -> None:
         self._summary_to_stdout = summary_to_stdout
         self._told: set[str] = set()
+        self._began: dict[str, float] = {}
+        self._beat: Beat | None = None
 
     def started(self, result: RunResult, out: TextIO, err: TextIO) -> None:
-        self._out, self._err = out, err
+        self._out, self._err, self._result = out, err, result
+        self._message, self._since = "working", time.monotonic()
+        self._beat = Beat(self._goes_on)
         self.said(f"{result.workload}: run {result.run_id}; {result.ui or f'log: {result.log}'}")
 
     def said(self, message: str) -> None:
-        print(message, file=self._err, flush=True)
+        self._message, self._since = message, time.monotonic()
+        self._print(message)
 
     def changed(self, result: RunResult) -> None:
+        self._result = result
+        for component in result.components:
+            if component.status == "running":
+                self._began.setdefault(component.id, time.monotonic())
         for component in result.components:
             if component.status not in ("waiting", "running") and component.id not in self._told:
                 self._told.add(component.id)
-                self.said(component_line(component))
+                self._message, self._since = "working", time.monotonic()
+                self._print(component_line(component))
+
+    def left(self) -> None:
+        if self._beat is not None:
+            self._beat.stop()
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._err, flush=True)
+        if self._beat is not None:
+            self._beat.rest()
+
+    def _goes_on(self) -> None:
+        """What is being done, since when, and how far it has come."""
+        running = [one.id for one in self._result.components if one.status == "running"]
+        since = self._began.get(running[0], self._since) if running else self._since
+        line = f"{', '.join(running) or self._message}, {time.monotonic() - since:.0f} s"
+        print("; ".join(part for part in (f"  ▸ {line}", progress.read()) if part), file=self._err, flush=True)
 
     def ended(self, result: RunResult) -> None:
+        self.left()
         stream = self._out if self._summary_to_stdout else self._err
         for line in summary_lines(result):
             print(line, file=stream, flush=True)
@@ -71,7 +100,7 @@ class Screen(Display):
         self._live.start()
 
     def said(self, message: str) -> None:
-        self._message = message
+        self._message, self._since = message, time.monotonic()
 
     def changed(self, result: RunResult) -> None:
         self._result = result
@@ -94,7 +123,7 @@ class Screen(Display):
         title = Text.assemble(("Trainyard ", "bold"), f"{self._result.workload}, run {self._result.run_id}")
         parts: list[Text | Table] = [title]
         if self._message:
-            parts.append(Text(f"  {self._message} …", "dim"))
+            parts.append(Text(f"  {self._message} … {time.monotonic() - self._since:.0f} s", "dim"))
         if self._result.components:
             parts.append(_table(self._result, self._began))
         return Group(*parts)
@@ -104,6 +133,7 @@ class Json(Lines):
     """Progress on stderr, one JSON object on stdout and nothing else there."""
 
     def ended(self, result: RunResult) -> None:
+        self.left()
         print(result.to_json(), file=self._out, flush=True)
         if result.error:
             self.said(result.error)
@@ -127,10 +157,8 @@ def summary_lines(result: RunResult) -> list[str]:
     if result.unlabelled:
         lines.append(f"left out  {result.unlabelled:,} row{'s' * (result.unlabelled != 1)} without a label")
     if result.metrics:
-        lines.append(
-            "metrics   "
-            + "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items() if value is not None)
-        )
+        shown = [_metric(result, name, value) for name, value in result.metrics.items() if value is not None]
+        lines.append(f"metrics   {'  '.join(shown)}")
     if result.champion:
         c = result.champion
         lines.append(
@@ -178,6 +206,15 @@ def summary_lines(result: RunResult) -> list[str]:
     return lines
 
 
+def _metric(result: RunResult, name: str, value: float) -> str:
+    """A metric; of one that a threshold judges also how sure it is, and what a trivial model reaches."""
+    sure, trivial = result.bounds.get(name) or {}, result.trivial.get(name)
+    if not sure.get("gated"):
+        return f"{name} {value:.4f}"
+    beside = f"; a trivial model {trivial:.4f}" if trivial is not None else ""
+    return f"{name} {value:.4f} ({sure['words']}{beside})"
+
+
 def _check_lines(result: RunResult) -> list[str]:
     """How many checks of all gates passed, and which could not be judged."""
     counts = [gate["counts"] for gate in result.gates if "counts" in gate]  # a run of an earlier day has none
@@ -203,7 +240,8 @@ def _table(result: RunResult, began: Mapping[str, float] | None = None) -> Table
         shown = _seconds(component)
         if began and component.status == "running" and component.id in began:
             shown = f"{time.monotonic() - began[component.id]:.0f} s"
-        table.add_row(Text(mark, style), component.id, shown, _rows(component))
+        rows = progress.read() if began and component.status == "running" else _rows(component)
+        table.add_row(Text(mark, style), component.id, shown, rows)
     return table
 
 

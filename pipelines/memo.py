@@ -83,6 +83,8 @@ def _recall(file: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     ]
     for field in (
         "metrics",
+        "bounds",
+        "trivial",
         "blessed",
         "reasons",
         "warnings",

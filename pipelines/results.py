@@ -34,6 +34,8 @@ class ComponentResult:
 class RunResult:
     """A whole run.
 
+    `bounds`: how sure each metric is (`low`, `high`, in `words`), and whether a threshold judges it (`gated`).
+    `trivial`: each metric of a model that ignores its inputs.
     `reasons` say why a model was not released, or what each failed task on Kubeflow said; `warnings` what a gate let pass
     and a person should look at. `unlabelled`: rows without a label, which were left out (data.label.drop_unlabelled).
     `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file that they are in.
@@ -52,6 +54,8 @@ class RunResult:
     seconds: float = 0.0
     components: list[ComponentResult] = dataclasses.field(default_factory=list)
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    bounds: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    trivial: dict[str, float | None] = dataclasses.field(default_factory=dict)
     blessed: bool | None = None
     reasons: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from components import lazy_imports, prepared
+from components import lazy_imports, prepared, progress
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
 from pipelines import aftermath, beam_options, home, memo, parameters
 from pipelines.results import RunResult
@@ -96,6 +96,7 @@ def run(request: RunRequest, display: Display) -> RunResult:
         with recorded(result):
             outputs = _run_locked(workload, folder, request, beam, result, display)
         with _as_far_as_the_disk_goes(display):
+            display.said("writing the run's report")
             aftermath.make_report(workload, result, directory, outputs)
             aftermath.record(workload, result, outputs, display.said)
     return result
@@ -107,7 +108,7 @@ def logged(result: RunResult, runs_root: pathlib.Path, display: Display) -> Iter
     directory = runs_root / result.run_id
     directory.mkdir(parents=True)
     result.log = str(directory / "log.txt")
-    with _noise.to_log(directory / "log.txt") as (out, err):
+    with _noise.to_log(directory / "log.txt") as (out, err), progress.followed():
         display.started(result, out, err)
         try:
             yield directory

@@ -219,6 +219,7 @@ def _evaluation(workload: Workload) -> str:
             "label": workload.data.label.column,
             "query": workload.data.query or "",
             "thresholds": [t.model_dump() for t in workload.evaluation.thresholds],
+            "confidence": workload.evaluation.confidence,
             "not_judged": workload.evaluation.not_judged,
             "slices": list(workload.evaluation.slices),
             "champion_metric": workload.champion_metric,

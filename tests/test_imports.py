@@ -24,7 +24,8 @@ OURS = (
 MAY_IMPORT = {
     "landing": (),
     "model_store": (),
-    "components.columnar": (),
+    "components.columnar": ("components.progress",),
+    "components.progress": (),
     "components": ("landing", "model_store"),
     "pipelines": ("components", "landing", "model_store", "embedded"),
     "pipelines.cli": ("benchmarks", "components", "embedded", "model_store", "pipelines"),
@@ -48,6 +49,7 @@ FORBIDDEN = {
     "landing": ("tensorflow", "tfx", "pyarrow", "numpy"),
     "model_store": ("tensorflow", "tfx", "pyarrow", "numpy"),
     "pipelines.workload": ("tensorflow", "tfx", "pyarrow", "numpy"),
+    "components.progress": ("tensorflow", "tfx", "pyarrow", "numpy"),
     # A node's pod never builds a pipeline; a cluster's files are read before TFX's seconds of imports.
     "pipelines.runners.kubeflow": ("kfp", "kubernetes"),
     "pipelines.runners.kubeflow.compiler": (),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components import progress
 from components.columnar._arrow import tfx_columns
 from components.columnar._files import split_files
 from components.columnar._layout import plain_batch, plain_schema
@@ -64,6 +65,7 @@ def read_file(
     with pq.ParquetFile(path) as file:
         groups = None if group is None else [group]
         for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=columns):
+            progress.rows(batch.num_rows)
             yield plain_batch(batch)
 
 
@@ -93,6 +95,7 @@ def read_group(group: RowGroup, columns: Sequence[str] | None, rows: int) -> Ite
     with pq.ParquetFile(group.path) as file:
         for batch in file.iter_batches(batch_size=rows, row_groups=[group.number], columns=names):
             if batch.num_rows:
+                progress.rows(batch.num_rows)
                 yield tfx_columns(batch if names is None else batch.select(names))
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy import stats
 
+from components.confidence import area_bounds
 from components.drift._config import DriftConfig
 from components.drift._profile import Profile
 from components.gates import CheckResult, Severity
@@ -16,13 +20,37 @@ from components.gates import CheckResult, Severity
 MOST_ROWS = 100_000
 _BINS = 200
 _MOST_CLASSES = 20
-_FEWEST = 50  # rows of a class, in either part, that say something
+_ENOUGH = (
+    50  # rows of a class (of amounts: rows) in either part: what is found on the held-out ones is then taken as it is
+)
+_FOLDS = 5
+_FEWEST = 2  # rows of a class in either part, to learn from and to ask
+_SURE = 0.95  # with fewer than enough rows: how sure it has to be ...
+_AT_LEAST = 0.9  # ... that a column is at least so good, before it is said to give the label away
 
+Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
-def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: npt.NDArray[np.bool_], label: str) -> dict[str, float]:
-    """How well each column alone tells the label, where enough rows say.
+@dataclasses.dataclass(frozen=True)
+class Strength:
+    """How well a column alone tells the label.
+
+    Attributes:
+        value: 0.5 (not at all; of amounts 0) to 1 (always right).
+        least: what it surely is, where few rows say so.
+        perfect: what a column that is always right would surely be on these rows.
+        is_firm: whether enough rows say so that it can be compared with another span's.
+    """
+
+    value: float
+    least: float
+    perfect: float = 1.0
+    is_firm: bool = True
+
+
+def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: Bools, label: str) -> dict[str, Strength]:
+    """How well each column alone tells the label, where any rows can say.
 
     Args:
         sample: rows of some columns, the label among them.
@@ -36,31 +64,78 @@ def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: npt.NDArray[np.bo
     return {name: found for name, found in told.items() if found is not None}
 
 
-def checks(newest: Profile, before: Profile | None, config: DriftConfig) -> Iterator[CheckResult]:
+def checks(
+    told: Mapping[str, Strength], newest: Profile, before: Profile | None, config: DriftConfig
+) -> Iterator[CheckResult]:
     """Columns that tell the label better than they can know it, and those that tell it much worse than in the span before."""
-    if not newest.strengths:
-        return
-    leaks = [name for name, found in newest.strengths.items() if found > config.leakage]
-    for name in sorted(leaks, key=lambda one: -newest.strengths[one]):
-        message = (
-            f"{name} alone tells {config.label}: {newest.strengths[name]:.3f} (limit {config.leakage:g}; 1 is always right). It "
-            "was probably written after the label was known, and will not be there when a prediction is asked for. "
-            "Leave it out (data.ignore)."
+    yield from _leakage(told, config)
+    if before is not None:
+        yield from _association(newest, before, config)
+
+
+def _leakage(told: Mapping[str, Strength], config: DriftConfig) -> Iterator[CheckResult]:
+    if not told:
+        why = (
+            f"no column and no two rows of each class of {config.label} say how well one alone tells it; give more data"
         )
-        yield _check("leakage", name, False, message, newest.strengths[name], config.leakage)
-    if not leaks:
-        name = max(newest.strengths, key=lambda one: newest.strengths[one])
-        found = newest.strengths[name]
-        message = f"no column alone tells {config.label}: {name} does so with {found:.3f} (limit {config.leakage:g})"
-        yield _check("leakage", "", True, message, found, config.leakage)
-    for name, found in newest.strengths.items():
-        then = before.strengths.get(name) if before else None
-        if before and then is not None and then - found > config.association:
-            message = (
-                f"{name} told {config.label} with {then:.3f} in {before.name}, and does so with {found:.3f} now (limit: "
-                f"{config.association:g} less). Label and features may belong to different rows: ask how they were joined."
-            )
-            yield _check("association", name, False, message, found, config.association)
+        yield CheckResult.not_judged("leakage", why, Severity.INFO, {"kind": "leakage"})
+        return
+    strong = sorted((name for name, one in told.items() if one.value > config.leakage), key=lambda n: -told[n].value)
+    for name in strong:
+        yield _leak(name, told[name], config)
+    if strong:
+        return
+    name = max(told, key=lambda one: told[one].value)
+    found = told[name]
+    if not _could_tell(found):
+        why = (
+            f"too few rows of a class of {config.label} to tell a column that gives it away from chance (the strongest: {name} "
+            f"with {found.value:.3f}, at least {found.least:.3f}); give more data"
+        )
+        yield CheckResult.not_judged("leakage", why, Severity.INFO, {"kind": "leakage", "strength": found.value})
+        return
+    message = f"no column alone tells {config.label}: {name} does so with {found.value:.3f} (limit {config.leakage:g})"
+    yield _check("leakage", "", True, message, found.value, config.leakage)
+
+
+def _leak(name: str, found: Strength, config: DriftConfig) -> CheckResult:
+    if found.least <= _AT_LEAST and config.leakage > _AT_LEAST:
+        why = (
+            f"{name} alone tells {config.label} with {found.value:.3f}, but on so few rows that it may be chance ({_SURE:.0%} "
+            f"sure is {found.least:.3f}); ask whether it is known when a prediction is asked for"
+        )
+        evidence = {"kind": "leakage", "column": name, "strength": found.value, "limit": config.leakage}
+        return CheckResult.not_judged(f"leakage({name})", why, Severity.WARNING, evidence)
+    few = "" if found.is_firm else f", at least {found.least:.3f} with so few rows"
+    message = (
+        f"{name} alone tells {config.label}: {found.value:.3f} (limit {config.leakage:g}; 1 is always right{few}). It "
+        "was probably written after the label was known, and will not be there when a prediction is asked for. "
+        "Leave it out (data.ignore)."
+    )
+    return _check("leakage", name, False, message, found.value, config.leakage)
+
+
+def _could_tell(found: Strength) -> bool:
+    """Whether a column that is always right would be known from chance on rows of which this one was measured."""
+    return found.perfect > _AT_LEAST
+
+
+def _association(newest: Profile, before: Profile, config: DriftConfig) -> Iterator[CheckResult]:
+    common = [name for name in newest.strengths if name in before.strengths]
+    weaker = [n for n in common if before.strengths[n] - newest.strengths[n] > config.association]
+    for name in weaker:
+        then, found = before.strengths[name], newest.strengths[name]
+        message = (
+            f"{name} told {config.label} with {then:.3f} in {before.name}, and does so with {found:.3f} now (limit: "
+            f"{config.association:g} less). Label and features may belong to different rows: ask how they were joined."
+        )
+        yield _check("association", name, False, message, found, config.association)
+    if not common:
+        why = f"too few rows of each class of {config.label}, here or in {before.name}, say how well columns tell it"
+        yield CheckResult.not_judged("association", why, Severity.INFO, {"kind": "association"})
+    elif not weaker:
+        message = f"{len(common)} columns tell {config.label} about as well as in {before.name}"
+        yield CheckResult("association", True, Severity.WARNING, message, {"kind": "association"})
 
 
 def _check(kind: str, column: str, passes: bool, message: str, found: float, limit: float) -> CheckResult:
@@ -68,11 +143,12 @@ def _check(kind: str, column: str, passes: bool, message: str, found: float, lim
     return CheckResult(f"{kind}({column})" if column else kind, passes, Severity.WARNING, message, evidence)
 
 
-def strength(column: pa.ChunkedArray, label: pa.ChunkedArray, is_train: npt.NDArray[np.bool_]) -> float | None:
-    """How well a column alone ranks the label, 0.5 (not at all) to 1; None where too few rows say.
+def strength(column: pa.ChunkedArray, label: pa.ChunkedArray, is_train: Bools) -> Strength | None:
+    """How well a column alone ranks the label, 0.5 (not at all) to 1; None where no rows say.
 
     Of classes the area under the ROC curve, the mean over classes; of amounts Spearman's correlation, from 0. A value, or a
-    two-hundredth of the numbers, is scored by the label's mean among the rows of train that have it.
+    two-hundredth of the numbers, is scored by the label's mean among the rows of train that have it. Where the held-out rows
+    are few, those of train are asked as well, each by the others.
     """
     codes = _codes(column, is_train)
     if codes is None:
@@ -80,28 +156,95 @@ def strength(column: pa.ChunkedArray, label: pa.ChunkedArray, is_train: npt.NDAr
     encoded = pc.dictionary_encode(label)
     classes = encoded.combine_chunks().dictionary
     is_amount = pa.types.is_floating(label.type) or (pa.types.is_integer(label.type) and len(classes) > _MOST_CLASSES)
+    asked = _Asked(codes, _order(column), is_train)
     if is_amount:
-        target = label.cast(pa.float64(), safe=False).to_numpy()
-        return _rank_correlation(_scores(codes, target, is_train)[~is_train], target[~is_train])
+        return _of_amounts(asked, label.cast(pa.float64(), safe=False).to_numpy())
     number = encoded.combine_chunks().indices.to_numpy(zero_copy_only=False)
     wanted = range(1, 2) if len(classes) == 2 else range(min(len(classes), _MOST_CLASSES))
-    areas = []
-    for one in wanted:
-        target = (number == one).astype(np.float64)
-        sides = target[is_train], target[~is_train]
-        if min(min(side.sum(), len(side) - side.sum()) for side in sides) >= _FEWEST:
-            areas.append(_area(_scores(codes, target, is_train)[~is_train], target[~is_train] > 0))
-    return float(np.mean(areas)) if areas else None
+    found = [one for one in (_of_class(asked, (number == n).astype(np.float64)) for n in wanted) if one is not None]
+    firm = [one for one in found if one.is_firm] or found  # rare classes say less of the mean than frequent ones
+    if not firm:
+        return None
+    value, least, perfect = (
+        float(np.mean([getattr(one, field) for one in firm])) for field in ("value", "least", "perfect")
+    )
+    return Strength(value, least, perfect, all(one.is_firm for one in firm))
 
 
-def _codes(column: pa.ChunkedArray, is_train: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64] | None:
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """A column's rows: their codes [N], the order of its numbers [N] if it has one, and which rows are of train [N]."""
+
+    codes: npt.NDArray[np.int64]
+    order: Floats | None
+    is_train: Bools
+
+    def parts(self) -> Iterator[tuple[Bools, Bools]]:
+        """Rows to learn from, and rows to ask: those held out by train's, and train's by the others of train."""
+        yield self.is_train, ~self.is_train
+        fold = np.random.default_rng(1).integers(0, _FOLDS, len(self.codes))
+        for one in range(_FOLDS):
+            yield self.is_train & (fold != one), self.is_train & (fold == one)
+
+    def scores(self, target: Floats, learn: Bools, ask: Bools) -> list[Floats]:
+        """By the mean of rows alike, and by the number itself: a limit between two classes cuts through a range of numbers."""
+        found = [_scores(self.codes, target, learn)[ask]]
+        if self.order is not None:
+            found.append(
+                (1 if (_rank_correlation(self.order[learn], target[learn]) or 0) >= 0 else -1) * self.order[ask]
+            )
+        return found
+
+
+def _of_class(asked: _Asked, target: Floats) -> Strength | None:
+    """Of one class against the others."""
+    sides = target[asked.is_train], target[~asked.is_train]
+    fewest = min(min(side.sum(), len(side) - side.sum()) for side in sides)
+    if fewest >= _ENOUGH:
+        rest = ~asked.is_train
+        value = _area(_scores(asked.codes, target, asked.is_train)[rest], target[rest] > 0)
+        return Strength(value, value)
+    areas = []  # (area, rows of the class)
+    for learn, ask in asked.parts():
+        positives, negatives = target[ask].sum(), (1 - target[ask]).sum()
+        if min(positives, negatives, target[learn].sum(), (1 - target[learn]).sum()) < 1:
+            continue
+        best = max(_area(scores, target[ask] > 0) for scores in asked.scores(target, learn, ask))
+        areas.append((best, float(positives)))
+    positives, negatives = float(target.sum()), float((1 - target).sum())
+    if not areas or min(positives, negatives) < _FEWEST:
+        return None
+    value = float(np.average([area for area, _ in areas], weights=[rows for _, rows in areas]))
+    least, perfect = (area_bounds(area, positives, negatives, _SURE).low for area in (value, 1.0))
+    return Strength(value, least, perfect, is_firm=False)
+
+
+def _of_amounts(asked: _Asked, target: Floats) -> Strength | None:
+    rest = ~asked.is_train
+    if rest.sum() >= _ENOUGH:
+        value = _rank_correlation(_scores(asked.codes, target, asked.is_train)[rest], target[rest])
+        return None if value is None else Strength(value, value)
+    found = []
+    for learn, ask in asked.parts():
+        if min(learn.sum(), ask.sum()) >= _FEWEST:
+            told = [_rank_correlation(scores, target[ask]) for scores in asked.scores(target, learn, ask)]
+            found.append((max(one or 0.0 for one in told), float(ask.sum())))
+    if not found or len(target) < 10 or target.std() == 0:
+        return None
+    value = float(np.average([one for one, _ in found], weights=[rows for _, rows in found]))
+    # Fisher's transformation, with the variance of ranks (Fieller, Hartley and Pearson, 1957).
+    wide = float(stats.norm.ppf(_SURE)) * math.sqrt(1.06 / (len(target) - 3))
+    least, perfect = (math.tanh(math.atanh(min(one, 0.999)) - wide) for one in (value, 1.0))
+    return Strength(value, least, perfect, is_firm=False)
+
+
+def _codes(column: pa.ChunkedArray, is_train: Bools) -> npt.NDArray[np.int64] | None:
     """A small number for each value, or for each range of numbers; missing ones have one of their own."""
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         missing = pc.is_null(column, nan_is_null=True).to_numpy()
-        values = pc.fill_null(
-            column, 0
-        ).to_numpy()  # in their own type: a double would put neighbouring ids into one bin
+        # In their own type: a double would put neighbouring ids into one bin.
+        values = pc.fill_null(column, 0).to_numpy()
         known = np.sort(values[is_train & ~missing & np.isfinite(values)])
         edges = np.unique(known[np.linspace(0, len(known) - 1, _BINS + 1).round().astype(int)]) if len(known) else known
         return np.where(missing, len(edges) + 1, np.searchsorted(edges, values)).astype(np.int64)
@@ -110,15 +253,23 @@ def _codes(column: pa.ChunkedArray, is_train: npt.NDArray[np.bool_]) -> npt.NDAr
     return pc.dictionary_encode(column, null_encoding="encode").combine_chunks().indices.to_numpy(zero_copy_only=False)
 
 
-def _scores(codes: npt.NDArray[np.int64], target: Floats, is_train: npt.NDArray[np.bool_]) -> Floats:
-    """The label's mean among the rows of train with the same code, drawn a little to that of all."""
+def _order(column: pa.ChunkedArray) -> Floats | None:
+    """The numbers of a column that has one in each row, [N]."""
+    if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return None
+    values = column.cast(pa.float64(), safe=False).to_numpy()
+    return values if np.isfinite(values).all() and len(values) and values.std() else None
+
+
+def _scores(codes: npt.NDArray[np.int64], target: Floats, learn: Bools) -> Floats:
+    """The label's mean among the rows to learn from with the same code, drawn a little to that of all."""
     size = int(codes.max()) + 1
-    rows = np.bincount(codes[is_train], minlength=size)
-    mean = float(target[is_train].mean())
-    return (np.bincount(codes[is_train], target[is_train], size) + mean)[codes] / (rows + 1)[codes]
+    rows = np.bincount(codes[learn], minlength=size)
+    mean = float(target[learn].mean())
+    return (np.bincount(codes[learn], target[learn], size) + mean)[codes] / (rows + 1)[codes]
 
 
-def _area(scores: Floats, is_positive: npt.NDArray[np.bool_]) -> float:
+def _area(scores: Floats, is_positive: Bools) -> float:
     """Under the ROC curve, from the ranks of the positives (Mann and Whitney, 1947)."""
     positives = int(is_positive.sum())
     negatives = len(scores) - positives

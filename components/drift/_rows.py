@@ -78,12 +78,20 @@ def marks(hashes: Hashes) -> tuple[str, float]:
 def checks(newest: Profile, before: Profile | None, rows: RowHashes, config: DriftConfig) -> Iterator[CheckResult]:
     """Whether the span repeats the one before or itself, is much smaller or larger, and whether its splits share rows."""
     if before is not None:
-        if (before.fingerprint and newest.fingerprint) or (before.digest and newest.digest):
+        has_prints = bool(before.fingerprint and newest.fingerprint)
+        if has_prints or (before.digest and newest.digest):
             yield _stale(newest, before, config)
-        if before.rows.get(ALL, 0) >= config.min_rows:
-            yield _volume(newest, before, config)
-            if before.fingerprint and newest.fingerprint:
-                yield _doubles(newest, before, rows, config)
+        else:
+            yield _unjudged(
+                "stale", f"neither the files nor the rows of both {newest.name} and {before.name} are known"
+            )
+        many = before.rows.get(ALL, 0)
+        few = f"{before.name} has {many:,} rows, too few to compare with (min_rows {config.min_rows:,})"
+        yield _volume(newest, before, config) if many >= config.min_rows else _unjudged("rows", few)
+        if not has_prints:
+            few = f"the rows of both {newest.name} and {before.name} are not known one by one (pictures and lists are not compared)"
+        is_known = has_prints and many >= config.min_rows
+        yield _doubles(newest, before, rows, config) if is_known else _unjudged("doubles", few)
     yield from _overlap(rows.by_split(), config)
 
 
@@ -133,14 +141,23 @@ def _twins(rows: RowHashes) -> list[dict[str, object]]:
     return [{"split": split, "row": row} for split, row in dict.fromkeys(places)]
 
 
+def _unjudged(kind: str, why: str) -> CheckResult:
+    return CheckResult.not_judged(kind, why, Severity.INFO, {"kind": kind})
+
+
 def _overlap(splits: Mapping[str, Hashes], config: DriftConfig) -> Iterator[CheckResult]:
     """Of each split whether its rows are rows of the splits before it, which the model was made from."""
+    if not splits:
+        yield _unjudged("overlap", "rows with pictures or lists are not compared one by one")
     for at, split in enumerate(SPLITS):
         held_out, earlier = splits.get(split), {one: splits[one] for one in SPLITS[:at] if one in splits}
         if not earlier or held_out is None:
             continue
         known = np.concatenate(list(earlier.values()))
-        if min(len(known), len(held_out)) >= config.min_rows:
+        if (fewest := min(len(known), len(held_out))) < config.min_rows:
+            few = f"{fewest:,} rows are too few (min_rows {config.min_rows:,})"
+            yield _unjudged(f"overlap({split})", few)
+        else:
             yield _overlap_of(split, held_out, known, " or ".join(earlier), config)
 
 

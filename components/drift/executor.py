@@ -50,13 +50,13 @@ class Executor(base_executor.BaseExecutor):
         with measured(output_dict) as rows:
             window = _Window(examples, {f.name for f in schema.feature if is_personal(f)})
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
-            newest, hashes = window.describe(-1, config, named)
+            newest, hashes, told = window.describe(-1, config, named)
             before = _reference(window, config, named, exec_properties)
             found = list(_judge.drifts(newest, before, config)) if before else []
             checks = [
                 *_checks(found, newest, before, config),
                 *_rows.checks(newest, before, hashes, config),
-                *_leakage.checks(newest, before, config),
+                *_leakage.checks(told, newest, before, config),
             ]
             result = GateResult("DriftDetector", tuple(checks))
             (folder / PROFILE_FILE).write_text(newest.to_json(), encoding="utf-8")
@@ -83,8 +83,10 @@ class _Window:
         self.spans = [int(one["span"]) for one in spans] or [int(examples.span or 0)]
         self._digests = [str(one.get("digest", "")) for one in spans] or [""]
 
-    def describe(self, place: int, config: DriftConfig, named: set[str]) -> tuple[Profile, _rows.RowHashes]:
-        """The span at a place in the window (-1: the newest), and hashes of its rows, from one reading of its columns."""
+    def describe(
+        self, place: int, config: DriftConfig, named: set[str]
+    ) -> tuple[Profile, _rows.RowHashes, dict[str, _leakage.Strength]]:
+        """The span at a place in the window (-1: the newest), hashes of its rows, and how well each column tells the label."""
         columns = [str(name) for name in split_schema(self._uri, self._splits[0]).names]
         slices = [column for column in config.slices if column in columns]
         rows = {split: self._length(split, place) for split in self._splits}
@@ -118,8 +120,9 @@ class _Window:
         fingerprint, doubled = _rows.marks(hashes.of_rows())
         told = _leakage.strengths(sample, is_train, config.label)
         digest = self._digests[place]
-        marked = dataclasses.replace(found, digest=digest, fingerprint=fingerprint, doubled=doubled, strengths=told)
-        return marked, hashes
+        firm = {name: one.value for name, one in told.items() if one.is_firm}
+        marked = dataclasses.replace(found, digest=digest, fingerprint=fingerprint, doubled=doubled, strengths=firm)
+        return marked, hashes, told
 
     def _length(self, split: str, place: int) -> int:
         return self._rows[split][place] if split in self._rows else count_rows(self._uri, split)
@@ -158,14 +161,28 @@ def _reference(
 def _checks(
     found: Sequence[_judge.Drift], newest: Profile, before: Profile | None, config: DriftConfig
 ) -> list[CheckResult]:
-    """One check a comparison; one that says why where there is none."""
-    if found:
-        return [_judge.check(one) for one in found]
+    """One check a comparison, and one that says why for each that was asked for and could not be made."""
     if before is None:
         reason = f"{newest.name} is the first: there is nothing to compare it with"
-    else:
-        fewest = min(newest.rows.get(ALL, 0), before.rows.get(ALL, 0))
-        reason = (
-            f"{fewest:,} rows are too few to compare {newest.name} with {before.name} (min_rows {config.min_rows:,})"
-        )
-    return [CheckResult.not_judged("drift", reason, Severity.INFO)]
+        return [CheckResult.not_judged("drift", reason, Severity.INFO)]
+    checks = [_judge.check(one) for one in found]
+    fewest = min(newest.rows.get(ALL, 0), before.rows.get(ALL, 0))
+    few = f"{fewest:,} rows are too few to compare {newest.name} with {before.name} (min_rows {config.min_rows:,})"
+    if not found:
+        # A limit that stops a run stops it where it cannot be judged, too.
+        is_critical = Severity.CRITICAL in {
+            one.severity for one in (config.default, *config.columns.values()) if one.limits
+        }
+        return [CheckResult.not_judged("drift", few, Severity.CRITICAL if is_critical else Severity.INFO)]
+    for column, limits in config.columns.items():
+        measured = {m for one in found if (one.column, one.slice) == (column, ALL) for m in one.measures}
+        if unknown := sorted(set(limits.limits) - measured):
+            why = f"{newest.name} and {before.name} have no {', '.join(unknown)} of this column: it is new, empty or of another kind"
+            checks.append(CheckResult.not_judged(f"drift({column})", why, limits.severity))
+    for column in config.slices:
+        if not any(one.slice.startswith(f"{column}=") for one in found):
+            why = (
+                f"no value of {column} has {config.min_rows:,} rows in both {newest.name} and {before.name} (min_rows)"
+            )
+            checks.append(CheckResult.not_judged(f"drift by {column}", why, Severity.INFO))
+    return checks

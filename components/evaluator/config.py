@@ -9,6 +9,7 @@ from components.errors import InputError
 from components.evaluator.metrics import METRICS
 from components.gates import Severity
 
+LEAST_ROWS, LEAST_ROWS_OF_SLICE = 10, 100
 NOT_JUDGED = {"hold": Severity.CRITICAL, "warn": Severity.WARNING}
 
 
@@ -20,15 +21,24 @@ class Threshold:
         metric: one of METRICS[task].
         min: the least value that is good enough.
         max: the greatest value that is good enough.
-        slice: a column; the bound then holds for each of its values that has `min_rows` rows.
-        min_rows: smaller slices are shown and not judged.
+        slice: a column; the bound then holds for each of its values that has enough rows.
+        min_rows: rows that it takes to judge (queries, of ranking over all rows); None: see `least`.
     """
 
     metric: str
     min: float | None = None
     max: float | None = None
     slice: str | None = None
-    min_rows: int = 100
+    min_rows: int | None = None
+
+    @property
+    def least(self) -> int:
+        """Rows that it takes to judge."""
+        return self.min_rows or (LEAST_ROWS if self.slice is None else LEAST_ROWS_OF_SLICE)
+
+    def keeps_surely(self, low: float, high: float) -> bool:
+        """Whether a value that is at least `low` and at most `high` lies within the bounds."""
+        return (self.min is None or low >= self.min) and (self.max is None or high <= self.max)
 
     def keeps(self, value: float | None) -> bool:
         """Whether a value lies within the bounds; an undefined one does not."""
@@ -56,6 +66,7 @@ class EvaluationConfig:
         query: ranking only: the column whose rows are ranked against each other.
         max_loss: how much worse than the champion the challenger may be, in the metric's unit.
         thresholds: bounds to keep.
+        confidence: with which a threshold has to hold, one-sided.
         not_judged: what it means that one of them cannot be judged: hold (no blessing) or warn.
         slices: columns by whose values every metric is shown too.
         batch_size: rows a prediction batch.
@@ -69,6 +80,7 @@ class EvaluationConfig:
     query: str = ""
     max_loss: float = 0.0
     thresholds: tuple[Threshold, ...] = ()
+    confidence: float = 0.95
     not_judged: str = "hold"
     slices: tuple[str, ...] = ()
     batch_size: int = 8192
@@ -82,6 +94,8 @@ class EvaluationConfig:
             raise InputError(
                 f"evaluation: task ranking needs query, and no other task has one. Received: task {self.task}, query {self.query!r}."
             )
+        if not 0.5 <= self.confidence < 1:
+            raise InputError(f"evaluation.confidence must lie between 0.5 and 1. Received: {self.confidence!r}.")
         if self.not_judged not in NOT_JUDGED:
             raise InputError(
                 f"evaluation.not_judged must be one of {', '.join(NOT_JUDGED)}. Received: {self.not_judged!r}."

@@ -17,8 +17,9 @@ from components.evaluator.bootstrap import Pair, PairedSample
 from components.evaluator.combining import EvaluateShards, Plan, Shard, read_labels
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.findings import Findings, ModelSums
-from components.evaluator.metrics import BinaryMetrics, TaskMetrics
+from components.evaluator.metrics import BinaryMetrics, TaskMetrics, Values
 from components.evaluator.slices import SlicedSums
+from components.evaluator.trivial import trivial
 from components.served_model import NUMERIC, ServedModel
 from components.splits import TEST
 
@@ -40,6 +41,7 @@ class Outcome:
         sample: of rows with both predictions; empty for ranking.
         pair: what both models are compared on; None without a champion.
         not_comparable: why there is a champion and no comparison; empty otherwise.
+        trivial: the metrics of a model that ignores its inputs.
     """
 
     metrics: TaskMetrics
@@ -51,6 +53,7 @@ class Outcome:
     sample: PairedSample
     pair: Pair | None = None
     not_comparable: str = ""
+    trivial: Values = dataclasses.field(default_factory=dict)
 
 
 def evaluate(
@@ -108,7 +111,15 @@ def evaluate(
         found.sample,
         found.pair,
         not_comparable,
+        _trivial(found),
     )
+
+
+def _trivial(found: Findings) -> Values:
+    sums = found.constant or found.challenger.sums
+    assert sums is not None
+    labels, *_ = found.sample.arrays() or (np.zeros(0),)
+    return trivial(found.metrics, sums, labels)
 
 
 def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:

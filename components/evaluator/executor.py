@@ -43,7 +43,7 @@ class Executor(ColumnarBeamExecutor):
             outcome = evaluate(examples.uri, pathlib.Path(model.uri) / SERVING_FOLDER, champion, config, self._combine)
             comparison = compare(outcome, config)
             gate = judge(outcome, config, comparison, version)
-            summary = summarise(outcome, gate, comparison, config.label, int(examples.span or 0), version)
+            summary = summarise(outcome, gate, comparison, config, int(examples.span or 0), version)
             evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
             folder = pathlib.Path(evaluation.uri)
             folder.mkdir(parents=True, exist_ok=True)

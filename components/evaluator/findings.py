@@ -70,6 +70,7 @@ class Findings:
         slices: by column.
         sample: of rows with valid predictions of all models; empty for ranking.
         pair: what challenger and champion are compared on; after `finish`, where there is a champion.
+        constant: of ranking, what scores that are all the same come to; None for other tasks.
         not_comparable: why the champion dropped out, with the place where it did.
     """
 
@@ -81,6 +82,7 @@ class Findings:
         self.slices: Mapping[str, SlicedSums] = {column: SlicedSums(column, metrics) for column in slices}
         self.sample = PairedSample(seed)
         self.pair: Pair | None = None
+        self.constant: Sums | None = None
         self.not_comparable: Placed | None = None
         self._seed = seed
         # Parts of (places, labels, queries, code of each slice column..., prediction of each model...).
@@ -198,6 +200,8 @@ class Findings:
         good = valid[0]
         ours, chosen = metrics.by_query(labels[good], predictions[0][good], queries[good])
         self.challenger.add(metrics.reduce(ours))
+        alike = np.zeros(int(good.sum()), np.float32)
+        self.constant = metrics.reduce(metrics.by_query(labels[good], alike, queries[good])[0])
         for one, code in zip(self.slices.values(), codes, strict=True):
             if not one.too_many:
                 rows, firsts = metrics.by_query(labels[good], predictions[0][good], queries[good], code[good])

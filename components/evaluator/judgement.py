@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
+from components.evaluator.bars import bars, figure, overall_check, slices_check
 from components.evaluator.bootstrap import Interval, paired_interval
-from components.evaluator.config import EvaluationConfig, Threshold
+from components.evaluator.config import EvaluationConfig
 from components.evaluator.evaluation import Outcome
-from components.evaluator.metrics import Values, loss_against
+from components.evaluator.metrics import loss_against
 from components.evaluator.slices import SlicedSums
 from components.gates import CheckResult, GateResult, Severity
 from components.served_model import NUMERIC
@@ -62,15 +61,16 @@ def compare(outcome: Outcome, config: EvaluationConfig) -> Comparison | None:
 def judge(
     outcome: Outcome, config: EvaluationConfig, comparison: Comparison | None, champion_version: int
 ) -> GateResult:
-    """Every check of the evaluation; the model is blessed if no critical one failed."""
-    assert outcome.challenger.sums is not None
-    overall = outcome.metrics.metrics(outcome.challenger.sums)
+    """Every check of the evaluation; the model is blessed if all critical ones pass."""
     checks = [_predictions_fit(outcome), *_single_class(outcome), *_queries(outcome, config)]
-    for threshold in config.thresholds:
+    for threshold, found in zip(config.thresholds, bars(outcome, config), strict=True):
         if threshold.slice is None:
-            checks.append(_overall(threshold, overall, outcome))
+            checks.append(overall_check(found[0], config))
+        elif (sliced := outcome.slices[threshold.slice]).too_many:
+            why = _too_many_values(sliced).message
+            checks.append(CheckResult.not_judged(str(threshold), why, config.unjudged_severity))
         else:
-            checks.append(_each_slice(threshold, outcome.slices[threshold.slice], outcome, config.unjudged_severity))
+            checks.append(slices_check(threshold, found, outcome, config))
     judged = {threshold.slice for threshold in config.thresholds}
     checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many and one.column not in judged]
     if champion_version:
@@ -117,42 +117,6 @@ def _queries(outcome: Outcome, config: EvaluationConfig) -> list[CheckResult]:
     return [CheckResult("queries have rows to rank", False, Severity.WARNING, message)]
 
 
-def _overall(threshold: Threshold, overall: Values, outcome: Outcome) -> CheckResult:
-    value = overall[threshold.metric]
-    passes = threshold.keeps(value)
-    message = f"{threshold.metric} is {_figure(value)}" if passes else _breach(threshold, value)
-    return CheckResult(str(threshold), passes, message=message, diagnostics={"value": value, "rows": outcome.rows})
-
-
-def _each_slice(threshold: Threshold, sliced: SlicedSums, outcome: Outcome, unjudged: Severity) -> CheckResult:
-    if sliced.too_many:
-        return CheckResult.not_judged(str(threshold), _too_many_values(sliced).message, unjudged)
-    assert sliced.sums is not None
-    values = {
-        name: (outcome.metrics.value(threshold.metric, sliced.sums, index), rows)
-        for name, index, rows in sliced.by_rows()
-        if rows >= threshold.min_rows
-    }
-    if not values:
-        largest = max((rows for _, _, rows in sliced.by_rows()), default=0)
-        why = (
-            f"none of {len(sliced.by_rows()):,} slices of {sliced.column} has {threshold.min_rows:,} rows, the largest "
-            f"{largest:,}; give more data, or lower min_rows or remove the bound in workload.yaml"
-        )
-        return CheckResult.not_judged(str(threshold), why, unjudged)
-    failed = {name: found for name, found in values.items() if not threshold.keeps(found[0])}
-    diagnostics = {"judged": len(values), "failed": {name: found[0] for name, found in failed.items()}}
-    if not failed:
-        message = f"kept in {len(values)} slices of {sliced.column} with {threshold.min_rows} rows or more"
-        return CheckResult(str(threshold), True, message=message, diagnostics=diagnostics)
-    shown = "; ".join(
-        f"{name!r}: {_breach(threshold, v)} ({rows:,} rows)" for name, (v, rows) in list(failed.items())[:3]
-    )
-    more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-    message = f"{len(failed)} of {len(values)} slices of {sliced.column} break a bound: {shown}{more}"
-    return CheckResult(str(threshold), False, message=message, diagnostics=diagnostics)
-
-
 def _too_many_values(sliced: SlicedSums) -> CheckResult:
     message = f"column {sliced.column!r} has more values than can be sliced by; slice by a column of fewer"
     return CheckResult.not_judged(f"slices of {sliced.column}", message, Severity.WARNING)
@@ -185,20 +149,6 @@ def _in_words(found: Comparison, version: int) -> str:
     if found.interval is not None:
         interval = f", 95% interval of the difference {found.interval.low:+.4f} to {found.interval.high:+.4f}"
     return (
-        f"{found.metric} {_figure(found.challenger)} is {_figure(abs(found.loss))} {sense} champion version {version} "
-        f"({_figure(found.champion)}{interval}); at most {found.max_loss:g} worse is allowed"
+        f"{found.metric} {figure(found.challenger)} is {figure(abs(found.loss))} {sense} champion version {version} "
+        f"({figure(found.champion)}{interval}); at most {found.max_loss:g} worse is allowed"
     )
-
-
-def _breach(threshold: Threshold, value: float | None) -> str:
-    if value is None:
-        return f"{threshold.metric} is undefined on these rows"
-    if threshold.min is not None and value < threshold.min:
-        return f"{threshold.metric} {_figure(value)} is below {threshold.min:g}"
-    return f"{threshold.metric} {_figure(value)} is above {threshold.max:g}"
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "undefined"
-    return f"{value:.4f}" if abs(value) < 100 or np.isinf(value) else f"{value:,.1f}"

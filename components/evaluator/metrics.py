@@ -180,7 +180,11 @@ class BinaryMetrics(RowMetrics):
             "predictions": p,
             "called": called,
             "true_positives": called * y,
-            "log_loss": -np.where(labels == 1, np.log(clipped), np.log1p(-clipped)),
+            "log_loss": (loss := -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))),
+            # How sure the figures are (confidence.py).
+            "squared_log_loss": loss**2,
+            "squared_predictions": p**2,
+            "predictions_of_positives": p * y,
         }
         bucket = np.clip(p * _BUCKETS + 1, 0, _BUCKETS + 1).astype(np.int64)
         return Rows(terms, {"score": labels.astype(np.int64) * (_THRESHOLDS + 1) + self._above[bucket]})
@@ -255,7 +259,8 @@ class MulticlassMetrics(RowMetrics):
             "correct": (called == labels).astype(np.float64),
             # Ties count for the model, as in TensorFlow's in_top_k.
             "top_3": ((p > of_label[:, None]).sum(axis=1) < 3).astype(np.float64),
-            "log_loss": -np.log(np.clip(of_label, _EPSILON, 1 - _EPSILON)),
+            "log_loss": (loss := -np.log(np.clip(of_label, _EPSILON, 1 - _EPSILON))),
+            "squared_log_loss": loss**2,
         }
         return Rows(terms, {"confusion": labels.astype(np.int64) * self.classes + called})
 
@@ -303,7 +308,14 @@ class RegressionMetrics(RowMetrics):
             "squared_error": error**2,
             "absolute_error": np.abs(error),
             "nonzero": nonzero.astype(np.float64),
-            "relative_error": np.divide(np.abs(error), np.abs(y), out=np.zeros_like(y), where=nonzero),
+            "relative_error": (relative := np.divide(np.abs(error), np.abs(y), out=np.zeros_like(y), where=nonzero)),
+            # How sure the figures are (confidence.py).
+            "squared_relative_error": relative**2,
+            "quartic_error": error**4,
+            "error_labels": error**2 * centred,
+            "error_squared_labels": error**2 * centred**2,
+            "cubed_labels": centred**3,
+            "quartic_labels": centred**4,
         }
         return Rows(terms, {})
 

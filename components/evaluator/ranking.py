@@ -6,7 +6,7 @@ so that it depends neither on the order in which rows are read nor on how they w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -49,9 +49,8 @@ class RankingMetrics(TaskMetrics):
             The terms of Q queries, and a row of each query, [Q], in the order of slices and queries.
         """
         if not len(labels):
-            return Rows(
-                {name: np.zeros(0) for name in ("rows", "queries", "single", "judged", *METRICS[self.task])}, {}
-            ), (np.zeros(0, np.int64))
+            names = ("rows", "queries", "single", "judged", *METRICS[self.task], *_squared(METRICS[self.task]))
+            return Rows({name: np.zeros(0) for name in names}, {}), np.zeros(0, np.int64)
         parts = (queries,) if slices is None else (queries, slices)
         order = np.lexsort((-scores, *parts))
         firsts = _changes(*(part[order] for part in parts))
@@ -82,9 +81,15 @@ class RankingMetrics(TaskMetrics):
             "queries": np.ones(len(firsts)),
             "single": (count == 1).astype(np.float64),
             "judged": judged.astype(np.float64),
-            **{name: np.where(judged, value, 0.0) for name, value in per_query.items()},
+            **(counted := {name: np.where(judged, value, 0.0) for name, value in per_query.items()}),
+            **dict(zip(_squared(counted), (value**2 for value in counted.values()), strict=True)),
         }
         return Rows(terms, {}), order[firsts]
+
+
+def _squared(metrics: Iterable[str]) -> list[str]:
+    """Names of the terms that say how sure the metrics are (confidence.py)."""
+    return [f"squared_{metric}" for metric in metrics]
 
 
 class _Ties:

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from components.evaluator.bars import bars, plain, words
+from components.evaluator.confidence import bounds
+from components.evaluator.config import EvaluationConfig
 from components.evaluator.evaluation import Outcome, confusion_counts
 from components.evaluator.judgement import Comparison
-from components.evaluator.metrics import BinaryMetrics, Sums
+from components.evaluator.metrics import METRICS, BinaryMetrics, Sums, TaskMetrics
 from components.gates import GateResult, Severity
 
 METRICS_FILE = "metrics.json"
@@ -18,7 +21,12 @@ _RESIDUAL_BINS = 40
 
 
 def summarise(
-    outcome: Outcome, gate: GateResult, comparison: Comparison | None, label: str, span: int, champion_version: int
+    outcome: Outcome,
+    gate: GateResult,
+    comparison: Comparison | None,
+    config: EvaluationConfig,
+    span: int,
+    champion_version: int,
 ) -> dict[str, Any]:
     """The content of metrics.json; figures are finite or null."""
     metrics, sums = outcome.metrics, outcome.challenger.sums
@@ -26,12 +34,16 @@ def summarise(
     confusion = confusion_counts(outcome)
     return {
         "task": metrics.task,
-        "label": label,
+        "label": config.label,
         "queries": _queries(sums),
         "classes": list(outcome.classes),
         "rows": outcome.rows,
         "span": span,
         "overall": metrics.metrics(sums),
+        "confidence": config.confidence,
+        "bounds": _bounds(metrics, sums, config),
+        "trivial": outcome.trivial,
+        "bars": [plain(bar) for found in bars(outcome, config) for bar in found],
         "slices": _slices(outcome),
         "confusion_matrix": None
         if confusion is None
@@ -45,6 +57,18 @@ def summarise(
         "blessed": gate.passes,
         "reasons": [check.words for check in gate.objections(Severity.CRITICAL)],
         "warnings": [check.words for check in gate.objections(Severity.WARNING)],
+    }
+
+
+def _bounds(metrics: TaskMetrics, sums: Sums, config: EvaluationConfig) -> dict[str, dict[str, Any]]:
+    """How sure each metric over all rows is, and whether it is judged; without those of which nothing can be said."""
+    level = config.confidence
+    found = {name: bounds(metrics, name, sums, level) for name in METRICS[metrics.task]}
+    gated = {one.metric for one in config.thresholds if one.slice is None}
+    return {
+        name: {"low": sure.low, "high": sure.high, "words": words(name, sure, level), "gated": name in gated}
+        for name, sure in found.items()
+        if sure is not None
     }
 
 

@@ -17,12 +17,13 @@ import tensorflow_model_analysis.version as tfma_version
 from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2, validation_result_pb2
 
+from components.evaluator.bars import Bar, bars
 from components.evaluator.config import EvaluationConfig, Threshold
 from components.evaluator.evaluation import Outcome, confusion_counts
 from components.evaluator.judgement import Comparison
 from components.evaluator.metrics import LOWER_IS_BETTER, METRICS, BinaryMetrics
 from components.evaluator.slices import MISSING
-from components.gates import GateResult, Severity
+from components.gates import GateResult, Severity, Verdict
 from components.served_model import NUMERIC
 
 _PLOT_STEP = 10  # of the 10,000 thresholds: TFMA's own plots have 1,000
@@ -182,15 +183,13 @@ def _validation(
     assert outcome.challenger.sums is not None
     found = validation_result_pb2.ValidationResult(validation_ok=gate.passes)
     overall = found.metric_validations_per_slice.add(slice_key=SliceKey())
-    metrics = outcome.metrics.metrics(outcome.challenger.sums)
-    for threshold in config.thresholds:
-        if threshold.slice is None:
-            if not threshold.keeps(metrics[threshold.metric]):
-                _fail(overall, threshold, metrics[threshold.metric])
-            continue
-        for key, values, rows in _slices(outcome, threshold.slice):
-            if rows >= threshold.min_rows and not threshold.keeps(values[threshold.metric]):
-                _fail(found.metric_validations_per_slice.add(slice_key=key), threshold, values[threshold.metric])
+    for bar in (one for judged in bars(outcome, config) for one in judged if one.verdict is Verdict.FAILED):
+        if bar.slice is None:
+            _fail(overall, bar)
+        elif bar.slice != MISSING:  # TFMA has no slice of missing values
+            column = str(bar.threshold.slice)
+            key = _slice_key(column, outcome.slices[column].raw[bar.slice])
+            _fail(found.metric_validations_per_slice.add(slice_key=key), bar)
     if comparison is not None and comparison.loss > comparison.max_loss:
         lower = comparison.metric in LOWER_IS_BETTER
         change = config_pb2.GenericChangeThreshold(direction=1 if lower else 2)
@@ -209,7 +208,10 @@ def _validation(
     return found
 
 
-def _fail(where: Any, threshold: Threshold, value: float | None) -> None:
+def _fail(where: Any, bar: Bar) -> None:
     where.failures.add(
-        metric_key={"name": threshold.metric}, metric_threshold=_threshold(threshold), metric_value=_value(value)
+        metric_key={"name": bar.threshold.metric},
+        metric_threshold=_threshold(bar.threshold),
+        metric_value=_value(bar.found),
+        message=bar.message,
     )

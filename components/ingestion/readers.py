@@ -16,6 +16,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
+from components import progress
 from components.errors import InputError
 from components.ingestion import arrow_types
 from components.ingestion.arrow_types import NOT_CONVERTED
@@ -52,6 +53,7 @@ def read_file(
     row = part.first_row
     try:
         for batch in reader(path, list(columns), ignore, part):
+            progress.rows(batch.num_rows)
             yield _conform(path, batch, columns, row, format)
             row += batch.num_rows
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:

@@ -81,9 +81,18 @@ def _metrics(facts: RunFacts) -> str:
         return ""
     version = verdict.champion_version(facts)
     champion = f"Champion, version {version}" if version else "Champion"
-    rows = [(one.name, one.value, one.champion, " ".join((one.bound, one.word))) for one in metric_rows(facts)]
+    rows = [
+        (
+            one.name,
+            f"{one.value}, {one.sure}" if one.sure else one.value,
+            one.trivial,
+            one.champion,
+            f"{one.bound} {one.word}",
+        )
+        for one in metric_rows(facts)
+    ]
     said = f"On {formats.count(metrics.get('rows'))} rows of the test split."
-    return f"## Metrics\n\n{said}\n\n{_table(('Metric', 'This model', champion, 'Bound'), rows)}"
+    return f"## Metrics\n\n{said}\n\n{_table(('Metric', 'This model', 'Trivial model', champion, 'Bound'), rows)}"
 
 
 def _slices(facts: RunFacts) -> str:

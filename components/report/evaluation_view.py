@@ -17,6 +17,8 @@ _MOST_WEIGHTS = 5
 class MetricRow:
     name: str
     value: str
+    sure: str
+    trivial: str
     champion: str
     bound: str
     state: str
@@ -25,34 +27,48 @@ class MetricRow:
 
 
 def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
-    """Every overall metric with its bound and the champion's value; the one that is compared stands first."""
+    """Every overall metric beside a trivial model's, the champion's and its bound; the one that is compared stands first."""
     metrics = facts.metrics or {}
     primary = primary_metric(facts.workload, metrics)
     overall: Mapping[str, Any] = metrics.get("overall") or {}
     champion = (metrics.get("champion") or {}).get("overall") or {}
+    sure, trivial = metrics.get("bounds") or {}, metrics.get("trivial") or {}
     rows = []
     for metric, value in sorted(overall.items(), key=lambda item: item[0] != primary):
-        bounds = [t for t in thresholds(facts) if t.get("metric") == metric and not t.get("slice")]
-        held = all(_holds(t, value) for t in bounds)
-        state, word = ("", "") if not bounds else ("good", "Held") if held else ("bad", "Missed")
-        bound = ", ".join(_bound(t) for t in bounds)
+        bars = [bar for bar in _bars(facts) if bar["metric"] == metric and not bar["slice"]]
+        state, word = _judged(bars)
         rows.append(
             MetricRow(
-                metric_name(metric), figure(value), figure(champion.get(metric)), bound, state, word, metric == primary
+                metric_name(metric),
+                figure(value),
+                (sure.get(metric) or {}).get("words", ""),
+                figure(trivial.get(metric)) if metric in trivial else "",
+                figure(champion.get(metric)),
+                ", ".join(_bound(bar) for bar in bars),
+                state,
+                word,
+                metric == primary,
             )
         )
     return tuple(rows)
 
 
+_WORDS = {"failed": ("bad", "Missed"), "not judged": ("warn", "Not judged"), "passed": ("good", "Held")}
+
+
+def _bars(facts: RunFacts) -> list[Mapping[str, Any]]:
+    """What the Evaluator says of each bound: over all rows, and of each slice that was large enough."""
+    return list((facts.metrics or {}).get("bars") or ())
+
+
+def _judged(bars: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The gravest verdict on some bars, as state and word."""
+    verdicts = {bar["verdict"] for bar in bars}
+    return next((words for verdict, words in _WORDS.items() if verdict in verdicts), ("", ""))
+
+
 def thresholds(facts: RunFacts) -> list[Mapping[str, Any]]:
     return list((facts.workload.get("evaluation") or {}).get("thresholds") or ())
-
-
-def _holds(threshold: Mapping[str, Any], value: Any) -> bool:
-    if not is_number(value):
-        return False
-    low, high = threshold.get("min"), threshold.get("max")
-    return (low is None or value >= low) and (high is None or value <= high)
 
 
 def _bound(threshold: Mapping[str, Any]) -> str:
@@ -129,10 +145,9 @@ def _slice_row(
 ) -> SliceRow:
     metrics, rows = one.get("metrics") or {}, one.get("rows")
     value = metrics.get(primary)
-    judged = [t for t in thresholds(facts) if t.get("slice") == one.get("column")]
-    judged = [t for t in judged if not is_number(rows) or rows >= t.get("min_rows", 0)]
-    held = all(_holds(t, metrics.get(t.get("metric"))) for t in judged)
-    state, word = ("", "") if not judged else ("good", "Held") if held else ("bad", "Missed")
+    state, word = _judged(
+        [b for b in _bars(facts) if (b["slice"], b["value"]) == (one.get("column"), one.get("value"))]
+    )
     limit = next((t[k] for t in bounds for k in ("min", "max") if is_number(t.get(k))), None)
     name = "(missing)" if one.get("value") in (None, "") else shorten(one.get("value"), 48)
     return SliceRow(

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from components import user_code
 from components.errors import InputError
+from components.progress import tell
 from components.served_model import NUMERIC
 from components.trainer import _replicas
 from components.trainer._checkpoints import Checkpoints
@@ -238,6 +239,7 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._train.epoch, self._started = epoch, time.monotonic()
+        tell(self._progress.in_words(self._config.epochs))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._progress.add(logs or {}, time.monotonic() - self._started, self.model)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from components import progress
 from components.columnar import RowGroup, is_list, row_groups, split_directory
 from components.errors import InputError
 from components.trainer._checks import SplitChecks
@@ -142,6 +143,7 @@ class Split:
         order = None if random is None else random.permutation(count)
         for start in range(0, count, rows):
             chosen = slice(start, start + rows) if order is None else order[start : start + rows]
+            progress.rows(min(rows, count - start))
             yield {name: values[chosen] for name, values in columns.items()}
 
     def _split_into_pools(self, order: npt.NDArray[np.int64]) -> list[list[RowGroup]]:

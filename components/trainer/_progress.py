@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_LOSSES = {"loss": "loss", "val_loss": "eval loss"}
+
 
 @dataclasses.dataclass
 class Progress:
@@ -55,9 +57,29 @@ class Progress:
         stale = self.epochs - 1 - self.best_epoch
         return patience is not None and self.epochs > 1 and stale >= patience
 
+    def in_words(self, epochs: int) -> str:
+        """For whoever waits: the epoch that begins, the losses of the last one, and how long the rest may take.
+
+        Example:
+            >>> Progress({"loss": [0.5], "val_loss": [0.6]}, [20.0]).in_words(3)
+            'epoch 2 of 3; loss 0.5, eval loss 0.6; at most 40 s left'
+        """
+        words = f"epoch {self.epochs + 1} of {epochs}"
+        losses = [f"{name} {self.history[key][-1]:.4g}" for key, name in _LOSSES.items() if self.history.get(key)]
+        if not losses:
+            return words
+        # The first epoch of a process builds the graph, too.
+        lately = self.seconds[-3:]
+        left = (epochs - self.epochs) * sum(lately) / len(lately)
+        return f"{words}; {', '.join(losses)}; at most {_duration(left)} left"
+
     def _best_loss(self) -> float:
         return np.inf if self.best_weights is None else self.history["val_loss"][self.best_epoch]
 
     def to_plain(self) -> dict[str, Any]:
         """For JSON; without the weights."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "best_weights"}
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -14,11 +14,13 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from components import progress
 from components.errors import LASTING, InputError, TryAgainError
 from components.ingestion import sources
 from components.ingestion.contract import Column, check_header, columns_of
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.rows import BadRow, read_rows
+from pipelines.quality._patience import TookTooLong, within
 from pipelines.workload import Data, Workload
 
 PASSWORD = "TRAINYARD_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
@@ -42,11 +44,13 @@ class Source:
         uri: a file, a folder, a glob pattern, a URL; or with `query` an SQLAlchemy URL.
         query: SQL.
         format: of files; None: by their name, else the workload's.
+        timeout_s: how long the database may take to the next rows of the query.
     """
 
     uri: str
     query: str | None = None
     format: str | None = None
+    timeout_s: float = 600.0
 
     @property
     def shown(self) -> str:
@@ -151,6 +155,29 @@ def _url(uri: str) -> Any:
 
 
 def _read_query(source: Source, columns: Sequence[Column], ignore: Sequence[str]) -> Iterator[Piece]:
+    """The query's rows, each batch within `timeout_s`."""
+    open_now: list[Any] = []
+
+    def cancel() -> None:
+        """SQLite's and psycopg's connections can be stopped from outside; others end with this process."""
+        for connection in open_now:
+            raw = connection.connection.driver_connection
+            getattr(raw, "interrupt" if hasattr(raw, "interrupt") else "cancel")()
+
+    try:
+        for piece in within(source.timeout_s, _query_pieces(source, columns, ignore, open_now.append), cancel):
+            progress.rows(piece.batch.num_rows)
+            yield piece
+    except TookTooLong:
+        raise SourceAway(
+            f"{source.shown}: no rows of the query came within {source.timeout_s:g} s, and it was cancelled. Try again later, make "
+            "the query cheaper, or raise --timeout."
+        ) from None
+
+
+def _query_pieces(
+    source: Source, columns: Sequence[Column], ignore: Sequence[str], opened: Callable[[Any], None]
+) -> Iterator[Piece]:
     import sqlalchemy as sa
 
     assert source.query is not None
@@ -164,6 +191,7 @@ def _read_query(source: Source, columns: Sequence[Column], ignore: Sequence[str]
         raise InputError(f"--data {source.shown}: {_one_line(error)}. Name a database whose driver is there.") from None
     try:
         with _insistently(source.shown, lambda: _connect(engine, source.shown)) as connection:
+            opened(connection)
             try:
                 streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS)
                 found = streamed.execute(sa.text(source.query))

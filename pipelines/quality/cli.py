@@ -69,7 +69,24 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("csv", "parquet", "jsonl", "tfrecord"), help="of the files; default: by their names"
     )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=600.0,
+        metavar="SECONDS",
+        help="how long a database may take to the next rows of --query (600); exit code 1 after that",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 7 * 24 * 3600:
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0, a week at most. Received: {text!r}")
+    return seconds
 
 
 def _draft(options: argparse.Namespace) -> int:
@@ -92,13 +109,18 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
-    with terminal.silenced():
-        import pyarrow as pa
+    with terminal.busy(f"drafting from {_shown_source(options)}"):
+        return _draft_of(options)
 
-        from components.schema import read_schema
-        from pipelines.quality._drafting import draft, merge_into
-        from pipelines.quality._sources import columns_for, read
-        from pipelines.run import find_workload
+
+def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
+    import pyarrow as pa
+
+    from components.schema import read_schema
+    from pipelines.quality._drafting import draft, merge_into
+    from pipelines.quality._sources import columns_for, read
+    from pipelines.run import find_workload
+
     workload, _ = find_workload(options.workload)
     if workload.data.format == "images":
         raise InputError(f"{workload.name}: images have no columns to draft from. Write the suite by hand.")
@@ -144,7 +166,7 @@ def _source(options: argparse.Namespace, workload: Workload) -> tuple[Source, in
     if options.query is not None and not options.data:
         raise InputError("--query: needs --data, the SQLAlchemy URL of the database.")
     if options.data:
-        return Source(options.data, options.query, options.format), options.span
+        return Source(options.data, options.query, options.format, options.timeout), options.span
     uri = workload.span_uri("{SPAN}", home.data_root())
     if not has_spans(uri):
         return Source(uri, None, options.format), None
@@ -192,8 +214,14 @@ def _moved(change: Change) -> str:
     return f": {', '.join(parts)}" if parts else ": its words"
 
 
+def _shown_source(options: argparse.Namespace) -> str:
+    """The source, without what may be a secret in its URL."""
+    place = options.data or f"the newest span of {options.workload}"
+    return f"the query's rows ({place.partition('://')[0]})" if options.query is not None else place
+
+
 def _check(options: argparse.Namespace) -> int:
-    with terminal.silenced():
+    with terminal.busy("loading Great Expectations"):
         from pipelines.quality._checking import check
         from pipelines.run import find_workload
     workload, folder = find_workload(options.workload)
@@ -208,7 +236,8 @@ def _check(options: argparse.Namespace) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="trainyard-quality-") as scratch:
         output = options.out or pathlib.Path(scratch)
-        checked = check(workload, folder, source, span, output)
+        with terminal.busy(f"checking {_shown_source(options)}"):
+            checked = check(workload, folder, source, span, output)
     if options.json:
         print(json.dumps(_as_json(workload, source, span, checked, options.out), indent=2, default=str))
     else:

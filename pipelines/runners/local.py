@@ -15,7 +15,7 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from components import prepared
+from components import prepared, progress
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.errors import EXIT_OK, InputError
 from components.gates import GateFailed, GateResult, Severity
@@ -132,6 +132,7 @@ def _run_node(
     result: RunResult,
 ) -> dict[str, Any]:
     component.status, started = "running", time.monotonic()
+    progress.clear()
     observer.changed(result)
     connection = _metadata.connection(site.metadata)
     try:
@@ -184,7 +185,7 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
     if "Evaluator" in outputs:
         path = pathlib.Path(outputs["Evaluator"]["evaluation"][0].uri) / "metrics.json"
         metrics = json.loads(path.read_text())
-        result.metrics = metrics["overall"]
+        result.metrics, result.bounds, result.trivial = metrics["overall"], metrics["bounds"], metrics["trivial"]
         result.blessed, result.reasons = metrics["blessed"], list(metrics["reasons"])
         champion = metrics.get("champion")
         if champion:

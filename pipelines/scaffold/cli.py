@@ -53,7 +53,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def new(options: argparse.Namespace) -> int:
     """Makes the workload, says what was decided and why, and runs it if asked to."""
-    with terminal.silenced():
+    with terminal.busy("loading what reads data"):
         from pipelines.scaffold.creating import Request
 
     created = _create(
@@ -89,7 +89,8 @@ def _create(request: Request) -> Created:
 
     while True:
         try:
-            return create(request)
+            with terminal.busy(f"looking at {request.data}"):
+                return create(request)
         except Undecided as open_question:
             if not (sys.stdin.isatty() and sys.stdout.isatty()):
                 raise

@@ -91,8 +91,9 @@ class Threshold(Section):
     """The greatest value that is good enough."""
     slice: str | None = None
     """A column: the bound holds for each of its slices of at least `min_rows` rows. Default: over all rows."""
-    min_rows: int = Field(default=100, ge=1)
-    """Smaller slices are shown but not judged."""
+    min_rows: int | None = Field(default=None, ge=1)
+    """Rows that it takes to judge (of ranking over all rows: queries). Smaller slices are shown but not judged; where none is large
+    enough the bound is not judged (see `not_judged`). Default: 100 of a slice, 10 over all rows."""
 
     @model_validator(mode="after")
     def _has_bound(self) -> Threshold:
@@ -140,6 +141,9 @@ class Evaluation(Section):
     """Columns by whose values every metric is shown too."""
     champion: Champion = Champion()
     """The comparison with the stable release."""
+    confidence: float = Field(default=0.95, ge=0.5, lt=1)
+    """How sure it has to be that a bound of `thresholds` holds for rows like those of the test split, and not by chance on these few
+    (one-sided; docs/reference/metrics.md has the methods). 0.5: about as likely as not."""
     not_judged: Literal["hold", "warn"] = "hold"
     """What it means that a bound cannot be judged, because too few rows or no slice is there to judge it by. hold: the model is not
     released; warn: it may be, and the run says what was not judged."""

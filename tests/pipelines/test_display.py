@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 
+from components import progress
 from pipelines import display
-from pipelines.display import Screen
+from pipelines.display import Lines, Screen
 from pipelines.results import ComponentResult, RunResult
 
 
@@ -34,3 +36,19 @@ def test_the_component_that_runs_shows_its_time(monkeypatch: pytest.MonkeyPatch)
     result = RunResult("tips", "run-1", components=[ComponentResult("Trainer", "running"), ComponentResult("Pusher")])
     table = display._table(result, {"Trainer": 58.0})
     assert list(table.columns[2].cells) == ["42 s", ""]
+
+
+def test_lines_say_that_a_component_still_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.terminal._SILENT_S", 0.2)
+    err, lines = io.StringIO(), Lines()
+    result = RunResult("tips", "run-1", components=[ComponentResult("Trainer", "running")])
+    with progress.followed():
+        lines.started(result, io.StringIO(), err)
+        lines.changed(result)
+        progress.tell("epoch 2 of 9; loss 0.5")
+        time.sleep(0.7)
+        lines.ended(result)
+    assert "  ▸ Trainer, 0 s; epoch 2 of 9; loss 0.5\n" in err.getvalue()
+    told = err.getvalue()
+    time.sleep(0.6)
+    assert err.getvalue() == told

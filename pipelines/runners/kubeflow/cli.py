@@ -63,7 +63,7 @@ def _compile(options: argparse.Namespace) -> int:
     site, pools, chosen = cluster(options, "image", "root")
     span = -1 if options.span is None else options.span
 
-    with terminal.silenced():
+    with terminal.busy(f"compiling {options.workload}"):
         from components import lazy_imports
 
         lazy_imports.install()

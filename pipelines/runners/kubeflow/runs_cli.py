@@ -163,7 +163,7 @@ def _submit(options: argparse.Namespace) -> int:
     )
     planned = plan(request)
     kubeflow = _connected(site)
-    run_id = submit(planned, kubeflow, terminal.silenced)
+    run_id = submit(planned, kubeflow, functools.partial(terminal.busy, f"compiling {options.workload}"))
     if options.wait:
         return _watch(run_id, kubeflow, options)
     if options.json:

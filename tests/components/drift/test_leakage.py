@@ -6,14 +6,25 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.drift import DriftConfig, Profile
-from components.drift._leakage import checks, strength, strengths
+from components.drift import DriftConfig, Profile, _leakage
+from components.drift._leakage import Strength, strengths
+from components.gates import CheckResult, Severity, Verdict
 
 SIZE = 4000
 TRAIN = np.arange(SIZE) % 5 != 0
 RNG = np.random.default_rng(1)
 LABEL = RNG.integers(0, 2, SIZE)
 NOISE = RNG.normal(size=SIZE)
+
+
+def strength(values: pa.ChunkedArray, label: pa.ChunkedArray, is_train: np.ndarray) -> float | None:
+    found = _leakage.strength(values, label, is_train)
+    return found and found.value
+
+
+def checks(newest: Profile, before: Profile | None, config: DriftConfig) -> list[CheckResult]:
+    told = {name: Strength(value, value) for name, value in newest.strengths.items()}
+    return list(_leakage.checks(told, newest, before, config))
 
 
 def column(values: object) -> pa.ChunkedArray:
@@ -69,10 +80,55 @@ def test_ids_of_nineteen_digits_are_told_apart() -> None:
     assert told is not None and told > 0.99
 
 
-def test_too_few_rows_say_nothing() -> None:
-    rare = (np.arange(SIZE) < 40).astype(int)
-    assert strength(column(rare), column(rare), TRAIN) is None
+def judged(label: np.ndarray, **columns: object) -> list[CheckResult]:
+    """The checks of some rows, a fifth of them held out."""
+    sample = {name: column(values) for name, values in columns.items()} | {"tip": column(label)}
+    told = strengths(sample, np.arange(len(label)) % 5 != 0, "tip")
+    return list(_leakage.checks(told, Profile("span 1", {"": len(label)}, {}), None, DriftConfig(label="tip")))
+
+
+def rare(rows: int, positives: int) -> np.ndarray:
+    return (np.random.default_rng(2).permutation(rows) < positives).astype(int)
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [lambda y: y, lambda y: y * 7.0 + np.abs(NOISE[: len(y)]), lambda y: np.where(y == 1, "charged back", "paid")],
+    ids=["itself", "a number", "a word"],
+)
+@pytest.mark.parametrize(("rows", "positives"), [(400, 200), (100, 30), (4000, 20), (2000, 10)])
+def test_a_leak_is_found_in_few_rows_and_of_a_rare_class(rows: int, positives: int, leak: object) -> None:
+    label = rare(rows, positives)
+    (found,) = [one for one in judged(label, fare=NOISE[:rows], after=leak(label)) if not one.passes]  # type: ignore[operator]
+    assert found.name == "leakage(after)" and found.verdict is Verdict.FAILED
+    assert "after alone tells tip: 1.000" in found.message and "with so few rows" in found.message
+
+
+def test_where_few_rows_say_little_it_is_not_judged() -> None:
+    label = rare(30, 4)
+    (found,) = judged(label, fare=NOISE[:30], after=label)
+    assert found.name == "leakage(after)" and found.verdict is Verdict.NOT_JUDGED and found.severity is Severity.WARNING
+    (found,) = judged(label, fare=NOISE[:30])
+    assert found.verdict is Verdict.NOT_JUDGED and "too few rows of a class of tip" in found.message
+    (found,) = judged(rare(30, 0), fare=NOISE[:30])
+    assert found.verdict is Verdict.NOT_JUDGED and found.severity is Severity.INFO
     assert strengths({"fare": column(NOISE)}, TRAIN, "tip") == {}
+
+
+def test_no_false_alarm_in_few_rows() -> None:
+    random, alarms = np.random.default_rng(3), 0
+    for _ in range(40):
+        label = rare(120, 40)
+        honest = label * 2.0 + random.normal(size=120)
+        found = judged(
+            label,
+            honest=honest,
+            noise=random.normal(size=120),
+            id=np.arange(120),
+            word=random.integers(0, 60, 120).astype(str),
+        )
+        alarms += sum(one.verdict is not Verdict.PASSED for one in found)
+    assert alarms == 0
 
 
 def described(name: str, **told: float) -> Profile:

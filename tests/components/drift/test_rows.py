@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from components.drift import DriftConfig, Profile
 from components.drift import _rows as rows
-from components.gates import CheckResult, Severity
+from components.gates import CheckResult, Severity, Verdict
 
 CONFIG = DriftConfig(label="tip", min_rows=100)
 
@@ -65,8 +65,13 @@ def test_where_a_column_is_left_out_only_the_bytes_tell_a_repeated_span() -> Non
     made.leave_out()
     assert not len(made.of_rows()) and made.by_split() == {}
     first, second = (Profile(f"span {n}", {"": 1000}, {}, digest="abc") for n in (1, 2))
-    found = {check.name: check.passes for check in rows.checks(second, first, made, CONFIG)}
-    assert found == {"stale": False, "rows": True}
+    found = {check.name: check.verdict for check in rows.checks(second, first, made, CONFIG)}
+    assert found == {
+        "stale": Verdict.FAILED,
+        "rows": Verdict.PASSED,
+        "doubles": Verdict.NOT_JUDGED,
+        "overlap": Verdict.NOT_JUDGED,
+    }
 
 
 def test_rows_far_more_or_fewer_are_told() -> None:
@@ -77,7 +82,11 @@ def test_rows_far_more_or_fewer_are_told() -> None:
         in found(described("span 1", table(3, 2000)), table(2, 900))["rows"].message
     )
     assert not found(before, table(2, 1700))["rows"].passes
-    assert "rows" not in found(described("span 1", table(3, 850).slice(0, 50)), table(2))  # too few to say
+    few = found(described("span 1", table(3, 850).slice(0, 50)), table(2))
+    assert (
+        few["rows"].verdict is few["doubles"].verdict is Verdict.NOT_JUDGED
+        and "50 rows, too few" in few["rows"].message
+    )
 
 
 def test_twins_are_shown_with_their_places() -> None:
@@ -117,4 +126,5 @@ def test_a_profile_keeps_its_marks_and_one_of_an_earlier_version_has_none() -> N
     one = dataclasses.replace(described("span 1", table(), "abc"), strengths={"fare": 0.7})
     assert Profile.from_json(one.to_json()) == one
     old = '{"name": "span 1", "rows": {"": 1000}, "distributions": {"": {}}}'
-    assert found(Profile.from_json(old), table()).keys() == {"rows", "overlap(eval)"}
+    judged = {name for name, check in found(Profile.from_json(old), table()).items() if check.judged}
+    assert judged == {"rows", "overlap(eval)"}

@@ -147,7 +147,8 @@ def test_one_row_a_query_is_a_warning(run: Callable[..., Any], make_rows: Callab
     summary, _ = run(**ranked(replaced(rows, "search", [str(one) for one in range(300)])))
     assert summary["overall"]["ndcg_10"] == 1 and "300 of 300 queries have one row" in summary["warnings"][0]
     summary, _ = run(**ranked(replaced(rows, "target", [0] * 300)), thresholds=[{"metric": "map", "min": 0.1}])
-    assert summary["reasons"] == ["map is undefined on these rows"] and "relevance above 0" in summary["warnings"][0]
+    assert summary["reasons"] == ["map >= 0.1 was not judged: 0 queries are too few (min_rows 10); give more data"]
+    assert "relevance above 0" in summary["warnings"][0]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +272,9 @@ def test_a_single_class(run: Callable[..., Any], make_rows: Callable[..., pa.Tab
     rows = make_rows(300)
     rows = rows.set_column(rows.schema.get_field_index("target"), "target", pa.array(np.zeros(300, np.int64)))
     summary, _ = run(rows, thresholds=[{"metric": "auc", "min": 0.5}])
-    assert not summary["blessed"] and summary["reasons"] == ["auc is undefined on these rows"]
+    assert not summary["blessed"] and summary["reasons"] == [
+        "auc >= 0.5 was not judged: auc is undefined on these 300 rows"
+    ]
     assert "all 300 rows of the test split are of class '0'" in summary["warnings"][0] and summary["roc"] is None
 
 

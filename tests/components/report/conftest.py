@@ -157,6 +157,22 @@ def roc(power: float) -> dict[str, list[float]]:
     return {"fpr": fpr, "tpr": [f ** (1 / power) for f in fpr], "thresholds": [1 - f for f in fpr]}
 
 
+def judged(metrics: dict[str, Any], thresholds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Metrics with what the Evaluator says of some bounds."""
+    bars = []
+    for one in thresholds:
+        bar = {"min": None, "max": None, "slice": None, "value": None, **one}
+        found = [(None, 1e9, metrics["overall"])]
+        if bar["slice"]:
+            found = [(s["value"], s["rows"], s["metrics"]) for s in metrics["slices"] if s["column"] == bar["slice"]]
+        for value, rows, of in found:
+            if rows >= one.get("min_rows", 100):
+                kept = (bar["min"] or -1e9) <= of[one["metric"]] <= (bar["max"] or 1e9)
+                bars.append({**bar, "value": value, "verdict": "passed" if kept else "failed"})
+    sure = {"auc": {"low": 0.9, "high": 0.92, "words": "95 % at least 0.9", "gated": True}}
+    return {**metrics, "bars": bars, "bounds": sure if "auc" in metrics["overall"] else {}, "trivial": {"auc": 0.5}}
+
+
 def binary() -> RunFacts:
     def slices(column: str, **values: tuple[float, int]) -> list[dict[str, Any]]:
         return [
@@ -237,7 +253,7 @@ def binary() -> RunFacts:
         components=components(),
         artifacts=artifacts(),
         dataset=dataset(),
-        metrics=metrics,
+        metrics=judged(metrics, bars),
         gates={
             "DataQuality": gate("DataQuality", 24, warning),
             "DriftDetector": gate("DriftDetector", 7),
@@ -307,7 +323,7 @@ def multiclass() -> RunFacts:
         "2026-11-21T09:03:00+00:00",
         components=components(),
         artifacts=artifacts(),
-        metrics=metrics,
+        metrics=judged(metrics, [{"metric": "accuracy", "min": 0.97}]),
         gates={
             "DataQuality": gate("DataQuality", 6),
             "DriftDetector": gate("DriftDetector", 7),
@@ -351,7 +367,7 @@ def regression() -> RunFacts:
         "2026-11-21T10:01:10+00:00",
         components=components(),
         artifacts=artifacts(),
-        metrics=metrics,
+        metrics=judged(metrics, [{"metric": "rmse", "max": 45}, {"metric": "rmse", "max": 45, "slice": "season"}]),
         gates={"DataQuality": gate("DataQuality", 12), "ExampleValidator": gate("ExampleValidator", 13)},
         training=training("loss", "rmse", epochs=40),
         release={"version": 1, "uri": "s3://models/bikes/1", "spans": []},

@@ -12,7 +12,7 @@ def test_it_says_what_a_reader_of_the_model_needs(runs: dict[str, RunFacts]) -> 
     assert card.startswith("# taxi\n\nReleased as version 4")
     assert "| Owner | ml-platform |" in card
     assert "- Span 2: 7,500 rows, sha256:c07e" in card
-    assert "| AUC | 0.9127 | 0.8996 | ≥ 0.85 Held |" in card
+    assert "| AUC | 0.9127, 95 % at least 0.9 | 0.5000 | 0.8996 | ≥ 0.85 Held |" in card
     assert "Champion, version 3" in card
     assert card.index("| payment\\_type | Cash | 1,602 | 0.8100 | Held |") < card.index("| payment\\_type | Credit ")
     assert "the mean fare is 11.8" in card.partition("## Limits")[2]
