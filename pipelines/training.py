@@ -197,6 +197,7 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         split_column=data.split.column,
         eval_fraction=data.split.eval_fraction,
         test_fraction=data.split.test_fraction,
+        split_seed=data.split.seed,
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
         merge_spellings=data.label.merge_spellings,

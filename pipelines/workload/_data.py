@@ -39,6 +39,9 @@ class Split(Section):
     test_fraction: Fraction = 0.2
     """Share of the rows that the gates judge by, and that nothing else has seen; unused with `column`. A row that is in test stays
     there in every span."""
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    """Another number divides by hash in another way. `trainyard new` takes the one that spreads the rows of a rare class best; once a
+    model was released, another number puts rows that it was trained on into test."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Split:
