@@ -22,6 +22,7 @@ import urllib.error
 import urllib.request
 from typing import Any, Callable, Iterator  # noqa: UP035 Python 3.8
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # which PYTHONSAFEPATH leaves out
 import machine
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"

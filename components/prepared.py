@@ -57,7 +57,7 @@ class Worker:
         self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         python_path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "components.prepared", module, str(self._answer.fileno()), str(os.getpid())],
+            [sys.executable, "-P", "-m", "components.prepared", module, str(self._answer.fileno()), str(os.getpid())],
             env={**os.environ, "PYTHONPATH": python_path},
             stdin=subprocess.PIPE,
             stdout=self._log,

@@ -19,7 +19,7 @@ from typing import Any
 
 import fsspec
 
-from landing import UNFINISHED_NAMES
+from landing import UNFINISHED_NAMES, glob
 
 INDEX = "index.json"
 _NOTES = ".files"
@@ -125,8 +125,7 @@ def _entry(out: Path, note: dict[str, Any]) -> dict[str, Any]:
 def _files(pattern: str) -> Iterator[tuple[str, int, str]]:
     filesystem, path = fsspec.core.url_to_fs(pattern)
     filesystem.invalidate_cache()
-    found = filesystem.glob(path, detail=True)
-    for name, info in sorted(found.items()):
+    for name, info in glob(filesystem, path).items():
         base = name.rpartition("/")[2]
         if info.get("type") != "file" or base.startswith((".", "_")) or base.endswith(UNFINISHED_NAMES):
             continue

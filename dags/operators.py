@@ -143,7 +143,7 @@ class PipelineRunOperator(TrainyardOperator):
 
 def command(*arguments: str) -> list[str]:
     """A `trainyard` command, in the pipelines environment."""
-    return [str(home.environment_python("pipelines")), "-m", "pipelines.cli", *arguments]
+    return [str(home.environment_python("pipelines")), "-P", "-m", "pipelines.cli", *arguments]
 
 
 def run_arguments(workload: str, span: int | None, until: Sequence[str] = ()) -> list[str]:

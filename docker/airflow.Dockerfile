@@ -60,7 +60,7 @@ LABEL org.opencontainers.image.title="trainyard-airflow" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${TRAINYARD_CODE_REVISION}" \
       org.opencontainers.image.created="${CREATED}"
-ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     AIRFLOW_HOME=/opt/airflow \
     TRAINYARD_ROOT=/opt/trainyard TRAINYARD_HOME=/var/lib/trainyard TRAINYARD_CODE_REVISION=${TRAINYARD_CODE_REVISION}
 WORKDIR /opt/airflow

@@ -53,7 +53,7 @@ LABEL org.opencontainers.image.title="${IMAGE}" \
       org.opencontainers.image.revision="${TRAINYARD_CODE_REVISION}" \
       org.opencontainers.image.created="${CREATED}"
 # Without a revision the Kubeflow node refuses to run: its cache keys and its lineage would name no code.
-ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TRAINYARD_ROOT=/opt/trainyard TRAINYARD_HOME=/var/lib/trainyard TRAINYARD_CODE_REVISION=${TRAINYARD_CODE_REVISION}
 WORKDIR /opt/trainyard
 USER 10001:10001

@@ -43,7 +43,7 @@ LABEL org.opencontainers.image.title="trainyard-serving" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${TRAINYARD_CODE_REVISION}" \
       org.opencontainers.image.created="${CREATED}"
-ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TRAINYARD_CODE_REVISION=${TRAINYARD_CODE_REVISION}
 WORKDIR /opt/trainyard
 USER 10001:10001

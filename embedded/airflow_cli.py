@@ -31,9 +31,9 @@ def main(arguments: list[str]) -> int:
     python = str(home.environment_python("airflow"))
     if database.is_sqlite and not paths.database.is_file() and arguments[:1] != ["db"]:
         subprocess.run(
-            [python, "-m", "airflow", "db", "migrate"], env=environment, stdout=subprocess.DEVNULL, check=True
+            [python, "-P", "-m", "airflow", "db", "migrate"], env=environment, stdout=subprocess.DEVNULL, check=True
         )
-    os.execve(python, [python, "-m", "airflow", *arguments], environment)
+    os.execve(python, [python, "-P", "-m", "airflow", *arguments], environment)
 
 
 def has_database(paths: Paths) -> bool:
@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
         CredentialsError, DatabaseError: the files of keys, or the database, cannot be used.
     """
     paths = Paths(home.home())
-    argv = [str(home.environment_python("airflow")), "-m", "airflow", *arguments]
+    argv = [str(home.environment_python("airflow")), "-P", "-m", "airflow", *arguments]
     return subprocess.run(argv, env=_environment(paths, choose(paths)), capture_output=True, text=True, check=False)
 
 

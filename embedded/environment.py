@@ -27,6 +27,7 @@ def process_environment(paths: Paths, ports: Ports) -> dict[str, str]:
         "NO_PROXY": direct,
         "no_proxy": direct,
         "PYTHONUNBUFFERED": "1",
+        "PYTHONSAFEPATH": "1",  # what lies in a working folder is not ours
         # setproctitle would write its title over /proc/<pid>/environ, where the mark is looked for.
         "SPT_NOENV": "1",
         PLATFORM_MARK: str(paths.home),

@@ -57,7 +57,7 @@ class Migration:
         log_path = self._paths.logs / "migrate.log"
         with log_path.open("ab") as log:
             process = subprocess.Popen(
-                [str(self._python), "-m", "airflow", "db", "migrate"],
+                [str(self._python), "-P", "-m", "airflow", "db", "migrate"],
                 env=dict(self._environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -204,18 +204,25 @@ class Platform:
         store = home.store_uri() if "TRAINYARD_STORE" in os.environ else str(self.paths.home / "models")
         if "://" not in store:
             Path(store).mkdir(parents=True, exist_ok=True)
-        argv = [str(home.environment_python("serving")), "-m", "serving", "--store", store, "--host", "127.0.0.1"]
+        argv = [str(home.environment_python("serving")), "-P", "-m", "serving", "--store", store, "--host", "127.0.0.1"]
         argv += ["--rest-port", str(self.ports.rest), "--grpc-port", str(self.ports.grpc)]
         argv += ["--ready-file", str(self.paths.server_ready)]
         self._start("model-server", argv, process_environment(self.paths, self.ports) | self._extra)
 
     def _start_report_server(self) -> None:
-        argv = [str(home.environment_python("airflow")), "-m", "embedded.pages", "--port", str(self.ports.reports)]
+        argv = [
+            str(home.environment_python("airflow")),
+            "-P",
+            "-m",
+            "embedded.pages",
+            "--port",
+            str(self.ports.reports),
+        ]
         self._start("report-server", argv, process_environment(self.paths, self.ports) | self._extra)
 
     def _start_airflow(self, name: str, environment: dict[str, str]) -> None:
         python = str(home.environment_python("airflow"))
-        self._start(name, [python, "-m", "airflow", *AIRFLOW_COMMANDS[name]], environment)
+        self._start(name, [python, "-P", "-m", "airflow", *AIRFLOW_COMMANDS[name]], environment)
 
     def _migrate(self, migration: Migration) -> None:
         trouble = migration.run(self.stop_requested)

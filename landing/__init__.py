@@ -22,6 +22,7 @@ from landing._completeness import (
     unfinished,
     unread_folders,
 )
+from landing._files import glob, is_dangling, is_pattern
 from landing._naming import dataset_name
 from landing._patterns import Location, day_of, has_spans, is_by_date, locations, refresh, span_of_day
 
@@ -33,9 +34,12 @@ __all__ = [
     "dataset_name",
     "day_of",
     "fingerprint",
+    "glob",
     "has_spans",
     "is_by_date",
+    "is_dangling",
     "is_marked",
+    "is_pattern",
     "locations",
     "newest_finished",
     "refresh",

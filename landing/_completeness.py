@@ -8,6 +8,7 @@ from typing import Any
 
 import fsspec
 
+from landing._files import fixed_part, glob
 from landing._patterns import Location
 
 SUCCESS = "_SUCCESS"  # Hadoop and Spark write it last
@@ -52,7 +53,7 @@ def is_marked(location: Location) -> bool:
 def fingerprint(location: Location) -> str:
     """A short digest of names, sizes and times of a span's files: it changes while somebody writes. Reads no content."""
     filesystem, path = fsspec.core.url_to_fs(location.uri)
-    found = filesystem.glob(path, detail=True) if any(c in path for c in "*?[") else _info(filesystem, path)
+    found = glob(filesystem, path)
     looks = sorted(f"{name}\0{info.get('size')}\0{_stamp(info)}" for name, info in found.items())
     return hashlib.sha256("\n".join(looks).encode()).hexdigest()[:16]
 
@@ -66,7 +67,7 @@ def content_digest(location: Location) -> str:
     if "file" not in ((filesystem.protocol,) if isinstance(filesystem.protocol, str) else filesystem.protocol):
         return ""
     digest = hashlib.sha256()
-    for name in sorted(filesystem.glob(path)):
+    for name in glob(filesystem, path):
         if filesystem.isfile(name):
             with filesystem.open(name, "rb") as file:
                 digest.update(name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
@@ -79,21 +80,14 @@ def unread_folders(location: Location) -> list[str]:
     Only where the pattern ends in one level of files, such as `span-{SPAN}/*`.
     """
     filesystem, path = fsspec.core.url_to_fs(location.uri)
-    if "**" in path or not any(c in path for c in "*?["):
+    if "**" in path or not fixed_part(filesystem, path)[1]:
         return []
     names = [
         name.rstrip("/").rpartition("/")[2]
-        for name, info in filesystem.glob(path, detail=True).items()
+        for name, info in glob(filesystem, path).items()
         if info.get("type") == "directory"
     ]
     return sorted(name for name in names if not name.startswith((".", "_")))
-
-
-def _info(filesystem: Any, path: str) -> dict[str, Any]:
-    try:
-        return {path: filesystem.info(path)}
-    except FileNotFoundError:
-        return {}
 
 
 def _stamp(info: Mapping[str, Any]) -> str:
@@ -104,9 +98,8 @@ def _stamp(info: Mapping[str, Any]) -> str:
 def _folder(uri: str) -> tuple[Any, str]:
     """The folder that a span's pattern names, less what stands for files."""
     filesystem, path = fsspec.core.url_to_fs(uri)
-    parts = path.split("/")
-    last = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), len(parts) - 1)
-    return filesystem, "/".join(parts[:last])
+    base, rest = fixed_part(filesystem, path)
+    return filesystem, base if rest else base.rpartition("/")[0]
 
 
 def _names(filesystem: Any, folder: str) -> list[str]:

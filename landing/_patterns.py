@@ -8,6 +8,8 @@ import re
 
 import fsspec
 
+from landing._files import glob
+
 _PLACEHOLDERS = {"SPAN": r"\d+", "VERSION": r"\d+", "YYYY": r"\d{4}", "MM": r"\d{2}", "DD": r"\d{2}"}
 _ANY = re.compile(r"\{(" + "|".join(_PLACEHOLDERS) + r")\}")
 _EPOCH = datetime.date(1970, 1, 1)
@@ -21,11 +23,13 @@ class Location:
         span: its number; for dates, days since 1970-01-01.
         version: the newest there is; 0 where the URI has no `{VERSION}`.
         uri: of its files, the placeholders filled in as they are written on disk (`span-007` stays that).
+        rival: another place that is the same span and version, such as `span-01` beside `span-1`; nobody can tell which is meant.
     """
 
     span: int
     version: int
     uri: str
+    rival: str = ""
 
 
 def has_spans(uri: str) -> bool:
@@ -64,16 +68,18 @@ def locations(uri: str) -> dict[int, Location]:
     prefix = _up_to_last_placeholder(path)
     pattern = _expression(prefix)
     found: dict[int, Location] = {}
-    for name in sorted(filesystem.glob(re.sub(r"\*+", "*", _ANY.sub("*", prefix)))):
+    for name in glob(filesystem, re.sub(r"\*+", "*", _ANY.sub("*", prefix))):
         match = pattern.fullmatch(name.rstrip("/"))
         span = None if match is None else _number(match.groupdict())
         if match is None or span is None:
             continue
         version = int(match.groupdict().get("VERSION", 0))
-        if span not in found or version > found[span].version:
+        known = found.get(span)
+        if known is None or version >= known.version:
             texts = match.groupdict()
             filled = _ANY.sub(lambda placeholder, texts=texts: texts[placeholder[1]], uri)  # type: ignore[misc]
-            found[span] = Location(span, version, filled)
+            same = known is not None and known.version == version and known.uri != filled
+            found[span] = Location(span, version, filled, known.uri if known is not None and same else "")
     return dict(sorted(found.items()))
 
 

@@ -70,20 +70,21 @@ def read_labels(files: Files, path: str) -> dict[str, Label]:
         return {}
     try:
         return {str(label): _label(said) for label, said in sorted(json.loads(text).items())}
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+        why = "it is empty" if not text.strip() else str(error)
         raise StoreError(
-            f"{files.uri}/{path} is damaged ({error}). "
+            f"{files.uri}/{path} is damaged ({why}). "
             'Write it anew as {"stable": <version>}; history.jsonl beside it says which.'
         ) from None
 
 
 def _label(said: Any) -> Label:
-    if not isinstance(said, dict):
-        return Label(int(said))
-    label = Label(int(said["version"]), float(said["share"]))
-    if not 0 <= label.share <= 1:
-        raise ValueError(f"a share lies between 0 and 1. Received: {label.share}")
-    return label
+    version, share = (said["version"], said["share"]) if isinstance(said, dict) else (said, 0.0)
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ValueError(f"a version is a whole number from 1 on. Received: {version!r}")
+    if not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        raise ValueError(f"a share lies between 0 and 1. Received: {share!r}")
+    return Label(version, float(share))
 
 
 def write_labels(files: Files, path: str, labels: Mapping[str, Label]) -> None:
@@ -93,7 +94,7 @@ def write_labels(files: Files, path: str, labels: Mapping[str, Label]) -> None:
 
 
 def read_history(files: Files, path: str) -> list[HistoryEntry]:
-    """Oldest first. A line that a crash cut short is passed over."""
+    """Oldest first. A line that a crash cut short, or that says no such thing, is passed over."""
     try:
         lines = files.read(path).splitlines()
     except FileNotFoundError:
@@ -101,9 +102,13 @@ def read_history(files: Files, path: str) -> list[HistoryEntry]:
     entries = []
     for line in lines:
         try:
-            entries.append(HistoryEntry(**json.loads(line)))
-        except (ValueError, TypeError):
+            entry = HistoryEntry(**json.loads(line))
+        except (ValueError, TypeError, RecursionError):
             continue
+        texts = (entry.at, entry.action, entry.reason, entry.actor)
+        versions = (entry.version, entry.previous)
+        if all(isinstance(t, str) for t in texts) and all(v is None or type(v) is int for v in versions):
+            entries.append(entry)
     return entries
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import json
 import math
@@ -130,11 +131,50 @@ def parse_release(text: bytes, uri: str) -> Release:
         raise StoreError(
             f"{uri}/{RELEASE_FILE} is damaged: field {error} is missing. Publish the model again."
         ) from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"{uri}/{RELEASE_FILE} is damaged: {error}. Publish the model again.") from None
-    if not isinstance(release.files, dict) or any(_leads_out(name) for name in release.files):
+    if wrong := _wrong_type(release):
+        raise StoreError(f"{uri}/{RELEASE_FILE} is damaged: field {wrong}. Publish the model again.")
+    if any(_leads_out(name) for name in release.files):
         raise StoreError(f"{uri}/{RELEASE_FILE} is damaged: a file lies outside the release. Publish the model again.")
     return release
+
+
+# What `release.json` must say of each field, for those who read it without asking further.
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "model": str,
+    "version": int,
+    "created_at": str,
+    "publication_key": str,
+    "task": str,
+    "spans": list,
+    "code_revision": str,
+    "metrics": dict,
+    "gates": list,
+    "parent": (int, type(None)),
+    "run_id": str,
+    "pipeline": str,
+    "files": dict,
+    "digest": str,
+    "seal": str,
+    "signature": (dict, type(None)),
+}
+
+
+def _wrong_type(release: Release) -> str:
+    """The first field that is not of its type, in words; empty if none is."""
+    for name, kind in _KINDS.items():
+        value = getattr(release, name)
+        if not isinstance(value, kind):
+            return f"{name} is a {type(value).__name__}"
+    for name, values in (("spans", release.spans), ("gates", release.gates), ("files", release.files.values())):
+        if not all(isinstance(value, dict) for value in values):
+            return f"{name} does not hold objects"
+    try:
+        datetime.datetime.fromisoformat(release.created_at)
+    except ValueError:
+        return f"created_at is no time: {release.created_at!r}"
+    return ""
 
 
 def _leads_out(name: str) -> bool:

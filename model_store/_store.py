@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import logging
 import os
 import pathlib
@@ -41,6 +42,7 @@ _log = logging.getLogger(__name__)
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _LABEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LOCK_FILE = ".lock"
+_UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EIO, errno.ELOOP})
 
 
 class ModelStore:
@@ -66,12 +68,30 @@ class ModelStore:
         return self._files.exists("")
 
     def models(self) -> list[str]:
-        """Models with at least one release, sorted."""
-        return [name for name in self._files.folders("") if _MODEL_NAME.fullmatch(name) and self.versions(name)]
+        """Models with at least one release, sorted; also those whose folder cannot be read, as every question about them says.
+
+        Raises:
+            StoreError: the store as a whole cannot be read.
+        """
+        with _reading(self.uri):
+            names = [name for name in self._files.folders("") if _MODEL_NAME.fullmatch(name)]
+        return [name for name in names if self._has_versions(name)]
+
+    def _has_versions(self, model: str) -> bool:
+        try:
+            return bool(self.versions(model))
+        except StoreError:
+            return True  # unreadable is not empty: whoever asks on is told so
 
     def versions(self, model: str) -> list[int]:
-        """Published versions, oldest first."""
-        return [n for n in _folders.numbers(self._files, model) if self._files.exists(f"{model}/{n}/{RELEASE_FILE}")]
+        """Published versions, oldest first.
+
+        Raises:
+            StoreError: the model's folder cannot be read.
+        """
+        with _reading(self._uri(model)):
+            found = _folders.numbers(self._files, model)
+            return [n for n in found if self._files.exists(f"{model}/{n}/{RELEASE_FILE}")]
 
     def publish(self, model: str, source: str | os.PathLike[str], draft: ReleaseDraft) -> Release:
         """Publishes a SavedModel as the next version, in one step: readers see all of it or nothing.
@@ -140,9 +160,11 @@ class ModelStore:
         """
         uri = self._uri(f"{model}/{version}")
         try:
-            release = parse_release(self._files.read(f"{model}/{version}/{RELEASE_FILE}"), uri)
+            with _reading(f"{uri}/{RELEASE_FILE}"):
+                text = self._files.read(f"{model}/{version}/{RELEASE_FILE}")
         except FileNotFoundError:
             raise self._unknown(model, f"release {version}") from None
+        release = parse_release(text, uri)
         if (release.model, release.version) != (model, version):
             raise StoreError(
                 f"{uri}/{RELEASE_FILE} belongs to {release.model} version {release.version}. Restore it from a copy, or "
@@ -170,12 +192,18 @@ class ModelStore:
         return {name: label.version for name, label in self.label_details(model).items()}
 
     def label_details(self, model: str) -> dict[str, Label]:
-        """Label -> version and the share of requests it gets, read at once."""
-        return read_labels(self._files, f"{model}/labels.json")
+        """Label -> version and the share of requests it gets, read at once.
+
+        Raises:
+            StoreError: labels.json is damaged; the message says how to mend it.
+        """
+        with _reading(self._uri(f"{model}/labels.json")):
+            return read_labels(self._files, f"{model}/labels.json")
 
     def history(self, model: str) -> list[HistoryEntry]:
         """What happened to the model's releases, oldest first."""
-        return read_history(self._files, f"{model}/history.jsonl")
+        with _reading(self._uri(f"{model}/history.jsonl")):
+            return read_history(self._files, f"{model}/history.jsonl")
 
     def rolled_back(self, model: str, version: int) -> HistoryEntry | None:
         """When and why a version was taken out of service; None if it was not, or is stable again since."""
@@ -197,11 +225,11 @@ class ModelStore:
         """
         folder = f"{model}/{version}"
         try:
-            manifest = self._files.read(f"{folder}/{RELEASE_FILE}")
+            with _reading(self._uri(f"{folder}/{RELEASE_FILE}")):
+                manifest = self._files.read(f"{folder}/{RELEASE_FILE}")
+            release = parse_release(manifest, self._uri(folder))
         except FileNotFoundError:
             raise self._unknown(model, f"release {version}") from None
-        try:
-            release = parse_release(manifest, self._uri(folder))
         except StoreError as error:
             return (str(error),)
         problems = release_problems(manifest, self._keys)
@@ -421,6 +449,19 @@ class ModelStore:
             return StoreError(f"there is no model {model!r} in {self.uri}. Known models: {known}.")
         labels = ", ".join(f"{label} -> {version}" for label, version in self.labels(model).items()) or "none"
         return StoreError(f"{model} has no {what}. Known versions: {', '.join(map(str, versions))}; labels: {labels}.")
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """What cannot be read, today or tomorrow, is damage to that one thing; a lost connection is not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNREADABLE:
+            raise
+        raise StoreError(
+            f"{what} cannot be read: {error.strerror}. Mend its rights, or restore it from a copy."
+        ) from error
 
 
 def _now() -> str:

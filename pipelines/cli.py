@@ -97,7 +97,7 @@ def _list(options: argparse.Namespace) -> int:
 
     root = home.workloads_root()
     store = ModelStore(home.store_uri())
-    rows = [("WORKLOAD", "TASK", "STABLE", "OWNER", "DESCRIPTION")]
+    rows, damaged = [("WORKLOAD", "TASK", "STABLE", "OWNER", "DESCRIPTION")], []
     models = set(store.models())
     for name in workload_names(root):
         try:
@@ -105,9 +105,15 @@ def _list(options: argparse.Namespace) -> int:
         except WorkloadError as error:
             rows.append((name, "broken", "", "", str(error).splitlines()[0]))
             continue
-        stable = str(store.labels(name).get("stable", "-")) if name in models else "-"
+        try:
+            stable = str(store.labels(name).get("stable", "-")) if name in models else "-"
+        except StoreError as error:
+            stable = "damaged"
+            damaged.append(str(error))
         rows.append((name, str(workload.task), stable, workload.owner, workload.description))
     terminal.print_table(rows)
+    for problem in damaged:
+        print(f"trainyard: {problem}", file=sys.stderr)
     return 0
 
 
@@ -332,7 +338,7 @@ def _serve(options: argparse.Namespace) -> int:
         models += ["--model", arguments.pop(0)]
     if "--store" not in arguments and "-h" not in arguments and "--help" not in arguments:
         arguments += ["--store", home.store_uri()]
-    os.execv(python, [str(python), "-m", "serving", *models, *arguments])
+    os.execv(python, [str(python), "-P", "-m", "serving", *models, *arguments])
 
 
 def _add_housekeeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import pathlib
 
@@ -10,7 +12,24 @@ ROOT = pathlib.Path(os.environ.get("TRAINYARD_ROOT") or pathlib.Path(__file__).r
 
 def home() -> pathlib.Path:
     """All state of this machine: TRAINYARD_HOME, else .trainyard/ in the checkout."""
-    return pathlib.Path(os.environ.get("TRAINYARD_HOME") or ROOT / ".trainyard").absolute()
+    return _literal(pathlib.Path(os.environ.get("TRAINYARD_HOME") or ROOT / ".trainyard").absolute())
+
+
+def _literal(folder: pathlib.Path) -> pathlib.Path:
+    """A path to the folder that TensorFlow takes for no pattern: it reads a checkpoint in `[raw]/` as one in `r/`, `a/` or `w/`.
+
+    A folder with such a character in its path gets a link in the user's cache, the same one each time (docs/decisions/0029).
+    """
+    if not any(character in str(folder) for character in "*?[\\"):
+        return folder
+    places = (
+        pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "trainyard" / "places"
+    )
+    link = places / hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    with contextlib.suppress(FileExistsError):
+        places.mkdir(parents=True, exist_ok=True, mode=0o700)
+        link.symlink_to(folder)
+    return link
 
 
 def data_root() -> pathlib.Path:
@@ -26,7 +45,8 @@ def data_uri() -> str:
 
 def store_uri() -> str:
     """The model store, a folder or any fsspec URL: TRAINYARD_STORE, else models/ in the home."""
-    return os.environ.get("TRAINYARD_STORE") or str(home() / "models")
+    named = os.environ.get("TRAINYARD_STORE") or ""
+    return named if "://" in named else str(_literal(pathlib.Path(named).absolute()) if named else home() / "models")
 
 
 def datasets_cache() -> pathlib.Path:

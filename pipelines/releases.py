@@ -64,7 +64,7 @@ def _known(store: ModelStore, model: str) -> str:
 
 
 def _which(text: str) -> str | int:
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
 
 
 def _overall(release: Release) -> dict[str, float]:
@@ -80,10 +80,12 @@ def _list(options: argparse.Namespace) -> int:
     if not models:
         print(f"no releases in {home.store_uri()} yet; `trainyard run <workload>` makes one")
     for model in models:
-        labels: dict[int, str] = {}
-        for label, version in sorted(store.labels(model).items(), reverse=True):
-            labels[version] = f"{labels[version]},{label}" if version in labels else label
-        for version in sorted(store.versions(model), reverse=True):
+        try:
+            labels, versions = _labels_by_version(store, model), sorted(store.versions(model), reverse=True)
+        except StoreError as error:
+            print(f"{model:<16}   damaged: {error}")
+            continue
+        for version in versions:
             label = labels.get(version, "")
             try:
                 release = store.release(model, version)
@@ -94,6 +96,13 @@ def _list(options: argparse.Namespace) -> int:
             spans = ",".join(str(s["span"]) for s in release.spans)
             print(f"{model:<16} {version:>4}  {label:<8} {release.created_at[:19]}  spans {spans:<8} {shown}")
     return 0
+
+
+def _labels_by_version(store: ModelStore, model: str) -> dict[int, str]:
+    labels: dict[int, str] = {}
+    for label, version in sorted(store.labels(model).items(), reverse=True):
+        labels[version] = f"{labels[version]},{label}" if version in labels else label
+    return labels
 
 
 def _show(options: argparse.Namespace) -> int:

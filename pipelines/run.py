@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from components import lazy_imports, prepared, progress
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
-from pipelines import aftermath, beam_options, home, memo, parameters
+from pipelines import aftermath, beam_options, columns, home, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
 from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
@@ -89,10 +89,13 @@ def run(request: RunRequest, display: Display) -> RunResult:
     """
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
+    workload, notes = columns.fit(workload, folder / "workload.yaml")
     beam = beam_options.beam_arguments(workload, request.beam)
     result = RunResult(workload.name, new_run_id(), until=list(request.until))
     with logged(result, home.runs_root(workload.name), display) as directory:
         outputs: dict[str, dict[str, list[Any]]] = {}
+        for note in notes:
+            display.said(note)
         with recorded(result):
             outputs = _run_locked(workload, folder, request, beam, result, display)
         with _as_far_as_the_disk_goes(display):

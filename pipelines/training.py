@@ -23,7 +23,7 @@ from components.infra_validator import InfraValidator
 from components.ingestion import ColumnarExampleGen, IngestionConfig
 from components.pusher import Pusher
 from components.report.component import Report
-from components.schema import SchemaImporter
+from components.schema import SchemaImporter, left_out, read_schema
 from components.statistics import StatisticsGen
 from components.trainer import Trainer, TrainingConfig
 from components.transform import Transform
@@ -84,14 +84,15 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
     root = str(site.pipeline_root)
     label = workload.data.label
 
-    schema = SchemaImporter(str(site.schema_folder / "schema.pbtxt"))
+    left_out_columns = left_out(read_schema(str(site.schema_folder)), workload.data.ignore)
+    schema = SchemaImporter(str(site.schema_folder / "schema.pbtxt"), left_out_columns)
     schema_channel = schema.outputs["schema"]
     examples = ColumnarExampleGen(schema_channel, _ingestion(workload, site), span)
     examples_channel = examples.outputs["examples"]
     statistics = StatisticsGen(examples_channel, schema_channel)
     validator = ExampleValidator(examples_channel, statistics.outputs["statistics"], schema_channel, pipeline_root=root)
     suite = site.schema_folder / "expectations.json"
-    check_contract(suite, site.schema_folder)
+    check_contract(suite, site.schema_folder, left_out_columns)
     quality = DataQuality(
         examples_channel,
         schema_channel,
@@ -100,6 +101,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         fail_on=workload.quality.fail_on,
         keys=workload.key_columns,
         code=[site.workload_folder],
+        left_out=left_out_columns,
     )
     champion_of = (site.store_uri, workload.name) if workload.quality.drift.reference == "champion" else None
     drift = DriftDetector(

@@ -66,16 +66,18 @@ def _decode_rows(instances: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
     if not isinstance(instances, list) or not instances:
         raise BadRequestError(f'"instances" must be a list of at least one instance. Received: {_show(instances)}')
     if isinstance(instances[0], dict) and not _is_b64(instances[0]):
-        known = inputs.keys()
+        known, renamed = inputs.keys(), any(info.column for info in inputs.values())
         for row, instance in enumerate(instances):
             if not isinstance(instance, dict):
                 raise BadRequestError(
                     f"instances[{row}]: expected an object, as the first is. Received: {_show(instance)}"
                 )
+            if renamed:
+                instances[row] = instance = by_input(instance, inputs, f"instances[{row}]")
             if not instance.keys() <= known:
                 _raise_unknown(instance.keys() - known, inputs, f"instances[{row}]")
         return {
-            name: _tensor([instance.get(name) for instance in instances], info, _in_row(name, instances))
+            name: _tensor([instance.get(name) for instance in instances], info, _in_row(info.shown, instances))
             for name, info in inputs.items()
         }
     info = _only(inputs, "instances", "each instance must be an object {input: value}", instances[0])
@@ -86,14 +88,28 @@ def _decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
     if not isinstance(columns, dict) or _is_b64(columns):
         info = _only(inputs, "inputs", '"inputs" must be an object {input: values}', columns)
         return {info.name: _tensor(columns, info, lambda path: "inputs" + _index(path))}
+    columns = by_input(columns, inputs, "inputs")
     if unknown := columns.keys() - inputs.keys():
         _raise_unknown(unknown, inputs, "inputs")
     arrays = {
-        name: _tensor(columns[name], info, lambda path, name=name: f"inputs.{name}" + _index(path))  # type: ignore[misc]
+        name: _tensor(columns[name], info, lambda path, info=info: f"inputs.{info.shown}" + _index(path))  # type: ignore[misc]
         for name, info in inputs.items()
         if columns.get(name) is not None
     }
     return fill_missing(arrays, inputs)
+
+
+def by_input(given: Mapping[str, Any], inputs: Mapping[str, TensorInfo], where: str) -> dict[str, Any]:
+    """What a request gives by columns' own names, by the names that TensorFlow takes; those do as well.
+
+    Raises:
+        BadRequestError: one input is given by both.
+    """
+    own = {info.column: name for name, info in inputs.items() if info.column and info.column not in inputs}
+    for column in own.keys() & given.keys():
+        if own[column] in given:
+            raise BadRequestError(f"{where}.{column}: is given as {own[column]!r} too; keep one of the two.")
+    return {own.get(name, name): value for name, value in given.items()}
 
 
 def fill_missing(arrays: Arrays, inputs: Mapping[str, TensorInfo]) -> Arrays:
@@ -107,7 +123,7 @@ def fill_missing(arrays: Arrays, inputs: Mapping[str, TensorInfo]) -> Arrays:
             continue
         if not info.nullable:
             raise BadRequestError(
-                f"input {name!r} is missing. Needed: {_names(i for i in inputs.values() if not i.nullable)}"
+                f"input {info.shown!r} is missing. Needed: {_names(i for i in inputs.values() if not i.nullable)}"
             )
         rows = next((array.shape[0] for array in arrays.values() if array.ndim), 1)
         arrays[name] = np.full((rows, *_known(info.row_shape)), info.sentinel, dtype=info.dtype)
@@ -118,10 +134,10 @@ def check_array(array: np.ndarray[Any, Any], info: TensorInfo) -> None:
     """Insists that a tensor fits an input of the signature."""
     if array.dtype.kind != info.dtype.kind or array.dtype.itemsize != info.dtype.itemsize:
         found = "string" if array.dtype.kind in "OSU" else str(array.dtype)
-        raise BadRequestError(f"input {info.name!r}: expected type {info.type_name}. Received: {found}")
+        raise BadRequestError(f"input {info.shown!r}: expected type {info.type_name}. Received: {found}")
     if not info.accepts(array.shape):
         raise BadRequestError(
-            f"input {info.name!r}: expected shape {show_shape(info.shape)}. Received: {list(array.shape)}"
+            f"input {info.shown!r}: expected shape {show_shape(info.shape)}. Received: {list(array.shape)}"
         )
 
 
@@ -136,7 +152,7 @@ def _tensor(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any
 
 def _fill_nulls(values: list[Any], info: TensorInfo, where: _Where) -> list[Any]:
     if not info.nullable:
-        needed = f"a value ({info.type_name}); {info.name!r} may not be missing or null"
+        needed = f"a value ({info.type_name}); {info.shown!r} may not be missing or null"
         raise BadRequestError(f"{where((values.index(None),))}: expected {needed}.")
     missing = np.full(_known(info.row_shape), info.sentinel, dtype=info.dtype).tolist()
     missing = "" if missing == b"" else missing
@@ -183,7 +199,7 @@ def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
     if _is_b64(value):
         return decode_b64(value, where)
     raise BadRequestError(
-        f'{where}: expected a string or {{"b64": "..."}} ({info.name!r} is string). Received: {_show(value)}'
+        f'{where}: expected a string or {{"b64": "..."}} ({info.shown!r} is string). Received: {_show(value)}'
     )
 
 
@@ -236,11 +252,11 @@ def _raise_shape(values: Any, info: TensorInfo, where: _Where) -> NoReturn:
             if ragged or not dataclasses.replace(info, shape=wanted).accepts(found):
                 received = "lists of unequal length" if ragged else _show_row(found)
                 raise BadRequestError(
-                    f"{where((row,))}: expected {_show_row(wanted)} for {info.name!r}. Received: {received}"
+                    f"{where((row,))}: expected {_show_row(wanted)} for {info.shown!r}. Received: {received}"
                 )
             wanted = found  # whatever the signature leaves open, the rows of one request are alike
     raise BadRequestError(
-        f"{where(())}: expected shape {show_shape(info.shape)} for {info.name!r}. Received: {list(_shape(values))}"
+        f"{where(())}: expected shape {show_shape(info.shape)} for {info.shown!r}. Received: {list(_shape(values))}"
     )
 
 
@@ -277,7 +293,7 @@ def _raise_unknown(unknown: Any, inputs: Mapping[str, TensorInfo], where: str) -
 
 
 def _names(infos: Any) -> str:
-    return ", ".join(info.name for info in infos)
+    return ", ".join(info.shown for info in infos)
 
 
 def _known(shape: tuple[int | None, ...] | None) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving._codec import by_input
 from serving._errors import BadRequestError, ServingError
 from serving._inference import METADATA, Call, Inference, Request
 from serving._servable import CLASSIFY, REGRESS
@@ -171,7 +172,8 @@ def _predict(call: Call, request: predict_pb2.PredictRequest) -> predict_pb2.Pre
         raise BadRequestError(
             f"output_filter: there is no output {sorted(unknown)[0]!r}. Known: {', '.join(signature.outputs)}"
         )
-    outputs = call.run(signature, {name: _array(name, proto) for name, proto in request.inputs.items()})
+    arrays = {name: _array(name, proto) for name, proto in request.inputs.items()}
+    outputs = call.run(signature, by_input(arrays, signature.inputs, "inputs"))
     response = predict_pb2.PredictResponse(model_spec=_spec(call, request.model_spec))
     response.model_spec.signature_name = signature.name
     for name in request.output_filter or outputs:

@@ -48,6 +48,8 @@ class ServedModel:
         labels: label -> the version that answers for it.
         share: of the requests that name neither version nor label, how many the canary answers.
         why_not: why it has no stable version; empty when it has.
+        damaged: why the store cannot be followed: its labels cannot be read, or the stable version is refused. What was loaded
+            before stays in service. Empty when it can.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ServedModel:
     share: float = 0.0
     statuses: Mapping[int, VersionStatus] = dataclasses.field(default_factory=dict)
     why_not: str = ""
+    damaged: str = ""
 
     @property
     def ready(self) -> bool:
@@ -110,8 +113,13 @@ class ModelManager:
 
     @property
     def ready(self) -> bool:
-        """Whether the first pass is over and every asked model has a stable version loaded."""
-        return self._first_pass.is_set() and all(model.ready for model in self._models.values())
+        """Whether the first pass is over and every asked model has a stable version loaded.
+
+        Where none was named, a model whose record is damaged holds back no other: it is not counted, unless it is the only one.
+        """
+        models = self._models.values()
+        counted = [model for model in models if self._names is not None or model.ready or not model.damaged]
+        return self._first_pass.is_set() and all(model.ready for model in counted or models)
 
     def model(self, name: str) -> ServedModel:
         """A model by name.
@@ -190,6 +198,8 @@ class ModelManager:
         for name in names:
             try:
                 self._refresh_model(name)
+            except StoreError as error:
+                self._note_damage(name, str(error))
             except Exception as error:
                 self._store_failed(name, error)
         self._unload_unused()
@@ -199,14 +209,19 @@ class ModelManager:
             self._say("store", f"the store {self._store.uri} does not exist yet; waiting for a first release")
             return []
         self._say("store", "")
-        found = [name for name in self._store.models() if self._store.labels(name)]
-        return sorted({*found, *self._models})
+        return sorted({*filter(self._has_labels, self._store.models()), *self._models})
+
+    def _has_labels(self, name: str) -> bool:
+        try:
+            return bool(self._store.labels(name))
+        except StoreError:
+            return True  # damaged: `_refresh_model` says so, for this one alone
 
     def _refresh_model(self, name: str) -> None:
         details = self._store.label_details(name)
         wanted = {label: said.version for label, said in details.items()}
         model = self._models.get(name) or ServedModel(name)
-        self._models.setdefault(name, model)
+        self._models[name] = model
         if not wanted and model.labels:
             # A store that is away for a moment looks the same as one without labels: better old answers than none.
             self._say(name, f"{name}: labels.json is gone from {self._store.uri}; what is loaded stays in service")
@@ -287,19 +302,21 @@ class ModelManager:
 
     def _explain(self, name: str, wanted: Mapping[str, int]) -> None:
         model = self._models[name]
+        version = wanted.get(STABLE)
+        status = None if version is None else model.statuses.get(version)
+        refused = status is not None and status.error_code != "OK"
+        damaged = f"version {version} is refused: {status.error_message}" if status and refused else ""
         why = ""
         if not model.ready:
-            version = wanted.get(STABLE)
             if version is not None:
-                status = model.statuses.get(version)
                 why = f"version {version} could not be loaded: {status.error_message if status else 'not tried yet'}"
             elif versions := self._store.versions(name):
                 newest = versions[-1]
                 why = f"no stable label. `trainyard release promote {name} {newest}` makes version {newest} stable"
             else:
                 why = f"no release in {self._store.uri}. `trainyard run {name}` makes one"
-        if why != model.why_not:
-            self._models[name] = dataclasses.replace(self._models[name], why_not=why)
+        if (why, damaged) != (model.why_not, model.damaged):
+            self._models[name] = dataclasses.replace(model, why_not=why, damaged=damaged)
         self._say(name, why and f"{name} is not served: {why}")
 
     def _unload_unused(self) -> None:
@@ -313,6 +330,13 @@ class ModelManager:
             _log.info("%s version %d: unloaded", name, version)
         if done:
             gc.collect()  # a SavedModel is full of cycles: without this its weights stay
+
+    def _note_damage(self, name: str, why: str) -> None:
+        """One model's record cannot be followed: it stays as it is, and says so; the others are followed."""
+        self._metrics.store_failures.inc()
+        model = self._models.get(name) or ServedModel(name)
+        self._models[name] = dataclasses.replace(model, damaged=why, why_not="" if model.ready else why)
+        self._say(name, f"{name}: {why} {'What is loaded stays in service.' if model.ready else 'It is not served.'}")
 
     def _store_failed(self, name: str, error: Exception) -> None:
         self._metrics.store_failures.inc()

@@ -132,8 +132,13 @@ class RestApi:
             for name, model in manager.models().items()
         }
         waiting = {name: model.why_not for name, model in manager.models().items() if not model.ready}
-        status = "ready" if ready else "stopping" if self._inference.draining else "not ready"
-        document = {"status": status, "models": models} | ({"waiting_for": waiting} if waiting else {})
+        damaged = {name: model.damaged for name, model in manager.models().items() if model.damaged}
+        status = "stopping" if self._inference.draining else "not ready"
+        if ready:
+            status = "degraded" if damaged else "ready"
+        document = {"status": status, "models": models}
+        document |= {"waiting_for": waiting} if waiting else {}
+        document |= {"damaged": damaged} if damaged else {}
         return _json(document, 200 if ready else 503)
 
     async def _livez(self, _: Request) -> Response:

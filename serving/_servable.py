@@ -118,7 +118,8 @@ class Servable:
             BadRequestError: an input is missing, unknown, or of another type or shape; or the graph refuses the values.
         """
         if unknown := arrays.keys() - signature.inputs.keys():
-            raise BadRequestError(f"there is no input {sorted(unknown)[0]!r}. Known: {', '.join(signature.inputs)}")
+            known = ", ".join(info.shown for info in signature.inputs.values())
+            raise BadRequestError(f"there is no input {sorted(unknown)[0]!r}. Known: {known}")
         arrays = fill_missing(arrays, signature.inputs)
         for name, array in arrays.items():
             check_array(array, signature.inputs[name])
@@ -164,7 +165,11 @@ def _signature(
     name: str, function: Any, stored: meta_graph_pb2.SignatureDef, features: Mapping[str, Feature]
 ) -> Signature:
     nullable = {said.input or feature for feature, said in features.items() if said.nullable}
-    inputs = {key: _tensor_info(key, info, key in nullable) for key, info in sorted(stored.inputs.items())}
+    columns = {said.input: feature for feature, said in features.items() if said.input not in ("", feature)}
+    inputs = {
+        key: dataclasses.replace(_tensor_info(key, info, key in nullable), column=columns.get(key, ""))
+        for key, info in sorted(stored.inputs.items())
+    }
     outputs = {key: _tensor_info(key, info) for key, info in sorted(stored.outputs.items())}
     return Signature(name, function, inputs, outputs)
 

@@ -43,12 +43,19 @@ class TensorInfo:
         dtype: NumPy's; object for strings.
         shape: the leading dimension is the batch; None: any size. None as a whole: any rank.
         nullable: whether it may be left out.
+        column: the column's own name, where TensorFlow takes no input of that name; a request may use either.
     """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int | None, ...] | None
     nullable: bool = False
+    column: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What people call it."""
+        return self.column or self.name
 
     @property
     def is_string(self) -> bool:

@@ -80,7 +80,7 @@ class _WatchedWorker(worker_handlers.GrpcWorkerHandler):
         self._closed = threading.Event()
 
     def start_worker(self) -> None:
-        command = [sys.executable, "-m", "components.columnar._worker_main", str(os.getpid())]
+        command = [sys.executable, "-P", "-m", "components.columnar._worker_main", str(os.getpid())]
         self._process = subprocess.Popen(command, env=self._environment())
         threading.Thread(target=self._watch, name=f"watch {self.worker_id}", daemon=True).start()
 

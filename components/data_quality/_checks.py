@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import pathlib
 import string
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.data_quality._batch import Batch
-from components.data_quality._format import MAX_FAILED_FRACTION
+from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format
 from components.gates import CheckResult, Severity
 from components.schema import MASKED
 
@@ -46,6 +48,20 @@ def judge(
     """
     known = _keys(validation, batch, keys, personal)
     return tuple(_named_apart([_check(result, batch, fail_on, known) for result in validation.results]))
+
+
+def not_judged(suite_file: str | os.PathLike[str], left_out: Collection[str]) -> tuple[CheckResult, ...]:
+    """The expectations of columns that nobody reads: nothing can be said about them, by choice."""
+    if not left_out:
+        return ()
+    checks = []
+    for one in read_format(pathlib.Path(suite_file))["expectations"]:
+        if named := names_any(one, left_out):
+            why = f"data.ignore leaves out {', '.join(named)}"
+            name = f"{one['type']}({', '.join(columns(one['kwargs']) or named)})"
+            evidence = {"expectation": one["type"], "columns": named}
+            checks.append(CheckResult.not_judged(name, why, Severity.INFO, evidence))
+    return tuple(_named_apart(checks))
 
 
 def worst_first(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:

@@ -6,10 +6,12 @@ Plain data and TFMD's protos alone: a run is refused for it before anything heav
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.data_quality._format import names_any
 
 _KINDS = {schema_pb2.INT: "INT", schema_pb2.FLOAT: "FLOAT", schema_pb2.BYTES: "BYTES"}
 _OF_NUMBERS = frozenset(
@@ -47,12 +49,15 @@ class _Column:
     high: float | None
 
 
-def contradictions(expectations: list[dict[str, Any]], schema: schema_pb2.Schema) -> Iterator[tuple[str, str]]:
+def contradictions(
+    expectations: list[dict[str, Any]], schema: schema_pb2.Schema, left_out: Collection[str] = ()
+) -> Iterator[tuple[str, str]]:
     """Where a suite's expectations and a schema contradict each other.
 
     Args:
         expectations: as `read_format` gives them.
         schema: the contract of the same data.
+        left_out: columns that nobody reads, and no expectation is judged by.
 
     Yields:
         (JSON path, what is wrong and how to mend it)
@@ -60,6 +65,8 @@ def contradictions(expectations: list[dict[str, Any]], schema: schema_pb2.Schema
     domains = {one.name: one for one in schema.string_domain}
     columns = {feature.name: _column(feature, domains) for feature in schema.feature}
     for number, one in enumerate(expectations):
+        if names_any(one, left_out):
+            continue
         place = f"$.expectations[{number}].kwargs"
         for where, why in _of_one(one, columns):
             yield f"{place}{where}", why

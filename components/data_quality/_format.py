@@ -6,7 +6,7 @@ import difflib
 import json
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -55,6 +55,16 @@ def named_columns(kwargs: dict[str, Any]) -> list[tuple[str, str]]:
         if isinstance(kwargs.get(key), list):
             named += [(f"kwargs.{key}[{n}]", column) for n, column in enumerate(kwargs[key])]
     return [(where, column) for where, column in named if isinstance(column, str)]
+
+
+def names_any(expectation: dict[str, Any], columns: Collection[str]) -> list[str]:
+    """Those of `columns` that an expectation is about, by its arguments or its condition on rows; of the number of columns, all."""
+    if expectation["type"].startswith("expect_table_column_count_"):
+        return list(columns)
+    kwargs = expectation["kwargs"]
+    condition = json.dumps(kwargs.get("row_condition") or "", default=str, ensure_ascii=False)
+    named = {column for _, column in named_columns(kwargs)}
+    return [one for one in columns if one in named or re.search(rf"(?<!\w){re.escape(one)}(?!\w)", condition)]
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import json
 import logging
 import os
@@ -45,7 +46,30 @@ def import_gx() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations
 
+    _tell_columns_apart()
     return great_expectations
+
+
+@functools.cache
+def _tell_columns_apart() -> None:
+    """GX looks a column up as databases do, where `Amount` and `amount` are one; in our files each is itself."""
+    from great_expectations.expectations.metrics import util
+
+    look_up = util._verify_column_names_exist_and_get_normalized_typed_column_names_map
+
+    def exactly(
+        column_names: list[str] | str,
+        batch_columns_list: Sequence[str],
+        *rest: Any,
+        verify_only: bool = False,
+        **more: Any,
+    ) -> Any:
+        names = [column_names] if isinstance(column_names, str) else list(column_names)
+        if set(map(str, names)) <= set(map(str, batch_columns_list)):
+            return None if verify_only else [(name, name) for name in names]
+        return look_up(column_names, batch_columns_list, *rest, verify_only=verify_only, **more)
+
+    util._verify_column_names_exist_and_get_normalized_typed_column_names_map = exactly
 
 
 @contextlib.contextmanager

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 from components import user_code
-from components.data_quality._format import MAX_FAILED_FRACTION, read_format, similar
+from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format, similar
 from components.data_quality._running import import_gx, quiet
 from components.errors import InputError
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def read_suite(
-    suite_file: str | os.PathLike[str], columns: AbstractSet[str], code: Sequence[str | os.PathLike[str]] = ()
+    suite_file: str | os.PathLike[str],
+    columns: AbstractSet[str],
+    code: Sequence[str | os.PathLike[str]] = (),
+    left_out: Collection[str] = (),
 ) -> gx.ExpectationSuite:
     """Reads a native GX suite and checks that it can be run.
 
@@ -27,16 +30,19 @@ def read_suite(
         suite_file: an ExpectationSuite as GX writes it; a `type` with a dot is the path of a class.
         columns: those of the schema; empty: any column will do.
         code: folders where modules of such classes are looked for, besides the suite's own.
+        left_out: columns that nobody reads; expectations of them are not in the suite.
 
     Raises:
         InputError: names the file and the place in it.
     """
     path = pathlib.Path(suite_file)
-    raw = read_format(path, columns)
+    raw = read_format(path, columns | set(left_out) if columns else columns)
     folders = [path.parent, *map(pathlib.Path, code)]
     expectations = []
     for number, one in enumerate(raw["expectations"]):
         place = f"{path}, $.expectations[{number}]"
+        if names_any(one, left_out):
+            continue
         if "." in one["type"]:
             one = {**one, "type": _load(one["type"], folders, place)}
         _check_buildable(one, place)

@@ -35,6 +35,7 @@ class DataQualitySpec(component_spec.ComponentSpec):
         "splits": component_spec.ExecutionParameter(type=str, optional=True),
         "keys": component_spec.ExecutionParameter(type=str, optional=True),
         "code": component_spec.ExecutionParameter(type=str, optional=True),
+        "left_out": component_spec.ExecutionParameter(type=str, optional=True),
         "waivers": component_spec.ExecutionParameter(type=str, optional=True),
     }
 
@@ -66,6 +67,7 @@ class DataQuality(base_component.BaseComponent):
         suite_digest: str | None = None,
         keys: Sequence[str] = (),
         code: Sequence[str | os.PathLike[str]] = (),
+        left_out: Sequence[str] = (),
     ) -> None:
         """Wires the component.
 
@@ -79,6 +81,7 @@ class DataQuality(base_component.BaseComponent):
             suite_digest: SHA-256 of the suite, so that an edit is not answered from the cache; default: computed here.
             keys: columns that say which row a finding is about.
             code: more folders where the suite's own classes of expectations are looked for.
+            left_out: columns that nobody reads; what the suite expects of them is reported as not judged.
 
         Raises:
             InputError: the suite is missing, or fail_on is none of the three.
@@ -97,6 +100,7 @@ class DataQuality(base_component.BaseComponent):
                 splits=json.dumps(list(splits)) if splits else None,
                 keys=json.dumps(list(keys)),
                 code=json.dumps([os.fspath(one) for one in code]),
+                left_out=json.dumps(list(left_out)),
                 waivers="",
             )
         )

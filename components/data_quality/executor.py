@@ -53,6 +53,7 @@ class DataQualityExecutor(base_executor.BaseExecutor):
                 "spans": _spans(examples, splits),
                 "keys": json.loads(exec_properties.get("keys") or "[]"),
                 "code": json.loads(exec_properties.get("code") or "[]"),
+                "left_out": json.loads(exec_properties.get("left_out") or "[]"),
             }
             with prepared.take(WORKER) as worker:
                 try:

@@ -49,6 +49,7 @@ def check_examples(
     spans: Sequence[Mapping[str, Any]] = (),
     keys: Sequence[str] = (),
     code: Sequence[str] = (),
+    left_out: Sequence[str] = (),
 ) -> tuple[GateResult, int]:
     """Checks an Examples artifact and writes gate.json, validation.json and data_docs/ into `output`.
 
@@ -67,6 +68,7 @@ def check_examples(
         spans: those of the window, oldest first: `span`, and `parts`: first row and number of rows by split. Default: all rows.
         keys: columns that say which row a finding is about.
         code: more folders for classes of expectations.
+        left_out: columns that nobody reads; what the suite expects of them is reported as not judged.
 
     Returns:
         what the gate found, and the number of rows that it looked at.
@@ -76,9 +78,9 @@ def check_examples(
     """
     from components.data_quality import _batch, _checks, _data_docs, _personal, _running, _suite
 
-    check_contract(suite_file, schema_uri)
-    schema = read_schema(schema_uri)
-    suite = _suite.read_suite(suite_file, {feature.name for feature in schema.feature}, code)
+    check_contract(suite_file, schema_uri, left_out)
+    schema = read_schema(schema_uri, left_out)
+    suite = _suite.read_suite(suite_file, {feature.name for feature in schema.feature}, code, left_out)
     personal = {feature.name for feature in schema.feature if is_personal(feature)}
     held = waivers.read_waivers(waivers.beside(suite_file))
 
@@ -94,6 +96,7 @@ def check_examples(
     for one in older:
         _, before, many = judge(one["span"], one["parts"])
         checks, rows = (*checks, *(_of_span(c, one["span"]) for c in before if _stops(c))), rows + many
+    checks = (*checks, *_checks.not_judged(suite_file, left_out))
     # What Data Docs and GX's other readers show as the run and the data asset.
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     # "run" in front, because GX tries to read the name as a time, and 20261121T093144-8457 has a zone of -84:57 hours.

@@ -110,7 +110,7 @@ def _leak(name: str, found: Strength, config: DriftConfig) -> CheckResult:
     message = (
         f"{name} alone tells {config.label}: {found.value:.3f} (limit {config.leakage:g}; 1 is always right{few}). It "
         "was probably written after the label was known, and will not be there when a prediction is asked for. "
-        "Leave it out (data.ignore)."
+        f"Leave it out: `data.ignore: [{name}]` in workload.yaml."
     )
     return _check("leakage", name, False, message, found.value, config.leakage)
 

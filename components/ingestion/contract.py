@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import fnmatch
 from collections.abc import Collection
 from typing import Any
 
@@ -13,6 +12,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import InputError
 from components.ingestion.rewriting import Rewrite
+from components.schema import is_ignored
 
 _MOST_NAMES = 40  # a line for a person
 _TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float64(), schema_pb2.BYTES: pa.string()}
@@ -75,20 +75,13 @@ def check_header(file: str, names: Collection[str], columns: list[Column], extra
         )
     if extra is None:
         return
-    known = {c.name for c in columns} | {one for one in extra if not _is_pattern(one)}
-    patterns = [one for one in extra if _is_pattern(one)]
-    unknown = [
-        name for name in names if name not in known and not any(fnmatch.fnmatchcase(name, one) for one in patterns)
-    ]
+    known = {c.name for c in columns}
+    unknown = [name for name in names if name not in known and not is_ignored(name, extra)]
     if unknown:
         raise InputError(
             f"{file}: column {unknown[0]!r} is not in the schema{_and_more(unknown)}. "
             "Add it to schema.pbtxt, or to data.ignore in workload.yaml (a pattern like 'prefix_*' or '*' will do)."
         )
-
-
-def _is_pattern(name: str) -> bool:
-    return "*" in name
 
 
 def _some(names: Collection[str]) -> str:

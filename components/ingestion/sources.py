@@ -18,7 +18,7 @@ from typing import Any
 import fsspec
 
 from components.errors import InputError
-from landing import SUCCESS, UNFINISHED_NAMES, has_spans, locations, unfinished
+from landing import SUCCESS, UNFINISHED_NAMES, glob, has_spans, is_dangling, locations, unfinished
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +84,10 @@ def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) 
         )
     chosen = [one for number, one in known.items() if number <= span][-window:]
     for one in chosen:
+        if one.rival:
+            raise InputError(
+                f"{uri}: span {one.span} is there twice, as {one.rival} and {one.uri}. Remove or rename one of the two."
+            )
         if sign := unfinished(known, one.span):
             raise InputError(
                 f"{uri}: span {one.span} is still being written. Received: {sign}. Wait until it is whole; a folder that a "
@@ -153,7 +157,9 @@ def _span(
     empty_files: bool = False,
 ) -> Span:
     filesystem, path = fsspec.core.url_to_fs(pattern)
-    found = sorted(filesystem.glob(path)) if any(c in path for c in "*?[") else [path]
+    found = glob(filesystem, path)
+    if lost := next((f for f, info in found.items() if not _is_hidden(f) and is_dangling(filesystem, f, info)), None):
+        raise InputError(f"{lost}: is a link to what is not there. Deliver the file, or remove the link.")
     files = [f for f in found if not _is_hidden(f) and filesystem.isfile(f)]
     if not files:
         raise InputError(f"{pattern}: no file found{f' for span {number}' if number else ''}. {advice}")

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from components.schema._schema import MASKED, classes_of, feature_of, is_personal, known_texts, read_schema
+from components.schema._schema import (
+    MASKED,
+    classes_of,
+    feature_of,
+    is_ignored,
+    is_personal,
+    known_texts,
+    left_out,
+    read_schema,
+)
 
 if TYPE_CHECKING:
     from components.schema.component import SchemaImporter
 
-__all__ = ["MASKED", "SchemaImporter", "classes_of", "feature_of", "is_personal", "known_texts", "read_schema"]
+__all__ = [
+    "MASKED",
+    "SchemaImporter",
+    "classes_of",
+    "feature_of",
+    "is_ignored",
+    "is_personal",
+    "known_texts",
+    "left_out",
+    "read_schema",
+]
 
 
 def __getattr__(name: str) -> Any:

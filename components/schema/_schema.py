@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+from collections.abc import Collection
 from typing import Any
 
 from google.protobuf import text_format
@@ -15,8 +16,12 @@ MASKED = "(personal)"
 """What stands in place of a personal value wherever people read."""
 
 
-def read_schema(uri: str) -> schema_pb2.Schema:
+def read_schema(uri: str, left_out: Collection[str] = ()) -> schema_pb2.Schema:
     """The schema of a Schema artifact, or of a folder of contracts.
+
+    Args:
+        uri: of the folder.
+        left_out: features that are not to be in it (`left_out`).
 
     Raises:
         InputError: there is no schema, or it is not one; says the line.
@@ -29,13 +34,37 @@ def read_schema(uri: str) -> schema_pb2.Schema:
     except text_format.ParseError as error:
         detail = re.sub(r"^\d+:\d+ : ", "", str(error)).rstrip(".")
         raise InputError(f"{path}, line {error.GetLine()}: {detail}. Mend the schema (TFMD text format).") from None
+    except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}. It is to be a text file.") from None
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
         ) from None
     if not schema.feature:
         raise InputError(f"{path}: names no feature. Add one `feature {{ ... }}` for each column.")
+    if left_out:
+        kept = [feature for feature in schema.feature if feature.name not in left_out]
+        del schema.feature[:]
+        schema.feature.extend(kept)
     return schema
+
+
+def is_ignored(name: str, ignore: Collection[str]) -> bool:
+    """Whether a column is among names and patterns, in which only `*` stands for something.
+
+    Example:
+        >>> is_ignored("debug_1", ["debug_*"]), is_ignored("debug", ["debug_*"])
+        (True, False)
+    """
+    return name in ignore or any(
+        re.fullmatch(".*".join(map(re.escape, one.split("*"))), name, re.DOTALL) for one in ignore if "*" in one
+    )
+
+
+def left_out(schema: schema_pb2.Schema, ignore: Collection[str]) -> tuple[str, ...]:
+    """The schema's columns that names and patterns leave out; `*` alone stands for whatever the schema does not name."""
+    patterns = [one for one in ignore if one != "*"]
+    return tuple(sorted(feature.name for feature in schema.feature if is_ignored(feature.name, patterns)))
 
 
 def feature_of(schema: schema_pb2.Schema, name: str) -> Any:

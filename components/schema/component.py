@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pathlib
+from collections.abc import Sequence
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -12,7 +14,11 @@ from components.schema import executor
 
 
 class SchemaImporterSpec(ComponentSpec):
-    PARAMETERS = {"schema_file": ExecutionParameter(type=str), "schema_digest": ExecutionParameter(type=str)}
+    PARAMETERS = {
+        "schema_file": ExecutionParameter(type=str),
+        "schema_digest": ExecutionParameter(type=str),
+        "left_out": ExecutionParameter(type=str),
+    }
     INPUTS: dict[str, ChannelParameter] = {}
     OUTPUTS = {"schema": ChannelParameter(type=standard_artifacts.Schema)}
 
@@ -26,12 +32,19 @@ class SchemaImporter(base_component.BaseComponent):
     SPEC_CLASS = SchemaImporterSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(self, schema_file: str) -> None:
+    def __init__(self, schema_file: str, left_out: Sequence[str] = ()) -> None:
+        """Wires the component.
+
+        Args:
+            schema_file: schema.pbtxt.
+            left_out: features that nobody downstream is to know of.
+        """
         path = pathlib.Path(schema_file)
         super().__init__(
             SchemaImporterSpec(
                 schema_file=str(path),
                 schema_digest=hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest(),
+                left_out=json.dumps(list(left_out)),
                 schema=types.Channel(type=standard_artifacts.Schema),
             )
         )

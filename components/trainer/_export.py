@@ -122,20 +122,31 @@ def export(
 def input_names(features: Iterable[str]) -> dict[str, str]:
     """What the served model calls each raw feature.
 
-    TensorFlow takes only Python identifiers as arguments of a signature: `trip miles` becomes `trip_miles`, and what would
-    clash gets a number.
+    TensorFlow takes only Python identifiers as arguments of a signature, and does not tell `Amount` from `amount`:
+    `trip miles` becomes `trip_miles`, and what would clash gets a number. Columns that can keep their name do.
+
+    Example:
+        >>> input_names(["amount", "Amount", "class"])
+        {'Amount': 'Amount', 'amount': 'amount_2', 'class': 'column_class'}
     """
+    plain = {feature: _identifier(feature) for feature in features}
     names: dict[str, str] = {}
-    for feature in sorted(features, key=lambda name: (not name.isidentifier(), name)):
-        name = re.sub(r"\W", "_", feature, flags=re.ASCII)
-        # TensorFlow drops leading underscores, and Python has words of its own.
-        if not name[:1].isalpha() or keyword.iskeyword(name) or name == "self":
-            name = f"column_{name.lstrip('_')}"
-        taken, base, number = set(names.values()), name, 2
-        while name in taken:
-            name, number = f"{base}_{number}", number + 1
+    taken: set[str] = set()
+    for feature in sorted(plain, key=lambda one: (plain[one] != one, one)):
+        name, number = plain[feature], 2
+        while name.lower() in taken:
+            name, number = f"{plain[feature]}_{number}", number + 1
+        taken.add(name.lower())
         names[feature] = name
     return names
+
+
+def _identifier(feature: str) -> str:
+    name = re.sub(r"\W", "_", feature, flags=re.ASCII)
+    # TensorFlow drops leading underscores, and Python has words of its own.
+    if not name[:1].isalpha() or keyword.iskeyword(name) or name == "self":
+        return f"column_{name.lstrip('_')}"
+    return name
 
 
 def _predict(raw: dict[str, Any], transform_layer: Any, model: keras.Model, schema: ModelSchema) -> tf.Tensor:

@@ -134,11 +134,28 @@ def _with_label(
     def transform(inputs: dict[str, Any]) -> dict[str, Any]:
         features = {name: tensor for name, tensor in inputs.items() if name != label}
         with user_code.blame(module_file):
-            outputs = preprocessing_fn(dict(features))
+            outputs = preprocessing_fn(_Inputs(features))
         _check_outputs(outputs, label, module_file)
         return {**outputs, label: map_label(inputs[label], classes, task)}
 
     return transform
+
+
+class _ColumnNotRead(KeyError):
+    """features.py asks for a column that is not there."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class _Inputs(dict[str, Any]):
+    """The columns that are read; one that is not says so."""
+
+    def __missing__(self, name: object) -> Any:
+        raise _ColumnNotRead(
+            f"column {name!r} is not read: schema.pbtxt has none of that name, or data.ignore leaves it out. "
+            f"Read: {', '.join(self)}"
+        )
 
 
 def _check_outputs(outputs: Any, label: str, module_file: str) -> None:

@@ -23,11 +23,13 @@ class Swept:
     Attributes:
         items: what goes, or went.
         busy: workloads that were passed over, because a run is under way.
+        damaged: why things of a workload were passed over: they are damaged, and stay as they are.
         trouble: why Airflow's own history was not looked at, if it was not; may be tried again.
     """
 
     items: list[Item] = dataclasses.field(default_factory=list)
     busy: list[str] = dataclasses.field(default_factory=list)
+    damaged: list[str] = dataclasses.field(default_factory=list)
     trouble: str = ""
 
 
@@ -51,21 +53,11 @@ def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False)
         )
     chosen = [name for name in known if not workloads or name in workloads]
     for workload in chosen:
-        needed: set[str] = set()
-        if workload in models:
-            old = old_releases(store, workload, limits)
-            needed = _runs_of_the_others(store, workload, old)
-            if delete:
-                delete_releases(store, workload, old, limits)
-            found.items += old
-        for place in (workload, f"{workload}.predict"):
-            if place not in here:
-                continue
-            try:
-                found.items += (clean_place if delete else find_old)(place, limits, needed)
-            except Busy:
-                found.busy.append(place)
-        found.items += _compiled(workload, limits, delete)
+        try:
+            _sweep_workload(store, workload, [p for p in _places_of(workload) if p in here], limits, delete, found)
+        except (StoreError, OSError) as error:
+            # Which releases and runs a damaged model needs cannot be told: all of its own stay.
+            found.damaged.append(f"{workload}: {' '.join(str(error).split())}")
     if not workloads:
         found.items += old_logs(limits, delete)
         try:
@@ -73,6 +65,26 @@ def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False)
         except NotCleaned as error:
             found.trouble = str(error)
     return found
+
+
+def _places_of(workload: str) -> tuple[str, str]:
+    return workload, f"{workload}.predict"
+
+
+def _sweep_workload(
+    store: ModelStore, workload: str, here: Collection[str], limits: Limits, delete: bool, found: Swept
+) -> None:
+    old = old_releases(store, workload, limits)
+    needed = _runs_of_the_others(store, workload, old)
+    if delete:
+        delete_releases(store, workload, old, limits)
+    found.items += old
+    for place in here:
+        try:
+            found.items += (clean_place if delete else find_old)(place, limits, needed)
+        except Busy:
+            found.busy.append(place)
+    found.items += _compiled(workload, limits, delete)
 
 
 def _runs_of_the_others(store: ModelStore, model: str, old: Collection[Item]) -> set[str]:

@@ -70,6 +70,7 @@ def _housekeeping(options: argparse.Namespace) -> int:
                     "bytes": sum(item.bytes for item in found.items),
                     "by_kind": Counter(item.kind for item in found.items),
                     "busy": found.busy,
+                    "damaged": found.damaged,
                     "error": found.trouble or None,
                     "list": [dataclasses.asdict(item) for item in found.items[:1000]],
                 }
@@ -85,6 +86,8 @@ def _tell(found: Swept, deleted: bool, stream: TextIO) -> None:
         print(f"{item.kind:<9} {item.bytes:>14,}  {item.name}", file=stream)
     for place in found.busy:
         print(f"passed over: {place} is being run", file=stream)
+    for said in found.damaged:
+        print(f"passed over: {said}", file=stream)
     size = f"{sum(item.bytes for item in found.items):,} bytes in {len(found.items)} things"
     said = f"deleted {size}" if deleted else f"{size} are old; --yes deletes them"
     print(said if found.items else "nothing is old", file=stream)

@@ -12,7 +12,7 @@ from components.columnar import SplitWriter
 from components.data_quality import check_contract
 from components.gates import CheckResult, GateResult, Severity
 from components.ingestion.rows import BadRow
-from components.schema import MASKED, is_personal, read_schema
+from components.schema import MASKED, is_personal, left_out, read_schema
 from pipelines import home
 from pipelines.quality._sources import Source, columns_for, read
 from pipelines.workload import Workload
@@ -54,8 +54,9 @@ def check(workload: Workload, folder: pathlib.Path, source: Source, span: int | 
 
     schemas = home.schemas_root() / workload.name
     suite = schemas / "expectations.json"
-    check_contract(suite, schemas)
-    schema = read_schema(str(schemas))
+    ignored = left_out(read_schema(str(schemas)), workload.data.ignore)
+    check_contract(suite, schemas, ignored)
+    schema = read_schema(str(schemas), ignored)
     columns = columns_for(workload, schema)
     personal = {feature.name for feature in schema.feature if is_personal(feature)}
     bad: list[tuple[str, BadRow]] = []
@@ -76,6 +77,7 @@ def check(workload: Workload, folder: pathlib.Path, source: Source, span: int | 
         spans=[{"span": span, "parts": None}],
         keys=workload.key_columns,
         code=[str(folder)],
+        left_out=ignored,
     )
     if many:
         result = GateResult(result.gate, (_misfit(bad, many, rows, personal), *result.checks))

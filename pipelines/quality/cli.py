@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
+import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
@@ -116,16 +117,16 @@ def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[
 def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
     import pyarrow as pa
 
-    from components.schema import read_schema
+    from components.schema import left_out, read_schema
     from pipelines.quality._drafting import draft, merge_into
     from pipelines.quality._sources import columns_for, read
     from pipelines.run import find_workload
 
-    workload, _ = find_workload(options.workload)
+    workload, _ = _fitting(*find_workload(options.workload))
     if workload.data.format == "images":
         raise InputError(f"{workload.name}: images have no columns to draft from. Write the suite by hand.")
     folder = home.schemas_root() / workload.name
-    schema = read_schema(str(folder))
+    schema = read_schema(str(folder), left_out(read_schema(str(folder)), workload.data.ignore))
     columns = columns_for(workload, schema)
     source, span = _source(options, workload)
     pieces = list(read(source, columns, workload.data))
@@ -140,6 +141,16 @@ def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict
     drafted = draft(rows, schema, workload.data.label.column, str(workload.task), workload.key_columns, earlier)
     path = folder / "expectations.json"
     return workload, path, *merge_into(path, drafted)
+
+
+def _fitting(workload: Workload, folder: pathlib.Path) -> tuple[Workload, pathlib.Path]:
+    """The workload, held against its schema; what it says of columns that nobody reads is said and left aside."""
+    from pipelines import columns
+
+    workload, notes = columns.fit(workload, folder / "workload.yaml")
+    for note in notes:
+        print(f"trainyard: {note}", file=sys.stderr)
+    return workload, folder
 
 
 def _earlier_rows(workload: str, span: int | None) -> list[int]:
@@ -224,7 +235,7 @@ def _check(options: argparse.Namespace) -> int:
     with terminal.busy("loading Great Expectations"):
         from pipelines.quality._checking import check
         from pipelines.run import find_workload
-    workload, folder = find_workload(options.workload)
+    workload, folder = _fitting(*find_workload(options.workload))
     if workload.data.format == "images" and not options.format and not options.query:
         raise InputError(
             f"{workload.name}: images are checked in a run: trainyard run {workload.name} --until DataQuality"

@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
 
 from components.errors import InputError
 from components.ingestion.arrow_types import plain
+from landing import glob
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 # The same as in components.ingestion, which reads the file in every run.
@@ -28,8 +30,8 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
     Raises:
         InputError: there are none, they differ in format, or the format is unknown.
     """
-    files = _matching(pathlib.Path(pattern).expanduser().absolute())
-    files = [path for path in files if path.is_file()]
+    found = glob(LocalFileSystem(), str(pathlib.Path(pattern).expanduser().absolute()))
+    files = [path for path in map(pathlib.Path, found) if path.is_file()]
     if not files:
         raise InputError(f"--data {pattern}: there is no such file. Give a path or a glob pattern in quotes.")
     formats = {FORMATS.get(path.suffix.lower(), "") for path in files}
@@ -39,12 +41,6 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
     if len(formats) > 1:
         raise InputError(f"--data {pattern}: all files must have one format. Received: {', '.join(sorted(formats))}.")
     return files, formats.pop()
-
-
-def _matching(pattern: pathlib.Path) -> list[pathlib.Path]:
-    if pattern.exists():  # a name may hold brackets
-        return [pattern]
-    return sorted(pathlib.Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
 
 
 def read_files(files: Sequence[pathlib.Path], format: str, as_text: Sequence[str] = ()) -> pa.Table:

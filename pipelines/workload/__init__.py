@@ -28,6 +28,7 @@ from pipelines.workload._operation import (
     Serving,
 )
 from pipelines.workload._quality import Drift, DriftLimits, Quality, Skew
+from pipelines.workload._section import NamedColumn, Use, named_columns
 from pipelines.workload._workload import BeamValue, Workload, WorkloadError, explain, load_workload, workload_names
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "InfraValidation",
     "KServe",
     "Label",
+    "NamedColumn",
     "Quality",
     "Resources",
     "Schedule",
@@ -57,9 +59,11 @@ __all__ = [
     "Task",
     "Threshold",
     "Training",
+    "Use",
     "Workload",
     "WorkloadError",
     "explain",
     "load_workload",
+    "named_columns",
     "workload_names",
 ]

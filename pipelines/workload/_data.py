@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.workload._section import Fraction, Section
+from pipelines.workload._section import ColumnName, Fraction, Section, SplitColumn
 
 
 class Label(Section):
-    column: str
+    column: ColumnName
     """The column to predict. Its classes are its domain in schema.pbtxt (int_domain, string_domain or bool_domain); for ranking
     it is the relevance of a row to its query, 0 or more."""
     positive_class: str | None = None
@@ -25,12 +25,12 @@ class Label(Section):
 
 
 class Split(Section):
-    key: str | None = None
+    key: ColumnName | None = None
     """Column whose hash decides the split; the same key is always in the same split. Default: all columns but the label, so that
     rows of the same features stay together; for ranking the query, so that no query is torn apart."""
-    time: str | None = None
+    time: ColumnName | None = None
     """Column (number or ISO 8601 time) to split by: the newest rows are test, those before them eval. Excludes `key` and `column`."""
-    column: str | None = None
+    column: SplitColumn | None = None
     """Column that says `train`, `eval` or `test` for each row, for data that comes with an official test set; not a feature. Where
     it names two parts, the one that is not train is test, and eval is taken out of train by hash."""
     eval_fraction: Fraction = 0.1
@@ -64,7 +64,7 @@ class Data(Section):
     become the column `image`, the folder's name the label."""
     label: Label
     """What to predict."""
-    query: str | None = None
+    query: ColumnName | None = None
     """ranking only, and needed there: the column of which one value (a search, a user) makes the rows that are ranked against each
     other."""
     dataset: str | None = None
@@ -75,7 +75,8 @@ class Data(Section):
     """How rows are divided into train (learnt from), eval (looked at while the model is made) and test (judges it)."""
     ignore: tuple[str, ...] = ()
     """Columns of the files that the pipeline does not read, by name or pattern: `debug_*`, or `*` for all that schema.pbtxt does
-    not name."""
+    not name. A column that schema.pbtxt names is left out by its name or a pattern such as `debug_*`, too: nothing trains on it
+    or judges it, and expectations of it are reported as not judged."""
     on_bad_rows: Literal["fail", "quarantine"] = "fail"
     """What a row gets that is ragged, of the wrong type, not UTF-8, or lacks a required value. fail: the run ends and names it.
     quarantine: it goes into a side file with the reason, is counted, and the others are read."""

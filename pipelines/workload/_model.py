@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.workload._section import Section
+from pipelines.workload._section import ColumnName, LookedAtColumn, Section
 
 
 class Task(StrEnum):
@@ -89,7 +89,7 @@ class Threshold(Section):
     """The least value that is good enough."""
     max: float | None = None
     """The greatest value that is good enough."""
-    slice: str | None = None
+    slice: ColumnName | None = None
     """A column: the bound holds for each of its slices of at least `min_rows` rows. Default: over all rows."""
     min_rows: int | None = Field(default=None, ge=1)
     """Rows that it takes to judge (of ranking over all rows: queries). Smaller slices are shown but not judged; where none is large
@@ -137,7 +137,7 @@ LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss"})
 class Evaluation(Section):
     thresholds: tuple[Threshold, ...] = ()
     """Bounds that a model must keep to be blessed."""
-    slices: tuple[str, ...] = ()
+    slices: tuple[LookedAtColumn, ...] = ()
     """Columns by whose values every metric is shown too."""
     champion: Champion = Champion()
     """The comparison with the stable release."""

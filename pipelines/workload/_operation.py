@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.workload._section import Fraction, Section, five_fields
+from pipelines.workload._section import ColumnOfFiles, Fraction, Section, five_fields
 
 
 class Resources(Section):
@@ -88,7 +88,7 @@ class Batch(Section):
     """Folder of the results: one folder for each file, and index.json over all."""
     release: str = "stable"
     """Which release predicts: stable, canary or a version."""
-    keys: tuple[str, ...] = ()
+    keys: tuple[ColumnOfFiles, ...] = ()
     """Columns that say which row a prediction is for. Default: file and row number."""
     format: Literal["csv", "parquet", "jsonl", "tfrecord"] | None = None
     """How the files are written; null: as `data.format`."""

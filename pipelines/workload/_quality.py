@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.workload._section import Distance, Fraction, Section
+from pipelines.workload._section import Distance, Fraction, LookedAtColumn, Section
 
 
 class DriftLimits(Section):
@@ -27,9 +27,9 @@ class Drift(Section):
     """What a span is compared with: the span before it, or the newest span that the stable release was trained on."""
     limits: DriftLimits = DriftLimits(psi=0.25)
     """Limits of every column that has none of its own."""
-    columns: dict[str, DriftLimits] = Field(default_factory=dict)
+    columns: dict[LookedAtColumn, DriftLimits] = Field(default_factory=dict)
     """Limits by column, instead of the general ones; `{}` for a column that may move as it likes, such as a month."""
-    slices: tuple[str, ...] = ()
+    slices: tuple[LookedAtColumn, ...] = ()
     """Columns by whose values the rows are compared separately, too."""
     min_rows: int = Field(default=500, ge=1)
     """Rows that a span, or a slice of it, needs to be compared: a smaller sample says little about a distribution."""
@@ -53,7 +53,7 @@ class Drift(Section):
 class Skew(Section):
     limits: DriftLimits = DriftLimits(psi=0.25)
     """Limits of every column that has none of its own."""
-    columns: dict[str, DriftLimits] = Field(default_factory=dict)
+    columns: dict[LookedAtColumn, DriftLimits] = Field(default_factory=dict)
     """Limits by column, instead of the general ones; `{}` for a column that may differ as it likes."""
     predictions: DriftLimits = DriftLimits(psi=0.25)
     """How far the answers may be from those on the test split."""
@@ -64,7 +64,7 @@ class Skew(Section):
 class Quality(Section):
     fail_on: Literal["critical", "warning", "never"] = "critical"
     """The least severity of a failed expectation that stops the run."""
-    keys: tuple[str, ...] = ()
+    keys: tuple[LookedAtColumn, ...] = ()
     """Columns that say which row a finding is about, such as an order's number; shown beside each failing row. Default:
     `data.split.key` and `data.query`."""
     drift: Drift = Drift()

@@ -225,6 +225,52 @@ def test_damaged_labels_are_said_not_guessed(store, make_export, draft):
         store.labels("taxi")
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [b"", b" ", b"[1]", b"3", b'{"stable": true}', b'{"stable": "2"}', b'{"stable": 0}', b"\xff", b"[" * 100_000],
+)
+def test_one_model_with_damaged_labels_hides_no_other(store, make_export, draft, labels):
+    publish(store, make_export, draft, 1)
+    store.publish("digits", make_export(), draft("digits"))
+    for model in ("taxi", "digits"):
+        store.promote(model, 1, reason="r", actor="a")
+    change(store, "taxi/labels.json", lambda data: labels)
+    assert store.models() == ["digits", "taxi"]
+    assert store.labels("digits") == {"stable": 1}
+    with pytest.raises(StoreError, match=r"taxi/labels\.json is damaged .* Write it anew as"):
+        store.labels("taxi")
+
+
+@pytest.mark.parametrize("field", ["metrics", "spans", "files", "created_at", "parent", "gates", "run_id"])
+def test_a_release_json_with_a_field_of_another_type_is_damaged(store, make_export, draft, field):
+    publish(store, make_export, draft, 1)
+    change(store, "taxi/1/release.json", lambda data: json.dumps({**json.loads(data), field: 1.5}).encode())
+    with pytest.raises(StoreError, match=rf"release\.json is damaged: field {field}"):
+        store.release("taxi", 1)
+    assert "damaged" in store.verify("taxi", 1)[0]
+
+
+def test_a_folder_where_a_file_belongs_is_damage_of_that_model_alone(tmp_path, make_export, draft):
+    store = ModelStore(tmp_path / "models")
+    for model in ("digits", "taxi"):
+        store.publish(model, make_export(), draft(model))
+    (tmp_path / "models" / "taxi" / "labels.json").mkdir()
+    (tmp_path / "models" / "taxi" / "history.jsonl").unlink()
+    (tmp_path / "models" / "taxi" / "history.jsonl").mkdir()
+    assert store.models() == ["digits", "taxi"]
+    assert (store.labels("digits"), len(store.history("digits"))) == ({}, 1)
+    for ask in (store.labels, store.history):
+        with pytest.raises(StoreError, match=r"cannot be read: Is a directory\. Mend its rights, or restore it"):
+            ask("taxi")
+
+
+def test_history_passes_over_what_is_no_entry(store, make_export, draft):
+    publish(store, make_export, draft, 1)
+    change(store, "taxi/history.jsonl", lambda data: data + b'{"at": 1, "action": [], "version": "x"}\n[]\n\xff\n')
+    store.promote("taxi", 1, reason="r", actor="a")
+    assert [(entry.action, entry.version) for entry in store.history("taxi")] == [("publish", 1), ("promote", 1)]
+
+
 def test_history_bears_a_line_that_was_cut_short(store, make_export, draft):
     publish(store, make_export, draft, 2)
     change(store, "taxi/history.jsonl", lambda data: data[:-20])

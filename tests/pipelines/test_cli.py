@@ -43,7 +43,7 @@ def test_what_follows_serve_is_the_model_servers(
     with pytest.raises(SystemExit):
         cli.main(given)
     store = str(tmp_path / "models")
-    assert started == [["-m", "serving", *(store if part == "STORE" else part for part in passed)]]
+    assert started == [["-P", "-m", "serving", *(store if part == "STORE" else part for part in passed)]]
 
 
 def test_an_unknown_option_of_another_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

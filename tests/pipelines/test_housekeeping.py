@@ -229,3 +229,30 @@ def test_the_command(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str])
     assert main(["housekeeping"]) == 0 and capsys.readouterr().out == "nothing is old\n"
     with pytest.raises(InputError, match="there are no runs and no releases of it"):
         sweep(LIMITS, ["taxo"])
+
+
+def test_a_damaged_model_keeps_all_of_its_own_and_hides_no_other(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yard, store = Yard(), ModelStore(home.store_uri())
+    names = [run_id(days) for days in (90, 80, 70, 2)]
+    for name in names:
+        yard.run(name)
+    export = tmp_path / "export"
+    export.mkdir()
+    (export / "saved_model.pb").write_text("a graph")
+    for model in ("taxi", "digits"):
+        store.publish(model, export, ReleaseDraft(publication_key=model, task="binary"))
+    labels = pathlib.Path(store.uri, "digits", "labels.json")
+    labels.write_text("")
+    found = sweep(LIMITS)
+    assert {item.name for item in found.items if item.kind == "run"} == {f"taxi {name}" for name in names[:2]}
+    assert [said.partition(":")[0] for said in found.damaged] == ["digits"]
+    assert main(["housekeeping", "--yes"]) == 0
+    assert "passed over: digits: " in capsys.readouterr().out
+    assert store.versions("digits") == [1]
+    for command, place in ((["list"], "err"), (["release", "list"], "out")):
+        assert main(command) == 0
+        said = capsys.readouterr()
+        assert f"{labels} is damaged (it is empty). Write it anew as" in getattr(said, place)
+        assert "taxi" in said.out

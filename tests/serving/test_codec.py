@@ -47,6 +47,26 @@ def test_column_form():
     assert decode({"inputs": 5}, ANY)["any"].shape == ()
 
 
+@pytest.mark.parametrize("column", ["class", "trip miles", "größe", "__x__", "2nd", "a.b", "amount", "", "名前"])
+def test_a_column_answers_to_its_own_name_and_to_tensorflows(column):
+    info = TensorInfo("given", np.dtype("float32"), (None,), column=column)
+    for name in filter(None, (column, "given")):
+        assert decode({"instances": [{name: 1, "area": 2}]}, info, AREA)["given"].tolist() == [1.0]
+        assert decode({"inputs": {name: [1, 2], "area": [1, 2]}}, info, AREA)["given"].tolist() == [1.0, 2.0]
+
+
+def test_one_input_by_both_of_its_names_is_refused_and_messages_use_the_columns_own():
+    info = TensorInfo("column_class", np.dtype("float32"), (None,), column="class")
+    for document in ({"instances": [{"class": 1, "column_class": 2}]}, {"inputs": {"class": [1], "column_class": [2]}}):
+        with pytest.raises(BadRequestError, match=r"\.class: is given as 'column_class' too; keep one"):
+            decode(document, info)
+    with pytest.raises(BadRequestError, match=r"^input 'class' is missing\. Needed: class$"):
+        decode({"inputs": {"area": [1]}}, info, AREA)
+    # A column that is called as another's input: that input keeps its name.
+    other = TensorInfo("class_2", np.dtype("float32"), (None,), column="column_class")
+    assert decode({"inputs": {"column_class": [1], "class_2": [2]}}, info, other)["column_class"].tolist() == [1.0]
+
+
 def test_missing_nullable_values_become_the_models_own_missing():
     arrays = decode({"instances": [{"fare": 1, "area": None}, {"fare": 2, "miles": 3.5}]}, FARE, AREA, COMPANY, MILES)
     assert arrays["area"].tolist() == [-(2**63)] * 2

@@ -105,7 +105,8 @@ def test_a_flipped_byte_is_refused_and_the_previous_version_stays(store, publish
     assert status_of(server, 1)["state"] == "AVAILABLE"
     status, answer, _ = server.post("taxi:predict", BODY)
     assert (status, bias(answer)) == (200, 0)
-    assert server.get("/healthz")[0] == 200
+    status, health, _ = server.get("/healthz")
+    assert (status, health["status"], list(health["damaged"])) == (200, "degraded", ["taxi"])
     assert 'trainyard_serving_load_failures_total{model="taxi",version="2"}' in server.get("/metrics")[1]
     assert "taxi version 2 is refused" in server.log()
     assert "Still in service: {'stable': 1}" in server.log()
@@ -113,6 +114,26 @@ def test_a_flipped_byte_is_refused_and_the_previous_version_stays(store, publish
     weights.write_bytes(intact)
     wait_for(lambda: served(server) == {"stable": 2})
     assert bias(server.post("taxi:predict", BODY)[1]) == 1
+
+
+def test_one_damaged_model_takes_no_other_down(store, publish, start, exports):
+    publish("house", exports["house"])
+    publish("taxi", exports["taxi_0"])
+    labels = pathlib.Path(store.uri, "taxi", "labels.json")
+    said = labels.read_text()
+    labels.write_text("")
+    server = start().wait_until_ready()
+    status, answer, _ = server.get("/healthz")
+    assert (status, answer["status"], answer["models"]) == (200, "degraded", {"house": {"stable": 1}, "taxi": {}})
+    assert "labels.json is damaged (it is empty). Write it anew as" in answer["damaged"]["taxi"]
+    assert server.post("house:predict", {"instances": [2.0]})[0] == 200
+    status, answer, _ = server.post("taxi:predict", BODY)
+    assert (status, "labels.json is damaged" in answer["error"]) == (503, True)
+    labels.write_text(said)
+    wait_for(lambda: server.get("/healthz")[1]["status"] == "ready")
+    labels.write_text("[]")  # damaged once more: what is loaded stays
+    wait_for(lambda: server.get("/healthz")[1]["status"] == "degraded")
+    assert server.post("taxi:predict", BODY)[0] == 200
 
 
 def test_it_waits_for_a_store_and_a_stable_label(store, publish, start, exports):

@@ -57,9 +57,14 @@ def add_cluster_options(command: argparse.ArgumentParser) -> None:
 
 
 def _compile(options: argparse.Namespace) -> int:
+    from pipelines import columns
     from pipelines.run import find_workload
 
-    find_workload(options.workload)  # what can be refused at once is, before seconds of imports
+    # What can be refused at once is, before seconds of imports.
+    workload, folder = find_workload(options.workload)
+    where = folder / "workload.yaml"
+    for note in columns.fit(parameters.apply(workload, options.param, where), where)[1]:
+        print(f"trainyard: {note}", file=sys.stderr)
     site, pools, chosen = cluster(options, "image", "root")
     span = -1 if options.span is None else options.span
 

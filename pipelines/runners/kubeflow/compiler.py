@@ -20,7 +20,7 @@ from tfx.dsl.compiler import compiler as tfx_compiler
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import InputError
-from pipelines import home, parameters
+from pipelines import columns, home, parameters
 from pipelines.run import code_revision, find_workload
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import pools as pools_module
@@ -75,6 +75,7 @@ def compile_workload(request: CompileRequest) -> str:
     """
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
+    workload, _ = columns.fit(workload, folder / "workload.yaml")
     run_params = [run_parameters.span_parameter(request.span), run_parameters.force_parameter()]
     run_params += run_parameters.of_training(workload)
     ir = _intermediate(workload, folder, request)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
-from pipelines import parameters
+from pipelines import columns, parameters
 from pipelines.run import code_revision, find_workload
 from pipelines.runners.kubeflow import run_parameters
 from pipelines.runners.kubeflow.pools import Pool
@@ -74,7 +74,7 @@ def plan(request: SubmitRequest) -> Plan:
     """
     workload, folder = find_workload(request.workload)
     given, compiled_in = run_parameters.chosen(workload, request.parameters)
-    parameters.apply(workload, compiled_in, folder / "workload.yaml")
+    columns.fit(parameters.apply(workload, compiled_in, folder / "workload.yaml"), folder / "workload.yaml")
     given = {run_parameters.SPAN: request.span, **given}
     if request.image:
         given["image"] = request.image

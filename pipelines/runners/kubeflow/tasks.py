@@ -15,7 +15,7 @@ from pipelines.runners.kubeflow.pools import Placement
 from pipelines.runners.kubeflow.run_parameters import RunParameter
 from pipelines.workload import Workload
 
-COMMAND = ("python", "-m", "pipelines.runners.kubeflow.node")
+COMMAND = ("python", "-P", "-m", "pipelines.runners.kubeflow.node")
 IMAGE = "image"
 _ARTIFACT_TYPES = {
     one.schema_title: one

@@ -375,3 +375,34 @@ def test_component_digests_its_suite_and_imports_no_gx(tmp_path: pathlib.Path) -
     subprocess.run([sys.executable, "-c", code, suite], check=True, timeout=60)
     with pytest.raises(InputError, match="fail_on"):
         DataQuality(None, None, suite, "root", fail_on="sometimes")
+
+
+def test_columns_that_differ_in_case_are_two_and_what_is_left_out_is_not_judged(tmp_path: pathlib.Path) -> None:
+    table = pa.table({"Amount": [1.0, 2.0, 3.0] * 10, "amount": [float(i) for i in range(30)], "a": ["x"] * 30})
+    uri = write_examples(tmp_path / "examples", {"train": table})
+    (tmp_path / "schema.pbtxt").write_text(
+        "".join(f'feature {{ name: "{n}" type: {k} }}\n' for n, k in (("Amount", "FLOAT"), ("amount", "FLOAT")))
+        + 'feature { name: "gone" type: INT }\nfeature { name: "a" type: BYTES }\n'
+    )
+    suite = {
+        "name": "case",
+        "expectations": [
+            expect("expect_compound_columns_to_be_unique", column_list=["Amount", "amount", "a"]),
+            expect("expect_column_pair_values_to_be_equal", column_A="amount", column_B="amount"),
+            expect("expect_column_values_to_be_between", column="Amount", min_value=1, max_value=3),
+            expect("expect_column_values_to_not_be_null", column="gone"),
+            expect("expect_column_values_to_not_be_null", column="a", row_condition='gone == "x"', condition_parser="pandas"),
+            expect("expect_table_column_count_to_equal", value=4),
+        ],
+    }  # fmt: skip
+    (tmp_path / "suite.json").write_text(json.dumps(suite))
+    (tmp_path / "out").mkdir()
+    arguments = (uri, ["train"], str(tmp_path), str(tmp_path / "suite.json"), "critical", tmp_path / "out")
+    result, _ = check_examples(*arguments, left_out=["gone"])
+    assert not result.failures(), [one.message for one in result.failures()]
+    assert [(one.name, one.message) for one in result.unjudged()] == [
+        ("expect_column_values_to_not_be_null(gone)", "data.ignore leaves out gone"),
+        ("expect_column_values_to_not_be_null(a)", "data.ignore leaves out gone"),
+        ("expect_table_column_count_to_equal(gone)", "data.ignore leaves out gone"),
+    ]
+    assert result.passes and result.counts()["passed"] == 3

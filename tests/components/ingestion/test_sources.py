@@ -154,3 +154,17 @@ def test_a_file_that_is_not_whole_by_its_name(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.csv.part").write_text("x\n1\n")
     with pytest.raises(InputError, match=r"a\.csv\.part: is still being written"):
         sources.files_at(str(tmp_path))
+
+
+def test_a_link_to_nothing_and_a_span_that_is_there_twice_are_said(tmp_path: pathlib.Path) -> None:
+    for name in ("span-1", "span-02", "span-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.csv").write_text("x\n1\n")
+    (tmp_path / "span-1" / "b.csv").symlink_to(tmp_path / "gone.csv")
+    uri = f"{tmp_path}/span-{{SPAN}}/*"
+    with pytest.raises(
+        InputError, match=r"span-1/b\.csv: is a link to what is not there\. Deliver the file, or remove"
+    ):
+        sources.resolve_window(uri, 1, 1)
+    with pytest.raises(InputError, match=r"span 2 is there twice, as .*span-02/\* and .*span-2/\*\. Remove or rename"):
+        sources.resolve_window(uri, 2, 1)

@@ -97,3 +97,10 @@ def test_input_names_are_identifiers_and_differ() -> None:
     assert names["class"] == "column_class" and names["2nd"] == "column_2nd" and names["_x"] == "column_x"
     assert len(set(names.values())) == len(names)
     assert all(name.isidentifier() and name.isascii() for name in names.values())
+
+
+def test_input_names_differ_in_more_than_case_and_keep_what_can_be_kept() -> None:
+    names = input_names(["amount", "Amount", "AMOUNT", "class", "column_class", "a b", "a_b"])
+    assert names["column_class"] == "column_class" and names["a_b"] == "a_b"
+    assert len({name.lower() for name in names.values()}) == len(names)
+    assert names["AMOUNT"] == "AMOUNT"

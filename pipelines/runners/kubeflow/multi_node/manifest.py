@@ -21,7 +21,7 @@ from pipelines.workload import Training
 API_GROUP = "trainer.kubeflow.org"
 API_VERSION = f"{API_GROUP}/v1alpha1"
 MANAGER = "trainyard.dev/pipeline"
-COMMAND = ("python", "-m", "pipelines.runners.kubeflow.multi_node.worker")
+COMMAND = ("python", "-P", "-m", "pipelines.runners.kubeflow.multi_node.worker")
 # The names that Kubeflow Trainer looks for in a runtime: its replicated job, and the container in it.
 JOB = CONTAINER = "node"
 PORT = 2222

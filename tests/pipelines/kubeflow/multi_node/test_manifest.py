@@ -49,7 +49,7 @@ def test_the_trainjob(job: dict) -> None:
     runtime = yaml.safe_load(RUNTIME.read_text())
     assert (spec["runtimeRef"]["kind"], spec["runtimeRef"]["name"]) == (runtime["kind"], runtime["metadata"]["name"])
     assert (trainer["numNodes"], trainer["image"], trainer["args"]) == (4, "taxi:1", ["--folder", "s3://x"])
-    assert trainer["command"] == ["python", "-m", "pipelines.runners.kubeflow.multi_node.worker"]
+    assert trainer["command"] == ["python", "-P", "-m", "pipelines.runners.kubeflow.multi_node.worker"]
     assert trainer["resourcesPerNode"] == {
         "requests": {"cpu": "8", "memory": "60Gi", "nvidia.com/gpu": "1"},
         "limits": {"memory": "60Gi", "nvidia.com/gpu": "1"},
