@@ -21,6 +21,7 @@ from components.schema import read_schema
 from pipelines import home
 from pipelines.quality import draft, merge, suite_text
 from pipelines.scaffold import contracts, labelling, profiling, reading, spelling, templates
+from pipelines.scaffold.dividing import divide, told
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Kind, Profile
 from pipelines.workload import Task, load_workload
@@ -41,6 +42,7 @@ class Request:
     time: str | None = None
     key: str | None = None
     ignore: tuple[str, ...] = ()
+    positive: str | None = None
     merge_labels: bool = False
     drop_unlabelled: bool = False
 
@@ -79,19 +81,21 @@ def create(request: Request) -> Created:
     _refuse_existing(targets)
     files, format = reading.find_files(request.data)
     table, label, profile, done = _decide(request, files, format)
-    content = templates.Content(request, format, label, profile, table)
     with _staged(targets) as stage:
-        templates.write_workload(content, stage["workload"])
         (stage["schemas"] / "schema.pbtxt").write_text(
             contracts.schema_text(profile.columns, label, table.num_rows), encoding="utf-8"
         )
-        stage["test"].write_text(templates.test_text(content), encoding="utf-8")
         for name, path in zip(_names_in_span(files), files, strict=True):
             shutil.copyfile(path, stage["span"] / name)
         rows = _read_as_a_run(stage, request, format, tuple(profile.ignored))
+        division = divide(rows, label, request.time, request.key)
+        content = templates.Content(request, format, label, profile, table, division)
+        templates.write_workload(content, stage["workload"])
+        stage["test"].write_text(templates.test_text(content), encoding="utf-8")
         (stage["schemas"] / "expectations.json").write_text(_suite(request, label, rows, stage), encoding="utf-8")
     load_workload(targets["workload"])
-    return Created(**targets, label=label, profile=profile, story=_story(request, table, label, profile, targets, done))
+    story = _story(request, content, targets, done)
+    return Created(**targets, label=label, profile=profile, story=story)
 
 
 def _names_in_span(files: list[pathlib.Path]) -> list[str]:
@@ -155,7 +159,7 @@ def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[p
     if as_text:
         table = reading.read_files(files, format, sorted(as_text))
         table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
-    label = labelling.describe(table.column(request.label), request.label, task, reason)
+    label = labelling.describe(table.column(request.label), request.label, task, reason, request.positive)
     carried = [name for name in (request.time, request.key) if name]
     return table, label, profiling.profile(table, request.label, carried, request.ignore, format), done
 
@@ -231,8 +235,9 @@ def _suite(request: Request, label: Label, rows: pa.Table, stage: dict[str, path
 
 
 def _story(
-    request: Request, table: pa.Table, label: Label, profile: Profile, targets: dict[str, pathlib.Path], done: list[str]
+    request: Request, content: templates.Content, targets: dict[str, pathlib.Path], done: list[str]
 ) -> tuple[str, ...]:
+    table, label, profile = content.table, content.label, content.profile
     lines = [f"{table.num_rows:,} rows, {table.num_columns} columns in {request.data}", *done]
     change = "" if request.task else "; --task changes it"
     lines.append(f"Task: {label.task} ({label.reason}{change})")
@@ -241,6 +246,7 @@ def _story(
         lines.append(
             f"Classes of {label.name!r}: {shown}; always saying {label.majority[0]} is right in {label.majority[1]:.1%}"
         )
+        lines += told(label, content.division)
     else:
         lines.append(f"{label.name!r}: mean {label.mean:.4g}; always saying that has an RMSE of {label.std:.4g}")
     for kind in (Kind.NUMBER, Kind.SKEWED, Kind.CODE, Kind.CATEGORY, Kind.CARRIED):

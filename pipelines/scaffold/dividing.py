@@ -11,12 +11,15 @@ import pyarrow as pa
 
 from components.ingestion import IngestionConfig
 from components.ingestion.splitting import ByHash, Places, count_values, counted_column, splitter
-from components.splits import SPLITS
+from components.splits import SPLITS, TEST
 from pipelines.scaffold.labelling import Label
 
 _EVAL, _EVAL_OF_FEW, _TEST = 0.1, 0.2, 0.2
 _FEW_ROWS, _FEW_OF_A_CLASS = 1000, 200
 _SEEDS = 50
+_HALF = 0.5
+_SAYS_SOMETHING = 30  # rows of a class in test; a share of fewer wavers by more than 0.15
+_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +77,33 @@ def divide(rows: pa.Table, label: Label, time: str | None = None, key: str | Non
     names = [str(name) for name in rows.column(label.name).combine_chunks().dictionary_encode().dictionary.to_pylist()]
     counts = {name: dict(zip(SPLITS, map(int, line), strict=True)) for name, line in zip(names, table, strict=True)}
     return dataclasses.replace(chosen, rows=counts)
+
+
+def told(label: Label, division: Division) -> list[str]:
+    """Which class is positive and which is rare, and what that means, in lines for a person."""
+    lines = []
+    total = sum(label.counts.values())
+    if label.positive is not None:
+        share = label.counts[label.positive.name] / total
+        odd = f", though {share:.1%} of the rows have it" if label.imbalanced and share > _HALF else ""
+        lines.append(f"Positive: {label.positive.name} ({label.positive.reason}{odd}; --positive changes it)")
+    if label.imbalanced:
+        found = label.counts[label.rarest]
+        parts = division.rows.get(label.rarest, {})
+        where = ", ".join(f"{rows:,} in {split}" for split, rows in parts.items())
+        lines.append(
+            f"Rare: {label.rarest}, {found:,} of {total:,} rows ({where}), so classes are weighed in training, and bars are on "
+            "metrics that always saying the frequent class fails"
+        )
+    scarce = [name for name in label.counts if division.rows.get(name, {}).get(TEST, 0) < _SAYS_SOMETHING]
+    if scarce:
+        shown = ", ".join(f"{name} {division.rows.get(name, {}).get(TEST, 0)}" for name in scarce[:_SHOWN])
+        more = f" and {len(scarce) - _SHOWN} more classes" if len(scarce) > _SHOWN else ""
+        lines.append(
+            f"Few rows in test: {shown}{more}. Figures about {'it' if len(scarce) == 1 else 'them'} will say little, and bars may "
+            "not be judged: deliver more rows"
+        )
+    return lines
 
 
 def _best_seed(

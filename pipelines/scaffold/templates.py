@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from components.schema import MASKED
+from pipelines.scaffold.dividing import Division
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
 from pipelines.workload import Task
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
+_MARGIN = 0.05  # of a bar over what a model reaches that always says the same
 _STEPS = 3000  # a small network on a table has mostly converged by then; early stopping ends it sooner
 _MOST_SLICES = 2
 _WIDTH = 90  # of a list, so that its name fits on the line too
@@ -36,6 +38,7 @@ class Content:
     label: Label
     profile: Profile
     table: pa.Table
+    division: Division
 
 
 def write_workload(content: Content, folder: pathlib.Path) -> None:
@@ -132,11 +135,12 @@ def _workload_text(content: Content) -> str:
         LABEL=_yaml(label.name),
         POSITIVE=_positive(label),
         LABELS=_labels(request),
-        SPLIT=_split(request),
+        SPLIT=_split(request, content.division),
         IGNORE=_ignore(content.profile),
         BATCH=str(batch),
         EPOCHS=str(epochs),
         PATIENCE=str(patience),
+        RARE=_rare(label),
         THRESHOLDS=_thresholds(label),
         SLICES=_slices(content.profile),
         MAX_LOSS=_max_loss(label, rows),
@@ -151,9 +155,12 @@ def _schedule(rows: int) -> tuple[int, int, int]:
 
 
 def _positive(label: Label) -> str:
-    if label.task is not Task.BINARY:
+    if label.positive is None:
         return ""
-    return f"\n    positive_class: {_yaml(str(label.classes[1]))} # the class whose probability is predicted"
+    reason = _one_line(label.positive.reason)
+    return (
+        f"\n    # The class whose probability is predicted: {reason}.\n    positive_class: {_yaml(label.positive.name)}"
+    )
 
 
 def _labels(request: Request) -> str:
@@ -162,10 +169,15 @@ def _labels(request: Request) -> str:
     return merge * request.merge_labels + drop * request.drop_unlabelled
 
 
-def _split(request: Request) -> str:
-    lines = ["    eval_fraction: 0.2"]
+def _split(request: Request, division: Division) -> str:
+    lines = [
+        f"    eval_fraction: {division.eval_fraction:g} # looked at while the model is made",
+        f"    test_fraction: {division.test_fraction:g} # judges it, and is looked at by nothing else",
+    ]
+    if division.seed:
+        lines.append(f"    seed: {division.seed} # of fifty divisions the one that spreads the classes best; keep it")
     if request.time:
-        lines.append(f"    time: {_yaml(request.time)} # the newest rows are evaluated")
+        lines.append(f"    time: {_yaml(request.time)} # the newest rows are test, those before them eval")
     if request.key:
         lines.append(f"    key: {_yaml(request.key)} # all rows of one key lie in one split")
     return "\n".join(lines)
@@ -184,10 +196,17 @@ def _thresholds(label: Label) -> str:
         winner, share = label.majority
         return (
             f"  # 0.5 is guessing; always saying {_one_line(winner)} has an accuracy of {share:.3f}.\n"
-            "  thresholds:\n    - {metric: auc, min: 0.6}"
+            "  thresholds:\n    - {metric: auc, min: 0.6}" + _rare_bar(label)
         )
     if label.task is Task.MULTICLASS:
         assert label.majority is not None
+        if label.imbalanced:
+            share = label.majority[1]
+            nothing = 2 * share / (1 + share) / len(label.classes)
+            return (
+                f"  # Always saying {_one_line(label.majority[0])} has an accuracy of {share:.3f} and a macro F1 of {nothing:.3f}.\n"
+                f"  thresholds:\n    - {{metric: macro_f1, min: {_two_digits(nothing + _MARGIN)}}}"
+            )
         return (
             f"  # Always saying {_one_line(label.majority[0])} has an accuracy of {label.majority[1]:.3f}.\n"
             f"  thresholds:\n    - {{metric: accuracy, min: {math.floor(label.majority[1] * 100) / 100:g}}}"
@@ -198,13 +217,44 @@ def _thresholds(label: Label) -> str:
     )
 
 
+def _rare_bar(label: Label) -> str:
+    """A bar that a model which never says the rare class does not reach, where accuracy would praise it."""
+    if label.positive is None or not label.imbalanced or label.positive.name != label.rarest:
+        return ""
+    share = label.counts[label.rarest] / sum(label.counts.values())
+    return (
+        f"\n    # {_one_line(label.rarest)} is {share:.3%} of the rows, which is the auc_pr of guessing.\n"
+        f"    - {{metric: auc_pr, min: {_two_digits(share + _MARGIN)}}}"
+    )
+
+
+def _two_digits(bar: float) -> str:
+    return f"{math.ceil(round(bar * 100, 6)) / 100:g}"
+
+
+def _rare(label: Label) -> str:
+    """What the Trainer does about a rare class; nothing where none is."""
+    if not label.imbalanced:
+        return ""
+    lines = [
+        "  # All classes weigh the same in the loss, however few rows they have; probabilities then rank rows and are no shares.",
+        "  class_weights: balanced",
+    ]
+    if label.task is Task.BINARY:
+        lines += [
+            "  # A row is called positive above the probability with the greatest F1 on eval. Or {precision: 0.9}, {recall: 0.9}, 0.5.",
+            "  decision_threshold: best_f1",
+        ]
+    return "\n" + "\n".join(lines)
+
+
 def _slices(profile: Profile) -> str:
     names = [c.name for c in profile.columns if c.kind is Kind.CATEGORY and c.values][:_MOST_SLICES]
     return "[" + ", ".join(_yaml(name) for name in names) + "]"
 
 
 def _max_loss(label: Label, rows: int) -> str:
-    """About one standard error of the metric on the eval split: less than that is chance."""
+    """About one standard error of the metric on the test split: less than that is chance."""
     chance = 0.5 / math.sqrt(max(1.0, 0.2 * rows))
     if label.task is Task.REGRESSION:
         return repr(float(f"{min(0.5, chance) * label.std:.2g}"))
