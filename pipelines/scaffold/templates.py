@@ -242,7 +242,7 @@ def _rare(label: Label) -> str:
     ]
     if label.task is Task.BINARY:
         lines += [
-            "  # A row is called positive above the probability with the greatest F1 on eval. Or {precision: 0.9}, {recall: 0.9}, 0.5.",
+            "  # A row is called positive above what gives the best F1 on eval. Or a number, {precision: 0.9}, {recall: 0.9}.",
             "  decision_threshold: best_f1",
         ]
     return "\n" + "\n".join(lines)
