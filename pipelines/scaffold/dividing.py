@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from components.errors import InputError
 from components.ingestion import IngestionConfig
 from components.ingestion.splitting import ByHash, Places, count_values, counted_column, splitter
 from components.splits import SPLITS, TEST
@@ -71,6 +72,11 @@ def divide(rows: pa.Table, label: Label, time: str | None = None, key: str | Non
     if column is not None:
         counted = count_values(config, rows.column(column).chunks)
         table = _by_class(codes, splitter(config, counted).places(batches[0]))
+        if not table.sum(axis=0).all():
+            raise InputError(
+                f"--time {column!r}: has {len(counted[0])} different times, and rows of one time stay together: three or more are "
+                "needed, for train, eval and test. Choose another column, or leave --time out."
+            )
     else:
         seed, table = _best_seed(batches[0], config, codes, _SEEDS if few else 1)
         chosen = dataclasses.replace(chosen, seed=seed)

@@ -61,7 +61,11 @@ class Label:
     @property
     def imbalanced(self) -> bool:
         """Whether one class has so few rows that a model which never says it looks good."""
-        return bool(self.counts) and self.counts[self.rarest] * _IMBALANCE < max(self.counts.values())
+        return bool(self.counts) and _imbalanced(self.counts)
+
+
+def _imbalanced(counts: Mapping[str, int]) -> bool:
+    return min(counts.values()) * _IMBALANCE < max(counts.values())
 
 
 def check_values(table: pa.Table, label: str) -> None:
@@ -133,15 +137,24 @@ def describe(values: pa.ChunkedArray, name: str, task: Task, reason: str, positi
 
 
 def _positive(label: str, counts: Mapping[str, int], asked: str | None) -> Positive:
-    """As a run decides where workload.yaml says nothing, but that any rarer class counts: the draft writes it down for good."""
+    """The class that was asked for; else a rare one, whatever its name; else the one that is by name; else the rarer one.
+
+    A run that has to decide without a draft takes the name first (components/positive.py): what it decides must not turn around
+    from one span to the next. The draft writes it down for good.
+    """
     classes = list(counts)
-    if asked is None:
-        return by_name(classes) or by_share(classes, list(counts.values()), most=0.5)
-    if asked not in classes:
-        raise InputError(
-            f"--positive {asked!r}: the label {label!r} has the classes {classes[0]!r} and {classes[1]!r}."
-        )
-    return Positive(asked, "you said so")
+    if asked is not None:
+        if asked not in classes:
+            raise InputError(
+                f"--positive {asked!r}: the label {label!r} has the classes {classes[0]!r} and {classes[1]!r}."
+            )
+        return Positive(asked, "you said so")
+    named, rarer = by_name(classes), by_share(classes, list(counts.values()), most=0.5)
+    if named is None or named.name == rarer.name:
+        return named or rarer
+    if _imbalanced(counts):
+        return dataclasses.replace(rarer, reason=f"{rarer.reason}; by name it would be {named.name}")
+    return named
 
 
 def _regression(values: pa.ChunkedArray, name: str, reason: str) -> Label:
