@@ -127,6 +127,13 @@ def test_a_small_split_is_read_once(uri: str) -> None:
     assert sum(len(batch) for batch in numbers(split.dataset(64, 1))) == ROWS
 
 
+def test_a_row_comes_with_the_weight_of_its_class(uri: str) -> None:
+    weights = np.array([0.5, 4.0], np.float32)
+    split = open_split(uri, "train", FEATURES, checks())
+    for _, label, weight in split.dataset(64, 1, weights=weights):
+        assert (weight.numpy() == weights[label.numpy()]).all()
+
+
 def test_list_columns_are_read_as_plain_ones(write_split) -> None:
     """TFDV, TFT and TFX's own readers keep every value in a list."""
     uri = write_split(columns(), lists=True)
