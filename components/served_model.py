@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from components.columnar import is_list
 from components.errors import InputError
+from components.ingestion import NA_VALUES
 
 SERVING_FOLDER = "Format-Serving"
 SPEC_FILE = pathlib.Path("assets.extra") / "trainyard.json"
@@ -39,6 +40,7 @@ class RawFeature:
         nullable: whether a value may be missing.
         input: its name in `serving_default`, where a column's name is no identifier; empty: the column's name.
         personal: whether schema.pbtxt tags it `personal`; the model server never records such a column.
+        na_values: texts that meant a missing value when the model was trained, besides the empty one.
     """
 
     dtype: str
@@ -46,6 +48,7 @@ class RawFeature:
     nullable: bool = False
     input: str = ""
     personal: bool = False
+    na_values: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +86,7 @@ class ServedModel:
                     bool(f.get("nullable", False)),
                     f.get("input", ""),
                     bool(f.get("personal", False)),
+                    tuple(f.get("na_values", NA_VALUES)),
                 )
                 for name, f in raw["features"].items()
             }

@@ -369,6 +369,22 @@ class ModelStore:
         except OSError as error:
             raise from_os_error(error, f"deleting {model} version {version} from {self.uri}") from error
 
+    def remove(self, model: str) -> None:
+        """Deletes a model with its releases, labels and history. Its labels go first: from then on nobody is led to it.
+
+        Raises:
+            StoreError: there is no such model.
+        """
+        if model not in self.models():
+            raise self._unknown(model, "release")
+        try:
+            with self._lock(model):
+                if self.labels(model):
+                    write_labels(self._files, f"{model}/labels.json", {})
+                self._files.remove(model)
+        except OSError as error:
+            raise from_os_error(error, f"deleting {model} from {self.uri}") from error
+
     def _make_stable(self, model: str, version: int, action: str, reason: str, actor: str) -> Release:
         release = self.release(model, version)
         self._insist_intact(model, version)

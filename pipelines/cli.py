@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import pathlib
 import sys
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_kubeflow(commands)
     _add_new(commands)
+    _add_remove(commands)
     _add_data(commands)
     _add_quality(commands)
     _add_reports(commands)
@@ -207,7 +209,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     command.add_argument(
         "--format",
-        choices=("csv", "parquet", "jsonl", "tfrecord", "images"),
+        choices=("csv", "xlsx", "parquet", "jsonl", "json", "tfrecord", "images"),
         help="of the files; default: the workload's",
     )
     command.add_argument("--overwrite", action="store_true", help="replace predictions that are in DIR already")
@@ -260,6 +262,12 @@ def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     from pipelines.scaffold import cli as scaffold
 
     scaffold.add_command(commands)
+
+
+def _add_remove(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipelines.removal import cli as removal
+
+    removal.add_command(commands)
 
 
 def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -338,6 +346,8 @@ def _serve(options: argparse.Namespace) -> int:
         models += ["--model", arguments.pop(0)]
     if "--store" not in arguments and "-h" not in arguments and "--help" not in arguments:
         arguments += ["--store", home.store_uri()]
+    # Its --help and errors speak of the command that was given.
+    os.environ["TRAINYARD_PROGRAM"] = "trainyard serve"
     os.execv(python, [str(python), "-P", "-m", "serving", *models, *arguments])
 
 
@@ -375,4 +385,7 @@ def _only_wrapper(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # Before it ends, the interpreter looks for garbage among all that TensorFlow and TFX have made: six seconds without this.
+    gc.freeze()
+    sys.exit(code)

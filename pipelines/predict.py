@@ -12,6 +12,7 @@ import shutil
 from components import lazy_imports
 from components.batch_inference import BatchInferenceConfig
 from components.errors import InputError
+from components.ingestion import Reading
 from model_store import ModelStore
 from pipelines import beam_options, home
 from pipelines.results import RunResult
@@ -89,7 +90,8 @@ def _predict_locked(
 
     site = make_site(workload, folder, home.pipeline_root(f"{workload.name}.predict"), beam)
     data = request.data if "://" in request.data else str(pathlib.Path(request.data).expanduser().absolute())
-    config = BatchInferenceConfig(data, request.format or workload.data.format, request.keys)
+    format = request.format or workload.data.format
+    config = BatchInferenceConfig(data, format, request.keys, Reading.of(workload.data.read.model_dump()))
     graph = batch_inference_pipeline(workload.name, request.release, config, site)
     outputs = local.run_pipeline(graph, site, result, display)
     if result.status == "succeeded":

@@ -20,7 +20,7 @@ from components.drift import DriftDetector
 from components.evaluator import Evaluator
 from components.example_validator import ExampleValidator
 from components.infra_validator import InfraValidator
-from components.ingestion import ColumnarExampleGen, IngestionConfig
+from components.ingestion import ColumnarExampleGen, IngestionConfig, Reading
 from components.pusher import Pusher
 from components.report.component import Report
 from components.schema import SchemaImporter, left_out, read_schema
@@ -202,6 +202,7 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         split_seed=data.split.seed,
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
+        reading=Reading.of(data.read.model_dump()),
         merge_spellings=data.label.merge_spellings,
         drop_unlabelled=data.label.drop_unlabelled,
     )
@@ -211,6 +212,8 @@ def _training(workload: Workload) -> TrainingConfig:
     return TrainingConfig(
         task=str(workload.task),
         label=workload.data.label.column,
+        na_values=workload.data.read.na_values,
+        na_values_by_column=workload.data.read.na_values_by_column,
         **workload.training.model_dump(),
     )
 

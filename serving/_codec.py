@@ -141,6 +141,40 @@ def check_array(array: np.ndarray[Any, Any], info: TensorInfo) -> None:
         )
 
 
+def settle_missing(array: np.ndarray[Any, Any], info: TensorInfo) -> np.ndarray[Any, Any]:
+    """The tensor with the model's own "missing" value wherever a value means that, as in the data that it was trained on: NaN,
+    the least int64, the empty text, and the texts of `na_values`.
+
+    Raises:
+        BadRequestError: a value is missing, and the input must have one.
+    """
+    if info.feature is None:
+        return array
+    if array.dtype.kind == "f":
+        is_missing = np.isnan(array)
+    elif array.dtype.kind == "i":
+        is_missing = array == info.sentinel if info.type_name == "int64" else np.zeros(array.shape, bool)
+    else:
+        texts = info.feature.missing_texts
+        is_missing = np.array([value in texts for value in array.reshape(-1).tolist()], bool).reshape(array.shape)
+    if not is_missing.any():
+        return array
+    if not info.nullable:
+        row = int(np.argwhere(is_missing)[0][0]) if array.ndim else 0
+        received = _show_value(array[is_missing][0])
+        raise BadRequestError(
+            f"row {row}, input {info.shown!r}: expected a value ({info.type_name}). Received: {received}, which means that it is "
+            "missing."
+        )
+    settled = array.copy()
+    settled[is_missing] = info.sentinel
+    return settled
+
+
+def _show_value(value: Any) -> str:
+    return _show(value.decode("utf-8", "replace")) if isinstance(value, bytes) else str(value)
+
+
 def _tensor(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
     if isinstance(values, list) and None in values:
         values = _fill_nulls(values, info, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +48,8 @@ def _serialize(example: Any, context: Mapping[str, Any], features: Mapping[str, 
         if unknown := merged.keys() - features.keys():
             raise BadRequestError(f"{where}: there is no feature {sorted(unknown)[0]!r}. Known: {', '.join(features)}")
         for name, feature in features.items():
+            if _is_missing(merged.get(name), feature):
+                merged[name] = None
             if merged.get(name) is None and not feature.nullable:
                 raise BadRequestError(
                     f"{where}.{name}: expected a value ({feature.dtype}); it may not be missing or null."
@@ -56,6 +59,13 @@ def _serialize(example: Any, context: Mapping[str, Any], features: Mapping[str, 
         if value is not None:
             _set(proto.features.feature[name], value, features.get(name), f"{where}.{name}")
     return bytes(proto.SerializeToString())
+
+
+def _is_missing(value: Any, feature: Feature) -> bool:
+    """Whether a value means that there is none, as in the data that the model was trained on."""
+    if isinstance(value, str):
+        return value.encode() in feature.missing_texts
+    return isinstance(value, float | int) and (math.isnan(value) or (feature.dtype == "int64" and value == -(2**63)))
 
 
 def _set(target: Any, value: Any, feature: Feature | None, where: str) -> None:

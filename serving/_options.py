@@ -38,7 +38,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads and checks the command line; argparse exits with 2 on what it cannot use."""
     cpus = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(
-        prog="python -m serving",
+        prog=os.environ.get("TRAINYARD_PROGRAM") or "python -m serving",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

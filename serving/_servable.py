@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from serving._codec import Arrays, check_array, fill_missing
+from serving._codec import Arrays, check_array, fill_missing, settle_missing
 from serving._errors import BadRequestError, ServingError
 from serving._signature import Feature, TensorInfo, read_features
 
@@ -123,6 +123,7 @@ class Servable:
         arrays = fill_missing(arrays, signature.inputs)
         for name, array in arrays.items():
             check_array(array, signature.inputs[name])
+            arrays[name] = settle_missing(array, signature.inputs[name])
         if self.features and len({array.shape[:1] for array in arrays.values()}) > 1:
             sizes = ", ".join(f"{name} {array.shape[0]}" for name, array in sorted(arrays.items()))
             raise BadRequestError(f"every input must have a value for each row. Received rows: {sizes}")
@@ -164,28 +165,34 @@ def _signature_defs(folder: pathlib.Path) -> dict[str, meta_graph_pb2.SignatureD
 def _signature(
     name: str, function: Any, stored: meta_graph_pb2.SignatureDef, features: Mapping[str, Feature]
 ) -> Signature:
-    nullable = {said.input or feature for feature, said in features.items() if said.nullable}
-    columns = {said.input: feature for feature, said in features.items() if said.input not in ("", feature)}
+    described = {said.input or column: said for column, said in features.items()}
+    columns = {said.input: column for column, said in features.items() if said.input not in ("", column)}
     inputs = {
-        key: dataclasses.replace(_tensor_info(key, info, key in nullable), column=columns.get(key, ""))
+        key: dataclasses.replace(_tensor_info(key, info, described.get(key)), column=columns.get(key, ""))
         for key, info in sorted(stored.inputs.items())
     }
     outputs = {key: _tensor_info(key, info) for key, info in sorted(stored.outputs.items())}
     return Signature(name, function, inputs, outputs)
 
 
-def _tensor_info(name: str, stored: meta_graph_pb2.TensorInfo, nullable: bool = False) -> TensorInfo:
+def _tensor_info(name: str, stored: meta_graph_pb2.TensorInfo, feature: Feature | None = None) -> TensorInfo:
     shape = None
     if not stored.tensor_shape.unknown_rank:
         shape = tuple(None if dim.size < 0 else int(dim.size) for dim in stored.tensor_shape.dim)
-    return TensorInfo(name, np.dtype(tf.as_dtype(stored.dtype).as_numpy_dtype), shape, nullable)
+    return TensorInfo(
+        name,
+        np.dtype(tf.as_dtype(stored.dtype).as_numpy_dtype),
+        shape,
+        feature is not None and feature.nullable,
+        feature,
+    )
 
 
 def _one_row(signature: Signature, features: Mapping[str, Feature]) -> Arrays:
     arrays: Arrays = {}
     for name, info in signature.inputs.items():
         shape = tuple(1 if n is None else n for n in info.shape or ())
-        arrays[name] = np.full(shape, b"" if info.is_string else 0, dtype=info.dtype)
+        arrays[name] = np.full(shape, b"?" if info.is_string else 0, dtype=info.dtype)
     if signature.takes_examples and features:
         example = tf.train.Example()
         for name, feature in features.items():

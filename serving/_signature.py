@@ -26,6 +26,7 @@ class Feature:
         nullable: whether a request may leave it out.
         input: its name in `serving_default`, where the column's name is no identifier; empty: the column's name.
         personal: whether the schema marks it as personal data; such a column is never recorded.
+        na_values: texts that meant a missing value when the model was trained, besides the empty one.
     """
 
     dtype: str
@@ -33,6 +34,11 @@ class Feature:
     nullable: bool
     input: str = ""
     personal: bool = False
+    na_values: tuple[str, ...] = ()
+
+    @property
+    def missing_texts(self) -> frozenset[bytes]:
+        return frozenset(text.encode() for text in ("", *self.na_values))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +49,7 @@ class TensorInfo:
         dtype: NumPy's; object for strings.
         shape: the leading dimension is the batch; None: any size. None as a whole: any rank.
         nullable: whether it may be left out.
+        feature: what the model's description says of it; None: nothing, and any value is taken.
         column: the column's own name, where TensorFlow takes no input of that name; a request may use either.
     """
 
@@ -50,6 +57,7 @@ class TensorInfo:
     dtype: np.dtype[Any]
     shape: tuple[int | None, ...] | None
     nullable: bool = False
+    feature: Feature | None = None
     column: str = ""
 
     @property
@@ -95,6 +103,7 @@ def read_features(folder: pathlib.Path) -> dict[str, Feature]:
             bool(said.get("nullable", False)),
             said.get("input", ""),
             bool(said.get("personal", False)),
+            tuple(said.get("na_values", ())),
         )
         for name, said in raw.items()
     }

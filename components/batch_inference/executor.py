@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from components.batch_inference.units import Predicted, PredictUnits
 from components.columnar import commit_shards
 from components.columnar.executor import ColumnarBeamExecutor
 from components.errors import InputError
-from components.ingestion import quarantine, sources
+from components.ingestion import Reading, quarantine, sources
 from components.ingestion.contract import Column
 from components.ingestion.parts import plan
 from components.ingestion.work import in_order, staging
@@ -59,8 +60,9 @@ class Executor(ColumnarBeamExecutor):
         """Predicts for the files' rows and writes `target`; returns what `index.json` says."""
         with staging(target) as folder:
             model = ServedModel.read(saved_model)
+            config = dataclasses.replace(config, reading=_as_trained(config.reading, model))
             types, columns = _columns(model, config, files[0], folder)
-            units = plan([files], config.format)
+            units = plan([files], config.format, config.reading)
             work = PredictUnits(saved_model, model, int(release["version"]), config, columns, folder)
             size = sum(unit.size_bytes for unit in units)
             done: list[Predicted] = in_order(self._combine(units, work, size), len(units))
@@ -97,8 +99,14 @@ def _columns(
 ) -> tuple[dict[str, pa.DataType], list[Column]]:
     """The first file's columns and their types, and what is read of them."""
     with sources.local_copy(url, scratch) as path:
-        types = batch_input.source_types(path, config.format)
+        types = batch_input.source_types(path, config.format, config.reading)
         return types, batch_input.columns_for(model, config.keys, types, str(path), config.format)
+
+
+def _as_trained(reading: Reading, model: ServedModel) -> Reading:
+    """What is missing means what it meant when the model was trained; a key is carried as it stands."""
+    words = {name: feature.na_values for name, feature in model.features.items()}
+    return dataclasses.replace(reading, na_values=(), na_values_by_column=words)
 
 
 def _add_up(done: Sequence[Predicted]) -> dict[str, tuple[int, int]]:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.errors import InputError
+from components.ingestion import Reading
 from components.ingestion.contract import Column
-from components.ingestion.readers import csv_header
+from components.ingestion.readers import opened, source_names
 from components.served_model import RawFeature, ServedModel
 
 _NUMBERS = {"float32": pa.float64(), "int64": pa.int64()}
@@ -62,7 +63,7 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
-def source_types(path: pathlib.Path, format: str) -> dict[str, pa.DataType]:
+def source_types(path: pathlib.Path, format: str, reading: Reading) -> dict[str, pa.DataType]:
     """A file's columns; their types as the format gives them: text for CSV, what the first lines hold for JSON.
 
     Raises:
@@ -70,10 +71,11 @@ def source_types(path: pathlib.Path, format: str) -> dict[str, pa.DataType]:
     """
     if format == "images":
         return {"image": pa.binary()}
-    if format == "csv":
-        return dict.fromkeys(csv_header(path), pa.string())
-    if format == "jsonl":
-        return _json_types(path)
+    if format in ("csv", "xlsx"):
+        return dict.fromkeys(source_names(path, reading, format), pa.string())
+    if format in ("jsonl", "json"):
+        with opened(path, format, reading) as file:
+            return _json_types(file.path)
     if format == "tfrecord":
         return _record_types(path)
     try:

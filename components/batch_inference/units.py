@@ -71,7 +71,7 @@ class PredictUnits(Work):
         for piece in unit.pieces:
             name = piece.url.removeprefix("file://")
             with sources.local_copy(piece.url, scratch) as path:
-                for rows in read_rows(path, self._config.format, self._columns, None, piece.part):
+                for rows in read_rows(path, self._config.format, self._columns, None, piece.part, self._config.reading):
                     output.failed(name, rows.bad)
                     for part in predictor.parts(rows):
                         output.failed(name, part.bad)

@@ -127,13 +127,29 @@ def _check(result: ExpectationValidationResult, batch: Batch, fail_on: str, keys
         **({"error": trouble} if trouble else {}),
         **({MAX_FAILED_FRACTION: tolerated} if tolerated is not None else {}),
     }
-    return CheckResult(
-        name=_name(config),
-        passes=bool(result.success) or tolerated is not None,
-        severity=_severity(suite_severity, fail_on),
-        message=_message(result, sample, trouble, tolerated),
-        diagnostics={k: v for k, v in diagnostics.items() if v is not None},
-    )
+    name, severity = _name(config), _severity(suite_severity, fail_on)
+    diagnostics = {k: v for k, v in diagnostics.items() if v is not None}
+    if trouble:
+        return CheckResult.not_judged(name, _message(result, sample, trouble, tolerated), severity, diagnostics)
+    if result.success and (nothing := _nothing_to_judge(result)):
+        # That no row meets a condition is as it may be; a column without a value is not what the suite asks about.
+        severity = Severity.INFO if config.kwargs.get("row_condition") else severity
+        return CheckResult.not_judged(name, f"{config.description or _claim(config)}: {nothing}", severity, diagnostics)
+    message = _message(result, sample, trouble, tolerated)
+    return CheckResult(name, bool(result.success) or tolerated is not None, severity, message, diagnostics)
+
+
+def _nothing_to_judge(result: ExpectationValidationResult) -> str:
+    """Why an expectation holds of no value at all; empty where it has looked at some."""
+    found, kwargs = result.result, result.expectation_config.kwargs  # type: ignore[union-attr]
+    if "unexpected_count" in found and found.get("element_count") is not None:
+        if found["element_count"] - (found.get("missing_count") or 0) > 0:
+            return ""
+    elif "observed_value" not in found or found["observed_value"] is not None:
+        return ""
+    if kwargs.get("row_condition"):
+        return "no row meets its condition"
+    return f"there is no value to look at, all {found.get('element_count') or 0:,} are missing"
 
 
 _FIGURES = (

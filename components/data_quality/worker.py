@@ -102,6 +102,9 @@ def check_examples(
     # "run" in front, because GX tries to read the name as a time, and 20261121T093144-8457 has a zone of -84:57 hours.
     name = f"run {run_id}" if run_id else ""
     found.meta.update(run_id={"run_name": name, "run_time": now}, batch_kwargs={"data_asset_name": asset})
+    if not suite.expectations:
+        nothing = f"{pathlib.Path(suite_file).name} has no expectations; trainyard quality draft makes some"
+        checks = (*checks, CheckResult.not_judged("expectations", nothing, Severity.WARNING))
     result = GateResult(gate=GATE, checks=_checks.worst_first(checks))
     (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
     (output / VALIDATION_FILE).write_text(_checks.validation_json(found), encoding="utf-8")

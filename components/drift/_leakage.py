@@ -75,9 +75,7 @@ def checks(
 
 def _leakage(told: Mapping[str, Strength], config: DriftConfig) -> Iterator[CheckResult]:
     if not told:
-        why = (
-            f"no column and no two rows of each class of {config.label} say how well one alone tells it; give more data"
-        )
+        why = f"there is no column of single values, or not two rows of each class of {config.label} to judge one by"
         yield CheckResult.not_judged("leakage", why, Severity.INFO, {"kind": "leakage"})
         return
     strong = sorted((name for name, one in told.items() if one.value > config.leakage), key=lambda n: -told[n].value)

@@ -71,6 +71,9 @@ def judge(
             checks.append(CheckResult.not_judged(str(threshold), why, config.unjudged_severity))
         else:
             checks.append(slices_check(threshold, found, outcome, config))
+    if not config.thresholds:
+        why = "no bound is named under evaluation.thresholds in workload.yaml, so nothing was asked of its figures"
+        checks.append(CheckResult.not_judged("thresholds", why, Severity.INFO))
     judged = {threshold.slice for threshold in config.thresholds}
     checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many and one.column not in judged]
     if champion_version:

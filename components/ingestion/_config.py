@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from components.ingestion._reading import PLAIN, Reading
+
 
 @dataclasses.dataclass(frozen=True)
 class IngestionConfig:
@@ -10,7 +12,8 @@ class IngestionConfig:
 
     Attributes:
         uri: path, glob or fsspec URL with `{SPAN}`; `{DATA}` is filled in already.
-        format: csv, parquet, jsonl, tfrecord or images.
+        format: csv, xlsx, parquet, jsonl, json, tfrecord or images.
+        reading: how the files are written.
         window: spans to read: the newest and those before it.
         label: the label's column.
         ignore: columns of the files that are not read.
@@ -41,6 +44,7 @@ class IngestionConfig:
     max_bad_fraction: float = 0.01
     merge_spellings: bool = False
     drop_unlabelled: bool = False
+    reading: Reading = PLAIN
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
@@ -48,4 +52,4 @@ class IngestionConfig:
     @classmethod
     def from_json(cls, text: str) -> IngestionConfig:
         raw = json.loads(text)
-        return cls(**{**raw, "ignore": tuple(raw["ignore"])})
+        return cls(**{**raw, "ignore": tuple(raw["ignore"]), "reading": Reading.of(raw["reading"])})

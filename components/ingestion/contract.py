@@ -11,6 +11,7 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import InputError
+from components.ingestion.formatted_numbers import Style
 from components.ingestion.rewriting import Rewrite
 from components.schema import is_ignored
 
@@ -27,6 +28,8 @@ class Column:
     required: bool  # each row must have a value
     optional: bool  # the whole column may be absent
     rewrite: Rewrite | None = None  # to the one form of each value; None: as they come
+    missing: tuple[str, ...] = ()  # texts that mean that a value is missing, besides the empty one
+    style: Style | None = None  # of its numbers, where they come as people write them
 
     @property
     def expected(self) -> str:

@@ -86,7 +86,7 @@ class Executor(ColumnarBeamExecutor):
 
             for span in spans:
                 insist_on_classes(span["files"], config.uri)
-        units = plan([span["files"] for span in spans], config.format)
+        units = plan([span["files"] for span in spans], config.format, config.reading)
         size = sum(unit.size_bytes for unit in units)
         with staging(target) as folder:
             way = self._splitter(units, config, columns, folder)

@@ -11,6 +11,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.ingestion._reading import PLAIN, Reading
+from components.ingestion.plain_files import is_plain
 from components.ingestion.sources import is_local
 
 UNIT_BYTES = 64 * 2**20
@@ -66,7 +68,7 @@ class Unit:
     size_bytes: int = 0
 
 
-def plan(spans: Sequence[Sequence[str]], format: str) -> list[Unit]:
+def plan(spans: Sequence[Sequence[str]], format: str, reading: Reading = PLAIN) -> list[Unit]:
     """The units of a window's files, in the order of the files. The same files always give the same units.
 
     Small files come together. A Parquet file is divided by row groups and a JSON-lines file by lines where it lies in a local
@@ -75,16 +77,16 @@ def plan(spans: Sequence[Sequence[str]], format: str) -> list[Unit]:
     """
     units: list[Unit] = []
     for span, files in enumerate(spans):
-        for pieces, size in _together(files, format):
+        for pieces, size in _together(files, format, reading):
             units.append(Unit(len(units), span, pieces, size))
     return units
 
 
-def _together(files: Sequence[str], format: str) -> Iterator[tuple[tuple[Piece, ...], int]]:
+def _together(files: Sequence[str], format: str, reading: Reading) -> Iterator[tuple[tuple[Piece, ...], int]]:
     pieces: list[Piece] = []
     total = 0
     for url in files:
-        for piece, size in _pieces(url, format):
+        for piece, size in _pieces(url, format, reading):
             if pieces and (total + size > UNIT_BYTES or len(pieces) >= _MOST_PIECES):
                 yield tuple(pieces), total
                 pieces, total = [], 0
@@ -94,14 +96,14 @@ def _together(files: Sequence[str], format: str) -> Iterator[tuple[tuple[Piece, 
         yield tuple(pieces), total
 
 
-def _pieces(url: str, format: str) -> Iterator[tuple[Piece, int]]:
+def _pieces(url: str, format: str, reading: Reading) -> Iterator[tuple[Piece, int]]:
     filesystem, path = fsspec.core.url_to_fs(url)
     size = int(filesystem.size(path) or 0)
     if size > UNIT_BYTES and is_local(url):
         if format == "parquet":
             yield from _row_groups(url, pathlib.Path(path), size)
             return
-        if format == "jsonl":
+        if format == "jsonl" and is_plain(pathlib.Path(path), format, reading):
             yield from _lines(url, pathlib.Path(path))
             return
     yield Piece(url), size

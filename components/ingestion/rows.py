@@ -20,9 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.errors import InputError
-from components.ingestion import readers
+from components.ingestion import json_files, readers
+from components.ingestion._reading import PLAIN, Reading
 from components.ingestion.contract import Column, check_header
+from components.ingestion.csv_files import too_long
 from components.ingestion.parts import WHOLE, Part
+from components.ingestion.readers import DataFile
 
 _CONTENT_CHARACTERS = 2000
 _MOST_LINES = 100
@@ -60,29 +63,31 @@ def read_rows(
     columns: Sequence[Column],
     ignore: Collection[str] | None,
     part: Part = WHOLE,
+    reading: Reading = PLAIN,
 ) -> Iterator[Rows]:
     """Yields a file's rows; each is in one batch or among the bad.
 
     Args:
         path: of the file.
-        format: csv, parquet, jsonl or tfrecord.
+        format: csv, xlsx, parquet, jsonl, json or tfrecord.
         columns: what the batches have, in this order.
         ignore: columns that may be there besides; None: any.
         part: which rows of a Parquet or JSON-lines file; default: all. Numbers are those in the whole file.
+        reading: how it is written.
 
     Raises:
         InputError: the file as a whole cannot be read, or lacks a column.
     """
     read = part.first_row
     try:
-        for batch in readers.read_file(path, format, columns, ignore, part):
+        for batch in readers.read_file(path, format, columns, ignore, part, reading):
             yield Rows(batch, np.arange(read + 1, read + 1 + batch.num_rows))
             read += batch.num_rows
         return
     except InputError as error:
         first_problem = error
     found = False
-    for rows in _apart(path, format, list(columns), ignore, part):
+    for rows in _apart(path, format, reading.applied(columns), ignore, part, reading):
         fresh = rows.numbers > read  # what was read the strict way is not given twice
         bad = tuple(one for one in rows.bad if one.row > read)
         found = found or bool(bad)
@@ -92,39 +97,43 @@ def read_rows(
 
 
 def _apart(
-    path: pathlib.Path, format: str, columns: list[Column], ignore: Collection[str] | None, part: Part
+    path: pathlib.Path,
+    format: str,
+    columns: list[Column],
+    ignore: Collection[str] | None,
+    part: Part,
+    reading: Reading,
 ) -> Iterator[Rows]:
-    reader = {"csv": _read_csv, "parquet": _read_parquet, "jsonl": _read_jsonl, "tfrecord": _read_tfrecord}[format]
-    try:
-        for raw in reader(path, columns, ignore, part):
-            rows, wrong = raw if isinstance(raw, tuple) else (raw, {})
-            yield _conform(path, rows, columns, wrong, format)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        if long := readers.too_long(path, str(error)):
-            raise InputError(long) from error
-        raise InputError(f"{path}: cannot be read: {_one_line(error)}. Deliver the file again.") from error
+    with readers.opened(path, format, reading) as file:
+        try:
+            for raw in _READERS[file.kind](file, columns, ignore, part):
+                rows, wrong = raw if isinstance(raw, tuple) else (raw, {})
+                yield _conform(file, rows, columns, wrong)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            if long := too_long(path, str(error)):
+                raise InputError(long) from error
+            raise InputError(f"{path}: cannot be read: {_one_line(error)}. Deliver the file again.") from error
 
 
-def _read_csv(path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
-    names = readers.csv_header(path)
-    check_header(str(path), names, columns, ignore)
+def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
+    csv = file.csv()
+    check_header(str(file.path), csv.names, columns, ignore)
     ragged: list[BadRow] = []
     unclosed: list[str] = []
 
     def set_aside(row: Any) -> str:
         if (lines := row.text.count("\n")) > _MOST_LINES:
-            unclosed.append(
-                f"{path}, row {row.number - 1}: runs over {lines} lines, so a quote is opened and never closed"
-            )
+            where = csv.place(csv.row(row.number))
+            unclosed.append(f"{where}: runs over {lines} lines, so a quote is opened and never closed")
         reason = f"{row.expected_columns} columns expected. Received: {row.actual_columns}"
-        ragged.append(BadRow(row.number - 1, None, reason, row.text[:_CONTENT_CHARACTERS]))
+        ragged.append(BadRow(csv.row(row.number), None, reason, row.text[:_CONTENT_CHARACTERS]))
         return "skip"
 
-    as_bytes = [dataclasses.replace(c, type=pa.binary()) for c in readers.among(columns, names)]
+    as_bytes = [dataclasses.replace(c, type=pa.binary()) for c in csv.among(columns)]
     done = 0
-    for batch in readers.open_csv(path, as_bytes, threads=False, on_ragged=set_aside):
+    for batch in csv.batches(as_bytes, threads=False, on_ragged=set_aside):
         _insist_on_closed_quotes(unclosed)
         # Arrow leaves the ragged rows out; the others take the numbers that those left.
         last = done + batch.num_rows + len(ragged)
@@ -143,34 +152,38 @@ def _insist_on_closed_quotes(unclosed: list[str]) -> None:
         raise InputError(f"{unclosed[0]}. Close it, or remove it.")
 
 
-def _read_parquet(
-    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
-) -> Iterator[Rows]:
-    with readers.open_parquet(path) as file:
-        names = file.schema_arrow.names
-        check_header(str(path), names, columns, ignore)
+def _read_parquet(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
+    with readers.open_parquet(file.path) as stored:
+        names = stored.schema_arrow.names
+        check_header(str(file.path), names, columns, ignore)
         done = part.first_row
-        for batch in readers.parquet_batches(file, readers.among(columns, names), part):
+        for batch in readers.parquet_batches(stored, readers.among(columns, names), part):
             yield Rows(batch, np.arange(done + 1, done + 1 + batch.num_rows))
             done += batch.num_rows
 
 
-def _read_jsonl(
-    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
-) -> Iterator[Rows]:
+def _read_jsonl(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
     done = part.first_row
-    for block in readers.json_blocks(path, part):
+    for block in json_files.json_blocks(file.path, part):
         lines = [line + b"\n" for line in block.split(b"\n") if line.strip()]
-        yield from _parse_lines(path, lines, np.arange(done + 1, done + 1 + len(lines)), columns, ignore)
+        yield from _parse_lines(file.path, lines, np.arange(done + 1, done + 1 + len(lines)), columns, ignore)
         done += len(lines)
 
 
 def _read_tfrecord(
-    path: pathlib.Path, columns: list[Column], ignore: Collection[str] | None, part: Part
+    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[tuple[Rows, dict[int, tuple[str, str]]]]:
     from components.ingestion.tfrecord import read_tfrecord  # imports TensorFlow
 
-    yield from read_tfrecord(path, columns, ignore)
+    yield from read_tfrecord(file.path, columns, ignore)
+
+
+_READERS: dict[str, Callable[..., Iterator[Any]]] = {
+    "csv": _read_csv,
+    "parquet": _read_parquet,
+    "jsonl": _read_jsonl,
+    "tfrecord": _read_tfrecord,
+}
 
 
 def _parse_lines(
@@ -181,12 +194,12 @@ def _parse_lines(
     ignore: Collection[str] | None,
 ) -> Iterator[Rows]:
     try:
-        table = readers.parse_json(path, b"".join(lines), columns, ignore)
+        table = json_files.parse_json(path, b"".join(lines), columns, ignore)
         if table.num_rows != len(lines):
             raise pa.ArrowInvalid(f"{len(lines)} JSON objects expected. Received: {table.num_rows}")
     except (pa.ArrowInvalid, json.JSONDecodeError) as error:
         if len(lines) == 1:
-            reason = readers.json_reason(str(error))[:300]
+            reason = json_files.json_reason(str(error))[:300]
             named = re.search(r"Column\(/([^)/]+)", reason)
             content = lines[0].decode("utf-8", "replace").rstrip("\n")[:_CONTENT_CHARACTERS]
             bad = BadRow(int(numbers[0]), named[1] if named else None, reason, content)
@@ -200,13 +213,7 @@ def _parse_lines(
         yield Rows(batch, numbers)
 
 
-def _conform(
-    path: pathlib.Path,
-    raw: Rows,
-    columns: Sequence[Column],
-    wrong_already: dict[int, tuple[str, str]],
-    format: str,
-) -> Rows:
+def _conform(file: DataFile, raw: Rows, columns: Sequence[Column], wrong_already: dict[int, tuple[str, str]]) -> Rows:
     """The rows of a raw batch that fit the columns, and those that do not."""
     arrays, problems = [], dict(wrong_already)
     present = set(raw.batch.schema.names)
@@ -214,11 +221,11 @@ def _conform(
         if column.name not in present:
             array = pa.nulls(raw.batch.num_rows, column.type)
         else:
-            array, wrong = _convert(path, raw.batch.column(column.name), column, format)
+            array, wrong = _convert(file, raw.batch.column(column.name), column)
             for index, reason in wrong.items():
                 problems.setdefault(index, (column.name, reason))
-        if column.required and array.null_count:
-            for missing in np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False)):
+        if (without := readers.lacking(array, column)) is not None:
+            for missing in np.flatnonzero(without):
                 problems.setdefault(int(missing), (column.name, "has no value, and one is required"))
         arrays.append(array)
     batch = pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
@@ -232,29 +239,22 @@ def _conform(
     )
 
 
-def _convert(path: pathlib.Path, array: pa.Array, column: Column, format: str) -> tuple[pa.Array, dict[int, str]]:
+def _convert(file: DataFile, array: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]]:
     wrong: dict[int, str] = {}
-    if format == "csv" and readers.has_zero_byte(array):
+    if file.kind == "csv" and readers.has_zero_byte(array):
         zeros = pc.fill_null(pc.match_substring(array, "\0"), False)
         wrong.update(dict.fromkeys(np.flatnonzero(zeros.to_numpy(zero_copy_only=False)).tolist(), "holds a zero byte"))
     if pa.types.is_binary(array.type) and not pa.types.is_binary(column.type):
         array = _by_halves(array, pa.string(), lambda a: a.cast(pa.string()), wrong, "is not UTF-8 text")
-    if pa.types.is_string(array.type) and not pa.types.is_string(column.type):
-        array = pc.utf8_trim_whitespace(array)
-    if array.type != column.type or column.rewrite:
-        try:
-            array = _by_halves(
-                array,
-                column.type,
-                lambda a: readers.to_type(a, column),
-                wrong,
-                f"is not of the type {column.expected}",
-            )
-        except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:  # no value of this type would fit
-            raise InputError(
-                f"{path}, column {column.name!r}: must be {column.type}. Received: {str(array.type)[:100]} ({_one_line(error)})."
-            ) from None
-    return readers.without_sentinels(array), wrong
+    try:
+        expected = f"is not of the type {column.expected}"
+        array = _by_halves(array, column.type, lambda a: readers.to_type(a, column), wrong, expected)
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:  # no value of this type would fit
+        raise InputError(
+            f"{file.path}, column {column.name!r}: must be {column.type}. Received: {str(array.type)[:100]} "
+            f"({_one_line(error)})."
+        ) from None
+    return array, wrong
 
 
 def _by_halves(

@@ -139,9 +139,9 @@ def read_unit(
     for piece in unit.pieces:
         with sources.local_copy(piece.url, scratch) as path:
             if config.on_bad_rows == "fail":
-                yield from read_file(path, config.format, columns, ignore, piece.part)
+                yield from read_file(path, config.format, columns, ignore, piece.part, config.reading)
                 continue
-            for rows in read_rows(path, config.format, columns, ignore, piece.part):
+            for rows in read_rows(path, config.format, columns, ignore, piece.part, config.reading):
                 if aside is not None:
                     aside.write(piece.url.removeprefix("file://"), rows.bad)
                 yield rows.batch

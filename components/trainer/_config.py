@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,8 @@ class TrainingConfig:
         jit_compile: whether XLA compiles the steps; auto: as Keras decides.
         class_weights: none, balanced, or a weight by class; what a row counts in the loss.
         decision_threshold: binary only: a number, best_f1, or {precision: p} or {recall: r}.
+        na_values: texts that mean a missing value in the data, and so in requests; the model's description carries them.
+        na_values_by_column: other such texts for some columns.
     """
 
     task: str
@@ -35,6 +38,12 @@ class TrainingConfig:
     jit_compile: bool | str = "auto"
     class_weights: str | dict[str, float] = "none"
     decision_threshold: float | str | dict[str, float] = 0.5
+    na_values: Sequence[str] = ()
+    na_values_by_column: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+
+    def missing(self, column: str) -> tuple[str, ...]:
+        """The texts that mean in a column that a value is missing."""
+        return tuple(self.na_values_by_column.get(column, self.na_values))
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

@@ -94,15 +94,17 @@ def export(
     transform: tft.TFTransformOutput,
     schema: ModelSchema,
     folder: pathlib.Path,
+    missing: Callable[[str], tuple[str, ...]],
     threshold: float = 0.5,
 ) -> None:
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
 
     Args:
-        model: fitted.
-        transform: what turns raw features into the model's.
-        schema: of the model.
+        model: trained.
+        transform: its graph.
+        schema: what the model takes and answers.
         folder: to write into.
+        missing: the texts that mean a missing value in a column.
         threshold: binary only: above which probability a row is called positive.
     """
     served = ServingModule(model, transform, schema, threshold)
@@ -112,7 +114,12 @@ def export(
     personal = {one.name for one in transform.raw_metadata.schema.feature if is_personal(one)}
     features = {
         name: served_model.RawFeature(
-            inputs[given].dtype.name, tuple(inputs[given].shape[1:]), name in nullable, given, name in personal
+            inputs[given].dtype.name,
+            tuple(inputs[given].shape[1:]),
+            name in nullable,
+            given,
+            name in personal,
+            missing(name) if inputs[given].dtype == tf.string else (),
         )
         for name, given in served.input_names.items()
     }

@@ -70,10 +70,9 @@ class Executor(base_executor.BaseExecutor):
             if not devices.are_plain:
                 model = _fitting.rebuilt(model, module, schema, config, train.rows)
             decision = _decision.on_eval(model, evaluation, config)
-            _export.export(model, transform, schema, model_uri / "Format-Serving", decision.threshold)
-            weighed = None if weights is None else dict(zip(classes, map(float, weights), strict=True))
-            history |= {"positive": dataclasses.asdict(positive), "class_weights": weighed}
-            history["decision"] = dataclasses.asdict(decision)
+            _export.export(model, transform, schema, model_uri / "Format-Serving", config.missing, decision.threshold)
+            history |= {"positive": dataclasses.asdict(positive), "decision": dataclasses.asdict(decision)}
+            history["class_weights"] = None if weights is None else dict(zip(classes, weights.tolist(), strict=True))
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
         checkpoints.clear()
 

@@ -106,6 +106,15 @@ class History:
             for release in releases:
                 _put_release(connection, release)
 
+    def forget(self, workload: str) -> None:
+        """Deletes all that is known of a workload, at once."""
+        ids = sa.select(tables.VALIDATIONS.c.id).where(tables.VALIDATIONS.c.workload == workload)
+        with self._engine.begin() as connection:
+            for table in tables.PARTS.values():
+                connection.execute(sa.delete(table).where(table.c.validation_id.in_(ids)))
+            for table in (tables.VALIDATIONS, tables.RELEASES):
+                connection.execute(sa.delete(table).where(table.c.workload == workload))
+
     @property
     def url(self) -> str:
         """Opens this history in another process of ours. It holds the password: it is not for showing."""

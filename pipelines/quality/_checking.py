@@ -1,4 +1,4 @@
-"""A workload's suite on data that no run has looked at: the same gate, outside of a run."""
+"""A workload's data gates on data that no run has looked at: schema and suite, as a run would judge them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from components.gates import CheckResult, GateResult, Severity
 from components.ingestion.rows import BadRow
 from components.schema import MASKED, is_personal, left_out, read_schema
 from pipelines import home
+from pipelines.quality._schema_gate import not_judged_here, schema_checks
 from pipelines.quality._sources import Source, columns_for, read
 from pipelines.workload import Workload
 
@@ -37,7 +38,7 @@ class Checked:
 
 
 def check(workload: Workload, folder: pathlib.Path, source: Source, span: int | None, output: pathlib.Path) -> Checked:
-    """Runs a workload's suite on a source.
+    """Judges a source by a workload's schema and suite.
 
     Args:
         workload: whose contracts.
@@ -50,6 +51,7 @@ def check(workload: Workload, folder: pathlib.Path, source: Source, span: int | 
         InputError: contracts or source are to be mended.
         SourceAway: the source does not answer.
     """
+    from components.data_quality._checks import worst_first
     from components.data_quality.worker import GATE_FILE, check_examples
 
     schemas = home.schemas_root() / workload.name
@@ -79,9 +81,10 @@ def check(workload: Workload, folder: pathlib.Path, source: Source, span: int | 
         code=[str(folder)],
         left_out=ignored,
     )
-    if many:
-        result = GateResult(result.gate, (_misfit(bad, many, rows, personal), *result.checks))
-        (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
+    more = [_misfit(bad, many, rows, personal)] if many else []
+    more += schema_checks(workload, schema, output / "rows", _SPLIT) if rows else []
+    result = GateResult(result.gate, worst_first([*more, *result.checks, not_judged_here(workload)]))
+    (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
     return Checked(result, rows, many)
 
 

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from components import progress
 from components.errors import LASTING, InputError, TryAgainError
-from components.ingestion import sources
+from components.ingestion import Reading, sources
 from components.ingestion.contract import Column, check_header, columns_of
 from components.ingestion.labels import labelled, with_label
+from components.ingestion.plain_files import format_of
 from components.ingestion.rows import BadRow, read_rows
 from pipelines.quality._patience import TookTooLong, within
 from pipelines.workload import Data, Workload
@@ -27,7 +28,6 @@ PASSWORD = "TRAINYARD_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
 _ATTEMPTS = 3
 _WAIT_S = 1.0
 _ROWS = 20_000
-_FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".tfrecord": "tfrecord"}
 
 T = TypeVar("T")
 
@@ -97,15 +97,15 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
 
 
 def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
+    reading = Reading.of(data.read.model_dump())
     span = _insistently(source.uri, lambda: sources.files_at(source.uri))
     with tempfile.TemporaryDirectory() as scratch:
         for url in span.files:
             copied = _insistently(url, lambda url=url: sources.localize(url, scratch))  # type: ignore[misc]
-            suffixes = [one for one in pathlib.PurePath(url).suffixes if one in _FORMATS]
-            format = source.format or (_FORMATS[suffixes[-1]] if suffixes else data.format)
+            format = source.format or format_of(url) or data.format
             shown = url.removeprefix("file://")
             try:
-                for rows in read_rows(copied, format, columns, data.ignore):
+                for rows in read_rows(copied, format, columns, data.ignore, reading=reading):
                     yield Piece(rows.batch, rows.bad, shown)
             except InputError as error:
                 raise InputError(str(error).replace(str(copied), shown)) from error

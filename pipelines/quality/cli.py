@@ -68,7 +68,9 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--query", metavar="SQL", help="what to read from the database that --data names")
     parser.add_argument("--span", type=parameters.span, help="which span; of --data: which it is, for waivers")
     parser.add_argument(
-        "--format", choices=("csv", "parquet", "jsonl", "tfrecord"), help="of the files; default: by their names"
+        "--format",
+        choices=("csv", "xlsx", "parquet", "jsonl", "json", "tfrecord"),
+        help="of the files; default: by their names",
     )
     parser.add_argument(
         "--timeout",
@@ -271,7 +273,8 @@ def _verdict(checked: Checked) -> str:
     if not result.passes:
         return f"Do not use it: {unjudged} on {checked.rows:,} rows."
     if result.objections(Severity.WARNING):
-        return f"It can be used, but look at it: {many['warnings']} of {many['checks']} checks warn {on}"
+        warn = len(result.objections(Severity.WARNING))
+        return f"It can be used, but look at it: {warn} of {many['checks']} checks warn {on}"
     return f"It can be trusted: {many['passed']} checks hold {on}"
 
 

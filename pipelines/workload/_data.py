@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Literal
 
@@ -55,13 +56,69 @@ class Split(Section):
         return self
 
 
+NumberStyle = Literal["1234.5", "1,234.5", "1 234.5", "1'234.5", "1234,5", "1.234,5", "1 234,5", "1'234,5"]
+
+
+class Read(Section):
+    separator: str = Field(default=",", pattern=r"^[^\r\n\"]$")
+    """What stands between the columns of a CSV: one character, such as `;`, `|` or a tab (`"\\t"`)."""
+    encoding: str = "utf-8"
+    """Of text files, as Python names it: utf-8, utf-16, cp1252, latin-1, shift_jis."""
+    decimal: Literal[".", ","] = "."
+    """The decimal mark of a CSV's numbers."""
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+    """What groups the digits of a CSV's numbers. All of them are then read as text first, which takes about twice as long; for a few
+    columns `numbers` does."""
+    header: bool = True
+    """Whether the first row of a CSV or an Excel sheet has the names of the columns. Without: `names`, else column_1, column_2."""
+    names: tuple[str, ...] = ()
+    """Names of the columns, in the file's order, instead of those in its header."""
+    skip_rows: int = Field(default=0, ge=0, le=1000)
+    """Lines ahead of the header that are passed over: a title, Excel's `sep=;`."""
+    comment: str = Field(default="", pattern=r"^[^\r\n\"]{0,8}$")
+    """What a line of a CSV begins with that is no data, such as #."""
+    repeated_header: bool = False
+    """Whether lines of a CSV that are equal to its header are passed over, as files that were put together have them."""
+    sheet: str = ""
+    """Which sheet of an Excel file. Default: the first that is not empty."""
+    na_values: tuple[str, ...] = ("NA", "NaN", "nan", "null", "NULL", "None")
+    """Texts that mean that a value is missing, in files of every format and in requests to the served model, be they quoted or not;
+    the empty text always does."""
+    na_values_by_column: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Other such texts for some columns, instead of `na_values`: {country: []} where NA is Namibia, {price: [NA, oops]}."""
+    numbers: dict[str, NumberStyle] = Field(default_factory=dict)
+    """How numbers are written in columns where they stand with a currency, %, grouped digits, or in brackets for a minus:
+    {price: "1,234.5", share: "1.234,5"}. The unit is left out: 12.3 % is 12.3."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        try:
+            codecs.lookup(encoding)
+            "".encode(encoding)
+        except (LookupError, ValueError):
+            raise ValueError(f"no such encoding; use a name such as utf-8 or cp1252. Received: {encoding!r}") from None
+        return encoding
+
+    @model_validator(mode="after")
+    def _one_mark_each(self) -> Read:
+        if self.thousands and self.thousands == self.decimal:
+            raise ValueError(f"decimal and thousands must differ. Received: {self.decimal!r} for both")
+        if doubled := next((name for name in self.names if self.names.count(name) > 1), None):
+            raise ValueError(f"names: each must be there once. Received: {doubled!r} twice")
+        return self
+
+
 class Data(Section):
     uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*"
     """Where the data lies. `{SPAN}` is the span's number; `{YYYY}`, `{MM}` and `{DD}` its day instead (the span is then the days
     since 1970-01-01); of `{VERSION}` the newest counts; `{DATA}` is the landing folder (TRAINYARD_DATA)."""
-    format: Literal["csv", "parquet", "jsonl", "tfrecord", "images"] = "csv"
-    """How the files are written. tfrecord: of tf.Example, gzipped or not. images: a folder for each class; the encoded bytes
+    format: Literal["csv", "xlsx", "parquet", "jsonl", "json", "tfrecord", "images"] = "csv"
+    """How the files are written. csv, xlsx, jsonl and json: `read` says more. json: an array of objects, or one object a line.
+    tfrecord: of tf.Example, gzipped or not. images: a folder for each class; the encoded bytes
     become the column `image`, the folder's name the label."""
+    read: Read = Read()
+    """How the files are to be read; `trainyard new` finds out and writes it. Every command obeys it."""
     label: Label
     """What to predict."""
     query: ColumnName | None = None

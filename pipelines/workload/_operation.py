@@ -90,7 +90,7 @@ class Batch(Section):
     """Which release predicts: stable, canary or a version."""
     keys: tuple[ColumnOfFiles, ...] = ()
     """Columns that say which row a prediction is for. Default: file and row number."""
-    format: Literal["csv", "parquet", "jsonl", "tfrecord"] | None = None
+    format: Literal["csv", "xlsx", "parquet", "jsonl", "json", "tfrecord"] | None = None
     """How the files are written; null: as `data.format`."""
     cron: str | None = "@daily"
     """When to look for files besides the watching of a folder; null: never."""

@@ -269,5 +269,5 @@ DAMAGE: tuple[Case, ...] = (
     Case("label leakage", "the way of paying is entered when the tip is known", table(_told_by_payment),
          (), ("DriftDetector leakage(payment_type)",), "payment_type alone tells big_tipper: 1.000 (limit 0.99", '"strength": 1.0'),
     Case("labels of other rows", "joined by position after one side was sorted", table(_shuffled("big_tipper")),
-         (), ("DriftDetector association(payment_type)",), "payment_type told big_tipper with 0.942 in span 1", '"strength": 0.5'),
+         (), ("DriftDetector association(payment_type)",), "payment_type told big_tipper with 0.943 in span 1", '"strength": 0.5'),
 )  # fmt: skip

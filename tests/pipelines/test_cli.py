@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import os
@@ -20,6 +21,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> list[lis
     """The arguments of each process that this one would have become."""
     calls: list[list[str]] = []
     monkeypatch.setenv("TRAINYARD_STORE", str(tmp_path / "models"))
+    monkeypatch.setenv("TRAINYARD_PROGRAM", "")
     monkeypatch.setattr(os, "execv", lambda path, arguments: calls.append(list(arguments[1:])) or exit())
     return calls
 
@@ -44,6 +46,9 @@ def test_what_follows_serve_is_the_model_servers(
         cli.main(given)
     store = str(tmp_path / "models")
     assert started == [["-P", "-m", "serving", *(store if part == "STORE" else part for part in passed)]]
+    assert os.environ["TRAINYARD_PROGRAM"] == "trainyard serve", (
+        "the server's --help speaks of the command that was given"
+    )
 
 
 def test_an_unknown_option_of_another_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,3 +107,12 @@ def test_what_a_person_has_to_do_for_the_machine() -> None:
     with pytest.raises(RuntimeError), user_code.blame("features.py"):  # nobody's code is at fault
         raise RuntimeError("OSError: [Errno 28] No space left on device [while running 'Write']")
     assert machine_trouble(ConnectionResetError(errno.ECONNRESET, "reset")) is None
+
+
+def test_every_commands_help_speaks_of_trainyard(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = cli._parser()
+    (commands,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    for name, command in commands.choices.items():
+        assert command.prog == f"trainyard {name}"
+        for inner in (one for one in command._actions if isinstance(one, argparse._SubParsersAction)):
+            assert all(one.prog == f"trainyard {name} {action}" for action, one in inner.choices.items())

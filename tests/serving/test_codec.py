@@ -8,7 +8,7 @@ import pytest
 
 from serving import _codec
 from serving._errors import BadRequestError
-from serving._signature import TensorInfo
+from serving._signature import Feature, TensorInfo
 
 FARE = TensorInfo("fare", np.dtype("float32"), (None,))
 AREA = TensorInfo("area", np.dtype("int64"), (None,), nullable=True)
@@ -178,3 +178,29 @@ def test_classify_and_regress():
     assert _codec.encode_classify(classes, scores) == b'{"result":[[["no",0.25],["yes",0.75]]]}'
     assert _codec.encode_classify(None, scores) == b'{"result":[[["",0.25],["",0.75]]]}'
     assert _codec.encode_regress(np.array([1.5], np.float32)) == b'{"result":[1.5]}'
+
+
+def told(dtype: str, nullable: bool) -> TensorInfo:
+    kind = np.dtype(object if dtype == "string" else dtype)
+    feature = Feature(dtype, (), nullable, na_values=("NA", "None"))
+    return TensorInfo("x", kind, (None,), nullable, feature)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "missing"),
+    [
+        ("float32", [1.0, math.nan], 1),
+        ("int64", [1, -(2**63)], 1),
+        ("string", [b"a", b"", b"NA", b"None", b"na"], 3),
+    ],
+)
+def test_what_is_missing_in_the_data_is_missing_in_a_request(dtype, values, missing):
+    info = told(dtype, nullable=True)
+    array = np.array(values, info.dtype)
+    settled = _codec.settle_missing(array, info)
+    is_missing = [value != value or value == info.sentinel for value in settled.tolist()]
+    assert sum(is_missing) == missing and not is_missing[0]
+    with pytest.raises(BadRequestError, match=r"row 1, input 'x': expected a value \(.*\)\. Received: .* missing"):
+        _codec.settle_missing(array, told(dtype, nullable=False))
+    # Of a SavedModel that is not ours nothing is known: it takes what it takes.
+    assert _codec.settle_missing(array, TensorInfo("x", info.dtype, (None,))) is array

@@ -232,6 +232,6 @@ def test_fail_fast_says_what_is_missing(tmp_path):
 def test_help_and_bad_options(tmp_path):
     code, said = run("--help")
     assert code == 0
-    assert "curl http://127.0.0.1:8501/healthz" in said
+    assert "curl http://127.0.0.1:8501/healthz" in said and said.startswith("usage: python -m serving ")
     assert run("--store", str(tmp_path), "--rest-port", "70000")[0] == 2
     assert run()[0] == 2

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import gc
 import os
 import pathlib
 import signal
@@ -226,4 +227,6 @@ def _failed(message: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # as in pipelines/cli.py: the pod ends seconds earlier
+    sys.exit(code)

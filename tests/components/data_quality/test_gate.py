@@ -15,7 +15,7 @@ from components.columnar import SplitWriter
 from components.data_quality.executor import _spans
 from components.data_quality.worker import check_examples
 from components.errors import InputError
-from components.gates import CheckResult, GateResult, Severity
+from components.gates import CheckResult, GateResult, Severity, Verdict
 
 SECRET, PHONE = "Anna Personal", 491701234567
 SCHEMA = """
@@ -109,6 +109,24 @@ def test_a_share_of_the_rows_may_fail(run: Any, share: float, passes: bool) -> N
 def test_a_tolerance_that_cannot_be_is_refused(run: Any, expectation: Any, why: str) -> None:
     with pytest.raises(InputError, match=why):
         run(expectation)
+
+
+def test_what_holds_of_no_value_is_not_judged(run: Any) -> None:
+    empty = rows(20).set_column(1, "fare", pa.nulls(20, pa.float64()))
+    positive = expect("expect_column_values_to_be_between", column="fare", min_value=0)
+    result = run(positive, table=empty)
+    (check,) = result.checks
+    assert check.verdict is Verdict.NOT_JUDGED and not result.passes and "all 20 are missing" in check.message
+    condition = {"row_condition": "order == 'none'", "condition_parser": "pandas"}
+    result = run(expect("expect_column_values_to_be_between", column="phone", min_value=0, **condition))
+    (check,) = result.checks
+    assert check.verdict is Verdict.NOT_JUDGED and result.passes and "no row meets its condition" in check.message
+    assert run(positive).checks[0].passes
+
+
+def test_a_suite_without_an_expectation_is_no_pass(run: Any) -> None:
+    (check,) = run().checks
+    assert check.verdict is Verdict.NOT_JUDGED and check.severity is Severity.WARNING and "draft" in check.message
 
 
 def test_failing_rows_are_shown_with_their_keys(run: Any) -> None:

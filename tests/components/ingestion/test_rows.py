@@ -67,9 +67,9 @@ def test_each_kind_of_bad_row_in_a_csv(tmp_path) -> None:
 
 
 def test_bad_rows_past_the_first_block(tmp_path, monkeypatch) -> None:
-    from components.ingestion import readers
+    from components.ingestion import csv_files
 
-    monkeypatch.setattr(readers, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 4096)
     lines = [f"{i},{i}.5,k" for i in range(1, 5001)]
     for row in (1, 2500, 4999, 5000):
         lines[row - 1] = f"{row},dear,k" if row % 2 else f"{row}"

@@ -119,7 +119,7 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
 
     # Between the rows, so that it divides them.
     threshold = float(np.sort(expected[:, 0])[1:3].mean()) if task == "binary" else 0.5
-    export(model, transform, schema, tmp_path / "made", threshold)
+    export(model, transform, schema, tmp_path / "made", lambda column: (), threshold)
     # Away from where it was made: vocabularies are inside.
     folder = pathlib.Path(shutil.move(tmp_path / "made", tmp_path / "moved"))
     loaded = tf.saved_model.load(str(folder))

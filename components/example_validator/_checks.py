@@ -1,0 +1,59 @@
+"""From TFDV's anomalies to the checks of a gate: plain words, and the rows that show it."""
+
+from __future__ import annotations
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+
+from components.example_validator._rows import offending_rows
+from components.gates import CheckResult, Severity
+from components.schema import is_personal
+
+
+def checks_of(
+    found: anomalies_pb2.Anomalies, schema: schema_pb2.Schema, split: str, uri: str, rows_of: str = ""
+) -> list[CheckResult]:
+    """One check a feature of the schema, and one for anything that concerns none.
+
+    Args:
+        found: of a split's statistics.
+        schema: that they were compared with.
+        split: its name.
+        uri: of an Examples artifact that has the rows.
+        rows_of: the split there in which a finding's rows are looked up; default the same.
+    """
+    rows_of = rows_of or split
+    checks = []
+    anomalies = dict(found.anomaly_info)
+    for feature in schema.feature:
+        info = anomalies.pop(feature.name, None)
+        checks.append(_check(feature.name, info, feature, schema, split, uri, rows_of))
+    checks += [_check(name, info, None, schema, split, uri, rows_of) for name, info in anomalies.items()]
+    if found.HasField("dataset_anomaly_info"):
+        checks.append(_check("the whole data set", found.dataset_anomaly_info, None, schema, split, uri, rows_of))
+    return checks
+
+
+def _check(
+    name: str,
+    info: anomalies_pb2.AnomalyInfo | None,
+    feature: schema_pb2.Feature | None,
+    schema: schema_pb2.Schema,
+    split: str,
+    uri: str,
+    rows_of: str,
+) -> CheckResult:
+    if info is None:
+        return CheckResult(name=f"{split}/{name}", passes=True)
+    personal = feature is not None and is_personal(feature)
+    # The long description names values.
+    found = info.short_description if personal else info.description
+    kinds = [anomalies_pb2.AnomalyInfo.Type.Name(reason.type) for reason in info.reason]
+    sample = offending_rows(feature, schema, kinds, rows_of, uri) if feature is not None else []
+    rows = "; ".join(f"{rows_of} row {one['row']} has {one['value']!r}" for one in sample)
+    return CheckResult(
+        name=f"{split}/{name}",
+        passes=False,
+        severity=Severity.WARNING if info.severity == anomalies_pb2.AnomalyInfo.WARNING else Severity.CRITICAL,
+        message=f"{name} ({split}): {found.rstrip('. ')}.{f' First rows: {rows}.' if rows else ''}",
+        diagnostics={"anomalies": kinds, **({"column": feature.name} if feature else {}), "sample": sample},
+    )

@@ -1,0 +1,247 @@
+"""CSV by Arrow: names, batches, and in which row and line of the file a thing stands."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import pathlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from components.errors import InputError
+from components.ingestion._reading import Reading
+from components.ingestion.contract import Column
+from components.ingestion.plain_files import COMPRESSED
+
+BLOCK_BYTES = 8 * 2**20
+_HEAD_BYTES = 2**20
+_ARROW_ROW = re.compile(r"Row #(\d+): ")
+
+
+@dataclasses.dataclass(frozen=True)
+class CsvFile:
+    """A CSV that is plain text.
+
+    Attributes:
+        path: of the file.
+        reading: how it is written.
+        names: of its columns.
+        first_line: how many lines lie ahead of the first row of data.
+    """
+
+    path: pathlib.Path
+    reading: Reading
+    names: tuple[str, ...]
+    first_line: int
+
+    @classmethod
+    def open(cls, path: pathlib.Path, reading: Reading) -> CsvFile:
+        """Looks at a file's header.
+
+        Raises:
+            InputError: it has none, or is no text.
+        """
+        refuse_binary(path)
+        try:
+            with pa.input_stream(str(path)) as file:
+                head = file.read(_HEAD_BYTES)
+        except OSError as error:
+            if error.errno:
+                raise
+            raise InputError(f"{path}: cannot be unpacked ({error}). Deliver it again.") from None
+        return cls(path, reading, *_header(path, head, reading))
+
+    def among(self, columns: Sequence[Column]) -> list[Column]:
+        """Those of the columns that the file has."""
+        return [column for column in columns if column.name in set(self.names)]
+
+    def batches(
+        self,
+        columns: Sequence[Column],
+        threads: bool,
+        on_ragged: Callable[[Any], str] | None = None,
+    ) -> pa.csv.CSVStreamingReader:
+        """Arrow's reader of `columns`; `on_ragged` is asked about rows of another length, default: they are an error."""
+        reading = self.reading
+        named = reading.names or not reading.header
+        return pa.csv.open_csv(
+            self.path,
+            read_options=pa.csv.ReadOptions(
+                block_size=BLOCK_BYTES,
+                use_threads=threads,
+                column_names=list(self.names) if named else None,
+                skip_rows=self.first_line if named else reading.skip_rows,
+            ),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=reading.separator, newlines_in_values=True, invalid_row_handler=on_ragged
+            ),
+            convert_options=pa.csv.ConvertOptions(
+                column_types={column.name: self._raw_type(column) for column in columns},
+                include_columns=[column.name for column in columns],
+                null_values=["", *reading.na_values],
+                # Texts get the missing values of their column later; whether a number's were quoted says nothing.
+                strings_can_be_null=False,
+                quoted_strings_can_be_null=True,
+                decimal_point=reading.decimal,
+            ),
+        )
+
+    def _raw_type(self, column: Column) -> pa.DataType:
+        """What Arrow is to make of a column: text where more is to be done to a number than it does."""
+        is_number = not (pa.types.is_string(column.type) or pa.types.is_binary(column.type))
+        is_formatted = column.name in self.reading.numbers or self.reading.thousands
+        if is_number and (is_formatted or column.missing != self.reading.na_values):
+            return pa.string()
+        return column.type
+
+    def row(self, counted: int) -> int:
+        """The row of data, from 1, that Arrow counts as `counted`: it counts what lies ahead of the data, too."""
+        reading = self.reading
+        return counted - (self.first_line if reading.names or not reading.header else reading.skip_rows + 1)
+
+    def place(self, row: int) -> str:
+        """Where a row of data stands, for people: its line in the file, and its number among the rows of data."""
+        if line := self._line(row):
+            return f"line {line} of {self.path}, row {row}"
+        return f"{self.path}, row {row}"
+
+    def _line(self, row: int) -> int:
+        found = open_quotes = 0
+        with pa.input_stream(str(self.path)) as file:
+            lines = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
+            for number, line in enumerate(lines, 1):
+                if number > self.first_line and (open_quotes or line.strip("\r\n")):
+                    found += not open_quotes
+                    if found == row:
+                        return number
+                    open_quotes = (open_quotes + line.count('"')) % 2
+        return 0
+
+    def explain(self, columns: Sequence[Column], error: Exception) -> str:
+        """One line for what Arrow did not take."""
+        message = self._serial_error(columns) or " ".join(str(error).split())
+        column = re.search(r"In CSV column #(\d+): ", message)
+        if column:
+            name = self.names[int(column[1])]
+            detail = _ARROW_ROW.sub("", message.replace(column[0], "")).removeprefix("CSV conversion error to ")
+            row = self._row_of(name, columns)
+            where = f"{self.place(row) if row else self.path}, column {name!r}"
+            if "UTF8" in message:
+                return (
+                    f"{where}: is not UTF-8 text. Save the file as UTF-8, or declare its encoding in workload.yaml "
+                    "(data.read.encoding: cp1252, latin-1)."
+                )
+            return f"{where}: the schema's type does not fit: {detail}. Mend the value, or the type in schema.pbtxt."
+        broken = _ARROW_ROW.search(message)
+        where = self.place(self.row(int(broken[1]))) if broken else str(self.path)
+        message = _ARROW_ROW.sub("", message)[:300]
+        return f"{where}: {message}. The row is broken or cut off: mend it, or deliver the file again."
+
+    def _serial_error(self, columns: Sequence[Column]) -> str:
+        """Reads once more without threads: only then does Arrow count rows."""
+        try:
+            for _ in self.batches(self.among(columns), threads=False):
+                pass
+        except (pa.ArrowInvalid, OSError) as error:
+            return " ".join(str(error).split())
+        return ""
+
+    def _row_of(self, name: str, columns: Sequence[Column]) -> int | None:
+        """The first row whose value does not convert; reads the column as bytes, which always converts."""
+        kind = next(c.type for c in columns if c.name == name)
+        row = 0
+        for batch in self.batches([Column(name, pa.binary(), False, False)], threads=False):
+            values = batch.column(0)
+            if not self._converts(values, kind):
+                return row + next(i for i in range(len(values)) if not self._converts(values.slice(i, 1), kind)) + 1
+            row += len(values)
+        return None
+
+    def _converts(self, raw: pa.Array, kind: pa.DataType) -> bool:
+        """Whether Arrow takes all of them: a number beyond 64 bits and `1_000` it does not, `0x1F` it does."""
+        try:
+            texts = pc.utf8_trim_whitespace(raw.cast(pa.string()))
+            if not pa.types.is_string(kind):
+                texts = texts.filter(pc.invert(pc.is_in(texts, pa.array(["", *self.reading.na_values]))))
+                texts = pc.replace_substring(texts, self.reading.decimal, ".")
+            texts.cast(kind)
+        except pa.ArrowInvalid:
+            return False
+        return True
+
+
+def _header(path: pathlib.Path, head: bytes, reading: Reading) -> tuple[tuple[str, ...], int]:
+    """The columns' names, and how many lines lie ahead of the data."""
+    lines = _lines(head, reading.skip_rows)
+    rows = csv.reader((line for _, line in lines), delimiter=reading.separator)
+    try:
+        found = next(rows, None)
+    except csv.Error as error:
+        raise InputError(f"{path}: the first line is no header: {error}.") from None
+    if found is None:
+        raise InputError(f"{path}: the file has no header and no rows. Deliver it again, or remove it.")
+    if not reading.header:
+        names = reading.names or tuple(f"column_{n}" for n in range(1, len(found) + 1))
+        return _as_many(path, names, found), reading.skip_rows
+    if any("\udc80" <= character <= "\udcff" for name in found for character in name):
+        raise InputError(
+            f"{path}: the first line is not UTF-8 text. Save the file as UTF-8, or declare its encoding in workload.yaml "
+            "(data.read.encoding)."
+        )
+    last = lines[rows.line_num - 1][0]
+    return _as_many(path, reading.names, found) if reading.names else tuple(found), last
+
+
+def _lines(head: bytes, skip: int) -> list[tuple[int, str]]:
+    """The lines that are not blank, each with its number, after the first `skip`."""
+    text = head.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    lines: Iterator[str] = io.StringIO(text, newline="")
+    return [(n, line) for n, line in enumerate(lines, 1) if n > skip and line.strip("\r\n")]
+
+
+def _as_many(path: pathlib.Path, names: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:
+    if len(names) != len(found):
+        raise InputError(
+            f"{path}: data.read.names has {len(names)} names. Received: {len(found)} columns "
+            f"({', '.join(map(repr, found[:5]))}). Name each column, in the file's order."
+        )
+    return tuple(names)
+
+
+def refuse_binary(path: pathlib.Path, what: str = "CSV") -> None:
+    """Says what a file that is no text may be: Arrow would quote its bytes.
+
+    Raises:
+        InputError: it is UTF-16, or holds zero bytes in its beginning.
+    """
+    if path.suffix in COMPRESSED and what == "CSV":
+        return
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(
+            f"{path}: is UTF-16. Received: a file that begins with {head[:2].hex(' ')}. Save it as UTF-8, or declare it in "
+            "workload.yaml (data.read.encoding: utf-16)."
+        )
+    if b"\0" in head:
+        packed = f"a compressed one needs its ending ({', '.join(COMPRESSED)})"
+        raise InputError(
+            f"{path}: is not text. Received: a zero byte at {head.index(0)}; it begins with {head[:4].hex(' ')}. "
+            f"Save it as {what} in UTF-8; {packed}, Parquet `format: parquet`."
+        )
+
+
+def too_long(path: pathlib.Path, message: str) -> str | None:
+    """What to say if Arrow met a row that does not fit into two of its blocks; None if it met something else."""
+    if "straddl" not in message:
+        return None
+    return (
+        f"{path}: a row is longer than {BLOCK_BYTES // 2**20} MiB, or a quote is opened and never closed. Mend it, or "
+        "deliver values of that size as Parquet."
+    )

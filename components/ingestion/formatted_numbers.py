@@ -1,0 +1,71 @@
+"""Numbers as people write them: `$1,234.00`, `12.3 %`, `1.234,5 €`, `(5)`. Arrow computes, a column at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# How a number may be written, by what stands for 1234.5.
+STYLES = {
+    f"1{thousands}234{decimal}5": (decimal, thousands)
+    for decimal in ".,"
+    for thousands in ("", ",", ".", " ", "'")
+    if thousands != decimal
+}
+_SPACE = r"[ \x{00A0}\x{202F}\x{2009}]"  # a plain one, and those that typesetters and spreadsheets put between digits
+_UNIT = rf"{_SPACE}*(?:\p{{Sc}}|%|[A-Z]{{3}}|[A-Z]{{0,2}}\$){_SPACE}*"
+_SIGN = r"[-+\x{2212}]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How the numbers of a column are written.
+
+    Attributes:
+        decimal: mark, `.` or `,`.
+        thousands: what groups digits; empty: nothing does.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression (RE2) for a whole text; groups: bracket, sign, digits, end."""
+        group = _SPACE if self.thousands == " " else re.escape(self.thousands)
+        grouped = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|" if self.thousands else ""
+        digits = rf"(?:(?:{grouped}\d+)(?:{re.escape(self.decimal)}\d*)?|{re.escape(self.decimal)}\d+)(?:[eE][-+]?\d+)?"
+        unit = rf"(?:{_UNIT})?"
+        return (
+            rf"^{_SPACE}*(?P<bracket>\(?){unit}(?P<sign>{_SIGN}?){unit}(?P<digits>{digits}){unit}(?P<end>\)?){_SPACE}*$"
+        )
+
+
+def style(sample: str) -> Style:
+    """The style of a sample out of STYLES, such as `1.234,5`."""
+    return Style(*STYLES[sample])
+
+
+def as_plain(texts: pa.Array, style: Style) -> pa.Array:
+    """Texts as Arrow reads numbers; one that is no number in this style stays as it is, for Arrow to refuse.
+
+    A unit is left out, and the number stays the one that is written: `12.3 %` is 12.3. Brackets are a minus, as accountants
+    write it.
+    """
+    parts = pc.extract_regex(texts, style.pattern)
+    if parts.null_count == len(parts):
+        return texts
+    digits = pc.struct_field(parts, "digits")
+    if style.thousands:
+        digits = pc.replace_substring_regex(
+            digits, _SPACE if style.thousands == " " else re.escape(style.thousands), ""
+        )
+    if style.decimal != ".":
+        digits = pc.replace_substring(digits, style.decimal, ".")
+    is_open, is_closed = (pc.not_equal(pc.struct_field(parts, part), "") for part in ("bracket", "end"))
+    minus = pc.or_(pc.is_in(pc.struct_field(parts, "sign"), pa.array(["-", "\u2212"])), is_open)
+    plain = pc.binary_join_element_wise(pc.if_else(minus, "-", ""), digits, "")
+    return pc.coalesce(pc.if_else(pc.equal(is_open, is_closed), plain, None), texts)

@@ -1,0 +1,135 @@
+"""What there is of a workload."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from components.errors import InputError
+from components.sizes import content_size
+from model_store import ModelStore
+from pipelines import home
+from pipelines.history import History, HistoryError, default_url
+from pipelines.workload import workload_names
+
+SHIPPED = frozenset({"digits", "mnist", "taxi"})
+"""What comes with Trainyard, and would be missing from it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What would be deleted.
+
+    Attributes:
+        workload: its name.
+        folders: what it is -> path; only those that are there.
+        runs: its runs' ids, batch predictions' among them.
+        releases: versions in the model store.
+        labels: label -> version.
+        validations: rows of the history of data quality; None: the history cannot be read.
+    """
+
+    workload: str
+    folders: dict[str, pathlib.Path]
+    runs: tuple[str, ...]
+    releases: tuple[int, ...]
+    labels: dict[str, int]
+    validations: int | None
+
+    @property
+    def lines(self) -> list[str]:
+        """For people, one a thing."""
+        lines = []
+        for what, path in self.folders.items():
+            size = content_size(str(path))[1] if path.is_dir() else path.stat().st_size
+            lines.append(f"{what:11} {path} ({_bytes(size)})")
+        if self.runs:
+            lines.append(f"{'metadata':11} of {len(self.runs)} runs")
+        if self.releases:
+            lines.append(f"{'releases':11} {', '.join(map(str, self.releases))} in {home.store_uri()}")
+        if self.validations:
+            lines.append(f"{'history':11} {self.validations} validations of its data, and its releases")
+        return lines
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know before saying yes."""
+        told = [f"release {version} is {label}: whoever serves it loses it" for label, version in self.labels.items()]
+        if self.validations is None:
+            told.append("the history of data quality cannot be read; its rows stay")
+        return told
+
+
+def find(name: str) -> Found:
+    """What there is of a workload on this machine, in the model store and in the history.
+
+    Raises:
+        InputError: it comes with Trainyard, or there is nothing of that name.
+    """
+    if name in SHIPPED and _is_at_home():
+        raise InputError(
+            f"{name}: comes with Trainyard and is not removed. `trainyard housekeeping` deletes its old runs."
+        )
+    known = workload_names(home.workloads_root())
+    store = ModelStore(home.store_uri())
+    has_releases = store.exists() and name in store.models()
+    folders = {what: path for what, path in _places(name).items() if path.exists() and not _is_shipped(name, path)}
+    # A name that could lead out of these folders is none.
+    if not name.isidentifier() or not (folders or has_releases):
+        raise InputError(f"there is no workload {name!r} on this machine. Known: {', '.join(known) or 'none'}.")
+    runs = [folder.name for place in (name, f"{name}.predict") for folder in _folders_in(home.runs_root(place))]
+    return Found(
+        name,
+        folders,
+        tuple(sorted(runs)),
+        tuple(store.versions(name)) if has_releases else (),
+        store.labels(name) if has_releases else {},
+        _validations(name),
+    )
+
+
+def _is_at_home() -> bool:
+    return home.workloads_root() == (home.ROOT / "pipelines" / "workloads").absolute()
+
+
+def _is_shipped(name: str, path: pathlib.Path) -> bool:
+    """For a workload of yours that has the name of one that comes with Trainyard, elsewhere."""
+    ours = [home.ROOT / "schemas", home.ROOT / "tests", home.ROOT / "pipelines" / "workloads"]
+    return name in SHIPPED and any(path.is_relative_to(folder) for folder in ours)
+
+
+def _places(name: str) -> dict[str, pathlib.Path]:
+    tests = {"test": home.ROOT / "tests" / "workloads" / f"test_{name}.py"} if _is_at_home() else {}
+    return {
+        "workload": home.workloads_root() / name,
+        "schemas": home.schemas_root() / name,
+        **tests,
+        "data": home.data_root() / name,
+        "runs": home.runs_root(name),
+        "predictions": home.runs_root(f"{name}.predict"),
+        "artifacts": home.pipeline_root(name),
+        "predicting": home.pipeline_root(f"{name}.predict"),
+    }
+
+
+def _folders_in(folder: pathlib.Path) -> list[pathlib.Path]:
+    return [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
+
+
+def _validations(name: str) -> int | None:
+    url = default_url()
+    if url.startswith("sqlite:///") and not pathlib.Path(url.removeprefix("sqlite:///")).exists():
+        return 0
+    try:
+        with History.open() as history:
+            return history.count([name])
+    except HistoryError:
+        return None
+
+
+def _bytes(size: int) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size = round(size / 1000)
+    return f"{size:,} GB"

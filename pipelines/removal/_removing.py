@@ -1,0 +1,56 @@
+"""Deleting what was found. A kill at any point leaves something that the same command finishes: the workload goes last."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import shutil
+
+from model_store import ModelStore
+from pipelines import home
+from pipelines.history import History
+from pipelines.housekeeping import _metadata
+from pipelines.removal._finding import Found
+from pipelines.runners import _lock
+
+_DECLARATION = ("test", "schemas", "workload")
+
+
+def remove(found: Found) -> None:
+    """Deletes it all, under the locks that its runs hold.
+
+    Raises:
+        Busy: a run is under way; nothing is deleted.
+        StoreError: the model store refuses or does not answer.
+        OSError: a folder cannot be deleted.
+    """
+    name = found.workload
+    with contextlib.ExitStack() as locks:
+        for place in (name, f"{name}.predict"):
+            if (root := home.pipeline_root(place)).is_dir():
+                locks.enter_context(_lock.exclusive(root / ".lock", f"removal of {name}", 0, lambda message: None))
+        if found.releases or found.labels:
+            ModelStore(home.store_uri()).remove(name)
+        if found.validations:
+            with History.open() as history:
+                history.forget(name)
+        _forget_metadata(found)
+        for what in [one for one in found.folders if one not in _DECLARATION] + [*_DECLARATION]:
+            if (path := found.folders.get(what)) is not None:
+                _delete(path)
+
+
+def _forget_metadata(found: Found) -> None:
+    """Of a database that several workloads share; the file beside a workload's artifacts goes with them."""
+    root = home.pipeline_root(found.workload)
+    if not (_metadata.is_shared() and found.runs and (old := _metadata.find(root, found.runs))):
+        return
+    _metadata.mark_deleted(root, old)
+    _metadata.forget(root, old)
+
+
+def _delete(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
