@@ -193,6 +193,7 @@ def test_the_labels_mean_and_deviation_are_those_of_the_whole_split(write_split,
 _TWO_DEVICES = """
 import sys
 import keras
+import numpy as np
 import tensorflow as tf
 
 tf.config.set_logical_device_configuration(
@@ -214,7 +215,8 @@ assert rows[0] == [32, 32] and sum(map(sum, rows)) == split.rows, rows
 schema = ModelSchema({"half": Feature("half", "float32")}, "binary", "y", ("no", "yes"))
 with devices.scope():
     model = _fitting.build(module, schema, config, split.rows)
-assert _fitting.fit(model, split, split, config, __import__("pathlib").Path(logs), devices)["epochs"] == [1, 2]
+logs, weights = __import__("pathlib").Path(logs), np.array([0.5, 2.0], np.float32)
+assert _fitting.fit(model, split, split, config, logs, devices, weights=weights)["epochs"] == [1, 2]
 """
 
 
