@@ -9,7 +9,6 @@ Exit code 0 when `./trainyard demo` would work, else 2.
 from __future__ import annotations
 
 import dataclasses
-import filecmp
 import functools
 import json
 import os
@@ -68,7 +67,11 @@ def check_system() -> Iterator[Finding]:
 
 def check_python() -> Iterator[Finding]:
     version = platform.python_version()
-    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+    refusal = os.environ.get("TRAINYARD_REFUSAL", "")  # the wrapper's own words
+    if refusal:
+        remedy = "Install Python 3.11, 3.12 or 3.13, or name one in TRAINYARD_PYTHON."
+        yield Finding("python", PROBLEM, refusal.replace("trainyard: ", "", 1), remedy)
+    elif (3, 11) <= sys.version_info[:2] <= (3, 13):
         yield Finding("python", OK, f"{version} ({sys.executable}); 3.11, 3.12 and 3.13 will do")
     else:
         remedy = "Install Python 3.11, 3.12 or 3.13, or name one in TRAINYARD_PYTHON."
@@ -118,6 +121,11 @@ def check_environments() -> Iterator[Finding]:
         elif state == "broken":
             remedy = f"Delete {VENVS / name}; the next command makes it again."
             yield Finding(title, PROBLEM, "its Python does not start", remedy)
+        elif state.startswith("of "):
+            remedy = "Name a folder of its own in TRAINYARD_VENVS."
+            yield Finding(title, PROBLEM, f"{VENVS / name} is the environment of {state[3:]}", remedy)
+        elif state == "moved":
+            yield Finding(title, NOTE, "was made where this checkout no longer lies; the next command makes it again")
         elif state == "stale":
             yield Finding(title, NOTE, "made from an older uv.lock or pyproject.toml; the next command makes it again")
         else:
@@ -126,13 +134,13 @@ def check_environments() -> Iterator[Finding]:
 
 @functools.lru_cache(maxsize=None)  # noqa: UP033 Python 3.8
 def environment_state(name: str) -> str:
-    """missing, stale, broken or current, by the same rule as bootstrap/environments.sh."""
-    made, python = VENVS / name / ".made-from", VENVS / name / "bin" / "python"
-    if not python.exists():
-        return "broken" if python.is_symlink() and made.is_dir() else "missing"
-    for file in ("uv.lock", "pyproject.toml"):
-        if not (made / file).is_file() or not filecmp.cmp(str(made / file), str(ROOT / file), shallow=False):
-            return "stale"
+    """missing, stale, moved, `of` another checkout, broken or current, as bootstrap/environments.sh itself says."""
+    script = '. "$ROOT/bootstrap/environments.sh"; environment_state "$1"'
+    environment = {**os.environ, "ROOT": str(ROOT), "VENVS": str(VENVS)}
+    state = machine.output(["bash", "-c", script, "doctor", name], env=environment)
+    if state != "current":
+        return state or "missing"
+    python = VENVS / name / "bin" / "python"
     return "current" if machine.succeeds([str(python), "-c", "import model_store"]) else "broken"
 
 
@@ -155,7 +163,9 @@ def check_network() -> Iterator[Finding]:
 def check_disk() -> Iterator[Finding]:
     """Room for the environments that are still to be made, and for runs and temporary files."""
     to_make = sum(
-        size for name, size in ENVIRONMENTS.items() if environment_state(name) in ("missing", "stale", "broken")
+        size
+        for name, size in ENVIRONMENTS.items()
+        if environment_state(name) in ("missing", "stale", "moved", "broken")
     )
     needs = {
         "environments": (VENVS, to_make),
@@ -193,14 +203,18 @@ def check_machine() -> Iterator[Finding]:
 
 
 def check_home() -> Iterator[Finding]:
-    place = machine.nearest(HOME)
-    try:
-        with tempfile.TemporaryFile(dir=str(place)):
-            yield Finding("home", OK, f"{HOME} is writable")
-    except OSError as error:
-        yield Finding(
-            "home", PROBLEM, f"{place} cannot be written: {error.strerror}", "Set TRAINYARD_HOME to a folder of yours."
-        )
+    """Where things are written: runs and releases, and the environments where one is still to be made."""
+    folders = [("home", HOME, "TRAINYARD_HOME")]
+    if any(environment_state(name) != "current" for name in ENVIRONMENTS):
+        folders.append(("environments", VENVS, "TRAINYARD_VENVS"))
+    for name, folder, variable in folders:
+        place = machine.nearest(folder)
+        try:
+            with tempfile.TemporaryFile(dir=str(place)):
+                yield Finding(name, OK, f"{folder} is writable")
+        except OSError as error:
+            remedy = f"Set {variable} to a folder of yours."
+            yield Finding(name, PROBLEM, f"{place} cannot be written: {error.strerror}", remedy)
 
 
 def check_platform() -> Iterator[Finding]:

@@ -25,14 +25,18 @@ TEXT
 
 find_python() {
   local candidate path
-  for candidate in ${TRAINYARD_PYTHON:-} python3 python3.13 python3.12 python3.11; do
+  if [ -n "${TRAINYARD_PYTHON:-}" ]; then
+    path=$(command -v "$TRAINYARD_PYTHON") && is_in_range "$path" && { printf '%s\n' "$path"; return; }
+    die "TRAINYARD_PYTHON is no Python $PYTHON_RANGE that starts. Received: $TRAINYARD_PYTHON"
+  fi
+  for candidate in python3 python3.13 python3.12 python3.11; do
     path=$(command -v "$candidate") || continue
-    if "$path" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
-      printf '%s\n' "$path"; return
-    fi
+    if is_in_range "$path"; then printf '%s\n' "$path"; return; fi
   done
   die "no Python $PYTHON_RANGE on PATH (found: $(python3 --version 2>&1 || echo none)). Install one, or name it in TRAINYARD_PYTHON."
 }
+
+is_in_range() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
 
 find_uv() {
   if [ -x "$VENVS/tools/bin/uv" ]; then printf '%s\n' "$VENVS/tools/bin/uv"; return; fi
@@ -49,6 +53,17 @@ environment_is_current() {
   local made=$VENVS/$1/.made-from
   cmp -s "$ROOT/uv.lock" "$made/uv.lock" && cmp -s "$ROOT/pyproject.toml" "$made/pyproject.toml" \
     && [ -x "$VENVS/$1/bin/python" ] && made_here "$1"
+}
+
+# The same in a word, for the doctor: current, missing, broken, moved, stale, or `of` and the checkout that it belongs to.
+environment_state() {
+  local owner
+  if environment_is_current "$1"; then echo current
+  elif owner=$(made_elsewhere "$1"); then printf 'of %s\n' "$owner"
+  elif [ ! -x "$VENVS/$1/bin/python" ]; then
+    if [ -L "$VENVS/$1/bin/python" ] && [ -d "$VENVS/$1/.made-from" ]; then echo broken; else echo missing; fi
+  elif [ -f "$VENVS/$1/.made-from/root" ] && ! made_here "$1"; then echo moved
+  else echo stale; fi
 }
 
 # A checkout that was moved or copied has scripts with the old path.

@@ -13,7 +13,10 @@ EXIT_MAY_RETRY = 1
 EXIT_FIX_INPUT = 2
 
 # A full disk or a missing permission stays as it is until a person changes it; a lost connection does not.
-LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
+LASTING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+    | {errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
+)
 _FULL = ("no space left on device", "database or disk is full")
 
 

@@ -41,6 +41,8 @@ class RawFeature:
         input: its name in `serving_default`, where a column's name is no identifier; empty: the column's name.
         personal: whether schema.pbtxt tags it `personal`; the model server never records such a column.
         na_values: texts that meant a missing value when the model was trained, besides the empty one.
+        time_format: of dates, how files write them; the model itself takes ISO 8601.
+        booleans: how no and yes are written, where JSON's booleans are taken for them; () elsewhere.
     """
 
     dtype: str
@@ -49,6 +51,8 @@ class RawFeature:
     input: str = ""
     personal: bool = False
     na_values: tuple[str, ...] = ()
+    time_format: str = ""
+    booleans: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +91,8 @@ class ServedModel:
                     f.get("input", ""),
                     bool(f.get("personal", False)),
                     tuple(f.get("na_values", NA_VALUES)),
+                    f.get("time_format", ""),
+                    tuple(f.get("booleans", ())),
                 )
                 for name, f in raw["features"].items()
             }

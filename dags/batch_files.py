@@ -81,7 +81,8 @@ def refuse(out: Path, name: str, reason: str) -> None:
 def notes(out: Path) -> Iterator[dict[str, Any]]:
     """What is noted of the files seen so far."""
     for file in sorted((out / _NOTES).glob("*.json")):
-        if note := _read(file):
+        note = _read(file)
+        if note is not None and isinstance(note.get("name"), str) and isinstance(note.get("uri"), str):
             yield note
 
 
@@ -150,7 +151,7 @@ def _note_file(out: Path, name: str) -> Path:
 def _read(file: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -204,7 +204,8 @@ def summary_lines(outcome: Mapping[str, Any]) -> list[str]:
     metrics = outcome.get("metrics") or {}
     figures = {k: round(v, 4) for k, v in metrics.get("overall", metrics).items() if isinstance(v, int | float)}
     if figures:
-        lines.append("Metrics: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
+        sure = {k: f" ({one['words']})" for k, one in (outcome.get("bounds") or {}).items() if one["gated"]}
+        lines.append("Metrics: " + ", ".join(f"{k} {value}{sure.get(k, '')}" for k, value in figures.items()))
     if champion := outcome.get("champion"):
         lines.append(in_words(champion))
     if release := outcome.get("release"):

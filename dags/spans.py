@@ -16,6 +16,7 @@ from dags.assets import span_pattern
 from dags.skips import skipped
 from dags.triggers import encode_spans
 from landing import (
+    MOST_SPAN_DIGITS,
     Location,
     content_digest,
     day_of,
@@ -32,6 +33,8 @@ from landing import (
 from pipelines.workload import Workload
 
 HANDLED_BY = "handled_by_run_span_"
+MOST_SPANS = 1000
+"""Of one backfill."""
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,8 @@ def parse_span(asked: Any, uri: str) -> int | None:
     if not text:
         return None
     if text.isdecimal():
+        if len(text) > MOST_SPAN_DIGITS or (is_by_date(uri) and int(text) > span_of_day(datetime.date.max)):
+            raise AirflowFailException(f"span: {text[:80]} is beyond any that can be. Received: {len(text)} digits.")
         return int(text)
     if is_by_date(uri):
         try:
@@ -81,7 +86,7 @@ def parse_span(asked: Any, uri: str) -> int | None:
     raise AirflowFailException(f"span must be {wanted}. Received: {asked!r}.")
 
 
-def parse_spans(text: str, uri: str) -> list[int]:
+def parse_spans(text: str, uri: str, most: int = MOST_SPANS) -> list[int]:
     """Several spans, oldest first: `3`, `3-7`, `1,4-6`; of days `2026-01-01..2026-01-07`.
 
     Example:
@@ -95,6 +100,9 @@ def parse_spans(text: str, uri: str) -> list[int]:
         end = parse_span(last, uri) if separator else begin
         if begin is None or end is None or end < begin:
             raise AirflowFailException(f"spans: {part!r} is no range; the older comes first, e.g. 3-7.")
+        # Before they are counted out: `1-20261128` would be two gigabytes of numbers.
+        if end - begin >= most or len(found) >= most:
+            raise AirflowFailException(f"spans: {part!r} makes more than {most} spans; that is the most for one run.")
         found.update(range(begin, end + 1))
     if not found:
         raise AirflowFailException("spans: name at least one, e.g. 3-7.")
@@ -106,11 +114,23 @@ def arrived_spans(triggering: Mapping[Any, Iterable[Any]]) -> set[int]:
     spans: set[int] = set()
     for events in triggering.values():
         for event in events:
-            extra = event.extra or {}
+            extra = event.extra if isinstance(event.extra, dict) else {}
             payload = extra.get("payload", extra)
-            if isinstance(payload, dict):
-                spans.update(int(span) for span in payload.get("spans") or [])
+            spans |= _spans_of(payload)
     return spans
+
+
+def _spans_of(payload: Any) -> set[int]:
+    """The spans of one event. Anyone may send one: what is no number of a span is named and passed over."""
+    said = payload.get("spans") if isinstance(payload, dict) else None
+    listed = said if isinstance(said, list | tuple) else [] if said is None else [said]
+    texts = [str(one).strip() for one in listed if not isinstance(one, bool)]
+    good = {text for text in texts if text.isdecimal() and len(text) <= MOST_SPAN_DIGITS}
+    if odd := [one for one in listed if str(one).strip() not in good]:
+        log.warning(
+            "An asset event says spans that are none, and they are passed over: %.200r. Expected {'spans': [3]}.", odd
+        )
+    return {int(text) for text in good}
 
 
 def choose_span(

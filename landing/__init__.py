@@ -24,9 +24,10 @@ from landing._completeness import (
 )
 from landing._files import glob, is_dangling, is_pattern
 from landing._naming import dataset_name
-from landing._patterns import Location, day_of, has_spans, is_by_date, locations, refresh, span_of_day
+from landing._patterns import MOST_SPAN_DIGITS, Location, day_of, has_spans, is_by_date, locations, refresh, span_of_day
 
 __all__ = [
+    "MOST_SPAN_DIGITS",
     "SUCCESS",
     "UNFINISHED_NAMES",
     "Location",

@@ -13,6 +13,8 @@ from landing._files import glob
 _PLACEHOLDERS = {"SPAN": r"\d+", "VERSION": r"\d+", "YYYY": r"\d{4}", "MM": r"\d{2}", "DD": r"\d{2}"}
 _ANY = re.compile(r"\{(" + "|".join(_PLACEHOLDERS) + r")\}")
 _EPOCH = datetime.date(1970, 1, 1)
+MOST_SPAN_DIGITS = 18
+"""A span's number fits 64 bits: TFX and ML Metadata keep it so."""
 
 
 @dataclasses.dataclass(frozen=True)

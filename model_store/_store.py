@@ -89,6 +89,8 @@ class ModelStore:
         Raises:
             StoreError: the model's folder cannot be read.
         """
+        if not _MODEL_NAME.fullmatch(model):
+            return []  # not a folder of ours, but perhaps a way out of the store
         with _reading(self._uri(model)):
             found = _folders.numbers(self._files, model)
             return [n for n in found if self._files.exists(f"{model}/{n}/{RELEASE_FILE}")]

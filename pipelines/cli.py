@@ -21,8 +21,22 @@ state lies in .trainyard/ (TRAINYARD_HOME), the model store in .trainyard/models
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    terminal.prepare()
+    try:
+        code = _run_command(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()  # here, where a reader who has gone away is no error
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _run_command(arguments: list[str]) -> int:
+    if odd := next((one for one in arguments if not terminal.is_text(one)), None):
+        print(f"trainyard: {odd}: an argument is not UTF-8. Rename the file, or write it anew.", file=sys.stderr)
+        return EXIT_FIX_INPUT
     parser = _parser()
-    options = _parse(parser, list(sys.argv[1:] if arguments is None else arguments))
+    options = _parse(parser, arguments)
     if not hasattr(options, "handler"):
         parser.print_help()
         return 0
@@ -37,8 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        raise
     except Exception as error:
         if options.debug:
             raise
@@ -61,7 +74,7 @@ def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Na
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = terminal.Parser(
         prog="trainyard",
         description="TFX pipelines that run the same on a laptop, on Kubeflow and from Airflow.",
         epilog=_EPILOG,
@@ -138,7 +151,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, progress on stderr")
     command.add_argument(
         "--wait",
-        type=float,
+        type=parameters.seconds,
         default=600,
         metavar="SECONDS",
         help="how long to wait for another run of this workload (600)",
@@ -216,7 +229,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_beam(command)
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, progress on stderr")
     command.add_argument(
-        "--wait", type=float, default=600, metavar="SECONDS", help="how long to wait for another (600)"
+        "--wait", type=parameters.seconds, default=600, metavar="SECONDS", help="how long to wait for another (600)"
     )
     command.set_defaults(handler=_predict)
 

@@ -12,14 +12,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pydantic
-import yaml
 
-from pipelines.workload import Workload, WorkloadError, explain
+from landing import MOST_SPAN_DIGITS
+from pipelines.workload import Workload, WorkloadError, explain, parse_yaml
 
 # Fields of `training` that need no path.
 TRAINING_FIELDS = ("epochs", "batch_size", "seed")
 # The optimizer's, declared or not.
 LEARNING_RATE = "learning_rate"
+_MOST_SECONDS = 31_536_000
+_MOST_VERSION_DIGITS = 9
 
 
 def add_option(command: argparse.ArgumentParser, help: str) -> None:
@@ -37,10 +39,43 @@ def span(text: str) -> int:
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
         with contextlib.suppress(ValueError):
             return (datetime.date.fromisoformat(text) - datetime.date(1970, 1, 1)).days
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > MOST_SPAN_DIGITS:
         raise argparse.ArgumentTypeError(
-            f"a span is a whole number from 0 on, or a day as 2026-11-21. Received: {text!r}"
+            f"a span is a whole number from 0 on, of at most {MOST_SPAN_DIGITS} digits, or a day as 2026-11-21. "
+            f"Received: {text[:80]!r}"
         )
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A stretch of time as the command line takes it, in seconds from 0 on.
+
+    Example:
+        >>> seconds("2.5")
+        2.5
+    """
+    with contextlib.suppress(ValueError):
+        if 0 <= (number := float(text)) <= _MOST_SECONDS:
+            return number
+    raise argparse.ArgumentTypeError(f"expected seconds, from 0 to {_MOST_SECONDS:,}. Received: {text!r}")
+
+
+def port(text: str) -> int:
+    """A port as the command line takes it; 0: any free one."""
+    if not text.isdecimal() or len(text) > 5 or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"a port is a whole number from 0 to 65,535. Received: {text!r}")
+    return int(text)
+
+
+def version(text: str) -> int:
+    """A release's version as the command line takes it.
+
+    Example:
+        >>> version("3")
+        3
+    """
+    if not text.isdecimal() or len(text) > _MOST_VERSION_DIGITS or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a version is a whole number from 1 on. Received: {text!r}")
     return int(text)
 
 
@@ -109,11 +144,10 @@ def _path(key: str, hyperparameters: dict[str, Any]) -> list[str]:
 
 def _value(text: str, parameter: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return parse_yaml(text)
+    except ValueError as error:
         raise WorkloadError(
-            f"--param {parameter!r}: the value is not valid YAML ({getattr(error, 'problem', None) or error}). "
-            "Quote it, e.g. 'name=\"[x\"'."
+            f"--param {parameter!r}: the value is not valid YAML ({error}). Quote it, e.g. 'name=\"[x\"'."
         ) from None
 
 

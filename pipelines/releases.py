@@ -7,7 +7,7 @@ import getpass
 
 from components.errors import EXIT_FIX_INPUT
 from model_store import ModelStore, Release, StoreError
-from pipelines import home
+from pipelines import home, parameters
 from pipelines.workload import METRICS
 
 
@@ -33,7 +33,9 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     command = actions.add_parser("rollback", help="go back to the stable release before, or to a named one")
     command.add_argument("model")
-    command.add_argument("--to", type=int, metavar="VERSION", help="default: the stable release before the present one")
+    command.add_argument(
+        "--to", type=parameters.version, metavar="VERSION", help="default: the stable release before the present one"
+    )
     command.add_argument("--reason", default="rolled back by hand", help="kept in the history")
     command.set_defaults(handler=_rollback)
 

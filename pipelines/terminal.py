@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import codecs
 import contextlib
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from components import progress
 
@@ -17,6 +19,66 @@ if TYPE_CHECKING:
 
 
 _SILENT_S, _LONGEST_SILENCE_S = 5.0, 60.0
+
+
+# What a terminal without these signs gets instead.
+_PLAINLY = {
+    "✓": "ok",
+    "✗": "x",
+    "…": "...",
+    "→": "->",
+    "▸": ">",
+    "–": "-",
+    "—": "-",
+    "×": "x",
+    "≥": ">=",
+    "≤": "<=",
+    "·": "-",
+}
+_HANDLER = "trainyard.plainly"
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """What an encoding lacks: a plain sign where there is one, else its escape, so that nothing fails for want of a letter."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(_PLAINLY.get(c) or c.encode("ascii", "backslashreplace").decode() for c in signs), error.end
+
+
+codecs.register_error(_HANDLER, _plainly)
+
+
+def prepare() -> None:
+    """Makes standard streams that any text can be written to: also where one is closed, or a terminal knows no `✓`."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # else the next file that is opened would be taken for it
+            os.open(os.devnull, os.O_RDWR)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
+        stream = getattr(sys, name)
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=_HANDLER)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with arguments in one line, as every other error of the command line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(
+            2, f"{self.prog}: error: {' '.join(message.split())} (`{self.prog} --help` has all that may be said)\n"
+        )
+
+
+def is_text(argument: str) -> bool:
+    """Whether an argument is UTF-8, as everything that keeps it must be able to write it."""
+    try:
+        return b"\0" not in argument.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from serving._options import parse_options
+from serving._waiting import Starting
 
 EXIT_OK, EXIT_FAILED, EXIT_MEND = 0, 1, 2
 _log = logging.getLogger("serving")
@@ -30,15 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_free(options.host, options.grpc_port)
     except OSError as error:
         return _mend(str(error))
-    _set_up_tensorflow(options)
-
-    from model_store import StoreError
-    from serving._server import CannotServeError, serve
-
+    _log.info("loading TensorFlow, then the models")
+    starting = Starting()
     try:
-        asyncio.run(serve(options, rest))
-    except (CannotServeError, StoreError) as error:
-        return _mend(str(error))
+        _set_up_tensorflow(options)
+
+        from model_store import StoreError
+        from serving._server import CannotServeError, serve
+
+        try:
+            asyncio.run(serve(options, rest, starting.end))
+        except (CannotServeError, StoreError) as error:
+            return _mend(str(error))
+    finally:
+        starting.end()
     return EXIT_OK
 
 

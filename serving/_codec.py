@@ -9,6 +9,7 @@ import base64
 import binascii
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -21,6 +22,7 @@ from serving._signature import TensorInfo, show_shape
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 _Where = Callable[[tuple[int, ...]], str]
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _TAKES = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "V": "fiu"}  # V: bfloat16 and its like
 _EXPECTED = {"f": "a number", "i": "a whole number", "u": "a whole number", "b": "true or false", "V": "a number"}
 
@@ -216,6 +218,8 @@ def _strings(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, An
     if isinstance(values, list) and all(type(value) is str for value in values):
         shape: tuple[int, ...] = (len(values),)
         flat = [value.encode() for value in values]
+        if info.is_date:
+            _insist_on_dates(values, info, where)
     else:
         shape = _shape(values)
         flat = [_bytes(value, info, where(path)) for path, value in _leaves(values)]
@@ -227,9 +231,22 @@ def _strings(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, An
         _raise_shape(values, info, where)
 
 
+def _insist_on_dates(values: list[str], info: TensorInfo, where: _Where) -> None:
+    """A text that the model cannot read as a date would count as a missing one."""
+    for row, value in enumerate(values):
+        missing = info.feature is None or value.encode() in info.feature.missing_texts
+        if not missing and not _DATE.fullmatch(value):
+            raise BadRequestError(
+                f"{where((row,))}: expected a date in ISO 8601, such as 2026-12-31 or 2026-12-31T23:59:59, for {info.name!r}. "
+                f"Received: {_show(value)}"
+            )
+
+
 def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
     if isinstance(value, str):
         return value.encode()
+    if isinstance(value, bool) and info.booleans:
+        return info.booleans[value].encode()
     if _is_b64(value):
         return decode_b64(value, where)
     raise BadRequestError(

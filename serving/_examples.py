@@ -70,6 +70,8 @@ def _is_missing(value: Any, feature: Feature) -> bool:
 
 def _set(target: Any, value: Any, feature: Feature | None, where: str) -> None:
     values = value if isinstance(value, list) else [value]
+    if feature is not None and feature.booleans:
+        values = [feature.booleans[item] if isinstance(item, bool) else item for item in values]
     if all(isinstance(item, str) or _is_b64(item) for item in values):
         found = "string"
     elif all(isinstance(item, int) and not isinstance(item, bool) for item in values):

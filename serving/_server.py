@@ -11,7 +11,7 @@ import os
 import pathlib
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -45,11 +45,13 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
-async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
+async def serve(options: argparse.Namespace, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Serves until SIGTERM or SIGINT, then drains.
 
     Args:
+        options: of the command line.
         listener: the bound and listening REST socket.
+        ready: is called when every model that there is answers.
 
     Raises:
         CannotServeError: the gRPC port is taken, or with --fail-fast a model cannot be served.
@@ -74,6 +76,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
     manager.start(options.poll_seconds)
     try:
         await _first_pass(manager, stop)
+        ready()
         if not stop.is_set():
             _insist_ready(manager, store, options)
             _announce(listener.getsockname()[1], grpc_port, options, manager)

@@ -27,6 +27,8 @@ class Feature:
         input: its name in `serving_default`, where the column's name is no identifier; empty: the column's name.
         personal: whether the schema marks it as personal data; such a column is never recorded.
         na_values: texts that meant a missing value when the model was trained, besides the empty one.
+        is_date: whether its texts are dates in ISO 8601.
+        booleans: the texts for no and yes, where JSON's booleans are taken for them.
     """
 
     dtype: str
@@ -35,6 +37,8 @@ class Feature:
     input: str = ""
     personal: bool = False
     na_values: tuple[str, ...] = ()
+    is_date: bool = False
+    booleans: tuple[str, ...] = ()
 
     @property
     def missing_texts(self) -> frozenset[bytes]:
@@ -64,6 +68,15 @@ class TensorInfo:
     def shown(self) -> str:
         """What people call it."""
         return self.column or self.name
+
+    @property
+    def is_date(self) -> bool:
+        return self.feature is not None and self.feature.is_date
+
+    @property
+    def booleans(self) -> tuple[str, ...]:
+        """The texts for no and yes, where JSON's booleans are taken for them."""
+        return self.feature.booleans if self.feature is not None else ()
 
     @property
     def is_string(self) -> bool:
@@ -104,6 +117,8 @@ def read_features(folder: pathlib.Path) -> dict[str, Feature]:
             said.get("input", ""),
             bool(said.get("personal", False)),
             tuple(said.get("na_values", ())),
+            bool(said.get("time_format")),
+            tuple(said.get("booleans", ())),
         )
         for name, said in raw.items()
     }

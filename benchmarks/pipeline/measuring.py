@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 
 from benchmarks.pipeline import case as cases
@@ -20,6 +22,7 @@ from benchmarks.pipeline.memory_limit import memory_limit
 from benchmarks.pipeline.process import Cost, run
 from components.errors import InputError
 from pipelines import home
+from pipelines.terminal import Beat
 
 SIDES = ("stock", "trainyard", "floor")
 # Stage of each node; what is not named here is a gate or report that only Trainyard has.
@@ -114,7 +117,8 @@ def _generate(name: str, rows: int, folder: pathlib.Path) -> None:
     _say(f"{name}, {rows:,} rows: generating")
     folder.mkdir(parents=True)
     command = [sys.executable, "-m", "benchmarks.pipeline.case", name, str(rows), str(folder)]
-    done = subprocess.run(command, env=_environment(), stderr=subprocess.PIPE, text=True)
+    with _waited_for(f"{name}, {rows:,} rows: generating"):
+        done = subprocess.run(command, env=_environment(), stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise InputError(f"the data of {name} could not be generated: {' '.join(done.stderr[-600:].split())}")
 
@@ -145,7 +149,7 @@ def _run(name: str, side: str, rows: int, data: pathlib.Path, root: pathlib.Path
     else:
         command = [*python, f"benchmarks.pipeline.{side}", name, str(data), str(root), str(out), str(rows)]
     load = os.getloadavg()[0]
-    with memory_limit(memory_mb) as limit:
+    with memory_limit(memory_mb) as limit, _waited_for(f"{name}, {rows:,} rows: {side}"):
         cost = run(command, environment, root, out if side == "trainyard" else root / "log.txt", limit)
     one = _round(side, cost, out, load, limit.kind, cases.load(name).metric)
     if one.failure:
@@ -180,6 +184,17 @@ def _summary(one: Round) -> str:
     if one.failure:
         return f" failed: {one.failure}"
     return f" {one.seconds[WHOLE]:.1f} s, {one.peak_mb:,.0f} MiB (load before: {one.load:.1f})"
+
+
+@contextlib.contextmanager
+def _waited_for(what: str) -> Iterator[None]:
+    """A line every so often while a process works, by a thread that sleeps in between: what is measured is another process."""
+    started = time.monotonic()
+    beat = Beat(lambda: _say(f"{what}, {time.monotonic() - started:.0f} s so far"))
+    try:
+        yield
+    finally:
+        beat.stop()
 
 
 def _say(message: str) -> None:

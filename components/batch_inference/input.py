@@ -15,6 +15,7 @@ from components.errors import InputError
 from components.ingestion import Reading
 from components.ingestion.contract import Column
 from components.ingestion.readers import opened, source_names
+from components.ingestion.rewriting import rewrite_of
 from components.served_model import RawFeature, ServedModel
 
 _NUMBERS = {"float32": pa.float64(), "int64": pa.int64()}
@@ -56,7 +57,8 @@ def _feature(name: str, feature: RawFeature, found: pa.DataType | None) -> Colum
         kind = pa.binary() if found is not None and _holds_bytes(found) else pa.string()
     if feature.shape:
         return Column(name, pa.list_(kind), True, False)
-    return Column(name, kind, not feature.nullable, False)
+    rewrite = rewrite_of(feature.time_format, feature.booleans) if kind == pa.string() else None
+    return Column(name, kind, not feature.nullable, False, rewrite)
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:

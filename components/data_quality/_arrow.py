@@ -7,6 +7,7 @@ a value set of another type than the column) is for GX's pandas engine.
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -148,13 +149,16 @@ def _bound(value: Any, kind: pa.DataType) -> pa.Scalar | None:
     """A bound as precise as the column: 0.1 is not less than the 0.1 of a float32."""
     if value is None:
         return None
+    if isinstance(value, datetime.date) and pa.types.is_string(kind):  # GX takes a bound in ISO 8601 for a date
+        return pa.scalar(value.isoformat(), kind)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise NotHere(f"a bound of type {type(value).__name__}")
     return pa.scalar(value, kind if pa.types.is_floating(kind) else None)
 
 
 def _between(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
-    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+    # Texts are compared with dates only, which sort as texts in ISO 8601; any other bound is refused where it is made.
+    if not (_is_text(values) or pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         raise NotHere(f"between of {values.type}")
     return _within(values, arguments)
 

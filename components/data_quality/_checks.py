@@ -141,15 +141,16 @@ def _check(result: ExpectationValidationResult, batch: Batch, fail_on: str, keys
 
 def _nothing_to_judge(result: ExpectationValidationResult) -> str:
     """Why an expectation holds of no value at all; empty where it has looked at some."""
-    found, kwargs = result.result, result.expectation_config.kwargs  # type: ignore[union-attr]
+    assert result.expectation_config is not None
+    found, config = result.result, result.expectation_config
     if "unexpected_count" in found and found.get("element_count") is not None:
         if found["element_count"] - (found.get("missing_count") or 0) > 0:
             return ""
-    elif "observed_value" not in found or found["observed_value"] is not None:
-        return ""
-    if kwargs.get("row_condition"):
+    elif "observed_value" not in found or plain(found["observed_value"]) is not None or "partial_missing_list" in found:
+        return ""  # of a set that is to be there GX tells what is missing, and nothing else
+    if config.kwargs.get("row_condition"):
         return "no row meets its condition"
-    return f"there is no value to look at, all {found.get('element_count') or 0:,} are missing"
+    return "there is no value to look at, all are missing"
 
 
 _FIGURES = (

@@ -36,10 +36,28 @@ def read_format(path: pathlib.Path, columns: AbstractSet[str] = frozenset()) -> 
     for number, one in enumerate(raw["expectations"]):
         place = f"{path}, $.expectations[{number}]"
         _check_shape(one, place)
+        one["kwargs"] = _with_values(one["kwargs"], raw.get("suite_parameters") or {}, f"{place}.kwargs")
         _check_columns(one["kwargs"], columns, place)
         _check_values(one["kwargs"], place)
         _check_meta(one.get("meta"), place)
     return raw
+
+
+def _with_values(value: Any, parameters: dict[str, Any], place: str) -> Any:
+    """What stands as `{"$PARAMETER": name}` is the suite's own parameter: nothing else gives one a value here."""
+    if isinstance(value, list):
+        return [_with_values(one, parameters, f"{place}[{n}]") for n, one in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    if "$PARAMETER" not in value:
+        return {key: _with_values(one, parameters, f"{place}.{key}") for key, one in value.items()}
+    name = value["$PARAMETER"]
+    if not isinstance(name, str) or name not in parameters:
+        raise InputError(
+            f"{place}: the parameter {name!r} has no value. Write the value itself, or give it in the suite's "
+            f"suite_parameters. Known: {', '.join(map(str, parameters)) or 'none'}."
+        )
+    return parameters[name]
 
 
 def similar(name: str, known: Iterable[str]) -> str:

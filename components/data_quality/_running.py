@@ -186,6 +186,11 @@ def _numbered(expectation: Any, place: int) -> Any:
     return numbered
 
 
+def alike(columns: Collection[str]) -> bool:
+    """Whether some names differ in case only: of two such columns in one frame GX takes the first for either."""
+    return len({name.lower() for name in columns}) < len(columns)
+
+
 def _together(
     suite: gx.ExpectationSuite, batch: Batch, places: Sequence[int]
 ) -> Iterator[tuple[frozenset[str] | None, Sequence[int]]]:
@@ -201,7 +206,7 @@ def _together(
         if needed is None:
             yield None, expectations
             continue
-        if gathered and len(columns | needed) > most:
+        if gathered and (len(columns | needed) > most or alike(columns | needed)):
             yield columns, gathered
             columns, gathered = frozenset(), []
         columns, gathered = columns | needed, [*gathered, *expectations]

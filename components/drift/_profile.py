@@ -72,6 +72,7 @@ def profile(
     slices: Sequence[str] = (),
     min_rows: int = 1,
     personal: Iterable[str] = (),
+    dates: Iterable[str] = (),
 ) -> Profile:
     """Describes data column by column: no more than two columns are in memory at a time.
 
@@ -84,7 +85,10 @@ def profile(
         min_rows: a value of a slice with fewer rows is passed over.
         personal: columns whose values must not be kept by name: texts are described by their length, codes as amounts, and
             they make no slices.
+        dates: columns of dates in ISO 8601. They are described by their days of the week: the calendar itself moves from span to
+            span.
     """
+    in_time = frozenset(dates)
     hidden = frozenset(personal)
     slices = [column for column in slices if column not in hidden]
     masks = {label: mask for column in slices for label, mask in _slices(column, read(column), min_rows)}
@@ -93,6 +97,8 @@ def profile(
     for column in columns:
         values = read(column)
         total = len(values)
+        if column in in_time:
+            values = _weekday(values)
         found = describe(_length(values) if column in hidden else values, column in set(named) - hidden)
         if found is None:
             continue
@@ -104,6 +110,12 @@ def profile(
                 distributions[part][column] = sliced
     rows = {part: int(pc.sum(mask).as_py()) for part, mask in masks.items()}
     return Profile(name, {ALL: total, **rows}, distributions, personal=tuple(c for c in columns if c in hidden))
+
+
+def _weekday(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Dates in ISO 8601 as `Monday` to `Sunday`."""
+    days = pc.strptime(pc.utf8_slice_codeunits(values, 0, 10), format="%Y-%m-%d", unit="s", error_is_null=True)
+    return pc.strftime(days, format="%A")
 
 
 def _length(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 import numpy as np
 import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
@@ -20,7 +21,7 @@ from components.drift import _judge, _leakage, _rows
 from components.drift._config import DriftConfig
 from components.drift._profile import ALL, Profile, profile
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
-from components.schema import is_personal, read_schema
+from components.schema import is_personal, read_schema, time_format_of
 from components.splits import TRAIN
 
 _LONGEST = 1024  # bytes a value, on average: pictures are not compared row by row
@@ -48,7 +49,7 @@ class Executor(base_executor.BaseExecutor):
         folder = pathlib.Path(output.uri)
         folder.mkdir(parents=True, exist_ok=True)
         with measured(output_dict) as rows:
-            window = _Window(examples, {f.name for f in schema.feature if is_personal(f)})
+            window = _Window(examples, schema)
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
             newest, hashes, told = window.describe(-1, config, named)
             before = _reference(window, config, named, exec_properties)
@@ -74,8 +75,10 @@ class Executor(base_executor.BaseExecutor):
 class _Window:
     """The spans in an Examples artifact, and the rows of each."""
 
-    def __init__(self, examples: types.Artifact, personal: set[str]) -> None:
-        self._uri, self._personal = examples.uri, personal
+    def __init__(self, examples: types.Artifact, schema: schema_pb2.Schema) -> None:
+        self._uri = examples.uri
+        self._personal = {feature.name for feature in schema.feature if is_personal(feature)}
+        self._dates = {feature.name for feature in schema.feature if time_format_of(feature)}
         self._splits = decode_splits(examples.split_names)
         noted = examples.get_string_custom_property(ROWS_BY_SPAN)
         self._rows: Mapping[str, Sequence[int]] = json.loads(noted) if noted else {}
@@ -115,6 +118,7 @@ class _Window:
             slices=slices,
             min_rows=config.min_rows,
             personal=self._personal,
+            dates=self._dates,
         )
         is_train = np.repeat([split == TRAIN for split in rows], list(rows.values()))[::every]
         fingerprint, doubled = _rows.marks(hashes.of_rows())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from components.example_validator._rows import offending_rows
 from components.gates import CheckResult, Severity
@@ -10,27 +10,50 @@ from components.schema import is_personal
 
 
 def checks_of(
-    found: anomalies_pb2.Anomalies, schema: schema_pb2.Schema, split: str, uri: str, rows_of: str = ""
+    found: anomalies_pb2.Anomalies,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    schema: schema_pb2.Schema,
+    split: str,
+    uri: str,
+    rows_of: str = "",
 ) -> list[CheckResult]:
     """One check a feature of the schema, and one for anything that concerns none.
 
     Args:
-        found: of a split's statistics.
+        found: of the statistics, by TFDV.
+        statistics: of a split.
         schema: that they were compared with.
         split: its name.
         uri: of an Examples artifact that has the rows.
         rows_of: the split there in which a finding's rows are looked up; default the same.
     """
-    rows_of = rows_of or split
+    rows_of, empty = rows_of or split, _empty(statistics, schema)
     checks = []
     anomalies = dict(found.anomaly_info)
     for feature in schema.feature:
         info = anomalies.pop(feature.name, None)
-        checks.append(_check(feature.name, info, feature, schema, split, uri, rows_of))
+        if info is None and feature.name in empty:
+            why = f"it has no value in {split}, which the schema allows"
+            checks.append(
+                CheckResult.not_judged(f"{split}/{feature.name}", why, Severity.INFO, {"column": feature.name})
+            )
+        else:
+            checks.append(_check(feature.name, info, feature, schema, split, uri, rows_of))
     checks += [_check(name, info, None, schema, split, uri, rows_of) for name, info in anomalies.items()]
     if found.HasField("dataset_anomaly_info"):
         checks.append(_check("the whole data set", found.dataset_anomaly_info, None, schema, split, uri, rows_of))
     return checks
+
+
+def _empty(statistics: statistics_pb2.DatasetFeatureStatisticsList, schema: schema_pb2.Schema) -> set[str]:
+    """Features without a single value."""
+    features = [one for dataset in statistics.datasets for one in dataset.features]
+    seen = {
+        one.name or ".".join(one.path.step)
+        for one in features
+        if (kind := one.WhichOneof("stats")) and getattr(one, kind).common_stats.num_non_missing
+    }
+    return {feature.name for feature in schema.feature} - seen
 
 
 def _check(

@@ -37,7 +37,7 @@ class Executor(base_executor.BaseExecutor):
                 target = pathlib.Path(output.uri) / f"Split-{split}" / "SchemaDiff.pb"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(found.SerializeToString())
-                checks += checks_of(found, schema, split, examples.uri)
+                checks += checks_of(found, loaded, schema, split, examples.uri)
             result = GateResult("ExampleValidator", tuple(checks))
             (pathlib.Path(output.uri) / "gate.json").write_text(result.to_json())
             output.split_names = encode_splits(splits)

@@ -12,8 +12,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import InputError
 from components.ingestion.formatted_numbers import Style
-from components.ingestion.rewriting import Rewrite
-from components.schema import is_ignored
+from components.ingestion.rewriting import Rewrite, rewrite_of
+from components.schema import booleans_of, is_ignored, time_format_of
 
 _MOST_NAMES = 40  # a line for a person
 _TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float64(), schema_pb2.BYTES: pa.string()}
@@ -54,7 +54,8 @@ def _column(feature: Any) -> Column:
     if dims:
         kind = pa.list_(kind)
     required = feature.HasField("shape") or feature.presence.min_fraction == 1.0
-    return Column(feature.name, kind, required, not required and feature.presence.min_fraction == 0)
+    rewrite = rewrite_of(time_format_of(feature), booleans_of(feature)) if kind == pa.string() else None
+    return Column(feature.name, kind, required, not required and feature.presence.min_fraction == 0, rewrite)
 
 
 def check_header(file: str, names: Collection[str], columns: list[Column], extra: Collection[str] | None) -> None:

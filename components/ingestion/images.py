@@ -130,6 +130,11 @@ def _read(file: IO[bytes]) -> bytes:
     return content if content is not head else head + file.read()
 
 
+def image_size(content: bytes) -> tuple[int, int] | None:
+    """Width and height by an image's header; None if it is no whole JPEG, PNG, GIF or BMP image."""
+    return _size(content[:_HEAD_BYTES]) or _jpeg_size(content)
+
+
 def _size(head: bytes) -> tuple[int, int] | None:
     if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= 24:
         return struct.unpack(">II", head[16:24])

@@ -15,6 +15,7 @@ from components.ingestion.contract import Column, check_header
 from components.ingestion.csv_files import BLOCK_BYTES, refuse_binary
 from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.parts import Part
+from components.ingestion.rewriting import Booleans
 
 
 def json_blocks(path: pathlib.Path, part: Part) -> Iterator[bytes]:
@@ -83,7 +84,7 @@ def _number(text: str) -> int | float | None:
 
 
 def _checked(path: pathlib.Path, block: bytes, columns: Sequence[Column], ignore: Collection[str] | None) -> pa.Table:
-    schema = pa.schema([(c.name, c.type) for c in columns])
+    schema = pa.schema([(c.name, _json_type(c, block)) for c in columns])
     try:
         # Fields that are not named are inferred so that they can be checked; where any may be there they are passed over.
         table = _parse(block, schema, "ignore" if ignore is None else "infer")
@@ -97,6 +98,15 @@ def _checked(path: pathlib.Path, block: bytes, columns: Sequence[Column], ignore
         names += [name for name in table.schema.names if name not in names]
     check_header(str(path), names, list(columns), ignore)
     return table
+
+
+def _json_type(column: Column, block: bytes) -> pa.DataType:
+    """The column's type in JSON: what is text elsewhere may be a boolean there."""
+    if not isinstance(column.rewrite, Booleans):
+        return column.type
+    name = json.dumps(column.name, ensure_ascii=False).encode()
+    found = re.search(re.escape(name) + rb"\s*:\s*(true|false|\")", block)
+    return column.type if found is None or found[1] == b'"' else pa.bool_()
 
 
 def _parse(block: bytes, schema: pa.Schema, unexpected: str) -> pa.Table:

@@ -28,7 +28,9 @@ def with_label(
     """
 
     def read(column: Column) -> Column:
-        rewrite = Spellings(tuple(classes_of(schema, label))) if merge_spellings else column.rewrite
+        rewrite = column.rewrite
+        if merge_spellings and rewrite is None:
+            rewrite = Spellings(tuple(classes_of(schema, label)))
         return dataclasses.replace(column, rewrite=rewrite, required=column.required and not drop_unlabelled)
 
     return [read(column) if column.name == label else column for column in columns]

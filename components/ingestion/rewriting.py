@@ -8,6 +8,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from components.ingestion.dates import Dates
+
 
 class Rewrite(Protocol):
     """A column's values in their one form. It travels to Beam's workers, so it is to be a dataclass of plain values."""
@@ -40,6 +42,34 @@ class Spellings:
     def __call__(self, array: pa.Array) -> pa.Array:
         known = {fold(one): one for one in self.classes}
         return _by_value(array, lambda text: known.get(fold(text), text))
+
+
+@dataclasses.dataclass(frozen=True)
+class Booleans:
+    """Yes and no as a schema writes them; `true` and `false`, as Parquet and JSON have them, are the same, and so is any case."""
+
+    no: str
+    yes: str
+
+    @property
+    def expected(self) -> str:
+        return f"{self.no} or {self.yes}, or a boolean"
+
+    def __call__(self, array: pa.Array) -> pa.Array:
+        known = {"false": self.no, "true": self.yes, fold(self.no): self.no, fold(self.yes): self.yes}
+        return _by_value(array, lambda text: known.get(fold(text), text))
+
+
+def rewrite_of(time_format: str, booleans: tuple[str, ...]) -> Rewrite | None:
+    """What is done with a column of texts; None: nothing.
+
+    Args:
+        time_format: of dates, as strftime writes it; empty: there are none.
+        booleans: how no and yes are written; empty: there are none.
+    """
+    if time_format:
+        return Dates(time_format)
+    return Booleans(*booleans) if booleans else None
 
 
 def _by_value(array: pa.Array, function: Callable[[str], str]) -> pa.Array:

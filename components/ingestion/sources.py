@@ -18,7 +18,17 @@ from typing import Any
 import fsspec
 
 from components.errors import InputError
-from landing import SUCCESS, UNFINISHED_NAMES, glob, has_spans, is_dangling, locations, unfinished
+from landing import (
+    MOST_SPAN_DIGITS,
+    SUCCESS,
+    UNFINISHED_NAMES,
+    Location,
+    glob,
+    has_spans,
+    is_dangling,
+    locations,
+    unfinished,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +67,7 @@ def newest_span(uri: str) -> int:
     if not known:
         raise InputError(f"{uri}: no span found. Put the files of span 1 there, or check data.uri in workload.yaml.")
     for number in reversed(known):
+        _insist_on_a_number(known[number])
         if not (sign := unfinished(known, number)):
             return number
     raise InputError(f"{uri}: every span is still being written. Received: {sign}. Wait, or finish one.")
@@ -84,6 +95,7 @@ def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) 
         )
     chosen = [one for number, one in known.items() if number <= span][-window:]
     for one in chosen:
+        _insist_on_a_number(one)
         if one.rival:
             raise InputError(
                 f"{uri}: span {one.span} is there twice, as {one.rival} and {one.uri}. Remove or rename one of the two."
@@ -96,6 +108,13 @@ def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) 
     return [
         dataclasses.replace(_span(one.uri, one.span, empty_files=empty_files), version=one.version) for one in chosen
     ]
+
+
+def _insist_on_a_number(one: Location) -> None:
+    if one.span >= 10**MOST_SPAN_DIGITS:
+        raise InputError(
+            f"{one.uri}: span {one.span} has more than {MOST_SPAN_DIGITS} digits. Rename it: a span is a number that counts up."
+        )
 
 
 def is_local(url: str) -> bool:
@@ -160,6 +179,8 @@ def _span(
     found = glob(filesystem, path)
     if lost := next((f for f, info in found.items() if not _is_hidden(f) and is_dangling(filesystem, f, info)), None):
         raise InputError(f"{lost}: is a link to what is not there. Deliver the file, or remove the link.")
+    if odd := next((f for f in found if not _is_utf8(f)), None):
+        raise InputError(f"{odd!r}: the file's name is not UTF-8. Rename it.")
     files = [f for f in found if not _is_hidden(f) and filesystem.isfile(f)]
     if not files:
         raise InputError(f"{pattern}: no file found{f' for span {number}' if number else ''}. {advice}")
@@ -217,6 +238,14 @@ def _look(filesystem: Any, path: str) -> tuple[int, str]:
     # Object stores say ETag or LastModified; where none of them is said, the size has to do.
     stamp = next((info[key] for key in ("mtime", "ETag", "etag", "LastModified", "created") if info.get(key)), "")
     return int(info.get("size") or 0), str(stamp)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_hidden(path: str) -> bool:

@@ -21,6 +21,7 @@ from components.store_errors import store_errors
 from model_store import RELEASE_FILE, ModelStore, Release, ReleaseDraft
 
 GOLDEN_REQUESTS = "golden_requests.json"
+_KEPT = ("task", "label", "classes", "rows", "span", "overall", "confidence", "bounds", "trivial", "slices")
 _GATED = ("anomalies", "data_quality", "evaluation", "infra_blessing")
 
 Artifacts = Mapping[str, list[artifact.Artifact]]
@@ -129,7 +130,7 @@ def _metrics(evaluation: artifact.Artifact) -> dict[str, Any]:
     """What a release says of its quality: all but the curves, which stay with the evaluation."""
     path = pathlib.Path(evaluation.uri) / "metrics.json"
     summary = json.loads(path.read_text(encoding="utf-8"))
-    kept = {name: summary.get(name) for name in ("task", "label", "classes", "rows", "span", "overall", "slices")}
+    kept = {name: summary.get(name) for name in _KEPT}
     champion = summary.get("champion")
     kept["champion"] = champion and {name: value for name, value in champion.items() if name != "roc"}
     return kept

@@ -208,8 +208,10 @@ def frequent_confusions(metrics: Mapping[str, Any], limit: int = 15) -> tuple[tu
 def chosen_threshold(metrics: Mapping[str, Any]) -> tuple[float, float, float] | None:
     """Recall, precision and threshold at which the model calls rows positive; None where there is no such point."""
     overall = metrics.get("overall") or {}
-    point = (overall.get("recall"), overall.get("precision"), metrics.get("threshold"))
-    return tuple(map(float, point)) if all(map(is_number, point)) else None  # type: ignore[return-value]
+    recall, precision, threshold = overall.get("recall"), overall.get("precision"), metrics.get("threshold")
+    if not all(map(is_number, (recall, precision, threshold))):
+        return None
+    return float(recall), float(precision), float(threshold)
 
 
 def decision_words(training: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.schema._schema import (
     MASKED,
+    booleans_of,
     classes_of,
     feature_of,
     is_ignored,
@@ -13,6 +14,7 @@ from components.schema._schema import (
     known_texts,
     left_out,
     read_schema,
+    time_format_of,
 )
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MASKED",
     "SchemaImporter",
+    "booleans_of",
     "classes_of",
     "feature_of",
     "is_ignored",
@@ -28,6 +31,7 @@ __all__ = [
     "known_texts",
     "left_out",
     "read_schema",
+    "time_format_of",
 ]
 
 

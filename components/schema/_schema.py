@@ -84,9 +84,25 @@ def is_personal(feature: schema_pb2.Feature) -> bool:
     return _PERSONAL in feature.annotation.tag
 
 
+def booleans_of(feature: schema_pb2.Feature) -> tuple[str, ...]:
+    """How a column of texts with a `bool_domain` writes no and yes; () for any other column."""
+    if feature.type != schema_pb2.BYTES or feature.WhichOneof("domain_info") != "bool_domain":
+        return ()
+    return (feature.bool_domain.false_value or "false", feature.bool_domain.true_value or "true")
+
+
+def time_format_of(feature: schema_pb2.Feature) -> str:
+    """How the files of a column of texts with a `time_domain` write dates, as strftime would; "" for any other column."""
+    if feature.type != schema_pb2.BYTES or feature.WhichOneof("domain_info") != "time_domain":
+        return ""
+    return feature.time_domain.string_format
+
+
 def known_texts(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> list[str] | None:
     """The values of a feature's domain of texts, its own or one that it shares; None if it has no such domain."""
     domain = feature.WhichOneof("domain_info")
+    if booleans := booleans_of(feature):
+        return list(booleans)
     if domain == "string_domain":
         return list(feature.string_domain.value)
     if domain == "domain":

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import served_model
-from components.schema import is_personal
+from components.schema import booleans_of, is_personal, time_format_of
 from components.trainer._schema import ModelSchema
 
 # What stands for "missing" in a dense request, besides NaN; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
@@ -111,15 +111,17 @@ def export(
     tf.saved_model.save(served, str(folder), signatures=served.signatures())
     inputs = served.raw_inputs()
     nullable = {name for name, spec in transform.raw_feature_spec().items() if isinstance(spec, tf.io.VarLenFeature)}
-    personal = {one.name for one in transform.raw_metadata.schema.feature if is_personal(one)}
+    raw = {one.name: one for one in transform.raw_metadata.schema.feature}
     features = {
         name: served_model.RawFeature(
             inputs[given].dtype.name,
             tuple(inputs[given].shape[1:]),
             name in nullable,
             given,
-            name in personal,
+            is_personal(raw[name]),
             missing(name) if inputs[given].dtype == tf.string else (),
+            time_format_of(raw[name]),
+            booleans_of(raw[name]),
         )
         for name, given in served.input_names.items()
     }

@@ -66,8 +66,8 @@ def _newest(folder: Path) -> Iterator[Mapping[str, Any]]:
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - _MOST_BYTES))
                 lines = file.read(_MOST_BYTES).splitlines()
-        except FileNotFoundError:
-            continue  # the server has just deleted it
+        except (FileNotFoundError, IsADirectoryError):
+            continue  # the server has just deleted it, or it is none of its files
         for line in reversed(lines):
             try:
                 yield json.loads(line)["columns"]

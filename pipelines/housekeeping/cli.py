@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pipelines.housekeeping import Swept
 
 
+_MOST_DIGITS = 5  # of days, some 270 years: more is before any calendar's beginning
+
+
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command; imports nothing heavy."""
     command = commands.add_parser(
@@ -48,8 +51,10 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _at_least(least: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}. Received: {text!r}")
+        if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {least} to {10**_MOST_DIGITS - 1:,}. Received: {text[:80]!r}"
+            )
         return int(text)
 
     return number

@@ -97,7 +97,7 @@ def _rows(segments: list[pathlib.Path], since: datetime.datetime | None) -> Iter
     for path in segments:
         try:
             lines = path.read_bytes().splitlines()
-        except FileNotFoundError:  # the server has just expired it
+        except (FileNotFoundError, IsADirectoryError):  # the server has just expired it, or it is none of its files
             continue
         fresh = 0
         for line in reversed(lines):

@@ -76,7 +76,8 @@ def _describe(workload: str, release: Release) -> Training:
         known = set(split_schema(uri, TRAIN).names)
         columns = profile(
             f"what {name} was trained on",
-            [column for column in model.features if column in known],
+            # Dates go on: those asked about lie behind those trained on.
+            [column for column, said in model.features.items() if column in known and not said.time_format],
             lambda column: read_split(uri, TRAIN, [column]).column(0),
             named=named,
             personal={feature.name for feature in schema.feature if is_personal(feature)},

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-_DRAFTING = ("draft", "suite_text")
+_DRAFTING = ("draft", "draft_all", "most_useful", "suite_text")
 
-__all__ = ["draft", "merge", "suite_text"]
+__all__ = ["draft", "draft_all", "merge", "most_useful", "suite_text"]
 
 
 def __getattr__(name: str) -> Any:

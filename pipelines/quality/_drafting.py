@@ -14,6 +14,7 @@ from components.data_quality import check_contract
 from components.errors import InputError
 from pipelines.quality import _merging
 from pipelines.quality._facts import look
+from pipelines.quality._ranking import most_useful
 from pipelines.quality._relations import relate
 from pipelines.quality._rules import Expectation, rules
 
@@ -21,7 +22,14 @@ from pipelines.quality._rules import Expectation, rules
 def draft(
     rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
 ) -> list[Expectation]:
-    """The expectations that hold in some rows and are worth a data team's time; the same rows give the same.
+    """The expectations that hold in some rows and are worth a data team's time: what `draft_all` finds, but not too many."""
+    return most_useful(draft_all(rows, schema, label, task, keys, earlier))
+
+
+def draft_all(
+    rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
+) -> list[Expectation]:
+    """All expectations that hold in some rows; the same rows give the same.
 
     Args:
         rows: of the schema's columns and types.

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.schema import is_personal, known_texts
+from components.schema import is_personal, known_texts, time_format_of
 
 FEW_VALUES = 20  # so many different values make a closed set
 _ROWS_A_VALUE = 10  # fewer rows for each value than this tell nothing about the value
@@ -54,6 +54,7 @@ class Facts:
         longest: characters of the longest text.
         shortest: of the shortest.
         form: how all texts are written, by FORMATS; "": in no one way.
+        dates: the first and the last, in ISO 8601, where the schema says that there are dates.
         increasing: whether each number is at least the one before it.
         is_time: whether the numbers go on growing from span to span.
         is_key: whether each row has a value of its own, and the name says that it should.
@@ -78,6 +79,7 @@ class Facts:
     longest: int = 0
     shortest: int = 0
     form: str = ""
+    dates: tuple[str, str] | None = None
     increasing: bool = False
     is_time: bool = False
     is_key: bool = False
@@ -87,6 +89,8 @@ class Facts:
         """The values that there may be; empty where new ones are to be expected, such as days and addresses."""
         if self.domain is not None:
             return self.domain
+        if self.dates is not None:
+            return ()
         return self.values if self.form in ("", "digits") else ()
 
     @property
@@ -103,10 +107,11 @@ def look(rows: pa.Table, schema: schema_pb2.Schema, keys: Collection[str] = ()) 
         schema: the contract.
         keys: columns that are to be unique if they are.
     """
+    places = {name: place for place, name in enumerate(rows.column_names)}  # Arrow makes the list anew each time
     return tuple(
-        _look(rows.column(feature.name), feature, schema, keys)
+        _look(rows.column(places[feature.name]), feature, schema, keys)
         for feature in schema.feature
-        if feature.name in rows.column_names and feature.lifecycle_stage != schema_pb2.DEPRECATED
+        if feature.name in places and feature.lifecycle_stage != schema_pb2.DEPRECATED
     )
 
 
@@ -136,6 +141,9 @@ def _look(column: pa.ChunkedArray, feature: Any, schema: schema_pb2.Schema, keys
     told = dataclasses.replace(
         told, is_key=unique and kind != "FLOAT" and (told.name in keys or bool(_KEYS.match(told.name.lower())))
     )
+    if time_format_of(feature):
+        spread = pc.min_max(values).as_py()  # ISO 8601 sorts as text
+        told = dataclasses.replace(told, dates=(spread["min"], spread["max"]))
     return dataclasses.replace(told, **(_of_text(values) if kind == "BYTES" else _of_numbers(values, told)))
 
 
@@ -150,10 +158,10 @@ def _bounds(feature: Any) -> tuple[float | None, float | None]:
 def _counted(values: pa.ChunkedArray, rows: int) -> dict[str, Any]:
     counted = values.value_counts()
     distinct = len(counted)
-    pairs = []
-    if distinct <= 10_000:
-        pairs = [(one["values"], one["counts"]) for one in counted.to_pylist()]
     few = distinct <= FEW_VALUES and rows >= _ROWS_A_VALUE * distinct
+    # Only what comes often, or where few values come at all, is made into Python's objects.
+    wanted = pc.greater_equal(counted.field("counts"), 1 if few else _FREQUENT * rows)
+    pairs = [(one["values"], one["counts"]) for one in counted.filter(wanted).to_pylist()]
     frequent = sorted((pair for pair in pairs if pair[1] >= _FREQUENT * rows), key=lambda pair: (-pair[1], pair[0]))
     return {
         "distinct": distinct,

@@ -47,6 +47,8 @@ def relate(rows: pa.Table, facts: Sequence[Facts]) -> Relations:
     known = {one.name: ~pc.is_null(rows.column(one.name), nan_is_null=True).to_numpy() for one in numbers}
     ordered, equal = [], []
     for one, other in itertools.combinations([one.name for one in numbers], 2):
+        if one.lower() == other.lower():  # GX cannot tell them apart in one rule
+            continue
         first, second = values[one], values[other]
         both = known[one] & known[other]
         if both.sum() < 100:
@@ -89,11 +91,14 @@ def _together(rows: pa.Table, facts: Sequence[Facts]) -> tuple[tuple[str, ...], 
             continue
         missing = pc.is_null(rows.column(one.name), nan_is_null=True).to_numpy()
         groups.setdefault(np.packbits(missing).tobytes(), []).append(one.name)
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+    apart = [list({name.lower(): name for name in group}.values()) for group in groups.values()]
+    return tuple(tuple(group) for group in apart if len(group) > 1)
 
 
 def _distinct(rows: pa.Table, facts: Sequence[Facts]) -> bool:
     plain = [one.name for one in facts if not pa.types.is_nested(rows.column(one.name).type)]
+    if len({name.lower() for name in plain}) < len(plain):
+        return False
     if not plain or len(plain) > _MOST_COLUMNS or rows.num_rows < 20 or len(plain) < len(facts):
         return False
     if any(one.is_key for one in facts):

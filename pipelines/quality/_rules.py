@@ -6,6 +6,7 @@ why it is there, and carries the name of its rule, by which a later draft knows 
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ _HEADROOM = 0.25  # of the observed range, on each side
 _RARE = 0.999  # one in a thousand may be mistyped
 _NEARLY_ALL = 0.99
 _FAR = 5
+_YEARS_AHEAD = datetime.timedelta(days=3653)  # spans go on
 
 
 def rules(
@@ -194,8 +196,27 @@ def _frequent(one: Facts) -> Iterator[Expectation]:
         )
 
 
+def _dates(one: Facts) -> Iterator[Expectation]:
+    if one.dates is None or one.personal:
+        return
+    first, last = (datetime.date.fromisoformat(text[:10]) for text in one.dates)
+    headroom = max(datetime.timedelta(days=366), (last - first) * _HEADROOM)
+    least = max(first, datetime.date(2, 1, 1) + headroom) - headroom
+    most = min(last, datetime.date(9998, 12, 31) - _YEARS_AHEAD) + _YEARS_AHEAD
+    yield _expect(
+        f"dates({one.name})",
+        "expect_column_values_to_be_between",
+        "warning",
+        f"From {one.dates[0]} to {one.dates[1]} when this was drafted; far from there lie defaults such as 1900-01-01 or 9999-12-31.",
+        column=one.name,
+        min_value=least.isoformat(),
+        max_value=most.isoformat(),
+        mostly=_RARE,
+    )
+
+
 def _lengths(one: Facts) -> Iterator[Expectation]:
-    if one.closed:
+    if one.closed or one.dates:
         return
     yield _expect(
         f"length({one.name})",
@@ -312,7 +333,7 @@ def _order(one: Facts) -> Iterator[Expectation]:
 
 
 _Rule = Callable[[Facts], Iterator[Expectation]]
-_TEXT_RULES: tuple[_Rule, ...] = (_domain, _lengths, _form)
+_TEXT_RULES: tuple[_Rule, ...] = (_domain, _dates, _lengths, _form)
 _NUMBER_RULES: tuple[_Rule, ...] = (_set_of_codes, _range, _middle, _order)
 
 

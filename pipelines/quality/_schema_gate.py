@@ -15,7 +15,6 @@ from components.gates import CheckResult, Severity
 from components.ingestion import IngestionConfig
 from components.ingestion.splitting import Splitter, count_values, counted_column, splitter
 from components.splits import SPLITS
-from pipelines import terminal
 from pipelines.workload import Workload
 
 
@@ -28,12 +27,11 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
         rows: an Examples folder.
         split: its only split, in which the rows of findings are looked up.
     """
-    with terminal.silenced():
-        import tensorflow_data_validation as tfdv
+    import tensorflow_data_validation as tfdv
 
-        from components.example_validator._checks import checks_of
-        from components.statistics import _personal
-        from components.statistics._in_process import generate_statistics
+    from components.example_validator._checks import checks_of
+    from components.statistics import _personal
+    from components.statistics._in_process import generate_statistics
 
     config = IngestionConfig("", str(workload.data.format), workload.data.label.column, **_split(workload))
     column = counted_column(config)
@@ -51,7 +49,8 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
             checks.append(CheckResult(f"rows_in_{name}", False, message=message))
             continue
         _personal.mask(statistics, schema)
-        found = checks_of(tfdv.validate_statistics(statistics, schema), schema, name, str(rows), split)
+        anomalies = tfdv.validate_statistics(statistics, schema)
+        found = checks_of(anomalies, statistics, schema, name, str(rows), split)
         checks += [dataclasses.replace(one, name=f"schema {one.name}") for one in found]
     return checks
 

@@ -8,6 +8,7 @@ import decimal
 import os
 import pathlib
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -157,15 +158,22 @@ def _url(uri: str) -> Any:
 def _read_query(source: Source, columns: Sequence[Column], ignore: Sequence[str]) -> Iterator[Piece]:
     """The query's rows, each batch within `timeout_s`."""
     open_now: list[Any] = []
+    given_up = threading.Event()
+
+    def opened(connection: Any) -> None:
+        open_now.append(connection)
+        if given_up.is_set():  # connecting alone took too long
+            raise TookTooLong
 
     def cancel() -> None:
         """SQLite's and psycopg's connections can be stopped from outside; others end with this process."""
+        given_up.set()
         for connection in open_now:
             raw = connection.connection.driver_connection
             getattr(raw, "interrupt" if hasattr(raw, "interrupt") else "cancel")()
 
     try:
-        for piece in within(source.timeout_s, _query_pieces(source, columns, ignore, open_now.append), cancel):
+        for piece in within(source.timeout_s, _query_pieces(source, columns, ignore, opened), cancel):
             progress.rows(piece.batch.num_rows)
             yield piece
     except TookTooLong:

@@ -158,8 +158,8 @@ def _entries(validations: Sequence[Validation], failures: Mapping[str, Mapping[s
     for one in validations:
         counts = failures.get(one.id, {})
         key = (one.source == SERVING, one.span if one.span is not None else one.id)
-        many = [counts.get(which, 0) for which in ("critical", "warning", str(Verdict.NOT_JUDGED))]
-        entries.append(Entry(one, label(one), *many, newest=key not in seen))
+        failed, warned, unjudged = (counts.get(which, 0) for which in ("critical", "warning", str(Verdict.NOT_JUDGED)))
+        entries.append(Entry(one, label(one), failed, warned, unjudged, key not in seen))
         seen.add(key)
     return tuple(entries)
 

@@ -27,7 +27,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     build.set_defaults(handler=_build)
     serve = actions.add_parser("serve", help="build, then show the pages on this machine")
     _add_places(serve)
-    serve.add_argument("--port", type=int, default=0, help="on 127.0.0.1; default: a free one")
+    serve.add_argument("--port", type=parameters.port, default=0, help="on 127.0.0.1; default: a free one")
     serve.set_defaults(handler=_serve)
     digest = actions.add_parser(
         "digest",

@@ -29,7 +29,11 @@ def to_log(path: pathlib.Path) -> Iterator[tuple[TextIO, TextIO]]:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    out, err = os.fdopen(saved[0], "w"), os.fdopen(saved[1], "w")
+    # As the streams that people see: their encoding, and what becomes of letters that it lacks.
+    out, err = (
+        os.fdopen(number, "w", encoding=stream.encoding, errors=stream.errors)
+        for number, stream in zip(saved, (sys.stdout, sys.stderr), strict=True)
+    )
     try:
         _quieten()
         yield out, err

@@ -31,8 +31,12 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("name", help="lower-case letters, digits and underscores")
-    command.add_argument("--data", required=True, metavar="FILE", help="file or quoted glob")
-    command.add_argument("--label", required=True, metavar="COLUMN", help="the column to predict")
+    command.add_argument(
+        "--data", required=True, metavar="FILE", help="file, quoted glob, or folder of class folders of images"
+    )
+    command.add_argument(
+        "--label", metavar="COLUMN", help="the column to predict (of images: the name of their folder)"
+    )
     command.add_argument(
         "--task", choices=("binary", "multiclass", "regression"), help="default: by the label's values"
     )
@@ -65,7 +69,7 @@ def new(options: argparse.Namespace) -> int:
         Request(
             name=options.name,
             data=options.data,
-            label=options.label,
+            label=options.label or "",
             task=options.task,
             owner=options.owner,
             description=options.description,

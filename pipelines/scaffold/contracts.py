@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from pipelines.scaffold.labelling import Label
-from pipelines.scaffold.profiling import Column
+from pipelines.scaffold.profiling import Column, Kind
+from pipelines.scaffold.texts import yes_and_no
 from pipelines.workload import Task
 
 _EVAL_SHARE = 0.2  # the schema is held against each split, and the smaller one wavers most
@@ -47,7 +48,14 @@ def _feature(column: Column, rows: int) -> str:
         )
     if column.dtype == "FLOAT":
         lines.append("float_domain { disallow_inf: true }")
-    if column.dtype == "BYTES" and column.values:
+    if column.kind is Kind.IMAGE:
+        lines.append("image_domain {}")
+    elif column.format:
+        comment = "  # in files; all that comes after ingestion has ISO 8601"
+        lines.append(f"time_domain {{ string_format: {quote(column.format)} }}{comment}")
+    elif column.kind is Kind.BOOLEAN:
+        lines.append(_bool_domain(column.values))
+    elif column.dtype == "BYTES" and column.values:
         lines += _string_domain(column.values)
         lines.append(
             f"distribution_constraints {{ min_domain_mass: {1 - _NEW_CATEGORIES:g} }}"
@@ -63,9 +71,15 @@ def _label_feature(label: Label) -> str:
         lines.append("float_domain { disallow_nan: true disallow_inf: true }")
     elif label.dtype == "INT":
         lines.append(f"int_domain {{ min: {label.classes[0]} max: {label.classes[-1]} }}")
+    elif pair := yes_and_no([str(one) for one in label.classes]):
+        lines.append(_bool_domain(pair))
     else:
         lines += _string_domain(label.classes)
     return _block(lines)
+
+
+def _bool_domain(pair: tuple[str, ...]) -> str:
+    return f"bool_domain {{ true_value: {quote(pair[1])} false_value: {quote(pair[0])} }}"
 
 
 def _string_domain(values: tuple[Any, ...]) -> list[str]:

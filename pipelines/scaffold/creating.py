@@ -19,11 +19,11 @@ from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
 from pipelines import home
-from pipelines.quality import draft, merge, suite_text
-from pipelines.scaffold import contracts, labelling, profiling, reading, spelling, templates
-from pipelines.scaffold.dividing import divide, told
+from pipelines.quality import draft_all, merge, most_useful, suite_text
+from pipelines.scaffold import contracts, images, labelling, profiling, reading, spelling, story, templates
+from pipelines.scaffold.dividing import Division, divide
 from pipelines.scaffold.labelling import Label
-from pipelines.scaffold.profiling import Kind, Profile
+from pipelines.scaffold.profiling import Column, Kind, Profile
 from pipelines.workload import Task, load_workload
 
 _FEWEST_ROWS = 20
@@ -80,22 +80,38 @@ def create(request: Request) -> Created:
     targets = _targets(request.name)
     _refuse_existing(targets)
     files, format = reading.find_files(request.data)
-    table, label, profile, done = _decide(request, files, format)
+    request = _with_label(request, format)
+    table, label, profile, done = (_decide_images if format == "images" else _decide)(request, files, format)
     with _staged(targets) as stage:
         (stage["schemas"] / "schema.pbtxt").write_text(
             contracts.schema_text(profile.columns, label, table.num_rows), encoding="utf-8"
         )
-        for name, path in zip(_names_in_span(files), files, strict=True):
-            shutil.copyfile(path, stage["span"] / name)
-        rows = _read_as_a_run(stage, request, format, tuple(profile.ignored))
-        division = divide(rows, label, request.time, request.key)
+        _lay_out(files, format, stage["span"])
+        # Images are checked when a run reads them: to decode them all takes longer than everything else here.
+        rows = table if format == "images" else _read_as_a_run(stage, request, format, tuple(profile.ignored))
+        division = Division() if format == "images" else divide(rows, label, request.time, request.key)
         content = templates.Content(request, format, label, profile, table, division)
         templates.write_workload(content, stage["workload"])
         stage["test"].write_text(templates.test_text(content), encoding="utf-8")
-        (stage["schemas"] / "expectations.json").write_text(_suite(request, label, rows, stage), encoding="utf-8")
+        suite, left_out = _suite(request, label, rows, stage)
+        (stage["schemas"] / "expectations.json").write_text(suite, encoding="utf-8")
     load_workload(targets["workload"])
-    story = _story(request, content, targets, done)
-    return Created(**targets, label=label, profile=profile, story=story)
+    told = story.tell(request, content, targets, done, left_out)
+    return Created(**targets, label=label, profile=profile, story=told)
+
+
+def _with_label(request: Request, format: str) -> Request:
+    if not request.label and format != "images":
+        raise InputError("--label: is missing. Name the column to predict.")
+    return dataclasses.replace(request, label=request.label or "label")
+
+
+def _lay_out(files: list[pathlib.Path], format: str, span: pathlib.Path) -> None:
+    """Copies the files into a span's folder."""
+    for name, path in zip(_names_in_span(files), files, strict=True):
+        target = span / path.parent.name / path.name if format == "images" else span / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def _names_in_span(files: list[pathlib.Path]) -> list[str]:
@@ -131,6 +147,24 @@ def _refuse_existing(targets: dict[str, pathlib.Path]) -> None:
             raise InputError(f"{path}: exists already, and is not overwritten. Choose another name, or remove it.")
 
 
+def _decide_images(
+    request: Request, files: list[pathlib.Path], format: str
+) -> tuple[pa.Table, Label, Profile, list[str]]:
+    for option, given in (("--time", request.time), ("--key", request.key), ("--ignore", request.ignore)):
+        if given:
+            raise InputError(f"{option}: images have no columns to name. Leave it out.")
+    if request.task == Task.REGRESSION:
+        raise InputError("--task regression: images are told apart by their folders, which are classes.")
+    table = images.table_of(files, request.label)
+    labelling.check_values(table, request.label)
+    values = table.column(request.label)
+    task, reason = labelling.guess_task(values)
+    label = labelling.describe(values, request.label, Task(request.task or task), reason, request.positive)
+    size = images.working_size(files)
+    column = Column(images.IMAGE, Kind.IMAGE, "BYTES", 1.0, len(files), note=f"brought to {size} x {size} pixels")
+    return table, label, Profile((dataclasses.replace(column, longest=size),), {}), []
+
+
 def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[pa.Table, Label, Profile, list[str]]:
     table = reading.read_files(files, format)
     options = {
@@ -154,14 +188,16 @@ def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[p
     if labelling.is_text(values, task):
         as_text.add(request.label)
     if format == "jsonl":
-        _check_json_label(values, request.label, as_text)
+        if not pa.types.is_boolean(values.type):
+            _check_json_label(values, request.label, as_text)
+        table = reading.as_texts(table, as_text)
         as_text.clear()
     if as_text:
         table = reading.read_files(files, format, sorted(as_text))
         table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
     label = labelling.describe(table.column(request.label), request.label, task, reason, request.positive)
     carried = [name for name in (request.time, request.key) if name]
-    return table, label, profiling.profile(table, request.label, carried, request.ignore, format), done
+    return table, label, profiling.profile(table, request.label, carried, request.ignore), done
 
 
 def _check_json_label(values: pa.ChunkedArray, name: str, as_text: Collection[str]) -> None:
@@ -226,54 +262,11 @@ def _read_as_a_run(stage: dict[str, pathlib.Path], request: Request, format: str
     return rows.filter(labelled(rows.column(request.label))) if request.drop_unlabelled else rows
 
 
-def _suite(request: Request, label: Label, rows: pa.Table, stage: dict[str, pathlib.Path]) -> str:
-    """The suite that `trainyard quality draft` would write; it knows its own drafts again."""
+def _suite(request: Request, label: Label, rows: pa.Table, stage: dict[str, pathlib.Path]) -> tuple[str, int]:
+    """The suite that `trainyard quality draft` would write, and how many expectations it leaves out."""
     schema = read_schema(str(stage["schemas"]))
     keys = [request.key] if request.key else []
-    suite, _ = merge(None, draft(rows, schema, label.name, str(label.task), keys), request.name)
-    return suite_text(suite)
-
-
-def _story(
-    request: Request, content: templates.Content, targets: dict[str, pathlib.Path], done: list[str]
-) -> tuple[str, ...]:
-    table, label, profile = content.table, content.label, content.profile
-    lines = [f"{table.num_rows:,} rows, {table.num_columns} columns in {request.data}", *done]
-    change = "" if request.task else "; --task changes it"
-    lines.append(f"Task: {label.task} ({label.reason}{change})")
-    if label.majority is not None:
-        shown = ", ".join(str(c) for c in label.classes[:8]) + (", ..." if len(label.classes) > 8 else "")
-        lines.append(
-            f"Classes of {label.name!r}: {shown}; always saying {label.majority[0]} is right in {label.majority[1]:.1%}"
-        )
-        lines += told(label, content.division)
-    else:
-        lines.append(f"{label.name!r}: mean {label.mean:.4g}; always saying that has an RMSE of {label.std:.4g}")
-    for kind in (Kind.NUMBER, Kind.SKEWED, Kind.CODE, Kind.CATEGORY, Kind.CARRIED):
-        names = [column.name for column in profile.columns if column.kind is kind]
-        if names:
-            title = {Kind.CATEGORY: "categories", Kind.CARRIED: "for the split only"}.get(kind, f"{kind}s")
-            lines.append(f"{title.capitalize()}: {', '.join(names)}")
-    lines += _near_duplicates(table, profile)
-    if personal := [column.name for column in profile.columns if column.personal]:
-        lines.append(f"Personal by the form of their texts, and so shown nowhere (schema.pbtxt): {', '.join(personal)}")
-    lines += [f"Ignored: {name!r}: {reason}" for name, reason in profile.ignored.items()]
-    lines += ["Made:"] + [f"  {_short(path)}" for path in targets.values()]
-    return tuple(lines)
-
-
-def _near_duplicates(table: pa.Table, profile: Profile) -> list[str]:
-    """Categories that a person would take for one; the model does not."""
-    lines = []
-    for column in profile.columns:
-        found = spelling.spellings(table.column(column.name)) if column.kind is Kind.CATEGORY else []
-        if found and not column.personal:
-            shown = "; ".join(" and ".join(map(repr, group)) for group in found[:3]) + "; ..." * (len(found) > 3)
-            lines.append(
-                f"Look at {column.name!r}: {shown} differ only in case or spaces, and count as different categories"
-            )
-    return lines
-
-
-def _short(path: pathlib.Path) -> str:
-    return str(path.relative_to(home.ROOT)) if path.is_relative_to(home.ROOT) else str(path)
+    drafted = draft_all(rows, schema, label.name, str(label.task), keys)
+    kept = most_useful(drafted)
+    suite, _ = merge(None, kept, request.name)
+    return suite_text(suite), len(drafted) - len(kept)

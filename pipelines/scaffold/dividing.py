@@ -96,12 +96,14 @@ def told(label: Label, division: Division) -> list[str]:
     if label.imbalanced:
         found = label.counts[label.rarest]
         parts = division.rows.get(label.rarest, {})
-        where = ", ".join(f"{rows:,} in {split}" for split, rows in parts.items())
+        where = f" ({', '.join(f'{rows:,} in {split}' for split, rows in parts.items())})" if parts else ""
         lines.append(
-            f"Rare: {label.rarest}, {found:,} of {total:,} rows ({where}), so classes are weighed in training, and bars are on "
+            f"Rare: {label.rarest}, {found:,} of {total:,} rows{where}, so classes are weighed in training, and bars are on "
             "metrics that always saying the frequent class fails"
         )
-    scarce = [name for name in label.counts if division.rows.get(name, {}).get(TEST, 0) < _SAYS_SOMETHING]
+    scarce = [
+        name for name in label.counts if division.rows and division.rows.get(name, {}).get(TEST, 0) < _SAYS_SOMETHING
+    ]
     if scarce:
         shown = ", ".join(f"{name} {division.rows.get(name, {}).get(TEST, 0)}" for name in scarce[:_SHOWN])
         more = f" and {len(scarce) - _SHOWN} more classes" if len(scarce) > _SHOWN else ""

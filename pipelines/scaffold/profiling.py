@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.errors import InputError
+from pipelines.scaffold import texts
 from pipelines.scaffold.row_numbers import is_row_number
 
 FEW_VALUES = 20  # so many distinct texts make a closed set
@@ -20,8 +21,7 @@ _SMALL_INTEGERS = 12  # so many distinct integers are codes rather than amounts
 _ROWS_A_VALUE = 10  # fewer rows for each value than this tell nothing about the value
 _MOSTLY_DISTINCT = 0.5
 _NEARLY_EMPTY = 0.01
-_LONG_TEXT = 60  # characters on average
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}.*)?")
+_DAY_NUMBER = re.compile(r"(^|[\W_])(date|day|dt|datum)([\W_]|$)")  # 20261231
 
 
 _PERSONAL = (
@@ -38,6 +38,10 @@ class Kind(StrEnum):
     SKEWED = "skewed number"
     CODE = "integer code"
     CATEGORY = "category"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TEXT = "text"
+    IMAGE = "image"
     CARRIED = "carried"  # in the data, for the split; no feature
 
 
@@ -56,6 +60,8 @@ class Column:
         values: all values where they are few, sorted; else ().
         longest: characters of the longest text, else None.
         personal: its texts are of persons, by their form.
+        format: of dates: how the files write them, as strftime would; "" elsewhere.
+        note: what a person should know of how it was taken, if anything.
     """
 
     name: str
@@ -68,6 +74,8 @@ class Column:
     values: tuple[Any, ...] = ()
     longest: int | None = None
     personal: bool = False
+    format: str = ""
+    note: str = ""
 
     @property
     def nullable(self) -> bool:
@@ -87,17 +95,14 @@ def text_columns(table: pa.Table) -> list[str]:
     return [field.name for field in table.schema if pa.types.is_boolean(field.type) or pa.types.is_temporal(field.type)]
 
 
-def profile(
-    table: pa.Table, label: str, carried: Collection[str], ignore: Collection[str], format: str = "csv"
-) -> Profile:
+def profile(table: pa.Table, label: str, carried: Collection[str], ignore: Collection[str]) -> Profile:
     """Looks at every column but the label.
 
     Args:
-        table: all rows.
+        table: all rows; `text_columns` as texts.
         label: the column to predict.
         carried: columns that the split needs; they become no feature.
         ignore: columns that the user does not want.
-        format: of the files.
 
     Raises:
         InputError: nothing is left to learn from, or a number is infinite.
@@ -111,8 +116,6 @@ def profile(
             columns.append(_carried(table, name))
         elif name in ignore:
             ignored[name] = "you said so"
-        elif format == "jsonl" and pa.types.is_boolean(table.column(name).type):
-            ignored[name] = "it holds JSON booleans, which the schema's types cannot say; deliver 0 and 1, or text"
         else:
             found = _look(name, table.column(name), table.num_rows)
             if isinstance(found, Column):
@@ -131,8 +134,13 @@ def _carried(table: pa.Table, name: str) -> Column:
         raise InputError(f"column {name!r} decides the split, and {values.null_count:,} rows have no value there.")
     is_int, is_float = pa.types.is_integer(values.type), pa.types.is_floating(values.type)
     dtype = "INT" if is_int else "FLOAT" if is_float else "BYTES"
+    distinct = pc.count_distinct(values).as_py()
     personal = pa.types.is_string(values.type) and _is_personal(values)
-    return Column(name, Kind.CARRIED, dtype, 1.0, pc.count_distinct(values).as_py(), personal=personal)
+    if dtype == "BYTES" and texts.looks_like_dates(text := values.cast(pa.string())):
+        found = _date(name, text, 1.0, distinct)
+        if isinstance(found, Column):
+            return dataclasses.replace(found, kind=Kind.CARRIED)
+    return Column(name, Kind.CARRIED, dtype, 1.0, distinct, personal=personal)
 
 
 def _look(name: str, values: pa.ChunkedArray, rows: int) -> Column | str:
@@ -146,8 +154,6 @@ def _look(name: str, values: pa.ChunkedArray, rows: int) -> Column | str:
         return f"only {rows - values.null_count} of {rows:,} rows have a value"
     if pa.types.is_nested(values.type):
         return "it holds lists or objects; add it by hand (docs/guides/new-workload.md)"
-    if pa.types.is_temporal(values.type):
-        return _TIMES
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
         return "it holds bytes"
     distinct = pc.count_distinct(values, mode="only_valid").as_py()
@@ -156,9 +162,6 @@ def _look(name: str, values: pa.ChunkedArray, rows: int) -> Column | str:
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
         return _number(name, values, rows, present, distinct)
     return _text(name, values, rows, present, distinct)
-
-
-_TIMES = "it holds dates or times; derive numbers from it (hour, weekday, age) upstream, or name it with --time"
 
 
 def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, distinct: int) -> Column | str:
@@ -172,6 +175,10 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
         return "each row has its own value: a row number"
     if integer and not -(2**63) <= low <= high < 2**63:
         return "it holds numbers beyond 64 bits; deliver it as text if it is a code"
+    if integer and _DAY_NUMBER.search(name.lower()) and low >= 19000101 and high <= 21001231:
+        text = values.cast(pa.string())
+        if texts.date_formats(text, ("%Y%m%d",)):
+            return _date(name, text, present, distinct, "%Y%m%d")
     dtype = "INT" if integer else "FLOAT"
     if integer and distinct <= _SMALL_INTEGERS and rows >= _ROWS_A_VALUE * distinct and low >= 0:
         codes = tuple(sorted(pc.unique(values.drop_null()).to_pylist()))
@@ -190,21 +197,33 @@ def _is_skewed(values: pa.ChunkedArray) -> bool:
 def _text(name: str, values: pa.ChunkedArray, rows: int, present: float, distinct: int) -> Column | str:
     text = values.cast(pa.string())
     known = text.drop_null()
-    sample = known.slice(0, 1000).to_pylist()
-    if sum(bool(_DATE.fullmatch(value.strip())) for value in sample) >= 0.95 * len(sample):
-        return _TIMES
+    if texts.looks_like_dates(text):
+        return _date(name, text, present, distinct)
+    if distinct > FEW_VALUES and texts.is_prose(known):
+        return Column(name, Kind.TEXT, "BYTES", present, distinct, longest=pc.max(pc.utf8_length(known)).as_py())
     if distinct == len(known):
         return "each row has its own text: an identifier or a name"
-    mean_length = pc.mean(pc.utf8_length(known)).as_py()
-    if mean_length > _LONG_TEXT and distinct > FEW_VALUES:
-        return f"it is free text ({mean_length:.0f} characters on average), which this template does not read"
     if distinct > _MOSTLY_DISTINCT * len(known):
         return f"{distinct:,} distinct texts in {len(known):,} rows: too many to learn from"
     longest = pc.max(pc.utf8_length(known)).as_py()
     few = distinct <= FEW_VALUES and rows >= _ROWS_A_VALUE * distinct
     personal = _is_personal(known)
     options = tuple(sorted(pc.unique(known).to_pylist())) if few and not personal else ()
+    if pair := texts.yes_and_no(list(options)):
+        return Column(name, Kind.BOOLEAN, "BYTES", present, distinct, values=pair)
     return Column(name, Kind.CATEGORY, "BYTES", present, distinct, values=options, longest=longest, personal=personal)
+
+
+def _date(name: str, text: pa.ChunkedArray, present: float, distinct: int, format: str = "") -> Column | str:
+    formats = [format] if format else texts.date_formats(text)
+    if not formats:
+        likely, odd = texts.bad_date(text)
+        row = pc.index(text, odd).as_py() + 1
+        return f"nearly all are dates as {likely}, but row {row} has {odd!r}: mend it, or leave the value empty"
+    note = ""
+    if other := next((one for one in formats[1:] if one.replace("%d", "%m") == formats[0].replace("%d", "%m")), None):
+        note = f"read as {formats[0]}; {other} would do, too: time_domain in schema.pbtxt decides"
+    return Column(name, Kind.DATE, "BYTES", present, distinct, format=formats[0], note=note)
 
 
 def _is_personal(values: pa.ChunkedArray) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 from components.errors import InputError
 from components.ingestion.arrow_types import plain
 from landing import glob
+from pipelines.scaffold.images import find_images
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 # The same as in components.ingestion, which reads the file in every run.
@@ -30,7 +31,15 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
     Raises:
         InputError: there are none, they differ in format, or the format is unknown.
     """
-    found = glob(LocalFileSystem(), str(pathlib.Path(pattern).expanduser().absolute()))
+    name = pathlib.Path(pattern).expanduser().absolute()
+    found = glob(LocalFileSystem(), str(name))
+    if name.is_dir():
+        if images := find_images(name):
+            return images, "images"
+        raise InputError(
+            f"--data {pattern}: is a folder without class folders of images. For tables give a file, or a glob pattern in quotes "
+            f"such as '{pattern.rstrip('/')}/*.csv'."
+        )
     files = [path for path in map(pathlib.Path, found) if path.is_file()]
     if not files:
         raise InputError(f"--data {pattern}: there is no such file. Give a path or a glob pattern in quotes.")
@@ -88,6 +97,13 @@ def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column.cast(pa.int64())
     except pa.ArrowInvalid:
         return column
+
+
+def as_texts(table: pa.Table, names: Collection[str]) -> pa.Table:
+    """The table with some of its columns as texts."""
+    for name in names:
+        table = table.set_column(table.column_names.index(name), name, table.column(name).cast(pa.string()))
+    return table
 
 
 def require_column(table: pa.Table, name: str, option: str) -> None:

@@ -10,8 +10,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from components.ingestion.dates import Dates
 from components.schema import MASKED
+from pipelines.scaffold.bars import max_loss_text, one_line, rare_text, thresholds_text
 from pipelines.scaffold.dividing import Division
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
@@ -22,11 +25,19 @@ if TYPE_CHECKING:
 
 _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
-_MARGIN = 0.05  # of a bar over what a model reaches that always says the same
+_MOST_WORDS = 256
 _STEPS = 3000  # a small network on a table has mostly converged by then; early stopping ends it sooner
 _MOST_SLICES = 2
+_MOST_IGNORED = 50  # more are not named one by one
 _WIDTH = 90  # of a list, so that its name fits on the line too
 _INDENT = "    "
+_DATES = """\
+# Dates in ISO 8601: weekday and month as categories, day of the year and hour as places on a circle, age as a number.
+"""
+_TEXTS = "# Texts that somebody wrote: their first words, numbered.\n"
+_TEXTS_LIMITS = """TEXT_LENGTH = @LENGTH@
+WORDS_LIMIT = 20_000
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,59 +56,94 @@ def write_workload(content: Content, folder: pathlib.Path) -> None:
     """Writes workload.yaml, features.py, model.py and __init__.py."""
     (folder / "workload.yaml").write_text(_workload_text(content), encoding="utf-8")
     (folder / "features.py").write_text(_features_text(content), encoding="utf-8")
-    (folder / "model.py").write_text((_FOLDER / "model.py.txt").read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "model.py").write_text(_model_text(content), encoding="utf-8")
     (folder / "__init__.py").write_text("", encoding="utf-8")
 
 
 def test_text(content: Content) -> str:
     """The workload's test, with a few rows of its own data in it."""
+    outputs = len(content.label.classes) if content.label.task is Task.MULTICLASS else 1
+    if _image(content):
+        return _fill("test_images.py.txt", NAME=content.request.name, OUTPUTS=str(outputs))
     names = [column.name for column in content.profile.columns]
     sample = content.table.slice(0, _SAMPLE_ROWS)
     rows = {name: _plain_values(sample.column(name)) for name in [*names, content.label.name]}
     for column in content.profile.columns:
+        if column.format:  # as ingestion hands it on
+            rows[column.name] = Dates(column.format)(sample.column(column.name).cast(pa.string())).to_pylist()
         if column.personal and column.name in rows:  # the file goes into git
             rows[column.name] = [None if value is None else MASKED for value in rows[column.name]]
-    outputs = len(content.label.classes) if content.label.task is Task.MULTICLASS else 1
     return _fill("test.py.txt", NAME=content.request.name, ROWS=_literal(rows), OUTPUTS=str(outputs))
 
 
-def feature_names(columns: tuple[Column, ...], label: str) -> dict[str, str]:
-    """Column -> name of its feature: letters, digits and underscores, as Keras and TensorFlow want them, each once."""
-    taken = {label.lower()}
-    names: dict[str, str] = {}
-    for column in columns:
-        base = re.sub(r"[^A-Za-z0-9]+", "_", column.name).strip("_") or "feature"
-        base = base if base[0].isalpha() else f"f_{base}"
-        name, n = base, 1
-        while {name.lower(), f"{name}_missing".lower()} & taken:
-            n += 1
-            name = f"{base}_{n}"
-        taken |= {name.lower(), f"{name}_missing".lower()}
-        names[column.name] = name
-    return names
+def _file(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _fill(template: str, **values: str) -> str:
-    text = (_FOLDER / template).read_text(encoding="utf-8")
+    text = _file(template)
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text
 
 
 def _features_text(content: Content) -> str:
-    names = feature_names(content.profile.columns, content.label.name)
+    columns = content.profile.columns
+    if image := _image(content):
+        return _fill(
+            "features_images.py.txt", PREFIX=_prefix(content.label), NAME=content.request.name, SIZE=str(image.longest)
+        )
 
     def listed(*kinds: Kind) -> str:
-        return _literal({c.name: names[c.name] for c in content.profile.columns if c.kind in kinds})
+        return _literal([c.name for c in columns if c.kind in kinds])
 
-    return _fill(
-        "features.py.txt",
-        NAME=content.request.name,
-        NUMERIC=listed(Kind.NUMBER),
-        SKEWED=listed(Kind.SKEWED),
-        CODES=listed(Kind.CODE),
-        CATEGORICAL=listed(Kind.CATEGORY),
+    dates, prose = (any(c.kind is kind for c in columns) for kind in (Kind.DATE, Kind.TEXT))
+    return (
+        _fill(
+            "features.py.txt",
+            DATES=f"\n{_DATES}DATES: list[str] = {listed(Kind.DATE)}\n" if dates else "",
+            TEXTS=f"\n{_TEXTS}TEXTS: list[str] = {listed(Kind.TEXT)}\n{_TEXTS_LIMITS}" if prose else "",
+            LENGTH=str(_text_length(content)),
+            USE_DATES=_file("use_dates.py.txt") if dates else "",
+            USE_TEXTS=_file("use_texts.py.txt") if prose else "",
+            DATES_CODE=_file("dates.py.txt") if dates else "",
+            TEXTS_CODE=_file("texts.py.txt") if prose else "",
+            PREFIX=_prefix(content.label),
+            NAME=content.request.name,
+            NUMERIC=listed(Kind.NUMBER),
+            SKEWED=listed(Kind.SKEWED),
+            BOOLEAN=_literal({c.name: c.values[1] for c in columns if c.kind is Kind.BOOLEAN}),
+            CODES=listed(Kind.CODE),
+            CATEGORICAL=listed(Kind.CATEGORY),
+        ).rstrip()
+        + "\n"
     )
+
+
+def _model_text(content: Content) -> str:
+    prose = any(column.kind is Kind.TEXT for column in content.profile.columns)
+    if _image(content):
+        return _file("model_images.py.txt")
+    return _fill("model_texts.py.txt" if prose else "model.py.txt", PREFIX=_prefix(content.label))
+
+
+def _image(content: Content) -> Column | None:
+    return next((column for column in content.profile.columns if column.kind is Kind.IMAGE), None)
+
+
+def _text_length(content: Content) -> int:
+    """Words to read of each text: enough for nearly all of them, and no more than a small network has use for."""
+    counts = [
+        pc.quantile(pc.count_substring_regex(content.table.column(column.name).drop_null(), r"\S+"), 0.95)[0].as_py()
+        for column in content.profile.columns
+        if column.kind is Kind.TEXT
+    ]
+    return max(8, min(_MOST_WORDS, math.ceil(max(counts, default=0) / 8) * 8))
+
+
+def _prefix(label: Label) -> str:
+    """Of the features' names, where one of them would be the label's."""
+    return "the_" if re.fullmatch(r"numbers|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
 
 
 def _literal(value: Any, indent: str = "") -> str:
@@ -131,7 +177,13 @@ def _workload_text(content: Content) -> str:
         TASK=str(label.task),
         OWNER=_yaml(request.owner),
         DESCRIPTION=_yaml(description),
-        FORMAT=content.format,
+        FORMAT=content.format
+        + (
+            "\n  uri: '{DATA}/{WORKLOAD}/span-{SPAN}/*/*' # an image lies in its class's folder"
+            if _image(content)
+            else ""
+        ),
+        HYPERPARAMETERS=_hyperparameters(content),
         LABEL=_yaml(label.name),
         POSITIVE=_positive(label),
         LABELS=_labels(request),
@@ -140,11 +192,20 @@ def _workload_text(content: Content) -> str:
         BATCH=str(batch),
         EPOCHS=str(epochs),
         PATIENCE=str(patience),
-        RARE=_rare(label),
-        THRESHOLDS=_thresholds(label),
+        RARE=rare_text(label),
+        THRESHOLDS=thresholds_text(label, rows),
         SLICES=_slices(content.profile),
-        MAX_LOSS=_max_loss(label, rows),
+        MAX_LOSS=max_loss_text(label, rows),
     )
+
+
+def _hyperparameters(content: Content) -> str:
+    values: dict[str, float] = {"learning_rate": 0.003, "hidden_units": 64, "embedding_size": 8, "dropout": 0.1}
+    if _image(content):
+        values = {"learning_rate": 0.001, "filters": 32, "blocks": 4, "dropout": 0.3}
+    elif any(column.kind is Kind.TEXT for column in content.profile.columns):
+        values |= {"learning_rate": 0.001, "word_embedding_size": 64, "dropout": 0.4}
+    return "\n".join(f"    {name}: {value}" for name, value in values.items())
 
 
 def _schedule(rows: int) -> tuple[int, int, int]:
@@ -157,7 +218,7 @@ def _schedule(rows: int) -> tuple[int, int, int]:
 def _positive(label: Label) -> str:
     if label.positive is None:
         return ""
-    reason = _one_line(label.positive.reason)
+    reason = one_line(label.positive.reason)
     return (
         f"\n    # The class whose probability is predicted: {reason}.\n    positive_class: {_yaml(label.positive.name)}"
     )
@@ -186,66 +247,10 @@ def _split(request: Request, division: Division) -> str:
 def _ignore(profile: Profile) -> str:
     if not profile.ignored:
         return "  # Columns of the files that are not read: ignore: [column, ...]"
-    lines = [f"    - {_yaml(name)} # {_one_line(reason)}" for name, reason in profile.ignored.items()]
+    if len(profile.ignored) > _MOST_IGNORED:
+        return f'  ignore: ["*"] # all that schema.pbtxt does not name; {len(profile.ignored):,} columns when this was drafted'
+    lines = [f"    - {_yaml(name)} # {one_line(reason)}" for name, reason in profile.ignored.items()]
     return "\n".join(["  ignore:", *lines])
-
-
-def _thresholds(label: Label) -> str:
-    if label.task is Task.BINARY:
-        assert label.majority is not None
-        winner, share = label.majority
-        return (
-            f"  # 0.5 is guessing; always saying {_one_line(winner)} has an accuracy of {share:.3f}.\n"
-            "  thresholds:\n    - {metric: auc, min: 0.6}" + _rare_bar(label)
-        )
-    if label.task is Task.MULTICLASS:
-        assert label.majority is not None
-        if label.imbalanced:
-            share = label.majority[1]
-            nothing = 2 * share / (1 + share) / len(label.classes)
-            return (
-                f"  # Always saying {_one_line(label.majority[0])} has an accuracy of {share:.3f} and a macro F1 of {nothing:.3f}.\n"
-                f"  thresholds:\n    - {{metric: macro_f1, min: {_two_digits(nothing + _MARGIN)}}}"
-            )
-        return (
-            f"  # Always saying {_one_line(label.majority[0])} has an accuracy of {label.majority[1]:.3f}.\n"
-            f"  thresholds:\n    - {{metric: accuracy, min: {math.floor(label.majority[1] * 100) / 100:g}}}"
-        )
-    return (
-        f"  # Always saying the mean ({label.mean:.4g}) has an RMSE of {label.std:.4g}.\n"
-        f"  thresholds:\n    - {{metric: rmse, max: {float(f'{label.std:.3g}')!r}}}"
-    )
-
-
-def _rare_bar(label: Label) -> str:
-    """A bar that a model which never says the rare class does not reach, where accuracy would praise it."""
-    if label.positive is None or not label.imbalanced or label.positive.name != label.rarest:
-        return ""
-    share = label.counts[label.rarest] / sum(label.counts.values())
-    return (
-        f"\n    # {_one_line(label.rarest)} is {share:.3%} of the rows, which is the auc_pr of guessing.\n"
-        f"    - {{metric: auc_pr, min: {_two_digits(share + _MARGIN)}}}"
-    )
-
-
-def _two_digits(bar: float) -> str:
-    return f"{math.ceil(round(bar * 100, 6)) / 100:g}"
-
-
-def _rare(label: Label) -> str:
-    """What the Trainer does about a rare class; nothing where none is."""
-    if not label.imbalanced:
-        return ""
-    lines = [
-        "  # All classes weigh the same in the loss, however few rows they have; probabilities then rank rows and are no shares.",
-        "  class_weights: balanced",
-    ]
-    if label.task is Task.BINARY:
-        lines += [
-            "  # A row is called positive above what gives the best F1 on eval. Or a number, {precision: 0.9}, {recall: 0.9}.",
-            "  decision_threshold: best_f1",
-        ]
-    return "\n" + "\n".join(lines)
 
 
 def _slices(profile: Profile) -> str:
@@ -253,20 +258,8 @@ def _slices(profile: Profile) -> str:
     return "[" + ", ".join(_yaml(name) for name in names) + "]"
 
 
-def _max_loss(label: Label, rows: int) -> str:
-    """About one standard error of the metric on the test split: less than that is chance."""
-    chance = 0.5 / math.sqrt(max(1.0, 0.2 * rows))
-    if label.task is Task.REGRESSION:
-        return repr(float(f"{min(0.5, chance) * label.std:.2g}"))
-    return repr(float(f"{min(0.1, chance):.2g}"))
-
-
 def _yaml(text: str) -> str:
     """A YAML scalar: plain where that is safe, else quoted as JSON."""
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ .\-%/()]*[A-Za-z0-9_.%)]|[A-Za-z_]", text)
     reserved = text.lower() in {"y", "n", "yes", "no", "true", "false", "on", "off", "null", "nan"}
     return text if plain and not reserved else json.dumps(text)
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())

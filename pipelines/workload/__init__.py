@@ -29,7 +29,15 @@ from pipelines.workload._operation import (
 )
 from pipelines.workload._quality import Drift, DriftLimits, Quality, Skew
 from pipelines.workload._section import NamedColumn, Use, named_columns
-from pipelines.workload._workload import BeamValue, Workload, WorkloadError, explain, load_workload, workload_names
+from pipelines.workload._workload import (
+    BeamValue,
+    Workload,
+    WorkloadError,
+    explain,
+    load_workload,
+    parse_yaml,
+    workload_names,
+)
 
 __all__ = [
     "BOUNDED_METRICS",
@@ -65,5 +73,6 @@ __all__ = [
     "explain",
     "load_workload",
     "named_columns",
+    "parse_yaml",
     "workload_names",
 ]

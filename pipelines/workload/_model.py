@@ -25,7 +25,7 @@ class Training(Section):
     """Passes over the training split."""
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     """Rows a training step, of all devices together."""
-    early_stopping_patience: int | None = Field(default=3, ge=1)
+    early_stopping_patience: int | None = Field(default=3, ge=1, le=10_000)
     """Stop when the eval loss has not fallen for so many epochs, and keep the best weights. null: never."""
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     """For weights, shuffling and augmentation: two runs on the same data give the same model on the same machine."""
@@ -154,5 +154,5 @@ class InfraValidation(Section):
     """How many rows of the test split are replayed against the exported model."""
     timeout_s: int = Field(default=120, ge=1, le=3600)
     """Wall-clock limit of load and replay, in seconds."""
-    memory_mb: int = Field(default=4096, ge=256)
+    memory_mb: int = Field(default=4096, ge=256, le=2**24)
     """Memory limit of the validating process, in MiB."""

@@ -8,7 +8,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.workload._section import ColumnOfFiles, Fraction, Section, five_fields
+from pipelines.workload._cron import five_fields
+from pipelines.workload._section import ColumnOfFiles, Fraction, Section
+
+MINUTES_OF_A_YEAR = 525_600
 
 
 class Resources(Section):
@@ -35,9 +38,9 @@ class Schedule(Section):
     """When to check the newest span's quality on its own (`data_quality_<workload>`); null: by hand only."""
     retries: int = Field(default=2, ge=0, le=10)
     """How often Airflow tries again what may be retried."""
-    timeout_minutes: int = Field(default=120, ge=1)
+    timeout_minutes: int = Field(default=120, ge=1, le=MINUTES_OF_A_YEAR)
     """How long a retraining may take before Airflow ends it."""
-    deadline_minutes: int | None = Field(default=None, ge=1)
+    deadline_minutes: int | None = Field(default=None, ge=1, le=MINUTES_OF_A_YEAR)
     """A retraining that has not ended so long after it was due raises an alert, and goes on. null: no alert."""
     runner: Literal["local", "kubeflow"] | None = None
     """Where Airflow runs the pipeline: in a process beside Airflow's own, or on Kubeflow Pipelines. null: what TRAINYARD_RUNNER
@@ -172,7 +175,7 @@ class Serving(Section):
     """What one prediction may take at the median, in milliseconds; a deployment above it is rolled back."""
     max_changed_answers: Fraction = 1.0
     """Share of sample requests whose answer may change between stable and canary before a deployment is refused."""
-    canary_minutes: float = Field(default=0, ge=0)
+    canary_minutes: float = Field(default=0, ge=0, le=MINUTES_OF_A_YEAR)
     """How long the canary is watched before it becomes stable. For several steps: `canary.steps`."""
     canary: Canary = Canary()
     """How a release takes over from stable, step by step."""

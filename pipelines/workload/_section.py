@@ -18,7 +18,7 @@ Distance = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Use(enum.Enum):
@@ -86,9 +86,3 @@ def _columns_in(value: Any, kind: Any, path: tuple[str | int, ...]) -> Iterator[
         for key, one in value.items():
             yield from _columns_in(key, arguments[0], (*path, key))
             yield from _columns_in(one, arguments[1], (*path, key))
-
-
-def five_fields(cron: str | None) -> str | None:
-    if cron is not None and not cron.startswith("@") and len(cron.split()) != 5:
-        raise ValueError(f"cron needs five fields (minute hour day month weekday). Received: {cron!r}")
-    return cron

@@ -17,7 +17,23 @@ from pipelines.workload._quality import Quality
 from pipelines.workload._section import Name, Section
 
 # libyaml's where PyYAML has it, ten times as fast: Airflow reads every workload.yaml twice a minute.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DEEPEST, _MOST_VALUES, _LONGEST = 20, 100_000, 200
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """Refuses a key that a mapping says twice: YAML would keep the last without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        said: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in said:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value!r} is said twice; keep one of the two", key.start_mark
+                    )
+                said.add(key.value)
+        return dict(super().construct_mapping(node, deep))
 
 
 class WorkloadError(ValueError):
@@ -134,13 +150,16 @@ def load_workload(folder: str | os.PathLike[str]) -> Workload:
     """
     path = pathlib.Path(folder) / "workload.yaml"
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WorkloadError(f"{path}: there is no such file. `trainyard list` shows the workloads.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WorkloadError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise WorkloadError(f"{path}: cannot be read: {error.strerror}. It is to be a text file.") from None
+    except ValueError as error:
+        raise WorkloadError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(raw, dict):
-        raise WorkloadError(f"{path}: expected fields such as `name:` and `task:`. Received: {type(raw).__name__}")
+        received = "an empty file" if raw is None else type(raw).__name__
+        raise WorkloadError(f"{path}: expected fields such as `name:` and `task:`. Received: {received}")
     try:
         workload = Workload.model_validate(raw)
     except pydantic.ValidationError as error:
@@ -152,9 +171,48 @@ def load_workload(folder: str | os.PathLike[str]) -> Workload:
     return workload
 
 
+def parse_yaml(text: str) -> Any:
+    """A YAML document as plain values.
+
+    Raises:
+        ValueError: it is none, says a key twice, or is larger than any file that people write.
+    """
+    try:
+        raw = yaml.load(text, _Loader)  # noqa: S506
+        _insist_on_bounds(raw)
+    except RecursionError:
+        raise ValueError(f"nested deeper than {_DEEPEST} levels") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date such as 2026-02-31
+        raise ValueError(" ".join(str(error).replace(' in "<unicode string>"', "").split())) from None
+    return raw
+
+
+def _insist_on_bounds(raw: Any) -> None:
+    """References (`*a`) make a few lines into more than memory holds, or into a circle."""
+    count, open_ends = 0, [(raw, 0)]
+    while open_ends:
+        value, depth = open_ends.pop()
+        count += 1
+        if depth > _DEEPEST:
+            raise ValueError(f"nested deeper than {_DEEPEST} levels")
+        if count > _MOST_VALUES:
+            raise ValueError(f"more than {_MOST_VALUES:,} values, references counted")
+        if isinstance(value, dict):
+            open_ends += [(one, depth + 1) for one in value.values()]
+        elif isinstance(value, list):
+            open_ends += [(one, depth + 1) for one in value]
+
+
 def workload_names(folder: str | os.PathLike[str]) -> list[str]:
-    """The workloads in a folder of workloads, sorted."""
-    return sorted(path.parent.name for path in pathlib.Path(folder).glob("*/workload.yaml"))
+    """The workloads in a folder of workloads, sorted; those too whose workload.yaml cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(
+        name for name in names if name.isprintable() and os.path.lexists(pathlib.Path(folder, name, "workload.yaml"))
+    )
 
 
 def explain(path: pathlib.Path, problem: Any, model: type[BaseModel] = Workload) -> str:
@@ -167,10 +225,18 @@ def explain(path: pathlib.Path, problem: Any, model: type[BaseModel] = Workload)
         return f"{path}, field {field}: is required and missing. Add it ({guide})."
     message = problem["msg"].removeprefix("Value error, ")
     received = (
-        "" if isinstance(problem["input"], dict) or "Received" in message else f" Received: {problem['input']!r}."
+        "" if isinstance(problem["input"], dict) or "Received" in message else f" Received: {_short(problem['input'])}."
     )
     # A rule over several fields has no place of its own; its message names them.
     return f"{path}, field {field}: {message}.{received}" if field else f"{path}: {message}.{received}"
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        text = "a number of thousands of digits"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _known_fields(location: tuple[Any, ...], model: type[BaseModel]) -> str:

@@ -91,6 +91,7 @@ def test_environments_missing_stale_broken(doctor: ModuleType) -> None:
         (folder / "bin" / "python").symlink_to(sys.executable if name == "pipelines" else "/bin/false")
         for file in ("uv.lock", "pyproject.toml"):
             shutil.copy(ROOT / file, folder / ".made-from" / file)
+        (folder / ".made-from" / "root").write_text(str(ROOT))
     (doctor.VENVS / "airflow" / ".made-from" / "uv.lock").write_text("older")
     doctor.environment_state.cache_clear()
     # Through a link outside its environment this Python finds no packages; that it starts is what counts here.
@@ -158,3 +159,44 @@ def test_a_check_that_breaks_is_a_note(doctor: ModuleType, monkeypatch: pytest.M
     monkeypatch.setattr(doctor, "CHECKS", (check_odd, doctor.check_python))
     first, second = doctor.diagnose()
     assert (first.name, first.state, second.name) == ("odd", "note", "python")
+
+
+def test_a_moved_checkout_and_anothers_environment_are_told_as_the_wrapper_would(doctor: ModuleType) -> None:
+    for name in ("pipelines", "serving"):
+        made = doctor.VENVS / name / ".made-from"
+        made.mkdir(parents=True)
+        (doctor.VENVS / name / "bin").mkdir()
+        (doctor.VENVS / name / "bin" / "python").symlink_to(sys.executable)
+        for file in ("uv.lock", "pyproject.toml"):
+            shutil.copy(ROOT / file, made / file)
+    (doctor.VENVS / "pipelines" / ".made-from" / "root").write_text("/where/it/was")
+    elsewhere = doctor.VENVS.parent / "other"
+    elsewhere.mkdir()
+    (elsewhere / ".venv").symlink_to(doctor.VENVS)
+    (doctor.VENVS / "serving" / ".made-from" / "root").write_text(str(elsewhere))
+    found = {finding.name: finding for finding in doctor.check_environments()}
+    assert found["environment pipelines"].state == "note" and "no longer lies" in found["environment pipelines"].message
+    assert found["environment serving"].state == "problem"
+    assert found["environment serving"].message.endswith(f"is the environment of {elsewhere}")
+
+
+def test_a_python_that_the_wrapper_refuses_is_no_fine_one(tmp_path: pathlib.Path) -> None:
+    environment = {**os.environ, "TRAINYARD_PYTHON": str(tmp_path / "no python")}
+    done = subprocess.run([ROOT / "trainyard", "doctor", "--json"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    python = next(one for one in json.loads(done.stdout)["checks"] if one["name"] == "python")
+    assert python["state"] == "problem" and f"Received: {tmp_path / 'no python'}" in python["message"]
+
+
+def test_what_lies_in_the_working_folder_shadows_nothing(tmp_path: pathlib.Path) -> None:
+    for name in ("json", "pathlib", "machine", "argparse"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')")
+    for name in ("pipelines", "components"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('shadowed')")
+    environment = {**os.environ, "PYTHONPATH": ".", "TRAINYARD_HOME": str(tmp_path / "home")}
+    for command in (["doctor"], ["list"], ["release", "list"]):
+        done = subprocess.run(
+            [ROOT / "trainyard", *command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert "shadowed" not in done.stdout + done.stderr and done.returncode in (0, 2), done.stderr

@@ -205,3 +205,28 @@ def test_what_is_noted_is_one_small_value(landed: Path) -> None:
     data = new_data(taxi)
     mark_handled(context(stores, "run", 3), data, taxi)
     assert json.loads(stores[data].get("handled_by_run_span_3"))["run"] == "run"
+
+
+def test_events_that_say_nonsense_are_named_and_keep_no_other_from_its_turn(capsys) -> None:
+    events = [
+        SimpleNamespace(extra=extra)
+        for extra in (
+            {"spans": ["x", None, {}, True, 3]},
+            {"spans": "12"},
+            {"payload": [1]},
+            ["spans"],
+            {"spans": {"a": 1}},
+        )
+    ]
+    assert arrived_spans({"data": [*events, SimpleNamespace(extra={"spans": ["9" * 25, 7]})]}) == {3, 7, 12}
+    assert "they are passed over: ['x', None, {}, True]" in capsys.readouterr().out
+
+
+def test_spans_beyond_any_are_refused_before_they_are_counted_out() -> None:
+    numbers, days = "/data/span-{SPAN}/*", "/data/{YYYY}/{MM}/{DD}/*"
+    for asked, uri in (("1-20261128", numbers), (",".join(f"{n}00-{n}99" for n in range(1, 20)), numbers)):
+        with pytest.raises(AirflowFailException, match="makes more than 1000 spans; that is the most for one run"):
+            parse_spans(asked, uri)
+    for asked, uri in (("9" * 25, numbers), ("99999999", days)):
+        with pytest.raises(AirflowFailException, match="is beyond any that can be"):
+            parse_span(asked, uri)

@@ -204,3 +204,15 @@ def test_what_is_missing_in_the_data_is_missing_in_a_request(dtype, values, miss
         _codec.settle_missing(array, told(dtype, nullable=False))
     # Of a SavedModel that is not ours nothing is known: it takes what it takes.
     assert _codec.settle_missing(array, TensorInfo("x", info.dtype, (None,))) is array
+
+
+def test_booleans_and_dates():
+    text = np.dtype(object)
+    member = TensorInfo("member", text, (None,), True, Feature("string", (), True, booleans=("no", "yes")))
+    since = TensorInfo("since", text, (None,), True, Feature("string", (), True, is_date=True))
+    rows = [{"member": True, "since": "2026-12-31"}, {"member": "no", "since": None}, {"member": None, "since": ""}]
+    arrays = decode({"instances": rows}, member, since)
+    assert arrays["member"].tolist() == [b"yes", b"no", b""]
+    assert arrays["since"].tolist() == [b"2026-12-31", b"", b""]
+    with pytest.raises(BadRequestError, match=r"ISO 8601.*since.*31/12/2026"):
+        decode({"instances": [rows[0], {"member": False, "since": "31/12/2026"}]}, member, since)

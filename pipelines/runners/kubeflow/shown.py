@@ -166,6 +166,10 @@ def _champion(made: Outputs) -> dict[str, Shown]:
 def _evaluator(made: Outputs) -> dict[str, Shown]:
     metrics = made.json("evaluation", "metrics.json")
     shown = {**metrics["overall"], "rows": metrics["rows"], "blessed": metrics["blessed"]}
+    for name, sure in metrics["bounds"].items():
+        if sure["gated"]:
+            shown |= {f"{name}_at_least": sure["low"], f"{name}_at_most": sure["high"]}
+    shown |= {key: many for key, many in made.gate("evaluation").counts().items() if key != "warnings"}
     if champion := metrics.get("champion"):
         metric = champion["metric"]
         shown |= {

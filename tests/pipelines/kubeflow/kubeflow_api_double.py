@@ -223,6 +223,9 @@ class KubeflowApiDouble:
     def _advance(self, run: Any, step: Step) -> None:
         began = run.created_at
         state, _, error = step.get("", "RUNNING").partition(": ")
+        if state == "CANCELED":  # a script says what it means, KFP says this
+            _enter(run, "CANCELING")
+            state = "FAILED"
         _enter(run, state)
         run.error = _status(error)
         if run.state not in ("PENDING", "RUNNING"):

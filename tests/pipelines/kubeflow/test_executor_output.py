@@ -6,6 +6,9 @@ import argparse
 import json
 import math
 import pathlib
+import signal
+import subprocess
+import sys
 
 import pytest
 from google.protobuf import json_format
@@ -80,6 +83,21 @@ def test_the_line_is_the_pods_termination_message(
     node._failed("x" * 5000, 1)
     assert (tmp_path / "termination-log").stat().st_size == 4096
     assert capfd.readouterr().err.startswith("trainyard: no such column\ntrainyard: xxx")
+
+
+def test_a_pod_that_is_deleted_says_so() -> None:
+    """SIGTERM is what Kubernetes sends; the process ends by it, as one without a handler does."""
+    code = (
+        "import functools, os, signal, time; from pipelines.runners.kubeflow import node; "
+        "signal.signal(signal.SIGTERM, functools.partial(node._told_to_end, 'Trainer', os.getpid())); "
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.terminate()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
+    assert err.startswith("trainyard: Trainer: its pod was told to end (a drained node, spot, eviction")
 
 
 @pytest.mark.parametrize(

@@ -272,3 +272,20 @@ def test_ids_of_nineteen_digits_keep_the_last_one() -> None:
     facts = look(table, text_format.Parse(contract, schema_pb2.Schema()))
     assert (facts[0].low, facts[0].high, facts[0].distinct) == (first[0], first[-1], 200)
     assert relate(table, facts).equal == ()
+
+
+def test_columns_whose_names_differ_in_case_are_not_taken_for_each_other(tmp_path: pathlib.Path) -> None:
+    random = np.random.default_rng(1)
+    a, q = random.normal(size=(2, 300))
+    table = pa.table({"a": a, "q": q, "A": a + abs(random.normal(size=300)), "Q": q, "b": a, "y": np.arange(300) % 2})
+    numbers = "".join(
+        f'feature {{ name: "{name}" type: FLOAT presence {{ min_fraction: 1.0 }} shape {{}} }}\n' for name in "aqAQb"
+    )
+    contract = (
+        numbers + 'feature { name: "y" type: INT presence { min_fraction: 1.0 } shape {} int_domain { min: 0 max: 1 } }'
+    )
+    suite, _ = merge(None, draft(table, text_format.Parse(contract, schema_pb2.Schema()), "y", "binary"), "letters")
+    rules = {one["meta"]["rule"] for one in suite["expectations"]}
+    assert "equal(a, b)" in rules
+    assert not {"equal(q, Q)", "order(a, A)"} & rules  # GX could not tell which is which
+    assert not judge(tmp_path, suite, contract, table).failures()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pathlib
 import threading
 import time
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipelines.quality._patience import TookTooLong, within
+from pipelines.quality._sources import Source, SourceAway, _read_query
 
 
 def test_items_come_in_their_order_and_errors_with_them() -> None:
@@ -51,3 +53,16 @@ def test_a_reader_that_leaves_early_closes_the_source() -> None:
     assert next(reading) == 0
     reading.close()
     assert closed.wait(5)
+
+
+def test_a_slow_query_is_cancelled(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "lake.db").touch()
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
+    started = time.monotonic()
+    with pytest.raises(SourceAway, match=r"no rows of the query came within 0.5 s, and it was cancelled. .* --timeout"):
+        list(_read_query(Source(f"sqlite:///{tmp_path}/lake.db", endless, timeout_s=0.5), [], ()))
+    assert time.monotonic() - started < 10
+    for thread in threading.enumerate():
+        if thread.name == "read the source":
+            thread.join(30)
+            assert not thread.is_alive(), "the query goes on"
