@@ -38,6 +38,20 @@ class TryAgainError(RuntimeError):
         super().__init__(" ".join(message.split()))
 
 
+class ChangedError(TryAgainError):
+    """An input is no longer what the run began with: what is made of it may not be kept under the other's name.
+
+    Args:
+        what: the file or folder.
+        how: what was seen, and what is seen now.
+    """
+
+    def __init__(self, what: str, how: str) -> None:
+        super().__init__(
+            f"{what}: changed while it was being read ({how}). Nothing of it was kept; run again when it is at rest."
+        )
+
+
 def disk_is_full(error: BaseException) -> bool:
     """Whether an error says so; SQLite, Beam and TensorFlow raise errors of their own."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import dataclasses
 import importlib.util
+import os
 import pathlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from components.errors import InputError, disk_is_full
+from components import code_files
+from components.code_files import digest
+from components.code_guard import known_files_only
+from components.errors import ChangedError, InputError, TryAgainError, disk_is_full
+
+__all__ = ["blame", "calling", "digest", "explain", "load_function"]
 
 
-def load_function(module_file: str, name: str) -> Callable[..., Any]:
+@dataclasses.dataclass(frozen=True)
+class _Loaded:
+    """A module, and the files that its folder had: real path -> SHA-256."""
+
+    module: ModuleType
+    files: Mapping[str, str]
+
+
+_LOADED: dict[tuple[str, str], _Loaded] = {}
+"""By module file and digest of its folder: what was loaded once is not read again, whoever edits it meanwhile."""
+
+
+_HELPERS: set[str] = set()
+"""Modules beside the last one that was loaded: two workloads may both have a helper.py, and an edited one is another."""
+
+
+def load_function(module_file: str, name: str, expected: str = "") -> Callable[..., Any]:
     """The function `name` of a Python file.
 
+    Args:
+        expected: digest of the file's folder that the cache's key holds; empty: whatever it is.
+
     Raises:
-        InputError: the file is missing, does not import, or has no such function; says the line.
+        InputError: the file is missing, does not import, has no such function, or reads what it may not; says the line.
+        ChangedError: the folder is not, or does not stay, what is expected.
     """
     path = pathlib.Path(module_file)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file. A workload needs it (docs/guides/new-workload.md).")
-    with blame(module_file):
-        module = _import(path)
+    module = _load(path, expected).module
     function = getattr(module, name, None)
     if not callable(function):
         known = ", ".join(sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_")))
@@ -38,12 +63,32 @@ def blame(module_file: str) -> Iterator[None]:
     """Turns an exception out of a workload's own code into an InputError that names the line."""
     try:
         yield
-    except (InputError, ConnectionError):  # a lost worker is nobody's code
+    except (InputError, TryAgainError, ConnectionError):  # a lost worker is nobody's code
         raise
     except Exception as error:
         if disk_is_full(error):
             raise
         raise InputError(explain(error, module_file)) from error
+
+
+@contextlib.contextmanager
+def calling(module_file: str, expected: str = "") -> Iterator[None]:
+    """`blame`, around a call of a workload's own function: it may read its folder's files, as the cache's key knows them.
+
+    Args:
+        module_file: where the function stands.
+        expected: the digest that it was loaded by; empty: the files may be whatever they are.
+
+    Raises:
+        InputError: it opens a file that no key knows of.
+        ChangedError: a file that it opened is no longer the one that was there when it was loaded.
+    """
+    with blame(module_file), known_files_only(module_file) as opened:
+        yield
+    loaded = _LOADED.get((str(pathlib.Path(module_file)), expected))
+    for path in sorted(opened) if loaded else ():
+        if code_files.sha256(path) != loaded.files.get(path):  # type: ignore[union-attr]
+            raise ChangedError(path, "it was edited since the run began")
 
 
 def explain(error: BaseException, module_file: str) -> str:
@@ -56,13 +101,24 @@ def explain(error: BaseException, module_file: str) -> str:
     return f"{where}{inside}: {type(error).__name__}: {message[:400]}. Mend it there; the log has the whole traceback."
 
 
-def digest(folder: str | pathlib.Path) -> str:
-    """SHA-256 over the Python files of a folder: an edit, of a helper too, makes a new one."""
-    sha = hashlib.sha256()
-    root = pathlib.Path(folder)
-    for path in sorted(root.rglob("*.py")):
-        sha.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return sha.hexdigest()
+def _load(path: pathlib.Path, expected: str) -> _Loaded:
+    if expected and (known := _LOADED.get((str(path), expected))):
+        return known
+    _insist(path.parent, expected)
+    with calling(str(path)):
+        module = _import(path)
+    loaded = _Loaded(module, _insist(path.parent, expected))
+    if expected:
+        _LOADED[str(path), expected] = loaded
+    return loaded
+
+
+def _insist(folder: pathlib.Path, expected: str) -> dict[str, str]:
+    """The folder's files by real path, if they are what is expected."""
+    found = code_files.hashes(folder)
+    if expected and (now := code_files.digest_of(found)) != expected:
+        raise ChangedError(str(folder), f"the run began with {expected[:12]}, and now it is {now[:12]}")
+    return {os.path.realpath(folder / name): content for name, content in found.items()}
 
 
 def _import(path: pathlib.Path) -> ModuleType:
@@ -72,12 +128,21 @@ def _import(path: pathlib.Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
+    for helper in _HELPERS:
+        sys.modules.pop(helper, None)
+    _HELPERS.clear()
+    before = set(sys.modules)
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(path.parent))
+        sys.dont_write_bytecode = writes
+        _HELPERS.update(
+            one for one in set(sys.modules) - before if one != name and _is_of(path.parent, sys.modules[one])
+        )
     _send_by_value(path.parent)
     return module
 
@@ -88,5 +153,9 @@ def _send_by_value(folder: pathlib.Path) -> None:
     if cloudpickle is None:
         return
     for module in list(sys.modules.values()):
-        if folder in pathlib.Path(getattr(module, "__file__", None) or "/").parents:
+        if _is_of(folder, module):
             cloudpickle.register_pickle_by_value(module)
+
+
+def _is_of(folder: pathlib.Path, module: ModuleType) -> bool:
+    return folder in pathlib.Path(getattr(module, "__file__", None) or "/").parents

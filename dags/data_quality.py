@@ -54,7 +54,7 @@ def build_data_quality_dag(workload: Workload) -> DAG:
             return extra
 
         # The verdicts and the report are leaves: what a gate refused is announced, and the run is red.
-        read, _ = add_gates(workload, newest_span(), data, skip_if_unchanged=False)
+        read, _ = add_gates(workload, newest_span(), data, trains=False)
         publish_report(read.output)
         SkewOperator(task_id="check_skew", workload=workload.name, doc_md=_SKEW_DOC, execution_timeout=SKEW_TIMEOUT)
     return dag

@@ -10,6 +10,7 @@ from airflow.sdk import Asset, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags.defaults import pipeline_task
+from dags.ledger import Outcome
 from dags.lineage import lineage_of
 from dags.links import DATA_QUALITY, pages_of, report_links
 from dags.operators import (
@@ -22,6 +23,7 @@ from dags.operators import (
     unchanged,
 )
 from dags.skips import skipped
+from dags.spans import settle
 from pipelines.workload import Workload
 
 READ = "read_data"
@@ -69,11 +71,12 @@ GATES = (
 )
 
 
-def add_gates(workload: Workload, span: Any, data: Asset, *, skip_if_unchanged: bool) -> tuple[Any, list[Any]]:
+def add_gates(workload: Workload, span: Any, data: Asset, *, trains: bool) -> tuple[Any, list[Any]]:
     """Adds `read_data`, and the gates' tasks after it, to the DAG that is being built.
 
     Args:
         span: the task that chooses it, before `read_data`.
+        trains: whether a training follows: where nothing has changed it is skipped, and what is refused is noted.
     """
     span_of = span.operator.task_id
     run = pipeline_task(workload)
@@ -81,7 +84,8 @@ def add_gates(workload: Workload, span: Any, data: Asset, *, skip_if_unchanged: 
         task_id=READ,
         workload=workload.name,
         span_of=span_of,
-        skip_if_unchanged=skip_if_unchanged,
+        skip_if_unchanged=trains,
+        settles=(workload, data) if trains else None,
         inlets=[data],
         doc_md=_READ_DOC,
         **run,
@@ -108,21 +112,30 @@ class ReadDataOperator(PipelineRunOperator):
     The gates' own tasks fail; this one does where the data could not be looked at.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, settles: tuple[Workload, Asset] | None = None, **kwargs: Any) -> None:
         super().__init__(until=[gate.node for gate in GATES], **kwargs)
+        self.settles = settles
 
     def execute(self, context: Context) -> dict[str, Any]:
         finished = self.finished(self.run_arguments(context))
         found = last_json_object(finished.stdout) or {}
         self.pages = pages_of(found.get("reports") or {})
+        if finished.returncode == EXIT_FIX_INPUT:
+            self._settle(context, Outcome.REFUSED)
         self._found = outcome = found if is_refusal(finished.returncode, found) else read_outcome(finished)
         for line in summary_lines(outcome):
             self.log.info(line)
         if self.skip_if_unchanged and (reason := unchanged(outcome)):
+            self._settle(context, Outcome.TRAINED)
             raise skipped(reason)
         for gate in outcome.get("gates") or []:
             self.log.info("%s: %s", "passed" if gate["passes"] else "REFUSED, see its task", gate["summary"])
         return outcome
+
+    def _settle(self, context: Context, outcome: Outcome) -> None:
+        if self.settles is not None:
+            workload, data = self.settles
+            settle(workload, data, context, context["ti"].xcom_pull(task_ids=self.span_of), outcome)
 
 
 class GateOperator(PipelineRunOperator):

@@ -12,7 +12,7 @@ from dags.alerts import Severity
 from dags.links import report_links
 from dags.operators import PipelineRunOperator, tried_before
 from dags.skips import skipped
-from dags.spans import mark_handled
+from dags.spans import settle
 from pipelines.workload import Workload
 
 
@@ -47,7 +47,7 @@ def announce(task: BaseOperator, context: Mapping[str, Any], outcome: dict[str, 
         AirflowSkipException: the run released nothing, or nothing new; the message says why.
     """
     definition: Workload = task.definition
-    mark_handled(context, task.data, definition, outcome.get("span"))
+    settle(definition, task.data, context, outcome.get("span"))
     # A skipped task returns nothing; its outcome is to be seen all the same.
     context["ti"].xcom_push(key="return_value", value=outcome)
     if not outcome.get("release"):

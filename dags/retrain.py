@@ -7,15 +7,18 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, Param, PokeReturnValue, task
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, Context, Param, PokeReturnValue, task
 
 from dags import alerts, kubeflow
-from dags.assets import new_data, released_model
+from dags.assets import new_data, released_model, span_pattern
 from dags.defaults import clock, pipeline_task, workload_dag
 from dags.gates import add_gates
 from dags.operators import PipelineRunOperator
 from dags.release import ReleaseOperator
-from dags.spans import find_span
+from dags.skips import skipped
+from dags.spans import NEXT, find_span, in_words, ledger_of
+from landing import has_spans, locations
 from pipelines import home
 from pipelines.workload import Workload, WorkloadError
 
@@ -37,7 +40,7 @@ def build_retrain_dag(workload: Workload) -> DAG:
             "span": Param(
                 None,
                 type=["null", "integer", "string"],
-                description="Span to train on: a number, or a day (2026-01-31) where spans are days. Empty: the newest.",
+                description="Span to train on: a number, or a day (2026-01-31) where spans are days. Empty: the next.",
             )
         },
         doc_md=_DAG_DOC.format(workload=workload.name, description=workload.description, owner=workload.owner),
@@ -47,7 +50,43 @@ def build_retrain_dag(workload: Workload) -> DAG:
             kubeflow.add_tasks(workload, span, data, released)
         else:
             _add_tasks(workload, span, data, released)
+        last = NextSpanOperator(
+            task_id="next_span",
+            definition=workload,
+            data=data,
+            trigger_dag_id=dag.dag_id,
+            skip_when_already_exists=True,
+            doc_md=_NEXT_DOC,
+        )
+        # A teardown runs however the run ends, and says nothing about how it ended.
+        dag.get_task("release") >> last.as_teardown()
     return dag
+
+
+class NextSpanOperator(TriggerDagRunOperator):
+    """Starts a further run if a span is there that no run has taken on: Airflow's events may have been merged or lost.
+
+    Args:
+        definition: the workload.
+        data: its data's asset, beside which the ledger of its spans is kept.
+    """
+
+    operator_extra_links = ()  # its link asks for what a skipped task has not
+
+    def __init__(self, *, definition: Workload, data: Asset, **kwargs: Any) -> None:
+        super().__init__(inlets=[data], **kwargs)
+        self.definition, self.data = definition, data
+
+    def execute(self, context: Context) -> None:
+        uri = span_pattern(self.definition)
+        known = locations(uri) if has_spans(uri) else {}
+        ledger = ledger_of(self.definition, self.data, context, known, run_id="")
+        span = ledger.next() if ledger else None
+        if ledger is None or span is None:
+            raise skipped("nothing is left that was not trained on")
+        self.log.info("%s was not trained on yet", in_words(span, uri))
+        self.trigger_run_id = f"{NEXT}{span}_{ledger.sign(span)}"
+        super().execute(context)
 
 
 def span_sensor(workload: Workload, data: Asset) -> Any:
@@ -92,7 +131,7 @@ def schedule_of(workload: Workload, data: Asset) -> Any:
 
 def _add_tasks(workload: Workload, span: Any, data: Asset, released: Asset) -> None:
     run = pipeline_task(workload)
-    _, gates = add_gates(workload, span, data, skip_if_unchanged=True)
+    _, gates = add_gates(workload, span, data, trains=True)
     train = PipelineRunOperator(
         task_id="train", workload=workload.name, span_of=span.operator.task_id, doc_md=_TRAIN_DOC, **run
     )
@@ -112,7 +151,7 @@ _DAG_DOC = """\
 ### {workload}
 {description}
 
-Trains on the newest span, passes it through the gates (schema, data quality, evaluation against thresholds and the
+Trains on the next span, passes it through the gates (schema, data quality, evaluation against thresholds and the
 champion, load-and-predict) and releases what passes. A release starts `deploy_{workload}`.
 
 **Run by hand:** Trigger, with `{{"span": 2}}` for a certain span. Several spans in turn: the DAG `backfill`.
@@ -127,12 +166,19 @@ champion, load-and-predict) and releases what passes. A release starts `deploy_{
 | `train` failed at once, no retry | Data or workload need mending: the log's last line says where. |
 | any task up for retry | The machine's fault (killed, disk, memory). Finished components are not done again. |
 | `resolve_span` up for reschedule | It waits until the span is whole; its log says what is missing. |
-| `resolve_span` skipped | The span was handled before, or arrived too late to matter. |
+| `resolve_span` skipped | The span was handled before, was refused and is the same, or is older than all that was trained on. |
+| `next_span` green | Another span is there that was not trained on: a further run is started for it. |
 """
 _RESOLVE_DOC = """\
-Chooses the span: the run's `span` parameter, else the newest that is whole. Waits for one that is being written.
+Chooses the span: the run's `span` parameter, else the oldest that was not trained on since the first (with a window the newest
+whose window still holds it), else the newest. It looks at what lies there, not at events. Waits for one that is being written.
 **If it skips:** its log says why nothing needs training. To train all the same, trigger with `{"span": n}`.
 **If it waits for long:** a job left `_temporary` or a `.part` file behind, or forgot `_SUCCESS`. Its log names it.
+"""
+_NEXT_DOC = """\
+Looks once more at what has landed. If there is a span that no run has taken on, it starts a run; spans that were refused wait
+until they are replaced, or code or contracts change.
+**If it is skipped:** nothing is left. **If it fails:** the landing place cannot be listed, or Airflow's API is away; clear it.
 """
 _TRAIN_DOC = """\
 Transforms, trains, evaluates against thresholds and the champion, loads the model and asks it for predictions, and publishes it

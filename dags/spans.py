@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -13,12 +12,12 @@ from airflow.sdk import Asset, PokeReturnValue
 from airflow.sdk.exceptions import AirflowFailException
 
 from dags.assets import span_pattern
+from dags.ledger import Ledger, Outcome
 from dags.skips import skipped
 from dags.triggers import encode_spans
 from landing import (
     MOST_SPAN_DIGITS,
     Location,
-    content_digest,
     day_of,
     fingerprint,
     has_spans,
@@ -30,9 +29,11 @@ from landing import (
     unfinished,
     unread_folders,
 )
+from pipelines import home
 from pipelines.workload import Workload
 
-HANDLED_BY = "handled_by_run_span_"
+NEXT = "next__"
+"""Runs that start because a run before them found more to train on begin with it."""
 MOST_SPANS = 1000
 """Of one backfill."""
 
@@ -44,7 +45,7 @@ def find_span(workload: Workload, data: Asset, context: Mapping[str, Any]) -> Po
 
     Raises:
         AirflowFailException: the span asked for is none.
-        AirflowSkipException: the data that started this run changes no training.
+        AirflowSkipException: nothing is to be trained.
     """
     uri = span_pattern(workload)
     asked = parse_span((context.get("params") or {}).get("span"), uri)
@@ -52,15 +53,52 @@ def find_span(workload: Workload, data: Asset, context: Mapping[str, Any]) -> Po
         return PokeReturnValue(True, None)
     known = locations(uri)
     arrived = arrived_spans(context.get("triggering_asset_events") or {})
-    handled = _handled_elsewhere(context, data, known, arrived)
-    span = choose_span(asked, arrived, handled, known, workload.data.window)
+    ledger = ledger_of(workload, data, context, known)
+    span = asked if asked is not None else _next_span(ledger, arrived, known, workload.data.window, context)
     if span is None or span not in known:
         return PokeReturnValue(True, span)  # the pipeline lays it out from the data set, or says that it is not there
     if sign := being_written(known, span, 0 if arrived else workload.schedule.quiet_seconds):
         log.info("Waiting: %s is still being written: %s", in_words(span, uri), sign)
         return PokeReturnValue(False)
+    if ledger is not None:
+        ledger.take(span, begins=asked is None)
     _tell(workload, known[span], arrived)
     return PokeReturnValue(True, span)
+
+
+def ledger_of(
+    workload: Workload,
+    data: Asset,
+    context: Mapping[str, Any],
+    known: Mapping[int, Location],
+    run_id: str | None = None,
+) -> Ledger | None:
+    """The ledger of a workload's spans; None where Airflow keeps no state.
+
+    Args:
+        run_id: of the run that asks; None: the one that is at work.
+    """
+    stores = context.get("asset_state_store")
+    if stores is None:
+        return None
+    folders = (home.workloads_root() / workload.name, home.schemas_root() / workload.name)
+    definition = "-".join(fingerprint(Location(0, 0, f"{folder}/*")) for folder in folders)
+    run = str(context["run_id"]) if run_id is None else run_id
+    return Ledger(stores[data], known, workload.data.window, run, definition)
+
+
+def _next_span(
+    ledger: Ledger | None, arrived: set[int], known: Mapping[int, Location], window: int, context: Mapping[str, Any]
+) -> int | None:
+    if ledger is not None and (span := ledger.next(arrived)) is not None:
+        return span
+    if str(context.get("run_id")).startswith(NEXT):
+        raise skipped("nothing is left that was not trained on")
+    span = choose_span(None, arrived, ledger.handled(arrived) if ledger else {}, known, window)
+    by_hand = getattr(context.get("dag_run"), "run_type", "") == "manual"
+    if span is not None and ledger is not None and not by_hand and ledger.handled([span]).get(span) is Outcome.REFUSED:
+        raise skipped(f"span {span} was refused by run {ledger.note(span)['run']}, and is still the same")
+    return span
 
 
 def parse_span(asked: Any, uri: str) -> int | None:
@@ -134,9 +172,9 @@ def _spans_of(payload: Any) -> set[int]:
 
 
 def choose_span(
-    asked: int | None, arrived: set[int], handled: set[int], known: Mapping[int, Location], window: int
+    asked: int | None, arrived: set[int], handled: Mapping[int, Outcome], known: Mapping[int, Location], window: int
 ) -> int | None:
-    """The span to train on: the one asked for, else the newest that has arrived or is whole.
+    """The span to train on where none is left untrained: the one asked for, else the newest that has arrived or is whole.
 
     Returns:
         None when nothing has landed: the pipeline then decides.
@@ -149,14 +187,23 @@ def choose_span(
     whole = newest_finished(known)
     newest = max(arrived | ({whole} if whole is not None else set()), default=None)
     if arrived and newest is not None:
-        if arrived <= handled:
-            raise skipped(f"span {encode_spans(arrived)} was trained on before; nothing is new")
+        if arrived <= set(handled):
+            how = _HANDLED[min(handled[span] for span in arrived)]
+            raise skipped(f"span {encode_spans(arrived)} {how}")
         looked_at = sorted(span for span in {*known, newest} if span <= newest)[-window:]
         if not arrived & set(looked_at):
             raise skipped(
-                f"span {encode_spans(arrived)} arrived late: the newest is {newest}, training looks at {window} span(s)"
+                f"span {encode_spans(arrived)} arrived late: the newest is {newest}, training looks at {window} span(s), and "
+                "the first that was trained on is newer. To train on it all the same, start the DAG backfill."
             )
     return newest
+
+
+_HANDLED = {
+    Outcome.TRAINED: "was trained on before; nothing is new",
+    Outcome.REFUSED: "was refused before, and is still the same",
+    Outcome.TAKEN: "is taken on by another run: clear that one if it has failed",
+}
 
 
 def being_written(known: Mapping[int, Location], span: int, quiet_seconds: float) -> str:
@@ -171,60 +218,18 @@ def being_written(known: Mapping[int, Location], span: int, quiet_seconds: float
     return ""
 
 
-def mark_handled(context: Mapping[str, Any], data: Asset, workload: Workload, trained: int | None = None) -> None:
-    """Notes which spans, as they are now, this run has handled: an event that comes twice trains once.
-
-    The span that was `trained` on is among them, though its event may still be on its way.
-    """
+def settle(
+    workload: Workload, data: Asset, context: Mapping[str, Any], span: int | None, outcome: Outcome = Outcome.TRAINED
+) -> None:
+    """Notes what came of the span that this run has taken on: as it is, it is done with."""
     uri = span_pattern(workload)
     known = locations(uri) if has_spans(uri) else {}
-    for span in arrived_spans(context.get("triggering_asset_events") or {}) | {trained}:
-        if span is None:
-            continue
-        note = {"run": context["run_id"], "sign": _sign(known, span), "content": _content(known, span)}
-        context["asset_state_store"][data].set(f"{HANDLED_BY}{span}", json.dumps(note))
+    if span in known and (ledger := ledger_of(workload, data, context, known)) is not None:
+        ledger.settle(span, outcome)
 
 
 def in_words(span: int, uri: str) -> str:
     return f"span {span} ({day_of(span)})" if is_by_date(uri) else f"span {span}"
-
-
-def _handled_elsewhere(
-    context: Mapping[str, Any], data: Asset, known: Mapping[int, Location], spans: Iterable[int]
-) -> set[int]:
-    """The spans that another run has handled as they are: clearing a run's tasks must train again, a repeated event must not."""
-    stores = context.get("asset_state_store")
-    if stores is None:
-        return set()
-    handled = set()
-    for span in spans:
-        note = _note(stores[data].get(f"{HANDLED_BY}{span}"))
-        if note and note["run"] != context["run_id"] and _is_as_noted(note, known, span):
-            handled.add(span)
-    return handled
-
-
-def _is_as_noted(note: Mapping[str, str], known: Mapping[int, Location], span: int) -> bool:
-    if note["sign"] == _sign(known, span):
-        return True
-    # Delivered twice: other times, the same bytes.
-    return bool(note["content"]) and note["content"] == _content(known, span)
-
-
-def _note(text: Any) -> dict[str, str]:
-    try:
-        note = json.loads(text)
-        return {"run": str(note["run"]), "sign": str(note["sign"]), "content": str(note.get("content") or "")}
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return {}
-
-
-def _sign(known: Mapping[int, Location], span: int) -> str:
-    return fingerprint(known[span]) if span in known else ""
-
-
-def _content(known: Mapping[int, Location], span: int) -> str:
-    return content_digest(known[span]) if span in known else ""
 
 
 def _tell(workload: Workload, place: Location, arrived: set[int]) -> None:
@@ -233,8 +238,4 @@ def _tell(workload: Workload, place: Location, arrived: set[int]) -> None:
     if folders := unread_folders(place):
         log.warning("Not read, since %s names files: the folder(s) %s", place.uri, ", ".join(folders[:5]))
     if others := arrived - {place.span}:
-        log.info(
-            "Arrived with it: span %s. To train on each in turn, start the DAG backfill with spans %s.",
-            encode_spans(others),
-            encode_spans(others | {place.span}),
-        )
+        log.info("Arrived with it, and trained on in turn if it was not yet: span %s.", encode_spans(others))

@@ -81,7 +81,7 @@ def _record(workload: Workload, result: RunResult, outputs: Outputs, say: Callab
 
 def _judged_before(history: History, result: RunResult) -> str | None:
     """The validation that this run's gates come from, if all of them were answered from the cache: it stays the one."""
-    from pipelines.history.runs import DATA_GATES
+    from components.gates import DATA_GATES
 
     gates = [one for one in result.components if one.id in DATA_GATES]
     if result.status != "succeeded" or not gates or not all(one.cached for one in gates):

@@ -1,19 +1,22 @@
 """Whether anything has changed since a run that ended well; decided before TensorFlow is loaded.
 
 MLMD's cache decides node by node, and to ask it costs the import of TFX, far more than the answer. So a run that ends well
-leaves a memo: one key over everything that it depends on, and the size of everything that it made. While both still hold,
-the next run is that run. docs/decisions/0005-memo-of-a-run.md has the figures.
+leaves a memo: one key over everything that it depended on, and the size of everything that it made. While both still hold,
+the next run is that run. What it depended on is what its nodes have read: a file that changes while TensorFlow loads is another
+one. docs/decisions/0005-memo-of-a-run.md has the figures.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
+from components import code_files
 from components.data_quality import waivers
 from components.ingestion import sources
 from components.sizes import content_size
@@ -22,40 +25,67 @@ from pipelines import home
 from pipelines.results import ComponentResult, RunResult
 from pipelines.workload import Workload
 
+ROOMS = ("components", "landing", "model_store", "pipelines")
+_NOT_PRODUCT = ("workloads",)  # a workload's own folder is asked for by itself; the others' are none of its business
 _FILE = ".memo.json"
 
 
-def key(workload: Workload, folder: pathlib.Path, span: int) -> str:
-    """SHA-256 over data, contracts, code, libraries and champion.
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """All that a run's result depends on.
+
+    Attributes:
+        spans: (number, digest) of the window, oldest first.
+        rest: SHA-256 over contracts, code, libraries, champion, and what workload.yaml says.
+    """
+
+    spans: tuple[tuple[int, str], ...]
+    rest: str
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(json.dumps(dataclasses.astuple(self)).encode()).hexdigest()
+
+
+def facts(workload: Workload, folder: pathlib.Path, span: int) -> Facts:
+    """What a run would depend on if it began now.
 
     Raises:
         InputError: the span's files cannot be read.
+        ChangedError: one of them is being written.
     """
     uri = workload.span_uri("{SPAN}", home.data_root())
     spans = sources.resolve_window(uri, span, workload.data.window, workload.data.format == "images")
-    facts = {
+    return Facts(tuple((one.number, one.digest) for one in spans), rest(workload, folder))
+
+
+def rest(workload: Workload, folder: pathlib.Path) -> str:
+    """`Facts.rest`, as it is now."""
+    schemas = home.schemas_root() / workload.name
+    found = {
         "workload": workload.model_dump(mode="json"),
-        "spans": [[one.number, one.digest] for one in spans],
-        "code": _digest([*_python(folder), *_ours()]),
-        "contracts": _digest(sorted(_contracts(home.schemas_root() / workload.name))),
-        "waivers": waivers.digest(home.schemas_root() / workload.name / waivers.FILE_NAME),  # of today
-        "libraries": _digest([home.ROOT / "uv.lock"]),
+        "folder": str(folder),
+        "code": code_files.digest(folder),
+        "product": [code_files.digest(home.ROOT / room, without=_NOT_PRODUCT) for room in ROOMS],
+        "contracts": code_files.digest(schemas),
+        "waivers": waivers.digest(schemas / waivers.FILE_NAME),  # of today
+        "libraries": code_files.sha256(home.ROOT / "uv.lock"),
         "champion": _champion(workload.name),
         "store": home.store_uri(),
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
-def remember(root: pathlib.Path, memo_key: str, result: RunResult, uris: Iterable[str]) -> None:
+def remember(root: pathlib.Path, known: Facts, result: RunResult, uris: Iterable[str]) -> None:
     """Keeps the result of a run, or of a part of one, and what each of its outputs should look like, beside its artifacts."""
     outputs = {uri: content_size(uri) for uri in uris}
     file = _file(root, result)
     partial = root / f"{file.name}.{os.getpid()}"
-    partial.write_text(json.dumps({"key": memo_key, "outputs": outputs, "result": json.loads(result.to_json())}))
+    partial.write_text(json.dumps({"key": known.key, "outputs": outputs, "result": json.loads(result.to_json())}))
     partial.replace(file)
 
 
-def recall(root: pathlib.Path, memo_key: str, result: RunResult) -> bool:
+def recall(root: pathlib.Path, known: Facts, result: RunResult) -> bool:
     """Fills `result` from the memo if nothing has changed and nothing of it is gone.
 
     A part of a run (`result.until`) is answered by a memo of that part, or of the whole.
@@ -63,7 +93,7 @@ def recall(root: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     Returns:
         Whether it did.
     """
-    return any(_recall(file, memo_key, result) for file in dict.fromkeys((root / _FILE, _file(root, result))))
+    return any(_recall(file, known.key, result) for file in dict.fromkeys((root / _FILE, _file(root, result))))
 
 
 def _file(root: pathlib.Path, result: RunResult) -> pathlib.Path:
@@ -130,22 +160,3 @@ def _champion(model: str) -> str:
         return "" if version is None else f"{version}:{store.release(model, version).digest}"
     except StoreError:
         return ""
-
-
-def _contracts(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    return (path for path in folder.rglob("*") if "__pycache__" not in path.parts)
-
-
-def _ours() -> list[pathlib.Path]:
-    return [path for room in ("components", "landing", "pipelines") for path in _python(home.ROOT / room)]
-
-
-def _python(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".html", ".css", ".js", ".j2") and p.is_file())
-
-
-def _digest(files: Iterable[pathlib.Path]) -> str:
-    sha = hashlib.sha256()
-    for path in files:
-        sha.update(str(path).encode() + b"\0" + (path.read_bytes() if path.is_file() else b"") + b"\0")
-    return sha.hexdigest()

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import json
 import os
 import pathlib
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from components import lazy_imports, prepared, progress
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
 from pipelines import aftermath, beam_options, columns, home, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
@@ -136,8 +137,8 @@ def _run_locked(
         _name_unread(workload, span, display.said)
         root = home.pipeline_root(workload.name)
         started = time.monotonic()
-        memo_key = memo.key(workload, folder, span)
-        if memo.recall(root, memo_key, result):
+        known = memo.facts(workload, folder, span)
+        if memo.recall(root, known, result):
             result.seconds = round(time.monotonic() - started, 3)
             display.changed(result)
             return {}
@@ -150,14 +151,33 @@ def _run_locked(
             from pipelines.training import training_pipeline
 
             site = make_site(workload, folder, root, beam)
-            outputs = local.run_pipeline(training_pipeline(workload, span, site), site, result, display, request.until)
+            graph = training_pipeline(workload, span, site)
+            known = dataclasses.replace(known, rest=memo.rest(workload, folder))  # what the graph's own keys say
+            outputs = local.run_pipeline(graph, site, result, display, request.until)
         finally:
             prepared.dismiss()
         if result.status == "succeeded":
-            artifacts = [a for channels in outputs.values() for channel in channels.values() for a in channel]
             with contextlib.suppress(OSError):  # without a memo the next run asks MLMD, which only takes longer
-                memo.remember(root, memo_key, result, [artifact.uri for artifact in artifacts])
+                _remember(workload, folder, root, known, result, outputs)
         return outputs
+
+
+def _remember(
+    workload: Workload,
+    folder: pathlib.Path,
+    root: pathlib.Path,
+    known: memo.Facts,
+    result: RunResult,
+    outputs: Mapping[str, Mapping[str, list[Any]]],
+) -> None:
+    """Leaves the memo under what was used: the data that ingestion says it has read, and the rest if nobody touched it."""
+    if memo.rest(workload, folder) != known.rest:
+        return  # a champion was promoted, a contract edited: some nodes have seen the one, some the other
+    read = json.loads(outputs["ColumnarExampleGen"]["examples"][0].get_string_custom_property("spans"))
+    used = dataclasses.replace(known, spans=tuple((one["span"], one["digest"]) for one in read))
+    memo.remember(
+        root, used, result, [a.uri for channels in outputs.values() for some in channels.values() for a in some]
+    )
 
 
 def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path, beam: tuple[str, ...] = ()) -> Site:
@@ -220,7 +240,7 @@ def recorded(result: RunResult) -> Iterator[None]:
         yield
     except (InputError, WorkloadError) as error:
         result.error, result.exit_code = str(error), EXIT_FIX_INPUT
-    except _lock.Busy as error:
+    except TryAgainError as error:  # another run is at work, or an input is changing
         result.error, result.exit_code = str(error), EXIT_MAY_RETRY
     except KeyboardInterrupt:
         result.error, result.exit_code = "interrupted", 130

@@ -12,8 +12,10 @@ from typing import Any
 
 from tfx.dsl.components.base import base_component
 from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.types import BaseChannel
 
 from components import user_code
+from components.baseline import Baseline, BaselineConfig
 from components.champion import ChampionResolver
 from components.data_quality import DataQuality, check_contract
 from components.drift import DriftDetector
@@ -125,12 +127,16 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         training=_training(workload),
     )
     champion = ChampionResolver(store_uri=site.store_uri, model_name=workload.name)
+    baseline = _baseline(workload, examples_channel, schema_channel)
+    if baseline is not None:
+        baseline.add_upstream_nodes([validator, quality, drift])
     evaluator = Evaluator(
         examples=examples_channel,
         model=trainer.outputs["model"],
         champion=champion.outputs["champion"],
         schema=schema_channel,
         evaluation_config=_evaluation(workload),
+        baseline=baseline and baseline.outputs["baseline"],
     )
     infra = InfraValidator(
         model=trainer.outputs["model"],
@@ -162,6 +168,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
         champion=champion.outputs["champion"],
+        baseline=baseline and baseline.outputs["baseline"],
         evaluation=evaluator.outputs["evaluation"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra.outputs["blessing"],
@@ -179,6 +186,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         transform,
         trainer,
         champion,
+        *([baseline] if baseline is not None else []),
         evaluator,
         infra,
         pusher,
@@ -216,6 +224,20 @@ def _training(workload: Workload) -> TrainingConfig:
         na_values_by_column=workload.data.read.na_values_by_column,
         **workload.training.model_dump(),
     )
+
+
+def _baseline(workload: Workload, examples: BaseChannel, schema: BaseChannel) -> Baseline | None:
+    if workload.evaluation.baseline == "none":
+        return None
+    split = workload.data.split
+    config = BaselineConfig(
+        task=str(workload.task),
+        label=workload.data.label.column,
+        positive_class=workload.data.label.positive_class or "",
+        query=workload.data.query or "",
+        leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
+    )
+    return Baseline(examples, schema, config)
 
 
 def _evaluation(workload: Workload) -> str:

@@ -46,7 +46,8 @@ class Executor(ColumnarBeamExecutor):
         release = json.loads((source / RELEASE_FILE).read_text(encoding="utf-8"))
         target = pathlib.Path(artifact_utils.get_single_uri(output_dict["predictions"]))
         with measured(output_dict) as rows:
-            index = self.predict(source / SERVING_FOLDER, release, config, files, target)
+            with sources.as_hashed(files, exec_properties["fingerprint"]):
+                index = self.predict(source / SERVING_FOLDER, release, config, files, target)
             rows[ROWS_IN], rows[ROWS_OUT] = index["rows"], index["predicted"]
 
     def predict(

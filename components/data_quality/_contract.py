@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import pathlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from components import code_files
 from components.data_quality import waivers
 from components.data_quality._contradictions import contradictions
 from components.data_quality._format import read_format
@@ -35,3 +38,29 @@ def check_contract(
     if found:
         more = f"; and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
         raise InputError(f"{'; '.join(one.rstrip('.') for one in found[:_MOST_NAMED])}{more}.")
+
+
+def digest(suite_file: str | os.PathLike[str], code: Sequence[str | os.PathLike[str]] = ()) -> str:
+    """SHA-256 of a suite, of what lies beside it, and of the folders where classes of its own may be, if it names any.
+
+    The schema and the waivers in force are not in it: they are inputs of their own.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    path = pathlib.Path(suite_file)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file. A workload needs a suite (docs/guides/data-quality.md).")
+    text = path.read_bytes()
+    folders = code if _names_classes(text) else ()
+    beside = code_files.digest(path.parent, without=(path.name, waivers.FILE_NAME, "schema.pbtxt"))
+    return hashlib.sha256(
+        b"".join([text, beside.encode(), *(code_files.digest(f).encode() for f in folders)])
+    ).hexdigest()
+
+
+def _names_classes(text: bytes) -> bool:
+    try:
+        return any("." in str(one["type"]) for one in json.loads(text)["expectations"])
+    except (ValueError, KeyError, TypeError):
+        return False  # `check_contract` says what is wrong with it

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, channel, component_spec, standard_artifacts
 
-from components import user_code
 from components.artifacts import DataQualityReport
+from components.data_quality._contract import digest
 from components.data_quality.driver import Driver
 from components.data_quality.executor import DATA_QUALITY, EXAMPLES, FAIL_ON, SCHEMA, DataQualityExecutor
 from components.errors import InputError
@@ -94,7 +92,7 @@ class DataQuality(base_component.BaseComponent):
                 schema=schema,
                 data_quality=channel.Channel(type=DataQualityReport),
                 suite_file=os.fspath(suite_file),
-                suite_digest=suite_digest or digest(suite_file),
+                suite_digest=suite_digest or digest(suite_file, code),
                 fail_on=fail_on,
                 pipeline_root=pipeline_root,
                 splits=json.dumps(list(splits)) if splits else None,
@@ -104,15 +102,3 @@ class DataQuality(base_component.BaseComponent):
                 waivers="",
             )
         )
-
-
-def digest(suite_file: str | os.PathLike[str]) -> str:
-    """SHA-256 of a suite file, and of the Python files beside it.
-
-    Raises:
-        InputError: there is no such file.
-    """
-    path = pathlib.Path(suite_file)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file. A workload needs a suite (docs/guides/data-quality.md).")
-    return hashlib.sha256(path.read_bytes() + user_code.digest(path.parent).encode()).hexdigest()

@@ -14,6 +14,9 @@ from tfx.types import artifact, artifact_utils
 from components import prepared
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import decode_splits
+from components.data_quality import waivers
+from components.data_quality._contract import digest
+from components.errors import ChangedError
 from components.gates import GateFailed, GateResult, evidence_directory, keep_evidence
 
 EXAMPLES = "examples"
@@ -60,6 +63,7 @@ class DataQualityExecutor(base_executor.BaseExecutor):
                     count = worker.ask(request)["rows"]
                 finally:
                     print(worker.log(), end="", file=sys.stderr, flush=True)
+            _insist_on_contracts(exec_properties)
             result = GateResult.from_json((folder / GATE_FILE).read_text(encoding="utf-8"))
             rows[ROWS_IN] = rows[ROWS_OUT] = count
         if not result.passes:
@@ -68,6 +72,16 @@ class DataQualityExecutor(base_executor.BaseExecutor):
                 run_id = self._context.pipeline_run_id
                 keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run_id, node_id), folder)
             raise GateFailed(result)
+
+
+def _insist_on_contracts(exec_properties: dict[str, Any]) -> None:
+    """Raises ChangedError if suite or waivers are no longer those of the cache's key: the worker has read them since."""
+    suite, expected = exec_properties["suite_file"], exec_properties.get("suite_digest")
+    if expected and digest(suite, json.loads(exec_properties.get("code") or "[]")) != expected:
+        raise ChangedError(suite, "it, or what lies beside it, was edited since the run began")
+    file, held = waivers.beside(suite), exec_properties.get("waivers")
+    if held is not None and waivers.digest(file) != held:
+        raise ChangedError(str(file), "other waivers are in force than when the gate was asked")
 
 
 def _spans(examples: artifact.Artifact, splits: list[str]) -> list[dict[str, Any]]:

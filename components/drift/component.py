@@ -18,6 +18,9 @@ class DriftDetectorSpec(ComponentSpec):
         "pipeline_root": ExecutionParameter(type=str),
         "baseline": ExecutionParameter(type=str, optional=True),
         "baseline_name": ExecutionParameter(type=str, optional=True),
+        "baseline_span": ExecutionParameter(type=str, optional=True),
+        "baseline_verdict": ExecutionParameter(type=str, optional=True),
+        "refused": ExecutionParameter(type=str, optional=True),
         "champion_of": ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
@@ -28,11 +31,13 @@ class DriftDetectorSpec(ComponentSpec):
 
 
 class DriftDetector(base_component.BaseComponent):
-    """Compares the newest span with the one before it, column by column; a drift beyond a critical limit stops the run.
+    """Compares the newest span with the last accepted one, column by column; a drift beyond a critical limit stops the run.
 
-    The span before is taken from the window if it holds more than one span, else from the profile that an earlier run left.
-    A first span has nothing to be compared with, and passes. Where `champion_of` is given and that model has a stable release,
-    the newest span that the release was trained on takes the place of the span before.
+    That is the nearest span before which the gates on data did not refuse, as they said last: the same damage delivered twice is
+    refused twice. It is taken from the window if it lies there, else from the profile that an earlier run left. Where only spans
+    are left whose verdict is not known, one of them is taken, and the findings say so. A first span has nothing to be compared
+    with, and passes. Where `champion_of` is given and that model has a stable release, the newest span that the release was
+    trained on takes its place.
 
     Args:
         examples: the window; the newest span in it is looked at.
@@ -70,6 +75,9 @@ class DriftDetector(base_component.BaseComponent):
                 pipeline_root=pipeline_root,
                 baseline="",
                 baseline_name="",
+                baseline_span="",
+                baseline_verdict="",
+                refused="",
                 champion_of=json.dumps(champion_of) if champion_of else "",
                 drift=types.Channel(type=DataDrift),
             )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tfx.dsl.components.base import base_driver as component_base_driver
 from tfx.orchestration import metadata
@@ -8,12 +9,13 @@ from tfx.orchestration.portable import base_driver, data_types
 from tfx.proto.orchestration import driver_output_pb2
 
 from components.artifacts import DataDrift
+from components.drift._verdicts import Verdict, judged
 from components.store_errors import store_errors
 from model_store import STABLE, ModelStore
 
 
 class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
-    """Finds the profile of the span before, when the node runs, and puts its place into the cache key."""
+    """Finds the profile of the last span that was accepted, when the node runs, and puts its place into the cache key."""
 
     def __init__(self, metadata_handle: metadata.Metadata) -> None:
         component_base_driver.BaseDriver.__init__(self, metadata_handle)
@@ -25,10 +27,11 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
         output = driver_output_pb2.DriverOutput()
         champion_of = str(execution_info.exec_properties.get("champion_of") or "")
         baseline, name = self._of_champion(*json.loads(champion_of)) if champion_of else ("", "")
-        output.exec_properties["baseline"].string_value = baseline or self._before(
-            int(examples.span), execution_info.pipeline_info.id
-        )
-        output.exec_properties["baseline_name"].string_value = name
+        reference = self._reference(examples, execution_info.pipeline_info.id)
+        if baseline:
+            reference = {**reference, "baseline": baseline}
+        for key, value in {**reference, "baseline_name": name}.items():
+            output.exec_properties[key].string_value = value
         return output
 
     def _of_champion(self, store_uri: str, model: str) -> tuple[str, str]:
@@ -48,17 +51,24 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
             ]
         return (str(found[0].uri), f"release {release.version}") if found else ("", "")
 
-    def _before(self, span: int, pipeline: str) -> str:
-        """Where the newest profile of the nearest span before lies; empty if there is none."""
+    def _reference(self, examples: Any, pipeline: str) -> dict[str, str]:
+        """`baseline`: where the profile of the last accepted span before lies; `baseline_span`: which that is, and
+        `baseline_verdict`, where it is not known to be accepted; `refused`: spans of the window that were refused as they are."""
         with self._metadata as handle:
-            store = handle.store
-            context = store.get_context_by_type_and_name("pipeline", pipeline)
-            if context is None:
-                return ""
-            kinds = {kind.id for kind in store.get_artifact_types() if kind.name == DataDrift.TYPE_NAME}
-            found = [
-                (one.properties["span"].int_value, one.id, one.uri)
-                for one in store.get_artifacts_by_context(context.id)
-                if one.type_id in kinds and one.state == one.LIVE and one.properties["span"].int_value < span
-            ]
-        return str(max(found)[2]) if found else ""
+            found = judged(handle.store, pipeline)
+        window = {
+            (int(one["span"]), str(one.get("digest", "")))
+            for one in json.loads(examples.get_string_custom_property("spans") or "[]")
+        }
+        last = {(one.span, one.digest): one.verdict for one in found}
+        refused = sorted(span for span, digest in window if last.get((span, digest)) is Verdict.REFUSED)
+        before = [one for one in found if one.span < int(examples.span) and one.profile]
+        accepted = [one for one in before if one.verdict is Verdict.ACCEPTED]
+        unknown = [one for one in before if one.verdict is Verdict.UNKNOWN]
+        chosen = accepted[-1] if accepted else unknown[-1] if unknown else None
+        return {
+            "baseline": chosen.profile if chosen else "",
+            "baseline_span": str(chosen.span) if chosen else "",
+            "baseline_verdict": "" if chosen in accepted or not chosen else str(chosen.verdict),
+            "refused": json.dumps(refused),
+        }

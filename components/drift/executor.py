@@ -29,7 +29,7 @@ PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"
 
 
 class Executor(base_executor.BaseExecutor):
-    """Profiles the newest span, compares it with the span before, and writes both, and the gate's result."""
+    """Profiles the newest span, compares it with the last accepted one, and writes both, and the gate's result."""
 
     def Do(
         self,
@@ -146,16 +146,20 @@ class _Window:
 def _reference(
     window: _Window, config: DriftConfig, named: set[str], exec_properties: Mapping[str, Any]
 ) -> Profile | None:
-    """The profile of the span before the newest, or of the champion's newest span; None if there is none."""
+    """The profile of the last accepted span before the newest, or of the champion's newest span; None if there is none."""
     baseline, champion = exec_properties.get("baseline") or "", exec_properties.get("baseline_name") or ""
-    if len(window.spans) > 1 and not champion:
-        return window.describe(-2, config, named)[0]
+    refused = json.loads(exec_properties.get("refused") or "[]")
+    held = [place for place, span in enumerate(window.spans[:-1]) if span not in refused]
+    nearest = int(exec_properties.get("baseline_span") or -1)
+    if held and window.spans[held[-1]] >= nearest and not champion:
+        return window.describe(held[-1], config, named)[0]
     if not baseline:
         return None
     with fsspec.open(f"{baseline.rstrip('/')}/{PROFILE_FILE}", "rt", encoding="utf-8") as file:
         found = Profile.from_json(file.read())
     if not champion:
-        return found
+        verdict = exec_properties.get("baseline_verdict")
+        return dataclasses.replace(found, name=f"{found.name} (whose verdict is not known)") if verdict else found
     if found.name == f"span {window.spans[-1]}":
         # The champion was trained on this very span, which is no news of the delivery.
         found = dataclasses.replace(found, digest="", fingerprint="")

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -69,15 +69,9 @@ class CsvFile:
     ) -> pa.csv.CSVStreamingReader:
         """Arrow's reader of `columns`; `on_ragged` is asked about rows of another length, default: they are an error."""
         reading = self.reading
-        named = reading.names or not reading.header
         return pa.csv.open_csv(
             self.path,
-            read_options=pa.csv.ReadOptions(
-                block_size=BLOCK_BYTES,
-                use_threads=threads,
-                column_names=list(self.names) if named else None,
-                skip_rows=self.first_line if named else reading.skip_rows,
-            ),
+            read_options=self._read_options(threads, BLOCK_BYTES),
             parse_options=pa.csv.ParseOptions(
                 delimiter=reading.separator, newlines_in_values=True, invalid_row_handler=on_ragged
             ),
@@ -90,6 +84,30 @@ class CsvFile:
                 quoted_strings_can_be_null=True,
                 decimal_point=reading.decimal,
             ),
+        )
+
+    def whole(self, types: Mapping[str, pa.DataType], block_size: int) -> pa.Table:
+        """All rows and columns, with Arrow's guess of each type but those that are given.
+
+        One block: Arrow fixes a column's type by the first and would stumble over a 3.5 in the second.
+        """
+        options = pa.csv.ConvertOptions(
+            column_types=dict(types),
+            null_values=["", *self.reading.na_values],
+            strings_can_be_null=False,
+            quoted_strings_can_be_null=True,
+            decimal_point=self.reading.decimal,
+        )
+        parse = pa.csv.ParseOptions(delimiter=self.reading.separator, newlines_in_values=True)
+        return pa.csv.read_csv(self.path, self._read_options(True, block_size), parse, options)
+
+    def _read_options(self, threads: bool, block_size: int) -> pa.csv.ReadOptions:
+        named = self.reading.names or not self.reading.header
+        return pa.csv.ReadOptions(
+            block_size=block_size,
+            use_threads=threads,
+            column_names=list(self.names) if named else None,
+            skip_rows=self.first_line if named else self.reading.skip_rows,
         )
 
     def _raw_type(self, column: Column) -> pa.DataType:
@@ -107,11 +125,12 @@ class CsvFile:
 
     def place(self, row: int) -> str:
         """Where a row of data stands, for people: its line in the file, and its number among the rows of data."""
-        if line := self._line(row):
+        if line := self.line(row):
             return f"line {line} of {self.path}, row {row}"
         return f"{self.path}, row {row}"
 
-    def _line(self, row: int) -> int:
+    def line(self, row: int) -> int:
+        """The line in which a row of data begins, from 1; 0: the file has no such row."""
         found = open_quotes = 0
         with pa.input_stream(str(self.path)) as file:
             lines = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
@@ -185,7 +204,7 @@ def _header(path: pathlib.Path, head: bytes, reading: Reading) -> tuple[tuple[st
     except csv.Error as error:
         raise InputError(f"{path}: the first line is no header: {error}.") from None
     if found is None:
-        raise InputError(f"{path}: the file has no header and no rows. Deliver it again, or remove it.")
+        raise InputError(f"{path}: the file is empty: it has no header and no rows. Deliver it again, or remove it.")
     if not reading.header:
         names = reading.names or tuple(f"column_{n}" for n in range(1, len(found) + 1))
         return _as_many(path, names, found), reading.skip_rows

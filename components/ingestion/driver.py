@@ -28,15 +28,6 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
         output.exec_properties["span"].int_value = span
         output.exec_properties["fingerprint"].string_value = ",".join(one.digest for one in window)
         output.exec_properties["spans"].string_value = json.dumps(
-            [
-                {
-                    "span": one.number,
-                    "digest": one.digest,
-                    "files": one.files,
-                    "sizes": one.sizes,
-                    "version": one.version,
-                }
-                for one in window
-            ]
+            [{"span": one.number, "digest": one.digest, "files": one.files, "version": one.version} for one in window]
         )
         return output

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -89,12 +90,14 @@ class Executor(ColumnarBeamExecutor):
         units = plan([span["files"] for span in spans], config.format, config.reading)
         size = sum(unit.size_bytes for unit in units)
         with staging(target) as folder:
-            way = self._splitter(units, config, columns, folder)
-            done = self._combine(units, WriteUnits(config, columns, way, folder), size)
-            written: list[Written] = in_order(done, len(units))
+            with contextlib.ExitStack() as data:
+                for span in spans:
+                    data.enter_context(sources.as_hashed(span["files"], span["digest"]))
+                way = self._splitter(units, config, columns, folder)
+                done = self._combine(units, WriteUnits(config, columns, way, folder), size)
+                written: list[Written] = in_order(done, len(units))
             self._insist_on_good_rows(config, written, target)
             _insist_on_rows_in_each_split(config, written)
-            _insist_on_whole_spans(spans)
             _commit(target, written)
         return written
 
@@ -149,12 +152,6 @@ def _columns(config: IngestionConfig, schema_uri: str) -> list[Column]:
         columns.append(Column(config.split_column, pa.string(), True, False))
     # A row without a time can be in neither split.
     return [dataclasses.replace(c, required=True) if c.name == config.split_time else c for c in columns]
-
-
-def _insist_on_whole_spans(spans: Sequence[dict[str, Any]]) -> None:
-    for span in spans:
-        if "sizes" in span:
-            sources.insist_on_sizes(span["files"], span["sizes"])
 
 
 def _insist_on_rows_in_each_split(config: IngestionConfig, written: Sequence[Written]) -> None:

@@ -16,7 +16,9 @@ STYLES = {
     if thousands != decimal
 }
 _SPACE = r"[ \x{00A0}\x{202F}\x{2009}]"  # a plain one, and those that typesetters and spreadsheets put between digits
-_UNIT = rf"{_SPACE}*(?:\p{{Sc}}|%|[A-Z]{{3}}|[A-Z]{{0,2}}\$){_SPACE}*"
+# Not any three letters: of INV1001 the letters are half of a code.
+_CURRENCIES = "AED|AUD|BRL|CAD|CHF|CLP|CNY|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|NOK|NZD|PLN|RON|RUB|SEK|SGD|THB|TRY|USD|ZAR"
+_UNIT = rf"{_SPACE}*(?:\p{{Sc}}|%|{_CURRENCIES}|[A-Z]{{0,2}}\$){_SPACE}*"
 _SIGN = r"[-+\x{2212}]"
 
 
@@ -36,12 +38,21 @@ class Style:
     def pattern(self) -> str:
         """A regular expression (RE2) for a whole text; groups: bracket, sign, digits, end."""
         group = _SPACE if self.thousands == " " else re.escape(self.thousands)
-        grouped = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|" if self.thousands else ""
+        grouped = rf"[1-9]\d{{0,2}}(?:{group}\d{{2,3}})*{group}\d{{3}}|" if self.thousands else ""
         digits = rf"(?:(?:{grouped}\d+)(?:{re.escape(self.decimal)}\d*)?|{re.escape(self.decimal)}\d+)(?:[eE][-+]?\d+)?"
         unit = rf"(?:{_UNIT})?"
         return (
             rf"^{_SPACE}*(?P<bracket>\(?){unit}(?P<sign>{_SIGN}?){unit}(?P<digits>{digits}){unit}(?P<end>\)?){_SPACE}*$"
         )
+
+
+def _is_plain(texts: pa.Array) -> bool:
+    """Whether Arrow reads them as they are, which is ten times as fast as to look for what stands with a number."""
+    try:
+        texts.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def style(sample: str) -> Style:
@@ -55,6 +66,8 @@ def as_plain(texts: pa.Array, style: Style) -> pa.Array:
     A unit is left out, and the number stays the one that is written: `12.3 %` is 12.3. Brackets are a minus, as accountants
     write it.
     """
+    if style.decimal == "." and _is_plain(texts):
+        return texts
     parts = pc.extract_regex(texts, style.pattern)
     if parts.null_count == len(parts):
         return texts

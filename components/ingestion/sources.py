@@ -12,12 +12,13 @@ import hashlib
 import os
 import pathlib
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import fsspec
 
-from components.errors import InputError
+from components.errors import ChangedError, InputError
 from landing import (
     MOST_SPAN_DIGITS,
     SUCCESS,
@@ -39,7 +40,6 @@ class Span:
         number: of the span, for dates the days since 1970-01-01; 0 where the URI tells no spans apart.
         files: URLs in a fixed order.
         digest: SHA-256 over names and content.
-        sizes: of the files, in bytes.
         version: of the span, the newest there is; 0 where the URI has no `{VERSION}`.
     """
 
@@ -47,7 +47,6 @@ class Span:
     files: tuple[str, ...]
     digest: str
     version: int = 0
-    sizes: tuple[int, ...] = ()
 
 
 def available_spans(uri: str) -> list[int]:
@@ -119,7 +118,10 @@ def _insist_on_a_number(one: Location) -> None:
 
 def is_local(url: str) -> bool:
     """Whether a file is read where it lies."""
-    filesystem, _ = fsspec.core.url_to_fs(url)
+    return _is_on_disk(fsspec.core.url_to_fs(url)[0])
+
+
+def _is_on_disk(filesystem: Any) -> bool:
     protocol = filesystem.protocol
     return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
@@ -188,56 +190,114 @@ def _span(
         raise InputError(
             f"{partial}: is still being written, by its name. Wait until it has its final one, or remove it."
         )
-    before = [_look(filesystem, file) for file in files]
-    for file, (size, _) in zip(files, before, strict=True):
-        if not empty_files and size == 0:
-            raise InputError(f"{file}: the file is empty (0 bytes). Deliver it again, or remove it from the span.")
+    if not empty_files and (empty := next((f for f in files if _look(filesystem, f).size == 0), None)):
+        raise InputError(f"{empty}: the file is empty (0 bytes). Deliver it again, or remove it from the span.")
+    urls = tuple(filesystem.unstrip_protocol(f) for f in files)
+    return Span(number, urls, _digest(filesystem, files))
+
+
+@contextlib.contextmanager
+def as_hashed(files: Sequence[str], digest: str) -> Iterator[None]:
+    """Around the reading of files: they have to be those that were hashed before, and stay so until the end.
+
+    Costs no further reading where this process has hashed them: how a file looked then is kept, and every write shows in it.
+
+    Args:
+        files: URLs, in the order of `Span.files`.
+        digest: of the span.
+
+    Raises:
+        ChangedError: one of them was written meanwhile; whatever else was found wrong with it may be due to that.
+    """
+    try:
+        yield
+    except (InputError, OSError):
+        _insist(files, digest)
+        raise
+    _insist(files, digest)
+
+
+def _insist(files: Sequence[str], digest: str) -> None:
+    filesystem = fsspec.core.url_to_fs(files[0])[0]
+    filesystem.invalidate_cache()
+    paths = [fsspec.core.url_to_fs(url)[1] for url in files]
+    for path in paths:
+        kept = _HASHED.get((id(filesystem), path))
+        if kept and kept.look != (now := _look(filesystem, path)):
+            raise _changed(path, kept.look, now)
+    if (now := _digest(filesystem, paths)) != digest:
+        raise ChangedError(
+            f"{paths[0]} (and what lies beside it)", f"its digest was {digest[:12]}, and now it is {now[:12]}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """What a file looks like from outside.
+
+    Attributes:
+        size: in bytes.
+        stamp: changes with every write: on a disk the file's number and the time of its last change, which no program can set
+            back; of an object its ETag, or the time that its store says. Empty where there is none: such a file is hashed again.
+    """
+
+    size: int
+    stamp: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Hashed:
+    look: _Look
+    sha256: bytes
+
+
+_HASHED: dict[tuple[int, str], _Hashed] = {}
+"""By file system and path, what this process has hashed: a run asks for the same files before and after TensorFlow loads."""
+_TICK_NS = 20_000_000  # two writes within a tick of the kernel's clock (4 or 10 ms) have the same time
+
+
+def _digest(filesystem: Any, files: Sequence[str]) -> str:
+    """SHA-256 over names and content; each file is hashed from one opening, and looks the same before and after."""
+    if _is_on_disk(filesystem) and time.time_ns() - max(os.stat(f).st_ctime_ns for f in files) < _TICK_NS:  # noqa: PTH116
+        time.sleep(_TICK_NS / 1e9)
     digest = hashlib.sha256()
     shared = len(os.path.commonpath([file.rpartition("/")[0] for file in files])) + 1
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        for file, sha in zip(files, pool.map(lambda f: _sha256(filesystem, f), files), strict=True):
+        for file, sha in zip(files, pool.map(lambda f: _hashed(filesystem, f), files), strict=True):
             # Names below what all files share: a copy elsewhere is the same data, an image in another class is not.
             digest.update(file[shared:].encode() + b"\0" + sha)
+    return digest.hexdigest()
+
+
+def _hashed(filesystem: Any, path: str) -> bytes:
+    before, key = _look(filesystem, path), (id(filesystem), path)
+    kept = _HASHED.get(key)
+    if kept and kept.look == before:
+        return kept.sha256
+    sha = _sha256(filesystem, path)
     filesystem.invalidate_cache()
-    for file, look in zip(files, before, strict=True):
-        if (now := _look(filesystem, file)) != look:
-            raise InputError(
-                f"{file}: changed while it was read ({look[0]:,} bytes, then {now[0]:,}), so it is still being written. "
-                "Wait until it is whole; write elsewhere and rename, or leave a marker."
-            )
-    return Span(
-        number,
-        tuple(filesystem.unstrip_protocol(f) for f in files),
-        digest.hexdigest(),
-        sizes=tuple(size for size, _ in before),
-    )
+    if (now := _look(filesystem, path)) != before:
+        raise _changed(path, before, now)
+    if before.stamp:
+        _HASHED[key] = _Hashed(before, sha)
+    return sha
 
 
-def insist_on_sizes(files: Sequence[str], sizes: Sequence[int]) -> None:
-    """Raises InputError if a file is not as long as it was when its content was hashed.
-
-    Args:
-        files: URLs.
-        sizes: their sizes then, in bytes.
-    """
-    for url, size in zip(files, sizes, strict=True):
-        filesystem, path = fsspec.core.url_to_fs(url)
-        filesystem.invalidate_cache()
-        if (now := _look(filesystem, path)[0]) != size:
-            raise InputError(
-                f"{url.removeprefix('file://')}: has {now:,} bytes, and had {size:,} when the run began, so it is still being "
-                "written. Run again when it is whole."
-            )
-
-
-def _look(filesystem: Any, path: str) -> tuple[int, str]:
+def _look(filesystem: Any, path: str) -> _Look:
     try:
+        if _is_on_disk(filesystem):
+            stat = os.stat(path)  # noqa: PTH116 it may be any kind of path
+            return _Look(stat.st_size, f"{stat.st_ino} {stat.st_mtime_ns} {stat.st_ctime_ns}")
         info = filesystem.info(path)
     except FileNotFoundError:
-        raise InputError(f"{path}: is gone since the files were listed. Run again when the span is whole.") from None
-    # Object stores say ETag or LastModified; where none of them is said, the size has to do.
-    stamp = next((info[key] for key in ("mtime", "ETag", "etag", "LastModified", "created") if info.get(key)), "")
-    return int(info.get("size") or 0), str(stamp)
+        raise ChangedError(path, "it was there, and is gone") from None
+    stamp = next((info[key] for key in ("ETag", "etag", "mtime", "LastModified", "created") if info.get(key)), "")
+    return _Look(int(info.get("size") or 0), str(stamp))
+
+
+def _changed(path: str, then: _Look, now: _Look) -> ChangedError:
+    sizes = f"{then.size:,} bytes, then {now.size:,}"
+    return ChangedError(path, sizes if then.size != now.size else "it was written again, with as many bytes")
 
 
 def _is_utf8(name: str) -> bool:

@@ -18,21 +18,33 @@ class MetricRow:
     name: str
     value: str
     sure: str
-    trivial: str
-    champion: str
+    others: tuple[str, ...]
     bound: str
     state: str
     word: str
     primary: bool
 
 
+def others(facts: RunFacts) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """What stands beside the model: a table head, and its metrics."""
+    metrics = facts.metrics or {}
+    baseline, champion = metrics.get("baseline") or {}, metrics.get("champion") or {}
+    found = [("Trivial model", metrics.get("trivial"))]
+    found += [(str(baseline.get("name", "Baseline")).capitalize(), baseline.get("overall"))]
+    found += [(f"Champion, version {champion.get('version')}", champion.get("overall"))]
+    return tuple((head, values) for head, values in found if values)
+
+
+def sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
-    """Every overall metric beside a trivial model's, the champion's and its bound; the one that is compared stands first."""
+    """Every overall metric beside those of simpler models and the champion's, and its bound; the one that is compared stands first."""
     metrics = facts.metrics or {}
     primary = primary_metric(facts.workload, metrics)
     overall: Mapping[str, Any] = metrics.get("overall") or {}
-    champion = (metrics.get("champion") or {}).get("overall") or {}
-    sure, trivial = metrics.get("bounds") or {}, metrics.get("trivial") or {}
+    sure, beside = metrics.get("bounds") or {}, others(facts)
     rows = []
     for metric, value in sorted(overall.items(), key=lambda item: item[0] != primary):
         bars = [bar for bar in _bars(facts) if bar["metric"] == metric and not bar["slice"]]
@@ -42,8 +54,7 @@ def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
                 metric_name(metric),
                 figure(value),
                 (sure.get(metric) or {}).get("words", ""),
-                figure(trivial.get(metric)) if metric in trivial else "",
-                figure(champion.get(metric)),
+                tuple(figure(values[metric]) if metric in values else "" for _, values in beside),
                 ", ".join(_bound(bar) for bar in bars),
                 state,
                 word,

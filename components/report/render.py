@@ -35,6 +35,8 @@ def render_run(facts: RunFacts) -> str:
         figures=view.key_figures(facts),
         metrics=facts.metrics or {},
         metric_rows=evaluation_view.metric_rows(facts),
+        others=evaluation_view.others(facts),
+        sentence=evaluation_view.sentence,
         primary=formats.primary_metric(facts.workload, facts.metrics),
         other_metrics=others,
         slice_groups=groups,

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import pathlib
-import shutil
 from typing import Any
 
 from google.protobuf import text_format
@@ -11,6 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import measured
+from components.errors import ChangedError
 from components.schema._schema import FILE_NAME, read_schema
 
 
@@ -23,13 +24,15 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        source = pathlib.Path(exec_properties["schema_file"])
+        source, expected = pathlib.Path(exec_properties["schema_file"]), exec_properties["schema_digest"]
         left_out = json.loads(exec_properties["left_out"])
         schema = read_schema(str(source.parent), left_out)
         with measured(output_dict):
             target = pathlib.Path(artifact_utils.get_single_uri(output_dict["schema"]))
             target.mkdir(parents=True, exist_ok=True)
+            text = source.read_bytes()
+            if (now := hashlib.sha256(text).hexdigest()) != expected:
+                raise ChangedError(str(source), f"the run began with {expected[:12]}, and now it is {now[:12]}")
             if left_out:
-                (target / FILE_NAME).write_text(text_format.MessageToString(schema, as_utf8=True), encoding="utf-8")
-            else:
-                shutil.copyfile(source, target / FILE_NAME)
+                text = text_format.MessageToString(schema, as_utf8=True).encode()
+            (target / FILE_NAME).write_bytes(text)

@@ -24,8 +24,9 @@ class SplitChecks:
         checks.finish()
     """
 
-    def __init__(self, split: str, task: str, label: str, classes: Sequence[str]) -> None:
+    def __init__(self, split: str, task: str, label: str, classes: Sequence[str], label_scale: str = "linear") -> None:
         self.label = label
+        self._label_scale = label_scale
         self._split, self._task, self._classes = split, task, tuple(classes)
         self._rows = 0
         self._mean = self._squares = 0.0
@@ -39,12 +40,12 @@ class SplitChecks:
 
     @property
     def label_mean(self) -> float:
-        """Of the label's values so far; 0 for classes."""
+        """Of the label's values so far, on its scale; 0 for classes."""
         return self._mean
 
     @property
     def label_std(self) -> float:
-        """Of the label's values so far; 1 where they are all the same."""
+        """Of the label's values so far, on its scale; 1 where they are all the same."""
         return math.sqrt(self._squares / max(1, self._rows)) or 1.0
 
     def add(self, columns: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -94,6 +95,13 @@ class SplitChecks:
                 f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: a relevance is 0 or more. "
                 f"Received: {label[label < 0][0]:g}. Mend the row."
             )
+        if self._label_scale == "log":
+            if (label < 0).any():
+                raise InputError(
+                    f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: training.label_scale: log needs 0 or "
+                    f"more. Received: {label[label < 0][0]:g}. Mend the row, or set label_scale: linear in workload.yaml."
+                )
+            label = np.log1p(label.astype(np.float64))
         # Chan's way to join mean and squared deviations of two parts; in double precision, which a long float32 sum is not.
         mean = float(np.mean(label, dtype=np.float64))
         squares = float(np.var(label, dtype=np.float64)) * len(label)

@@ -19,6 +19,9 @@ class TrainingConfig:
         hyperparameters: for build_model; `learning_rate` is the optimizer's too.
         distribution: auto, none, mirrored or multi_worker.
         mixed_precision: whether layers compute in half precision.
+        label_scale: linear or log, regression only.
+        learning_rate_schedule: constant, or cosine: it falls to a hundredth over the epochs.
+        weight_decay: of AdamW; 0: Adam.
         jit_compile: whether XLA compiles the steps; auto: as Keras decides.
         class_weights: none, balanced, or a weight by class; what a row counts in the loss.
         decision_threshold: binary only: a number, best_f1, or {precision: p} or {recall: r}.
@@ -38,6 +41,9 @@ class TrainingConfig:
     jit_compile: bool | str = "auto"
     class_weights: str | dict[str, float] = "none"
     decision_threshold: float | str | dict[str, float] = 0.5
+    label_scale: str = "linear"
+    learning_rate_schedule: str = "constant"
+    weight_decay: float = 0.0
     na_values: Sequence[str] = ()
     na_values_by_column: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 

@@ -94,7 +94,7 @@ def export(
     transform: tft.TFTransformOutput,
     schema: ModelSchema,
     folder: pathlib.Path,
-    missing: Callable[[str], tuple[str, ...]],
+    missing: Callable[[str], tuple[str, ...]] = lambda column: (),
     threshold: float = 0.5,
 ) -> None:
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.

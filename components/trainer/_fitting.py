@@ -22,6 +22,7 @@ from components.trainer._checkpoints import Checkpoints
 from components.trainer._config import TrainingConfig
 from components.trainer._devices import Devices
 from components.trainer._input import Split, Weights
+from components.trainer._label_scale import ScaledError
 from components.trainer._progress import Progress
 from components.trainer._schema import ModelSchema
 
@@ -39,29 +40,35 @@ _LOSS = {
 }
 
 
-def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int) -> keras.Model:
+def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int, digest: str = "") -> keras.Model:
     """Calls `build_model` and compiles what it returns, unless it is compiled already.
+
+    Args:
+        module_file: model.py.
+        schema: what the model takes.
+        config: of the training.
+        rows: to train on.
+        digest: of model.py's folder, in the cache's key; empty: whatever it is.
 
     Raises:
         InputError: build_model raises, or returns something that does not fit the task.
     """
-    build_model: Callable[..., Any] = user_code.load_function(module_file, "build_model")
+    build_model: Callable[..., Any] = user_code.load_function(module_file, "build_model", digest)
     # For schedules: a model may need to know how many steps there will be.
     steps = {"steps_per_epoch": -(-rows // config.batch_size), "epochs": config.epochs}
-    with user_code.blame(module_file):
+    with user_code.calling(module_file, digest):
         model = build_model(schema, {**config.hyperparameters, **steps})
     _check(model, schema, module_file)
     if not model.compiled:
         metrics = [] if schema.task in NUMERIC else ["accuracy"]
         if schema.task == "binary":
             metrics.append(keras.metrics.AUC(name="auc"))
-        learning_rate = float(config.hyperparameters.get("learning_rate", 1e-3))
         loss: Any = _LOSS[schema.task]
         if schema.task in NUMERIC:
-            loss = _ScaledError(schema.label_std)
+            loss = ScaledError(schema.label_std, schema.label_scale)
             metrics.append(keras.metrics.RootMeanSquaredError(name="rmse"))
         model.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
+            optimizer=_optimizer(config, steps["steps_per_epoch"] * steps["epochs"]),
             loss=loss,
             metrics=metrics,
             steps_per_execution=_steps_per_execution(steps["steps_per_epoch"] * steps["epochs"]),
@@ -76,11 +83,22 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
     return model
 
 
+def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    rate: Any = float(config.hyperparameters.get("learning_rate", 1e-3))
+    if config.learning_rate_schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
+    if not config.weight_decay:
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
 def rebuilt(
-    model: keras.Model, module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int
+    model: keras.Model, module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int, digest: str = ""
 ) -> keras.Model:
     """The same model in float32 on one device, with the same weights: what is served knows nothing of how it was trained."""
-    plain = build(module_file, schema, config, rows)
+    plain = build(module_file, schema, config, rows, digest)
     plain.set_weights(model.get_weights())
     return plain
 
@@ -247,17 +265,3 @@ class _Keeper(keras.callbacks.Callback):
             self._checkpoints.save(self.model, self._progress, self._writes)
         if self._progress.is_over(self._config.epochs, self._config.early_stopping_patience):
             self.model.stop_training = True
-
-
-class _ScaledError(keras.losses.Loss):
-    """Squared error in the label's standard deviations, so that one learning rate suits prices and probabilities alike."""
-
-    def __init__(self, scale: float) -> None:
-        super().__init__(name="scaled_mse")
-        self._scale = scale or 1.0
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        # The label is [N] and the output [N, 1]: left as they are they would broadcast to [N, N].
-        label = keras.ops.reshape(keras.ops.cast(y_true, y_pred.dtype), keras.ops.shape(y_pred))
-        error = (label - y_pred) / self._scale
-        return keras.ops.mean(keras.ops.square(error), axis=-1)

@@ -51,14 +51,17 @@ class Executor(base_executor.BaseExecutor):
             features = _features(transform, config.label)
             positive = read_positive(graph)
             classes = tuple(output_classes(raw_schema, config.label, config.task, positive.name))
-            checks = {split: SplitChecks(split, config.task, config.label, classes) for split in (TRAIN, EVAL)}
+            checks = {
+                split: SplitChecks(split, config.task, config.label, classes, config.label_scale)
+                for split in (TRAIN, EVAL)
+            }
             train, evaluation = (_input.open_split(examples, s, features.values(), c) for s, c in checks.items())
             rows[ROWS_IN] = train.rows + evaluation.rows
             schema = _model_schema(features, config, classes, checks[TRAIN])
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)
-            with devices.scope():
-                model = _fitting.build(module, schema, config, train.rows)
             digest = exec_properties["module_digest"]
+            with devices.scope():
+                model = _fitting.build(module, schema, config, train.rows, digest)
             key = _checkpoints.key(exec_properties["training"], digest, repr(schema), examples)
             checkpoints = _checkpoints.at(self._context and self._context.stateful_working_dir, key)
             weights = class_weights(config, classes, checks[TRAIN].class_counts)
@@ -68,7 +71,7 @@ class Executor(base_executor.BaseExecutor):
             if not devices.is_chief:
                 return
             if not devices.are_plain:
-                model = _fitting.rebuilt(model, module, schema, config, train.rows)
+                model = _fitting.rebuilt(model, module, schema, config, train.rows, digest)
             decision = _decision.on_eval(model, evaluation, config)
             _export.export(model, transform, schema, model_uri / "Format-Serving", config.missing, decision.threshold)
             history |= {"positive": dataclasses.asdict(positive), "decision": dataclasses.asdict(decision)}
@@ -97,4 +100,11 @@ def _model_schema(
 ) -> ModelSchema:
     if config.task not in NUMERIC:
         return ModelSchema(features, config.task, config.label, classes)
-    return ModelSchema(features, config.task, config.label, label_mean=train.label_mean, label_std=train.label_std)
+    return ModelSchema(
+        features,
+        config.task,
+        config.label,
+        label_mean=train.label_mean,
+        label_std=train.label_std,
+        label_scale=config.label_scale,
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -75,7 +76,9 @@ class Executor(ColumnarBeamExecutor):
         module, label, task = properties["module_file"], properties["label"], properties["task"]
         positive = _positive(uri, schema, properties)
         classes = output_classes(schema, label, task, positive.name)
-        function = _with_label(user_code.load_function(module, "preprocessing_fn"), module, label, classes, task)
+        digest = properties["module_digest"]
+        loaded = user_code.load_function(module, "preprocessing_fn", digest)
+        function = _with_label(loaded, lambda: user_code.calling(module, digest), module, label, classes, task)
         sample = next(read_batches(uri, splits[0], rows=1))
         config = _tensors(schema, sample)
         marked_config = _tensors(schema, sample, mark=_SPLIT)
@@ -129,11 +132,16 @@ def _tensors(
 
 
 def _with_label(
-    preprocessing_fn: Callable[..., Any], module_file: str, label: str, classes: list[str], task: str
+    preprocessing_fn: Callable[..., Any],
+    calling: Callable[[], contextlib.AbstractContextManager[None]],
+    module_file: str,
+    label: str,
+    classes: list[str],
+    task: str,
 ) -> Callable[..., Any]:
     def transform(inputs: dict[str, Any]) -> dict[str, Any]:
         features = {name: tensor for name, tensor in inputs.items() if name != label}
-        with user_code.blame(module_file):
+        with calling():
             outputs = preprocessing_fn(_Inputs(features))
         _check_outputs(outputs, label, module_file)
         return {**outputs, label: map_label(inputs[label], classes, task)}

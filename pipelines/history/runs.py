@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from components.drift import Categories, Distribution, from_json
-from components.gates import CheckResult, GateResult, Severity
+from components.gates import DATA_GATES, CheckResult, GateResult, Severity
 from components.report.facts import FAILED, ColumnFacts, ColumnStatistics, RunFacts
 from components.report.verdict import failed_component
 from pipelines.history._headline import headline
 from pipelines.history._records import Change, Check, Column, Outcome, Release, Validation
 
-DATA_GATES = ("ExampleValidator", "DataQuality", "DriftDetector")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _TOP_VALUES = 20
 

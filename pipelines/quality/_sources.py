@@ -100,7 +100,7 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
 def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
     reading = Reading.of(data.read.model_dump())
     span = _insistently(source.uri, lambda: sources.files_at(source.uri))
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, sources.as_hashed(span.files, span.digest):
         for url in span.files:
             copied = _insistently(url, lambda url=url: sources.localize(url, scratch))  # type: ignore[misc]
             format = source.format or format_of(url) or data.format

@@ -190,13 +190,17 @@ def neighbours(view: WorkloadView, place: int) -> tuple[Entry | None, Entry | No
 
 
 def span_before(view: WorkloadView, place: int) -> str:
-    """The validation whose data an entry's is drawn beside where it names no other: of the span before, as it was then."""
+    """The validation whose data an entry's is drawn beside where it names no other: of the last span before that was accepted,
+    as it was then."""
     entry, earlier = view.entries[place], view.entries[place + 1 :]
     if entry.validation.span is None:
         return next((e.validation.id for e in earlier if e.label != entry.label), "")
-    known = [e for e in earlier if e.validation.span is not None and e.validation.span < entry.validation.span]
-    known = [e for e in known if not e.is_serving]
-    return max(known, key=lambda e: e.validation.span or 0).validation.id if known else ""
+    last: dict[int, Validation] = {}  # the last word on each span
+    for e in earlier:
+        if e.validation.span is not None and e.validation.span < entry.validation.span and not e.is_serving:
+            last.setdefault(e.validation.span, e.validation)
+    accepted = [span for span, one in last.items() if one.outcome is not Outcome.FAILED]
+    return last[max(accepted)].id if accepted else ""
 
 
 def _was(missing: Sequence[float | None]) -> float | None:

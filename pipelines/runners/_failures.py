@@ -6,14 +6,14 @@ import pathlib
 import traceback
 from collections.abc import Iterator
 
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, machine_trouble
+from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
 
 
 def describe(node_id: str, error: BaseException) -> tuple[str, int]:
     """The line and the exit code."""
-    mendable = next((one for one in chain(error) if isinstance(one, InputError)), None)
-    if mendable is not None:
-        return str(mendable), EXIT_FIX_INPUT
+    told = next((one for one in chain(error) if isinstance(one, InputError | TryAgainError)), None)
+    if told is not None:
+        return str(told), EXIT_FIX_INPUT if isinstance(told, InputError) else EXIT_MAY_RETRY
     if isinstance(error, KeyboardInterrupt):
         return f"{node_id}: interrupted", 130
     if trouble := next((said for one in chain(error) if (said := machine_trouble(one))), None):

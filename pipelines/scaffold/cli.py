@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pipelines import terminal
+from pipelines.scaffold import read_options
 
 if TYPE_CHECKING:
     from pipelines.scaffold.creating import Created, Request
@@ -56,6 +57,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--merge-labels", action="store_true", help="take labels that differ only in case or spaces for one class"
     )
     command.add_argument("--drop-unlabelled", action="store_true", help="leave rows without a label out, in every run")
+    read_options.add_options(command)
     command.add_argument("--run", action="store_true", help="run its pipeline at once")
     command.set_defaults(handler=new)
 
@@ -77,6 +79,7 @@ def new(options: argparse.Namespace) -> int:
             key=options.key,
             ignore=tuple(options.ignore),
             positive=options.positive,
+            read=read_options.given(options),
             merge_labels=options.merge_labels,
             drop_unlabelled=options.drop_unlabelled,
         )

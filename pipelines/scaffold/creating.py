@@ -9,21 +9,24 @@ import pathlib
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from components.errors import InputError
+from components.ingestion import Reading
 from components.ingestion.contract import columns_of
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
 from pipelines import home
 from pipelines.quality import draft_all, merge, most_useful, suite_text
-from pipelines.scaffold import contracts, images, labelling, profiling, reading, spelling, story, templates
+from pipelines.scaffold import contracts, images, labelling, profiling, reading, spelling, story, taking, templates
 from pipelines.scaffold.dividing import Division, divide
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
+from pipelines.scaffold.taking import Taken
 from pipelines.workload import Task, load_workload
 
 _FEWEST_ROWS = 20
@@ -43,6 +46,7 @@ class Request:
     key: str | None = None
     ignore: tuple[str, ...] = ()
     positive: str | None = None
+    read: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # fields of data.read
     merge_labels: bool = False
     drop_unlabelled: bool = False
 
@@ -81,21 +85,26 @@ def create(request: Request) -> Created:
     _refuse_existing(targets)
     files, format = reading.find_files(request.data)
     request = _with_label(request, format)
-    table, label, profile, done = (_decide_images if format == "images" else _decide)(request, files, format)
+    taken = taking.take(files, format, request.read, request.label)
+    decide = _decide_images if format == "images" else _decide
+    table, label, profile, done = decide(request, files, format, taken)
     with _staged(targets) as stage:
         (stage["schemas"] / "schema.pbtxt").write_text(
             contracts.schema_text(profile.columns, label, table.num_rows), encoding="utf-8"
         )
         _lay_out(files, format, stage["span"])
+        ignored, how = tuple(profile.ignored), taken.reading
         # Images are checked when a run reads them: to decode them all takes longer than everything else here.
-        rows = table if format == "images" else _read_as_a_run(stage, request, format, tuple(profile.ignored))
+        rows = table if format == "images" else _read_as_a_run(stage, request, format, ignored, how)
         division = Division() if format == "images" else divide(rows, label, request.time, request.key)
-        content = templates.Content(request, format, label, profile, table, division)
+        content = templates.Content(request, format, label, profile, table, division, taken.reading)
         templates.write_workload(content, stage["workload"])
         stage["test"].write_text(templates.test_text(content), encoding="utf-8")
         suite, left_out = _suite(request, label, rows, stage)
         (stage["schemas"] / "expectations.json").write_text(suite, encoding="utf-8")
     load_workload(targets["workload"])
+    categories = [column.name for column in profile.columns if column.kind is Kind.CATEGORY]
+    done = [*taken.notes, *taking.about_words(files, format, categories, taken), *done]
     told = story.tell(request, content, targets, done, left_out)
     return Created(**targets, label=label, profile=profile, story=told)
 
@@ -148,7 +157,7 @@ def _refuse_existing(targets: dict[str, pathlib.Path]) -> None:
 
 
 def _decide_images(
-    request: Request, files: list[pathlib.Path], format: str
+    request: Request, files: list[pathlib.Path], format: str, taken: Taken
 ) -> tuple[pa.Table, Label, Profile, list[str]]:
     for option, given in (("--time", request.time), ("--key", request.key), ("--ignore", request.ignore)):
         if given:
@@ -165,8 +174,10 @@ def _decide_images(
     return table, label, Profile((dataclasses.replace(column, longest=size),), {}), []
 
 
-def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[pa.Table, Label, Profile, list[str]]:
-    table = reading.read_files(files, format)
+def _decide(
+    request: Request, files: list[pathlib.Path], format: str, taken: Taken
+) -> tuple[pa.Table, Label, Profile, list[str]]:
+    table = reading.read_files(files, format, taken.codes, taken.reading)
     options = {
         "--label": (request.label,),
         "--time": (request.time,),
@@ -187,13 +198,13 @@ def _decide(request: Request, files: list[pathlib.Path], format: str) -> tuple[p
     as_text = set(profiling.text_columns(table))
     if labelling.is_text(values, task):
         as_text.add(request.label)
-    if format == "jsonl":
+    if format in ("jsonl", "json"):
         if not pa.types.is_boolean(values.type):
             _check_json_label(values, request.label, as_text)
         table = reading.as_texts(table, as_text)
         as_text.clear()
     if as_text:
-        table = reading.read_files(files, format, sorted(as_text))
+        table = reading.read_files(files, format, sorted({*as_text, *taken.codes}), taken.reading)
         table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
     label = labelling.describe(table.column(request.label), request.label, task, reason, request.positive)
     carried = [name for name in (request.time, request.key) if name]
@@ -248,14 +259,16 @@ def _staged(targets: dict[str, pathlib.Path]) -> Iterator[dict[str, pathlib.Path
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_as_a_run(stage: dict[str, pathlib.Path], request: Request, format: str, ignored: tuple[str, ...]) -> pa.Table:
+def _read_as_a_run(
+    stage: dict[str, pathlib.Path], request: Request, format: str, ignored: tuple[str, ...], how: Reading
+) -> pa.Table:
     """Reads the data once as every run will: what was drafted here must hold there."""
     schema = read_schema(str(stage["schemas"]))
     columns = with_label(columns_of(schema), schema, request.label, request.merge_labels, request.drop_unlabelled)
     batches: list[pa.RecordBatch] = []
     for path in sorted(stage["span"].iterdir()):
         try:
-            batches += read_file(path, format, columns, ignored)
+            batches += read_file(path, format, columns, ignored, reading=how)
         except InputError as error:
             raise InputError(str(error).replace(f"{path.parent}{os.sep}", "")) from None
     rows = pa.Table.from_batches(batches, pa.schema([(column.name, column.type) for column in columns]))

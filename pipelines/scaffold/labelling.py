@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +21,8 @@ _MOST_CLASSES = 1000
 _ROWS_A_CLASS = 5
 _SHOWN = 5
 _IMBALANCE = 9  # the most frequent class over the rarest
+_LONG_TAIL = 1.0  # skewness, and more
+_MOST_ZEROS = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Label:
         std: regression only: the RMSE of always predicting the mean.
         low: least value, regression only.
         high: greatest value, regression only.
+        long_tail: of amounts above zero to the right, which is gone in their logarithm; regression only.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Label:
     std: float = 0.0
     low: float = 0.0
     high: float = 0.0
+    long_tail: bool = False
 
     @property
     def rarest(self) -> str:
@@ -173,7 +179,25 @@ def _regression(values: pa.ChunkedArray, name: str, reason: str) -> Label:
         std=pc.stddev(numbers).as_py(),
         low=spread["min"],
         high=spread["max"],
+        long_tail=has_long_tail(numbers.drop_null().to_numpy()),
     )
+
+
+def has_long_tail(values: npt.NDArray[np.float64]) -> bool:
+    """Whether amounts are better learnt as log(1 + amount): none below zero, hardly any zero, far more skewed than their logarithms.
+
+    Where many are zero, the logarithm has two humps, and its middle says nothing of the amounts.
+    """
+    if values.min() < 0 or (values == 0).mean() > _MOST_ZEROS:
+        return False
+    skewness = _skewness(values)
+    return bool(skewness > _LONG_TAIL and abs(_skewness(np.log1p(values))) < skewness / 2)
+
+
+def _skewness(values: npt.NDArray[np.float64]) -> float:
+    """The third standardised moment: 0 for what is symmetric, 2 for an exponential distribution."""
+    deviation = values.std()
+    return float((((values - values.mean()) / deviation) ** 3).mean()) if deviation else 0.0
 
 
 def _contiguous(values: pa.ChunkedArray) -> bool:

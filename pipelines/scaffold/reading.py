@@ -5,23 +5,24 @@ from __future__ import annotations
 import difflib
 import json
 import pathlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from components.errors import InputError
+from components.ingestion import PLAIN, Reading
 from components.ingestion.arrow_types import plain
+from components.ingestion.plain_files import format_of, known_endings
+from components.ingestion.readers import DataFile, opened
 from landing import glob
 from pipelines.scaffold.images import find_images
+from pipelines.scaffold.numberish import to_numbers
 
-FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-# The same as in components.ingestion, which reads the file in every run.
-_NULLS = ["", "NA", "NaN", "nan", "null", "NULL", "None"]
+FORMATS = ("csv", "xlsx", "parquet", "jsonl", "json")
 _BLOCK_BYTES = 8 * 2**20
 
 
@@ -43,32 +44,29 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
     files = [path for path in map(pathlib.Path, found) if path.is_file()]
     if not files:
         raise InputError(f"--data {pattern}: there is no such file. Give a path or a glob pattern in quotes.")
-    formats = {FORMATS.get(path.suffix.lower(), "") for path in files}
-    if "" in formats:
-        odd = next(path for path in files if path.suffix.lower() not in FORMATS)
-        raise InputError(f"{odd}: the name must end in {', '.join(FORMATS)}. Received: {odd.suffix or 'no ending'}.")
+    formats = {format_of(path.name) or "" for path in files}
+    if odd := next((path for path in files if format_of(path.name) not in FORMATS), None):
+        raise InputError(f"{odd}: the name must end in {known_endings()}. Received: {odd.suffix or 'no ending'}.")
     if len(formats) > 1:
         raise InputError(f"--data {pattern}: all files must have one format. Received: {', '.join(sorted(formats))}.")
     return files, formats.pop()
 
 
-def read_files(files: Sequence[pathlib.Path], format: str, as_text: Sequence[str] = ()) -> pa.Table:
+def read_files(
+    files: Sequence[pathlib.Path], format: str, as_text: Sequence[str] = (), reading: Reading = PLAIN
+) -> pa.Table:
     """Reads files into one table.
 
     Args:
         files: of one format.
-        format: csv, parquet or jsonl.
+        format: csv, xlsx, parquet, jsonl or json.
         as_text: columns to read as the text that stands in the file.
+        reading: how they are written.
 
     Raises:
         InputError: names the file and, where it can, the row and the column.
     """
-    read: Callable[[pathlib.Path, Sequence[str]], pa.Table] = {
-        "csv": _read_csv,
-        "parquet": _read_parquet,
-        "jsonl": _read_jsonl,
-    }[format]
-    tables = [read(path, as_text) for path in files]
+    tables = [_read(path, format, as_text, reading) for path in files]
     for path, table in zip(files, tables, strict=True):
         if table.column_names != tables[0].column_names and set(table.column_names) != set(tables[0].column_names):
             odd = sorted(set(table.column_names) ^ set(tables[0].column_names))
@@ -78,16 +76,23 @@ def read_files(files: Sequence[pathlib.Path], format: str, as_text: Sequence[str
         whole = pa.concat_tables(aligned, promote_options="permissive").combine_chunks()
     except pa.ArrowTypeError as error:
         raise InputError(f"--data: the files disagree on a column's type: {_line(error)}.") from None
-    return pa.table([_missing_as_null(column) for column in whole.columns], names=whole.column_names)
+    return pa.table({name: _missing_as_null(whole.column(name), reading.missing(name)) for name in whole.column_names})
 
 
-def _missing_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _read(path: pathlib.Path, format: str, as_text: Sequence[str], reading: Reading) -> pa.Table:
+    if format == "parquet":
+        return _read_parquet(path, as_text)
+    with opened(path, format, reading) as file:
+        return _read_csv(file, as_text) if file.kind == "csv" else _read_jsonl(file.path, as_text)
+
+
+def _missing_as_null(column: pa.ChunkedArray, words: Sequence[str]) -> pa.ChunkedArray:
     if not pa.types.is_nested(column.type):
         column = pa.chunked_array([plain(chunk) for chunk in column.chunks] or [pa.array([], column.type)])
     if pa.types.is_decimal(column.type) and column.type.scale <= 0:
         return _whole(column)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+    if pa.types.is_string(column.type):
+        return pc.if_else(pc.is_in(column, pa.array(["", *words])), pa.scalar(None, column.type), column)
     return column
 
 
@@ -116,52 +121,25 @@ def require_column(table: pa.Table, name: str, option: str) -> None:
     raise InputError(f"{option} {name!r}: the data has no such column.{hint} Received: {shown}.")
 
 
-def _read_csv(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
-    _check_text(path)
-    options = pa.csv.ConvertOptions(
-        null_values=_NULLS,
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=True,
-        column_types=dict.fromkeys(as_text, pa.string()),
-    )
+def _read_csv(file: DataFile, as_text: Sequence[str]) -> pa.Table:
+    path, csv, reading = file.path, file.csv(), file.reading
+    _check_names(path, csv.names)
+    formatted = [*reading.numbers, *reading.na_values_by_column]
+    columns = {name: pa.string() for name in (*as_text, *formatted)}
     try:
-        table = pa.csv.read_csv(
-            path,
-            # One block: Arrow fixes a column's type by the first block and would stumble over a 3.5 in the second.
-            read_options=pa.csv.ReadOptions(block_size=max(_BLOCK_BYTES, path.stat().st_size + 1)),
-            parse_options=pa.csv.ParseOptions(newlines_in_values=True),
-            convert_options=options,
-        )
+        table = csv.whole(columns, max(_BLOCK_BYTES, path.stat().st_size + 1))
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path}: {_line(error)}. Mend the row, or deliver the file again.") from None
-    _check_names(path, table.column_names)
-    for name, column in zip(table.column_names, table.columns, strict=True):
+        raise InputError(csv.explain((), error)) from None
+    for n, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
         if pa.types.is_binary(column.type):  # Arrow's way of saying: not UTF-8
             row = next(n for n, value in enumerate(column, 1) if value.is_valid and not _is_utf8(value.as_py()))
             raise InputError(
-                f"{path}, row {row}, column {name!r}: is not UTF-8 text. "
-                "Save the file as UTF-8 (it may be Latin-1 or Windows-1252)."
+                f"{csv.place(row)}, column {name!r}: is not UTF-8 text. Say its encoding (--encoding cp1252), or save it as UTF-8."
             )
+        if name in formatted and name not in as_text:
+            style = reading.numbers.get(name, f"1234{reading.decimal}5")
+            table = table.set_column(n, name, to_numbers(column, style, reading.missing(name)))
     return table
-
-
-def _check_text(path: pathlib.Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(2**20)
-    if not head.strip():
-        raise InputError(f"{path}: the file is empty. Deliver it again.")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{path}: is UTF-16 text. Save the file as UTF-8.")
-    if b"\0" in head:
-        raise InputError(f"{path}: is not text. A CSV file is expected.")
-    first = head.splitlines()[0]
-    if not _is_utf8(first):
-        raise InputError(f"{path}, line 1: is not UTF-8 text. Save the file as UTF-8 (it may be Latin-1).")
-    for mark, name in ((b";", "semicolons"), (b"\t", "tabs"), (b"|", "bars")):
-        if mark in first and b"," not in first:
-            raise InputError(
-                f"{path}, line 1: the columns are separated by {name}; commas are expected. Convert the file."
-            )
 
 
 def _check_names(path: pathlib.Path, names: Sequence[str]) -> None:

@@ -74,7 +74,10 @@ def _of_label(request: Request, label: Label) -> list[str]:
     change = "" if request.task else "; --task changes it"
     task = f"Task: {label.task} ({label.reason}{change})"
     if label.majority is None:
-        return [task, f"{label.name!r}: mean {label.mean:.4g}; always saying that has an RMSE of {label.std:.4g}"]
+        scale = f"{label.name!r} has a long tail: its logarithm is learnt, and answers are in its own unit"
+        hint = " (workload.yaml, training.label_scale)"
+        trivial = f"{label.name!r}: mean {label.mean:.4g}; always saying that has an RMSE of {label.std:.4g}"
+        return [task, trivial, *([scale + hint] if label.long_tail else [])]
     shown = ", ".join(str(c) for c in label.classes[:8]) + (", ..." if len(label.classes) > 8 else "")
     always = f"always saying {label.majority[0]} is right in {label.majority[1]:.1%}"
     return [task, f"Classes of {label.name!r}: {shown}; {always}"]

@@ -4,7 +4,7 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 `docs/reference/workload.md` is generated from the descriptions in its modules.
 """
 
-from pipelines.workload._data import Data, Label, Split
+from pipelines.workload._data import Data, Label, Read, Split
 from pipelines.workload._model import (
     BOUNDED_METRICS,
     LOWER_IS_BETTER,
@@ -59,6 +59,7 @@ __all__ = [
     "Label",
     "NamedColumn",
     "Quality",
+    "Read",
     "Resources",
     "Schedule",
     "Serving",

@@ -67,8 +67,8 @@ class Read(Section):
     decimal: Literal[".", ","] = "."
     """The decimal mark of a CSV's numbers."""
     thousands: Literal["", ",", ".", " ", "'"] = ""
-    """What groups the digits of a CSV's numbers. All of them are then read as text first, which takes about twice as long; for a few
-    columns `numbers` does."""
+    """What groups the digits of a CSV's numbers. All of them are then read as text first, which takes several times as long; for a
+    few columns `numbers` does."""
     header: bool = True
     """Whether the first row of a CSV or an Excel sheet has the names of the columns. Without: `names`, else column_1, column_2."""
     names: tuple[str, ...] = ()

@@ -31,6 +31,14 @@ class Training(Section):
     """For weights, shuffling and augmentation: two runs on the same data give the same model on the same machine."""
     hyperparameters: dict[str, float | int | str | bool] = {}
     """Passed to build_model as they stand. `learning_rate` is also the optimizer's."""
+    learning_rate_schedule: Literal["constant", "cosine"] = "constant"
+    """constant: `learning_rate` all along; cosine: it falls along half a cosine to a hundredth at the last epoch. Not for a model that
+    build_model compiles itself."""
+    weight_decay: float = Field(default=0.0, ge=0, le=1)
+    """How strongly weights are drawn to zero (AdamW); 0: not at all. Not for a model that build_model compiles itself."""
+    label_scale: Literal["linear", "log"] = "linear"
+    """Regression only. log: the model learns log(1 + label), for amounts with a long tail of which a large one is not to count a
+    thousand times; labels must be 0 or more. Predictions and metrics are in the label's own unit either way, and never below 0."""
     distribution: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
     """Over which devices: auto: all GPUs of the machine, or the CPU, and of all machines on a pool of several nodes; none: one
     device; mirrored: all of the machine, or fail; multi_worker: all of several machines, or fail (docs/guides/training.md)."""
@@ -141,6 +149,9 @@ class Evaluation(Section):
     """Columns by whose values every metric is shown too."""
     champion: Champion = Champion()
     """The comparison with the stable release."""
+    baseline: Literal["gradient_boosting", "none"] = "gradient_boosting"
+    """The simple method that stands beside the model in every report: scikit-learn's gradient boosting, untuned, on the raw columns
+    and at most 100,000 rows of the train split. It holds nothing back; where it wins, the report says so."""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     """How sure it has to be that a bound of `thresholds` holds for rows like those of the test split, and not by chance on these few
     (one-sided; docs/reference/metrics.md has the methods). 0.5: about as likely as not."""

@@ -99,6 +99,14 @@ class Workload(Section):
         return self
 
     @model_validator(mode="after")
+    def _label_scale_fits_task(self) -> Workload:
+        if self.training.label_scale != "linear" and self.task is not Task.REGRESSION:
+            raise ValueError(
+                f"training.label_scale is for task regression. Received: {self.training.label_scale} for task {self.task}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _query_fits_task(self) -> Workload:
         if self.task is Task.RANKING and self.data.query is None:
             raise ValueError("task ranking needs data.query: the column whose rows are ranked against each other")

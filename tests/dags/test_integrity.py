@@ -122,7 +122,7 @@ def test_a_deployment_reads_from_left_to_right(workloads: Path) -> None:
 
 def test_a_retraining_reads_from_left_to_right(workloads: Path) -> None:
     gates = ("check_schema", "check_quality", "check_drift")
-    expected = {("resolve_span", "read_data"), ("train", "release")}
+    expected = {("resolve_span", "read_data"), ("train", "release"), ("release", "next_span")}
     expected |= {("read_data", gate) for gate in gates} | {(gate, "train") for gate in gates}
     assert edges(DagBag(DAGS).dags["retrain_full"]) == expected
 

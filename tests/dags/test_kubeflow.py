@@ -59,7 +59,8 @@ def test_a_run_there_is_waited_for_and_what_it_released_looked_up(kubeflow: Any)
     # The double publishes nothing: trained, and not released.
     assert (state, tasks) == (
         "success",
-        {"resolve_span": "success", "compile": "success", "train": "success", "release": "skipped"},
+        dict.fromkeys(("resolve_span", "compile", "train"), "success")
+        | dict.fromkeys(("release", "next_span"), "skipped"),
     )
     (remote,) = kubeflow.runs
     assert remote["runtime_config"]["parameters"]["span"] == 12

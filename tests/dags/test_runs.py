@@ -66,13 +66,15 @@ def all_of(*names: str, state: str = "success") -> dict[str, list[str]]:
 
 def test_retraining_from_data_to_release_and_nothing_new_after_it(data: Path, tmp_path: Path) -> None:
     land(data, 1)
-    assert run("retrain_taxi") == ("success", all_of("resolve_span", "read_data", *GATES, "train", "release"))
+    state, tasks = run("retrain_taxi")
+    assert (state, tasks.pop("next_span")) == ("success", ["skipped"])
+    assert tasks == all_of("resolve_span", "read_data", *GATES, "train", "release")
     store = ModelStore(tmp_path / "home" / "models")
     assert store.versions("taxi") == [1]
     store.promote("taxi", 1, reason="deployed", actor="test")
     state, tasks = run("retrain_taxi")
     assert (state, tasks.pop("resolve_span")) == ("success", ["success"])
-    assert tasks == all_of("read_data", *GATES, "train", "release", state="skipped")
+    assert tasks == all_of("read_data", *GATES, "train", "release", "next_span", state="skipped")
 
 
 def test_bad_data_stops_at_its_gate_and_worse_models_at_theirs(data: Path) -> None:
@@ -80,10 +82,22 @@ def test_bad_data_stops_at_its_gate_and_worse_models_at_theirs(data: Path) -> No
     state, tasks = run("retrain_taxi")
     assert (state, tasks.pop("check_quality"), tasks.pop("train")) == ("failed", ["failed"], ["upstream_failed"])
     passed = all_of("resolve_span", "read_data", "check_schema", "check_drift")
-    assert tasks == passed | {"release": ["upstream_failed"]}, "the other gates' verdicts are seen all the same"
+    assert tasks == passed | {"release": ["upstream_failed"], "next_span": ["skipped"]}, (
+        "the other gates' verdicts are seen all the same"
+    )
+    assert run("retrain_taxi", span=None)[1]["resolve_span"] == ["success"], "a person may have it tried again"
     land(data, 2, blessed=False, reasons=["auc 0.71 is below 0.92"])
     state, tasks = run("retrain_taxi")
     assert (state, tasks["train"], tasks["release"]) == ("success", ["success"], ["skipped"])
+
+
+def test_what_landed_meanwhile_starts_a_further_run(data: Path) -> None:
+    land(data, 31)
+    assert run("retrain_taxi")[0] == "success"
+    for span in (32, 33):
+        land(data, span)
+    state, tasks = run("retrain_taxi")
+    assert (state, tasks["train"], tasks["next_span"]) == ("success", ["success"], ["success"]), "32, and then 33"
 
 
 def test_data_quality_alone(data: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.assets import new_data
-from dags.spans import arrived_spans, being_written, choose_span, find_span, mark_handled, parse_span, parse_spans
+from dags.spans import arrived_spans, being_written, choose_span, find_span, parse_span, parse_spans, settle
 from landing import locations, span_of_day
 from pipelines.workload import Workload
 
@@ -54,8 +54,8 @@ def context(stores: Stores, run: str, *arrived: int, span: Any = None) -> dict[s
     }
 
 
-def choose(folder: Path, arrived: set[int], handled: set[int] | None = None, window: int = 1) -> int | None:
-    return choose_span(None, arrived, handled or set(), locations(f"{folder}/span-{{SPAN}}/*"), window)
+def choose(folder: Path, arrived: set[int], window: int = 1) -> int | None:
+    return choose_span(None, arrived, {}, locations(f"{folder}/span-{{SPAN}}/*"), window)
 
 
 def test_events_of_watcher_and_of_people() -> None:
@@ -69,7 +69,7 @@ def test_events_of_watcher_and_of_people() -> None:
 def test_newest_span_is_chosen(landed: Path) -> None:
     assert choose(landed, set()) == 3
     assert choose(landed, {3}) == 3
-    assert choose_span(1, {3}, set(), {}, 1) == 1, "a person's choice goes first"
+    assert choose_span(1, {3}, {}, {}, 1) == 1, "a person's choice goes first"
     assert choose(landed / "absent", set()) is None
 
 
@@ -97,7 +97,7 @@ def test_days_that_end_come_late_and_out_of_order(tmp_path: Path) -> None:
     assert at_midnight.xcom_value == last - 1, "the year's last day is still being written"
     (folder / "2026-12-31" / "_temporary").rmdir()
     assert find_span(taxi, data, context(stores, "event", last)).xcom_value == last
-    mark_handled(context(stores, "event", last), data, taxi)
+    settle(taxi, data, context(stores, "event", last), last)
     (folder / "2026-12-28").mkdir()
     (folder / "2026-12-28" / "a.csv").write_text("x\n1\n")
     with pytest.raises(AirflowSkipException, match="arrived late"):
@@ -116,7 +116,7 @@ def test_repeated_event_is_skipped_and_a_mended_span_is_not(landed: Path) -> Non
     data = new_data(taxi)
     first = context(stores, "first", 3)
     assert find_span(taxi, data, first).xcom_value == 3
-    mark_handled(first, data, taxi)
+    settle(taxi, data, first, 3)
     assert find_span(taxi, data, first).xcom_value == 3, "clearing the run's tasks trains again"
     with pytest.raises(AirflowSkipException, match="span 3 was trained on before"):
         find_span(taxi, data, context(stores, "second", 3))
@@ -127,7 +127,7 @@ def test_repeated_event_is_skipped_and_a_mended_span_is_not(landed: Path) -> Non
 def test_data_that_lands_twice_trains_once_and_other_bytes_train_again(landed: Path) -> None:
     taxi, stores = workload(), Stores()
     data = new_data(taxi)
-    mark_handled(context(stores, "first", 3), data, taxi)
+    settle(taxi, data, context(stores, "first", 3), 3)
     (landed / "span-3" / "a.csv").write_text("x\n1\n")
     os.utime(landed / "span-3" / "a.csv", (0, 0))
     with pytest.raises(AirflowSkipException, match="span 3 was trained on before"):
@@ -140,7 +140,7 @@ def test_data_that_lands_twice_trains_once_and_other_bytes_train_again(landed: P
 def test_an_event_that_comes_after_its_span_was_trained_on_is_skipped(landed: Path) -> None:
     taxi, stores = workload(), Stores()
     data = new_data(taxi)
-    mark_handled(context(stores, "first", 2), data, taxi, trained=3)
+    settle(taxi, data, context(stores, "first", 2), 3)
     with pytest.raises(AirflowSkipException, match="span 3 was trained on before"):
         find_span(taxi, data, context(stores, "second", 3))
 
@@ -203,7 +203,7 @@ def test_spans_as_people_write_them() -> None:
 def test_what_is_noted_is_one_small_value(landed: Path) -> None:
     taxi, stores = workload(), Stores()
     data = new_data(taxi)
-    mark_handled(context(stores, "run", 3), data, taxi)
+    settle(taxi, data, context(stores, "run", 3), 3)
     assert json.loads(stores[data].get("handled_by_run_span_3"))["run"] == "run"
 
 

@@ -44,7 +44,7 @@ def released() -> list[int]:
 def test_a_run_ends_with_a_release_and_a_report(yard) -> None:
     result = once()
     assert (result.error, result.status, result.exit_code) == (None, "succeeded", 0)
-    assert [c.status for c in result.components] == ["succeeded"] * 13
+    assert [c.status for c in result.components] == ["succeeded"] * 14
     assert not any(c.cached for c in result.components)
     assert result.component("ColumnarExampleGen").rows_out == 600
     assert result.component("Transform").rows_out == 600

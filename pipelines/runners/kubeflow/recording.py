@@ -17,7 +17,7 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.gates import evidence_directory
+from components.gates import DATA_GATES, evidence_directory
 from components.report import ArtifactFacts, RunFacts, artifact_facts, collect, collect_failure
 from components.staged import CANONICAL_URI
 from pipelines import home, lineage
@@ -27,7 +27,7 @@ from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.staging import say
 
 _REPORT = "Report"
-_READS_DATA = ("ColumnarExampleGen", "StatisticsGen", *runs.DATA_GATES)
+_READS_DATA = ("ColumnarExampleGen", "StatisticsGen", *DATA_GATES)
 # What the history is made from, by role. The rest stays where it is: a page links to it, and none of it is small.
 _READ = {
     "examples": (),
@@ -108,11 +108,11 @@ def _facts(run: Run, node_id: str, error: str, folder: pathlib.Path) -> tuple[Ru
     for node, state, role, made in _outputs(run.store, run.run_id):
         if role in _READ and (facts := artifact_facts([made])) is not None:
             artifacts[role] = _fetched(facts, role, folder / role)
-        if node in runs.DATA_GATES:
+        if node in DATA_GATES:
             cached.append(state == mlmd.Execution.CACHED)
     if not error:
         return collect(workload, run.run_id, artifacts), bool(cached) and all(cached)
-    for gate in runs.DATA_GATES:
+    for gate in DATA_GATES:
         place = evidence_directory("", run.run_id, gate).as_posix()
         _fetch(f"{run.root}/{place}", _EVIDENCE, folder / "evidence" / gate)
     failed = [{"id": node_id, "status": "failed"}]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.components.common import importer
 from tfx.orchestration import metadata, pipeline
@@ -18,6 +19,7 @@ from tfx.types import standard_artifacts
 from components.artifacts import ROWS_BY_SPAN, DataDrift
 from components.columnar import SplitWriter, encode_splits
 from components.drift import ColumnLimits, DriftConfig, DriftDetector, Profile
+from components.drift._verdicts import judged
 from components.gates import GateFailed, GateResult, Severity
 from model_store import ModelStore, ReleaseDraft
 
@@ -224,3 +226,76 @@ def test_no_value_of_a_personal_column_is_kept_by_name_or_said(yard: Yard) -> No
         "fare",
         "kind",
     }
+
+
+def test_a_refused_span_is_nobodys_reference(yard: Yard) -> None:
+    """The same damage delivered twice is refused twice, and the good span after it does not drift."""
+    strict = DriftConfig(columns={"tip": ColumnLimits({"psi": 0.1}, Severity.CRITICAL)}, label="tip")
+    yard.run(1, span(1), config=strict)
+    for number in (2, 3):
+        with pytest.raises(GateFailed, match="tip shifted from span 1: PSI"):
+            yard.run(number, span(number, tip=0.9), config=strict)
+    # In a window it is passed over, too, until it is replaced.
+    with pytest.raises(GateFailed, match="tip shifted from span 1: PSI"):
+        yard.run(3, span(1), span(2, tip=0.9), span(3, tip=0.9), config=strict)
+    good = yard.run(4, span(4), config=strict)
+    assert good.passes and good.checks[0].diagnostics["reference"] == "span 1"
+    assert yard.run(2, span(7), config=strict).passes, "delivered again"
+    assert yard.run(3, span(8), config=strict).checks[0].diagnostics["reference"] == "span 2"
+
+
+def test_what_another_gate_says_of_a_span_counts() -> None:
+    """Its last word: a span that was waived, or mended, is accepted."""
+    store = Metadata()
+    store.ask(1, ExampleValidator=WELL, DataQuality=WELL, DriftDetector=WELL)
+    store.ask(2, ExampleValidator=WELL, DataQuality=ILL, DriftDetector=WELL)
+    store.ask(3, ExampleValidator=WELL, DriftDetector=WELL)
+    verdicts = [(one.span, str(one.verdict)) for one in judged(store, "yard")]
+    assert verdicts == [(1, "accepted"), (2, "refused"), (3, "unknown")]
+    store.ask(2, DataQuality=WELL)
+    assert [str(one.verdict) for one in judged(store, "yard")] == ["accepted", "accepted", "unknown"]
+    assert [one.profile for one in judged(store, "yard")] == ["profile-1", "profile-2", "profile-3"]
+
+
+WELL, ILL = mlmd.Execution.COMPLETE, mlmd.Execution.FAILED
+
+
+class Metadata:
+    """MLMD's store in memory, with an examples artifact for each span."""
+
+    def __init__(self) -> None:
+        connection = mlmd.ConnectionConfig()
+        connection.fake_database.SetInParent()
+        self.store = metadata_store.MetadataStore(connection)
+        kind = self.store.put_context_type(mlmd.ContextType(name="pipeline"))
+        (self.context,) = self.store.put_contexts([mlmd.Context(type_id=kind, name="yard")])
+        self.examples: dict[int, int] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def ask(self, number: int, **gates: Any) -> None:
+        if number not in self.examples:
+            kind = mlmd.ArtifactType(name="Examples", properties={"span": mlmd.INT})
+            artifact = mlmd.Artifact(type_id=self.store.put_artifact_type(kind, can_add_fields=True), uri=f"e-{number}")
+            artifact.properties["span"].int_value = number
+            (self.examples[number],) = self.store.put_artifacts([artifact])
+        for gate, state in gates.items():
+            kind = self.store.put_execution_type(mlmd.ExecutionType(name=f"components.{gate}"))
+            execution = mlmd.Execution(type_id=kind, last_known_state=state)
+            told = [self.event("examples", mlmd.Event.INPUT, self.examples[number])]
+            if gate == "DriftDetector":
+                kind = self.store.put_artifact_type(mlmd.ArtifactType(name=DataDrift.TYPE_NAME))
+                profile = mlmd.Artifact(type_id=kind, uri=f"profile-{number}", state=mlmd.Artifact.LIVE)
+                told.append(self.event("drift", mlmd.Event.OUTPUT, *self.store.put_artifacts([profile])))
+            (made,) = self.store.put_executions([execution])
+            for event in told:
+                event.execution_id = made
+            self.store.put_events(told)
+            self.store.put_attributions_and_associations(
+                [], [mlmd.Association(execution_id=made, context_id=self.context)]
+            )
+
+    @staticmethod
+    def event(key: str, kind: Any, artifact: int) -> mlmd.Event:
+        return mlmd.Event(artifact_id=artifact, type=kind, path=mlmd.Event.Path(steps=[mlmd.Event.Path.Step(key=key)]))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from tfx.types import standard_artifacts
 
+from components.artifacts import BaselineMetrics
 from components.champion import champion_version
 from components.errors import InputError
 from components.evaluator import EvaluationConfig
@@ -36,6 +37,7 @@ def run(
         task: str = "binary",
         *,
         champion: Any = None,
+        baseline: Any = None,
         model: Any = None,
         max_loss: float = 0,
         **fields: Any,
@@ -44,6 +46,8 @@ def run(
         inputs = {"examples": [examples_artifact(rows)], "model": [model or model_artifact(task)]}
         if champion is not None:
             inputs["champion"] = [champion]
+        if baseline is not None:
+            inputs["baseline"] = [baseline]
         Executor().Do(inputs, made, {"evaluation_config": config_json(task, champion={"max_loss": max_loss}, **fields)})
         folder = pathlib.Path(made["evaluation"][0].uri)
         summary = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
@@ -352,3 +356,24 @@ def test_the_sample_does_not_depend_on_how_rows_come_together() -> None:
 def test_a_missing_slice_column_is_named(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
     with pytest.raises(InputError, match="no column 'borough'"):
         run(make_rows(50), slices=["borough"])
+
+
+@pytest.mark.parametrize(
+    ("overall", "wins", "words"),
+    [
+        ({"auc": 0.99}, True, "the network adds nothing"),
+        ({"auc": 0.4}, False, "gradient boosting reaches auc 0.4000, the model "),
+        ({"auc": None}, None, "was not compared: auc is undefined"),
+        ({}, None, "was not compared: no column"),
+    ],
+)
+def test_a_simple_method_stands_beside_the_model(run, make_rows, tmp_path, overall, wins, words) -> None:
+    baseline = BaselineMetrics()
+    baseline.uri = str(tmp_path)
+    not_applicable = "" if overall else "no column is a number"
+    found = {"name": "gradient boosting", "overall": overall, "not_applicable": not_applicable}
+    (tmp_path / "baseline.json").write_text(json.dumps(found))
+    summary, _ = run(make_rows(500), baseline=baseline)
+    assert summary["baseline"]["wins"] is wins and words in summary["baseline"]["words"]
+    assert summary["blessed"]  # it holds nothing back
+    assert any(words in warning for warning in summary["warnings"]) == (wins is not False and bool(overall))

@@ -40,7 +40,7 @@ def ingest(tmp_path: pathlib.Path) -> Callable[..., standard_artifacts.Examples]
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         config = IngestionConfig(**{"uri": f"{tmp_path}/data/*", "format": "csv", "label": "price", **options})
         spans = [
-            {"span": s.number, "digest": s.digest, "files": s.files, "sizes": s.sizes}
+            {"span": s.number, "digest": s.digest, "files": s.files}
             for s in sources.resolve_window(config.uri, sources.newest_span(config.uri), config.window)
         ]
         examples = standard_artifacts.Examples()

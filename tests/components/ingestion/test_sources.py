@@ -6,7 +6,7 @@ import pathlib
 import fsspec
 import pytest
 
-from components.errors import InputError
+from components.errors import ChangedError, InputError
 from components.ingestion import sources
 
 
@@ -141,13 +141,52 @@ def test_a_file_that_grows_while_it_is_read(tmp_path: pathlib.Path, monkeypatch)
 
     with monkeypatch.context() as patched:
         patched.setattr(sources, "_sha256", slow)
-        with pytest.raises(InputError, match=r"a\.csv: changed while it was read \(4 bytes, then 6\)"):
+        with pytest.raises(ChangedError, match=r"a\.csv: changed while it was being read \(4 bytes, then 6\)"):
             sources.resolve_window(uri, 1, 1)
+
+
+@pytest.mark.parametrize("content", ["x\n2\n", "x\n1\n2\n", None])
+def test_a_file_that_is_replaced_after_it_was_hashed(tmp_path: pathlib.Path, content: str | None) -> None:
+    uri = lay_out(tmp_path, 1)
+    file = tmp_path / "span-1" / "a.csv"
+    was = file.stat()
     (span,) = sources.resolve_window(uri, 1, 1)
-    sources.insist_on_sizes(span.files, span.sizes)
-    file.write_text("x\n1\n2\n3\n")
-    with pytest.raises(InputError, match=r"a\.csv: has 8 bytes, and had 6 when the run began"):
-        sources.insist_on_sizes(span.files, span.sizes)
+    with sources.as_hashed(span.files, span.digest):
+        pass
+    with pytest.raises(ChangedError, match=r"a\.csv: changed while it was being read"):
+        with sources.as_hashed(span.files, span.digest):
+            file.unlink()
+            if content:
+                file.write_text(content)
+                os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+            raise InputError("half a row")  # what was found in it meanwhile
+
+
+def test_a_file_that_was_another_for_a_while(tmp_path: pathlib.Path) -> None:
+    uri = lay_out(tmp_path, 1)
+    file = tmp_path / "span-1" / "a.csv"
+    (span,) = sources.resolve_window(uri, 1, 1)
+    before = file.read_text()
+    with pytest.raises(ChangedError, match="it was written again, with as many bytes"):
+        with sources.as_hashed(span.files, span.digest):
+            file.write_text("x\n7\n")  # and was read then
+            file.write_text(before)
+
+
+def test_an_object_that_is_replaced_after_it_was_hashed() -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/replaced/a.csv", b"x\n1\n")
+    span = sources.files_at("memory://replaced/a.csv")
+    with pytest.raises(ChangedError):
+        with sources.as_hashed(span.files, span.digest):
+            memory.pipe("/replaced/a.csv", b"x\n2\n")
+
+
+def test_what_is_hashed_is_read_once(tmp_path: pathlib.Path, monkeypatch) -> None:
+    uri = lay_out(tmp_path, 1, 2)
+    first = sources.resolve_window(uri, 2, 2)
+    monkeypatch.setattr(sources, "_sha256", None)
+    assert sources.resolve_window(uri, 2, 2) == first
 
 
 def test_a_file_that_is_not_whole_by_its_name(tmp_path: pathlib.Path) -> None:

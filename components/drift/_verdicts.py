@@ -1,0 +1,92 @@
+"""What the gates on data said of each span so far, as the metadata store tells: on one machine, in Airflow's tasks and in pods."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.artifacts import DataDrift
+from components.gates import DATA_GATES
+
+_WELL = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+_ILL = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
+
+
+class Verdict(enum.StrEnum):
+    """What the last look at a span came to; a span whose failures are waived is accepted."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"  # a gate was not asked, or nobody knows any more
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A span as it was delivered once.
+
+    Attributes:
+        span: its number.
+        digest: of its files; empty where nobody noted it.
+        profile: where DriftDetector left its distributions; empty where it refused, or they are gone.
+    """
+
+    span: int
+    digest: str
+    verdict: Verdict
+    profile: str
+
+
+def judged(store: Any, pipeline: str) -> list[Judged]:
+    """The deliveries that a pipeline has looked at, in the order of their spans, the last of a span last."""
+    context = store.get_context_by_type_and_name("pipeline", pipeline)
+    if context is None:
+        return []
+    kinds = {kind.id: kind.name.rpartition(".")[2] for kind in store.get_execution_types()}
+    asked = {one.id: one for one in store.get_executions_by_context(context.id) if kinds.get(one.type_id) in DATA_GATES}
+    states: dict[int, dict[str, int]] = {}  # id of the examples -> gate -> how its last execution ended
+    made: dict[int, list[int]] = {}  # execution -> ids of what it made
+    read: dict[int, int] = {}
+    for event in store.get_events_by_execution_ids(sorted(asked)) if asked else ():
+        if event.type == mlmd.Event.INPUT and event.path.steps and event.path.steps[0].key == "examples":
+            read[event.execution_id] = event.artifact_id
+        elif event.type == mlmd.Event.OUTPUT:
+            made.setdefault(event.execution_id, []).append(event.artifact_id)
+    for execution_id in sorted(read):
+        execution = asked[execution_id]
+        states.setdefault(read[execution_id], {})[kinds[execution.type_id]] = execution.last_known_state
+    profiles = _profiles(store, {read[e]: ids for e, ids in made.items() if e in read})
+    gates = {kinds[one.type_id] for one in asked.values()}
+    found = [
+        Judged(span, digest, _verdict(states[examples_id], gates), profiles.get(examples_id, ""))
+        for examples_id, span, digest in _spans(store, states)
+    ]
+    return sorted(found, key=lambda one: one.span)
+
+
+def _verdict(states: dict[str, int], gates: Collection[str]) -> Verdict:
+    if any(state in _ILL for state in states.values()):
+        return Verdict.REFUSED
+    return Verdict.ACCEPTED if all(states.get(gate) in _WELL for gate in gates) else Verdict.UNKNOWN
+
+
+def _spans(store: Any, examples_ids: Iterable[int]) -> Iterable[tuple[int, int, str]]:
+    """(id, newest span, its digest) of Examples artifacts, oldest first."""
+    for artifact in sorted(store.get_artifacts_by_id(list(examples_ids)), key=lambda one: one.id):
+        noted = json.loads(artifact.custom_properties["spans"].string_value or "[]")
+        yield artifact.id, artifact.properties["span"].int_value, str(noted[-1].get("digest", "")) if noted else ""
+
+
+def _profiles(store: Any, made: dict[int, list[int]]) -> dict[int, str]:
+    """Id of the examples -> where the profile made of them lies."""
+    kinds = {kind.id for kind in store.get_artifact_types() if kind.name == DataDrift.TYPE_NAME}
+    live = {
+        one.id: one.uri
+        for one in store.get_artifacts_by_id(sorted({i for ids in made.values() for i in ids}))
+        if one.type_id in kinds and one.state == one.LIVE
+    }
+    return {examples: live[i] for examples, ids in made.items() for i in ids if i in live}
