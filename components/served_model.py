@@ -146,7 +146,8 @@ def dense(name: str, column: pa.Array, feature: RawFeature) -> np.ndarray:
     if column.null_count and (not feature.nullable or feature.shape):
         raise InputError(
             f"column {name!r}: {column.null_count} of {len(column)} values are missing, and the model needs them all. "
-            "Mark the feature as nullable in schema.pbtxt (presence min_fraction below 1) and train anew."
+            "Let them be missing in schema.pbtxt (`presence { min_fraction: 0.9 } value_count { min: 1 max: 1 }` in place of "
+            "`shape {}`), and train anew."
         )
     values = column
     while is_list(values.type):

@@ -52,4 +52,4 @@ class IngestionConfig:
     @classmethod
     def from_json(cls, text: str) -> IngestionConfig:
         raw = json.loads(text)
-        return cls(**{**raw, "ignore": tuple(raw["ignore"]), "reading": Reading.of(raw["reading"])})
+        return cls(**{**raw, "ignore": tuple(raw["ignore"]), "reading": Reading.of(raw.get("reading", {}))})

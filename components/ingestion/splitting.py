@@ -27,7 +27,8 @@ _SPELLINGS = {
 
 Places = npt.NDArray[np.int64]
 # Different values of a column, ascending, and how many rows have each.
-Counted = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
+Values = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Counted = tuple[Values, npt.NDArray[np.int64]]
 
 
 class Splitter(abc.ABC):
@@ -139,17 +140,17 @@ def merge_counts(parts: Sequence[Counted]) -> Counted:
     return values, counts
 
 
-def newest_from(times: Counted, fraction: float) -> float:
+def newest_from(times: Counted, fraction: float) -> int | float:
     """The time from which on rows are among the newest, so that about `fraction` of them are."""
     values, counts = times
     if not len(values):
         return -math.inf
     # The value at which np.quantile(..., 1 - fraction, method="higher") arrives.
     place = math.ceil(round((counts.sum() - 1) * (1 - fraction), 6))
-    return float(values[np.searchsorted(np.cumsum(counts), place, side="right")])
+    return values[np.searchsorted(np.cumsum(counts), place, side="right")].item()  # type: ignore[no-any-return]
 
 
-def _as_time(array: pa.Array, column: str) -> npt.NDArray[np.float64]:
+def _as_time(array: pa.Array, column: str) -> Values:
     if array.null_count:
         raise InputError(
             f"column {column!r} splits the data by time, and {array.null_count} of its values are missing."
@@ -159,7 +160,8 @@ def _as_time(array: pa.Array, column: str) -> npt.NDArray[np.float64]:
             array = pa.array(pd.to_datetime(array.to_pandas(), utc=True, format="ISO8601").astype("int64"))
         except ValueError as error:
             raise InputError(f"column {column!r} splits the data by time and is not ISO 8601: {error}") from None
-    return array.to_numpy(zero_copy_only=False).astype(np.float64)
+    # Whole numbers stay so: as doubles, nanoseconds since 1970 are the same for 200 of them.
+    return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
 def _as_place(array: pa.Array, column: str) -> Places:

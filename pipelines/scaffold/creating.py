@@ -17,6 +17,7 @@ import pyarrow as pa
 from components.errors import InputError
 from components.ingestion import Reading
 from components.ingestion.contract import columns_of
+from components.ingestion.images import IMAGE
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
@@ -170,7 +171,7 @@ def _decide_images(
     task, reason = labelling.guess_task(values)
     label = labelling.describe(values, request.label, Task(request.task or task), reason, request.positive)
     size = images.working_size(files)
-    column = Column(images.IMAGE, Kind.IMAGE, "BYTES", 1.0, len(files), note=f"brought to {size} x {size} pixels")
+    column = Column(IMAGE, Kind.IMAGE, "BYTES", 1.0, len(files), note=f"brought to {size} x {size} pixels")
     return table, label, Profile((dataclasses.replace(column, longest=size),), {}), []
 
 

@@ -202,7 +202,7 @@ def _workload_text(content: Content) -> str:
         BATCH=str(batch),
         EPOCHS=str(epochs),
         PATIENCE=str(patience),
-        SCHEDULE=_SCHEDULE if _is_plain(content) else "",
+        SCHEDULE=_SCHEDULE if _falls(content) else "",
         LABEL_SCALE=_LABEL_SCALE if label.long_tail else "",
         RARE=rare_text(label),
         THRESHOLDS=thresholds_text(label, rows),
@@ -240,6 +240,11 @@ def _is_plain(content: Content) -> bool:
     return not any(column.kind in (Kind.IMAGE, Kind.TEXT) for column in content.profile.columns)
 
 
+def _falls(content: Content) -> bool:
+    """Whether the learning rate does: a text is learnt in a few epochs, and at a constant rate."""
+    return _is_plain(content) or _image(content) is not None
+
+
 def _schedule(content: Content) -> tuple[int, int, int]:
     """Batch size, epochs and patience by the number of rows."""
     rows = content.table.num_rows
@@ -247,7 +252,8 @@ def _schedule(content: Content) -> tuple[int, int, int]:
     batch = next(size for size, most in sizes if rows <= most)
     epochs = min(200, max(10, math.ceil(_STEPS * batch / rows)))
     # Where the learning rate falls, the best epochs are the late ones.
-    return batch, epochs, max(3, epochs // (3 if _is_plain(content) else 10))
+    epochs = min(epochs, 20) if _image(content) else epochs
+    return batch, epochs, max(3, epochs // (3 if _falls(content) else 10))
 
 
 def _positive(label: Label) -> str:

@@ -16,6 +16,7 @@ from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
 from components import served_model
 from components.columnar import tfx_columns
+from components.served_model import ServedModel
 from components.trainer import Feature, ModelSchema
 from components.trainer._export import export
 
@@ -119,9 +120,16 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
 
     # Between the rows, so that it divides them.
     threshold = float(np.sort(expected[:, 0])[1:3].mean()) if task == "binary" else 0.5
-    export(model, transform, schema, tmp_path / "made", lambda column: (), threshold)
+    export(model, transform, schema, tmp_path / "made", lambda column: ("NA", column), threshold)
     # Away from where it was made: vocabularies are inside.
     folder = pathlib.Path(shutil.move(tmp_path / "made", tmp_path / "moved"))
+    # What meant a missing value in the data goes along, for texts.
+    described = ServedModel.read(folder).features
+    assert {name: one.na_values for name, one in described.items()} == {
+        "trip miles": (),
+        "company": ("NA", "company"),
+        "at": (),
+    }
     loaded = tf.saved_model.load(str(folder))
     examples = tf.constant([serialized(row) for row in range(4)])
     answers = [
