@@ -116,6 +116,10 @@ def test_binary_model_is_judged_overall_and_by_slice(
     assert 20 < len(roc["fpr"]) <= 200 and np.trapezoid(roc["tpr"], roc["fpr"]) == pytest.approx(
         summary["overall"]["auc"], abs=1e-3
     )
+    curve = summary["precision_recall"]
+    assert curve["positives"] == counts[1].sum() and curve["positive_share"] == pytest.approx(counts[1].sum() / 3000)
+    assert curve["recall"] == sorted(curve["recall"]) and curve["recall"][-1] == 1 and len(curve["recall"]) <= 200
+    assert np.trapezoid(curve["precision"], curve["recall"]) == pytest.approx(summary["overall"]["auc_pr"], abs=5e-3)
     assert sum(summary["calibration"]["count"]) == 3000
     assert (pathlib.Path(blessing.uri) / "BLESSED").is_file()
     assert blessing.get_int_custom_property("rows_in") == 3000
@@ -262,6 +266,21 @@ def test_the_interval_does_not_change_from_run_to_run(
     champion = model_artifact(weight=0.2, champion_version=2)
     first, second = (run(rows, champion=champion)[0]["champion"] for _ in range(2))
     assert first == second
+
+
+def test_challenger_and_champion_are_measured_at_their_own_thresholds(
+    run: Callable[..., Any], make_rows: Callable[..., pa.Table], model_artifact: Callable[..., Any]
+) -> None:
+    rows, low = make_rows(1000), model_artifact(threshold=0.2, champion_version=7)
+    summary, _ = run(rows, champion=low)
+    champion, counts = summary["champion"], np.array(summary["confusion_matrix"]["counts"])
+    assert (summary["threshold"], champion["threshold"]) == (0.5, 0.2)
+    assert champion["overall"]["auc"] == summary["overall"]["auc"]
+    assert champion["overall"]["recall"] > summary["overall"]["recall"] == pytest.approx(counts[1, 1] / counts[1].sum())
+
+    summary, _ = run(rows, champion=model_artifact(champion_version=7), model=low, champion_metric="recall")
+    better = summary["champion"]
+    assert summary["blessed"] and better["metric"] == "recall" and 0 < better["ci_low"] < better["difference"]
 
 
 def test_a_champion_that_does_not_fit_the_data_is_left_out(
