@@ -64,12 +64,14 @@ class ServedModel:
         label: the label's column.
         classes: in the order of the output, [negative, positive] for binary; empty for regression and ranking.
         features: by column, which is also the feature's name in a tf.Example.
+        threshold: binary only: the label is the positive class where its probability is above it.
     """
 
     task: str
     label: str
     classes: tuple[str, ...]
     features: Mapping[str, RawFeature]
+    threshold: float = 0.5
 
     @classmethod
     def read(cls, saved_model: pathlib.Path) -> ServedModel:
@@ -94,7 +96,8 @@ class ServedModel:
                 )
                 for name, f in raw["features"].items()
             }
-            found = cls(raw["task"], raw["label"], tuple(map(str, raw.get("classes", ()))), features)
+            classes, threshold = tuple(map(str, raw.get("classes", ()))), float(raw.get("threshold", 0.5))
+            found = cls(raw["task"], raw["label"], classes, features, threshold)
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file. Export the model with Trainyard's Trainer.") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:

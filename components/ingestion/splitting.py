@@ -5,13 +5,14 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from components.columnar import hash_rows
+from components.columnar import Hashes, hash_rows, spread_bits
 from components.errors import InputError
 from components.ingestion._config import IngestionConfig
 from components.splits import EVAL, SPLITS, TEST, TRAIN
@@ -27,7 +28,7 @@ _SPELLINGS = {
 
 Places = npt.NDArray[np.int64]
 # Different values of a column, ascending, and how many rows have each.
-Values = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Values = npt.NDArray[np.number[Any]]
 Counted = tuple[Values, npt.NDArray[np.int64]]
 
 
@@ -42,7 +43,7 @@ class Splitter(abc.ABC):
 class ByHash(Splitter):
     """A row's hash decides, today and in every later span. From the least hashes on: test, eval, train.
 
-    A larger test_fraction takes rows from eval first, and a larger eval_fraction from train.
+    A larger test_fraction takes rows from eval first, and a larger eval_fraction from train. Another seed is another division.
     """
 
     def __init__(self, config: IngestionConfig) -> None:
@@ -51,12 +52,21 @@ class ByHash(Splitter):
         self._eval = round((config.test_fraction + config.eval_fraction) * _BUCKETS)
 
     def places(self, batch: pa.RecordBatch) -> Places:
+        return self.places_of(self.hashes(batch))
+
+    def hashes(self, batch: pa.RecordBatch) -> Hashes:
+        """Of the rows, whatever the seed; uint64[rows]."""
         config = self._config
         # Not the label: where rows repeat, a hash of features and label sends those of one label to train and those of another
         # to eval, and what is learnt is the opposite of what is asked.
         features = [name for name in batch.schema.names if name not in (config.label, config.split_column)]
         columns = [config.split_key] if config.split_key else features or [config.label]
-        bucket = hash_rows(batch.column(name) for name in columns) % np.uint64(_BUCKETS)
+        return hash_rows(batch.column(name) for name in columns)
+
+    def places_of(self, hashes: Hashes) -> Places:
+        """The split of each row, by its hash."""
+        seed = self._config.split_seed
+        bucket = (spread_bits(hashes + np.uint64(seed)) if seed else hashes) % np.uint64(_BUCKETS)
         return np.select([bucket < self._test, bucket < self._eval], [_TEST, _EVAL], _TRAIN)
 
 
