@@ -85,7 +85,6 @@ def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline
 def _components(workload: Workload, span: int, site: Site) -> list[base_component.BaseComponent]:
     root = str(site.pipeline_root)
     label = workload.data.label
-    positive = label.positive_class or ""
 
     left_out_columns = left_out(read_schema(str(site.schema_folder)), workload.data.ignore)
     schema = SchemaImporter(str(site.schema_folder / "schema.pbtxt"), left_out_columns)
@@ -116,7 +115,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         module_file=str(site.workload_folder / "features.py"),
         label=label.column,
         task=str(workload.task),
-        positive_class=positive,
+        positive_class=label.positive_class or "",
     )
     # The gates on data have no output that Transform needs; order alone makes them gates.
     transform.add_upstream_nodes([validator, quality, drift])
@@ -125,7 +124,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         transform.outputs["transform_graph"],
         schema_channel,
         module_file=str(site.workload_folder / "model.py"),
-        training=_training(workload, positive),
+        training=_training(workload),
     )
     champion = ChampionResolver(store_uri=site.store_uri, model_name=workload.name)
     baseline = _baseline(workload, examples_channel, schema_channel)
@@ -208,6 +207,7 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         split_column=data.split.column,
         eval_fraction=data.split.eval_fraction,
         test_fraction=data.split.test_fraction,
+        split_seed=data.split.seed,
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
         reading=Reading.of(data.read.model_dump()),
@@ -216,11 +216,10 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
     )
 
 
-def _training(workload: Workload, positive_class: str) -> TrainingConfig:
+def _training(workload: Workload) -> TrainingConfig:
     return TrainingConfig(
         task=str(workload.task),
         label=workload.data.label.column,
-        positive_class=positive_class,
         na_values=workload.data.read.na_values,
         na_values_by_column=workload.data.read.na_values_by_column,
         **workload.training.model_dump(),

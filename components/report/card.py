@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from components.gates import Severity
 from components.report import formats, verdict
-from components.report.evaluation_view import SMALL_SLICE, metric_rows, others, sentence, slice_groups
+from components.report.evaluation_view import SMALL_SLICE, decision_words, metric_rows, others, sentence, slice_groups
 from components.report.facts import RunFacts
 
 _WEAKEST = 5  # slices of each column
@@ -69,6 +69,7 @@ def _training(facts: RunFacts) -> str:
         lines.append(
             f"- Epochs: {len(training['epochs'])}, the weights of epoch {training.get('best_epoch')} were kept"
         )
+    lines += [f"- {text(sentence)}" for sentence in decision_words(training)]
     if settings:
         lines.append(f"- Settings: {text(settings)}")
     return _section("Training", lines)

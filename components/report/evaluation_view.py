@@ -10,6 +10,7 @@ from components.report.facts import RunFacts
 from components.report.formats import LOWER_IS_BETTER, count, figure, is_number, metric_name, primary_metric, shorten
 
 SMALL_SLICE = 30
+_MOST_WEIGHTS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,3 +214,39 @@ def frequent_confusions(metrics: Mapping[str, Any], limit: int = 15) -> tuple[tu
         if i != j and value and i < len(labels) and j < len(labels)
     ]
     return tuple((truth, predicted, count(value)) for value, truth, predicted in sorted(pairs, reverse=True)[:limit])
+
+
+def chosen_threshold(metrics: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """Recall, precision and threshold at which the model calls rows positive; None where there is no such point."""
+    overall = metrics.get("overall") or {}
+    recall, precision, threshold = overall.get("recall"), overall.get("precision"), metrics.get("threshold")
+    if not all(map(is_number, (recall, precision, threshold))):
+        return None
+    return float(recall), float(precision), float(threshold)
+
+
+def decision_words(training: Mapping[str, Any]) -> tuple[str, ...]:
+    """How rows of rare classes were treated, in sentences; nothing where all rows count the same and 0.5 decides."""
+    sentences = []
+    weights: Mapping[str, Any] = training.get("class_weights") or {}
+    if weights:
+        heaviest = sorted(weights.items(), key=lambda item: -float(item[1]))[:_MOST_WEIGHTS]
+        more = f" and {len(weights) - len(heaviest)} more" if len(weights) > len(heaviest) else ""
+        sentences.append(
+            f"Class weights: {', '.join(f'{shorten(str(name), 24)} {float(weight):.3g}' for name, weight in heaviest)}{more}. The "
+            "probabilities are those of a world in which the classes are as frequent as the weights make them: they rank rows, and "
+            "are no shares. Calibration says how far off they are."
+        )
+    decision: Mapping[str, Any] = training.get("decision") or {}
+    if decision.get("positives") is not None:
+        reached = ", ".join(
+            f"{name} {figure(decision.get(name))}" for name in ("precision", "recall") if is_number(decision.get(name))
+        )
+        caution = f" Note: {decision['caution']}." if decision.get("caution") else ""
+        sentences.append(
+            f"A row is called positive above {float(decision['threshold']):.4g} ({decision['rule']}, chosen on eval"
+            f"{f': {reached} there' if reached else ''}).{caution}"
+        )
+    elif is_number(decision.get("threshold")) and float(decision["threshold"]) != 0.5:
+        sentences.append(f"A row is called positive above {float(decision['threshold']):.4g}.")
+    return tuple(sentences)

@@ -42,6 +42,7 @@ def render_run(facts: RunFacts) -> str:
         slice_groups=groups,
         comparison=_comparison(facts),
         curves=_curves(facts.training or {}),
+        decision=evaluation_view.decision_words(facts.training or {}),
         timings=view.timing_rows(facts),
         lineage=(lineage := _lineage(facts)),
         span_page=_span_page(facts, lineage["spans"]),
@@ -86,6 +87,7 @@ def _environment() -> jinja2.Environment:
         charts=charts,
         style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704 our own file
         render_gate=render_gate,
+        chosen_threshold=evaluation_view.chosen_threshold,
         confusion=evaluation_view.confusion,
         frequent_confusions=evaluation_view.frequent_confusions,
         link=_link,

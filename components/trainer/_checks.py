@@ -30,8 +30,13 @@ class SplitChecks:
         self._split, self._task, self._classes = split, task, tuple(classes)
         self._rows = 0
         self._mean = self._squares = 0.0
-        self._seen: set[int] = set()
+        self._counts = np.zeros(len(self._classes), np.int64)
         self._not_finite: dict[str, int] = {}
+
+    @property
+    def class_counts(self) -> npt.NDArray[np.int64]:
+        """Rows of each class so far, [classes]; empty where the label is a number."""
+        return self._counts
 
     @property
     def label_mean(self) -> float:
@@ -72,8 +77,8 @@ class SplitChecks:
                     f"feature {name!r}: preprocessing_fn returns NaN or infinity in {count} values. "
                     "Fill missing values, and guard logarithms and divisions."
                 )
-        if self._split == TRAIN and self._task not in NUMERIC and len(self._seen) < 2:
-            only = [self._classes[index] for index in self._seen]
+        if self._split == TRAIN and self._task not in NUMERIC and np.count_nonzero(self._counts) < 2:
+            only = [self._classes[index] for index in np.flatnonzero(self._counts)]
             raise InputError(
                 f"label {self.label!r}: all rows of train are {', '.join(map(repr, only))}; there is nothing to learn."
             )
@@ -110,7 +115,7 @@ class SplitChecks:
                 f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: is none of the classes "
                 f"{list(self._classes)[:10]}. Mend the row, or the label's domain in schema.pbtxt."
             )
-        self._seen.update(np.unique(label).tolist())
+        self._counts += np.bincount(label, minlength=len(self._classes))
 
     def _row(self, wrong: npt.NDArray[np.bool_]) -> int:
         return self._rows + int(np.argmax(wrong))

@@ -21,7 +21,7 @@ from components.trainer import _replicas
 from components.trainer._checkpoints import Checkpoints
 from components.trainer._config import TrainingConfig
 from components.trainer._devices import Devices
-from components.trainer._input import Split
+from components.trainer._input import Split, Weights
 from components.trainer._label_scale import ScaledError
 from components.trainer._progress import Progress
 from components.trainer._schema import ModelSchema
@@ -111,6 +111,7 @@ def fit(
     logs: pathlib.Path,
     devices: Devices = Devices("none", ("CPU:0",)),  # noqa: B008 frozen
     checkpoints: Checkpoints | None = None,
+    weights: Weights | None = None,
 ) -> dict[str, Any]:
     """Fits, from the last checkpoint on if there is one, and keeps the best weights by eval loss.
 
@@ -122,6 +123,7 @@ def fit(
         logs: TensorBoard's folder.
         devices: what it runs on.
         checkpoints: where the state of each epoch is kept; None: nowhere.
+        weights: what a row counts in the loss, of train and of eval, by class [classes]; None: all the same.
 
     Returns:
         What goes into history.json (docs/guides/training.md).
@@ -136,8 +138,8 @@ def fit(
     callbacks = [keras.callbacks.TerminateOnNaN(), _Keeper(train, progress, config, checkpoints, devices.is_chief)]
     if devices.is_chief:
         callbacks.insert(1, keras.callbacks.TensorBoard(str(logs), write_graph=False))
-    data = train.dataset(config.batch_size, config.seed, devices.replicas)
-    eval_data = evaluation.dataset(max(_EVAL_BATCH, config.batch_size), replicas=devices.replicas)
+    data = train.dataset(config.batch_size, config.seed, devices.replicas, weights)
+    eval_data = evaluation.dataset(max(_EVAL_BATCH, config.batch_size), None, devices.replicas, weights)
     epochs = range(progress.epochs, config.epochs)
     if progress.is_over(config.epochs, config.early_stopping_patience):
         pass  # it was killed after its last epoch
