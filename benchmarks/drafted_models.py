@@ -116,7 +116,7 @@ def _taxi() -> tuple[Frame, str]:
     from pipelines.datasets import prepare
 
     with tempfile.TemporaryDirectory() as folder:
-        prepare("taxi", pathlib.Path(folder), 1)
+        prepare("taxi", 1, folder)
         files = sorted(pathlib.Path(folder).rglob("*.csv"))
         return pd.concat([pd.read_csv(file) for file in files]), "big_tipper"
 
