@@ -66,16 +66,16 @@ def _files(workload: str | None) -> Iterator[tuple[str, pathlib.Path]]:
 
 
 def _revision(blobs: dict[pathlib.Path, bytes]) -> str:
-    if named := os.environ.get(NAMED):
-        elsewhere = any(not root.is_relative_to(home.ROOT) for root in (home.workloads_root(), home.schemas_root()))
-        return f"{named}-dirty" if elsewhere and not named.endswith("-dirty") else named
-    described = git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").strip()
-    if not described or described.endswith("-dirty"):
-        return described
-    committed = _committed()
-    return (
-        described if all(_is_committed(committed, path, text) for path, text in blobs.items()) else f"{described}-dirty"
-    )
+    named = os.environ.get(NAMED, "")
+    revision = named or git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").strip()
+    if not revision or revision.endswith("-dirty"):
+        return revision
+    # Said alike by who compiles a pipeline and by a pod, which asks before it knows its workload.
+    is_clean = all(root.is_relative_to(home.ROOT) for root in (home.workloads_root(), home.schemas_root()))
+    if is_clean and not named:
+        committed = _committed()
+        is_clean = all(_is_committed(committed, path, text) for path, text in blobs.items())
+    return revision if is_clean else f"{revision}-dirty"
 
 
 def _committed() -> dict[str, str]:
