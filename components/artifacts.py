@@ -15,6 +15,7 @@ ROWS_OUT = "rows_out"
 SECONDS = "seconds"
 CONTENT_FILES = "content_files"
 CONTENT_BYTES = "content_bytes"
+BASELINE_FILE = "baseline.json"
 ROWS_BY_SPAN = "rows_by_span"
 """Of Examples: JSON, split -> rows of each span of the window, oldest first; a split's rows lie in this order."""
 
@@ -30,6 +31,12 @@ class DataDrift(artifact.Artifact):
 
     TYPE_NAME = "DataDrift"
     PROPERTIES = {"span": artifact.Property(type=artifact.PropertyType.INT)}
+
+
+class BaselineMetrics(artifact.Artifact):
+    """What a simple method reaches on the rows that the model is judged on: `baseline.json`."""
+
+    TYPE_NAME = "BaselineMetrics"
 
 
 class RunReport(artifact.Artifact):

@@ -64,12 +64,14 @@ class ServedModel:
         label: the label's column.
         classes: in the order of the output, [negative, positive] for binary; empty for regression and ranking.
         features: by column, which is also the feature's name in a tf.Example.
+        threshold: binary only: the label is the positive class where its probability is above it.
     """
 
     task: str
     label: str
     classes: tuple[str, ...]
     features: Mapping[str, RawFeature]
+    threshold: float = 0.5
 
     @classmethod
     def read(cls, saved_model: pathlib.Path) -> ServedModel:
@@ -94,7 +96,8 @@ class ServedModel:
                 )
                 for name, f in raw["features"].items()
             }
-            found = cls(raw["task"], raw["label"], tuple(map(str, raw.get("classes", ()))), features)
+            classes, threshold = tuple(map(str, raw.get("classes", ()))), float(raw.get("threshold", 0.5))
+            found = cls(raw["task"], raw["label"], classes, features, threshold)
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file. Export the model with Trainyard's Trainer.") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -143,7 +146,8 @@ def dense(name: str, column: pa.Array, feature: RawFeature) -> np.ndarray:
     if column.null_count and (not feature.nullable or feature.shape):
         raise InputError(
             f"column {name!r}: {column.null_count} of {len(column)} values are missing, and the model needs them all. "
-            "Mark the feature as nullable in schema.pbtxt (presence min_fraction below 1) and train anew."
+            "Let them be missing in schema.pbtxt (`presence { min_fraction: 0.9 } value_count { min: 1 max: 1 }` in place of "
+            "`shape {}`), and train anew."
         )
     values = column
     while is_list(values.type):

@@ -74,7 +74,7 @@ def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Na
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = terminal.Parser(
+    parser: argparse.ArgumentParser = terminal.Parser(
         prog="trainyard",
         description="TFX pipelines that run the same on a laptop, on Kubeflow and from Airflow.",
         epilog=_EPILOG,

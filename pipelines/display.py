@@ -159,6 +159,8 @@ def summary_lines(result: RunResult) -> list[str]:
     if result.metrics:
         shown = [_metric(result, name, value) for name, value in result.metrics.items() if value is not None]
         lines.append(f"metrics   {'  '.join(shown)}")
+    if result.baseline:
+        lines.append(f"baseline  {result.baseline['words']}")
     if result.champion:
         c = result.champion
         lines.append(

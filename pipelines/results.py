@@ -34,6 +34,7 @@ class ComponentResult:
 class RunResult:
     """A whole run.
 
+    `baseline`: what a simple method reaches on the same rows, and whether it `wins`.
     `bounds`: how sure each metric is (`low`, `high`, in `words`), and whether a threshold judges it (`gated`).
     `trivial`: each metric of a model that ignores its inputs.
     `reasons` say why a model was not released, or what each failed task on Kubeflow said; `warnings` what a gate let pass
@@ -60,6 +61,7 @@ class RunResult:
     blessed: bool | None = None
     reasons: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
+    baseline: dict[str, Any] | None = None
     champion: dict[str, Any] | None = None
     release: dict[str, Any] | None = None
     quarantine: dict[str, Any] | None = None

@@ -12,8 +12,10 @@ from typing import Any
 
 from tfx.dsl.components.base import base_component
 from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.types import BaseChannel
 
 from components import user_code
+from components.baseline import Baseline, BaselineConfig
 from components.champion import ChampionResolver
 from components.data_quality import DataQuality, check_contract
 from components.drift import DriftDetector
@@ -85,7 +87,6 @@ def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline
 def _components(workload: Workload, span: int, site: Site) -> list[base_component.BaseComponent]:
     root = str(site.pipeline_root)
     label = workload.data.label
-    positive = label.positive_class or ""
 
     left_out_columns = left_out(read_schema(str(site.schema_folder)), workload.data.ignore)
     schema = SchemaImporter(str(site.schema_folder / "schema.pbtxt"), left_out_columns)
@@ -116,7 +117,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         module_file=str(site.workload_folder / "features.py"),
         label=label.column,
         task=str(workload.task),
-        positive_class=positive,
+        positive_class=label.positive_class or "",
     )
     # The gates on data have no output that Transform needs; order alone makes them gates.
     transform.add_upstream_nodes([validator, quality, drift])
@@ -125,15 +126,19 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         transform.outputs["transform_graph"],
         schema_channel,
         module_file=str(site.workload_folder / "model.py"),
-        training=_training(workload, positive),
+        training=_training(workload),
     )
     champion = ChampionResolver(store_uri=site.store_uri, model_name=workload.name)
+    baseline = _baseline(workload, examples_channel, schema_channel)
+    if baseline is not None:
+        baseline.add_upstream_nodes([validator, quality, drift])
     evaluator = Evaluator(
         examples=examples_channel,
         model=trainer.outputs["model"],
         champion=champion.outputs["champion"],
         schema=schema_channel,
         evaluation_config=_evaluation(workload),
+        baseline=baseline and baseline.outputs["baseline"],
     )
     infra = InfraValidator(
         model=trainer.outputs["model"],
@@ -166,6 +171,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
         champion=champion.outputs["champion"],
+        baseline=baseline and baseline.outputs["baseline"],
         evaluation=evaluator.outputs["evaluation"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=infra.outputs["blessing"],
@@ -183,6 +189,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         transform,
         trainer,
         champion,
+        *([baseline] if baseline is not None else []),
         evaluator,
         infra,
         pusher,
@@ -203,6 +210,7 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         split_column=data.split.column,
         eval_fraction=data.split.eval_fraction,
         test_fraction=data.split.test_fraction,
+        split_seed=data.split.seed,
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
         reading=Reading.of(data.read.model_dump()),
@@ -211,15 +219,28 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
     )
 
 
-def _training(workload: Workload, positive_class: str) -> TrainingConfig:
+def _training(workload: Workload) -> TrainingConfig:
     return TrainingConfig(
         task=str(workload.task),
         label=workload.data.label.column,
-        positive_class=positive_class,
         na_values=workload.data.read.na_values,
         na_values_by_column=workload.data.read.na_values_by_column,
         **workload.training.model_dump(),
     )
+
+
+def _baseline(workload: Workload, examples: BaseChannel, schema: BaseChannel) -> Baseline | None:
+    if workload.evaluation.baseline == "none":
+        return None
+    split = workload.data.split
+    config = BaselineConfig(
+        task=str(workload.task),
+        label=workload.data.label.column,
+        positive_class=workload.data.label.positive_class or "",
+        query=workload.data.query or "",
+        leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
+    )
+    return Baseline(examples, schema, config)
 
 
 def _evaluation(workload: Workload) -> str:

@@ -28,4 +28,4 @@ class BatchInferenceConfig:
     @classmethod
     def from_json(cls, text: str) -> BatchInferenceConfig:
         raw = json.loads(text)
-        return cls(**{**raw, "keys": tuple(raw["keys"]), "reading": Reading.of(raw["reading"])})
+        return cls(**{**raw, "keys": tuple(raw["keys"]), "reading": Reading.of(raw.get("reading", {}))})

@@ -110,7 +110,9 @@ def read_split(uri: str | os.PathLike[str], split: str, columns: Sequence[str] |
 
 def _read(path: str | os.PathLike[str], columns: Sequence[str] | None) -> pa.Table:
     found = pathlib.Path(path).stat()
-    table = _opened(str(path), found.st_mtime_ns, found.st_size).read(columns=columns)
+    file = _opened(str(path), found.st_mtime_ns, found.st_size)
+    # A file of no rows may have no row groups, and then Arrow reads nothing, not even columns.
+    table = file.read(columns=columns) if file.num_row_groups else file.schema_arrow.empty_table()
     return table if columns is None else table.select(list(columns))
 
 

@@ -44,6 +44,7 @@ class Plan:
         champion: SavedModel folder; None without one.
         columns: to read.
         pivot: for RegressionMetrics.
+        thresholds: of challenger and champion, for BinaryMetrics.
     """
 
     config: EvaluationConfig
@@ -52,6 +53,7 @@ class Plan:
     champion: pathlib.Path | None
     columns: tuple[str, ...]
     pivot: float = 0.0
+    thresholds: tuple[float, float] = (0.5, 0.5)
 
 
 class EvaluateShards(beam.CombineFn):
@@ -70,8 +72,10 @@ class EvaluateShards(beam.CombineFn):
 
     def create_accumulator(self) -> Findings:
         plan = self._plan
-        metrics = task_metrics(plan.config.task, len(plan.classes), plan.pivot)
-        return Findings(metrics, plan.config.slice_columns, plan.champion is not None, plan.config.seed)
+        ours, theirs = (
+            task_metrics(plan.config.task, len(plan.classes), plan.pivot, threshold) for threshold in plan.thresholds
+        )
+        return Findings(ours, plan.config.slice_columns, theirs if plan.champion else None, plan.config.seed)
 
     def add_input(self, findings: Findings, shard: Shard) -> Findings:
         self._load(findings, shard)

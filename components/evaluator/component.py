@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components.artifacts import BaselineMetrics
 from components.evaluator.executor import Executor
 
 
@@ -17,6 +18,7 @@ class EvaluatorSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema, optional=True),
+        "baseline": component_spec.ChannelParameter(type=BaselineMetrics, optional=True),
     }
     OUTPUTS = {
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -35,6 +37,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         evaluation_config: JSON, see `EvaluationConfig.from_json`.
         champion: of the ChampionResolver; default none.
         schema: of the raw data; a changed one evaluates anew.
+        baseline: what a simple method reaches on the same rows; default: the model stands alone.
     """
 
     SPEC_CLASS = EvaluatorSpec
@@ -47,6 +50,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         evaluation_config: str,
         champion: channel.BaseChannel | None = None,
         schema: channel.BaseChannel | None = None,
+        baseline: channel.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             EvaluatorSpec(
@@ -54,6 +58,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 model=model,
                 champion=champion,
                 schema=schema,
+                baseline=baseline,
                 evaluation_config=evaluation_config,
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),

@@ -119,6 +119,7 @@ class EvaluationConfig:
         try:
             raw = json.loads(text)
             champion = raw.pop("champion", None) or {}
+            raw.pop("baseline", None)  # says whether there is such a node; what it found is an input
             raw["thresholds"] = tuple(Threshold(**bound) for bound in raw.get("thresholds", ()))
             raw["slices"] = tuple(raw.get("slices", ()))
             raw.setdefault("max_loss", champion.get("max_loss", 0.0))

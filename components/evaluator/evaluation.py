@@ -86,14 +86,16 @@ def evaluate(
     columns = dict.fromkeys([config.label, *config.slice_columns, *spec.features])
     if config.query:
         columns[config.query] = None
-    not_comparable = ""
+    not_comparable, thresholds = "", (spec.threshold, spec.threshold)
     if champion is not None:
         try:
-            columns |= dict.fromkeys(_comparable(spec, champion, schema).features)
+            theirs = _comparable(spec, champion, schema)
+            columns |= dict.fromkeys(theirs.features)
+            thresholds = (spec.threshold, theirs.threshold)
         except InputError as error:
             champion, not_comparable = None, str(error)
     pivot = _pivot(shards[0], config) if config.task == "regression" else 0.0
-    plan = Plan(config, spec.classes, challenger, champion, tuple(columns), pivot)
+    plan = Plan(config, spec.classes, challenger, champion, tuple(columns), pivot, thresholds)
     found: Findings = combine(shards, EvaluateShards(plan), sum(shard.group.size_bytes for shard in shards))
     if found.rows != (rows := columnar.count_rows(examples_uri, TEST)):
         raise RuntimeError(f"the test split has {rows} rows and {found.rows} were evaluated")

@@ -22,11 +22,12 @@ class Executor(ColumnarBeamExecutor):
     """Evaluates a row group of the test split at a time, here or on Beam, judges, and writes the verdict as a blessing."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Reads `examples`, `model`, `champion`; writes `evaluation` and `blessing`.
+        """Reads `examples`, `model`, `champion`, `baseline`; writes `evaluation` and `blessing`.
 
         Raises:
             InputError: the data, the model or the configuration cannot be evaluated at all.
         """
+        from components.evaluator.beside import beside
         from components.evaluator.evaluation import evaluate
         from components.evaluator.judgement import compare, judge
         from components.evaluator.summary import METRICS_FILE, summarise
@@ -37,13 +38,16 @@ class Executor(ColumnarBeamExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         model = artifact_utils.get_single_instance(input_dict["model"])
         champions = input_dict.get("champion") or []
+        baselines = input_dict.get("baseline") or []
         version = champion_version(champions[0]) if champions else 0
         with measured(output_dict) as rows:
             champion = pathlib.Path(champions[0].uri) / SERVING_FOLDER if version else None
             outcome = evaluate(examples.uri, pathlib.Path(model.uri) / SERVING_FOLDER, champion, config, self._combine)
             comparison = compare(outcome, config)
-            gate = judge(outcome, config, comparison, version)
+            simple = beside(pathlib.Path(baselines[0].uri), outcome, config) if baselines else None
+            gate = judge(outcome, config, comparison, version, simple)
             summary = summarise(outcome, gate, comparison, config, int(examples.span or 0), version)
+            summary["baseline"] = simple
             evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
             folder = pathlib.Path(evaluation.uri)
             folder.mkdir(parents=True, exist_ok=True)

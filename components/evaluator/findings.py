@@ -26,13 +26,13 @@ _PLACES, _LABELS, _QUERIES = range(3)
 Placed = tuple[int, str]
 
 
-def task_metrics(task: str, classes: int = 0, pivot: float = 0.0) -> TaskMetrics:
-    """The metrics of a task."""
+def task_metrics(task: str, classes: int = 0, pivot: float = 0.0, threshold: float = 0.5) -> TaskMetrics:
+    """The metrics of a task; each argument is for the one task that knows it."""
     if task == "multiclass":
         return MulticlassMetrics(classes)
     if task == "regression":
         return RegressionMetrics(pivot)
-    return RankingMetrics() if task == "ranking" else BinaryMetrics()
+    return RankingMetrics() if task == "ranking" else BinaryMetrics(threshold)
 
 
 @dataclasses.dataclass
@@ -40,10 +40,12 @@ class ModelSums:
     """What was summed of one model's predictions.
 
     Attributes:
+        metrics: of the task, at this model's own decision threshold.
         sums: over all rows with a valid prediction; None before the first.
         invalid_rows: rows whose prediction is not finite or does not fit the task.
     """
 
+    metrics: TaskMetrics
     sums: Sums | None = None
     invalid_rows: int = 0
 
@@ -72,11 +74,11 @@ class Findings:
         not_comparable: why the champion dropped out, with the place where it did.
     """
 
-    def __init__(self, metrics: TaskMetrics, slices: Sequence[str], champion: bool, seed: int) -> None:
+    def __init__(self, metrics: TaskMetrics, slices: Sequence[str], champion: TaskMetrics | None, seed: int) -> None:
         self.metrics = metrics
         self.rows = 0
-        self.challenger = ModelSums()
-        self.champion = ModelSums() if champion else None
+        self.challenger = ModelSums(metrics)
+        self.champion = ModelSums(champion) if champion else None
         self.slices: Mapping[str, SlicedSums] = {column: SlicedSums(column, metrics) for column in slices}
         self.sample = PairedSample(seed)
         self.pair: Pair | None = None
@@ -144,8 +146,9 @@ class Findings:
             self.pair = None
         elif isinstance(self.metrics, RowMetrics) and (arrays := self.sample.arrays()):
             labels, ours, theirs = arrays
-            prepare = self.metrics.prepare
-            self.pair = Pair(prepare(labels, ours), prepare(labels, theirs), self.sample.rows_seen)
+            assert isinstance(self.champion.metrics, RowMetrics)
+            mine, other = self.metrics.prepare(labels, ours), self.champion.metrics.prepare(labels, theirs)
+            self.pair = Pair(mine, other, self.sample.rows_seen)
 
     @property
     def _keeps_rows(self) -> bool:
@@ -174,10 +177,10 @@ class Findings:
         if isinstance(self.metrics, RankingMetrics):
             self._rank(self.metrics, columns, codes, predictions, valid)
             return
-        assert isinstance(self.metrics, RowMetrics)
         labels = columns[_LABELS]
         for model, found, good in zip(models, predictions, valid, strict=True):
-            rows = self.metrics.prepare(labels[good], found[good])
+            assert isinstance(model.metrics, RowMetrics)
+            rows = model.metrics.prepare(labels[good], found[good])
             model.add(self.metrics.reduce(rows))
             if model is self.challenger:
                 for one, code in zip(self.slices.values(), codes, strict=True):

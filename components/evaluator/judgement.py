@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from components.evaluator.bars import bars, figure, overall_check, slices_check
+from components.evaluator.beside import checks_against
 from components.evaluator.bootstrap import Interval, paired_interval
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.evaluation import Outcome
@@ -59,7 +61,11 @@ def compare(outcome: Outcome, config: EvaluationConfig) -> Comparison | None:
 
 
 def judge(
-    outcome: Outcome, config: EvaluationConfig, comparison: Comparison | None, champion_version: int
+    outcome: Outcome,
+    config: EvaluationConfig,
+    comparison: Comparison | None,
+    champion_version: int,
+    simple: dict[str, Any] | None = None,
 ) -> GateResult:
     """Every check of the evaluation; the model is blessed if all critical ones pass."""
     checks = [_predictions_fit(outcome), *_single_class(outcome), *_queries(outcome, config)]
@@ -78,6 +84,7 @@ def judge(
     checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many and one.column not in judged]
     if champion_version:
         checks.append(_against_champion(outcome, config, comparison, champion_version))
+    checks += checks_against(simple)
     return GateResult(GATE, tuple(checks))
 
 
@@ -139,7 +146,7 @@ def _against_champion(
             f"{config.champion_metric} is undefined on this test split, so champion version {version} cannot be "
             "compared; give more data or compare by another metric"
         )
-        return CheckResult.not_judged(name, message)
+        return CheckResult.not_judged(name, message, config.unjudged_severity)
     passes = comparison.loss <= comparison.max_loss + _ROUNDING
     message = _in_words(comparison, version)
     diagnostics = {"loss": comparison.loss, "max_loss": comparison.max_loss}

@@ -15,7 +15,7 @@ from components.evaluator.metrics import METRICS, BinaryMetrics, Sums, TaskMetri
 from components.gates import GateResult, Severity
 
 METRICS_FILE = "metrics.json"
-_ROC_POINTS = 200
+_CURVE_POINTS = 200
 _BUCKETS = 10
 _RESIDUAL_BINS = 40
 
@@ -48,7 +48,9 @@ def summarise(
         "confusion_matrix": None
         if confusion is None
         else {"labels": list(outcome.classes), "counts": confusion.astype(int).tolist()},
+        "threshold": metrics.threshold if isinstance(metrics, BinaryMetrics) else None,
         "roc": _roc(metrics, sums),
+        "precision_recall": _precision_recall(metrics, sums),
         "calibration": _calibration(metrics, sums),
         "residuals": _residuals(outcome),
         "champion": _champion(outcome, comparison, champion_version),
@@ -87,17 +89,43 @@ def _queries(sums: Sums) -> dict[str, int] | None:
 
 
 def _roc(metrics: object, sums: Sums) -> dict[str, list[float]] | None:
-    """Points of the ROC curve, spread evenly along its length so that a steep start keeps its shape."""
+    """Points of the ROC curve."""
     if not isinstance(metrics, BinaryMetrics):
         return None
     false_positives, true_positives = metrics.counts_above(sums, 0)
     if not false_positives[0] or not true_positives[0]:
         return None
     fpr, tpr = false_positives / false_positives[0], true_positives / true_positives[0]
-    length = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(fpr), np.diff(tpr)))])
-    chosen = np.unique(np.searchsorted(length, np.linspace(0, length[-1], _ROC_POINTS)))[::-1]
+    chosen = _spread(fpr, tpr)[::-1]
     thresholds = np.clip(metrics.thresholds[chosen], 0, 1)
     return {"fpr": _rounded(fpr[chosen]), "tpr": _rounded(tpr[chosen]), "thresholds": _rounded(thresholds)}
+
+
+def _precision_recall(metrics: object, sums: Sums) -> dict[str, Any] | None:
+    """Points of the precision-recall curve by rising recall, and what calling every row positive would come to."""
+    if not isinstance(metrics, BinaryMetrics):
+        return None
+    false_positives, true_positives = metrics.counts_above(sums, 0)
+    if not false_positives[0] or not true_positives[0]:
+        return None
+    called = true_positives + false_positives
+    some = called > 0
+    recall, precision = true_positives[some] / true_positives[0], true_positives[some] / called[some]
+    chosen = _spread(recall, precision)[::-1]
+    thresholds = np.clip(metrics.thresholds[some][chosen], 0, 1)
+    return {
+        "recall": _rounded(recall[chosen]),
+        "precision": _rounded(precision[chosen]),
+        "thresholds": _rounded(thresholds),
+        "positive_share": float(true_positives[0] / called[0]),
+        "positives": int(true_positives[0]),
+    }
+
+
+def _spread(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Places of points that lie evenly along the length of a curve, so that a steep part keeps its shape."""
+    length = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
+    return np.unique(np.searchsorted(length, np.linspace(0, length[-1], _CURVE_POINTS)))
 
 
 def _calibration(metrics: object, sums: Sums) -> dict[str, list[float]] | None:
@@ -140,7 +168,9 @@ def _champion(outcome: Outcome, comparison: Comparison | None, version: int) -> 
     return {
         "version": version,
         "overall": outcome.metrics.metrics(outcome.champion.sums),
+        "threshold": theirs.threshold if isinstance(theirs := outcome.champion.metrics, BinaryMetrics) else None,
         "roc": _roc(outcome.metrics, outcome.champion.sums),
+        "precision_recall": _precision_recall(outcome.metrics, outcome.champion.sums),
         "metric": comparison.metric,
         "challenger_value": comparison.challenger,
         "champion_value": comparison.champion,

@@ -22,6 +22,7 @@ class IngestionConfig:
         split_column: column that says train, eval or test.
         eval_fraction: share of rows for eval; where a column names no eval, of its train.
         test_fraction: share of rows for test; unused where a column names it.
+        split_seed: another number divides by hash in another way.
         on_bad_rows: fail: the first row that does not fit ends the run; quarantine: it goes into a side file.
         merge_spellings: whether the label's classes may be written in any case, with spaces around them.
         drop_unlabelled: whether rows without a label are left out.
@@ -38,6 +39,7 @@ class IngestionConfig:
     split_column: str | None = None
     eval_fraction: float = 0.1
     test_fraction: float = 0.2
+    split_seed: int = 0
     on_bad_rows: str = "fail"
     max_bad_fraction: float = 0.01
     merge_spellings: bool = False
@@ -50,4 +52,4 @@ class IngestionConfig:
     @classmethod
     def from_json(cls, text: str) -> IngestionConfig:
         raw = json.loads(text)
-        return cls(**{**raw, "ignore": tuple(raw["ignore"]), "reading": Reading.of(raw["reading"])})
+        return cls(**{**raw, "ignore": tuple(raw["ignore"]), "reading": Reading.of(raw.get("reading", {}))})

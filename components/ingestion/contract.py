@@ -19,6 +19,11 @@ _MOST_NAMES = 40  # a line for a person
 _TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float64(), schema_pb2.BYTES: pa.string()}
 
 
+# What to write into schema.pbtxt, to the letter: a feature that has a shape needs its values, whatever its presence says.
+NULLABLE = "`presence { min_fraction: 0.9 } value_count { min: 1 max: 1 }` in place of `shape {}`"
+OPTIONAL = "`presence {} value_count { min: 1 max: 1 }` in place of `shape {}`"
+
+
 @dataclasses.dataclass(frozen=True)
 class Column:
     """One column that the schema asks for."""
@@ -75,7 +80,7 @@ def check_header(file: str, names: Collection[str], columns: list[Column], extra
     if missing:
         raise InputError(
             f"{file}: column {missing[0]!r} is missing{_and_more(missing)}. Received: {_some(names)}. "
-            "Deliver it, or mark it as optional in schema.pbtxt (presence without min_fraction)."
+            f"Deliver it, or say in schema.pbtxt that it may be absent: {OPTIONAL}."
         )
     if extra is None:
         return

@@ -18,7 +18,7 @@ from components.errors import InputError
 from components.ingestion import arrow_types, json_files
 from components.ingestion._reading import PLAIN, Reading
 from components.ingestion.arrow_types import NOT_CONVERTED
-from components.ingestion.contract import Column, check_header
+from components.ingestion.contract import NULLABLE, Column, check_header
 from components.ingestion.csv_files import CsvFile, too_long
 from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.parts import WHOLE, Part
@@ -210,7 +210,7 @@ def _conform(file: DataFile, batch: pa.RecordBatch, columns: Sequence[Column], f
             where = file.place(first_row + int(np.argmax(without)) + 1)
             raise InputError(
                 f"{where}, column {column.name!r}: has no value ({int(without.sum())} in this block), and the schema "
-                "requires one. Fill it, remove the row, or lower presence.min_fraction in schema.pbtxt."
+                f"requires one. Fill it, remove the row, or let it be missing in schema.pbtxt: {NULLABLE}."
             )
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])

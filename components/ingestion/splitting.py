@@ -5,13 +5,14 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from components.columnar import hash_rows
+from components.columnar import Hashes, hash_rows, spread_bits
 from components.errors import InputError
 from components.ingestion._config import IngestionConfig
 from components.splits import EVAL, SPLITS, TEST, TRAIN
@@ -27,7 +28,8 @@ _SPELLINGS = {
 
 Places = npt.NDArray[np.int64]
 # Different values of a column, ascending, and how many rows have each.
-Counted = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
+Values = npt.NDArray[np.number[Any]]
+Counted = tuple[Values, npt.NDArray[np.int64]]
 
 
 class Splitter(abc.ABC):
@@ -41,7 +43,7 @@ class Splitter(abc.ABC):
 class ByHash(Splitter):
     """A row's hash decides, today and in every later span. From the least hashes on: test, eval, train.
 
-    A larger test_fraction takes rows from eval first, and a larger eval_fraction from train.
+    A larger test_fraction takes rows from eval first, and a larger eval_fraction from train. Another seed is another division.
     """
 
     def __init__(self, config: IngestionConfig) -> None:
@@ -50,12 +52,21 @@ class ByHash(Splitter):
         self._eval = round((config.test_fraction + config.eval_fraction) * _BUCKETS)
 
     def places(self, batch: pa.RecordBatch) -> Places:
+        return self.places_of(self.hashes(batch))
+
+    def hashes(self, batch: pa.RecordBatch) -> Hashes:
+        """Of the rows, whatever the seed; uint64[rows]."""
         config = self._config
         # Not the label: where rows repeat, a hash of features and label sends those of one label to train and those of another
         # to eval, and what is learnt is the opposite of what is asked.
         features = [name for name in batch.schema.names if name not in (config.label, config.split_column)]
         columns = [config.split_key] if config.split_key else features or [config.label]
-        bucket = hash_rows(batch.column(name) for name in columns) % np.uint64(_BUCKETS)
+        return hash_rows(batch.column(name) for name in columns)
+
+    def places_of(self, hashes: Hashes) -> Places:
+        """The split of each row, by its hash."""
+        seed = self._config.split_seed
+        bucket = (spread_bits(hashes + np.uint64(seed)) if seed else hashes) % np.uint64(_BUCKETS)
         return np.select([bucket < self._test, bucket < self._eval], [_TEST, _EVAL], _TRAIN)
 
 
@@ -130,17 +141,17 @@ def merge_counts(parts: Sequence[Counted]) -> Counted:
     return values, counts
 
 
-def newest_from(times: Counted, fraction: float) -> float:
+def newest_from(times: Counted, fraction: float) -> int | float:
     """The time from which on rows are among the newest, so that about `fraction` of them are."""
     values, counts = times
     if not len(values):
         return -math.inf
     # The value at which np.quantile(..., 1 - fraction, method="higher") arrives.
     place = math.ceil(round((counts.sum() - 1) * (1 - fraction), 6))
-    return float(values[np.searchsorted(np.cumsum(counts), place, side="right")])
+    return values[np.searchsorted(np.cumsum(counts), place, side="right")].item()  # type: ignore[no-any-return]
 
 
-def _as_time(array: pa.Array, column: str) -> npt.NDArray[np.float64]:
+def _as_time(array: pa.Array, column: str) -> Values:
     if array.null_count:
         raise InputError(
             f"column {column!r} splits the data by time, and {array.null_count} of its values are missing."
@@ -150,7 +161,8 @@ def _as_time(array: pa.Array, column: str) -> npt.NDArray[np.float64]:
             array = pa.array(pd.to_datetime(array.to_pandas(), utc=True, format="ISO8601").astype("int64"))
         except ValueError as error:
             raise InputError(f"column {column!r} splits the data by time and is not ISO 8601: {error}") from None
-    return array.to_numpy(zero_copy_only=False).astype(np.float64)
+    # Whole numbers stay so: as doubles, nanoseconds since 1970 are the same for 200 of them.
+    return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
 def _as_place(array: pa.Array, column: str) -> Places:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from components.gates import Severity
 from components.report import formats, verdict
-from components.report.evaluation_view import SMALL_SLICE, metric_rows, slice_groups
+from components.report.evaluation_view import SMALL_SLICE, decision_words, metric_rows, others, sentence, slice_groups
 from components.report.facts import RunFacts
 
 _WEAKEST = 5  # slices of each column
@@ -70,6 +70,7 @@ def _training(facts: RunFacts) -> str:
         lines.append(
             f"- Epochs: {len(training['epochs'])}, the weights of epoch {training.get('best_epoch')} were kept"
         )
+    lines += [f"- {text(sentence)}" for sentence in decision_words(training)]
     if settings:
         lines.append(f"- Settings: {text(settings)}")
     return _section("Training", lines)
@@ -79,20 +80,14 @@ def _metrics(facts: RunFacts) -> str:
     metrics = facts.metrics or {}
     if not metrics:
         return ""
-    version = verdict.champion_version(facts)
-    champion = f"Champion, version {version}" if version else "Champion"
     rows = [
-        (
-            one.name,
-            f"{one.value}, {one.sure}" if one.sure else one.value,
-            one.trivial,
-            one.champion,
-            f"{one.bound} {one.word}",
-        )
+        (one.name, f"{one.value}, {one.sure}" if one.sure else one.value, *one.others, f"{one.bound} {one.word}")
         for one in metric_rows(facts)
     ]
     said = f"On {formats.count(metrics.get('rows'))} rows of the test split."
-    return f"## Metrics\n\n{said}\n\n{_table(('Metric', 'This model', 'Trivial model', champion, 'Bound'), rows)}"
+    if baseline := metrics.get("baseline"):
+        said += f" {sentence(baseline['words'])}"
+    return f"## Metrics\n\n{said}\n\n{_table(('Metric', 'This model', *(head for head, _ in others(facts)), 'Bound'), rows)}"
 
 
 def _slices(facts: RunFacts) -> str:

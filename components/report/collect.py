@@ -34,6 +34,7 @@ PRODUCERS = {
     "model": "Trainer",
     "model_run": "Trainer",
     "champion": "ChampionResolver",
+    "baseline": "Baseline",
     "evaluation": "Evaluator",
     "model_blessing": "Evaluator",
     "infra_blessing": "InfraValidator",

@@ -8,7 +8,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
-from components.artifacts import DataDrift, DataQualityReport, RunReport
+from components.artifacts import BaselineMetrics, DataDrift, DataQualityReport, RunReport
 from components.report import executor
 
 
@@ -29,6 +29,7 @@ class ReportSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
         "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "baseline": component_spec.ChannelParameter(type=BaselineMetrics, optional=True),
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
         "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing, optional=True),
@@ -65,6 +66,7 @@ class Report(base_component.BaseComponent):
         model: BaseChannel | None = None,
         model_run: BaseChannel | None = None,
         champion: BaseChannel | None = None,
+        baseline: BaseChannel | None = None,
         evaluation: BaseChannel | None = None,
         model_blessing: BaseChannel | None = None,
         infra_blessing: BaseChannel | None = None,
@@ -89,6 +91,7 @@ class Report(base_component.BaseComponent):
             model=model,
             model_run=model_run,
             champion=champion,
+            baseline=baseline,
             evaluation=evaluation,
             model_blessing=model_blessing,
             infra_blessing=infra_blessing,

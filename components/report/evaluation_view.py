@@ -10,6 +10,7 @@ from components.report.facts import RunFacts
 from components.report.formats import LOWER_IS_BETTER, count, figure, is_number, metric_name, primary_metric, shorten
 
 SMALL_SLICE = 30
+_MOST_WEIGHTS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,21 +18,33 @@ class MetricRow:
     name: str
     value: str
     sure: str
-    trivial: str
-    champion: str
+    others: tuple[str, ...]
     bound: str
     state: str
     word: str
     primary: bool
 
 
+def others(facts: RunFacts) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """What stands beside the model: a table head, and its metrics."""
+    metrics = facts.metrics or {}
+    baseline, champion = metrics.get("baseline") or {}, metrics.get("champion") or {}
+    found = [("Trivial model", metrics.get("trivial"))]
+    found += [(str(baseline.get("name", "Baseline")).capitalize(), baseline.get("overall"))]
+    found += [(f"Champion, version {champion.get('version')}", champion.get("overall"))]
+    return tuple((head, values) for head, values in found if values)
+
+
+def sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
-    """Every overall metric beside a trivial model's, the champion's and its bound; the one that is compared stands first."""
+    """Every overall metric beside those of simpler models and the champion's, and its bound; the one that is compared stands first."""
     metrics = facts.metrics or {}
     primary = primary_metric(facts.workload, metrics)
     overall: Mapping[str, Any] = metrics.get("overall") or {}
-    champion = (metrics.get("champion") or {}).get("overall") or {}
-    sure, trivial = metrics.get("bounds") or {}, metrics.get("trivial") or {}
+    sure, beside = metrics.get("bounds") or {}, others(facts)
     rows = []
     for metric, value in sorted(overall.items(), key=lambda item: item[0] != primary):
         bars = [bar for bar in _bars(facts) if bar["metric"] == metric and not bar["slice"]]
@@ -41,8 +54,7 @@ def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
                 metric_name(metric),
                 figure(value),
                 (sure.get(metric) or {}).get("words", ""),
-                figure(trivial.get(metric)) if metric in trivial else "",
-                figure(champion.get(metric)),
+                tuple(figure(values[metric]) if metric in values else "" for _, values in beside),
                 ", ".join(_bound(bar) for bar in bars),
                 state,
                 word,
@@ -202,3 +214,39 @@ def frequent_confusions(metrics: Mapping[str, Any], limit: int = 15) -> tuple[tu
         if i != j and value and i < len(labels) and j < len(labels)
     ]
     return tuple((truth, predicted, count(value)) for value, truth, predicted in sorted(pairs, reverse=True)[:limit])
+
+
+def chosen_threshold(metrics: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """Recall, precision and threshold at which the model calls rows positive; None where there is no such point."""
+    overall = metrics.get("overall") or {}
+    recall, precision, threshold = overall.get("recall"), overall.get("precision"), metrics.get("threshold")
+    if not all(map(is_number, (recall, precision, threshold))):
+        return None
+    return float(recall), float(precision), float(threshold)
+
+
+def decision_words(training: Mapping[str, Any]) -> tuple[str, ...]:
+    """How rows of rare classes were treated, in sentences; nothing where all rows count the same and 0.5 decides."""
+    sentences = []
+    weights: Mapping[str, Any] = training.get("class_weights") or {}
+    if weights:
+        heaviest = sorted(weights.items(), key=lambda item: -float(item[1]))[:_MOST_WEIGHTS]
+        more = f" and {len(weights) - len(heaviest)} more" if len(weights) > len(heaviest) else ""
+        sentences.append(
+            f"Class weights: {', '.join(f'{shorten(str(name), 24)} {float(weight):.3g}' for name, weight in heaviest)}{more}. The "
+            "probabilities are those of a world in which the classes are as frequent as the weights make them: they rank rows, and "
+            "are no shares. Calibration says how far off they are."
+        )
+    decision: Mapping[str, Any] = training.get("decision") or {}
+    if decision.get("positives") is not None:
+        reached = ", ".join(
+            f"{name} {figure(decision.get(name))}" for name in ("precision", "recall") if is_number(decision.get(name))
+        )
+        caution = f" Note: {decision['caution']}." if decision.get("caution") else ""
+        sentences.append(
+            f"A row is called positive above {float(decision['threshold']):.4g} ({decision['rule']}, chosen on eval"
+            f"{f': {reached} there' if reached else ''}).{caution}"
+        )
+    elif is_number(decision.get("threshold")) and float(decision["threshold"]) != 0.5:
+        sentences.append(f"A row is called positive above {float(decision['threshold']):.4g}.")
+    return tuple(sentences)

@@ -37,6 +37,7 @@ NODE_NAMES = {
     "ExampleValidator": "Schema",
     "DataQuality": "Data quality",
     "DriftDetector": "Drift",
+    "Baseline": "Baseline",
     "Evaluator": "Evaluation",
     "InfraValidator": "Load and predict",
     "Pusher": "Release",

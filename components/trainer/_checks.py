@@ -24,22 +24,28 @@ class SplitChecks:
         checks.finish()
     """
 
-    def __init__(self, split: str, task: str, label: str, classes: Sequence[str]) -> None:
+    def __init__(self, split: str, task: str, label: str, classes: Sequence[str], label_scale: str = "linear") -> None:
         self.label = label
+        self._label_scale = label_scale
         self._split, self._task, self._classes = split, task, tuple(classes)
         self._rows = 0
         self._mean = self._squares = 0.0
-        self._seen: set[int] = set()
+        self._counts = np.zeros(len(self._classes), np.int64)
         self._not_finite: dict[str, int] = {}
 
     @property
+    def class_counts(self) -> npt.NDArray[np.int64]:
+        """Rows of each class so far, [classes]; empty where the label is a number."""
+        return self._counts
+
+    @property
     def label_mean(self) -> float:
-        """Of the label's values so far; 0 for classes."""
+        """Of the label's values so far, on its scale; 0 for classes."""
         return self._mean
 
     @property
     def label_std(self) -> float:
-        """Of the label's values so far; 1 where they are all the same."""
+        """Of the label's values so far, on its scale; 1 where they are all the same."""
         return math.sqrt(self._squares / max(1, self._rows)) or 1.0
 
     def add(self, columns: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -71,8 +77,8 @@ class SplitChecks:
                     f"feature {name!r}: preprocessing_fn returns NaN or infinity in {count} values. "
                     "Fill missing values, and guard logarithms and divisions."
                 )
-        if self._split == TRAIN and self._task not in NUMERIC and len(self._seen) < 2:
-            only = [self._classes[index] for index in self._seen]
+        if self._split == TRAIN and self._task not in NUMERIC and np.count_nonzero(self._counts) < 2:
+            only = [self._classes[index] for index in np.flatnonzero(self._counts)]
             raise InputError(
                 f"label {self.label!r}: all rows of train are {', '.join(map(repr, only))}; there is nothing to learn."
             )
@@ -89,6 +95,13 @@ class SplitChecks:
                 f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: a relevance is 0 or more. "
                 f"Received: {label[label < 0][0]:g}. Mend the row."
             )
+        if self._label_scale == "log":
+            if (label < 0).any():
+                raise InputError(
+                    f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: training.label_scale: log needs 0 or "
+                    f"more. Received: {label[label < 0][0]:g}. Mend the row, or set label_scale: linear in workload.yaml."
+                )
+            label = np.log1p(label.astype(np.float64))
         # Chan's way to join mean and squared deviations of two parts; in double precision, which a long float32 sum is not.
         mean = float(np.mean(label, dtype=np.float64))
         squares = float(np.var(label, dtype=np.float64)) * len(label)
@@ -102,7 +115,7 @@ class SplitChecks:
                 f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: is none of the classes "
                 f"{list(self._classes)[:10]}. Mend the row, or the label's domain in schema.pbtxt."
             )
-        self._seen.update(np.unique(label).tolist())
+        self._counts += np.bincount(label, minlength=len(self._classes))
 
     def _row(self, wrong: npt.NDArray[np.bool_]) -> int:
         return self._rows + int(np.argmax(wrong))

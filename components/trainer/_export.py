@@ -23,9 +23,11 @@ _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_
 class ServingModule(tf.Module):
     """Raw features in, answers in the task's own terms out."""
 
-    def __init__(self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema) -> None:
+    def __init__(
+        self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema, threshold: float
+    ) -> None:
         super().__init__()
-        self._schema = schema
+        self._schema, self._threshold = schema, threshold
         self._raw_specs = {n: s for n, s in transform.raw_feature_spec().items() if n != schema.label}
         self.input_names = input_names(self._raw_specs)
         self._classes = tf.constant(schema.classes or [""], tf.string)
@@ -77,7 +79,7 @@ class ServingModule(tf.Module):
         if self._schema.task in served_model.NUMERIC:
             return {"prediction": output[:, 0]}
         if self._schema.task == "binary":
-            label = tf.gather(self._classes, tf.cast(output[:, 0] >= 0.5, tf.int32))
+            label = tf.gather(self._classes, tf.cast(output[:, 0] > self._threshold, tf.int32))
             return {"probability": output[:, 0], "label": label}
         return {"probabilities": output, "label": tf.gather(self._classes, tf.argmax(output, axis=1))}
 
@@ -93,6 +95,7 @@ def export(
     schema: ModelSchema,
     folder: pathlib.Path,
     missing: Callable[[str], tuple[str, ...]] = lambda column: (),
+    threshold: float = 0.5,
 ) -> None:
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
 
@@ -102,8 +105,9 @@ def export(
         schema: what the model takes and answers.
         folder: to write into.
         missing: the texts that mean a missing value in a column.
+        threshold: binary only: above which probability a row is called positive.
     """
-    served = ServingModule(model, transform, schema)
+    served = ServingModule(model, transform, schema, threshold)
     tf.saved_model.save(served, str(folder), signatures=served.signatures())
     inputs = served.raw_inputs()
     nullable = {name for name, spec in transform.raw_feature_spec().items() if isinstance(spec, tf.io.VarLenFeature)}
@@ -121,7 +125,7 @@ def export(
         )
         for name, given in served.input_names.items()
     }
-    served_model.ServedModel(schema.task, schema.label, tuple(schema.classes), features).write(folder)
+    served_model.ServedModel(schema.task, schema.label, tuple(schema.classes), features, threshold).write(folder)
 
 
 def input_names(features: Iterable[str]) -> dict[str, str]:

@@ -21,7 +21,8 @@ from components.trainer import _replicas
 from components.trainer._checkpoints import Checkpoints
 from components.trainer._config import TrainingConfig
 from components.trainer._devices import Devices
-from components.trainer._input import Split
+from components.trainer._input import Split, Weights
+from components.trainer._label_scale import ScaledError
 from components.trainer._progress import Progress
 from components.trainer._schema import ModelSchema
 
@@ -62,13 +63,12 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
         metrics = [] if schema.task in NUMERIC else ["accuracy"]
         if schema.task == "binary":
             metrics.append(keras.metrics.AUC(name="auc"))
-        learning_rate = float(config.hyperparameters.get("learning_rate", 1e-3))
         loss: Any = _LOSS[schema.task]
         if schema.task in NUMERIC:
-            loss = _ScaledError(schema.label_std)
+            loss = ScaledError(schema.label_std, schema.label_scale)
             metrics.append(keras.metrics.RootMeanSquaredError(name="rmse"))
         model.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
+            optimizer=_optimizer(config, steps["steps_per_epoch"] * steps["epochs"]),
             loss=loss,
             metrics=metrics,
             steps_per_execution=_steps_per_execution(steps["steps_per_epoch"] * steps["epochs"]),
@@ -81,6 +81,17 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
         # Here and by every worker: a variable made elsewhere is not shared, and a worker that makes one waits for the others.
         model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    rate: Any = float(config.hyperparameters.get("learning_rate", 1e-3))
+    if config.learning_rate_schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
+    if not config.weight_decay:
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
 
 
 def rebuilt(
@@ -100,6 +111,7 @@ def fit(
     logs: pathlib.Path,
     devices: Devices = Devices("none", ("CPU:0",)),  # noqa: B008 frozen
     checkpoints: Checkpoints | None = None,
+    weights: Weights | None = None,
 ) -> dict[str, Any]:
     """Fits, from the last checkpoint on if there is one, and keeps the best weights by eval loss.
 
@@ -111,6 +123,7 @@ def fit(
         logs: TensorBoard's folder.
         devices: what it runs on.
         checkpoints: where the state of each epoch is kept; None: nowhere.
+        weights: what a row counts in the loss, of train and of eval, by class [classes]; None: all the same.
 
     Returns:
         What goes into history.json (docs/guides/training.md).
@@ -125,8 +138,8 @@ def fit(
     callbacks = [keras.callbacks.TerminateOnNaN(), _Keeper(train, progress, config, checkpoints, devices.is_chief)]
     if devices.is_chief:
         callbacks.insert(1, keras.callbacks.TensorBoard(str(logs), write_graph=False))
-    data = train.dataset(config.batch_size, config.seed, devices.replicas)
-    eval_data = evaluation.dataset(max(_EVAL_BATCH, config.batch_size), replicas=devices.replicas)
+    data = train.dataset(config.batch_size, config.seed, devices.replicas, weights)
+    eval_data = evaluation.dataset(max(_EVAL_BATCH, config.batch_size), None, devices.replicas, weights)
     epochs = range(progress.epochs, config.epochs)
     if progress.is_over(config.epochs, config.early_stopping_patience):
         pass  # it was killed after its last epoch
@@ -252,17 +265,3 @@ class _Keeper(keras.callbacks.Callback):
             self._checkpoints.save(self.model, self._progress, self._writes)
         if self._progress.is_over(self._config.epochs, self._config.early_stopping_patience):
             self.model.stop_training = True
-
-
-class _ScaledError(keras.losses.Loss):
-    """Squared error in the label's standard deviations, so that one learning rate suits prices and probabilities alike."""
-
-    def __init__(self, scale: float) -> None:
-        super().__init__(name="scaled_mse")
-        self._scale = scale or 1.0
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        # The label is [N] and the output [N, 1]: left as they are they would broadcast to [N, N].
-        label = keras.ops.reshape(keras.ops.cast(y_true, y_pred.dtype), keras.ops.shape(y_pred))
-        error = (label - y_pred) / self._scale
-        return keras.ops.mean(keras.ops.square(error), axis=-1)

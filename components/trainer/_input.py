@@ -20,6 +20,7 @@ from components.trainer._checks import SplitChecks
 from components.trainer._schema import Feature
 
 Columns = dict[str, npt.NDArray[Any]]
+Weights = npt.NDArray[np.float32]
 
 # So much of a split is in memory at a time, as arrays; a smaller split is read once and stays. With train and eval, and
 # Arrow's own buffers while reading, that is about 1.5 GB beside TensorFlow's 1 GB.
@@ -67,8 +68,10 @@ class Split:
         for groups in self._split_into_pools(np.arange(len(self._groups))):
             yield self._read(groups)
 
-    def dataset(self, batch_size: int, seed: int | None = None, replicas: int = 1) -> tf.data.Dataset:
-        """Batches of (features by name [n, *shape], label [n]); each pass has every row once.
+    def dataset(
+        self, batch_size: int, seed: int | None = None, replicas: int = 1, weights: Weights | None = None
+    ) -> tf.data.Dataset:
+        """Batches of (features by name [n, *shape], label [n], and the row's weight [n] if asked for); each pass has every row once.
 
         The shuffle: a split of one pool is shuffled whole. Of a larger one, row groups are dealt to pools at random, and the
         rows of a pool are shuffled: any row may meet any other, but only with those of its pool does it change places freely.
@@ -81,13 +84,18 @@ class Split:
             seed: of the shuffle; None: the rows in their order.
             replicas: how many share each batch. Rows move from the last whole batch to the last one where otherwise some replica
                 would get none of it.
+            weights: of the classes, [classes]; None: rows have none.
         """
         specs = {
             name: tf.TensorSpec([None, None, *feature.shape], feature.dtype) for name, feature in self._features.items()
         }
         blocks = tf.data.Dataset.from_generator(
-            lambda: self._blocks(batch_size, seed, replicas),
-            output_signature=(specs, tf.TensorSpec([None, None], self._label_dtype)),
+            lambda: (_weighed(block, weights) for block in self._blocks(batch_size, seed, replicas)),
+            output_signature=(
+                specs,
+                tf.TensorSpec([None, None], self._label_dtype),
+                *([] if weights is None else [tf.TensorSpec([None, None], tf.float32)]),
+            ),
         )
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
@@ -187,6 +195,10 @@ def open_split(
         checks.add(columns)
     checks.finish()
     return opened
+
+
+def _weighed(block: tuple[Columns, npt.NDArray[Any]], weights: Weights | None) -> tuple[Any, ...]:
+    return block if weights is None else (*block, weights[block[1]])
 
 
 def last_batches(rows: int, batch_size: int, replicas: int = 1) -> list[int]:

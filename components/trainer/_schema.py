@@ -36,8 +36,9 @@ class ModelSchema:
         task: binary, multiclass, regression or ranking.
         label: the label's column.
         classes: in the order of the output, [negative, positive] for binary; empty for regression and ranking.
-        label_mean: of the training split, regression and ranking only.
-        label_std: of the training split, regression and ranking only.
+        label_mean: of the training split, on the label's scale; regression and ranking only.
+        label_std: of the training split, on the label's scale; regression and ranking only.
+        label_scale: linear, or log: what is learnt is log(1 + label).
     """
 
     features: Mapping[str, Feature]
@@ -46,6 +47,7 @@ class ModelSchema:
     classes: tuple[str, ...] = ()
     label_mean: float = 0.0
     label_std: float = 1.0
+    label_scale: str = "linear"
 
     def inputs(self) -> dict[str, keras.KerasTensor]:
         """One `keras.Input` a feature."""
@@ -72,4 +74,9 @@ class ModelSchema:
         if self.task == "multiclass":
             return keras.layers.Dense(len(self.classes), activation="softmax", dtype="float32", name="output")(x)
         standardised = keras.layers.Dense(1, dtype="float32")(x)
-        return keras.layers.Rescaling(self.label_std, self.label_mean, dtype="float32", name="output")(standardised)
+        if self.label_scale == "linear":
+            return keras.layers.Rescaling(self.label_std, self.label_mean, dtype="float32", name="output")(standardised)
+        from components.trainer._label_scale import FromLog
+
+        logarithm = keras.layers.Rescaling(self.label_std, self.label_mean, dtype="float32")(standardised)
+        return FromLog(dtype="float32", name="output")(logarithm)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -18,7 +19,8 @@ from components.splits import EVAL, TRAIN
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._schema import Feature, ModelSchema
-from components.transform.labels import output_classes
+from components.trainer._weights import class_weights
+from components.transform.labels import output_classes, read_positive
 
 
 class Executor(base_executor.BaseExecutor):
@@ -32,13 +34,14 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         import keras
 
-        from components.trainer import _checkpoints, _devices, _export, _fitting, _input
+        from components.trainer import _checkpoints, _decision, _devices, _export, _fitting, _input
 
         config = TrainingConfig.from_json(exec_properties["training"])
         devices = _devices.find(config)  # before anything else asks TensorFlow for one
         module = exec_properties["module_file"]
         examples = artifact_utils.get_single_uri(input_dict["transformed_examples"])
-        transform = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
+        graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
+        transform = tft.TFTransformOutput(graph)
         raw_schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
         model_uri = pathlib.Path(artifact_utils.get_single_uri(output_dict["model"]))
         run_uri = pathlib.Path(artifact_utils.get_single_uri(output_dict["model_run"]))
@@ -46,8 +49,12 @@ class Executor(base_executor.BaseExecutor):
             keras.backend.clear_session()
             keras.utils.set_random_seed(config.seed)
             features = _features(transform, config.label)
-            classes = tuple(output_classes(raw_schema, config.label, config.task, config.positive_class))
-            checks = {split: SplitChecks(split, config.task, config.label, classes) for split in (TRAIN, EVAL)}
+            positive = read_positive(graph)
+            classes = tuple(output_classes(raw_schema, config.label, config.task, positive.name))
+            checks = {
+                split: SplitChecks(split, config.task, config.label, classes, config.label_scale)
+                for split in (TRAIN, EVAL)
+            }
             train, evaluation = (_input.open_split(examples, s, features.values(), c) for s, c in checks.items())
             rows[ROWS_IN] = train.rows + evaluation.rows
             schema = _model_schema(features, config, classes, checks[TRAIN])
@@ -57,14 +64,18 @@ class Executor(base_executor.BaseExecutor):
                 model = _fitting.build(module, schema, config, train.rows, digest)
             key = _checkpoints.key(exec_properties["training"], digest, repr(schema), examples)
             checkpoints = _checkpoints.at(self._context and self._context.stateful_working_dir, key)
+            weights = class_weights(config, classes, checks[TRAIN].class_counts)
             history = _fitting.fit(
-                model, train, evaluation, config, run_uri / "tensorboard", devices, checkpoints=checkpoints
+                model, train, evaluation, config, run_uri / "tensorboard", devices, checkpoints, weights
             )
             if not devices.is_chief:
                 return
             if not devices.are_plain:
                 model = _fitting.rebuilt(model, module, schema, config, train.rows, digest)
-            _export.export(model, transform, schema, model_uri / "Format-Serving", config.missing)
+            decision = _decision.on_eval(model, evaluation, config)
+            _export.export(model, transform, schema, model_uri / "Format-Serving", config.missing, decision.threshold)
+            history |= {"positive": dataclasses.asdict(positive), "decision": dataclasses.asdict(decision)}
+            history["class_weights"] = None if weights is None else dict(zip(classes, weights.tolist(), strict=True))
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
         checkpoints.clear()
 
@@ -89,4 +100,11 @@ def _model_schema(
 ) -> ModelSchema:
     if config.task not in NUMERIC:
         return ModelSchema(features, config.task, config.label, classes)
-    return ModelSchema(features, config.task, config.label, label_mean=train.label_mean, label_std=train.label_std)
+    return ModelSchema(
+        features,
+        config.task,
+        config.label,
+        label_mean=train.label_mean,
+        label_std=train.label_std,
+        label_scale=config.label_scale,
+    )

@@ -32,9 +32,10 @@ from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
 from components.errors import InputError
+from components.positive import Positive
 from components.schema import read_schema
 from components.splits import TRAIN
-from components.transform.labels import map_label, output_classes
+from components.transform.labels import map_label, output_classes, positive_class, write_positive
 
 _SPLIT = "__trainyard_split__"  # passes through the transform beside the features
 
@@ -73,7 +74,8 @@ class Executor(ColumnarBeamExecutor):
         properties: dict[str, Any],
     ) -> None:
         module, label, task = properties["module_file"], properties["label"], properties["task"]
-        classes = output_classes(schema, label, task, properties["positive_class"])
+        positive = _positive(uri, schema, properties)
+        classes = output_classes(schema, label, task, positive.name)
         digest = properties["module_digest"]
         loaded = user_code.load_function(module, "preprocessing_fn", digest)
         function = _with_label(loaded, lambda: user_code.calling(module, digest), module, label, classes, task)
@@ -108,6 +110,14 @@ class Executor(ColumnarBeamExecutor):
         # The raw schema completes TFX's TransformGraph: the serving graph parses requests by it.
         raw = pathlib.Path(graph) / tft.TFTransformOutput.RAW_METADATA_DIR
         metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(raw))
+        if positive.name:
+            write_positive(graph, positive)
+
+
+def _positive(uri: str, schema: schema_pb2.Schema, properties: dict[str, Any]) -> Positive:
+    if properties["positive_class"]:
+        return Positive(properties["positive_class"], "data.label.positive_class says so")
+    return positive_class(uri, schema, properties["label"], properties["task"]) or Positive("", "")
 
 
 def _tensors(

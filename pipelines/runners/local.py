@@ -187,6 +187,7 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
         metrics = json.loads(path.read_text())
         result.metrics, result.bounds, result.trivial = metrics["overall"], metrics["bounds"], metrics["trivial"]
         result.blessed, result.reasons = metrics["blessed"], list(metrics["reasons"])
+        result.baseline = metrics.get("baseline")
         champion = metrics.get("champion")
         if champion:
             result.champion = {k: v for k, v in champion.items() if k not in ("roc", "overall")}

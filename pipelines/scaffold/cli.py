@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines import terminal
 from pipelines.scaffold import read_options
@@ -43,10 +43,15 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     command.add_argument("--owner", default="ml-platform", help="who answers for the model (ml-platform)")
     command.add_argument("--description", default="", help="one sentence for a reader who has never heard of it")
-    command.add_argument("--time", metavar="COLUMN", help="split by time: the newest rows are evaluated")
+    command.add_argument("--time", metavar="COLUMN", help="split by time: the newest rows are test")
     command.add_argument("--key", metavar="COLUMN", help="split by key: rows of one key stay together")
     command.add_argument(
         "--ignore", action="extend", nargs="+", default=[], metavar="COLUMN", help="columns not to read"
+    )
+    command.add_argument(
+        "--positive",
+        metavar="CLASS",
+        help="of two classes the one whose probability is predicted; default: by name, else the rarer",
     )
     command.add_argument(
         "--merge-labels", action="store_true", help="take labels that differ only in case or spaces for one class"
@@ -73,6 +78,7 @@ def new(options: argparse.Namespace) -> int:
             time=options.time,
             key=options.key,
             ignore=tuple(options.ignore),
+            positive=options.positive,
             read=read_options.given(options),
             merge_labels=options.merge_labels,
             drop_unlabelled=options.drop_unlabelled,
@@ -103,4 +109,5 @@ def _create(request: Request) -> Created:
                 raise
             if input(f"{open_question.question} [y/N] ").strip().lower() not in ("y", "yes"):
                 raise
-            request = dataclasses.replace(request, **{open_question.option: True})
+            answered: dict[str, Any] = {open_question.option: True}
+            request = dataclasses.replace(request, **answered)

@@ -17,12 +17,14 @@ import pyarrow as pa
 from components.errors import InputError
 from components.ingestion import Reading
 from components.ingestion.contract import columns_of
+from components.ingestion.images import IMAGE
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
 from pipelines import home
 from pipelines.quality import draft_all, merge, most_useful, suite_text
 from pipelines.scaffold import contracts, images, labelling, profiling, reading, spelling, story, taking, templates
+from pipelines.scaffold.dividing import Division, divide
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
 from pipelines.scaffold.taking import Taken
@@ -44,6 +46,7 @@ class Request:
     time: str | None = None
     key: str | None = None
     ignore: tuple[str, ...] = ()
+    positive: str | None = None
     read: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # fields of data.read
     merge_labels: bool = False
     drop_unlabelled: bool = False
@@ -86,23 +89,24 @@ def create(request: Request) -> Created:
     taken = taking.take(files, format, request.read, request.label)
     decide = _decide_images if format == "images" else _decide
     table, label, profile, done = decide(request, files, format, taken)
-    content = templates.Content(request, format, label, profile, table, taken.reading)
     with _staged(targets) as stage:
-        templates.write_workload(content, stage["workload"])
         (stage["schemas"] / "schema.pbtxt").write_text(
             contracts.schema_text(profile.columns, label, table.num_rows), encoding="utf-8"
         )
-        stage["test"].write_text(templates.test_text(content), encoding="utf-8")
         _lay_out(files, format, stage["span"])
         ignored, how = tuple(profile.ignored), taken.reading
         # Images are checked when a run reads them: to decode them all takes longer than everything else here.
         rows = table if format == "images" else _read_as_a_run(stage, request, format, ignored, how)
+        division = Division() if format == "images" else divide(rows, label, request.time, request.key)
+        content = templates.Content(request, format, label, profile, table, division, taken.reading)
+        templates.write_workload(content, stage["workload"])
+        stage["test"].write_text(templates.test_text(content), encoding="utf-8")
         suite, left_out = _suite(request, label, rows, stage)
         (stage["schemas"] / "expectations.json").write_text(suite, encoding="utf-8")
     load_workload(targets["workload"])
     categories = [column.name for column in profile.columns if column.kind is Kind.CATEGORY]
     done = [*taken.notes, *taking.about_words(files, format, categories, taken), *done]
-    told = story.tell(request, table, label, profile, targets, done, left_out)
+    told = story.tell(request, content, targets, done, left_out)
     return Created(**targets, label=label, profile=profile, story=told)
 
 
@@ -165,9 +169,9 @@ def _decide_images(
     labelling.check_values(table, request.label)
     values = table.column(request.label)
     task, reason = labelling.guess_task(values)
-    label = labelling.describe(values, request.label, Task(request.task or task), reason)
+    label = labelling.describe(values, request.label, Task(request.task or task), reason, request.positive)
     size = images.working_size(files)
-    column = Column(images.IMAGE, Kind.IMAGE, "BYTES", 1.0, len(files), note=f"brought to {size} x {size} pixels")
+    column = Column(IMAGE, Kind.IMAGE, "BYTES", 1.0, len(files), note=f"brought to {size} x {size} pixels")
     return table, label, Profile((dataclasses.replace(column, longest=size),), {}), []
 
 
@@ -203,7 +207,7 @@ def _decide(
     if as_text:
         table = reading.read_files(files, format, sorted({*as_text, *taken.codes}), taken.reading)
         table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
-    label = labelling.describe(table.column(request.label), request.label, task, reason)
+    label = labelling.describe(table.column(request.label), request.label, task, reason, request.positive)
     carried = [name for name in (request.time, request.key) if name]
     return table, label, profiling.profile(table, request.label, carried, request.ignore), done
 

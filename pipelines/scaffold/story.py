@@ -11,11 +11,13 @@ import pyarrow as pa
 
 from pipelines import home
 from pipelines.scaffold import spelling
+from pipelines.scaffold.dividing import told
 from pipelines.scaffold.labelling import Label
-from pipelines.scaffold.profiling import Column, Kind, Profile
+from pipelines.scaffold.profiling import Column, Kind
 
 if TYPE_CHECKING:
     from pipelines.scaffold.creating import Request
+    from pipelines.scaffold.templates import Content
 
 _MOST_NAMES = 12  # in a line
 _MOST_REASONS = 15  # lines for a column each; more are told by the reason
@@ -34,9 +36,7 @@ _TITLES = {
 
 def tell(
     request: Request,
-    table: pa.Table,
-    label: Label,
-    profile: Profile,
+    content: Content,
     targets: Mapping[str, pathlib.Path],
     done: Sequence[str],
     left_out: int,
@@ -45,17 +45,17 @@ def tell(
 
     Args:
         request: what was asked for.
-        table: the rows that were looked at.
-        label: what is predicted.
-        profile: which columns are read.
+        content: what the files were made from.
         targets: what was made, and where.
         done: what was done to the rows first.
         left_out: expectations that were not written down.
     """
+    table, label, profile = content.table, content.label, content.profile
     lines = [
         f"{table.num_rows:,} rows, {table.num_columns:,} columns in {request.data}",
         *done,
         *_of_label(request, label),
+        *told(label, content.division),
     ]
     for kind, title in _TITLES.items():
         if names := [column.name for column in profile.columns if column.kind is kind]:
@@ -74,7 +74,10 @@ def _of_label(request: Request, label: Label) -> list[str]:
     change = "" if request.task else "; --task changes it"
     task = f"Task: {label.task} ({label.reason}{change})"
     if label.majority is None:
-        return [task, f"{label.name!r}: mean {label.mean:.4g}; always saying that has an RMSE of {label.std:.4g}"]
+        scale = f"{label.name!r} has a long tail: its logarithm is learnt, and answers are in its own unit"
+        hint = " (workload.yaml, training.label_scale)"
+        trivial = f"{label.name!r}: mean {label.mean:.4g}; always saying that has an RMSE of {label.std:.4g}"
+        return [task, trivial, *([scale + hint] if label.long_tail else [])]
     shown = ", ".join(str(c) for c in label.classes[:8]) + (", ..." if len(label.classes) > 8 else "")
     always = f"always saying {label.majority[0]} is right in {label.majority[1]:.1%}"
     return [task, f"Classes of {label.name!r}: {shown}; {always}"]

@@ -15,9 +15,11 @@ import pyarrow.compute as pc
 from components.ingestion import PLAIN, Reading
 from components.ingestion.dates import Dates
 from components.schema import MASKED
+from pipelines.scaffold.bars import max_loss_text, one_line, rare_text, thresholds_text
+from pipelines.scaffold.dividing import Division
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
-from pipelines.workload import Split, Task
+from pipelines.workload import Task
 
 if TYPE_CHECKING:
     from pipelines.scaffold.creating import Request
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
 _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
 _MOST_WORDS = 256
-_STEPS = 3000  # a small network on a table has mostly converged by then; early stopping ends it sooner
-_TEST_FRACTION = Split().test_fraction
+_STEPS = 4000  # a small network on a table has mostly converged by then; early stopping ends it sooner
 _MOST_SLICES = 2
 _MOST_IGNORED = 50  # more are not named one by one
 _WIDTH = 90  # of a list, so that its name fits on the line too
@@ -38,6 +39,13 @@ _TEXTS = "# Texts that somebody wrote: their first words, numbered.\n"
 _TEXTS_LIMITS = """TEXT_LENGTH = @LENGTH@
 WORDS_LIMIT = 20_000
 """
+_SCHEDULE = """
+  # The learning rate falls to nearly nothing over the epochs: fewer of them, and it falls faster.
+  learning_rate_schedule: cosine
+  weight_decay: 0.01"""
+_LABEL_SCALE = """
+  # It learns log(1 + label), which has no long tail; answers and metrics are in the label's own unit.
+  label_scale: log"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Content:
     label: Label
     profile: Profile
     table: pa.Table
+    division: Division
     reading: Reading = PLAIN
 
 
@@ -169,7 +178,7 @@ def _plain_values(column: pa.ChunkedArray) -> list[Any]:
 
 def _workload_text(content: Content) -> str:
     request, label, rows = content.request, content.label, content.table.num_rows
-    batch, epochs, patience = _schedule(rows)
+    batch, epochs, patience = _schedule(content)
     description = request.description or f"Predicts {label.name}."
     return _fill(
         "workload.yaml.txt",
@@ -188,14 +197,17 @@ def _workload_text(content: Content) -> str:
         LABEL=_yaml(label.name),
         POSITIVE=_positive(label),
         LABELS=_labels(request),
-        SPLIT=_split(request),
+        SPLIT=_split(request, content.division),
         IGNORE=_ignore(content.profile),
         BATCH=str(batch),
         EPOCHS=str(epochs),
         PATIENCE=str(patience),
-        THRESHOLDS=_thresholds(label, rows),
+        SCHEDULE=_SCHEDULE if _falls(content) else "",
+        LABEL_SCALE=_LABEL_SCALE if label.long_tail else "",
+        RARE=rare_text(label),
+        THRESHOLDS=thresholds_text(label, rows),
         SLICES=_slices(content.profile),
-        MAX_LOSS=_max_loss(label, rows),
+        MAX_LOSS=max_loss_text(label, rows),
     )
 
 
@@ -213,25 +225,44 @@ def _read(reading: Reading) -> str:
 
 
 def _hyperparameters(content: Content) -> str:
-    values: dict[str, float] = {"learning_rate": 0.003, "hidden_units": 64, "embedding_size": 8, "dropout": 0.1}
+    values: dict[str, float] = {"learning_rate": 0.002, "hidden_units": 64, "embedding_size": 8, "dropout": 0.2}
     if _image(content):
         values = {"learning_rate": 0.001, "filters": 32, "blocks": 4, "dropout": 0.3}
-    elif any(column.kind is Kind.TEXT for column in content.profile.columns):
+    elif not _is_plain(content):
         values |= {"learning_rate": 0.001, "word_embedding_size": 64, "dropout": 0.4}
+    elif content.label.task is Task.REGRESSION:
+        values["dropout"] = 0.0  # what it leaves out at random shifts an amount, and moves no class
     return "\n".join(f"    {name}: {value}" for name, value in values.items())
 
 
-def _schedule(rows: int) -> tuple[int, int, int]:
+def _is_plain(content: Content) -> bool:
+    """Whether it is a table of numbers and categories, without images or texts."""
+    return not any(column.kind in (Kind.IMAGE, Kind.TEXT) for column in content.profile.columns)
+
+
+def _falls(content: Content) -> bool:
+    """Whether the learning rate does: a text is learnt in a few epochs, and at a constant rate."""
+    return _is_plain(content) or _image(content) is not None
+
+
+def _schedule(content: Content) -> tuple[int, int, int]:
     """Batch size, epochs and patience by the number of rows."""
-    batch = next(size for size, most in ((32, 5_000), (128, 50_000), (512, 500_000), (2048, math.inf)) if rows <= most)
+    rows = content.table.num_rows
+    sizes = ((32, 5_000), (128, 100_000), (512, 1_000_000), (2048, math.inf))
+    batch = next(size for size, most in sizes if rows <= most)
     epochs = min(200, max(10, math.ceil(_STEPS * batch / rows)))
-    return batch, epochs, max(3, epochs // 10)
+    # Where the learning rate falls, the best epochs are the late ones.
+    epochs = min(epochs, 20) if _image(content) else epochs
+    return batch, epochs, max(3, epochs // (3 if _falls(content) else 10))
 
 
 def _positive(label: Label) -> str:
-    if label.task is not Task.BINARY:
+    if label.positive is None:
         return ""
-    return f"\n    positive_class: {_yaml(str(label.classes[1]))} # the class whose probability is predicted"
+    reason = one_line(label.positive.reason)
+    return (
+        f"\n    # The class whose probability is predicted: {reason}.\n    positive_class: {_yaml(label.positive.name)}"
+    )
 
 
 def _labels(request: Request) -> str:
@@ -240,10 +271,15 @@ def _labels(request: Request) -> str:
     return merge * request.merge_labels + drop * request.drop_unlabelled
 
 
-def _split(request: Request) -> str:
-    lines = ["    eval_fraction: 0.2"]
+def _split(request: Request, division: Division) -> str:
+    lines = [
+        f"    eval_fraction: {division.eval_fraction:g} # looked at while the model is made",
+        f"    test_fraction: {division.test_fraction:g} # judges it, and is looked at by nothing else",
+    ]
+    if division.seed:
+        lines.append(f"    seed: {division.seed} # of fifty divisions the one that spreads the classes best; keep it")
     if request.time:
-        lines.append(f"    time: {_yaml(request.time)} # the newest rows are evaluated")
+        lines.append(f"    time: {_yaml(request.time)} # the newest rows are test, those before them eval")
     if request.key:
         lines.append(f"    key: {_yaml(request.key)} # all rows of one key lie in one split")
     return "\n".join(lines)
@@ -254,38 +290,8 @@ def _ignore(profile: Profile) -> str:
         return "  # Columns of the files that are not read: ignore: [column, ...]"
     if len(profile.ignored) > _MOST_IGNORED:
         return f'  ignore: ["*"] # all that schema.pbtxt does not name; {len(profile.ignored):,} columns when this was drafted'
-    lines = [f"    - {_yaml(name)} # {_one_line(reason)}" for name, reason in profile.ignored.items()]
+    lines = [f"    - {_yaml(name)} # {one_line(reason)}" for name, reason in profile.ignored.items()]
     return "\n".join(["  ignore:", *lines])
-
-
-def _thresholds(label: Label, rows: int) -> str:
-    """Bars above what a model reaches that ignores its inputs, by what chance does on the rows that will judge it.
-
-    A bar has to hold with confidence besides (evaluation.confidence): labels without any pattern pass about one in 250 times.
-    """
-    test = max(1.0, _TEST_FRACTION * rows)
-    margin = f"# The bar has a margin for what chance does on about {test:,.0f} test rows, and must hold for 95 % sure."
-    if label.task is Task.REGRESSION:
-        most = label.std * (1 - min(0.5, 1 / math.sqrt(2 * test)))
-        trivial = f"# Always saying the mean ({label.mean:.4g}) has an RMSE of {label.std:.4g}."
-        bar = f"{{metric: rmse, max: {float(f'{most:.3g}')!r}}}"
-    else:
-        assert label.majority is not None
-        winner, share = label.majority
-        trivial = f"# Always saying {_one_line(winner)} has an accuracy of {share:.3f}."
-        if label.task is Task.BINARY:
-            trivial = f"# 0.5 is guessing; always saying {_one_line(winner)} has an accuracy of {share:.3f}."
-            # The standard error of the area of a model that knows nothing (Mann and Whitney, 1947).
-            chance = math.sqrt((test + 1) / (12 * test**2 * share * (1 - share)))
-            bar = f"{{metric: auc, min: {_rounded_up(max(0.6, 0.5 + min(0.4, chance)))}}}"
-        else:
-            chance = math.sqrt(share * (1 - share) / test)
-            bar = f"{{metric: accuracy, min: {_rounded_up(share + min((1 - share) / 2, chance))}}}"
-    return f"  {trivial}\n  {margin}\n  thresholds:\n    - {bar}"
-
-
-def _rounded_up(share: float) -> str:
-    return f"{math.ceil(round(share * 1000, 6)) / 1000:g}"
 
 
 def _slices(profile: Profile) -> str:
@@ -293,20 +299,8 @@ def _slices(profile: Profile) -> str:
     return "[" + ", ".join(_yaml(name) for name in names) + "]"
 
 
-def _max_loss(label: Label, rows: int) -> str:
-    """About one standard error of the metric on the test split: less than that is chance."""
-    chance = 0.5 / math.sqrt(max(1.0, _TEST_FRACTION * rows))
-    if label.task is Task.REGRESSION:
-        return repr(float(f"{min(0.5, chance) * label.std:.2g}"))
-    return repr(float(f"{min(0.1, chance):.2g}"))
-
-
 def _yaml(text: str) -> str:
     """A YAML scalar: plain where that is safe, else quoted as JSON."""
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ .\-%/()]*[A-Za-z0-9_.%)]|[A-Za-z_]", text)
     reserved = text.lower() in {"y", "n", "yes", "no", "true", "false", "on", "off", "null", "nan"}
     return text if plain and not reserved else json.dumps(text)
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())

@@ -97,9 +97,11 @@ def _predict(
     }
     classes = output_classes(schema, label.column, str(workload.task), label.positive_class or "")
     build_model = load_function(module, "build_model")
+    steps = {"steps_per_epoch": 1, "epochs": workload.training.epochs}  # as the trainer gives them
     with blame(module):
         model = build_model(
-            ModelSchema(described, str(workload.task), label.column, tuple(classes)), workload.training.hyperparameters
+            ModelSchema(described, str(workload.task), label.column, tuple(classes)),
+            {**workload.training.hyperparameters, **steps},
         )
         return np.asarray(tf.cast(model(features, training=False), tf.float32))
 

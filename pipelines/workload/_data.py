@@ -16,7 +16,8 @@ class Label(Section):
     """The column to predict. Its classes are its domain in schema.pbtxt (int_domain, string_domain or bool_domain); for ranking
     it is the relevance of a row to its query, 0 or more."""
     positive_class: str | None = None
-    """binary only: which class counts as positive. Default: the last of the domain."""
+    """binary only: which class counts as positive. Default: the one that is by its name (1 of 0 and 1, true, yes, `fraud` of `fraud`
+    and `not fraud`); else the rarer one, where at most a third of train's rows have it; else the last of the domain."""
     merge_spellings: bool = False
     """Whether the classes may be written in any case and with spaces around them: `YES` and `yes ` are then the class `yes`, as the
     domain in schema.pbtxt writes it."""
@@ -39,6 +40,9 @@ class Split(Section):
     test_fraction: Fraction = 0.2
     """Share of the rows that the gates judge by, and that nothing else has seen; unused with `column`. A row that is in test stays
     there in every span."""
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    """Another number divides by hash in another way. `trainyard new` takes the one that spreads the rows of a rare class best; once a
+    model was released, another number puts rows that it was trained on into test."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Split:

@@ -90,6 +90,23 @@ class Workload(Section):
         return self
 
     @model_validator(mode="after")
+    def _classes_fit_task(self) -> Workload:
+        training = self.training
+        if training.class_weights != "none" and self.task not in (Task.BINARY, Task.MULTICLASS):
+            raise ValueError(f"training.class_weights is for tasks with classes. Received: task {self.task}. Remove it")
+        if training.decision_threshold != 0.5 and self.task is not Task.BINARY:
+            raise ValueError(f"training.decision_threshold is for task binary. Received: task {self.task}. Remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _label_scale_fits_task(self) -> Workload:
+        if self.training.label_scale != "linear" and self.task is not Task.REGRESSION:
+            raise ValueError(
+                f"training.label_scale is for task regression. Received: {self.training.label_scale} for task {self.task}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _query_fits_task(self) -> Workload:
         if self.task is Task.RANKING and self.data.query is None:
             raise ValueError("task ranking needs data.query: the column whose rows are ranked against each other")

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 from airflow.sdk import Connection
 
-from airflow_kubeflow import api
+from airflow_kubeflow import api, runs
 from airflow_kubeflow.exceptions import KubeflowUnavailable, KubeflowUserError
 from airflow_kubeflow.hooks.kubeflow import KubeflowHook
 from airflow_kubeflow.settings import Settings
@@ -92,7 +92,7 @@ def test_terminating_what_has_ended_is_no_error(kubeflow: KubeflowServer) -> Non
         run_id = create(hook)
         hook.terminate_run(run_id)
         hook.terminate_run(run_id)
-        assert hook.get_run(run_id)["state"] == "CANCELED"
+        assert runs.state(hook.get_run(run_id)) == "CANCELED"
         asyncio.run(hook.aterminate_run(run_id))
 
 

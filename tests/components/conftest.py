@@ -23,7 +23,13 @@ CLASSES = {"binary": ["0", "1"], "multiclass": ["a", "b", "c"], "regression": []
 
 
 def export_model(
-    folder: pathlib.Path, task: str = "binary", *, weight: float = 1.0, without: tuple[str, ...] = (), damage: str = ""
+    folder: pathlib.Path,
+    task: str = "binary",
+    *,
+    weight: float = 1.0,
+    without: tuple[str, ...] = (),
+    damage: str = "",
+    threshold: float = 0.5,
 ) -> pathlib.Path:
     """Exports a model with the signatures of the contract.
 
@@ -33,6 +39,7 @@ def export_model(
         weight: how much it listens to the features; 0 is a constant, a negative one is wrong.
         without: signatures to leave out.
         damage: "nan", "range", "examples" (another answer to serialized examples), "raise", "memory" or "loop".
+        threshold: binary only: above which probability a row is called positive.
     """
     import tensorflow as tf
 
@@ -56,7 +63,7 @@ def export_model(
             return {"prediction": z}
         if task == "binary":
             p = z * 5 if damage == "range" else tf.sigmoid(z)
-            return {"probability": p, "label": tf.gather(tf.constant(classes), tf.cast(p > 0.5, tf.int32))}
+            return {"probability": p, "label": tf.gather(tf.constant(classes), tf.cast(p > threshold, tf.int32))}
         p = tf.nn.softmax(tf.stack([-z, tf.zeros_like(z), z], axis=1))
         return {"probabilities": p, "label": tf.gather(tf.constant(classes), tf.argmax(p, axis=1))}
 
@@ -101,7 +108,7 @@ def export_model(
     kept = {name: function for name, function in signatures.items() if name not in without}
     saved_model = folder / "Format-Serving"
     tf.saved_model.save(module, str(saved_model), signatures=kept)
-    described = {"task": task, "label": "target", "classes": classes, "features": FEATURES}
+    described = {"task": task, "label": "target", "classes": classes, "features": FEATURES, "threshold": threshold}
     (saved_model / "assets.extra").mkdir(exist_ok=True)
     (saved_model / "assets.extra" / "trainyard.json").write_text(json.dumps(described))
     return folder

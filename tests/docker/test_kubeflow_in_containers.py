@@ -28,7 +28,7 @@ from tests.pipelines.kubeflow.kubeflow_double import Attempt
 from tests.servers import Postgres, postgres_server, reach_s3, s3_server
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
-NODES = 13
+NODES = 14
 # Enough for the thresholds of the workloads, and no more: the figures must be equal, not good.
 PARAMETERS = {
     "taxi": ["--span", "1", "--param", "training.epochs=2"],

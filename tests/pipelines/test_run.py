@@ -44,7 +44,7 @@ def released() -> list[int]:
 def test_a_run_ends_with_a_release_and_a_report(yard) -> None:
     result = once()
     assert (result.error, result.status, result.exit_code) == (None, "succeeded", 0)
-    assert [c.status for c in result.components] == ["succeeded"] * 13
+    assert [c.status for c in result.components] == ["succeeded"] * 14
     assert not any(c.cached for c in result.components)
     assert result.component("ColumnarExampleGen").rows_out == 600
     assert result.component("Transform").rows_out == 600
@@ -150,6 +150,33 @@ def test_an_artifact_whose_bytes_are_gone_is_made_again(yard, damage: str) -> No
     result = once()
     assert result.status == "succeeded" and not result.component("Transform").cached
     assert result.component("ColumnarExampleGen").cached
+
+
+@pytest.mark.slow
+def test_a_threshold_that_eval_chose_goes_with_the_release(yard) -> None:
+    """Weighed classes and a chosen threshold, from workload.yaml to the answers of the released model and the metrics."""
+    import numpy as np
+
+    from components.columnar import read_split
+    from components.served_model import ServedModel, class_indices, load_answerer
+
+    aim = "training.decision_threshold={recall: 0.9}"
+    result = once("training.class_weights=balanced", aim, "evaluation.thresholds=[{metric: auc, min: 0.6}]")
+    assert (result.error, result.status) == (None, "succeeded") and result.release is not None, result.reasons
+    saved_model = pathlib.Path(result.release["uri"])
+    model = ServedModel.read(saved_model)
+    (examples,) = list((home.pipeline_root("tips") / "ColumnarExampleGen" / "examples").iterdir())[-1:]
+    (batch,) = read_split(examples, "test").combine_chunks().to_batches()
+    answers = load_answerer(saved_model, model)(model.inputs(batch))
+    called = answers["probability"] > np.float32(model.threshold)
+    assert model.threshold != 0.5 and (answers["label"] == np.array([b"0", b"1"])[called.astype(int)]).all()
+    labels = class_indices(batch.column("tipped"), model.classes)
+    assert result.metrics["recall"] == pytest.approx((called & (labels == 1)).sum() / labels.sum())
+    (kept,) = sorted((home.pipeline_root("tips") / "Trainer" / "model_run").iterdir(), key=lambda p: int(p.name))[-1:]
+    history = json.loads((kept / "history.json").read_text())
+    assert history["decision"]["threshold"] == model.threshold and history["decision"]["recall"] >= 0.9
+    assert history["class_weights"]["1"] > 1 > history["class_weights"]["0"]
+    assert "chosen on eval" in pathlib.Path(result.reports["run"]).read_text()
 
 
 def test_a_model_that_is_not_good_enough_is_not_released(yard) -> None:

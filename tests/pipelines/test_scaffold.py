@@ -381,3 +381,19 @@ def test_command_says_what_it_decided(places: pathlib.Path, capsys: pytest.Captu
     ]
     assert yaml.safe_load((folder / "workload.yaml").read_text())["owner"] == "ml-platform"
     assert json.loads((places / "schemas" / "demo" / "expectations.json").read_text())["name"] == "demo"
+
+
+def test_a_rare_class_is_positive_weighed_and_barred_by_what_it_fails(places: pathlib.Path) -> None:
+    created = make(places, simple(np.where(np.arange(2000) % 100, "ok", "fraud"), 2000))
+    workload = load_workload(created.workload)
+    assert (workload.data.label.positive_class, workload.data.split.eval_fraction) == ("fraud", 0.2)
+    assert (workload.training.class_weights, workload.training.decision_threshold) == ("balanced", "best_f1")
+    auc, auc_pr = workload.evaluation.thresholds
+    assert (auc.metric, auc_pr.metric, auc_pr.min) == ("auc", "auc_pr", 0.06)
+    classes = [["rare", "big", "small", "big"][min(n % 200, 3)] for n in range(2000)]
+    workload = load_workload(make(places, simple(classes, 2000), name="several").workload)
+    assert workload.training.class_weights == "balanced" and workload.training.decision_threshold == 0.5
+    (bar,) = workload.evaluation.thresholds
+    assert bar.metric == "macro_f1" and bar.min is not None and 0.33 < bar.min < 0.4
+    even = load_workload(make(places, simple(["a", "b"] * 1000, 2000), name="even").workload)
+    assert (even.training.class_weights, even.training.decision_threshold) == ("none", 0.5)

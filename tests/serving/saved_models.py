@@ -14,7 +14,7 @@ TAXI_FEATURES: dict[str, dict[str, Any]] = {
     "fare": {"dtype": "float32", "shape": [], "nullable": False},
     "miles": {"dtype": "float32", "shape": [], "nullable": True},
     "area": {"dtype": "int64", "shape": [], "nullable": True},
-    "company": {"dtype": "string", "shape": [], "nullable": True},
+    "company": {"dtype": "string", "shape": [], "nullable": True, "na_values": ["NA", "None"]},
     "hour": {"dtype": "int64", "shape": [], "nullable": False},
 }
 DIGITS_FEATURES: dict[str, dict[str, Any]] = {"pixels": {"dtype": "float32", "shape": [64], "nullable": False}}

@@ -32,9 +32,10 @@ def test_predict_in_column_form(server):
 def test_nullable_features_may_be_left_out_or_null(server):
     rows = [{"fare": 0, "hour": 1}, {"fare": 0, "hour": 1, "miles": None, "area": None, "company": None}]
     rows.append({"fare": 0, "hour": 1, "miles": 2, "area": 1})
+    rows += [{"fare": 0, "hour": 1, "miles": 2, "area": 1, "company": text} for text in ("NA", "", "na")]
     answer = server.post("taxi:predict", {"instances": rows})[1]
     missing = [round(-math.log(1 / row["probability"] - 1)) for row in answer["predictions"]]
-    assert missing == [3, 3, 1]  # the test model counts them
+    assert missing == [3, 3, 1, 1, 1, 0]  # the test model counts them
 
 
 def test_labels_versions_and_the_default(server):
@@ -131,6 +132,19 @@ def test_metadata_as_tf_serving_prints_it(server):
             400,
             "instances[0].fare: expected a number (float32). Rec",
         ),
+        (
+            "taxi:predict",
+            b'{"inputs": {"fare": [1, NaN], "hour": [1, 2]}}',
+            400,
+            "row 1, input 'fare': expected a value (float32). Received: nan, which means that it is missing",
+        ),
+        (
+            "taxi:predict",
+            {"instances": [ROW | {"hour": -(2**63)}]},
+            400,
+            "row 0, input 'hour': expected a value (int64)",
+        ),
+        ("taxi:classify", {"examples": [ROW | {"hour": -(2**63)}]}, 400, "examples[0].hour: expected a value (int64)"),
         ("digits:predict", {"instances": [[1] * 63]}, 400, "instances[0]: expected shape [64] for 'pixels'"),
         (
             "taxi:predict",

@@ -1,7 +1,7 @@
 """Charts as inline SVG: small functions from figures to markup, coloured by the page's style sheet."""
 
 from components.report.charts._comparison import interval_chart
-from components.report.charts._curves import calibration_chart, learning_chart, roc_chart
+from components.report.charts._curves import calibration_chart, learning_chart, precision_recall_chart, roc_chart
 from components.report.charts._histograms import residual_chart, sparkline
 from components.report.charts._marks import bar, dot_plot
 from components.report.charts._svg import Scale, Svg, tick_label
@@ -14,6 +14,7 @@ __all__ = [
     "dot_plot",
     "interval_chart",
     "learning_chart",
+    "precision_recall_chart",
     "residual_chart",
     "roc_chart",
     "sparkline",

@@ -84,6 +84,42 @@ def roc_chart(key: str, roc: Mapping[str, Any], champion: Mapping[str, Any] | No
     return svg.markup()
 
 
+def precision_recall_chart(
+    key: str, curve: Mapping[str, Any], champion: Mapping[str, Any] | None, at: tuple[float, float, float] | None
+) -> Markup:
+    """Precision against recall; the dashed line is what calling every row positive comes to.
+
+    Args:
+        key: of the drawing on its page.
+        curve: of this model.
+        champion: of the champion, drawn beneath; None without one.
+        at: recall, precision and threshold at which rows are called positive; None where none is called so.
+    """
+    share = float(curve.get("positive_share") or 0.0)
+    description = (
+        f"{curve.get('positives', 0):,} positive rows; calling every row positive has a precision of {figure(share)}."
+    )
+    svg, x, y = _square(key, "Precision and recall", description, "Recall", "Precision")
+    svg.line(x(0), y(share), x(1), y(share), "mark")
+    if champion:
+        line = finite_pairs(champion.get("recall", ()), champion.get("precision", ()))
+        svg.path([(x(a), y(b)) for a, b in line], "line champion")
+    line = finite_pairs(curve.get("recall", ()), curve.get("precision", ()))
+    svg.path([(x(a), y(b)) for a, b in line], "line train")
+    if at is not None:
+        recall, precision, threshold = at
+        svg.dot(x(recall), y(precision), 5, "dot eval")
+        side, end = (-9, "end") if recall > 0.6 else (9, "start")
+        svg.text(
+            x(recall) + side,
+            y(precision) + (16 if precision > 0.9 else -8),
+            f"above {threshold:.3g}",
+            "label eval",
+            end,
+        )
+    return svg.markup()
+
+
 def calibration_chart(key: str, calibration: Mapping[str, Any]) -> Markup:
     """What was predicted against what came true; the area of a dot is the number of rows."""
     points = finite_pairs(calibration.get("mean_predicted", ()), calibration.get("fraction_positive", ()))

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
 from pipelines.runners.kubeflow import messages, run_parameters, watching
+from pipelines.runners.kubeflow.submit import LONGEST_NAME
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.client import Kubeflow
 
 EXAMPLE_GEN = "ColumnarExampleGen"
+_RESUMED = " (resumed)"
 _EXAMPLES, _TRAINER = "columnar-example-gen", "trainer"
 SPAN_LINE = "the span of this run:"
 """ColumnarExampleGen's pod prints it, so that a run can be resumed with the span that it was given."""
@@ -67,7 +69,7 @@ def resume(kubeflow: Kubeflow, run_id: str, span: int | None = None) -> Resumed:
         parameters[run_parameters.SPAN] = found
     if _TRAINER in done and parameters.get(run_parameters.FORCE_RETRAIN):
         parameters[run_parameters.FORCE_RETRAIN] = False  # that model is there; this is no second wish for another
-    name = f"{re.sub(r' [(]resumed[)]$', '', run.display_name or run_id)} (resumed)"
+    name = f"{(run.display_name or run_id).removesuffix(_RESUMED)[: LONGEST_NAME - len(_RESUMED)]}{_RESUMED}"
     trains_on = int(parameters.get(run_parameters.SPAN, -1))
     made = kubeflow.resumed(run, name, parameters)
     return Resumed(made, name, list(done.values()), trains_on if trains_on >= 0 else None)

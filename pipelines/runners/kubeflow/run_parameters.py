@@ -87,7 +87,7 @@ def chosen(workload: Workload, texts: Sequence[str]) -> tuple[dict[str, Value], 
     Args:
         workload: as workload.yaml has it.
         texts: `key=value` each. A key is a run parameter (`epochs`, `learning_rate`, `force_retrain`), or a field of
-            workload.yaml by its path: `training.epochs` is the run parameter, `evaluation.min_rows` is compiled in.
+            workload.yaml by its path: `training.epochs` is the run parameter, `data.window` is compiled in.
 
     Returns:
         Run parameters with their types, checked as workload.yaml is, and the `key=value` that are none.

@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.artifacts import ROWS_OUT, SECONDS
+from components.artifacts import BASELINE_FILE, ROWS_OUT, SECONDS
 from components.gates import GateResult
 from pipelines.runners.kubeflow import executor_output, transfer
 from pipelines.runners.kubeflow.executor_output import Shown
@@ -163,6 +163,11 @@ def _champion(made: Outputs) -> dict[str, Shown]:
     return {"champion": Shown(known)}
 
 
+def _baseline(made: Outputs) -> dict[str, Shown]:
+    found = made.json("baseline", BASELINE_FILE)
+    return {"baseline_metrics": Shown({**found["overall"], "rows": found["rows"], "train_rows": found["train_rows"]})}
+
+
 def _evaluator(made: Outputs) -> dict[str, Shown]:
     metrics = made.json("evaluation", "metrics.json")
     shown = {**metrics["overall"], "rows": metrics["rows"], "blessed": metrics["blessed"]}
@@ -248,6 +253,7 @@ _NODES: Mapping[str, Callable[[Outputs], dict[str, Shown]]] = {
     "Transform": _transform,
     "Trainer": _trainer,
     "ChampionResolver": _champion,
+    "Baseline": _baseline,
     "Evaluator": _evaluator,
     "InfraValidator": _infra_validator,
     "Pusher": _pusher,

@@ -25,7 +25,9 @@ _ENVIRONMENT_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _SECRET_KEY = re.compile(r"^[-._A-Za-z0-9]{1,253}$")
 # KFP's backend names the volume after the claim, beside its own and ours.
 _DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
-_VOLUMES_TAKEN = frozenset({"scratch", "shared-memory", "kfp-launcher", "gcs-scratch", "s3-scratch", "minio-scratch"})
+_VOLUMES_TAKEN = frozenset({"scratch", "shared-memory", "kfp-launcher"}) | {
+    f"{name}-scratch" for name in ("gcs", "s3", "minio", "dot-local", "dot-cache", "dot-config")
+}
 _PATHS_TAKEN = ("/tmp", "/dev/shm", "/kfp-launcher", "/gcs", "/s3", "/minio", "/.local", "/.cache", "/.config")  # noqa: S108
 
 

@@ -20,6 +20,8 @@ from pipelines.runners.kubeflow.site import ClusterSite
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.client import Kubeflow
 
+LONGEST_NAME = 255  # of a run: the column of KFP's database
+
 
 @dataclasses.dataclass(frozen=True)
 class SubmitRequest:
@@ -80,8 +82,13 @@ def plan(request: SubmitRequest) -> Plan:
     if request.image:
         given["image"] = request.image
     span = given[run_parameters.SPAN]
-    name = f"{workload.name}, {'newest span' if span == -1 else f'span {span}'}, {code_of(workload.name).revision or 'no revision'}"
-    return Plan(request, given, compiled_in, request.experiment or workload.name, request.name or name)
+    revision = code_of(workload.name).revision or "no revision"
+    name = f"{workload.name}, {'newest span' if span == -1 else f'span {span}'}, {revision}"
+    planned = Plan(request, given, compiled_in, request.experiment or workload.name, request.name or name)
+    for option, text, most in (("--experiment", planned.experiment, 128), ("--name", planned.name, LONGEST_NAME)):
+        if len(text) > most:
+            raise InputError(f"{option}: KFP keeps {most} characters. Received: {len(text)}, {text[:40]!r}...")
+    return planned
 
 
 def submit(

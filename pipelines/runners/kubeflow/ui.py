@@ -25,6 +25,7 @@ _OUTPUTS: Mapping[str, Mapping[str, str]] = {
     "Transform": {"transform_graph": ARTIFACT, "transformed_examples": DATASET},
     "Trainer": {"trained_model": MODEL, "training_metrics": METRICS},
     "ChampionResolver": {"champion": MODEL},
+    "Baseline": {"baseline_metrics": METRICS},
     "Evaluator": {"evaluation_metrics": METRICS, "classification_metrics": CLASSIFICATION},
     "InfraValidator": {"infra_checks": METRICS},
     "Pusher": {"release": MODEL},

@@ -75,6 +75,7 @@ def test_an_empty_split_keeps_its_columns(tmp_path: pathlib.Path) -> None:
     with SplitWriter(tmp_path, "eval", ROWS.schema):
         pass
     assert read_split(tmp_path, "eval").schema.names == ROWS.schema.names
+    assert read_split(tmp_path, "eval", ["s", "i"]).schema.names == ["s", "i"]
 
 
 def test_a_writer_that_fails_leaves_nothing(tmp_path: pathlib.Path) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from tfx.types import standard_artifacts
 
+from components.artifacts import BaselineMetrics
 from components.champion import champion_version
 from components.errors import InputError
 from components.evaluator import EvaluationConfig
@@ -36,6 +37,7 @@ def run(
         task: str = "binary",
         *,
         champion: Any = None,
+        baseline: Any = None,
         model: Any = None,
         max_loss: float = 0,
         **fields: Any,
@@ -44,6 +46,8 @@ def run(
         inputs = {"examples": [examples_artifact(rows)], "model": [model or model_artifact(task)]}
         if champion is not None:
             inputs["champion"] = [champion]
+        if baseline is not None:
+            inputs["baseline"] = [baseline]
         Executor().Do(inputs, made, {"evaluation_config": config_json(task, champion={"max_loss": max_loss}, **fields)})
         folder = pathlib.Path(made["evaluation"][0].uri)
         summary = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
@@ -112,6 +116,10 @@ def test_binary_model_is_judged_overall_and_by_slice(
     assert 20 < len(roc["fpr"]) <= 200 and np.trapezoid(roc["tpr"], roc["fpr"]) == pytest.approx(
         summary["overall"]["auc"], abs=1e-3
     )
+    curve = summary["precision_recall"]
+    assert curve["positives"] == counts[1].sum() and curve["positive_share"] == pytest.approx(counts[1].sum() / 3000)
+    assert curve["recall"] == sorted(curve["recall"]) and curve["recall"][-1] == 1 and len(curve["recall"]) <= 200
+    assert np.trapezoid(curve["precision"], curve["recall"]) == pytest.approx(summary["overall"]["auc_pr"], abs=5e-3)
     assert sum(summary["calibration"]["count"]) == 3000
     assert (pathlib.Path(blessing.uri) / "BLESSED").is_file()
     assert blessing.get_int_custom_property("rows_in") == 3000
@@ -195,6 +203,36 @@ def test_a_bound_that_no_slice_is_large_enough_for_holds_the_release_back(
     assert summary["blessed"] and summary["reasons"] == [] and "was not judged" in summary["warnings"][0]
 
 
+def test_a_bar_that_holds_by_chance_alone_is_missed(
+    run: Callable[..., Any], make_rows: Callable[..., pa.Table]
+) -> None:
+    rows = make_rows(60)
+    found = run(rows)[0]["overall"]["auc"]
+    summary, _ = run(rows, thresholds=[{"metric": "auc", "min": found - 0.01}])
+    sure = summary["bounds"]["auc"]
+    assert sure["low"] < found - 0.01 and sure["gated"] and summary["trivial"]["auc"] == 0.5
+    assert (
+        not summary["blessed"]
+        and f"but not surely: 95 % at least {sure['low']:.4f} on 60 rows" in summary["reasons"][0]
+    )
+    assert [bar["verdict"] for bar in summary["bars"]] == ["failed"]
+    assert run(rows, thresholds=[{"metric": "auc", "min": sure["low"] - 0.001}])[0]["blessed"]
+    assert run(rows, thresholds=[{"metric": "auc", "min": found - 0.01}], confidence=0.5)[0]["blessed"]
+
+
+def test_a_slice_on_which_a_metric_is_undefined_is_not_judged(
+    run: Callable[..., Any], make_rows: Callable[..., pa.Table]
+) -> None:
+    rows = make_rows(1200)
+    target, company = rows.column("target").to_numpy(), rows.column("company").to_pylist()
+    alike = [0 if one == "cash" else int(label) for one, label in zip(company, target, strict=True)]
+    summary, _ = run(replaced(rows, "target", alike), thresholds=[{"metric": "auc", "min": 0.1, "slice": "company"}])
+    assert (
+        not summary["blessed"]
+        and "was not judged: 1 of 3 slices of company: 'cash': auc is undefined" in summary["reasons"][0]
+    )
+
+
 def test_challenger_against_champion(
     run: Callable[..., Any], make_rows: Callable[..., pa.Table], model_artifact: Callable[..., Any]
 ) -> None:
@@ -228,6 +266,21 @@ def test_the_interval_does_not_change_from_run_to_run(
     champion = model_artifact(weight=0.2, champion_version=2)
     first, second = (run(rows, champion=champion)[0]["champion"] for _ in range(2))
     assert first == second
+
+
+def test_challenger_and_champion_are_measured_at_their_own_thresholds(
+    run: Callable[..., Any], make_rows: Callable[..., pa.Table], model_artifact: Callable[..., Any]
+) -> None:
+    rows, low = make_rows(1000), model_artifact(threshold=0.2, champion_version=7)
+    summary, _ = run(rows, champion=low)
+    champion, counts = summary["champion"], np.array(summary["confusion_matrix"]["counts"])
+    assert (summary["threshold"], champion["threshold"]) == (0.5, 0.2)
+    assert champion["overall"]["auc"] == summary["overall"]["auc"]
+    assert champion["overall"]["recall"] > summary["overall"]["recall"] == pytest.approx(counts[1, 1] / counts[1].sum())
+
+    summary, _ = run(rows, champion=model_artifact(champion_version=7), model=low, champion_metric="recall")
+    better = summary["champion"]
+    assert summary["blessed"] and better["metric"] == "recall" and 0 < better["ci_low"] < better["difference"]
 
 
 def test_a_champion_that_does_not_fit_the_data_is_left_out(
@@ -333,3 +386,24 @@ def test_the_sample_does_not_depend_on_how_rows_come_together() -> None:
 def test_a_missing_slice_column_is_named(run: Callable[..., Any], make_rows: Callable[..., pa.Table]) -> None:
     with pytest.raises(InputError, match="no column 'borough'"):
         run(make_rows(50), slices=["borough"])
+
+
+@pytest.mark.parametrize(
+    ("overall", "wins", "words"),
+    [
+        ({"auc": 0.99}, True, "the network adds nothing"),
+        ({"auc": 0.4}, False, "gradient boosting reaches auc 0.4000, the model "),
+        ({"auc": None}, None, "was not compared: auc is undefined"),
+        ({}, None, "was not compared: no column"),
+    ],
+)
+def test_a_simple_method_stands_beside_the_model(run, make_rows, tmp_path, overall, wins, words) -> None:
+    baseline = BaselineMetrics()
+    baseline.uri = str(tmp_path)
+    not_applicable = "" if overall else "no column is a number"
+    found = {"name": "gradient boosting", "overall": overall, "not_applicable": not_applicable}
+    (tmp_path / "baseline.json").write_text(json.dumps(found))
+    summary, _ = run(make_rows(500), baseline=baseline)
+    assert summary["baseline"]["wins"] is wins and words in summary["baseline"]["words"]
+    assert summary["blessed"]  # it holds nothing back
+    assert any(words in warning for warning in summary["warnings"]) == (wins is not False and bool(overall))

@@ -8,6 +8,16 @@ from components.evaluator import metrics as m
 from pipelines import workload
 
 
+def test_each_model_is_measured_at_its_own_threshold() -> None:
+    """A champion that was released with another threshold keeps it; the areas know none."""
+    labels, answers = np.array([0, 0, 1, 1]), np.array([0.1, 0.35, 0.3, 0.9])
+    half, third = m.BinaryMetrics(), m.BinaryMetrics(0.25)
+    sums = [one.reduce(one.prepare(labels, answers)) for one in (half, third)]
+    assert (half.value("recall", sums[0]), half.value("recall", sums[1])) == (0.5, 1.0)
+    assert half.value("precision", sums[1]) == pytest.approx(2 / 3)
+    assert half.value("auc", sums[0]) == half.value("auc", sums[1])
+
+
 def test_metric_names_are_those_that_a_workload_may_name() -> None:
     assert {task.value: names for task, names in workload.METRICS.items()} == m.METRICS
     assert m.LOWER_IS_BETTER == workload.LOWER_IS_BETTER

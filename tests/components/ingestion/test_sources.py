@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 
 import fsspec
 import pytest
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import ChangedError, InputError
-from components.ingestion import sources
+from components.ingestion import contract, sources
 
 
 def lay_out(root: pathlib.Path, *spans: int) -> str:
@@ -207,3 +210,15 @@ def test_a_link_to_nothing_and_a_span_that_is_there_twice_are_said(tmp_path: pat
         sources.resolve_window(uri, 1, 1)
     with pytest.raises(InputError, match=r"span 2 is there twice, as .*span-02/\* and .*span-2/\*\. Remove or rename"):
         sources.resolve_window(uri, 2, 1)
+
+
+@pytest.mark.parametrize(("advice", "optional"), [(contract.NULLABLE, False), (contract.OPTIONAL, True)])
+def test_what_messages_say_to_write_into_the_schema_does_it(advice: str, optional: bool) -> None:
+    said, without = re.findall("`(.*?)`", advice)
+    before = f"name: 'x' type: FLOAT presence {{ min_fraction: 1 min_count: 1 }} {without}"
+    after = f"name: 'x' type: FLOAT {said}"
+    columns = [
+        contract.columns_of(text_format.Parse(f"feature {{ {t} }}", schema_pb2.Schema()))[0] for t in (before, after)
+    ]
+    assert [column.required for column in columns] == [True, False]
+    assert [column.optional for column in columns] == [False, optional]

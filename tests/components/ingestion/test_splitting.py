@@ -98,6 +98,12 @@ def test_by_time_the_newest_are_test_and_those_before_them_eval(iso: bool) -> No
     assert (found.count(TEST), found.count(EVAL)) == (25, 15)
 
 
+def test_neighbouring_nanoseconds_are_told_apart() -> None:
+    times = 1_700_000_000_000_000_000 + np.arange(100)  # as doubles, one and the same
+    rows = pa.RecordBatch.from_pydict({"t": times, "y": np.zeros(100)})
+    assert splits(rows, split_time="t") == [TRAIN] * 70 + [EVAL] * 10 + [TEST] * 20
+
+
 def test_rows_of_one_time_stay_together() -> None:
     times = [1] * 40 + [2] * 20 + [3] * 40
     assert splits(pa.RecordBatch.from_pydict({"t": times}), split_time="t") == [TRAIN] * 40 + [EVAL] * 20 + [TEST] * 40

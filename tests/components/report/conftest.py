@@ -157,6 +157,17 @@ def roc(power: float) -> dict[str, list[float]]:
     return {"fpr": fpr, "tpr": [f ** (1 / power) for f in fpr], "thresholds": [1 - f for f in fpr]}
 
 
+def precision_recall(power: float) -> dict[str, Any]:
+    recall = [i / 100 for i in range(1, 101)]
+    return {
+        "recall": recall,
+        "precision": [1 - 0.765 * r**power for r in recall],
+        "thresholds": [1 - r for r in recall],
+        "positive_share": 0.235,
+        "positives": 705,
+    }
+
+
 def judged(metrics: dict[str, Any], thresholds: list[dict[str, Any]]) -> dict[str, Any]:
     """Metrics with what the Evaluator says of some bounds."""
     bars = []
@@ -185,6 +196,14 @@ def binary() -> RunFacts:
             for v, (a, n) in values.items()
         ]
 
+    decision = {
+        "threshold": 0.3125,
+        "rule": "best_f1",
+        "positives": 21,
+        "precision": 0.71,
+        "recall": 0.64,
+        "caution": "chosen by 21 positive rows of eval, which is few",
+    }
     metrics = {
         "task": "binary",
         "label": "big_tip",
@@ -204,7 +223,9 @@ def binary() -> RunFacts:
         "slices": slices("payment_type", Cash=(0.81, 1602), Credit=(0.934, 1350), Dispute=(0.71, 12))
         + slices("trip_start_hour", **{str(h): (0.9 + 0.03 * math.sin(h), 90 + 8 * h) for h in range(0, 24, 2)}),
         "confusion_matrix": {"labels": ["0", "1"], "counts": [[2114, 178], [295, 410]]},
+        "threshold": 0.3125,
         "roc": roc(4.2),
+        "precision_recall": precision_recall(3.0),
         "calibration": {
             "mean_predicted": [0.03, 0.12, 0.24, 0.36, 0.45, 0.57, 0.66, 0.74, 0.86, 0.94],
             "fraction_positive": [0.02, 0.13, 0.22, 0.39, 0.47, 0.55, 0.69, 0.71, 0.84, 0.96],
@@ -214,7 +235,9 @@ def binary() -> RunFacts:
         "champion": {
             "version": 3,
             "overall": {"auc": 0.8996, "auc_pr": 0.68, "accuracy": 0.836},
+            "threshold": 0.5,
             "roc": roc(3.6),
+            "precision_recall": precision_recall(2.0),
             "metric": "auc",
             "challenger_value": 0.9127,
             "champion_value": 0.8996,
@@ -273,7 +296,7 @@ def binary() -> RunFacts:
                 ),
             ),
         },
-        training=training("loss", "auc"),
+        training={**training("loss", "auc"), "class_weights": {"0": 0.65, "1": 2.13}, "decision": decision},
         release=release,
         champion={"version": 3},
         infra_blessed=True,

@@ -17,6 +17,8 @@ def test_it_says_what_a_reader_of_the_model_needs(runs: dict[str, RunFacts]) -> 
     assert card.index("| payment\\_type | Cash | 1,602 | 0.8100 | Held |") < card.index("| payment\\_type | Credit ")
     assert "the mean fare is 11.8" in card.partition("## Limits")[2]
     assert "1 slice with less than 30 rows" in card
+    assert "- A row is called positive above 0.3125" in card and "which is few" in card
+    assert "- Class weights: 1 2.13, 0 0.65. The probabilities" in card
 
 
 def test_a_run_that_came_to_nothing_has_a_card(runs: dict[str, RunFacts]) -> None:

@@ -195,6 +195,17 @@ def test_empty_facts_make_a_page() -> None:
     assert page.text("h1") == "The run is complete, but it has no evaluation and released nothing."
 
 
+def test_precision_and_recall_are_drawn_with_the_threshold_that_decides(runs: dict[str, RunFacts]) -> None:
+    page = Page(render_run(runs["binary"]))
+    assert "Precision and recall" in page.text("figcaption") and "above 0.312" in page.text("text")
+    assert "705 positive rows; calling every row positive has a precision of 0.2350." in page.text("desc")
+    assert "A row is called positive above 0.3125 (best_f1, chosen on eval" in page.text("p")
+    assert "chosen by 21 positive rows of eval, which is few" in page.text("p")
+    undefined = {**(runs["binary"].metrics or {}), "threshold": 0.99, "overall": {"recall": 0.0, "precision": None}}
+    page = Page(render_run(dataclasses.replace(runs["binary"], metrics=undefined)))
+    assert "Precision and recall" in page.text("figcaption") and "above 0.99" not in page.text("text")
+
+
 def test_diverged_training_and_odd_figures_make_a_page(runs: dict[str, RunFacts]) -> None:
     facts = runs["binary"]
     history = {"loss": [0.5, math.nan, math.inf], "val_loss": [None, None, None], "auc": []}

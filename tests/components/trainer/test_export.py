@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import shutil
 
 import keras
@@ -15,6 +16,7 @@ from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
 from components import served_model
 from components.columnar import tfx_columns
+from components.served_model import ServedModel
 from components.trainer import Feature, ModelSchema
 from components.trainer._export import export
 
@@ -101,10 +103,6 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
     transform = tft.TFTransformOutput(graph)
     schema = ModelSchema(FEATURES, task, "y", CLASSES[task])
     model = model_of(schema)
-    export(model, transform, schema, tmp_path / "made")
-    # Away from where it was made: vocabularies are inside.
-    folder = shutil.move(tmp_path / "made", tmp_path / "moved")
-
     raw = {
         "trip_miles": np.array([1.0, np.nan, 3.0, 8.0], np.float32),
         "company": np.array([b"yellow", b"blue", b"", b"blue"], object),
@@ -120,6 +118,18 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
     }
     expected = np.asarray(model({n: tf.constant(v) for n, v in features.items()}, training=False))
 
+    # Between the rows, so that it divides them.
+    threshold = float(np.sort(expected[:, 0])[1:3].mean()) if task == "binary" else 0.5
+    export(model, transform, schema, tmp_path / "made", lambda column: ("NA", column), threshold)
+    # Away from where it was made: vocabularies are inside.
+    folder = pathlib.Path(shutil.move(tmp_path / "made", tmp_path / "moved"))
+    # What meant a missing value in the data goes along, for texts.
+    described = ServedModel.read(folder).features
+    assert {name: one.na_values for name, one in described.items()} == {
+        "trip miles": (),
+        "company": ("NA", "company"),
+        "at": (),
+    }
     loaded = tf.saved_model.load(str(folder))
     examples = tf.constant([serialized(row) for row in range(4)])
     answers = [
@@ -136,7 +146,11 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
     classified = loaded.signatures["classify"](inputs=examples)
     np.testing.assert_allclose(classified["scores"], scores, rtol=1e-5)
     assert [one.decode() for one in classified["classes"].numpy()[0]] == list(CLASSES[task])
-    assert [one.decode() for one in answers[0]["label"].numpy()] == [CLASSES[task][i] for i in scores.argmax(axis=1)]
+    indices = scores.argmax(axis=1) if task == "multiclass" else (expected[:, 0] > threshold).astype(int)
+    for answer in answers:
+        assert [one.decode() for one in answer["label"].numpy()] == [CLASSES[task][i] for i in indices]
+    assert len(set(indices)) > 1 or task == "multiclass"
+    assert served_model.ServedModel.read(folder).threshold == threshold
     described = json.loads((folder / served_model.SPEC_FILE).read_text())["features"]
     assert described["trip miles"]["input"] == "trip_miles"
     assert {name for name, feature in described.items() if feature["personal"]} == {"company"}

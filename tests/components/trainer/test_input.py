@@ -127,6 +127,13 @@ def test_a_small_split_is_read_once(uri: str) -> None:
     assert sum(len(batch) for batch in numbers(split.dataset(64, 1))) == ROWS
 
 
+def test_a_row_comes_with_the_weight_of_its_class(uri: str) -> None:
+    weights = np.array([0.5, 4.0], np.float32)
+    split = open_split(uri, "train", FEATURES, checks())
+    for _, label, weight in split.dataset(64, 1, weights=weights):
+        assert (weight.numpy() == weights[label.numpy()]).all()
+
+
 def test_list_columns_are_read_as_plain_ones(write_split) -> None:
     """TFDV, TFT and TFX's own readers keep every value in a list."""
     uri = write_split(columns(), lists=True)
@@ -186,6 +193,7 @@ def test_the_labels_mean_and_deviation_are_those_of_the_whole_split(write_split,
 _TWO_DEVICES = """
 import sys
 import keras
+import numpy as np
 import tensorflow as tf
 
 tf.config.set_logical_device_configuration(
@@ -207,7 +215,8 @@ assert rows[0] == [32, 32] and sum(map(sum, rows)) == split.rows, rows
 schema = ModelSchema({"half": Feature("half", "float32")}, "binary", "y", ("no", "yes"))
 with devices.scope():
     model = _fitting.build(module, schema, config, split.rows)
-assert _fitting.fit(model, split, split, config, __import__("pathlib").Path(logs), devices)["epochs"] == [1, 2]
+logs, weights = __import__("pathlib").Path(logs), np.array([0.5, 2.0], np.float32)
+assert _fitting.fit(model, split, split, config, logs, devices, weights=weights)["epochs"] == [1, 2]
 """
 
 

@@ -55,6 +55,26 @@ def test_regression_learns_whatever_the_labels_unit(module, tmp_path, split, sca
     assert 1 - error.var() / y.var() > 0.99
 
 
+def test_a_label_on_a_log_scale_is_answered_in_its_own_unit(module, tmp_path, split) -> None:
+    keras.utils.set_random_seed(1)
+    x, y = linear(512, 0.5)
+    y = np.expm1(np.maximum(y, 0) + 3).astype("float32")  # 19 to 3,000
+    checks = SplitChecks("train", "regression", "y", (), "log")
+    checks.add({"y": y})
+    features = {name: Feature(name, "float32") for name in x}
+    mean, deviation = checks.label_mean, checks.label_std
+    assert (mean, deviation) == pytest.approx((np.log1p(y).mean(), np.log1p(y).std()), rel=1e-6)
+    schema = ModelSchema(features, "regression", "y", (), mean, deviation, "log")
+    config = TrainingConfig("regression", "y", epochs=30, batch_size=32, hyperparameters={"learning_rate": 0.02})
+    model = build(module, schema, config, len(y))
+    fit(model, split(x, y), split(x, y), config, tmp_path / "logs")
+    found = model.predict(x, verbose=0)[:, 0]
+    assert np.median(np.abs(found / y - 1)) < 0.1 and found.min() >= 0
+    assert model.predict({name: values * 100 for name, values in x.items()}, verbose=0).min() >= 0
+    with pytest.raises(InputError, match="row 512 of train"):
+        checks.add({"y": np.array([-2.0], "float32")})
+
+
 def test_a_diverged_training_says_so(module, tmp_path, split) -> None:
     x, y = linear(64, 1.0)
     schema = ModelSchema({name: Feature(name, "float32") for name in x}, "regression", "y", label_std=1e-30)

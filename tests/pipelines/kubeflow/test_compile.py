@@ -50,7 +50,7 @@ def test_kfp_reads_it_and_the_lint_finds_nothing(taxi: str) -> None:
 def test_the_tasks_are_the_graphs_nodes_in_its_order(taxi: str) -> None:
     double = KubeflowDouble(taxi, {})
     tasks = double.spec["root"]["dag"]["tasks"]
-    assert len(tasks) == 13
+    assert len(tasks) == 14
     assert tasks["trainer"]["taskInfo"]["name"] == "Trainer"
     assert tasks["trainer"]["dependentTasks"] == ["schema-importer", "transform"]
     order = double.order()
@@ -75,7 +75,7 @@ def test_the_outputs_are_of_kfps_own_types(taxi: str) -> None:
     assert declared["trainer"] == {"trained_model": "system.Model", "training_metrics": "system.Metrics"}
     assert declared["evaluator"]["classification_metrics"] == "system.ClassificationMetrics"
     assert declared["report"] == {"model_card": "system.Markdown", "run_report": "system.HTML"}
-    assert len(declared) == 13 and all(declared.values())
+    assert len(declared) == 14 and all(declared.values())
 
 
 def test_a_regression_has_no_confusion_matrix() -> None:

@@ -186,6 +186,8 @@ def test_what_cannot_be_resumed_is_refused(kubeflow: KubeflowApiDouble, run, ste
         (["--param", "force_retrain=1"], "parameter force_retrain: true or false"),
         (["--param", "evaluation.no_such=1"], "there is no such field"),
         (["--param", "epochs"], "expected key=value"),
+        (["--experiment", "x" * 129], "--experiment: KFP keeps 128 characters. Received: 129"),
+        (["--name", "x" * 256], "--name: KFP keeps 255 characters. Received: 256"),
     ],
 )
 def test_parameters_are_refused_before_anything_is_sent(kubeflow: KubeflowApiDouble, run, given, said: str) -> None:

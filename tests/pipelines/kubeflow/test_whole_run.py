@@ -16,7 +16,7 @@ from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
 from tests.pipelines.kubeflow.kubeflow_double import Attempt
 
 pytestmark = pytest.mark.slow
-NODES = 13
+NODES = 14
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import pyarrow as pa
 import pytest
@@ -11,6 +12,7 @@ from components.ingestion.contract import Column
 from components.ingestion.labels import labelled
 from components.ingestion.readers import read_file
 from components.ingestion.rewriting import Spellings
+from pipelines.scaffold import cli, creating
 from pipelines.scaffold.spelling import Undecided, settle
 
 
@@ -55,3 +57,27 @@ def test_a_run_reads_every_spelling_as_the_schemas(tmp_path: pathlib.Path) -> No
     (batch,) = read_file(path, "csv", [column], ())
     assert batch.column("y").to_pylist() == ["yes", "yes", "no", "maybe", None]
     assert labelled(batch.column("y")).to_pylist() == [True] * 4 + [False]
+
+
+def test_at_a_terminal_a_person_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[creating.Request] = []
+
+    def create(request: creating.Request) -> str:
+        requests.append(request)
+        if not request.merge_labels:
+            raise Undecided("message", "merge_labels", "Are they one class?")
+        return "made"
+
+    answers = iter(["y", "n"])
+    monkeypatch.setattr(creating, "create", create)
+    monkeypatch.setattr("builtins.input", lambda question: next(answers))
+    request = creating.Request("demo", "data.csv", "y")
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    assert cli._create(request) == "made"
+    with pytest.raises(Undecided):
+        cli._create(request)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+    with pytest.raises(Undecided):
+        cli._create(request)
+    assert len(requests) == 4

@@ -1,0 +1,185 @@
+"""What the network that `trainyard new` drafts is worth: beside a linear model and gradient boosting, on the same rows.
+
+    python -m benchmarks.drafted_models                               # six data sets, three splits each
+    python -m benchmarks.drafted_models --only taxi wine --seeds 1
+    python -m benchmarks.drafted_models --csv diamonds.csv:price --csv penguins.csv:species --only
+
+Every figure of the network is that of a whole `trainyard new` and `trainyard run`: train to learn from, eval for early stopping,
+test for the figure. Gradient boosting is the run's own Baseline. The linear model (logistic or ridge regression on standardised
+numbers and one-hot categories, scikit-learn's defaults) learns from the same train rows. A seed deals the rows to the splits anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from components.columnar import read_split
+from components.evaluator.metrics import LOWER_IS_BETTER
+from components.splits import TEST, TRAIN
+
+_KEY = "row_key"
+Frame = pd.DataFrame
+
+
+def main() -> int:
+    options = _options()
+    wins = 0
+    chosen = {name: load for name, load in _DATA.items() if options.only is None or name in options.only}
+    chosen |= {pathlib.Path(path).name.split(".")[0]: _csv(path, label) for path, label in options.csv}
+    print(f"{'data':<16}{'rows':>8}  {'metric':<9}{'network':>10}{'boosting':>10}{'linear':>10}  {'seconds':>7}")
+    for name, load in chosen.items():
+        frame, label = load()
+        runs = [measure(name, frame, label, seed) for seed in range(options.seeds)]
+        metric = runs[0]["metric"]
+        mean = {key: statistics.mean(run[key] for run in runs) for key in ("network", "boosting", "linear", "seconds")}
+        best = (min if metric in LOWER_IS_BETTER else max)(mean["boosting"], mean["linear"])
+        reached = mean["network"] <= best if metric in LOWER_IS_BETTER else mean["network"] >= best
+        wins += reached
+        figures = "".join(f"{mean[key]:>10.4f}" for key in ("network", "boosting", "linear"))
+        mark = "  reached" if reached else ""
+        print(f"{name:<16}{len(frame):>8,}  {metric:<9}{figures}  {mean['seconds']:>7.0f}{mark}", flush=True)
+    print(f"the network reaches the better of the two on {wins} of {len(chosen)}")
+    return 0
+
+
+def measure(name: str, frame: Frame, label: str, seed: int) -> dict[str, Any]:
+    """Drafts, runs and compares once, in a home of its own."""
+    with tempfile.TemporaryDirectory(prefix="trainyard-drafted-") as folder:
+        root = pathlib.Path(folder)
+        keys = np.random.default_rng(seed).permutation(len(frame)) + seed * len(frame)
+        frame.assign(**{_KEY: [f"k{key}" for key in keys]}).to_csv(root / "data.csv", index=False)
+        names = ("HOME", "STORE", "WORKLOADS", "SCHEMAS")
+        environment = {**os.environ, **{f"TRAINYARD_{one}": str(root / one.lower()) for one in names}}
+        _trainyard(["new", name, "--data", str(root / "data.csv"), "--label", label, "--key", _KEY], environment)
+        result = json.loads(_trainyard(["run", name, "--json"], environment))
+        (examples,) = (root / "home" / "pipelines" / name / "ColumnarExampleGen" / "examples").iterdir()
+        baseline = result["baseline"]
+        metric = baseline["metric"]
+        return {
+            "metric": metric,
+            "network": baseline["model_value"],
+            "boosting": baseline["baseline_value"],
+            "linear": _linear(str(examples), label, metric),
+            "seconds": result["seconds"],
+        }
+
+
+def _trainyard(arguments: list[str], environment: dict[str, str]) -> str:
+    command = [sys.executable, "-m", "pipelines.cli", *arguments]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise SystemExit(f"{' '.join(arguments)} ended with {ended.returncode}: {ended.stderr[-1000:]}")
+    return ended.stdout
+
+
+def _linear(examples: str, label: str, metric: str) -> float:
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.metrics import accuracy_score, roc_auc_score, root_mean_squared_error
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    train, test = (read_split(examples, split).to_pandas().drop(columns=[_KEY]) for split in (TRAIN, TEST))
+    features = train.drop(columns=[label])
+    numbers = list(features.select_dtypes("number").columns)
+    texts = [column for column in features if column not in numbers]
+    for frame in (train, test):
+        frame[texts] = frame[texts].astype(str)
+    columns = make_column_transformer(
+        (make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()), numbers),
+        (OneHotEncoder(handle_unknown="ignore", min_frequency=3), texts),
+    )
+    model = make_pipeline(columns, RidgeCV() if metric == "rmse" else LogisticRegression(max_iter=2000))
+    model.fit(train.drop(columns=[label]), train[label])
+    inputs, truth = test.drop(columns=[label]), test[label]
+    if metric == "auc":
+        # As an area, whichever of the two classes is the positive one.
+        return float(roc_auc_score(truth == model.classes_[1], model.predict_proba(inputs)[:, 1]))
+    score = {"rmse": root_mean_squared_error, "accuracy": accuracy_score}[metric]
+    return float(score(truth, model.predict(inputs)))
+
+
+def _taxi() -> tuple[Frame, str]:
+    from pipelines.datasets import prepare
+
+    with tempfile.TemporaryDirectory() as folder:
+        prepare("taxi", pathlib.Path(folder), 1)
+        files = sorted(pathlib.Path(folder).rglob("*.csv"))
+        return pd.concat([pd.read_csv(file) for file in files]), "big_tipper"
+
+
+def _bundled(name: str) -> Callable[[], tuple[Frame, str]]:
+    def load() -> tuple[Frame, str]:
+        from sklearn import datasets
+
+        return getattr(datasets, f"load_{name}")(as_frame=True).frame, "target"
+
+    return load
+
+
+def _friedman() -> tuple[Frame, str]:
+    from sklearn.datasets import make_friedman1
+
+    features, target = make_friedman1(5000, noise=1.0, random_state=0)
+    return pd.DataFrame(features).add_prefix("x").assign(y=target), "y"
+
+
+def _districts() -> tuple[Frame, str]:
+    """House values by income, age and place, as in California's census: clusters of places, a long tail, capped at the top."""
+    random = np.random.default_rng(0)
+    rows, towns = 20_000, 60
+    town = random.integers(0, towns, rows)
+    place = random.uniform([-124, 32.5], [-114.5, 42], (towns, 2))[town] + random.normal(0, 0.35, (rows, 2))
+    income = np.exp(random.normal(1.25, 0.45, rows) + random.normal(0, 0.25, towns)[town])
+    age, people = random.integers(1, 53, rows), np.exp(random.normal(1.05, 0.25, rows))
+    coast = np.exp(-(((place[:, 0] + 121.5 + 0.75 * (place[:, 1] - 37.5)) / 1.5) ** 2))
+    worth = 0.16 * income + 0.7 * coast + 0.4 * np.sin(town) + 0.004 * age - 0.15 * (people - 2.9)
+    value = np.minimum(np.exp(0.1 + worth + random.normal(0, 0.25, rows)), 5)
+    columns = {"income": income, "age": age, "people": people, "latitude": place[:, 1], "longitude": place[:, 0]}
+    return pd.DataFrame({**columns, "value": value}).round(3), "value"
+
+
+def _csv(path: str, label: str) -> Callable[[], tuple[Frame, str]]:
+    return lambda: (pd.read_csv(path), label)
+
+
+_DATA: dict[str, Callable[[], tuple[Frame, str]]] = {
+    "taxi": _taxi,
+    "breast_cancer": _bundled("breast_cancer"),
+    "wine": _bundled("wine"),
+    "diabetes": _bundled("diabetes"),
+    "friedman": _friedman,
+    "districts": _districts,
+}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.drafted_models", description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3, help="how many splits (3)")
+    parser.add_argument("--only", nargs="*", choices=[*_DATA], metavar="NAME", help="of the data sets that are at hand")
+    parser.add_argument(
+        "--csv",
+        action="append",
+        default=[],
+        type=lambda text: tuple(text.rsplit(":", 1)),
+        metavar="FILE:LABEL",
+        help="a file of your own",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,115 @@
+"""Fit on the train split, predict the rows that the model is judged on, and sum up as the Evaluator does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components import columnar
+from components.baseline.boosting import Boosting, most_rows
+from components.baseline.encoding import Encoder, fit_encoder
+from components.evaluator.combining import read_labels
+from components.evaluator.config import EvaluationConfig
+from components.evaluator.findings import Findings, task_metrics
+from components.evaluator.metrics import METRICS
+from components.evaluator.ranking import query_keys
+from components.served_model import NUMERIC
+from components.splits import TEST, TRAIN
+from components.transform.labels import output_classes
+
+if TYPE_CHECKING:
+    from components.baseline.component import BaselineConfig
+
+NAME = "gradient boosting"
+
+
+def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig) -> dict[str, Any]:
+    """What gradient boosting reaches.
+
+    Args:
+        examples_uri: of an Examples artifact.
+        schema: of the raw data.
+        config: what is predicted, and from what.
+
+    Returns:
+        `name`; `rows` it was judged on; `train_rows` it learnt from, of `train_rows_in_all`; `columns` it learnt from and
+        `left_out`, column -> why; `overall`, metric -> value; `not_applicable`: why there are no values, else empty.
+
+    Raises:
+        InputError: the label does not fit the task.
+    """
+    schema_of_rows = columnar.split_schema(examples_uri, TRAIN)
+    unused = {config.label, *config.leave_out}
+    candidates = [name for name in schema_of_rows.names if name not in unused]
+    in_all = columnar.count_rows(examples_uri, TRAIN)
+    flat = [name for name in candidates if not pa.types.is_nested(schema_of_rows.field(name).type)]
+    train = _sample(examples_uri, [config.label, *flat], most_rows(len(flat)), in_all)
+    encoder = fit_encoder(train, flat)
+    left_out = dict.fromkeys(set(candidates) - set(flat), "it holds several values a row") | encoder.left_out
+    found: dict[str, Any] = {
+        "name": NAME,
+        "rows": columnar.count_rows(examples_uri, TEST),
+        "train_rows": train.num_rows,
+        "train_rows_in_all": in_all,
+        "columns": list(encoder.columns),
+        "left_out": dict(sorted(left_out.items())),
+        "overall": {},
+        "not_applicable": "",
+    }
+    classes = tuple(output_classes(schema, config.label, config.task, config.positive_class))
+    reading = EvaluationConfig(config.task, config.label, METRICS[config.task][0], config.query)
+    labels = read_labels(train.column(config.label).combine_chunks(), reading, classes)
+    if not encoder.columns:
+        return {
+            **found,
+            "not_applicable": "no column is a number, a date or a category, which is what trees learn from",
+        }
+    boosting = Boosting(0 if config.task in NUMERIC else len(classes), encoder.categorical)
+    try:
+        boosting.fit(encoder.matrix(train), labels)
+    except ValueError as error:  # scikit-learn's word for data that there is nothing to learn from
+        return {**found, "not_applicable": " ".join(str(error).split())[:300]}
+    pivot = float(np.mean(labels)) if config.task == "regression" else 0.0
+    findings = Findings(task_metrics(config.task, len(classes), pivot), (), champion=False, seed=1)
+    _judge(examples_uri, encoder, boosting, findings, reading, classes)
+    assert findings.challenger.sums is not None
+    return {**found, "overall": findings.metrics.metrics(findings.challenger.sums)}
+
+
+def _sample(uri: str, columns: list[str], most: int, in_all: int) -> pa.Table:
+    """Rows of the train split in their order: all of them, or so many by chance, the same every time."""
+    if in_all <= most:
+        return columnar.read_split(uri, TRAIN, columns).select(columns)
+    drawn = np.sort(np.random.default_rng(1).choice(in_all, most, replace=False))
+    parts, start = [], 0
+    for batch in columnar.read_batches(uri, TRAIN, columns):
+        low, high = np.searchsorted(drawn, (start, start + batch.num_rows))
+        parts.append(batch.take(pa.array(drawn[low:high] - start)))
+        start += batch.num_rows
+    return pa.Table.from_batches(parts).select(columns)
+
+
+def _judge(
+    uri: str,
+    encoder: Encoder,
+    boosting: Boosting,
+    findings: Findings,
+    reading: EvaluationConfig,
+    classes: tuple[str, ...],
+) -> None:
+    columns = list(dict.fromkeys([reading.label, *filter(None, [reading.query]), *encoder.columns]))
+    place = 0
+    for batch in columnar.read_batches(uri, TEST, columns, reading.batch_size):
+        if not batch.num_rows:
+            continue
+        labels = read_labels(batch.column(reading.label), reading, classes)
+        queries = np.zeros(batch.num_rows, np.int64)
+        if reading.query:
+            queries = query_keys(batch.column(reading.query), reading.query)
+        predictions = boosting.predict(encoder.matrix(pa.Table.from_batches([batch])))
+        findings.add(np.arange(place, place + batch.num_rows), labels, queries, (), (predictions,))
+        place += batch.num_rows
+    findings.finish()

@@ -1,0 +1,141 @@
+"""How a new workload's rows are divided: enough of a rare class in each split, as far as there are rows of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from components.errors import InputError
+from components.ingestion import IngestionConfig
+from components.ingestion.splitting import ByHash, Places, count_values, counted_column, splitter
+from components.splits import SPLITS, TEST
+from pipelines.scaffold.labelling import Label
+
+_EVAL, _EVAL_OF_FEW, _TEST = 0.1, 0.2, 0.2
+_FEW_ROWS, _FEW_OF_A_CLASS = 1000, 200
+_SEEDS = 50
+_HALF = 0.5
+_SAYS_SOMETHING = 30  # rows of a class in test; a share of fewer wavers by more than 0.15
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Division:
+    """What goes under `data.split`, and what it comes to.
+
+    Attributes:
+        eval_fraction: see there.
+        test_fraction: see there.
+        seed: see there.
+        rows: of each class by split; empty where the label is a number.
+    """
+
+    eval_fraction: float = _EVAL
+    test_fraction: float = _TEST
+    seed: int = 0
+    rows: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+
+
+def divide(rows: pa.Table, label: Label, time: str | None = None, key: str | None = None) -> Division:
+    """Chooses fractions and seed.
+
+    A class of a few hundred rows may have none in eval by chance. Every seed is a division at random; of the first fifty that one
+    is taken which gives each split its share of every class most nearly. Labels alone decide, no model is looked at.
+
+    Args:
+        rows: as a run reads them.
+        label: what is predicted.
+        time: the column to split by, if any.
+        key: the column whose hash decides, if any.
+    """
+    rarest = min(label.counts.values(), default=rows.num_rows)
+    few = rows.num_rows < _FEW_ROWS or rarest < _FEW_OF_A_CLASS
+    config = IngestionConfig(
+        uri="",
+        format="",
+        label=label.name,
+        split_time=time,
+        split_key=key,
+        eval_fraction=_EVAL_OF_FEW if few else _EVAL,
+        test_fraction=_TEST,
+    )
+    chosen = Division(config.eval_fraction, config.test_fraction)
+    batches = rows.combine_chunks().to_batches()
+    if not label.counts or not batches:
+        return chosen
+    codes = _codes(rows.column(label.name))
+    column = counted_column(config)
+    if column is not None:
+        counted = count_values(config, rows.column(column).chunks)
+        table = _by_class(codes, splitter(config, counted).places(batches[0]))
+        if not table.sum(axis=0).all():
+            raise InputError(
+                f"--time {column!r}: has {len(counted[0])} different times, and rows of one time stay together: three or more are "
+                "needed, for train, eval and test. Choose another column, or leave --time out."
+            )
+    else:
+        seed, table = _best_seed(batches[0], config, codes, _SEEDS if few else 1)
+        chosen = dataclasses.replace(chosen, seed=seed)
+    names = [str(name) for name in rows.column(label.name).combine_chunks().dictionary_encode().dictionary.to_pylist()]
+    counts = {name: dict(zip(SPLITS, map(int, line), strict=True)) for name, line in zip(names, table, strict=True)}
+    return dataclasses.replace(chosen, rows=counts)
+
+
+def told(label: Label, division: Division) -> list[str]:
+    """Which class is positive and which is rare, and what that means, in lines for a person."""
+    lines = []
+    total = sum(label.counts.values())
+    if label.positive is not None:
+        share = label.counts[label.positive.name] / total
+        odd = f", though {share:.1%} of the rows have it" if label.imbalanced and share > _HALF else ""
+        lines.append(f"Positive: {label.positive.name} ({label.positive.reason}{odd}; --positive changes it)")
+    if label.imbalanced:
+        found = label.counts[label.rarest]
+        parts = division.rows.get(label.rarest, {})
+        where = f" ({', '.join(f'{rows:,} in {split}' for split, rows in parts.items())})" if parts else ""
+        lines.append(
+            f"Rare: {label.rarest}, {found:,} of {total:,} rows{where}, so classes are weighed in training, and bars are on "
+            "metrics that always saying the frequent class fails"
+        )
+    scarce = [
+        name for name in label.counts if division.rows and division.rows.get(name, {}).get(TEST, 0) < _SAYS_SOMETHING
+    ]
+    if scarce:
+        shown = ", ".join(f"{name} {division.rows.get(name, {}).get(TEST, 0)}" for name in scarce[:_SHOWN])
+        more = f" and {len(scarce) - _SHOWN} more classes" if len(scarce) > _SHOWN else ""
+        lines.append(
+            f"Few rows in test: {shown}{more}. Figures about {'it' if len(scarce) == 1 else 'them'} will say little, and bars may "
+            "not be judged: deliver more rows"
+        )
+    return lines
+
+
+def _best_seed(
+    batch: pa.RecordBatch, config: IngestionConfig, codes: npt.NDArray[np.int64], seeds: int
+) -> tuple[int, npt.NDArray[np.int64]]:
+    hashes = ByHash(config).hashes(batch)
+    tables = [
+        _by_class(codes, ByHash(dataclasses.replace(config, split_seed=seed)).places_of(hashes))
+        for seed in range(seeds)
+    ]
+    share = np.array([1 - config.eval_fraction - config.test_fraction, config.eval_fraction, config.test_fraction])
+    wanted = np.bincount(codes)[:, None] * share
+    # In units of what chance alone would move a count by.
+    missed = [float(np.max(np.abs(table - wanted) / np.sqrt(np.maximum(wanted, 1)))) for table in tables]
+    seed = int(np.argmin(missed))
+    return seed, tables[seed]
+
+
+def _codes(label: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    codes: npt.NDArray[np.int64] = label.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    return codes
+
+
+def _by_class(codes: npt.NDArray[np.int64], places: Places) -> npt.NDArray[np.int64]:
+    """Rows by class and split, [classes, splits]."""
+    flat = np.bincount(codes * len(SPLITS) + places, minlength=(int(codes.max()) + 1) * len(SPLITS))
+    return flat.reshape(-1, len(SPLITS))

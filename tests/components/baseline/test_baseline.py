@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from components.artifacts import BaselineMetrics
+from components.baseline import BaselineConfig
+from components.baseline.boosting import Boosting, most_rows
+from components.baseline.encoding import fit_encoder
+from components.baseline.executor import Executor
+from components.errors import InputError
+
+SCHEMAS = {
+    "binary": 'feature { name: "target" type: INT int_domain { min: 0 max: 1 } }',
+    "multiclass": 'feature { name: "target" type: BYTES string_domain { value: "a" value: "b" value: "c" value: "d" } }',
+    "regression": 'feature { name: "target" type: FLOAT }',
+    "ranking": 'feature { name: "target" type: INT }',
+}
+
+
+@pytest.fixture
+def run(examples_artifact, output, tmp_path):
+    """Runs the executor; returns baseline.json."""
+    from tfx.types import standard_artifacts
+
+    def go(rows: pa.Table, task: str = "binary", **fields) -> dict:
+        schema = standard_artifacts.Schema()
+        schema.uri = str(tmp_path / "schema")
+        pathlib.Path(schema.uri).mkdir()
+        (pathlib.Path(schema.uri) / "schema.pbtxt").write_text(SCHEMAS[task])
+        made = output(baseline=BaselineMetrics)
+        config = BaselineConfig(task, "target", **fields).to_json()
+        Executor().Do({"examples": [examples_artifact(rows)], "schema": [schema]}, made, {"config": config})
+        return json.loads(
+            (pathlib.Path(made["baseline"][0].uri) / "baseline.json").read_text(), parse_constant=pytest.fail
+        )
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "least"),
+    [("binary", "auc", 0.9), ("multiclass", "accuracy", 0.7), ("regression", "r2", 0.6), ("ranking", "ndcg_10", 0.85)],
+)
+def test_every_task_has_its_metrics_on_the_rows_of_the_model(run, make_rows, task, metric, least) -> None:
+    rows = make_rows(600, task)
+    query = {"query": "search", "leave_out": ("search",)} if task == "ranking" else {}
+    found = run(rows, task, **query)
+    assert found["overall"][metric] > least
+    assert (found["rows"], found["train_rows"], found["train_rows_in_all"]) == (600, 600, 600)
+    assert found["columns"] == ["fare", "hour", "company"]  # not the label, not the query
+    assert found["left_out"] == {"pixels": "it holds several values a row"}
+    assert found["not_applicable"] == "" and found["seconds"] > 0
+
+
+def test_where_trees_learn_from_nothing_it_says_so(run, make_rows) -> None:
+    found = run(make_rows(60).select(["pixels", "target"]))
+    assert found["overall"] == {} and "no column is a number" in found["not_applicable"]
+
+
+def test_a_label_that_is_none_of_the_classes_is_for_a_person_to_mend(run, make_rows) -> None:
+    with pytest.raises(InputError, match="label 'target'"):
+        run(make_rows(60, "multiclass"), "binary")
+
+
+def test_columns_become_numbers() -> None:
+    train = pa.table(
+        {
+            "number": pa.array([1.5, None, float("inf"), 4.0]),
+            "flag": pa.array([True, False, None, True]),
+            "text": pa.array(["b", "a", "b", "once"]),
+            "date": pa.array(["2026-01-01", None, "2026-01-02T00:00:01", "2026-01-01"]),
+            "name": pa.array(["w", "x", "y", "z"]),
+            "empty": pa.nulls(4, pa.string()),
+            "bytes": pa.array([b"1", b"2", b"3", b"4"]),
+        }
+    )
+    encoder = fit_encoder(train, train.column_names)
+    assert (encoder.columns, encoder.categorical) == (("number", "flag", "text", "date"), (False, False, True, False))
+    assert set(encoder.left_out) == {"name", "empty", "bytes"}
+    nan = float("nan")
+    expected = [[1.5, 1, 0, 0], [nan, 0, nan, nan], [nan, nan, 0, 86401], [4, 1, nan, 0]]
+    found = encoder.matrix(train)
+    found[:, 3] -= found[0, 3]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_classes_without_a_row_have_no_chance() -> None:
+    features = np.arange(40.0)[:, None]
+    boosting = Boosting(4, [False])
+    boosting.fit(features, (np.arange(40) >= 20) * 2)
+    found = boosting.predict(features)
+    assert found.shape == (40, 4) and (found[:, [1, 3]] == 0).all()
+    with pytest.raises(ValueError, match="all of one class"):
+        Boosting(2, [False]).fit(features, np.zeros(40, int))
+
+
+def test_wide_data_is_learnt_from_fewer_rows() -> None:
+    assert (most_rows(20), most_rows(2000)) == (100_000, 10_000)
