@@ -150,7 +150,7 @@ def _nothing_to_judge(result: ExpectationValidationResult) -> str:
         return ""  # of a set that is to be there GX tells what is missing, and nothing else
     if config.kwargs.get("row_condition"):
         return "no row meets its condition"
-    return "there is no value to look at, all are missing"
+    return "there is no value to look at"
 
 
 _FIGURES = (

@@ -78,6 +78,8 @@ def _hide(value: Any) -> Any:
         return {_hide(k): _hide(v) for k, v in value.items()}
     if not isinstance(value, list):
         return value
+    if any(isinstance(one, dict) for one in value):  # the results themselves
+        return [_hide(one) for one in value]
     more = [f"... and {len(value) - _MOST:,} more"] if len(value) > _MOST else []
     return [*(_hide(v) for v in value[:_MOST]), *more]
 

@@ -69,7 +69,7 @@ def _bar(
             f"{rows:,} {unit} are too few (min_rows {threshold.least:,}); give more data",
         )
     elif found is None:
-        verdict, said = Verdict.NOT_JUDGED, f"{metric} is undefined on these {rows:,} {unit}"
+        verdict, said = (Verdict.NOT_JUDGED, f"{metric} is undefined on these {rows:,} {unit}")
     elif not threshold.keeps(found):
         verdict, said = Verdict.FAILED, _breach(threshold, found)
     elif sure is None:

@@ -146,7 +146,7 @@ def _against_champion(
             f"{config.champion_metric} is undefined on this test split, so champion version {version} cannot be "
             "compared; give more data or compare by another metric"
         )
-        return CheckResult.not_judged(name, message)
+        return CheckResult.not_judged(name, message, config.unjudged_severity)
     passes = comparison.loss <= comparison.max_loss + _ROUNDING
     message = _in_words(comparison, version)
     diagnostics = {"loss": comparison.loss, "max_loss": comparison.max_loss}

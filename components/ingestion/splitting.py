@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ _SPELLINGS = {
 
 Places = npt.NDArray[np.int64]
 # Different values of a column, ascending, and how many rows have each.
-Values = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Values = npt.NDArray[np.number[Any]]
 Counted = tuple[Values, npt.NDArray[np.int64]]
 
 

@@ -52,3 +52,17 @@ def test_lines_say_that_a_component_still_works(monkeypatch: pytest.MonkeyPatch)
     told = err.getvalue()
     time.sleep(0.6)
     assert err.getvalue() == told
+
+
+def test_the_end_says_how_sure_a_metric_is_and_what_was_not_judged() -> None:
+    counts = {"checks": 9, "passed": 7, "failed": 0, "warnings": 1, "not_judged": 1}
+    said = "drift was not judged: span 1 is the first"
+    gate = {"counts": counts, "findings": [{"severity": "info", "verdict": "not judged", "message": said}]}
+    sure = {"auc": {"low": 0.93, "high": 0.95, "words": "95 % at least 0.9300", "gated": True}}
+    result = RunResult(
+        "tips", "run-1", metrics={"auc": 0.94, "f1": 0.5}, bounds=sure, trivial={"auc": 0.5}, gates=[gate]
+    )
+    lines = display.summary_lines(result)
+    assert "metrics   auc 0.9400 (95 % at least 0.9300; a trivial model 0.5000)  f1 0.5000" in lines
+    at = lines.index("checks    7 passed, 1 warned, 1 not judged")
+    assert lines[at + 1] == f"          {said}"

@@ -17,7 +17,7 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import ROWS_IN, ROWS_OUT, SECONDS, DataQualityReport
 from components.columnar import SplitWriter, encode_splits
-from components.data_quality import DataQuality
+from components.data_quality import DataQuality, _data_docs
 from components.data_quality._running import columns_of
 from components.data_quality.executor import DataQualityExecutor
 from components.data_quality.worker import check_examples
@@ -406,3 +406,10 @@ def test_columns_that_differ_in_case_are_two_and_what_is_left_out_is_not_judged(
         ("expect_table_column_count_to_equal(gone)", "data.ignore leaves out gone"),
     ]
     assert result.passes and result.counts()["passed"] == 3
+
+
+def test_pages_cut_long_lists_of_values_and_keep_every_result() -> None:
+    results = [{"values": list(range(300))} for _ in range(300)]
+    shown = _data_docs._hide({"results": results})["results"]
+    assert len(shown) == 300
+    assert shown[299]["values"][199:] == [199, "... and 100 more"]

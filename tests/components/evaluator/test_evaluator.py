@@ -203,6 +203,36 @@ def test_a_bound_that_no_slice_is_large_enough_for_holds_the_release_back(
     assert summary["blessed"] and summary["reasons"] == [] and "was not judged" in summary["warnings"][0]
 
 
+def test_a_bar_that_holds_by_chance_alone_is_missed(
+    run: Callable[..., Any], make_rows: Callable[..., pa.Table]
+) -> None:
+    rows = make_rows(60)
+    found = run(rows)[0]["overall"]["auc"]
+    summary, _ = run(rows, thresholds=[{"metric": "auc", "min": found - 0.01}])
+    sure = summary["bounds"]["auc"]
+    assert sure["low"] < found - 0.01 and sure["gated"] and summary["trivial"]["auc"] == 0.5
+    assert (
+        not summary["blessed"]
+        and f"but not surely: 95 % at least {sure['low']:.4f} on 60 rows" in summary["reasons"][0]
+    )
+    assert [bar["verdict"] for bar in summary["bars"]] == ["failed"]
+    assert run(rows, thresholds=[{"metric": "auc", "min": sure["low"] - 0.001}])[0]["blessed"]
+    assert run(rows, thresholds=[{"metric": "auc", "min": found - 0.01}], confidence=0.5)[0]["blessed"]
+
+
+def test_a_slice_on_which_a_metric_is_undefined_is_not_judged(
+    run: Callable[..., Any], make_rows: Callable[..., pa.Table]
+) -> None:
+    rows = make_rows(1200)
+    target, company = rows.column("target").to_numpy(), rows.column("company").to_pylist()
+    alike = [0 if one == "cash" else int(label) for one, label in zip(company, target, strict=True)]
+    summary, _ = run(replaced(rows, "target", alike), thresholds=[{"metric": "auc", "min": 0.1, "slice": "company"}])
+    assert (
+        not summary["blessed"]
+        and "was not judged: 1 of 3 slices of company: 'cash': auc is undefined" in summary["reasons"][0]
+    )
+
+
 def test_challenger_against_champion(
     run: Callable[..., Any], make_rows: Callable[..., pa.Table], model_artifact: Callable[..., Any]
 ) -> None:

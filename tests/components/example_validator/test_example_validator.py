@@ -12,7 +12,7 @@ from tensorflow_data_validation.statistics.stats_impl import generate_statistics
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.columnar import SplitWriter, tfx_columns
-from components.example_validator import executor
+from components.example_validator._checks import checks_of
 
 SCHEMA = """
 feature { name: "fare" type: FLOAT presence { min_fraction: 1.0 } shape {} float_domain { min: 0 } }
@@ -31,8 +31,9 @@ def checks(folder: pathlib.Path, contract: str = SCHEMA, **changes) -> dict[str,
     options = tfdv.StatsOptions(schema=schema, infer_type_from_schema=True)
     statistics = folder / "FeatureStats.pb"
     statistics.write_bytes(generate_statistics_in_memory(tfx_columns(batch), options).SerializeToString())
-    anomalies = executor._validate(statistics, schema)
-    return {check.name: check for check in executor._checks(anomalies, schema, "train", str(folder))}
+    loaded = tfdv.load_stats_binary(str(statistics))
+    anomalies = tfdv.validate_statistics(loaded, schema)
+    return {check.name: check for check in checks_of(anomalies, loaded, schema, "train", str(folder))}
 
 
 def test_good_data_pass_a_check_for_each_feature(tmp_path) -> None:

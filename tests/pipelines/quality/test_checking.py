@@ -105,6 +105,18 @@ def test_what_fails_is_told_with_its_keys_and_kept(shop: pathlib.Path, capsys: p
     assert "is not empty" in err
 
 
+def test_what_a_run_s_schema_gate_would_refuse_is_refused(
+    shop: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "draft", "shop")
+    odd = write(shop / "odd.csv", [*ROWS, *((f"p{i}", 1.5, f"Anna Personal {i}", 2, "") for i in range(40))])
+    code, out, _ = run(capsys, "check", "shop", "--data", odd)
+    assert code == 2 and "critical: returned (train): Unexpectedly large value" in out and "data row 200 has 2" in out
+    assert "drift was not judged" in out and "Anna" not in out
+    code, out, _ = run(capsys, "check", "shop", "--data", write(shop / "two.csv", ROWS[:2]))
+    assert code == 2 and "no row falls into the" in out
+
+
 def test_a_waiver_forgives(shop: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "draft", "shop")
     twice = write(shop / "twice.csv", [*ROWS, ROWS[3]])

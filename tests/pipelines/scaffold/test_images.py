@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import pathlib
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from components.errors import InputError
 from components.schema import classes_of, feature_of, read_schema
-from pipelines.scaffold.creating import Request, create
+from pipelines.scaffold.creating import Created, Request, create
 from pipelines.scaffold.images import find_images
 from pipelines.workload import load_workload
 
@@ -52,3 +55,27 @@ def test_what_is_no_folder_of_classes_is_explained(photos: pathlib.Path) -> None
     photos.rename(photos.parent / "all" / "train")
     with pytest.raises(InputError, match=r"folders of splits \(train\)"):
         find_images(photos.parent / "all")
+
+
+@pytest.mark.slow  # TFT and Keras once more; tables have a quick test
+def test_the_drafted_test_of_images_passes(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    run_drafted_test(create(Request("pets", str(photos), "")), tmp_path / "scratch")
+
+
+@pytest.mark.slow
+def test_the_drafted_test_of_texts_passes(photos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    words = ["good", "bad", "film", "it", "was", "a", "very", "long", "one", "not"]
+    random = np.random.default_rng(1)
+    texts = [" ".join(random.choice(words, random.integers(6, 12))) for _ in range(60)]
+    path = tmp_path / "reviews.csv"
+    pd.DataFrame({"review": texts, "stars": range(60), "liked": ["no", "yes"] * 30}).to_csv(path, index=False)
+    created = create(Request("reviews", str(path), "liked"))
+    assert "Texts: review" in created.story
+    run_drafted_test(created, tmp_path / "scratch")
+
+
+def run_drafted_test(created: Created, scratch: pathlib.Path) -> None:
+    code: dict[str, Any] = {}
+    exec(compile(created.test.read_text(), str(created.test), "exec"), code)
+    scratch.mkdir()
+    code["test_features_and_model_fit_together"](scratch)
