@@ -101,16 +101,26 @@ def _write(path: pathlib.Path, format: str, reading: Reading, file: TextIO) -> N
         file.write(block)
 
 
-def _text(path: pathlib.Path, encoding: str) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)()
+def blocks(path: pathlib.Path) -> Iterator[bytes]:
+    """A file's bytes, unpacked where its ending says that it is compressed.
+
+    Raises:
+        InputError: it is damaged.
+    """
     try:
         with pa.input_stream(str(path)) as file:
             while block := file.read(_BLOCK_BYTES):
-                yield decoder.decode(block)
+                yield block
     except OSError as error:
         if error.errno:
             raise
         raise InputError(f"{path}: cannot be unpacked ({error}). Deliver it again.") from None
+
+
+def _text(path: pathlib.Path, encoding: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for block in blocks(path):
+        yield decoder.decode(block)
     yield decoder.decode(b"", final=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ _SPELLINGS = {
 
 Places = npt.NDArray[np.int64]
 # Different values of a column, ascending, and how many rows have each.
-Values = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Values = npt.NDArray[np.number[Any]]
 Counted = tuple[Values, npt.NDArray[np.int64]]
 
 
@@ -127,7 +128,8 @@ def count_values(config: IngestionConfig, arrays: Iterable[pa.Array]) -> Counted
     """The different values of the column that is counted, as numbers: times, or places in SPLITS."""
     as_numbers, column = (_as_time, config.split_time) if config.split_time else (_as_place, config.split_column)
     assert column
-    return merge_counts([np.unique(as_numbers(array, column), return_counts=True) for array in arrays])
+    numbers = (np.asarray(as_numbers(array, column), np.float64) for array in arrays)
+    return merge_counts([np.unique(one, return_counts=True) for one in numbers])
 
 
 def merge_counts(parts: Sequence[Counted]) -> Counted:

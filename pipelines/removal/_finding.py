@@ -66,7 +66,7 @@ def find(name: str) -> Found:
     Raises:
         InputError: it comes with Trainyard, or there is nothing of that name.
     """
-    if name in SHIPPED and _is_at_home():
+    if name in SHIPPED and (_is_at_home() or not (home.workloads_root() / name).is_dir()):
         raise InputError(
             f"{name}: comes with Trainyard and is not removed. `trainyard housekeeping` deletes its old runs."
         )

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines import terminal
 from pipelines.scaffold import read_options
@@ -109,4 +109,5 @@ def _create(request: Request) -> Created:
                 raise
             if input(f"{open_question.question} [y/N] ").strip().lower() not in ("y", "yes"):
                 raise
-            request = dataclasses.replace(request, **{open_question.option: True})
+            answered: dict[str, Any] = {open_question.option: True}
+            request = dataclasses.replace(request, **answered)

@@ -56,6 +56,8 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "decimal"
         option = {"separator": "--sep"}.get(name, f"--{name.replace('_', '-')}")
-        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        reason = first["msg"].removeprefix("Value error, ").partition(". Received")[0].rstrip(".")
+        if first["type"] == "string_pattern_mismatch":
+            reason = "one character is wanted, or tab" if option == "--sep" else "a short text of one line is wanted"
         raise InputError(f"{option}: {reason}. Received: {said.get(name)!r}.") from None
     return fields

@@ -83,7 +83,7 @@ def _read(path: pathlib.Path, format: str, as_text: Sequence[str], reading: Read
     if format == "parquet":
         return _read_parquet(path, as_text)
     with opened(path, format, reading) as file:
-        return _read_csv(file, as_text) if file.kind == "csv" else _read_jsonl(file.path, as_text)
+        return _read_csv(file, as_text) if file.kind == "csv" else _read_jsonl(file.path, as_text, reading)
 
 
 def _missing_as_null(column: pa.ChunkedArray, words: Sequence[str]) -> pa.ChunkedArray:
@@ -160,21 +160,36 @@ def _read_parquet(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
     return table
 
 
-def _read_jsonl(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
+def _read_jsonl(path: pathlib.Path, as_text: Sequence[str], reading: Reading) -> pa.Table:
     if not path.stat().st_size:
         raise InputError(f"{path}: the file is empty. Deliver it again.")
+    options = pa.json.ReadOptions(block_size=max(_BLOCK_BYTES, path.stat().st_size))
     try:
-        table = pa.json.read_json(
-            path, read_options=pa.json.ReadOptions(block_size=max(_BLOCK_BYTES, path.stat().st_size))
-        )
+        table = pa.json.read_json(path, read_options=options)
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path}{_broken_line(path)}: {_line(error)}. One JSON object a line is expected.") from None
+        if place := _broken_line(path):
+            raise InputError(f"{path}{place}: {_line(error)}. One JSON object a line is expected.") from None
+        try:
+            table = pa.json.read_json(pa.BufferReader(_words_as_null(path, reading)), read_options=options)
+        except pa.ArrowInvalid:
+            raise InputError(f"{path}: {_line(error)}. Each field must be of one type.") from None
     _check_names(path, table.column_names)
     for name in as_text:
         if name in table.column_names:
             n = table.column_names.index(name)
             table = table.set_column(n, name, table.column(n).cast(pa.string()))
     return table
+
+
+def _words_as_null(path: pathlib.Path, reading: Reading) -> bytes:
+    """The lines with null where a field of numbers has a text that means that there is none, as every run reads them."""
+    rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line.strip()]
+    numeric = {name for row in rows for name, value in row.items() if isinstance(value, int | float)}
+    for row in rows:
+        for name in numeric & row.keys():
+            if isinstance(row[name], str) and row[name].strip() in ("", *reading.missing(name)):
+                row[name] = None
+    return b"\n".join(json.dumps(row).encode() for row in rows)
 
 
 def _broken_line(path: pathlib.Path) -> str:

@@ -16,11 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 from components.ingestion import Reading
-from components.ingestion.plain_files import plain
+from components.ingestion.plain_files import blocks, plain
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _HEAD_BYTES = 2**18
-_BLOCK_BYTES = 2**22
 _ROWS = 300  # that are looked at
 _MOST_TITLES = 50  # rows ahead of a header
 _NUMBER = re.compile(r"[-+(]?\W{0,2}\d[\d.,' ]*([eE][-+]?\d+)?\W{0,3}")
@@ -77,7 +76,7 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
     with plain(path, format, Reading.of({k: v for k, v in found.items() if k in ("encoding", "sheet")})) as copy:
         lines = _head(copy)
     notes += _lines_ahead(lines, found)
-    if "separator" not in found and format == "csv" and (separator := _guess_separator(lines)) != ",":
+    if "separator" not in found and format == "csv" and (separator := _guess_separator(lines, label)) != ",":
         found["separator"] = separator
         notes.append(f"the columns are separated by {SEPARATORS.get(separator, repr(separator))} (--sep)")
     notes += _guess_comment(lines, found)
@@ -89,21 +88,25 @@ def guess_encoding(path: pathlib.Path) -> str:
     """By its byte order mark, by being UTF-8 from end to end, or by what its odd bytes would mean in the language that they make."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     odd: list[bytes] = []
-    with pa.input_stream(str(path)) as file:
-        block = head = file.read(_BLOCK_BYTES)
-        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    for n, block in enumerate(blocks(path)):
+        if n == 0 and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return "utf-16"
-        if b"\0" in head[:4096]:
-            even, uneven = head[:4096:2].count(0), head[1:4096:2].count(0)
-            return "utf-16-be" if even > uneven else "utf-16-le"
-        while block:
-            try:
-                decoder.decode(block)
-            except UnicodeDecodeError:
-                odd += [line for line in block.splitlines() if not line.isascii()]
-                break
-            block = file.read(_BLOCK_BYTES)
+        if n == 0 and b"\0" in block[:4096]:
+            return _without_mark(block[:4096])
+        try:
+            decoder.decode(block)
+        except UnicodeDecodeError:
+            odd = [line for line in block.splitlines() if not line.isascii()]
+            break
     return _by_language(b"\n".join(odd)[:65_536]) if odd else "utf-8"
+
+
+def _without_mark(head: bytes) -> str:
+    """UTF-16 has zeros in every other place; what has them elsewhere is no text, and the reader says so."""
+    even, uneven = head[::2].count(0), head[1::2].count(0)
+    if max(even, uneven) < len(head) / 8 or min(even, uneven) > max(even, uneven) / 8:
+        return "utf-8"
+    return "utf-16-be" if even > uneven else "utf-16-le"
 
 
 def _by_language(sample: bytes) -> str:
@@ -157,14 +160,19 @@ def _width(rows: Sequence[_Row]) -> int:
     return max(counts, key=lambda width: (counts[width], width)) if counts else 0
 
 
-def _guess_separator(lines: Sequence[str]) -> str:
-    def fits(separator: str) -> tuple[float, int]:
+def _guess_separator(lines: Sequence[str], label: str) -> str:
+    """The one that makes the label's name a cell, rows of one width, and many columns."""
+
+    def fits(separator: str) -> tuple[bool, float, int]:
         rows = _rows(lines, separator)
         width = _width([row for row in rows if len(row.cells) > 1])
-        return round(sum(len(row.cells) == width for row in rows) / max(1, len(rows)), 1), width
+        is_named = any(
+            label in (cell.strip() for cell in row.cells) for row in rows[:_MOST_TITLES] if len(row.cells) > 1
+        )
+        return is_named, round(sum(len(row.cells) == width for row in rows) / max(1, len(rows)), 2), width
 
     best = max(SEPARATORS, key=fits)
-    return best if fits(best)[1] > 1 else ","
+    return best if fits(best)[2] > 1 else ","
 
 
 def _guess_comment(lines: list[str], found: dict[str, Any]) -> list[str]:

@@ -60,11 +60,12 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
         reading = dataclasses.replace(reading, repeated_header=True)
         notes.append(f"the header stands in the data {repeated} more times: passed over there")
         texts = _texts(files, format, reading)
-    judged, codes = _judge(texts, reading, given)
+    judged, codes = _judge(texts, reading, given.get("decimal"), given.get("thousands"))
     places = _Places(files, format, reading, texts)
     reading = dataclasses.replace(reading, decimal=given.get("decimal") or _decimal_mark(judged, codes, places))
     if reading.decimal == "," and "decimal" not in given:
         notes.append("the decimal mark is a comma (--decimal)")
+        judged = _judge(texts, reading, ",", given.get("thousands"))[0] | judged
     numbers, about = _numbers(judged, reading, places)
     about += [f"{name!r} is a code, not a number: {places.first_zero(name)!r} keeps its zero" for name in codes]
     words = {
@@ -72,6 +73,12 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
     }
     reading = dataclasses.replace(reading, numbers=numbers, na_values_by_column=words)
     return Taken(reading, codes, (*_in_one_line(notes), *about))
+
+
+def _is_read(values: pa.Array, decimal: str | None) -> bool:
+    """Whether Arrow reads the values as numbers; where the decimal mark is a comma, 1.234 is 1234."""
+    has_point = decimal == "," and pc.any(pc.match_substring(values, ".")).as_py()
+    return not has_point and numberish.is_number(values)
 
 
 def _in_one_line(notes: Sequence[str]) -> tuple[str, ...]:
@@ -116,9 +123,18 @@ def _headers_within(texts: pa.Table) -> int:
     return pc.sum(both).as_py() or 0
 
 
-def _judge(texts: pa.Table, reading: Reading, given: Mapping[str, Any]) -> tuple[dict[str, Numberish], tuple[str, ...]]:
-    """The columns of numbers that Arrow would not take as such, and those of digits that are none."""
-    styles = numberish.known_styles(given.get("decimal"), given.get("thousands"))
+def _judge(
+    texts: pa.Table, reading: Reading, decimal: str | None, thousands: str | None
+) -> tuple[dict[str, Numberish], tuple[str, ...]]:
+    """The columns of numbers that Arrow would not take as such, and those of digits that are none.
+
+    Args:
+        texts: all values.
+        reading: says what is missing.
+        decimal: the mark, where it is known.
+        thousands: what groups digits, where a person has said it.
+    """
+    styles = numberish.known_styles(decimal, thousands)
     judged: dict[str, Numberish] = {}
     codes = []
     for name in texts.column_names:
@@ -129,7 +145,7 @@ def _judge(texts: pa.Table, reading: Reading, given: Mapping[str, Any]) -> tuple
             continue
         if numberish.is_code(values):
             codes.append(name)
-        elif not numberish.is_number(values) and (found := numberish.judge(values, counts, styles)):
+        elif not _is_read(values, decimal) and (found := numberish.judge(values, counts, styles)):
             judged[name] = found
     return judged, tuple(codes)
 
@@ -192,7 +208,11 @@ class _Places:
                 continue
             values = pc.unique(pc.utf8_trim_whitespace(self._texts.column(name)))
             values = values.filter(pc.invert(pc.is_in(values, pa.array(["", *NA_VALUES]))))
-            if len(values) and numberish.is_number(values) and pc.any(pc.match_substring(values, ".")).as_py():
+            if not len(values) or not numberish.is_number(values):
+                continue
+            # Of 1.234 throughout the point may as well group digits.
+            pointed = values.filter(pc.match_substring(values, "."))
+            if len(pointed) and not pc.all(pc.match_substring_regex(pointed, r"^[-+]?[1-9]\d{0,2}(\.\d{3})+$")).as_py():
                 return True
         return False
 

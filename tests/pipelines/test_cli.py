@@ -116,3 +116,10 @@ def test_every_commands_help_speaks_of_trainyard(capsys: pytest.CaptureFixture[s
         assert command.prog == f"trainyard {name}"
         for inner in (one for one in command._actions if isinstance(one, argparse._SubParsersAction)):
             assert all(one.prog == f"trainyard {name} {action}" for action, one in inner.choices.items())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_that_lacks_signs_gets_plain_ones(encoding: str) -> None:
+    said = "✓ taxi ✗ … größe 名".encode(encoding, "trainyard.plainly").decode(encoding)
+    assert said.startswith("ok taxi x ")
+    assert said.endswith("\\u540d")

@@ -97,6 +97,7 @@ def test_what_comes_with_trainyard_stays(
 ) -> None:
     # Yours, by the name of ours: our contracts and tests are not yours.
     monkeypatch.delenv("TRAINYARD_SCHEMAS")
+    assert cli.main(["remove", "taxi", "--yes"]) == 2, "its runs and releases are ours"
     (home.workloads_root() / "taxi").mkdir()
     assert cli.main(["remove", "taxi", "--yes"]) == 0
     assert (home.ROOT / "schemas" / "taxi").is_dir() and (home.ROOT / "tests" / "workloads" / "test_taxi.py").is_file()

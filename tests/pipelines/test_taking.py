@@ -59,7 +59,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize(
     ("separator", "encoding"),
-    itertools.product(",;\t|", ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252")),
+    list(itertools.product(",;\t|", ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"))),
 )
 def test_every_separator_in_every_encoding(tmp_path: pathlib.Path, separator: str, encoding: str) -> None:
     for decimal, end in ((".", "\n"), (",", "\r\n")):
@@ -70,6 +70,22 @@ def test_every_separator_in_every_encoding(tmp_path: pathlib.Path, separator: st
         assert len(found.notes) <= 1  # what was guessed is one line
         _, table = taken(write(tmp_path / "b.csv.gz", gzip.compress(content)))
         assert table == EXPECTED
+
+
+def test_two_columns_with_a_mark_that_could_separate(tmp_path: pathlib.Path) -> None:
+    lines = "".join(f"0.5;{n % 9 + 1}.234,50\n" for n in range(ROWS))
+    found, table = taken(write(tmp_path / "a.csv", "a;y\n" + lines))
+    assert found.reading.separator == ";" and table["y"][:2] == [1234.5, 2234.5]
+
+
+def test_where_the_mark_is_a_comma_a_point_groups_digits(tmp_path: pathlib.Path) -> None:
+    lines = "".join(f"{n % 9}.{n:03};0,{n}5;{n % 9 + 1}.{n:03}\n".replace("0.", "9.", 1) for n in range(ROWS))
+    found, table = taken(write(tmp_path / "a.csv", "a;b;y\n" + lines))
+    assert found.reading.decimal == "," and table["b"][1] == 0.15
+    assert table["a"][1] == 1001 and table["y"][2] == 3002
+    path = write(tmp_path / "b.csv", "a;y\n" + "".join(f"{n % 9 + 1}.{n:03};p\n" for n in range(ROWS)))
+    assert taken(path)[1]["a"][1] == 2.001
+    assert taken(path, decimal=",", thousands=".")[1]["a"][1] == 2001
 
 
 def test_other_languages_are_guessed(tmp_path: pathlib.Path) -> None:
@@ -191,6 +207,24 @@ def test_words_among_categories_are_spoken_of(tmp_path: pathlib.Path) -> None:
     )
     _, table = taken(path, na_values=())
     assert table["v"][:3] == ["NA", "None", "DE"]
+
+
+def test_a_word_among_json_numbers_is_missing(tmp_path: pathlib.Path) -> None:
+    lines = [{"a": 1.5, "c": "NA"}, {"a": "NA", "c": "x"}, {"a": 3, "c": None}]
+    _, table = taken(write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, lines))), "jsonl")
+    assert table == {"a": [1.5, None, 3.0], "c": [None, "x", None]}
+    with pytest.raises(InputError, match="Each field must be of one type"):
+        taken(write(tmp_path / "a.jsonl", '{"a": 1}\n{"a": "x"}'), "jsonl")
+
+
+def test_damaged_files_are_said_to_be(tmp_path: pathlib.Path) -> None:
+    cut = gzip.compress("".join(f"{n},{n * 7919 % 1000}\n" for n in range(5000)).encode())[:-200]
+    for name, content, why in (
+        ("a.csv.gz", cut, "cannot be unpacked"),
+        ("a.csv", bytes(range(256)) * 40, "is not text"),
+    ):
+        with pytest.raises(InputError, match=why):
+            taken(write(tmp_path / name, content))
 
 
 def test_an_error_names_the_line(tmp_path: pathlib.Path) -> None:

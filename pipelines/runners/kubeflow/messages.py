@@ -61,18 +61,13 @@ def message(log: Callable[[str], str | None], pods: list[Pod]) -> str:
         log: a pod's log by its name; None: there is none.
         pods: its attempts, the newest first.
     """
-    read = None
-    for pod in pods:
-        for name in pod.names:
-            if (text := log(name)) is None:
-                continue
-            read = text if read is None else read
-            if said := own_line(text):
-                return said
-            break
-    if read is None:
-        return GONE if pods else ""
-    last = read.strip().splitlines()[-1:]
+    logs = [next((text for name in pod.names if (text := log(name)) is not None), None) for pod in pods]
+    newest_is_gone = bool(logs) and logs[0] is None
+    if said := next((line for text in logs if text is not None and (line := own_line(text))), ""):
+        return f"{said} (an earlier attempt. The newest: {GONE})" if newest_is_gone else said
+    if newest_is_gone or not logs:
+        return GONE if logs else ""
+    last = (logs[0] or "").strip().splitlines()[-1:]
     return f"its log has no line of ours; it ends with: {last[0].strip()}" if last else "its log is empty"
 
 

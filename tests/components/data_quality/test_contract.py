@@ -195,3 +195,15 @@ def test_the_driver_puts_the_waivers_of_the_day_into_the_cache_key(tmp_path: pat
     assert held == waivers.digest(tmp_path / "waivers.yaml") != ""
     read(tmp_path, WAIVER.replace("2026-12-31", "2020-12-31"))
     assert Driver(None).run(info).exec_properties["waivers"].string_value == ""
+
+
+def test_parameters_of_a_suite_have_values_or_are_refused(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "schema.pbtxt").write_text('feature { name: "fare" type: FLOAT }')
+    path = tmp_path / "expectations.json"
+    kwargs = {"column": "fare", "min_value": {"$PARAMETER": "least"}}
+    suite = {"name": "s", "expectations": [{"type": "expect_column_mean_to_be_between", "kwargs": kwargs}]}
+    path.write_text(json.dumps(suite))
+    with pytest.raises(InputError, match=r"expectations\[0\].kwargs.min_value: the parameter 'least' has no value"):
+        check_contract(path, tmp_path)
+    path.write_text(json.dumps({**suite, "suite_parameters": {"least": 1}}))
+    check_contract(path, tmp_path)

@@ -98,7 +98,8 @@ def test_a_task_that_is_never_retried_has_one_pod() -> None:
     ("logs", "said"),
     [
         ({"new": "a\ntrainyard: Trainer: no memory\nI1121 launcher.go: exit status 1\n"}, "Trainer: no memory"),
-        ({"old": "trainyard: first\n"}, "first"),
+        ({"old": "trainyard: first\n"}, f"first (an earlier attempt. The newest: {messages.GONE})"),
+        ({"new-id": "trainyard: second\n", "old": "trainyard: first\n"}, "second"),
         ({"new": "Killed\nexit status 137\n"}, "its log has no line of ours; it ends with: exit status 137"),
         ({}, messages.GONE),
     ],
