@@ -39,6 +39,15 @@ class Encoder:
         return np.stack([e(table.column(n)) for n, e in zip(self.columns, self._encode, strict=True)], axis=1)
 
 
+def unfit(kind: pa.DataType) -> str:
+    """Why trees cannot learn from a column of this type; empty: they can."""
+    if pa.types.is_nested(kind):
+        return "it holds several values a row"
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return "it holds bytes"
+    return ""
+
+
 def fit_encoder(table: pa.Table, names: Sequence[str]) -> Encoder:
     """Decides by the rows of the train split how each column is read."""
     kept, categorical, encoders = [], [], []
@@ -68,7 +77,7 @@ def _encoder(column: pa.ChunkedArray) -> Callable[[pa.ChunkedArray], Floats] | s
     if pa.types.is_temporal(kind):
         return _times
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return "neither a number, a date nor a text"
+        return f"it holds {kind}"
     if pc.all(pc.match_substring_regex(column.drop_null(), _DATE)).as_py():
         return _dates
     counts = pc.value_counts(column.drop_null())

@@ -10,7 +10,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import columnar
 from components.baseline.boosting import Boosting, most_rows
-from components.baseline.encoding import Encoder, fit_encoder
+from components.baseline.encoding import Encoder, fit_encoder, unfit
 from components.evaluator.combining import read_labels
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.findings import Findings, task_metrics
@@ -45,10 +45,12 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
     unused = {config.label, *config.leave_out}
     candidates = [name for name in schema_of_rows.names if name not in unused]
     in_all = columnar.count_rows(examples_uri, TRAIN)
-    flat = [name for name in candidates if not pa.types.is_nested(schema_of_rows.field(name).type)]
-    train = _sample(examples_uri, [config.label, *flat], most_rows(len(flat)), in_all)
-    encoder = fit_encoder(train, flat)
-    left_out = dict.fromkeys(set(candidates) - set(flat), "it holds several values a row") | encoder.left_out
+    # Decided by the types alone: what is not used, images above all, is not read.
+    left_out = {name: why for name in candidates if (why := unfit(schema_of_rows.field(name).type))}
+    fit = [name for name in candidates if name not in left_out]
+    train = _sample(examples_uri, [config.label, *fit], most_rows(len(fit)), in_all)
+    encoder = fit_encoder(train, fit)
+    left_out |= encoder.left_out
     found: dict[str, Any] = {
         "name": NAME,
         "rows": columnar.count_rows(examples_uri, TEST),
@@ -73,7 +75,7 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
     except ValueError as error:  # scikit-learn's word for data that there is nothing to learn from
         return {**found, "not_applicable": " ".join(str(error).split())[:300]}
     pivot = float(np.mean(labels)) if config.task == "regression" else 0.0
-    findings = Findings(task_metrics(config.task, len(classes), pivot), (), champion=False, seed=1)
+    findings = Findings(task_metrics(config.task, len(classes), pivot), (), champion=None, seed=1)
     _judge(examples_uri, encoder, boosting, findings, reading, classes)
     assert findings.challenger.sums is not None
     return {**found, "overall": findings.metrics.metrics(findings.challenger.sums)}

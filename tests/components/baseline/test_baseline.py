@@ -10,7 +10,7 @@ import pytest
 from components.artifacts import BaselineMetrics
 from components.baseline import BaselineConfig
 from components.baseline.boosting import Boosting, most_rows
-from components.baseline.encoding import fit_encoder
+from components.baseline.encoding import fit_encoder, unfit
 from components.baseline.executor import Executor
 from components.errors import InputError
 
@@ -81,12 +81,17 @@ def test_columns_become_numbers() -> None:
     )
     encoder = fit_encoder(train, train.column_names)
     assert (encoder.columns, encoder.categorical) == (("number", "flag", "text", "date"), (False, False, True, False))
-    assert set(encoder.left_out) == {"name", "empty", "bytes"}
+    assert set(encoder.left_out) == {"name", "empty"}
     nan = float("nan")
     expected = [[1.5, 1, 0, 0], [nan, 0, nan, nan], [nan, nan, 0, 86401], [4, 1, nan, 0]]
     found = encoder.matrix(train)
     found[:, 3] -= found[0, 3]
     np.testing.assert_array_equal(found, expected)
+
+
+def test_what_trees_do_not_learn_from_is_known_by_its_type() -> None:
+    assert unfit(pa.binary()) and unfit(pa.list_(pa.float32(), 2)) and unfit(pa.list_(pa.int64()))
+    assert not any(map(unfit, (pa.int64(), pa.float32(), pa.string(), pa.bool_(), pa.timestamp("us"))))
 
 
 def test_classes_without_a_row_have_no_chance() -> None:
