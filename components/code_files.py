@@ -22,9 +22,9 @@ def files_of(folder: str | os.PathLike[str], without: Collection[str] = DECLARED
 
     Args:
         folder: of code; it may be a link, and hold links.
-        without: names at its top that are left out.
+        without: files and folders at its top that are left out.
     """
-    found = {name: path for name, path in _walk(pathlib.Path(folder), "", ()) if name not in without}
+    found = {n: path for n, path in _walk(pathlib.Path(folder), "", ()) if n.partition("/")[0] not in without}
     return dict(sorted(found.items()))
 
 

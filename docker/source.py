@@ -41,8 +41,14 @@ def git(*arguments: str) -> str:
     Raises:
         BuildError: git failed.
     """
+    # As pipelines/provenance.py asks: of this checkout and no repository further up, whoever its owner is.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment["GIT_CEILING_DIRECTORIES"] = str(ROOT.parent)
+    options = ["--no-optional-locks", "-c", "safe.directory=*", "-C", str(ROOT)]
     try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            ["git", *options, *arguments], capture_output=True, text=True, timeout=60, env=environment
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise BuildError(f"git does not run ({error}): an image names the revision that it was built from") from None
     if done.returncode != 0:
@@ -52,7 +58,7 @@ def git(*arguments: str) -> str:
 
 
 def revision() -> str:
-    """What pipelines.run.code_revision says of this checkout: a run compiled here and the image then agree."""
+    """What pipelines/provenance.py says of this checkout: a run compiled here and the image then agree."""
     named = os.environ.get("TRAINYARD_CODE_REVISION")
     return named or git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").strip()
 

@@ -27,6 +27,7 @@ class ReleaseDraft:
         task: binary, multiclass, regression or ranking.
         spans: the data, `[{"span": 2, "digest": "sha256:...", "rows": 7500}]`.
         code_revision: the revision of the code that trained it.
+        code_digest: SHA-256 over that code, whether or not it is a commit's; empty in releases of an earlier Trainyard.
         metrics: the evaluation; what is not finite becomes null.
         gates: what it passed, `[{"gate": "evaluation", "passes": true, "summary": "..."}]`.
         parent: the version that was stable when it was trained, if any.
@@ -38,6 +39,7 @@ class ReleaseDraft:
     task: str
     spans: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     code_revision: str = ""
+    code_digest: str = ""
     metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
     gates: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     parent: int | None = None
@@ -77,6 +79,7 @@ class Release:
     digest: str
     seal: str
     signature: dict[str, str] | None = None
+    code_digest: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, `uri` included, ready for JSON."""
@@ -86,6 +89,8 @@ class Release:
         """The text of `release.json`: canonical, so that every changed byte shows."""
         document = self.as_dict()
         del document["uri"]
+        if not self.code_digest:
+            del document["code_digest"]  # as it was written, byte for byte
         if self.signature is None:
             del document["signature"]
         return canonical_json(document)
@@ -102,6 +107,8 @@ def seal_release(
 ) -> Release:
     """Completes a draft: digest over the files, signature if there is a key for it, seal over the whole."""
     said = _finite(dataclasses.asdict(draft))
+    if not said["code_digest"]:
+        del said["code_digest"]
     digest = _sha256(canonical_json(dict(files)))
     document = {
         "model": model,
@@ -122,11 +129,12 @@ def parse_release(text: bytes, uri: str) -> Release:
     Raises:
         StoreError: it is not JSON, or a field is missing.
     """
-    known = {field.name for field in dataclasses.fields(Release)} - {"uri", "signature"}
+    known = {field.name for field in dataclasses.fields(Release)} - {"uri", "signature", "code_digest"}
     try:
         document = json.loads(text)
         # Fields that a later Trainyard adds are left aside; the seal covers them all the same (release_problems).
-        release = Release(uri=uri, signature=document.get("signature"), **{name: document[name] for name in known})
+        added = {"signature": document.get("signature"), "code_digest": document.get("code_digest", "")}
+        release = Release(uri=uri, **added, **{name: document[name] for name in known})
     except KeyError as error:
         raise StoreError(
             f"{uri}/{RELEASE_FILE} is damaged: field {error} is missing. Publish the model again."
@@ -158,6 +166,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "digest": str,
     "seal": str,
     "signature": (dict, type(None)),
+    "code_digest": str,
 }
 
 

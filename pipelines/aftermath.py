@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipelines import home
+from pipelines.provenance import Code
 from pipelines.results import RunResult
 from pipelines.workload import Workload
 
@@ -72,7 +73,8 @@ def _record(workload: Workload, result: RunResult, outputs: Outputs, say: Callab
         before = _judged_before(history, result)
         if before is None:
             history.record(validation, release)
-            lineage.emit(validation, workload.span_uri(str(result.span), home.data_root()), say)
+            code = Code(result.code_revision, result.code_digest)
+            lineage.emit(validation, workload.span_uri(str(result.span), home.data_root()), say, code)
         elif release is not None:
             history.record_releases([release])
         build(history, site, only=workload.name)

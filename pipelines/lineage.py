@@ -14,6 +14,7 @@ from typing import Any
 
 from landing import dataset_name
 from pipelines.history import Check, Column, Validation
+from pipelines.provenance import Code
 from pipelines.reports import page_url
 
 _CONFIGURED = ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__")
@@ -27,13 +28,14 @@ def wanted() -> bool:
     return not is_off and any(name.startswith(_CONFIGURED) and value for name, value in os.environ.items())
 
 
-def emit(validation: Validation, source: str, say: Callable[[str], None]) -> None:
+def emit(validation: Validation, source: str, say: Callable[[str], None], code: Code | None = None) -> None:
     """Sends a run's validation, if somebody collects. A collector that is away changes nothing about the run: that is said.
 
     Args:
         validation: of the run's data.
         source: where the span lies: a path or a URL, perhaps with a pattern.
         say: told what goes wrong.
+        code: that ran.
     """
     if not wanted():
         return
@@ -41,24 +43,28 @@ def emit(validation: Validation, source: str, say: Callable[[str], None]) -> Non
         from openlineage.client import OpenLineageClient
 
         client = OpenLineageClient()
-        client.emit(event(validation, source))
+        client.emit(event(validation, source, code))
         client.close(timeout=10.0)
     except Exception as error:  # the message may hold an address with a key in it
         say(f"OpenLineage has no event of this run: the collector did not take it ({type(error).__name__})")
 
 
-def event(validation: Validation, source: str) -> Any:
+def event(validation: Validation, source: str, code: Code | None = None) -> Any:
     """The RunEvent of a validation.
 
     The run's id is a UUID made from ours, the same every time: OpenLineage asks for one.
     """
     from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
+    from openlineage.client.facet_v2 import tags_run
 
+    known = {"code_revision": code.revision, "code_digest": code.digest} if code else {}
+    tags = [tags_run.TagsRunFacetFields(key, value, _PRODUCER) for key, value in known.items() if value]
+    run_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_PRODUCER}:{validation.workload}:{validation.id}"))
     namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "trainyard"
     return RunEvent(
         eventTime=validation.created_at,
         producer=_PRODUCER,
-        run=Run(runId=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_PRODUCER}:{validation.workload}:{validation.id}"))),
+        run=Run(runId=run_id, facets={"tags": tags_run.TagsRunFacet(tags=tags)} if tags else {}),
         job=Job(namespace=namespace, name=f"{validation.workload}.data_quality"),
         eventType=RunState.FAIL if validation.outcome == "failed" else RunState.COMPLETE,
         inputs=[_dataset(validation, source)],

@@ -22,11 +22,10 @@ from components.ingestion import sources
 from components.sizes import content_size
 from model_store import ModelStore, StoreError
 from pipelines import home
+from pipelines.provenance import NOT_PRODUCT, ROOMS
 from pipelines.results import ComponentResult, RunResult
 from pipelines.workload import Workload
 
-ROOMS = ("components", "landing", "model_store", "pipelines")
-_NOT_PRODUCT = ("workloads",)  # a workload's own folder is asked for by itself; the others' are none of its business
 _FILE = ".memo.json"
 
 
@@ -66,7 +65,7 @@ def rest(workload: Workload, folder: pathlib.Path) -> str:
         "workload": workload.model_dump(mode="json"),
         "folder": str(folder),
         "code": code_files.digest(folder),
-        "product": [code_files.digest(home.ROOT / room, without=_NOT_PRODUCT) for room in ROOMS],
+        "product": [code_files.digest(home.ROOT / room, without=NOT_PRODUCT) for room in ROOMS],
         "contracts": code_files.digest(schemas),
         "waivers": waivers.digest(schemas / waivers.FILE_NAME),  # of today
         "libraries": code_files.sha256(home.ROOT / "uv.lock"),

@@ -114,7 +114,8 @@ def _show(options: argparse.Namespace) -> int:
         return 0
     print(f"{release.model} version {release.version}, made {release.created_at}\n  {release.uri}")
     print(f"  data      {', '.join('span {span}: {rows} rows, {digest:.12}'.format(**s) for s in release.spans)}")
-    print(f"  code      {release.code_revision or 'unknown'}")
+    digest = f", digest {release.code_digest:.12}" if release.code_digest else ""
+    print(f"  code      {release.code_revision or 'unknown commit'}{digest}")
     print(f"  run       {release.run_id}")
     print(f"  parent    {release.parent or 'none'}")
     for name, value in _overall(release).items():

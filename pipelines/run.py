@@ -6,17 +6,15 @@ import contextlib
 import dataclasses
 import datetime
 import json
-import os
 import pathlib
 import secrets
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from components import lazy_imports, prepared, progress
 from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
-from pipelines import aftermath, beam_options, columns, home, memo, parameters
+from pipelines import aftermath, beam_options, columns, home, memo, parameters, provenance
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
 from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
@@ -135,6 +133,8 @@ def _run_locked(
         span = _lay_out(workload, request.span, display.said)
         result.span = span
         _name_unread(workload, span, display.said)
+        code = provenance.code_of(workload.name)
+        result.code_revision, result.code_digest = code.revision, code.digest
         root = home.pipeline_root(workload.name)
         started = time.monotonic()
         known = memo.facts(workload, folder, span)
@@ -150,7 +150,7 @@ def _run_locked(
             from pipelines.runners import local
             from pipelines.training import training_pipeline
 
-            site = make_site(workload, folder, root, beam)
+            site = make_site(workload, folder, root, beam, code)
             graph = training_pipeline(workload, span, site)
             known = dataclasses.replace(known, rest=memo.rest(workload, folder))  # what the graph's own keys say
             outputs = local.run_pipeline(graph, site, result, display, request.until)
@@ -180,11 +180,18 @@ def _remember(
     )
 
 
-def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path, beam: tuple[str, ...] = ()) -> Site:
+def make_site(
+    workload: Workload,
+    folder: pathlib.Path,
+    root: pathlib.Path,
+    beam: tuple[str, ...] = (),
+    code: provenance.Code | None = None,
+) -> Site:
     """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`, and Beam's arguments."""
     from pipelines.runners._metadata import open_store
     from pipelines.training import Site
 
+    code = code or provenance.code_of(workload.name)
     return Site(
         workload_folder=folder,
         schema_folder=home.schemas_root() / workload.name,
@@ -192,7 +199,8 @@ def make_site(workload: Workload, folder: pathlib.Path, root: pathlib.Path, beam
         pipeline_root=root,
         store_uri=home.store_uri(),
         metadata=open_store(root),
-        code_revision=code_revision(),
+        code_revision=code.revision,
+        code_digest=code.digest,
         beam_args=beam,
     )
 
@@ -260,22 +268,6 @@ def _as_far_as_the_disk_goes(display: Display) -> Iterator[None]:
         yield
     except OSError as error:
         display.said(f"the run's record is incomplete: {machine_trouble(error) or error}")
-
-
-def code_revision() -> str:
-    """The checkout's commit, with `-dirty` where it has changes; images name theirs in TRAINYARD_CODE_REVISION."""
-    if named := os.environ.get("TRAINYARD_CODE_REVISION"):
-        return named
-    try:
-        described = subprocess.run(
-            ["git", "-C", str(home.ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return described.stdout.strip()
 
 
 def new_run_id() -> str:

@@ -45,6 +45,7 @@ class Site:
         store_uri: the model store.
         metadata: MLMD's ConnectionConfig.
         code_revision: git revision of the code, for the release's manifest.
+        code_digest: of that code.
         beam_args: Beam's pipeline options; none: in this process, as far as it goes.
     """
 
@@ -56,6 +57,7 @@ class Site:
     metadata: Any
     code_revision: str
     beam_args: tuple[str, ...] = ()
+    code_digest: str = ""
 
 
 def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline.Pipeline:
@@ -157,6 +159,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         store_uri=site.store_uri,
         model_name=workload.name,
         code_revision=site.code_revision,
+        code_digest=site.code_digest,
     )
     report = Report(
         examples=examples_channel,

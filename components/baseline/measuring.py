@@ -75,7 +75,7 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
     except ValueError as error:  # scikit-learn's word for data that there is nothing to learn from
         return {**found, "not_applicable": " ".join(str(error).split())[:300]}
     pivot = float(np.mean(labels)) if config.task == "regression" else 0.0
-    findings = Findings(task_metrics(config.task, len(classes), pivot), (), champion=False, seed=1)
+    findings = Findings(task_metrics(config.task, len(classes), pivot), (), champion=None, seed=1)
     _judge(examples_uri, encoder, boosting, findings, reading, classes)
     assert findings.challenger.sums is not None
     return {**found, "overall": findings.metrics.metrics(findings.challenger.sums)}

@@ -18,6 +18,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "model_name": component_spec.ExecutionParameter(type=str),
         "task": component_spec.ExecutionParameter(type=str),
         "code_revision": component_spec.ExecutionParameter(type=str),
+        "code_digest": component_spec.ExecutionParameter(type=str),
         "releases_gone": component_spec.ExecutionParameter(type=int, optional=True),
     }
     INPUTS = {
@@ -49,6 +50,7 @@ class Pusher(base_component.BaseComponent):
         model_name: under which to publish.
         task: binary, multiclass, regression or ranking.
         code_revision: of the code that trained it.
+        code_digest: of its bytes.
         champion: that it was compared with; becomes the release's parent.
         data_quality: whose gate is recorded in the release.
         anomalies: of the ExampleValidator, whose gate is recorded in the release.
@@ -69,6 +71,7 @@ class Pusher(base_component.BaseComponent):
         model_name: str,
         task: str,
         code_revision: str = "",
+        code_digest: str = "",
         champion: channel.BaseChannel | None = None,
         data_quality: channel.BaseChannel | None = None,
         anomalies: channel.BaseChannel | None = None,
@@ -87,6 +90,7 @@ class Pusher(base_component.BaseComponent):
                 model_name=model_name,
                 task=task,
                 code_revision=code_revision,
+                code_digest=code_digest,
                 releases_gone=0,  # the driver fills it in
                 pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
             )

@@ -74,6 +74,7 @@ class Executor(base_executor.BaseExecutor):
             task=exec_properties["task"],
             spans=spans,
             code_revision=exec_properties.get("code_revision") or "",
+            code_digest=exec_properties.get("code_digest") or "",
             metrics=_metrics(input_dict["evaluation"][0]),
             gates=_gates(input_dict),
             parent=(champion_version(input_dict["champion"][0]) or None) if input_dict.get("champion") else None,
@@ -154,6 +155,8 @@ def _record(pushed: artifact.Artifact, release: Release, exec_properties: Mappin
     pushed.set_int_custom_property("pushed", 1)
     pushed.set_string_custom_property("pushed_destination", release.uri)
     pushed.set_string_custom_property("pushed_version", str(release.version))
+    pushed.set_string_custom_property("code_revision", release.code_revision)
+    pushed.set_string_custom_property("code_digest", release.code_digest)
     pushed.set_string_custom_property(STORE_URI, exec_properties["store_uri"])
     pushed.set_string_custom_property(MODEL_NAME, exec_properties["model_name"])
     pushed.set_int_custom_property(MODEL_ID, model_id)

@@ -37,6 +37,7 @@ def _head(facts: RunFacts) -> str:
         ("Release", released),
         ("Digest", release.get("digest")),
         ("Code revision", release.get("code_revision")),
+        ("Code digest", release.get("code_digest")),
         ("Run", facts.run_id),
         ("Made", formats.when(facts.created_at)),
     ]

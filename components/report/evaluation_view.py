@@ -219,10 +219,9 @@ def frequent_confusions(metrics: Mapping[str, Any], limit: int = 15) -> tuple[tu
 def chosen_threshold(metrics: Mapping[str, Any]) -> tuple[float, float, float] | None:
     """Recall, precision and threshold at which the model calls rows positive; None where there is no such point."""
     overall = metrics.get("overall") or {}
-    recall, precision, threshold = overall.get("recall"), overall.get("precision"), metrics.get("threshold")
-    if not all(map(is_number, (recall, precision, threshold))):
-        return None
-    return float(recall), float(precision), float(threshold)
+    figures = (overall.get("recall"), overall.get("precision"), metrics.get("threshold"))
+    found = [float(one) for one in figures if one is not None and is_number(one)]
+    return (found[0], found[1], found[2]) if len(found) == len(figures) else None
 
 
 def decision_words(training: Mapping[str, Any]) -> tuple[str, ...]:

@@ -172,6 +172,7 @@ def _lineage(facts: RunFacts) -> dict[str, Any]:
     return {
         "spans": spans,
         "code_revision": release.get("code_revision") or properties.get("code_revision") or "",
+        "code_digest": release.get("code_digest") or properties.get("code_digest") or "",
         "version": release.get("version"),
         "uri": release.get("uri") or "",
         "digest": release.get("digest") or "",

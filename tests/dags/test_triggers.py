@@ -226,14 +226,14 @@ def test_a_place_that_cannot_be_listed_is_looked_at_again(monkeypatch: pytest.Mo
     bucket, failures = f"bucket-{uuid.uuid4().hex}", [OSError("no route to host")] * 2
     filesystem = fsspec.filesystem("memory")
     filesystem.pipe(f"/{bucket}/span-1/a.csv", b"x")
-    listed = type(filesystem).glob
+    listed = type(filesystem).ls
 
-    def glob(self: Any, *arguments: Any, **options: Any) -> Any:
+    def ls(self: Any, *arguments: Any, **options: Any) -> Any:
         if failures:
             raise failures.pop()
         return listed(self, *arguments, **options)
 
-    monkeypatch.setattr(type(filesystem), "glob", glob)
+    monkeypatch.setattr(type(filesystem), "ls", ls)
     assert asyncio.run(events(spans(f"memory://{bucket}", StateStore()))) == [[1]]
     assert not failures
 

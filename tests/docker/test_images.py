@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.run import code_revision
+from pipelines.provenance import code_of
 from tests.docker.engine import RESTRICTED, ROOT, docker
 
 NAMES = {"pipeline": "trainyard", "serving": "trainyard-serving", "airflow": "trainyard-airflow"}
@@ -67,7 +67,7 @@ def test_an_image_names_the_code_that_it_was_built_from(image: tuple[str, str]) 
     config = inspected(tag)
     labels, environment = config["Labels"], dict(line.split("=", 1) for line in config["Env"])
     revision = environment["TRAINYARD_CODE_REVISION"]
-    assert labels["org.opencontainers.image.revision"] == revision == code_revision()
+    assert labels["org.opencontainers.image.revision"] == revision == code_of().revision
     assert labels["org.opencontainers.image.title"] == NAMES[key]
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     git = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from model_store import STABLE, ModelStore, ReleaseDraft
-from pipelines.run import code_revision
+from pipelines.provenance import code_of
 from tests.docker.engine import RESTRICTED, docker
 
 NODE = ("run", "--rm", "--network", "none", *RESTRICTED, "--entrypoint", "python")
@@ -25,16 +25,16 @@ def node(image: str, compiled: str, *options: str) -> tuple[int, str]:
 
 def test_a_node_of_other_code_is_refused(pipeline_image: str) -> None:
     code, said = node(pipeline_image, "deadbeef0000")
-    assert code == 2 and "deadbeef0000" in said and f"revision {code_revision()}," in said
+    assert code == 2 and "deadbeef0000" in said and f"revision {code_of().revision}," in said
 
 
 def test_an_image_without_a_revision_is_refused(pipeline_image: str) -> None:
-    code, said = node(pipeline_image, code_revision(), "--env", "TRAINYARD_CODE_REVISION=")
+    code, said = node(pipeline_image, code_of().revision, "--env", "TRAINYARD_CODE_REVISION=")
     assert code == 2 and "holds code revision unknown" in said
 
 
 def test_a_node_of_the_same_code_gets_past_that(pipeline_image: str) -> None:
-    code, said = node(pipeline_image, code_revision())
+    code, said = node(pipeline_image, code_of().revision)
     assert code == 2 and "--spec" in said and "holds code revision" not in said
 
 

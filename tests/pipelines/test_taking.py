@@ -59,7 +59,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize(
     ("separator", "encoding"),
-    itertools.product(",;\t|", ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252")),
+    list(itertools.product(",;\t|", ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"))),
 )
 def test_every_separator_in_every_encoding(tmp_path: pathlib.Path, separator: str, encoding: str) -> None:
     for decimal, end in ((".", "\n"), (",", "\r\n")):

@@ -21,7 +21,8 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.errors import InputError
 from pipelines import columns, home, parameters
-from pipelines.run import code_revision, find_workload
+from pipelines.provenance import code_of
+from pipelines.run import find_workload
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import pools as pools_module
 from pipelines.runners.kubeflow import tasks as tasks_module
@@ -87,13 +88,12 @@ def compile_workload(request: CompileRequest) -> str:
     written = _to_yaml(_kfp_pipeline(workload, tasks, run_params, request))
     # KFP's own heading lists maps in the order of a hash, another one in every process.
     body = written[written.index("\ncomponents:\n") + 1 :]
-    return (
-        f"# Workload {workload.name}, code revision {code_revision() or 'unknown'}. Made by trainyard compile.\n{body}"
-    )
+    revision = code_of(workload.name).revision or "unknown"
+    return f"# Workload {workload.name}, code revision {revision}. Made by trainyard compile.\n{body}"
 
 
 def _intermediate(workload: Workload, folder: pathlib.Path, request: CompileRequest) -> pipeline_pb2.Pipeline:
-    cluster = request.site
+    cluster, code = request.site, code_of(workload.name)
     site = Site(
         workload_folder=folder,
         schema_folder=home.schemas_root() / workload.name,
@@ -101,7 +101,8 @@ def _intermediate(workload: Workload, folder: pathlib.Path, request: CompileRequ
         pipeline_root=cluster.root_of(workload.name),
         store_uri=cluster.store.rstrip("/"),
         metadata=None,
-        code_revision=code_revision(),
+        code_revision=code.revision,
+        code_digest=code.digest,
     )
     ir = tfx_compiler.Compiler().compile(training_pipeline(workload, request.span, site))
     for node in ir.nodes:
@@ -150,7 +151,7 @@ def _across_nodes(task: Task, workload: Workload, request: CompileRequest) -> Ta
     manifest.check(workload.training, workers)
     if workers.pool.nodes == 1:
         return task
-    origin = {"workload": workload.name, "revision": code_revision()}
+    origin = {"workload": workload.name, "revision": code_of(workload.name).revision}
     labels = pods.labels(task.node_id, workers.pool_name, request.site, origin)
     template = manifest.template(workers, request.site, labels, pods.environment(task.node_id, request.site, origin))
     (default,) = place([task.node_id], {}, {}, request.pools).values()
@@ -166,7 +167,7 @@ def _kfp_pipeline(
     workload: Workload, tasks: Sequence[Task], run_params: Sequence[RunParameter], request: CompileRequest
 ) -> Any:
     """The pipeline as KFP's SDK understands it: a function whose signature is the run's parameters."""
-    site, revision = request.site, code_revision()
+    site, revision = request.site, code_of(workload.name).revision
     placed = [task for task in tasks if (task.workers or task.placement).pool_name != pools_module.DEFAULT_POOL]
     budgets: dict[str, int] = {}
 

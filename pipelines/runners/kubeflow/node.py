@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from components import lazy_imports
 from components.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
-from pipelines.run import code_revision
+from pipelines.provenance import code_of
 from pipelines.runners import _failures
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def check_revision(compiled: str) -> None:
     Raises:
         InputError: the image has another revision.
     """
-    here = code_revision()
+    here = code_of().revision
     if compiled and here != compiled:
         raise InputError(
             f"this image holds code revision {here or 'unknown'}, and the pipeline was compiled from {compiled}. Run it with an "

@@ -22,6 +22,7 @@ from components.report import ArtifactFacts, RunFacts, artifact_facts, collect, 
 from components.staged import CANONICAL_URI
 from pipelines import home, lineage
 from pipelines.history import URL, History, Validation, runs
+from pipelines.provenance import code_of
 from pipelines.run import find_workload
 from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.staging import say
@@ -93,7 +94,7 @@ def _record(history: History, run: Run, node_id: str, error: str) -> None:
         if found is None or ((written := history.load(run.run_id)) and _told(written) == _told(found)):
             return
         history.record(found, release)
-        lineage.emit(found, _source(run, facts, span), say)
+        lineage.emit(found, _source(run, facts, span), say, code_of(run.workload))
         say(f"history of data quality: {found.headline}")
         if not said:
             return

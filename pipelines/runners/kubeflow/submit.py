@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
 from pipelines import columns, parameters
-from pipelines.run import code_revision, find_workload
+from pipelines.provenance import code_of
+from pipelines.run import find_workload
 from pipelines.runners.kubeflow import run_parameters
 from pipelines.runners.kubeflow.pools import Pool
 from pipelines.runners.kubeflow.site import ClusterSite
@@ -81,7 +82,8 @@ def plan(request: SubmitRequest) -> Plan:
     if request.image:
         given["image"] = request.image
     span = given[run_parameters.SPAN]
-    name = f"{workload.name}, {'newest span' if span == -1 else f'span {span}'}, {code_revision() or 'no revision'}"
+    revision = code_of(workload.name).revision or "no revision"
+    name = f"{workload.name}, {'newest span' if span == -1 else f'span {span}'}, {revision}"
     planned = Plan(request, given, compiled_in, request.experiment or workload.name, request.name or name)
     for option, text, most in (("--experiment", planned.experiment, 128), ("--name", planned.name, LONGEST_NAME)):
         if len(text) > most:

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from tfx.dsl.components.base import base_beam_executor
 
-from components.batch_inference import BatchInferenceConfig
+from components.batch_inference import BatchInferenceConfig, executor
 from components.batch_inference import predicting as predicting_module
 from components.batch_inference.executor import Executor
 from components.errors import InputError
-from components.ingestion import parts, sources
-from components.served_model import ServedModel, load_predictor
+from components.ingestion import Reading, parts, sources
+from components.served_model import RawFeature, ServedModel, load_predictor
 
 RELEASE = {"model": "trips", "version": 7, "digest": "abc"}
 
@@ -212,3 +212,9 @@ def test_the_same_predictions_on_beam(beam_args, model_folder, make_rows, tmp_pa
     with pytest.raises(InputError, match=r"c\.parquet: column 'company' is missing"):
         predict(model_folder(), [*files, broken], tmp_path / "refused", beam_args=beam_args)
     assert not list((tmp_path / "refused").iterdir())
+
+
+def test_a_word_is_missing_if_it_was_in_training_and_a_key_is_carried_as_it_stands() -> None:
+    model = ServedModel("binary", "y", ("0", "1"), {"city": RawFeature("string", (), True, na_values=("?",))})
+    reading = executor._as_trained(Reading(separator=";", na_values=("NA",)), model)
+    assert (reading.separator, reading.missing("city"), reading.missing("id")) == (";", ("?",), ())

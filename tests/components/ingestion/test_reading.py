@@ -74,7 +74,7 @@ def write(path: pathlib.Path, content: str | bytes) -> pathlib.Path:
 
 @pytest.mark.parametrize(
     ("separator", "encoding"),
-    itertools.product(",;\t|", ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252", "latin-1")),
+    list(itertools.product(",;\t|", ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252", "latin-1"))),
 )
 def test_separators_and_encodings(tmp_path: pathlib.Path, separator: str, encoding: str) -> None:
     for end, decimal in (("\n", "."), ("\r\n", ",")):

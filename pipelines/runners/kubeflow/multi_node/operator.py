@@ -15,7 +15,7 @@ from tfx.orchestration.portable import base_executor_operator, data_types
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
 from components.errors import EXIT_FIX_INPUT, InputError
-from pipelines.run import code_revision
+from pipelines.provenance import code_of
 from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.multi_node.exchange import Exchange
 from pipelines.runners.kubeflow.multi_node.jobs import TrainJobs
@@ -87,7 +87,7 @@ class TrainJobOperator(base_executor_operator.BaseExecutorOperator):
                 transfer.discard(artifact.uri)
         exchange.put_invocation(info)
         arguments = ["--folder", exchange.folder, "--executor", self._executor_spec.class_path]
-        arguments += ["--node", info.pipeline_node.node_info.id, "--revision", code_revision()]
+        arguments += ["--node", info.pipeline_node.node_info.id, "--revision", code_of().revision]
         jobs.create(manifest(self._request, name, owner, arguments))
         say(f"TrainJob {name} with {self._workers} nodes is started")
 
