@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from components.evaluator.metrics import LOWER_IS_BETTER
 from components.splits import TEST, TRAIN
 
 _KEY = "row_key"
-Frame = pd.DataFrame
+Frame: TypeAlias = pd.DataFrame
 
 
 def main() -> int:

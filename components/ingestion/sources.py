@@ -225,9 +225,9 @@ def _insist(files: Sequence[str], digest: str) -> None:
         kept = _HASHED.get((id(filesystem), path))
         if kept and kept.look != (now := _look(filesystem, path)):
             raise _changed(path, kept.look, now)
-    if (now := _digest(filesystem, paths)) != digest:
+    if (current := _digest(filesystem, paths)) != digest:
         raise ChangedError(
-            f"{paths[0]} (and what lies beside it)", f"its digest was {digest[:12]}, and now it is {now[:12]}"
+            f"{paths[0]} (and what lies beside it)", f"its digest was {digest[:12]}, and now it is {current[:12]}"
         )
 
 

@@ -16,13 +16,14 @@ _AMOUNT = re.compile(
 )
 _MOST_GAPS = 2  # numbers for each row: of a numbered file at least half of the rows are still there
 _FIRST = 10  # some of the first rows may be gone, too
+_LONG = 300  # rows that no measured amount counts through one by one: not even years do
 
 
 def is_row_number(name: str, values: pa.ChunkedArray) -> bool:
     """Whether a column of numbers numbers the rows, whatever it is called.
 
     It does if each row has a whole number of its own that starts at about 0 or 1, and these are 1 to n in any order, or go up
-    or down from row to row with few gaps. A column that is named like an amount or a time is taken for one; one that is named
+    or down from row to row with few gaps; in a long file also if they go up or down by one, wherever they start. A column that is named like an amount or a time is taken for one; one that is named
     like a number of a row may start anywhere and lie in any order.
     """
     rows = len(values)
@@ -40,8 +41,10 @@ def is_row_number(name: str, values: pa.ChunkedArray) -> bool:
         return False
     if low in (0, 1) and high - low + 1 == rows:
         return True
-    steps = np.sign(np.diff(numbers))
-    return -1 <= low <= _FIRST and bool(np.all(steps == steps[0]))
+    steps = np.diff(numbers)
+    if rows >= _LONG and abs(steps[0]) == 1 and np.all(steps == steps[0]):
+        return True
+    return -1 <= low <= _FIRST and bool(np.all(np.sign(steps) == np.sign(steps[0])))
 
 
 def _whole(values: pa.ChunkedArray) -> bool:

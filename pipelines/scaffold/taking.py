@@ -58,7 +58,7 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
     texts = _texts(files, format, reading)
     if not reading.repeated_header and (repeated := _headers_within(texts)):
         reading = dataclasses.replace(reading, repeated_header=True)
-        notes.append(f"the header stands in the data {repeated} more times: passed over there")
+        notes.append(f"the header is repeated within the data ({repeated}x) and passed over there")
         texts = _texts(files, format, reading)
     judged, codes = _judge(texts, reading, given.get("decimal"), given.get("thousands"))
     places = _Places(files, format, reading, texts)

@@ -27,7 +27,7 @@ def make_environments(folder: Path, *, real: tuple[str, ...] = (), root: Path | 
         if name == "airflow":
             python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         else:
-            # `-m <module>` is dropped: the stand-in takes the module's place.
-            python.write_text(f'#!/bin/sh\nshift 2\nexec "{sys.executable}" "{FOLDER / _STANDS_FOR[name]}" "$@"\n')
+            # `-P -m <module>` is dropped: the stand-in takes the module's place.
+            python.write_text(f'#!/bin/sh\nshift 3\nexec "{sys.executable}" "{FOLDER / _STANDS_FOR[name]}" "$@"\n')
         python.chmod(0o755)
     return folder

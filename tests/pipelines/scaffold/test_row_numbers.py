@@ -23,6 +23,7 @@ _WITH_GAPS = np.delete(np.arange(ROWS + 40), np.arange(3, 120, 3))
         ("x", _WITH_GAPS[::-1]),
         ("x", np.random.default_rng(1).permutation(_UPWARDS)),
         ("x", _UPWARDS.astype(float)),
+        ("x", 1000 + np.arange(2 * ROWS)),
         ("Unnamed: 0", _UPWARDS + 5000),
         ("customer id", np.random.default_rng(1).permutation(_UPWARDS) + 10**15),
     ],
