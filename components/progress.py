@@ -26,6 +26,7 @@ def followed() -> Iterator[None]:
     """While it holds, `read` finds what this process and its children tell."""
     before, folder = os.environ.get(_FOLDER), tempfile.mkdtemp(prefix="trainyard-progress-")
     os.environ[_FOLDER] = folder
+    clear()
     try:
         yield
     finally:

@@ -128,8 +128,7 @@ def count_values(config: IngestionConfig, arrays: Iterable[pa.Array]) -> Counted
     """The different values of the column that is counted, as numbers: times, or places in SPLITS."""
     as_numbers, column = (_as_time, config.split_time) if config.split_time else (_as_place, config.split_column)
     assert column
-    numbers = (np.asarray(as_numbers(array, column), np.float64) for array in arrays)
-    return merge_counts([np.unique(one, return_counts=True) for one in numbers])
+    return merge_counts([np.unique(as_numbers(array, column), return_counts=True) for array in arrays])
 
 
 def merge_counts(parts: Sequence[Counted]) -> Counted:

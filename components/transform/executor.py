@@ -149,7 +149,7 @@ def _with_label(
     return transform
 
 
-class _ColumnNotRead(KeyError):
+class ColumnNotRead(KeyError):
     """features.py asks for a column that is not there."""
 
     def __str__(self) -> str:
@@ -160,7 +160,7 @@ class _Inputs(dict[str, Any]):
     """The columns that are read; one that is not says so."""
 
     def __missing__(self, name: object) -> Any:
-        raise _ColumnNotRead(
+        raise ColumnNotRead(
             f"column {name!r} is not read: schema.pbtxt has none of that name, or data.ignore leaves it out. "
             f"Read: {', '.join(self)}"
         )

@@ -253,7 +253,10 @@ def test_a_gate_that_refuses_does_not_keep_the_others_from_judging(restored) -> 
     with History.open() as history:
         newest = history.newest("tips")
     assert newest is not None and newest.id == result.run_id and newest.outcome == "failed"
-    assert {check.gate for check in newest.checks if not check.passes} == {"ExampleValidator", "DataQuality"}
+    assert {check.gate for check in newest.checks if check.judged and not check.passes} == {
+        "ExampleValidator",
+        "DataQuality",
+    }
     assert newest.columns and newest.headline.startswith("Do not train on it")
 
 
@@ -287,7 +290,7 @@ def test_a_row_in_quarantine_is_counted_and_shown(restored) -> None:
 
 def test_a_preprocessing_fn_that_raises_is_named_by_line(restored) -> None:
     restored.write(features="def preprocessing_fn(inputs):\n    return {'x': inputs['nosuch']}\n")
-    refused(once(), "features.py, line 2", "KeyError")
+    refused(once(), "features.py, line 2", "ColumnNotRead: column 'nosuch' is not read")
 
 
 @pytest.mark.parametrize(

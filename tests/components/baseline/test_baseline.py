@@ -81,7 +81,7 @@ def test_columns_become_numbers() -> None:
     )
     encoder = fit_encoder(train, train.column_names)
     assert (encoder.columns, encoder.categorical) == (("number", "flag", "text", "date"), (False, False, True, False))
-    assert set(encoder.left_out) == {"name", "empty"}
+    assert set(encoder.left_out) == {"name", "empty", "bytes"}
     nan = float("nan")
     expected = [[1.5, 1, 0, 0], [nan, 0, nan, nan], [nan, nan, 0, 86401], [4, 1, nan, 0]]
     found = encoder.matrix(train)

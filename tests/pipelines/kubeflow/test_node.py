@@ -96,7 +96,7 @@ def test_what_a_retry_could_only_meet_again_ends_the_retry_at_once(cluster: Clus
         (
             {"TRAINYARD_CODE_REVISION": "feedfeedfeed"},
             {},
-            "this image holds code revision feedfeedfeed, and the pipeline was compiled from 0123456789ab",
+            "this image holds code revision feedfeedfeed-dirty, and the pipeline was compiled from 0123456789ab-dirty",
         ),
         ({}, {"span": -5}, "parameter span: a whole number from 0 on"),
         ({"TRAINYARD_METADATA": "redis://x"}, {}, "TRAINYARD_METADATA: expected postgresql://"),

@@ -104,7 +104,7 @@ def test_a_run_is_started_with_typed_parameters_and_watched(kubeflow: KubeflowAp
     }  # fmt: skip
     assert re.search(r"✓ ColumnarExampleGen +90\.0 s", err) and "Trainer" in err
     assert f"{kubeflow.url}/#/runs/details/{started.run_id}" in out
-    assert "succeeded in 1200 s, 2 of 13 tasks done" in out
+    assert "succeeded in 1200 s, 2 of 14 tasks done" in out
     again = run("submit", "taxi", "--name", "once more")[1]
     assert "once more: started" in again and len(kubeflow.experiments) == 1
 
