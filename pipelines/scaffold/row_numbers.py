@@ -23,8 +23,9 @@ def is_row_number(name: str, values: pa.ChunkedArray) -> bool:
     """Whether a column of numbers numbers the rows, whatever it is called.
 
     It does if each row has a whole number of its own that starts at about 0 or 1, and these are 1 to n in any order, or go up
-    or down from row to row with few gaps; in a long file also if they go up or down by one, wherever they start. A column that is named like an amount or a time is taken for one; one that is named
-    like a number of a row may start anywhere and lie in any order.
+    or down from row to row with few gaps; in a long file also if they go up or down by one, wherever they start. A column that
+    is named like an amount or a time is taken for one; one that is named like a number of a row may start anywhere and lie in
+    any order.
     """
     rows = len(values)
     whole = values.null_count == 0 and rows > 1 and _whole(values)
