@@ -27,24 +27,25 @@ class ReleaseDraft:
         task: binary, multiclass, regression or ranking.
         spans: the data, `[{"span": 2, "digest": "sha256:...", "rows": 7500}]`.
         code_revision: the revision of the code that trained it.
-        code_digest: SHA-256 over that code, whether or not it is a commit's; empty in releases of an earlier Trainyard.
         metrics: the evaluation; what is not finite becomes null.
         gates: what it passed, `[{"gate": "evaluation", "passes": true, "summary": "..."}]`.
         parent: the version that was stable when it was trained, if any.
         run_id: the run that made it.
         pipeline: the pipeline that made it.
+        code_digest: SHA-256 over the code that trained it, whether or not it is a commit's; empty in releases of an earlier
+            Trainyard.
     """
 
     publication_key: str
     task: str
     spans: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     code_revision: str = ""
-    code_digest: str = ""
     metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
     gates: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     parent: int | None = None
     run_id: str = ""
     pipeline: str = ""
+    code_digest: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,7 +42,7 @@ def test_a_verdict_is_the_task_s(site: Path, monkeypatch: pytest.MonkeyPatch) ->
     one = task()
     assert one.execute({})["headline"] == "Nothing has moved."
     assert one.pages == {"data_quality_page": "http://127.0.0.1:8088/taxi/validations/1/index.html"}
-    assert (site / "arguments").read_text().split()[2:] == ["skew", "taxi", "--since", "24h", "--json"]
+    assert (site / "arguments").read_text().split()[3:] == ["skew", "taxi", "--since", "24h", "--json"]
     check = {"passes": False, "severity": "critical", "message": "fare: PSI 0.4"}
     say(site, 2, headline="fare has moved.", outcome="failed", checks=[check], page=str(page))
     one = task()
