@@ -207,10 +207,16 @@ def _refuse_one_object(path: pathlib.Path, text: str) -> None:
         )
 
 
-def sheet_names(path: pathlib.Path) -> list[str]:
-    """The sheets of an Excel file that hold a table, in their order."""
+def sheets(path: pathlib.Path, rows: int) -> dict[str, list[list[str]]]:
+    """The first rows of each sheet of an Excel file that has any, in their order.
+
+    Args:
+        path: of the file.
+        rows: of each sheet, blank ones left out.
+    """
     with _workbook(path) as book:
-        return [sheet.title for sheet in book.worksheets]
+        found = {sheet.title: list(itertools.islice(filter(any, _cells(sheet)), rows)) for sheet in book.worksheets}
+    return {title: cells for title, cells in found.items() if cells}
 
 
 def _sheet(path: pathlib.Path, name: str) -> str:
@@ -219,11 +225,15 @@ def _sheet(path: pathlib.Path, name: str) -> str:
         if name and name not in book.sheetnames:
             raise InputError(f"{path}: has no sheet {name!r}. Received: {', '.join(book.sheetnames)}.")
         for sheet in [book[name]] if name else book.worksheets:
-            sheet.reset_dimensions()
-            rows = [[_cell(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+            rows = list(_cells(sheet))
             if any(any(row) for row in rows):
                 return _as_csv(rows)
     raise InputError(f"{path}: {f'the sheet {name!r} is' if name else 'all its sheets are'} empty. Deliver it again.")
+
+
+def _cells(sheet: Any) -> Iterator[list[str]]:
+    sheet.reset_dimensions()
+    return ([_cell(value) for value in row] for row in sheet.iter_rows(values_only=True))
 
 
 @contextlib.contextmanager

@@ -32,8 +32,8 @@ PLACEHOLDERS = frozenset(
         "unknown",
     )
 )
-_MOST_ODD = 5  # different values that are no numbers
-_ODD_SHARE = 0.05  # of the rows; of placeholders a half
+MOST_ODD = 5  # different values that are no numbers, or no dates
+ODD_SHARE = 0.05  # of the rows; of placeholders a half
 _PLACEHOLDER_SHARE = 0.5
 _FEWEST_NUMBERS = 5  # different ones
 _ENOUGH = 2000  # different values tell how the others are written
@@ -97,8 +97,8 @@ def judge(texts: pa.Array, counts: pa.Array, styles: Sequence[str] = _ORDER) -> 
     share = {one: count for one, count in zip(texts.to_pylist(), counts.to_pylist(), strict=True) if one in set(others)}
     if (
         len(numbers) < _FEWEST_NUMBERS
-        or len(odd) > _MOST_ODD
-        or sum(share[one] for one in odd) > _ODD_SHARE * rows
+        or len(odd) > MOST_ODD
+        or sum(share[one] for one in odd) > ODD_SHARE * rows
         or sum(share[one] for one in missing) > _PLACEHOLDER_SHARE * rows
         or len(_units(numbers)) > 1
         or (odd and is_code(numbers))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from components.errors import InputError
 from pipelines.scaffold import texts
-from pipelines.scaffold.row_numbers import is_row_number
+from pipelines.scaffold.row_numbers import is_identifier, is_row_number
 
 FEW_VALUES = 20  # so many distinct texts make a closed set
 _SMALL_INTEGERS = 12  # so many distinct integers are codes rather than amounts
@@ -173,6 +173,8 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
         )
     if is_row_number(name, values):
         return "each row has its own value: a row number"
+    if is_identifier(name, values):
+        return "each row has its own value: an identifier"
     if integer and not -(2**63) <= low <= high < 2**63:
         return "it holds numbers beyond 64 bits; deliver it as text if it is a code"
     if integer and _DAY_NUMBER.search(name.lower()) and low >= 19000101 and high <= 21001231:
@@ -217,7 +219,7 @@ def _text(name: str, values: pa.ChunkedArray, rows: int, present: float, distinc
 def _date(name: str, text: pa.ChunkedArray, present: float, distinct: int, format: str = "") -> Column | str:
     formats = [format] if format else texts.date_formats(text)
     if not formats:
-        likely, odd = texts.bad_date(text)
+        likely, (odd, *_) = texts.odd_dates(text, 1)
         row = pc.index(text, odd).as_py() + 1
         return f"nearly all are dates as {likely}, but row {row} has {odd!r}: mend it, or leave the value empty"
     note = ""

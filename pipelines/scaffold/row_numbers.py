@@ -1,4 +1,4 @@
-"""Row numbers: they say where a row stands in its file, and nothing of what it is about."""
+"""Row numbers and identifiers: they say which row it is, and nothing of what it is about."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _NAME = re.compile(r"(.*[\W_])?(id|idx|index|row|rows?\W*n\w*|nr|no|key|number|uuid|unnamed.*)\W*\d*")
+_IDENTIFIER = re.compile(r"(.*[\W_])?(id|ids|uid|uuid|guid)|.*[a-z]Id|.*[a-z]ID", re.DOTALL)
 # What is counted in whole units, too, and may well be sorted by: a rank, a year, the days since the start.
 _AMOUNT = re.compile(
     r"(.*[\W_])?(rank|ranking|place|position|score|age|price|amount|cost|sales|quantity|size|distance|t|ts|time|"
@@ -46,6 +47,13 @@ def is_row_number(name: str, values: pa.ChunkedArray) -> bool:
     if rows >= _LONG and abs(steps[0]) == 1 and np.all(steps == steps[0]):
         return True
     return -1 <= low <= _FIRST and bool(np.all(np.sign(steps) == np.sign(steps[0])))
+
+
+def is_identifier(name: str, values: pa.ChunkedArray) -> bool:
+    """Whether a column of numbers is called an id, and gives each row a whole number of its own, however far apart."""
+    called = _IDENTIFIER.fullmatch(name.strip()) or _IDENTIFIER.fullmatch(name.strip().lower())
+    whole = bool(called) and values.null_count == 0 and len(values) > 1 and _whole(values)
+    return whole and pc.count_distinct(values).as_py() == len(values)
 
 
 def _whole(values: pa.ChunkedArray) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from components.ingestion import Reading
-from components.ingestion.plain_files import blocks, plain
+from components.ingestion.plain_files import blocks, plain, sheets
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _HEAD_BYTES = 2**18
@@ -73,6 +73,7 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
         notes.append(f"the text is {encoding} (--encoding)")
     if format not in ("csv", "xlsx"):
         return Sniffed(Reading.of(found), tuple(notes))
+    notes += _guess_sheet(path, found, label) if format == "xlsx" else []
     with plain(path, format, Reading.of({k: v for k, v in found.items() if k in ("encoding", "sheet")})) as copy:
         lines = _head(copy)
     notes += _lines_ahead(lines, found)
@@ -118,6 +119,18 @@ def _by_language(sample: bytes) -> str:
     # Where both give the same letters, the encoding that Western Windows writes.
     is_same = sample.decode("cp1252", "replace") == sample.decode(best.encoding, "replace")
     return "cp1252" if is_same else str(best.encoding)
+
+
+def _guess_sheet(path: pathlib.Path, found: dict[str, Any], label: str) -> list[str]:
+    """The first sheet with a cell that is the label's name, else the first that has anything, which is what is read by default."""
+    tables = sheets(path, _MOST_TITLES)
+    if "sheet" in found or len(tables) < 2:
+        return []
+    first = next(iter(tables))
+    taken = next((title for title, rows in tables.items() if any(label in map(str.strip, row) for row in rows)), first)
+    if taken != first:
+        found["sheet"] = taken
+    return [f"of the sheets {', '.join(map(repr, tables))} the table is {taken!r} (--sheet)"]
 
 
 def _head(path: pathlib.Path) -> list[str]:

@@ -15,6 +15,7 @@ from components.ingestion.contract import Column
 from components.ingestion.formatted_numbers import STYLES
 from components.ingestion.readers import opened
 from pipelines.scaffold import numberish
+from pipelines.scaffold import texts as dates
 from pipelines.scaffold.numberish import PLACEHOLDERS, Numberish
 from pipelines.scaffold.reading import read_files
 from pipelines.scaffold.sniffing import sniff
@@ -68,9 +69,10 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
         judged = _judge(texts, reading, ",", given.get("thousands"))[0] | judged
     numbers, about = _numbers(judged, reading, places)
     about += [f"{name!r} is a code, not a number: {places.first_zero(name)!r} keeps its zero" for name in codes]
-    words = {
-        name: (*reading.na_values, *one.missing, *one.odd) for name, one in judged.items() if one.missing or one.odd
-    }
+    words = {name: (*one.missing, *one.odd) for name, one in judged.items() if one.missing or one.odd}
+    words |= (odd_dates := _not_dates(texts, reading, {*judged, *codes}))
+    about += _odd(odd_dates, "date", places)
+    words = {name: (*reading.na_values, *all) for name, all in words.items()}
     reading = dataclasses.replace(reading, numbers=numbers, na_values_by_column=words)
     return Taken(reading, codes, (*_in_one_line(notes), *about))
 
@@ -171,12 +173,36 @@ def _numbers(judged: Mapping[str, Numberish], reading: Reading, places: _Places)
         if one.missing:
             shown = _listed(one.missing)
             notes.append(f"{name!r}: {shown} as missing")
-        for text in one.odd[:_SHOWN]:
-            notes.append(
-                f"{name!r}: {text!r} is no number ({places.of(name, text)}): read as missing. Mend it, and take it out of "
-                "data.read.na_values_by_column"
-            )
+        notes += _odd({name: one.odd}, "number", places)
     return numbers, notes
+
+
+def _not_dates(texts: pa.Table, reading: Reading, but: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The few values of columns of dates that are none; what merely says that there is no date comes last."""
+    found = {}
+    for name in texts.column_names:
+        column = pc.utf8_trim_whitespace(texts.column(name))
+        known = column.filter(pc.invert(pc.is_in(column, pa.array(["", *reading.missing(name)]))))
+        nothing = pc.is_in(pc.utf8_lower(known), pa.array(sorted(PLACEHOLDERS)))
+        dated = known.filter(pc.invert(nothing))
+        if name in but or not dates.looks_like_dates(dated):
+            continue
+        missing = pc.unique(known.filter(nothing)).to_pylist()
+        odd = [] if dates.date_formats(dated) else dates.odd_dates(dated, numberish.MOST_ODD)[1]
+        rows = pc.sum(pc.is_in(dated, pa.array(odd, pa.string()))).as_py() or 0
+        if (odd or missing) and len(odd) <= numberish.MOST_ODD and rows <= numberish.ODD_SHARE * len(dated):
+            found[name] = (*odd, *missing)
+    return found
+
+
+def _odd(values: Mapping[str, Sequence[str]], what: str, places: _Places) -> list[str]:
+    """What to say of the values of each column that are not what the others are."""
+    return [
+        f"{name!r}: {text!r} is no {what} ({places.of(name, text)}): read as missing. Mend it, and take it out of "
+        "data.read.na_values_by_column"
+        for name, texts in values.items()
+        for text in [one for one in texts if one.lower() not in PLACEHOLDERS][:_SHOWN]
+    ]
 
 
 def _settled(one: Numberish, decimal: str) -> str:

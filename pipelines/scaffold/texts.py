@@ -47,13 +47,28 @@ def date_formats(text: pa.ChunkedArray, among: Sequence[str] = ()) -> list[str]:
     return [one for one in among or _formats(values.slice(0, 5).to_pylist()) if _all(values, one)]
 
 
-def bad_date(text: pa.ChunkedArray) -> tuple[str, str]:
-    """Of texts that look like dates and are not: the format that most of the first ones have, and one that it does not fit."""
+def odd_dates(text: pa.ChunkedArray | pa.Array, most: int) -> tuple[str, list[str]]:
+    """Of texts that look like dates: the format that most of the first ones have, and those that it does not fit.
+
+    Args:
+        text: the texts.
+        most: so many that do not fit are told of, or a few more.
+    """
     values = pc.unique(text.drop_null().cast(pa.string()))
-    sample = values.slice(0, _SAMPLE)
-    found = max(_formats(None), key=lambda one: sum(_all(sample.slice(n, 1), one) for n in range(min(20, len(sample)))))
-    odd = next((one for one in values.to_pylist() if not _all(pa.array([one]), found)), "")
-    return found, odd
+    first = [values.slice(n, 1) for n in range(min(20, len(values)))]
+    found = max(_formats(None), key=lambda one: sum(_all(value, one) for value in first))
+    return found, _unfitting(values, found, most)
+
+
+def _unfitting(values: pa.Array, format: str, most: int) -> list[str]:
+    """By halves: one call is as fast for thousands of dates as for one."""
+    if not len(values) or _all(values, format):
+        return []
+    if len(values) == 1:
+        return [str(values[0].as_py())]
+    middle = len(values) // 2
+    odd = _unfitting(values.slice(0, middle), format, most)
+    return odd if len(odd) > most else [*odd, *_unfitting(values.slice(middle), format, most)]
 
 
 def yes_and_no(values: list[str]) -> tuple[str, str] | None:

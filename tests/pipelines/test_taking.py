@@ -144,6 +144,11 @@ def test_excel_and_json(tmp_path: pathlib.Path) -> None:
     book.save(tmp_path / "a.xlsx")
     found, table = taken(tmp_path / "a.xlsx", "xlsx")
     assert declared(found.reading) == {"skip_rows": 2} and table["a"][3] == 0.75 and table["b"][3] == 3
+    book["empty"].append(["This file was exported on Monday."])
+    book.save(tmp_path / "a.xlsx")
+    found, table = taken(tmp_path / "a.xlsx", "xlsx")
+    assert declared(found.reading) == {"sheet": "data", "skip_rows": 2} and table["a"][3] == 0.75
+    assert "of the sheets 'empty', 'data' the table is 'data' (--sheet)" in found.notes[0]
     lines = [dict(zip("abcy", row, strict=True)) | {"n": {"deep": 1}} for row in zip(*EXPECTED.values(), strict=True)]
     path = write(tmp_path / "a.json", json.dumps(lines).encode("utf-16"))
     found, table = taken(path, "json")
@@ -170,6 +175,19 @@ def test_numbers_as_people_write_them(tmp_path: pathlib.Path, written: Any, numb
     found, values = column(tmp_path, [written(n) for n in range(1, 40)])
     assert values == [number(n) for n in range(1, 40)] and found.reading.numbers == {"v": style}
     assert any(f"{written(1)!r} is read as" in note for note in found.notes)
+
+
+def test_what_is_no_date_is_named_and_the_column_stays_one(tmp_path: pathlib.Path) -> None:
+    days = [f"{day:02}.{month:02}.2026" for day in range(1, 29) for month in range(1, 13)]
+    found, read = column(tmp_path, [*days[:50], "31.02.2026", *days[50:], "-"])
+    assert read == [*days[:50], None, *days[50:], None]
+    assert {"31.02.2026", "-", "NA"} <= set(found.reading.na_values_by_column["v"])
+    assert found.notes[1:] == (
+        "'v': '31.02.2026' is no date (row 51, line 52 of the file): read as missing. Mend it, and take it out of "
+        "data.read.na_values_by_column",
+    )
+    many = [*days, *(f"{day}.13.2026" for day in range(10, 16))]
+    assert column(tmp_path, many)[1] == many  # `new` ignores the column and names a row
 
 
 def test_what_is_no_number_is_named_and_the_column_stays_one(tmp_path: pathlib.Path) -> None:

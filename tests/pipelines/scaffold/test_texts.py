@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from pipelines.scaffold.texts import bad_date, date_formats, is_prose, looks_like_dates, yes_and_no
+from pipelines.scaffold.texts import date_formats, is_prose, looks_like_dates, odd_dates, yes_and_no
 
 
 def _texts(*values: str | None) -> pa.ChunkedArray:
@@ -36,7 +36,13 @@ def test_a_day_that_does_not_exist_is_named() -> None:
     values = _texts(*["30.01.2026"] * 30, "31.02.2026")
     assert looks_like_dates(values)
     assert date_formats(values) == []
-    assert bad_date(values) == ("%d.%m.%Y", "31.02.2026")
+    assert odd_dates(values, 5) == ("%d.%m.%Y", ["31.02.2026"])
+
+
+def test_all_that_are_no_dates_are_named() -> None:
+    days = [f"{day:02}.{month:02}.2026" for day in range(1, 29) for month in range(1, 13)]
+    values = _texts(*days[:100], "soon", *days[100:], "2026", "30.02.2026")
+    assert odd_dates(values, 5) == ("%d.%m.%Y", ["soon", "2026", "30.02.2026"])
 
 
 @pytest.mark.parametrize("values", [("1.5", "2.5"), ("10.0.0.1", "10.0.0.2"), ("A-1-2", "B-2-3"), ("10:30", "11:45")])
