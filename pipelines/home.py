@@ -26,8 +26,9 @@ def _literal(folder: pathlib.Path) -> pathlib.Path:
         pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "trainyard" / "places"
     )
     link = places / hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)  # what a link leads to can be made only by the folder's own name
+    places.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.suppress(FileExistsError):
-        places.mkdir(parents=True, exist_ok=True, mode=0o700)
         link.symlink_to(folder)
     return link
 

@@ -13,7 +13,7 @@ import os
 import pathlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import fsspec
@@ -181,8 +181,7 @@ def _span(
     found = glob(filesystem, path)
     if lost := next((f for f, info in found.items() if not _is_hidden(f) and is_dangling(filesystem, f, info)), None):
         raise InputError(f"{lost}: is a link to what is not there. Deliver the file, or remove the link.")
-    if odd := next((f for f in found if not _is_utf8(f)), None):
-        raise InputError(f"{odd!r}: the file's name is not UTF-8. Rename it.")
+    check_names(found)
     files = [f for f in found if not _is_hidden(f) and filesystem.isfile(f)]
     if not files:
         raise InputError(f"{pattern}: no file found{f' for span {number}' if number else ''}. {advice}")
@@ -194,6 +193,19 @@ def _span(
         raise InputError(f"{empty}: the file is empty (0 bytes). Deliver it again, or remove it from the span.")
     urls = tuple(filesystem.unstrip_protocol(f) for f in files)
     return Span(number, urls, _digest(filesystem, files))
+
+
+def check_names(files: Iterable[str]) -> None:
+    """Names that can be written down: in JSON, in metadata, in a report.
+
+    Raises:
+        InputError: one of them is not UTF-8.
+    """
+    for name in files:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{name!r}: the file's name is not UTF-8. Rename it.") from None
 
 
 @contextlib.contextmanager
@@ -298,14 +310,6 @@ def _look(filesystem: Any, path: str) -> _Look:
 def _changed(path: str, then: _Look, now: _Look) -> ChangedError:
     sizes = f"{then.size:,} bytes, then {now.size:,}"
     return ChangedError(path, sizes if then.size != now.size else "it was written again, with as many bytes")
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_hidden(path: str) -> bool:

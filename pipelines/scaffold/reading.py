@@ -18,6 +18,7 @@ from components.ingestion import PLAIN, Reading
 from components.ingestion.arrow_types import plain
 from components.ingestion.plain_files import format_of, known_endings
 from components.ingestion.readers import DataFile, opened
+from components.ingestion.sources import check_names
 from landing import glob
 from pipelines.scaffold.images import find_images
 from pipelines.scaffold.numberish import to_numbers
@@ -34,8 +35,10 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
     """
     name = pathlib.Path(pattern).expanduser().absolute()
     found = glob(LocalFileSystem(), str(name))
+    check_names(found)
     if name.is_dir():
         if images := find_images(name):
+            check_names(map(str, images))
             return images, "images"
         raise InputError(
             f"--data {pattern}: is a folder without class folders of images. For tables give a file, or a glob pattern in quotes "

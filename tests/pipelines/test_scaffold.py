@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import decimal
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -345,6 +346,13 @@ def test_bad_files_are_refused_and_leave_nothing(places: pathlib.Path, content: 
 def test_bad_options_are_refused(places: pathlib.Path, options: dict[str, Any], why: str) -> None:
     with pytest.raises(InputError, match=why):
         make(places, simple(np.array(["a", "b"])[np.arange(120) % 2]), **options)
+
+
+def test_a_file_name_that_is_not_utf_8_is_refused(places: pathlib.Path) -> None:
+    odd = pathlib.Path(os.fsdecode(os.fsencode(places) + b"/caf\xe9.csv"))
+    odd.write_text(f"x,label\n{SIMPLE_ROWS}")
+    with pytest.raises(InputError, match="name is not UTF-8. Rename it"):
+        create(Request(name="demo", data=f"{places}/*.csv", label="label"))
 
 
 def test_nothing_is_overwritten_and_a_failure_leaves_nothing(
