@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from components.errors import InputError
 from pipelines.scaffold import texts
-from pipelines.scaffold.row_numbers import is_identifier, is_row_number
+from pipelines.scaffold.row_numbers import is_called_identifier, is_row_number
 
 FEW_VALUES = 20  # so many distinct texts make a closed set
 _SMALL_INTEGERS = 12  # so many distinct integers are codes rather than amounts
@@ -172,9 +172,7 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
             f"column {name!r}: holds an infinite number. Write it as missing, or give the column to --ignore."
         )
     if is_row_number(name, values):
-        return "each row has its own value: a row number"
-    if is_identifier(name, values):
-        return "each row has its own value: an identifier"
+        return "each row has its own value: a row number or an identifier"
     if integer and not -(2**63) <= low <= high < 2**63:
         return "it holds numbers beyond 64 bits; deliver it as text if it is a code"
     if integer and _DAY_NUMBER.search(name.lower()) and low >= 19000101 and high <= 21001231:
@@ -185,6 +183,12 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
     if integer and distinct <= _SMALL_INTEGERS and rows >= _ROWS_A_VALUE * distinct and low >= 0:
         codes = tuple(sorted(pc.unique(values.drop_null()).to_pylist()))
         return Column(name, Kind.CODE, dtype, present, distinct, low, high, codes)
+    if integer and is_called_identifier(
+        name
+    ):  # a category for each, or nothing: that one is greater than another says nothing
+        if distinct > _MOSTLY_DISTINCT * (rows - values.null_count):
+            return f"{distinct:,} distinct identifiers in {rows - values.null_count:,} rows: too many to learn from"
+        return Column(name, Kind.CODE, dtype, present, distinct, low, high)
     kind = Kind.SKEWED if low >= 0 and _is_skewed(values) else Kind.NUMBER
     return Column(name, kind, dtype, present, distinct, low, high)
 

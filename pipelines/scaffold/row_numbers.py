@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_NAME = re.compile(r"(.*[\W_])?(id|idx|index|row|rows?\W*n\w*|nr|no|key|number|uuid|unnamed.*)\W*\d*")
-_IDENTIFIER = re.compile(r"(.*[\W_])?(id|ids|uid|uuid|guid)|.*[a-z]Id|.*[a-z]ID", re.DOTALL)
+_IDENTIFIER = re.compile(r"(.*[\W_])?(id|uid|uuid|guid|row|rows?\W*n\w*|unnamed.*)\W*\d*", re.DOTALL)
+_CAMEL_CASE = re.compile(r".*[a-z]I[dD]", re.DOTALL)
+_NUMBER = re.compile(r"(.*[\W_])?(idx|index|nr|no|key|number)\W*\d*", re.DOTALL)
 # What is counted in whole units, too, and may well be sorted by: a rank, a year, the days since the start.
 _AMOUNT = re.compile(
     r"(.*[\W_])?(rank|ranking|place|position|score|age|price|amount|cost|sales|quantity|size|distance|t|ts|time|"
@@ -25,8 +26,8 @@ def is_row_number(name: str, values: pa.ChunkedArray) -> bool:
 
     It does if each row has a whole number of its own that starts at about 0 or 1, and these are 1 to n in any order, or go up
     or down from row to row with few gaps; in a long file also if they go up or down by one, wherever they start. A column that
-    is named like an amount or a time is taken for one; one that is named like a number of a row may start anywhere and lie in
-    any order.
+    is named like an amount or a time is taken for one; one that is named like a number may start anywhere and lie in any order,
+    and the numbers of identifiers may be any.
     """
     rows = len(values)
     whole = values.null_count == 0 and rows > 1 and _whole(values)
@@ -35,9 +36,11 @@ def is_row_number(name: str, values: pa.ChunkedArray) -> bool:
     numbers = values.cast(pa.int64()).to_numpy()
     low, high = int(numbers.min()), int(numbers.max())
     named = name.strip().lower()
+    if is_called_identifier(name):
+        return True
     if high - low >= _MOST_GAPS * rows:
         return False
-    if _NAME.fullmatch(named):
+    if _NUMBER.fullmatch(named):
         return True
     if _AMOUNT.fullmatch(named):
         return False
@@ -49,11 +52,9 @@ def is_row_number(name: str, values: pa.ChunkedArray) -> bool:
     return -1 <= low <= _FIRST and bool(np.all(np.sign(steps) == np.sign(steps[0])))
 
 
-def is_identifier(name: str, values: pa.ChunkedArray) -> bool:
-    """Whether a column of numbers is called an id, and gives each row a whole number of its own, however far apart."""
-    called = _IDENTIFIER.fullmatch(name.strip()) or _IDENTIFIER.fullmatch(name.strip().lower())
-    whole = bool(called) and values.null_count == 0 and len(values) > 1 and _whole(values)
-    return whole and pc.count_distinct(values).as_py() == len(values)
+def is_called_identifier(name: str) -> bool:
+    """Whether a column is named like the identifiers of something: `id`, `order_id`, `customerId`, `rownames`."""
+    return bool(_IDENTIFIER.fullmatch(name.strip().lower()) or _CAMEL_CASE.fullmatch(name.strip()))
 
 
 def _whole(values: pa.ChunkedArray) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.scaffold.row_numbers import is_identifier, is_row_number
+from pipelines.scaffold.row_numbers import is_called_identifier, is_row_number
 
 ROWS = 200
 _UPWARDS = np.arange(1, ROWS + 1)
@@ -53,20 +53,29 @@ def test_amounts_stay(name: str, values: np.ndarray) -> None:
 _FAR_APART = 154 * 10**16 + np.random.default_rng(1).permutation(_UPWARDS) * 515
 
 
-@pytest.mark.parametrize("name", ["id", "tweet_id", "Tweet ID", "customerId", "UUID", "user.id"])
-def test_identifiers(name: str) -> None:
-    assert is_identifier(name, pa.chunked_array([pa.array(_FAR_APART)]))
+@pytest.mark.parametrize(
+    "name", ["id", "tweet_id", "Tweet ID", "customerId", "UUID", "user.id", "rownames", "Unnamed: 0"]
+)
+def test_numbers_far_apart_number_the_rows_where_the_name_says_so(name: str) -> None:
+    assert is_row_number(name, pa.chunked_array([pa.array(_FAR_APART)]))
 
 
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("user_id", np.repeat(_FAR_APART, 2)),  # what the rows of one have in common may be learned
+        ("user_id", np.repeat(_FAR_APART, 2)),
         ("tweet_id", np.where(_UPWARDS == 7, None, _FAR_APART)),
         ("liquid", _FAR_APART),
         ("paid", _FAR_APART),
         ("followers", _FAR_APART),
     ],
 )
-def test_what_is_no_identifier(name: str, values: np.ndarray) -> None:
-    assert not is_identifier(name, pa.chunked_array([pa.array(values)]))
+def test_what_numbers_no_rows(name: str, values: np.ndarray) -> None:
+    assert not is_row_number(name, pa.chunked_array([pa.array(values)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "called"), [("movieId", True), ("User ID ", True), ("paid", False), ("PAID", False), ("grid", False)]
+)
+def test_names_of_identifiers(name: str, called: bool) -> None:
+    assert is_called_identifier(name) == called
