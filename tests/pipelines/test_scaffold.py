@@ -280,6 +280,16 @@ def test_time_key_and_ignore(places: pathlib.Path) -> None:
         make(places, frame, time="since", key="name", name="both")
 
 
+def test_identifiers_are_categories_where_rows_share_them_and_nothing_where_they_do_not(places: pathlib.Path) -> None:
+    rows = np.arange(120)
+    frame = simple(np.array(["a", "b"])[rows % 2]).assign(movieId=rows % 30 * 10**12)
+    frame["order_id"] = rows[::-1] ** 2
+    created = make(places, frame)
+    kinds = {column.name: column.kind for column in created.profile.columns}
+    assert kinds["movieId"] is Kind.CODE and "order_id" in created.profile.ignored
+    assert any("'movieId': rows share its 30 values" in line and "--key" in line for line in created.story)
+
+
 def test_byte_order_mark_and_quoted_newlines(places: pathlib.Path) -> None:
     path = places / "data.csv"
     rows = "".join(f'{n % 17}.5,"first\nsecond {n % 2}",{n % 2}\n' for n in range(100))
