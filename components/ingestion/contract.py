@@ -35,6 +35,7 @@ class Column:
     rewrite: Rewrite | None = None  # to the one form of each value; None: as they come
     missing: tuple[str, ...] = ()  # texts that mean that a value is missing, besides the empty one
     style: Style | None = None  # of its numbers, where they come as people write them
+    keeps: bool = False  # a row without a value here is left out, so that nothing is asked of its other values
 
     @property
     def expected(self) -> str:

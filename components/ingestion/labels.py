@@ -31,7 +31,8 @@ def with_label(
         rewrite = column.rewrite
         if merge_spellings and rewrite is None:
             rewrite = Spellings(tuple(classes_of(schema, label)))
-        return dataclasses.replace(column, rewrite=rewrite, required=column.required and not drop_unlabelled)
+        required = column.required and not drop_unlabelled
+        return dataclasses.replace(column, rewrite=rewrite, required=required, keeps=drop_unlabelled)
 
     return [read(column) if column.name == label else column for column in columns]
 

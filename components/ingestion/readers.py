@@ -21,6 +21,7 @@ from components.ingestion.arrow_types import NOT_CONVERTED
 from components.ingestion.contract import NULLABLE, Column, check_header
 from components.ingestion.csv_files import CsvFile, too_long
 from components.ingestion.formatted_numbers import as_plain
+from components.ingestion.labels import labelled
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.plain_files import plain
 
@@ -180,8 +181,18 @@ def _zero_bytes(array: pa.Array) -> npt.NDArray[np.bool_]:
     return pc.fill_null(pc.match_substring(array, "\0"), False).to_numpy(zero_copy_only=False)
 
 
-def lacking(array: pa.Array, column: Column) -> npt.NDArray[np.bool_] | None:
-    """Which rows have no value though each must have one, or a gap in their vector; None: there is none."""
+def lacking(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> Iterator[tuple[Column, npt.NDArray[np.bool_]]]:
+    """The columns where rows have no value though each must have one, or a gap in their vector, and which rows do."""
+    kept = [labelled(array) for array, column in zip(arrays, columns, strict=True) if column.keeps]
+    for array, column in zip(arrays, columns, strict=True):
+        without = _lacking(array, column)
+        if without is not None and kept:
+            without &= kept[0].to_numpy(zero_copy_only=False)
+        if without is not None and without.any():
+            yield column, without
+
+
+def _lacking(array: pa.Array, column: Column) -> npt.NDArray[np.bool_] | None:
     mask = array.is_null().to_numpy(zero_copy_only=False) if column.required and array.null_count else None
     if not pa.types.is_list(array.type):
         return mask
@@ -205,14 +216,13 @@ def _conform(file: DataFile, batch: pa.RecordBatch, columns: Sequence[Column], f
             raise InputError(
                 f"{where}, column {column.name!r}: holds a zero byte, which no text has. Export the file again."
             )
-        array = _cast(file, array, column, first_row)
-        if (without := lacking(array, column)) is not None:
-            where = file.place(first_row + int(np.argmax(without)) + 1)
-            raise InputError(
-                f"{where}, column {column.name!r}: has no value ({int(without.sum())} in this block), and the schema "
-                f"requires one. Fill it, remove the row, or let it be missing in schema.pbtxt: {NULLABLE}."
-            )
-        arrays.append(array)
+        arrays.append(_cast(file, array, column, first_row))
+    for column, without in lacking(arrays, columns):
+        where = file.place(first_row + int(np.argmax(without)) + 1)
+        raise InputError(
+            f"{where}, column {column.name!r}: has no value ({int(without.sum())} in this block), and the schema "
+            f"requires one. Fill it, remove the row, or let it be missing in schema.pbtxt: {NULLABLE}."
+        )
     return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
 
 

@@ -224,10 +224,10 @@ def _conform(file: DataFile, raw: Rows, columns: Sequence[Column], wrong_already
             array, wrong = _convert(file, raw.batch.column(column.name), column)
             for index, reason in wrong.items():
                 problems.setdefault(index, (column.name, reason))
-        if (without := readers.lacking(array, column)) is not None:
-            for missing in np.flatnonzero(without):
-                problems.setdefault(int(missing), (column.name, "has no value, and one is required"))
         arrays.append(array)
+    for column, without in readers.lacking(arrays, columns):
+        for missing in np.flatnonzero(without):
+            problems.setdefault(int(missing), (column.name, "has no value, and one is required"))
     batch = pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
     if not problems:
         return Rows(batch, raw.numbers, raw.bad)

@@ -12,6 +12,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.errors import InputError
 from components.ingestion.contract import columns_of
+from components.ingestion.labels import labelled, with_label
+from components.ingestion.readers import read_file
 from components.ingestion.rows import read_rows
 
 SCHEMA = """
@@ -144,3 +146,20 @@ def test_a_row_longer_than_a_block(tmp_path) -> None:
     content = "id,price,kind\n1,2," + "x" * 20_000_000 + "\n2,1,a\n"
     with pytest.raises(InputError, match="longer than 8 MiB"):
         read(write(tmp_path / "a.csv", content))
+
+
+def test_nothing_is_asked_of_a_row_that_is_left_out(tmp_path) -> None:
+    """A row without a label is left out, so what else it lacks stops nothing; what a labelled row lacks does."""
+    columns = with_label(COLUMNS, schema_pb2.Schema(), "kind", merge_spellings=False, drop_unlabelled=True)
+    path = write(tmp_path / "a.csv", "id,price,kind\n1,1,a\n2,,\n,3, \n4,4,b\n")
+    (batch,) = read_file(path, "csv", columns, ())
+    assert batch.filter(labelled(batch["kind"])).to_pylist() == [
+        {"id": 1, "price": 1.0, "kind": "a"},
+        {"id": 4, "price": 4.0, "kind": "b"},
+    ]
+    path = write(tmp_path / "b.csv", "id,price,kind\n1,,a\n2,,\n3,3,b\n")
+    with pytest.raises(InputError, match=r"line 2 of .*row 1, column 'price': has no value \(1 in this block\)"):
+        list(read_file(path, "csv", columns, ()))
+    rows = list(read_rows(path, "csv", columns, ()))
+    assert [bad.row for one in rows for bad in one.bad] == [1]
+    assert [number for one in rows for number in one.numbers] == [2, 3]
