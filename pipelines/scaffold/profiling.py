@@ -38,6 +38,7 @@ class Kind(StrEnum):
     SKEWED = "skewed number"
     CODE = "integer code"
     CATEGORY = "category"
+    IDENTIFIER = "identifier"
     BOOLEAN = "boolean"
     DATE = "date"
     TEXT = "text"
@@ -189,7 +190,7 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
         if distinct > _MOSTLY_DISTINCT * (rows - values.null_count):
             return f"{distinct:,} distinct identifiers in {rows - values.null_count:,} rows: too many to learn from"
         note = f"rows share its {distinct:,} values. If predictions will be for new ones, --key keeps the rows of one in one split"
-        return Column(name, Kind.CODE, dtype, present, distinct, low, high, note=note)
+        return Column(name, Kind.IDENTIFIER, dtype, present, distinct, low, high, note=note)
     kind = Kind.SKEWED if low >= 0 and _is_skewed(values) else Kind.NUMBER
     return Column(name, kind, dtype, present, distinct, low, high)
 

@@ -26,6 +26,7 @@ _TITLES = {
     Kind.SKEWED: "Skewed numbers",
     Kind.CODE: "Integer codes",
     Kind.CATEGORY: "Categories",
+    Kind.IDENTIFIER: "Identifiers",
     Kind.BOOLEAN: "Yes or no",
     Kind.DATE: "Dates",
     Kind.TEXT: "Texts",

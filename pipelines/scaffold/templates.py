@@ -123,7 +123,7 @@ def _features_text(content: Content) -> str:
             SKEWED=listed(Kind.SKEWED),
             BOOLEAN=_literal({c.name: c.values[1] for c in columns if c.kind is Kind.BOOLEAN}),
             CODES=listed(Kind.CODE),
-            CATEGORICAL=listed(Kind.CATEGORY),
+            CATEGORICAL=listed(Kind.CATEGORY, Kind.IDENTIFIER),
         ).rstrip()
         + "\n"
     )

@@ -286,7 +286,7 @@ def test_identifiers_are_categories_where_rows_share_them_and_nothing_where_they
     frame["order_id"] = rows[::-1] ** 2
     created = make(places, frame)
     kinds = {column.name: column.kind for column in created.profile.columns}
-    assert kinds["movieId"] is Kind.CODE and "order_id" in created.profile.ignored
+    assert kinds["movieId"] is Kind.IDENTIFIER and "order_id" in created.profile.ignored
     assert any("'movieId': rows share its 30 values" in line and "--key" in line for line in created.story)
 
 
