@@ -7,7 +7,9 @@ four fifths of what statistics of many columns and few rows take. The arithmetic
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,38 +59,54 @@ def equi_width_histogram(
     quantiles, cumulative_counts, num_neg_inf = quantiles_util._strip_infinities(
         quantiles, cumulative_counts, finite_max, num_pos_inf
     )
-    steps = 1 if finite_min == finite_max else num_buckets
-    edges = np.linspace(finite_min, finite_max, steps + 1)
+    edges = np.linspace(finite_min, finite_max, 2 if finite_min == finite_max else num_buckets + 1)
     if not np.isfinite(edges).all():
         return result  # their difference overflowed
     if num_neg_inf:
         add(-np.inf, -np.inf, num_neg_inf)
-    counts = _shares(quantiles, edges) * _counts(quantiles, cumulative_counts)
-    # Added up one after the other, not in pairs as `sum` does it: it rounds otherwise.
-    for low, high, running in zip(edges, edges[1:], np.cumsum(counts, axis=1), strict=False):
-        add(low, high, running[-1] if len(running) else 0.0)
+    for low, high, count in zip(edges, edges[1:], _in_buckets(quantiles, cumulative_counts, edges), strict=False):
+        add(low, high, count)
     if num_pos_inf:
         add(np.inf, np.inf, num_pos_inf)
     return result
 
 
-def _shares(quantiles: Floats, edges: Floats) -> Floats:
-    """How much of each interval between quantiles lies in each bucket, [buckets, intervals]; values are spread evenly."""
-    low, high = quantiles[:-1], quantiles[1:]
-    left, right = edges[:-1, np.newaxis], edges[1:, np.newaxis]
-    with np.errstate(all="ignore"):  # points have no width; they are inside or outside
-        shares = (np.minimum(high, right) - np.maximum(low, left)) / (high - low)
-    shares[(left <= low) & (high <= right)] = 1.0
-    shares[(high < left) | (right < low)] = 0.0
+def _in_buckets(quantiles: Floats, cumulative_counts: Floats, edges: Floats) -> Iterator[float]:
+    """How many values each bucket has; between two quantiles values are spread evenly.
+
+    Intervals inside a bucket count as a whole, and at most two are cut by its edges. What is cut has the precision of the edges
+    (float32 of a column of float32), and so has the sum from there on, because TFDV adds up in that order, one after the other.
+    """
+    low, high = quantiles[:-1].astype(np.float64), quantiles[1:].astype(np.float64)
+    counts = _counts(low, high, cumulative_counts.astype(np.float64))
+
+    def cut(interval: int, start: Any, end: Any) -> Any:
+        width = high[interval].item() - low[interval].item()
+        return (end - start) / width * counts[interval].item()
+
+    # Of intervals by bucket: the first that does not end before it, the first that starts in it, the first that ends beyond it,
+    # the first that starts beyond it.
+    reaching = np.searchsorted(high, edges[:-1], "left")
+    starting = np.searchsorted(low, edges[:-1], "left")
     # A point on the edge between two buckets is in the first of them.
-    shares[1:][((low == high) & (low == left))[1:]] = 0.0
-    return shares
+    inside = np.append(starting[:1], np.maximum(starting, np.searchsorted(high, edges[:-1], "right"))[1:])
+    outside = np.searchsorted(high, edges[1:], "right")
+    beyond = np.searchsorted(low, edges[1:], "right")
+    for bucket, (left, right) in enumerate(itertools.pairwise(edges)):
+        total: Any = 0.0
+        if reaching[bucket] < starting[bucket]:
+            total = cut(reaching[bucket], left, min(high[reaching[bucket]].item(), right))
+        whole = np.append(total, counts[inside[bucket] : outside[bucket]]).astype(np.asarray(total).dtype)
+        total = type(total)(np.cumsum(whole)[-1])
+        last = max(outside[bucket], inside[bucket])
+        if last < beyond[bucket]:
+            total += cut(last, low[last].item(), right)
+        yield float(total)
 
 
-def _counts(quantiles: Floats, cumulative_counts: Floats) -> Floats:
+def _counts(low: Floats, high: Floats, cumulative_counts: Floats) -> Floats:
     """Values in each interval, [intervals]; those of intervals that end at the same value are spread evenly over them."""
-    low, high = quantiles[:-1], quantiles[1:]
-    counts = np.diff(cumulative_counts.astype(np.float64))
+    counts = np.diff(cumulative_counts)
     if not len(counts):
         return counts
     starts = np.flatnonzero(np.append(True, high[1:] != high[:-1]))
