@@ -187,7 +187,7 @@ def _check_outputs(outputs: Any, label: str, module_file: str) -> None:
 def _marked(batch: pa.RecordBatch, split: int) -> pa.RecordBatch:
     offsets = pa.array(np.arange(batch.num_rows + 1))
     mark = pa.LargeListArray.from_arrays(offsets, pa.array(np.full(batch.num_rows, split)))
-    return pa.RecordBatch.from_arrays([*batch.columns, mark], names=[*batch.schema.names, _SPLIT])
+    return batch.append_column(_SPLIT, mark)
 
 
 def _split_number(batch_and_passthrough: tuple[pa.RecordBatch, Any], splits: int) -> int:
