@@ -1,6 +1,7 @@
 """Examples as Arrow: reading and writing the Parquet that every component shares. Imports nothing else of ours."""
 
 from components.columnar._arrow import is_list, plain_columns, tfx_columns
+from components.columnar._columns import ColumnReader
 from components.columnar._files import (
     ExamplesWriter,
     ShardWriter,
@@ -27,6 +28,7 @@ from components.columnar._reading import (
 )
 
 __all__ = [
+    "ColumnReader",
     "ExamplesWriter",
     "Hashes",
     "RowGroup",

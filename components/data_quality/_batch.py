@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.columnar import count_rows, read_split, split_schema
+from components.columnar import ColumnReader, count_rows
 
 _EXACT_IN_A_FLOAT = 2**53
 
@@ -42,12 +42,13 @@ class Batch:
         paired: Collection[str] = (),
     ) -> None:
         self.splits = tuple(splits)
-        self._uri, self._paired = examples_uri, paired
+        self._paired = paired
+        self._readers = {split: ColumnReader(examples_uri, split) for split in splits}
         self._parts = parts or {split: (0, count_rows(examples_uri, split)) for split in splits}
         counts = [self._parts[split][1] for split in splits]
         self.rows = sum(counts)
         self._starts = [int(start) for start in np.cumsum([0, *counts])[:-1]]
-        self.columns = tuple(str(name) for name in split_schema(examples_uri, splits[0]).names)
+        self.columns = tuple(self._readers[splits[0]].columns)
 
     def frame(self, columns: Iterable[str]) -> pd.DataFrame:
         """Some columns of all rows; the index counts from 0 over all splits. Columns that are not there are left out.
@@ -79,7 +80,7 @@ class Batch:
 
     def column(self, name: str) -> pa.ChunkedArray:
         """All values of a column; bytes are text."""
-        columns = [read_split(self._uri, split, [name]).column(0).slice(*self._parts[split]) for split in self.splits]
+        columns = [self._readers[split].read(name).slice(*self._parts[split]) for split in self.splits]
         return _readable(pa.chunked_array([chunk for one in columns for chunk in one.chunks], columns[0].type))
 
 

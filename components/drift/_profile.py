@@ -74,7 +74,7 @@ def profile(
     personal: Iterable[str] = (),
     dates: Iterable[str] = (),
 ) -> Profile:
-    """Describes data column by column: no more than two columns are in memory at a time.
+    """Describes data column by column: no more than two columns are asked for at a time.
 
     Args:
         name: of the data.

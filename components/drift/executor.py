@@ -16,7 +16,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
-from components.columnar import count_rows, decode_splits, read_split, split_schema
+from components.columnar import ColumnReader, count_rows, decode_splits
 from components.drift import _judge, _leakage, _rows
 from components.drift._config import DriftConfig
 from components.drift._profile import ALL, Profile, profile
@@ -80,6 +80,7 @@ class _Window:
         self._personal = {feature.name for feature in schema.feature if is_personal(feature)}
         self._dates = {feature.name for feature in schema.feature if time_format_of(feature)}
         self._splits = decode_splits(examples.split_names)
+        self._readers = {split: ColumnReader(examples.uri, split) for split in self._splits}
         noted = examples.get_string_custom_property(ROWS_BY_SPAN)
         self._rows: Mapping[str, Sequence[int]] = json.loads(noted) if noted else {}
         spans = json.loads(examples.get_string_custom_property("spans") or "[]")
@@ -90,7 +91,7 @@ class _Window:
         self, place: int, config: DriftConfig, named: set[str]
     ) -> tuple[Profile, _rows.RowHashes, dict[str, _leakage.Strength]]:
         """The span at a place in the window (-1: the newest), hashes of its rows, and how well each column tells the label."""
-        columns = [str(name) for name in split_schema(self._uri, self._splits[0]).names]
+        columns = self._readers[self._splits[0]].columns
         slices = [column for column in config.slices if column in columns]
         rows = {split: self._length(split, place) for split in self._splits}
         hashes = _rows.RowHashes(rows, config.label)
@@ -133,8 +134,8 @@ class _Window:
 
     def _read(self, column: str, place: int) -> pa.ChunkedArray:
         parts = []
-        for split in self._splits:
-            values = read_split(self._uri, split, [column]).column(0)
+        for split, reader in self._readers.items():
+            values = reader.read(column)
             if split in self._rows:
                 ends = list(itertools.accumulate(self._rows[split]))
                 length = self._rows[split][place]

@@ -22,6 +22,7 @@ from tfx_bsl.arrow import array_util
 from tfx_bsl.statistics import merge_util
 
 from components.statistics._counting import ValueCounter
+from components.statistics._histograms import quick_histograms
 
 # For the counts of all columns together. 10 million different ids of 20 bytes would need 360 MiB.
 _MEMORY = 256 * 2**20
@@ -48,7 +49,8 @@ def generate_statistics(
         for batch in batches:
             for index, generator in enumerate(generators):
                 accumulators[index] = generator.add_input(accumulators[index], batch)
-        outputs = [one.extract_output(mine) for one, mine in zip(generators, accumulators, strict=True)]
+        with quick_histograms():
+            outputs = [one.extract_output(mine) for one, mine in zip(generators, accumulators, strict=True)]
     return merge_util.merge_dataset_feature_statistics(outputs)
 
 

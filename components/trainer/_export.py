@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import pathlib
 import re
+import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,8 +29,10 @@ class ServingModule(tf.Module):
     ) -> None:
         super().__init__()
         self._schema, self._threshold = schema, threshold
-        self._raw_specs = {n: s for n, s in transform.raw_feature_spec().items() if n != schema.label}
-        self.input_names = input_names(self._raw_specs)
+        # Read-only views: TensorFlow would track each entry of a dictionary, and look through all of them whenever it saves.
+        specs = transform.raw_feature_spec()
+        self._raw_specs = types.MappingProxyType({n: s for n, s in specs.items() if n != schema.label})
+        self.input_names = types.MappingProxyType(input_names(self._raw_specs))
         self._classes = tf.constant(schema.classes or [""], tf.string)
         transform_layer = transform.transform_features_layer()
         # Saving looks through everything that hangs on this module several times, and traces a tf_keras layer once more: what
@@ -38,9 +41,9 @@ class ServingModule(tf.Module):
         self._variables = [variable.value for variable in model.variables]
         self._resources = [*_resources(transform_layer), *_resources(model)]
         # Traced once, here: every signature calls this graph. TensorFlow's runtime inlines it.
-        specs = {name: _batch_spec(spec) for name, spec in self._raw_specs.items()}
+        batches = {name: _batch_spec(spec) for name, spec in self._raw_specs.items()}
         predict = _graph(lambda raw: _predict(raw, transform_layer, model, schema))
-        self._predict = predict.get_concrete_function(specs)
+        self._predict = predict.get_concrete_function(batches)
 
     def raw_inputs(self) -> dict[str, tf.TensorSpec]:
         """The dense tensors of `serving_default` by input name: [None] or [None, d]."""
@@ -66,7 +69,7 @@ class ServingModule(tf.Module):
         return signatures
 
     def _parse(self, serialized: tf.Tensor) -> dict[str, Any]:
-        return tf.io.parse_example(serialized, self._raw_specs)  # type: ignore[no-any-return]
+        return tf.io.parse_example(serialized, dict(self._raw_specs))  # type: ignore[no-any-return]
 
     def _from_dense(self, raw: dict[str, tf.Tensor]) -> dict[str, Any]:
         return {

@@ -35,6 +35,7 @@ from components.errors import InputError
 from components.positive import Positive
 from components.schema import read_schema
 from components.splits import TRAIN
+from components.transform._source_keys import quick_source_keys
 from components.transform.labels import map_label, output_classes, positive_class, write_positive
 
 _SPLIT = "__trainyard_split__"  # passes through the transform beside the features
@@ -82,7 +83,7 @@ class Executor(ColumnarBeamExecutor):
         sample = next(read_batches(uri, splits[0], rows=1))
         config = _tensors(schema, sample)
         marked_config = _tensors(schema, sample, mark=_SPLIT)
-        with user_code.blame(module), self._pipeline() as pipeline:
+        with user_code.blame(module), quick_source_keys(), self._pipeline() as pipeline:
             with tft_beam.Context(temp_dir=self._get_tmp_dir()):
                 train = pipeline | "ReadToAnalyze" >> ReadExamples(uri, TRAIN)
                 transform_fn = (train, config) | "Analyze" >> tft_beam.AnalyzeDataset(function)
@@ -186,7 +187,7 @@ def _check_outputs(outputs: Any, label: str, module_file: str) -> None:
 def _marked(batch: pa.RecordBatch, split: int) -> pa.RecordBatch:
     offsets = pa.array(np.arange(batch.num_rows + 1))
     mark = pa.LargeListArray.from_arrays(offsets, pa.array(np.full(batch.num_rows, split)))
-    return pa.RecordBatch.from_arrays([*batch.columns, mark], names=[*batch.schema.names, _SPLIT])
+    return batch.append_column(_SPLIT, mark)
 
 
 def _split_number(batch_and_passthrough: tuple[pa.RecordBatch, Any], splits: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from components import lazy_imports
-from components.columnar import decode_splits, read_batches, read_split, split_schema
+from components.columnar import ColumnReader, decode_splits, read_batches
 from components.drift import Profile, profile
 from components.errors import InputError
 from components.served_model import ServedModel, load_answerer
@@ -73,12 +73,13 @@ def _describe(workload: str, release: Release) -> Training:
         saved_model = ModelStore(home.store_uri()).fetch(workload, release.version, folder)
         model = ServedModel.read(saved_model)
         predictions = _predictions(saved_model, model, uri, held_out)
-        known = set(split_schema(uri, TRAIN).names)
+        train = ColumnReader(uri, TRAIN)
+        known = set(train.columns)
         columns = profile(
             f"what {name} was trained on",
             # Dates go on: those asked about lie behind those trained on.
             [column for column, said in model.features.items() if column in known and not said.time_format],
-            lambda column: read_split(uri, TRAIN, [column]).column(0),
+            train.read,
             named=named,
             personal={feature.name for feature in schema.feature if is_personal(feature)},
         )

@@ -30,6 +30,7 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
     import tensorflow_data_validation as tfdv
 
     from components.example_validator._checks import checks_of
+    from components.example_validator._validation import validate
     from components.statistics import _personal
     from components.statistics._in_process import generate_statistics
 
@@ -49,7 +50,7 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
             checks.append(CheckResult(f"rows_in_{name}", False, message=message))
             continue
         _personal.mask(statistics, schema)
-        anomalies = tfdv.validate_statistics(statistics, schema)
+        anomalies = validate(statistics, schema)
         found = checks_of(anomalies, statistics, schema, name, str(rows), split)
         checks += [dataclasses.replace(one, name=f"schema {one.name}") for one in found]
     return checks

@@ -12,7 +12,9 @@ from tensorflow_data_validation.statistics.stats_impl import generate_statistics
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.columnar import SplitWriter, tfx_columns
+from components.example_validator import _validation
 from components.example_validator._checks import checks_of
+from components.example_validator._validation import validate
 
 SCHEMA = """
 feature { name: "fare" type: FLOAT presence { min_fraction: 1.0 } shape {} float_domain { min: 0 } }
@@ -32,7 +34,7 @@ def checks(folder: pathlib.Path, contract: str = SCHEMA, **changes) -> dict[str,
     statistics = folder / "FeatureStats.pb"
     statistics.write_bytes(generate_statistics_in_memory(tfx_columns(batch), options).SerializeToString())
     loaded = tfdv.load_stats_binary(str(statistics))
-    anomalies = tfdv.validate_statistics(loaded, schema)
+    anomalies = validate(loaded, schema)
     return {check.name: check for check in checks_of(anomalies, loaded, schema, "train", str(folder))}
 
 
@@ -79,3 +81,39 @@ def test_an_infinite_value_is_a_row_that_proves_it(tmp_path) -> None:
     finite = SCHEMA.replace("float_domain { min: 0 }", "float_domain { disallow_inf: true }")
     found = checks(tmp_path, finite, fare=[1.0, float("inf"), 3.0, 4.0])["train/fare"]
     assert [one["row"] for one in found.diagnostics["sample"]] == [1] and "train row 1 has inf" in found.message
+
+
+MANY = """
+feature { name: "kind" domain: "kinds" presence { min_fraction: 1.0 } type: BYTES }
+feature { name: "other" domain: "kinds" type: BYTES }
+feature { name: "fare" type: FLOAT shape {} presence { min_fraction: 1.0 } float_domain { max: 2 } }
+feature { name: "dropped" type: INT presence { min_count: 1 } }
+feature { name: "tip" type: BYTES }
+feature { name: "fine" type: INT }
+string_domain { name: "kinds" value: "card" }
+dataset_constraints { min_examples_count: 100 }
+"""
+
+
+@pytest.mark.parametrize("together", [1, 2, 100])
+@pytest.mark.parametrize("rows", [0, 4])
+def test_columns_looked_at_apart_have_the_anomalies_of_all_together(
+    together: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TFDV's time grows with the square of the columns that it is given."""
+    columns = {
+        "fine": pa.array([1, 2, 3, 4]),
+        "new": pa.array([1, 2, 3, 4]),
+        "tip": pa.array([0, 1, 0, 1]),
+        "fare": pa.array([1.0, 5.0, 2.0, None]),
+        "other": pa.array(["card", "gold", None, "card"]),
+        "kind": pa.array(["card", "tin", "tin", None]),
+    }
+    schema = text_format.Parse(MANY, schema_pb2.Schema())
+    batch = tfx_columns(pa.RecordBatch.from_pydict(columns).slice(0, rows))
+    statistics = generate_statistics_in_memory(batch, tfdv.StatsOptions())
+    monkeypatch.setattr(_validation, "_TOGETHER", together)
+    found, whole = validate(statistics, schema), tfdv.validate_statistics(statistics, schema)
+    assert found == whole
+    assert whole.dataset_anomaly_info.reason if rows else True
+    assert {*whole.anomaly_info} >= ({"kind", "other", "fare", "dropped", "tip", "new"} if rows else set())

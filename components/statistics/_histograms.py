@@ -1,0 +1,118 @@
+"""TFDV's histograms of equally wide buckets, computed for all buckets of a column at a time.
+
+TFDV 1.21 makes a message of each of a thousand quantiles, and a Python call for each of them in each bucket: 4 ms a column,
+four fifths of what statistics of many columns and few rows take. The arithmetic here is the same, in the same order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tensorflow_data_validation.utils import quantiles_util
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
+Floats = npt.NDArray[np.float64]
+
+
+@contextlib.contextmanager
+def quick_histograms() -> Iterator[None]:
+    """Meanwhile TFDV's generators take `equi_width_histogram` for theirs."""
+    theirs = quantiles_util.generate_equi_width_histogram
+    quantiles_util.generate_equi_width_histogram = equi_width_histogram
+    try:
+        yield
+    finally:
+        quantiles_util.generate_equi_width_histogram = theirs
+
+
+def equi_width_histogram(
+    quantiles: Floats,
+    cumulative_counts: Floats,
+    finite_min: float,
+    finite_max: float,
+    num_buckets: int,
+    num_pos_inf: float,
+) -> statistics_pb2.Histogram:
+    """What `quantiles_util.generate_equi_width_histogram` makes of the same, bit for bit; of rows without weights.
+
+    Args:
+        quantiles: rising; [n].
+        cumulative_counts: of the values up to each of them, whole numbers; [n].
+        finite_min: the least finite value; infinite where there is none.
+        finite_max: the greatest.
+        num_buckets: of finite values.
+        num_pos_inf: how many values are positive infinity.
+    """
+    result = statistics_pb2.Histogram(type=statistics_pb2.Histogram.STANDARD)
+
+    def add(low: float, high: float, count: float) -> None:
+        result.buckets.add(low_value=low, high_value=high, sample_count=count)
+
+    if not np.isfinite([finite_min, finite_max]).any():
+        add(finite_min, finite_max, cumulative_counts[-1])
+        return result
+    quantiles, cumulative_counts, num_neg_inf = quantiles_util._strip_infinities(
+        quantiles, cumulative_counts, finite_max, num_pos_inf
+    )
+    edges = np.linspace(finite_min, finite_max, 2 if finite_min == finite_max else num_buckets + 1)
+    if not np.isfinite(edges).all():
+        return result  # their difference overflowed
+    if num_neg_inf:
+        add(-np.inf, -np.inf, num_neg_inf)
+    for low, high, count in zip(edges, edges[1:], _in_buckets(quantiles, cumulative_counts, edges), strict=False):
+        add(low, high, count)
+    if num_pos_inf:
+        add(np.inf, np.inf, num_pos_inf)
+    return result
+
+
+def _in_buckets(quantiles: Floats, cumulative_counts: Floats, edges: Floats) -> Iterator[float]:
+    """How many values each bucket has; between two quantiles values are spread evenly.
+
+    Intervals inside a bucket count as a whole, and at most two are cut by its edges. What is cut has the precision of the edges
+    (float32 of a column of float32), and so has the sum from there on, because TFDV adds up in that order, one after the other.
+    """
+    low, high = quantiles[:-1].astype(np.float64), quantiles[1:].astype(np.float64)
+    counts = _counts(low, high, cumulative_counts.astype(np.float64))
+
+    def cut(interval: int, start: Any, end: Any) -> Any:
+        width = high[interval].item() - low[interval].item()
+        return (end - start) / width * counts[interval].item()
+
+    # Of intervals by bucket: the first that does not end before it, the first that starts in it, the first that ends beyond it,
+    # the first that starts beyond it.
+    reaching = np.searchsorted(high, edges[:-1], "left")
+    starting = np.searchsorted(low, edges[:-1], "left")
+    # A point on the edge between two buckets is in the first of them.
+    inside = np.append(starting[:1], np.maximum(starting, np.searchsorted(high, edges[:-1], "right"))[1:])
+    outside = np.searchsorted(high, edges[1:], "right")
+    beyond = np.searchsorted(low, edges[1:], "right")
+    for bucket, (left, right) in enumerate(itertools.pairwise(edges)):
+        total: Any = 0.0
+        if reaching[bucket] < starting[bucket]:
+            total = cut(reaching[bucket], left, min(high[reaching[bucket]].item(), right))
+        whole = np.append(total, counts[inside[bucket] : outside[bucket]]).astype(np.asarray(total).dtype)
+        total = type(total)(np.cumsum(whole)[-1])
+        last = max(outside[bucket], inside[bucket])
+        if last < beyond[bucket]:
+            total += cut(last, low[last].item(), right)
+        yield float(total)
+
+
+def _counts(low: Floats, high: Floats, cumulative_counts: Floats) -> Floats:
+    """Values in each interval, [intervals]; those of intervals that end at the same value are spread evenly over them."""
+    counts = np.diff(cumulative_counts)
+    if not len(counts):
+        return counts
+    starts = np.flatnonzero(np.append(True, high[1:] != high[:-1]))
+    lengths = np.diff(np.append(starts, len(high)))
+    counts = np.repeat(np.add.reduceat(counts, starts) / lengths, lengths)
+    # The values that are the least one lie in the first interval, or in those that are the same as it.
+    first = (low[: lengths[0]] == low[0]).sum()
+    counts[:first] += cumulative_counts[0] / first
+    return counts
