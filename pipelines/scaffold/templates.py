@@ -28,12 +28,14 @@ _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
 _MOST_WORDS = 256
 _STEPS = 4000  # a small network on a table has mostly converged by then; early stopping ends it sooner
+_FEW_STEPS, _EPOCHS_OF_FEW = 400, 50  # of few rows: more, and it knows them by heart
 _MOST_SLICES = 2
 _MOST_IGNORED = 50  # more are not named one by one
 _WIDTH = 90  # of a list, so that its name fits on the line too
 _INDENT = "    "
 _DATES = """\
-# Dates in ISO 8601: weekday and month as categories, day of the year and hour as places on a circle, age as a number.
+# Dates in ISO 8601: weekday and month as categories, day of the year and hour as places on a circle, age as a number,
+# and how long it is from each to the next.
 """
 _TEXTS = "# Texts that somebody wrote: their first words, numbered.\n"
 _TEXTS_LIMITS = """TEXT_LENGTH = @LENGTH@
@@ -110,6 +112,7 @@ def _features_text(content: Content) -> str:
     return (
         _fill(
             "features.py.txt",
+            ITERTOOLS="import itertools\n" if dates else "",
             DATES=f"\n{_DATES}DATES: list[str] = {listed(Kind.DATE)}\n" if dates else "",
             TEXTS=f"\n{_TEXTS}TEXTS: list[str] = {listed(Kind.TEXT)}\n{_TEXTS_LIMITS}" if prose else "",
             LENGTH=str(_text_length(content)),
@@ -152,7 +155,7 @@ def _text_length(content: Content) -> int:
 
 def _prefix(label: Label) -> str:
     """Of the features' names, where one of them would be the label's."""
-    return "the_" if re.fullmatch(r"numbers|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
+    return "the_" if re.fullmatch(r"numbers|ranks|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
 
 
 def _literal(value: Any, indent: str = "") -> str:
@@ -252,7 +255,10 @@ def _schedule(content: Content) -> tuple[int, int, int]:
     batch = next(size for size, most in sizes if rows <= most)
     epochs = min(200, max(10, math.ceil(_STEPS * batch / rows)))
     # Where the learning rate falls, the best epochs are the late ones.
-    epochs = min(epochs, 20) if _image(content) else epochs
+    if _is_plain(content):
+        epochs = min(epochs, max(_EPOCHS_OF_FEW, math.ceil(_FEW_STEPS * batch / rows)))
+    elif _image(content):
+        epochs = min(epochs, 20)
     return batch, epochs, max(3, epochs // (3 if _falls(content) else 10))
 
 
