@@ -155,7 +155,9 @@ def _text_length(content: Content) -> int:
 
 def _prefix(label: Label) -> str:
     """Of the features' names, where one of them would be the label's."""
-    return "the_" if re.fullmatch(r"numbers|ranks|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
+    return (
+        "the_" if re.fullmatch(r"numbers|ranks|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
+    )
 
 
 def _literal(value: Any, indent: str = "") -> str:
