@@ -28,7 +28,8 @@ _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
 _MOST_WORDS = 256
 _STEPS = 4000  # a small network on a table has mostly converged by then; early stopping ends it sooner
-_FEW_STEPS, _EPOCHS_OF_FEW = 400, 50  # of few rows: more, and it knows them by heart
+# Over few rows: after more epochs it knows them by heart, classes sooner than amounts. A hundred rows take some steps all the same.
+_MOST_EPOCHS, _MOST_EPOCHS_OF_AMOUNTS, _FEWEST_STEPS = 20, 50, 200
 _MOST_SLICES = 2
 _MOST_IGNORED = 50  # more are not named one by one
 _WIDTH = 90  # of a list, so that its name fits on the line too
@@ -258,7 +259,8 @@ def _schedule(content: Content) -> tuple[int, int, int]:
     epochs = min(200, max(10, math.ceil(_STEPS * batch / rows)))
     # Where the learning rate falls, the best epochs are the late ones.
     if _is_plain(content):
-        epochs = min(epochs, max(_EPOCHS_OF_FEW, math.ceil(_FEW_STEPS * batch / rows)))
+        most = _MOST_EPOCHS_OF_AMOUNTS if content.label.task is Task.REGRESSION else _MOST_EPOCHS
+        epochs = min(epochs, max(most, math.ceil(_FEWEST_STEPS * batch / rows)))
     elif _image(content):
         epochs = min(epochs, 20)
     return batch, epochs, max(3, epochs // (3 if _falls(content) else 10))
