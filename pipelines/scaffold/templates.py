@@ -231,7 +231,7 @@ def _read(reading: Reading) -> str:
 
 
 def _hyperparameters(content: Content) -> str:
-    values: dict[str, float] = {"learning_rate": 0.002, "hidden_units": 64, "embedding_size": 8, "dropout": 0.2}
+    values: dict[str, float] = {"learning_rate": 0.004, "hidden_units": 64, "embedding_size": 8, "dropout": 0.2}
     if _image(content):
         values = {"learning_rate": 0.001, "filters": 32, "blocks": 4, "dropout": 0.3}
     elif not _is_plain(content):
