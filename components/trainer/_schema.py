@@ -62,6 +62,9 @@ class ModelSchema:
     def outputs(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """The head that fits the task, on features of shape [N, d].
 
+        Of several networks side by side, [N, members, d], each has a head of its own and is trained by its own loss; the model
+        answers with their mean.
+
         Returns:
             binary: probability of the positive class [N, 1]; multiclass: probabilities [N, C]; regression and
             ranking: the value [N, 1] in the label's own unit (the layer before works in standard deviations around the mean).
@@ -69,14 +72,26 @@ class ModelSchema:
         import keras
 
         # float32 whatever the policy: half precision is for the layers before, not for probabilities.
+        answers = self._answers(x)
         if self.task == "binary":
-            return keras.layers.Dense(1, activation="sigmoid", dtype="float32", name="output")(x)
+            return keras.layers.Activation("sigmoid", dtype="float32", name="output")(answers)
         if self.task == "multiclass":
-            return keras.layers.Dense(len(self.classes), activation="softmax", dtype="float32", name="output")(x)
-        standardised = keras.layers.Dense(1, dtype="float32")(x)
+            return keras.layers.Activation("softmax", dtype="float32", name="output")(answers)
         if self.label_scale == "linear":
-            return keras.layers.Rescaling(self.label_std, self.label_mean, dtype="float32", name="output")(standardised)
+            return keras.layers.Rescaling(self.label_std, self.label_mean, dtype="float32", name="output")(answers)
         from components.trainer._label_scale import FromLog
 
-        logarithm = keras.layers.Rescaling(self.label_std, self.label_mean, dtype="float32")(standardised)
+        logarithm = keras.layers.Rescaling(self.label_std, self.label_mean, dtype="float32")(answers)
         return FromLog(dtype="float32", name="output")(logarithm)
+
+    def _answers(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """What the task's loss takes before a sigmoid, a softmax or the label's unit: [N, 1] or [N, C]."""
+        import keras
+
+        width = len(self.classes) if self.task == "multiclass" else 1
+        if len(x.shape) == 2:
+            return keras.layers.Dense(width, dtype="float32")(x)
+        from components.trainer._members import MeanAnswer
+
+        own = keras.layers.EinsumDense("nmi,mio->nmo", (x.shape[1], width), bias_axes="mo", dtype="float32")(x)
+        return MeanAnswer(self.task, dtype="float32")(own)

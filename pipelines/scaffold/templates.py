@@ -28,12 +28,15 @@ _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
 _MOST_WORDS = 256
 _STEPS = 4000  # a small network on a table has mostly converged by then; early stopping ends it sooner
+# Over few rows: after more epochs it knows them by heart, classes sooner than amounts. A hundred rows take some steps all the same.
+_MOST_EPOCHS, _MOST_EPOCHS_OF_AMOUNTS, _FEWEST_STEPS = 20, 50, 200
 _MOST_SLICES = 2
 _MOST_IGNORED = 50  # more are not named one by one
 _WIDTH = 90  # of a list, so that its name fits on the line too
 _INDENT = "    "
 _DATES = """\
-# Dates in ISO 8601: weekday and month as categories, day of the year and hour as places on a circle, age as a number.
+# Dates in ISO 8601: weekday and month as categories, day of the year and hour as places on a circle, age as a number,
+# and how long it is from each to the next.
 """
 _TEXTS = "# Texts that somebody wrote: their first words, numbered.\n"
 _TEXTS_LIMITS = """TEXT_LENGTH = @LENGTH@
@@ -110,6 +113,7 @@ def _features_text(content: Content) -> str:
     return (
         _fill(
             "features.py.txt",
+            ITERTOOLS="import itertools\n" if dates else "",
             DATES=f"\n{_DATES}DATES: list[str] = {listed(Kind.DATE)}\n" if dates else "",
             TEXTS=f"\n{_TEXTS}TEXTS: list[str] = {listed(Kind.TEXT)}\n{_TEXTS_LIMITS}" if prose else "",
             LENGTH=str(_text_length(content)),
@@ -152,7 +156,9 @@ def _text_length(content: Content) -> int:
 
 def _prefix(label: Label) -> str:
     """Of the features' names, where one of them would be the label's."""
-    return "the_" if re.fullmatch(r"numbers|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
+    return (
+        "the_" if re.fullmatch(r"numbers|ranks|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
+    )
 
 
 def _literal(value: Any, indent: str = "") -> str:
@@ -225,7 +231,7 @@ def _read(reading: Reading) -> str:
 
 
 def _hyperparameters(content: Content) -> str:
-    values: dict[str, float] = {"learning_rate": 0.002, "hidden_units": 64, "embedding_size": 8, "dropout": 0.2}
+    values: dict[str, float] = {"learning_rate": 0.004, "hidden_units": 64, "embedding_size": 8, "dropout": 0.2}
     if _image(content):
         values = {"learning_rate": 0.001, "filters": 32, "blocks": 4, "dropout": 0.3}
     elif not _is_plain(content):
@@ -252,7 +258,11 @@ def _schedule(content: Content) -> tuple[int, int, int]:
     batch = next(size for size, most in sizes if rows <= most)
     epochs = min(200, max(10, math.ceil(_STEPS * batch / rows)))
     # Where the learning rate falls, the best epochs are the late ones.
-    epochs = min(epochs, 20) if _image(content) else epochs
+    if _is_plain(content):
+        most = _MOST_EPOCHS_OF_AMOUNTS if content.label.task is Task.REGRESSION else _MOST_EPOCHS
+        epochs = min(epochs, max(most, math.ceil(_FEWEST_STEPS * batch / rows)))
+    elif _image(content):
+        epochs = min(epochs, 20)
     return batch, epochs, max(3, epochs // (3 if _falls(content) else 10))
 
 
