@@ -99,11 +99,13 @@ class LocalFiles:
         shutil.rmtree(self._root / folder, ignore_errors=True)
 
     def seconds_since_change(self, folder: str) -> float:
-        newest = 0.0
-        for path in (self._root / folder, *(self._root / folder).rglob("*")):
-            with contextlib.suppress(FileNotFoundError):
-                newest = max(newest, path.stat().st_mtime)
-        return time.time() - newest
+        newest = None
+        # Another process may rename or remove it meanwhile: unlike rglob, walk passes over what is gone.
+        for name, _, files in os.walk(self._root / folder):
+            for path in (pathlib.Path(name), *(pathlib.Path(name, file) for file in files)):
+                with contextlib.suppress(FileNotFoundError):
+                    newest = max(newest or 0.0, path.stat().st_mtime)
+        return 0.0 if newest is None else time.time() - newest
 
     @contextlib.contextmanager
     def lock(self, path: str) -> Iterator[None]:
