@@ -183,11 +183,12 @@ def _zero_bytes(array: pa.Array) -> npt.NDArray[np.bool_]:
 
 def lacking(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> Iterator[tuple[Column, npt.NDArray[np.bool_]]]:
     """The columns where rows have no value though each must have one, or a gap in their vector, and which rows do."""
-    kept = [labelled(array) for array, column in zip(arrays, columns, strict=True) if column.keeps]
+    keeping = (array for array, column in zip(arrays, columns, strict=True) if column.keeps)
+    kept = next((labelled(array).to_numpy(zero_copy_only=False) for array in keeping), None)
     for array, column in zip(arrays, columns, strict=True):
         without = _lacking(array, column)
-        if without is not None and kept:
-            without &= kept[0].to_numpy(zero_copy_only=False)
+        if without is not None and kept is not None:
+            without &= kept
         if without is not None and without.any():
             yield column, without
 

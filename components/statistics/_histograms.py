@@ -6,9 +6,9 @@ four fifths of what statistics of many columns and few rows take. The arithmetic
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,14 @@ import numpy.typing as npt
 from tensorflow_data_validation.utils import quantiles_util
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from components.patching import replaced
+
 Floats = npt.NDArray[np.float64]
 
 
-@contextlib.contextmanager
-def quick_histograms() -> Iterator[None]:
+def quick_histograms() -> AbstractContextManager[None]:
     """Meanwhile TFDV's generators take `equi_width_histogram` for theirs."""
-    theirs = quantiles_util.generate_equi_width_histogram
-    quantiles_util.generate_equi_width_histogram = equi_width_histogram
-    try:
-        yield
-    finally:
-        quantiles_util.generate_equi_width_histogram = theirs
+    return replaced(quantiles_util, "generate_equi_width_histogram", equi_width_histogram)
 
 
 def equi_width_histogram(

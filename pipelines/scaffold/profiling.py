@@ -184,11 +184,10 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
     if integer and distinct <= _SMALL_INTEGERS and rows >= _ROWS_A_VALUE * distinct and low >= 0:
         codes = tuple(sorted(pc.unique(values.drop_null()).to_pylist()))
         return Column(name, Kind.CODE, dtype, present, distinct, low, high, codes)
-    if integer and is_called_identifier(
-        name
-    ):  # a category for each, or nothing: that one is greater than another says nothing
-        if distinct > _MOSTLY_DISTINCT * (rows - values.null_count):
-            return f"{distinct:,} distinct identifiers in {rows - values.null_count:,} rows: too many to learn from"
+    # A category for each, or nothing: that one is greater than another says nothing.
+    if integer and is_called_identifier(name):
+        if distinct > _MOSTLY_DISTINCT * (known := rows - values.null_count):
+            return f"{distinct:,} distinct identifiers in {known:,} rows: too many to learn from"
         note = f"rows share its {distinct:,} values. If predictions will be for new ones, --key keeps the rows of one in one split"
         return Column(name, Kind.IDENTIFIER, dtype, present, distinct, low, high, note=note)
     kind = Kind.SKEWED if low >= 0 and _is_skewed(values) else Kind.NUMBER

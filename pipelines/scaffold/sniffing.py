@@ -123,8 +123,10 @@ def _by_language(sample: bytes) -> str:
 
 def _guess_sheet(path: pathlib.Path, found: dict[str, Any], label: str) -> list[str]:
     """The first sheet with a cell that is the label's name, else the first that has anything, which is what is read by default."""
+    if "sheet" in found:
+        return []
     tables = sheets(path, _MOST_TITLES)
-    if "sheet" in found or len(tables) < 2:
+    if len(tables) < 2:
         return []
     first = next(iter(tables))
     taken = next((title for title, rows in tables.items() if any(label in map(str.strip, row) for row in rows)), first)

@@ -61,7 +61,7 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
         reading = dataclasses.replace(reading, repeated_header=True)
         notes.append(f"the header is repeated within the data ({repeated}x) and passed over there")
         texts = _texts(files, format, reading)
-    judged, codes = _judge(texts, reading, given.get("decimal"), given.get("thousands"))
+    judged, codes, plain = _judge(texts, reading, given.get("decimal"), given.get("thousands"))
     places = _Places(files, format, reading, texts)
     reading = dataclasses.replace(reading, decimal=given.get("decimal") or _decimal_mark(judged, codes, places))
     if reading.decimal == "," and "decimal" not in given:
@@ -70,9 +70,9 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
     numbers, about = _numbers(judged, reading, places)
     about += [f"{name!r} is a code, not a number: {places.first_zero(name)!r} keeps its zero" for name in codes]
     words = {name: (*one.missing, *one.odd) for name, one in judged.items() if one.missing or one.odd}
-    words |= (odd_dates := _not_dates(texts, reading, {*judged, *codes}))
+    words |= (odd_dates := _not_dates(texts, reading, {*judged, *codes, *plain}))
     about += _odd(odd_dates, "date", places)
-    words = {name: (*reading.na_values, *all) for name, all in words.items()}
+    words = {name: (*reading.na_values, *own) for name, own in words.items()}
     reading = dataclasses.replace(reading, numbers=numbers, na_values_by_column=words)
     return Taken(reading, codes, (*_in_one_line(notes), *about))
 
@@ -127,8 +127,8 @@ def _headers_within(texts: pa.Table) -> int:
 
 def _judge(
     texts: pa.Table, reading: Reading, decimal: str | None, thousands: str | None
-) -> tuple[dict[str, Numberish], tuple[str, ...]]:
-    """The columns of numbers that Arrow would not take as such, and those of digits that are none.
+) -> tuple[dict[str, Numberish], tuple[str, ...], tuple[str, ...]]:
+    """The columns of numbers that Arrow would not take as such, those of digits that are none, and those that Arrow takes.
 
     Args:
         texts: all values.
@@ -138,7 +138,7 @@ def _judge(
     """
     styles = numberish.known_styles(decimal, thousands)
     judged: dict[str, Numberish] = {}
-    codes = []
+    codes, plain = [], []
     for name in texts.column_names:
         counted = pc.value_counts(pc.utf8_trim_whitespace(texts.column(name).combine_chunks())).flatten()
         known = pc.invert(pc.is_in(counted[0], pa.array(["", *reading.missing(name)])))
@@ -147,9 +147,11 @@ def _judge(
             continue
         if numberish.is_code(values):
             codes.append(name)
-        elif not _is_read(values, decimal) and (found := numberish.judge(values, counts, styles)):
+        elif _is_read(values, decimal):
+            plain.append(name)
+        elif found := numberish.judge(values, counts, styles):
             judged[name] = found
-    return judged, tuple(codes)
+    return judged, tuple(codes), tuple(plain)
 
 
 def _decimal_mark(judged: Mapping[str, Numberish], codes: Collection[str], places: _Places) -> str:
@@ -181,11 +183,13 @@ def _not_dates(texts: pa.Table, reading: Reading, but: Collection[str]) -> dict[
     """The few values of columns of dates that are none; what merely says that there is no date comes last."""
     found = {}
     for name in texts.column_names:
+        if name in but:
+            continue
         column = pc.utf8_trim_whitespace(texts.column(name))
         known = column.filter(pc.invert(pc.is_in(column, pa.array(["", *reading.missing(name)]))))
         nothing = pc.is_in(pc.utf8_lower(known), pa.array(sorted(PLACEHOLDERS)))
         dated = known.filter(pc.invert(nothing))
-        if name in but or not dates.looks_like_dates(dated):
+        if not dates.looks_like_dates(dated):
             continue
         missing = pc.unique(known.filter(nothing)).to_pylist()
         odd = [] if dates.date_formats(dated) else dates.odd_dates(dated, numberish.MOST_ODD)[1]
