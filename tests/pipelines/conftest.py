@@ -80,6 +80,16 @@ def trips(rows: int = 600, seed: int = 0) -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.fixture
+def places(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """Empty folders of a test's own for workloads, contracts and state; data, store and records lie in the state."""
+    for name in ("WORKLOADS", "SCHEMAS", "HOME"):
+        monkeypatch.setenv(f"TRAINYARD_{name}", str(tmp_path / name.lower()))
+    for name in ("DATA", "STORE", "METADATA", "HISTORY"):
+        monkeypatch.delenv(f"TRAINYARD_{name}", raising=False)
+    return tmp_path
+
+
 @dataclasses.dataclass
 class Yard:
     """The temporary folders, and how to change what is in them."""

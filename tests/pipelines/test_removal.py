@@ -15,13 +15,9 @@ from pipelines.runners import _lock
 
 
 @pytest.fixture
-def places(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+def places(places: pathlib.Path) -> pathlib.Path:
     """Two workloads, `trial` and `keep`, with all that a workload may have."""
-    for name in ("WORKLOADS", "SCHEMAS", "HOME"):
-        monkeypatch.setenv(f"TRAINYARD_{name}", str(tmp_path / name.lower()))
-    for name in ("DATA", "STORE", "METADATA", "HISTORY"):
-        monkeypatch.delenv(f"TRAINYARD_{name}", raising=False)
-    (tmp_path / "home").mkdir()
+    (places / "home").mkdir()
     store = ModelStore(home.store_uri())
     for name in ("trial", "keep"):
         for folder in (
@@ -34,7 +30,7 @@ def places(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
             folder.mkdir(parents=True)
             (folder / "file").write_text("x" * 1500)
         (home.workloads_root() / name / "workload.yaml").write_text("")
-        export = tmp_path / f"export-{name}"
+        export = places / f"export-{name}"
         export.mkdir()
         (export / "saved_model.pb").write_text(name)
         store.publish(name, export, ReleaseDraft(publication_key=name, task="binary", metrics={}))
@@ -42,7 +38,7 @@ def places(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
             at = "2026-11-21T06:00:00+00:00"
             kept = Validation(f"run of {name}", name, 1, at, Outcome.PASSED, "It can be trained on.")
             history.record(kept, Release(name, 1, 1, at, kept.id))
-    return tmp_path
+    return places
 
 
 def everything(root: pathlib.Path, name: str) -> list[pathlib.Path]:

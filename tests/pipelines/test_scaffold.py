@@ -25,15 +25,8 @@ from pipelines.scaffold.creating import Created, Request, create
 from pipelines.scaffold.profiling import Kind
 from pipelines.workload import Task, load_workload
 
+pytestmark = pytest.mark.usefixtures("places")
 ROWS = 240
-
-
-@pytest.fixture(autouse=True)
-def places(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    for name in ("WORKLOADS", "SCHEMAS", "HOME"):
-        monkeypatch.setenv(f"TRAINYARD_{name}", str(tmp_path / name.lower()))
-    monkeypatch.delenv("TRAINYARD_DATA", raising=False)
-    return tmp_path
 
 
 def make_frame() -> pd.DataFrame:

@@ -16,15 +16,8 @@ from components.schema import read_schema
 from pipelines.scaffold import trial
 from pipelines.scaffold.creating import Created, Request, create
 
+pytestmark = pytest.mark.usefixtures("places")
 ROWS = 300
-
-
-@pytest.fixture(autouse=True)
-def places(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    for name in ("WORKLOADS", "SCHEMAS", "HOME"):
-        monkeypatch.setenv(f"TRAINYARD_{name}", str(tmp_path / name.lower()))
-    monkeypatch.delenv("TRAINYARD_DATA", raising=False)
-    return tmp_path
 
 
 def _frame(rows: int = ROWS) -> pd.DataFrame:

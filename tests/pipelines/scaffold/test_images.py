@@ -22,14 +22,12 @@ PNG = base64.b64decode(
 
 
 @pytest.fixture
-def photos(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    for name in ("WORKLOADS", "SCHEMAS", "HOME"):
-        monkeypatch.setenv(f"TRAINYARD_{name}", str(tmp_path / name.lower()))
+def photos(places: pathlib.Path) -> pathlib.Path:
     for number in range(30):
-        path = tmp_path / "photos" / ("cat", "dog")[number % 2] / f"{number}.png"
+        path = places / "photos" / ("cat", "dog")[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(PNG)
-    return tmp_path / "photos"
+    return places / "photos"
 
 
 def test_a_folder_of_class_folders_becomes_a_workload(photos: pathlib.Path) -> None:
