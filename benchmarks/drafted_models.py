@@ -27,7 +27,7 @@ import pandas as pd
 
 from components.columnar import read_split
 from components.evaluator.metrics import LOWER_IS_BETTER
-from components.splits import TEST, TRAIN
+from spec.splits import TEST, TRAIN
 
 _KEY = "row_key"
 Frame: TypeAlias = pd.DataFrame
@@ -77,7 +77,7 @@ def measure(name: str, frame: Frame, label: str, seed: int) -> dict[str, Any]:
 
 
 def _trainyard(arguments: list[str], environment: dict[str, str]) -> str:
-    command = [sys.executable, "-m", "pipelines.cli", *arguments]
+    command = [sys.executable, "-m", "cli.main", *arguments]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise SystemExit(f"{' '.join(arguments)} ended with {ended.returncode}: {ended.stderr[-1000:]}")

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from pipelines import home
+from spec import home
 
 GOAL = 1.4
 _START = "from components import lazy_imports; lazy_imports.install(); "

@@ -29,7 +29,7 @@ from components.columnar import SplitWriter, read_batches, tfx_columns
 from components.trainer import Feature, ModelSchema, TrainingConfig, _fitting
 from components.trainer._checks import SplitChecks
 from components.trainer._input import open_split
-from pipelines import home
+from spec import home
 
 # What the taxi workload's features.py returns.
 _NUMBERS = [f"number_{i:02}" for i in range(13)]

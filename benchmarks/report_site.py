@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.history import Change, Check, Column, History, Outcome, Release, Validation
+from quality.history import Change, Check, Column, History, Outcome, Release, Validation
 
 _START = datetime.datetime(2025, 1, 1, 6, tzinfo=datetime.UTC)
 _MEASURES = {"psi": 0.25, "kolmogorov_smirnov": None, "jensen_shannon": None}
@@ -82,7 +82,7 @@ def _measure(folder: pathlib.Path, options: argparse.Namespace) -> None:
 
 
 def _build(folder: pathlib.Path, which: str) -> int:
-    from pipelines.reports import build
+    from quality.reports import build
 
     started = time.monotonic()
     with History.open(_url(folder)) as history:

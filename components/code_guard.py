@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from components.code_files import files_of
-from components.errors import InputError
+from spec.errors import InputError
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _PRODUCT = pathlib.Path(__file__).resolve().parents[1]

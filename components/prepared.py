@@ -28,7 +28,7 @@ import traceback
 from collections.abc import Mapping
 from typing import IO, Any
 
-from components.errors import InputError
+from spec.errors import InputError
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _PR_SET_PDEATHSIG = 1

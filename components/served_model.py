@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.columnar import is_list
-from components.errors import InputError
 from components.ingestion import NA_VALUES
+from spec.errors import InputError
 
 SERVING_FOLDER = "Format-Serving"
 SPEC_FILE = pathlib.Path("assets.extra") / "trainyard.json"

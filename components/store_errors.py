@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from components.errors import LASTING, InputError
 from model_store import StoreError
+from spec.errors import LASTING, InputError
 
 
 @contextmanager

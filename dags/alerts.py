@@ -18,7 +18,7 @@ from typing import Any
 
 from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
 
-from pipelines.workload import Alerts, Workload
+from spec.workload import Alerts, Workload
 
 EMAIL = "TRAINYARD_ALERT_EMAIL"
 SLACK = "TRAINYARD_ALERT_SLACK"

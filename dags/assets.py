@@ -6,8 +6,8 @@ from airflow.sdk import Asset, AssetWatcher
 
 from dags.triggers import FileTrigger, SpanTrigger
 from landing import has_spans
-from pipelines import home
-from pipelines.workload import Workload
+from spec import home
+from spec.workload import Workload
 
 GROUP = "trainyard"
 LOCAL_POLL_SECONDS, REMOTE_POLL_SECONDS = 2.0, 60.0

@@ -12,8 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from dags.assets import span_pattern
 from dags.defaults import task_defaults
 from dags.spans import parse_spans
-from pipelines import home
-from pipelines.workload import WorkloadError, load_workload, workload_names
+from spec import home
+from spec.workload import WorkloadError, load_workload, workload_names
 
 
 def build_backfill_dag() -> DAG:

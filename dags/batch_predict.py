@@ -15,7 +15,7 @@ from dags.assets import batch_pattern, filled_in, new_files, predictions
 from dags.defaults import clock, pipeline_task, workload_dag
 from dags.operators import FINAL, TrainyardOperator
 from dags.skips import skipped
-from pipelines.workload import Workload
+from spec.workload import Workload
 
 
 def build_batch_predict_dag(workload: Workload) -> DAG | None:

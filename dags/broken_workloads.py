@@ -6,7 +6,7 @@ It is a file of its own because Airflow drops all DAGs of a file that raises: th
 from __future__ import annotations
 
 from dags.factory import problems
-from pipelines.workload import WorkloadError
+from spec.workload import WorkloadError
 
 if found := problems():
     raise WorkloadError("\n".join(found))

@@ -18,7 +18,7 @@ from dags.skew import SkewOperator
 from dags.skips import skipped
 from dags.spans import parse_span
 from landing import has_spans, locations, newest_finished
-from pipelines.workload import Workload
+from spec.workload import Workload
 
 SKEW_TIMEOUT = timedelta(minutes=30)
 

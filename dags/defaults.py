@@ -11,8 +11,8 @@ from typing import Any
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from dags import alerts
-from pipelines import home
-from pipelines.workload import Workload, WorkloadError
+from spec import home
+from spec.workload import Workload, WorkloadError
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from dags.deploy_docs import DOCS
 from dags.deployment import DEPLOY, ROLLBACK, Deployment, DeploymentRefused
 from dags.deployment.watch import WatchCanaryOperator
 from dags.skips import skipped
-from pipelines.workload import CanaryStep, Workload
+from spec.workload import CanaryStep, Workload
 
 RESOLVE = "resolve_release"
 LOAD_PATIENCE_S, LOAD_POLL_S, LOAD_TIMEOUT_S = 20.0, 15.0, 900.0

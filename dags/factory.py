@@ -16,8 +16,8 @@ from dags.defaults import check_clocks
 from dags.deploy import build_deploy_dag
 from dags.housekeeping import build_housekeeping_dag
 from dags.retrain import build_retrain_dag, runner_of
-from pipelines import home
-from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
+from spec import home
+from spec.workload import Workload, WorkloadError, load_workload, workload_names
 
 ONLY_WORKLOADS = "TRAINYARD_DAG_WORKLOADS"
 """Environment variable: comma-separated workloads to build DAGs for. Default: all of them."""

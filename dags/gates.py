@@ -24,7 +24,7 @@ from dags.operators import (
 )
 from dags.skips import skipped
 from dags.spans import settle
-from pipelines.workload import Workload
+from spec.workload import Workload
 
 READ = "read_data"
 """The task that looks at the span."""

@@ -12,8 +12,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags.operators import EXIT_FIX_INPUT, TrainyardOperator
 from dags.release import announce
-from pipelines import home
-from pipelines.workload import Workload
+from spec import home
+from spec.workload import Workload
 
 COMPILED = "TRAINYARD_COMPILED"
 """Environment variable: a folder of compiled pipelines, `<workload>.yaml`, made with the image. Without it they are compiled."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from dags.assets import span_pattern
 from landing import dataset_name, has_spans, locations
-from pipelines import home
-from pipelines.workload import load_workload
+from spec import home
+from spec.workload import load_workload
 
 
 def lineage_of(workload: str, outcome: Mapping[str, Any], gates: Any = ()) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
 
-from pipelines import home
+from spec import home
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator

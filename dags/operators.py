@@ -14,10 +14,10 @@ from dags.lineage import lineage_of
 from dags.links import DataQualityLink, ReportLink, pages_of, report_links
 from dags.process import Finished, StreamedProcess
 from dags.skips import skipped
-from pipelines import home
+from spec import home
 
 EXIT_FIX_INPUT = 2
-"""What the CLI exits with when a retry cannot help (components/errors.py, which needs TFX's environment)."""
+"""What the CLI exits with when a retry cannot help (spec/errors.py, which needs TFX's environment)."""
 LAST_NODE = "Report"
 FINAL = "Not retried, the input needs mending: "
 
@@ -143,7 +143,7 @@ class PipelineRunOperator(TrainyardOperator):
 
 def command(*arguments: str) -> list[str]:
     """A `trainyard` command, in the pipelines environment."""
-    return [str(home.environment_python("pipelines")), "-P", "-m", "pipelines.cli", *arguments]
+    return [str(home.environment_python("pipelines")), "-P", "-m", "cli.main", *arguments]
 
 
 def run_arguments(workload: str, span: int | None, until: Sequence[str] = ()) -> list[str]:

@@ -13,7 +13,7 @@ from dags.links import report_links
 from dags.operators import PipelineRunOperator, tried_before
 from dags.skips import skipped
 from dags.spans import settle
-from pipelines.workload import Workload
+from spec.workload import Workload
 
 
 class ReleaseOperator(PipelineRunOperator):

@@ -19,8 +19,8 @@ from dags.release import ReleaseOperator
 from dags.skips import skipped
 from dags.spans import NEXT, find_span, in_words, ledger_of
 from landing import has_spans, locations
-from pipelines import home
-from pipelines.workload import Workload, WorkloadError
+from spec import home
+from spec.workload import Workload, WorkloadError
 
 RUNNER = "TRAINYARD_RUNNER"
 """Environment variable: where pipelines run, `local` or `kubeflow`, for workloads that do not say."""

@@ -13,7 +13,7 @@ from dags.deployment.requests import RECORD
 from dags.links import DATA_QUALITY, pages_of, report_links
 from dags.operators import EXIT_FIX_INPUT, TrainyardOperator, last_json_object, read_outcome
 from dags.skips import skipped
-from pipelines import home
+from spec import home
 
 PERIOD = "24h"
 

@@ -29,8 +29,8 @@ from landing import (
     unfinished,
     unread_folders,
 )
-from pipelines import home
-from pipelines.workload import Workload
+from spec import home
+from spec.workload import Workload
 
 NEXT = "next__"
 """Runs that start because a run before them found more to train on begin with it."""

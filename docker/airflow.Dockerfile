@@ -30,7 +30,9 @@ COPY embedded /image/opt/trainyard/embedded
 COPY landing /image/opt/trainyard/landing
 COPY model_store /image/opt/trainyard/model_store
 COPY pipelines /image/opt/trainyard/pipelines
+COPY quality /image/opt/trainyard/quality
 COPY schemas /image/opt/trainyard/schemas
+COPY spec /image/opt/trainyard/spec
 COPY docker/steps/airflow.cfg /image/opt/airflow/airflow.cfg
 COPY docker/steps/airflow-entrypoint.sh /image/entrypoint
 COPY docker/steps/airflow-clean-logs.sh /image/clean-logs

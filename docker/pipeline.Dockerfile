@@ -22,12 +22,15 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 FROM system AS app
 ARG SOURCE_DATE_EPOCH=315532800
 COPY benchmarks /image/opt/trainyard/benchmarks
+COPY cli /image/opt/trainyard/cli
 COPY components /image/opt/trainyard/components
 COPY embedded /image/opt/trainyard/embedded
 COPY landing /image/opt/trainyard/landing
 COPY model_store /image/opt/trainyard/model_store
 COPY pipelines /image/opt/trainyard/pipelines
+COPY quality /image/opt/trainyard/quality
 COPY schemas /image/opt/trainyard/schemas
+COPY spec /image/opt/trainyard/spec
 RUN --mount=type=bind,source=docker/steps/app.sh,target=/app.sh sh /app.sh ${SOURCE_DATE_EPOCH}
 
 FROM environment AS sbom
@@ -57,7 +60,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONSAFEPATH=1 PYTHONUN
     TRAINYARD_ROOT=/opt/trainyard TRAINYARD_HOME=/var/lib/trainyard TRAINYARD_CODE_REVISION=${TRAINYARD_CODE_REVISION}
 WORKDIR /opt/trainyard
 USER 10001:10001
-ENTRYPOINT ["python", "-m", "pipelines.cli"]
+ENTRYPOINT ["python", "-m", "cli.main"]
 CMD ["--help"]
 
 FROM image AS gpu

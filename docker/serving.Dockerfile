@@ -22,6 +22,7 @@ FROM system AS app
 ARG SOURCE_DATE_EPOCH=315532800
 COPY model_store /image/opt/trainyard/model_store
 COPY serving /image/opt/trainyard/serving
+COPY spec /image/opt/trainyard/spec
 RUN --mount=type=bind,source=docker/steps/app.sh,target=/app.sh sh /app.sh ${SOURCE_DATE_EPOCH}
 
 FROM environment AS sbom

@@ -41,7 +41,7 @@ def git(*arguments: str) -> str:
     Raises:
         BuildError: git failed.
     """
-    # As pipelines/provenance.py asks: of this checkout and no repository further up, whoever its owner is.
+    # As quality/provenance.py asks: of this checkout and no repository further up, whoever its owner is.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["GIT_CEILING_DIRECTORIES"] = str(ROOT.parent)
     options = ["--no-optional-locks", "-c", "safe.directory=*", "-C", str(ROOT)]
@@ -58,7 +58,7 @@ def git(*arguments: str) -> str:
 
 
 def revision() -> str:
-    """What pipelines/provenance.py says of this checkout: a run compiled here and the image then agree."""
+    """What quality/provenance.py says of this checkout: a run compiled here and the image then agree."""
     named = os.environ.get("TRAINYARD_CODE_REVISION")
     return named or git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").strip()
 

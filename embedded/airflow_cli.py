@@ -14,7 +14,7 @@ from embedded.database import Database, DatabaseError, choose
 from embedded.environment import airflow_environment
 from embedded.settings import PLATFORM_MARK, PREFERRED, Paths, Ports
 from embedded.supervisor import read_state
-from pipelines import home
+from spec import home
 
 EXIT_FIX_INPUT = 2
 

@@ -24,7 +24,7 @@ from embedded.supervisor import (
     is_locked,
     read_state,
 )
-from pipelines import home
+from spec import home
 
 EXIT_OK, EXIT_FAILED, EXIT_FIX_INPUT = 0, 1, 2
 ENVIRONMENTS = ("airflow", "serving")

@@ -23,7 +23,7 @@ from embedded.database import SQLITE, choose
 from embedded.settings import Paths, choose_ports, free_port
 from embedded.supervisor import AlreadyRunningError, Platform, PlatformError, StoppedError
 from embedded.timeline import Timeline
-from pipelines import home
+from spec import home
 
 WORKLOAD = "taxi"
 EXIT_INTERRUPTED = 130

@@ -9,7 +9,7 @@ from embedded.credentials import Secrets
 from embedded.database import VARIABLE as DATABASE_VARIABLE
 from embedded.database import Database, choose
 from embedded.settings import HOST, PLATFORM_MARK, USER, Paths, Ports
-from pipelines import home
+from spec import home
 
 
 def process_environment(paths: Paths, ports: Ports) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from embedded.database import Database, check
 from embedded.processes import describe_exit, signal_group, tail_of
 from embedded.settings import Paths
-from pipelines import home
+from spec import home
 
 
 class Migration:

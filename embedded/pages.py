@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from embedded.settings import HOST
-from pipelines import home
+from spec import home
 
 _RUN = re.compile(r"runs/[^/]+/[^/]+/report\.html")
 _NOTHING_YET = b"""\

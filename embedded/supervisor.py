@@ -29,7 +29,7 @@ from embedded.processes import (
     signal_group,
 )
 from embedded.settings import Paths, Ports
-from pipelines import home
+from spec import home
 
 AIRFLOW_COMMANDS = {
     "api-server": ("api-server",),

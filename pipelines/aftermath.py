@@ -8,14 +8,14 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipelines import home
-from pipelines.provenance import Code
 from pipelines.results import RunResult
-from pipelines.workload import Workload
+from quality.provenance import Code
+from spec import home
+from spec.workload import Workload
 
 if TYPE_CHECKING:
     from components.report import ArtifactFacts, RunFacts
-    from pipelines.history import History
+    from quality.history import History
 
 Outputs = Mapping[str, Mapping[str, list[Any]]]
 
@@ -49,7 +49,7 @@ def record(workload: Workload, result: RunResult, outputs: Outputs, say: Callabl
         say(f"the history of data quality has no entry of this run: {' '.join(str(error).split())[:400]}")
         return
     if page is not None:
-        from pipelines.reports import page_url
+        from quality.reports import page_url
 
         result.reports["data_quality_page"] = str(page)
         if url := page_url(workload.name, page.parent.name):
@@ -57,10 +57,10 @@ def record(workload: Workload, result: RunResult, outputs: Outputs, say: Callabl
 
 
 def _record(workload: Workload, result: RunResult, outputs: Outputs, say: Callable[[str], None]) -> pathlib.Path | None:
-    from pipelines import lineage
-    from pipelines.history import History
-    from pipelines.history import runs as recording
-    from pipelines.reports import build, page_of
+    from quality import lineage
+    from quality.history import History
+    from quality.history import runs as recording
+    from quality.reports import build, page_of
 
     site = home.home() / "reports"
     facts = _facts(workload, result, outputs)

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from pipelines.workload import BeamValue, Workload, WorkloadError
+from spec.workload import BeamValue, Workload, WorkloadError
 
 _GUIDE = "docs/guides/scaling.md says more."
 _RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "PortableRunner", "DataflowRunner", "PrismRunner")

@@ -1,6 +1,6 @@
 """The columns that a workload names, held against its schema before anything heavy is imported.
 
-Which fields name a column their types say (pipelines/workload/_section.py), so that a new one is looked at without a word here.
+Which fields name a column their types say (spec/workload/_section.py), so that a new one is looked at without a word here.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from components.schema import is_ignored, left_out, read_schema
-from pipelines import home
 from pipelines.parameters import near
-from pipelines.workload import NamedColumn, Use, Workload, WorkloadError, named_columns
+from spec import home
+from spec.workload import NamedColumn, Use, Workload, WorkloadError, named_columns
 
 _MOST_NAMED = 30
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from components.drift import ColumnLimits, DriftConfig
 from components.gates import Severity
-from pipelines.workload import DriftLimits, Workload
+from spec.workload import DriftLimits, Workload
 
 
 def drift_config(workload: Workload) -> DriftConfig:

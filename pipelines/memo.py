@@ -21,10 +21,10 @@ from components.data_quality import waivers
 from components.ingestion import sources
 from components.sizes import content_size
 from model_store import ModelStore, StoreError
-from pipelines import home
-from pipelines.provenance import NOT_PRODUCT, ROOMS
 from pipelines.results import ComponentResult, RunResult
-from pipelines.workload import Workload
+from quality.provenance import NOT_PRODUCT, ROOMS
+from spec import home
+from spec.workload import Workload
 
 _FILE = ".memo.json"
 

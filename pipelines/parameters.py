@@ -14,7 +14,7 @@ from typing import Any
 import pydantic
 
 from landing import MOST_SPAN_DIGITS
-from pipelines.workload import Workload, WorkloadError, explain, parse_yaml
+from spec.workload import Workload, WorkloadError, explain, parse_yaml
 
 # Fields of `training` that need no path.
 TRAINING_FIELDS = ("epochs", "batch_size", "seed")

@@ -11,14 +11,15 @@ import shutil
 
 from components import lazy_imports
 from components.batch_inference import BatchInferenceConfig
-from components.errors import InputError
 from components.ingestion import Reading
 from model_store import ModelStore
-from pipelines import beam_options, home
+from pipelines import beam_options
 from pipelines.results import RunResult
 from pipelines.run import Display, find_workload, logged, make_site, new_run_id, recorded
 from pipelines.runners import _lock
-from pipelines.workload import Workload
+from spec import home
+from spec.errors import InputError
+from spec.workload import Workload
 
 _INDEX = "index.json"
 

@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from pipelines.workload import Workload
+from spec.workload import Workload
 
 _HEAD = """\
 # workload.yaml
 
-Written by `python -m pipelines.reference`; the descriptions live in `pipelines/workload/`. An unknown field or a value out
+Written by `python -m pipelines.reference`; the descriptions live in `spec/workload/`. An unknown field or a value out
 of range is refused with file, field and what was received.
 """
 

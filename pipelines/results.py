@@ -45,7 +45,7 @@ class RunResult:
     `until`: the nodes that a part of a run was to end with; empty: all of it.
     `gates`: what each gate found: `gate`, `passes`, `summary`, `counts`, `findings` and `report`.
     `same_as` names the earlier run whose outputs stand, where nothing has changed since.
-    `code_revision`, `code_digest`: of the code that ran (pipelines/provenance.py).
+    `code_revision`, `code_digest`: of the code that ran (quality/provenance.py).
     `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again.
     """
 

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from components import lazy_imports, prepared, progress
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
-from pipelines import aftermath, beam_options, columns, home, memo, parameters, provenance
+from pipelines import aftermath, beam_options, columns, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
-from pipelines.workload import Workload, WorkloadError, load_workload, workload_names
+from quality import provenance
+from spec import home
+from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
+from spec.workload import Workload, WorkloadError, load_workload, workload_names
 
 if TYPE_CHECKING:
     from pipelines.training import Site
@@ -188,7 +190,7 @@ def make_site(
     code: provenance.Code | None = None,
 ) -> Site:
     """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`, and Beam's arguments."""
-    from pipelines.runners._metadata import open_store
+    from pipelines.metadata.runs import open_store
     from pipelines.training import Site
 
     code = code or provenance.code_of(workload.name)

@@ -30,7 +30,7 @@ from components.statistics import StatisticsGen
 from components.trainer import Trainer, TrainingConfig
 from components.transform import Transform
 from pipelines.drift_limits import drift_config
-from pipelines.workload import Workload
+from spec.workload import Workload
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.pipeline.machine import this_machine
 from benchmarks.pipeline.memory_limit import memory_limit
 from benchmarks.pipeline.process import Cost, run
-from pipelines import home
+from spec import home
 
 SIDES = ("gates", "plain")
 STAGES = ("statistics", "schema", "expectations", "drift", "pages")

@@ -49,9 +49,9 @@ class _Run:
         from components.example_validator.executor import Executor as ExampleValidator
         from components.report import artifact_facts, collect
         from components.statistics.executor import Executor as StatisticsGen
-        from pipelines.history import History
-        from pipelines.history import runs as recording
-        from pipelines.reports import build
+        from quality.history import History
+        from quality.history import runs as recording
+        from quality.reports import build
 
         self._seconds["imports"] = time.monotonic() - started
         made: dict[str, Any] = {}

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from components.splits import EVAL, SPLITS, TEST
+from spec.splits import EVAL, SPLITS, TEST
 
 if TYPE_CHECKING:
     import keras

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from benchmarks.pipeline import case as cases
 from benchmarks.pipeline.case import EVAL_BATCH_SIZE, Case
-from components.splits import EVAL, SPLITS, TEST, TRAIN
+from spec.splits import EVAL, SPLITS, TEST, TRAIN
 
 _THRESHOLDS = 10_000
 

@@ -10,7 +10,7 @@ import platform
 import subprocess
 from typing import Any
 
-from pipelines import home
+from spec import home
 
 _LIBRARIES = (
     "tfx",

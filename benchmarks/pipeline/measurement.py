@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.pipeline.machine import Machine
-from components.errors import InputError
+from spec.errors import InputError
 
 STAGES = ("ingestion", "statistics", "validation", "transform", "training", "evaluation")
 EXTRA, REST, WHOLE = "only in Trainyard", "imports and the rest", "whole process"

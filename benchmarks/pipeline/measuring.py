@@ -20,9 +20,9 @@ from benchmarks.pipeline.machine import this_machine
 from benchmarks.pipeline.measurement import EXTRA, REST, STAGES, WHOLE, Measurement, Results, Round
 from benchmarks.pipeline.memory_limit import memory_limit
 from benchmarks.pipeline.process import Cost, run
-from components.errors import InputError
-from pipelines import home
-from pipelines.terminal import Beat
+from cli.terminal import Beat
+from spec import home
+from spec.errors import InputError
 
 SIDES = ("stock", "trainyard", "floor")
 # Stage of each node; what is not named here is a gate or report that only Trainyard has.
@@ -145,7 +145,7 @@ def _run(name: str, side: str, rows: int, data: pathlib.Path, root: pathlib.Path
             "TRAINYARD_WORKLOADS": str(root / "workloads"),
             "TRAINYARD_SCHEMAS": str(root / "schemas"),
         }
-        command = [*python, "pipelines.cli", "run", "bench", "--json"]
+        command = [*python, "cli.main", "run", "bench", "--json"]
     else:
         command = [*python, f"benchmarks.pipeline.{side}", name, str(data), str(root), str(out), str(rows)]
     load = os.getloadavg()[0]

@@ -17,7 +17,7 @@ from tfx.orchestration import metadata
 
 from benchmarks.pipeline import case as cases
 from benchmarks.pipeline.case import EVAL_BATCH_SIZE, Case
-from components.splits import SPLITS, TEST
+from spec.splits import SPLITS, TEST
 
 _USER_CODE = "benchmarks.pipeline.stock_user_code"
 _BEAM = ["--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]

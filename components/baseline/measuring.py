@@ -17,8 +17,8 @@ from components.evaluator.findings import Findings, task_metrics
 from components.evaluator.metrics import METRICS
 from components.evaluator.ranking import query_keys
 from components.served_model import NUMERIC
-from components.splits import TEST, TRAIN
 from components.transform.labels import output_classes
+from spec.splits import TEST, TRAIN
 
 if TYPE_CHECKING:
     from components.baseline.component import BaselineConfig

@@ -17,13 +17,13 @@ from components.batch_inference.output import FAILED_FILE
 from components.batch_inference.units import Predicted, PredictUnits
 from components.columnar import commit_shards
 from components.columnar.executor import ColumnarBeamExecutor
-from components.errors import InputError
 from components.ingestion import Reading, quarantine, sources
 from components.ingestion.contract import Column
 from components.ingestion.parts import plan
 from components.ingestion.work import in_order, staging
 from components.served_model import SERVING_FOLDER, ServedModel
 from model_store import RELEASE_FILE
+from spec.errors import InputError
 
 
 class Executor(ColumnarBeamExecutor):

@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.errors import InputError
 from components.ingestion import Reading
 from components.ingestion.contract import Column
 from components.ingestion.readers import opened, source_names
 from components.ingestion.rewriting import rewrite_of
 from components.served_model import RawFeature, ServedModel
+from spec.errors import InputError
 
 _NUMBERS = {"float32": pa.float64(), "int64": pa.int64()}
 _SAMPLE_LINES = 200

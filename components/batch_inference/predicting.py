@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.errors import InputError
 from components.ingestion.rows import BadRow, Rows
 from components.served_model import ServedModel, load_answerer
+from spec.errors import InputError
 
 _BATCH_ROWS = 8192
 _BATCH_BYTES = 32 * 2**20

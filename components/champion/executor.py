@@ -14,10 +14,10 @@ from tfx.types import artifact, artifact_utils
 from components.artifacts import measured
 from components.champion.artifact import CHAMPION_VERSION
 from components.champion.driver import NO_CHAMPION, stable_release
-from components.errors import InputError
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
 from model_store import RELEASE_FILE, ModelStore, StoreError
+from spec.errors import InputError
 
 
 class Executor(base_executor.BaseExecutor):

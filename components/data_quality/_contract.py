@@ -12,8 +12,8 @@ from components import code_files
 from components.data_quality import waivers
 from components.data_quality._contradictions import contradictions
 from components.data_quality._format import read_format
-from components.errors import InputError
 from components.schema import read_schema
+from spec.errors import InputError
 
 _MOST_NAMED = 5
 

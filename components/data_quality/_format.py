@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from components.errors import InputError
+from spec.errors import InputError
 
 COLUMN_KWARGS = ("column", "column_A", "column_B")
 _COLUMN_LISTS = ("column_list", "column_set")

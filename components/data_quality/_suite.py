@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from components import user_code
 from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format, similar
 from components.data_quality._running import import_gx, quiet
-from components.errors import InputError
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     import great_expectations as gx

@@ -14,7 +14,7 @@ from components.artifacts import DataQualityReport
 from components.data_quality._contract import digest
 from components.data_quality.driver import Driver
 from components.data_quality.executor import DATA_QUALITY, EXAMPLES, FAIL_ON, SCHEMA, DataQualityExecutor
-from components.errors import InputError
+from spec.errors import InputError
 
 
 class DataQualitySpec(component_spec.ComponentSpec):

@@ -16,8 +16,8 @@ from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import decode_splits
 from components.data_quality import waivers
 from components.data_quality._contract import digest
-from components.errors import ChangedError
 from components.gates import GateFailed, GateResult, evidence_directory, keep_evidence
+from spec.errors import ChangedError
 
 EXAMPLES = "examples"
 SCHEMA = "schema"

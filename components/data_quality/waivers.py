@@ -24,8 +24,8 @@ from typing import Any
 
 import yaml
 
-from components.errors import InputError
 from components.gates import CheckResult, Severity
+from spec.errors import InputError
 
 FILE_NAME = "waivers.yaml"
 GUIDE = "docs/guides/data-quality.md"

@@ -12,7 +12,7 @@ from components.columnar import Hashes, add_column, spread_bits
 from components.drift._config import DriftConfig
 from components.drift._profile import ALL, Profile
 from components.gates import CheckResult, Severity
-from components.splits import SPLITS
+from spec.splits import SPLITS
 
 _SHOWN = 5
 

@@ -22,7 +22,7 @@ from components.drift._config import DriftConfig
 from components.drift._profile import ALL, Profile, profile
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
 from components.schema import is_personal, read_schema, time_format_of
-from components.splits import TRAIN
+from spec.splits import TRAIN
 
 _LONGEST = 1024  # bytes a value, on average: pictures are not compared row by row
 PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"

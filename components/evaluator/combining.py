@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import columnar
-from components.errors import InputError
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.contender import Contender
 from components.evaluator.findings import Findings, task_metrics
 from components.evaluator.ranking import query_keys
 from components.served_model import NUMERIC, class_indices
+from spec.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

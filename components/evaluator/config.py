@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from components.errors import InputError
 from components.evaluator.metrics import METRICS
 from components.gates import Severity
+from spec.errors import InputError
 
 LEAST_ROWS, LEAST_ROWS_OF_SLICE = 10, 100
 NOT_JUDGED = {"hold": Severity.CRITICAL, "warn": Severity.WARNING}

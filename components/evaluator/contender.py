@@ -7,8 +7,8 @@ import pathlib
 import numpy as np
 import pyarrow as pa
 
-from components.errors import InputError
 from components.served_model import ServedModel, load_predictor
+from spec.errors import InputError
 
 
 class Contender:

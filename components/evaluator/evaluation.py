@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 
 from components import columnar
-from components.errors import InputError
 from components.evaluator.bootstrap import Pair, PairedSample
 from components.evaluator.combining import EvaluateShards, Plan, Shard, read_labels
 from components.evaluator.config import EvaluationConfig
@@ -21,7 +20,8 @@ from components.evaluator.metrics import BinaryMetrics, TaskMetrics, Values
 from components.evaluator.slices import SlicedSums
 from components.evaluator.trivial import trivial
 from components.served_model import NUMERIC, ServedModel
-from components.splits import TEST
+from spec.errors import InputError
+from spec.splits import TEST
 
 # ColumnarBeamExecutor._combine: elements, a CombineFn and the elements' bytes in, what it extracts from them all out.
 Combine = Callable[[Sequence[Any], beam.CombineFn, int], Any]

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.errors import InputError
 from components.evaluator.metrics import METRICS, Rows, Sums, TaskMetrics, ratio
+from spec.errors import InputError
 
 _TOP = 10
 

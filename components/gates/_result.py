@@ -5,7 +5,7 @@ import enum
 import json
 from typing import Any
 
-from components.errors import InputError
+from spec.errors import InputError
 
 
 class Severity(enum.StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from components.errors import InputError
+from spec.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,13 +15,13 @@ from tfx.types import artifact, artifact_utils
 
 from components import prepared
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
-from components.errors import InputError
 from components.gates import CheckResult, GateResult
 from components.infra_validator.config import InfraConfig
 from components.infra_validator.golden import golden_rows, instances
 from components.infra_validator.limits import Ended, watch
 from components.served_model import SERVING_FOLDER, ServedModel
-from components.splits import TEST
+from spec.errors import InputError
+from spec.splits import TEST
 
 GATE = "Infrastructure"
 GOLDEN_REQUESTS = "golden_requests.json"

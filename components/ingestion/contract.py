@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.errors import InputError
 from components.ingestion.formatted_numbers import Style
 from components.ingestion.rewriting import Rewrite, rewrite_of
 from components.schema import booleans_of, is_ignored, time_format_of
+from spec.errors import InputError
 
 _MOST_NAMES = 40  # a line for a person
 _TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float64(), schema_pb2.BYTES: pa.string()}

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from components.errors import InputError
 from components.ingestion._reading import Reading
 from components.ingestion.contract import Column
 from components.ingestion.plain_files import COMPRESSED
+from spec.errors import InputError
 
 BLOCK_BYTES = 8 * 2**20
 _HEAD_BYTES = 2**20

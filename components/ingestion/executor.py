@@ -16,7 +16,6 @@ from tfx.types import artifact_utils
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import commit_shards, encode_splits, mark_as_parquet, split_directory
 from components.columnar.executor import ColumnarBeamExecutor
-from components.errors import InputError
 from components.gates import CheckResult, GateResult, evidence_directory, keep_evidence
 from components.ingestion import quarantine, sources
 from components.ingestion._config import IngestionConfig
@@ -28,7 +27,8 @@ from components.ingestion.splitting import Splitter, counted_column, merge_count
 from components.ingestion.units import CountValues, WriteUnits, Written
 from components.ingestion.work import in_order, staging
 from components.schema import read_schema
-from components.splits import SPLITS
+from spec.errors import InputError
+from spec.splits import SPLITS
 
 _MOST_NAMED = 10
 # Of a split that came out empty, by the way in which rows are split.

@@ -11,9 +11,9 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 
-from components.errors import InputError
 from components.ingestion.contract import Column
 from components.ingestion.rows import BadRow, Rows
+from spec.errors import InputError
 
 IMAGE = "image"
 MAX_PIXELS = 50_000_000

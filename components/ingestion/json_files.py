@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterator, Sequence
 import pyarrow as pa
 import pyarrow.json
 
-from components.errors import InputError
 from components.ingestion.contract import Column, check_header
 from components.ingestion.csv_files import BLOCK_BYTES, refuse_binary
 from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.parts import Part
 from components.ingestion.rewriting import Booleans
+from spec.errors import InputError
 
 
 def json_blocks(path: pathlib.Path, part: Part) -> Iterator[bytes]:

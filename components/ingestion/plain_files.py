@@ -23,8 +23,8 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
-from components.errors import InputError
 from components.ingestion._reading import Reading
+from spec.errors import InputError
 
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by the file's ending
 _FORMATS = {

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import progress
-from components.errors import InputError
 from components.ingestion import arrow_types, json_files
 from components.ingestion._reading import PLAIN, Reading
 from components.ingestion.arrow_types import NOT_CONVERTED
@@ -24,6 +23,7 @@ from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.labels import labelled
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.plain_files import plain
+from spec.errors import InputError
 
 _BATCH_ROWS = 65_536
 _BATCH_BYTES = 32 * 2**20

@@ -19,13 +19,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.errors import InputError
 from components.ingestion import json_files, readers
 from components.ingestion._reading import PLAIN, Reading
 from components.ingestion.contract import Column, check_header
 from components.ingestion.csv_files import too_long
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.readers import DataFile
+from spec.errors import InputError
 
 _CONTENT_CHARACTERS = 2000
 _MOST_LINES = 100

@@ -18,7 +18,6 @@ from typing import Any
 
 import fsspec
 
-from components.errors import ChangedError, InputError
 from landing import (
     MOST_SPAN_DIGITS,
     SUCCESS,
@@ -30,6 +29,7 @@ from landing import (
     locations,
     unfinished,
 )
+from spec.errors import ChangedError, InputError
 
 
 @dataclasses.dataclass(frozen=True)

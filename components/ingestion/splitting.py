@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from components.columnar import Hashes, hash_rows, spread_bits
-from components.errors import InputError
 from components.ingestion._config import IngestionConfig
-from components.splits import EVAL, SPLITS, TEST, TRAIN
+from spec.errors import InputError
+from spec.splits import EVAL, SPLITS, TEST, TRAIN
 
 _BUCKETS = 10_000
 _TRAIN, _EVAL, _TEST = (SPLITS.index(split) for split in (TRAIN, EVAL, TEST))

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.errors import InputError
 from components.ingestion.contract import Column, check_header
 from components.ingestion.rows import BadRow, Rows
+from spec.errors import InputError
 
 _BATCH_BYTES = 32 * 2**20
 _BATCH_ROWS = 8192

@@ -22,7 +22,7 @@ from components.ingestion.readers import read_file
 from components.ingestion.rows import BadRow, read_rows
 from components.ingestion.splitting import Counted, Splitter, count_values, counted_column
 from components.ingestion.work import Work
-from components.splits import SPLITS
+from spec.splits import SPLITS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from components.report.facts import ColumnFacts, ColumnStatistics, DatasetFacts
-from components.splits import SPLITS
+from spec.splits import SPLITS
 
 _TOP_VALUES = 8
 

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.errors import InputError
+from spec.errors import InputError
 
 FILE_NAME = "schema.pbtxt"
 _PERSONAL = "personal"

@@ -11,8 +11,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import measured
-from components.errors import ChangedError
 from components.schema._schema import FILE_NAME, read_schema
+from spec.errors import ChangedError
 
 
 class Executor(base_executor.BaseExecutor):

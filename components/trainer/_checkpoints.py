@@ -25,9 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from components.columnar import split_files
-from components.errors import InputError
-from components.splits import EVAL, TRAIN
 from components.trainer._progress import Progress
+from spec.errors import InputError
+from spec.splits import EVAL, TRAIN
 
 _log = logging.getLogger(__name__)
 

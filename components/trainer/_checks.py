@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from components.errors import InputError
 from components.served_model import NUMERIC
-from components.splits import TRAIN
+from spec.errors import InputError
+from spec.splits import TRAIN
 
 
 class SplitChecks:

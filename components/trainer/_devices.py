@@ -13,8 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components.errors import InputError
 from components.trainer._config import TrainingConfig
+from spec.errors import InputError
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from components import user_code
-from components.errors import InputError
 from components.progress import tell
 from components.served_model import NUMERIC
 from components.trainer import _replicas
@@ -25,6 +24,7 @@ from components.trainer._input import Split, Weights
 from components.trainer._label_scale import ScaledError
 from components.trainer._progress import Progress
 from components.trainer._schema import ModelSchema
+from spec.errors import InputError
 
 _EVAL_BATCH = 1024
 # Steps between two visits to Python. On a small model it saves 1.3 ms of CPU a step, and building the loop costs 0.4 s, so that

@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from components import progress
 from components.columnar import RowGroup, is_list, row_groups, split_directory
-from components.errors import InputError
 from components.trainer._checks import SplitChecks
 from components.trainer._schema import Feature
+from spec.errors import InputError
 
 Columns = dict[str, npt.NDArray[Any]]
 Weights = npt.NDArray[np.float32]

@@ -13,8 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components.errors import InputError
 from components.trainer._progress import Progress
+from spec.errors import InputError
 
 
 def fit(

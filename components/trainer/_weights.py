@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from components.errors import InputError
 from components.trainer._config import TrainingConfig
+from spec.errors import InputError
 
 
 def class_weights(

@@ -12,15 +12,15 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.artifacts import ROWS_IN, measured
-from components.errors import InputError
 from components.schema import read_schema
 from components.served_model import NUMERIC
-from components.splits import EVAL, TRAIN
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._schema import Feature, ModelSchema
 from components.trainer._weights import class_weights
 from components.transform.labels import output_classes, read_positive
+from spec.errors import InputError
+from spec.splits import EVAL, TRAIN
 
 
 class Executor(base_executor.BaseExecutor):

@@ -31,12 +31,12 @@ from components.columnar import (
 from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
-from components.errors import InputError
 from components.positive import Positive
 from components.schema import read_schema
-from components.splits import TRAIN
 from components.transform._source_keys import quick_source_keys
 from components.transform.labels import map_label, output_classes, positive_class, write_positive
+from spec.errors import InputError
+from spec.splits import TRAIN
 
 _SPLIT = "__trainyard_split__"  # passes through the transform beside the features
 

@@ -12,11 +12,11 @@ import numpy as np
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.columnar import read_split
-from components.errors import InputError
 from components.positive import Positive, by_name, by_share
 from components.schema import classes_of
 from components.served_model import NUMERIC, class_indices
-from components.splits import TRAIN
+from spec.errors import InputError
+from spec.splits import TRAIN
 
 _FILE = "positive_class.json"
 

@@ -14,7 +14,7 @@ from dags.deployment.errors import DeploymentRefused
 from dags.deployment.limits import Verdict, judge
 from dags.deployment.requests import golden_requests, recent_requests
 from dags.deployment.target import CANARY, STABLE, Target, open_store, open_target
-from pipelines.workload import Serving
+from spec.workload import Serving
 
 ACTOR = "airflow"
 Say = Callable[[str], None]

@@ -18,7 +18,7 @@ from dags.deployment.kubernetes import Kubernetes
 from dags.deployment.limits import Traffic
 from dags.deployment.target import CANARY, Say, open_store
 from dags.deployment.traffic import Window
-from pipelines.workload import KServe
+from spec.workload import KServe
 
 LOAD_TIMEOUT_S = 280.0
 """Within the task's own timeout. A pod that starts later is waited for by the task's next try."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dags.deployment.traffic import Window, drift
-from pipelines.workload import CanaryLimits
+from spec.workload import CanaryLimits
 
 
 @dataclass(frozen=True)

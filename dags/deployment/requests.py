@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dags.deployment.errors import DeploymentRefused
-from pipelines import home
+from spec import home
 
 if TYPE_CHECKING:
     from model_store import ModelStore

@@ -12,8 +12,8 @@ from dags.deployment.answers import Answers, ask
 from dags.deployment.errors import DeploymentRefused
 from dags.deployment.limits import Traffic
 from dags.deployment.traffic import read_metrics, window
-from pipelines import home
-from pipelines.workload import KServe
+from spec import home
+from spec.workload import KServe
 
 if TYPE_CHECKING:
     from model_store import ModelStore

@@ -19,7 +19,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from dags.deployment.checks import Deployment, seconds_left
 from dags.deployment.errors import DeploymentRefused
-from pipelines.workload import Serving
+from spec.workload import Serving
 
 POLL_S = 2.0
 BLIND_S = 60.0

@@ -13,7 +13,7 @@ import urllib.request
 import zlib
 from collections.abc import Sequence
 
-from components.errors import InputError
+from spec.errors import InputError
 
 _TIMEOUT_S = 30
 

@@ -6,7 +6,7 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
-from components.errors import InputError
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np

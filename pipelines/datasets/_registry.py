@@ -6,8 +6,8 @@ import os
 import pathlib
 import shutil
 
-from components.errors import InputError
 from pipelines.datasets._dataset import Dataset
+from spec.errors import InputError
 
 _NAMES = ("digits", "mnist", "taxi")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pathlib
 from typing import TYPE_CHECKING
 
-from components.errors import InputError
-from components.splits import TEST, TRAIN
-from pipelines import home
 from pipelines.datasets._dataset import Dataset
 from pipelines.datasets._download import RemoteFile, cached_contents
 from pipelines.datasets._idx import parse_idx
+from spec import home
+from spec.errors import InputError
+from spec.splits import TEST, TRAIN
 
 if TYPE_CHECKING:
     import numpy as np

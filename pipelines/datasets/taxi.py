@@ -7,8 +7,8 @@ import importlib.util
 import pathlib
 import statistics
 
-from components.errors import InputError
 from pipelines.datasets._dataset import Dataset
+from spec.errors import InputError
 
 _IN_TFX = "examples/chicago_taxi_pipeline/data/big_tipper_label/data.csv"
 _TIME = "trip_start_timestamp"

@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.errors import TryAgainError
 from components.sizes import content_size
 from embedded.settings import Paths
-from pipelines import home
 from pipelines.housekeeping._items import Item, Limits
+from spec import home
+from spec.errors import TryAgainError
 
 _LOGS = ("dag_id=*/run_id=*", "dag_processor/[0-9]*", "scheduler/[0-9]*")
 _FOUND = re.compile(r"^Found (\d+) rows meeting", re.MULTILINE)

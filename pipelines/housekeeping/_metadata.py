@@ -154,8 +154,8 @@ def _shared_engine() -> sqlalchemy.Engine | None:
     """The database that TRAINYARD_METADATA names; None for MySQL, whose driver is not here."""
     import sqlalchemy
 
-    from components.errors import InputError
-    from pipelines.runners.kubeflow import metadata
+    from pipelines.metadata import connecting as metadata
+    from spec.errors import InputError
 
     config = metadata.connection_config()
     if config.HasField("sqlite"):

@@ -11,10 +11,10 @@ import shutil
 from collections.abc import Iterable
 
 from components.sizes import content_size
-from pipelines import home
 from pipelines.housekeeping import _metadata
 from pipelines.housekeeping._items import Item, Limits
 from pipelines.runners import _lock
+from spec import home
 
 _RUN_ID = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{4}")
 _DELETING = ".deleting-"

@@ -6,14 +6,14 @@ import dataclasses
 import pathlib
 from collections.abc import Collection
 
-from components.errors import InputError
 from model_store import ModelStore, StoreError
-from pipelines import home
 from pipelines.housekeeping._airflow import NotCleaned, old_logs, old_rows
 from pipelines.housekeeping._items import Item, Limits
 from pipelines.housekeeping._places import clean_place, find_old, places
 from pipelines.housekeeping._releases import delete_releases, old_releases
 from pipelines.runners._lock import Busy
+from spec import home
+from spec.errors import InputError
 
 
 @dataclasses.dataclass

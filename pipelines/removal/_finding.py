@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from components.errors import InputError
 from components.sizes import content_size
 from model_store import ModelStore
-from pipelines import home
-from pipelines.history import History, HistoryError, default_url
-from pipelines.workload import workload_names
+from quality.history import History, HistoryError, default_url
+from spec import home
+from spec.errors import InputError
+from spec.workload import workload_names
 
 SHIPPED = frozenset({"digits", "mnist", "taxi"})
 """What comes with Trainyard, and would be missing from it."""

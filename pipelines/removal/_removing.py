@@ -7,11 +7,11 @@ import pathlib
 import shutil
 
 from model_store import ModelStore
-from pipelines import home
-from pipelines.history import History
 from pipelines.housekeeping import _metadata
 from pipelines.removal._finding import Found
 from pipelines.runners import _lock
+from quality.history import History
+from spec import home
 
 _DECLARATION = ("test", "schemas", "workload")
 

@@ -6,7 +6,7 @@ import pathlib
 import traceback
 from collections.abc import Iterator
 
-from components.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
+from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
 
 
 def describe(node_id: str, error: BaseException) -> tuple[str, int]:

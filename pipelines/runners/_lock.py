@@ -9,7 +9,7 @@ import pathlib
 import time
 from collections.abc import Callable, Iterator
 
-from components.errors import TryAgainError
+from spec.errors import TryAgainError
 
 
 class Busy(TryAgainError):

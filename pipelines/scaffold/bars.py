@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pipelines.scaffold.labelling import Label
-from pipelines.workload import Split, Task
+from spec.workload import Split, Task
 
 _TEST_FRACTION = Split().test_fraction
 _RARE_MARGIN = 0.05  # of a bar over what a model reaches that never says the rare class

@@ -1,4 +1,4 @@
-"""The drafted schema.pbtxt: what must hold. What is expected, expectations.json, is drafted by pipelines.quality."""
+"""The drafted schema.pbtxt: what must hold. What is expected, expectations.json, is drafted by quality.contracts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind
 from pipelines.scaffold.texts import yes_and_no
-from pipelines.workload import Task
+from spec.workload import Task
 
 _EVAL_SHARE = 0.2  # the schema is held against each split, and the smaller one wavers most
 _NEW_CATEGORIES = 0.05  # share of rows that may have a category which the schema does not know

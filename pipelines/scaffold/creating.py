@@ -14,21 +14,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from components.errors import InputError
 from components.ingestion import Reading
 from components.ingestion.contract import columns_of
 from components.ingestion.images import IMAGE
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
-from pipelines import home
-from pipelines.quality import draft_all, merge, most_useful, suite_text
 from pipelines.scaffold import contracts, images, labelling, profiling, reading, spelling, story, taking, templates
 from pipelines.scaffold.dividing import Division, divide
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
 from pipelines.scaffold.taking import Taken
-from pipelines.workload import Task, load_workload
+from quality.contracts import draft_all, merge, most_useful, suite_text
+from spec import home
+from spec.errors import InputError
+from spec.workload import Task, load_workload
 
 _FEWEST_ROWS = 20
 

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.errors import InputError
 from components.ingestion import IngestionConfig
 from components.ingestion.splitting import ByHash, Places, count_values, counted_column, splitter
-from components.splits import SPLITS, TEST
 from pipelines.scaffold.labelling import Label
+from spec.errors import InputError
+from spec.splits import SPLITS, TEST
 
 _EVAL, _EVAL_OF_FEW, _TEST = 0.1, 0.2, 0.2
 _FEW_ROWS, _FEW_OF_A_CLASS = 1000, 200

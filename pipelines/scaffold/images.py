@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from components.errors import InputError
 from components.ingestion.images import IMAGE, image_size
+from spec.errors import InputError
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp"})
 _SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "eval", "dev"})

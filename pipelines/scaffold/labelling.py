@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.errors import InputError
 from components.positive import Positive, by_name, by_share
-from pipelines.workload import Task
+from spec.errors import InputError
+from spec.workload import Task
 
 _FEW_CLASSES = 20
 _MOST_CLASSES = 1000

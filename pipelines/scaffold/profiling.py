@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.errors import InputError
 from pipelines.scaffold import texts
 from pipelines.scaffold.row_numbers import is_called_identifier, is_row_number
+from spec.errors import InputError
 
 FEW_VALUES = 20  # so many distinct texts make a closed set
 _SMALL_INTEGERS = 12  # so many distinct integers are codes rather than amounts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from components.errors import InputError
+from spec.errors import InputError
 
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "bar": "|", "space": " "}
 
@@ -36,7 +36,7 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
     """
     import pydantic
 
-    from pipelines.workload import Read
+    from spec.workload import Read
 
     said = {
         "separator": _NAMED.get(options.sep, options.sep),

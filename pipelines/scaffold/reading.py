@@ -13,7 +13,6 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from components.errors import InputError
 from components.ingestion import PLAIN, Reading
 from components.ingestion.arrow_types import plain
 from components.ingestion.plain_files import format_of, known_endings
@@ -22,6 +21,7 @@ from components.ingestion.sources import check_names
 from landing import glob
 from pipelines.scaffold.images import find_images
 from pipelines.scaffold.numberish import to_numbers
+from spec.errors import InputError
 
 FORMATS = ("csv", "xlsx", "parquet", "jsonl", "json")
 _BLOCK_BYTES = 8 * 2**20

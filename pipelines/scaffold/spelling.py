@@ -7,9 +7,9 @@ import collections
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.errors import InputError
 from components.ingestion.labels import labelled
 from components.ingestion.rewriting import Spellings, fold
+from spec.errors import InputError
 
 _SHOWN = 5
 _MOST_VALUES = 5000  # of more, none is a spelling of another that a person would look at

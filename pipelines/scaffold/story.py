@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipelines import home
 from pipelines.scaffold import spelling
 from pipelines.scaffold.dividing import told
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind
+from spec import home
 
 if TYPE_CHECKING:
     from pipelines.scaffold.creating import Request

@@ -19,7 +19,7 @@ from pipelines.scaffold.bars import max_loss_text, one_line, rare_text, threshol
 from pipelines.scaffold.dividing import Division
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
-from pipelines.workload import Task
+from spec.workload import Task
 
 if TYPE_CHECKING:
     from pipelines.scaffold.creating import Request

@@ -15,7 +15,7 @@ from components.columnar import tfx_columns
 from components.ingestion.contract import columns_of
 from components.schema import read_schema
 from components.user_code import blame, load_function
-from pipelines.workload import Workload, load_workload
+from spec.workload import Workload, load_workload
 
 
 def try_workload(

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from pipelines import home
+from spec import home
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOKEN = "a-token-that-nobody-may-print"

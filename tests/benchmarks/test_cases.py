@@ -42,7 +42,7 @@ def test_the_contracts_fit_the_data(name: str, data: pathlib.Path, tmp_path: pat
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
 
-    from pipelines.workload import load_workload
+    from spec.workload import load_workload
 
     case = cases.load(name)
     cases.lay_out(name, tmp_path)

@@ -17,7 +17,7 @@ from benchmarks.pipeline.measurement import EXTRA, LINES, WHOLE, Measurement, Re
 from benchmarks.pipeline.memory_limit import MemoryLimit, _Watched, memory_limit
 from benchmarks.pipeline.plot import plot
 from benchmarks.pipeline.process import Cost, run
-from components.errors import InputError
+from spec.errors import InputError
 
 # Holds 100 MiB and starts a child, in a session of its own, that holds 100 MiB for a second.
 FAMILY = """

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest import mock
 
-from components.errors import InputError
 from components.gates import GateFailed, GateResult, Severity
-from components.splits import SPLITS
+from spec.errors import InputError
+from spec.splits import SPLITS
 
 INGESTION = "ColumnarExampleGen"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipelines import home
+from spec import home
 from tests.catalogue.damage import DAMAGE
 from tests.catalogue.harmless import HARMLESS
 

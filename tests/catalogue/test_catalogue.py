@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from components.gates import Severity
-from pipelines import datasets, home
-from pipelines.workload import load_workload
+from pipelines import datasets
+from spec import home
+from spec.workload import load_workload
 from tests.catalogue import page
 from tests.catalogue.cases import Case, csv, one_file, read
 from tests.catalogue.damage import DAMAGE

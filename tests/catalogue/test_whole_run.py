@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipelines import datasets, home
+from pipelines import datasets
+from spec import home
 from tests.catalogue.cases import Case, csv, read
 from tests.catalogue.damage import DAMAGE
 
@@ -22,7 +23,7 @@ CASES = {"cents for dollars": "DataQuality", "stale span": "DriftDetector"}
 def run(root: pathlib.Path, span: int) -> dict[str, Any]:
     places = {name: str(root / name.lower()) for name in ("HOME", "DATA", "STORE")}
     environment = {**os.environ, **{f"TRAINYARD_{name}": place for name, place in places.items()}}
-    command = [sys.executable, "-m", "pipelines.cli", "run", "taxi", "--span", str(span), "--json"]
+    command = [sys.executable, "-m", "cli.main", "run", "taxi", "--span", str(span), "--json"]
     command += [argument for gate in GATES for argument in ("--until", gate)]
     done = subprocess.run(command, env=environment, cwd=home.ROOT, capture_output=True, text=True, timeout=300)
     return {"code": done.returncode, **json.loads(done.stdout)}

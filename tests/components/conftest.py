@@ -184,7 +184,7 @@ def examples_artifact(tmp_path: pathlib.Path) -> Callable[..., Any]:
     from tfx.types import standard_artifacts
 
     from components.columnar import SplitWriter, encode_splits, mark_as_parquet
-    from components.splits import TEST, TRAIN
+    from spec.splits import TEST, TRAIN
 
     def make(rows: pa.Table, span: int = 3, rows_per_group: int = 5000) -> Any:
         examples = standard_artifacts.Examples()
@@ -236,8 +236,9 @@ def taxi(tmp_path_factory: pytest.TempPathFactory) -> Taxi:
 
     from components.ingestion import IngestionConfig, sources
     from components.ingestion.executor import Executor
-    from pipelines import datasets, home
-    from pipelines.workload import load_workload
+    from pipelines import datasets
+    from spec import home
+    from spec.workload import load_workload
 
     root = tmp_path_factory.mktemp("taxi")
     workload = load_workload(home.workloads_root() / "taxi")

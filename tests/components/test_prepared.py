@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from components import prepared
-from components.errors import InputError
+from spec.errors import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORKER = """
 import os, pathlib, time
-from components.errors import InputError
+from spec.errors import InputError
 def warm():
     pathlib.Path(os.environ["WARMED"]).touch()
 def work(request):

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from components import code_files, user_code
-from components.errors import ChangedError, InputError
+from spec.errors import ChangedError, InputError
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from dags import alerts
 from dags.alerts import Severity
-from pipelines.workload import Workload
+from spec.workload import Workload
 
 
 class _Mail(socketserver.StreamRequestHandler):

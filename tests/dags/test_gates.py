@@ -74,7 +74,7 @@ def test_a_cleared_gate_looks_at_the_data_again_alone(cli: Path) -> None:
         say(cli, outcome, code)
     assert task.execute({"ti": ti, "task_state_store": store})["passes"]
     asked = (cli / "arguments").read_text().splitlines()
-    assert asked == ["-P -m pipelines.cli run taxi --json --span 3 --until DataQuality"] * len(asked) and asked
+    assert asked == ["-P -m cli.main run taxi --json --span 3 --until DataQuality"] * len(asked) and asked
     ti.returned[READ] = found() | {"run_id": "of all cleared"}
     assert task.execute({"ti": ti, "task_state_store": store})["passes"]
     assert (cli / "arguments").read_text().splitlines() == asked, "what read_data has found since is taken"

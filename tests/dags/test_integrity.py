@@ -13,8 +13,8 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
 from dags import factory
-from pipelines import home
-from pipelines.workload import Workload, workload_names
+from spec import home
+from spec.workload import Workload, workload_names
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 GOOD = "name: {name}\ntask: binary\nowner: team-a\ndata:\n  label:\n    column: y\n"

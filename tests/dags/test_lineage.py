@@ -17,7 +17,7 @@ from tests.embedded.doubles import make_environments
 RETRAIN = """
 import pathlib
 from tests.dags.test_runs import land, run
-from pipelines import home
+from spec import home
 land(home.data_root(), 1)
 land(home.data_root(), 2, exit=2, reasons=["fare is null in 40 rows"])
 print(run("retrain_taxi", span=1), run("retrain_taxi", span=2))

@@ -16,7 +16,7 @@ from dags.process import Finished, StreamedProcess
 
 def test_argv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINYARD_VENVS", "/venvs")
-    assert command("list") == ["/venvs/pipelines/bin/python", "-P", "-m", "pipelines.cli", "list"]
+    assert command("list") == ["/venvs/pipelines/bin/python", "-P", "-m", "cli.main", "list"]
     assert run_arguments("taxi", None) == ["run", "taxi", "--json"]
     expected = ["run", "taxi", "--json", "--span", "0", "--until", "DataQuality", "--until", "Evaluator"]
     assert run_arguments("taxi", 0, ("DataQuality", "Evaluator")) == expected

@@ -14,7 +14,7 @@ from airflow.timetables.trigger import CronTriggerTimetable as CoreTimetable
 from dags.assets import LOCAL_POLL_SECONDS, REMOTE_POLL_SECONDS, new_data
 from dags.data_quality import build_data_quality_dag
 from dags.retrain import schedule_of
-from pipelines.workload import Workload, WorkloadError
+from spec.workload import Workload, WorkloadError
 
 
 def workload(schedule: dict[str, Any] | None = None, uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*") -> Workload:

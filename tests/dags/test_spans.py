@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from dags.assets import new_data
 from dags.spans import arrived_spans, being_written, choose_span, find_span, parse_span, parse_spans, settle
 from landing import locations, span_of_day
-from pipelines.workload import Workload
+from spec.workload import Workload
 
 
 def workload(uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*", **schedule: Any) -> Workload:

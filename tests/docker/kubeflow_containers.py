@@ -237,7 +237,7 @@ def compile_file(
 def trainyard(*arguments: str, revision: str, **environment: str) -> str:
     """The command line in a process of its own; its standard output."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *arguments],
+        [sys.executable, "-m", "cli.main", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TRAINYARD_CODE_REVISION": revision, **environment},
         cwd=ROOT,
         capture_output=True,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.provenance import code_of
+from quality.provenance import code_of
 from tests.docker.engine import RESTRICTED, ROOT, docker
 
 NAMES = {"pipeline": "trainyard", "serving": "trainyard-serving", "airflow": "trainyard-airflow"}

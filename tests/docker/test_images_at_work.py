@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from model_store import STABLE, ModelStore, ReleaseDraft
-from pipelines.provenance import code_of
+from quality.provenance import code_of
 from tests.docker.engine import RESTRICTED, docker
 
 NODE = ("run", "--rm", "--network", "none", *RESTRICTED, "--entrypoint", "python")

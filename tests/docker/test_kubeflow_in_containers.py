@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipelines import datasets, home
+from pipelines import datasets
 from pipelines.results import RunResult
 from pipelines.runners.kubeflow import transfer
+from spec import home
 from tests.docker.derived_image import Image
 from tests.docker.kubeflow_containers import (
     ContainerCluster,

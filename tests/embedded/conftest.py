@@ -23,7 +23,7 @@ from tests.servers import PASSWORD, Postgres, postgres_server
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = (
-    "import argparse, sys; from embedded.cli import add_commands; parser = argparse.ArgumentParser(); "
+    "import argparse, sys; from cli.embedded import add_commands; parser = argparse.ArgumentParser(); "
     "add_commands(parser.add_subparsers()); options = parser.parse_args(); sys.exit(options.handler(options))"
 )
 

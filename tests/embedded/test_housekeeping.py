@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.main import main
 from embedded import airflow_cli
 from embedded.credentials import load_secrets
 from embedded.settings import Paths
-from pipelines.cli import main
 from pipelines.housekeeping import Limits, sweep
 
 LIMITS = Limits(days=30)

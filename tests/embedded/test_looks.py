@@ -15,7 +15,7 @@ import pytest
 
 from embedded.airflow_api import AirflowApi, DagRun
 from embedded.processes import end_marked
-from pipelines import home
+from spec import home
 from tests.embedded.browser import Browser, Theme
 from tests.embedded.conftest import Home, Running, wait_for
 

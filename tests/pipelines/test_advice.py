@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from pipelines.workload import Workload
+from spec.workload import Workload
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECTIONS = [name for name in Workload.model_fields if name not in ("name", "task", "owner", "description", "beam")]

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from pipelines import cli
+from cli import main as cli
 from pipelines.beam_options import beam_arguments
-from pipelines.workload import Workload, WorkloadError
+from spec.workload import Workload, WorkloadError
 
 
 def workload(**beam: object) -> Workload:
@@ -84,8 +84,8 @@ def test_the_commands_refuse_it_with_exit_code_2(command: list[str], capsys: pyt
 
 def test_a_refusal_by_beam_does_not_load_tensorflow() -> None:
     code = (
-        "import sys\nfrom pipelines import cli\n"
-        "assert cli.main(['run', 'taxi', '--beam', 'direct_num_wrkers=2']) == 2\n"
+        "import sys\nfrom cli import main\n"
+        "assert main.main(['run', 'taxi', '--beam', 'direct_num_wrkers=2']) == 2\n"
         "assert 'apache_beam' in sys.modules and 'tensorflow' not in sys.modules and 'tfx' not in sys.modules"
     )
     environment = {"PYTHONPATH": str(pathlib.Path(cli.__file__).parents[1])}

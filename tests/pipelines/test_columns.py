@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines import columns
-from pipelines.workload import Use, Workload, WorkloadError, named_columns
+from spec.workload import Use, Workload, WorkloadError, named_columns
 
 WHERE = pathlib.Path("workload.yaml")
 SCHEMA = "\n".join(

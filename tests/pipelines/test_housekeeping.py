@@ -16,13 +16,13 @@ import pytest
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.errors import InputError
+from cli.main import main
 from model_store import ModelStore, ReleaseDraft, StoreError
-from pipelines import home
-from pipelines.cli import main
 from pipelines.housekeeping import Limits, sweep
+from pipelines.metadata import connecting as metadata
 from pipelines.runners import _lock
-from pipelines.runners.kubeflow import metadata
+from spec import home
+from spec.errors import InputError
 from tests.servers import Postgres
 
 LIMITS = Limits(runs=2, releases=2, days=30)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import home
+from spec import home
 from tests.fuse import FUSE, IMPORTS
 
 # 600 rows, two thirds of them to train on, in batches of 32: 12 or 13 steps an epoch.
@@ -41,7 +41,7 @@ def test_a_trainer_killed_in_mid_epoch_goes_on_after_the_last_whole_one(yard, tm
 
 
 def _run(**environment: str) -> int:
-    command = [sys.executable, "-m", "pipelines.cli", "run", "tips"]
+    command = [sys.executable, "-m", "cli.main", "run", "tips"]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
     return done.returncode

@@ -8,11 +8,12 @@ import pathlib
 import pyarrow.parquet as pq
 import pytest
 
+from cli import main as cli
 from model_store import ModelStore, ReleaseDraft
-from pipelines import cli, home
 from pipelines.predict import PredictRequest, predict
 from pipelines.results import RunResult
 from pipelines.run import Display
+from spec import home
 
 FEATURES = {
     "fare": {"dtype": "float32", "shape": [], "nullable": False},

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.columnar import read_split
-from components.splits import SPLITS
 from model_store import ModelStore
-from pipelines import home
 from pipelines.predict import PredictRequest, predict
 from pipelines.run import Display, RunRequest, run
+from spec import home
+from spec.splits import SPLITS
 
 WORKLOAD = """
 name: tips

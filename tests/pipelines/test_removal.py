@@ -7,11 +7,12 @@ import subprocess
 
 import pytest
 
+from cli import main as cli
 from model_store import ModelStore, ReleaseDraft
-from pipelines import cli, home
-from pipelines.history import History, Outcome, Release, Validation
 from pipelines.removal._finding import SHIPPED
 from pipelines.runners import _lock
+from quality.history import History, Outcome, Release, Validation
+from spec import home
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ import sys
 
 import pytest
 
+from cli.display import summary_lines
 from model_store import ModelStore
-from pipelines import home
-from pipelines.display import summary_lines
-from pipelines.history import History
 from pipelines.results import RunResult
 from pipelines.run import Display, RunRequest, run
 from pipelines.runners import _lock
-from pipelines.workload import WorkloadError
+from quality.history import History
+from spec import home
+from spec.workload import WorkloadError
 
 
 def once(*parameters: str, span: int | None = None, wait_s: float = 5) -> RunResult:
@@ -321,7 +321,7 @@ def test_a_killed_run_is_taken_up_where_it_was(yard, tmp_path: pathlib.Path) -> 
     """kill -9 right after Transform; the next run redoes only what was unfinished."""
     yard.span(2, (yard.root / "data" / "tips" / "span-1" / "trips.csv").read_text().replace("card", "Card"))
     before = released()
-    command = [sys.executable, "-m", "pipelines.cli", "run", "tips", "--span", "2"]
+    command = [sys.executable, "-m", "cli.main", "run", "tips", "--span", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         for line in process.stderr:
             if "Transform" in line:
@@ -351,7 +351,7 @@ def test_a_damaged_metadata_store_is_named_and_its_folder_can_be_deleted(restore
 
 
 def test_json_is_one_object_and_nothing_else(yard) -> None:
-    command = [sys.executable, "-m", "pipelines.cli", "run", "tips", "--span", "1", "--json"]
+    command = [sys.executable, "-m", "cli.main", "run", "tips", "--span", "1", "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0
     printed = json.loads(done.stdout)

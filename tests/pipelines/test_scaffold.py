@@ -15,15 +15,16 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from components.errors import InputError
+from cli import scaffold as cli
 from components.ingestion import Reading
 from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import classes_of, feature_of, is_personal, read_schema
-from pipelines.scaffold import cli, creating
+from pipelines.scaffold import creating
 from pipelines.scaffold.creating import Created, Request, create
 from pipelines.scaffold.profiling import Kind
-from pipelines.workload import Task, load_workload
+from spec.errors import InputError
+from spec.workload import Task, load_workload
 
 pytestmark = pytest.mark.usefixtures("places")
 ROWS = 240

@@ -12,10 +12,10 @@ from typing import Any
 import openpyxl
 import pytest
 
-from components.errors import InputError
 from components.ingestion import Reading
 from pipelines.scaffold.reading import read_files
 from pipelines.scaffold.taking import Taken, about_words, take
+from spec.errors import InputError
 
 ROWS = 60
 COLOURS = ["rot", "grün", "bläulich"]

@@ -14,14 +14,15 @@ import pytest
 
 from components import user_code
 from components.columnar import tfx_columns
-from components.errors import InputError
 from components.ingestion import Reading
 from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import classes_of, read_schema
 from components.trainer import Feature, ModelSchema
-from pipelines import datasets, home
-from pipelines.workload import Workload, load_workload
+from pipelines import datasets
+from spec import home
+from spec.errors import InputError
+from spec.workload import Workload, load_workload
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -16,7 +16,8 @@ import pyarrow.csv
 from benchmarks.pipeline import by_hand
 from benchmarks.pipeline.case import Case, Column, Goal
 from benchmarks.pipeline.csv_files import blocks, write_csv
-from pipelines import datasets, home
+from pipelines import datasets
+from spec import home
 
 if TYPE_CHECKING:
     import keras

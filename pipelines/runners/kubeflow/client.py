@@ -22,9 +22,9 @@ import urllib3
 from kfp import client as kfp_client
 from kfp.client import token_credentials_base
 
-from components.errors import InputError
 from pipelines.runners.kubeflow.site import Api
 from pipelines.runners.kubeflow.watching import Unavailable
+from spec.errors import InputError
 
 PAGE = 50
 _TIMEOUT = (10, 60)  # seconds to connect and to read; kfp.Client itself waits without end

@@ -19,9 +19,7 @@ from kfp import dsl, kubernetes
 from tfx.dsl.compiler import compiler as tfx_compiler
 from tfx.proto.orchestration import pipeline_pb2
 
-from components.errors import InputError
-from pipelines import columns, home, parameters
-from pipelines.provenance import code_of
+from pipelines import columns, parameters
 from pipelines.run import find_workload
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import pools as pools_module
@@ -32,7 +30,10 @@ from pipelines.runners.kubeflow.run_parameters import RunParameter
 from pipelines.runners.kubeflow.site import ClusterSite
 from pipelines.runners.kubeflow.tasks import IMAGE, Task, component, function_of, placement_inputs, python_parameter
 from pipelines.training import Site, training_pipeline
-from pipelines.workload import Workload
+from quality.provenance import code_of
+from spec import home
+from spec.errors import InputError
+from spec.workload import Workload
 
 # Node -> (execution property, runtime parameter). A node that a graph has not is passed over.
 _RUNTIME = {

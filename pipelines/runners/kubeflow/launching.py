@@ -17,8 +17,8 @@ from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
 from components.artifacts import CONTENT_BYTES, CONTENT_FILES
 from components.sizes import content_size
+from pipelines.metadata.connecting import RunExecutions, connect, patiently
 from pipelines.runners.kubeflow import filesystem, spec, transfer
-from pipelines.runners.kubeflow.metadata import RunExecutions, connect, patiently
 from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
 from pipelines.runners.kubeflow.staging import OPERATORS, say
 

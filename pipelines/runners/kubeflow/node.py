@@ -20,16 +20,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from components import lazy_imports
-from components.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
-from pipelines.provenance import code_of
 from pipelines.runners import _failures
+from quality.provenance import code_of
+from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
 
 if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2 as mlmd
     from tfx.proto.orchestration import pipeline_pb2
 
+    from pipelines.metadata.connecting import RunExecutions
     from pipelines.runners.kubeflow.launching import Ended
-    from pipelines.runners.kubeflow.metadata import RunExecutions
     from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
     from pipelines.runners.kubeflow.shown import Outputs
 
@@ -61,9 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _note(earlier, message)
                 _record(part, options, message)
         return _failed(message, code)
-    from pipelines.reports import page_url
     from pipelines.runners.kubeflow import shown
     from pipelines.runners.kubeflow.staging import say
+    from quality.reports import page_url
 
     shown.show(options.executor_input, options.node, ended.outputs, page_url(part.pipeline_info.id, options.run_id))
     _record(part, options)
@@ -131,7 +131,8 @@ def _part(options: argparse.Namespace) -> tuple[pipeline_pb2.Pipeline, dict[str,
 
 
 def _earlier(part: pipeline_pb2.Pipeline, run_id: str) -> tuple[RunExecutions, mlmd.ConnectionConfig]:
-    from pipelines.runners.kubeflow import metadata, spec
+    from pipelines.metadata import connecting as metadata
+    from pipelines.runners.kubeflow import spec
 
     config = metadata.connection_config()
     return metadata.RunExecutions(config, run_id, spec.node_context(part)), config
@@ -178,7 +179,8 @@ def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str
     if not os.environ.get("TRAINYARD_HISTORY"):
         return
     try:
-        from pipelines.runners.kubeflow import metadata, recording, spec
+        from pipelines.metadata import connecting as metadata
+        from pipelines.runners.kubeflow import recording, spec
 
         store = metadata.connect(metadata.connection_config())
         run = recording.Run(part.pipeline_info.id, options.run_id, spec.pipeline_root(part), store)
@@ -228,5 +230,5 @@ def _failed(message: str, code: int) -> int:
 
 if __name__ == "__main__":
     code = main()
-    gc.freeze()  # as in pipelines/cli.py: the pod ends seconds earlier
+    gc.freeze()  # as in cli/main.py: the pod ends seconds earlier
     sys.exit(code)

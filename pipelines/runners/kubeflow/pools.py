@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 
-from components.errors import InputError
 from pipelines.runners.kubeflow.site import checked_labels, load_yaml
-from pipelines.workload import Resources
+from spec.errors import InputError
+from spec.workload import Resources
 
 DEFAULT_FILE = pathlib.Path(__file__).with_name("pools.yaml")
 DEFAULT_POOL = "cpu"

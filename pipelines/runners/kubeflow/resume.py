@@ -10,9 +10,9 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
-from components.errors import InputError
 from pipelines.runners.kubeflow import messages, run_parameters, watching
 from pipelines.runners.kubeflow.submit import LONGEST_NAME
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.client import Kubeflow

@@ -17,10 +17,10 @@ from typing import Any
 
 import pydantic
 
-from components.errors import InputError
 from pipelines import parameters
 from pipelines.runners.kubeflow import ui
-from pipelines.workload import Training, Workload
+from spec.errors import InputError
+from spec.workload import Training, Workload
 
 SPAN = "span"
 FORCE_RETRAIN = "force_retrain"

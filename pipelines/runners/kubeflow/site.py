@@ -13,8 +13,8 @@ import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from components.errors import InputError
-from pipelines.workload import explain
+from spec.errors import InputError
+from spec.workload import explain
 
 DEFAULT_FILE = pathlib.Path(__file__).with_name("kubeflow.yaml")
 KubernetesName = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"

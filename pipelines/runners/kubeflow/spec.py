@@ -16,7 +16,7 @@ from typing import Any
 from google.protobuf import json_format
 from tfx.proto.orchestration import executable_spec_pb2, metadata_pb2, pipeline_pb2
 
-from pipelines import home
+from spec import home
 
 # json_format looks the types inside Any up by name: their modules must be loaded.
 _TYPES_IN_ANY = (executable_spec_pb2, metadata_pb2)

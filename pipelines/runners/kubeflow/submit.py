@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from components.errors import InputError
 from pipelines import columns, parameters
-from pipelines.provenance import code_of
 from pipelines.run import find_workload
 from pipelines.runners.kubeflow import run_parameters
 from pipelines.runners.kubeflow.pools import Pool
 from pipelines.runners.kubeflow.site import ClusterSite
+from quality.provenance import code_of
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.client import Kubeflow

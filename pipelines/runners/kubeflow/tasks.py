@@ -13,7 +13,7 @@ from kfp import dsl
 from pipelines.runners.kubeflow import ui
 from pipelines.runners.kubeflow.pools import Placement
 from pipelines.runners.kubeflow.run_parameters import RunParameter
-from pipelines.workload import Workload
+from spec.workload import Workload
 
 COMMAND = ("python", "-P", "-m", "pipelines.runners.kubeflow.node")
 IMAGE = "image"

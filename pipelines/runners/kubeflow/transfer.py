@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from components.errors import LASTING, InputError
+from spec.errors import LASTING, InputError
 
 MARKER = "_COMPLETE"
 _WORKERS = 8

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from components.errors import EXIT_MAY_RETRY
 from pipelines.results import ComponentResult, RunResult
+from spec.errors import EXIT_MAY_RETRY
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 PATIENCE_S = 600.0  # an API that is being upgraded comes back; the run does not need it

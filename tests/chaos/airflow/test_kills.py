@@ -20,7 +20,7 @@ import pytest
 
 from embedded.airflow_api import DagRun
 from embedded.database import Database
-from pipelines import home
+from spec import home
 from tests.chaos.airflow.arena import WHOLE_WORKER, WORKER, Arena
 from tests.embedded.doubles import make_environments
 from tests.servers import PASSWORD, postgres_server

@@ -12,7 +12,7 @@ from components.baseline import BaselineConfig
 from components.baseline.boosting import Boosting, most_rows
 from components.baseline.encoding import fit_encoder, unfit
 from components.baseline.executor import Executor
-from components.errors import InputError
+from spec.errors import InputError
 
 SCHEMAS = {
     "binary": 'feature { name: "target" type: INT int_domain { min: 0 max: 1 } }',

@@ -15,9 +15,9 @@ from tfx.dsl.components.base import base_beam_executor
 from components.batch_inference import BatchInferenceConfig, executor
 from components.batch_inference import predicting as predicting_module
 from components.batch_inference.executor import Executor
-from components.errors import InputError
 from components.ingestion import Reading, parts, sources
 from components.served_model import RawFeature, ServedModel, load_predictor
+from spec.errors import InputError
 
 RELEASE = {"model": "trips", "version": 7, "digest": "abc"}
 

@@ -11,8 +11,8 @@ from tfx.types import standard_artifacts
 
 from components.champion import ChampionResolver, champion_version
 from components.champion.executor import Executor
-from components.errors import InputError
 from model_store import ModelStore, ReleaseDraft, StoreError
+from spec.errors import InputError
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tfx.dsl.components.base import base_beam_executor
 from components.columnar._defaults import choose, usable_machine
 from components.columnar._workers import WorkerLost
 from components.columnar.executor import ColumnarBeamExecutor
-from components.errors import InputError
+from spec.errors import InputError
 
 IN_MEMORY = ("--direct_running_mode=in_memory",)
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from components.data_quality import check_contract, waivers
-from components.errors import InputError
 from components.gates import CheckResult, GateResult, Severity
+from spec.errors import InputError
 
 SCHEMA = """
 feature { name: "fare" type: FLOAT presence { min_fraction: 1.0 } shape {} float_domain { min: 0 max: 500 } }

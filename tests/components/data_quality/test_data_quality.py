@@ -21,8 +21,8 @@ from components.data_quality import DataQuality, _data_docs
 from components.data_quality._running import columns_of
 from components.data_quality.executor import DataQualityExecutor
 from components.data_quality.worker import check_examples
-from components.errors import InputError
 from components.gates import CheckResult, GateFailed, GateResult, Severity
+from spec.errors import InputError
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)> & \"quoted\" 'so'"
 ROWS = 200

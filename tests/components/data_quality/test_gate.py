@@ -14,8 +14,8 @@ from components.artifacts import ROWS_BY_SPAN
 from components.columnar import SplitWriter
 from components.data_quality.executor import _spans
 from components.data_quality.worker import check_examples
-from components.errors import InputError
 from components.gates import CheckResult, GateResult, Severity, Verdict
+from spec.errors import InputError
 
 SECRET, PHONE = "Anna Personal", 491701234567
 SCHEMA = """

@@ -12,12 +12,12 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import BaselineMetrics
 from components.champion import champion_version
-from components.errors import InputError
 from components.evaluator import EvaluationConfig
 from components.evaluator.bootstrap import PairedSample
 from components.evaluator.executor import Executor
 from components.gates import GateResult
-from pipelines.workload import Workload
+from spec.errors import InputError
+from spec.workload import Workload
 
 DEFAULT_METRIC = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse", "ranking": "ndcg_10"}
 

@@ -5,7 +5,7 @@ import pytest
 import sklearn.metrics
 
 from components.evaluator import metrics as m
-from pipelines import workload
+from spec import workload
 
 
 def test_each_model_is_measured_at_its_own_threshold() -> None:

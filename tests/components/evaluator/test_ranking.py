@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.errors import InputError
 from components.evaluator.metrics import METRICS, Values
 from components.evaluator.ranking import RankingMetrics, query_keys
+from spec.errors import InputError
 
 RANKING = RankingMetrics()
 

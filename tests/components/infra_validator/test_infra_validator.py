@@ -14,7 +14,6 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components import prepared
-from components.errors import InputError
 from components.gates import GateResult
 from components.infra_validator.config import InfraConfig
 from components.infra_validator.executor import Executor, how_it_ended
@@ -22,6 +21,7 @@ from components.infra_validator.golden import instances
 from components.infra_validator.limits import Ended, watch
 from components.infra_validator.worker import Examination, serialized_examples
 from components.served_model import MISSING_INT64, RawFeature, ServedModel
+from spec.errors import InputError
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.columnar import read_split
-from components.errors import InputError
 from components.ingestion.contract import Column, columns_of
 from components.ingestion.readers import read_file
 from components.ingestion.rows import read_rows
-from components.splits import SPLITS
+from spec.errors import InputError
+from spec.splits import SPLITS
 
 SCHEMA = """
 feature { name: "id" type: INT presence { min_fraction: 1.0 } shape {} }

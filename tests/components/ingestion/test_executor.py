@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.columnar import read_split
-from components.errors import InputError
-from components.splits import SPLITS
+from spec.errors import InputError
+from spec.splits import SPLITS
 
 
 def rows(count: int, *bad: str) -> str:

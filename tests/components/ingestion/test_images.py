@@ -16,10 +16,10 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
 from components.columnar import read_split
-from components.errors import InputError
 from components.ingestion import IngestionConfig, sources
 from components.ingestion.executor import Executor
-from components.splits import SPLITS
+from spec.errors import InputError
+from spec.splits import SPLITS
 
 SCHEMA = """
 feature { name: "image" type: BYTES presence { min_fraction: 1.0 } shape {} image_domain {} }

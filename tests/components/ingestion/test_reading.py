@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.errors import InputError
 from components.ingestion import Reading
 from components.ingestion.contract import Column
 from components.ingestion.readers import read_file
 from components.ingestion.rows import read_rows
+from spec.errors import InputError
 
 COLUMNS = [
     Column("id", pa.int64(), True, False),

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.columnar import read_split
-from components.errors import InputError
 from components.ingestion import parts, sources
 from components.ingestion.contract import Column
 from components.ingestion.readers import read_file
-from components.splits import SPLITS
+from spec.errors import InputError
+from spec.splits import SPLITS
 
 ROWS = "id,price\n" + "".join(f"{i},1\n" for i in range(100))
 

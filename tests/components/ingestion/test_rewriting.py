@@ -12,11 +12,11 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.errors import InputError
 from components.ingestion.contract import columns_of
 from components.ingestion.dates import Dates
 from components.ingestion.readers import read_file
 from components.ingestion.rows import read_rows
+from spec.errors import InputError
 
 SCHEMA = """
 feature { name: "on" type: BYTES presence {} value_count { min: 1 max: 1 } time_domain { string_format: "%d/%m/%Y" } }

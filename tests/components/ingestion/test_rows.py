@@ -10,11 +10,11 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.errors import InputError
 from components.ingestion.contract import columns_of
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.ingestion.rows import read_rows
+from spec.errors import InputError
 
 SCHEMA = """
 feature { name: "id" type: INT presence { min_fraction: 1.0 } shape {} }

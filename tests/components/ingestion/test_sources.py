@@ -9,8 +9,8 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.errors import ChangedError, InputError
 from components.ingestion import contract, sources
+from spec.errors import ChangedError, InputError
 
 
 def lay_out(root: pathlib.Path, *spans: int) -> str:

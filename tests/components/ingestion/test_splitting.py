@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.errors import InputError
 from components.ingestion import IngestionConfig
 from components.ingestion.splitting import Places, count_values, counted_column, splitter
-from components.splits import EVAL, SPLITS, TEST, TRAIN
+from spec.errors import InputError
+from spec.splits import EVAL, SPLITS, TEST, TRAIN
 
 
 def config(**fields) -> IngestionConfig:

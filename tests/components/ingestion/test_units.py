@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.columnar import read_split, split_files
-from components.errors import InputError
 from components.ingestion import parts
 from components.ingestion.parts import Part, Unit, plan
 from components.ingestion.work import Work, in_order
-from components.splits import SPLITS
+from spec.errors import InputError
+from spec.splits import SPLITS
 
 IN_MEMORY = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
 MULTI_PROCESSING = ("--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2")

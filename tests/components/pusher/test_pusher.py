@@ -13,11 +13,11 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
 
 from components.artifacts import DataQualityReport
-from components.errors import InputError
 from components.gates import CheckResult, GateResult
 from components.pusher.driver import Driver
 from components.pusher.executor import Executor, publication_key
 from model_store import ModelStore
+from spec.errors import InputError
 
 METRICS = {"task": "binary", "label": "y", "rows": 9, "overall": {"auc": 0.8}, "roc": {"fpr": [0]}, "champion": None}
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from components.errors import InputError
 from components.schema import read_schema
+from spec.errors import InputError
 
 
 @pytest.mark.parametrize(

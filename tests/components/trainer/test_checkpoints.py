@@ -11,13 +11,13 @@ import keras
 import numpy as np
 import pytest
 
-from components.errors import InputError
 from components.trainer import Feature, ModelSchema, TrainingConfig
 from components.trainer._checkpoints import Checkpoints, at, key
 from components.trainer._checks import SplitChecks
 from components.trainer._fitting import build, fit
 from components.trainer._input import open_split
 from components.trainer._progress import Progress
+from spec.errors import InputError
 from tests.components.trainer.fitting import history, weights
 
 STEPS = 17  # an epoch of the 1,030 rows in batches of 64

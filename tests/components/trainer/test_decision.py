@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.errors import InputError
 from components.trainer import TrainingConfig
 from components.trainer._checks import SplitChecks
 from components.trainer._decision import decide
 from components.trainer._weights import class_weights
+from spec.errors import InputError
 
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2], np.float32)
 LABELS = np.array([1, 1, 0, 1, 0, 0, 0, 0])

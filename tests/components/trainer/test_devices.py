@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from components.errors import InputError
 from components.trainer import TrainingConfig
 from components.trainer._devices import Devices, find, least_batch
 from components.trainer._input import last_batches
+from spec.errors import InputError
 from tests.components.trainer.fitting import history, weights
 
 
@@ -125,7 +125,7 @@ def test_what_xla_cannot_compile_is_one_line(job, start, layers, said: str) -> N
     job.config |= {"jit_compile": True, "hyperparameters": layers}
     done = start(job)
     assert done.returncode != 0
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("components.errors.InputError")]
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("spec.errors.InputError")]
     assert "training.jit_compile: XLA cannot compile this model" in line and said in line
 
 

@@ -8,10 +8,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from components.errors import InputError
 from components.trainer import Feature
 from components.trainer._checks import SplitChecks
 from components.trainer._input import open_split
+from spec.errors import InputError
 
 ROWS = 1_030
 FEATURES = [

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from components.errors import InputError
 from components.trainer import Feature, ModelSchema, TrainingConfig
 from components.trainer._checks import SplitChecks
 from components.trainer._export import input_names
 from components.trainer._fitting import build, fit
 from components.trainer._input import Split, open_split
+from spec.errors import InputError
 
 
 def linear(rows: int, scale: float):

@@ -5,8 +5,8 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.errors import InputError
 from components.transform.labels import map_label, output_classes
+from spec.errors import InputError
 
 
 def schema(feature: str) -> schema_pb2.Schema:

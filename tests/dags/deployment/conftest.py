@@ -16,7 +16,7 @@ import pytest
 
 from dags import deployment
 from model_store import ModelStore, ReleaseDraft
-from pipelines.workload import Serving
+from spec.workload import Serving
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVING = ROOT / ".venv" / "serving" / "bin" / "python"

@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 
 from dags.deploy import build_deploy_dag
 from model_store import ModelStore
-from pipelines.workload import Workload
+from spec.workload import Workload
 from tests.dags.deployment.conftest import Traffic
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from dags.deployment.limits import Traffic, judge
 from dags.deployment.traffic import Window, divergence, drift, quantile, read_metrics, window
-from pipelines.workload import CanaryLimits
+from spec.workload import CanaryLimits
 
 METRICS = """\
 # HELP trainyard_serving_requests_total Requests

@@ -1,4 +1,4 @@
-"""A stand-in for `python -m pipelines.cli`: run, predict and housekeeping, the same contract, a second instead of a minute.
+"""A stand-in for `python -m cli.main`: run, predict and housekeeping, the same contract, a second instead of a minute.
 
 Publishes a release that `model_server.py` can load into the real model store. The span's folder steers it: a file
 `outcome.json` in it may say {"exit": 2, "reasons": [...]} (its data is bad: the gate DataQuality refuses it, or the one that
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model_store import ModelStore, ReleaseDraft
-from pipelines import home
+from spec import home
 
 DATA_GATES = ("ExampleValidator", "DataQuality", "DriftDetector")
 GOLDEN = [{"trip_miles": float(miles)} for miles in range(1, 9)]

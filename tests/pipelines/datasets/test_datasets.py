@@ -11,9 +11,9 @@ import sys
 
 import pytest
 
-from components.errors import InputError
 from pipelines import datasets
 from pipelines.datasets import _registry
+from spec.errors import InputError
 
 
 def _rows(span: pathlib.Path) -> list[dict[str, str]]:

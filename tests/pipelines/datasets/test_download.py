@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.errors import InputError
 from pipelines.datasets._download import RemoteFile, cached_contents
+from spec.errors import InputError
 
 _CONTENT = b"0123456789" * 1000
 

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from components.errors import InputError
 from pipelines.datasets._idx import parse_idx
+from spec.errors import InputError
 
 _WHOLE = bytes((0, 0, 8, 2)) + struct.pack(">2I", 2, 3) + bytes(range(6))
 

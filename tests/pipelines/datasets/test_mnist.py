@@ -8,9 +8,10 @@ import shutil
 
 import pytest
 
-from components.errors import InputError
-from pipelines import datasets, home
+from pipelines import datasets
 from pipelines.datasets import mnist
+from spec import home
+from spec.errors import InputError
 
 _CACHE = home.datasets_cache() / "mnist"
 _TEST_LABELS = "t10k-labels-idx1-ubyte.gz"

@@ -13,8 +13,8 @@ from typing import Any
 import fsspec
 import yaml
 
+from pipelines.metadata.connecting import connection_config, open_once
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
-from pipelines.runners.kubeflow.metadata import connection_config, open_once
 from pipelines.runners.kubeflow.pools import load_pools
 from pipelines.runners.kubeflow.site import load_site
 from tests.pipelines.kubeflow.kubeflow_double import ROOT, KubeflowDouble

@@ -13,8 +13,8 @@ from kfp import dsl
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from model_store import ModelStore
-from pipelines import home
 from pipelines.results import RunResult
+from spec import home
 
 
 def local_store(workload: str) -> Any:

@@ -13,13 +13,13 @@ import yaml
 from kfp import components as kfp_components
 from kfp import dsl
 
-from components.errors import InputError
-from pipelines import cli
+from cli import main as cli
 from pipelines.runners.kubeflow import spec, ui
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled, lint
 from pipelines.runners.kubeflow.pools import Pool, Toleration, load_pools
 from pipelines.runners.kubeflow.site import DEFAULT_FILE, load_site
+from spec.errors import InputError
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -167,7 +167,7 @@ def test_the_same_input_gives_the_same_bytes_in_another_checkout(taxi: str, tmp_
         (tmp_path / name).symlink_to(ROOT / name)
     environment = {**os.environ, "TRAINYARD_CODE_REVISION": "0123456789ab", "PYTHONHASHSEED": "7"}
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", "compile", "taxi", "-o", "-", "--check", "--pool", "Trainer=gke-l4"],
+        [sys.executable, "-m", "cli.main", "compile", "taxi", "-o", "-", "--check", "--pool", "Trainer=gke-l4"],
         cwd=tmp_path,
         env={**environment, "PYTHONPATH": str(tmp_path), "TRAINYARD_ROOT": str(tmp_path)},
         capture_output=True,

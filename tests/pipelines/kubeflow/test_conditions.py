@@ -14,9 +14,9 @@ from tfx.orchestration import pipeline
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from pipelines.metadata.connecting import RunExecutions, open_once
 from pipelines.runners.kubeflow import spec
 from pipelines.runners.kubeflow.launching import run_node
-from pipelines.runners.kubeflow.metadata import RunExecutions, open_once
 
 
 class GateExecutor(base_executor.BaseExecutor):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import cli
+from cli import main as cli
 from pipelines.runners.kubeflow.doctor.checks import FINALIZER
 from tests.pipelines.kubeflow.kubernetes_api_double import TOKEN, KubernetesApiDouble
 

@@ -8,12 +8,12 @@ import fsspec
 import pytest
 
 from model_store import ModelStore
-from pipelines.history import History, Outcome
-from pipelines.monitoring._training import training_of
-from pipelines.reports import build, page_of
-from tests.pipelines.conftest import trips
+from quality.history import History, Outcome
+from quality.monitoring._training import training_of
+from quality.reports import build, page_of
 from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
 from tests.servers import PASSWORD
+from tests.yard import trips
 
 pytestmark = pytest.mark.slow
 DATA = ["schema-importer", "columnar-example-gen", "statistics-gen"]

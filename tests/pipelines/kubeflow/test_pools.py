@@ -6,9 +6,9 @@ import pathlib
 
 import pytest
 
-from components.errors import InputError
 from pipelines.runners.kubeflow.pools import load_pools, place
-from pipelines.workload import Resources
+from spec.errors import InputError
+from spec.workload import Resources
 
 COMPONENTS = ["Transform", "Trainer"]
 

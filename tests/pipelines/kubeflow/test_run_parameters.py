@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from components.errors import InputError
 from pipelines.runners.kubeflow.run_parameters import bindings, of_training
-from pipelines.workload import Data, Label, Training, Workload
+from spec.errors import InputError
+from spec.workload import Data, Label, Training, Workload
 
 WORKLOAD = Workload(
     name="tips",

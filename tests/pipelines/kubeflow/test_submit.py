@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from pipelines import cli
+from cli import main as cli
 from pipelines.runners.kubeflow import submit as submit_module
 from pipelines.runners.kubeflow.site import DEFAULT_FILE
 from tests.pipelines.kubeflow.kubeflow_api_double import TOKEN, KubeflowApiDouble, pod_name
@@ -336,7 +336,7 @@ def test_ctrl_c_leaves_the_run_going(kubeflow: KubeflowApiDouble) -> None:
     kubeflow.script = [{}]
     looked = threading.Event()
     kubeflow.on_look = lambda: looked.set() if len(kubeflow.requests) > 5 else None
-    command = [sys.executable, "-m", "pipelines.cli", "runs", "show", started.run_id, "--wait", *FAST]
+    command = [sys.executable, "-m", "cli.main", "runs", "show", started.run_id, "--wait", *FAST]
     watcher = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert looked.wait(60)
@@ -349,6 +349,6 @@ def test_ctrl_c_leaves_the_run_going(kubeflow: KubeflowApiDouble) -> None:
 
 
 def test_kfp_is_not_imported_for_help() -> None:
-    code = "import sys; from pipelines import cli; cli._parser(); print([m for m in ('kfp', 'tfx', 'rich') if m in sys.modules])"
+    code = "import sys; from cli import main; main._parser(); print([m for m in ('kfp', 'tfx', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

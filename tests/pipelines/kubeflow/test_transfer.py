@@ -12,8 +12,8 @@ import time
 import fsspec
 import pytest
 
-from components.errors import InputError
 from pipelines.runners.kubeflow import transfer
+from spec.errors import InputError
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 

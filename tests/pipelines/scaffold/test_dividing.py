@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.errors import InputError
 from components.ingestion import IngestionConfig
 from components.ingestion.splitting import splitter
-from components.splits import EVAL, SPLITS, TEST
 from pipelines.scaffold.dividing import Division, divide, told
 from pipelines.scaffold.labelling import Label, describe
-from pipelines.workload import Task
+from spec.errors import InputError
+from spec.splits import EVAL, SPLITS, TEST
+from spec.workload import Task
 
 
 def labelled(classes: list[str], task: Task = Task.BINARY, positive: str | None = None) -> tuple[pa.Table, Label]:

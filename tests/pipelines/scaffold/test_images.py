@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.errors import InputError
 from components.schema import classes_of, feature_of, read_schema
 from pipelines.scaffold.creating import Created, Request, create
 from pipelines.scaffold.images import find_images
-from pipelines.workload import load_workload
+from spec.errors import InputError
+from spec.workload import load_workload
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -8,11 +8,12 @@ import sys
 import pyarrow as pa
 import pytest
 
+from cli import scaffold as cli
 from components.ingestion.contract import Column
 from components.ingestion.labels import labelled
 from components.ingestion.readers import read_file
 from components.ingestion.rewriting import Spellings
-from pipelines.scaffold import cli, creating
+from pipelines.scaffold import creating
 from pipelines.scaffold.spelling import Undecided, settle
 
 

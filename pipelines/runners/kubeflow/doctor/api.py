@@ -7,8 +7,8 @@ import logging
 import os
 from typing import Any
 
-from components.errors import InputError
 from pipelines.runners.kubeflow.watching import Unavailable
+from spec.errors import InputError
 
 _TIMEOUT = (10, 30)
 

@@ -73,8 +73,8 @@ def check_kfp(cluster: Cluster) -> Iterator[Finding]:
 
 
 def check_kfp_api(cluster: Cluster) -> Iterator[Finding]:
-    from components.errors import InputError
     from pipelines.runners.kubeflow.client import Kubeflow
+    from spec.errors import InputError
 
     try:
         kubeflow = Kubeflow(cluster.site.api)

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from components.errors import InputError
 from pipelines.runners.kubeflow.multi_node.manifest import API_GROUP, API_VERSION, Owner
+from spec.errors import InputError
 
 _PLURAL = "trainjobs"
 _VERSION = API_VERSION.partition("/")[2]

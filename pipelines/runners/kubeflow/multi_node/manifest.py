@@ -13,10 +13,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.errors import InputError
 from pipelines.runners.kubeflow.pools import Placement, Pool, cores
 from pipelines.runners.kubeflow.site import ClusterSite, Secret
-from pipelines.workload import Training
+from spec.errors import InputError
+from spec.workload import Training
 
 API_GROUP = "trainer.kubeflow.org"
 API_VERSION = f"{API_GROUP}/v1alpha1"

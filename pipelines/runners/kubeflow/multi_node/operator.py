@@ -14,13 +14,13 @@ from google.protobuf import message
 from tfx.orchestration.portable import base_executor_operator, data_types
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
-from components.errors import EXIT_FIX_INPUT, InputError
-from pipelines.provenance import code_of
 from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.multi_node.exchange import Exchange
 from pipelines.runners.kubeflow.multi_node.jobs import TrainJobs
 from pipelines.runners.kubeflow.multi_node.manifest import Owner, TrainJobRequest, job_name, manifest
 from pipelines.runners.kubeflow.staging import say
+from quality.provenance import code_of
+from spec.errors import EXIT_FIX_INPUT, InputError
 
 # Set from the pod's own fields (pods.py).
 POD_NAME, POD_UID, POD_NAMESPACE = "TRAINYARD_POD_NAME", "TRAINYARD_POD_UID", "TRAINYARD_POD_NAMESPACE"

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components import lazy_imports
-from components.errors import EXIT_OK, InputError
 from pipelines.runners import _failures
 from pipelines.runners.kubeflow.multi_node.manifest import WORKERS
 from pipelines.runners.kubeflow.node import check_revision, readable
+from spec.errors import EXIT_OK, InputError
 
 if TYPE_CHECKING:
     from tfx.orchestration.portable import data_types

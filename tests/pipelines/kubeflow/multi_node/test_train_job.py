@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipelines.metadata.connecting import RunExecutions, connection_config
 from pipelines.runners.kubeflow import spec, transfer
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.launching import run_node
 from pipelines.runners.kubeflow.lint import lint
-from pipelines.runners.kubeflow.metadata import RunExecutions, connection_config
 from pipelines.runners.kubeflow.pools import Pool, load_pools
 from pipelines.runners.kubeflow.site import load_site
 from tests.fuse import FUSE, IMPORTS

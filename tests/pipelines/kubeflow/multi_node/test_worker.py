@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.errors import InputError
 from pipelines.runners.kubeflow.multi_node.jobs import TrainJobs
 from pipelines.runners.kubeflow.multi_node.worker import tf_config
+from spec.errors import InputError
 from tests.pipelines.kubeflow.multi_node.cluster_double import NAMESPACE, ROOT, ClusterDouble, cluster_double
 
 

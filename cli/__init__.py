@@ -1,0 +1,1 @@
+"""The roof: every command. Nothing below imports it."""

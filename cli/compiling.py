@@ -1,0 +1,123 @@
+"""`trainyard compile`."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cli import terminal
+from pipelines import parameters
+from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+
+if TYPE_CHECKING:
+    from pipelines.runners.kubeflow.pools import Pool
+    from pipelines.runners.kubeflow.site import ClusterSite
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command; imports nothing heavy."""
+    command = commands.add_parser(
+        "compile",
+        help="compile a workload's training pipeline for Kubeflow Pipelines",
+        description="Writes a KFP v2 pipeline (schema 2.1.0, with its platform document): one container task for each node of "
+        "the graph that `trainyard run` runs here. The same input gives the same bytes.",
+        epilog="examples:\n  trainyard compile taxi -o taxi.yaml --check\n"
+        "  trainyard compile taxi -o taxi.yaml --pool trainer=gke-l4 --image registry.example.com/trainyard:1.4\n"
+        "the cluster (image, object store, metadata store, Secrets): --site FILE, or TRAINYARD_KUBEFLOW; "
+        "docs/guides/kubeflow.md",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("workload")
+    command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it; - for stdout")
+    add_cluster_options(command)
+    command.add_argument("--image", help="default of the run parameter image; else the site's")
+    parameters.add_option(command, "as `trainyard run --param`; becomes the default of the run parameter")
+    command.add_argument(
+        "--span",
+        type=parameters.span,
+        help="default of the run parameter span; else the newest there is when a run starts",
+    )
+    command.add_argument(
+        "--fixed-image", action="store_true", help="write the image down instead of making it a parameter"
+    )
+    command.add_argument("--check", action="store_true", help="lint what was compiled; exit 2 if anything is found")
+    command.set_defaults(handler=_compile)
+
+
+def add_cluster_options(command: argparse.ArgumentParser) -> None:
+    """What compile and submit must know of a cluster."""
+    command.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
+    command.add_argument("--pools", type=pathlib.Path, metavar="FILE", help="the pools (pools.yaml)")
+    command.add_argument("--root", help="where artifacts go; else the site's")
+    command.add_argument(
+        "--pool", action="append", default=[], metavar="COMPONENT=POOL", help="a component's pool, e.g. trainer=a100"
+    )
+
+
+def _compile(options: argparse.Namespace) -> int:
+    from pipelines import columns
+    from pipelines.run import find_workload
+
+    # What can be refused at once is, before seconds of imports.
+    workload, folder = find_workload(options.workload)
+    where = folder / "workload.yaml"
+    for note in columns.fit(parameters.apply(workload, options.param, where), where)[1]:
+        print(f"trainyard: {note}", file=sys.stderr)
+    site, pools, chosen = cluster(options, "image", "root")
+    span = -1 if options.span is None else options.span
+
+    with terminal.busy(f"compiling {options.workload}"):
+        from components import lazy_imports
+
+        lazy_imports.install()
+        from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
+        from pipelines.runners.kubeflow.lint import lint
+
+        text = compile_workload(
+            CompileRequest(options.workload, site, pools, chosen, options.param, span, options.fixed_image)
+        )
+    if options.output == "-":
+        print(text, end="")
+    else:
+        _write(pathlib.Path(options.output), text)
+    findings = lint(text) if options.check else []
+    for finding in findings:
+        print(f"trainyard: {options.output}: {finding}", file=sys.stderr)
+    return EXIT_FIX_INPUT if findings else EXIT_OK
+
+
+def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Mapping[str, Pool], dict[str, str]]:
+    """What the cluster's options name: site, pools by name, and pool by component.
+
+    Args:
+        options: those of `add_cluster_options`.
+        fields: of the site, which options of that name replace.
+    """
+    from pipelines.runners.kubeflow.pools import DEFAULT_FILE, load_pools
+    from pipelines.runners.kubeflow.site import load_site, site_file
+
+    changes = {field: value for field in fields if (value := getattr(options, field))}
+    site = load_site(options.site or site_file(), **changes)
+    return site, load_pools(options.pools or DEFAULT_FILE), _assignments(options.pool)
+
+
+def _assignments(texts: list[str]) -> dict[str, str]:
+    """Component -> pool, from `--pool`."""
+    found = {}
+    for text in texts:
+        component, separator, pool = text.partition("=")
+        if not separator or not component or not pool:
+            raise InputError(f"--pool {text!r}: expected COMPONENT=POOL, e.g. trainer=a100.")
+        found[component] = pool
+    return found
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}. Name another place with -o.") from error
+    print(path)

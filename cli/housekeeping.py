@@ -1,0 +1,98 @@
+"""`trainyard housekeeping`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from pipelines.housekeeping._items import Limits
+from spec.errors import EXIT_MAY_RETRY, EXIT_OK
+
+if TYPE_CHECKING:
+    from pipelines.housekeeping import Swept
+
+
+_MOST_DIGITS = 5  # of days, some 270 years: more is before any calendar's beginning
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command; imports nothing heavy."""
+    command = commands.add_parser(
+        "housekeeping",
+        help="delete old runs, artifacts, metadata and releases (with --yes; else it says which)",
+        description="Lists what is old, and with --yes deletes it. What is younger than --keep-days stays, so do the newest runs "
+        "and releases, every labelled release, the one before stable, and what belongs to them. A workload that is being run "
+        "is passed over. The embedded Airflow's logs and rows go by --keep-days. Killed half-way it leaves nothing broken.",
+        epilog="examples:\n  trainyard housekeeping\n  trainyard housekeeping --keep-days 7 --keep-runs 5 --yes",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "--workload", action="append", default=[], metavar="NAME", help="only this one; repeat it for more"
+    )
+    for name, least, default, text in (
+        ("runs", 1, Limits.runs, "newest runs of each"),
+        ("releases", 2, Limits.releases, "newest releases of each"),
+        ("days", 0, Limits.days, "what is younger stays"),
+    ):
+        command.add_argument(
+            f"--keep-{name}", type=_at_least(least), default=default, metavar="N", help=f"{text} ({default})"
+        )
+    mode = command.add_mutually_exclusive_group()
+    mode.add_argument("--yes", action="store_true", help="delete")
+    mode.add_argument("--dry-run", action="store_true", help="delete nothing, which is the default")
+    command.add_argument("--json", action="store_true", help="one JSON object on stdout, the list on stderr")
+    command.set_defaults(handler=_housekeeping)
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {least} to {10**_MOST_DIGITS - 1:,}. Received: {text[:80]!r}"
+            )
+        return int(text)
+
+    return number
+
+
+def _housekeeping(options: argparse.Namespace) -> int:
+    from pipelines.housekeeping import sweep
+
+    limits = Limits(options.keep_runs, options.keep_releases, options.keep_days)
+    found = sweep(limits, options.workload, delete=options.yes)
+    _tell(found, options.yes, sys.stderr if options.json else sys.stdout)
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "dry_run": not options.yes,
+                    "items": len(found.items),
+                    "bytes": sum(item.bytes for item in found.items),
+                    "by_kind": Counter(item.kind for item in found.items),
+                    "busy": found.busy,
+                    "damaged": found.damaged,
+                    "error": found.trouble or None,
+                    "list": [dataclasses.asdict(item) for item in found.items[:1000]],
+                }
+            )
+        )
+    if found.trouble:
+        print(f"trainyard housekeeping: {found.trouble}", file=sys.stderr)
+    return EXIT_MAY_RETRY if found.trouble else EXIT_OK
+
+
+def _tell(found: Swept, deleted: bool, stream: TextIO) -> None:
+    for item in found.items:
+        print(f"{item.kind:<9} {item.bytes:>14,}  {item.name}", file=stream)
+    for place in found.busy:
+        print(f"passed over: {place} is being run", file=stream)
+    for said in found.damaged:
+        print(f"passed over: {said}", file=stream)
+    size = f"{sum(item.bytes for item in found.items):,} bytes in {len(found.items)} things"
+    said = f"deleted {size}" if deleted else f"{size} are old; --yes deletes them"
+    print(said if found.items else "nothing is old", file=stream)

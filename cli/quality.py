@@ -1,0 +1,306 @@
+"""`trainyard quality`: draft a suite, see what a draft would change, check data outside of a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from cli import terminal
+from pipelines import parameters
+from spec import home
+from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+
+if TYPE_CHECKING:
+    from quality.contracts._checking import Checked
+    from quality.contracts._merging import Change
+    from quality.contracts._sources import Source
+    from spec.workload import Workload
+
+_SHOWN = 20
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `quality draft`, `quality diff` and `quality check`."""
+    command = commands.add_parser(
+        "quality",
+        help="draft a workload's expectations, and check data outside of a run",
+        description="The suite of a workload: schemas/<workload>/expectations.json, native to Great Expectations.",
+        epilog="examples:\n  trainyard quality draft taxi\n  trainyard quality diff taxi --data 's3://landing/taxi/span-12/*.csv'\n"
+        "  trainyard quality check taxi --data new_trips.csv\n"
+        "  trainyard quality check taxi --data postgresql://reader@db/lake --query 'select * from trips where day = current_date'\n"
+        "exit codes: 0 the data may be used, or nothing differs; 2 a critical check failed, or a draft would change something;\n"
+        "1 the source does not answer, try again.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+    draft = actions.add_parser(
+        "draft",
+        help="write what holds in the data into the suite; what a person wrote or changed stays",
+        description="Looks at a span's data and the schema, and writes the expectations that hold there, each with its "
+        "reason and severity. What was drafted before is drafted anew; what a person wrote, changed or took out stays so.",
+    )
+    diff = actions.add_parser("diff", help="show what `draft` would change (exit code 2 if something)")
+    for one in (draft, diff):
+        _add_source(one)
+        one.set_defaults(handler=_draft if one is draft else _diff)
+    check = actions.add_parser(
+        "check",
+        help="run the suite on files or on a query (exit code 2 if a critical check fails)",
+        description="The same gate as in a run, on data that no run has looked at.",
+    )
+    _add_source(check)
+    check.add_argument(
+        "--out", type=pathlib.Path, metavar="FOLDER", help="keep gate.json, validation.json and Data Docs"
+    )
+    check.set_defaults(handler=_check)
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("workload")
+    parser.add_argument(
+        "--data",
+        metavar="URI",
+        help="a file, a folder, a glob pattern or a URL; default: the newest span. With --query: an SQLAlchemy URL, whose "
+        "password belongs into TRAINYARD_SOURCE_PASSWORD",
+    )
+    parser.add_argument("--query", metavar="SQL", help="what to read from the database that --data names")
+    parser.add_argument("--span", type=parameters.span, help="which span; of --data: which it is, for waivers")
+    parser.add_argument(
+        "--format",
+        choices=("csv", "xlsx", "parquet", "jsonl", "json", "tfrecord"),
+        help="of the files; default: by their names",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=600.0,
+        metavar="SECONDS",
+        help="how long a database may take to the next rows of --query (600); exit code 1 after that",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 7 * 24 * 3600:
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0, a week at most. Received: {text!r}")
+    return seconds
+
+
+def _draft(options: argparse.Namespace) -> int:
+    workload, path, suite, changes = _drafted(options)
+    from quality.contracts._drafting import write_suite
+    from quality.contracts._merging import differences
+
+    if differences(changes) or not path.exists():
+        write_suite(path, suite, path.parent)
+    _show(options, workload, path, changes, len(suite["expectations"]), written=True)
+    return EXIT_OK
+
+
+def _diff(options: argparse.Namespace) -> int:
+    workload, path, suite, changes = _drafted(options)
+    from quality.contracts._merging import differences
+
+    _show(options, workload, path, changes, len(suite["expectations"]), written=False)
+    return EXIT_FIX_INPUT if differences(changes) else EXIT_OK
+
+
+def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
+    with terminal.busy(f"drafting from {_shown_source(options)}"):
+        return _draft_of(options)
+
+
+def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
+    import pyarrow as pa
+
+    from components.schema import left_out, read_schema
+    from pipelines.run import find_workload
+    from quality.contracts._drafting import draft, merge_into
+    from quality.contracts._sources import columns_for, read
+
+    workload, _ = _fitting(*find_workload(options.workload))
+    if workload.data.format == "images":
+        raise InputError(f"{workload.name}: images have no columns to draft from. Write the suite by hand.")
+    folder = home.schemas_root() / workload.name
+    schema = read_schema(str(folder), left_out(read_schema(str(folder)), workload.data.ignore))
+    columns = columns_for(workload, schema)
+    source, span = _source(options, workload)
+    pieces = list(read(source, columns, workload.data))
+    if bad := sum(len(piece.bad) for piece in pieces):
+        first = next((piece.file, one) for piece in pieces for one in piece.bad)
+        raise InputError(
+            f"{first[0]}, row {first[1].row}: {bad:,} rows do not fit schema.pbtxt. Draft from data that does, or mend the schema "
+            f"(`trainyard quality check {workload.name}` says why)."
+        )
+    rows = pa.Table.from_batches((p.batch for p in pieces), pa.schema([(c.name, c.type) for c in columns]))
+    earlier = _earlier_rows(workload.name, span)
+    drafted = draft(rows, schema, workload.data.label.column, str(workload.task), workload.key_columns, earlier)
+    path = folder / "expectations.json"
+    return workload, path, *merge_into(path, drafted)
+
+
+def _fitting(workload: Workload, folder: pathlib.Path) -> tuple[Workload, pathlib.Path]:
+    """The workload, held against its schema; what it says of columns that nobody reads is said and left aside."""
+    from pipelines import columns
+
+    workload, notes = columns.fit(workload, folder / "workload.yaml")
+    for note in notes:
+        print(f"trainyard: {note}", file=sys.stderr)
+    return workload, folder
+
+
+def _earlier_rows(workload: str, span: int | None) -> list[int]:
+    """Rows of the spans that the history knows, one count a span; none where there is no history."""
+    from quality.history import History, HistoryError, default_url
+
+    if default_url().startswith("sqlite:///") and not pathlib.Path(default_url().removeprefix("sqlite:///")).exists():
+        return []
+    try:
+        with History.open() as history:
+            found = {
+                one.span: one.rows for one in history.validations(workload) if one.rows and one.span not in (None, span)
+            }
+    except HistoryError:
+        return []
+    return [rows for _, rows in sorted(found.items(), key=lambda item: item[0] or 0) if rows]
+
+
+def _source(options: argparse.Namespace, workload: Workload) -> tuple[Source, int | None]:
+    from components.ingestion import sources
+    from landing import has_spans, locations
+    from quality.contracts._sources import Source
+
+    if options.query is not None and not options.data:
+        raise InputError("--query: needs --data, the SQLAlchemy URL of the database.")
+    if options.data:
+        return Source(options.data, options.query, options.format, options.timeout), options.span
+    uri = workload.span_uri("{SPAN}", home.data_root())
+    if not has_spans(uri):
+        return Source(uri, None, options.format), None
+    span = options.span if options.span is not None else sources.newest_span(uri)
+    known = locations(uri)
+    if span not in known:
+        raise InputError(f"{uri}: span {span} is not there. Received spans: {', '.join(map(str, known)) or 'none'}.")
+    return Source(known[span].uri, None, options.format or workload.data.format), span
+
+
+def _show(
+    options: argparse.Namespace, workload: Workload, path: pathlib.Path, changes: list[Change], size: int, written: bool
+) -> None:
+    import dataclasses
+
+    from quality.contracts._merging import differences
+
+    if options.json:
+        shown = {"workload": workload.name, "suite": str(path), "changes": [dataclasses.asdict(one) for one in changes]}
+        print(json.dumps(shown, indent=2))
+        return
+    signs = {"added": "+", "removed": "-", "changed": "~", "kept": "="}
+    for one in changes:
+        detail = f": {one.why}" if one.why else _moved(one)
+        print(f"{signs[one.kind]} {one.what}{detail}")
+    made = differences(changes)
+    if not made:
+        print(f"{path}: {size} expectations, up to date")
+    elif written:
+        print(f"{path}: {size} expectations, {len(made)} of them new, changed or removed. Read them, then commit.")
+    else:
+        print(f"{path}: a draft would change {len(made)} expectations (trainyard quality draft {workload.name})")
+
+
+def _moved(change: Change) -> str:
+    """The arguments that differ."""
+    if change.kind != "changed":
+        return ""
+    was, now = ({**one.get("kwargs", {}), "severity": one.get("severity")} for one in (change.was, change.now))
+    parts = [
+        f"{key} {was.get(key)} -> {now.get(key)}"
+        for key in (*was, *(k for k in now if k not in was))
+        if was.get(key) != now.get(key)
+    ]
+    return f": {', '.join(parts)}" if parts else ": its words"
+
+
+def _shown_source(options: argparse.Namespace) -> str:
+    """The source, without what may be a secret in its URL."""
+    place = options.data or f"the newest span of {options.workload}"
+    return f"the query's rows ({place.partition('://')[0]})" if options.query is not None else place
+
+
+def _check(options: argparse.Namespace) -> int:
+    with terminal.busy("loading Great Expectations"):
+        from pipelines.run import find_workload
+        from quality.contracts._checking import check
+    workload, folder = _fitting(*find_workload(options.workload))
+    if workload.data.format == "images" and not options.format and not options.query:
+        raise InputError(
+            f"{workload.name}: images are checked in a run: trainyard run {workload.name} --until DataQuality"
+        )
+    source, span = _source(options, workload)
+    if options.out is not None:
+        if options.out.exists() and any(options.out.iterdir()):
+            raise InputError(f"--out {options.out}: is not empty. Name another folder.")
+        options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="trainyard-quality-") as scratch:
+        output = options.out or pathlib.Path(scratch)
+        with terminal.busy(f"checking {_shown_source(options)}"):
+            checked = check(workload, folder, source, span, output)
+    if options.json:
+        print(json.dumps(_as_json(workload, source, span, checked, options.out), indent=2, default=str))
+    else:
+        _print(workload, source, checked, options.out)
+    return EXIT_OK if checked.result.passes else EXIT_FIX_INPUT
+
+
+def _verdict(checked: Checked) -> str:
+    """One sentence."""
+    from components.gates import Severity
+
+    result, many = checked.result, checked.result.counts()
+    waived = [one for one in result.failures() if one.diagnostics.get("waiver")]
+    rest = f"; {len(waived)} failed under a waiver" if waived else ""
+    unjudged = f"{many['not_judged']} of {many['checks']} checks could not be judged"
+    rest += f"; {many['not_judged']} not judged" if many["not_judged"] else ""
+    on = f"on {checked.rows:,} rows{rest}."
+    if many["failed"]:
+        return f"Do not use it: {many['failed']} of {many['checks']} checks failed {on}"
+    if not result.passes:
+        return f"Do not use it: {unjudged} on {checked.rows:,} rows."
+    if result.objections(Severity.WARNING):
+        warn = len(result.objections(Severity.WARNING))
+        return f"It can be used, but look at it: {warn} of {many['checks']} checks warn {on}"
+    return f"It can be trusted: {many['passed']} checks hold {on}"
+
+
+def _print(workload: Workload, source: Source, checked: Checked, kept: pathlib.Path | None) -> None:
+    print(f"{workload.name}, {source.shown}: {_verdict(checked)}")
+    failed = checked.result.objections()
+    for one in failed[:_SHOWN]:
+        word = "waived" if one.diagnostics.get("waiver") else str(one.severity)
+        print(f"  {word}: {one.words}")
+    if len(failed) > _SHOWN:
+        print(f"  and {len(failed) - _SHOWN} more (--json has all)")
+    if kept is not None:
+        print(f"Data Docs: {(kept / 'data_docs' / 'index.html').absolute().as_uri()}")
+
+
+def _as_json(
+    workload: Workload, source: Source, span: int | None, checked: Checked, kept: pathlib.Path | None
+) -> dict[str, Any]:
+    return {
+        "workload": workload.name,
+        "data": source.shown,
+        "span": span,
+        "rows": checked.rows,
+        "verdict": _verdict(checked),
+        "out": None if kept is None else str(kept),
+        **json.loads(checked.result.to_json()),
+    }

@@ -1,0 +1,165 @@
+"""`trainyard release ...`: the model store for people."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+
+from model_store import ModelStore, Release, StoreError
+from pipelines import parameters
+from spec import home
+from spec.errors import EXIT_FIX_INPUT
+from spec.workload import METRICS
+
+
+def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Registers list, show, verify, promote, rollback and history."""
+    command = actions.add_parser("list", help="releases of one model or of all, newest first")
+    command.add_argument("model", nargs="?")
+    command.set_defaults(handler=_list)
+
+    command = actions.add_parser("show", help="all that is known of a release: data, code, metrics, gates, files")
+    _add_model_and_version(command, optional=True)
+    command.add_argument("--json", action="store_true", help="release.json as it is")
+    command.set_defaults(handler=_show)
+
+    command = actions.add_parser("verify", help="compare every byte with the digests of release.json")
+    _add_model_and_version(command, optional=True)
+    command.set_defaults(handler=_verify)
+
+    command = actions.add_parser("promote", help="make a release the stable one, after verifying it")
+    _add_model_and_version(command, optional=False)
+    command.add_argument("--reason", default="promoted by hand", help="kept in the history")
+    command.set_defaults(handler=_promote)
+
+    command = actions.add_parser("rollback", help="go back to the stable release before, or to a named one")
+    command.add_argument("model")
+    command.add_argument(
+        "--to", type=parameters.version, metavar="VERSION", help="default: the stable release before the present one"
+    )
+    command.add_argument("--reason", default="rolled back by hand", help="kept in the history")
+    command.set_defaults(handler=_rollback)
+
+    command = actions.add_parser("history", help="who moved which label, when and why")
+    command.add_argument("model")
+    command.set_defaults(handler=_history)
+
+
+def _add_model_and_version(command: argparse.ArgumentParser, optional: bool) -> None:
+    command.add_argument("model")
+    command.add_argument(
+        "version",
+        nargs="?" if optional else None,
+        default="stable" if optional else None,
+        help="a number, stable or canary" + ("; default stable" if optional else ""),
+    )
+
+
+def _store() -> ModelStore:
+    return ModelStore(home.store_uri())
+
+
+def _known(store: ModelStore, model: str) -> str:
+    if not store.versions(model):
+        known = ", ".join(store.models()) or "none"
+        raise StoreError(f"there is no model {model!r} in {store.uri}. Known models: {known}.")
+    return model
+
+
+def _which(text: str) -> str | int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
+
+
+def _overall(release: Release) -> dict[str, float]:
+    """The metrics over all rows that have a value, those that matter most for the task first."""
+    values = {name: value for name, value in release.metrics.get("overall", {}).items() if value is not None}
+    known = [name for task, names in METRICS.items() if task == release.task for name in names if name in values]
+    return {name: values[name] for name in [*known, *sorted(set(values) - set(known))]}
+
+
+def _list(options: argparse.Namespace) -> int:
+    store = _store()
+    models = [_known(store, options.model)] if options.model else store.models()
+    if not models:
+        print(f"no releases in {home.store_uri()} yet; `trainyard run <workload>` makes one")
+    for model in models:
+        try:
+            labels, versions = _labels_by_version(store, model), sorted(store.versions(model), reverse=True)
+        except StoreError as error:
+            print(f"{model:<16}   damaged: {error}")
+            continue
+        for version in versions:
+            label = labels.get(version, "")
+            try:
+                release = store.release(model, version)
+            except StoreError as error:
+                print(f"{model:<16} {version:>4}  {label:<8} damaged: {error}")
+                continue
+            shown = "  ".join(f"{k} {v:.4f}" for k, v in list(_overall(release).items())[:3])
+            spans = ",".join(str(s["span"]) for s in release.spans)
+            print(f"{model:<16} {version:>4}  {label:<8} {release.created_at[:19]}  spans {spans:<8} {shown}")
+    return 0
+
+
+def _labels_by_version(store: ModelStore, model: str) -> dict[int, str]:
+    labels: dict[int, str] = {}
+    for label, version in sorted(store.labels(model).items(), reverse=True):
+        labels[version] = f"{labels[version]},{label}" if version in labels else label
+    return labels
+
+
+def _show(options: argparse.Namespace) -> int:
+    release = _store().resolve(options.model, _which(options.version))
+    if options.json:
+        print(release.to_json())
+        return 0
+    print(f"{release.model} version {release.version}, made {release.created_at}\n  {release.uri}")
+    print(f"  data      {', '.join('span {span}: {rows} rows, {digest:.12}'.format(**s) for s in release.spans)}")
+    digest = f", digest {release.code_digest:.12}" if release.code_digest else ""
+    print(f"  code      {release.code_revision or 'unknown commit'}{digest}")
+    print(f"  run       {release.run_id}")
+    print(f"  parent    {release.parent or 'none'}")
+    for name, value in _overall(release).items():
+        print(f"  {name:<15}{value:.4f}")
+    for gate in release.gates:
+        print(f"  {'✓' if gate['passes'] else '✗'} {gate['summary']}")
+    size = sum(f["bytes"] for f in release.files.values())
+    print(f"  {len(release.files)} files, {size:,} bytes, digest {release.digest}")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    store = _store()
+    release = store.resolve(options.model, _which(options.version))
+    problems = store.verify(options.model, release.version)
+    for problem in problems:
+        print(f"✗ {problem}")
+    if problems:
+        print(
+            f"{options.model} version {release.version} is damaged; servers refuse it. Roll back, or run the pipeline again."
+        )
+        return EXIT_FIX_INPUT
+    print(f"✓ {options.model} version {release.version}: {len(release.files)} files are as they were published")
+    return 0
+
+
+def _promote(options: argparse.Namespace) -> int:
+    store = _store()
+    release = store.resolve(options.model, _which(options.version))
+    store.promote(options.model, release.version, reason=options.reason, actor=getpass.getuser())
+    print(f"{options.model}: version {release.version} is stable; servers that watch the store load it within seconds")
+    return 0
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    release = _store().rollback(options.model, to=options.to, reason=options.reason, actor=getpass.getuser())
+    print(f"{options.model}: version {release.version} is stable again")
+    return 0
+
+
+def _history(options: argparse.Namespace) -> int:
+    store = _store()
+    for entry in store.history(_known(store, options.model)):
+        change = f"{entry.previous} -> {entry.version}" if entry.previous else str(entry.version)
+        print(f"{entry.at[:19]}  {entry.action:<10} {change:<12} {entry.actor:<12} {entry.reason}")
+    return 0

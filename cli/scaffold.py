@@ -1,0 +1,113 @@
+"""`trainyard new`. Imports what it needs when it is chosen: every command's `--help` goes through here."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+from cli import terminal
+from pipelines.scaffold import read_options
+
+if TYPE_CHECKING:
+    from pipelines.scaffold.creating import Created, Request
+
+_EPILOG = """\
+examples:
+  trainyard new churn --data customers.csv --label churned --run
+  trainyard new demand --data 'sales/*.parquet' --label units --task regression --time day --ignore comment
+"""
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `new` to the command line."""
+    command = commands.add_parser(
+        "new",
+        help="make a workload from a data file",
+        description="Looks at a data file and writes a workload that trains on it: declaration, features, model, "
+        "schema, expectations and a test, all meant to be read and edited. The file becomes span 1 of its data.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("name", help="lower-case letters, digits and underscores")
+    command.add_argument(
+        "--data", required=True, metavar="FILE", help="file, quoted glob, or folder of class folders of images"
+    )
+    command.add_argument(
+        "--label", metavar="COLUMN", help="the column to predict (of images: the name of their folder)"
+    )
+    command.add_argument(
+        "--task", choices=("binary", "multiclass", "regression"), help="default: by the label's values"
+    )
+    command.add_argument("--owner", default="ml-platform", help="who answers for the model (ml-platform)")
+    command.add_argument("--description", default="", help="one sentence for a reader who has never heard of it")
+    command.add_argument("--time", metavar="COLUMN", help="split by time: the newest rows are test")
+    command.add_argument("--key", metavar="COLUMN", help="split by key: rows of one key stay together")
+    command.add_argument(
+        "--ignore", action="extend", nargs="+", default=[], metavar="COLUMN", help="columns not to read"
+    )
+    command.add_argument(
+        "--positive",
+        metavar="CLASS",
+        help="of two classes the one whose probability is predicted; default: by name, else the rarer",
+    )
+    command.add_argument(
+        "--merge-labels", action="store_true", help="take labels that differ only in case or spaces for one class"
+    )
+    command.add_argument("--drop-unlabelled", action="store_true", help="leave rows without a label out, in every run")
+    read_options.add_options(command)
+    command.add_argument("--run", action="store_true", help="run its pipeline at once")
+    command.set_defaults(handler=new)
+
+
+def new(options: argparse.Namespace) -> int:
+    """Makes the workload, says what was decided and why, and runs it if asked to."""
+    with terminal.busy("loading what reads data"):
+        from pipelines.scaffold.creating import Request
+
+    created = _create(
+        Request(
+            name=options.name,
+            data=options.data,
+            label=options.label or "",
+            task=options.task,
+            owner=options.owner,
+            description=options.description,
+            time=options.time,
+            key=options.key,
+            ignore=tuple(options.ignore),
+            positive=options.positive,
+            read=read_options.given(options),
+            merge_labels=options.merge_labels,
+            drop_unlabelled=options.drop_unlabelled,
+        )
+    )
+    print("\n".join(created.story))
+    command = f"./trainyard run {shlex.quote(options.name)}"
+    if not options.run:
+        print(f"\nNext: {command}")
+        return 0
+    print(f"\n{command}")
+    from cli.main import main
+
+    return main(["run", options.name])
+
+
+def _create(request: Request) -> Created:
+    """Makes the workload; at a terminal a person is asked what only a person can say, elsewhere it is an error."""
+    from pipelines.scaffold.creating import create
+    from pipelines.scaffold.spelling import Undecided
+
+    while True:
+        try:
+            with terminal.busy(f"looking at {request.data}"):
+                return create(request)
+        except Undecided as open_question:
+            if not (sys.stdin.isatty() and sys.stdout.isatty()):
+                raise
+            if input(f"{open_question.question} [y/N] ").strip().lower() not in ("y", "yes"):
+                raise
+            answered: dict[str, Any] = {open_question.option: True}
+            request = dataclasses.replace(request, **answered)

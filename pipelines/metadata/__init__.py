@@ -1,0 +1,1 @@
+"""ML Metadata: connecting, patience with a database that is away, and upkeep. Below every runner."""

@@ -1,0 +1,82 @@
+"""Drafting a workload's suite: its data and its schema in, a GX suite out."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import secrets
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from components.data_quality import check_contract
+from quality.contracts import _merging
+from quality.contracts._facts import look
+from quality.contracts._ranking import most_useful
+from quality.contracts._relations import relate
+from quality.contracts._rules import Expectation, rules
+from spec.errors import InputError
+
+
+def draft(
+    rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
+) -> list[Expectation]:
+    """The expectations that hold in some rows and are worth a data team's time: what `draft_all` finds, but not too many."""
+    return most_useful(draft_all(rows, schema, label, task, keys, earlier))
+
+
+def draft_all(
+    rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
+) -> list[Expectation]:
+    """All expectations that hold in some rows; the same rows give the same.
+
+    Args:
+        rows: of the schema's columns and types.
+        schema: TFMD's.
+        label: the column to predict.
+        task: the workload's.
+        keys: columns that name a row.
+        earlier: rows of earlier spans.
+
+    Raises:
+        InputError: there is no row.
+    """
+    if not rows.num_rows:
+        raise InputError("the data has no rows: nothing can be drafted from it. Name a span that has some (--data).")
+    facts = look(rows, schema, keys)
+    return rules(facts, relate(rows, facts), label, task, rows.num_rows, earlier)
+
+
+def merge_into(path: pathlib.Path, drafted: Sequence[Expectation]) -> tuple[dict[str, Any], list[_merging.Change]]:
+    """A suite's file with a new draft in it, and what is different; nothing is written.
+
+    Raises:
+        InputError: the file is no suite.
+    """
+    from components.data_quality._format import read_format
+
+    return _merging.merge(read_format(path) if path.exists() else None, drafted, path.parent.name)
+
+
+def suite_text(suite: dict[str, Any]) -> str:
+    """A suite as its file has it."""
+    return json.dumps(suite, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_suite(path: pathlib.Path, suite: dict[str, Any], schema_folder: pathlib.Path) -> None:
+    """Writes a suite whole or not at all, if it can hold together with the schema.
+
+    Raises:
+        InputError: it contradicts the schema; names the place.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        partial.write_text(suite_text(suite), encoding="utf-8")
+        try:
+            check_contract(partial, schema_folder)
+        except InputError as error:
+            raise InputError(str(error).replace(str(partial), str(path))) from None
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

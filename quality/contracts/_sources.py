@@ -1,0 +1,273 @@
+"""Raw data to look at: the files of a span, files anywhere that fsspec reaches, or a query on a database."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import os
+import pathlib
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from components import progress
+from components.ingestion import Reading, sources
+from components.ingestion.contract import Column, check_header, columns_of
+from components.ingestion.labels import labelled, with_label
+from components.ingestion.plain_files import format_of
+from components.ingestion.rows import BadRow, read_rows
+from quality.contracts._patience import TookTooLong, within
+from spec.errors import LASTING, InputError, TryAgainError
+from spec.workload import Data, Workload
+
+PASSWORD = "TRAINYARD_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
+_ATTEMPTS = 3
+_WAIT_S = 1.0
+_ROWS = 20_000
+
+T = TypeVar("T")
+
+
+class SourceAway(TryAgainError):
+    """A store or a database does not answer; another time it may."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What to look at.
+
+    Attributes:
+        uri: a file, a folder, a glob pattern, a URL; or with `query` an SQLAlchemy URL.
+        query: SQL.
+        format: of files; None: by their name, else the workload's.
+        timeout_s: how long the database may take to the next rows of the query.
+    """
+
+    uri: str
+    query: str | None = None
+    format: str | None = None
+    timeout_s: float = 600.0
+
+    @property
+    def shown(self) -> str:
+        """For people: without a password."""
+        return _url(self.uri).render_as_string(hide_password=True) if self.query else self.uri
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Some rows, and those beside them that do not fit the schema."""
+
+    batch: pa.RecordBatch
+    bad: tuple[BadRow, ...] = ()
+    file: str = ""
+
+
+def columns_for(workload: Workload, schema: Any) -> list[Column]:
+    """What a workload's rows must have, its label read as workload.yaml says."""
+    label = workload.data.label
+    return with_label(columns_of(schema), schema, label.column, label.merge_spellings, label.drop_unlabelled)
+
+
+def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
+    """Yields the rows of a source, typed by the schema and read as a run would.
+
+    Args:
+        source: where.
+        columns: what the rows must have.
+        data: of the workload: columns that may be there besides, the format of files whose name does not say it, whether rows
+            without a label are left out.
+
+    Raises:
+        InputError: the source cannot be read as it is.
+        SourceAway: it does not answer, also not at the third time.
+    """
+    pieces = (
+        _read_query(source, columns, data.ignore) if source.query is not None else _read_files(source, columns, data)
+    )
+    for piece in pieces:
+        if data.label.drop_unlabelled and data.label.column in piece.batch.schema.names:
+            kept = labelled(piece.batch.column(data.label.column))
+            piece = dataclasses.replace(piece, batch=piece.batch.filter(kept))
+        yield piece
+
+
+def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
+    reading = Reading.of(data.read.model_dump())
+    span = _insistently(source.uri, lambda: sources.files_at(source.uri))
+    with tempfile.TemporaryDirectory() as scratch, sources.as_hashed(span.files, span.digest):
+        for url in span.files:
+            copied = _insistently(url, lambda url=url: sources.localize(url, scratch))  # type: ignore[misc]
+            format = source.format or format_of(url) or data.format
+            shown = url.removeprefix("file://")
+            try:
+                for rows in read_rows(copied, format, columns, data.ignore, reading=reading):
+                    yield Piece(rows.batch, rows.bad, shown)
+            except InputError as error:
+                raise InputError(str(error).replace(str(copied), shown)) from error
+
+
+def _insistently(what: str, attempt: Callable[[], T]) -> T:
+    """The result, at the third time at the latest."""
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            return attempt()
+        except InputError:
+            raise
+        except FileNotFoundError:
+            raise InputError(f"{what}: there is no such file or bucket. Check the path.") from None
+        except Exception as error:  # each store's client has errors of its own
+            if "Credentials" in type(error).__name__ or (isinstance(error, PermissionError) and "://" in what):
+                raise InputError(
+                    f"{what}: {_one_line(error)}. Set the store's credentials in the environment, e.g. AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_CONNECTION_STRING."
+                ) from None
+            if isinstance(error, OSError) and error.errno in LASTING:
+                raise
+            if not left:
+                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                raise SourceAway(f"{what} did not answer {_ATTEMPTS} times ({reason}). Try again later.") from None
+            time.sleep(_WAIT_S * (_ATTEMPTS - left))
+    raise AssertionError
+
+
+def _url(uri: str) -> Any:
+    import sqlalchemy as sa
+
+    try:
+        url = sa.make_url(uri)
+    except sa.exc.ArgumentError:
+        raise InputError(
+            "--data: with --query it must be an SQLAlchemy URL, e.g. postgresql://user@host/database."
+        ) from None
+    if url.password is not None:
+        raise InputError(
+            f"--data {url.render_as_string(hide_password=True)}: holds a password, which every user of this machine can read "
+            f"in the list of processes. Put it into {PASSWORD}."
+        )
+    if url.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which TFX's world lacks
+        url = url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def _read_query(source: Source, columns: Sequence[Column], ignore: Sequence[str]) -> Iterator[Piece]:
+    """The query's rows, each batch within `timeout_s`."""
+    open_now: list[Any] = []
+    given_up = threading.Event()
+
+    def opened(connection: Any) -> None:
+        open_now.append(connection)
+        if given_up.is_set():  # connecting alone took too long
+            raise TookTooLong
+
+    def cancel() -> None:
+        """SQLite's and psycopg's connections can be stopped from outside; others end with this process."""
+        given_up.set()
+        for connection in open_now:
+            raw = connection.connection.driver_connection
+            getattr(raw, "interrupt" if hasattr(raw, "interrupt") else "cancel")()
+
+    try:
+        for piece in within(source.timeout_s, _query_pieces(source, columns, ignore, opened), cancel):
+            progress.rows(piece.batch.num_rows)
+            yield piece
+    except TookTooLong:
+        raise SourceAway(
+            f"{source.shown}: no rows of the query came within {source.timeout_s:g} s, and it was cancelled. Try again later, make "
+            "the query cheaper, or raise --timeout."
+        ) from None
+
+
+def _query_pieces(
+    source: Source, columns: Sequence[Column], ignore: Sequence[str], opened: Callable[[Any], None]
+) -> Iterator[Piece]:
+    import sqlalchemy as sa
+
+    assert source.query is not None
+    url = _url(source.uri)
+    if url.get_backend_name() == "sqlite" and url.database and not pathlib.Path(url.database).exists():
+        raise InputError(f"--data {source.shown}: there is no such file. SQLite would make an empty database.")
+    secret = os.environ.get(PASSWORD)
+    try:
+        engine = sa.create_engine(url.set(password=secret) if secret else url)
+    except (ImportError, sa.exc.SQLAlchemyError) as error:
+        raise InputError(f"--data {source.shown}: {_one_line(error)}. Name a database whose driver is there.") from None
+    try:
+        with _insistently(source.shown, lambda: _connect(engine, source.shown)) as connection:
+            opened(connection)
+            try:
+                streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS)
+                found = streamed.execute(sa.text(source.query))
+                if not found.returns_rows:
+                    raise InputError("--query: gives no rows; a SELECT is wanted.")
+                names = list(found.keys())
+                check_header(source.shown, names, list(columns), ignore)
+                for part in found.partitions(_ROWS):
+                    yield Piece(_typed(part, names, columns))
+            except sa.exc.DBAPIError as error:
+                if error.connection_invalidated:
+                    raise SourceAway(f"{source.shown} went away while it was read. Try again later.") from None
+                raise InputError(f"--query: {source.shown} refuses it: {_one_line(error.orig)}") from None
+    finally:
+        engine.dispose()
+
+
+def _connect(engine: Any, shown: str) -> Any:
+    import sqlalchemy as sa
+
+    try:
+        connection = engine.connect()
+        # A check reads; what else a query may say is for the database to refuse.
+        if engine.dialect.name == "postgresql":
+            return connection.execution_options(postgresql_readonly=True)
+        if engine.dialect.name == "sqlite":
+            connection.execute(sa.text("PRAGMA query_only = ON"))
+        return connection
+    except sa.exc.DBAPIError as error:
+        reason = _one_line(error.orig)
+        if any(sign in reason for sign in ("authentication", "does not exist", "password", "permission denied")):
+            raise InputError(
+                f"--data {shown}: {reason}. Check user and database, and set {PASSWORD} to the password."
+            ) from None
+        raise ConnectionError(reason) from None
+
+
+def _typed(rows: Sequence[Any], names: Sequence[str], columns: Sequence[Column]) -> pa.RecordBatch:
+    arrays = []
+    by_name = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
+    for column in columns:
+        values = [_plain(value, column.type) for value in by_name.get(column.name, (None,) * len(rows))]
+        try:
+            array = pa.array(values, column.type)
+            arrays.append(column.rewrite(array) if column.rewrite else array)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise InputError(
+                f"--query: column {column.name!r} must be {column.type}: {_one_line(error)}. Cast it in the query."
+            ) from None
+    return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    """A database's value as a file would hold it."""
+    if value is None:
+        return None
+    if pa.types.is_floating(kind) and isinstance(value, decimal.Decimal | int):
+        return float(value)
+    if pa.types.is_integer(kind) and (
+        isinstance(value, bool) or (isinstance(value, decimal.Decimal) and value % 1 == 0)
+    ):
+        return int(value)
+    if pa.types.is_string(kind):
+        if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+            return value.isoformat()
+        return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return value
+
+
+def _one_line(error: Any) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".")

@@ -1,0 +1,119 @@
+"""What happened since a moment, by workload: plain data that every channel lays out in its own way."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+from components.report.formats import when
+from quality.history import History, Outcome, worst
+from quality.reports import page_url
+from quality.reports._views import GRAVEST_FIRST, Entry, WorkloadView, overview_sentence, overview_views
+
+FINDINGS = 3
+_SPANS = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One failed check: its severity and what it says, with figures; values are as the history has them, masked ones masked."""
+
+    severity: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One look at one workload's data.
+
+    Attributes:
+        workload: its name.
+        outcome: of the look.
+        word: the outcome in words.
+        label: what was looked at, e.g. `span 12`.
+        at: when, in words.
+        headline: the verdict in one sentence.
+        owner: who has to act.
+        findings: the worst, gravest first.
+        more: checks that do not pass, beyond these.
+        url: of its page; empty where TRAINYARD_REPORTS_URL is not set.
+    """
+
+    workload: str
+    outcome: Outcome
+    word: str
+    label: str
+    at: str
+    headline: str
+    owner: str
+    findings: tuple[Finding, ...]
+    more: int
+    url: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Digest:
+    """What a team reads in the morning.
+
+    Attributes:
+        title: the state of everything in one sentence.
+        items: gravest first.
+        quiet: workloads with nothing new, and when they were last looked at.
+    """
+
+    title: str
+    items: tuple[Item, ...]
+    quiet: tuple[tuple[str, str], ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The gravest of all."""
+        return min((item.outcome for item in self.items), key=GRAVEST_FIRST.index, default=Outcome.PASSED)
+
+
+def digest(history: History, since: datetime.datetime) -> Digest:
+    """The newest data of every workload that was looked at since a moment, and what its model was asked.
+
+    Args:
+        history: to read from.
+        since: with a time zone.
+    """
+    views = overview_views(history, _SPANS)
+    items = [_item(history, view, entry) for view in views for entry in _new(view, since)]
+    items.sort(key=lambda item: (GRAVEST_FIRST.index(item.outcome), item.workload))
+    told = {item.workload for item in items}
+    quiet = [(view.name, when(view.newest.validation.created_at)) for view in views if view.name not in told]
+    return Digest(overview_sentence([v for v in views if v.name in told] or views), tuple(items), tuple(quiet))
+
+
+def _new(view: WorkloadView, since: datetime.datetime) -> list[Entry]:
+    """The newest data, earlier spans that are not to be trusted, and requests that differ, since a moment."""
+    entries = {e.validation.id: e for e in view.now if e is view.newest or e.validation.outcome is not Outcome.PASSED}
+    entries |= {e.validation.id: e for e in view.spans if e.validation.outcome is Outcome.FAILED}
+    return [e for e in entries.values() if _moment(e.validation.created_at) >= since]
+
+
+def _moment(iso: str) -> datetime.datetime:
+    moment = datetime.datetime.fromisoformat(iso)
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+
+
+def _item(history: History, view: WorkloadView, entry: Entry) -> Item:
+    one = history.load(entry.validation.id) or entry.validation
+    failed = [check for check in one.checks if not check.passes]
+    shown = worst(failed, FINDINGS)
+    return Item(
+        workload=view.name,
+        outcome=one.outcome,
+        word=entry.word,
+        label=entry.label,
+        at=when(one.created_at),
+        headline=one.headline,
+        owner=one.owner,
+        findings=tuple(
+            Finding(f"{c.severity}, waived" if c.waiver else c.severity if c.judged else "not judged", c.words)
+            for c in shown
+        ),
+        more=len(failed) - len(shown),
+        url=page_url(view.name, one.id),
+    )

@@ -1,0 +1,20 @@
+"""What was found in which data, and when: a small SQL store that pages, digests and other tools read."""
+
+from quality.history._headline import worst
+from quality.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
+from quality.history._store import URL, History, HistoryError, default_url
+
+__all__ = [
+    "SERVING",
+    "URL",
+    "Change",
+    "Check",
+    "Column",
+    "History",
+    "HistoryError",
+    "Outcome",
+    "Release",
+    "Validation",
+    "default_url",
+    "worst",
+]

@@ -1,0 +1,305 @@
+"""Writes and reads the history through SQLAlchemy: SQLite on one machine, PostgreSQL where several share it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from components.gates import Verdict
+from quality.history import _tables as tables
+from quality.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
+from spec import home
+from spec.errors import InputError
+
+URL = "TRAINYARD_HISTORY"
+_AT_ONCE = 1_000
+"""Ids in one query: databases bound them."""
+
+
+class HistoryError(InputError):
+    """The store cannot be used as it is."""
+
+
+def default_url() -> str:
+    """TRAINYARD_HISTORY (an SQLAlchemy URL), else a SQLite file in the home."""
+    return os.environ.get(URL) or f"sqlite:///{home.home() / 'quality.sqlite'}"
+
+
+class History:
+    """All validations of all workloads.
+
+    Example:
+
+        with History.open("sqlite:////srv/quality.sqlite") as history:
+            history.record(validation)
+            newest = history.newest("taxi")
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str | None = None) -> History:
+        """Connects, and makes the tables at the first use.
+
+        Raises:
+            HistoryError: the URL cannot be used, or a newer Trainyard wrote the store.
+        """
+        url = url or default_url()
+        shown = url
+        try:
+            address = sa.make_url(url)
+            shown = address.render_as_string(hide_password=True)
+            if address.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which TFX's world lacks
+                address = address.set(drivername="postgresql+psycopg")
+            if address.get_backend_name() == "sqlite" and address.database not in (None, "", ":memory:"):
+                pathlib.Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+            engine = sa.create_engine(address, pool_pre_ping=True)
+            if engine.dialect.name == "sqlite":
+                event.listen(engine, "connect", _prepare_sqlite)
+            tables.METADATA.create_all(engine)
+            _check_version(engine)
+            tables.bring_up_to_date(engine)
+        except (SQLAlchemyError, OSError, ValueError) as error:
+            reason = str(error).splitlines()[0] if "://" in shown else "not an SQLAlchemy URL"
+            raise HistoryError(
+                f"the history of data quality, {shown}, cannot be opened: {reason}. Mend {URL}, e.g. "
+                "sqlite:////srv/trainyard/quality.sqlite or postgresql://user@host/database."
+            ) from None
+        return cls(engine)
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def record(self, validation: Validation, release: Release | None = None) -> None:
+        """Writes a validation whole or not at all; one of the same id takes the place of the earlier."""
+        rows = {name: _rows(validation.id, getattr(validation, name)) for name in tables.PARTS}
+        with self._engine.begin() as connection:
+            for table in tables.PARTS.values():
+                connection.execute(sa.delete(table).where(table.c.validation_id == validation.id))
+            connection.execute(sa.delete(tables.VALIDATIONS).where(tables.VALIDATIONS.c.id == validation.id))
+            connection.execute(sa.insert(tables.VALIDATIONS), [_row(validation, leave_out=tuple(tables.PARTS))])
+            for name, table in tables.PARTS.items():
+                if rows[name]:
+                    connection.execute(sa.insert(table), rows[name])
+            if release is not None:
+                _put_release(connection, release)
+
+    def record_releases(self, releases: Iterable[Release]) -> None:
+        """Writes releases; known ones are brought up to date."""
+        with self._engine.begin() as connection:
+            for release in releases:
+                _put_release(connection, release)
+
+    def forget(self, workload: str) -> None:
+        """Deletes all that is known of a workload, at once."""
+        ids = sa.select(tables.VALIDATIONS.c.id).where(tables.VALIDATIONS.c.workload == workload)
+        with self._engine.begin() as connection:
+            for table in tables.PARTS.values():
+                connection.execute(sa.delete(table).where(table.c.validation_id.in_(ids)))
+            for table in (tables.VALIDATIONS, tables.RELEASES):
+                connection.execute(sa.delete(table).where(table.c.workload == workload))
+
+    @property
+    def url(self) -> str:
+        """Opens this history in another process of ours. It holds the password: it is not for showing."""
+        return self._engine.url.render_as_string(hide_password=False)
+
+    def count(self, workloads: Sequence[str]) -> int:
+        """How many validations some workloads have."""
+        table = tables.VALIDATIONS
+        query = sa.select(sa.func.count()).select_from(table).where(table.c.workload.in_(workloads))
+        with self._engine.connect() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def workloads(self) -> list[str]:
+        """Those that have a validation, by name."""
+        name = tables.VALIDATIONS.c.workload
+        with self._engine.connect() as connection:
+            return list(connection.scalars(sa.select(name).distinct().order_by(name)))
+
+    def validations(self, workload: str | None = None, limit: int | None = None) -> list[Validation]:
+        """Newest first, without their checks, columns and changes (`load` has those)."""
+        table = tables.VALIDATIONS
+        query = sa.select(table).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
+        if workload is not None:
+            query = query.where(table.c.workload == workload)
+        with self._engine.connect() as connection:
+            return [_validation(row) for row in connection.execute(query).mappings()]
+
+    def newest_of_spans(self, limit: int) -> list[Validation]:
+        """The newest validation of each of the last spans of every workload, newest first, without their parts.
+
+        Args:
+            limit: spans of a workload at most. Data that comes in no spans counts by validation.
+        """
+        table = tables.VALIDATIONS
+        newest_first: tuple[Any, ...] = (sa.desc("created_at"), sa.desc("id"))
+        span = sa.func.coalesce(sa.cast(table.c.span, sa.String), table.c.id)
+        again = sa.func.row_number().over(partition_by=[table.c.workload, span], order_by=newest_first)
+        once = sa.select(table, again.label("again")).where(table.c.source != SERVING).subquery()
+        last_first = (sa.func.coalesce(once.c.span, -1).desc(), *newest_first)
+        nth = sa.func.row_number().over(partition_by=once.c.workload, order_by=last_first)
+        counted = sa.select(once, nth.label("nth")).where(once.c.again == 1).subquery()
+        query = sa.select(counted).where(counted.c.nth <= limit).order_by(*newest_first)
+        with self._engine.connect() as connection:
+            return [_validation(row) for row in connection.execute(query).mappings()]
+
+    def newest_of_serving(self) -> list[Validation]:
+        """The newest look at what each workload's model was asked, without its parts."""
+        table = tables.VALIDATIONS
+        nth = sa.func.row_number().over(
+            partition_by=table.c.workload, order_by=(table.c.created_at.desc(), table.c.id.desc())
+        )
+        ranked = sa.select(table, nth.label("nth")).where(table.c.source == SERVING).subquery()
+        with self._engine.connect() as connection:
+            found = connection.execute(sa.select(ranked).where(ranked.c.nth == 1)).mappings()
+            return [_validation(row) for row in found]
+
+    def newest(self, workload: str) -> Validation | None:
+        """The last validation of a workload, whole."""
+        found = self.validations(workload, limit=1)
+        return self.load(found[0].id) if found else None
+
+    def load(self, validation_id: str) -> Validation | None:
+        """A validation, whole; None if there is none of that id."""
+        table = tables.VALIDATIONS
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(table).where(table.c.id == validation_id)).mappings().one_or_none()
+            if row is None:
+                return None
+            parts = {
+                name: tuple(connection.execute(_part(part, [validation_id])).mappings())
+                for name, part in tables.PARTS.items()
+            }
+        return dataclasses.replace(
+            _validation(row),
+            checks=tuple(Check(**_fields(Check, one)) for one in parts["checks"]),
+            columns=tuple(_column(one) for one in parts["columns"]),
+            changes=tuple(Change(**_fields(Change, one)) for one in parts["changes"]),
+        )
+
+    def columns_over_time(self, workload: str) -> Iterator[tuple[str, Column]]:
+        """(validation id, column) of all validations of a workload, without histograms and most frequent values."""
+        table, validations = tables.COLUMNS, tables.VALIDATIONS
+        light = [c for c in table.c if c.name not in ("histogram", "top_values")]
+        query = sa.select(*light).join(validations).where(validations.c.workload == workload)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query).mappings():
+                yield row["validation_id"], _column({**row, "histogram": (), "top_values": ()})
+
+    def changes_over_time(self, workload: str) -> Iterator[tuple[str, Change]]:
+        """(validation id, change) of all validations of a workload."""
+        # By position: a year of a workload has tens of thousands of them.
+        fields = [tables.CHANGES.c[field.name] for field in dataclasses.fields(Change)]
+        query = sa.select(tables.CHANGES.c.validation_id, *fields).select_from(tables.CHANGES).join(tables.VALIDATIONS)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query.where(tables.VALIDATIONS.c.workload == workload)):
+                yield row[0], Change(*row[1:])
+
+    def failures(self, validation_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Checks that do not pass and that nobody waived: validation id -> severity, or `not judged` -> how many."""
+        table = tables.CHECKS
+        failed = sa.not_(table.c.passes) & (table.c.waiver == "")
+        kind = sa.case((table.c.judged, table.c.severity), else_=str(Verdict.NOT_JUDGED))
+        found: dict[str, dict[str, int]] = {}
+        with self._engine.connect() as connection:
+            for start in range(0, len(validation_ids), _AT_ONCE):
+                query = (
+                    sa.select(table.c.validation_id, kind, sa.func.count())
+                    .where(failed, table.c.validation_id.in_(validation_ids[start : start + _AT_ONCE]))
+                    .group_by(table.c.validation_id, kind)
+                )
+                for validation_id, which, many in connection.execute(query):
+                    found.setdefault(validation_id, {})[which] = int(many)
+        return found
+
+    def releases(self, workload: str) -> list[Release]:
+        """Oldest first."""
+        table = tables.RELEASES
+        query = sa.select(table).where(table.c.workload == workload).order_by(table.c.version)
+        with self._engine.connect() as connection:
+            return [Release(**_fields(Release, row)) for row in connection.execute(query).mappings()]
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA busy_timeout = 30000")  # runs of several workloads end at the same time
+    with contextlib.suppress(Exception):  # a file system without shared memory keeps the rollback journal
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _check_version(engine: sa.Engine) -> None:
+    query = sa.select(tables.SCHEMA_VERSION.c.version)
+    with contextlib.suppress(IntegrityError), engine.begin() as connection:  # somebody else may be first
+        if connection.scalars(query).one_or_none() is None:
+            connection.execute(sa.insert(tables.SCHEMA_VERSION).values(version=tables.VERSION))
+    with engine.connect() as connection:
+        found = connection.scalars(query).one()
+        if found > tables.VERSION:
+            raise ValueError(f"a newer Trainyard wrote it (schema version {found}; this one knows {tables.VERSION})")
+
+
+def _put_release(connection: sa.Connection, release: Release) -> None:
+    table = tables.RELEASES
+    connection.execute(sa.delete(table).where(table.c.workload == release.workload, table.c.version == release.version))
+    connection.execute(sa.insert(table), [_row(release)])
+
+
+def _part(table: sa.Table, ids: Sequence[str]) -> sa.Select:
+    return sa.select(table).where(table.c.validation_id.in_(ids)).order_by(table.c.validation_id, table.c.nth)
+
+
+def _rows(validation_id: str, parts: Sequence[Any]) -> list[dict[str, Any]]:
+    return [{"validation_id": validation_id, "nth": nth, **_row(one)} for nth, one in enumerate(parts)]
+
+
+def _row(record: Any, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    row = {f.name: _stored(getattr(record, f.name)) for f in dataclasses.fields(record) if f.name not in leave_out}
+    if isinstance(record, Change):
+        row["exceeded"] = record.exceeded
+    return row
+
+
+def _stored(value: Any) -> Any:
+    """JSON has no NaN and no infinity, and PostgreSQL's texts no NUL: they are data's, and must not lose the record."""
+    if isinstance(value, Mapping):
+        return {str(key).replace("\0", "\\0"): _stored(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_stored(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return str(value).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+def _fields(kind: Any, row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {f.name: row[f.name] for f in dataclasses.fields(kind) if f.name in row}
+
+
+def _validation(row: Mapping[Any, Any]) -> Validation:
+    return Validation(**{**_fields(Validation, row), "outcome": Outcome(row["outcome"])})
+
+
+def _column(row: Mapping[Any, Any]) -> Column:
+    known = _fields(Column, row)
+    known["quantiles"] = {float(probability): value for probability, value in (row["quantiles"] or {}).items()}
+    known["histogram"] = tuple((b[0], b[1], b[2]) for b in row["histogram"] or ())
+    known["top_values"] = tuple((v[0], v[1]) for v in row["top_values"] or ())
+    return Column(**known)

@@ -1,0 +1,173 @@
+"""Reads the model server's record of requests: JSON lines in segments, `<folder>/<model>/<time>-<pid>.jsonl`.
+
+A line is one row: `{"at", "model", "version", "label", "columns": {...}, "prediction": {...}}` (docs/guides/serving.md).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import datetime
+import json
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from components.drift import Categories, Distribution, Profile, categories, numbers
+from spec.errors import InputError
+
+MOST_ROWS = 100_000
+"""Rows that are read at most, the newest: more say nothing new about a distribution."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Requests:
+    """Recorded rows of one version.
+
+    Attributes:
+        columns: values by raw feature, in JSON's types; None where a row had none. A row in which a column was not
+            recorded adds nothing to it.
+        predictions: values by output.
+        rows: how many.
+        first: when the oldest was asked, ISO 8601; empty where there are no rows.
+        last: when the newest was.
+        versions: rows by version that were met, of other versions too.
+        unreadable: lines that are no record: torn by a server that was killed, or somebody else's.
+    """
+
+    columns: Mapping[str, list[Any]]
+    predictions: Mapping[str, list[Any]]
+    rows: int
+    first: str
+    last: str
+    versions: Mapping[int, int]
+    unreadable: int
+
+
+def read_requests(
+    folder: pathlib.Path, model: str, version: int, since: datetime.datetime | None = None, most_rows: int = MOST_ROWS
+) -> Requests:
+    """The newest recorded rows that a version answered.
+
+    Args:
+        folder: the model server's `--record`.
+        model: its name.
+        version: whose answers.
+        since: older rows are passed over.
+        most_rows: bounds memory.
+
+    Raises:
+        InputError: there is no record of the model.
+    """
+    segments = sorted((folder / model).glob("*.jsonl"), reverse=True)
+    if not segments:
+        raise InputError(
+            f"{folder / model}: there is no record of requests. Start the model server with `--record {folder}`, or name its "
+            "folder with --record."
+        )
+    columns: dict[str, list[Any]] = {}
+    predictions: dict[str, list[Any]] = {}
+    versions: dict[int, int] = {}
+    times: list[str] = []
+    unreadable = 0
+    for row in _rows(segments, since):
+        if row is None:
+            unreadable += 1
+            continue
+        versions[row["version"]] = versions.get(row["version"], 0) + 1
+        if row["version"] != version:
+            continue
+        times.append(row["at"])
+        for values, into in ((row["columns"], columns), (row["prediction"], predictions)):
+            for name, value in values.items():
+                into.setdefault(name, []).append(value)
+        if len(times) >= most_rows:
+            break
+    return Requests(
+        columns, predictions, len(times), min(times, default=""), max(times, default=""), versions, unreadable
+    )
+
+
+def _rows(segments: list[pathlib.Path], since: datetime.datetime | None) -> Iterator[dict[str, Any] | None]:
+    """Newest segment first; None for a line that is no record."""
+    for path in segments:
+        try:
+            lines = path.read_bytes().splitlines()
+        except (FileNotFoundError, IsADirectoryError):  # the server has just expired it, or it is none of its files
+            continue
+        fresh = 0
+        for line in reversed(lines):
+            row = _row(line)
+            if row is not None and since is not None and datetime.datetime.fromisoformat(row["at"]) < since:
+                continue
+            fresh += row is not None
+            yield row
+        if since is not None and not fresh and lines:
+            return  # segments before this one are older still
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+        at = datetime.datetime.fromisoformat(row["at"])
+        whole = isinstance(row["columns"], dict) and isinstance(row["prediction"], dict) and at.tzinfo is not None
+        return row if whole and isinstance(row["version"], int) else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def requests_profile(name: str, values: Mapping[str, list[Any]], rows: int, reference: Profile) -> Profile:
+    """The distributions of recorded values, each described as the reference describes it.
+
+    Args:
+        name: of the data, in words.
+        values: by column, as `Requests` has them.
+        rows: how many were read.
+        reference: columns that it lacks, and vectors, are passed over.
+    """
+    described = {}
+    for column, known in reference.distributions[""].items():
+        if column in values and (found := _distribution(values[column], known)) is not None:
+            described[column] = found
+    return Profile(name, {"": rows}, {"": described})
+
+
+def _distribution(values: list[Any], reference: Distribution) -> Distribution | None:
+    plain = [_decoded(value) for value in values]
+    if any(isinstance(value, list | dict) for value in plain):
+        return None
+    if isinstance(reference, Categories):
+        return categories(pa.array([None if v is None else _name(v) for v in plain], pa.large_string()))
+    single = _is_single(reference.values)
+    figures = [np.nan if v is None else _figure(v) for v in plain]
+    return numbers(pa.array(np.asarray(figures, np.float32 if single else np.float64).astype(np.float64)))
+
+
+def _decoded(value: Any) -> Any:
+    """Bytes that are no text are recorded as base64."""
+    if isinstance(value, dict) and set(value) == {"b64"}:
+        try:
+            return base64.b64decode(value["b64"], validate=True)
+        except (binascii.Error, TypeError, ValueError):
+            return value
+    return value
+
+
+def _name(value: Any) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _figure(value: Any) -> float:
+    """A number; of free text its length in bytes, as the reference has it."""
+    if isinstance(value, str):
+        return float(len(value.encode("utf-8", "surrogatepass")))
+    return float(len(value)) if isinstance(value, bytes) else float(value)
+
+
+def _is_single(values: np.ndarray) -> bool:
+    """Whether numbers were stored in single precision: 12.45 is 12.449999809 there, and a step of its own if compared raw."""
+    return bool(len(values)) and bool(np.array_equal(values.astype(np.float32).astype(np.float64), values))

@@ -1,0 +1,144 @@
+"""`trainyard skew`: recorded requests against what the model was trained on; the result goes into the history."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pathlib
+from collections.abc import Sequence
+
+from components.drift import PREDICTION_DRIFT, SKEW, Distribution, DriftConfig, Profile, check, drifts
+from components.gates import CheckResult, GateResult, Severity
+from model_store import ModelStore
+from pipelines.drift_limits import skew_configs
+from pipelines.run import find_workload, new_run_id
+from quality.history import SERVING, History, Outcome, Validation
+from quality.history.runs import changes, check_record, profiled
+from quality.monitoring._requests import MOST_ROWS, Requests, read_requests, requests_profile
+from quality.monitoring._training import Training, training_of
+from spec import home
+from spec.workload import Workload
+
+GATE = "SkewDetector"
+
+
+@dataclasses.dataclass(frozen=True)
+class SkewRequest:
+    """What a person or a DAG asks for.
+
+    Attributes:
+        workload: its name.
+        record: the folder of the model server's record.
+        release: a label (stable, canary) or a version: whose answers are looked at.
+        since: older requests are passed over.
+        most_rows: of the newest requests.
+    """
+
+    workload: str
+    record: pathlib.Path
+    release: str = "stable"
+    since: datetime.datetime | None = None
+    most_rows: int = MOST_ROWS
+
+
+def check_skew(request: SkewRequest) -> Validation:
+    """Compares recorded requests with the training data of the release that answered them, and its answers with its own.
+
+    Raises:
+        InputError, StoreError: there is no record, no such release, or its training data are out of reach.
+    """
+    workload, _ = find_workload(request.workload)
+    release = ModelStore(home.store_uri()).resolve(workload.name, request.release)
+    asked = read_requests(request.record, workload.name, release.version, request.since, request.most_rows)
+    checks: list[CheckResult]
+    columns: dict[str, Distribution]
+    if asked.rows < workload.quality.skew.min_rows:
+        checks, columns = [_too_few(asked, release.version, workload)], {}
+    else:
+        training = training_of(workload.name, release)
+        checks, columns = _compare(workload, asked, training)
+    gate = GateResult(GATE, tuple(checks))
+    records = tuple(check_record(GATE, one) for one in gate.checks)
+    outcome = _outcome(gate)
+    return Validation(
+        id=new_run_id(),
+        workload=workload.name,
+        span=None,
+        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        outcome=outcome,
+        headline=_headline(outcome, gate, release.version, asked),
+        source=SERVING,
+        rows=asked.rows,
+        owner=workload.owner,
+        data=str(request.record / workload.name),
+        reference=release.run_id,
+        checks=records,
+        columns=tuple(profiled(name, one) for name, one in columns.items()),
+        changes=tuple(changes(gate)),
+    )
+
+
+def save(validation: Validation) -> pathlib.Path:
+    """Writes the validation into the history and brings its workload's pages up to date; returns its page."""
+    from quality.reports import build, page_of
+
+    site = home.home() / "reports"
+    with History.open() as history:
+        history.record(validation)
+        build(history, site, only=validation.workload)
+    return page_of(site, validation.workload, validation.id)
+
+
+def _compare(
+    workload: Workload, asked: Requests, training: Training
+) -> tuple[list[CheckResult], dict[str, Distribution]]:
+    inputs, answers = skew_configs(workload)
+    name = f"requests until {asked.last[:16].replace('T', ' ')}"
+    columns = requests_profile(name, asked.columns, asked.rows, training.columns)
+    predicted = requests_profile(name, asked.predictions, asked.rows, training.predictions)
+    checks = _checks(columns, training.columns, inputs, SKEW)
+    checks += _checks(predicted, training.predictions, answers, PREDICTION_DRIFT)
+    described = {**columns.distributions[""], **{f"prediction: {k}": v for k, v in predicted.distributions[""].items()}}
+    return checks, described
+
+
+def _checks(new: Profile, reference: Profile, config: DriftConfig, kind: str) -> list[CheckResult]:
+    return [check(one) for one in drifts(new, reference, config, kind)]
+
+
+def _too_few(asked: Requests, version: int, workload: Workload) -> CheckResult:
+    others = ", ".join(f"{rows:,} of version {v}" for v, rows in sorted(asked.versions.items()) if v != version)
+    reason = (
+        f"{asked.rows:,} recorded rows of version {version} are too few to compare (min_rows "
+        f"{workload.quality.skew.min_rows:,}){f'; there are {others}' if others else ''}"
+    )
+    return CheckResult.not_judged("skew", reason, Severity.INFO)
+
+
+def _outcome(gate: GateResult) -> Outcome:
+    if not gate.passes:
+        return Outcome.FAILED
+    return Outcome.WARNED if gate.objections(Severity.WARNING) else Outcome.PASSED
+
+
+def _headline(outcome: Outcome, gate: GateResult, version: int, asked: Requests) -> str:
+    """The verdict in one sentence, with the columns that differ."""
+    compared = [one for one in gate.checks if one.diagnostics.get("measures")]
+    if not compared:
+        return f"Not compared: {gate.checks[0].message}." if gate.checks else "Not compared: nothing was recorded."
+    rows = f"{asked.rows:,} requests" if asked.rows != 1 else "one request"
+    if outcome is Outcome.PASSED:
+        return (
+            f"What version {version} is asked looks like what it was trained on ({rows}, {len(compared)} comparisons)."
+        )
+    failed = [*gate.failures(Severity.CRITICAL), *gate.failures(Severity.WARNING)]
+    skewed = _names([one for one in failed if one.diagnostics["kind"] == SKEW])
+    drifted = _names([one for one in failed if one.diagnostics["kind"] == PREDICTION_DRIFT])
+    parts = [f"is asked is not what it was trained on, in {skewed}"] if skewed else []
+    parts += [f"answers has drifted, in {drifted}"] if drifted else []
+    return f"What version {version} {'; what it '.join(parts)} ({rows})."
+
+
+def _names(checks: Sequence[CheckResult]) -> str:
+    names = list(dict.fromkeys(str(one.diagnostics["column"]) for one in checks))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,111 @@
+"""A folder of the site, and what each of its files was made from."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+
+import fsspec
+
+from quality.reports import _pages, _paths
+
+_MANIFEST = ".site.json"
+
+
+class Folder:
+    """Writes files of the site, and leaves alone those that would come out the same.
+
+    A file is written beside its place and renamed, so that a reader never sees half of it. Each workload has a manifest of
+    its own: runs of several workloads that end at the same time do not meet.
+
+    Args:
+        root: of the site.
+        part: whose manifest: a workload's folder; empty: the site's own.
+    """
+
+    def __init__(self, root: pathlib.Path, part: str = "") -> None:
+        self._root, self._manifest = root, root / part / _MANIFEST
+        self._known: dict[str, str] = {}
+        self.written = self.kept = 0
+        with contextlib.suppress(OSError, ValueError):  # without it everything is made anew
+            self._known = dict(json.loads(self._manifest.read_text(encoding="utf-8")))
+
+    def is_current(self, page: str, key: str) -> bool:
+        current = self._known.get(page) == _versioned(key) and (self._root / page).is_file()
+        self.kept += current
+        return current
+
+    def put(self, page: str, key: str, make: Callable[[], str]) -> None:
+        """Writes a file of which `key` says what it shows, unless that is what lies there."""
+        if self.is_current(page, key):
+            return
+        _write(self._root / page, make())
+        self._known[page] = _versioned(key)
+        self.written += 1
+
+    def copy_documents(self, documents: Mapping[str, str], beside: str) -> dict[str, str]:
+        """Copies further pages of a validation into the site, from this machine or an object store.
+
+        Args:
+            documents: name -> place.
+            beside: the validation's folder.
+
+        Returns:
+            Name -> path within the validation's folder; without those that are out of reach from here.
+        """
+        copied = {}
+        for name, place in documents.items():
+            target = self._root / beside / _paths.slug(name)
+            file = place.rstrip("/").rsplit("/", 1)[-1]
+            # What was copied once stays, whoever sweeps its place.
+            if _copy(place, target, whole_folder=name == "data_docs") or (target / file).is_file():
+                copied[name] = f"{_paths.slug(name)}/{file}"
+        return copied
+
+    def close(self) -> None:
+        if self.written:
+            _write(self._manifest, json.dumps(self._known))
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+    partial.replace(path)
+
+
+def _copy(place: str, target: pathlib.Path, whole_folder: bool) -> bool:
+    """Whether a document, or the folder that it lies in, could be copied."""
+    if "://" in place and not place.startswith("file://"):
+        return _fetch(place, target, whole_folder)
+    source = pathlib.Path(place.removeprefix("file://"))
+    if not source.is_file():
+        return False
+    if whole_folder:  # pages that link to each other
+        shutil.copytree(source.parent, target, dirs_exist_ok=True)
+    else:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target / source.name)
+    return True
+
+
+def _fetch(place: str, target: pathlib.Path, whole_folder: bool) -> bool:
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        if whole_folder:
+            files, folder = fsspec.core.url_to_fs(place.rsplit("/", 1)[0])
+            files.get(f"{folder}/", f"{target}/", recursive=True)
+        else:
+            files, path = fsspec.core.url_to_fs(place)
+            files.get_file(path, str(target / path.rsplit("/", 1)[-1]))
+    except Exception:  # gone, forbidden, or a store that this machine does not know: the page says so
+        return False
+    return True
+
+
+def _versioned(key: str) -> str:
+    return f"{_pages.version()}:{key}"

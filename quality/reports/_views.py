@@ -1,0 +1,283 @@
+"""What the templates lay out, as plain data. No markup is written here."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+
+from components.gates import CheckResult, GateResult, Severity, Verdict
+from components.report.formats import plural
+from quality.history import SERVING, Change, Check, Column, History, Outcome, Release, Validation
+
+STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
+WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
+SERVING_WORDS = {Outcome.PASSED: "Alike", Outcome.WARNED: "Differs", Outcome.FAILED: "Differs too much"}
+"""Of what a model was asked: nobody stops it."""
+GRAVEST_FIRST = (Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)
+GATE_NAMES = {
+    "DataQuality": "Expectations",
+    "ExampleValidator": "Schema",
+    "DriftDetector": "Drift",
+    "SkewDetector": "Skew between training and serving",
+}
+COMPARING = ("DriftDetector", "SkewDetector")
+"""Gates whose checks are comparisons: the table of changes tells what they found."""
+DOCUMENTS = {"data_docs": "Great Expectations' own page", "report": "The report of the training run"}
+MEASURES = {
+    "psi": "PSI",
+    "kolmogorov_smirnov": "Kolmogorov–Smirnov",
+    "jensen_shannon": "Jensen–Shannon",
+    "l_infinity": "L-infinity",
+}
+KINDS = {
+    "drift": "Drift between spans",
+    "skew": "Skew between training and serving",
+    "label_shift": "Shift of the label",
+    "prediction_drift": "Drift of the predictions",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One validation in a list or a strip.
+
+    Attributes:
+        label: what it is called, e.g. `span 12`.
+        newest: whether no later validation of the same span exists.
+    """
+
+    validation: Validation
+    label: str
+    failed: int = 0
+    warned: int = 0
+    unjudged: int = 0
+    newest: bool = True
+
+    @property
+    def is_serving(self) -> bool:
+        return self.validation.source == SERVING
+
+    @property
+    def state(self) -> str:
+        return STATES[self.validation.outcome]
+
+    @property
+    def word(self) -> str:
+        return (SERVING_WORDS if self.is_serving else WORDS)[self.validation.outcome]
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkloadView:
+    """All that the pages of one workload show.
+
+    Attributes:
+        entries: newest first.
+        releases: oldest first.
+        series: column -> validation id -> the column then.
+        changes: column -> validation id -> its changes then.
+        serving: the newest look at what the model was asked, if there was one.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    releases: tuple[Release, ...]
+    series: Mapping[str, Mapping[str, Column]]
+    changes: Mapping[str, Mapping[str, Sequence[Change]]]
+    serving: Entry | None = None
+
+    @property
+    def newest(self) -> Entry:
+        """Of the data; of what the model was asked, where nothing else is known."""
+        return next(iter(self.spans), self.entries[0])
+
+    @property
+    def now(self) -> tuple[Entry, ...]:
+        """What a person has to know this morning: the newest data, and what the model was asked."""
+        return (self.newest,) if self.serving in (None, self.newest) else (self.newest, self.serving)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The gravest of `now`."""
+        return min((entry.validation.outcome for entry in self.now), key=GRAVEST_FIRST.index)
+
+    @functools.cached_property
+    def spans(self) -> tuple[Entry, ...]:
+        """The newest validation of each span, the last span first, whichever was looked at last."""
+        found = [entry for entry in self.entries if entry.newest and not entry.is_serving]
+        return tuple(sorted(found, key=_span, reverse=True))
+
+    def columns(self) -> list[str]:
+        """Those that changed too much in the newest validation first, then the order of the data; answers of the model last."""
+        now = self.newest.validation.id
+
+        def rank(name: str) -> tuple[bool, bool]:
+            exceeded = any(change.exceeded for change in self.changes.get(name, {}).get(now, ()))
+            return (not exceeded, now not in self.series[name])
+
+        return sorted(self.series, key=rank)
+
+
+def workload_view(history: History, name: str, columns: bool = True) -> WorkloadView:
+    """Reads what the pages of a workload need; validations without their parts, columns without histograms.
+
+    Args:
+        history: to read from.
+        name: the workload's.
+        columns: whether to read them, and how they changed; the overview needs neither.
+    """
+    validations = history.validations(name)
+    entries = _entries(validations, history.failures([one.id for one in validations]))
+    series: dict[str, dict[str, Column]] = {}
+    for validation_id, column in history.columns_over_time(name) if columns else ():
+        series.setdefault(column.name, {})[validation_id] = column
+    changes: dict[str, dict[str, list[Change]]] = {}
+    for validation_id, change in history.changes_over_time(name) if columns else ():
+        changes.setdefault(change.column, {}).setdefault(validation_id, []).append(change)
+    serving = next((entry for entry in entries if entry.is_serving), None)
+    return WorkloadView(name, entries, tuple(history.releases(name)), series, changes, serving)
+
+
+def overview_views(history: History, spans: int) -> list[WorkloadView]:
+    """All workloads by name, with their last spans alone: what the overview shows."""
+    serving = {one.workload: one for one in history.newest_of_serving()}
+    found: dict[str, list[Validation]] = {name: [] for name in sorted(serving)}
+    for one in history.newest_of_spans(spans):
+        found.setdefault(one.workload, []).append(one)
+    failures = history.failures([one.id for of_one in (*found.values(), serving.values()) for one in of_one])
+    views = []
+    for name in sorted(found):
+        asked = _entries([serving[name]], failures) if name in serving else ()
+        views.append(WorkloadView(name, _entries(found[name], failures) or asked, (), {}, {}, *asked))
+    return views
+
+
+def _entries(validations: Sequence[Validation], failures: Mapping[str, Mapping[str, int]]) -> tuple[Entry, ...]:
+    """Entries of one workload's validations, newest first."""
+    entries, seen = [], set()
+    for one in validations:
+        counts = failures.get(one.id, {})
+        key = (one.source == SERVING, one.span if one.span is not None else one.id)
+        failed, warned, unjudged = (counts.get(which, 0) for which in ("critical", "warning", str(Verdict.NOT_JUDGED)))
+        entries.append(Entry(one, label(one), failed, warned, unjudged, key not in seen))
+        seen.add(key)
+    return tuple(entries)
+
+
+def _span(entry: Entry) -> tuple[int, str]:
+    """Spans go by their number; data without any by time."""
+    one = entry.validation
+    return -1 if one.span is None else one.span, one.created_at
+
+
+def label(validation: Validation) -> str:
+    """`span 12`, or the day where data comes in no spans; `requests until 2026-05-03` of what a model was asked."""
+    if validation.source == SERVING:
+        return f"requests until {validation.created_at[:10]}"
+    return f"span {validation.span}" if validation.span is not None else validation.created_at[:10]
+
+
+def gates(validation: Validation) -> list[tuple[str, GateResult]]:
+    """The checks of a validation by gate, as the gates' own type; what failed worst first."""
+    found: dict[str, list[CheckResult]] = {}
+    for check in validation.checks:
+        found.setdefault(check.gate, []).append(_result(check))
+    order = {name: place for place, name in enumerate(GATE_NAMES)}
+    results = [GateResult(name, tuple(checks)) for name, checks in found.items()]
+    results.sort(key=lambda gate: (_gravity(gate), order.get(gate.gate, len(order))))
+    return [(GATE_NAMES.get(gate.gate, gate.gate), gate) for gate in results]
+
+
+def beyond_changes(gates: Sequence[tuple[str, GateResult]]) -> list[tuple[str, GateResult]]:
+    """Without the comparisons that hold, which the table of changes tells of, and without gates of which nothing is left."""
+    kept = []
+    for name, gate in gates:
+        told = gate.gate in COMPARING
+        checks = tuple(c for c in gate.checks if not (told and c.passes and (c.diagnostics or {}).get("measures")))
+        if checks:
+            kept.append((name, GateResult(gate.gate, checks)))
+    return kept
+
+
+def _gravity(gate: GateResult) -> int:
+    """0 where something critical does not pass, 1 a warning, 2 nothing that asks for a look."""
+    severities = {check.severity for check in gate.objections()}
+    return 0 if Severity.CRITICAL in severities else 1 if Severity.WARNING in severities else 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Tally:
+    """How many checks of a gate hold, in words, for the top of a page."""
+
+    gate: str
+    name: str
+    anchor: str
+    state: str
+    words: str
+
+
+def tallies(gates: Sequence[tuple[str, GateResult]]) -> list[Tally]:
+    """One a gate, in order."""
+    found, shown = [], beyond_changes(gates)
+    for place, (name, gate) in enumerate(gates, 1):
+        many = gate.counts()
+        words = f"{many['passed']:,} of {many['checks']:,} hold"
+        words += f", {many['not_judged']:,} not judged" if many["not_judged"] else ""
+        anchor = f"gate-{place}" if any(one.gate == gate.gate for _, one in shown) else "change"
+        found.append(Tally(gate.gate, name, anchor, ("bad", "warn", "good")[_gravity(gate)], words))
+    return found
+
+
+def _result(check: Check) -> CheckResult:
+    evidence, message = dict(check.evidence), check.message
+    severity = Severity(check.severity)
+    if check.waiver and not check.passes:
+        severity, message = Severity.INFO, f"{message} Waived: {check.waiver}."
+    return CheckResult(check.name, check.passes, severity, message, evidence, check.judged)
+
+
+@dataclasses.dataclass(frozen=True)
+class ChangeView:
+    """One column's changes against one reference: measure -> change."""
+
+    kind: str
+    column: str
+    slice: str
+    reference: str
+    measures: Mapping[str, Change]
+
+    @property
+    def exceeded(self) -> bool:
+        return any(change.exceeded for change in self.measures.values())
+
+
+def change_rows(changes: Sequence[Change]) -> list[ChangeView]:
+    """A row per kind, column, slice and reference; what exceeds its limit first, then the largest."""
+    rows: dict[tuple[str, str, str, str], dict[str, Change]] = {}
+    for change in changes:
+        rows.setdefault((change.kind, change.column, change.slice, change.reference), {})[change.measure] = change
+    views = [ChangeView(*key, measures) for key, measures in rows.items()]
+    return sorted(views, key=lambda v: (not v.exceeded, -max(change.value for change in v.measures.values())))
+
+
+def overview_sentence(views: Sequence[WorkloadView]) -> str:
+    """The state of everything, in one sentence."""
+    if not views:
+        return "No data has been validated yet."
+    stopped = [view.name for view in views if view.outcome is Outcome.FAILED]
+    warned = [view.name for view in views if view.outcome is Outcome.WARNED]
+    if not stopped and not warned:
+        return (
+            f"The newest data of all {plural(len(views), 'workload')} can be trusted."
+            if len(views) > 1
+            else (f"The newest data of {views[0].name} can be trusted.")
+        )
+    fine = len(views) - len(stopped) - len(warned)
+    parts = [f"Stopped: {_names(stopped)}"] if stopped else []
+    parts += [f"{'look' if stopped else 'Look'} at {_names(warned)}"] if warned else []
+    parts += [f"{fine} can be trusted"] if fine else []
+    return f"{'; '.join(parts)}."
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,0 +1,1 @@
+"""The ground floor: the words that every room uses. Imports pydantic, yaml and the standard library alone."""

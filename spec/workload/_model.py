@@ -1,0 +1,169 @@
+"""How the model is fitted, and what it must reach."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from spec.workload._section import ColumnName, LookedAtColumn, Section
+
+
+class Task(StrEnum):
+    """What the model predicts; it decides loss, metrics and the served signatures."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+    RANKING = "ranking"
+
+
+class Training(Section):
+    epochs: int = Field(default=10, ge=1, le=10_000)
+    """Passes over the training split."""
+    batch_size: int = Field(default=256, ge=1, le=1_048_576)
+    """Rows a training step, of all devices together."""
+    early_stopping_patience: int | None = Field(default=3, ge=1, le=10_000)
+    """Stop when the eval loss has not fallen for so many epochs, and keep the best weights. null: never."""
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+    """For weights, shuffling and augmentation: two runs on the same data give the same model on the same machine."""
+    hyperparameters: dict[str, float | int | str | bool] = {}
+    """Passed to build_model as they stand. `learning_rate` is also the optimizer's."""
+    learning_rate_schedule: Literal["constant", "cosine"] = "constant"
+    """constant: `learning_rate` all along; cosine: it falls along half a cosine to a hundredth at the last epoch. Not for a model that
+    build_model compiles itself."""
+    weight_decay: float = Field(default=0.0, ge=0, le=1)
+    """How strongly weights are drawn to zero (AdamW); 0: not at all. Not for a model that build_model compiles itself."""
+    label_scale: Literal["linear", "log"] = "linear"
+    """Regression only. log: the model learns log(1 + label), for amounts with a long tail of which a large one is not to count a
+    thousand times; labels must be 0 or more. Predictions and metrics are in the label's own unit either way, and never below 0."""
+    distribution: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
+    """Over which devices: auto: all GPUs of the machine, or the CPU, and of all machines on a pool of several nodes; none: one
+    device; mirrored: all of the machine, or fail; multi_worker: all of several machines, or fail (docs/guides/training.md)."""
+    mixed_precision: bool = False
+    """Layers compute in half precision (bfloat16; float16 on GPUs that lack it), weights and outputs stay float32; the released
+    model is float32."""
+    jit_compile: Literal["auto", True, False] = "auto"
+    """Whether XLA compiles the training steps. auto: on one GPU, where the model's layers allow it. Not for a model that
+    build_model compiles itself."""
+
+    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    """binary and multiclass: what a row counts in the loss. balanced: all classes weigh the same together, however few rows they
+    have; else a weight by class, 1 for those that are not named. The probabilities then rank rows and are no shares."""
+    decision_threshold: float | Literal["best_f1"] | dict[str, float] = 0.5
+    """binary: above which probability a row is called positive, by the served model and in accuracy, precision, recall and f1.
+    best_f1: where F1 is greatest on eval; {precision: 0.9}: where recall is greatest of all that keep that precision on eval;
+    {recall: 0.8}: the other way round."""
+
+    # Each in one line, where pydantic would have one for every type that is allowed.
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _weights_by_class(cls, weights: Any) -> Any:
+        if isinstance(weights, dict) and weights:
+            if odd := [name for name in weights if isinstance(name, bool) or not isinstance(name, int | str)]:
+                raise ValueError(f"YAML reads {odd[0]!r} where a class should be; write it in quotes")
+            if all(_is_number(weight, above=0) for weight in weights.values()):
+                return {str(name): weight for name, weight in weights.items()}
+        elif weights in ("none", "balanced"):
+            return weights
+        raise ValueError(
+            f"expected none, balanced, or a weight above 0 by class, as {{fraud: 10}}. Received: {weights!r}"
+        )
+
+    @field_validator("decision_threshold", mode="before")
+    @classmethod
+    def _number_or_aim(cls, value: Any) -> Any:
+        aim = isinstance(value, dict) and len(value) == 1 and set(value) <= {"precision", "recall"}
+        if value == "best_f1" or (aim and all(_is_number(one, above=0, most=1) for one in value.values())):
+            return value
+        if _is_number(value, most=1) and 0 <= value < 1:
+            return value
+        raise ValueError(
+            "expected a number from 0 to below 1, best_f1, or one of {precision: 0.9} and {recall: 0.9}. "
+            f"Received: {value!r}"
+        )
+
+
+def _is_number(value: Any, above: float = -math.inf, most: float = math.inf) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and above < value <= most and value < math.inf
+
+
+class Threshold(Section):
+    metric: str
+    """A metric of this task, e.g. auc, accuracy, rmse (docs/reference/metrics.md)."""
+    min: float | None = None
+    """The least value that is good enough."""
+    max: float | None = None
+    """The greatest value that is good enough."""
+    slice: ColumnName | None = None
+    """A column: the bound holds for each of its slices of at least `min_rows` rows. Default: over all rows."""
+    min_rows: int | None = Field(default=None, ge=1)
+    """Rows that it takes to judge (of ranking over all rows: queries). Smaller slices are shown but not judged; where none is large
+    enough the bound is not judged (see `not_judged`). Default: 100 of a slice, 10 over all rows."""
+
+    @model_validator(mode="after")
+    def _has_bound(self) -> Threshold:
+        if self.min is None and self.max is None:
+            raise ValueError(f"threshold for {self.metric!r} needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"threshold for {self.metric!r}: min {self.min} is above max {self.max}")
+        if self.metric in BOUNDED_METRICS:
+            for bound in (self.min, self.max):
+                if bound is not None and not 0 <= bound <= 1:
+                    raise ValueError(f"threshold for {self.metric!r} must lie between 0 and 1. Received: {bound}")
+        return self
+
+
+class Champion(Section):
+    metric: str | None = None
+    """The metric by which challenger and champion are compared. Default: auc, accuracy, rmse or ndcg_10, by task."""
+    max_loss: float = Field(default=0.0, ge=0)
+    """How much worse than the champion the challenger may be, in the metric's own unit."""
+
+
+_RANKING_METRICS = ("ndcg_10", "map", "mrr", "precision_10", "recall_10")
+BOUNDED_METRICS = frozenset(
+    {"auc", "auc_pr", "accuracy", "precision", "recall", "f1", "macro_f1", "top_3_accuracy", *_RANKING_METRICS}
+)
+METRICS: dict[Task, tuple[str, ...]] = {
+    Task.BINARY: ("auc", "auc_pr", "accuracy", "precision", "recall", "f1", "log_loss", "calibration"),
+    Task.MULTICLASS: ("accuracy", "macro_f1", "top_3_accuracy", "log_loss"),
+    Task.REGRESSION: ("rmse", "mae", "mape", "r2", "bias"),
+    Task.RANKING: _RANKING_METRICS,
+}
+DEFAULT_CHAMPION_METRIC = {
+    Task.BINARY: "auc",
+    Task.MULTICLASS: "accuracy",
+    Task.REGRESSION: "rmse",
+    Task.RANKING: "ndcg_10",
+}
+LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss"})
+
+
+class Evaluation(Section):
+    thresholds: tuple[Threshold, ...] = ()
+    """Bounds that a model must keep to be blessed."""
+    slices: tuple[LookedAtColumn, ...] = ()
+    """Columns by whose values every metric is shown too."""
+    champion: Champion = Champion()
+    """The comparison with the stable release."""
+    baseline: Literal["gradient_boosting", "none"] = "gradient_boosting"
+    """The simple method that stands beside the model in every report: scikit-learn's gradient boosting, untuned, on the raw columns
+    and at most 100,000 rows of the train split. It holds nothing back; where it wins, the report says so."""
+    confidence: float = Field(default=0.95, ge=0.5, lt=1)
+    """How sure it has to be that a bound of `thresholds` holds for rows like those of the test split, and not by chance on these few
+    (one-sided; docs/reference/metrics.md has the methods). 0.5: about as likely as not."""
+    not_judged: Literal["hold", "warn"] = "hold"
+    """What it means that a bound cannot be judged, because too few rows or no slice is there to judge it by. hold: the model is not
+    released; warn: it may be, and the run says what was not judged."""
+
+
+class InfraValidation(Section):
+    requests: int = Field(default=16, ge=1, le=1024)
+    """How many rows of the test split are replayed against the exported model."""
+    timeout_s: int = Field(default=120, ge=1, le=3600)
+    """Wall-clock limit of load and replay, in seconds."""
+    memory_mb: int = Field(default=4096, ge=256, le=2**24)
+    """Memory limit of the validating process, in MiB."""

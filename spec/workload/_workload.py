@@ -1,0 +1,259 @@
+"""The model as a whole, and reading it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import Any
+
+import pydantic
+import yaml
+from pydantic import BaseModel, model_validator
+
+from spec.workload._data import Data
+from spec.workload._model import DEFAULT_CHAMPION_METRIC, METRICS, Evaluation, InfraValidation, Task, Training
+from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
+from spec.workload._quality import Quality
+from spec.workload._section import Name, Section
+
+# libyaml's where PyYAML has it, ten times as fast: Airflow reads every workload.yaml twice a minute.
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DEEPEST, _MOST_VALUES, _LONGEST = 20, 100_000, 200
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """Refuses a key that a mapping says twice: YAML would keep the last without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        said: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in said:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value!r} is said twice; keep one of the two", key.start_mark
+                    )
+                said.add(key.value)
+        return dict(super().construct_mapping(node, deep))
+
+
+class WorkloadError(ValueError):
+    """A workload.yaml that cannot be used: file, field, what was received and how to mend it, a line each."""
+
+
+BeamValue = bool | int | float | str | tuple[str, ...]
+
+
+class Workload(Section):
+    """One use case: its data, its model's quality bar, its schedule."""
+
+    name: Name
+    """Lower-case letters, digits and underscores; also the served model's name and the DAGs' suffix."""
+    task: Task
+    """binary, multiclass, regression or ranking."""
+    owner: str = "ml-platform"
+    """Team or person who answers for this model; shown in Airflow and in every report."""
+    description: str = ""
+    """One sentence for a reader who has never heard of it."""
+    data: Data
+    """Where the data lies and what is predicted."""
+    training: Training = Training()
+    """How the model is fitted."""
+    evaluation: Evaluation = Evaluation()
+    """What the model must reach to be released."""
+    quality: Quality = Quality()
+    """How strictly the expectations are taken."""
+    infra_validation: InfraValidation = InfraValidation()
+    """The load-and-predict check before a release."""
+    resources: dict[str, Resources] = {}
+    """Per component (its id, e.g. Trainer): what to ask Kubernetes for."""
+    schedule: Schedule = Schedule()
+    """When to retrain, and where."""
+    alerts: Alerts = Alerts()
+    """Whom to tell when something goes wrong."""
+    batch: Batch = Batch()
+    """Predictions for files as they arrive."""
+    serving: Serving = Serving()
+    """What a deployment must keep to."""
+    beam: dict[str, BeamValue] = {}
+    """Beam's options, where the data is too much for one process: {runner: FlinkRunner, flink_master: "host:8081"}. A switch is
+    `true`, a repeated option a list; `--beam` wins key by key (docs/guides/scaling.md)."""
+
+    @model_validator(mode="after")
+    def _metrics_fit_task(self) -> Workload:
+        known = METRICS[self.task]
+        asked = [t.metric for t in self.evaluation.thresholds] + [self.champion_metric]
+        for metric in asked:
+            if metric not in known:
+                raise ValueError(
+                    f"evaluation: metric {metric!r} does not exist for task {self.task}; known: {', '.join(known)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _classes_fit_task(self) -> Workload:
+        training = self.training
+        if training.class_weights != "none" and self.task not in (Task.BINARY, Task.MULTICLASS):
+            raise ValueError(f"training.class_weights is for tasks with classes. Received: task {self.task}. Remove it")
+        if training.decision_threshold != 0.5 and self.task is not Task.BINARY:
+            raise ValueError(f"training.decision_threshold is for task binary. Received: task {self.task}. Remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _label_scale_fits_task(self) -> Workload:
+        if self.training.label_scale != "linear" and self.task is not Task.REGRESSION:
+            raise ValueError(
+                f"training.label_scale is for task regression. Received: {self.training.label_scale} for task {self.task}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _query_fits_task(self) -> Workload:
+        if self.task is Task.RANKING and self.data.query is None:
+            raise ValueError("task ranking needs data.query: the column whose rows are ranked against each other")
+        if self.task is not Task.RANKING and self.data.query is not None:
+            raise ValueError(
+                f"data.query is for task ranking. Received: task {self.task}. Remove it, or change the task"
+            )
+        if self.data.query is not None and self.data.query in (self.data.label.column, *self.data.ignore):
+            raise ValueError(
+                f"data.query must be a column that is read and not the label. Received: {self.data.query!r}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batch_is_of_files(self) -> Workload:
+        if self.batch.uri is not None and self.data.format == "images" and not self.batch.format:
+            raise ValueError(
+                "batch.uri: an image is a file, and each file would be a run of its own; use `trainyard predict` on their folder"
+            )
+        return self
+
+    @property
+    def split_key(self) -> str | None:
+        """The column whose hash decides the split where a hash does; None: the features decide."""
+        split = self.data.split
+        return split.key or (None if split.time else self.data.query)
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns that say which row a finding is about."""
+        named = self.quality.keys or (self.data.split.key, self.data.query)
+        return tuple(dict.fromkeys(one for one in named if one))
+
+    @property
+    def champion_metric(self) -> str:
+        return self.evaluation.champion.metric or DEFAULT_CHAMPION_METRIC[self.task]
+
+    def span_uri(self, span: int | str, data_root: str | os.PathLike[str]) -> str:
+        """The files of one span: a path, a glob pattern or a URL that fsspec can read."""
+        uri = self.data.uri.replace("{SPAN}", str(span)).replace("{WORKLOAD}", self.name)
+        return uri.replace("{DATA}", str(data_root))
+
+
+def load_workload(folder: str | os.PathLike[str]) -> Workload:
+    """Reads and checks `workload.yaml` in a workload's folder.
+
+    Raises:
+        WorkloadError: the file is missing, is not YAML, or says something that it may not say.
+    """
+    path = pathlib.Path(folder) / "workload.yaml"
+    try:
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WorkloadError(f"{path}: there is no such file. `trainyard list` shows the workloads.") from None
+    except OSError as error:
+        raise WorkloadError(f"{path}: cannot be read: {error.strerror}. It is to be a text file.") from None
+    except ValueError as error:
+        raise WorkloadError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(raw, dict):
+        received = "an empty file" if raw is None else type(raw).__name__
+        raise WorkloadError(f"{path}: expected fields such as `name:` and `task:`. Received: {received}")
+    try:
+        workload = Workload.model_validate(raw)
+    except pydantic.ValidationError as error:
+        raise WorkloadError("\n".join(explain(path, problem) for problem in error.errors())) from None
+    if workload.name != path.parent.name:
+        raise WorkloadError(
+            f"{path}, field name: must equal its folder, {path.parent.name!r}. Received: {workload.name!r}"
+        )
+    return workload
+
+
+def parse_yaml(text: str) -> Any:
+    """A YAML document as plain values.
+
+    Raises:
+        ValueError: it is none, says a key twice, or is larger than any file that people write.
+    """
+    try:
+        raw = yaml.load(text, _Loader)  # noqa: S506
+        _insist_on_bounds(raw)
+    except RecursionError:
+        raise ValueError(f"nested deeper than {_DEEPEST} levels") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date such as 2026-02-31
+        raise ValueError(" ".join(str(error).replace(' in "<unicode string>"', "").split())) from None
+    return raw
+
+
+def _insist_on_bounds(raw: Any) -> None:
+    """References (`*a`) make a few lines into more than memory holds, or into a circle."""
+    count, open_ends = 0, [(raw, 0)]
+    while open_ends:
+        value, depth = open_ends.pop()
+        count += 1
+        if depth > _DEEPEST:
+            raise ValueError(f"nested deeper than {_DEEPEST} levels")
+        if count > _MOST_VALUES:
+            raise ValueError(f"more than {_MOST_VALUES:,} values, references counted")
+        if isinstance(value, dict):
+            open_ends += [(one, depth + 1) for one in value.values()]
+        elif isinstance(value, list):
+            open_ends += [(one, depth + 1) for one in value]
+
+
+def workload_names(folder: str | os.PathLike[str]) -> list[str]:
+    """The workloads in a folder of workloads, sorted; those too whose workload.yaml cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(
+        name for name in names if name.isprintable() and os.path.lexists(pathlib.Path(folder, name, "workload.yaml"))
+    )
+
+
+def explain(path: pathlib.Path, problem: Any, model: type[BaseModel] = Workload) -> str:
+    """One pydantic problem as one line for the author of the file that was to be a `model`."""
+    guide = "docs/reference/workload.md" if model is Workload else "the guide has an example"
+    field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{path}, field {field}: there is no such field. {_known_fields(problem['loc'], model)}"
+    if problem["type"] == "missing":
+        return f"{path}, field {field}: is required and missing. Add it ({guide})."
+    message = problem["msg"].removeprefix("Value error, ")
+    received = (
+        "" if isinstance(problem["input"], dict) or "Received" in message else f" Received: {_short(problem['input'])}."
+    )
+    # A rule over several fields has no place of its own; its message names them.
+    return f"{path}, field {field}: {message}.{received}" if field else f"{path}: {message}.{received}"
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        text = "a number of thousands of digits"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _known_fields(location: tuple[Any, ...], model: type[BaseModel]) -> str:
+    """Names the fields of the section in which an unknown one was found."""
+    section: Any = model
+    for part in location[:-1]:
+        if isinstance(part, str) and part in getattr(section, "model_fields", {}):
+            section = section.model_fields[part].annotation
+            arguments = getattr(section, "__args__", ())
+            section = next((a for a in arguments if hasattr(a, "model_fields")), section)
+    fields = getattr(section, "model_fields", None)
+    return f"Known: {', '.join(fields)}." if fields else "Remove it."
