@@ -8,10 +8,9 @@ import shutil
 import uuid
 
 from model_store._errors import StoreError, from_os_error
-from model_store._files import Files
-from model_store._local import LocalFiles
 from model_store._release import RELEASE_FILE, Release, release_problems
 from model_store._signing import Keys
+from storage import Files, LocalFolder
 
 
 def compare(files: Files, folder: str, release: Release) -> list[str]:
@@ -47,7 +46,7 @@ def _difference(files: Files, path: str, size: int, expected: dict[str, object])
 def download(files: Files, release: Release, folder: pathlib.Path, keys: Keys) -> pathlib.Path:
     """Copies a release to `<folder>/<model>/<version>`, checks the copy, and only then gives it that name."""
     remote = f"{release.model}/{release.version}"
-    cache = LocalFiles(folder)
+    cache = LocalFolder(folder)
     manifest = files.read(f"{remote}/{RELEASE_FILE}")
     if problems := release_problems(manifest, keys):
         raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems)}.")

@@ -21,25 +21,27 @@ OURS = (
     "quality",
     "serving",
     "spec",
+    "storage",
 )
 
 # The longest prefix that matches a module decides. What a room may import of ours besides itself:
 MAY_IMPORT = {
     "spec": (),
-    "landing": ("spec",),
-    "model_store": ("spec",),
+    "storage": ("spec",),
+    "landing": ("spec", "storage"),
+    "model_store": ("spec", "storage"),
     "components.columnar": ("components.progress", "spec"),
     "components.progress": (),
-    "components": ("landing", "model_store", "spec"),
-    "quality": ("components", "landing", "model_store", "pipelines", "spec"),
-    "pipelines": ("components", "embedded", "landing", "model_store", "quality", "spec"),
+    "components": ("landing", "model_store", "spec", "storage"),
+    "quality": ("components", "landing", "model_store", "pipelines", "spec", "storage"),
+    "pipelines": ("components", "embedded", "landing", "model_store", "quality", "spec", "storage"),
     "pipelines.datasets": ("spec",),
     "serving": ("model_store", "spec"),
-    "dags": ("airflow_kubeflow", "landing", "model_store", "spec"),
-    "embedded": ("model_store", "pipelines.datasets", "spec"),
+    "dags": ("airflow_kubeflow", "landing", "model_store", "spec", "storage"),
+    "embedded": ("model_store", "pipelines.datasets", "spec", "storage"),
     "airflow_kubeflow": (),
     "benchmarks": ("components", "pipelines", "quality", "spec"),
-    "cli": ("benchmarks", "components", "embedded", "landing", "model_store", "pipelines", "quality", "spec"),
+    "cli": ("benchmarks", "components", "embedded", "landing", "model_store", "pipelines", "quality", "spec", "storage"),
 }
 
 # Libraries that must never load in a process of theirs.
@@ -48,7 +50,8 @@ FORBIDDEN = {
     "dags": ("tensorflow", "tfx", "great_expectations", "kfp", "components"),
     "embedded": ("tensorflow", "tfx", "great_expectations", "kfp"),
     "serving": ("tfx", "great_expectations", "kfp", "airflow"),
-    "landing": ("tensorflow", "tfx", "pyarrow", "numpy"),
+    "landing": ("tensorflow", "tfx", "pyarrow", "numpy", "fsspec"),
+    "storage": ("tensorflow", "tfx", "pyarrow", "numpy"),
     "model_store": ("tensorflow", "tfx", "pyarrow", "numpy"),
     "spec.workload": ("tensorflow", "tfx", "pyarrow", "numpy"),
     "components.progress": ("tensorflow", "tfx", "pyarrow", "numpy"),
@@ -81,7 +84,6 @@ FORBIDDEN = {
             "runs_cli",
             "site",
             "submit",
-            "transfer",
             "ui",
             "watching",
         )

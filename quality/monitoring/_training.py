@@ -17,7 +17,7 @@ from components.columnar import ColumnReader, decode_splits, read_batches
 from components.drift import Profile, profile
 from components.served_model import ServedModel, load_answerer
 from model_store import ModelStore, Release
-from pipelines.runners.kubeflow import transfer
+import storage
 from spec import home
 from spec.errors import InputError
 from spec.splits import TRAIN
@@ -91,14 +91,14 @@ def _describe(workload: str, release: Release) -> Training:
 
 def _local(uri: str, folder: pathlib.Path) -> str:
     """Examples that a run on Kubeflow left in an object store, as files of this machine."""
-    if not transfer.is_remote(uri):
+    if not storage.is_remote(uri):
         return uri
-    transfer.download(uri, folder)
+    storage.download(uri, folder)
     return str(folder)
 
 
 def _is_there(uri: str) -> bool:
-    return transfer.is_whole(uri) if transfer.is_remote(uri) else pathlib.Path(uri).is_dir()
+    return storage.is_whole(uri) if storage.is_remote(uri) else pathlib.Path(uri).is_dir()
 
 
 def _predictions(saved_model: pathlib.Path, model: ServedModel, uri: str, split: str) -> pa.Table:

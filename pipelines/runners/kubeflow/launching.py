@@ -18,7 +18,8 @@ from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 from components.artifacts import CONTENT_BYTES, CONTENT_FILES
 from components.sizes import content_size
 from pipelines.metadata.connecting import RunExecutions, connect, patiently
-from pipelines.runners.kubeflow import filesystem, spec, transfer
+import storage
+from pipelines.runners.kubeflow import filesystem, spec
 from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
 from pipelines.runners.kubeflow.staging import OPERATORS, say
 
@@ -161,7 +162,7 @@ def _tidy(part: pipeline_pb2.Pipeline, connection: metadata.Metadata, earlier: R
             folder = outputs_utils.get_node_dir(part.runtime_spec, node.node_info.id)
             outputs = outputs_utils.generate_output_artifacts(execution.id, node.outputs.outputs, folder)
             for artifact in (one for listed in outputs.values() for one in listed):
-                transfer.discard(artifact.uri)
+                storage.discard(artifact.uri)
         if node.execution_options.caching_options.enable_cache:
             _forget_damaged(handle.store, spec.node_context(part))
 
@@ -191,7 +192,7 @@ def _forget_damaged(store: Any, context_name: str) -> None:
 
 
 def _is_whole(artifact: mlmd.Artifact) -> bool:
-    if transfer.is_remote(artifact.uri):
-        return transfer.is_whole(artifact.uri)
+    if storage.is_remote(artifact.uri):
+        return storage.is_whole(artifact.uri)
     noted = artifact.custom_properties
     return content_size(artifact.uri) == (noted[CONTENT_FILES].int_value, noted[CONTENT_BYTES].int_value)

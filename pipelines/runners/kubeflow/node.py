@@ -145,9 +145,10 @@ def _run(
     earlier: RunExecutions,
     train_job: TrainJobRequest | None,
 ) -> Ended:
-    from pipelines.runners.kubeflow import spec, transfer
+    import storage
+    from pipelines.runners.kubeflow import spec
 
-    transfer.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
+    storage.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
     lazy_imports.install()
     # Seconds of imports: after everything that can be refused without them.
     from pipelines.runners.kubeflow.launching import run_node
@@ -157,12 +158,12 @@ def _run(
 
 def readable(error: BaseException) -> BaseException:
     """Refused access out of a component's own reads, as the InputError that it is."""
-    from pipelines.runners.kubeflow import transfer
+    import storage
 
     for one in _failures.chain(error):
         if isinstance(one, InputError):
             return one  # it says which place it was
-        if refused := transfer.as_refused(one):
+        if refused := storage.as_refused(one):
             return refused
     return error
 

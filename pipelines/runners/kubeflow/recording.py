@@ -21,7 +21,7 @@ from components.gates import DATA_GATES, evidence_directory
 from components.report import ArtifactFacts, RunFacts, artifact_facts, collect, collect_failure
 from components.staged import CANONICAL_URI
 from pipelines.run import find_workload
-from pipelines.runners.kubeflow import transfer
+import storage
 from pipelines.runners.kubeflow.staging import say
 from quality import lineage
 from quality.history import URL, History, Validation, runs
@@ -145,7 +145,7 @@ def _fetched(facts: ArtifactFacts, role: str, folder: pathlib.Path) -> ArtifactF
 def _fetch(uri: str, names: tuple[str, ...], folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        if (content := transfer.read_if_there(f"{uri.rstrip('/')}/{name}")) is not None:
+        if (content := storage.read_if_there(f"{uri.rstrip('/')}/{name}")) is not None:
             (folder / name).write_bytes(content)
     if not any(folder.iterdir()) and folder.parent.name == "evidence":
         folder.rmdir()

@@ -12,7 +12,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.artifacts import BASELINE_FILE, ROWS_OUT, SECONDS
 from components.gates import GateResult
-from pipelines.runners.kubeflow import executor_output, transfer
+import storage
+from pipelines.runners.kubeflow import executor_output
 from pipelines.runners.kubeflow.executor_output import Shown
 
 # KFP's UI draws every cell, and the metadata store keeps the matrix in one column.
@@ -42,7 +43,7 @@ class Outputs:
         return None
 
     def text(self, key: str, name: str) -> str:
-        return transfer.read(f"{self.uri(key)}/{name}").decode("utf-8")
+        return storage.read(f"{self.uri(key)}/{name}").decode("utf-8")
 
     def json(self, key: str, name: str) -> dict[str, Any]:
         read: dict[str, Any] = json.loads(self.text(key, name))
