@@ -55,10 +55,7 @@ def download(files: Files, release: Release, folder: pathlib.Path, keys: Keys) -
     aside = f"{release.model}/.fetching-{uuid.uuid4().hex}"
     try:
         for name in release.files:
-            target = folder / aside / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as writer:
-                writer.writelines(files.chunks(f"{remote}/{name}"))
+            files.copy_out(f"{remote}/{name}", folder / aside / name)
         if problems := compare(cache, aside, release):
             raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems[:3])}.")
         (folder / aside / RELEASE_FILE).write_bytes(manifest)

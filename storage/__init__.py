@@ -30,11 +30,12 @@ from storage._artifacts import (
     upload,
     write,
 )
+from storage._clients import filesystem, is_on_disk, is_remote, open_file, stamp
 from storage._errors import Busy, Conflict, LeaseLost, NoConditionalWrites, as_refused, store_trouble
 from storage._files import Files, StillHeld
 from storage._local import LocalFolder, exclusive
 from storage._object_store import ObjectStore
-from storage._opening import filesystem, is_on_disk, is_remote, open_files, stamp
+from storage._opening import open_files
 from storage._retrying import retrying
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "is_on_disk",
     "is_remote",
     "is_whole",
+    "open_file",
     "open_files",
     "probe",
     "read",

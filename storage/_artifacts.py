@@ -18,10 +18,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from spec.errors import InputError
+from storage._clients import is_remote
 from storage._errors import store_trouble
 from storage._files import Files
 from storage._object_store import ObjectStore
-from storage._opening import is_remote, open_files
+from storage._opening import open_files
 
 MARKER = "_COMPLETE"
 _WORKERS = 8
@@ -90,7 +91,7 @@ def download_unmarked(uri: str, local: pathlib.Path) -> None:
         if not found:
             raise Incomplete(f"{uri}: there is nothing there. Check the address.")
         for name in found:
-            store.get(name, local / name)
+            store.copy_out(name, local / name)
 
 
 def is_whole(uri: str) -> bool:
@@ -169,7 +170,7 @@ def _marker(store: ObjectStore) -> dict[str, Any] | None:
 def _fetch(store: ObjectStore, name: str, target: pathlib.Path, record: Mapping[str, Any]) -> None:
     for attempt in (1, 2):  # a connection may drop bytes; what is wrong twice is wrong in the store
         try:
-            store.get(name, target)
+            store.copy_out(name, target)
         except FileNotFoundError:
             raise Incomplete(f"{store.uri}/{name}: is gone. Start a new run, which makes it again.") from None
         found, _ = _digests(target)

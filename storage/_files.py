@@ -49,6 +49,9 @@ class Files(Protocol):
     def copy_in(self, source: pathlib.Path, path: str) -> dict[str, str | int]:
         """Copies a local file; its `sha256` and its size in `bytes`."""
 
+    def copy_out(self, path: str, target: pathlib.Path) -> None:
+        """Copies a file to a local one, whose folder is made. Raises FileNotFoundError."""
+
     def write(self, path: str, data: bytes) -> None:
         """Writes a file in one step: a reader sees the old or the new one, whole."""
 

@@ -100,6 +100,10 @@ class LocalFolder:
             _sync(writer)
         return {"sha256": digest.hexdigest(), "bytes": size}
 
+    def copy_out(self, path: str, target: pathlib.Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._root / path, target)
+
     def write(self, path: str, data: bytes) -> None:
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)

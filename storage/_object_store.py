@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from storage._clients import filesystem
 from storage._conditional import Conditional, conditional, write_once
 from storage._files import CHUNK, StillHeld
 from storage._lease import lease
-from storage._opening import filesystem
 from storage._retrying import retrying
 
 
@@ -88,8 +88,7 @@ class ObjectStore:
         """Brings a local file up."""
         retrying()(self._fs.put_file, str(source), self._at(path))
 
-    def get(self, path: str, target: pathlib.Path) -> None:
-        """Brings a file down, into a folder that is made for it. Raises FileNotFoundError."""
+    def copy_out(self, path: str, target: pathlib.Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         retrying()(self._fs.get_file, self._at(path), str(target))
 

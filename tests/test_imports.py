@@ -41,7 +41,17 @@ MAY_IMPORT = {
     "embedded": ("model_store", "pipelines.datasets", "spec", "storage"),
     "airflow_kubeflow": (),
     "benchmarks": ("components", "pipelines", "quality", "spec"),
-    "cli": ("benchmarks", "components", "embedded", "landing", "model_store", "pipelines", "quality", "spec", "storage"),
+    "cli": (
+        "benchmarks",
+        "components",
+        "embedded",
+        "landing",
+        "model_store",
+        "pipelines",
+        "quality",
+        "spec",
+        "storage",
+    ),
 }
 
 # Libraries that must never load in a process of theirs.

@@ -7,10 +7,10 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import storage
 from components.ingestion._reading import PLAIN, Reading
 from components.ingestion.plain_files import is_plain
 from components.ingestion.sources import is_local
@@ -97,7 +97,7 @@ def _together(files: Sequence[str], format: str, reading: Reading) -> Iterator[t
 
 
 def _pieces(url: str, format: str, reading: Reading) -> Iterator[tuple[Piece, int]]:
-    filesystem, path = fsspec.core.url_to_fs(url)
+    filesystem, path = storage.filesystem(url)
     size = int(filesystem.size(path) or 0)
     if size > UNIT_BYTES and is_local(url):
         if format == "parquet":

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+import storage
 from components import lazy_imports
 from components.columnar import ColumnReader, decode_splits, read_batches
 from components.drift import Profile, profile
 from components.served_model import ServedModel, load_answerer
 from model_store import ModelStore, Release
-import storage
 from spec import home
 from spec.errors import InputError
 from spec.splits import TRAIN

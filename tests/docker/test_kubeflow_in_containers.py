@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import storage
 from pipelines import datasets
 from pipelines.results import RunResult
-import storage
 from spec import home
 from tests.docker.derived_image import Image
 from tests.docker.kubeflow_containers import (

@@ -15,10 +15,10 @@ from tfx.orchestration.portable import launcher, outputs_utils, runtime_paramete
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
+import storage
 from components.artifacts import CONTENT_BYTES, CONTENT_FILES
 from components.sizes import content_size
 from pipelines.metadata.connecting import RunExecutions, connect, patiently
-import storage
 from pipelines.runners.kubeflow import filesystem, spec
 from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
 from pipelines.runners.kubeflow.staging import OPERATORS, say

@@ -17,11 +17,11 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+import storage
 from components.gates import DATA_GATES, evidence_directory
 from components.report import ArtifactFacts, RunFacts, artifact_facts, collect, collect_failure
 from components.staged import CANONICAL_URI
 from pipelines.run import find_workload
-import storage
 from pipelines.runners.kubeflow.staging import say
 from quality import lineage
 from quality.history import URL, History, Validation, runs

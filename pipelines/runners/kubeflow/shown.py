@@ -10,9 +10,9 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+import storage
 from components.artifacts import BASELINE_FILE, ROWS_OUT, SECONDS
 from components.gates import GateResult
-import storage
 from pipelines.runners.kubeflow import executor_output
 from pipelines.runners.kubeflow.executor_output import Shown
 

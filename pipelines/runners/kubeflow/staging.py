@@ -26,8 +26,8 @@ from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 from tfx.types import artifact as tfx_artifact
 from tfx.types import value_artifact
 
-from components.staged import CANONICAL_URI
 import storage
+from components.staged import CANONICAL_URI
 
 # Where copies go: the pods' /tmp is an empty folder of its own size (site.scratch_size).
 SCRATCH = "TRAINYARD_SCRATCH"
