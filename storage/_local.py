@@ -122,6 +122,7 @@ class LocalFolder:
         """Where there was nothing, a reader may see the new file while it grows."""
         target = self._root / path
         if version is None:
+            target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
                 file.write(data)
                 _sync(file)

@@ -25,7 +25,7 @@ def add_words(uri: str, log: str, lease_seconds: float) -> None:
             try:
                 with files.lock("words.lock") as still_held:
                     words, version = files.read_version("words")
-                    time.sleep(random.uniform(0, 0.02))  # noqa: S311
+                    time.sleep(random.uniform(0, 0.02))
                     still_held()
                     files.swap("words", words + f"{word} ".encode(), version)
             except (storage.Conflict, storage.LeaseLost, storage.Busy) as error:
