@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import threading
 import urllib.parse
+import uuid
 from typing import Any, Protocol
 
 from storage._errors import Conflict, NoConditionalWrites
@@ -103,15 +105,17 @@ class _GoogleCloudStorage:
 
     def write(self, path: str, data: bytes, version: str | None) -> str:
         bucket, key, _ = self._fs.split_path(path)
+        boundary = uuid.uuid4().hex
+        part = f"--{boundary}\r\nContent-Type: "
+        head = f"{part}application/json\r\n\r\n{json.dumps({'name': key})}\r\n{part}application/octet-stream\r\n\r\n"
         try:
-            written = self._fs.call(
+            written = self._fs.call(  # as gcsfs uploads; it knows of no generation but 0
                 "POST",
                 f"{self._fs._location}/upload/storage/v1/b/{urllib.parse.quote(bucket)}/o",
-                uploadType="media",
-                name=key,
+                uploadType="multipart",
                 ifGenerationMatch=version or "0",
-                headers={"Content-Type": "application/octet-stream"},
-                data=data,
+                headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
+                data=head.encode() + data + f"\r\n--{boundary}--".encode(),
                 json_out=True,
             )
         except FileExistsError as error:  # gcsfs's word for status 412
