@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 import attr
+import psutil
 from tfx.orchestration.portable import (
     base_executor_operator,
     beam_executor_operator,
@@ -191,9 +192,8 @@ def say(message: str) -> None:
 
 
 def process_age() -> float:
-    """Seconds since this process started, by the kernel's account."""
-    ticks = int(pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    """Seconds since this process started."""
+    return time.time() - psutil.Process().create_time()
 
 
 def _folder_of(artifact: tfx_artifact.Artifact) -> str:
