@@ -15,10 +15,7 @@ from storage import Files, LocalFolder
 
 def compare(files: Files, folder: str, release: Release) -> list[str]:
     """What differs between the files of a folder and a release's manifest, in words."""
-    try:
-        present = files.files(folder)
-    except FileNotFoundError:
-        present = {}
+    present = files.files(folder)
     present.pop(RELEASE_FILE, None)
     problems = [f"{name} is missing" for name in release.files if name not in present]
     problems += [f"{name} was added after publishing" for name in present if name not in release.files]

@@ -32,7 +32,7 @@ class Files(Protocol):
         """Names of the folders in a folder, sorted; none where there is no such folder."""
 
     def files(self, folder: str) -> dict[str, int]:
-        """Size in bytes of every file below a folder, by path relative to it."""
+        """Size in bytes of every file below a folder, by path relative to it; none where there is no such folder."""
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or a folder."""

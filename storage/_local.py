@@ -67,7 +67,10 @@ class LocalFolder:
             return []
 
     def files(self, folder: str) -> dict[str, int]:
-        return dict(sorted(_walk(str(self._root / folder), "")))
+        try:
+            return dict(sorted(_walk(str(self._root / folder), "")))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
 
     def exists(self, path: str) -> bool:
         return (self._root / path).exists()

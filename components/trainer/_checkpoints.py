@@ -240,10 +240,7 @@ class _Remote:
             ) from error
 
     def names(self) -> list[str]:
-        try:
-            return [path.split("/")[-2] for path in self._files.files("") if path.endswith(f"/{_MARKER}")]
-        except FileNotFoundError:
-            return []
+        return [path.split("/")[-2] for path in self._files.files("") if path.endswith(f"/{_MARKER}")]
 
     def get(self, name: str, folder: pathlib.Path) -> None:
         for file in (_ARRAYS, _MARKER):
