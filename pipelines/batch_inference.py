@@ -7,14 +7,13 @@ import pathlib
 from tfx.orchestration import pipeline as tfx_pipeline
 
 from components import user_code
-from components.batch_inference import BatchInference, BatchInferenceConfig
+from components.batch_inference import BatchInference
 from components.release_importer import ReleaseImporter
 from pipelines.training import Site
+from spec.workload import BatchInput
 
 
-def batch_inference_pipeline(
-    workload: str, release: str, config: BatchInferenceConfig, site: Site
-) -> tfx_pipeline.Pipeline:
+def batch_inference_pipeline(workload: str, release: str, config: BatchInput, site: Site) -> tfx_pipeline.Pipeline:
     """Builds the graph.
 
     Args:

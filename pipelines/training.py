@@ -22,14 +22,13 @@ from components.drift import DriftDetector
 from components.evaluator import Evaluator
 from components.example_validator import ExampleValidator
 from components.infra_validator import InfraValidator
-from components.ingestion import ColumnarExampleGen, IngestionConfig, Reading
+from components.ingestion import ColumnarExampleGen
 from components.pusher import Pusher
 from components.report.component import Report
 from components.schema import SchemaImporter, left_out, read_schema
 from components.statistics import StatisticsGen
 from components.trainer import Trainer, TrainingConfig
 from components.transform import Transform
-from pipelines.drift_limits import drift_config
 from spec.workload import Workload
 
 
@@ -91,7 +90,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
     left_out_columns = left_out(read_schema(str(site.schema_folder)), workload.data.ignore)
     schema = SchemaImporter(str(site.schema_folder / "schema.pbtxt"), left_out_columns)
     schema_channel = schema.outputs["schema"]
-    examples = ColumnarExampleGen(schema_channel, _ingestion(workload, site), span)
+    examples = ColumnarExampleGen(schema_channel, workload.ingestion(site.data_root), span)
     examples_channel = examples.outputs["examples"]
     statistics = StatisticsGen(examples_channel, schema_channel)
     validator = ExampleValidator(examples_channel, statistics.outputs["statistics"], schema_channel, pipeline_root=root)
@@ -109,7 +108,12 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
     )
     champion_of = (site.store_uri, workload.name) if workload.quality.drift.reference == "champion" else None
     drift = DriftDetector(
-        examples_channel, schema_channel, drift_config(workload), pipeline_root=root, champion_of=champion_of
+        examples_channel,
+        schema_channel,
+        workload.quality.drift,
+        label=label.column,
+        pipeline_root=root,
+        champion_of=champion_of,
     )
     transform = Transform(
         examples_channel,
@@ -144,7 +148,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         model=trainer.outputs["model"],
         examples=examples_channel,
         schema=schema_channel,
-        config=workload.infra_validation.model_dump_json(),
+        limits=workload.infra_validation,
     )
     pusher = Pusher(
         model=trainer.outputs["model"],
@@ -195,28 +199,6 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         pusher,
         report,
     ]
-
-
-def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
-    data = workload.data
-    return IngestionConfig(
-        uri=workload.span_uri("{SPAN}", site.data_root),
-        format=data.format,
-        label=data.label.column,
-        window=data.window,
-        ignore=data.ignore,
-        split_key=workload.split_key,
-        split_time=data.split.time,
-        split_column=data.split.column,
-        eval_fraction=data.split.eval_fraction,
-        test_fraction=data.split.test_fraction,
-        split_seed=data.split.seed,
-        on_bad_rows=data.on_bad_rows,
-        max_bad_fraction=data.max_bad_fraction,
-        reading=Reading.of(data.read.model_dump()),
-        merge_spellings=data.label.merge_spellings,
-        drop_unlabelled=data.label.drop_unlabelled,
-    )
 
 
 def _training(workload: Workload) -> TrainingConfig:

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from components.batch_inference._config import BatchInferenceConfig
-
-__all__ = ["BatchInference", "BatchInferenceConfig"]
+__all__ = ["BatchInference"]
 
 
 def __getattr__(name: str) -> Any:

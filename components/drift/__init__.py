@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from components.drift._config import ColumnLimits, DriftConfig
 from components.drift._distributions import Categories, Distribution, Numbers, categories, from_json, numbers
-from components.drift._judge import PREDICTION_DRIFT, SKEW, Drift, check, drifts
-from components.drift._measures import MEASURES, compare
+from components.drift._judge import PREDICTION_DRIFT, SKEW, Comparison, check, comparisons
+from components.drift._measures import compare
 from components.drift._profile import Profile, profile
 
 if TYPE_CHECKING:
     from components.drift.component import DriftDetector
 
 __all__ = [
-    "MEASURES",
     "PREDICTION_DRIFT",
     "SKEW",
     "Categories",
-    "ColumnLimits",
+    "Comparison",
     "Distribution",
-    "Drift",
-    "DriftConfig",
     "DriftDetector",
     "Numbers",
     "Profile",
     "categories",
     "check",
     "compare",
-    "drifts",
+    "comparisons",
     "from_json",
     "numbers",
     "profile",

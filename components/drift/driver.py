@@ -8,6 +8,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.portable import base_driver, data_types
 from tfx.proto.orchestration import driver_output_pb2
 
+from components import border
 from components.artifacts import DataDrift
 from components.drift._verdicts import Verdict, judged
 from components.store_errors import store_errors
@@ -26,7 +27,7 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
         (examples,) = execution_info.input_dict["examples"]
         output = driver_output_pb2.DriverOutput()
         champion_of = str(execution_info.exec_properties.get("champion_of") or "")
-        baseline, name = self._of_champion(*json.loads(champion_of)) if champion_of else ("", "")
+        baseline, name = self._of_champion(*border.load(tuple[str, str], champion_of)) if champion_of else ("", "")
         reference = self._reference(examples, execution_info.pipeline_info.id)
         if baseline:
             reference = {**reference, "baseline": baseline}
@@ -70,5 +71,5 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
             "baseline": chosen.profile if chosen else "",
             "baseline_span": str(chosen.span) if chosen else "",
             "baseline_verdict": "" if chosen in accepted or not chosen else str(chosen.verdict),
-            "refused": json.dumps(refused),
+            "refused": border.dump(refused),
         }

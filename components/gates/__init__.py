@@ -1,7 +1,8 @@
 """The one result type of every gate: data quality, schema, evaluation, infrastructure, release."""
 
 from components.gates._evidence import evidence_directory, keep_evidence
-from components.gates._result import CheckResult, GateFailed, GateResult, Severity, Verdict
+from components.gates._result import CheckResult, GateFailed, GateResult, Verdict
+from spec.severity import Severity
 
 DATA_GATES = ("ExampleValidator", "DataQuality", "DriftDetector")
 """The gates that judge a span, by their nodes: what none of them refuses is accepted."""

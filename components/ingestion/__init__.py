@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from components.ingestion._config import IngestionConfig
-from components.ingestion._reading import NA_VALUES, PLAIN, Reading
-
-__all__ = ["NA_VALUES", "PLAIN", "ColumnarExampleGen", "IngestionConfig", "Reading"]
+__all__ = ["ColumnarExampleGen"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.ingestion.formatted_numbers import Style
+from components.ingestion.formatted_numbers import Style, style
 from components.ingestion.rewriting import Rewrite, rewrite_of
 from components.schema import booleans_of, is_ignored, time_format_of
 from spec.errors import InputError
+from spec.workload import Read
 
 _MOST_NAMES = 40  # a line for a person
 _TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float64(), schema_pb2.BYTES: pa.string()}
@@ -50,6 +51,22 @@ def columns_of(schema: schema_pb2.Schema) -> list[Column]:
     A BYTES feature with an `image_domain` stays bytes, others are text.
     """
     return [_column(feature) for feature in schema.feature if feature.lifecycle_stage != schema_pb2.DEPRECATED]
+
+
+def columns_as_read(columns: Sequence[Column], reading: Read) -> list[Column]:
+    """The columns, each knowing what is missing there and how its numbers are written."""
+    return [
+        dataclasses.replace(column, missing=reading.missing(column.name), style=_style(column, reading))
+        for column in columns
+    ]
+
+
+def _style(column: Column, reading: Read) -> Style | None:
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return None
+    if column.name in reading.numbers:
+        return style(reading.numbers[column.name])
+    return Style(reading.decimal, reading.thousands) if (reading.decimal, reading.thousands) != (".", "") else None
 
 
 def _column(feature: Any) -> Column:

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from components.ingestion._reading import Reading
 from components.ingestion.contract import Column
 from components.ingestion.plain_files import COMPRESSED
 from spec.errors import InputError
+from spec.workload import Read
 
 BLOCK_BYTES = 8 * 2**20
 _HEAD_BYTES = 2**20
@@ -36,12 +36,12 @@ class CsvFile:
     """
 
     path: pathlib.Path
-    reading: Reading
+    reading: Read
     names: tuple[str, ...]
     first_line: int
 
     @classmethod
-    def open(cls, path: pathlib.Path, reading: Reading) -> CsvFile:
+    def open(cls, path: pathlib.Path, reading: Read) -> CsvFile:
         """Looks at a file's header.
 
         Raises:
@@ -195,7 +195,7 @@ class CsvFile:
         return True
 
 
-def _header(path: pathlib.Path, head: bytes, reading: Reading) -> tuple[tuple[str, ...], int]:
+def _header(path: pathlib.Path, head: bytes, reading: Read) -> tuple[tuple[str, ...], int]:
     """The columns' names, and how many lines lie ahead of the data."""
     lines = _lines(head, reading.skip_rows)
     rows = csv.reader((line for _, line in lines), delimiter=reading.separator)

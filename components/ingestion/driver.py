@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import json
-
 from tfx.dsl.components.base import base_driver as component_base_driver
 from tfx.orchestration import metadata
 from tfx.orchestration.portable import base_driver, data_types
 from tfx.proto.orchestration import driver_output_pb2
 
+from components import border
 from components.ingestion import sources
-from components.ingestion._config import IngestionConfig
+from spec.workload import Ingestion
 
 
 class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
@@ -19,7 +18,7 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
         base_driver.BaseDriver.__init__(self, metadata_handle)
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        config = IngestionConfig.from_json(execution_info.exec_properties["input_config"])
+        config = border.load(Ingestion, execution_info.exec_properties["input_config"])
         span = int(execution_info.exec_properties["span"])
         if span < 0:
             span = sources.newest_span(config.uri)
@@ -27,7 +26,7 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
         output = driver_output_pb2.DriverOutput()
         output.exec_properties["span"].int_value = span
         output.exec_properties["fingerprint"].string_value = ",".join(one.digest for one in window)
-        output.exec_properties["spans"].string_value = json.dumps(
+        output.exec_properties["spans"].string_value = border.dump(
             [{"span": one.number, "digest": one.digest, "files": one.files, "version": one.version} for one in window]
         )
         return output

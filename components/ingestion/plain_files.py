@@ -23,8 +23,8 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
-from components.ingestion._reading import Reading
 from spec.errors import InputError
+from spec.workload import Read
 
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by the file's ending
 _FORMATS = {
@@ -53,7 +53,7 @@ def known_endings() -> str:
 
 
 @contextlib.contextmanager
-def plain(path: pathlib.Path, format: str, reading: Reading) -> Iterator[pathlib.Path]:
+def plain(path: pathlib.Path, format: str, reading: Read) -> Iterator[pathlib.Path]:
     """A file that is plain text, to be read as CSV where `format` is csv or xlsx, and as JSON lines where it is json or jsonl.
 
     Raises:
@@ -78,7 +78,7 @@ def plain(path: pathlib.Path, format: str, reading: Reading) -> Iterator[pathlib
             raise InputError(str(error).replace(str(target), str(path))) from error
 
 
-def is_plain(path: pathlib.Path, format: str, reading: Reading) -> bool:
+def is_plain(path: pathlib.Path, format: str, reading: Read) -> bool:
     """Whether a file is read as it lies there."""
     if format in ("xlsx", "json"):
         return False
@@ -88,7 +88,7 @@ def is_plain(path: pathlib.Path, format: str, reading: Reading) -> bool:
     return format != "csv" or (is_utf8 and not reading.comment and not reading.repeated_header)
 
 
-def _write(path: pathlib.Path, format: str, reading: Reading, file: TextIO) -> None:
+def _write(path: pathlib.Path, format: str, reading: Read, file: TextIO) -> None:
     if format == "xlsx":
         text: Iterator[str] = iter((_sheet(path, reading.sheet),))
     elif format == "json":
@@ -124,7 +124,7 @@ def _text(path: pathlib.Path, encoding: str) -> Iterator[str]:
     yield decoder.decode(b"", final=True)
 
 
-def _only_data(text: Iterator[str], reading: Reading) -> Iterator[str]:
+def _only_data(text: Iterator[str], reading: Read) -> Iterator[str]:
     """Blanks the lines that are no data, but none within a quoted value."""
     blocks = _whole_lines(text)
     first = next(blocks, "")
@@ -152,7 +152,7 @@ def _only_data(text: Iterator[str], reading: Reading) -> Iterator[str]:
         yield "".join((*kept, block[last:]))
 
 
-def _header_line(block: str, reading: Reading) -> str:
+def _header_line(block: str, reading: Read) -> str:
     for line in re.split(r"\r\n|\r|\n", block)[reading.skip_rows :]:
         text = line.lstrip("\ufeff")
         if text and not (reading.comment and text.startswith(reading.comment)):

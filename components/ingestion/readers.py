@@ -15,15 +15,15 @@ import pyarrow.parquet as pq
 
 from components import progress
 from components.ingestion import arrow_types, json_files
-from components.ingestion._reading import PLAIN, Reading
 from components.ingestion.arrow_types import NOT_CONVERTED
-from components.ingestion.contract import NULLABLE, Column, check_header
+from components.ingestion.contract import NULLABLE, Column, check_header, columns_as_read
 from components.ingestion.csv_files import CsvFile, too_long
 from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.labels import labelled
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.plain_files import plain
 from spec.errors import InputError
+from spec.workload import PLAIN, Read
 
 _BATCH_ROWS = 65_536
 _BATCH_BYTES = 32 * 2**20
@@ -41,7 +41,7 @@ class DataFile:
 
     path: pathlib.Path
     kind: str
-    reading: Reading
+    reading: Read
 
     def csv(self) -> CsvFile:
         """Raises InputError if it has no header."""
@@ -58,7 +58,7 @@ def read_file(
     columns: Sequence[Column],
     ignore: Collection[str] | None,
     part: Part = WHOLE,
-    reading: Reading = PLAIN,
+    reading: Read = PLAIN,
 ) -> Iterator[pa.RecordBatch]:
     """Yields a file's rows as batches that have exactly `columns`, in their order.
 
@@ -73,7 +73,7 @@ def read_file(
     Raises:
         InputError: the file cannot be read as its format, or does not fit the columns.
     """
-    columns = reading.applied(columns)
+    columns = columns_as_read(columns, reading)
     row = part.first_row
     with opened(path, format, reading) as file:
         try:
@@ -90,14 +90,14 @@ def read_file(
 
 
 @contextlib.contextmanager
-def opened(path: pathlib.Path, format: str, reading: Reading) -> Iterator[DataFile]:
+def opened(path: pathlib.Path, format: str, reading: Read) -> Iterator[DataFile]:
     """A file as one of the kinds that are read here."""
     with plain(path, format, reading) as found:
         kind = {"xlsx": "csv", "json": "jsonl"}.get(format, format)
-        yield DataFile(found, kind, dataclasses.replace(reading, separator=",") if format == "xlsx" else reading)
+        yield DataFile(found, kind, reading.model_copy(update={"separator": ","}) if format == "xlsx" else reading)
 
 
-def source_names(path: pathlib.Path, reading: Reading, format: str) -> tuple[str, ...]:
+def source_names(path: pathlib.Path, reading: Read, format: str) -> tuple[str, ...]:
     """The names of the columns of a CSV or an Excel file."""
     with opened(path, format, reading) as file:
         return file.csv().names

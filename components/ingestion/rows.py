@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion import json_files, readers
-from components.ingestion._reading import PLAIN, Reading
-from components.ingestion.contract import Column, check_header
+from components.ingestion.contract import Column, check_header, columns_as_read
 from components.ingestion.csv_files import too_long
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.readers import DataFile
 from spec.errors import InputError
+from spec.workload import PLAIN, Read
 
 _CONTENT_CHARACTERS = 2000
 _MOST_LINES = 100
@@ -63,7 +63,7 @@ def read_rows(
     columns: Sequence[Column],
     ignore: Collection[str] | None,
     part: Part = WHOLE,
-    reading: Reading = PLAIN,
+    reading: Read = PLAIN,
 ) -> Iterator[Rows]:
     """Yields a file's rows; each is in one batch or among the bad.
 
@@ -87,7 +87,7 @@ def read_rows(
     except InputError as error:
         first_problem = error
     found = False
-    for rows in _apart(path, format, reading.applied(columns), ignore, part, reading):
+    for rows in _apart(path, format, columns_as_read(columns, reading), ignore, part, reading):
         fresh = rows.numbers > read  # what was read the strict way is not given twice
         bad = tuple(one for one in rows.bad if one.row > read)
         found = found or bool(bad)
@@ -102,7 +102,7 @@ def _apart(
     columns: list[Column],
     ignore: Collection[str] | None,
     part: Part,
-    reading: Reading,
+    reading: Read,
 ) -> Iterator[Rows]:
     with readers.opened(path, format, reading) as file:
         try:

@@ -13,7 +13,6 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from components.ingestion import PLAIN, Reading
 from components.ingestion.arrow_types import plain
 from components.ingestion.plain_files import format_of, known_endings
 from components.ingestion.readers import DataFile, opened
@@ -22,6 +21,7 @@ from landing import glob
 from pipelines.scaffold.images import find_images
 from pipelines.scaffold.numberish import to_numbers
 from spec.errors import InputError
+from spec.workload import PLAIN, Read
 
 FORMATS = ("csv", "xlsx", "parquet", "jsonl", "json")
 _BLOCK_BYTES = 8 * 2**20
@@ -56,7 +56,7 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
 
 
 def read_files(
-    files: Sequence[pathlib.Path], format: str, as_text: Sequence[str] = (), reading: Reading = PLAIN
+    files: Sequence[pathlib.Path], format: str, as_text: Sequence[str] = (), reading: Read = PLAIN
 ) -> pa.Table:
     """Reads files into one table.
 
@@ -82,7 +82,7 @@ def read_files(
     return pa.table({name: _missing_as_null(whole.column(name), reading.missing(name)) for name in whole.column_names})
 
 
-def _read(path: pathlib.Path, format: str, as_text: Sequence[str], reading: Reading) -> pa.Table:
+def _read(path: pathlib.Path, format: str, as_text: Sequence[str], reading: Read) -> pa.Table:
     if format == "parquet":
         return _read_parquet(path, as_text)
     with opened(path, format, reading) as file:
@@ -163,7 +163,7 @@ def _read_parquet(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
     return table
 
 
-def _read_jsonl(path: pathlib.Path, as_text: Sequence[str], reading: Reading) -> pa.Table:
+def _read_jsonl(path: pathlib.Path, as_text: Sequence[str], reading: Read) -> pa.Table:
     if not path.stat().st_size:
         raise InputError(f"{path}: the file is empty. Deliver it again.")
     options = pa.json.ReadOptions(block_size=max(_BLOCK_BYTES, path.stat().st_size))
@@ -184,7 +184,7 @@ def _read_jsonl(path: pathlib.Path, as_text: Sequence[str], reading: Reading) ->
     return table
 
 
-def _words_as_null(path: pathlib.Path, reading: Reading) -> bytes:
+def _words_as_null(path: pathlib.Path, reading: Read) -> bytes:
     """The lines with null where a field of numbers has a text that means that there is none, as every run reads them."""
     rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line.strip()]
     numeric = {name for row in rows for name, value in row.items() if isinstance(value, int | float)}

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingestion import PLAIN, Reading
 from components.ingestion.dates import Dates
 from components.schema import MASKED
 from pipelines.scaffold.bars import max_loss_text, one_line, rare_text, thresholds_text
 from pipelines.scaffold.dividing import Division
 from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
-from spec.workload import Task
+from spec.workload import PLAIN, Read, Task
 
 if TYPE_CHECKING:
     from pipelines.scaffold.creating import Request
@@ -61,7 +60,7 @@ class Content:
     profile: Profile
     table: pa.Table
     division: Division
-    reading: Reading = PLAIN
+    reading: Read = PLAIN
 
 
 def write_workload(content: Content, folder: pathlib.Path) -> None:
@@ -217,12 +216,10 @@ def _workload_text(content: Content) -> str:
     )
 
 
-def _read(reading: Reading) -> str:
+def _read(reading: Read) -> str:
     """What is not as the defaults have it, as `data.read`."""
     fields = {
-        field.name: getattr(reading, field.name)
-        for field in dataclasses.fields(Reading)
-        if getattr(reading, field.name) != getattr(PLAIN, field.name)
+        name: getattr(reading, name) for name in Read.model_fields if getattr(reading, name) != getattr(PLAIN, name)
     }
     lines = [f"    {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
     return (

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from components import progress
-from components.ingestion import Reading, sources
+from components.ingestion import sources
 from components.ingestion.contract import Column, check_header, columns_of
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.plain_files import format_of
@@ -71,7 +71,7 @@ class Piece:
 def columns_for(workload: Workload, schema: Any) -> list[Column]:
     """What a workload's rows must have, its label read as workload.yaml says."""
     label = workload.data.label
-    return with_label(columns_of(schema), schema, label.column, label.merge_spellings, label.drop_unlabelled)
+    return with_label(columns_of(schema), schema, label)
 
 
 def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
@@ -98,7 +98,6 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
 
 
 def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
-    reading = Reading.of(data.read.model_dump())
     span = _insistently(source.uri, lambda: sources.files_at(source.uri))
     with tempfile.TemporaryDirectory() as scratch, sources.as_hashed(span.files, span.digest):
         for url in span.files:
@@ -106,7 +105,7 @@ def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterat
             format = source.format or format_of(url) or data.format
             shown = url.removeprefix("file://")
             try:
-                for rows in read_rows(copied, format, columns, data.ignore, reading=reading):
+                for rows in read_rows(copied, format, columns, data.ignore, reading=data.read):
                     yield Piece(rows.batch, rows.bad, shown)
             except InputError as error:
                 raise InputError(str(error).replace(str(copied), shown)) from error

@@ -4,7 +4,7 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 `docs/reference/workload.md` is generated from the descriptions in its modules.
 """
 
-from spec.workload._data import Data, Label, Read, Split
+from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._model import (
     BOUNDED_METRICS,
     LOWER_IS_BETTER,
@@ -27,7 +27,7 @@ from spec.workload._operation import (
     Schedule,
     Serving,
 )
-from spec.workload._quality import Drift, DriftLimits, Quality, Skew
+from spec.workload._quality import ColumnLimits, Drift, DriftLimits, Quality, Skew
 from spec.workload._section import NamedColumn, Use, named_columns
 from spec.workload._workload import (
     BeamValue,
@@ -43,18 +43,23 @@ __all__ = [
     "BOUNDED_METRICS",
     "LOWER_IS_BETTER",
     "METRICS",
+    "PLAIN",
     "Alerts",
     "Batch",
+    "BatchInput",
     "BeamValue",
     "Canary",
     "CanaryLimits",
     "CanaryStep",
     "Champion",
+    "ColumnLimits",
     "Data",
     "Drift",
     "DriftLimits",
     "Evaluation",
+    "Format",
     "InfraValidation",
+    "Ingestion",
     "KServe",
     "Label",
     "NamedColumn",

@@ -10,7 +10,7 @@ import pydantic
 import yaml
 from pydantic import BaseModel, model_validator
 
-from spec.workload._data import Data
+from spec.workload._data import Data, Ingestion, Split
 from spec.workload._model import DEFAULT_CHAMPION_METRIC, METRICS, Evaluation, InfraValidation, Task, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
 from spec.workload._quality import Quality
@@ -129,10 +129,10 @@ class Workload(Section):
         return self
 
     @property
-    def split_key(self) -> str | None:
-        """The column whose hash decides the split where a hash does; None: the features decide."""
+    def split(self) -> Split:
+        """`data.split`, with the query as its key where none is named: no query is torn apart."""
         split = self.data.split
-        return split.key or (None if split.time else self.data.query)
+        return split.model_copy(update={"key": split.key or (None if split.time else self.data.query)})
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -143,6 +143,15 @@ class Workload(Section):
     @property
     def champion_metric(self) -> str:
         return self.evaluation.champion.metric or DEFAULT_CHAMPION_METRIC[self.task]
+
+    def ingestion(self, data_root: str | os.PathLike[str]) -> Ingestion:
+        """What ingestion depends on, and no more: another positive class, say, reads no row anew."""
+        data = self.data
+        fields = {name: getattr(data, name) for name in Ingestion.model_fields}
+        fields["uri"] = self.span_uri("{SPAN}", data_root)
+        fields["label"] = data.label.model_copy(update={"positive_class": None})
+        fields["split"] = self.split
+        return Ingestion(**fields)
 
     def span_uri(self, span: int | str, data_root: str | os.PathLike[str]) -> str:
         """The files of one span: a path, a glob pattern or a URL that fsspec can read."""

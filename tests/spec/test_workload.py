@@ -125,7 +125,7 @@ def test_what_is_wrong_is_named_by_file_and_field(tmp_path: pathlib.Path, text: 
 def test_a_query_stays_in_one_split(tmp_path: pathlib.Path, split: str, key: str | None) -> None:
     text = f"name: trips\ntask: ranking\ndata: {{label: {{column: tip}}, query: user, split: {split}}}\n"
     workload = load(tmp_path, text)
-    assert workload.split_key == key and workload.champion_metric == "ndcg_10"
+    assert workload.split.key == key and workload.champion_metric == "ndcg_10"
 
 
 def test_the_metrics_that_may_be_asked_for_are_those_that_are_computed() -> None:
