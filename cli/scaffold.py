@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import terminal
 from pipelines.scaffold import read_options
+from spec import exit_codes
 
 if TYPE_CHECKING:
     from pipelines.scaffold.creating import Created, Request
@@ -88,7 +89,7 @@ def new(options: argparse.Namespace) -> int:
     command = f"./trainyard run {shlex.quote(options.name)}"
     if not options.run:
         print(f"\nNext: {command}")
-        return 0
+        return exit_codes.OK
     print(f"\n{command}")
     from cli.main import main
 

@@ -10,8 +10,8 @@ import os
 import pathlib
 
 from pipelines import parameters
-from spec import home
-from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from spec import exit_codes, home
+from spec.errors import InputError
 
 _RECORD = "TRAINYARD_RECORD"
 
@@ -63,4 +63,4 @@ def _skew(options: argparse.Namespace) -> int:
             if not check.passes:
                 print(f"  {check.severity:<8} {check.words}")
         print(f"report    data_quality_page: {page}")
-    return EXIT_FIX_INPUT if validation.outcome is Outcome.FAILED else EXIT_OK
+    return exit_codes.FIX_INPUT if validation.outcome is Outcome.FAILED else exit_codes.OK

@@ -10,9 +10,9 @@ from typing import Any
 from airflow.sdk import Asset, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from dags.operators import EXIT_FIX_INPUT, TrainyardOperator
+from dags.operators import TrainyardOperator
 from dags.release import announce
-from spec import home
+from spec import exit_codes, home
 from spec.workload import Workload
 
 COMPILED = "TRAINYARD_COMPILED"
@@ -79,7 +79,7 @@ class CompileOperator(TrainyardOperator):
         finished = self.finished(["compile", self.workload, "-o", str(file), "--check"])
         if finished.returncode:
             said = finished.last_lines[-1] if finished.last_lines else "it printed nothing"
-            kind = AirflowFailException if finished.returncode == EXIT_FIX_INPUT else AirflowException
+            kind = AirflowFailException if finished.returncode == exit_codes.FIX_INPUT else AirflowException
             raise kind(f"{self.workload} was not compiled: {said}")
         return str(file)
 

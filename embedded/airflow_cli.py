@@ -14,9 +14,7 @@ from embedded.database import Database, DatabaseError, choose
 from embedded.environment import airflow_environment
 from embedded.settings import PLATFORM_MARK, PREFERRED, Paths, Ports
 from embedded.supervisor import read_state
-from spec import home
-
-EXIT_FIX_INPUT = 2
+from spec import exit_codes, home
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +25,7 @@ def main(arguments: list[str]) -> int:
         environment = _environment(paths, database)
     except (CredentialsError, DatabaseError) as error:
         print(f"trainyard airflow: {error}", file=sys.stderr)
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     python = str(home.environment_python("airflow"))
     if database.is_sqlite and not paths.database.is_file() and arguments[:1] != ["db"]:
         subprocess.run(

@@ -17,16 +17,15 @@ from typing import Any
 import httpx
 
 from embedded.airflow_api import FINISHED, AirflowApi, DagRun
-from embedded.commands import EXIT_FAILED, EXIT_FIX_INPUT, EXIT_OK, missing_environments, say, stop_on_signals
+from embedded.commands import missing_environments, say, stop_on_signals
 from embedded.credentials import load_secrets
 from embedded.database import SQLITE, choose
 from embedded.settings import Paths, choose_ports, free_port
 from embedded.supervisor import AlreadyRunningError, Platform, PlatformError, StoppedError
 from embedded.timeline import Timeline
-from spec import home
+from spec import exit_codes, home
 
 WORKLOAD = "taxi"
-EXIT_INTERRUPTED = 130
 LOADED_TIMEOUT_S, NOTICED_TIMEOUT_S, RUN_TIMEOUT_S = 90.0, 90.0, 900.0
 CLIENT_REQUESTS = 50
 POLL_S = 1.0
@@ -50,7 +49,7 @@ def demo() -> int:
     """
     if missing := missing_environments():
         say(f"The environments {', '.join(missing)} are not installed. Run: ./trainyard setup {' '.join(missing)}")
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     timeline, folder = Timeline(), home.home() / "demo"
     try:
         with _own_home(folder):
@@ -59,7 +58,7 @@ def demo() -> int:
         say(f"A demo is running already in {folder}.")
     except StoppedError:
         say("Interrupted; every process has ended.")
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     except PlatformError as error:
         say(f"The demo stopped: {error}")
     except DemoError as failure:
@@ -70,8 +69,8 @@ def demo() -> int:
     except ValueError as error:
         # InputError: data that cannot be had is the user's to mend.
         say(f"trainyard demo: {error}")
-        return EXIT_FIX_INPUT
-    return EXIT_FAILED
+        return exit_codes.FIX_INPUT
+    return exit_codes.MAY_RETRY
 
 
 def _demo_in(folder: Path, timeline: Timeline) -> int:
@@ -89,7 +88,7 @@ def _demo_in(folder: Path, timeline: Timeline) -> int:
     timeline.headline("Go on")
     for line in _go_on(folder):
         timeline.plain(line)
-    return EXIT_OK
+    return exit_codes.OK
 
 
 class _Demo:

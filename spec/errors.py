@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import errno
 
-EXIT_OK = 0
-EXIT_MAY_RETRY = 1
-EXIT_FIX_INPUT = 2
-
 # A full disk or a missing permission stays as it is until a person changes it; a lost connection does not.
 LASTING = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}

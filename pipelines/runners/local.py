@@ -23,7 +23,8 @@ from pipelines.metadata import runs as _metadata
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _noise
 from pipelines.training import Site
-from spec.errors import EXIT_OK, InputError
+from spec import exit_codes
+from spec.errors import InputError
 
 # A worker that imports TensorFlow while the node of this name works, on one core as a rule: InfraValidator will take it.
 _STARTED_WITH = {"Transform": "components.infra_validator.worker"}
@@ -98,7 +99,7 @@ def run_pipeline(
             result.seconds = round(time.monotonic() - started, 3)
             observer.changed(result)
     if not blocked:
-        result.status, result.exit_code = "succeeded", EXIT_OK
+        result.status, result.exit_code = "succeeded", exit_codes.OK
     _harvest(result, outputs)
     result.gates = _gates.gates_of(outputs, str(site.pipeline_root), result.run_id)
     return outputs

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from components import lazy_imports
 from pipelines.runners import _failures
 from quality.provenance import code_of
-from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from spec import exit_codes
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         part, bindings = _part(options)
         executions, config = _earlier(part, options.run_id)
         if refusal := executions.never_retry():
-            return _failed(refusal, EXIT_FIX_INPUT)
+            return _failed(refusal, exit_codes.FIX_INPUT)
         earlier = executions  # the store answers, so that a failure can be noted there
         ended = _run(part, bindings, config, executions, train_job)
     except BaseException as error:
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message, code = _failures.describe(options.node, readable(error))
         if part is not None:
             message += _where_the_evidence_is(part, options, error)
-            if code == EXIT_FIX_INPUT and earlier is not None:
+            if code == exit_codes.FIX_INPUT and earlier is not None:
                 _note(earlier, message)
                 _record(part, options, message)
         return _failed(message, code)
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _record(part, options)
     _say_the_span(shown.Outputs(ended.outputs), options.node)
     say(f"{options.node}: {ended.outcome}")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _parser() -> argparse.ArgumentParser:

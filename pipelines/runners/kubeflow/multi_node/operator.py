@@ -20,7 +20,8 @@ from pipelines.runners.kubeflow.multi_node.jobs import TrainJobs
 from pipelines.runners.kubeflow.multi_node.manifest import Owner, TrainJobRequest, job_name, manifest
 from pipelines.runners.kubeflow.staging import say
 from quality.provenance import code_of
-from spec.errors import EXIT_FIX_INPUT, InputError
+from spec import exit_codes
+from spec.errors import InputError
 
 # Set from the pod's own fields (pods.py).
 POD_NAME, POD_UID, POD_NAMESPACE = "TRAINYARD_POD_NAME", "TRAINYARD_POD_UID", "TRAINYARD_POD_NAMESPACE"
@@ -111,7 +112,7 @@ class TrainJobOperator(base_executor_operator.BaseExecutorOperator):
     def _failure(self, name: str, condition: Mapping[str, Any], exchange: Exchange) -> Exception:
         failures = exchange.failures(self._workers)
         for failure in failures.values():
-            if failure.code == EXIT_FIX_INPUT:
+            if failure.code == exit_codes.FIX_INPUT:
                 return InputError(failure.message)
         said = "".join(f"; worker {index}: {failure.message}" for index, failure in failures.items())
         return TrainJobFailed(

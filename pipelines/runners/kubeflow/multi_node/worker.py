@@ -19,7 +19,8 @@ from components import lazy_imports
 from pipelines.runners import _failures
 from pipelines.runners.kubeflow.multi_node.manifest import WORKERS
 from pipelines.runners.kubeflow.node import check_revision, readable
-from spec.errors import EXIT_OK, InputError
+from spec import exit_codes
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     from tfx.orchestration.portable import data_types
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _tell(exchange, index, message, code)
         print(f"trainyard: {message}", file=sys.stderr, flush=True)
         return code
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def tf_config(environment: Mapping[str, str]) -> dict[str, Any]:
