@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from cli import terminal
 from model_store import StoreError
 from pipelines import parameters
+from spec import environment as env
 from spec import exit_codes, home
 from spec.errors import InputError, TryAgainError, machine_trouble
 from spec.workload import WorkloadError
@@ -366,7 +367,7 @@ def _serve(options: argparse.Namespace) -> int:
     if "--store" not in arguments and "-h" not in arguments and "--help" not in arguments:
         arguments += ["--store", home.store_uri()]
     # Its --help and errors speak of the command that was given.
-    os.environ["TRAINYARD_PROGRAM"] = "trainyard serve"
+    os.environ[env.PROGRAM] = "trainyard serve"
     os.execv(python, [str(python), "-P", "-m", "serving", *models, *arguments])
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from dags.deployment.requests import RECORD
 from dags.links import DATA_QUALITY, pages_of, report_links
 from dags.operators import TrainyardOperator, last_json_object, read_outcome
 from dags.skips import skipped
+from spec import environment as env
 from spec import exit_codes, home
 
 PERIOD = "24h"
@@ -51,9 +51,9 @@ class SkewOperator(TrainyardOperator):
     def _nothing_to_compare(self) -> str:
         from model_store import ModelStore
 
-        folder = os.environ.get(RECORD)
+        folder = os.environ.get(env.RECORD)
         if not folder:
-            return f"no record of requests is kept ({RECORD})"
+            return f"no record of requests is kept ({env.RECORD})"
         if "stable" not in ModelStore(home.store_uri()).labels(self.workload):
             return "no release is stable"
         return "" if any((Path(folder) / self.workload).glob("*.jsonl")) else f"{folder} has no requests of it"

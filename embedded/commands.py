@@ -24,6 +24,7 @@ from embedded.supervisor import (
     is_locked,
     read_state,
 )
+from spec import environment as env
 from spec import exit_codes, home
 
 ENVIRONMENTS = ("airflow", "serving")
@@ -62,7 +63,7 @@ def up(
     if missing := missing_environments():
         say(f"The environments {', '.join(missing)} are not installed. Run: ./trainyard setup {' '.join(missing)}")
         return exit_codes.FIX_INPUT
-    extra = {"TRAINYARD_DAG_WORKLOADS": ",".join(workloads)} if workloads else {}
+    extra = {env.DAG_WORKLOADS: ",".join(workloads)} if workloads else {}
     try:
         chosen = choose(paths, database)
         # Orphans of a killed supervisor hold the ports: they go first.
@@ -162,7 +163,7 @@ def links(paths: Paths, ports: Ports, password: str | None = None) -> list[str]:
 
 
 def data_root(paths: Paths) -> Path:
-    return home.data_root() if "TRAINYARD_DATA" in os.environ else paths.home / "data"
+    return home.data_root() if env.DATA in os.environ else paths.home / "data"
 
 
 def missing_environments() -> list[str]:

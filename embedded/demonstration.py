@@ -23,6 +23,7 @@ from embedded.database import SQLITE, choose
 from embedded.settings import Paths, choose_ports, free_port
 from embedded.supervisor import AlreadyRunningError, Platform, PlatformError, StoppedError
 from embedded.timeline import Timeline
+from spec import environment as env
 from spec import exit_codes, home
 
 WORKLOAD = "taxi"
@@ -30,7 +31,7 @@ LOADED_TIMEOUT_S, NOTICED_TIMEOUT_S, RUN_TIMEOUT_S = 90.0, 90.0, 900.0
 CLIENT_REQUESTS = 50
 POLL_S = 1.0
 # Only the DAGs that are shown, parsed once: on two cores the training needs the processor more.
-SETTINGS = {"TRAINYARD_DAG_WORKLOADS": WORKLOAD, "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120"}
+SETTINGS = {env.DAG_WORKLOADS: WORKLOAD, "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120"}
 
 
 class DemoError(Exception):
@@ -309,13 +310,13 @@ class _Demo:
 @contextmanager
 def _own_home(folder: Path) -> Iterator[None]:
     """Everything the demo makes lies in its own home: a user's data, releases and runs are never touched."""
-    names = ("TRAINYARD_HOME", "TRAINYARD_DATA", "TRAINYARD_STORE")
+    names = (env.HOME, env.DATA, env.STORE)
     previous = {name: os.environ.pop(name, None) for name in names}
-    os.environ["TRAINYARD_HOME"] = str(folder)
+    os.environ[env.HOME] = str(folder)
     try:
         yield
     finally:
-        os.environ.pop("TRAINYARD_HOME")
+        os.environ.pop(env.HOME)
         os.environ.update({name: value for name, value in previous.items() if value is not None})
 
 

@@ -22,10 +22,10 @@ from components.ingestion.labels import labelled, with_label
 from components.ingestion.plain_files import format_of
 from components.ingestion.rows import BadRow, read_rows
 from quality.contracts._patience import TookTooLong, within
+from spec import environment as env
 from spec.errors import LASTING, InputError, TryAgainError
 from spec.workload import Data, Workload
 
-PASSWORD = "TRAINYARD_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
 _ATTEMPTS = 3
 _WAIT_S = 1.0
 _ROWS = 20_000
@@ -147,7 +147,7 @@ def _url(uri: str) -> Any:
     if url.password is not None:
         raise InputError(
             f"--data {url.render_as_string(hide_password=True)}: holds a password, which every user of this machine can read "
-            f"in the list of processes. Put it into {PASSWORD}."
+            f"in the list of processes. Put it into {env.SOURCE_PASSWORD}."
         )
     if url.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which TFX's world lacks
         url = url.set(drivername="postgresql+psycopg")
@@ -191,7 +191,7 @@ def _query_pieces(
     url = _url(source.uri)
     if url.get_backend_name() == "sqlite" and url.database and not pathlib.Path(url.database).exists():
         raise InputError(f"--data {source.shown}: there is no such file. SQLite would make an empty database.")
-    secret = os.environ.get(PASSWORD)
+    secret = os.environ.get(env.SOURCE_PASSWORD)
     try:
         engine = sa.create_engine(url.set(password=secret) if secret else url)
     except (ImportError, sa.exc.SQLAlchemyError) as error:
@@ -231,7 +231,7 @@ def _connect(engine: Any, shown: str) -> Any:
         reason = _one_line(error.orig)
         if any(sign in reason for sign in ("authentication", "does not exist", "password", "permission denied")):
             raise InputError(
-                f"--data {shown}: {reason}. Check user and database, and set {PASSWORD} to the password."
+                f"--data {shown}: {reason}. Check user and database, and set {env.SOURCE_PASSWORD} to the password."
             ) from None
         raise ConnectionError(reason) from None
 

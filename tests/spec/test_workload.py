@@ -175,4 +175,4 @@ def test_a_parameter_that_is_not_yaml_is_one_line(tmp_path: pathlib.Path) -> Non
 
 def test_the_reference_page_is_current() -> None:
     page = (home.ROOT / "docs" / "reference" / "workload.md").read_text()
-    assert page == reference.markdown(), "run: python -m pipelines.reference > docs/reference/workload.md"
+    assert page == reference.workload_page(), "run: python -m pipelines.reference"

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from components import lazy_imports
 from pipelines.runners import _failures
 from quality.provenance import code_of
+from spec import environment as env
 from spec import exit_codes
 from spec.errors import InputError
 
@@ -177,7 +178,7 @@ def _note(earlier: RunExecutions, message: str) -> None:
 
 def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str = "") -> None:
     """The history of data quality, where there is one; a node that is none of its business loads nothing of it."""
-    if not os.environ.get("TRAINYARD_HISTORY"):
+    if not os.environ.get(env.HISTORY):
         return
     try:
         from pipelines.metadata import connecting as metadata

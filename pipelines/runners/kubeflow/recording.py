@@ -24,8 +24,9 @@ from pipelines.run import find_workload
 from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.staging import say
 from quality import lineage
-from quality.history import URL, History, Validation, runs
+from quality.history import History, Validation, runs
 from quality.provenance import code_of
+from spec import environment as env
 from spec import home
 
 _REPORT = "Report"
@@ -68,7 +69,7 @@ def record(run: Run, node_id: str, error: str = "") -> None:
         node_id: the node that ended.
         error: what ended it, in words; empty where it succeeded.
     """
-    if not os.environ.get(URL) or node_id not in (_REPORT, *_READS_DATA):
+    if not os.environ.get(env.HISTORY) or node_id not in (_REPORT, *_READS_DATA):
         return
     try:
         with History.open() as history:

@@ -13,6 +13,7 @@ import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from spec import environment as env
 from spec.errors import InputError
 from spec.workload import explain
 
@@ -59,7 +60,7 @@ class Metadata(_Section):
     """postgresql://host:port/database or mysql://host:port/database; user and password come from the Secret."""
     secret: Secret = Secret(
         name="trainyard-metadata",
-        keys={"TRAINYARD_METADATA_USER": "username", "TRAINYARD_METADATA_PASSWORD": "password"},
+        keys={env.METADATA_USER: "username", env.METADATA_PASSWORD: "password"},
     )
     """Where user and password are kept."""
 
@@ -202,7 +203,7 @@ def checked_labels(labels: dict[str, str]) -> dict[str, str]:
 
 def site_file() -> pathlib.Path:
     """The cluster's file: TRAINYARD_KUBEFLOW, else the example that is part of Trainyard."""
-    return pathlib.Path(os.environ.get("TRAINYARD_KUBEFLOW") or DEFAULT_FILE)
+    return pathlib.Path(os.environ.get(env.KUBEFLOW) or DEFAULT_FILE)
 
 
 def load_site(path: pathlib.Path, **changes: str) -> ClusterSite:
