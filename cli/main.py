@@ -45,7 +45,7 @@ def _run_command(arguments: list[str]) -> int:
         return exit_codes.OK
     try:
         return int(options.handler(options))
-    except (InputError, WorkloadError, StoreError) as error:
+    except (InputError, StoreError) as error:
         print(f"trainyard: {error}", file=sys.stderr)
         return exit_codes.FIX_INPUT
     except TryAgainError as error:
@@ -258,7 +258,7 @@ def _predict(options: argparse.Namespace) -> int:
     )
     try:
         return predict(request, terminal.run_display(options.json)).exit_code
-    except (WorkloadError, InputError, StoreError) as error:
+    except (InputError, StoreError) as error:
         if options.json:
             print(
                 RunResult(

@@ -248,7 +248,7 @@ def recorded(result: RunResult) -> Iterator[None]:
     """What goes wrong outside the graph's nodes ends up in the result, as what goes wrong inside does."""
     try:
         yield
-    except (InputError, WorkloadError) as error:
+    except InputError as error:
         result.error, result.exit_code = str(error), exit_codes.FIX_INPUT
     except TryAgainError as error:  # another run is at work, or an input is changing
         result.error, result.exit_code = str(error), exit_codes.MAY_RETRY

@@ -83,7 +83,7 @@ def source_types(path: pathlib.Path, format: str, reading: Read) -> dict[str, pa
     try:
         return {field.name: field.type for field in pq.read_schema(path)}
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path}: not a whole Parquet file: {' '.join(str(error).split())[:200]}") from None
+        raise InputError(f"not a whole Parquet file: {' '.join(str(error).split())[:200]}", file=path) from None
 
 
 def _json_types(path: pathlib.Path) -> dict[str, pa.DataType]:

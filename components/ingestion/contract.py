@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -81,11 +82,13 @@ def _column(feature: Any) -> Column:
     return Column(feature.name, kind, required, not required and feature.presence.min_fraction == 0, rewrite)
 
 
-def check_header(file: str, names: Collection[str], columns: list[Column], extra: Collection[str] | None) -> None:
+def check_header(
+    file: str | os.PathLike[str], names: Collection[str], columns: list[Column], extra: Collection[str] | None
+) -> None:
     """Raises InputError if columns are doubled, missing or unknown.
 
     Args:
-        file: for the message.
+        file: where they were found.
         names: the columns that it has.
         columns: those of the schema.
         extra: names, and patterns like `pixel_*`, of columns that may be there besides; None: any may.
@@ -93,12 +96,13 @@ def check_header(file: str, names: Collection[str], columns: list[Column], extra
     present = set(names)
     if len(present) < len(names):
         doubled = next(name for name, count in collections.Counter(names).items() if count > 1)
-        raise InputError(f"{file}: column {doubled!r} appears twice. Rename or remove one.")
+        raise InputError(f"column {doubled!r} appears twice. Rename or remove one.", file=file)
     missing = [c.name for c in columns if not c.optional and c.name not in present]
     if missing:
         raise InputError(
-            f"{file}: column {missing[0]!r} is missing{_and_more(missing)}. Received: {_some(names)}. "
-            f"Deliver it, or say in schema.pbtxt that it may be absent: {OPTIONAL}."
+            f"column {missing[0]!r} is missing{_and_more(missing)}. Received: {_some(names)}. "
+            f"Deliver it, or say in schema.pbtxt that it may be absent: {OPTIONAL}.",
+            file=file,
         )
     if extra is None:
         return
@@ -106,8 +110,9 @@ def check_header(file: str, names: Collection[str], columns: list[Column], extra
     unknown = [name for name in names if name not in known and not is_ignored(name, extra)]
     if unknown:
         raise InputError(
-            f"{file}: column {unknown[0]!r} is not in the schema{_and_more(unknown)}. "
-            "Add it to schema.pbtxt, or to data.ignore in workload.yaml (a pattern like 'prefix_*' or '*' will do)."
+            f"column {unknown[0]!r} is not in the schema{_and_more(unknown)}. "
+            "Add it to schema.pbtxt, or to data.ignore in workload.yaml (a pattern like 'prefix_*' or '*' will do).",
+            file=file,
         )
 
 

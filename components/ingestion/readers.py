@@ -47,9 +47,11 @@ class DataFile:
         """Raises InputError if it has no header."""
         return CsvFile.open(self.path, self.reading)
 
-    def place(self, row: int) -> str:
-        """Where a row stands, for people."""
-        return self.csv().place(row) if self.kind == "csv" else f"{self.path}, row {row}"
+    def error(self, problem: str, row: int, column: str) -> InputError:
+        """An error about a value in the file."""
+        if self.kind == "csv":
+            return self.csv().error(problem, row, column)
+        return InputError(problem, file=self.path, row=row, column=column)
 
 
 def read_file(
@@ -84,9 +86,9 @@ def read_file(
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            raise InputError(_explain(file, columns, part, error)) from error
+            raise _explained(file, columns, part, error) from error
         if row == 0 and part.whole:
-            raise InputError(f"{path}: the file has no rows. Deliver it again, or remove it from the span.")
+            raise InputError("the file has no rows. Deliver it again, or remove it from the span.", file=path)
 
 
 @contextlib.contextmanager
@@ -107,10 +109,10 @@ def _read_csv(
     file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[pa.RecordBatch]:
     csv = file.csv()
-    check_header(str(file.path), csv.names, columns, ignore)
+    check_header(file.path, csv.names, columns, ignore)
     wanted = csv.among(columns)
     if vectors := [c.name for c in wanted if pa.types.is_list(c.type)]:
-        raise InputError(f"{file.path}: CSV cannot hold vectors. Deliver {vectors[0]!r} as Parquet or JSON lines.")
+        raise InputError(f"CSV cannot hold vectors. Deliver {vectors[0]!r} as Parquet or JSON lines.", file=file.path)
     yield from csv.batches(wanted, threads=True)
 
 
@@ -125,7 +127,7 @@ def _read_parquet(
 ) -> Iterator[pa.RecordBatch]:
     with open_parquet(file.path) as stored:
         names = stored.schema_arrow.names
-        check_header(str(file.path), names, columns, ignore)
+        check_header(file.path, names, columns, ignore)
         yield from parquet_batches(stored, among(columns, names), part)
 
 
@@ -213,16 +215,15 @@ def _conform(file: DataFile, batch: pa.RecordBatch, columns: Sequence[Column], f
             continue
         array = batch.column(column.name)
         if file.kind == "csv" and has_zero_byte(array):
-            where = file.place(first_row + int(np.argmax(_zero_bytes(array))) + 1)
-            raise InputError(
-                f"{where}, column {column.name!r}: holds a zero byte, which no text has. Export the file again."
-            )
+            row = first_row + int(np.argmax(_zero_bytes(array))) + 1
+            raise file.error("holds a zero byte, which no text has. Export the file again.", row, column.name)
         arrays.append(_cast(file, array, column, first_row))
     for column, without in lacking(arrays, columns):
-        where = file.place(first_row + int(np.argmax(without)) + 1)
-        raise InputError(
-            f"{where}, column {column.name!r}: has no value ({int(without.sum())} in this block), and the schema "
-            f"requires one. Fill it, remove the row, or let it be missing in schema.pbtxt: {NULLABLE}."
+        raise file.error(
+            f"has no value ({int(without.sum())} in this block), and the schema requires one. Fill it, remove the row, or let "
+            f"it be missing in schema.pbtxt: {NULLABLE}.",
+            first_row + int(np.argmax(without)) + 1,
+            column.name,
         )
     return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
 
@@ -260,13 +261,13 @@ def _cast(file: DataFile, array: pa.Array, column: Column, first_row: int) -> pa
         return to_type(array, column)
     except NOT_CONVERTED as error:
         detail = " ".join(str(error).split())
-        where = str(file.path)
+        problem = (
+            f"the schema says {column.expected}. Received: {str(array.type)[:100]} ({detail[:160]}). Deliver that type, or "
+            "change it in schema.pbtxt."
+        )
         if isinstance(error, pa.ArrowInvalid):
-            where = file.place(first_row + _first_that_fails(array, column) + 1)
-        raise InputError(
-            f"{where}, column {column.name!r}: the schema says {column.expected}. Received: {str(array.type)[:100]} "
-            f"({detail[:160]}). Deliver that type, or change it in schema.pbtxt."
-        ) from None
+            raise file.error(problem, first_row + _first_that_fails(array, column) + 1, column.name) from None
+        raise InputError(problem, file=file.path, column=column.name) from None
 
 
 def _first_that_fails(array: pa.Array, column: Column) -> int:
@@ -281,12 +282,12 @@ def _first_that_fails(array: pa.Array, column: Column) -> int:
     return first
 
 
-def _explain(file: DataFile, columns: Sequence[Column], part: Part, error: Exception) -> str:
-    message = " ".join(str(error).split())
-    if long := too_long(file.path, message):
+def _explained(file: DataFile, columns: Sequence[Column], part: Part, error: Exception) -> InputError:
+    if long := too_long(file.path, error):
         return long
     if file.kind == "csv":
-        return file.csv().explain(columns, error)
+        return file.csv().explained(columns, error)
+    message = " ".join(str(error).split())
     if file.kind == "jsonl":
-        return json_files.explain(file.path, columns, part, message)
-    return f"{file.path}: not a whole Parquet file: {message[:300]}. Deliver it again."
+        return json_files.explained(file.path, columns, part, message)
+    return InputError(f"not a whole Parquet file: {message[:300]}. Deliver it again.", file=file.path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import pathlib
 import re
 import shutil
@@ -274,7 +273,7 @@ def _read_as_a_run(
         try:
             batches += read_file(path, format, columns, ignored, reading=how)
         except InputError as error:
-            raise InputError(str(error).replace(f"{path.parent}{os.sep}", "")) from None
+            raise error.renamed(path, path.name) from None
     rows = pa.Table.from_batches(batches, pa.schema([(column.name, column.type) for column in columns]))
     return rows.filter(labelled(rows.column(request.label))) if request.drop_unlabelled else rows
 

@@ -108,7 +108,7 @@ def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterat
                 for rows in read_rows(copied, format, columns, data.ignore, reading=data.read):
                     yield Piece(rows.batch, rows.bad, shown)
             except InputError as error:
-                raise InputError(str(error).replace(str(copied), shown)) from error
+                raise error.renamed(copied, shown) from error
 
 
 def _insistently(what: str, attempt: Callable[[], T]) -> T:

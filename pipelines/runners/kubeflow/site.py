@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from spec import environment as env
 from spec.errors import InputError
-from spec.workload import explain
+from spec.workload import explained
 
 DEFAULT_FILE = pathlib.Path(__file__).with_name("kubeflow.yaml")
 KubernetesName = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
@@ -229,8 +229,8 @@ def load_yaml(path: pathlib.Path, model: type[Model], changes: Mapping[str, Any]
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         return model.model_validate({**raw, **changes} if changes and isinstance(raw, dict) else raw)
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file (docs/guides/kubeflow.md says what it holds).") from None
+        raise InputError("there is no such file (docs/guides/kubeflow.md says what it holds).", file=path) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from None
+        raise InputError(f"not valid YAML: {error}", file=path) from None
     except pydantic.ValidationError as error:
-        raise InputError("; ".join(explain(path, problem, model) for problem in error.errors())) from None
+        raise InputError("; ".join(str(explained(path, problem, model)) for problem in error.errors())) from None
