@@ -14,7 +14,7 @@ from model_store import StoreError
 from pipelines import parameters
 from spec import environment as env
 from spec import exit_codes, home
-from spec.errors import InputError, TryAgainError, machine_trouble
+from spec.errors import InputError, TryAgainError, machine_trouble, one_line
 from spec.workload import WorkloadError
 
 _EPILOG = """\
@@ -61,7 +61,7 @@ def _run_command(arguments: list[str]) -> int:
         if trouble := machine_trouble(error):
             print(f"trainyard: {trouble}", file=sys.stderr)
             return exit_codes.FIX_INPUT
-        message = " ".join(str(error).split())
+        message = one_line(error)
         print(f"trainyard: {type(error).__name__}: {message} (--debug shows where)", file=sys.stderr)
         return exit_codes.MAY_RETRY
 

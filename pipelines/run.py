@@ -18,7 +18,7 @@ from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
 from quality import provenance
 from spec import exit_codes, home
-from spec.errors import InputError, TryAgainError, machine_trouble
+from spec.errors import InputError, TryAgainError, machine_trouble, one_line
 from spec.workload import Workload, WorkloadError, load_workload, workload_names
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def recorded(result: RunResult) -> Iterator[None]:
     except Exception as error:
         _noise.trace(error)
         trouble = machine_trouble(error)
-        result.error = trouble or f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        result.error = trouble or f"{type(error).__name__}: {one_line(error, 400)}"
         result.exit_code = exit_codes.FIX_INPUT if trouble else exit_codes.MAY_RETRY
     if result.error:
         result.status = "failed"

@@ -52,7 +52,7 @@ class InputError(ValueError):
             f"column {column!r}" if column is not None else None,
         )
         where = ", ".join(one for one in places if one)
-        super().__init__(" ".join((f"{where}: {problem}" if where else problem).split()))
+        super().__init__(one_line(f"{where}: {problem}" if where else problem))
 
     def renamed(self, copy: str | os.PathLike[str], original: str | os.PathLike[str]) -> InputError:
         """The same error about the file that people know, if it is about the copy of it that was read."""
@@ -67,7 +67,7 @@ class TryAgainError(RuntimeError):
     """Something that is needed does not answer, or is at work: nothing is to be mended, and a later try may do. One line, exit 1."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
 
 
 class ChangedError(TryAgainError):
@@ -82,6 +82,11 @@ class ChangedError(TryAgainError):
         super().__init__(
             f"{what}: changed while it was being read ({how}). Nothing of it was kept; run again when it is at rest."
         )
+
+
+def one_line(said: object, most: int | None = None) -> str:
+    """What an error, say, tells on several lines, on one; at most so many characters of it."""
+    return " ".join(str(said).split())[:most]
 
 
 def disk_is_full(error: BaseException) -> bool:

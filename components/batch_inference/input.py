@@ -15,7 +15,7 @@ from components.ingestion.contract import Column
 from components.ingestion.readers import opened, source_names
 from components.ingestion.rewriting import rewrite_of
 from components.served_model import RawFeature, ServedModel
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 from spec.workload import Read
 
 _NUMBERS = {"float32": pa.float64(), "int64": pa.int64()}
@@ -83,7 +83,7 @@ def source_types(path: pathlib.Path, format: str, reading: Read) -> dict[str, pa
     try:
         return {field.name: field.type for field in pq.read_schema(path)}
     except pa.ArrowInvalid as error:
-        raise InputError(f"not a whole Parquet file: {' '.join(str(error).split())[:200]}", file=path) from None
+        raise InputError(f"not a whole Parquet file: {one_line(error, 200)}", file=path) from None
 
 
 def _json_types(path: pathlib.Path) -> dict[str, pa.DataType]:

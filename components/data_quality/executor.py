@@ -16,7 +16,7 @@ from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import decode_splits
 from components.data_quality import waivers
 from components.data_quality._contract import digest
-from components.gates import GateFailed, GateResult, evidence_directory, keep_evidence
+from components.gates import GateResult, insist_on_pass
 from spec.errors import ChangedError
 
 EXAMPLES = "examples"
@@ -66,12 +66,7 @@ class DataQualityExecutor(base_executor.BaseExecutor):
             _insist_on_contracts(exec_properties)
             result = GateResult.from_json((folder / GATE_FILE).read_text(encoding="utf-8"))
             rows[ROWS_IN] = rows[ROWS_OUT] = count
-        if not result.passes:
-            if self._context is not None:
-                node_id = self._context.pipeline_node.node_info.id
-                run_id = self._context.pipeline_run_id
-                keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run_id, node_id), folder)
-            raise GateFailed(result)
+        insist_on_pass(result, self._context, exec_properties["pipeline_root"], folder)
 
 
 def _insist_on_contracts(exec_properties: dict[str, Any]) -> None:

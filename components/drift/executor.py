@@ -20,7 +20,7 @@ from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import ColumnReader, count_rows, decode_splits
 from components.drift import _judge, _leakage, _rows
 from components.drift._profile import ALL, Profile, profile
-from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
+from components.gates import CheckResult, GateResult, Severity, insist_on_pass
 from components.schema import is_personal, read_schema, time_format_of
 from spec.splits import TRAIN
 from spec.workload import Drift
@@ -66,11 +66,7 @@ class Executor(base_executor.BaseExecutor):
             (folder / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
             output.span = examples.span
             rows[ROWS_IN] = rows[ROWS_OUT] = newest.rows[ALL]
-        if not result.passes:
-            if self._context is not None:
-                node, run = self._context.pipeline_node.node_info.id, self._context.pipeline_run_id
-                keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run, node), folder)
-            raise GateFailed(result)
+        insist_on_pass(result, self._context, exec_properties["pipeline_root"], folder)
 
 
 class _Window:

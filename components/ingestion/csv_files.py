@@ -16,7 +16,7 @@ import pyarrow.csv
 
 from components.ingestion.contract import Column
 from components.ingestion.plain_files import COMPRESSED
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 from spec.workload import Read
 
 BLOCK_BYTES = 8 * 2**20
@@ -142,7 +142,7 @@ class CsvFile:
 
     def explained(self, columns: Sequence[Column], error: Exception) -> InputError:
         """What Arrow did not take, and where it stands."""
-        message = self._serial_error(columns) or " ".join(str(error).split())
+        message = self._serial_error(columns) or one_line(error)
         column = re.search(r"In CSV column #(\d+): ", message)
         if column:
             name = self.names[int(column[1])]
@@ -167,7 +167,7 @@ class CsvFile:
             for _ in self.batches(self.among(columns), threads=False):
                 pass
         except (pa.ArrowInvalid, OSError) as error:
-            return " ".join(str(error).split())
+            return one_line(error)
         return ""
 
     def _row_of(self, name: str, columns: Sequence[Column]) -> int | None:

@@ -15,7 +15,7 @@ from components.ingestion.csv_files import BLOCK_BYTES, refuse_binary
 from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.parts import Part
 from components.ingestion.rewriting import Booleans
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 
 
 def json_blocks(path: pathlib.Path, part: Part) -> Iterator[bytes]:
@@ -139,7 +139,7 @@ def explained(path: pathlib.Path, columns: Sequence[Column], part: Part, message
         try:
             _parse(lines[first], schema, "ignore")
         except pa.ArrowInvalid as error:
-            message = " ".join(str(error).split())
+            message = one_line(error)
         message = json_reason(message)
         named = re.search(r"Column\(/([^)/]+)", message)
         problem = f"{message[:300]}. One flat JSON object a line is expected: mend the row."

@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 from spec.workload import Read
 
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by the file's ending
@@ -249,7 +249,7 @@ def _workbook(path: pathlib.Path) -> Iterator[Any]:
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, ValueError, openpyxl.utils.exceptions.InvalidFileException) as error:
         raise InputError(
-            f"is no whole .xlsx file ({' '.join(str(error).split())[:100]}). Save it as .xlsx, without a password.",
+            f"is no whole .xlsx file ({one_line(error, 100)}). Save it as .xlsx, without a password.",
             file=path,
         ) from None
     try:

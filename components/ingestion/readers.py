@@ -22,7 +22,7 @@ from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.labels import labelled
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.plain_files import plain
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 from spec.workload import PLAIN, Read
 
 _BATCH_ROWS = 65_536
@@ -260,7 +260,7 @@ def _cast(file: DataFile, array: pa.Array, column: Column, first_row: int) -> pa
     try:
         return to_type(array, column)
     except NOT_CONVERTED as error:
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         problem = (
             f"the schema says {column.expected}. Received: {str(array.type)[:100]} ({detail[:160]}). Deliver that type, or "
             "change it in schema.pbtxt."
@@ -287,7 +287,7 @@ def _explained(file: DataFile, columns: Sequence[Column], part: Part, error: Exc
         return long
     if file.kind == "csv":
         return file.csv().explained(columns, error)
-    message = " ".join(str(error).split())
+    message = one_line(error)
     if file.kind == "jsonl":
         return json_files.explained(file.path, columns, part, message)
     return InputError(f"not a whole Parquet file: {message[:300]}. Deliver it again.", file=file.path)

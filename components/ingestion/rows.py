@@ -24,7 +24,7 @@ from components.ingestion.contract import Column, check_header, columns_as_read
 from components.ingestion.csv_files import too_long
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.readers import DataFile
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 from spec.workload import PLAIN, Read
 
 _CONTENT_CHARACTERS = 2000
@@ -112,7 +112,7 @@ def _apart(
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            unread = InputError(f"cannot be read: {_one_line(error)}. Deliver the file again.", file=path)
+            unread = InputError(f"cannot be read: {one_line(error, 300)}. Deliver the file again.", file=path)
             raise (too_long(path, error) or unread) from error
 
 
@@ -250,7 +250,7 @@ def _convert(file: DataFile, array: pa.Array, column: Column) -> tuple[pa.Array,
         array = _by_halves(array, column.type, lambda a: readers.to_type(a, column), wrong, expected)
     except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:  # no value of this type would fit
         raise InputError(
-            f"must be {column.type}. Received: {str(array.type)[:100]} ({_one_line(error)}).",
+            f"must be {column.type}. Received: {str(array.type)[:100]} ({one_line(error, 300)}).",
             file=file.path,
             column=column.name,
         ) from None
@@ -277,7 +277,3 @@ def _by_halves(
 
 def _none() -> npt.NDArray[np.int64]:
     return np.empty(0, np.int64)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

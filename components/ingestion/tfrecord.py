@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from components.ingestion.contract import Column, check_header
 from components.ingestion.rows import BadRow, Rows
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 
 _BATCH_BYTES = 32 * 2**20
 _BATCH_ROWS = 8192
@@ -130,7 +130,7 @@ def _decode(
         yield decoder.DecodeBatch(records), numbers, ()
     except RuntimeError as error:
         if len(records) == 1:
-            bad = BadRow(int(numbers[0]), None, f"is no tf.Example: {' '.join(str(error).split())[:200]}")
+            bad = BadRow(int(numbers[0]), None, f"is no tf.Example: {one_line(error, 200)}")
             yield pa.RecordBatch.from_pydict({}), numbers[:0], (bad,)
             return
         half = len(records) // 2

@@ -20,7 +20,7 @@ from components.ingestion.sources import check_names
 from landing import glob
 from pipelines.scaffold.images import find_images
 from pipelines.scaffold.numberish import to_numbers
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 from spec.workload import PLAIN, Read
 
 FORMATS = ("csv", "xlsx", "parquet", "jsonl", "json")
@@ -215,4 +215,4 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")
+    return one_line(error, 300).rstrip(".")
