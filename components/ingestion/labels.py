@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components.columnar import is_text
 from components.ingestion.contract import Column
 from components.ingestion.rewriting import Spellings
 from components.schema import classes_of
@@ -34,7 +35,7 @@ def with_label(columns: Sequence[Column], schema: schema_pb2.Schema, label: Labe
 def labelled(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Which values of a label's column are one: not missing, and not merely spaces."""
     present = pc.is_valid(values)
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+    if not is_text(values.type):
         return present
     blank = pc.equal(pc.utf8_trim_whitespace(values), "")
     return pc.and_not(present, pc.fill_null(blank, False))

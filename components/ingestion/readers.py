@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import progress
+from components.columnar import is_text
 from components.ingestion import arrow_types, json_files
 from components.ingestion.arrow_types import NOT_CONVERTED
 from components.ingestion.contract import NULLABLE, Column, check_header, columns_as_read
@@ -245,10 +246,6 @@ def to_type(array: pa.Array, column: Column) -> pa.Array:
     if pa.types.is_string(kind):
         array = _without_words(array, column.missing)
     return column.rewrite(array) if column.rewrite else array
-
-
-def is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _without_words(texts: pa.Array, words: Sequence[str]) -> pa.Array:
