@@ -59,7 +59,7 @@ def add_cluster_options(command: argparse.ArgumentParser) -> None:
 
 def _compile(options: argparse.Namespace) -> int:
     from pipelines import columns
-    from pipelines.run import find_workload
+    from spec.workload import find_workload
 
     # What can be refused at once is, before seconds of imports.
     workload, folder = find_workload(options.workload)

@@ -299,7 +299,7 @@ def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _data(options: argparse.Namespace) -> int:
     from pipelines import datasets
-    from pipelines.run import find_workload
+    from spec.workload import find_workload
 
     workload, _ = find_workload(options.workload)
     if not workload.data.dataset:

@@ -122,9 +122,9 @@ def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict
     import pyarrow as pa
 
     from components.schema import left_out, read_schema
-    from pipelines.run import find_workload
     from quality.contracts._drafting import draft, merge_into
     from quality.contracts._sources import columns_for, read
+    from spec.workload import find_workload
 
     workload, _ = _fitting(*find_workload(options.workload))
     if workload.data.format == "images":
@@ -237,8 +237,8 @@ def _shown_source(options: argparse.Namespace) -> str:
 
 def _check(options: argparse.Namespace) -> int:
     with terminal.busy("loading Great Expectations"):
-        from pipelines.run import find_workload
         from quality.contracts._checking import check
+        from spec.workload import find_workload
     workload, folder = _fitting(*find_workload(options.workload))
     if workload.data.format == "images" and not options.format and not options.query:
         raise InputError(

@@ -42,9 +42,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _skew(options: argparse.Namespace) -> int:
     from pipelines.runners import _noise
+    from pipelines.training_examples import training_examples
     from quality.history import Outcome
-    from quality.monitoring import SkewRequest, check_skew
-    from quality.monitoring._skew import save
+    from quality.monitoring import SkewRequest, check_skew, save
 
     record = options.record or os.environ.get(_RECORD)
     if not record:
@@ -53,7 +53,8 @@ def _skew(options: argparse.Namespace) -> int:
         )
     since = None if options.since is None else datetime.datetime.now(datetime.UTC) - options.since
     with _noise.to_log(home.home() / "monitoring" / "log.txt"):  # the first look at a release loads TensorFlow
-        validation = check_skew(SkewRequest(options.workload, pathlib.Path(record), options.release, since))
+        request = SkewRequest(options.workload, pathlib.Path(record), options.release, since)
+        validation = check_skew(request, training_examples)
     page = save(validation)
     if options.json:
         print(json.dumps({**dataclasses.asdict(validation), "page": str(page)}, ensure_ascii=False, default=str))

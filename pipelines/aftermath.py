@@ -49,7 +49,7 @@ def record(workload: Workload, result: RunResult, outputs: Outputs, say: Callabl
         say(f"the history of data quality has no entry of this run: {' '.join(str(error).split())[:400]}")
         return
     if page is not None:
-        from quality.reports import page_url
+        from components.report.site import page_url
 
         result.reports["data_quality_page"] = str(page)
         if url := page_url(workload.name, page.parent.name):

@@ -15,11 +15,12 @@ from components.ingestion import Reading
 from model_store import ModelStore
 from pipelines import beam_options
 from pipelines.results import RunResult
-from pipelines.run import Display, find_workload, logged, make_site, new_run_id, recorded
+from pipelines.run import Display, logged, make_site, recorded
 from pipelines.runners import _lock
 from spec import home
 from spec.errors import InputError
-from spec.workload import Workload
+from spec.run_ids import new_run_id
+from spec.workload import Workload, find_workload
 
 _INDEX = "index.json"
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import json
 import pathlib
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
@@ -19,7 +17,8 @@ from pipelines.runners import _lock, _noise
 from quality import provenance
 from spec import home
 from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
-from spec.workload import Workload, WorkloadError, load_workload, workload_names
+from spec.run_ids import new_run_id
+from spec.workload import Workload, WorkloadError, find_workload
 
 if TYPE_CHECKING:
     from pipelines.training import Site
@@ -62,21 +61,6 @@ class Display:
 
     def left(self) -> None:
         """Nobody watches any longer; the run goes on."""
-
-
-def find_workload(name: str) -> tuple[Workload, pathlib.Path]:
-    """A workload and its folder.
-
-    Raises:
-        WorkloadError: there is none of that name, or its workload.yaml is not valid.
-    """
-    root = home.workloads_root()
-    known = workload_names(root)
-    if name not in known:
-        raise WorkloadError(
-            f"there is no workload {name!r} in {root}. Known: {', '.join(known) or 'none'}. `trainyard new` makes one."
-        )
-    return load_workload(root / name), root / name
 
 
 def run(request: RunRequest, display: Display) -> RunResult:
@@ -190,7 +174,7 @@ def make_site(
     code: provenance.Code | None = None,
 ) -> Site:
     """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`, and Beam's arguments."""
-    from pipelines.metadata.runs import open_store
+    from pipelines.metadata.opening import open_store
     from pipelines.training import Site
 
     code = code or provenance.code_of(workload.name)
@@ -270,7 +254,3 @@ def _as_far_as_the_disk_goes(display: Display) -> Iterator[None]:
         yield
     except OSError as error:
         display.said(f"the run's record is incomplete: {machine_trouble(error) or error}")
-
-
-def new_run_id() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S-") + secrets.token_hex(2)

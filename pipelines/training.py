@@ -29,7 +29,7 @@ from components.schema import SchemaImporter, left_out, read_schema
 from components.statistics import StatisticsGen
 from components.trainer import Trainer, TrainingConfig
 from components.transform import Transform
-from pipelines.drift_limits import drift_config
+from quality.drift_limits import drift_config
 from spec.workload import Workload
 
 

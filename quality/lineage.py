@@ -12,10 +12,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from components.report.site import page_url
 from landing import dataset_name
 from quality.history import Check, Column, Validation
 from quality.provenance import Code
-from quality.reports import page_url
 
 _CONFIGURED = ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__")
 _PRODUCER = "urn:trainyard"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 import pathlib
-import re
 import shutil
 from collections.abc import Iterable
 
 from components.sizes import content_size
-from pipelines.housekeeping import _metadata
 from pipelines.housekeeping._items import Item, Limits
+from pipelines.metadata import deleting
 from pipelines.runners import _lock
 from spec import home
+from spec.run_ids import started_at
 
-_RUN_ID = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{4}")
 _DELETING = ".deleting-"
 
 
@@ -43,7 +41,7 @@ def find_old(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Ite
     items += [
         _item("evidence", f"{place} {run}", root / "_gates" / run) for run in old if (root / "_gates" / run).is_dir()
     ]
-    found = _metadata.find(root, old)
+    found = deleting.find(root, old)
     for uri in sorted(set(found.artifacts.values())) if found else []:
         if _is_inside(uri, root) and pathlib.Path(uri).is_dir():
             items.append(_item("artifact", pathlib.Path(uri).relative_to(root).as_posix(), pathlib.Path(uri)))
@@ -62,13 +60,13 @@ def clean_place(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[
     with _lock.exclusive(root / ".lock", f"housekeeping of {place}", 0, lambda message: None):
         old = old_runs(place, limits, needed)
         items = find_old(place, limits, needed)
-        if found := _metadata.find(root, old):
-            _metadata.mark_deleted(root, found)
+        if found := deleting.find(root, old):
+            deleting.mark_deleted(root, found)
         for item in items:
             if item.kind != "run":
                 shutil.rmtree(item.path, ignore_errors=True)
         if found:
-            _metadata.forget(root, found)
+            deleting.forget(root, found)
         for run in old:
             # A run's folder is there whole, or not at all.
             with contextlib.suppress(FileNotFoundError):
@@ -81,16 +79,16 @@ def old_runs(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[str
     """The runs that are neither among the newest, nor young, nor needed by one that stays."""
     runs = home.runs_root(place)
     known = {folder.name for folder in runs.glob("*") if folder.is_dir()}
-    known |= set(_metadata.run_ids(home.pipeline_root(place)))
-    ordered = sorted((run for run in known if _RUN_ID.fullmatch(run)), reverse=True)
-    stay = {run for at, run in enumerate(ordered) if at < limits.runs or _began(run) > limits.since} | set(needed)
+    known |= set(deleting.run_ids(home.pipeline_root(place)))
+    began = {run: at for run in sorted(known, reverse=True) if (at := started_at(run))}
+    stay = {run for n, (run, at) in enumerate(began.items()) if n < limits.runs or at > limits.since} | set(needed)
     # A run that changed nothing stands on an earlier one: its outputs and reports are that one's.
     ahead = list(stay)
     while ahead:
         if (before := _same_as(runs / ahead.pop())) and before not in stay:
             stay.add(before)
             ahead.append(before)
-    return [run for run in ordered if run not in stay]
+    return [run for run in began if run not in stay]
 
 
 def _same_as(folder: pathlib.Path) -> str | None:
@@ -98,12 +96,6 @@ def _same_as(folder: pathlib.Path) -> str | None:
         return json.loads((folder / "run.json").read_text()).get("same_as") or None
     except (OSError, ValueError, AttributeError):
         return None
-
-
-def _began(run: str) -> datetime.datetime:
-    match = _RUN_ID.fullmatch(run)
-    assert match is not None
-    return datetime.datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=datetime.UTC)
 
 
 def _item(kind: str, name: str, path: pathlib.Path) -> Item:

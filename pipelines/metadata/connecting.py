@@ -1,4 +1,4 @@
-"""The shared metadata store, and the patience that a network asks for."""
+"""Connecting to the database that TRAINYARD_METADATA names, and waiting for it while it is away. Imports no TFX."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import ml_metadata
 from ml_metadata import errors
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipelines.metadata.patience import PostgresqlStore
+from pipelines.metadata.postgresql import PostgresqlStore
 from spec.errors import InputError
 
 URI = "TRAINYARD_METADATA"
@@ -27,12 +27,6 @@ PASSWORD = "TRAINYARD_METADATA_PASSWORD"  # noqa: S105
 PATIENCE = "TRAINYARD_METADATA_PATIENCE_S"
 _PATIENCE_S = 300.0
 _LONGEST_PAUSE_S = 15.0
-
-# Property of an execution: what a failure said that a retry would only meet again, and when.
-NEVER_RETRY = "trainyard_never_retry"
-NEVER_RETRY_AT = "trainyard_never_retry_at"
-# KFP starts a failed pod again within minutes. A person who mended the input and presses "Retry" comes later.
-NEVER_RETRY_HOLDS_S = 900
 
 # What PostgreSQL and MySQL say of credentials and names. Not any "does not exist": of two nodes that find an empty database,
 # one makes the tables, and the other fails over a relation that does not exist yet.
@@ -165,44 +159,3 @@ def _standard_error() -> Iterator[list[str]]:
             # glog's lines start with a letter for the severity; what follows a line of its own belongs to it.
             told = [re.sub(r"^E\S* .*?\] ", "", line) for line in lines if not re.match(r"^[IW]\d{4} ", line)]
             said[0] = " ".join(line for line in told if line.strip() and not _NOISE.search(line))
-
-
-class RunExecutions:
-    """The executions of one node in one run, as MLMD has them. There is at most one."""
-
-    def __init__(self, config: mlmd.ConnectionConfig, run_id: str, node_context: str) -> None:
-        self._config, self._run_id, self._node = config, run_id, node_context
-
-    def find(self, store: Any) -> mlmd.Execution | None:
-        """The execution that an earlier attempt registered, if there was one."""
-        run = store.get_context_by_type_and_name("pipeline_run", self._run_id)
-        if run is None:
-            return None
-        for execution in store.get_executions_by_context(run.id):
-            if any(context.name == self._node for context in store.get_contexts_by_execution(execution.id)):
-                return execution  # type: ignore[no-any-return]
-        return None
-
-    def never_retry(self) -> str | None:
-        """What an earlier attempt of this very pod failed with, if a retry can only fail again."""
-
-        def look() -> str | None:
-            execution = self.find(open_once(self._config))
-            if execution is None or NEVER_RETRY not in execution.custom_properties:
-                return None
-            age = time.time() - execution.custom_properties[NEVER_RETRY_AT].int_value
-            return execution.custom_properties[NEVER_RETRY].string_value if age < NEVER_RETRY_HOLDS_S else None
-
-        return patiently(look)
-
-    def set_never_retry(self, message: str) -> None:
-        """Notes that trying again is no use."""
-
-        def note() -> None:
-            store = open_once(self._config)
-            if (execution := self.find(store)) is not None:
-                execution.custom_properties[NEVER_RETRY].string_value = message
-                execution.custom_properties[NEVER_RETRY_AT].int_value = int(time.time())
-                store.put_executions([execution])
-
-        patiently(note)

@@ -7,7 +7,7 @@ import pathlib
 import shutil
 
 from model_store import ModelStore
-from pipelines.housekeeping import _metadata
+from pipelines.metadata import deleting
 from pipelines.removal._finding import Found
 from pipelines.runners import _lock
 from quality.history import History
@@ -43,10 +43,10 @@ def remove(found: Found) -> None:
 def _forget_metadata(found: Found) -> None:
     """Of a database that several workloads share; the file beside a workload's artifacts goes with them."""
     root = home.pipeline_root(found.workload)
-    if not (_metadata.is_shared() and found.runs and (old := _metadata.find(root, found.runs))):
+    if not (deleting.is_shared() and found.runs and (old := deleting.find(root, found.runs))):
         return
-    _metadata.mark_deleted(root, old)
-    _metadata.forget(root, old)
+    deleting.mark_deleted(root, old)
+    deleting.forget(root, old)
 
 
 def _delete(path: pathlib.Path) -> None:

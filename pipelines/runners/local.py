@@ -19,7 +19,8 @@ from components import prepared, progress
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.gates import GateFailed, GateResult, Severity
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
-from pipelines.metadata import runs as _metadata
+from pipelines.metadata import upkeep
+from pipelines.metadata.opening import connection
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _noise
 from pipelines.training import Site
@@ -70,10 +71,10 @@ def run_pipeline(
     )
     config = runner_utils.extract_local_deployment_config(pipeline)
     name, root = pipeline.pipeline_info.id, pathlib.Path(site.pipeline_root)
-    with _metadata.connection(site.metadata) as handle:
-        _metadata.bury_unfinished(handle.store, name, root)
-        _metadata.clear_ahead(handle.store, name, root)
-        _metadata.forget_damaged(handle.store, name)
+    with connection(site.metadata) as handle:
+        upkeep.bury_unfinished(handle.store, name, root)
+        upkeep.clear_ahead(handle.store, name, root)
+        upkeep.forget_damaged(handle.store, constants.PIPELINE_CONTEXT_TYPE_NAME, name)
     result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in nodes]
     observer.changed(result)
     outputs: Outputs = {}
@@ -135,11 +136,11 @@ def _run_node(
     component.status, started = "running", time.monotonic()
     progress.clear()
     observer.changed(result)
-    connection = _metadata.connection(site.metadata)
+    metadata = connection(site.metadata)
     try:
         info = launcher.Launcher(
             pipeline_node=node,
-            mlmd_connection=connection,
+            mlmd_connection=metadata,
             pipeline_info=pipeline.pipeline_info,
             pipeline_runtime_spec=pipeline.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(config, component.id),
@@ -149,11 +150,11 @@ def _run_node(
         component.seconds = round(time.monotonic() - started, 3)
     if info is None or info.execution_id is None:
         raise NodeFailed(f"{component.id}: was not run; an input that it needs was not made")
-    with connection as handle:
+    with metadata as handle:
         execution = handle.store.get_executions_by_id([info.execution_id])[0]
         if execution.last_known_state in _FAILED:
             raise NodeFailed(f"{component.id}: its inputs could not be resolved")
-        outputs = _metadata.outputs_of(handle.store, info.execution_id)
+        outputs = upkeep.tfx_outputs_of(handle.store, info.execution_id)
     component.cached = execution.last_known_state == mlmd.Execution.CACHED
     component.status = "succeeded"
     first = next((a for artifacts in outputs.values() for a in artifacts), None)

@@ -6,8 +6,8 @@ import dataclasses
 import datetime
 
 from components.report.formats import when
+from components.report.site import page_url
 from quality.history import History, Outcome, worst
-from quality.reports import page_url
 from quality.reports._views import GRAVEST_FIRST, Entry, WorkloadView, overview_sentence, overview_views
 
 FINDINGS = 3

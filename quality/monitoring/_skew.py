@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from components.drift import PREDICTION_DRIFT, SKEW, Distribution, DriftConfig, Profile, check, drifts
 from components.gates import CheckResult, GateResult, Severity
 from model_store import ModelStore
-from pipelines.drift_limits import skew_configs
-from pipelines.run import find_workload, new_run_id
+from quality.drift_limits import skew_configs
 from quality.history import SERVING, History, Outcome, Validation
 from quality.history.runs import changes, check_record, profiled
 from quality.monitoring._requests import MOST_ROWS, Requests, read_requests, requests_profile
-from quality.monitoring._training import Training, training_of
+from quality.monitoring._training import ExamplesOf, Training, training_of
 from spec import home
-from spec.workload import Workload
+from spec.run_ids import new_run_id
+from spec.workload import Workload, find_workload
 
 GATE = "SkewDetector"
 
@@ -41,8 +41,12 @@ class SkewRequest:
     most_rows: int = MOST_ROWS
 
 
-def check_skew(request: SkewRequest) -> Validation:
+def check_skew(request: SkewRequest, examples_of: ExamplesOf) -> Validation:
     """Compares recorded requests with the training data of the release that answered them, and its answers with its own.
+
+    Args:
+        request: what to compare.
+        examples_of: finds the Examples that the release was trained on.
 
     Raises:
         InputError, StoreError: there is no record, no such release, or its training data are out of reach.
@@ -55,7 +59,7 @@ def check_skew(request: SkewRequest) -> Validation:
     if asked.rows < workload.quality.skew.min_rows:
         checks, columns = [_too_few(asked, release.version, workload)], {}
     else:
-        training = training_of(workload.name, release)
+        training = training_of(workload.name, release, examples_of)
         checks, columns = _compare(workload, asked, training)
     gate = GateResult(GATE, tuple(checks))
     records = tuple(check_record(GATE, one) for one in gate.checks)

@@ -5,6 +5,7 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 """
 
 from spec.workload._data import Data, Label, Read, Split
+from spec.workload._finding import find_workload
 from spec.workload._model import (
     BOUNDED_METRICS,
     LOWER_IS_BETTER,
@@ -72,6 +73,7 @@ __all__ = [
     "Workload",
     "WorkloadError",
     "explain",
+    "find_workload",
     "load_workload",
     "named_columns",
     "parse_yaml",

@@ -84,7 +84,7 @@ class Site:
         from components.ingestion.executor import Executor as ColumnarExampleGen
         from components.statistics.executor import Executor as StatisticsGen
         from pipelines import training
-        from pipelines.drift_limits import drift_config
+        from quality.drift_limits import drift_config
 
         folder = self.work / f"run-{len(list(self.work.iterdir()))}"
         folder.mkdir()

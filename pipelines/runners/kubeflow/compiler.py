@@ -20,7 +20,6 @@ from tfx.dsl.compiler import compiler as tfx_compiler
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipelines import columns, parameters
-from pipelines.run import find_workload
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import pools as pools_module
 from pipelines.runners.kubeflow import tasks as tasks_module
@@ -33,7 +32,7 @@ from pipelines.training import Site, training_pipeline
 from quality.provenance import code_of
 from spec import home
 from spec.errors import InputError
-from spec.workload import Workload
+from spec.workload import Workload, find_workload
 
 # Node -> (execution property, runtime parameter). A node that a graph has not is passed over.
 _RUNTIME = {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2 as mlmd
     from tfx.proto.orchestration import pipeline_pb2
 
-    from pipelines.metadata.connecting import RunExecutions
+    from pipelines.metadata.attempts import RunExecutions
     from pipelines.runners.kubeflow.launching import Ended
     from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
     from pipelines.runners.kubeflow.shown import Outputs
@@ -61,9 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _note(earlier, message)
                 _record(part, options, message)
         return _failed(message, code)
+    from components.report.site import page_url
     from pipelines.runners.kubeflow import shown
     from pipelines.runners.kubeflow.staging import say
-    from quality.reports import page_url
 
     shown.show(options.executor_input, options.node, ended.outputs, page_url(part.pipeline_info.id, options.run_id))
     _record(part, options)
@@ -131,11 +131,12 @@ def _part(options: argparse.Namespace) -> tuple[pipeline_pb2.Pipeline, dict[str,
 
 
 def _earlier(part: pipeline_pb2.Pipeline, run_id: str) -> tuple[RunExecutions, mlmd.ConnectionConfig]:
-    from pipelines.metadata import connecting as metadata
+    from pipelines.metadata.attempts import RunExecutions
+    from pipelines.metadata.connecting import connection_config
     from pipelines.runners.kubeflow import spec
 
-    config = metadata.connection_config()
-    return metadata.RunExecutions(config, run_id, spec.node_context(part)), config
+    config = connection_config()
+    return RunExecutions(config, run_id, spec.node_context(part)), config
 
 
 def _run(
@@ -179,10 +180,10 @@ def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str
     if not os.environ.get("TRAINYARD_HISTORY"):
         return
     try:
-        from pipelines.metadata import connecting as metadata
+        from pipelines.metadata.connecting import connect, connection_config
         from pipelines.runners.kubeflow import recording, spec
 
-        store = metadata.connect(metadata.connection_config())
+        store = connect(connection_config())
         run = recording.Run(part.pipeline_info.id, options.run_id, spec.pipeline_root(part), store)
         recording.record(run, options.node, error)
     except Exception:

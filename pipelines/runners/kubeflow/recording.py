@@ -20,13 +20,13 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.gates import DATA_GATES, evidence_directory
 from components.report import ArtifactFacts, RunFacts, artifact_facts, collect, collect_failure
 from components.staged import CANONICAL_URI
-from pipelines.run import find_workload
 from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.staging import say
 from quality import lineage
 from quality.history import URL, History, Validation, runs
 from quality.provenance import code_of
 from spec import home
+from spec.workload import find_workload
 
 _REPORT = "Report"
 _READS_DATA = ("ColumnarExampleGen", "StatisticsGen", *DATA_GATES)
@@ -123,7 +123,7 @@ def _facts(run: Run, node_id: str, error: str, folder: pathlib.Path) -> tuple[Ru
 
 def _outputs(store: Any, run_id: str) -> Iterator[tuple[str, Any, str, Any]]:
     """(node, state, role, artifact) of what the run's nodes made or took from the cache."""
-    from pipelines.metadata import runs as _metadata
+    from pipelines.metadata.upkeep import tfx_outputs_of
 
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
     kinds = {one.id: one.name for one in store.get_execution_types()} if context else {}
@@ -131,7 +131,7 @@ def _outputs(store: Any, run_id: str) -> Iterator[tuple[str, Any, str, Any]]:
         if execution.last_known_state not in (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED):
             continue
         node = kinds[execution.type_id].rpartition(".")[2]
-        for role, made in _metadata.outputs_of(store, execution.id).items():
+        for role, made in tfx_outputs_of(store, execution.id).items():
             if made:
                 yield node, execution.last_known_state, role, made[0]
 

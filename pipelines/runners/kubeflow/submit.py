@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines import columns, parameters
-from pipelines.run import find_workload
 from pipelines.runners.kubeflow import run_parameters
 from pipelines.runners.kubeflow.pools import Pool
 from pipelines.runners.kubeflow.site import ClusterSite
 from quality.provenance import code_of
 from spec.errors import InputError
+from spec.workload import find_workload
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.client import Kubeflow

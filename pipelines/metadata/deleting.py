@@ -12,6 +12,9 @@ import pathlib
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from pipelines.metadata import connecting
+from spec.errors import InputError
+
 if TYPE_CHECKING:
     import sqlalchemy
 
@@ -31,7 +34,7 @@ class Old:
 
 def is_shared() -> bool:
     """Whether one database serves all workloads, and other machines too."""
-    return bool(os.environ.get("TRAINYARD_METADATA"))
+    return bool(os.environ.get(connecting.URI))
 
 
 def run_ids(root: pathlib.Path) -> list[str]:
@@ -154,10 +157,7 @@ def _shared_engine() -> sqlalchemy.Engine | None:
     """The database that TRAINYARD_METADATA names; None for MySQL, whose driver is not here."""
     import sqlalchemy
 
-    from pipelines.metadata import connecting as metadata
-    from spec.errors import InputError
-
-    config = metadata.connection_config()
+    config = connecting.connection_config()
     if config.HasField("sqlite"):
         return _file_engine(pathlib.Path(config.sqlite.filename_uri))
     if not config.HasField("postgresql"):
@@ -172,7 +172,7 @@ def _shared_engine() -> sqlalchemy.Engine | None:
         engine.connect().close()
     except sqlalchemy.exc.OperationalError as error:
         said = " ".join(str(error.orig).split())[:300]
-        raise InputError(f"{metadata.URI}: the metadata store cannot be reached: {said}") from None
+        raise InputError(f"{connecting.URI}: the metadata store cannot be reached: {said}") from None
     return engine
 
 
