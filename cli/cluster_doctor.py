@@ -10,13 +10,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cli.arguments import Commands
 from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.doctor.checks import Finding
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds the command; imports nothing heavy. Without --cluster it is the wrapper's, which needs no environment."""
     command = commands.add_parser(
         "doctor",

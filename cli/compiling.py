@@ -8,16 +8,17 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cli import terminal
-from pipelines import parameters
+from cli import arguments, terminal
+from cli.arguments import Commands
 from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from spec.workload import find_workload
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.pools import Pool
     from pipelines.runners.kubeflow.site import ClusterSite
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds the command; imports nothing heavy."""
     command = commands.add_parser(
         "compile",
@@ -28,16 +29,15 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "  trainyard compile taxi -o taxi.yaml --pool trainer=gke-l4 --image registry.example.com/trainyard:1.4\n"
         "the cluster (image, object store, metadata store, Secrets): --site FILE, or TRAINYARD_KUBEFLOW; "
         "docs/guides/kubeflow.md",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("workload")
     command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it; - for stdout")
     add_cluster_options(command)
     command.add_argument("--image", help="default of the run parameter image; else the site's")
-    parameters.add_option(command, "as `trainyard run --param`; becomes the default of the run parameter")
+    arguments.add_param(command, "as `trainyard run --param`; becomes the default of the run parameter")
     command.add_argument(
         "--span",
-        type=parameters.span,
+        type=arguments.span,
         help="default of the run parameter span; else the newest there is when a run starts",
     )
     command.add_argument(
@@ -58,8 +58,7 @@ def add_cluster_options(command: argparse.ArgumentParser) -> None:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    from pipelines import columns
-    from spec.workload import find_workload
+    from pipelines import columns, parameters
 
     # What can be refused at once is, before seconds of imports.
     workload, folder = find_workload(options.workload)

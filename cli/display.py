@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from typing import TextIO
@@ -11,7 +12,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.terminal import Beat
 from components import progress
 from pipelines.results import ComponentResult, RunResult
 from pipelines.run import Display
@@ -35,12 +35,12 @@ class Lines(Display):
         self._summary_to_stdout = summary_to_stdout
         self._told: set[str] = set()
         self._began: dict[str, float] = {}
-        self._beat: Beat | None = None
+        self._beat: progress.Beat | None = None
 
     def started(self, result: RunResult, out: TextIO, err: TextIO) -> None:
         self._out, self._err, self._result = out, err, result
         self._message, self._since = "working", time.monotonic()
-        self._beat = Beat(self._goes_on)
+        self._beat = progress.Beat(self._goes_on)
         self.said(f"{result.workload}: run {result.run_id}; {result.ui or f'log: {result.log}'}")
 
     def said(self, message: str) -> None:
@@ -137,6 +137,13 @@ class Json(Lines):
         print(result.to_json(), file=self._out, flush=True)
         if result.error:
             self.said(result.error)
+
+
+def run_display(as_json: bool) -> Display:
+    """How a run shows itself: an object at the end, live on a terminal, or a line a component."""
+    if as_json:
+        return Json()
+    return Screen() if sys.stdout.isatty() else Lines()
 
 
 def component_line(component: ComponentResult) -> str:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import argparse
 import getpass
 
+from cli import arguments
+from cli.arguments import Commands
 from model_store import ModelStore, Release, StoreError
-from pipelines import parameters
 from spec import home
 from spec.errors import EXIT_FIX_INPUT
 from spec.workload import METRICS
 
 
-def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Registers list, show, verify, promote, rollback and history."""
+def add_commands(commands: Commands) -> None:
+    """Adds `release` with list, show, verify, promote, rollback and history."""
+    command = commands.add_parser(
+        "release",
+        help="list, show, verify, promote and roll back releases",
+        description="The model store. A run publishes a version; which one users get is what the label stable says, and only "
+        "promote and rollback (or the deploy DAG) move it.",
+        epilog="examples:\n  trainyard release list taxi\n  trainyard release promote taxi 2 --reason 'better on card trips'\n"
+        "  trainyard release rollback taxi",
+    )
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+
     command = actions.add_parser("list", help="releases of one model or of all, newest first")
     command.add_argument("model", nargs="?")
     command.set_defaults(handler=_list)
@@ -35,7 +46,7 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command = actions.add_parser("rollback", help="go back to the stable release before, or to a named one")
     command.add_argument("model")
     command.add_argument(
-        "--to", type=parameters.version, metavar="VERSION", help="default: the stable release before the present one"
+        "--to", type=arguments.version, metavar="VERSION", help="default: the stable release before the present one"
     )
     command.add_argument("--reason", default="rolled back by hand", help="kept in the history")
     command.set_defaults(handler=_rollback)

@@ -9,14 +9,15 @@ import json
 import os
 import pathlib
 
-from pipelines import parameters
+from cli import arguments
+from cli.arguments import Commands
 from spec import home
 from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
 
 _RECORD = "TRAINYARD_RECORD"
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `skew`."""
     command = commands.add_parser(
         "skew",
@@ -26,7 +27,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "workload.yaml. The result goes into the history of data quality and onto the pages.",
         epilog="exit code 2: a critical limit was exceeded.\nexamples:\n  trainyard skew taxi --record /srv/record\n"
         "  trainyard skew taxi --since 24h --release canary --json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("workload")
     command.add_argument(
@@ -34,7 +34,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     command.add_argument("--release", default="stable", help="label or version whose answers are looked at (stable)")
     command.add_argument(
-        "--since", type=parameters.period, metavar="PERIOD", help="only requests of the last 45m, 24h or 7d"
+        "--since", type=arguments.period, metavar="PERIOD", help="only requests of the last 45m, 24h or 7d"
     )
     command.add_argument("--json", action="store_true", help="the validation as JSON on stdout")
     command.set_defaults(handler=_skew)

@@ -7,19 +7,12 @@ import codecs
 import contextlib
 import os
 import sys
-import threading
+import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 from components import progress
-
-if TYPE_CHECKING:
-    from pipelines.run import Display
-
-
-_SILENT_S, _LONGEST_SILENCE_S = 5.0, 60.0
-
 
 # What a terminal without these signs gets instead.
 _PLAINLY = {
@@ -64,8 +57,19 @@ def prepare() -> None:
             stream.reconfigure(errors=_HANDLER)
 
 
+class _HelpFormatter(argparse.HelpFormatter):
+    """Keeps the lines of a text, and wraps those that are too long; an indented one is a command to copy."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = (line if line.startswith(" ") else textwrap.fill(line, width) for line in text.splitlines())
+        return textwrap.indent("\n".join(lines), indent)
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong with arguments in one line, as every other error of the command line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": _HelpFormatter, **options})
 
     def error(self, message: str) -> NoReturn:
         self.exit(
@@ -86,46 +90,6 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def run_display(as_json: bool) -> Display:
-    """How a run shows itself: an object at the end, live on a terminal, or a line a component."""
-    from cli import display
-
-    if as_json:
-        return display.Json()
-    return display.Screen() if sys.stdout.isatty() else display.Lines()
-
-
-class Beat:
-    """Speaks when nothing has been said for a while: after five seconds, then later and later, once a minute at the least.
-
-    Args:
-        speak: is called in a thread of its own.
-    """
-
-    def __init__(self, speak: Callable[[], None]) -> None:
-        self._speak, self._ended = speak, threading.Event()
-        self.rest()
-        self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
-        self._thread.start()
-
-    def rest(self) -> None:
-        """Something has been said."""
-        self._pause = _SILENT_S
-        self._due = time.monotonic() + self._pause
-
-    def stop(self) -> None:
-        """Speaks no more; what it is saying is said first."""
-        self._ended.set()
-        self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        while not self._ended.wait(0.25):
-            if time.monotonic() >= self._due:
-                self._speak()
-                self._pause = min(2 * self._pause, _LONGEST_SILENCE_S)
-                self._due = time.monotonic() + self._pause
 
 
 @contextlib.contextmanager
@@ -150,7 +114,7 @@ def busy(what: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             os.write(saved, text.encode(errors="replace"))
 
-    beat = _Ticker(lambda: say(f"\r\x1b[K{line()} ")) if live else Beat(lambda: say(f"{line()}\n"))
+    beat = _Ticker(lambda: say(f"\r\x1b[K{line()} ")) if live else progress.Beat(lambda: say(f"{line()}\n"))
     try:
         with progress.followed():
             yield
@@ -163,7 +127,7 @@ def busy(what: str) -> Iterator[None]:
         os.close(nowhere)
 
 
-class _Ticker(Beat):
+class _Ticker(progress.Beat):
     """For a line that is written over itself: every half second, after the first."""
 
     def rest(self) -> None:

@@ -1,4 +1,4 @@
-"""All of it: releases first, then the runs that none of the remaining releases needs, then Airflow's own history."""
+"""All of it: releases first, then the runs that none of the remaining releases needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Collection
 
 from model_store import ModelStore, StoreError
-from pipelines.housekeeping._airflow import NotCleaned, old_logs, old_rows
 from pipelines.housekeeping._items import Item, Limits
 from pipelines.housekeeping._places import clean_place, find_old, places
 from pipelines.housekeeping._releases import delete_releases, old_releases
@@ -24,13 +23,11 @@ class Swept:
         items: what goes, or went.
         busy: workloads that were passed over, because a run is under way.
         damaged: why things of a workload were passed over: they are damaged, and stay as they are.
-        trouble: why Airflow's own history was not looked at, if it was not; may be tried again.
     """
 
     items: list[Item] = dataclasses.field(default_factory=list)
     busy: list[str] = dataclasses.field(default_factory=list)
     damaged: list[str] = dataclasses.field(default_factory=list)
-    trouble: str = ""
 
 
 def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False) -> Swept:
@@ -58,12 +55,6 @@ def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False)
         except (StoreError, OSError) as error:
             # Which releases and runs a damaged model needs cannot be told: all of its own stay.
             found.damaged.append(f"{workload}: {' '.join(str(error).split())}")
-    if not workloads:
-        found.items += old_logs(limits, delete)
-        try:
-            found.items += old_rows(limits, delete)
-        except NotCleaned as error:
-            found.trouble = str(error)
     return found
 
 

@@ -12,7 +12,6 @@ import pathlib
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from pipelines.metadata import connecting
 from spec.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Old:
 
 def is_shared() -> bool:
     """Whether one database serves all workloads, and other machines too."""
-    return bool(os.environ.get(connecting.URI))
+    return bool(os.environ.get("TRAINYARD_METADATA"))
 
 
 def run_ids(root: pathlib.Path) -> list[str]:
@@ -156,6 +155,8 @@ def _file_engine(file: pathlib.Path) -> sqlalchemy.Engine | None:
 def _shared_engine() -> sqlalchemy.Engine | None:
     """The database that TRAINYARD_METADATA names; None for MySQL, whose driver is not here."""
     import sqlalchemy
+
+    from pipelines.metadata import connecting  # every command's parser is built with this module loaded
 
     config = connecting.connection_config()
     if config.HasField("sqlite"):
