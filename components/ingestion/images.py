@@ -11,8 +11,8 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 
+from components.ingestion.bad_rows import BadRow, ReadRows
 from components.ingestion.contract import Column
-from components.ingestion.rows import BadRow, Rows
 from spec.errors import InputError
 
 IMAGE = "image"
@@ -27,7 +27,7 @@ class _BadImage(ValueError):
     """Why an image cannot be used."""
 
 
-def read_images(files: Sequence[str], columns: Sequence[Column]) -> Iterator[Rows]:
+def read_images(files: Sequence[str], columns: Sequence[Column]) -> Iterator[ReadRows]:
     """Yields `image` and, where it is among the columns, the label; `numbers` are the files' places in `files`, from 1.
 
     Every image is decoded once to see that it can be; one whose header promises more than MAX_PIXELS is not.
@@ -85,7 +85,7 @@ def _check_columns(columns: Sequence[Column], labels: Sequence[Column]) -> None:
 
 def _rows(
     loaded: Sequence[tuple[int, bytes]], files: Sequence[str], labels: Sequence[Column], bad: tuple[BadRow, ...]
-) -> Rows:
+) -> ReadRows:
     numbers = np.array([number for number, _ in loaded], dtype=np.int64)
     arrays = {IMAGE: pa.array([content for _, content in loaded], pa.binary())}
     for column in labels:
@@ -97,7 +97,7 @@ def _rows(
                 f"format images: the folders' names are the classes, and the schema says {column.type} for "
                 f"{column.name!r}: {' '.join(str(error).split())}. Rename the folder, or make the label BYTES."
             ) from None
-    return Rows(pa.RecordBatch.from_pydict(arrays), numbers, bad)
+    return ReadRows(pa.RecordBatch.from_pydict(arrays), numbers, bad)
 
 
 def _load(url: str) -> bytes | _BadImage:

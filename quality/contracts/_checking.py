@@ -11,7 +11,7 @@ import pyarrow as pa
 from components.columnar import SplitWriter
 from components.data_quality import check_contract
 from components.gates import CheckResult, GateResult, Severity
-from components.ingestion.rows import BadRow
+from components.ingestion.bad_rows import BadRow
 from components.schema import MASKED, is_personal, left_out, read_schema
 from quality.contracts._schema_gate import not_judged_here, schema_checks
 from quality.contracts._sources import Source, columns_for, read

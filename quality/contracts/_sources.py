@@ -17,10 +17,11 @@ import pyarrow as pa
 
 from components import progress
 from components.ingestion import Reading, sources
+from components.ingestion.bad_rows import BadRow
 from components.ingestion.contract import Column, check_header, columns_of
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.plain_files import format_of
-from components.ingestion.rows import BadRow, read_rows
+from components.ingestion.rows import read_rows
 from quality.contracts._patience import TookTooLong, within
 from spec.errors import LASTING, InputError, TryAgainError
 from spec.workload import Data, Workload

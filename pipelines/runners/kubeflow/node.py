@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from components import lazy_imports
 from pipelines.runners import _failures
-from quality.provenance import code_of
+from pipelines.runners.kubeflow.refusals import as_refusal, check_revision
 from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ended = _run(part, bindings, config, executions, train_job)
     except BaseException as error:
         traceback.print_exc()
-        message, code = _failures.describe(options.node, readable(error))
+        message, code = _failures.describe(options.node, as_refusal(error))
         if part is not None:
             message += _where_the_evidence_is(part, options, error)
             if code == EXIT_FIX_INPUT and earlier is not None:
@@ -87,20 +87,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--train-job-node-selector", default="{}", help="JSON: labels of their nodes")
     parser.add_argument("--train-job-tolerations", default="[]", help="JSON: taints that they bear")
     return parser
-
-
-def check_revision(compiled: str) -> None:
-    """Refuses to run code that the pipeline was not compiled from: its cache keys and its lineage would lie.
-
-    Raises:
-        InputError: the image has another revision.
-    """
-    here = code_of().revision
-    if compiled and here != compiled:
-        raise InputError(
-            f"this image holds code revision {here or 'unknown'}, and the pipeline was compiled from {compiled}. Run it with an "
-            "image of that revision (run parameter image), or compile it again from the image's."
-        )
 
 
 def _train_job(options: argparse.Namespace) -> TrainJobRequest | None:
@@ -154,18 +140,6 @@ def _run(
     from pipelines.runners.kubeflow.launching import run_node
 
     return run_node(part, bindings, config, earlier, train_job)
-
-
-def readable(error: BaseException) -> BaseException:
-    """Refused access out of a component's own reads, as the InputError that it is."""
-    from pipelines.runners.kubeflow import transfer
-
-    for one in _failures.chain(error):
-        if isinstance(one, InputError):
-            return one  # it says which place it was
-        if refused := transfer.as_refused(one):
-            return refused
-    return error
 
 
 def _note(earlier: RunExecutions, message: str) -> None:
