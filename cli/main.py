@@ -30,6 +30,7 @@ from cli import (
 )
 from model_store import StoreError
 from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
+from spec.words import one_line
 from spec.workload import WorkloadError
 
 # Each adds its commands, in the order of --help. They import what a command needs when it is chosen.
@@ -96,7 +97,7 @@ def _run_command(arguments: list[str]) -> int:
         if trouble := machine_trouble(error):
             print(f"trainyard: {trouble}", file=sys.stderr)
             return EXIT_FIX_INPUT
-        message = " ".join(str(error).split())
+        message = one_line(error)
         print(f"trainyard: {type(error).__name__}: {message} (--debug shows where)", file=sys.stderr)
         return EXIT_MAY_RETRY
 

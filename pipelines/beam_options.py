@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from spec.words import one_line
 from spec.workload import BeamValue, Workload, WorkloadError
 
 _GUIDE = "docs/guides/scaling.md says more."
@@ -133,7 +134,7 @@ def _ask_beam(arguments: Sequence[str], runner: str) -> None:
     try:
         made = create_runner(runner)
     except ImportError as error:
-        raise WorkloadError(f"beam runner={runner}: {' '.join(str(error).split())}") from None
+        raise WorkloadError(f"beam runner={runner}: {one_line(error)}") from None
     parser = Parser(allow_abbrev=False, add_help=False)
     for options in pipeline_options.PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)
@@ -144,7 +145,7 @@ def _ask_beam(arguments: Sequence[str], runner: str) -> None:
         return  # the validator asks Google's servers, and asks again for minutes where it does not reach them
     problems: list[Any] = PipelineOptionsValidator(pipeline_options.PipelineOptions(list(arguments)), made).validate()
     if problems:
-        raise WorkloadError(f"beam runner={runner}: {' '.join(str(problems[0]).split())}")
+        raise WorkloadError(f"beam runner={runner}: {one_line(problems[0])}")
 
 
 def _unknown_option(argument: str, parser: argparse.ArgumentParser) -> str:

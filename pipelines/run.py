@@ -18,6 +18,7 @@ from quality import provenance
 from spec import home
 from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
 from spec.run_ids import new_run_id
+from spec.words import one_line
 from spec.workload import Workload, WorkloadError, find_workload
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def recorded(result: RunResult) -> Iterator[None]:
     except Exception as error:
         _noise.trace(error)
         trouble = machine_trouble(error)
-        result.error = trouble or f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        result.error = trouble or f"{type(error).__name__}: {one_line(error, 400)}"
         result.exit_code = EXIT_FIX_INPUT if trouble else EXIT_MAY_RETRY
     if result.error:
         result.status = "failed"

@@ -13,6 +13,7 @@ from pipelines.housekeeping._releases import delete_releases, old_releases
 from pipelines.runners._lock import Busy
 from spec import home
 from spec.errors import InputError
+from spec.words import one_line
 
 
 @dataclasses.dataclass
@@ -54,7 +55,7 @@ def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False)
             _sweep_workload(store, workload, [p for p in _places_of(workload) if p in here], limits, delete, found)
         except (StoreError, OSError) as error:
             # Which releases and runs a damaged model needs cannot be told: all of its own stay.
-            found.damaged.append(f"{workload}: {' '.join(str(error).split())}")
+            found.damaged.append(f"{workload}: {one_line(error)}")
     return found
 
 

@@ -19,6 +19,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipelines.metadata.postgresql import PostgresqlStore
 from spec.errors import InputError
+from spec.words import one_line
 
 URI = "TRAINYARD_METADATA"
 USER = "TRAINYARD_METADATA_USER"
@@ -102,7 +103,7 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
             return _client(config)(config)
         except (errors.StatusError, RuntimeError) as error:
             problem = error
-    message = " ".join(said[0].split()) or " ".join(str(problem).split())
+    message = one_line(said[0] or problem)
     if _REFUSED.search(message):
         raise InputError(
             f"metadata store: {message[:300]}. Check {URI}, {USER} and {PASSWORD} (on a cluster: the Secret metadata.secret)."
@@ -124,7 +125,7 @@ def patiently(work: Callable[[], Result]) -> Result:
         except (errors.StatusError, StoreAway) as error:
             if not _is_away(error) or time.monotonic() >= deadline:
                 raise
-            print(f"the metadata store is away, trying again: {' '.join(str(error).split())[:160]}", flush=True)
+            print(f"the metadata store is away, trying again: {one_line(error, 160)}", flush=True)
         time.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311
         pause = min(2 * pause, _LONGEST_PAUSE_S)
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from spec.errors import InputError
+from spec.words import one_line
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -172,7 +173,7 @@ def _shared_engine() -> sqlalchemy.Engine | None:
     try:
         engine.connect().close()
     except sqlalchemy.exc.OperationalError as error:
-        said = " ".join(str(error.orig).split())[:300]
+        said = one_line(error.orig, 300)
         raise InputError(f"{connecting.URI}: the metadata store cannot be reached: {said}") from None
     return engine
 

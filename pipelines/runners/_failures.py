@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator
 
 from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
+from spec.words import one_line
 
 
 def describe(node_id: str, error: BaseException) -> tuple[str, int]:
@@ -19,7 +20,7 @@ def describe(node_id: str, error: BaseException) -> tuple[str, int]:
     if trouble := next((said for one in chain(error) if (said := machine_trouble(one))), None):
         return f"{node_id}: {trouble}", EXIT_FIX_INPUT
     last = traceback.extract_tb(error.__traceback__)[-1]
-    message = " ".join(str(error).split())[:400]
+    message = one_line(error, 400)
     where = f"{pathlib.Path(last.filename).name}, line {last.lineno}"
     return f"{node_id}: {type(error).__name__}: {message} ({where})", EXIT_MAY_RETRY
 

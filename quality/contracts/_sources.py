@@ -24,6 +24,7 @@ from components.ingestion.plain_files import format_of
 from components.ingestion.rows import read_rows
 from quality.contracts._patience import TookTooLong, within
 from spec.errors import LASTING, InputError, TryAgainError
+from spec.words import one_line
 from spec.workload import Data, Workload
 
 PASSWORD = "TRAINYARD_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
@@ -131,7 +132,7 @@ def _insistently(what: str, attempt: Callable[[], T]) -> T:
             if isinstance(error, OSError) and error.errno in LASTING:
                 raise
             if not left:
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                reason = f"{type(error).__name__}: {one_line(error, 200)}"
                 raise SourceAway(f"{what} did not answer {_ATTEMPTS} times ({reason}). Try again later.") from None
             time.sleep(_WAIT_S * (_ATTEMPTS - left))
     raise AssertionError
@@ -271,4 +272,4 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
 
 
 def _one_line(error: Any) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")
+    return one_line(error, 300).rstrip(".")

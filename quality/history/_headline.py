@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quality.history._records import Check, Outcome
+from spec.words import one_line, some_of
 
 _NUMBERS = {1: "One check", 2: "Two checks", 3: "Three checks"}
 
@@ -49,12 +50,9 @@ def _many(failed: Sequence[Check]) -> str:
 
 def _columns(failed: Sequence[Check]) -> str:
     columns = list(dict.fromkeys(check.column for check in failed if check.column))
-    if not columns:
-        return ""
-    more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
-    return f", in {', '.join(columns[:3])}{more}"
+    return f", in {some_of(columns)}" if columns else ""
 
 
 def _clause(text: str) -> str:
-    line = " ".join(text.split()).rstrip(".")
+    line = one_line(text).rstrip(".")
     return line if len(line) <= 300 else f"{line[:299]}…"

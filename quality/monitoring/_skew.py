@@ -17,6 +17,7 @@ from quality.monitoring._requests import MOST_ROWS, Requests, read_requests, req
 from quality.monitoring._training import ExamplesOf, Training, training_of
 from spec import home
 from spec.run_ids import new_run_id
+from spec.words import some_of
 from spec.workload import Workload, find_workload
 
 GATE = "SkewDetector"
@@ -144,5 +145,4 @@ def _headline(outcome: Outcome, gate: GateResult, version: int, asked: Requests)
 
 
 def _names(checks: Sequence[CheckResult]) -> str:
-    names = list(dict.fromkeys(str(one.diagnostics["column"]) for one in checks))
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return some_of(list(dict.fromkeys(str(one.diagnostics["column"]) for one in checks)))

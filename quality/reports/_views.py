@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from components.gates import CheckResult, GateResult, Severity, Verdict
 from components.report.formats import plural
 from quality.history import SERVING, Change, Check, Column, History, Outcome, Release, Validation
+from spec.words import some_of
 
 STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
 WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
@@ -273,11 +274,7 @@ def overview_sentence(views: Sequence[WorkloadView]) -> str:
             else (f"The newest data of {views[0].name} can be trusted.")
         )
     fine = len(views) - len(stopped) - len(warned)
-    parts = [f"Stopped: {_names(stopped)}"] if stopped else []
-    parts += [f"{'look' if stopped else 'Look'} at {_names(warned)}"] if warned else []
+    parts = [f"Stopped: {some_of(stopped, 4)}"] if stopped else []
+    parts += [f"{'look' if stopped else 'Look'} at {some_of(warned, 4)}"] if warned else []
     parts += [f"{fine} can be trusted"] if fine else []
     return f"{'; '.join(parts)}."
-
-
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

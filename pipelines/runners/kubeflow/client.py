@@ -25,6 +25,7 @@ from kfp.client import token_credentials_base
 from pipelines.runners.kubeflow.site import Api
 from pipelines.runners.kubeflow.watching import Unavailable
 from spec.errors import InputError
+from spec.words import one_line
 
 PAGE = 50
 _TIMEOUT = (10, 60)  # seconds to connect and to read; kfp.Client itself waits without end
@@ -312,7 +313,7 @@ def _message(error: Any) -> str:
         message = json.loads(error.body)["message"]
     except (ValueError, TypeError, KeyError):
         message = error.reason or ""
-    words = " ".join(str(message).split())
+    words = one_line(message)
     return words if len(words) <= 300 else words[:300] + " …"
 
 

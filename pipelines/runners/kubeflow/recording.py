@@ -26,6 +26,7 @@ from quality import lineage
 from quality.history import URL, History, Validation, runs
 from quality.provenance import code_of
 from spec import home
+from spec.words import one_line
 from spec.workload import find_workload
 
 _REPORT = "Report"
@@ -74,7 +75,7 @@ def record(run: Run, node_id: str, error: str = "") -> None:
         with History.open() as history:
             _record(history, run, node_id, error)
     except Exception as trouble:  # whatever a database may say, the run is what it is
-        say(f"the history of data quality has no entry of this run: {' '.join(str(trouble).split())[:400]}")
+        say(f"the history of data quality has no entry of this run: {one_line(trouble, 400)}")
 
 
 def _record(history: History, run: Run, node_id: str, error: str) -> None:
