@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import pathlib
 import re
 from collections.abc import Callable
 from typing import TypeAlias
@@ -29,6 +30,16 @@ def add_beam(command: argparse.ArgumentParser) -> None:
         help="an option of Apache Beam, e.g. runner=FlinkRunner; repeat it for more. Default: this process, or what "
         "workload.yaml says (docs/guides/scaling.md)",
     )
+
+
+def add_site(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
+
+
+def add_cluster(command: argparse.ArgumentParser) -> None:
+    """Adds `--site` and `--pools`."""
+    add_site(command)
+    command.add_argument("--pools", type=pathlib.Path, metavar="FILE", help="the pools (pools.yaml)")
 
 
 def add_json(command: argparse.ArgumentParser) -> None:

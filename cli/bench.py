@@ -89,7 +89,7 @@ def _bench(options: argparse.Namespace) -> int:
         for results in measuring.measure(
             options.case, options.rows, options.rounds, options.only or (), options.memory_mb
         ):
-            _keep(results, options.json)  # each time: a long benchmark that is stopped has not been in vain
+            _keep(results, options.json)  # after each size: stopping a long benchmark loses nothing
     if options.plot:
         options.plot.write_text(plot(results))
     print(table.to_markdown(results) if options.markdown else table.to_text(results))

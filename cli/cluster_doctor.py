@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import pathlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cli import arguments
 from cli.arguments import Commands
 from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK
 
@@ -33,8 +33,7 @@ def add_commands(commands: Commands) -> None:
         "--namespace", help="of the runs; default: api.namespace of the site, else the context's, else KFP's"
     )
     command.add_argument("--kfp-namespace", default="kubeflow", help="of KFP and Argo (kubeflow)")
-    command.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
-    command.add_argument("--pools", type=pathlib.Path, metavar="FILE", help="the pools (pools.yaml)")
+    arguments.add_cluster(command)
     command.add_argument("--json", action="store_true", help="one JSON object")
     command.set_defaults(handler=_doctor)
 

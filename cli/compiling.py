@@ -48,9 +48,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def add_cluster_options(command: argparse.ArgumentParser) -> None:
-    """What compile and submit must know of a cluster."""
-    command.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
-    command.add_argument("--pools", type=pathlib.Path, metavar="FILE", help="the pools (pools.yaml)")
+    """Adds what compile and submit need to know about a cluster."""
+    arguments.add_cluster(command)
     command.add_argument("--root", help="where artifacts go; else the site's")
     command.add_argument(
         "--pool", action="append", default=[], metavar="COMPONENT=POOL", help="a component's pool, e.g. trainer=a100"
@@ -60,7 +59,7 @@ def add_cluster_options(command: argparse.ArgumentParser) -> None:
 def _compile(options: argparse.Namespace) -> int:
     from pipelines import columns, parameters
 
-    # What can be refused at once is, before seconds of imports.
+    # Refuse what can be refused before seconds of imports.
     workload, folder = find_workload(options.workload)
     where = folder / "workload.yaml"
     for note in columns.fit(parameters.apply(workload, options.param, where), where)[1]:
@@ -89,11 +88,11 @@ def _compile(options: argparse.Namespace) -> int:
 
 
 def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Mapping[str, Pool], dict[str, str]]:
-    """What the cluster's options name: site, pools by name, and pool by component.
+    """The cluster that the options describe: site, pools by name, and pool by component.
 
     Args:
         options: those of `add_cluster_options`.
-        fields: of the site, which options of that name replace.
+        fields: of the site, to be replaced by the options of the same name.
     """
     from pipelines.runners.kubeflow.pools import DEFAULT_FILE, load_pools
     from pipelines.runners.kubeflow.site import load_site, site_file

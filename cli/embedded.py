@@ -75,7 +75,7 @@ def add_commands(commands: Commands) -> None:
         commands.add_parser(name, help=help, description=description).set_defaults(handler=handler)
 
 
-# What they import is for those that are chosen: --help of another command must not wait for it.
+# Imports are inside the handlers: --help of another command must not wait for them.
 def _up(options: argparse.Namespace) -> int:
     from embedded.commands import up
 

@@ -6,7 +6,6 @@ import argparse
 import functools
 import itertools
 import json
-import pathlib
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -60,7 +59,6 @@ def _add_submit(commands: Commands) -> None:
         "--experiment", metavar="NAME", help="KFP's experiment, made if missing; default: the workload"
     )
     command.add_argument("--name", help="the run's name; default: workload, span and code revision")
-    command.add_argument("--wait", action="store_true", help="show the tasks until the run has ended; its exit code")
     _add_watching(command)
     command.set_defaults(handler=_answered(_submit))
 
@@ -88,7 +86,6 @@ def _add_runs(commands: Commands) -> None:
         "show", help="a run's tasks, parameters, and what each failed task said; exit code 1 if it failed"
     )
     showing.add_argument("run_id")
-    showing.add_argument("--wait", action="store_true", help="show the tasks until the run has ended; its exit code")
     _add_watching(showing)
 
     resuming = actions.add_parser(
@@ -99,18 +96,18 @@ def _add_runs(commands: Commands) -> None:
     )
     resuming.add_argument("run_id")
     resuming.add_argument("--span", type=arguments.span, help="where the run's own cannot be read any more")
-    resuming.add_argument("--wait", action="store_true", help="show the tasks until the run has ended; its exit code")
     _add_watching(resuming)
 
     ending = actions.add_parser("terminate", help="end a run; what its finished tasks made stays in the cache")
     ending.add_argument("run_id")
 
     for action, handler in ((listing, _list), (showing, _show), (resuming, _resume), (ending, _terminate)):
-        action.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
+        arguments.add_site(action)
         action.set_defaults(handler=_answered(handler))
 
 
 def _add_watching(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--wait", action="store_true", help="show the tasks until the run has ended; its exit code")
     command.add_argument(
         "--poll", type=arguments.seconds(3600), default=5.0, metavar="SECONDS", help="between two looks (5)"
     )
@@ -118,7 +115,7 @@ def _add_watching(command: argparse.ArgumentParser) -> None:
 
 
 def _answered(handler: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """An API that does not answer is one line and exit code 1."""
+    """Turns an API that does not answer into one line and exit code 1."""
 
     @functools.wraps(handler)
     def handle(options: argparse.Namespace) -> int:
@@ -156,7 +153,12 @@ def _submit(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"run_id": run_id, "name": planned.name, "ui": kubeflow.link(run_id)}, indent=2))
         return EXIT_OK
-    print(f"{planned.name}: started\nrun       {run_id}\nlink      {kubeflow.link(run_id)}")
+    print(f"{planned.name}: started")
+    return _say_where(run_id, kubeflow)
+
+
+def _say_where(run_id: str, kubeflow: Kubeflow) -> int:
+    print(f"run       {run_id}\nlink      {kubeflow.link(run_id)}")
     print(f"next      trainyard runs show {run_id} --wait   (or: trainyard runs terminate {run_id})")
     return EXIT_OK
 
@@ -211,7 +213,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _said_by_failed_tasks(kubeflow: Kubeflow, run: Any) -> dict[str, str]:
-    """Name of each failed task -> its own message, asked of KFP's log; a run that was ended has none to give."""
+    """Name of each failed task -> its own message, from KFP's log; empty for a run that was terminated."""
     from pipelines.runners.kubeflow import messages, watching
 
     if watching.state_of(run) != "FAILED":
@@ -241,9 +243,7 @@ def _resume(options: argparse.Namespace) -> int:
         return EXIT_OK
     nodes = "node is done and comes" if len(made.done) == 1 else "nodes are done and come"
     print(f"{made.name}: started; {len(made.done)} {nodes} from the cache")
-    print(f"run       {made.run_id}\nlink      {kubeflow.link(made.run_id)}")
-    print(f"next      trainyard runs show {made.run_id} --wait   (or: trainyard runs terminate {made.run_id})")
-    return EXIT_OK
+    return _say_where(made.run_id, kubeflow)
 
 
 def _terminate(options: argparse.Namespace) -> int:
@@ -260,7 +260,7 @@ def _terminate(options: argparse.Namespace) -> int:
 
 
 def _watch(run_id: str, kubeflow: Kubeflow, options: argparse.Namespace) -> int:
-    """Shows a run until it has ended; Ctrl-C leaves it going."""
+    """Shows a run until it has ended; Ctrl-C stops watching and leaves the run alone."""
     from cli.display import run_display
     from pipelines.runners.kubeflow.watching import Unavailable, result_of, watch
 
@@ -314,7 +314,7 @@ def _plain(value: Any) -> str:
 
 
 def _as_dict(run: Any, result: RunResult) -> dict[str, Any]:
-    """A run in a list."""
+    """A run as an item of the JSON list."""
     given = (run.runtime_config and run.runtime_config.parameters) or {}
     kept = {key: getattr(result, key) for key in ("run_id", "status", "seconds", "error", "ui")}
     return {"name": result.workload, "started": _started(run), **kept, "parameters": given}

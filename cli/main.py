@@ -1,4 +1,4 @@
-"""The command line: every command, and how it says that something went wrong."""
+"""The command line: every command, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainErro
 from spec.words import one_line
 from spec.workload import WorkloadError
 
-# Each adds its commands, in the order of --help. They import what a command needs when it is chosen.
+# Each adds its commands, in the order of --help. What a command needs is imported when it runs, so that --help answers at once.
 _MODULES = (
     listing,
     running,
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal.prepare()
     try:
         code = _run_command(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()  # here, where a reader who has gone away is no error
+        sys.stdout.flush()  # here, where a reader that has gone away is not an error
         return code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -103,7 +103,7 @@ def _run_command(arguments: list[str]) -> int:
 
 
 def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
-    """What comes after `serve` is the model server's, options too; argparse would take an option there for its own."""
+    """Everything after `serve` belongs to the model server, options too; argparse would take those for its own."""
     command = next((i for i, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments))
     if arguments[command : command + 1] != ["serve"]:
         return parser.parse_args(arguments)
@@ -127,6 +127,6 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     code = main()
-    # Before it ends, the interpreter looks for garbage among all that TensorFlow and TFX have made: six seconds without this.
+    # Without this, the interpreter spends six seconds at exit collecting garbage among TensorFlow's and TFX's objects.
     gc.freeze()
     sys.exit(code)

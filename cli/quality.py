@@ -138,7 +138,7 @@ def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict
 
 
 def _fitting(workload: Workload, folder: pathlib.Path) -> tuple[Workload, pathlib.Path]:
-    """The workload, held against its schema; what it says of columns that nobody reads is said and left aside."""
+    """The workload, checked against its schema; says which of its fields are skipped because their column is not read."""
     from pipelines import columns
 
     workload, notes = columns.fit(workload, folder / "workload.yaml")
@@ -148,10 +148,10 @@ def _fitting(workload: Workload, folder: pathlib.Path) -> tuple[Workload, pathli
 
 
 def _earlier_rows(workload: str, span: int | None) -> list[int]:
-    """Rows of the spans that the history knows, one count a span; none where there is no history."""
-    from quality.history import History, HistoryError, default_url
+    """Row counts of the spans in the history, one per span; empty where there is no history."""
+    from quality.history import History, HistoryError, is_there
 
-    if default_url().startswith("sqlite:///") and not pathlib.Path(default_url().removeprefix("sqlite:///")).exists():
+    if not is_there():
         return []
     try:
         with History.open() as history:
@@ -195,7 +195,7 @@ def _show(options: argparse.Namespace, workload: Workload, path: pathlib.Path, c
 
 
 def _moved(change: Change) -> str:
-    """The arguments that differ."""
+    """Which arguments changed, in words."""
     if change.kind != "changed":
         return ""
     was, now = ({**one.get("kwargs", {}), "severity": one.get("severity")} for one in (change.was, change.now))
@@ -208,7 +208,7 @@ def _moved(change: Change) -> str:
 
 
 def _shown_source(options: argparse.Namespace) -> str:
-    """The source, without what may be a secret in its URL."""
+    """The source, without the part of its URL that may be secret."""
     place = options.data or f"the newest span of {options.workload}"
     return f"the query's rows ({place.partition('://')[0]})" if options.query is not None else place
 

@@ -1,4 +1,4 @@
-"""`trainyard release ...`: the model store for people."""
+"""`trainyard release`: the model store's command line."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _which(text: str) -> str | int:
 
 
 def _overall(release: Release) -> dict[str, float]:
-    """The metrics over all rows that have a value, those that matter most for the task first."""
+    """The metrics over all rows, without those that have no value; the task's most important ones first."""
     values = {name: value for name, value in release.metrics.get("overall", {}).items() if value is not None}
     known = [name for task, names in METRICS.items() if task == release.task for name in names if name in values]
     return {name: values[name] for name in [*known, *sorted(set(values) - set(known))]}

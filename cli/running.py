@@ -125,7 +125,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _refusals_as_json(options: argparse.Namespace) -> Iterator[None]:
-    """Whoever reads JSON gets an object also where a request is refused before there is a run."""
+    """With --json, prints an object even if the request is refused before there is a run."""
     try:
         yield
     except (WorkloadError, InputError, StoreError) as error:

@@ -26,6 +26,6 @@ def _serve(options: argparse.Namespace) -> int:
         models += ["--model", arguments.pop(0)]
     if "--store" not in arguments and "-h" not in arguments and "--help" not in arguments:
         arguments += ["--store", home.store_uri()]
-    # Its --help and errors speak of the command that was given.
+    # So that its --help and errors name the command that was typed.
     os.environ["TRAINYARD_PROGRAM"] = "trainyard serve"
     os.execv(python, [str(python), "-P", "-m", "serving", *models, *arguments])

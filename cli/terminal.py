@@ -1,4 +1,4 @@
-"""What several commands share in a terminal. Imports nothing heavy: every command's parser is built with this loaded."""
+"""What several commands share in a terminal. Imports nothing heavy: it is loaded for every command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from components import progress
 
-# What a terminal without these signs gets instead.
+# Substitutes for terminals that cannot show these signs.
 _PLAINLY = {
     "✓": "ok",
     "✗": "x",
@@ -32,7 +32,7 @@ _HANDLER = "trainyard.plainly"
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
-    """What an encoding lacks: a plain sign where there is one, else its escape, so that nothing fails for want of a letter."""
+    """Replaces what an encoding lacks by a plain sign, else by its escape, so that no output fails because of one character."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     signs = error.object[error.start : error.end]
@@ -43,11 +43,11 @@ codecs.register_error(_HANDLER, _plainly)
 
 
 def prepare() -> None:
-    """Makes standard streams that any text can be written to: also where one is closed, or a terminal knows no `✓`."""
+    """Makes the standard streams take any text, even where one is closed or the terminal cannot show `✓`."""
     for number in range(3):
         try:
             os.fstat(number)
-        except OSError:  # else the next file that is opened would be taken for it
+        except OSError:  # otherwise the next file to be opened would get this number
             os.open(os.devnull, os.O_RDWR)
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
@@ -58,7 +58,7 @@ def prepare() -> None:
 
 
 class _HelpFormatter(argparse.HelpFormatter):
-    """Keeps the lines of a text, and wraps those that are too long; an indented one is a command to copy."""
+    """Keeps a text's line breaks and wraps long lines, except indented ones, which are commands to copy."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines = (line if line.startswith(" ") else textwrap.fill(line, width) for line in text.splitlines())
@@ -66,7 +66,7 @@ class _HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with arguments in one line, as every other error of the command line."""
+    """Reports wrong arguments in one line, like every other error of the command line."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"formatter_class": _HelpFormatter, **options})
@@ -78,7 +78,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def is_text(argument: str) -> bool:
-    """Whether an argument is UTF-8, as everything that keeps it must be able to write it."""
+    """Whether an argument is valid UTF-8: it ends up in files, logs and databases."""
     try:
         return b"\0" not in argument.encode()
     except UnicodeEncodeError:
@@ -86,7 +86,7 @@ def is_text(argument: str) -> bool:
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Prints rows of the same length, the first of them the titles, in columns."""
+    """Prints rows of equal length in aligned columns; the first row holds the titles."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -94,12 +94,12 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
 
 @contextlib.contextmanager
 def busy(what: str) -> Iterator[None]:
-    """While it holds, a person sees on stderr what is being done, since when, and how many rows have been read.
+    """Shows on stderr, while the body runs, what is being done, for how long, and how many rows have been read.
 
-    Nothing else reaches file descriptor 2: TensorFlow's C++ half speaks there when imported, before it can be asked not to.
+    Nothing else reaches file descriptor 2: TensorFlow's C++ code logs there on import, before it can be silenced.
 
     Args:
-        what: is being done, in a few words.
+        what: what is being done, in a few words.
     """
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -128,7 +128,7 @@ def busy(what: str) -> Iterator[None]:
 
 
 class _Ticker(progress.Beat):
-    """For a line that is written over itself: every half second, after the first."""
+    """Redraws a line in place every half second, once the first second has passed."""
 
     def rest(self) -> None:
         self._due = time.monotonic() + 1.0

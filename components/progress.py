@@ -100,10 +100,10 @@ def _write(folder: str, name: str, text: str) -> None:
 
 
 class Beat:
-    """Speaks when nothing has been said for a while: after five seconds, then later and later, once a minute at the least.
+    """Calls back when nothing has been said for a while: after five seconds, then less and less often, at least once a minute.
 
     Args:
-        speak: is called in a thread of its own.
+        speak: what to call, in a separate thread.
     """
 
     def __init__(self, speak: Callable[[], None]) -> None:
@@ -113,12 +113,12 @@ class Beat:
         self._thread.start()
 
     def rest(self) -> None:
-        """Something has been said."""
+        """Starts the waiting time again: something has been said."""
         self._pause = _SILENT_S
         self._due = time.monotonic() + self._pause
 
     def stop(self) -> None:
-        """Speaks no more; what it is saying is said first."""
+        """Stops; a call that has begun is finished first."""
         self._ended.set()
         self._thread.join(timeout=5)
 

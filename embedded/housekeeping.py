@@ -26,10 +26,10 @@ _BATCH = 5000  # rows a transaction: a scheduler that waits for SQLite's lock is
 
 @dataclasses.dataclass(frozen=True)
 class Swept:
-    """What is old, or was.
+    """What was found, or deleted.
 
     Attributes:
-        items: what goes, or went.
+        items: what is old.
         trouble: why the database was not looked at, if it was not; may be tried again.
     """
 

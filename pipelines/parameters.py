@@ -1,4 +1,4 @@
-"""`--param key=value`: what one run does otherwise than its workload.yaml."""
+"""`--param key=value`: fields of workload.yaml that one run overrides."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def apply(workload: Workload, parameters: Sequence[str], where: pathlib.Path) ->
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """What was probably meant, as the end of a message; empty if nothing is close.
+    """A suggestion to end an error message with; empty if no known name is close.
 
     Example:
         >>> near("learning_rat", ["learning_rate", "seed"])
@@ -55,7 +55,7 @@ def _path(key: str, hyperparameters: dict[str, Any]) -> list[str]:
     if len(path) == 1:
         is_field = key in TRAINING_FIELDS and key not in hyperparameters
         path = ["training", key] if is_field else ["training", "hyperparameters", key]
-    # A hyper-parameter that nobody declared would be taken and change nothing but the cache's key.
+    # An undeclared hyper-parameter would be accepted and change nothing but the cache's key.
     declared = {**hyperparameters, LEARNING_RATE: None}
     if path[:2] == ["training", "hyperparameters"] and (len(path) != 3 or path[2] not in declared):
         known = [*declared, *TRAINING_FIELDS]

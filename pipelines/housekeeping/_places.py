@@ -1,4 +1,4 @@
-"""Runs and artifacts: one place a workload, and one for its batch predictions."""
+"""Runs and artifacts: one place per workload, and one for its batch predictions."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def places() -> list[str]:
 
 
 def find_old(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Item]:
-    """What of a place's runs, artifacts and evidence is old.
+    """A place's old runs, artifacts and evidence.
 
     Args:
         place: a workload, or `<workload>.predict`.
-        limits: what stays.
-        needed: runs that stay besides: those whose releases do.
+        limits: what is kept.
+        needed: further runs to keep: those of the releases that are kept.
     """
     old = old_runs(place, limits, needed)
     root, runs = home.pipeline_root(place), home.runs_root(place)
@@ -51,7 +51,7 @@ def find_old(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Ite
 def clean_place(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Item]:
     """Deletes what `find_old` finds, under the lock that every run of the place holds.
 
-    The order bears a kill at any point: marked in the metadata, then the files, then the metadata's rows, the runs last.
+    A kill at any point does no harm: first the mark in the metadata, then the files, then the metadata's rows, the runs last.
 
     Raises:
         Busy: a run is under way.
@@ -68,7 +68,7 @@ def clean_place(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[
         if found:
             deleting.forget(root, found)
         for run in old:
-            # A run's folder is there whole, or not at all.
+            # A run's folder disappears at once.
             with contextlib.suppress(FileNotFoundError):
                 aside = (runs / run).rename(runs / f"{_DELETING}{run}")
                 shutil.rmtree(aside, ignore_errors=True)
@@ -76,13 +76,13 @@ def clean_place(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[
 
 
 def old_runs(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[str]:
-    """The runs that are neither among the newest, nor young, nor needed by one that stays."""
+    """The runs that are neither among the newest, nor young, nor needed by one that is kept."""
     runs = home.runs_root(place)
     known = {folder.name for folder in runs.glob("*") if folder.is_dir()}
     known |= set(deleting.run_ids(home.pipeline_root(place)))
     began = {run: at for run in sorted(known, reverse=True) if (at := started_at(run))}
     stay = {run for n, (run, at) in enumerate(began.items()) if n < limits.runs or at > limits.since} | set(needed)
-    # A run that changed nothing stands on an earlier one: its outputs and reports are that one's.
+    # A run that found nothing changed refers to an earlier run's outputs and reports.
     ahead = list(stay)
     while ahead:
         if (before := _same_as(runs / ahead.pop())) and before not in stay:

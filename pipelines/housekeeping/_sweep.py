@@ -1,4 +1,4 @@
-"""All of it: releases first, then the runs that none of the remaining releases needs."""
+"""The whole sweep: releases first, then the runs that no remaining release needs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from spec.words import one_line
 
 @dataclasses.dataclass
 class Swept:
-    """What is old, or was.
+    """What was found, or deleted.
 
     Attributes:
-        items: what goes, or went.
-        busy: workloads that were passed over, because a run is under way.
-        damaged: why things of a workload were passed over: they are damaged, and stay as they are.
+        items: what is old.
+        busy: workloads that were skipped because a run is under way.
+        damaged: workloads that were skipped because something of theirs is damaged, and why.
     """
 
     items: list[Item] = dataclasses.field(default_factory=list)
@@ -35,9 +35,9 @@ def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False)
     """Finds what is old, and deletes it if asked to.
 
     Args:
-        limits: what stays.
-        workloads: only these; none: all.
-        delete: whether to.
+        limits: what is kept.
+        workloads: only these; empty: all.
+        delete: whether to delete it.
 
     Raises:
         InputError: there is nothing of such a workload.
@@ -54,7 +54,7 @@ def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False)
         try:
             _sweep_workload(store, workload, [p for p in _places_of(workload) if p in here], limits, delete, found)
         except (StoreError, OSError) as error:
-            # Which releases and runs a damaged model needs cannot be told: all of its own stay.
+            # Nobody can tell which releases and runs a damaged model needs: keep all of them.
             found.damaged.append(f"{workload}: {one_line(error)}")
     return found
 

@@ -9,15 +9,15 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipelines.metadata.connecting import open_once, patiently
 
-# Property of an execution: what a failure said that a retry would only meet again, and when.
+# Properties of an execution: the message of a failure that a retry would only repeat, and when it happened.
 NEVER_RETRY = "trainyard_never_retry"
 NEVER_RETRY_AT = "trainyard_never_retry_at"
-# KFP starts a failed pod again within minutes. A person who mended the input and presses "Retry" comes later.
+# KFP restarts a failed pod within minutes. A person who mends the input and presses "Retry" takes longer.
 NEVER_RETRY_HOLDS_S = 900
 
 
 class RunExecutions:
-    """The executions of one node in one run, as MLMD has them. There is at most one."""
+    """The execution of one node in one run, as MLMD has it. There is at most one."""
 
     def __init__(self, config: mlmd.ConnectionConfig, run_id: str, node_context: str) -> None:
         self._config, self._run_id, self._node = config, run_id, node_context
@@ -33,7 +33,7 @@ class RunExecutions:
         return None
 
     def never_retry(self) -> str | None:
-        """What an earlier attempt of this very pod failed with, if a retry can only fail again."""
+        """The message of an earlier attempt of this pod, if a retry can only fail again."""
 
         def look() -> str | None:
             execution = self.find(open_once(self._config))
@@ -45,7 +45,7 @@ class RunExecutions:
         return patiently(look)
 
     def set_never_retry(self, message: str) -> None:
-        """Notes that trying again is no use."""
+        """Notes that a retry would fail again."""
 
         def note() -> None:
             store = open_once(self._config)

@@ -24,21 +24,21 @@ from spec.words import one_line
 URI = "TRAINYARD_METADATA"
 USER = "TRAINYARD_METADATA_USER"
 PASSWORD = "TRAINYARD_METADATA_PASSWORD"  # noqa: S105
-# Seconds that a store may be away; a database that is failed over or upgraded is back in one or two minutes.
+# Seconds to wait for a store that is away; a failover or an upgrade takes one or two minutes.
 PATIENCE = "TRAINYARD_METADATA_PATIENCE_S"
 _PATIENCE_S = 300.0
 _LONGEST_PAUSE_S = 15.0
 
-# What PostgreSQL and MySQL say of credentials and names. Not any "does not exist": of two nodes that find an empty database,
-# one makes the tables, and the other fails over a relation that does not exist yet.
+# What PostgreSQL and MySQL say about credentials and names. Not any "does not exist": of two nodes that find an empty database,
+# one creates the tables, and the other meets a relation that does not exist yet.
 _REFUSED = re.compile(
     r"password authentication failed|access denied|no pg_hba.conf entry|no password supplied|unknown database"
     r"|(database|role) \"[^\"]*\" does not exist",
     re.IGNORECASE,
 )
-# What MLMD repeats, and what its log says of itself, once a process.
+# Noise in MLMD's log: repetitions, and its own preamble.
 _NOISE = re.compile(r"Execution failed|Logging before InitGoogleLogging")
-# What asking again would be answered with again.
+# Errors that a retry would only meet again.
 _ANSWERED = re.compile(r"syntax error|invalid (byte sequence|input syntax)|value too long")
 Result = TypeVar("Result")
 
@@ -71,7 +71,7 @@ def connection_config(environment: Mapping[str, str] = os.environ) -> mlmd.Conne
         postgres = config.postgresql
         postgres.host, postgres.port, postgres.dbname = parts.hostname, str(parts.port or 5432), database
         postgres.user, postgres.password = user, password
-        # The database is made by whoever runs it; a node's account need not be able to.
+        # An administrator creates the database; a node's account need not be able to.
         postgres.skip_db_creation = True
         if mode := dict(urllib.parse.parse_qsl(parts.query)).get("sslmode"):
             postgres.ssloption.sslmode = mode
@@ -83,7 +83,7 @@ class StoreAway(RuntimeError):
 
 
 def connect(config: mlmd.ConnectionConfig) -> Any:
-    """A MetadataStore, waited for while the database is away.
+    """A MetadataStore; waits while the database is away.
 
     Raises:
         InputError: the database refuses the credentials, or does not exist.
@@ -116,7 +116,7 @@ def _client(config: mlmd.ConnectionConfig) -> Any:
 
 
 def patiently(work: Callable[[], Result]) -> Result:
-    """Does `work` again while it fails because the metadata store is away; the pauses grow."""
+    """Repeats `work`, with growing pauses, while it fails because the metadata store is away."""
     deadline = time.monotonic() + float(os.environ.get(PATIENCE) or _PATIENCE_S)
     pause = 0.5
     while True:
@@ -131,19 +131,19 @@ def patiently(work: Callable[[], Result]) -> Result:
 
 
 def _is_away(error: Exception) -> bool:
-    """Whether an error means that the store cannot be reached, rather than that it cannot do what was asked."""
+    """Whether an error means that the store cannot be reached, rather than that it refuses the query."""
     if isinstance(error, StoreAway | errors.AbortedError | errors.UnavailableError | errors.DeadlineExceededError):
         return True
-    # What a broken connection comes to in the middle of a query; and a query that the database has read and refused.
+    # A connection that breaks during a query is an InternalError, and so is a query that the database refuses.
     return isinstance(error, errors.InternalError) and not _ANSWERED.search(str(error))
 
 
 @contextlib.contextmanager
 def _standard_error() -> Iterator[list[str]]:
-    """Collects what is written to file descriptor 2: MLMD's PostgreSQL source raises an error without a message, and logs why.
+    """Collects what is written to file descriptor 2: MLMD's PostgreSQL source raises errors without a message, and logs the reason.
 
     Yields:
-        A list whose one item is, afterwards, what the database said.
+        A list whose only item is, afterwards, what the database said.
     """
     said: list[str] = [""]
     sys.stderr.flush()
@@ -157,6 +157,6 @@ def _standard_error() -> Iterator[list[str]]:
             os.close(saved)
             file.seek(0)
             lines = file.read().decode(errors="replace").splitlines()
-            # glog's lines start with a letter for the severity; what follows a line of its own belongs to it.
+            # glog's lines start with a letter for the severity; lines without one continue the line before.
             told = [re.sub(r"^E\S* .*?\] ", "", line) for line in lines if not re.match(r"^[IW]\d{4} ", line)]
             said[0] = " ".join(line for line in told if line.strip() and not _NOISE.search(line))

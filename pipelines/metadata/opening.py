@@ -25,18 +25,18 @@ def open_store(pipeline_root: pathlib.Path) -> Any:
     if not os.environ.get(connecting.URI):
         return _open_sqlite(pipeline_root / "metadata.sqlite")
     config = connecting.connection_config()
-    # Makes the tables of an empty database, waits for one that starts, and refuses wrong credentials before any work.
+    # Creates the tables of an empty database, waits for one that is starting, and refuses wrong credentials before any work.
     connecting.connect(config)
     return config
 
 
 def connection(config: Any) -> metadata.Metadata:
-    """How TFX reaches the store that `open_store` opened; a database may be away for a while."""
+    """TFX's connection to the store that `open_store` opened; waits for a database that is away."""
     return metadata.Metadata(config) if config.HasField("sqlite") else PatientMetadata(config)
 
 
 class PatientMetadata(metadata.Metadata):
-    """A connection that is waited for while the store is away; TFX's own gives up after five seconds or so."""
+    """A connection that waits while the store is away; TFX's own gives up after about five seconds."""
 
     def __enter__(self) -> PatientMetadata:
         self._store = connecting.connect(self._connection_config)
@@ -60,12 +60,12 @@ def _open_sqlite(path: pathlib.Path) -> Any:
 
 
 def _damage(path: pathlib.Path) -> str:
-    """What SQLite finds wrong with a file; empty if nothing. Not read-only: a dead writer's journal is rolled back."""
+    """What SQLite finds wrong with a file; empty if nothing. Not read-only: the journal of a dead writer is rolled back."""
     try:
         with contextlib.closing(sqlite3.connect(path)) as connection:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError:
-        return ""  # locked, or the disk is full: no damage, and MLMD says it too
+        return ""  # locked, or the disk is full: not damaged, and MLMD reports it as well
     except sqlite3.DatabaseError as error:
         return str(error)
     return "" if verdict == "ok" else str(verdict)

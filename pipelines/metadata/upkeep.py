@@ -1,4 +1,4 @@
-"""What a run reads in the metadata store, and mends there before it begins."""
+"""What a run reads from the metadata store, and cleans up there before it begins."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def forget_damaged(
 ) -> list[mlmd.Artifact]:
     """Marks artifacts whose bytes are gone or changed as deleted, so that no cache answers with them.
 
-    TFX looks only whether the folder is there; an emptied folder would pass.
+    TFX only checks that the folder exists; an emptied one would pass.
 
     Args:
         store: the metadata store.
         context_type: "pipeline" or "node".
-        context_name: whose artifacts are looked at; those of others are not touched.
-        is_whole: whether an artifact is as it was made.
-        newest: looks at no more than so many; None: at all.
+        context_name: whose artifacts to check; others are not touched.
+        is_whole: tells whether an artifact is as it was produced.
+        newest: how many to check, newest first; None: all.
 
     Returns:
         Those that were marked.
@@ -84,7 +84,7 @@ def forget_damaged(
 
 
 def bury_unfinished(store: Any, pipeline: str, pipeline_root: pathlib.Path) -> int:
-    """Fails the executions of a pipeline's run that died (its lock is ours: nobody works on them) and removes their outputs.
+    """Marks executions of a run that died as failed and removes their outputs; we hold the lock, so nobody works on them.
 
     Returns:
         How many there were.
@@ -100,7 +100,7 @@ def bury_unfinished(store: Any, pipeline: str, pipeline_root: pathlib.Path) -> i
 
 
 def clear_ahead(store: Any, pipeline: str, pipeline_root: pathlib.Path) -> int:
-    """Removes outputs of executions that are still to come: after the metadata was lost, their numbers start again.
+    """Removes folders of execution ids that have not been used yet: after a loss of metadata the ids start again.
 
     Returns:
         How many folders there were.

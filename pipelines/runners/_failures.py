@@ -1,4 +1,4 @@
-"""What a node's failure comes to: one line for a person, and whether trying again could help."""
+"""Describes a node's failure: one line for a person, and whether a retry could help."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def describe(node_id: str, error: BaseException) -> tuple[str, int]:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and those that it was raised from: Beam and TFX wrap what executors raise."""
+    """An exception and its causes: Beam and TFX wrap what executors raise."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

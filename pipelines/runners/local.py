@@ -36,13 +36,13 @@ Outputs = dict[str, dict[str, list[Any]]]
 
 
 class Observer(Protocol):
-    """Who is told what happens."""
+    """Is told about every change of a run."""
 
     def changed(self, result: RunResult) -> None: ...
 
 
 class NodeFailed(RuntimeError):
-    """A node did not come to an end and raised nothing; the log says why."""
+    """A node did not finish and raised nothing; the log says why."""
 
 
 def run_pipeline(
@@ -106,7 +106,7 @@ def run_pipeline(
 
 
 def _needed(pipeline: pipeline_pb2.Pipeline, until: Sequence[str]) -> list[Any]:
-    """The nodes asked for and all that come before them, in the graph's order.
+    """The requested nodes and all that come before them, in the graph's order.
 
     Raises:
         InputError: there is no node of that name.
@@ -178,12 +178,12 @@ def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Whether a gate refused what it was there to judge, and did so in good order."""
+    """Whether the error is a gate's refusal, rather than a failure of the gate."""
     return any(isinstance(one, GateFailed) for one in _failures.chain(error))
 
 
 def _harvest(result: RunResult, outputs: Outputs) -> None:
-    """Takes what the summary shows out of the nodes' artifacts."""
+    """Reads what the summary shows from the nodes' artifacts."""
     if "Evaluator" in outputs:
         path = pathlib.Path(outputs["Evaluator"]["evaluation"][0].uri) / "metrics.json"
         metrics = json.loads(path.read_text())

@@ -34,6 +34,12 @@ def default_url() -> str:
     return os.environ.get(URL) or f"sqlite:///{home.home() / 'quality.sqlite'}"
 
 
+def is_there() -> bool:
+    """Whether there may be a history: a SQLite file that nobody has made yet is none."""
+    path = default_url().removeprefix("sqlite:///")
+    return "://" in path or pathlib.Path(path).exists()
+
+
 class History:
     """All validations of all workloads.
 

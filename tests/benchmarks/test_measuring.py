@@ -17,7 +17,7 @@ from benchmarks.pipeline.measurement import EXTRA, LINES, WHOLE, Measurement, Re
 from benchmarks.pipeline.memory_limit import MemoryLimit, _Watched, memory_limit
 from benchmarks.pipeline.plot import plot
 from benchmarks.pipeline.process import Cost, run
-from cli import bench
+from cli import bench as command
 from spec.errors import InputError
 
 # Holds 100 MiB and starts a child, in a session of its own, that holds 100 MiB for a second.
@@ -149,6 +149,6 @@ def test_the_plot_has_a_bar_for_each_stage_and_side_and_lines_over_sizes() -> No
 
 def bench(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    bench.add_commands(parser.add_subparsers())
+    command.add_commands(parser.add_subparsers())
     options = parser.parse_args(["bench", *map(str, arguments)])
     return int(options.handler(options))

@@ -30,7 +30,6 @@ _ARTIFACT_TYPES = {
     )
 }
 _BAR = re.compile(r"(?<!^)(?=[A-Z])")
-_BAR = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 @dataclasses.dataclass(frozen=True)
