@@ -71,12 +71,12 @@ def _slack_item(item: Item) -> str:
 
 
 def _section(mrkdwn: str) -> dict[str, Any]:
-    # Escaping comes before: to cut inside of `&amp;` shows a stray `&am`, and opens nothing.
+    # Escaped before it is cut: cutting inside `&amp;` leaves a harmless `&am`.
     return {"type": "section", "text": {"type": "mrkdwn", "text": shorten(mrkdwn, _MOST_SECTION)}}
 
 
 def _escaped(value: str) -> str:
-    """Slack's three control characters; `<!channel>` in a data value must wake nobody."""
+    """Escapes Slack's three control characters: `<!channel>` in a data value must not notify anybody."""
     return one_line(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

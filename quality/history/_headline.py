@@ -1,4 +1,4 @@
-"""The verdict in one sentence: what a person reads first, in a page, a message or a list."""
+"""The verdict in one sentence: what people read first on a page, in a message or in a list."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def headline(outcome: Outcome, checks: Sequence[Check], error: str = "") -> str:
 
 
 def worst(checks: Sequence[Check], most: int = 3) -> list[Check]:
-    """The checks that do not pass and matter most, gravest first and failed ones first; waived ones last."""
+    """The gravest checks that do not pass; failed ones before those not judged, waived ones last."""
     order = {"critical": 0, "warning": 1, "info": 2}
     objects = [check for check in checks if not check.passes]
     rank = sorted(objects, key=lambda check: (bool(check.waiver), order.get(check.severity, 3), not check.judged))

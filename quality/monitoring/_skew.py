@@ -25,14 +25,14 @@ GATE = "SkewDetector"
 
 @dataclasses.dataclass(frozen=True)
 class SkewRequest:
-    """What a person or a DAG asks for.
+    """What to compare.
 
     Attributes:
         workload: its name.
         record: the folder of the model server's record.
-        release: a label (stable, canary) or a version: whose answers are looked at.
-        since: older requests are passed over.
-        most_rows: of the newest requests.
+        release: a label (stable, canary) or a version: which release's answers to compare.
+        since: older requests are skipped.
+        most_rows: how many of the newest requests to read.
     """
 
     workload: str
@@ -43,7 +43,7 @@ class SkewRequest:
 
 
 def check_skew(request: SkewRequest, examples_of: ExamplesOf) -> Validation:
-    """Compares recorded requests with the training data of the release that answered them, and its answers with its own.
+    """Compares recorded requests with the training data of the release that answered them, and its answers with its predictions then.
 
     Args:
         request: what to compare.
@@ -84,7 +84,7 @@ def check_skew(request: SkewRequest, examples_of: ExamplesOf) -> Validation:
 
 
 def save(validation: Validation) -> pathlib.Path:
-    """Writes the validation into the history and brings its workload's pages up to date; returns its page."""
+    """Writes the validation into the history and updates its workload's pages; returns its page."""
     from quality.reports import build, page_of
 
     site = home.home() / "reports"

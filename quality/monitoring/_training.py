@@ -1,4 +1,4 @@
-"""What a release was trained on, as profiles that later data is compared with; made once a release, and kept."""
+"""Profiles of a release's training data, to compare later data with; made once per release, and kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spec import home
 from spec.splits import TRAIN
 
 _TEST_ROWS = 50_000
-"""Rows of the test split that are predicted for at most."""
+"""How many rows of the test split to predict for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +42,11 @@ ExamplesOf = Callable[[str, Release, pathlib.Path], Examples]
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What later data is held against.
+    """What later data is compared with.
 
     Attributes:
-        columns: of the raw features that the model takes, over all rows that it was trained on.
-        predictions: of the answers to rows of the test split, by output.
+        columns: the raw features that the model takes, over all rows that it was trained on.
+        predictions: its answers to rows of the test split, by output.
     """
 
     columns: Profile
@@ -87,7 +87,7 @@ def _describe(workload: str, release: Release, examples_of: ExamplesOf) -> Train
     named = {feature.name for feature in schema.feature if feature.int_domain.is_categorical}
     with tempfile.TemporaryDirectory() as folder:
         examples = examples_of(workload, release, pathlib.Path(folder, "examples"))
-        held_out = decode_splits(examples.split_names)[-1]  # test; of a release from when there were two splits, eval
+        held_out = decode_splits(examples.split_names)[-1]  # test; or eval, for a release from the time of two splits
         saved_model = ModelStore(home.store_uri()).fetch(workload, release.version, folder)
         model = ServedModel.read(saved_model)
         predictions = _predictions(saved_model, model, examples.uri, held_out)
@@ -95,7 +95,7 @@ def _describe(workload: str, release: Release, examples_of: ExamplesOf) -> Train
         known = set(train.columns)
         columns = profile(
             f"what {name} was trained on",
-            # Dates go on: those asked about lie behind those trained on.
+            # Not dates: those in requests are always later than those in training.
             [column for column, said in model.features.items() if column in known and not said.time_format],
             train.read,
             named=named,
@@ -108,7 +108,7 @@ def _describe(workload: str, release: Release, examples_of: ExamplesOf) -> Train
 
 
 def _predictions(saved_model: pathlib.Path, model: ServedModel, uri: str, split: str) -> pa.Table:
-    """What the model answers to rows of a split, one column an output that has one value a row."""
+    """The model's answers to rows of a split: a column per output, for outputs with one value per row."""
     lazy_imports.install()
     answer = load_answerer(saved_model, model)
     parts: dict[str, list[np.ndarray]] = {}

@@ -23,17 +23,17 @@ from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
 from pipelines.runners.kubeflow.staging import OPERATORS, say
 
 _FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
-# The cache may answer with any of a node's former outputs, newest first. So many are looked at.
+# The cache may use any of a node's former outputs, newest first. So many are checked.
 _LOOKED_AT = 100
 
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """What became of a node.
+    """How a node ended.
 
     Attributes:
         outcome: done, from the cache or skipped, in words.
-        outputs: what it made or found in the cache, by the output's key.
+        outputs: what it produced or found in the cache, by the output's key.
     """
 
     outcome: str
@@ -41,14 +41,14 @@ class Ended:
 
 
 class NodeFailed(RuntimeError):
-    """A node did not come to an end and raised nothing."""
+    """A node did not finish and raised nothing."""
 
 
 class PatientLauncher(launcher.Launcher):
-    """TFX's launcher, for a metadata store that may go away between two calls.
+    """TFX's launcher, for a metadata store that may be away for a while.
 
-    Both steps may be done again: preparation finds the execution that it registered, publishing looks first whether it
-    was done. So neither an hour's work nor a row of metadata is lost or doubled by a database that starts again.
+    Both steps can be repeated: preparation finds the execution that it registered, and publishing first checks whether it
+    was done. So a database that restarts neither loses nor doubles an hour's work or a row of metadata.
     """
 
     def _prepare_execution(self) -> Any:
@@ -93,7 +93,7 @@ def run_node(
     runtime_parameter_utils.substitute_runtime_parameter(part, bindings)
     node = part.nodes[0].pipeline_node
     connection = PatientMetadata(config)
-    # What a TrainJob makes, it makes without this pod: an earlier attempt's death says nothing about it.
+    # A TrainJob works without this pod: an earlier attempt's death says nothing about its outputs.
     patiently(lambda: _tidy(part, connection, None if train_job else earlier))
     deployment = runner_utils.extract_local_deployment_config(part)
     say("launching")
@@ -129,12 +129,12 @@ def _operators(train_job: TrainJobRequest | None) -> dict[type, Any]:
 
 
 def _tidy(part: pipeline_pb2.Pipeline, connection: metadata.Metadata, earlier: RunExecutions | None) -> None:
-    """Before TFX looks: outputs of a dead attempt count as nothing, and so do damaged ones in the cache.
+    """Discards, before TFX looks, the outputs of a dead attempt and damaged ones in the cache.
 
     Args:
         part: the pipeline with the node.
         connection: to the metadata store.
-        earlier: finds the dead attempt; None: leaves its outputs alone.
+        earlier: finds the dead attempt; None: its outputs are left alone.
     """
     node = part.nodes[0].pipeline_node
     with connection as handle:

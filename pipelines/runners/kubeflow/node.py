@@ -1,8 +1,8 @@
 """Runs one node of a compiled pipeline in its pod: `python -m pipelines.runners.kubeflow.node`.
 
-Exit codes as everywhere in Trainyard: 0 done, 2 mend the input (trying again finds the same), 1 may be tried again. KFP tries
-again after either; a second attempt that could only meet a 2 again says the same line and ends at once. Why it failed is in one
-line that starts with `trainyard:`; KFP's launcher writes after it, and Kubernetes keeps it as the pod's termination message.
+Exit codes as everywhere in Trainyard: 0 done, 2 mend the input (a retry would fail again), 1 may be tried again. KFP retries
+after either; a second attempt that would end with 2 again prints the same line and ends at once. The reason is in one
+line that starts with `trainyard:`; KFP's launcher writes more lines after it, and Kubernetes keeps it as the termination message.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ENDED = "its pod was told to end (a drained node, spot, eviction, a deadline, o
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    # TFX hands sys.argv on to every executor as flags of its own.
+    # TFX passes sys.argv on to every executor as its flags.
     del sys.argv[1:]
     signal.signal(signal.SIGTERM, functools.partial(_told_to_end, options.node, os.getpid()))
     earlier, part = None, None
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         executions, config = _earlier(part, options.run_id)
         if refusal := executions.never_retry():
             return _failed(refusal, EXIT_FIX_INPUT)
-        earlier = executions  # the store answers, so that a failure can be noted there
+        earlier = executions  # the store answers, so a failure can be noted there
         ended = _run(part, bindings, config, executions, train_job)
     except BaseException as error:
         traceback.print_exc()
@@ -146,11 +146,11 @@ def _note(earlier: RunExecutions, message: str) -> None:
     try:
         earlier.set_never_retry(message)
     except Exception:
-        traceback.print_exc()  # then the next attempt finds out by itself
+        traceback.print_exc()  # the next attempt will find out for itself
 
 
 def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str = "") -> None:
-    """The history of data quality, where there is one; a node that is none of its business loads nothing of it."""
+    """Writes to the history of data quality, if there is one."""
     if not os.environ.get("TRAINYARD_HISTORY"):
         return
     try:
@@ -165,7 +165,7 @@ def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str
 
 
 def _where_the_evidence_is(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: BaseException) -> str:
-    """KFP shows no outputs of a task that failed: the line names what the gate left, and every attempt says it."""
+    """Where a gate's evidence is, for the error message: KFP shows no outputs of a task that failed."""
     from components.gates import GateFailed, evidence_directory
     from pipelines.runners.kubeflow import spec
 
@@ -176,7 +176,7 @@ def _where_the_evidence_is(part: pipeline_pb2.Pipeline, options: argparse.Namesp
 
 
 def _say_the_span(made: Outputs, node_id: str) -> None:
-    """For `trainyard runs resume`: a run of "the newest span" is resumed with the one that it was given."""
+    """Prints the span for `trainyard runs resume`, which resumes a run of "the newest span" with the span that it got."""
     from pipelines.runners.kubeflow.resume import EXAMPLE_GEN, SPAN_LINE
 
     if node_id == EXAMPLE_GEN and (span := made.property("examples", "span")) is not None:
@@ -184,7 +184,7 @@ def _say_the_span(made: Outputs, node_id: str) -> None:
 
 
 def _told_to_end(node_id: str, process: int, number: int, frame: Any) -> None:
-    """SIGTERM: the pod is being deleted. Says so, and ends as a process without a handler does; so do those that it forked."""
+    """On SIGTERM, when the pod is deleted: says so, then ends like a process without a handler; forked ones end silently."""
     if os.getpid() == process:
         _failed(f"{node_id}: {_ENDED}", 128 + number)
     signal.signal(number, signal.SIG_DFL)
@@ -193,11 +193,11 @@ def _told_to_end(node_id: str, process: int, number: int, frame: Any) -> None:
 
 def _failed(message: str, code: int) -> int:
     line = f"trainyard: {message}\n"
-    # Not `print`: a signal's handler may have interrupted one.
+    # Not `print`: this may run in a signal handler that has interrupted one.
     sys.stderr.flush()
     os.write(2, line.encode("utf-8", "replace"))
     if _TERMINATION_LOG.exists():
-        # Kubernetes makes the file, for whoever the container runs as, and keeps 4,096 bytes of it.
+        # Kubernetes creates the file, writable by the container's user, and keeps 4,096 bytes of it.
         with contextlib.suppress(OSError):
             _TERMINATION_LOG.write_bytes(line.encode("utf-8", "replace")[:_TERMINATION_LIMIT])
     return code
@@ -205,5 +205,5 @@ def _failed(message: str, code: int) -> int:
 
 if __name__ == "__main__":
     code = main()
-    gc.freeze()  # as in cli/main.py: the pod ends seconds earlier
+    gc.freeze()  # as in cli/main.py: the pod ends some seconds earlier
     sys.exit(code)
