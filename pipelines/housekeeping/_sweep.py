@@ -52,15 +52,12 @@ def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False)
     chosen = [name for name in known if not workloads or name in workloads]
     for workload in chosen:
         try:
-            _sweep_workload(store, workload, [p for p in _places_of(workload) if p in here], limits, delete, found)
+            of_workload = [place for place in (workload, f"{workload}.predict") if place in here]
+            _sweep_workload(store, workload, of_workload, limits, delete, found)
         except (StoreError, OSError) as error:
             # Nobody can tell which releases and runs a damaged model needs: keep all of them.
             found.damaged.append(f"{workload}: {one_line(error)}")
     return found
-
-
-def _places_of(workload: str) -> tuple[str, str]:
-    return workload, f"{workload}.predict"
 
 
 def _sweep_workload(

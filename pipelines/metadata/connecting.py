@@ -100,7 +100,7 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
     """
     with _standard_error() as said:
         try:
-            return _client(config)(config)
+            return (PostgresqlStore if config.HasField("postgresql") else ml_metadata.MetadataStore)(config)
         except (errors.StatusError, RuntimeError) as error:
             problem = error
     message = one_line(said[0] or problem)
@@ -109,10 +109,6 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
             f"metadata store: {message[:300]}. Check {URI}, {USER} and {PASSWORD} (on a cluster: the Secret metadata.secret)."
         ) from problem
     raise StoreAway(message[:300]) from problem
-
-
-def _client(config: mlmd.ConnectionConfig) -> Any:
-    return PostgresqlStore if config.HasField("postgresql") else ml_metadata.MetadataStore
 
 
 def patiently(work: Callable[[], Result]) -> Result:

@@ -190,7 +190,11 @@ class History:
             if row is None:
                 return None
             parts = {
-                name: tuple(connection.execute(_part(part, [validation_id])).mappings())
+                name: tuple(
+                    connection.execute(
+                        sa.select(part).where(part.c.validation_id == validation_id).order_by(part.c.nth)
+                    ).mappings()
+                )
                 for name, part in tables.PARTS.items()
             }
         return dataclasses.replace(
@@ -265,10 +269,6 @@ def _put_release(connection: sa.Connection, release: Release) -> None:
     table = tables.RELEASES
     connection.execute(sa.delete(table).where(table.c.workload == release.workload, table.c.version == release.version))
     connection.execute(sa.insert(table), [_row(release)])
-
-
-def _part(table: sa.Table, ids: Sequence[str]) -> sa.Select:
-    return sa.select(table).where(table.c.validation_id.in_(ids)).order_by(table.c.validation_id, table.c.nth)
 
 
 def _rows(validation_id: str, parts: Sequence[Any]) -> list[dict[str, Any]]:

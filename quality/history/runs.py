@@ -30,7 +30,7 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
     broke = _broke_at_the_data(facts)
     if not gates and not broke:
         return None
-    checks = tuple(check for name, gate in gates.items() for check in _checks(name, gate))
+    checks = tuple(check_record(name, check) for name, gate in gates.items() for check in gate.checks)
     outcome = _outcome(gates, broke)
     columns = _columns(facts)
     examples = facts.artifacts.get("examples")
@@ -81,11 +81,6 @@ def _outcome(gates: Mapping[str, GateResult], broke: bool) -> Outcome:
         return Outcome.FAILED
     warned = any(gate.objections(Severity.WARNING) for gate in gates.values())
     return Outcome.WARNED if warned else Outcome.PASSED
-
-
-def _checks(name: str, gate: GateResult) -> Iterator[Check]:
-    for check in gate.checks:
-        yield check_record(name, check)
 
 
 def check_record(gate: str, check: CheckResult) -> Check:
