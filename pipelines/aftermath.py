@@ -14,7 +14,7 @@ from spec import home
 from spec.workload import Workload
 
 if TYPE_CHECKING:
-    from components.report import ArtifactFacts, RunFacts
+    from components.report.facts import ArtifactFacts, RunFacts
     from quality.history import History
 
 Outputs = Mapping[str, Mapping[str, list[Any]]]
@@ -28,7 +28,7 @@ def make_report(workload: Workload, result: RunResult, directory: pathlib.Path, 
     if "run" in result.reports:
         shutil.copyfile(result.reports["run"], page)
     elif result.components and result.status == "failed":
-        from components.report import render_run
+        from components.report.render import render_run
 
         page.write_text(render_run(_facts(workload, result, outputs)), encoding="utf-8")
     else:
@@ -92,7 +92,7 @@ def _judged_before(history: History, result: RunResult) -> str | None:
 
 
 def _facts(workload: Workload, result: RunResult, outputs: Outputs) -> RunFacts:
-    from components.report import collect, collect_failure
+    from components.report.collect import collect, collect_failure
 
     plain, artifacts = workload.model_dump(mode="json"), _artifacts(outputs)
     if result.status == "succeeded":
@@ -109,7 +109,7 @@ def _evidence(workload: Workload, result: RunResult) -> pathlib.Path:
 
 def _artifacts(outputs: Outputs) -> dict[str, ArtifactFacts]:
     """What the finished nodes wrote, by role."""
-    from components.report import artifact_facts
+    from components.report.collect import artifact_facts
 
     return {
         role: facts

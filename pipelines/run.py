@@ -22,7 +22,7 @@ from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainErro
 from spec.workload import Workload, WorkloadError, load_workload, workload_names
 
 if TYPE_CHECKING:
-    from pipelines.training import Site
+    from components.graph import Site
 
 # DataQuality's: it imports Great Expectations while we import TensorFlow.
 _FIRST_WORKER = "components.data_quality.worker"
@@ -190,8 +190,8 @@ def make_site(
     code: provenance.Code | None = None,
 ) -> Site:
     """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`, and Beam's arguments."""
+    from components.graph import Site
     from pipelines.metadata.runs import open_store
-    from pipelines.training import Site
 
     code = code or provenance.code_of(workload.name)
     return Site(

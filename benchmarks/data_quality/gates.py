@@ -44,10 +44,10 @@ class _Run:
         from components.artifacts import DataDrift, DataQualityReport
         from components.columnar import encode_splits, mark_as_parquet
         from components.data_quality.executor import DataQualityExecutor
-        from components.drift import DriftConfig
+        from components.drift._config import DriftConfig
         from components.drift.executor import Executor as DriftDetector
         from components.example_validator.executor import Executor as ExampleValidator
-        from components.report import artifact_facts, collect
+        from components.report.collect import artifact_facts, collect
         from components.statistics.executor import Executor as StatisticsGen
         from quality.history import History
         from quality.history import runs as recording

@@ -10,6 +10,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 
 from components.artifacts import BaselineMetrics
 from components.baseline import executor
+from components.graph import Graph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,3 +73,18 @@ class Baseline(base_component.BaseComponent):
                 baseline=types.Channel(type=BaselineMetrics),
             )
         )
+
+
+def node(graph: Graph) -> base_component.BaseComponent | None:
+    workload = graph.workload
+    if workload.evaluation.baseline == "none":
+        return None
+    split = workload.data.split
+    config = BaselineConfig(
+        task=str(workload.task),
+        label=workload.data.label.column,
+        positive_class=workload.data.label.positive_class or "",
+        query=workload.data.query or "",
+        leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
+    )
+    return graph.after_data_gates(Baseline(graph.outputs["examples"], graph.outputs["schema"], config))

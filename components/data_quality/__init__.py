@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from components.data_quality.component import DataQuality
-
-__all__ = ["DataQuality", "check_contract", "check_suite"]
+__all__ = ["check_contract", "check_suite"]
 
 
 def check_contract(
@@ -32,12 +28,3 @@ def check_suite(suite_file: str | os.PathLike[str], schema_folder: str | os.Path
     _contract.check_contract(suite_file, schema_folder)
     columns = {feature.name for feature in read_schema(os.fspath(schema_folder)).feature}
     _suite.read_suite(suite_file, columns)
-
-
-def __getattr__(name: str) -> Any:
-    # The worker lives in this package and must start without TFX.
-    if name == "DataQuality":
-        from components.data_quality.component import DataQuality
-
-        return DataQuality
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

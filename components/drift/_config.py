@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 
-from components.drift._measures import MEASURES
+from components.drift.measures import MEASURES
 from components.gates import Severity
 
 

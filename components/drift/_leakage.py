@@ -14,7 +14,7 @@ from scipy import stats
 
 from components.confidence import area_bounds
 from components.drift._config import DriftConfig
-from components.drift._profile import Profile
+from components.drift.profile import Profile
 from components.gates import CheckResult, Severity
 
 MOST_ROWS = 100_000

@@ -10,6 +10,8 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from components.artifacts import DataDrift
 from components.drift import driver, executor
 from components.drift._config import DriftConfig
+from components.drift.limits import drift_config
+from components.graph import Graph
 
 
 class DriftDetectorSpec(ComponentSpec):
@@ -82,3 +84,15 @@ class DriftDetector(base_component.BaseComponent):
                 drift=types.Channel(type=DataDrift),
             )
         )
+
+
+def node(graph: Graph) -> DriftDetector:
+    workload, site = graph.workload, graph.site
+    reads_champion = workload.quality.drift.reference == "champion"
+    return DriftDetector(
+        graph.outputs["examples"],
+        graph.outputs["schema"],
+        drift_config(workload),
+        pipeline_root=graph.root,
+        champion_of=(site.store_uri, workload.name) if reads_champion else None,
+    )

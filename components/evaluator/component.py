@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components.artifacts import BaselineMetrics
 from components.evaluator.executor import Executor
+from components.graph import Graph
+from spec.workload import Workload
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):
@@ -64,3 +68,32 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
             )
         )
+
+
+def node(graph: Graph) -> Evaluator:
+    made = graph.outputs
+    return Evaluator(
+        examples=made["examples"],
+        model=made["model"],
+        champion=made["champion"],
+        schema=made["schema"],
+        evaluation_config=_config(graph.workload),
+        baseline=made.get("baseline"),
+    )
+
+
+def _config(workload: Workload) -> str:
+    return json.dumps(
+        {
+            "task": str(workload.task),
+            "label": workload.data.label.column,
+            "query": workload.data.query or "",
+            "thresholds": [t.model_dump() for t in workload.evaluation.thresholds],
+            "confidence": workload.evaluation.confidence,
+            "not_judged": workload.evaluation.not_judged,
+            "slices": list(workload.evaluation.slices),
+            "champion_metric": workload.champion_metric,
+            "max_loss": workload.evaluation.champion.max_loss,
+        },
+        sort_keys=True,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components.graph import Graph
 from components.infra_validator.executor import Executor
 
 
@@ -52,3 +53,13 @@ class InfraValidator(base_component.BaseComponent):
                 blessing=channel.Channel(type=standard_artifacts.InfraBlessing),
             )
         )
+
+
+def node(graph: Graph) -> InfraValidator:
+    made = graph.outputs
+    return InfraValidator(
+        model=made["model"],
+        examples=made["examples"],
+        schema=made["schema"],
+        config=graph.workload.infra_validation.model_dump_json(),
+    )

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import pathlib
+
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components.graph import Graph
 from components.ingestion import driver, executor
 from components.ingestion._config import IngestionConfig
+from components.ingestion._reading import Reading
+from spec.workload import Workload
 
 
 class ColumnarExampleGenSpec(ComponentSpec):
@@ -47,3 +52,29 @@ class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
                 examples=types.Channel(type=standard_artifacts.Examples),
             )
         )
+
+
+def node(graph: Graph) -> ColumnarExampleGen:
+    return ColumnarExampleGen(graph.outputs["schema"], _config(graph.workload, graph.site.data_root), graph.span)
+
+
+def _config(workload: Workload, data_root: pathlib.Path | str) -> IngestionConfig:
+    data = workload.data
+    return IngestionConfig(
+        uri=workload.span_uri("{SPAN}", data_root),
+        format=data.format,
+        label=data.label.column,
+        window=data.window,
+        ignore=data.ignore,
+        split_key=workload.split_key,
+        split_time=data.split.time,
+        split_column=data.split.column,
+        eval_fraction=data.split.eval_fraction,
+        test_fraction=data.split.test_fraction,
+        split_seed=data.split.seed,
+        on_bad_rows=data.on_bad_rows,
+        max_bad_fraction=data.max_bad_fraction,
+        reading=Reading.of(data.read.model_dump()),
+        merge_spellings=data.label.merge_spellings,
+        drop_unlabelled=data.label.drop_unlabelled,
+    )

@@ -18,11 +18,11 @@ from tfx.proto.orchestration import pipeline_pb2
 from components import prepared, progress
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.gates import GateFailed, GateResult, Severity
+from components.graph import Site
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from pipelines.metadata import runs as _metadata
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _noise
-from pipelines.training import Site
 from spec.errors import EXIT_OK, InputError
 
 # A worker that imports TensorFlow while the node of this name works, on one core as a rule: InfraValidator will take it.

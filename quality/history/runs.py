@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from components.drift import Categories, Distribution, from_json
+from components.drift.distributions import Categories, Distribution, from_json
 from components.gates import DATA_GATES, CheckResult, GateResult, Severity
 from components.report.facts import FAILED, ColumnFacts, ColumnStatistics, RunFacts
 from components.report.verdict import failed_component

@@ -7,10 +7,13 @@ import datetime
 import pathlib
 from collections.abc import Sequence
 
-from components.drift import PREDICTION_DRIFT, SKEW, Distribution, DriftConfig, Profile, check, drifts
+from components.drift._config import DriftConfig
+from components.drift.distributions import Distribution
+from components.drift.judge import PREDICTION_DRIFT, SKEW, check, drifts
+from components.drift.limits import skew_configs
+from components.drift.profile import Profile
 from components.gates import CheckResult, GateResult, Severity
 from model_store import ModelStore
-from pipelines.drift_limits import skew_configs
 from pipelines.run import find_workload, new_run_id
 from quality.history import SERVING, History, Outcome, Validation
 from quality.history.runs import changes, check_record, profiled

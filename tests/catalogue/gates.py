@@ -79,12 +79,12 @@ class Site:
         from components.artifacts import DataDrift, DataQualityReport
         from components.data_quality.executor import DataQualityExecutor
         from components.drift.executor import Executor as DriftDetector
+        from components.drift.limits import drift_config
         from components.example_validator.executor import Executor as ExampleValidator
         from components.ingestion import sources
         from components.ingestion.executor import Executor as ColumnarExampleGen
         from components.statistics.executor import Executor as StatisticsGen
         from pipelines import training
-        from pipelines.drift_limits import drift_config
 
         folder = self.work / f"run-{len(list(self.work.iterdir()))}"
         folder.mkdir()

@@ -19,6 +19,7 @@ from kfp import dsl, kubernetes
 from tfx.dsl.compiler import compiler as tfx_compiler
 from tfx.proto.orchestration import pipeline_pb2
 
+from components.graph import Site
 from pipelines import columns, parameters
 from pipelines.run import find_workload
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
@@ -29,7 +30,7 @@ from pipelines.runners.kubeflow.pools import SHARES_WORK, Placement, place
 from pipelines.runners.kubeflow.run_parameters import RunParameter
 from pipelines.runners.kubeflow.site import ClusterSite
 from pipelines.runners.kubeflow.tasks import IMAGE, Task, component, function_of, placement_inputs, python_parameter
-from pipelines.training import Site, training_pipeline
+from pipelines.training import training_pipeline
 from quality.provenance import code_of
 from spec import home
 from spec.errors import InputError

@@ -18,7 +18,8 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.gates import DATA_GATES, evidence_directory
-from components.report import ArtifactFacts, RunFacts, artifact_facts, collect, collect_failure
+from components.report.collect import artifact_facts, collect, collect_failure
+from components.report.facts import ArtifactFacts, RunFacts
 from components.staged import CANONICAL_URI
 from pipelines.run import find_workload
 from pipelines.runners.kubeflow import transfer

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from components.artifacts import BaselineMetrics
-from components.baseline import BaselineConfig
 from components.baseline.boosting import Boosting, most_rows
+from components.baseline.component import BaselineConfig
 from components.baseline.encoding import fit_encoder, unfit
 from components.baseline.executor import Executor
 from spec.errors import InputError

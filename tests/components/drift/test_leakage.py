@@ -6,8 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.drift import DriftConfig, Profile, _leakage
+from components.drift import _leakage
+from components.drift._config import DriftConfig
 from components.drift._leakage import Strength, strengths
+from components.drift.profile import Profile
 from components.gates import CheckResult, Severity, Verdict
 
 SIZE = 4000

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from components.drift import DriftConfig, Profile
 from components.drift import _rows as rows
+from components.drift._config import DriftConfig
+from components.drift.profile import Profile
 from components.gates import CheckResult, Severity, Verdict
 
 CONFIG = DriftConfig(label="tip", min_rows=100)

@@ -11,7 +11,9 @@ import pytest
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
 from components.gates import CheckResult, GateResult, keep_evidence
-from components.report import ArtifactFacts, collect, collect_failure, render_run
+from components.report.collect import collect, collect_failure
+from components.report.facts import ArtifactFacts
+from components.report.render import render_run
 from components.report.statistics import read_statistics
 
 

@@ -12,7 +12,7 @@ from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.types import standard_artifacts
 
 from components.artifacts import DataDrift
-from components.drift import DriftConfig
+from components.drift._config import DriftConfig
 from components.drift.executor import Executor as DriftExecutor
 from components.report.statistics import read_statistics
 from components.statistics.executor import Executor as StatisticsExecutor

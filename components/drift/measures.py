@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.drift._distributions import Categories, Distribution, Numbers
+from components.drift.distributions import Categories, Distribution, Numbers
 
 MEASURES = ("psi", "kolmogorov_smirnov", "jensen_shannon", "l_infinity")
 _BINS = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.drift import ColumnLimits, DriftConfig
+from components.drift._config import ColumnLimits, DriftConfig
 from components.gates import Severity
 from spec.workload import DriftLimits, Workload
 

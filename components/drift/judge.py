@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from components.drift._config import DriftConfig
-from components.drift._distributions import Categories, Distribution, Numbers
-from components.drift._measures import compare
-from components.drift._profile import ALL, Profile
+from components.drift.distributions import Categories, Distribution, Numbers
+from components.drift.measures import compare
+from components.drift.profile import ALL, Profile
 from components.gates import CheckResult, Severity
 
 DRIFT, LABEL_SHIFT, SKEW, PREDICTION_DRIFT = "drift", "label_shift", "skew", "prediction_drift"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.drift._distributions import Categories, Distribution, categories, from_json, numbers
+from components.drift.distributions import Categories, Distribution, categories, from_json, numbers
 
 ALL = ""
 """The slice that all rows are in."""
