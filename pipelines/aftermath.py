@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.results import RunResult
 from quality.provenance import Code
-from spec import home
+from spec import graph, home
 from spec.workload import Workload
 
 if TYPE_CHECKING:
@@ -83,9 +83,8 @@ def _record(workload: Workload, result: RunResult, outputs: Outputs, say: Callab
 
 def _judged_before(history: History, result: RunResult) -> str | None:
     """The validation that this run's gates come from, if all of them were answered from the cache: it stays the one."""
-    from components.gates import DATA_GATES
-
-    gates = [one for one in result.components if one.id in DATA_GATES]
+    judging = {record.id for record in graph.data_gates()}
+    gates = [one for one in result.components if one.id in judging]
     if result.status != "succeeded" or not gates or not all(one.cached for one in gates):
         return None
     return next((one.id for one in history.validations(result.workload) if one.span == result.span), None)
@@ -108,12 +107,12 @@ def _evidence(workload: Workload, result: RunResult) -> pathlib.Path:
 
 
 def _artifacts(outputs: Outputs) -> dict[str, ArtifactFacts]:
-    """What the finished nodes wrote, by role."""
+    """What the finished nodes wrote, by its names among a run's artifacts."""
     from components.report.collect import artifact_facts
 
     return {
-        role: facts
-        for channels in outputs.values()
-        for role, artifacts in channels.items()
-        if role != "blessing" and (facts := artifact_facts(artifacts)) is not None
+        record.name_of(output): facts
+        for record in graph.records()
+        for output, artifacts in outputs.get(record.id, {}).items()
+        if (facts := artifact_facts(artifacts)) is not None
     }

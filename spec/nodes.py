@@ -35,12 +35,16 @@ class Gate:
         blessing: of a gate on models: the output whose artifact has the custom properties `blessed` (0 or 1) and `reason`.
             Empty: it is a gate on data.
         task: of a gate on data: the id of its task in Airflow.
+        passed: what a pass comes to, a sentence beneath the heading of its section in the report.
+        refused: what a refusal comes to.
     """
 
     output: str
     asks: str
     blessing: str = ""
     task: str = ""
+    passed: str = ""
+    refused: str = ""
 
     @property
     def on_data(self) -> bool:
@@ -75,7 +79,7 @@ class NodeRecord:
         remedy: what to do when it refuses or fails; `{name}` stands for the workload's name.
         reads_data: it reads the span, so that its failure says that the data cannot be used.
         page: that it leaves for people.
-        section: id of its section in the report, and the name of the section's template where it has one of its own.
+        section: of a gate: id of its section in the report.
         run_parameter: the execution property that a run on Kubeflow may set.
         shows: what Kubeflow's UI shows of it: outputs by name.
         shown_by: dotted path of the function that makes them of a `components.outputs.Outputs`. Empty: of each output where it

@@ -20,6 +20,7 @@ from components.columnar import ColumnReader, count_rows, decode_splits
 from components.drift import _leakage, _rows, judge
 from components.drift._config import DriftConfig
 from components.drift.profile import ALL, Profile, profile
+from components.drift.record import RECORD
 from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
 from components.schema import is_personal, read_schema, time_format_of
 from spec.splits import TRAIN
@@ -59,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
                 *_rows.checks(newest, before, hashes, config),
                 *_leakage.checks(told, newest, before, config),
             ]
-            result = GateResult("DriftDetector", tuple(checks))
+            result = GateResult(RECORD.id, tuple(checks))
             (folder / PROFILE_FILE).write_text(newest.to_json(), encoding="utf-8")
             (folder / DRIFT_FILE).write_text(json.dumps([judge.plain(one) for one in found]), encoding="utf-8")
             (folder / GATE_FILE).write_text(result.to_json(), encoding="utf-8")

@@ -3,11 +3,7 @@
 from components.gates._evidence import evidence_directory, keep_evidence
 from components.gates._result import CheckResult, GateFailed, GateResult, Severity, Verdict
 
-DATA_GATES = ("ExampleValidator", "DataQuality", "DriftDetector")
-"""The gates that judge a span, by their nodes: what none of them refuses is accepted."""
-
 __all__ = [
-    "DATA_GATES",
     "CheckResult",
     "GateFailed",
     "GateResult",

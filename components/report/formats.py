@@ -32,17 +32,6 @@ METRIC_NAMES = {
 LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss", "loss"})
 _DEFAULT_METRIC = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse", "ranking": "ndcg_10"}
 
-NODE_NAMES = {
-    "ColumnarExampleGen": "Ingestion",
-    "ExampleValidator": "Schema",
-    "DataQuality": "Data quality",
-    "DriftDetector": "Drift",
-    "Baseline": "Baseline",
-    "Evaluator": "Evaluation",
-    "InfraValidator": "Load and predict",
-    "Pusher": "Release",
-}
-
 NOTHING = "–"
 
 

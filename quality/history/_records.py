@@ -24,7 +24,7 @@ class Check:
     """One check of one validation.
 
     Attributes:
-        gate: who checked: `DataQuality`, `ExampleValidator` or `DriftDetector`.
+        gate: who checked: the id of a node.
         name: unique within its gate and validation.
         severity: critical, warning or info; of a failed check that was waived, what it would have been.
         message: one sentence with figures.

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from dags.gates import GATES, READ, GateOperator, ReadDataOperator, is_refusal
+from dags.gates import READ, GateOperator, ReadDataOperator, is_refusal
+from spec import graph
 
 
 class Ti:
@@ -25,12 +26,12 @@ class Ti:
 def found(**refused: str) -> dict[str, Any]:
     gates = [
         {
-            "gate": gate.node,
-            "passes": gate.node not in refused,
-            "summary": f"{gate.node}: {refused.get(gate.node, 'fine')}",
+            "gate": record.id,
+            "passes": record.id not in refused,
+            "summary": f"{record.id}: {refused.get(record.id, 'fine')}",
             "findings": [],
         }
-        for gate in GATES
+        for record in graph.data_gates()
     ]
     status = "failed" if refused else "succeeded"
     components = [{"id": gate["gate"], "status": "succeeded" if gate["passes"] else "failed"} for gate in gates]
