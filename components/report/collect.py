@@ -193,7 +193,7 @@ class _Reader:
 
     def infra_blessed(self) -> bool | None:
         artifact = self._artifacts.get("infra_blessing")
-        return bool(artifact.properties.get("blessed")) if artifact else None
+        return artifact.properties.get("blessing_status") == "INFRA_BLESSED" if artifact else None
 
     def _locate(self, role: str, name: str) -> pathlib.Path | None:
         if role not in self._artifacts:
