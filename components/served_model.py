@@ -196,42 +196,6 @@ def is_missing(value: Any, feature: RawFeature) -> bool:
     return bool(value == (MISSING_INT64 if feature.dtype == "int64" else MISSING_STRING))
 
 
-def class_indices(column: pa.Array, classes: Sequence[str]) -> np.ndarray:
-    """The classes of a raw label column as int64 indices [N]; 1 is the positive class of two.
-
-    Integers, booleans and whole floats match the classes by their text: 3, 3.0 and "3" are the class "3".
-
-    Raises:
-        InputError: a label is missing or is none of the classes.
-    """
-    if column.null_count:
-        raise InputError(
-            f"{column.null_count} of {len(column)} labels are missing. Remove those rows or complete them."
-        )
-    encoded = column.dictionary_encode()
-    known = {name: index for index, name in enumerate(classes)}
-    raw = encoded.dictionary.to_pylist()
-    indices = [next((known[name] for name in _class_names(value) if name in known), -1) for value in raw]
-    unknown = [_class_names(value)[0] for value, index in zip(raw, indices, strict=True) if index < 0]
-    if unknown:
-        raise InputError(
-            f"labels outside the model's classes ({', '.join(map(repr, classes[:20]))}). Received: "
-            f"{', '.join(map(repr, unknown[:5]))}. Mend the data, or the label's domain in schema.pbtxt and train anew."
-        )
-    table = np.array(indices, dtype=np.int64)
-    return table[encoded.indices.to_numpy(zero_copy_only=False)] if len(column) else np.empty(0, np.int64)
-
-
-def _class_names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, bytes):
-        return (value.decode("utf-8", "replace"),)
-    if isinstance(value, bool):
-        return (str(value).lower(), str(int(value)), str(value))
-    if isinstance(value, float) and value.is_integer():
-        return (str(int(value)),)
-    return (str(value),)
-
-
 def load_predictor(saved_model: pathlib.Path, model: ServedModel) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
     """Loads a SavedModel; the returned function maps raw tensors to predictions, [N] or [N, C].
 

@@ -21,9 +21,9 @@ from components.trainer._checkpoints import Checkpoints
 from components.trainer._config import TrainingConfig
 from components.trainer._devices import Devices
 from components.trainer._input import Split, Weights
-from components.trainer._label_scale import ScaledError
+from components.tasks._label_scale import ScaledError
 from components.trainer._progress import Progress
-from components.trainer._schema import ModelSchema
+from components.tasks._schema import ModelSchema
 from spec.errors import InputError
 
 _EVAL_BATCH = 1024

@@ -16,7 +16,7 @@ from components.schema import read_schema
 from components.served_model import NUMERIC
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
-from components.trainer._schema import Feature, ModelSchema
+from components.tasks._schema import Feature, ModelSchema
 from components.trainer._weights import class_weights
 from components.transform.labels import output_classes, read_positive
 from spec.errors import InputError

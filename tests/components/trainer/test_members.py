@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from components.trainer import Feature, ModelSchema
-from components.trainer._members import MeanAnswer
+from components.tasks._members import MeanAnswer
 
 ROWS, MEMBERS = 20, 5
 

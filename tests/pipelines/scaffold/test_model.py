@@ -9,7 +9,7 @@ import numpy as np
 
 from components import user_code
 from components.trainer import ModelSchema
-from components.trainer._schema import Feature
+from components.tasks._schema import Feature
 from pipelines.scaffold import templates
 
 
