@@ -4,7 +4,20 @@ Airflow imports these modules to check workload.yaml and has no NumPy: everythin
 """
 
 from components.tasks._base import Task, find
+from components.tasks._columns import class_indices, query_keys
 from components.tasks._lazily import lazily
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
 
-__all__ = ["MergeableSums", "ScoreCounts", "Task", "UnitTerms", "Values", "divide", "find", "lazily", "ratio"]
+__all__ = [
+    "MergeableSums",
+    "ScoreCounts",
+    "Task",
+    "UnitTerms",
+    "Values",
+    "class_indices",
+    "divide",
+    "find",
+    "lazily",
+    "query_keys",
+    "ratio",
+]

@@ -16,14 +16,14 @@ import tensorflow as tf
 from components import user_code
 from components.progress import tell
 from components.served_model import NUMERIC
+from components.tasks._label_scale import ScaledError
+from components.tasks._schema import ModelSchema
 from components.trainer import _replicas
 from components.trainer._checkpoints import Checkpoints
 from components.trainer._config import TrainingConfig
 from components.trainer._devices import Devices
 from components.trainer._input import Split, Weights
-from components.tasks._label_scale import ScaledError
 from components.trainer._progress import Progress
-from components.tasks._schema import ModelSchema
 from spec.errors import InputError
 
 _EVAL_BATCH = 1024

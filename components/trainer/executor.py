@@ -14,9 +14,9 @@ from tfx.types import artifact_utils
 from components.artifacts import ROWS_IN, measured
 from components.schema import read_schema
 from components.served_model import NUMERIC
+from components.tasks._schema import Feature, ModelSchema
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
-from components.tasks._schema import Feature, ModelSchema
 from components.trainer._weights import class_weights
 from components.transform.labels import output_classes, read_positive
 from spec.errors import InputError
