@@ -47,7 +47,7 @@ class TaskFacts:
     """What workload.yaml's checks, the CLI and Airflow ask a task.
 
     Attributes:
-        name: as workload.yaml says it.
+        name: as workload.yaml says it; that of a use case's own task is its dotted path, and `find` sets it.
         metrics: that a model is judged by; the first is the one that models are compared by unless the workload says otherwise.
         label_kind: what the label's column holds; NONE: `data.label` must be left out.
         needs_query: whether rows are judged by groups, those of one value of `data.query`.
@@ -108,7 +108,8 @@ def find(name: str) -> type[TaskFacts]:
             f"task: {name}: {module_name} has no class {class_name!r} that is a components.tasks.Task. "
             f"Received: {type(found).__name__}"
         )
-    found.name = name
+    if name not in TASKS:
+        found.name = name
     return found
 
 

@@ -1,6 +1,6 @@
 """Evaluator: metrics by slice, thresholds, champion against challenger."""
 
 from components.evaluator.component import Evaluator
-from components.evaluator.config import EvaluationConfig, Threshold
+from components.evaluator.config import EvaluationConfig
 
-__all__ = ["EvaluationConfig", "Evaluator", "Threshold"]
+__all__ = ["EvaluationConfig", "Evaluator"]

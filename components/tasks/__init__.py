@@ -4,6 +4,7 @@ Airflow imports these modules to check workload.yaml and has no NumPy: everythin
 """
 
 from components.tasks._base import Task, find
+from components.tasks._columns import class_indices, query_keys
 from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._lazily import lazily
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
@@ -18,8 +19,10 @@ __all__ = [
     "UnitTerms",
     "Values",
     "View",
+    "class_indices",
     "divide",
     "find",
     "lazily",
+    "query_keys",
     "ratio",
 ]

@@ -42,6 +42,7 @@ _BEST_F1 = """
 class Binary(ClassTask):
     """Labels are 0 and 1, predictions the probability of 1, [N]; a row is called positive above the threshold."""
 
+    name = "binary"
     metrics = (AUC, AUC_PR, ACCURACY, PRECISION, RECALL, F1, LOG_LOSS, CALIBRATION)
     label_kind = LabelKind.TWO_CLASSES
     takes_threshold = True

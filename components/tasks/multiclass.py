@@ -30,6 +30,7 @@ _ROWS_A_CLASS = 5
 class Multiclass(ClassTask):
     """Labels are class indices, predictions a probability for each class, [N, C]."""
 
+    name = "multiclass"
     metrics = (ACCURACY, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS)
     label_kind = LabelKind.CLASSES
     output = "probabilities"

@@ -32,6 +32,7 @@ class Ranking(NumberTask):
     Queries without a relevant row cannot be ranked well or badly: they count in no metric.
     """
 
+    name = "ranking"
     metrics = (NDCG_10, MAP, MRR, PRECISION_10, RECALL_10)
     needs_query = True
     least_label = 0.0

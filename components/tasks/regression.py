@@ -46,6 +46,7 @@ class Regression(NumberTask):
             as timestamps. The same for all sums that are to be merged.
     """
 
+    name = "regression"
     metrics = (RMSE, MAE, MAPE, R2, BIAS)
     takes_label_scale = True
     views = (View("histogram", "Residuals", _RESIDUALS, key="residuals"),)

@@ -7,7 +7,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components import user_code
+from components import border, user_code
 from components.trainer import executor
 from components.trainer._config import TrainingConfig
 
@@ -53,7 +53,7 @@ class Trainer(base_component.BaseComponent):
                 schema=schema,
                 module_file=module_file,
                 module_digest=user_code.digest(pathlib.Path(module_file).parent),
-                training=training.to_json(),
+                training=border.dump(training),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
             )

@@ -6,13 +6,9 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 
 from spec.workload._data import Data, Label, Read, Split
 from spec.workload._model import (
-    BOUNDED_METRICS,
-    LOWER_IS_BETTER,
-    METRICS,
     Champion,
     Evaluation,
     InfraValidation,
-    Task,
     Threshold,
     Training,
 )
@@ -40,9 +36,6 @@ from spec.workload._workload import (
 )
 
 __all__ = [
-    "BOUNDED_METRICS",
-    "LOWER_IS_BETTER",
-    "METRICS",
     "Alerts",
     "Batch",
     "BeamValue",
@@ -65,7 +58,6 @@ __all__ = [
     "Serving",
     "Skew",
     "Split",
-    "Task",
     "Threshold",
     "Training",
     "Use",
