@@ -13,7 +13,7 @@ from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values
 from components.tasks._views import View
 from spec import tasks
 from spec.errors import InputError
-from spec.tasks import TaskFacts
+from spec.tasks import LabelKind, TaskFacts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -316,6 +316,12 @@ class Task(TaskFacts, abc.ABC):
             truths: of a sample of the rows, [N]; for medians.
         """
         return dict.fromkeys(self.metric_names())
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether gradient boosting gives answers of the same kind: the class or the number of each row."""
+        shapes = {LabelKind.TWO_CLASSES: (), LabelKind.CLASSES: (len(self.classes),), LabelKind.NUMBER: ()}
+        return shapes.get(self.label_kind) == self.answer_shape
 
     def data_checks(self, sums: MergeableSums, query: str) -> list[CheckResult]:
         """What the Evaluator says of the rows that it judges by, whatever the model."""
