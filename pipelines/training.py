@@ -234,7 +234,7 @@ def _baseline(workload: Workload, examples: BaseChannel, schema: BaseChannel) ->
         task=workload.task,
         label=label.column,
         positive_class=label.positive_class or "",
-        query=workload.data.query,
+        query=workload.data.query or "",
         leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
     )
     return Baseline(examples, schema, config)

@@ -50,7 +50,7 @@ MAP = Metric("map", "MAP", bounded=True)
 MRR = Metric("mrr", "MRR", bounded=True)
 PRECISION_10 = Metric("precision_10", "Precision@10", bounded=True)
 RECALL_10 = Metric("recall_10", "Recall@10", bounded=True)
-LOSS = Metric("loss", "loss", lower_is_better=True)
+LOSS = Metric("loss", "Loss", lower_is_better=True)
 """What training brings down; no task is judged by it."""
 
 METRICS: dict[str, Metric] = {

@@ -13,7 +13,7 @@ from components import columnar
 from components.baseline.boosting import Boosting, most_rows
 from components.baseline.encoding import Encoder, fit_encoder, unfit
 from components.evaluator.findings import Findings
-from components.tasks import Task, find, query_keys
+from components.tasks import Task, Values, find, query_keys
 from components.transform.labels import output_classes
 from spec.splits import TEST, TRAIN
 
@@ -62,6 +62,11 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
     kind = find(config.task)
     task = kind(output_classes(schema, config.label, kind, config.positive_class))
     labels = task.read_labels(train.column(config.label).combine_chunks(), config.label)
+    if not task.has_baseline:
+        return {
+            **found,
+            "not_applicable": f"trees answer with a class or a number a row, and task {task.name} does not",
+        }
     if not encoder.columns:
         return {
             **found,
@@ -72,9 +77,7 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
         boosting.fit(encoder.matrix(train), labels)
     except ValueError as error:  # scikit-learn's word for data that there is nothing to learn from
         return {**found, "not_applicable": " ".join(str(error).split())[:300]}
-    findings = _judge(examples_uri, encoder, boosting, task, config)
-    assert findings.challenger.sums is not None
-    return {**found, "overall": findings.task.values(findings.challenger.sums)}
+    return {**found, "overall": _judge(examples_uri, encoder, boosting, task, config)}
 
 
 def _sample(uri: str, columns: list[str], most: int, in_all: int) -> pa.Table:
@@ -90,21 +93,22 @@ def _sample(uri: str, columns: list[str], most: int, in_all: int) -> pa.Table:
     return pa.Table.from_batches(parts).select(columns)
 
 
-def _judge(uri: str, encoder: Encoder, boosting: Boosting, task: Task, config: BaselineConfig) -> Findings:
+def _judge(uri: str, encoder: Encoder, boosting: Boosting, task: Task, config: BaselineConfig) -> Values:
     def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        return (batch for batch in columnar.read_batches(uri, TEST, list(columns), _BATCH_ROWS) if batch.num_rows)
+        return columnar.read_batches(uri, TEST, list(columns), _BATCH_ROWS)
 
     def predict(batch: pa.RecordBatch) -> np.ndarray:
         return boosting.predict(encoder.matrix(pa.Table.from_batches([batch])))
 
     findings = Findings(task.prepare(config.label, read, predict), (), champion=None, seed=1)
     place = 0
-    for batch in read(list(dict.fromkeys(filter(None, [config.label, config.query, *encoder.columns])))):
-        groups = np.zeros(batch.num_rows, np.int64)
-        if config.query:
-            groups = query_keys(batch.column(config.query), config.query)
+    for batch in read(list(dict.fromkeys([config.label, *filter(None, [config.query]), *encoder.columns]))):
+        if not batch.num_rows:
+            continue
+        groups = query_keys(batch.column(config.query), config.query) if config.query else np.zeros(batch.num_rows, int)
         places = np.arange(place, place + batch.num_rows)
-        findings.add(places, findings.task.truths(batch, config.label), groups, (), (predict(batch),))
+        findings.add(places, task.truths(batch, config.label), groups, (), (predict(batch),))
         place += batch.num_rows
     findings.finish()
-    return findings
+    assert findings.challenger.sums is not None
+    return findings.task.values(findings.challenger.sums)

@@ -5,15 +5,20 @@ Airflow imports these modules to check workload.yaml and has no NumPy: everythin
 
 from components.tasks._base import Task, find
 from components.tasks._columns import class_indices, query_keys
+from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._lazily import lazily
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
+from components.tasks._views import View
 
 __all__ = [
+    "Draft",
+    "LabelColumn",
     "MergeableSums",
     "ScoreCounts",
     "Task",
     "UnitTerms",
     "Values",
+    "View",
     "class_indices",
     "divide",
     "find",

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from components.tasks._columns import class_indices, numbers
+from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._lazily import lazily
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, reduce
+from components.tasks._views import View
 from spec import tasks
 from spec.errors import InputError
-from spec.tasks import TaskFacts
+from spec.tasks import LabelKind, TaskFacts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +47,7 @@ class Task(TaskFacts, abc.ABC):
         unit: what is judged, in the plural.
         unit_term: the term whose sum is how many units were judged.
         valid_words: what a valid prediction is.
+        views: the figures of a report, in its order.
 
     Args:
         classes: in the order of the output; of two, the positive one is the last.
@@ -59,6 +62,7 @@ class Task(TaskFacts, abc.ABC):
     unit: ClassVar[str] = "rows"
     unit_term: ClassVar[str] = "rows"
     valid_words: ClassVar[str] = "finite"
+    views: ClassVar[tuple[View, ...]] = ()
 
     def __init__(self, classes: Sequence[str] = (), threshold: float = 0.5) -> None:
         self.classes = tuple(classes)
@@ -313,6 +317,12 @@ class Task(TaskFacts, abc.ABC):
         """
         return dict.fromkeys(self.metric_names())
 
+    @property
+    def has_baseline(self) -> bool:
+        """Whether gradient boosting gives answers of the same kind: the class or the number of each row."""
+        shapes = {LabelKind.TWO_CLASSES: (), LabelKind.CLASSES: (len(self.classes),), LabelKind.NUMBER: ()}
+        return shapes.get(self.label_kind) == self.answer_shape
+
     def data_checks(self, sums: MergeableSums, query: str) -> list[CheckResult]:
         """What the Evaluator says of the rows that it judges by, whatever the model."""
         return []
@@ -334,6 +344,28 @@ class Task(TaskFacts, abc.ABC):
             rows: of how many rows they are a sample.
         """
         return {}
+
+    # What `trainyard new` writes.
+
+    @classmethod
+    def guess(cls, label: LabelColumn) -> str:
+        """Why a label's values make it this task, in words; empty where they do not."""
+        return ""
+
+    @classmethod
+    def draft(cls, label: LabelColumn, positive: str | None = None) -> Draft:
+        """What `trainyard new` writes for a label.
+
+        Args:
+            label: the column; as text where its classes are read so.
+            positive: the class that was asked for as the positive one.
+
+        Raises:
+            InputError: the label does not fit, or no workload of this task is drafted.
+        """
+        raise InputError(
+            f"--task {cls.name}: no workload of this task is drafted. Copy one that stands, or write it by hand."
+        )
 
 
 def find(name: str) -> type[Task]:

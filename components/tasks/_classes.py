@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from components.tasks._base import Task, Tensors
 from components.tasks._lazily import lazily
+from components.tasks._views import View
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,7 @@ class ClassTask(Task):
 
     tfs_signature = "classify"
     valid_words = "finite and a probability"
+    views: ClassVar[tuple[View, ...]] = (View("confusion_matrix", "Confusion matrix"),)
 
     @abc.abstractmethod
     def scores(self, values: Any) -> Any:

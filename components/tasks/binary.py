@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from components.positive import Positive, by_name, by_share
 from components.tasks._classes import EPSILON, ClassTask
+from components.tasks._drafts import RARE_MARGIN, Draft, LabelColumn, at_least, draft_classes
 from components.tasks._lazily import lazily
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
+from components.tasks._views import View
 from spec.errors import InputError
 from spec.metrics import ACCURACY, AUC, AUC_PR, CALIBRATION, F1, LOG_LOSS, PRECISION, RECALL
 from spec.tasks import LabelKind
@@ -28,6 +33,10 @@ _THRESHOLDS = 10_000
 _BUCKETS = 10_000
 _CURVE_POINTS = 200
 _CALIBRATION_BUCKETS = 10
+_SHOWN = 5
+_BEST_F1 = """
+  # A row is called positive above what gives the best F1 on eval. Or a number, {precision: 0.9}, {recall: 0.9}.
+  decision_threshold: best_f1"""
 
 
 class Binary(ClassTask):
@@ -38,6 +47,12 @@ class Binary(ClassTask):
     label_kind = LabelKind.TWO_CLASSES
     takes_threshold = True
     output = "probability"
+    views = (
+        View("roc", "ROC curve"),
+        View("precision_recall", "Precision and recall"),
+        View("calibration", "Calibration"),
+        *ClassTask.views,
+    )
     widths = {"score": 2 * (_THRESHOLDS + 1)}
 
     @classmethod
@@ -194,6 +209,35 @@ class Binary(ClassTask):
             charts |= {"roc": _roc(counts), "precision_recall": _precision_recall(counts)}
         return charts
 
+    @classmethod
+    def guess(cls, label: LabelColumn) -> str:
+        return "the label has two values" if label.distinct == 2 else ""
+
+    @classmethod
+    def draft(cls, label: LabelColumn, positive: str | None = None) -> Draft:
+        if label.distinct != 2:
+            shown = ", ".join(repr(v) for v in list(label.counts)[:_SHOWN])
+            raise InputError(
+                f"--task binary: the label {label.name!r} has {label.distinct:,} values ({shown}). Use multiclass."
+            )
+        counts = {str(one): label.counts[one] for one in sorted(label.counts)}
+        chosen = _choose_positive(label, counts, positive)
+        majority, share = label.majority
+        # The standard error of the area of a model that knows nothing (Mann and Whitney, 1947).
+        chance = math.sqrt((label.test_rows + 1) / (12 * label.test_rows**2 * share * (1 - share)))
+        bars = [at_least("auc", max(0.6, 0.5 + min(0.4, chance)))]
+        if label.rare == chosen.name:
+            rare = 1 - share  # of the rows, which is the auc_pr of guessing
+            bars.append(f"{at_least('auc_pr', rare + RARE_MARGIN)} # guessing has {rare:.3g}")
+        return draft_classes(
+            cls.name,
+            label,
+            trivial=f"0.5 is guessing; always saying {majority} has an accuracy of {share:.3f}.",
+            bars=tuple(bars),
+            training_of_rare=_BEST_F1,
+            positive=chosen,
+        )
+
 
 def _thresholds() -> np.ndarray:
     return np.concatenate([[-EPSILON], np.arange(1, _THRESHOLDS - 1) / (_THRESHOLDS - 1), [1.0 + EPSILON]])
@@ -287,3 +331,24 @@ def _calibration(counts: ScoreCounts) -> dict[str, list[float]]:
 
 def _rounded(values: np.ndarray) -> list[float]:
     return [float(value) for value in np.round(values, 6)]
+
+
+def _choose_positive(label: LabelColumn, counts: Mapping[str, int], asked: str | None) -> Positive:
+    """The class that was asked for; else a rare one, whatever its name; else the one that is by name; else the rarer one.
+
+    A run that has to decide without a draft takes the name first (components/positive.py): what it decides must not turn around
+    from one span to the next. The draft writes it down for good.
+    """
+    classes = list(counts)
+    if asked is not None:
+        if asked not in classes:
+            raise InputError(
+                f"--positive {asked!r}: the label {label.name!r} has the classes {classes[0]!r} and {classes[1]!r}."
+            )
+        return Positive(asked, "you said so")
+    named, rarer = by_name(classes), by_share(classes, list(counts.values()), most=0.5)
+    if named is None or named.name == rarer.name:
+        return named or rarer
+    if label.rare:
+        return dataclasses.replace(rarer, reason=f"{rarer.reason}; by name it would be {named.name}")
+    return named

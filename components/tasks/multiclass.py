@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.tasks._classes import EPSILON, ClassTask
+from components.tasks._drafts import RARE_MARGIN, Draft, LabelColumn, at_least, draft_classes
 from components.tasks._lazily import lazily
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
 from spec.errors import InputError
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from components.tasks._schema import ModelSchema
 else:
     np, confidence = map(lazily, ("numpy", "components.confidence"))
+
+_FEW_CLASSES = 20
+_ROWS_A_CLASS = 5
 
 
 class Multiclass(ClassTask):
@@ -126,6 +131,27 @@ class Multiclass(ClassTask):
 
     def confusion(self, sums: MergeableSums, slice_index: int = 0) -> np.ndarray:
         return sums.cells["confusion"][slice_index].reshape(len(self.classes), -1)
+
+    @classmethod
+    def guess(cls, label: LabelColumn) -> str:
+        if not label.is_number:
+            return f"the label is text with {label.distinct:,} values"
+        if label.distinct <= _FEW_CLASSES and label.rows >= _ROWS_A_CLASS * label.distinct and label.is_whole:
+            return f"the label has {label.distinct} whole numbers as values"
+        return ""
+
+    @classmethod
+    def draft(cls, label: LabelColumn, positive: str | None = None) -> Draft:
+        majority, share = label.majority
+        trivial = f"Always saying {majority} has an accuracy of {share:.3f}"
+        if label.rare:
+            macro_f1 = 2 * share / (1 + share) / label.distinct
+            trivial += f" and a macro F1 of {macro_f1:.3f}"
+            bar = at_least("macro_f1", macro_f1 + RARE_MARGIN)
+        else:
+            chance = math.sqrt(share * (1 - share) / label.test_rows)
+            bar = at_least("accuracy", share + min((1 - share) / 2, chance))
+        return draft_classes(cls.name, label, trivial=f"{trivial}.", bars=(bar,), outputs=label.distinct)
 
 
 def _macro_f1(confusion: np.ndarray, level: float) -> Bounds | None:

@@ -8,20 +8,32 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from components.tasks._base import Predict, Read
+from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
+from components.tasks._views import View
+from spec.errors import InputError
 from spec.metrics import BIAS, MAE, MAPE, R2, RMSE
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     from components import confidence
     from components.confidence import Bounds
 else:
-    np, confidence = map(lazily, ("numpy", "components.confidence"))
+    np, pa, pc, confidence = map(lazily, ("numpy", "pyarrow", "pyarrow.compute", "components.confidence"))
 
 _RESIDUAL_BINS = 40
+_RESIDUALS = "Prediction less truth: right of the dashed line the model predicts too much. The line itself is a perfect prediction."
+_LONG_TAIL = 1.0  # skewness, and more
+_MOST_ZEROS = 0.05
+_MOST_EPOCHS = 50
+_LABEL_SCALE = """
+  # It learns log(1 + label), which has no long tail; answers and metrics are in the label's own unit.
+  label_scale: log"""
 
 
 class Regression(NumberTask):
@@ -37,6 +49,7 @@ class Regression(NumberTask):
     name = "regression"
     metrics = (RMSE, MAE, MAPE, R2, BIAS)
     takes_label_scale = True
+    views = (View("histogram", "Residuals", _RESIDUALS, key="residuals"),)
 
     def __init__(self, classes: Sequence[str] = (), threshold: float = 0.5, pivot: float = 0.0) -> None:
         super().__init__(classes, threshold)
@@ -126,6 +139,41 @@ class Regression(NumberTask):
         scaled = np.rint(counts * (rows / len(error))).astype(int)
         return {"residuals": {"edges": edges.tolist(), "counts": scaled.tolist()}}
 
+    @classmethod
+    def guess(cls, label: LabelColumn) -> str:
+        return f"the label is a number with {label.distinct:,} values" if label.is_number else ""
+
+    @classmethod
+    def draft(cls, label: LabelColumn, positive: str | None = None) -> Draft:
+        if not label.is_number:
+            received = label.values[0].as_py()
+            raise InputError(f"--task regression: the label {label.name!r} must be a number. Received: {received!r}.")
+        values = label.values.cast(pa.float64(), safe=False)
+        numbers = values.to_numpy()
+        if np.isinf(numbers).any():
+            raise InputError(f"label {label.name!r}: holds an infinite number. Remove those rows.")
+        mean, std = pc.mean(values).as_py(), pc.stddev(values).as_py()
+        story = [f"{label.name!r}: mean {mean:.4g}; always saying that has an RMSE of {std:.4g}"]
+        if long_tail := has_long_tail(numbers):
+            story.append(
+                f"{label.name!r} has a long tail: its logarithm is learnt, and answers are in its own unit "
+                "(workload.yaml, training.label_scale)"
+            )
+        most = std * (1 - min(0.5, 1 / math.sqrt(2 * label.test_rows)))
+        return Draft(
+            label.name,
+            cls.name,
+            "FLOAT",
+            story=tuple(story),
+            trivial=f"Always saying the mean ({mean:.4g}) has an RMSE of {std:.4g}.",
+            test_rows=label.test_rows,
+            bars=(f"{{metric: rmse, max: {float(f'{most:.3g}')!r}}}",),
+            max_loss=float(f"{min(0.5, label.chance) * std:.2g}"),
+            most_epochs=_MOST_EPOCHS,
+            training=_LABEL_SCALE if long_tail else "",
+            hyperparameters={"dropout": 0.0},  # what it leaves out at random shifts an amount, and moves no class
+        )
+
 
 def _relative_median(labels: np.ndarray) -> float:
     """The answer of the least relative error: the median, each label weighed by one over its size."""
@@ -143,3 +191,20 @@ def _r2(t: dict[str, float], level: float) -> Bounds | None:
     relative = confidence.relative_error(error, spread, t["quartic_error"] / n, both, fourth, n)
     found = confidence.positive(error / spread, relative, n, level)
     return found and confidence.Bounds(1 - found.high, 1 - found.low)
+
+
+def has_long_tail(values: np.ndarray) -> bool:
+    """Whether amounts are better learnt as log(1 + amount): none below zero, hardly any zero, far more skewed than their logarithms.
+
+    Where many are zero, the logarithm has two humps, and its middle says nothing of the amounts.
+    """
+    if values.min() < 0 or (values == 0).mean() > _MOST_ZEROS:
+        return False
+    skewness = _skewness(values)
+    return bool(skewness > _LONG_TAIL and abs(_skewness(np.log1p(values))) < skewness / 2)
+
+
+def _skewness(values: np.ndarray) -> float:
+    """The third standardised moment: 0 for what is symmetric, 2 for an exponential distribution."""
+    deviation = values.std()
+    return float((((values - values.mean()) / deviation) ** 3).mean()) if deviation else 0.0

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from components.tasks import find
+
 ARTIFACT = "system.Artifact"
 CLASSIFICATION = "system.ClassificationMetrics"
 DATASET = "system.Dataset"
@@ -31,7 +33,6 @@ _OUTPUTS: Mapping[str, Mapping[str, str]] = {
     "Pusher": {"release": MODEL},
     "Report": {"run_report": HTML, "model_card": MARKDOWN},
 }
-_CLASSIFICATION_TASKS = frozenset({"binary", "multiclass"})
 
 
 def outputs(node_id: str, task: str) -> dict[str, str]:
@@ -39,14 +40,15 @@ def outputs(node_id: str, task: str) -> dict[str, str]:
 
     Args:
         node_id: in the graph.
-        task: the workload's; a regression has no confusion matrix.
+        task: the workload's: one whose report has no confusion matrix has no output for it either.
 
     Example:
         >>> outputs("Evaluator", "regression")
         {'evaluation_metrics': 'system.Metrics'}
     """
     declared = _OUTPUTS.get(node_id, {})
-    return {name: title for name, title in declared.items() if title != CLASSIFICATION or task in _CLASSIFICATION_TASKS}
+    charts = {view.chart for view in find(task).views}
+    return {name: title for name, title in declared.items() if title != CLASSIFICATION or "confusion_matrix" in charts}
 
 
 def names(*node_ids: str) -> frozenset[str]:
