@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from cli import terminal
 from pipelines.scaffold import read_options
+from pipelines.scaffold.request import Request
+from spec.tasks import TASKS
 
 if TYPE_CHECKING:
-    from pipelines.scaffold.creating import Created, Request
+    from pipelines.scaffold.creating import Created
 
 _EPILOG = """\
 examples:
@@ -39,7 +41,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--label", metavar="COLUMN", help="the column to predict (of images: the name of their folder)"
     )
     command.add_argument(
-        "--task", choices=("binary", "multiclass", "regression"), help="default: by the label's values"
+        "--task", help=f"{', '.join(TASKS)}, or the dotted path of a class of your own; default: by the label's values"
     )
     command.add_argument("--owner", default="ml-platform", help="who answers for the model (ml-platform)")
     command.add_argument("--description", default="", help="one sentence for a reader who has never heard of it")
@@ -64,9 +66,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def new(options: argparse.Namespace) -> int:
     """Makes the workload, says what was decided and why, and runs it if asked to."""
-    with terminal.busy("loading what reads data"):
-        from pipelines.scaffold.creating import Request
-
     created = _create(
         Request(
             name=options.name,
@@ -97,8 +96,9 @@ def new(options: argparse.Namespace) -> int:
 
 def _create(request: Request) -> Created:
     """Makes the workload; at a terminal a person is asked what only a person can say, elsewhere it is an error."""
-    from pipelines.scaffold.creating import create
-    from pipelines.scaffold.spelling import Undecided
+    with terminal.busy("loading what reads data"):
+        from pipelines.scaffold.creating import create
+        from pipelines.scaffold.spelling import Undecided
 
     while True:
         try:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components import border
 from components.artifacts import BaselineMetrics
 from components.baseline import executor
 from components.graph import Graph
@@ -18,10 +18,10 @@ class BaselineConfig:
     """What is predicted, and from what.
 
     Attributes:
-        task: binary, multiclass, regression or ranking.
+        task: by name.
         label: the label's column.
-        positive_class: binary only; empty: the last of the domain.
-        query: ranking only: the column whose rows are ranked against each other.
+        positive_class: of two classes; empty: the last of the domain.
+        query: the column whose rows are judged together; empty without one.
         leave_out: columns that say to which split or query a row belongs; they are not learnt from.
     """
 
@@ -30,14 +30,6 @@ class BaselineConfig:
     positive_class: str = ""
     query: str = ""
     leave_out: tuple[str, ...] = ()
-
-    def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> BaselineConfig:
-        raw = json.loads(text)
-        return cls(**{**raw, "leave_out": tuple(raw["leave_out"])})
 
 
 class BaselineSpec(ComponentSpec):
@@ -69,7 +61,7 @@ class Baseline(base_component.BaseComponent):
             BaselineSpec(
                 examples=examples,
                 schema=schema,
-                config=config.to_json(),
+                config=border.dump(config),
                 baseline=types.Channel(type=BaselineMetrics),
             )
         )
@@ -77,13 +69,13 @@ class Baseline(base_component.BaseComponent):
 
 def node(graph: Graph) -> base_component.BaseComponent | None:
     workload = graph.workload
-    if workload.evaluation.baseline == "none":
+    label, split = workload.data.label, workload.data.split
+    if label is None or workload.evaluation.baseline == "none":
         return None
-    split = workload.data.split
     config = BaselineConfig(
-        task=str(workload.task),
-        label=workload.data.label.column,
-        positive_class=workload.data.label.positive_class or "",
+        task=workload.task,
+        label=label.column,
+        positive_class=label.positive_class or "",
         query=workload.data.query or "",
         leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
     )

@@ -63,7 +63,7 @@ def _config(workload: Workload, data_root: pathlib.Path | str) -> IngestionConfi
     return IngestionConfig(
         uri=workload.span_uri("{SPAN}", data_root),
         format=data.format,
-        label=data.label.column,
+        label=data.label_column,
         window=data.window,
         ignore=data.ignore,
         split_key=workload.split_key,
@@ -75,6 +75,6 @@ def _config(workload: Workload, data_root: pathlib.Path | str) -> IngestionConfi
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
         reading=Reading.of(data.read.model_dump()),
-        merge_spellings=data.label.merge_spellings,
-        drop_unlabelled=data.label.drop_unlabelled,
+        merge_spellings=bool(data.label and data.label.merge_spellings),
+        drop_unlabelled=bool(data.label and data.label.drop_unlabelled),
     )

@@ -86,7 +86,7 @@ def node(graph: Graph) -> Pusher:
         model=made["model"],
         examples=made["examples"],
         champion=made["champion"],
-        task=str(graph.workload.task),
+        task=graph.workload.task,
         store_uri=site.store_uri,
         model_name=graph.workload.name,
         code_revision=site.code_revision,

@@ -92,7 +92,6 @@ def _metrics(facts: RunFacts) -> str:
 
 
 def _slices(facts: RunFacts) -> str:
-    primary = formats.primary_metric(facts.workload, facts.metrics)
     _, groups = slice_groups(facts, limit=_WEAKEST)
     rows = [
         (group.column, one.value, one.rows, formats.figure(one.primary), one.word)
@@ -101,7 +100,7 @@ def _slices(facts: RunFacts) -> str:
     ]
     if not rows:
         return ""
-    head = ("Column", "Value", "Rows", formats.metric_name(primary), "Bound")
+    head = ("Column", "Value", "Rows", facts.primary.title, "Bound")
     return f"## Weakest slices\n\n{_table(head, rows)}"
 
 

@@ -8,15 +8,7 @@ from typing import Any
 
 from components.gates import GateResult, Severity
 from components.report.facts import FAILED, SUCCEEDED, ComponentFacts, RunFacts
-from components.report.formats import (
-    figure,
-    is_number,
-    metric_name,
-    plural,
-    primary_metric,
-    shorten,
-    signed,
-)
+from components.report.formats import figure, is_number, plural, shorten, signed
 from components.report.view import tally
 from spec import graph
 from spec.nodes import NodeRecord
@@ -119,11 +111,10 @@ def champion_version(facts: RunFacts) -> int | None:
 
 def _achievement(facts: RunFacts) -> str:
     metrics = facts.metrics or {}
-    metric = primary_metric(facts.workload, metrics)
-    value = (metrics.get("overall") or {}).get(metric)
+    value = (metrics.get("overall") or {}).get(facts.primary.name)
     if not is_number(value):
         return ""
-    text = f": {metric_name(metric)} {figure(value)}"
+    text = f": {facts.primary.title} {figure(value)}"
     comparison = metrics.get("champion") or {}
     if is_number(comparison.get("difference")):
         text += f", {signed(comparison['difference'])} against champion version {comparison.get('version', '?')}"

@@ -71,8 +71,8 @@ def node(graph: Graph) -> base_component.BaseComponent:
             graph.outputs["examples"],
             graph.outputs["schema"],
             module_file=str(graph.site.workload_folder / "features.py"),
-            label=label.column,
-            task=str(workload.task),
-            positive_class=label.positive_class or "",
+            label=workload.data.label_column or "",
+            task=workload.task,
+            positive_class=(label and label.positive_class) or "",
         )
     )

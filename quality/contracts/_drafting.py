@@ -20,21 +20,21 @@ from spec.errors import InputError
 
 
 def draft(
-    rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
+    rows: pa.Table, schema: Any, label: str | None, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
 ) -> list[Expectation]:
     """The expectations that hold in some rows and are worth a data team's time: what `draft_all` finds, but not too many."""
     return most_useful(draft_all(rows, schema, label, task, keys, earlier))
 
 
 def draft_all(
-    rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
+    rows: pa.Table, schema: Any, label: str | None, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
 ) -> list[Expectation]:
     """All expectations that hold in some rows; the same rows give the same.
 
     Args:
         rows: of the schema's columns and types.
         schema: TFMD's.
-        label: the column to predict.
+        label: the column to predict; None where the task needs none.
         task: the workload's.
         keys: columns that name a row.
         earlier: rows of earlier spans.

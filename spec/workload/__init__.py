@@ -6,13 +6,9 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 
 from spec.workload._data import Data, Label, Read, Split
 from spec.workload._model import (
-    BOUNDED_METRICS,
-    LOWER_IS_BETTER,
-    METRICS,
     Champion,
     Evaluation,
     InfraValidation,
-    Task,
     Threshold,
     Training,
 )
@@ -28,7 +24,7 @@ from spec.workload._operation import (
     Serving,
 )
 from spec.workload._quality import Drift, DriftLimits, Quality, Skew
-from spec.workload._section import NamedColumn, Use, named_columns
+from spec.workload._section import NamedColumn, Section, Use, named_columns
 from spec.workload._workload import (
     BeamValue,
     Workload,
@@ -40,9 +36,6 @@ from spec.workload._workload import (
 )
 
 __all__ = [
-    "BOUNDED_METRICS",
-    "LOWER_IS_BETTER",
-    "METRICS",
     "Alerts",
     "Batch",
     "BeamValue",
@@ -62,10 +55,10 @@ __all__ = [
     "Read",
     "Resources",
     "Schedule",
+    "Section",
     "Serving",
     "Skew",
     "Split",
-    "Task",
     "Threshold",
     "Training",
     "Use",

@@ -119,8 +119,8 @@ class Data(Section):
     become the column `image`, the folder's name the label."""
     read: Read = Read()
     """How the files are to be read; `trainyard new` finds out and writes it. Every command obeys it."""
-    label: Label
-    """What to predict."""
+    label: Label | None = None
+    """What to predict; needed, but for tasks that learn without one."""
     query: ColumnName | None = None
     """ranking only, and needed there: the column of which one value (a search, a user) makes the rows that are ranked against each
     other."""
@@ -139,6 +139,11 @@ class Data(Section):
     quarantine: it goes into a side file with the reason, is counted, and the others are read."""
     max_bad_fraction: Fraction = 0.01
     """quarantine only: the run ends all the same when a greater share of the rows is bad."""
+
+    @property
+    def label_column(self) -> str | None:
+        """The label's column; None where the task learns without one."""
+        return self.label and self.label.column
 
     @field_validator("uri")
     @classmethod

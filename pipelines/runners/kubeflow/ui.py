@@ -5,10 +5,9 @@ The records say it; the compiler declares these outputs, the node fills them in 
 
 from __future__ import annotations
 
+from components.tasks import find
 from spec import graph
 from spec.nodes import ArtifactType
-
-_CLASSIFICATION_TASKS = frozenset({"binary", "multiclass"})
 
 
 def outputs(node_id: str, task: str) -> dict[str, str]:
@@ -16,13 +15,13 @@ def outputs(node_id: str, task: str) -> dict[str, str]:
 
     Args:
         node_id: in the graph.
-        task: the workload's; a regression has no confusion matrix.
+        task: the workload's: one whose report has no confusion matrix has no output for it either.
 
     Example:
         >>> outputs("Evaluator", "regression")
         {'evaluation_metrics': 'system.Metrics'}
     """
     record = graph.find(node_id)
-    has_classes = task in _CLASSIFICATION_TASKS
     shows = record.shows if record else {}
+    has_classes = "confusion_matrix" in {view.chart for view in find(task).views}
     return {name: str(kind) for name, kind in shows.items() if has_classes or kind != ArtifactType.CLASSIFICATION}

@@ -130,7 +130,7 @@ def _attack(value: Any) -> Any:
     if isinstance(value, str):
         return _ATTACK
     if isinstance(value, dict):
-        return {key: _attack(one) for key, one in value.items()}
+        return {key: one if key == "task" else _attack(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_attack(one) for one in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
