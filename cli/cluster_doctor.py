@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK
+from spec import exit_codes
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.doctor.checks import Finding
@@ -41,7 +41,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _doctor(options: argparse.Namespace) -> int:
     if not options.cluster:
         print("trainyard: this machine is looked at by the ./trainyard script; call it through that", file=sys.stderr)
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     from pipelines.runners.kubeflow.doctor.api import Kubernetes
     from pipelines.runners.kubeflow.doctor.checks import PROBLEM, UNCHECKED, Cluster, diagnose
     from pipelines.runners.kubeflow.pools import DEFAULT_FILE, load_pools
@@ -55,7 +55,7 @@ def _doctor(options: argparse.Namespace) -> int:
         findings = diagnose(Cluster(api, site, pools, namespace, options.kfp_namespace))
     except Unavailable as error:
         print(f"trainyard: {error} Try again later.", file=sys.stderr)
-        return EXIT_MAY_RETRY
+        return exit_codes.MAY_RETRY
     problems = sum(one.state == PROBLEM for one in findings)
     unchecked = sum(one.state == UNCHECKED for one in findings)
     if options.json:
@@ -64,8 +64,8 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         print(_rendered(findings, problems, unchecked))
     if problems:
-        return EXIT_FIX_INPUT
-    return EXIT_MAY_RETRY if unchecked else EXIT_OK
+        return exit_codes.FIX_INPUT
+    return exit_codes.MAY_RETRY if unchecked else exit_codes.OK
 
 
 def _rendered(findings: Sequence[Finding], problems: int, unchecked: int) -> str:

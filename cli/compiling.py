@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from cli import terminal
 from pipelines import parameters
-from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from spec import exit_codes
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.pools import Pool
@@ -86,7 +87,7 @@ def _compile(options: argparse.Namespace) -> int:
     findings = lint(text) if options.check else []
     for finding in findings:
         print(f"trainyard: {options.output}: {finding}", file=sys.stderr)
-    return EXIT_FIX_INPUT if findings else EXIT_OK
+    return exit_codes.FIX_INPUT if findings else exit_codes.OK
 
 
 def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Mapping[str, Pool], dict[str, str]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from pipelines.housekeeping._items import Limits
-from spec.errors import EXIT_MAY_RETRY, EXIT_OK
+from spec import exit_codes
 
 if TYPE_CHECKING:
     from pipelines.housekeeping import Swept
@@ -83,7 +83,7 @@ def _housekeeping(options: argparse.Namespace) -> int:
         )
     if found.trouble:
         print(f"trainyard housekeeping: {found.trouble}", file=sys.stderr)
-    return EXIT_MAY_RETRY if found.trouble else EXIT_OK
+    return exit_codes.MAY_RETRY if found.trouble else exit_codes.OK
 
 
 def _tell(found: Swept, deleted: bool, stream: TextIO) -> None:

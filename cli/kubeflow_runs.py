@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from cli import terminal
 from cli.compiling import add_cluster_options, cluster
 from pipelines import parameters
-from spec.errors import EXIT_MAY_RETRY, EXIT_OK
+from spec import exit_codes
 
 if TYPE_CHECKING:
     from pipelines.results import RunResult
     from pipelines.runners.kubeflow.client import Kubeflow
     from pipelines.runners.kubeflow.site import ClusterSite
 
-_INTERRUPTED = 130
 _ACCESS = """\
 where KFP is: api.host in kubeflow.yaml (--site, TRAINYARD_KUBEFLOW), or KF_PIPELINES_ENDPOINT.
 the token: TRAINYARD_KUBEFLOW_TOKEN, or a file named by TRAINYARD_KUBEFLOW_TOKEN_FILE or api.token_file; never an option.
@@ -142,7 +141,7 @@ def _answered(handler: Callable[[argparse.Namespace], int]) -> Callable[[argpars
             return handler(options)
         except Unavailable as error:
             print(f"trainyard: {error} Try again later.", file=sys.stderr)
-            return EXIT_MAY_RETRY
+            return exit_codes.MAY_RETRY
 
     return handle
 
@@ -169,10 +168,10 @@ def _submit(options: argparse.Namespace) -> int:
         return _watch(run_id, kubeflow, options)
     if options.json:
         print(json.dumps({"run_id": run_id, "name": planned.name, "ui": kubeflow.link(run_id)}, indent=2))
-        return EXIT_OK
+        return exit_codes.OK
     print(f"{planned.name}: started\nrun       {run_id}\nlink      {kubeflow.link(run_id)}")
     print(f"next      trainyard runs show {run_id} --wait   (or: trainyard runs terminate {run_id})")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -182,7 +181,7 @@ def _list(options: argparse.Namespace) -> int:
     found = itertools.islice(kubeflow.runs(options.experiment), options.limit or None)
     if options.json:
         print(json.dumps([_as_dict(run, result_of(run, kubeflow.link(run.run_id))) for run in found], indent=2))
-        return EXIT_OK
+        return exit_codes.OK
     rows = [("STARTED", "STATUS", "TOOK", "RUN", "NAME")]
     for run in found:
         result = result_of(run, "")
@@ -191,9 +190,9 @@ def _list(options: argparse.Namespace) -> int:
         )
     if len(rows) == 1:
         print("no runs yet; `trainyard submit WORKLOAD` starts one")
-        return EXIT_OK
+        return exit_codes.OK
     terminal.print_table(rows)
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -252,12 +251,12 @@ def _resume(options: argparse.Namespace) -> int:
     if options.json:
         about = {"run_id": made.run_id, "name": made.name, "resumes": options.run_id, "ui": kubeflow.link(made.run_id)}
         print(json.dumps({**about, "span": made.span, "done_before": made.done}, indent=2))
-        return EXIT_OK
+        return exit_codes.OK
     nodes = "node is done and comes" if len(made.done) == 1 else "nodes are done and come"
     print(f"{made.name}: started; {len(made.done)} {nodes} from the cache")
     print(f"run       {made.run_id}\nlink      {kubeflow.link(made.run_id)}")
     print(f"next      trainyard runs show {made.run_id} --wait   (or: trainyard runs terminate {made.run_id})")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _terminate(options: argparse.Namespace) -> int:
@@ -267,10 +266,10 @@ def _terminate(options: argparse.Namespace) -> int:
     result = result_of(kubeflow.run(options.run_id), kubeflow.link(options.run_id))
     if ended(result):
         print(f"{options.run_id}: has ended already ({result.status})")
-        return EXIT_OK
+        return exit_codes.OK
     kubeflow.terminate(options.run_id)
     print(f"{options.run_id}: is being ended; `trainyard runs show {options.run_id} --wait` waits for it")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _watch(run_id: str, kubeflow: Kubeflow, options: argparse.Namespace) -> int:
@@ -296,7 +295,7 @@ def _watch(run_id: str, kubeflow: Kubeflow, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         display.left()
         print(f"\n{goes_on}\n{link}", file=sys.stderr)
-        return _INTERRUPTED
+        return exit_codes.INTERRUPTED
     except (Unavailable, InputError) as error:
         display.left()
         raise type(error)(f"{error} {goes_on}.") from None

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from cli import terminal
 from model_store import StoreError
 from pipelines import parameters
-from spec import home
-from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
+from spec import environment as env
+from spec import exit_codes, home
+from spec.errors import InputError, TryAgainError, machine_trouble, one_line
 from spec.workload import WorkloadError
 
 _EPILOG = """\
@@ -30,28 +31,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        return exit_codes.OK
 
 
 def _run_command(arguments: list[str]) -> int:
     if odd := next((one for one in arguments if not terminal.is_text(one)), None):
         print(f"trainyard: {odd}: an argument is not UTF-8. Rename the file, or write it anew.", file=sys.stderr)
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     parser = _parser()
     options = _parse(parser, arguments)
     if not hasattr(options, "handler"):
         parser.print_help()
-        return 0
+        return exit_codes.OK
     try:
         return int(options.handler(options))
-    except (InputError, WorkloadError, StoreError) as error:
+    except (InputError, StoreError) as error:
         print(f"trainyard: {error}", file=sys.stderr)
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     except TryAgainError as error:
         print(f"trainyard: {error}", file=sys.stderr)
-        return EXIT_MAY_RETRY
+        return exit_codes.MAY_RETRY
     except KeyboardInterrupt:
-        return 130
+        return exit_codes.INTERRUPTED
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -59,10 +60,10 @@ def _run_command(arguments: list[str]) -> int:
             raise
         if trouble := machine_trouble(error):
             print(f"trainyard: {trouble}", file=sys.stderr)
-            return EXIT_FIX_INPUT
-        message = " ".join(str(error).split())
+            return exit_codes.FIX_INPUT
+        message = one_line(error)
         print(f"trainyard: {type(error).__name__}: {message} (--debug shows where)", file=sys.stderr)
-        return EXIT_MAY_RETRY
+        return exit_codes.MAY_RETRY
 
 
 def _parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
@@ -131,7 +132,7 @@ def _list(options: argparse.Namespace) -> int:
     terminal.print_table(rows)
     for problem in damaged:
         print(f"trainyard: {problem}", file=sys.stderr)
-    return 0
+    return exit_codes.OK
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -196,7 +197,9 @@ def _run(options: argparse.Namespace) -> int:
     except WorkloadError as error:
         if options.json:  # refused before there was a run: its reader gets an object all the same
             print(
-                RunResult(options.workload, "", status="failed", error=str(error), exit_code=EXIT_FIX_INPUT).to_json()
+                RunResult(
+                    options.workload, "", status="failed", error=str(error), exit_code=exit_codes.FIX_INPUT
+                ).to_json()
             )
         raise
 
@@ -255,10 +258,12 @@ def _predict(options: argparse.Namespace) -> int:
     )
     try:
         return predict(request, terminal.run_display(options.json)).exit_code
-    except (WorkloadError, InputError, StoreError) as error:
+    except (InputError, StoreError) as error:
         if options.json:
             print(
-                RunResult(options.workload, "", status="failed", error=str(error), exit_code=EXIT_FIX_INPUT).to_json()
+                RunResult(
+                    options.workload, "", status="failed", error=str(error), exit_code=exit_codes.FIX_INPUT
+                ).to_json()
             )
         raise
 
@@ -307,7 +312,7 @@ def _data(options: argparse.Namespace) -> int:
             f"{workload.name}: workload.yaml names no data.dataset; put its files into {home.data_root() / workload.name} yourself"
         )
     print(datasets.prepare(workload.data.dataset, options.span, home.data_root() / workload.name))
-    return 0
+    return exit_codes.OK
 
 
 def _add_quality(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -362,7 +367,7 @@ def _serve(options: argparse.Namespace) -> int:
     if "--store" not in arguments and "-h" not in arguments and "--help" not in arguments:
         arguments += ["--store", home.store_uri()]
     # Its --help and errors speak of the command that was given.
-    os.environ["TRAINYARD_PROGRAM"] = "trainyard serve"
+    os.environ[env.PROGRAM] = "trainyard serve"
     os.execv(python, [str(python), "-P", "-m", "serving", *models, *arguments])
 
 
@@ -396,7 +401,7 @@ def _add_elsewhere(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _only_wrapper(options: argparse.Namespace) -> int:
     print("trainyard: this command belongs to the ./trainyard script; call it through that", file=sys.stderr)
-    return EXIT_FIX_INPUT
+    return exit_codes.FIX_INPUT
 
 
 if __name__ == "__main__":

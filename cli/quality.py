@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cli import terminal
 from pipelines import parameters
-from spec import home
-from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from spec import exit_codes, home
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     from quality.contracts._checking import Checked
@@ -102,7 +102,7 @@ def _draft(options: argparse.Namespace) -> int:
     if differences(changes) or not path.exists():
         write_suite(path, suite, path.parent)
     _show(options, workload, path, changes, len(suite["expectations"]), written=True)
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _diff(options: argparse.Namespace) -> int:
@@ -110,7 +110,7 @@ def _diff(options: argparse.Namespace) -> int:
     from quality.contracts._merging import differences
 
     _show(options, workload, path, changes, len(suite["expectations"]), written=False)
-    return EXIT_FIX_INPUT if differences(changes) else EXIT_OK
+    return exit_codes.FIX_INPUT if differences(changes) else exit_codes.OK
 
 
 def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
@@ -257,7 +257,7 @@ def _check(options: argparse.Namespace) -> int:
         print(json.dumps(_as_json(workload, source, span, checked, options.out), indent=2, default=str))
     else:
         _print(workload, source, checked, options.out)
-    return EXIT_OK if checked.result.passes else EXIT_FIX_INPUT
+    return exit_codes.OK if checked.result.passes else exit_codes.FIX_INPUT
 
 
 def _verdict(checked: Checked) -> str:

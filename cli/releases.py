@@ -7,8 +7,8 @@ import getpass
 
 from model_store import ModelStore, Release, StoreError
 from pipelines import parameters
-from spec import home
-from spec.errors import EXIT_FIX_INPUT, InputError
+from spec import exit_codes, home
+from spec.errors import InputError
 from spec.tasks import find
 
 
@@ -101,7 +101,7 @@ def _list(options: argparse.Namespace) -> int:
             shown = "  ".join(f"{k} {v:.4f}" for k, v in list(_overall(release).items())[:3])
             spans = ",".join(str(s["span"]) for s in release.spans)
             print(f"{model:<16} {version:>4}  {label:<8} {release.created_at[:19]}  spans {spans:<8} {shown}")
-    return 0
+    return exit_codes.OK
 
 
 def _labels_by_version(store: ModelStore, model: str) -> dict[int, str]:
@@ -115,7 +115,7 @@ def _show(options: argparse.Namespace) -> int:
     release = _store().resolve(options.model, _which(options.version))
     if options.json:
         print(release.to_json())
-        return 0
+        return exit_codes.OK
     print(f"{release.model} version {release.version}, made {release.created_at}\n  {release.uri}")
     print(f"  data      {', '.join('span {span}: {rows} rows, {digest:.12}'.format(**s) for s in release.spans)}")
     digest = f", digest {release.code_digest:.12}" if release.code_digest else ""
@@ -128,7 +128,7 @@ def _show(options: argparse.Namespace) -> int:
         print(f"  {'✓' if gate['passes'] else '✗'} {gate['summary']}")
     size = sum(f["bytes"] for f in release.files.values())
     print(f"  {len(release.files)} files, {size:,} bytes, digest {release.digest}")
-    return 0
+    return exit_codes.OK
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -141,9 +141,9 @@ def _verify(options: argparse.Namespace) -> int:
         print(
             f"{options.model} version {release.version} is damaged; servers refuse it. Roll back, or run the pipeline again."
         )
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     print(f"✓ {options.model} version {release.version}: {len(release.files)} files are as they were published")
-    return 0
+    return exit_codes.OK
 
 
 def _promote(options: argparse.Namespace) -> int:
@@ -151,13 +151,13 @@ def _promote(options: argparse.Namespace) -> int:
     release = store.resolve(options.model, _which(options.version))
     store.promote(options.model, release.version, reason=options.reason, actor=getpass.getuser())
     print(f"{options.model}: version {release.version} is stable; servers that watch the store load it within seconds")
-    return 0
+    return exit_codes.OK
 
 
 def _rollback(options: argparse.Namespace) -> int:
     release = _store().rollback(options.model, to=options.to, reason=options.reason, actor=getpass.getuser())
     print(f"{options.model}: version {release.version} is stable again")
-    return 0
+    return exit_codes.OK
 
 
 def _history(options: argparse.Namespace) -> int:
@@ -165,4 +165,4 @@ def _history(options: argparse.Namespace) -> int:
     for entry in store.history(_known(store, options.model)):
         change = f"{entry.previous} -> {entry.version}" if entry.previous else str(entry.version)
         print(f"{entry.at[:19]}  {entry.action:<10} {change:<12} {entry.actor:<12} {entry.reason}")
-    return 0
+    return exit_codes.OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK
+from spec import exit_codes
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,14 +35,14 @@ def _remove(options: argparse.Namespace) -> int:
     for warning in found.warnings:
         print(f"warning     {warning}")
     if not options.yes and not _agreed(options.workload):
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     try:
         remove(found)
     except _lock.Busy as error:
         print(f"trainyard: {error} Nothing was deleted.", file=sys.stderr)
-        return EXIT_MAY_RETRY
+        return exit_codes.MAY_RETRY
     print(f"{options.workload}: removed. `trainyard reports build` takes it out of the pages.")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _agreed(name: str) -> bool:

@@ -7,8 +7,7 @@ import datetime
 import pathlib
 
 from pipelines import parameters
-from spec import home
-from spec.errors import EXIT_OK
+from spec import exit_codes, home
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -72,7 +71,7 @@ def _build(options: argparse.Namespace) -> int:
     with History.open(options.history) as history:
         built = build(history, _folder(options))
     print(f"{built.written} pages and files written, {built.kept} up to date: {built.index.absolute().as_uri()}")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -93,7 +92,7 @@ def _digest(options: argparse.Namespace) -> int:
         _sending.to_webhook(options.slack_webhook_env, _layout.slack(found))
     if options.email:
         _sending.to_mailboxes(_layout.email(found, _sending.sender(), options.email))
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _folder(options: argparse.Namespace) -> pathlib.Path:

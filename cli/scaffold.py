@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cli import terminal
 from pipelines.scaffold import read_options
 from pipelines.scaffold.request import Request
+from spec import exit_codes
 from spec.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def new(options: argparse.Namespace) -> int:
     command = f"./trainyard run {shlex.quote(options.name)}"
     if not options.run:
         print(f"\nNext: {command}")
-        return 0
+        return exit_codes.OK
     print(f"\n{command}")
     from cli.main import main
 

@@ -10,10 +10,9 @@ import os
 import pathlib
 
 from pipelines import parameters
-from spec import home
-from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
-
-_RECORD = "TRAINYARD_RECORD"
+from spec import environment as env
+from spec import exit_codes, home
+from spec.errors import InputError
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,7 +29,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     command.add_argument("workload")
     command.add_argument(
-        "--record", type=pathlib.Path, metavar="DIR", help=f"the model server's record (default: {_RECORD})"
+        "--record", type=pathlib.Path, metavar="DIR", help=f"the model server's record (default: {env.RECORD})"
     )
     command.add_argument("--release", default="stable", help="label or version whose answers are looked at (stable)")
     command.add_argument(
@@ -46,10 +45,10 @@ def _skew(options: argparse.Namespace) -> int:
     from quality.monitoring import SkewRequest, check_skew
     from quality.monitoring._skew import save
 
-    record = options.record or os.environ.get(_RECORD)
+    record = options.record or os.environ.get(env.RECORD)
     if not record:
         raise InputError(
-            f"--record names no folder, and {_RECORD} is not set. It is where `trainyard serve --record` writes."
+            f"--record names no folder, and {env.RECORD} is not set. It is where `trainyard serve --record` writes."
         )
     since = None if options.since is None else datetime.datetime.now(datetime.UTC) - options.since
     with _noise.to_log(home.home() / "monitoring" / "log.txt"):  # the first look at a release loads TensorFlow
@@ -63,4 +62,4 @@ def _skew(options: argparse.Namespace) -> int:
             if not check.passes:
                 print(f"  {check.severity:<8} {check.words}")
         print(f"report    data_quality_page: {page}")
-    return EXIT_FIX_INPUT if validation.outcome is Outcome.FAILED else EXIT_OK
+    return exit_codes.FIX_INPUT if validation.outcome is Outcome.FAILED else exit_codes.OK

@@ -14,7 +14,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-_FOLDER = "TRAINYARD_PROGRESS"
+from spec import environment as env
+
 _EVERY_S = 0.25
 _SAID = "said"
 # Of this process: its id (a fork starts anew), rows, and when they were last written.
@@ -24,23 +25,23 @@ _process, _rows, _written = 0, 0, 0.0
 @contextlib.contextmanager
 def followed() -> Iterator[None]:
     """While it holds, `read` finds what this process and its children tell."""
-    before, folder = os.environ.get(_FOLDER), tempfile.mkdtemp(prefix="trainyard-progress-")
-    os.environ[_FOLDER] = folder
+    before, folder = os.environ.get(env.PROGRESS), tempfile.mkdtemp(prefix="trainyard-progress-")
+    os.environ[env.PROGRESS] = folder
     clear()
     try:
         yield
     finally:
         if before is None:
-            os.environ.pop(_FOLDER, None)
+            os.environ.pop(env.PROGRESS, None)
         else:
-            os.environ[_FOLDER] = before
+            os.environ[env.PROGRESS] = before
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def rows(count: int) -> None:
     """So many rows more have been read."""
     global _process, _rows, _written
-    if (folder := os.environ.get(_FOLDER)) is None:
+    if (folder := os.environ.get(env.PROGRESS)) is None:
         return
     if _process != os.getpid():
         _process, _rows, _written = os.getpid(), 0, 0.0
@@ -52,7 +53,7 @@ def rows(count: int) -> None:
 
 def tell(words: str) -> None:
     """What is being done, in a few words; rows are counted anew."""
-    if (folder := os.environ.get(_FOLDER)) is not None:
+    if (folder := os.environ.get(env.PROGRESS)) is not None:
         clear()
         _write(folder, _SAID, words)
 
@@ -61,14 +62,14 @@ def clear() -> None:
     """Another piece of work begins."""
     global _rows, _written
     _rows, _written = 0, 0.0
-    if (folder := os.environ.get(_FOLDER)) is not None:
+    if (folder := os.environ.get(env.PROGRESS)) is not None:
         for file in _files(folder):
             file.unlink(missing_ok=True)
 
 
 def read() -> str:
     """What was told last, on one line; empty if nothing was."""
-    if (folder := os.environ.get(_FOLDER)) is None:
+    if (folder := os.environ.get(env.PROGRESS)) is None:
         return ""
     words, total = "", 0
     for file in _files(folder):

@@ -12,18 +12,10 @@ from dags.defaults import pipeline_task
 from dags.ledger import Outcome
 from dags.lineage import lineage_of
 from dags.links import DATA_QUALITY, pages_of, report_links
-from dags.operators import (
-    EXIT_FIX_INPUT,
-    FINAL,
-    PipelineRunOperator,
-    last_json_object,
-    read_outcome,
-    summary_lines,
-    unchanged,
-)
+from dags.operators import FINAL, PipelineRunOperator, last_json_object, read_outcome, summary_lines, unchanged
 from dags.skips import skipped
 from dags.spans import settle
-from spec import graph
+from spec import exit_codes, graph
 from spec.workload import Workload
 
 READ = "read_data"
@@ -82,7 +74,7 @@ class ReadDataOperator(PipelineRunOperator):
         finished = self.finished(self.run_arguments(context))
         found = last_json_object(finished.stdout) or {}
         self.pages = pages_of(found.get("reports") or {})
-        if finished.returncode == EXIT_FIX_INPUT:
+        if finished.returncode == exit_codes.FIX_INPUT:
             self._settle(context, Outcome.REFUSED)
         self._found = outcome = found if is_refusal(finished.returncode, found) else read_outcome(finished)
         for line in summary_lines(outcome):
@@ -155,7 +147,7 @@ def is_refusal(returncode: int, outcome: Mapping[str, Any]) -> bool:
     """Whether a run failed for nothing else than gates that refused what they were there to judge."""
     failed = {one["id"] for one in outcome.get("components") or [] if one["status"] == "failed"}
     refused = {gate["gate"] for gate in outcome.get("gates") or [] if not gate["passes"]}
-    return returncode == EXIT_FIX_INPUT and bool(failed) and failed <= refused
+    return returncode == exit_codes.FIX_INPUT and bool(failed) and failed <= refused
 
 
 _READ_DOC = """\

@@ -14,9 +14,8 @@ from dags.lineage import lineage_of
 from dags.links import DataQualityLink, ReportLink, pages_of, report_links
 from dags.process import Finished, StreamedProcess
 from dags.skips import skipped
-from spec import graph, home
+from spec import exit_codes, graph, home
 
-EXIT_FIX_INPUT = 2
 """What the CLI exits with when a retry cannot help (spec/errors.py, which needs TFX's environment)."""
 FINAL = "Not retried, the input needs mending: "
 
@@ -184,7 +183,7 @@ def read_outcome(finished: Finished) -> dict[str, Any]:
     said = finished.last_lines[-1] if finished.last_lines else "it printed nothing"
     outcome = last_json_object(finished.stdout)
     reasons = (outcome.get("error") or "; ".join(outcome.get("reasons") or [])) if outcome else ""
-    if finished.returncode == EXIT_FIX_INPUT:
+    if finished.returncode == exit_codes.FIX_INPUT:
         raise AirflowFailException(f"{FINAL}{reasons or said}")
     if finished.returncode < 0:
         raise AirflowException(f"The command was ended by signal {-finished.returncode}.")

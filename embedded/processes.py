@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedded.settings import PLATFORM_MARK
+from spec import environment as env
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 LOG_BYTES = 20_000_000
@@ -117,7 +117,7 @@ class Component:
         """Ends what the dead process left behind: it would hold the port, or run a task that nobody listens to."""
         if self.process is None:
             return
-        for one in marked(Path(self.environment[PLATFORM_MARK])):
+        for one in marked(Path(self.environment[env.PLATFORM])):
             with contextlib.suppress(ProcessLookupError):
                 if os.getsid(one.pid) == self.process.pid:
                     _signal(one, signal.SIGKILL)
@@ -186,7 +186,7 @@ def end_marked(home: Path, grace_seconds: float = 4.0) -> int:
 
 def marked(home: Path) -> list[Identity]:
     """The living processes of a platform, whoever is their parent now; never this process or one above it."""
-    mark = f"{PLATFORM_MARK}={home}".encode()
+    mark = f"{env.PLATFORM}={home}".encode()
     spared = _self_and_ancestors()
     found = []
     for entry in Path("/proc").iterdir():

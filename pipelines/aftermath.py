@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.results import RunResult
 from quality.provenance import Code
 from spec import graph, home
+from spec.errors import one_line
 from spec.workload import Workload
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def record(workload: Workload, result: RunResult, outputs: Outputs, say: Callabl
     try:
         page = _record(workload, result, outputs, say)
     except Exception as error:  # whatever a database may say, the run is what it is
-        say(f"the history of data quality has no entry of this run: {' '.join(str(error).split())[:400]}")
+        say(f"the history of data quality has no entry of this run: {one_line(error, 400)}")
         return
     if page is not None:
         from quality.reports import page_url

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from tfx.orchestration import pipeline as tfx_pipeline
 
-from components.batch_inference import BatchInferenceConfig
 from components.batch_inference.component import BatchInference
 from components.graph import Site
 from components.release_importer.component import ReleaseImporter
 from pipelines.training import pipeline_of
+from spec.workload import BatchInput
 
 
-def batch_inference_pipeline(
-    workload: str, release: str, config: BatchInferenceConfig, site: Site
-) -> tfx_pipeline.Pipeline:
+def batch_inference_pipeline(workload: str, release: str, config: BatchInput, site: Site) -> tfx_pipeline.Pipeline:
     """Builds the graph.
 
     Args:

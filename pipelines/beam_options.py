@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from spec.errors import one_line
 from spec.workload import BeamValue, Workload, WorkloadError
 
 _GUIDE = "docs/guides/scaling.md says more."
@@ -133,7 +134,7 @@ def _ask_beam(arguments: Sequence[str], runner: str) -> None:
     try:
         made = create_runner(runner)
     except ImportError as error:
-        raise WorkloadError(f"beam runner={runner}: {' '.join(str(error).split())}") from None
+        raise WorkloadError(f"beam runner={runner}: {one_line(error)}") from None
     parser = Parser(allow_abbrev=False, add_help=False)
     for options in pipeline_options.PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)

@@ -12,6 +12,7 @@ from typing import Any
 from components.schema import is_ignored, left_out, read_schema
 from pipelines.parameters import near
 from spec import home
+from spec.errors import InputError
 from spec.workload import NamedColumn, Use, Workload, WorkloadError, named_columns
 
 _MOST_NAMED = 30
@@ -36,11 +37,11 @@ def fit(workload: Workload, where: pathlib.Path) -> tuple[Workload, list[str]]:
     absent = left_out(schema, workload.data.ignore)
     named = list(named_columns(workload))
     if problems := [
-        f"{where}, field {one.field}: {why}"
+        InputError(why, file=where, field=one.field)
         for one in named
         for why in _problems(one, known, absent, workload.data.ignore)
     ]:
-        raise WorkloadError("\n".join(problems))
+        raise WorkloadError.of(problems)
     passed_over = [one for one in named if one.use is Use.LOOKED_AT and one.name in absent]
     notes = [f"not read, as data.ignore says: {', '.join(absent)}"] if absent else []
     notes += [f"{one.field}: {one.name!r} is not looked at, because data.ignore leaves it out" for one in passed_over]

@@ -14,7 +14,8 @@ from typing import Any
 import pydantic
 
 from landing import MOST_SPAN_DIGITS
-from spec.workload import Workload, WorkloadError, explain, parse_yaml
+from spec.errors import InputError
+from spec.workload import Workload, WorkloadError, explained, parse_yaml
 
 # Fields of `training` that need no path.
 TRAINING_FIELDS = ("epochs", "batch_size", "seed")
@@ -112,7 +113,8 @@ def apply(workload: Workload, parameters: Sequence[str], where: pathlib.Path) ->
     try:
         return Workload.model_validate(raw)
     except pydantic.ValidationError as error:
-        raise WorkloadError("\n".join(f"--param: {explain(where, problem)}" for problem in error.errors())) from None
+        problems = [explained(where, problem) for problem in error.errors()]
+        raise WorkloadError.of([InputError(f"--param: {one}") for one in problems]) from None
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -10,8 +10,6 @@ import secrets
 import shutil
 
 from components import lazy_imports
-from components.batch_inference import BatchInferenceConfig
-from components.ingestion import Reading
 from model_store import ModelStore
 from pipelines import beam_options
 from pipelines.results import RunResult
@@ -19,7 +17,7 @@ from pipelines.run import Display, find_workload, logged, make_site, new_run_id,
 from pipelines.runners import _lock
 from spec import home
 from spec.errors import InputError
-from spec.workload import Workload
+from spec.workload import BatchInput, Format, Workload
 
 _INDEX = "index.json"
 
@@ -45,7 +43,7 @@ class PredictRequest:
     out: pathlib.Path
     release: str = "stable"
     keys: tuple[str, ...] = ()
-    format: str | None = None
+    format: Format | None = None
     overwrite: bool = False
     wait_s: float = 600.0
     beam: tuple[str, ...] = ()
@@ -92,7 +90,7 @@ def _predict_locked(
     site = make_site(workload, folder, home.pipeline_root(f"{workload.name}.predict"), beam)
     data = request.data if "://" in request.data else str(pathlib.Path(request.data).expanduser().absolute())
     format = request.format or workload.data.format
-    config = BatchInferenceConfig(data, format, request.keys, Reading.of(workload.data.read.model_dump()))
+    config = BatchInput(uri=data, format=format, keys=request.keys, read=workload.data.read)
     graph = batch_inference_pipeline(workload.name, request.release, config, site)
     outputs = local.run_pipeline(graph, site, result, display)
     if result.status == "succeeded":

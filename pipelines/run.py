@@ -17,8 +17,8 @@ from pipelines import aftermath, beam_options, columns, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
 from quality import provenance
-from spec import home
-from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
+from spec import exit_codes, home
+from spec.errors import InputError, TryAgainError, machine_trouble, one_line
 from spec.workload import Workload, WorkloadError, load_workload, workload_names
 
 if TYPE_CHECKING:
@@ -248,17 +248,17 @@ def recorded(result: RunResult) -> Iterator[None]:
     """What goes wrong outside the graph's nodes ends up in the result, as what goes wrong inside does."""
     try:
         yield
-    except (InputError, WorkloadError) as error:
-        result.error, result.exit_code = str(error), EXIT_FIX_INPUT
+    except InputError as error:
+        result.error, result.exit_code = str(error), exit_codes.FIX_INPUT
     except TryAgainError as error:  # another run is at work, or an input is changing
-        result.error, result.exit_code = str(error), EXIT_MAY_RETRY
+        result.error, result.exit_code = str(error), exit_codes.MAY_RETRY
     except KeyboardInterrupt:
-        result.error, result.exit_code = "interrupted", 130
+        result.error, result.exit_code = "interrupted", exit_codes.INTERRUPTED
     except Exception as error:
         _noise.trace(error)
         trouble = machine_trouble(error)
-        result.error = trouble or f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
-        result.exit_code = EXIT_FIX_INPUT if trouble else EXIT_MAY_RETRY
+        result.error = trouble or f"{type(error).__name__}: {one_line(error, 400)}"
+        result.exit_code = exit_codes.FIX_INPUT if trouble else exit_codes.MAY_RETRY
     if result.error:
         result.status = "failed"
 

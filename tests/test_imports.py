@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "landing": ("spec",),
     "model_store": ("spec",),
     "components.columnar": ("components.progress", "spec"),
-    "components.progress": (),
+    "components.progress": ("spec",),
     "components": ("landing", "model_store", "spec"),
     "quality": ("components", "landing", "model_store", "pipelines", "spec"),
     "pipelines": ("components", "embedded", "landing", "model_store", "quality", "spec"),

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from components.ingestion.rows import BadRow, Rows
 from components.served_model import ServedModel, load_answerer
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 
 _BATCH_ROWS = 8192
 _BATCH_BYTES = 32 * 2**20
@@ -94,7 +94,7 @@ class Predictor:
 
 def _gist(error: Exception) -> str:
     """What an operation said, without where in the graph TensorFlow met it."""
-    said = " ".join(str(error).split())
+    said = one_line(error)
     return said.rpartition("<stack traces unavailable> ")[2].partition(" [[{{")[0][:300]
 
 

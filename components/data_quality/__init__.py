@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+
+from components.data_quality._contract import check_contract
 
 __all__ = ["check_contract", "check_suite"]
 
 
-def check_contract(
-    suite_file: str | os.PathLike[str], schema_folder: str | os.PathLike[str], left_out: Collection[str] = ()
-) -> None:
-    """Raises InputError, with file and place, where suite, schema and waivers contradict each other; imports no GX.
-
-    What the suite expects of columns that are left out is not looked at.
-    """
-    from components.data_quality import _contract
-
-    _contract.check_contract(suite_file, schema_folder, left_out)
-
-
 def check_suite(suite_file: str | os.PathLike[str], schema_folder: str | os.PathLike[str]) -> None:
     """Raises InputError, with file and place, if a suite cannot be run on a schema."""
-    from components.data_quality import _contract, _suite  # imports Great Expectations
+    from components.data_quality import _suite  # imports Great Expectations
     from components.schema import read_schema
 
-    _contract.check_contract(suite_file, schema_folder)
+    check_contract(suite_file, schema_folder)
     columns = {feature.name for feature in read_schema(os.fspath(schema_folder)).feature}
     _suite.read_suite(suite_file, columns)

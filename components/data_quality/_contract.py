@@ -19,7 +19,10 @@ _MOST_NAMED = 5
 
 
 def check_contract(
-    suite_file: str | os.PathLike[str], schema_folder: str | os.PathLike[str], left_out: Collection[str] = ()
+    suite_file: str | os.PathLike[str],
+    schema_folder: str | os.PathLike[str],
+    left_out: Collection[str] = (),
+    text: str | None = None,
 ) -> None:
     """Holds a suite against its schema, and reads its waivers.
 
@@ -27,12 +30,13 @@ def check_contract(
         suite_file: the suite.
         schema_folder: where schema.pbtxt lies.
         left_out: columns that nobody reads; what a suite expects of them is not judged.
+        text: of the suite, where its file is still to be written.
 
     Raises:
         InputError: a file is malformed, or the two cannot both hold; names file and place of each contradiction.
     """
     suite, schema = pathlib.Path(suite_file), read_schema(os.fspath(schema_folder), left_out)
-    raw = read_format(suite, {feature.name for feature in schema.feature} | set(left_out))
+    raw = read_format(suite, {feature.name for feature in schema.feature} | set(left_out), text)
     waivers.read_waivers(waivers.beside(suite))
     found = [f"{suite}, {where}: {why}" for where, why in contradictions(raw["expectations"], schema, left_out)]
     if found:

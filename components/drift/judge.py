@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from components.drift._config import DriftConfig
 from components.drift.distributions import Categories, Distribution, Numbers
 from components.drift.measures import compare
 from components.drift.profile import ALL, Profile
 from components.gates import CheckResult, Severity
+from spec.workload import ColumnLimits
 
 DRIFT, LABEL_SHIFT, SKEW, PREDICTION_DRIFT = "drift", "label_shift", "skew", "prediction_drift"
 _NAMES = {
@@ -25,7 +25,7 @@ _WORDS = {DRIFT: "drifted", LABEL_SHIFT: "shifted", SKEW: "is skewed", PREDICTIO
 
 
 @dataclasses.dataclass(frozen=True)
-class Drift:
+class Comparison:
     """One column's distance from the reference, in one slice.
 
     Attributes:
@@ -54,31 +54,40 @@ class Drift:
         return {name: v for name, v in self.measures.items() if name in self.limits and v > self.limits[name]}
 
 
-def drifts(new: Profile, reference: Profile, config: DriftConfig, kind: str = DRIFT) -> Iterator[Drift]:
-    """Compares every column that both profiles have in every slice that both have, where both have enough rows."""
+def comparisons(
+    new: Profile, reference: Profile, allowed: ColumnLimits, kind: str = DRIFT, label: str = ""
+) -> Iterator[Comparison]:
+    """Compares every column that both profiles have in every slice that both have, where both have enough rows.
+
+    Args:
+        new: what is looked at.
+        reference: what it is compared with.
+        allowed: limits, and the rows that both need.
+        kind: of what is found: drift, skew or prediction_drift.
+        label: the column whose drift is a label shift.
+    """
     for part, columns in new.distributions.items():
-        if min(new.rows.get(part, 0), reference.rows.get(part, 0)) < config.min_rows:
+        if min(new.rows.get(part, 0), reference.rows.get(part, 0)) < allowed.min_rows:
             continue
         known = reference.distributions.get(part, {})
         for column, distribution in columns.items():
             before = known.get(column)
             if type(before) is not type(distribution) or before is None:
                 continue  # its type changed, or it is new: the schema's gate speaks of that
-            limits = config.limits(column)
-            is_label = kind == DRIFT and column == config.label
-            yield Drift(
-                LABEL_SHIFT if is_label else kind,
+            limits = allowed.of(column)
+            yield Comparison(
+                LABEL_SHIFT if kind == DRIFT and column == label else kind,
                 column,
                 part,
                 reference.name,
                 compare(distribution, before),
-                limits.limits,
+                limits.by_measure(),
                 limits.severity.value,
                 _moved(distribution, before, column in {*new.personal, *reference.personal}),
             )
 
 
-def check(one: Drift) -> CheckResult:
+def check(one: Comparison) -> CheckResult:
     """The check of a gate that a comparison is; without a limit it passes, and is recorded."""
     exceeded = one.exceeded
     where = f"{one.column} where {one.slice}" if one.slice != ALL else one.column
@@ -130,6 +139,6 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def plain(one: Drift) -> dict[str, Any]:
+def plain(one: Comparison) -> dict[str, Any]:
     """As JSON holds it."""
     return dataclasses.asdict(one)

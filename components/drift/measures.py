@@ -8,7 +8,6 @@ import numpy as np
 
 from components.drift.distributions import Categories, Distribution, Numbers
 
-MEASURES = ("psi", "kolmogorov_smirnov", "jensen_shannon", "l_infinity")
 _BINS = 10
 # Of a bin in which one side has no rows: half a row's share, so that a small sample is not called a large change.
 _HALF_A_ROW = 0.5

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.columnar import is_text_or_bytes
 from components.drift.distributions import Categories, Distribution, categories, from_json, numbers
 
 ALL = ""
@@ -121,7 +122,7 @@ def _weekday(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def _length(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts as their length in bytes; what is no text as it is."""
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    return pc.binary_length(values.cast(pa.large_binary())) if _is_text(kind) else values
+    return pc.binary_length(values.cast(pa.large_binary())) if is_text_or_bytes(kind) else values
 
 
 def describe(values: pa.ChunkedArray, is_named: bool) -> Distribution | None:
@@ -133,20 +134,11 @@ def describe(values: pa.ChunkedArray, is_named: bool) -> Distribution | None:
         return categories(values)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return numbers(values)
-    if not _is_text(kind):
+    if not is_text_or_bytes(kind):
         return None
     if not is_named and _is_free_text(values):
         return numbers(_length(values))
     return categories(values)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-    )
 
 
 def _is_free_text(values: pa.ChunkedArray) -> bool:
@@ -158,11 +150,13 @@ def _slices(column: str, values: pa.ChunkedArray, min_rows: int) -> list[tuple[s
     """(`column=value`, which rows) of the most frequent values."""
     found = categories(values)
     names = [name for name, rows in found.counts.items() if rows >= min_rows][:_MOST_SLICES]
-    texts = values.cast(pa.large_binary()) if _is_text(values.type) else values.cast(pa.large_string())
+    texts = values.cast(pa.large_binary()) if is_text_or_bytes(values.type) else values.cast(pa.large_string())
     made = []
     for name in names:
         wanted = (
-            pa.scalar(name.encode(), pa.large_binary()) if _is_text(values.type) else pa.scalar(name, pa.large_string())
+            pa.scalar(name.encode(), pa.large_binary())
+            if is_text_or_bytes(values.type)
+            else pa.scalar(name, pa.large_string())
         )
         made.append((f"{column}={name}", pc.fill_null(pc.equal(texts, wanted), False)))
     return made

@@ -13,7 +13,7 @@ from components.columnar import decode_splits, encode_splits
 from components.example_validator._checks import checks_of
 from components.example_validator._validation import validate
 from components.example_validator.record import RECORD
-from components.gates import CheckResult, GateFailed, GateResult, evidence_directory, keep_evidence
+from components.gates import CheckResult, GateResult, insist_on_pass
 from components.schema import read_schema
 
 
@@ -44,7 +44,4 @@ class Executor(base_executor.BaseExecutor):
             (pathlib.Path(output.uri) / "gate.json").write_text(result.to_json())
             output.split_names = encode_splits(splits)
             output.span = examples.span
-        if not result.passes:
-            node, run = self._context.pipeline_node.node_info.id, self._context.pipeline_run_id
-            keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run, node))
-            raise GateFailed(result)
+        insist_on_pass(result, self._context, exec_properties["pipeline_root"])

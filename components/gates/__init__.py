@@ -1,7 +1,8 @@
 """The one result type of every gate: data quality, schema, evaluation, infrastructure, release."""
 
-from components.gates._evidence import evidence_directory, keep_evidence
-from components.gates._result import CheckResult, GateFailed, GateResult, Severity, Verdict
+from components.gates._evidence import evidence_directory, insist_on_pass, keep_evidence
+from components.gates._result import CheckResult, GateFailed, GateResult, Verdict
+from spec.severity import Severity
 
 __all__ = [
     "CheckResult",
@@ -10,5 +11,6 @@ __all__ = [
     "Severity",
     "Verdict",
     "evidence_directory",
+    "insist_on_pass",
     "keep_evidence",
 ]

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 from tfx import types
 from tfx.types import artifact_utils
 
+from components import border
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import commit_shards, encode_splits, mark_as_parquet, split_directory
 from components.columnar.executor import ColumnarBeamExecutor
 from components.gates import CheckResult, GateResult, evidence_directory, keep_evidence
 from components.ingestion import quarantine, sources
-from components.ingestion._config import IngestionConfig
 from components.ingestion.contract import Column, columns_of
 from components.ingestion.labels import with_label
 from components.ingestion.parts import Unit, plan
@@ -30,6 +30,7 @@ from components.ingestion.work import in_order, staging
 from components.schema import read_schema
 from spec.errors import InputError
 from spec.splits import SPLITS
+from spec.workload import Ingestion, Split
 
 _MOST_NAMED = 10
 # Of a split that came out empty, by the way in which rows are split.
@@ -58,8 +59,8 @@ class Executor(ColumnarBeamExecutor):
         Raises:
             InputError: a file cannot be read or does not fit the schema, a split is empty, or too many rows do not fit.
         """
-        config = IngestionConfig.from_json(exec_properties["input_config"])
-        spans = json.loads(exec_properties["spans"])
+        config = border.load(Ingestion, exec_properties["input_config"])
+        spans = border.load(list[dict[str, Any]], exec_properties["spans"])
         columns = _columns(config, artifact_utils.get_single_uri(input_dict["schema"]))
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         with measured(output_dict) as rows:
@@ -81,14 +82,14 @@ class Executor(ColumnarBeamExecutor):
             examples.set_string_custom_property(QUARANTINE, json.dumps(_summary(written)))
 
     def _ingest(
-        self, target: pathlib.Path, config: IngestionConfig, columns: list[Column], spans: Sequence[dict[str, Any]]
+        self, target: pathlib.Path, config: Ingestion, columns: list[Column], spans: Sequence[dict[str, Any]]
     ) -> list[Written]:
         if config.format == "images":
             from components.ingestion.images import insist_on_classes  # imports TensorFlow
 
             for span in spans:
                 insist_on_classes(span["files"], config.uri)
-        units = plan([span["files"] for span in spans], config.format, config.reading)
+        units = plan([span["files"] for span in spans], config.format, config.read)
         size = sum(unit.size_bytes for unit in units)
         with staging(target) as folder:
             with contextlib.ExitStack() as data:
@@ -102,20 +103,19 @@ class Executor(ColumnarBeamExecutor):
             _commit(target, written)
         return written
 
-    def _splitter(
-        self, units: list[Unit], config: IngestionConfig, columns: list[Column], scratch: pathlib.Path
-    ) -> Splitter:
-        name = counted_column(config)
+    def _splitter(self, units: list[Unit], config: Ingestion, columns: list[Column], scratch: pathlib.Path) -> Splitter:
+        label = config.label.column if config.label else None
+        name = counted_column(config.split)
         if name is None:
-            return splitter(config)
+            return splitter(config.split, label)
         if all(c.name != name for c in columns):
             raise InputError(f"data.split.time: column {name!r} is not in schema.pbtxt. Add it, or name another.")
         # Of Parquet one column is read, a small part of the bytes; other formats are read whole.
         size = 0 if config.format == "parquet" else sum(unit.size_bytes for unit in units)
         counted = in_order(self._combine(units, CountValues(config, columns, scratch), size), len(units))
-        return splitter(config, merge_counts(counted))
+        return splitter(config.split, label, merge_counts(counted))
 
-    def _insist_on_good_rows(self, config: IngestionConfig, written: list[Written], target: pathlib.Path) -> None:
+    def _insist_on_good_rows(self, config: Ingestion, written: list[Written], target: pathlib.Path) -> None:
         good, bad = sum(sum(one.counts.values()) for one in written), sum(one.bad for one in written)
         if config.on_bad_rows == "fail":
             if bad:  # other formats end at the first bad row; of images all are named
@@ -146,27 +146,29 @@ class Executor(ColumnarBeamExecutor):
         return evidence_directory(str(target.parents[2]), self._context.pipeline_run_id, node.node_info.id)
 
 
-def _columns(config: IngestionConfig, schema_uri: str) -> list[Column]:
+def _columns(config: Ingestion, schema_uri: str) -> list[Column]:
     schema = read_schema(schema_uri)
-    columns = with_label(columns_of(schema), schema, config.label, config.merge_spellings, config.drop_unlabelled)
-    if config.split_column:
-        columns.append(Column(config.split_column, pa.string(), True, False))
+    columns, split = columns_of(schema), config.split
+    if config.label:
+        columns = with_label(columns, schema, config.label)
+    if split.column:
+        columns.append(Column(split.column, pa.string(), True, False))
     # A row without a time can be in neither split.
-    return [dataclasses.replace(c, required=True) if c.name == config.split_time else c for c in columns]
+    return [dataclasses.replace(c, required=True) if c.name == split.time else c for c in columns]
 
 
-def _insist_on_rows_in_each_split(config: IngestionConfig, written: Sequence[Written]) -> None:
+def _insist_on_rows_in_each_split(config: Ingestion, written: Sequence[Written]) -> None:
     counts = {split: sum(one.counts[split] for one in written) for split in SPLITS}
     shown = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     for split, count in counts.items():
         if count == 0:
             raise InputError(
-                f"{config.uri}: no row fell into the {split} split ({shown}). {_REMEDY[_way(config)]} in workload.yaml."
+                f"{config.uri}: no row fell into the {split} split ({shown}). {_REMEDY[_way(config.split)]} in workload.yaml."
             )
 
 
-def _way(config: IngestionConfig) -> str:
-    return "time" if config.split_time else "column" if config.split_column else "hash"
+def _way(split: Split) -> str:
+    return "time" if split.time else "column" if split.column else "hash"
 
 
 def _commit(target: pathlib.Path, written: Sequence[Written]) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from components.ingestion.contract import Column
 from components.ingestion.rows import BadRow, Rows
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 
 IMAGE = "image"
 MAX_PIXELS = 50_000_000
@@ -95,7 +95,7 @@ def _rows(
         except pa.ArrowInvalid as error:
             raise InputError(
                 f"format images: the folders' names are the classes, and the schema says {column.type} for "
-                f"{column.name!r}: {' '.join(str(error).split())}. Rename the folder, or make the label BYTES."
+                f"{column.name!r}: {one_line(error)}. Rename the folder, or make the label BYTES."
             ) from None
     return Rows(pa.RecordBatch.from_pydict(arrays), numbers, bad)
 

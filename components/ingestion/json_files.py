@@ -15,7 +15,7 @@ from components.ingestion.csv_files import BLOCK_BYTES, refuse_binary
 from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.parts import Part
 from components.ingestion.rewriting import Booleans
-from spec.errors import InputError
+from spec.errors import InputError, one_line
 
 
 def json_blocks(path: pathlib.Path, part: Part) -> Iterator[bytes]:
@@ -29,8 +29,9 @@ def json_blocks(path: pathlib.Path, part: Part) -> Iterator[bytes]:
     with path.open("rb") as file:
         if part.start == 0 and file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
             raise InputError(
-                f"{path}: is a JSON array. One JSON object a line is expected: declare `format: json`, or write each element as "
-                "a line of its own (jq -c '.[]')."
+                "is a JSON array. One JSON object a line is expected: declare `format: json`, or write each element as "
+                "a line of its own (jq -c '.[]').",
+                file=path,
             )
         file.seek(part.start)
         while part.end is None or file.tell() < part.end:
@@ -96,7 +97,7 @@ def _checked(path: pathlib.Path, block: bytes, columns: Sequence[Column], ignore
         table = _parse(block, schema, "ignore")
         names = list(dict.fromkeys(name for line in block.split(b"\n") if line.strip() for name in json.loads(line)))
         names += [name for name in table.schema.names if name not in names]
-    check_header(str(path), names, list(columns), ignore)
+    check_header(path, names, list(columns), ignore)
     return table
 
 
@@ -121,8 +122,8 @@ def _parse(block: bytes, schema: pa.Schema, unexpected: str) -> pa.Table:
         return pa.json.read_json(pa.BufferReader(block), read_options=whole, parse_options=options)
 
 
-def explain(path: pathlib.Path, columns: Sequence[Column], part: Part, message: str) -> str:
-    """Finds the first line that Arrow does not take, as the columns type it."""
+def explained(path: pathlib.Path, columns: Sequence[Column], part: Part, message: str) -> InputError:
+    """The first line that Arrow does not take, as the columns type it, and why."""
     schema = pa.schema([(c.name, c.type) for c in columns])
     row = part.first_row
     for block in json_blocks(path, part):
@@ -138,12 +139,12 @@ def explain(path: pathlib.Path, columns: Sequence[Column], part: Part, message: 
         try:
             _parse(lines[first], schema, "ignore")
         except pa.ArrowInvalid as error:
-            message = " ".join(str(error).split())
+            message = one_line(error)
         message = json_reason(message)
         named = re.search(r"Column\(/([^)/]+)", message)
-        column = f", column {named[1]!r}" if named else ""
-        return f"{path}, row {row + first + 1}{column}: {message[:300]}. One flat JSON object a line is expected: mend the row."
-    return f"{path}: {message[:300]}. One JSON object a line is expected."
+        problem = f"{message[:300]}. One flat JSON object a line is expected: mend the row."
+        return InputError(problem, file=path, row=row + first + 1, column=named[1] if named else None)
+    return InputError(f"{message[:300]}. One JSON object a line is expected.", file=path)
 
 
 def _parses(block: bytes, schema: pa.Schema) -> bool:

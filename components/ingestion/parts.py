@@ -11,9 +11,9 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.ingestion._reading import PLAIN, Reading
 from components.ingestion.plain_files import is_plain
 from components.ingestion.sources import is_local
+from spec.workload import PLAIN, Read
 
 UNIT_BYTES = 64 * 2**20
 _MOST_PIECES = 1024  # a unit of very many small files would leave other workers idle
@@ -68,7 +68,7 @@ class Unit:
     size_bytes: int = 0
 
 
-def plan(spans: Sequence[Sequence[str]], format: str, reading: Reading = PLAIN) -> list[Unit]:
+def plan(spans: Sequence[Sequence[str]], format: str, reading: Read = PLAIN) -> list[Unit]:
     """The units of a window's files, in the order of the files. The same files always give the same units.
 
     Small files come together. A Parquet file is divided by row groups and a JSON-lines file by lines where it lies in a local
@@ -82,7 +82,7 @@ def plan(spans: Sequence[Sequence[str]], format: str, reading: Reading = PLAIN) 
     return units
 
 
-def _together(files: Sequence[str], format: str, reading: Reading) -> Iterator[tuple[tuple[Piece, ...], int]]:
+def _together(files: Sequence[str], format: str, reading: Read) -> Iterator[tuple[tuple[Piece, ...], int]]:
     pieces: list[Piece] = []
     total = 0
     for url in files:
@@ -96,7 +96,7 @@ def _together(files: Sequence[str], format: str, reading: Reading) -> Iterator[t
         yield tuple(pieces), total
 
 
-def _pieces(url: str, format: str, reading: Reading) -> Iterator[tuple[Piece, int]]:
+def _pieces(url: str, format: str, reading: Read) -> Iterator[tuple[Piece, int]]:
     filesystem, path = fsspec.core.url_to_fs(url)
     size = int(filesystem.size(path) or 0)
     if size > UNIT_BYTES and is_local(url):

@@ -23,8 +23,8 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
-from components.ingestion._reading import Reading
-from spec.errors import InputError
+from spec.errors import InputError, one_line
+from spec.workload import Read
 
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by the file's ending
 _FORMATS = {
@@ -53,7 +53,7 @@ def known_endings() -> str:
 
 
 @contextlib.contextmanager
-def plain(path: pathlib.Path, format: str, reading: Reading) -> Iterator[pathlib.Path]:
+def plain(path: pathlib.Path, format: str, reading: Read) -> Iterator[pathlib.Path]:
     """A file that is plain text, to be read as CSV where `format` is csv or xlsx, and as JSON lines where it is json or jsonl.
 
     Raises:
@@ -72,13 +72,14 @@ def plain(path: pathlib.Path, format: str, reading: Reading) -> Iterator[pathlib
             yield target
         except UnicodeError as error:
             raise InputError(
-                f"{path}: is not {reading.encoding} text: {error}. Declare its encoding in workload.yaml (data.read.encoding)."
+                f"is not {reading.encoding} text: {error}. Declare its encoding in workload.yaml (data.read.encoding).",
+                file=path,
             ) from None
         except InputError as error:
-            raise InputError(str(error).replace(str(target), str(path))) from error
+            raise error.renamed(target, path) from error
 
 
-def is_plain(path: pathlib.Path, format: str, reading: Reading) -> bool:
+def is_plain(path: pathlib.Path, format: str, reading: Read) -> bool:
     """Whether a file is read as it lies there."""
     if format in ("xlsx", "json"):
         return False
@@ -88,7 +89,7 @@ def is_plain(path: pathlib.Path, format: str, reading: Reading) -> bool:
     return format != "csv" or (is_utf8 and not reading.comment and not reading.repeated_header)
 
 
-def _write(path: pathlib.Path, format: str, reading: Reading, file: TextIO) -> None:
+def _write(path: pathlib.Path, format: str, reading: Read, file: TextIO) -> None:
     if format == "xlsx":
         text: Iterator[str] = iter((_sheet(path, reading.sheet),))
     elif format == "json":
@@ -114,7 +115,7 @@ def blocks(path: pathlib.Path) -> Iterator[bytes]:
     except OSError as error:
         if error.errno:
             raise
-        raise InputError(f"{path}: cannot be unpacked ({error}). Deliver it again.") from None
+        raise InputError(f"cannot be unpacked ({error}). Deliver it again.", file=path) from None
 
 
 def _text(path: pathlib.Path, encoding: str) -> Iterator[str]:
@@ -124,7 +125,7 @@ def _text(path: pathlib.Path, encoding: str) -> Iterator[str]:
     yield decoder.decode(b"", final=True)
 
 
-def _only_data(text: Iterator[str], reading: Reading) -> Iterator[str]:
+def _only_data(text: Iterator[str], reading: Read) -> Iterator[str]:
     """Blanks the lines that are no data, but none within a quoted value."""
     blocks = _whole_lines(text)
     first = next(blocks, "")
@@ -152,7 +153,7 @@ def _only_data(text: Iterator[str], reading: Reading) -> Iterator[str]:
         yield "".join((*kept, block[last:]))
 
 
-def _header_line(block: str, reading: Reading) -> str:
+def _header_line(block: str, reading: Read) -> str:
     for line in re.split(r"\r\n|\r|\n", block)[reading.skip_rows :]:
         text = line.lstrip("\ufeff")
         if text and not (reading.comment and text.startswith(reading.comment)):
@@ -182,7 +183,7 @@ def _lines_of_json(path: pathlib.Path, text: str) -> Iterator[str]:
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no whole JSON array: {error}. Mend it, or deliver it again.") from None
+        raise InputError(f"is no whole JSON array: {error}. Mend it, or deliver it again.", file=path) from None
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             shown = json.dumps(row)[:60]
@@ -202,8 +203,9 @@ def _refuse_one_object(path: pathlib.Path, text: str) -> None:
         return  # the reader names the line
     if isinstance(whole, dict):
         raise InputError(
-            f"{path}: is one JSON object. Received: one with {', '.join(map(repr, list(whole)[:5]))}. An array of objects, or one "
-            "object a line, is expected: take the array out of it."
+            f"is one JSON object. Received: one with {', '.join(map(repr, list(whole)[:5]))}. An array of objects, or one "
+            "object a line, is expected: take the array out of it.",
+            file=path,
         )
 
 
@@ -223,12 +225,13 @@ def _sheet(path: pathlib.Path, name: str) -> str:
     """A sheet as the CSV that it would be saved as: row n is line n, a blank one an empty line."""
     with _workbook(path) as book:
         if name and name not in book.sheetnames:
-            raise InputError(f"{path}: has no sheet {name!r}. Received: {', '.join(book.sheetnames)}.")
+            raise InputError(f"has no sheet {name!r}. Received: {', '.join(book.sheetnames)}.", file=path)
         for sheet in [book[name]] if name else book.worksheets:
             rows = list(_cells(sheet))
             if any(any(row) for row in rows):
                 return _as_csv(rows)
-    raise InputError(f"{path}: {f'the sheet {name!r} is' if name else 'all its sheets are'} empty. Deliver it again.")
+    empty = f"the sheet {name!r} is" if name else "all its sheets are"
+    raise InputError(f"{empty} empty. Deliver it again.", file=path)
 
 
 def _cells(sheet: Any) -> Iterator[list[str]]:
@@ -246,7 +249,8 @@ def _workbook(path: pathlib.Path) -> Iterator[Any]:
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, ValueError, openpyxl.utils.exceptions.InvalidFileException) as error:
         raise InputError(
-            f"{path}: is no whole .xlsx file ({' '.join(str(error).split())[:100]}). Save it as .xlsx, without a password."
+            f"is no whole .xlsx file ({one_line(error, 100)}). Save it as .xlsx, without a password.",
+            file=path,
         ) from None
     try:
         yield book

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.ingestion.rows import BadRow
+from spec.errors import InputError
 
 SCHEMA = pa.schema(
     [
@@ -53,9 +54,8 @@ class BadRowWriter:
         if not bad:
             return
         if not self.first:
-            column = f", column {bad[0].column!r}" if bad[0].column else ""
-            row = f", row {bad[0].row}" if bad[0].row else ""
-            self.first = f"{file}{row}{column}: {bad[0].reason}"
+            first = bad[0]
+            self.first = str(InputError(first.reason, file=file, row=first.row, column=first.column))
         rows = [{"file": file, "row": b.row, "column": b.column, "reason": b.reason, "content": b.content} for b in bad]
         self._writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
         self.rows += len(bad)

@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion import json_files, readers
-from components.ingestion._reading import PLAIN, Reading
-from components.ingestion.contract import Column, check_header
+from components.ingestion.contract import Column, check_header, columns_as_read
 from components.ingestion.csv_files import too_long
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.readers import DataFile
-from spec.errors import InputError
+from spec.errors import InputError, one_line
+from spec.workload import PLAIN, Read
 
 _CONTENT_CHARACTERS = 2000
 _MOST_LINES = 100
@@ -63,7 +63,7 @@ def read_rows(
     columns: Sequence[Column],
     ignore: Collection[str] | None,
     part: Part = WHOLE,
-    reading: Reading = PLAIN,
+    reading: Read = PLAIN,
 ) -> Iterator[Rows]:
     """Yields a file's rows; each is in one batch or among the bad.
 
@@ -87,7 +87,7 @@ def read_rows(
     except InputError as error:
         first_problem = error
     found = False
-    for rows in _apart(path, format, reading.applied(columns), ignore, part, reading):
+    for rows in _apart(path, format, columns_as_read(columns, reading), ignore, part, reading):
         fresh = rows.numbers > read  # what was read the strict way is not given twice
         bad = tuple(one for one in rows.bad if one.row > read)
         found = found or bool(bad)
@@ -102,7 +102,7 @@ def _apart(
     columns: list[Column],
     ignore: Collection[str] | None,
     part: Part,
-    reading: Reading,
+    reading: Read,
 ) -> Iterator[Rows]:
     with readers.opened(path, format, reading) as file:
         try:
@@ -112,21 +112,20 @@ def _apart(
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            if long := too_long(path, str(error)):
-                raise InputError(long) from error
-            raise InputError(f"{path}: cannot be read: {_one_line(error)}. Deliver the file again.") from error
+            unread = InputError(f"cannot be read: {one_line(error, 300)}. Deliver the file again.", file=path)
+            raise (too_long(path, error) or unread) from error
 
 
 def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
     csv = file.csv()
-    check_header(str(file.path), csv.names, columns, ignore)
+    check_header(file.path, csv.names, columns, ignore)
     ragged: list[BadRow] = []
-    unclosed: list[str] = []
+    unclosed: list[InputError] = []
 
     def set_aside(row: Any) -> str:
         if (lines := row.text.count("\n")) > _MOST_LINES:
-            where = csv.place(csv.row(row.number))
-            unclosed.append(f"{where}: runs over {lines} lines, so a quote is opened and never closed")
+            problem = f"runs over {lines} lines, so a quote is opened and never closed. Close it, or remove it."
+            unclosed.append(csv.error(problem, csv.row(row.number)))
         reason = f"{row.expected_columns} columns expected. Received: {row.actual_columns}"
         ragged.append(BadRow(csv.row(row.number), None, reason, row.text[:_CONTENT_CHARACTERS]))
         return "skip"
@@ -146,16 +145,16 @@ def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | N
     yield Rows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in as_bytes}), _none(), tuple(ragged))
 
 
-def _insist_on_closed_quotes(unclosed: list[str]) -> None:
+def _insist_on_closed_quotes(unclosed: list[InputError]) -> None:
     # Hundreds of good rows within one bad one: to count them as one row would hide what is lost.
     if unclosed:
-        raise InputError(f"{unclosed[0]}. Close it, or remove it.")
+        raise unclosed[0]
 
 
 def _read_parquet(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
     with readers.open_parquet(file.path) as stored:
         names = stored.schema_arrow.names
-        check_header(str(file.path), names, columns, ignore)
+        check_header(file.path, names, columns, ignore)
         done = part.first_row
         for batch in readers.parquet_batches(stored, readers.among(columns, names), part):
             yield Rows(batch, np.arange(done + 1, done + 1 + batch.num_rows))
@@ -251,8 +250,9 @@ def _convert(file: DataFile, array: pa.Array, column: Column) -> tuple[pa.Array,
         array = _by_halves(array, column.type, lambda a: readers.to_type(a, column), wrong, expected)
     except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:  # no value of this type would fit
         raise InputError(
-            f"{file.path}, column {column.name!r}: must be {column.type}. Received: {str(array.type)[:100]} "
-            f"({_one_line(error)})."
+            f"must be {column.type}. Received: {str(array.type)[:100]} ({one_line(error, 300)}).",
+            file=file.path,
+            column=column.name,
         ) from None
     return array, wrong
 
@@ -277,7 +277,3 @@ def _by_halves(
 
 def _none() -> npt.NDArray[np.int64]:
     return np.empty(0, np.int64)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -12,6 +12,8 @@ import pathlib
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from spec import environment as env
+
 if TYPE_CHECKING:
     import sqlalchemy
 
@@ -31,7 +33,7 @@ class Old:
 
 def is_shared() -> bool:
     """Whether one database serves all workloads, and other machines too."""
-    return bool(os.environ.get("TRAINYARD_METADATA"))
+    return bool(os.environ.get(env.METADATA))
 
 
 def run_ids(root: pathlib.Path) -> list[str]:
@@ -172,7 +174,7 @@ def _shared_engine() -> sqlalchemy.Engine | None:
         engine.connect().close()
     except sqlalchemy.exc.OperationalError as error:
         said = " ".join(str(error.orig).split())[:300]
-        raise InputError(f"{metadata.URI}: the metadata store cannot be reached: {said}") from None
+        raise InputError(f"{env.METADATA}: the metadata store cannot be reached: {said}") from None
     return engine
 
 

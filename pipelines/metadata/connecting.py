@@ -18,13 +18,10 @@ from ml_metadata import errors
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipelines.metadata.patience import PostgresqlStore
+from spec import environment as env
 from spec.errors import InputError
 
-URI = "TRAINYARD_METADATA"
-USER = "TRAINYARD_METADATA_USER"
-PASSWORD = "TRAINYARD_METADATA_PASSWORD"  # noqa: S105
 # Seconds that a store may be away; a database that is failed over or upgraded is back in one or two minutes.
-PATIENCE = "TRAINYARD_METADATA_PATIENCE_S"
 _PATIENCE_S = 300.0
 _LONGEST_PAUSE_S = 15.0
 
@@ -54,7 +51,7 @@ def connection_config(environment: Mapping[str, str] = os.environ) -> mlmd.Conne
     Raises:
         InputError: the environment names no store, or one that MLMD does not know.
     """
-    uri = environment.get(URI, "")
+    uri = environment.get(env.METADATA, "")
     parts = urllib.parse.urlsplit(uri)
     config = mlmd.ConnectionConfig()
     if parts.scheme == "sqlite":
@@ -63,10 +60,10 @@ def connection_config(environment: Mapping[str, str] = os.environ) -> mlmd.Conne
         return config
     if parts.scheme not in ("postgresql", "mysql") or not parts.hostname or not parts.path.strip("/"):
         raise InputError(
-            f"{URI}: expected postgresql://host:port/database or mysql://host:port/database. Received: {uri.split('@')[-1]!r}"
+            f"{env.METADATA}: expected postgresql://host:port/database or mysql://host:port/database. Received: {uri.split('@')[-1]!r}"
         )
-    user = environment.get(USER) or urllib.parse.unquote(parts.username or "")
-    password = environment.get(PASSWORD, "")
+    user = environment.get(env.METADATA_USER) or urllib.parse.unquote(parts.username or "")
+    password = environment.get(env.METADATA_PASSWORD, "")
     database = parts.path.strip("/")
     if parts.scheme == "mysql":
         config.mysql.host, config.mysql.port, config.mysql.database = parts.hostname, parts.port or 3306, database
@@ -111,7 +108,8 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
     message = " ".join(said[0].split()) or " ".join(str(problem).split())
     if _REFUSED.search(message):
         raise InputError(
-            f"metadata store: {message[:300]}. Check {URI}, {USER} and {PASSWORD} (on a cluster: the Secret metadata.secret)."
+            f"metadata store: {message[:300]}. Check {env.METADATA}, "
+            f"{env.METADATA_USER} and {env.METADATA_PASSWORD} (on a cluster: the Secret metadata.secret)."
         ) from problem
     raise StoreAway(message[:300]) from problem
 
@@ -122,7 +120,7 @@ def _client(config: mlmd.ConnectionConfig) -> Any:
 
 def patiently(work: Callable[[], Result]) -> Result:
     """Does `work` again while it fails because the metadata store is away; the pauses grow."""
-    deadline = time.monotonic() + float(os.environ.get(PATIENCE) or _PATIENCE_S)
+    deadline = time.monotonic() + float(os.environ.get(env.METADATA_PATIENCE_S) or _PATIENCE_S)
     pause = 0.5
     while True:
         try:

@@ -18,6 +18,7 @@ from tfx.types import artifact_utils
 from components.artifacts import CONTENT_BYTES, CONTENT_FILES
 from components.sizes import content_size
 from pipelines.metadata import connecting as shared
+from spec import environment as env
 from spec.errors import InputError
 
 _UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
@@ -31,7 +32,7 @@ def open_store(pipeline_root: pathlib.Path) -> Any:
     Raises:
         InputError: the database refuses us or does not exist, or the file is damaged.
     """
-    if not os.environ.get(shared.URI):
+    if not os.environ.get(env.METADATA):
         return _open_sqlite(pipeline_root / "metadata.sqlite")
     config = shared.connection_config()
     # Makes the tables of an empty database, waits for one that starts, and refuses wrong credentials before any work.

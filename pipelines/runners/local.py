@@ -23,8 +23,8 @@ from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, R
 from pipelines.metadata import runs as _metadata
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _noise
-from spec import graph
-from spec.errors import EXIT_OK, InputError
+from spec import exit_codes, graph
+from spec.errors import InputError
 from spec.nodes import NodeRecord
 
 # A worker that imports TensorFlow while the node of this name works, on one core as a rule: InfraValidator will take it.
@@ -100,7 +100,7 @@ def run_pipeline(
             result.seconds = round(time.monotonic() - started, 3)
             observer.changed(result)
     if not blocked:
-        result.status, result.exit_code = "succeeded", EXIT_OK
+        result.status, result.exit_code = "succeeded", exit_codes.OK
     _harvest(result, outputs)
     result.gates = _gates.gates_of(outputs, str(site.pipeline_root), result.run_id)
     return outputs

@@ -15,8 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from components.ingestion import Reading
 from components.ingestion.plain_files import blocks, plain, sheets
+from spec.workload import PLAIN, Read
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _HEAD_BYTES = 2**18
@@ -43,7 +43,7 @@ _ENCODINGS = (
 class Sniffed:
     """How a file is to be read, and what of that was found out, for a person."""
 
-    reading: Reading
+    reading: Read
     notes: tuple[str, ...] = ()
 
 
@@ -63,7 +63,7 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
     Args:
         path: of the file; it speaks for the others.
         format: csv, xlsx, jsonl or json.
-        given: fields of `Reading` that the user has said; they are not guessed.
+        given: fields of `Read` that the user has said; they are not guessed.
         label: a column that the file has: its name finds the header.
     """
     found = dict(given)
@@ -72,9 +72,11 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
         found["encoding"] = encoding
         notes.append(f"the text is {encoding} (--encoding)")
     if format not in ("csv", "xlsx"):
-        return Sniffed(Reading.of(found), tuple(notes))
+        return Sniffed(PLAIN.model_copy(update=found), tuple(notes))
     notes += _guess_sheet(path, found, label) if format == "xlsx" else []
-    with plain(path, format, Reading.of({k: v for k, v in found.items() if k in ("encoding", "sheet")})) as copy:
+    with plain(
+        path, format, PLAIN.model_copy(update={k: v for k, v in found.items() if k in ("encoding", "sheet")})
+    ) as copy:
         lines = _head(copy)
     notes += _lines_ahead(lines, found)
     if "separator" not in found and format == "csv" and (separator := _guess_separator(lines, label)) != ",":
@@ -82,7 +84,7 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
         notes.append(f"the columns are separated by {SEPARATORS.get(separator, repr(separator))} (--sep)")
     notes += _guess_comment(lines, found)
     notes += _guess_header(lines, found, label)
-    return Sniffed(Reading.of(found), tuple(notes))
+    return Sniffed(PLAIN.model_copy(update=found), tuple(notes))
 
 
 def guess_encoding(path: pathlib.Path) -> str:

@@ -7,6 +7,7 @@ import collections
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.columnar import is_text
 from components.ingestion.labels import labelled
 from components.ingestion.rewriting import Spellings, fold
 from spec.errors import InputError
@@ -66,7 +67,7 @@ def settle(table: pa.Table, label: str, merge: bool, drop: bool) -> tuple[pa.Tab
 
 def spellings(values: pa.ChunkedArray) -> list[dict[str, int]]:
     """Texts that differ only in case or spaces: for each group, how many rows have which."""
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+    if not is_text(values.type):
         return []
     counted = pc.value_counts(values.drop_null().combine_chunks())
     if len(counted) > _MOST_VALUES:

@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingestion import NA_VALUES, Reading
 from components.ingestion.contract import Column
 from components.ingestion.formatted_numbers import STYLES
 from components.ingestion.readers import opened
@@ -19,6 +18,7 @@ from pipelines.scaffold import texts as dates
 from pipelines.scaffold.numberish import PLACEHOLDERS, Numberish
 from pipelines.scaffold.reading import read_files
 from pipelines.scaffold.sniffing import sniff
+from spec.workload import PLAIN, Read
 
 TEXTUAL = ("csv", "xlsx", "jsonl", "json")
 _SHOWN = 3
@@ -35,7 +35,7 @@ class Taken:
         notes: what was found out, a line each for a person.
     """
 
-    reading: Reading
+    reading: Read
     codes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -46,24 +46,24 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
     Args:
         files: of one format.
         format: of theirs.
-        given: fields of `Reading` that the user has said.
+        given: fields of `Read` that the user has said.
         label: the column to predict.
 
     Raises:
         InputError: a file cannot be read.
     """
     sniffed = sniff(files[0], format, given, label) if format in TEXTUAL else None
-    reading, notes = (sniffed.reading, list(sniffed.notes)) if sniffed else (Reading.of(given), [])
+    reading, notes = (sniffed.reading, list(sniffed.notes)) if sniffed else (PLAIN.model_copy(update=given), [])
     if format not in ("csv", "xlsx"):
         return Taken(reading, (), _in_one_line(notes))  # types are those of the file
     texts = _texts(files, format, reading)
     if not reading.repeated_header and (repeated := _headers_within(texts)):
-        reading = dataclasses.replace(reading, repeated_header=True)
+        reading = reading.model_copy(update={"repeated_header": True})
         notes.append(f"the header is repeated within the data ({repeated}x) and passed over there")
         texts = _texts(files, format, reading)
     judged, codes, plain = _judge(texts, reading, given.get("decimal"), given.get("thousands"))
     places = _Places(files, format, reading, texts)
-    reading = dataclasses.replace(reading, decimal=given.get("decimal") or _decimal_mark(judged, codes, places))
+    reading = reading.model_copy(update={"decimal": given.get("decimal") or _decimal_mark(judged, codes, places)})
     if reading.decimal == "," and "decimal" not in given:
         notes.append("the decimal mark is a comma (--decimal)")
         judged = _judge(texts, reading, ",", given.get("thousands"))[0] | judged
@@ -73,7 +73,7 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
     words |= (odd_dates := _not_dates(texts, reading, {*judged, *codes, *plain}))
     about += _odd(odd_dates, "date", places)
     words = {name: (*reading.na_values, *own) for name, own in words.items()}
-    reading = dataclasses.replace(reading, numbers=numbers, na_values_by_column=words)
+    reading = reading.model_copy(update={"numbers": numbers, "na_values_by_column": words})
     return Taken(reading, codes, (*_in_one_line(notes), *about))
 
 
@@ -87,7 +87,7 @@ def _in_one_line(notes: Sequence[str]) -> tuple[str, ...]:
     return (f"Read so: {'; '.join(notes)}",) if notes else ()
 
 
-def _texts(files: Sequence[pathlib.Path], format: str, reading: Reading) -> pa.Table:
+def _texts(files: Sequence[pathlib.Path], format: str, reading: Read) -> pa.Table:
     """All values as they stand in the files."""
     tables = []
     for path in files:
@@ -126,7 +126,7 @@ def _headers_within(texts: pa.Table) -> int:
 
 
 def _judge(
-    texts: pa.Table, reading: Reading, decimal: str | None, thousands: str | None
+    texts: pa.Table, reading: Read, decimal: str | None, thousands: str | None
 ) -> tuple[dict[str, Numberish], tuple[str, ...], tuple[str, ...]]:
     """The columns of numbers that Arrow would not take as such, those of digits that are none, and those that Arrow takes.
 
@@ -160,7 +160,7 @@ def _decimal_mark(judged: Mapping[str, Numberish], codes: Collection[str], place
     return "," if has_commas and not places.has_points({*judged, *codes}) else "."
 
 
-def _numbers(judged: Mapping[str, Numberish], reading: Reading, places: _Places) -> tuple[dict[str, str], list[str]]:
+def _numbers(judged: Mapping[str, Numberish], reading: Read, places: _Places) -> tuple[dict[str, str], list[str]]:
     """The styles of the columns whose numbers Arrow does not read by itself, and what to say of all that were judged."""
     numbers: dict[str, str] = {}
     notes = []
@@ -179,7 +179,7 @@ def _numbers(judged: Mapping[str, Numberish], reading: Reading, places: _Places)
     return numbers, notes
 
 
-def _not_dates(texts: pa.Table, reading: Reading, but: Collection[str]) -> dict[str, tuple[str, ...]]:
+def _not_dates(texts: pa.Table, reading: Read, but: Collection[str]) -> dict[str, tuple[str, ...]]:
     """The few values of columns of dates that are none; what merely says that there is no date comes last."""
     found = {}
     for name in texts.column_names:
@@ -219,7 +219,7 @@ def _settled(one: Numberish, decimal: str) -> str:
 class _Places:
     """Where things stand in the files, and what else their texts show."""
 
-    def __init__(self, files: Sequence[pathlib.Path], format: str, reading: Reading, texts: pa.Table) -> None:
+    def __init__(self, files: Sequence[pathlib.Path], format: str, reading: Read, texts: pa.Table) -> None:
         self._files, self._format, self._reading, self._texts = files, format, reading, texts
 
     def of(self, name: str, text: str) -> str:
@@ -237,7 +237,7 @@ class _Places:
             if name in but:
                 continue
             values = pc.unique(pc.utf8_trim_whitespace(self._texts.column(name)))
-            values = values.filter(pc.invert(pc.is_in(values, pa.array(["", *NA_VALUES]))))
+            values = values.filter(pc.invert(pc.is_in(values, pa.array(["", *PLAIN.na_values]))))
             if not len(values) or not numberish.is_number(values):
                 continue
             # Of 1.234 throughout the point may as well group digits.
@@ -261,7 +261,7 @@ def about_words(files: Sequence[pathlib.Path], format: str, names: Sequence[str]
         taken: says what is missing.
     """
     notes = []
-    bare = dataclasses.replace(taken.reading, na_values=(), na_values_by_column={})
+    bare = taken.reading.model_copy(update={"na_values": (), "na_values_by_column": {}})
     table = read_files(files, format, names, bare).select(names) if names else pa.table({})
     for name in table.column_names:
         counted = pc.value_counts(table.column(name).cast(pa.string()).combine_chunks()).flatten()

@@ -70,13 +70,11 @@ def write_suite(path: pathlib.Path, suite: dict[str, Any], schema_folder: pathli
     Raises:
         InputError: it contradicts the schema; names the place.
     """
+    text = suite_text(suite)
+    check_contract(path, schema_folder, text=text)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        partial.write_text(suite_text(suite), encoding="utf-8")
-        try:
-            check_contract(partial, schema_folder)
-        except InputError as error:
-            raise InputError(str(error).replace(str(partial), str(path))) from None
+        partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

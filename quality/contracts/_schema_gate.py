@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from components.columnar import read_batches, read_split, tfx_columns
 from components.gates import CheckResult, Severity
-from components.ingestion import IngestionConfig
 from components.ingestion.splitting import Splitter, count_values, counted_column, splitter
 from spec.splits import SPLITS
 from spec.workload import Workload
@@ -34,13 +33,13 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
     from components.statistics import _personal
     from components.statistics._in_process import generate_statistics
 
-    config = IngestionConfig("", str(workload.data.format), workload.data.label.column, **_split(workload))
-    column = counted_column(config)
+    way = workload.split
+    column = counted_column(way)
     if column is not None and column not in {feature.name for feature in schema.feature}:
         parts: Splitter | None = None  # the column that says so is not among what is read
     else:
-        counted = None if column is None else count_values(config, read_split(rows, split, [column]).column(0).chunks)
-        parts = splitter(config, counted)
+        counted = None if column is None else count_values(way, read_split(rows, split, [column]).column(0).chunks)
+        parts = splitter(way, workload.data.label.column, counted)
     checks = []
     for place, name in enumerate(SPLITS if parts else (split,)):
         options = tfdv.StatsOptions(schema=schema, infer_type_from_schema=True)
@@ -60,17 +59,6 @@ def not_judged_here(workload: Workload) -> CheckResult:
     """What a run's drift gate alone can say."""
     why = f"needs what a run knows, such as the span before: trainyard run {workload.name} --until DriftDetector"
     return CheckResult.not_judged("drift", why, Severity.INFO)
-
-
-def _split(workload: Workload) -> dict[str, Any]:
-    split = workload.data.split
-    return {
-        "split_key": workload.split_key,
-        "split_time": split.time,
-        "split_column": split.column,
-        "eval_fraction": split.eval_fraction,
-        "test_fraction": split.test_fraction,
-    }
 
 
 def _rows_of(rows: pathlib.Path, split: str, parts: Splitter | None, place: int) -> Iterator[pa.RecordBatch]:

@@ -16,16 +16,16 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from components import progress
-from components.ingestion import Reading, sources
+from components.ingestion import sources
 from components.ingestion.contract import Column, check_header, columns_of
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.plain_files import format_of
 from components.ingestion.rows import BadRow, read_rows
 from quality.contracts._patience import TookTooLong, within
-from spec.errors import LASTING, InputError, TryAgainError
+from spec import environment as env
+from spec.errors import LASTING, InputError, TryAgainError, one_line
 from spec.workload import Data, Workload
 
-PASSWORD = "TRAINYARD_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
 _ATTEMPTS = 3
 _WAIT_S = 1.0
 _ROWS = 20_000
@@ -71,7 +71,7 @@ class Piece:
 def columns_for(workload: Workload, schema: Any) -> list[Column]:
     """What a workload's rows must have, its label read as workload.yaml says."""
     label = workload.data.label
-    return with_label(columns_of(schema), schema, label.column, label.merge_spellings, label.drop_unlabelled)
+    return with_label(columns_of(schema), schema, label)
 
 
 def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
@@ -98,7 +98,6 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
 
 
 def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
-    reading = Reading.of(data.read.model_dump())
     span = _insistently(source.uri, lambda: sources.files_at(source.uri))
     with tempfile.TemporaryDirectory() as scratch, sources.as_hashed(span.files, span.digest):
         for url in span.files:
@@ -106,10 +105,10 @@ def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterat
             format = source.format or format_of(url) or data.format
             shown = url.removeprefix("file://")
             try:
-                for rows in read_rows(copied, format, columns, data.ignore, reading=reading):
+                for rows in read_rows(copied, format, columns, data.ignore, reading=data.read):
                     yield Piece(rows.batch, rows.bad, shown)
             except InputError as error:
-                raise InputError(str(error).replace(str(copied), shown)) from error
+                raise error.renamed(copied, shown) from error
 
 
 def _insistently(what: str, attempt: Callable[[], T]) -> T:
@@ -130,7 +129,7 @@ def _insistently(what: str, attempt: Callable[[], T]) -> T:
             if isinstance(error, OSError) and error.errno in LASTING:
                 raise
             if not left:
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                reason = f"{type(error).__name__}: {one_line(error, 200)}"
                 raise SourceAway(f"{what} did not answer {_ATTEMPTS} times ({reason}). Try again later.") from None
             time.sleep(_WAIT_S * (_ATTEMPTS - left))
     raise AssertionError
@@ -148,7 +147,7 @@ def _url(uri: str) -> Any:
     if url.password is not None:
         raise InputError(
             f"--data {url.render_as_string(hide_password=True)}: holds a password, which every user of this machine can read "
-            f"in the list of processes. Put it into {PASSWORD}."
+            f"in the list of processes. Put it into {env.SOURCE_PASSWORD}."
         )
     if url.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which TFX's world lacks
         url = url.set(drivername="postgresql+psycopg")
@@ -192,7 +191,7 @@ def _query_pieces(
     url = _url(source.uri)
     if url.get_backend_name() == "sqlite" and url.database and not pathlib.Path(url.database).exists():
         raise InputError(f"--data {source.shown}: there is no such file. SQLite would make an empty database.")
-    secret = os.environ.get(PASSWORD)
+    secret = os.environ.get(env.SOURCE_PASSWORD)
     try:
         engine = sa.create_engine(url.set(password=secret) if secret else url)
     except (ImportError, sa.exc.SQLAlchemyError) as error:
@@ -232,7 +231,7 @@ def _connect(engine: Any, shown: str) -> Any:
         reason = _one_line(error.orig)
         if any(sign in reason for sign in ("authentication", "does not exist", "password", "permission denied")):
             raise InputError(
-                f"--data {shown}: {reason}. Check user and database, and set {PASSWORD} to the password."
+                f"--data {shown}: {reason}. Check user and database, and set {env.SOURCE_PASSWORD} to the password."
             ) from None
         raise ConnectionError(reason) from None
 
@@ -270,4 +269,4 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
 
 
 def _one_line(error: Any) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")
+    return one_line(error, 300).rstrip(".")

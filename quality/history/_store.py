@@ -17,10 +17,10 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from components.gates import Verdict
 from quality.history import _tables as tables
 from quality.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
+from spec import environment as env
 from spec import home
 from spec.errors import InputError
 
-URL = "TRAINYARD_HISTORY"
 _AT_ONCE = 1_000
 """Ids in one query: databases bound them."""
 
@@ -31,7 +31,7 @@ class HistoryError(InputError):
 
 def default_url() -> str:
     """TRAINYARD_HISTORY (an SQLAlchemy URL), else a SQLite file in the home."""
-    return os.environ.get(URL) or f"sqlite:///{home.home() / 'quality.sqlite'}"
+    return os.environ.get(env.HISTORY) or f"sqlite:///{home.home() / 'quality.sqlite'}"
 
 
 class History:
@@ -72,7 +72,7 @@ class History:
         except (SQLAlchemyError, OSError, ValueError) as error:
             reason = str(error).splitlines()[0] if "://" in shown else "not an SQLAlchemy URL"
             raise HistoryError(
-                f"the history of data quality, {shown}, cannot be opened: {reason}. Mend {URL}, e.g. "
+                f"the history of data quality, {shown}, cannot be opened: {reason}. Mend {env.HISTORY}, e.g. "
                 "sqlite:////srv/trainyard/quality.sqlite or postgresql://user@host/database."
             ) from None
         return cls(engine)

@@ -7,10 +7,8 @@ import datetime
 import pathlib
 from collections.abc import Sequence
 
-from components.drift._config import DriftConfig
 from components.drift.distributions import Distribution
-from components.drift.judge import PREDICTION_DRIFT, SKEW, check, drifts
-from components.drift.limits import skew_configs
+from components.drift.judge import PREDICTION_DRIFT, SKEW, check, comparisons
 from components.drift.profile import Profile
 from components.gates import CheckResult, GateResult, Severity
 from model_store import ModelStore
@@ -20,7 +18,7 @@ from quality.history.runs import changes, check_record, profiled
 from quality.monitoring._requests import MOST_ROWS, Requests, read_requests, requests_profile
 from quality.monitoring._training import Training, training_of
 from spec import home
-from spec.workload import Workload
+from spec.workload import ColumnLimits, Workload
 
 GATE = "SkewDetector"
 
@@ -95,18 +93,19 @@ def save(validation: Validation) -> pathlib.Path:
 def _compare(
     workload: Workload, asked: Requests, training: Training
 ) -> tuple[list[CheckResult], dict[str, Distribution]]:
-    inputs, answers = skew_configs(workload)
+    skew = workload.quality.skew
+    answers = ColumnLimits(limits=skew.predictions, min_rows=skew.min_rows)
     name = f"requests until {asked.last[:16].replace('T', ' ')}"
     columns = requests_profile(name, asked.columns, asked.rows, training.columns)
     predicted = requests_profile(name, asked.predictions, asked.rows, training.predictions)
-    checks = _checks(columns, training.columns, inputs, SKEW)
+    checks = _checks(columns, training.columns, skew, SKEW)
     checks += _checks(predicted, training.predictions, answers, PREDICTION_DRIFT)
     described = {**columns.distributions[""], **{f"prediction: {k}": v for k, v in predicted.distributions[""].items()}}
     return checks, described
 
 
-def _checks(new: Profile, reference: Profile, config: DriftConfig, kind: str) -> list[CheckResult]:
-    return [check(one) for one in drifts(new, reference, config, kind)]
+def _checks(new: Profile, reference: Profile, allowed: ColumnLimits, kind: str) -> list[CheckResult]:
+    return [check(one) for one in comparisons(new, reference, allowed, kind)]
 
 
 def _too_few(asked: Requests, version: int, workload: Workload) -> CheckResult:

@@ -6,7 +6,8 @@ import functools
 import http.server
 import pathlib
 
-from spec.errors import EXIT_OK, InputError
+from spec import exit_codes
+from spec.errors import InputError
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
@@ -36,7 +37,7 @@ def serve(folder: pathlib.Path, port: int) -> int:
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        return EXIT_OK
+        return exit_codes.OK
     finally:
         server.server_close()
-    return EXIT_OK
+    return exit_codes.OK

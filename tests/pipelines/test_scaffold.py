@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 from cli import scaffold as cli
-from components.ingestion import Reading
 from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import classes_of, feature_of, is_personal, read_schema
@@ -304,7 +303,7 @@ def test_a_file_as_people_have_it_is_taken_and_read_by_every_run(places: pathlib
     )
     workload = load_workload(created.workload)
     columns = columns_of(read_schema(str(created.schemas)))
-    reading = Reading.of(workload.data.read.model_dump())
+    reading = workload.data.read
     (batch,) = read_file(next(created.span.iterdir()), "csv", columns, workload.data.ignore, reading=reading)
     assert batch.to_pylist()[3] == {"größe": 3.3, "preis": 1003.5, "plz": "00139", "label": "ja"}
     assert {one.name: one.kind for one in created.profile.columns}["plz"] is Kind.CATEGORY

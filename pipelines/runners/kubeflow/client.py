@@ -24,13 +24,15 @@ from kfp.client import token_credentials_base
 
 from pipelines.runners.kubeflow.site import Api
 from pipelines.runners.kubeflow.watching import Unavailable
+from spec import environment as env
 from spec.errors import InputError
 
 PAGE = 50
 _TIMEOUT = (10, 60)  # seconds to connect and to read; kfp.Client itself waits without end
 _HOST, _UI = "KF_PIPELINES_ENDPOINT", "KF_PIPELINES_UI_ENDPOINT"  # KFP's own names
-_TOKEN, _TOKEN_FILE, _COOKIE = "TRAINYARD_KUBEFLOW_TOKEN", "TRAINYARD_KUBEFLOW_TOKEN_FILE", "TRAINYARD_KUBEFLOW_COOKIE"
-_MEND_ACCESS = f"Put a valid token into {_TOKEN}, or name its file in {_TOKEN_FILE} or api.token_file"
+_MEND_ACCESS = (
+    f"Put a valid token into {env.KUBEFLOW_TOKEN}, or name its file in {env.KUBEFLOW_TOKEN_FILE} or api.token_file"
+)
 
 
 class TokenFile(token_credentials_base.TokenCredentialsBase):  # type: ignore[misc]
@@ -236,7 +238,7 @@ class Kubeflow:
         except (ValueError, AttributeError):
             raise InputError(
                 f"{self.host} answers with a page and not as KFP's API does: it may want a login. {_MEND_ACCESS}, "
-                f"or a session's cookie into {_COOKIE}; or mend api.host."
+                f"or a session's cookie into {env.KUBEFLOW_COOKIE}; or mend api.host."
             ) from None
 
     @contextlib.contextmanager
@@ -292,14 +294,17 @@ def _quoted(part: str) -> str:
 def _access(api: Api) -> dict[str, Any]:
     """How requests say who asks, as kfp.Client's arguments. The environment wins, a token over a file."""
     access: dict[str, Any] = {}
-    token, file = os.environ.get(_TOKEN, "").strip(), os.environ.get(_TOKEN_FILE) or api.token_file
+    token, file = (
+        os.environ.get(env.KUBEFLOW_TOKEN, "").strip(),
+        os.environ.get(env.KUBEFLOW_TOKEN_FILE) or api.token_file,
+    )
     if token:
         if not (token.isascii() and token.isprintable()):
-            raise InputError(f"{_TOKEN}: holds characters that no token has. Copy it again.")
+            raise InputError(f"{env.KUBEFLOW_TOKEN}: holds characters that no token has. Copy it again.")
         access["existing_token"] = token
     elif file:
         access["credentials"] = TokenFile(pathlib.Path(file).expanduser())
-    if cookie := os.environ.get(_COOKIE):
+    if cookie := os.environ.get(env.KUBEFLOW_COOKIE):
         access["cookies"] = cookie
     if api.ca_file and not pathlib.Path(api.ca_file).is_file():
         raise InputError(f"kubeflow.yaml, field api.ca_file: there is no file {api.ca_file!r}.")

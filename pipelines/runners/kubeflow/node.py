@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 from components import lazy_imports
 from pipelines.runners import _failures
 from quality.provenance import code_of
-from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from spec import environment as env
+from spec import exit_codes
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         part, bindings = _part(options)
         executions, config = _earlier(part, options.run_id)
         if refusal := executions.never_retry():
-            return _failed(refusal, EXIT_FIX_INPUT)
+            return _failed(refusal, exit_codes.FIX_INPUT)
         earlier = executions  # the store answers, so that a failure can be noted there
         ended = _run(part, bindings, config, executions, train_job)
     except BaseException as error:
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message, code = _failures.describe(options.node, readable(error))
         if part is not None:
             message += _where_the_evidence_is(part, options, error)
-            if code == EXIT_FIX_INPUT and earlier is not None:
+            if code == exit_codes.FIX_INPUT and earlier is not None:
                 _note(earlier, message)
                 _record(part, options, message)
         return _failed(message, code)
@@ -70,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _record(part, options)
     _say_the_span(Outputs(ended.outputs), options.node)
     say(f"{options.node}: {ended.outcome}")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -177,7 +179,7 @@ def _note(earlier: RunExecutions, message: str) -> None:
 
 def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str = "") -> None:
     """The history of data quality, where there is one; a node that is none of its business loads nothing of it."""
-    if not os.environ.get("TRAINYARD_HISTORY"):
+    if not os.environ.get(env.HISTORY):
         return
     try:
         from pipelines.metadata import connecting as metadata

@@ -11,6 +11,7 @@ from kfp.dsl import PipelineTask
 from pipelines.runners.kubeflow import retries
 from pipelines.runners.kubeflow.pools import SHARES_WORK, Placement, Pool, cores, size_of
 from pipelines.runners.kubeflow.site import ClusterSite, Secret
+from spec import environment as env
 
 
 def configure(
@@ -42,7 +43,7 @@ def configure(
         kubernetes.add_node_affinity(task, match_expressions=[one.model_dump() for one in rules])
     for key, value in labels(node_id, placement.pool_name, site, origin).items():
         kubernetes.add_pod_label(task, key, value)
-    task.set_env_variable("TRAINYARD_METADATA", site.metadata.uri)
+    task.set_env_variable(env.METADATA, site.metadata.uri)
     for key, value in environment(node_id, site, origin).items():
         task.set_env_variable(key, value)
     _configure_access(task, site, pool.shared_memory)
@@ -62,20 +63,20 @@ def labels(node_id: str, pool_name: str, site: ClusterSite, origin: Mapping[str,
 def environment(node_id: str, site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:
     """Of each pod, without the metadata store and Secrets."""
     # The root file system may be read-only: everything that writes without being asked where writes here.
-    found = {"HOME": "/tmp", "TRAINYARD_HOME": "/tmp/trainyard"}  # noqa: S108
+    found = {"HOME": "/tmp", env.HOME: "/tmp/trainyard"}  # noqa: S108
     root = site.root_of(origin["workload"])
     if node_id == SHARES_WORK and "://" in root:
         # A pod's own disk goes with it. On a volume they lie beside the artifacts without being told.
-        found["TRAINYARD_CHECKPOINTS"] = f"{root}/{node_id}/.system/checkpoints"
+        found[env.CHECKPOINTS] = f"{root}/{node_id}/.system/checkpoints"
     return {**found, **site.environment}
 
 
 def tell_who_it_is(task: PipelineTask) -> None:
     """For a pod that owns others."""
     for name, path in {
-        "TRAINYARD_POD_NAME": "metadata.name",
-        "TRAINYARD_POD_UID": "metadata.uid",
-        "TRAINYARD_POD_NAMESPACE": "metadata.namespace",
+        env.POD_NAME: "metadata.name",
+        env.POD_UID: "metadata.uid",
+        env.POD_NAMESPACE: "metadata.namespace",
     }.items():
         kubernetes.use_field_path_as_env(task, name, path)
 

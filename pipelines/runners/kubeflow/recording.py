@@ -27,8 +27,9 @@ from pipelines.run import find_workload
 from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.staging import say
 from quality import lineage
-from quality.history import URL, History, Validation, runs
+from quality.history import History, Validation, runs
 from quality.provenance import code_of
+from spec import environment as env
 from spec import graph, home
 
 _EVIDENCE = ("gate.json", "profile.json")
@@ -59,7 +60,7 @@ def record(run: Run, node_id: str, error: str = "") -> None:
         node_id: the node that ended.
         error: what ended it, in words; empty where it succeeded.
     """
-    if not os.environ.get(URL) or not _ends_a_run(node_id):
+    if not os.environ.get(env.HISTORY) or not _ends_a_run(node_id):
         return
     try:
         with History.open() as history:

@@ -28,9 +28,9 @@ from tfx.types import value_artifact
 
 from components.staged import CANONICAL_URI
 from pipelines.runners.kubeflow import transfer
+from spec import environment as env
 
 # Where copies go: the pods' /tmp is an empty folder of its own size (site.scratch_size).
-SCRATCH = "TRAINYARD_SCRATCH"
 _EVIDENCE = "_gates"
 
 
@@ -168,7 +168,7 @@ def _empty_folder(info: data_types.ExecutionInfo) -> pathlib.Path:
 
 def scratch() -> pathlib.Path:
     """Where this pod keeps what goes with it."""
-    return pathlib.Path(os.environ.get(SCRATCH) or tempfile.gettempdir()).resolve()
+    return pathlib.Path(os.environ.get(env.SCRATCH) or tempfile.gettempdir()).resolve()
 
 
 class StagedPythonOperator(_Staged, python_executor_operator.PythonExecutorOperator):

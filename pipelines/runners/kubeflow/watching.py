@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipelines.results import ComponentResult, RunResult
-from spec.errors import EXIT_MAY_RETRY
+from spec import exit_codes
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 PATIENCE_S = 600.0  # an API that is being upgraded comes back; the run does not need it
@@ -34,7 +34,7 @@ def result_of(run: Any, link: str) -> RunResult:
         result.seconds = ((over or datetime.datetime.now(datetime.UTC)) - began).total_seconds()
     if state in ENDED and state != "SUCCEEDED":
         result.error = _error(run, result)
-        result.exit_code = EXIT_MAY_RETRY
+        result.exit_code = exit_codes.MAY_RETRY
     return result
 
 
