@@ -44,7 +44,7 @@ class _Run:
         from components import border
         from components.artifacts import DataDrift, DataQualityReport
         from components.columnar import encode_splits, mark_as_parquet
-        from components.data_quality._contract import digest
+        from components.data_quality.contract import digest
         from components.data_quality.executor import DataQualityExecutor
         from components.drift.executor import Executor as DriftDetector
         from components.example_validator.executor import Executor as ExampleValidator

@@ -11,7 +11,7 @@ from tfx.types import BaseChannel, channel, component_spec, standard_artifacts
 
 from components import border
 from components.artifacts import DataQualityReport
-from components.data_quality._contract import check_contract, digest
+from components.data_quality.contract import check_contract, digest
 from components.data_quality.driver import Driver
 from components.data_quality.executor import DATA_QUALITY, EXAMPLES, FAIL_ON, SCHEMA, DataQualityExecutor
 from components.graph import Graph

@@ -13,7 +13,7 @@ from typing import Any
 
 from components import lazy_imports
 from components.data_quality import waivers
-from components.data_quality._contract import check_contract
+from components.data_quality.contract import check_contract
 from components.data_quality.record import RECORD
 from components.gates import CheckResult, GateResult, Severity
 from components.schema import is_personal, read_schema

@@ -39,7 +39,7 @@ def try_workload(
         InputError: the workload's code or contracts are at fault; says where.
         WorkloadError: workload.yaml is.
     """
-    from components.data_quality import check_suite
+    from components.data_quality.contract import check_suite
 
     folder, contracts = pathlib.Path(workload_folder), pathlib.Path(schema_folder)
     workload = load_workload(folder)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from components.data_quality import check_contract
+from components.data_quality.contract import check_contract
 from quality.contracts import _merging
 from quality.contracts._facts import look
 from quality.contracts._ranking import most_useful

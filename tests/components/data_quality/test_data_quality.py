@@ -19,9 +19,9 @@ from tfx.types import standard_artifacts
 from components.artifacts import ROWS_IN, ROWS_OUT, SECONDS, DataQualityReport
 from components.columnar import SplitWriter, encode_splits
 from components.data_quality import _data_docs, waivers
-from components.data_quality._contract import digest
 from components.data_quality._running import columns_of
 from components.data_quality.component import DataQuality
+from components.data_quality.contract import digest
 from components.data_quality.executor import DataQualityExecutor
 from components.data_quality.worker import check_examples
 from components.gates import CheckResult, GateFailed, GateResult, Severity
