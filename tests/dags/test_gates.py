@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from dags.gates import READ, GateOperator, ReadDataOperator, is_refusal
@@ -120,3 +121,14 @@ class Store(dict[str, str]):
 
     def set(self, key: str, value: str) -> None:
         self[key] = value
+
+
+def test_a_gate_that_the_graph_gains_has_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow reads its record alone; tests/pipelines/test_added_component.py runs it."""
+    place = graph.TRAINING.index("components.transform")
+    monkeypatch.setattr(graph, "TRAINING", (*graph.TRAINING[:place], "tests.added_component", *graph.TRAINING[place:]))
+    dag = DagBag(Path(__file__).resolve().parents[2] / "dags").dags["data_quality_taxi"]
+    task = dag.get_task("check_rows")
+    assert task.upstream_task_ids == {READ} and task.until == ("RowCount",)
+    assert "Does the span have rows enough" in task.doc_md and "lower the bar of taxi" in task.doc_md
+    assert dag.get_task(READ).until == ("ExampleValidator", "DataQuality", "DriftDetector", "RowCount")
