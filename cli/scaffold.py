@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from cli import terminal
 from cli.arguments import Commands
 from pipelines.scaffold import read_options
+from pipelines.scaffold.request import Request
 from spec import exit_codes
+from spec.tasks import TASKS
 
 if TYPE_CHECKING:
-    from pipelines.scaffold.creating import Created, Request
+    from pipelines.scaffold.creating import Created
 
 _EPILOG = """\
 examples:
@@ -40,7 +42,7 @@ def add_commands(commands: Commands) -> None:
         "--label", metavar="COLUMN", help="the column to predict (of images: the name of their folder)"
     )
     command.add_argument(
-        "--task", choices=("binary", "multiclass", "regression"), help="default: by the label's values"
+        "--task", help=f"{', '.join(TASKS)}, or the dotted path of a class of your own; default: by the label's values"
     )
     command.add_argument("--owner", default="ml-platform", help="who answers for the model (ml-platform)")
     command.add_argument("--description", default="", help="one sentence for a reader who has never heard of it")
@@ -64,10 +66,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _new(options: argparse.Namespace) -> int:
-    """Creates the workload, says what was decided and why, and runs it if asked to."""
-    with terminal.busy("loading what reads data"):
-        from pipelines.scaffold.creating import Request
-
+    """Makes the workload, says what was decided and why, and runs it if asked to."""
     created = _create(
         Request(
             name=options.name,
@@ -98,9 +97,10 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _create(request: Request) -> Created:
-    """Creates the workload. What only a person can decide is asked at a terminal, and an error elsewhere."""
-    from pipelines.scaffold.creating import create
-    from pipelines.scaffold.spelling import Undecided
+    """Makes the workload; at a terminal a person is asked what only a person can say, elsewhere it is an error."""
+    with terminal.busy("loading what reads data"):
+        from pipelines.scaffold.creating import create
+        from pipelines.scaffold.spelling import Undecided
 
     while True:
         try:

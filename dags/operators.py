@@ -14,10 +14,9 @@ from dags.lineage import lineage_of
 from dags.links import DataQualityLink, ReportLink, pages_of, report_links
 from dags.process import Finished, StreamedProcess
 from dags.skips import skipped
-from spec import exit_codes, home
+from spec import exit_codes, graph, home
 
 """What the CLI exits with when a retry cannot help (spec/errors.py, which needs TFX's environment)."""
-LAST_NODE = "Report"
 FINAL = "Not retried, the input needs mending: "
 
 
@@ -157,7 +156,7 @@ def run_arguments(workload: str, span: int | None, until: Sequence[str] = ()) ->
 
 def unchanged(outcome: Mapping[str, Any]) -> str:
     """Why a run would come to nothing new, in words; empty if it may."""
-    whole = any(component["id"] == LAST_NODE for component in outcome.get("components") or [])
+    whole = any(component["id"] == graph.records()[-1].id for component in outcome.get("components") or [])
     if not outcome.get("same_as") or not whole:
         return ""
     release = outcome.get("release")

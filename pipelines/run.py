@@ -22,7 +22,7 @@ from spec.words import one_line
 from spec.workload import Workload, find_workload
 
 if TYPE_CHECKING:
-    from pipelines.training import Site
+    from components.graph import Site
 
 # DataQuality's worker: it imports Great Expectations while we import TensorFlow.
 _FIRST_WORKER = "components.data_quality.worker"
@@ -174,9 +174,9 @@ def make_site(
     beam: tuple[str, ...] = (),
     code: provenance.Code | None = None,
 ) -> Site:
-    """Where a workload's pipeline finds and leaves things on this machine; artifacts and metadata lie in `root`."""
+    """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`, and Beam's arguments."""
+    from components.graph import Site
     from pipelines.metadata.opening import open_store
-    from pipelines.training import Site
 
     code = code or provenance.code_of(workload.name)
     return Site(

@@ -44,11 +44,11 @@ class _Run:
         from components import border
         from components.artifacts import DataDrift, DataQualityReport
         from components.columnar import encode_splits, mark_as_parquet
-        from components.data_quality._contract import digest
+        from components.data_quality.contract import digest
         from components.data_quality.executor import DataQualityExecutor
         from components.drift.executor import Executor as DriftDetector
         from components.example_validator.executor import Executor as ExampleValidator
-        from components.report import artifact_facts, collect
+        from components.report.collect import artifact_facts, collect
         from components.statistics.executor import Executor as StatisticsGen
         from quality.history import History
         from quality.history import runs as recording

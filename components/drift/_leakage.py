@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from scipy import stats
 
 from components.confidence import area_bounds
-from components.drift._profile import Profile
+from components.drift.profile import Profile
 from components.gates import CheckResult, Severity
 from spec.workload import Drift
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.columnar import Hashes, add_column, spread_bits
-from components.drift._profile import ALL, Profile
+from components.drift.profile import ALL, Profile
 from components.gates import CheckResult, Severity
 from spec.splits import SPLITS
 from spec.workload import Drift

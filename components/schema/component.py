@@ -10,6 +10,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import border
+from components.graph import Graph
 from components.schema import executor
 
 
@@ -48,3 +49,7 @@ class SchemaImporter(base_component.BaseComponent):
                 schema=types.Channel(type=standard_artifacts.Schema),
             )
         )
+
+
+def node(graph: Graph) -> SchemaImporter:
+    return SchemaImporter(str(graph.site.schema_folder / "schema.pbtxt"), graph.left_out)

@@ -20,8 +20,9 @@ from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import classes_of, feature_of, is_personal, read_schema
 from pipelines.scaffold import creating
-from pipelines.scaffold.creating import Created, Request, create
+from pipelines.scaffold.creating import Created, create
 from pipelines.scaffold.profiling import Kind
+from pipelines.scaffold.request import Request
 from spec.errors import InputError
 from spec.workload import Task, load_workload
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-
 from components.evaluator.metrics import METRICS as EVALUATED
+
 from pipelines import parameters, reference
 from spec import home
 from spec.workload import METRICS, Workload, WorkloadError, load_workload, workload_names

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
+from components.tasks._members import MeanAnswer
 from components.trainer import Feature, ModelSchema
-from components.trainer._members import MeanAnswer
 
 ROWS, MEMBERS = 20, 5
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
+
+from components.tasks._base import find
 
 
 @keras.saving.register_keras_serializable("trainyard")
@@ -25,20 +28,13 @@ class MeanAnswer(keras.layers.Layer):
     def __init__(self, task: str, **options: Any) -> None:
         super().__init__(**options)
         self.task = task
+        self._curved_loss: Callable[[Any], Any] = find(task)().curved_loss
 
     def call(self, answers: Any, training: bool = False) -> Any:
         mean = ops.mean(answers, axis=1)
         if training:
-            self.add_loss(ops.mean(ops.mean(self._loss(answers), axis=1) - self._loss(mean)))
+            self.add_loss(ops.mean(ops.mean(self._curved_loss(answers), axis=1) - self._curved_loss(mean)))
         return mean
-
-    def _loss(self, answers: Any) -> Any:
-        """[..., d] -> [...]: the part of the loss that is not linear in the answers; all else is the same for the mean."""
-        if self.task == "binary":
-            return ops.softplus(answers[..., 0])
-        if self.task == "multiclass":
-            return ops.logsumexp(answers, axis=-1)
-        return ops.square(answers[..., 0])
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (shape[0], *shape[2:])

@@ -68,3 +68,12 @@ def _names_classes(text: bytes) -> bool:
         return any("." in str(one["type"]) for one in json.loads(text)["expectations"])
     except (ValueError, KeyError, TypeError):
         return False  # `check_contract` says what is wrong with it
+
+
+def check_suite(suite_file: str | os.PathLike[str], schema_folder: str | os.PathLike[str]) -> None:
+    """Raises InputError, with file and place, if a suite cannot be run on a schema; imports Great Expectations."""
+    from components.data_quality import _suite
+
+    check_contract(suite_file, schema_folder)
+    columns = {feature.name for feature in read_schema(os.fspath(schema_folder)).feature}
+    _suite.read_suite(suite_file, columns)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.columnar import is_text_or_bytes
-from components.drift._distributions import Categories, Distribution, categories, from_json, numbers
+from components.drift.distributions import Categories, Distribution, categories, from_json, numbers
 
 ALL = ""
 """The slice that all rows are in."""

@@ -1,4 +1,4 @@
-"""The metrics of ranking: each query's rows are put in the order of their scores, and queries count alike.
+"""The order of the rows of a query: each query's rows are put in the order of their scores, and queries count alike.
 
 Rows of one score have no order of their own. A metric is then its mean over all orders of them (McSherry and Najork, 2008),
 so that it depends neither on the order in which rows are read nor on how they were spread over workers.
@@ -6,75 +6,68 @@ so that it depends neither on the order in which rows are read nor on how they w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
+from components.tasks._lazily import lazily
+from components.tasks._numbers import NumberTask
+from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
+from spec.metrics import MAP, MRR, NDCG_10, PRECISION_10, RECALL_10
 
-from components.evaluator.metrics import METRICS, Rows, Sums, TaskMetrics, ratio
-from spec.errors import InputError
+if TYPE_CHECKING:
+    import numpy as np
+
+    from components import confidence
+    from components.confidence import Bounds
+    from components.gates import CheckResult
+else:
+    np, confidence = map(lazily, ("numpy", "components.confidence"))
 
 _TOP = 10
 
 
-class RankingMetrics(TaskMetrics):
+class Ranking(NumberTask):
     """Labels are relevances of 0 or more, predictions scores; a row of a relevance above 0 is relevant.
 
     Queries without a relevant row cannot be ranked well or badly: they count in no metric.
     """
 
-    task = "ranking"
-    widths: Mapping[str, int] = {}
+    name = "ranking"
+    metrics = (NDCG_10, MAP, MRR, PRECISION_10, RECALL_10)
+    needs_query = True
+    least_label = 0.0
+    label_word = "relevance"
+    unit = "queries"
+    unit_term = "judged"
 
-    def valid(self, predictions: np.ndarray) -> np.ndarray:
-        return np.isfinite(predictions)
-
-    def value(self, metric: str, sums: Sums, slice_index: int = 0) -> float | None:
-        return ratio(float(sums.terms[metric][slice_index]), float(sums.terms["judged"][slice_index]))
-
-    def by_query(
-        self, labels: np.ndarray, scores: np.ndarray, queries: np.ndarray, slices: np.ndarray | None = None
-    ) -> tuple[Rows, np.ndarray]:
-        """What the metrics need of each query; with slices, of each query's rows in each slice.
-
-        Args:
-            labels: relevances, [N].
-            scores: finite, [N].
-            queries: each row's query, [N] of int64.
-            slices: each row's slice, [N].
-
-        Returns:
-            The terms of Q queries, and a row of each query, [Q], in the order of slices and queries.
-        """
-        if not len(labels):
-            names = ("rows", "queries", "single", "judged", *METRICS[self.task], *_squared(METRICS[self.task]))
-            return Rows({name: np.zeros(0) for name in names}, {}), np.zeros(0, np.int64)
-        parts = (queries,) if slices is None else (queries, slices)
-        order = np.lexsort((-scores, *parts))
+    def group_terms(
+        self, truths: np.ndarray, predictions: np.ndarray, groups: np.ndarray, slices: np.ndarray | None = None
+    ) -> tuple[UnitTerms, np.ndarray]:
+        if not len(truths):
+            names = ("rows", "queries", "single", "judged", *self.metric_names(), *_squared(self.metric_names()))
+            return UnitTerms({name: np.zeros(0) for name in names}), np.zeros(0, np.int64)
+        parts = (groups,) if slices is None else (groups, slices)
+        order = np.lexsort((-predictions, *parts))
         firsts = _changes(*(part[order] for part in parts))
-        label = labels[order].astype(np.float64)
+        label = truths[order].astype(np.float64)
         relevant = (label > 0).astype(np.float64)
         count = np.diff(np.append(firsts, len(label)))
         position = np.arange(len(label)) - np.repeat(firsts, count) + 1.0
-        ties = _Ties(_changes(*(part[order] for part in parts), scores[order]), len(label))
-        ideal = labels[np.lexsort((-labels, *parts))].astype(np.float64)
+        ties = _Ties(_changes(*(part[order] for part in parts), predictions[order]), len(label))
+        ideal = truths[np.lexsort((-truths, *parts))].astype(np.float64)
         discount = np.where(position <= _TOP, 1 / np.log2(position + 1), 0.0)
         chance = ties.mean(relevant)  # that the row at this position is relevant
         found = np.add.reduceat(relevant, firsts)
         judged = found > 0
         hits = np.add.reduceat(np.where(position <= _TOP, chance, 0.0), firsts)
         per_query = {
-            "ndcg_10": _divide(
+            "ndcg_10": divide(
                 np.add.reduceat(ties.mean(label) * discount, firsts), np.add.reduceat(ideal * discount, firsts)
             ),
-            "map": _divide(
-                np.add.reduceat(chance * _precision(relevant, position, firsts, count, ties), firsts), found
-            ),
+            "map": divide(np.add.reduceat(chance * _precision(relevant, position, firsts, count, ties), firsts), found),
             "mrr": _reciprocal_rank(relevant, position, firsts, ties),
             "precision_10": hits / _TOP,
-            "recall_10": _divide(hits, found),
+            "recall_10": divide(hits, found),
         }
         terms = {
             "rows": count.astype(np.float64),
@@ -84,11 +77,40 @@ class RankingMetrics(TaskMetrics):
             **(counted := {name: np.where(judged, value, 0.0) for name, value in per_query.items()}),
             **dict(zip(_squared(counted), (value**2 for value in counted.values()), strict=True)),
         }
-        return Rows(terms, {}), order[firsts]
+        return UnitTerms(terms), order[firsts]
+
+    def value(self, metric: str, sums: MergeableSums, slice_index: int = 0) -> float | None:
+        return ratio(float(sums.terms[metric][slice_index]), float(sums.terms["judged"][slice_index]))
+
+    def bounds_of(
+        self, metric: str, value: float, sums: MergeableSums, level: float, slice_index: int
+    ) -> Bounds | None:
+        t = sums.of(slice_index)
+        return confidence.mean_of_shares(t[metric], t[f"squared_{metric}"], t["judged"], level)
+
+    def trivial(self, sums: MergeableSums, truths: np.ndarray) -> Values:
+        """The mean of all orders."""
+        return self.values(sums)
+
+    def data_checks(self, sums: MergeableSums, query: str) -> list[CheckResult]:
+        """Whether there is something to rank: a column that is no query makes any model look perfect."""
+        from components.gates import CheckResult, Severity
+
+        queries, judged, single = (int(sums.terms[name][0]) for name in ("queries", "judged", "single"))
+        shown = f"{queries:,} queries; {queries - judged:,} of them without a relevant row are left out"
+        if not judged:
+            message = f"none of {queries:,} queries has a row of relevance above 0: all metrics are undefined"
+        elif single > queries / 2:
+            message = (
+                f"{single:,} of {queries:,} queries have one row, which any model ranks right: is {query!r} the query?"
+            )
+        else:
+            return [CheckResult("queries have rows to rank", True, message=shown)]
+        return [CheckResult("queries have rows to rank", False, Severity.WARNING, message)]
 
 
 def _squared(metrics: Iterable[str]) -> list[str]:
-    """Names of the terms that say how sure the metrics are (confidence.py)."""
+    """Names of the terms that say how sure the metrics are (`bounds_of`)."""
     return [f"squared_{metric}" for metric in metrics]
 
 
@@ -123,7 +145,7 @@ def _precision(
     """Expected precision down to each position, given that the row there is relevant, [N]."""
     above = np.concatenate([[0.0], np.cumsum(relevant)])
     higher = above[ties.before] - np.repeat(above[firsts], count)
-    among = _divide((ties.place - 1) * (ties.total(relevant) - 1), ties.size - 1)
+    among = divide((ties.place - 1) * (ties.total(relevant) - 1), ties.size - 1)
     return (higher + 1 + among) / position
 
 
@@ -149,35 +171,3 @@ def _changes(*keys: np.ndarray) -> np.ndarray:
     new = np.ones(len(keys[0]), dtype=bool)
     new[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
     return np.flatnonzero(new)
-
-
-def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.divide(a, b, out=np.zeros_like(b, dtype=np.float64), where=b != 0)
-
-
-def query_keys(column: pa.Array, name: str) -> np.ndarray:
-    """The queries of a batch as int64 [N]: integers as they are, other values by a hash that is the same everywhere.
-
-    Of a million queries, two share a key with a probability of 3e-8.
-
-    Raises:
-        InputError: a query is missing, or the column holds lists.
-    """
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    if column.null_count:
-        raise InputError(
-            f"data.query: {column.null_count} of {len(column)} values of column {name!r} are missing, so those rows belong to "
-            "no query. Remove or complete them."
-        )
-    if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
-        return np.asarray(column.cast(pa.int64(), safe=False).to_numpy(zero_copy_only=False))
-    try:
-        encoded = column.dictionary_encode()
-        texts = np.array(
-            [str(v).encode() if not isinstance(v, bytes) else v for v in encoded.dictionary.to_pylist()], object
-        )
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise InputError(f"data.query: column {name!r} must hold one value a row. Received: {column.type}.") from None
-    keys = pd.util.hash_array(texts, categorize=False).view(np.int64)
-    return np.asarray(keys[encoded.indices.to_numpy(zero_copy_only=False)])

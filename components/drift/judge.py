@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from components.drift._distributions import Categories, Distribution, Numbers
-from components.drift._measures import compare
-from components.drift._profile import ALL, Profile
+from components.drift.distributions import Categories, Distribution, Numbers
+from components.drift.measures import compare
+from components.drift.profile import ALL, Profile
 from components.gates import CheckResult, Severity
 from spec.workload import ColumnLimits
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.drift._distributions import Categories, Distribution, Numbers
+from components.drift.distributions import Categories, Distribution, Numbers
 
 _BINS = 10
 # Of a bin in which one side has no rows: half a row's share, so that a small sample is not called a large change.
