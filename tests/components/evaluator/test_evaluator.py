@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from tfx.types import standard_artifacts
 
+from components import border
 from components.artifacts import BaselineMetrics
 from components.champion import champion_version
 from components.evaluator import EvaluationConfig
@@ -19,11 +20,9 @@ from components.gates import GateResult
 from spec.errors import InputError
 from spec.workload import Workload
 
-DEFAULT_METRIC = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse", "ranking": "ndcg_10"}
-
 
 def config_json(task: str = "binary", **fields: Any) -> str:
-    return json.dumps({"task": task, "label": "target", "champion_metric": DEFAULT_METRIC[task], **fields})
+    return json.dumps({"task": task, "label": "target", **fields})
 
 
 @pytest.fixture
@@ -73,12 +72,11 @@ def test_a_workload_s_evaluation_is_understood() -> None:
     )
     fields = {
         "task": workload.task,
-        "label": workload.data.label.column,
-        "champion_metric": workload.champion_metric,
+        "label": workload.data.label_column,
         **workload.evaluation.model_dump(mode="json"),
     }
-    config = EvaluationConfig.from_json(json.dumps(fields))
-    assert config.max_loss == 0.01 and config.slice_columns == ("payment_type", "company")
+    config = border.load(EvaluationConfig, json.dumps(fields))
+    assert config.champion.max_loss == 0.01 and config.slice_columns == ("payment_type", "company")
     assert str(config.thresholds[1]) == "log_loss <= 1 in every slice of company"
 
 
@@ -89,14 +87,14 @@ def test_a_workload_s_evaluation_is_understood() -> None:
         "[]",
         '{"task": "ranking"}',
         config_json(wrong=1),
-        config_json(champion_metric=7),
+        config_json(champion={"metric": 7}),
         config_json("ranking"),
         config_json(query="search"),
     ],
 )
 def test_a_wrong_configuration_says_so(text: str) -> None:
     with pytest.raises(InputError, match="evaluation"):
-        EvaluationConfig.from_json(text)
+        border.load(EvaluationConfig, text)
 
 
 def test_binary_model_is_judged_overall_and_by_slice(

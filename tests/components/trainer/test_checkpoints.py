@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from components.tasks import find
 from components.trainer import Feature, ModelSchema, TrainingConfig
 from components.trainer._checkpoints import Checkpoints, at, key
 from components.trainer._checks import SplitChecks
@@ -51,9 +52,9 @@ class Training:
     def __init__(self, uri: str, module: str, tmp_path: pathlib.Path) -> None:
         self.features = {"half": Feature("half", "float32")}
         self.schema = ModelSchema(self.features, "binary", "y", ("no", "yes"))
-        self.config = TrainingConfig("binary", "y", epochs=3, batch_size=512, early_stopping_patience=None)
+        self.config = TrainingConfig(task="binary", label="y", epochs=3, batch_size=512, early_stopping_patience=None)
         self.split = open_split(
-            uri, "train", self.features.values(), SplitChecks("train", "binary", "y", ("no", "yes"))
+            uri, "train", self.features.values(), SplitChecks("train", find("binary")(("no", "yes")), "y")
         )
         self.module, self.folder, self.logs = module, tmp_path / "checkpoints", tmp_path / "logs"
 
@@ -178,7 +179,7 @@ def test_a_url_that_fsspec_does_not_know_is_named(tmp_path) -> None:
 def test_whatever_decides_the_weights_decides_the_key(write_split) -> None:
     uri = write_split({"x": np.arange(8.0), "y": np.arange(8) % 2})
     write_split({"x": np.arange(8.0), "y": np.arange(8) % 2}, "eval")
-    config = TrainingConfig("binary", "y")
+    config = TrainingConfig(task="binary", label="y")
     keys = {
         key(config.to_json(), "code", "schema", uri),
         key(dataclasses.replace(config, seed=2).to_json(), "code", "schema", uri),
