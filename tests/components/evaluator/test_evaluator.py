@@ -39,6 +39,7 @@ def run(
         baseline: Any = None,
         model: Any = None,
         max_loss: float = 0,
+        metric: str | None = None,
         **fields: Any,
     ) -> tuple[dict[str, Any], Any]:
         made = output(evaluation=standard_artifacts.ModelEvaluation, blessing=standard_artifacts.ModelBlessing)
@@ -47,7 +48,11 @@ def run(
             inputs["champion"] = [champion]
         if baseline is not None:
             inputs["baseline"] = [baseline]
-        Executor().Do(inputs, made, {"evaluation_config": config_json(task, champion={"max_loss": max_loss}, **fields)})
+        Executor().Do(
+            inputs,
+            made,
+            {"evaluation_config": config_json(task, champion={"max_loss": max_loss, "metric": metric}, **fields)},
+        )
         folder = pathlib.Path(made["evaluation"][0].uri)
         summary = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
         gate = GateResult.from_json((folder / "gate.json").read_text())
@@ -276,7 +281,7 @@ def test_challenger_and_champion_are_measured_at_their_own_thresholds(
     assert champion["overall"]["auc"] == summary["overall"]["auc"]
     assert champion["overall"]["recall"] > summary["overall"]["recall"] == pytest.approx(counts[1, 1] / counts[1].sum())
 
-    summary, _ = run(rows, champion=model_artifact(champion_version=7), model=low, champion_metric="recall")
+    summary, _ = run(rows, champion=model_artifact(champion_version=7), model=low, metric="recall")
     better = summary["champion"]
     assert summary["blessed"] and better["metric"] == "recall" and 0 < better["ci_low"] < better["difference"]
 

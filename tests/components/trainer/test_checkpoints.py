@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import pathlib
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from components import border
 from components.tasks import find
 from components.trainer import Feature, ModelSchema, TrainingConfig
 from components.trainer._checkpoints import Checkpoints, at, key
@@ -181,14 +181,14 @@ def test_whatever_decides_the_weights_decides_the_key(write_split) -> None:
     write_split({"x": np.arange(8.0), "y": np.arange(8) % 2}, "eval")
     config = TrainingConfig(task="binary", label="y")
     keys = {
-        key(config.to_json(), "code", "schema", uri),
-        key(dataclasses.replace(config, seed=2).to_json(), "code", "schema", uri),
-        key(config.to_json(), "other", "schema", uri),
-        key(config.to_json(), "code", "other", uri),
+        key(border.dump(config), "code", "schema", uri),
+        key(border.dump(config.model_copy(update={"seed": 2})), "code", "schema", uri),
+        key(border.dump(config), "other", "schema", uri),
+        key(border.dump(config), "code", "other", uri),
     }
-    assert key(config.to_json(), "code", "schema", uri) in keys
+    assert key(border.dump(config), "code", "schema", uri) in keys
     write_split({"x": np.arange(8.0) + 1e-9, "y": np.arange(8) % 2}, "eval")
-    assert len(keys | {key(config.to_json(), "code", "schema", uri)}) == 5
+    assert len(keys | {key(border.dump(config), "code", "schema", uri)}) == 5
 
 
 def test_executions_of_a_node_share_the_folder(tmp_path) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -108,7 +106,7 @@ def test_the_same_seed_gives_the_same_model(module, tmp_path, split) -> None:
         keras.utils.set_random_seed(1)
         model = build(module, schema, config, len(y))
         data = split(x, y)
-        fit(model, data, data, dataclasses.replace(config, seed=shuffle_seed), tmp_path / "logs")
+        fit(model, data, data, config.model_copy(update={"seed": shuffle_seed}), tmp_path / "logs")
         return np.concatenate([w.ravel() for w in model.get_weights()]).tolist()
 
     first = weights(1)
