@@ -15,44 +15,6 @@ from spec.metrics import Metric
 from spec.tasks import LabelKind
 
 
-class Reconstruction(Task):
-    """An autoencoder on numeric columns: no label, judged by how far it is from what went in."""
-
-    metrics = (Metric("reconstruction_error", "Reconstruction error", lower_is_better=True),)
-    label_kind = LabelKind.NONE
-    output = "error"
-
-    def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
-        return (len(schema.features),)
-
-    def loss(self, schema: ModelSchema) -> Any:
-        return "mse"
-
-    def training_target(self, features: Mapping[str, Any]) -> Any:
-        import tensorflow as tf
-
-        return tf.stack([features[name] for name in sorted(features)], axis=1)
-
-    def answers(self, output: Any, features: Mapping[str, Any]) -> dict[str, Any]:
-        import tensorflow as tf
-
-        return {"error": tf.reduce_mean(tf.square(output - self.training_target(features)), axis=1)}
-
-    def terms(self, truths: np.ndarray, predictions: np.ndarray) -> UnitTerms:
-        error = predictions.astype(np.float64)
-        return UnitTerms(
-            {
-                "rows": np.ones(len(error)),
-                "reconstruction_error": error,
-                "squared_reconstruction_error": error**2,
-            }
-        )
-
-    def value(self, metric: str, sums: MergeableSums, slice_index: int = 0) -> float | None:
-        terms = sums.of(slice_index)
-        return ratio(terms[metric], terms["rows"])
-
-
 class Keypoints(Task):
     """A head of several axes: four points of three coordinates."""
 
@@ -160,5 +122,5 @@ class Retrieval(Task):
         return {"hit_rate": float(np.unique(truths, return_counts=True)[1].max() / len(truths))}
 
 
-for made_up in (Reconstruction, Keypoints, Generation, Retrieval):
+for made_up in (Keypoints, Generation, Retrieval):
     made_up.name = f"tests.components.tasks.made_up.{made_up.__name__}"

@@ -20,9 +20,8 @@ from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind, MissingLibraryError
 from tests.components.tasks import made_up
 
-MADE_UP = [
-    f"tests.components.tasks.made_up.{one}" for one in ("Reconstruction", "Keypoints", "Generation", "Retrieval")
-]
+GUIDE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "guides" / "add-a-task.md"
+MADE_UP = [f"tests.components.tasks.made_up.{one}" for one in ("Keypoints", "Generation", "Retrieval")]
 ROWS = 64
 
 
@@ -55,7 +54,17 @@ def task_of(name: str) -> Task:
     return task
 
 
-@pytest.fixture(params=[*TASKS, *MADE_UP])
+@pytest.fixture(autouse=True)
+def guide(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's task, in a use case's own folder."""
+    root = tmp_path_factory.getbasetemp() / "guide"
+    if not root.exists():
+        (root / "readings").mkdir(parents=True)
+        (root / "readings" / "task.py").write_text(GUIDE.read_text().split("```python\n")[1].split("```")[0])
+    monkeypatch.setenv("TRAINYARD_WORKLOADS", str(root))
+
+
+@pytest.fixture(params=[*TASKS, *MADE_UP, "readings.task.Reconstruction"])
 def task(request: pytest.FixtureRequest) -> Task:
     return task_of(request.param)
 
@@ -168,7 +177,7 @@ def test_its_head_is_built_fitted_and_answers(task: Task) -> None:
 
 
 def test_metrics_over_a_corpus_see_it_first() -> None:
-    task = find(MADE_UP[3])()
+    task = find(MADE_UP[2])()
     batch = pa.record_batch({"x": [0.0, 0.1, 5.0, 5.1], "label": [1.0, 1.0, 2.0, 2.0]})
 
     def read(columns: Any) -> Iterator[pa.RecordBatch]:
@@ -180,7 +189,7 @@ def test_metrics_over_a_corpus_see_it_first() -> None:
 
 
 def test_a_distribution_is_compared_as_a_whole() -> None:
-    task = find(MADE_UP[2])()
+    task = find(MADE_UP[1])()
     random = np.random.default_rng(0)
     true, made = random.normal(size=(500, 2)), random.normal(size=(500, 2)) + 1
     near = task.value("frechet", task.reduce(task.terms(true, true)))
