@@ -72,8 +72,8 @@ class Piece:
 
 def columns_for(workload: Workload, schema: Any) -> list[Column]:
     """The columns that a workload's rows must have; its label is read as workload.yaml says."""
-    label = workload.data.label
-    return with_label(columns_of(schema), schema, label)
+    columns, label = columns_of(schema), workload.data.label
+    return with_label(columns, schema, label) if label else columns
 
 
 def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
@@ -93,8 +93,9 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
         _read_query(source, columns, data.ignore) if source.query is not None else _read_files(source, columns, data)
     )
     for piece in pieces:
-        if data.label.drop_unlabelled and data.label.column in piece.batch.schema.names:
-            kept = labelled(piece.batch.column(data.label.column))
+        label = data.label
+        if label and label.drop_unlabelled and label.column in piece.batch.schema.names:
+            kept = labelled(piece.batch.column(label.column))
             piece = dataclasses.replace(piece, batch=piece.batch.filter(kept))
         yield piece
 
