@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from components import user_code
-from components.trainer import ModelSchema
 from components.tasks._schema import Feature
+from components.trainer import ModelSchema
 from pipelines.scaffold import templates
 
 
