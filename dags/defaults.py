@@ -27,7 +27,7 @@ def workload_dag(workload: Workload, kind: str, tag: str, **settings: Any) -> DA
         catchup=False,
         max_active_runs=1,
         default_args=task_defaults(workload),
-        tags=["trainyard", tag, workload.task.value, workload.name],
+        tags=["trainyard", tag, workload.task, workload.name],
         auto_register=False,
         **settings,
     )

@@ -6,7 +6,6 @@ The same function serves every runner; what differs (where artifacts and metadat
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -19,7 +18,7 @@ from components.baseline import Baseline, BaselineConfig
 from components.champion import ChampionResolver
 from components.data_quality import DataQuality, check_contract
 from components.drift import DriftDetector
-from components.evaluator import Evaluator
+from components.evaluator import EvaluationConfig, Evaluator
 from components.example_validator import ExampleValidator
 from components.infra_validator import InfraValidator
 from components.ingestion import ColumnarExampleGen, IngestionConfig, Reading
@@ -86,8 +85,6 @@ def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline
 
 def _components(workload: Workload, span: int, site: Site) -> list[base_component.BaseComponent]:
     root = str(site.pipeline_root)
-    label = workload.data.label
-
     left_out_columns = left_out(read_schema(str(site.schema_folder)), workload.data.ignore)
     schema = SchemaImporter(str(site.schema_folder / "schema.pbtxt"), left_out_columns)
     schema_channel = schema.outputs["schema"]
@@ -115,9 +112,9 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         examples_channel,
         schema_channel,
         module_file=str(site.workload_folder / "features.py"),
-        label=label.column,
-        task=str(workload.task),
-        positive_class=label.positive_class or "",
+        label=workload.data.label_column or "",
+        task=workload.task,
+        positive_class=(workload.data.label and workload.data.label.positive_class) or "",
     )
     # The gates on data have no output that Transform needs; order alone makes them gates.
     transform.add_upstream_nodes([validator, quality, drift])
@@ -137,7 +134,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         model=trainer.outputs["model"],
         champion=champion.outputs["champion"],
         schema=schema_channel,
-        evaluation_config=_evaluation(workload),
+        config=_evaluation(workload),
         baseline=baseline and baseline.outputs["baseline"],
     )
     infra = InfraValidator(
@@ -155,7 +152,7 @@ def _components(workload: Workload, span: int, site: Site) -> list[base_componen
         data_quality=quality.outputs["data_quality"],
         anomalies=validator.outputs["anomalies"],
         champion=champion.outputs["champion"],
-        task=str(workload.task),
+        task=workload.task,
         store_uri=site.store_uri,
         model_name=workload.name,
         code_revision=site.code_revision,
@@ -202,7 +199,7 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
     return IngestionConfig(
         uri=workload.span_uri("{SPAN}", site.data_root),
         format=data.format,
-        label=data.label.column,
+        label=data.label_column,
         window=data.window,
         ignore=data.ignore,
         split_key=workload.split_key,
@@ -214,15 +211,15 @@ def _ingestion(workload: Workload, site: Site) -> IngestionConfig:
         on_bad_rows=data.on_bad_rows,
         max_bad_fraction=data.max_bad_fraction,
         reading=Reading.of(data.read.model_dump()),
-        merge_spellings=data.label.merge_spellings,
-        drop_unlabelled=data.label.drop_unlabelled,
+        merge_spellings=bool(data.label and data.label.merge_spellings),
+        drop_unlabelled=bool(data.label and data.label.drop_unlabelled),
     )
 
 
 def _training(workload: Workload) -> TrainingConfig:
     return TrainingConfig(
-        task=str(workload.task),
-        label=workload.data.label.column,
+        task=workload.task,
+        label=workload.data.label_column,
         na_values=workload.data.read.na_values,
         na_values_by_column=workload.data.read.na_values_by_column,
         **workload.training.model_dump(),
@@ -230,31 +227,23 @@ def _training(workload: Workload) -> TrainingConfig:
 
 
 def _baseline(workload: Workload, examples: BaseChannel, schema: BaseChannel) -> Baseline | None:
-    if workload.evaluation.baseline == "none":
+    label, split = workload.data.label, workload.data.split
+    if label is None or workload.evaluation.baseline == "none":
         return None
-    split = workload.data.split
     config = BaselineConfig(
-        task=str(workload.task),
-        label=workload.data.label.column,
-        positive_class=workload.data.label.positive_class or "",
+        task=workload.task,
+        label=label.column,
+        positive_class=label.positive_class or "",
         query=workload.data.query or "",
         leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
     )
     return Baseline(examples, schema, config)
 
 
-def _evaluation(workload: Workload) -> str:
-    return json.dumps(
-        {
-            "task": str(workload.task),
-            "label": workload.data.label.column,
-            "query": workload.data.query or "",
-            "thresholds": [t.model_dump() for t in workload.evaluation.thresholds],
-            "confidence": workload.evaluation.confidence,
-            "not_judged": workload.evaluation.not_judged,
-            "slices": list(workload.evaluation.slices),
-            "champion_metric": workload.champion_metric,
-            "max_loss": workload.evaluation.champion.max_loss,
-        },
-        sort_keys=True,
+def _evaluation(workload: Workload) -> EvaluationConfig:
+    return EvaluationConfig(
+        task=workload.task,
+        label=workload.data.label_column,
+        query=workload.data.query,
+        **workload.evaluation.model_dump(),
     )

@@ -92,7 +92,10 @@ def _predictions_fit(outcome: Outcome) -> CheckResult:
     bad = outcome.challenger.invalid_rows
     if not bad:
         return CheckResult("predictions fit the task", True, message=f"{outcome.rows:,} predictions")
-    message = f"{bad:,} of {outcome.rows:,} predictions are not {outcome.task.valid_words}; look for NaN in features or a diverged training"
+    message = (
+        f"{bad:,} of {outcome.rows:,} predictions are not {outcome.task.valid_words}; look for NaN in features or a "
+        "diverged training"
+    )
     return CheckResult("predictions fit the task", False, message=message)
 
 

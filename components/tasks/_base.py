@@ -168,9 +168,9 @@ class Task(TaskFacts, abc.ABC):
         """Keras metrics that each epoch shows beside the loss."""
         return []
 
-    def training_target(self, features: Mapping[str, Any], label: Any) -> Any:
-        """What the loss holds the output against; `features` are the transformed ones [N, ...], and `label` is None without one."""
-        return label
+    def training_target(self, features: Mapping[str, Any]) -> Any:
+        """What the loss holds the output against where there is no label, of the transformed features [N, ...]."""
+        raise NotImplementedError
 
     def objection_to_output(self, output: np.ndarray) -> str:
         """What is wrong with what an untrained model answers, [N, *head_shape]; empty: nothing."""

@@ -28,7 +28,7 @@ class SplitChecks:
     def __init__(self, split: str, task: Task, label: str | None, label_scale: str = "linear") -> None:
         self.label = label
         self._label_scale = label_scale
-        self._split, self._task, self._classes = split, task, task.classes
+        self._split, self.task, self._classes = split, task, task.classes
         self._rows = 0
         self._mean = self._squares = 0.0
         self._counts = np.zeros(len(self._classes), np.int64)
@@ -55,9 +55,9 @@ class SplitChecks:
         Raises:
             InputError: a label is no class or no finite number.
         """
-        if self.label is not None and self._task.label_kind is LabelKind.NUMBER:
+        if self.label is not None and self.task.label_kind is LabelKind.NUMBER:
             self._add_numbers(columns[self.label])
-        elif self.label is not None and self._task.label_kind.has_classes:
+        elif self.label is not None and self.task.label_kind.has_classes:
             self._add_classes(columns[self.label])
         self._rows += len(next(iter(columns.values())))
         for name, values in columns.items():
@@ -77,7 +77,7 @@ class SplitChecks:
                     f"feature {name!r}: preprocessing_fn returns NaN or infinity in {count} values. "
                     "Fill missing values, and guard logarithms and divisions."
                 )
-        if self._split == TRAIN and self._task.label_kind.has_classes and np.count_nonzero(self._counts) < 2:
+        if self._split == TRAIN and self.task.label_kind.has_classes and np.count_nonzero(self._counts) < 2:
             only = [self._classes[index] for index in np.flatnonzero(self._counts)]
             raise InputError(
                 f"label {self.label!r}: all rows of train are {', '.join(map(repr, only))}; there is nothing to learn."
@@ -90,10 +90,10 @@ class SplitChecks:
                 f"label {self.label!r}, row {self._row(~finite)} of {self._split}: is not a finite number. "
                 "Remove or mend the row."
             )
-        least = self._task.least_label
+        least = self.task.least_label
         if least is not None and (low := label < least).any():
             raise InputError(
-                f"label {self.label!r}, row {self._row(low)} of {self._split}: a {self._task.label_word} is {least:g} or more. "
+                f"label {self.label!r}, row {self._row(low)} of {self._split}: a {self.task.label_word} is {least:g} or more. "
                 f"Received: {label[low][0]:g}. Mend the row."
             )
         if self._label_scale == "log":

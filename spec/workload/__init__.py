@@ -24,7 +24,7 @@ from spec.workload._operation import (
     Serving,
 )
 from spec.workload._quality import Drift, DriftLimits, Quality, Skew
-from spec.workload._section import NamedColumn, Use, named_columns
+from spec.workload._section import NamedColumn, Section, Use, named_columns
 from spec.workload._workload import (
     BeamValue,
     Workload,
@@ -55,6 +55,7 @@ __all__ = [
     "Read",
     "Resources",
     "Schedule",
+    "Section",
     "Serving",
     "Skew",
     "Split",
