@@ -26,7 +26,7 @@ import tensorflow as tf
 
 from benchmarks.pipeline.cases.taxi import CASE
 from components.columnar import SplitWriter, read_batches, tfx_columns
-from components.tasks.binary import Binary
+from components.tasks import find
 from components.trainer import Feature, ModelSchema, TrainingConfig, _fitting
 from components.trainer._checks import SplitChecks
 from components.trainer._input import open_split
@@ -132,7 +132,7 @@ _WAYS: dict[str, Callable[[str, argparse.Namespace], Any]] = {
 
 
 def _checks() -> SplitChecks:
-    return SplitChecks("train", Binary(_CLASSES), CASE.label)
+    return SplitChecks("train", find("binary")(_CLASSES), CASE.label)
 
 
 def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:

@@ -14,7 +14,7 @@ def drift_config(workload: Workload) -> DriftConfig:
         default=_limits(drift.limits),
         columns={name: _limits(one) for name, one in drift.columns.items()},
         slices=drift.slices,
-        label=workload.data.label.column,
+        label=workload.data.label_column,
         min_rows=drift.min_rows,
         stale=Severity(drift.stale),
         rows=drift.rows,

@@ -31,7 +31,7 @@ class DriftConfig:
         default: limits of every column that has none of its own.
         columns: limits by column.
         slices: columns by whose values the rows are compared separately, too.
-        label: the column to predict; its drift is a label shift.
+        label: the column to predict, None without one; its drift is a label shift.
         min_rows: rows that both sides need: a sample of less says little about a distribution.
         stale: what it means that the span is the one before again.
         rows: share by which a span may be smaller than the one before (0.4: three fifths of it); as much larger, by ratio.
@@ -44,7 +44,7 @@ class DriftConfig:
     default: ColumnLimits = ColumnLimits({"psi": 0.25})
     columns: Mapping[str, ColumnLimits] = dataclasses.field(default_factory=dict)
     slices: tuple[str, ...] = ()
-    label: str = ""
+    label: str | None = None
     min_rows: int = 500
     stale: Severity = Severity.WARNING
     rows: float = 0.4

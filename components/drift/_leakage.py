@@ -49,16 +49,16 @@ class Strength:
     is_firm: bool = True
 
 
-def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: Bools, label: str) -> dict[str, Strength]:
+def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: Bools, label: str | None) -> dict[str, Strength]:
     """How well each column alone tells the label, where any rows can say.
 
     Args:
         sample: rows of some columns, the label among them.
         is_train: which of the rows are trained on: what a value says of the label is learnt from them, and asked of the others,
             so that a column of which each row has a value of its own (an id) tells nothing.
-        label: its column.
+        label: its column; None without one.
     """
-    if label not in sample:
+    if label is None or label not in sample:
         return {}
     told = {name: strength(values, sample[label], is_train) for name, values in sample.items() if name != label}
     return {name: found for name, found in told.items() if found is not None}
@@ -68,6 +68,8 @@ def checks(
     told: Mapping[str, Strength], newest: Profile, before: Profile | None, config: DriftConfig
 ) -> Iterator[CheckResult]:
     """Columns that tell the label better than they can know it, and those that tell it much worse than in the span before."""
+    if config.label is None:
+        return
     yield from _leakage(told, config)
     if before is not None:
         yield from _association(newest, before, config)

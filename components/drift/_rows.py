@@ -25,7 +25,7 @@ class RowHashes:
         label: its column, which tells no two rows of the same features apart.
     """
 
-    def __init__(self, rows: Mapping[str, int], label: str) -> None:
+    def __init__(self, rows: Mapping[str, int], label: str | None) -> None:
         self._rows, self._label = rows, label
         self._features: Hashes | None = None
         self._whole = True

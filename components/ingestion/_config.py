@@ -15,7 +15,7 @@ class IngestionConfig:
         format: csv, xlsx, parquet, jsonl, json, tfrecord or images.
         reading: how the files are written.
         window: spans to read: the newest and those before it.
-        label: the label's column.
+        label: the label's column; None without one.
         ignore: columns of the files that are not read.
         split_key: column whose hash decides the split; None: all columns but the label.
         split_time: column to split by: the newest rows are test, those before them eval.
@@ -31,7 +31,7 @@ class IngestionConfig:
 
     uri: str
     format: str
-    label: str
+    label: str | None
     window: int = 1
     ignore: tuple[str, ...] = ()
     split_key: str | None = None

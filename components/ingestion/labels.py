@@ -15,14 +15,18 @@ from components.schema import classes_of
 
 
 def with_label(
-    columns: Sequence[Column], schema: schema_pb2.Schema, label: str, merge_spellings: bool, drop_unlabelled: bool
+    columns: Sequence[Column],
+    schema: schema_pb2.Schema,
+    label: str | None,
+    merge_spellings: bool,
+    drop_unlabelled: bool,
 ) -> list[Column]:
     """The columns with the label read as the workload says.
 
     Args:
         columns: of the schema.
         schema: names the classes.
-        label: the label's column.
+        label: the label's column; None without one.
         merge_spellings: whether `YES` and `yes ` are the class `yes`.
         drop_unlabelled: whether a row may come without a label; `labelled` leaves it out then.
     """
@@ -30,7 +34,7 @@ def with_label(
     def read(column: Column) -> Column:
         rewrite = column.rewrite
         if merge_spellings and rewrite is None:
-            rewrite = Spellings(tuple(classes_of(schema, label)))
+            rewrite = Spellings(tuple(classes_of(schema, column.name)))
         required = column.required and not drop_unlabelled
         return dataclasses.replace(column, rewrite=rewrite, required=required, keeps=drop_unlabelled)
 

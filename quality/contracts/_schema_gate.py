@@ -34,7 +34,7 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
     from components.statistics import _personal
     from components.statistics._in_process import generate_statistics
 
-    config = IngestionConfig("", str(workload.data.format), workload.data.label.column, **_split(workload))
+    config = IngestionConfig("", str(workload.data.format), workload.data.label_column, **_split(workload))
     column = counted_column(config)
     if column is not None and column not in {feature.name for feature in schema.feature}:
         parts: Splitter | None = None  # the column that says so is not among what is read

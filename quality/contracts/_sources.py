@@ -70,8 +70,10 @@ class Piece:
 
 def columns_for(workload: Workload, schema: Any) -> list[Column]:
     """What a workload's rows must have, its label read as workload.yaml says."""
-    label = workload.data.label
-    return with_label(columns_of(schema), schema, label.column, label.merge_spellings, label.drop_unlabelled)
+    columns, label = columns_of(schema), workload.data.label
+    if label is None:
+        return columns
+    return with_label(columns, schema, label.column, label.merge_spellings, label.drop_unlabelled)
 
 
 def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
@@ -91,8 +93,9 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
         _read_query(source, columns, data.ignore) if source.query is not None else _read_files(source, columns, data)
     )
     for piece in pieces:
-        if data.label.drop_unlabelled and data.label.column in piece.batch.schema.names:
-            kept = labelled(piece.batch.column(data.label.column))
+        label = data.label
+        if label and label.drop_unlabelled and label.column in piece.batch.schema.names:
+            kept = labelled(piece.batch.column(label.column))
             piece = dataclasses.replace(piece, batch=piece.batch.filter(kept))
         yield piece
 

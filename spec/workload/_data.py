@@ -143,7 +143,7 @@ class Data(Section):
     @property
     def label_column(self) -> str | None:
         """The label's column; None where the task learns without one."""
-        return self.label and self.label.column
+        return self.label.column if self.label else None
 
     @field_validator("uri")
     @classmethod

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from components.trainer import Feature, ModelSchema
 from components.tasks._members import MeanAnswer
+from components.trainer import Feature, ModelSchema
 
 ROWS, MEMBERS = 20, 5
 
