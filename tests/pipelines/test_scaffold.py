@@ -180,6 +180,34 @@ def test_the_label_decides_task_and_classes(
     assert {str(v) for v in read} == set(classes) if classes else all(isinstance(v, float) for v in read)
 
 
+OWN_TASK = """
+import dataclasses
+
+from components.tasks.regression import Regression
+
+
+class Tolerant(Regression):
+    @classmethod
+    def draft(cls, label, positive=None):
+        return dataclasses.replace(super().draft(label, positive), bars=("{metric: mae, max: 3.5}",))
+"""
+
+
+def test_a_task_drafts_its_own_label(places: pathlib.Path) -> None:
+    (places / "workloads" / "own").mkdir(parents=True)
+    (places / "workloads" / "own" / "task.py").write_text(OWN_TASK)
+    workload = load_workload(make(places, simple(np.arange(120) / 7), task="own.task.Tolerant").workload)
+    assert workload.task == "own.task.Tolerant"
+    assert [(bar.metric, bar.max) for bar in workload.evaluation.thresholds] == [("mae", 3.5)]
+
+
+def test_a_task_that_drafts_nothing_is_refused(places: pathlib.Path) -> None:
+    with pytest.raises(InputError, match="--task ranking: `trainyard new` does not draft this task"):
+        make(places, simple(np.arange(120) / 7), task="ranking")
+    with pytest.raises(InputError, match="there is no task 'clustering'"):
+        make(places, simple(np.arange(120) / 7), task="clustering")
+
+
 def test_thresholds_beat_a_trivial_model_by_more_than_chance(places: pathlib.Path) -> None:
     values = np.arange(120) * 1000.0
     created = make(places, simple(values))
