@@ -35,6 +35,7 @@ COPY pipelines /image/opt/trainyard/pipelines
 COPY quality /image/opt/trainyard/quality
 COPY schemas /image/opt/trainyard/schemas
 COPY spec /image/opt/trainyard/spec
+COPY storage /image/opt/trainyard/storage
 COPY docker/steps/airflow.cfg /image/opt/airflow/airflow.cfg
 COPY docker/steps/airflow-entrypoint.sh /image/entrypoint
 COPY docker/steps/airflow-clean-logs.sh /image/clean-logs

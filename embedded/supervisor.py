@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
 import signal
@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import storage
 from embedded import health
 from embedded.credentials import close_off, load_secrets, write_private
 from embedded.database import Database, choose, remember
@@ -86,7 +87,7 @@ class Platform:
         self.fresh_password: str | None = None
         self.components: dict[str, Component] = {}
         self._extra = extra_environment or {}
-        self._lock: IO[str] | None = None
+        self._lock = contextlib.ExitStack()
         self._started_at = time.time()
         self._phase = "starting"
 
@@ -103,14 +104,10 @@ class Platform:
         Raises:
             AlreadyRunningError: another supervisor has it.
         """
-        self.paths.home.mkdir(parents=True, exist_ok=True)
-        lock = self.paths.lock.open("a")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
+            self._lock.enter_context(storage.exclusive(self.paths.lock, 0))
+        except storage.Busy:
             raise AlreadyRunningError(str(self.paths.home)) from None
-        self._lock = lock
         if left := clean_up(self.paths):
             self.say(f"Ended {left} processes that an earlier platform had left behind.")
 
@@ -168,9 +165,7 @@ class Platform:
         self.components = {}
         self.paths.state.unlink(missing_ok=True)
         self.paths.server_ready.unlink(missing_ok=True)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.close()
 
     def write_state(self, state: str) -> None:
         """Writes platform.json: what runs where, for `status`, `down` and other tools."""
@@ -297,11 +292,10 @@ def read_state(paths: Paths) -> dict[str, Any] | None:
 
 def is_locked(paths: Paths) -> bool:
     """Whether a living supervisor holds this home."""
-    try:
-        with paths.lock.open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
+    if not paths.lock.exists():
         return False
-    return False
+    try:
+        with storage.exclusive(paths.lock, 0):
+            return False
+    except storage.Busy:
+        return True

@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -15,6 +14,7 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
+import storage
 from components import border
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import ColumnReader, count_rows, decode_splits
@@ -152,8 +152,7 @@ def _reference(window: _Window, allowed: Drift, named: set[str], exec_properties
         return window.describe(held[-1], allowed, named)[0]
     if not baseline:
         return None
-    with fsspec.open(f"{baseline.rstrip('/')}/{PROFILE_FILE}", "rt", encoding="utf-8") as file:
-        found = Profile.from_json(file.read())
+    found = Profile.from_json(storage.read(f"{baseline.rstrip('/')}/{PROFILE_FILE}").decode())
     if not champion:
         verdict = exec_properties.get("baseline_verdict")
         return dataclasses.replace(found, name=f"{found.name} (whose verdict is not known)") if verdict else found

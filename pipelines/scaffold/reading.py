@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
+import storage
 from components.ingestion.arrow_types import plain
 from components.ingestion.plain_files import format_of, known_endings
 from components.ingestion.readers import DataFile, opened
@@ -35,7 +35,7 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
         InputError: there are none, they differ in format, or the format is unknown.
     """
     name = pathlib.Path(pattern).expanduser().absolute()
-    found = glob(LocalFileSystem(), str(name))
+    found = glob(storage.filesystem("/")[0], str(name))
     check_names(found)
     if name.is_dir():
         if images := find_images(name):
