@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from embedded.settings import PLATFORM_MARK
+from spec import environment as env
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 LOG_BYTES = 20_000_000
@@ -122,7 +122,7 @@ class Component:
         """Ends what the dead process left behind: it would hold the port, or run a task that nobody listens to."""
         if self.process is None:
             return
-        for one in marked(Path(self.environment[PLATFORM_MARK])):
+        for one in marked(Path(self.environment[env.PLATFORM])):
             with contextlib.suppress(ProcessLookupError):
                 if os.getsid(one.pid) == self.process.pid:
                     _signal(one, signal.SIGKILL)
@@ -195,7 +195,7 @@ def marked(home: Path) -> list[Identity]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            bears_mark = process.pid not in spared and process.environ().get(PLATFORM_MARK) == str(home)
+            bears_mark = process.pid not in spared and process.environ().get(env.PLATFORM) == str(home)
             if bears_mark and (identity := identity_of(process.pid)):
                 found.append(identity)
     return found

@@ -30,6 +30,7 @@ from embedded.processes import (
     signal_group,
 )
 from embedded.settings import Paths, Ports
+from spec import environment as env
 from spec import home
 
 AIRFLOW_COMMANDS = {
@@ -196,7 +197,7 @@ class Platform:
 
     def _start_model_server(self) -> None:
         self.paths.server_ready.unlink(missing_ok=True)
-        store = home.store_uri() if "TRAINYARD_STORE" in os.environ else str(self.paths.home / "models")
+        store = home.store_uri() if env.STORE in os.environ else str(self.paths.home / "models")
         if "://" not in store:
             Path(store).mkdir(parents=True, exist_ok=True)
         argv = [str(home.environment_python("serving")), "-P", "-m", "serving", "--store", store, "--host", "127.0.0.1"]

@@ -141,7 +141,7 @@ def local_copy(url: str, scratch: str | os.PathLike[str]) -> Iterator[pathlib.Pa
         try:
             yield path
         except InputError as error:
-            raise InputError(str(error).replace(str(path), url.removeprefix("file://"))) from error
+            raise error.renamed(path, url.removeprefix("file://")) from error
 
 
 def files_at(uri: str, images: bool = False) -> Span:
@@ -174,7 +174,7 @@ def _span(
     filesystem, path = storage.filesystem(pattern)
     found = glob(filesystem, path)
     if lost := next((f for f, info in found.items() if not _is_hidden(f) and is_dangling(filesystem, f, info)), None):
-        raise InputError(f"{lost}: is a link to what is not there. Deliver the file, or remove the link.")
+        raise InputError("is a link to what is not there. Deliver the file, or remove the link.", file=lost)
     check_names(found)
     files = [f for f in found if not _is_hidden(f) and filesystem.isfile(f)]
     if not files:
@@ -184,7 +184,7 @@ def _span(
             f"{partial}: is still being written, by its name. Wait until it has its final one, or remove it."
         )
     if not empty_files and (empty := next((f for f in files if _look(filesystem, f).size == 0), None)):
-        raise InputError(f"{empty}: the file is empty (0 bytes). Deliver it again, or remove it from the span.")
+        raise InputError("the file is empty (0 bytes). Deliver it again, or remove it from the span.", file=empty)
     urls = tuple(filesystem.unstrip_protocol(f) for f in files)
     return Span(number, urls, _digest(filesystem, files))
 

@@ -27,12 +27,12 @@ import numpy.typing as npt
 import storage
 from components.columnar import split_files
 from components.trainer._progress import Progress
+from spec import environment as env
 from spec.errors import InputError
 from spec.splits import EVAL, TRAIN
 
 _log = logging.getLogger(__name__)
 
-ENVIRONMENT = "TRAINYARD_CHECKPOINTS"
 _ARRAYS, _MARKER = "arrays.npz", "checkpoint.json"
 _Values = list[tuple[Any, npt.NDArray[Any]]]
 # Raise it when what is kept, or what it means, changes.
@@ -167,7 +167,7 @@ def at(stateful_folder: str | None, key: str) -> Checkpoints:
     folder = _scratch()
     if stateful_folder and "://" not in stateful_folder:
         folder = pathlib.Path(stateful_folder).parents[1] / "checkpoints"
-    return Checkpoints(folder, key, os.environ.get(ENVIRONMENT))
+    return Checkpoints(folder, key, os.environ.get(env.CHECKPOINTS))
 
 
 def _scratch() -> pathlib.Path:
@@ -236,7 +236,7 @@ class _Remote:
             self._files = storage.open_files(self.uri)
         except InputError as error:
             raise InputError(
-                f"{ENVIRONMENT}: must be a URL that fsspec can write, e.g. s3://bucket/checkpoints. Received: {uri!r} ({error})."
+                f"{env.CHECKPOINTS}: must be a URL that fsspec can write, e.g. s3://bucket/checkpoints. Received: {uri!r} ({error})."
             ) from error
 
     def names(self) -> list[str]:

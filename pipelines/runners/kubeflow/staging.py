@@ -29,9 +29,9 @@ from tfx.types import value_artifact
 
 import storage
 from components.staged import CANONICAL_URI
+from spec import environment as env
 
 # Where copies go: the pods' /tmp is an empty folder of its own size (site.scratch_size).
-SCRATCH = "TRAINYARD_SCRATCH"
 _EVIDENCE = "_gates"
 
 
@@ -169,7 +169,7 @@ def _empty_folder(info: data_types.ExecutionInfo) -> pathlib.Path:
 
 def scratch() -> pathlib.Path:
     """Where this pod keeps what goes with it."""
-    return pathlib.Path(os.environ.get(SCRATCH) or tempfile.gettempdir()).resolve()
+    return pathlib.Path(os.environ.get(env.SCRATCH) or tempfile.gettempdir()).resolve()
 
 
 class StagedPythonOperator(_Staged, python_executor_operator.PythonExecutorOperator):
