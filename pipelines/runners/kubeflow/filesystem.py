@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from tfx.dsl.io import filesystem, filesystem_registry
@@ -23,7 +22,7 @@ _PREFERRED = 0  # TensorFlow's has 10; less is more
 
 
 class ObjectStore(filesystem.Filesystem):
-    """Object stores as folders. A folder exists when something lies in it; making one is no work."""
+    """Object stores as folders, as far as TFX's launcher asks. A folder exists when something lies in it; making one is no work."""
 
     SUPPORTED_SCHEMES = list(SCHEMES)
 
@@ -34,23 +33,9 @@ class ObjectStore(filesystem.Filesystem):
             return store.open(path, mode)
 
     @staticmethod
-    def copy(src: PathType, dst: PathType, overwrite: bool = False) -> None:
-        store, path = _at(src)
-        target = _at(dst)[1]
-        if not overwrite and store.exists(target):
-            raise OSError(f"{os.fsdecode(dst)} exists")
-        with _not_found():
-            store.cp_file(path, target)
-
-    @staticmethod
     def exists(path: PathType) -> bool:
         store, at = _at(path)
         return bool(store.exists(at))
-
-    @staticmethod
-    def glob(pattern: PathType) -> list[PathType]:
-        store, at = _at(pattern)
-        return [store.unstrip_protocol(name) for name in store.glob(at)]
 
     @staticmethod
     def isdir(path: PathType) -> bool:
@@ -68,10 +53,6 @@ class ObjectStore(filesystem.Filesystem):
         """Nothing: an object's name is its folder."""
 
     @staticmethod
-    def mkdir(path: PathType) -> None:
-        """Nothing: an object's name is its folder."""
-
-    @staticmethod
     def remove(path: PathType) -> None:
         """As in S3 it is no error if there is nothing: the launcher removes outputs that were never uploaded."""
         store, at = _at(path)
@@ -79,29 +60,10 @@ class ObjectStore(filesystem.Filesystem):
             store.rm_file(at)
 
     @staticmethod
-    def rename(src: PathType, dst: PathType, overwrite: bool = False) -> None:
-        ObjectStore.copy(src, dst, overwrite)
-        ObjectStore.remove(src)
-
-    @staticmethod
     def rmtree(path: PathType) -> None:
         store, at = _at(path)
         with _not_found():
             store.rm(at, recursive=True)
-
-    @staticmethod
-    def stat(path: PathType) -> Any:
-        store, at = _at(path)
-        with _not_found():
-            return store.info(at)
-
-    @staticmethod
-    def walk(
-        top: PathType, topdown: bool = True, onerror: Callable[..., None] | None = None
-    ) -> Iterable[tuple[PathType, list[PathType], list[PathType]]]:
-        store, at = _at(top)
-        for folder, folders, files in store.walk(at, topdown=topdown):
-            yield store.unstrip_protocol(folder), list(folders), list(files)
 
 
 def register() -> None:
