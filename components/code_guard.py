@@ -20,7 +20,8 @@ from spec.errors import InputError
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _PRODUCT = pathlib.Path(__file__).resolve().parents[1]
-_ROOMS = ("airflow_kubeflow", "benchmarks", "components", "landing", "model_store", "pipelines", "serving", ".venv")
+_ROOMS = ("airflow_kubeflow", "benchmarks", "cli", "components", "landing", "model_store", "pipelines", "quality", "serving")
+_ROOMS += ("spec", "storage", ".venv")
 
 
 class _Known:
