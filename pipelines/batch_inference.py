@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pathlib
-
 from tfx.orchestration import pipeline as tfx_pipeline
 
-from components import user_code
+from components import code_digest
 from components.batch_inference import BatchInference, BatchInferenceConfig
 from components.release_importer import ReleaseImporter
 from pipelines.training import Site
@@ -25,9 +23,7 @@ def batch_inference_pipeline(
     """
     model = ReleaseImporter(site.store_uri, workload, release)
     inference = BatchInference(model.outputs["model"], config)
-    code = user_code.digest(pathlib.Path(user_code.__file__).parent)
-    for component in (model, inference):
-        component.executor_spec.add_extra_flags([f"--components={code}"])
+    code_digest.add_to_cache_keys([model, inference])
     return tfx_pipeline.Pipeline(
         pipeline_name=f"{workload}_batch_inference",
         pipeline_root=str(site.pipeline_root),

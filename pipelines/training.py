@@ -14,7 +14,7 @@ from tfx.dsl.components.base import base_component
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.types import BaseChannel
 
-from components import user_code
+from components import code_digest
 from components.baseline import Baseline, BaselineConfig
 from components.champion import ChampionResolver
 from components.data_quality import DataQuality, check_contract
@@ -69,11 +69,7 @@ def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline
         site: where things lie.
     """
     components = _components(workload, span, site)
-    # TFX's cache knows inputs and parameters. The components' own code belongs to the key too: a mended trainer must not be
-    # answered with what the broken one made.
-    code = user_code.digest(pathlib.Path(user_code.__file__).parent)
-    for component in components:
-        component.executor_spec.add_extra_flags([f"--components={code}"])
+    code_digest.add_to_cache_keys(components)
     return tfx_pipeline.Pipeline(
         pipeline_name=workload.name,
         pipeline_root=str(site.pipeline_root),
