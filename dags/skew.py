@@ -1,4 +1,4 @@
-"""What the stable release is asked in service, against what it was trained on: `trainyard skew`, once a day."""
+"""Compares the stable release's requests with its training data: `trainyard skew`, once a day."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERIOD = "24h"
 
 
 class SkewOperator(TrainyardOperator):
-    """Compares the last day's recorded requests with the training data; fails where a critical limit is passed.
+    """Compares the last day's recorded requests with the training data; fails if a critical limit is exceeded.
 
     Args:
         workload: its name.
@@ -35,7 +35,7 @@ class SkewOperator(TrainyardOperator):
         finished = self.finished(["skew", self.workload, "--since", PERIOD, "--json"])
         found = last_json_object(finished.stdout)
         if found is None or finished.returncode not in (0, EXIT_FIX_INPUT):
-            return read_outcome(finished)  # raises what the command came to
+            return read_outcome(finished)  # raises
         reports = {DATA_QUALITY: found.get("page")}
         self.pages = pages_of(reports)
         for check in found.get("checks") or []:
