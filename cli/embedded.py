@@ -87,25 +87,25 @@ def _port(text: str) -> int:
 
 # The commands import what they need when they run: --help of another command must not wait for it.
 def _run_up(arguments: argparse.Namespace) -> int:
-    from embedded import up
+    from embedded.commands import up
 
     ports = (arguments.airflow_port, arguments.rest_port, arguments.grpc_port, arguments.reports_port)
     return up(*ports, tuple(arguments.workload), arguments.database)
 
 
 def _run_demo(arguments: argparse.Namespace) -> int:
-    from embedded import demo
+    from embedded.demonstration import demo
 
     return demo()
 
 
 def _run_status(arguments: argparse.Namespace) -> int:
-    from embedded import status
+    from embedded.commands import status
 
     return status()
 
 
 def _run_down(arguments: argparse.Namespace) -> int:
-    from embedded import down
+    from embedded.commands import down
 
     return down()
