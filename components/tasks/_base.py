@@ -68,6 +68,10 @@ class Task(TaskFacts, abc.ABC):
         self.classes = tuple(classes)
         self.threshold = threshold
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker finds the class by its name: that of a use case's own task is in no module that it could import.
+        return _restored, (self.name, vars(self))
+
     # The label.
 
     @classmethod
@@ -366,6 +370,12 @@ class Task(TaskFacts, abc.ABC):
         raise InputError(
             f"--task {cls.name}: no workload of this task is drafted. Copy one that stands, or write it by hand."
         )
+
+
+def _restored(name: str, state: dict[str, Any]) -> Task:
+    task = find(name)()
+    vars(task).update(state)
+    return task
 
 
 def find(name: str) -> type[Task]:
