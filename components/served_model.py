@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.columnar import is_list
-from components.ingestion import NA_VALUES
 from components.tasks import Task, find
 from spec.errors import InputError
+from spec.workload import PLAIN
 
 SERVING_FOLDER = "Format-Serving"
 SPEC_FILE = pathlib.Path("assets.extra") / "trainyard.json"
@@ -89,7 +89,7 @@ class ServedModel:
                     bool(f.get("nullable", False)),
                     f.get("input", ""),
                     bool(f.get("personal", False)),
-                    tuple(f.get("na_values", NA_VALUES)),
+                    tuple(f.get("na_values", PLAIN.na_values)),
                     f.get("time_format", ""),
                     tuple(f.get("booleans", ())),
                 )

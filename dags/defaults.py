@@ -70,7 +70,7 @@ def clock(workload: Workload, cron: str, field: str) -> CronTriggerTimetable:
     zone = workload.schedule.timezone
     if problem := _cron_problem(cron, zone):
         path = home.workloads_root() / workload.name / "workload.yaml"
-        raise WorkloadError(f"{path}, field {field}: not a cron expression ({problem}). Received: {cron!r}.")
+        raise WorkloadError(f"not a cron expression ({problem}). Received: {cron!r}.", file=path, field=field)
     return CronTriggerTimetable(cron, timezone=zone)
 
 

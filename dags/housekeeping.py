@@ -11,8 +11,8 @@ from airflow.sdk import DAG, Context, CronTriggerTimetable, Param, task
 from dags.defaults import task_defaults
 from dags.operators import TrainyardOperator
 from dags.skips import skipped
+from spec import environment as env
 
-MODE = "TRAINYARD_HOUSEKEEPING"
 """Environment variable: `delete` lets the scheduled runs delete. Default: they only say what they would delete."""
 
 _LIMITS = (
@@ -33,7 +33,9 @@ def build_housekeeping_dag() -> DAG:
         default_args=task_defaults(None),
         params={
             "dry_run": Param(
-                os.environ.get(MODE) != "delete", type="boolean", description="Only say what would be deleted."
+                os.environ.get(env.HOUSEKEEPING) != "delete",
+                type="boolean",
+                description="Only say what would be deleted.",
             ),
             # What they are where nobody says is `trainyard housekeeping`'s own, in one place for a person and for this.
             **{

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
 
+from spec import environment as env
 from spec import home
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-REPORTS_URL = "TRAINYARD_REPORTS_URL"
 """Environment variable: where the site of `trainyard reports` is served, and the runs' pages under `runs/`. Without it
 reports are known by their paths, and tasks have no links to them."""
 RUN, DATA_QUALITY = "run", "data_quality_page"
@@ -24,7 +24,7 @@ RUN, DATA_QUALITY = "run", "data_quality_page"
 
 def page_url(path: str) -> str | None:
     """The address of a page of this machine; None where no server shows it."""
-    base = os.environ.get(REPORTS_URL, "").rstrip("/")
+    base = os.environ.get(env.REPORTS_URL, "").rstrip("/")
     for folder, prefix in ((home.home() / "reports", ""), (home.home() / "runs", "runs/")):
         if base and Path(path).is_relative_to(folder):
             return f"{base}/{prefix}{Path(path).relative_to(folder).as_posix()}"

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedded.settings import PLATFORM_MARK
+import psutil
+
+from spec import environment as env
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 LOG_BYTES = 20_000_000
@@ -34,7 +36,10 @@ class Identity:
 
 
 def start_time_of(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when it is gone or a zombie."""
+    """When a process started, in clock ticks since boot; None when it is gone or a zombie.
+
+    psutil tells it by the wall clock, which another process may see set: pid files outlive that.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -117,7 +122,7 @@ class Component:
         """Ends what the dead process left behind: it would hold the port, or run a task that nobody listens to."""
         if self.process is None:
             return
-        for one in marked(Path(self.environment[PLATFORM_MARK])):
+        for one in marked(Path(self.environment[env.PLATFORM])):
             with contextlib.suppress(ProcessLookupError):
                 if os.getsid(one.pid) == self.process.pid:
                     _signal(one, signal.SIGKILL)
@@ -186,18 +191,13 @@ def end_marked(home: Path, grace_seconds: float = 4.0) -> int:
 
 def marked(home: Path) -> list[Identity]:
     """The living processes of a platform, whoever is their parent now; never this process or one above it."""
-    mark = f"{PLATFORM_MARK}={home}".encode()
-    spared = _self_and_ancestors()
+    spared = {os.getpid(), *(one.pid for one in psutil.Process().parents())}
     found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) in spared:
-            continue
-        try:
-            environment = (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if mark in environment.split(b"\0") and (identity := identity_of(int(entry.name))):
-            found.append(identity)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            bears_mark = process.pid not in spared and process.environ().get(env.PLATFORM) == str(home)
+            if bears_mark and (identity := identity_of(process.pid)):
+                found.append(identity)
     return found
 
 
@@ -222,17 +222,6 @@ def _signal(one: Identity, signum: signal.Signals) -> None:
     if one.is_alive:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(one.pid, signum)
-
-
-def _self_and_ancestors() -> set[int]:
-    pids, pid = set(), os.getpid()
-    while pid > 1 and pid not in pids:
-        pids.add(pid)
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            break
-    return pids
 
 
 def _wait(done: Callable[[], bool], seconds: float) -> None:

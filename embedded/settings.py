@@ -8,7 +8,6 @@ from pathlib import Path
 
 USER = "admin"
 HOST = "127.0.0.1"
-PLATFORM_MARK = "TRAINYARD_PLATFORM"
 """In the environment of every process that a platform starts: the platform's home. Strays are found by it."""
 
 

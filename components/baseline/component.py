@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
@@ -10,25 +8,8 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from components import border
 from components.artifacts import BaselineMetrics
 from components.baseline import executor
-
-
-@dataclasses.dataclass(frozen=True)
-class BaselineConfig:
-    """What is predicted, and from what.
-
-    Attributes:
-        task: by name.
-        label: the label's column.
-        positive_class: of two classes; empty: the last of the domain.
-        query: the column whose rows are judged together; empty without one.
-        leave_out: columns that say to which split or query a row belongs; they are not learnt from.
-    """
-
-    task: str
-    label: str
-    positive_class: str = ""
-    query: str = ""
-    leave_out: tuple[str, ...] = ()
+from components.baseline.config import BaselineConfig
+from components.graph import Graph
 
 
 class BaselineSpec(ComponentSpec):
@@ -64,3 +45,18 @@ class Baseline(base_component.BaseComponent):
                 baseline=types.Channel(type=BaselineMetrics),
             )
         )
+
+
+def node(graph: Graph) -> base_component.BaseComponent | None:
+    workload = graph.workload
+    label, split = workload.data.label, workload.data.split
+    if label is None or workload.evaluation.baseline == "none":
+        return None
+    config = BaselineConfig(
+        task=workload.task,
+        label=label.column,
+        positive_class=label.positive_class or "",
+        query=workload.data.query or "",
+        leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
+    )
+    return graph.after_data_gates(Baseline(graph.outputs["examples"], graph.outputs["schema"], config))

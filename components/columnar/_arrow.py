@@ -38,11 +38,19 @@ def _cast(values: pa.Array) -> pa.Array:
     target = _value_type(values.type)
     if values.type == target:
         return values
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        return values.cast(pa.large_string()).cast(pa.large_binary())
     if target == pa.large_binary() and not pa.types.is_binary(values.type):
         return values.cast(pa.large_string()).cast(pa.large_binary())
     return values.cast(target, safe=False)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def is_text_or_bytes(kind: pa.DataType) -> bool:
+    """Whether a column holds texts, or bytes that may be text."""
+    return is_text(kind) or bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def list_type(kind: pa.DataType) -> pa.DataType:

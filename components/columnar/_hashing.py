@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.columnar._arrow import is_text_or_bytes
+
 Hashes = npt.NDArray[np.uint64]
 
 
@@ -42,17 +44,12 @@ def hash_column(array: pa.Array) -> Hashes:
     """A hash of each value; a missing text is hashed as an empty one."""
     import pandas as pd  # who only reads and writes need not wait for it
 
-    if not _is_text(array.type):
+    if not is_text_or_bytes(array.type):
         return pd.util.hash_array(_hashable(array), categorize=False)  # type: ignore[no-any-return]
     # Text repeats: each value is hashed once.
     encoded = pc.fill_null(array.cast(pa.large_binary()), b"").dictionary_encode()
     values = encoded.dictionary.to_numpy(zero_copy_only=False)
     return pd.util.hash_array(values, categorize=False)[encoded.indices.to_numpy()]  # type: ignore[no-any-return]
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    of_bytes = pa.types.is_string(kind) or pa.types.is_binary(kind)
-    return bool(of_bytes or pa.types.is_large_string(kind) or pa.types.is_large_binary(kind))
 
 
 def _hashable(array: pa.Array) -> npt.NDArray[np.generic]:

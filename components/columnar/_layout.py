@@ -11,7 +11,7 @@ import base64
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.columnar._arrow import is_list, list_type, tfx_columns
+from components.columnar._arrow import is_list, is_text, list_type, tfx_columns
 
 _PLAIN = b"trainyard.plain"
 
@@ -50,7 +50,7 @@ def _plain(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if not is_list(kind):
         return _values(pc.list_element(column, 0), kind)
     if column.type.value_type == pa.large_binary() and not pa.types.is_large_binary(kind.value_type):
-        column = column.cast(pa.large_list(pa.large_string() if _is_text(kind.value_type) else pa.binary()))
+        column = column.cast(pa.large_list(pa.large_string() if is_text(kind.value_type) else pa.binary()))
     return column.cast(kind)
 
 
@@ -65,7 +65,3 @@ def _values(values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_large_binary(values.type) and not pa.types.is_binary(kind):
         return values.cast(pa.large_string()).cast(kind)
     return values.cast(kind)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.columnar import is_text
 from components.data_quality._batch import Batch
 
 _Arguments = Mapping[str, Any]
@@ -158,24 +159,20 @@ def _bound(value: Any, kind: pa.DataType) -> pa.Scalar | None:
 
 def _between(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
     # Texts are compared with dates only, which sort as texts in ISO 8601; any other bound is refused where it is made.
-    if not (_is_text(values) or pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+    if not (is_text(values.type) or pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         raise NotHere(f"between of {values.type}")
     return _within(values, arguments)
 
 
-def _is_text(values: pa.ChunkedArray) -> bool:
-    return bool(pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
-
-
 def _lengths(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
-    if not _is_text(values):
+    if not is_text(values.type):
         raise NotHere(f"lengths of {values.type}")
     return _within(pc.utf8_length(values), arguments)
 
 
 def _regex(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
     """Asks Python, once for each different text: a pattern means what it means to Python, as in GX on pandas."""
-    if not _is_text(values):
+    if not is_text(values.type):
         raise NotHere(f"regex of {values.type}")
     pattern = re.compile(arguments["regex"])
     parts = []

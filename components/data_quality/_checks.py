@@ -16,6 +16,7 @@ from components.data_quality._batch import Batch
 from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format
 from components.gates import CheckResult, Severity
 from components.schema import MASKED
+from spec.words import one_line
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
@@ -299,7 +300,7 @@ def _trouble(result: ExpectationValidationResult) -> str | None:
     problems = [info] if "raised_exception" in info else [p for p in info.values() if isinstance(p, dict)]
     for problem in problems:
         if problem.get("raised_exception"):
-            return " ".join(str(problem.get("exception_message")).split())[:300]
+            return one_line(problem.get("exception_message"), 300)
     return None
 
 
@@ -332,12 +333,9 @@ def _rendered_claim(config: Any) -> str:
         return _brief(config)
     try:
         rendered = InlineRenderer(render_object=config).get_rendered_content()[0].to_json_dict()["value"]
-        params = {k: _param(v["value"]) for k, v in rendered["params"].items()}
+        values = {k: one["value"] for k, one in rendered["params"].items()}
+        params = {k: f"{v:.6g}" if isinstance(v, float) else str(v) for k, v in values.items()}
         words = " ".join(string.Template(rendered["template"]).safe_substitute(params).split()).rstrip(".")
     except Exception:  # a renderer that fails must not fail the gate
         return _name(config)
     return words if len(words) <= 240 else words[:237] + "..."
-
-
-def _param(value: Any) -> str:
-    return str(value) if isinstance(value, str | int) else f"{value:.6g}" if isinstance(value, float) else str(value)

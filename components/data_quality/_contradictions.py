@@ -12,6 +12,7 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_quality._format import names_any
+from components.schema import known_texts
 
 _KINDS = {schema_pb2.INT: "INT", schema_pb2.FLOAT: "FLOAT", schema_pb2.BYTES: "BYTES"}
 _OF_NUMBERS = frozenset(
@@ -62,8 +63,7 @@ def contradictions(
     Yields:
         (JSON path, what is wrong and how to mend it)
     """
-    domains = {one.name: one for one in schema.string_domain}
-    columns = {feature.name: _column(feature, domains) for feature in schema.feature}
+    columns = {feature.name: _column(feature, schema) for feature in schema.feature}
     for number, one in enumerate(expectations):
         if names_any(one, left_out):
             continue
@@ -191,18 +191,23 @@ _RULES: tuple[Callable[[Mapping[str, Any], _Column], Iterator[tuple[str, str]]],
 )
 
 
-def _column(feature: Any, domains: Mapping[str, Any]) -> _Column:
+def _column(feature: Any, schema: schema_pb2.Schema) -> _Column:
     required = feature.HasField("shape") or feature.presence.min_fraction == 1.0
-    values, low, high = None, None, None
+    low = high = None
     domain = feature.WhichOneof("domain_info")
-    if domain == "string_domain":
-        values = frozenset(feature.string_domain.value)
-    elif domain == "domain" and feature.domain in domains:
-        values = frozenset(domains[feature.domain].value)
-    elif domain in ("int_domain", "float_domain"):
+    texts = None if domain == "bool_domain" else known_texts(schema, feature)
+    if domain in ("int_domain", "float_domain"):
         bounds = getattr(feature, domain)
         low = bounds.min if bounds.HasField("min") else None
         high = bounds.max if bounds.HasField("max") else None
     said = feature.presence.min_fraction if feature.HasField("presence") else None
     least = 1.0 if required else said
-    return _Column(feature.name, _KINDS.get(feature.type, ""), required, least, values, low, high)
+    return _Column(
+        feature.name,
+        _KINDS.get(feature.type, ""),
+        required,
+        least,
+        None if texts is None else frozenset(texts),
+        low,
+        high,
+    )

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import html
 import html.parser
-import logging
 import pathlib
 from typing import TYPE_CHECKING, Any
 
 from components.data_quality._checks import plain
+from components.data_quality._running import import_gx, quiet
 from components.data_quality._style import STYLE
 from components.gates import GateResult
 
@@ -41,18 +41,13 @@ def write(
 
     folder.mkdir(parents=True, exist_ok=True)
     view = DefaultJinjaPageView()
-    logger = logging.getLogger("great_expectations")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)  # a renderer that fails leaves its cell empty; validation.json has it all
-    try:
+    with quiet():  # a renderer that fails leaves its cell empty; validation.json has it all
         page = view.render(ValidationResultsPageRenderer().render(_hidden_validation(validation)))
         (folder / INDEX).write_text(_offline(page, _verdict(result)), encoding="utf-8")
         page = view.render(ExpectationSuitePageRenderer().render(_hidden_suite(suite)))
         (folder / SUITE).write_text(
             _offline(page, f'<p><a href="{INDEX}">Back to the results</a></p>'), encoding="utf-8"
         )
-    finally:
-        logger.setLevel(before)
 
 
 def _verdict(result: GateResult) -> str:
@@ -99,8 +94,6 @@ def _hidden_validation(validation: ExpectationSuiteValidationResult) -> Expectat
 
 
 def _hidden_suite(suite: gx.ExpectationSuite) -> gx.ExpectationSuite:
-    from components.data_quality._running import import_gx
-
     raw = plain(suite.to_json_dict())
     kept = {k: _hide(v) for k, v in raw.items() if k in ("name", "expectations", "meta")}
     return import_gx().ExpectationSuite(**kept)

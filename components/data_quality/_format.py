@@ -22,17 +22,18 @@ _EXPECTATION_FIELDS = frozenset(
 MAX_FAILED_FRACTION = "max_failed_fraction"
 
 
-def read_format(path: pathlib.Path, columns: AbstractSet[str] = frozenset()) -> dict[str, Any]:
+def read_format(path: pathlib.Path, columns: AbstractSet[str] = frozenset(), text: str | None = None) -> dict[str, Any]:
     """Reads a native GX suite as it stands in its file.
 
     Args:
         path: of the file.
         columns: those of the schema; empty: any column will do.
+        text: what the file is to hold, where it is still to be written.
 
     Raises:
         InputError: it is no suite; names the file and the place in it.
     """
-    raw = _read_json(path)
+    raw = _read_json(path, text)
     for number, one in enumerate(raw["expectations"]):
         place = f"{path}, $.expectations[{number}]"
         _check_shape(one, place)
@@ -85,9 +86,9 @@ def names_any(expectation: dict[str, Any], columns: Collection[str]) -> list[str
     return [one for one in columns if one in named or re.search(rf"(?<!\w){re.escape(one)}(?!\w)", condition)]
 
 
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
+def _read_json(path: pathlib.Path, text: str | None) -> dict[str, Any]:
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8") if text is None else text)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file. Add a GX suite (docs/guides/data-quality.md).") from None
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ from components import user_code
 from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format, similar
 from components.data_quality._running import import_gx, quiet
 from spec.errors import InputError
+from spec.words import one_line
 
 if TYPE_CHECKING:
     import great_expectations as gx
@@ -106,7 +107,7 @@ def _explain(error: Exception) -> str:
     """The first problem of a pydantic error as `kwargs.field: what`; fields are unions, so one cause has several."""
     problems = error.errors() if hasattr(error, "errors") else []
     if not problems:
-        return f"kwargs: GX refuses it: {' '.join(str(error).split())}"
+        return f"kwargs: GX refuses it: {one_line(error)}"
     first = problems[0]
     field = ".".join(str(part) for part in first["loc"] if part != "__root__")
     message = {"value_error.extra": "there is no such argument", "value_error.missing": "is required"}.get(

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from scipy import stats
 
 from components.confidence import area_bounds
-from components.drift._config import DriftConfig
-from components.drift._profile import Profile
+from components.drift.profile import Profile
 from components.gates import CheckResult, Severity
+from spec.workload import Drift
 
 MOST_ROWS = 100_000
 _BINS = 200
@@ -65,54 +65,54 @@ def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: Bools, label: str
 
 
 def checks(
-    told: Mapping[str, Strength], newest: Profile, before: Profile | None, config: DriftConfig
+    told: Mapping[str, Strength], newest: Profile, before: Profile | None, label: str, allowed: Drift
 ) -> Iterator[CheckResult]:
     """Columns that tell the label better than they can know it, and those that tell it much worse than in the span before."""
-    if config.label is None:
+    if not label:
         return
-    yield from _leakage(told, config)
+    yield from _leakage(told, label, allowed.leakage)
     if before is not None:
-        yield from _association(newest, before, config)
+        yield from _association(newest, before, label, allowed.association)
 
 
-def _leakage(told: Mapping[str, Strength], config: DriftConfig) -> Iterator[CheckResult]:
+def _leakage(told: Mapping[str, Strength], label: str, limit: float) -> Iterator[CheckResult]:
     if not told:
-        why = f"there is no column of single values, or not two rows of each class of {config.label} to judge one by"
+        why = f"there is no column of single values, or not two rows of each class of {label} to judge one by"
         yield CheckResult.not_judged("leakage", why, Severity.INFO, {"kind": "leakage"})
         return
-    strong = sorted((name for name, one in told.items() if one.value > config.leakage), key=lambda n: -told[n].value)
+    strong = sorted((name for name, one in told.items() if one.value > limit), key=lambda n: -told[n].value)
     for name in strong:
-        yield _leak(name, told[name], config)
+        yield _leak(name, told[name], label, limit)
     if strong:
         return
     name = max(told, key=lambda one: told[one].value)
     found = told[name]
     if not _could_tell(found):
         why = (
-            f"too few rows of a class of {config.label} to tell a column that gives it away from chance (the strongest: {name} "
+            f"too few rows of a class of {label} to tell a column that gives it away from chance (the strongest: {name} "
             f"with {found.value:.3f}, at least {found.least:.3f}); give more data"
         )
         yield CheckResult.not_judged("leakage", why, Severity.INFO, {"kind": "leakage", "strength": found.value})
         return
-    message = f"no column alone tells {config.label}: {name} does so with {found.value:.3f} (limit {config.leakage:g})"
-    yield _check("leakage", "", True, message, found.value, config.leakage)
+    message = f"no column alone tells {label}: {name} does so with {found.value:.3f} (limit {limit:g})"
+    yield _check("leakage", "", True, message, found.value, limit)
 
 
-def _leak(name: str, found: Strength, config: DriftConfig) -> CheckResult:
-    if found.least <= _AT_LEAST and config.leakage > _AT_LEAST:
+def _leak(name: str, found: Strength, label: str, limit: float) -> CheckResult:
+    if found.least <= _AT_LEAST and limit > _AT_LEAST:
         why = (
-            f"{name} alone tells {config.label} with {found.value:.3f}, but on so few rows that it may be chance ({_SURE:.0%} "
+            f"{name} alone tells {label} with {found.value:.3f}, but on so few rows that it may be chance ({_SURE:.0%} "
             f"sure is {found.least:.3f}); ask whether it is known when a prediction is asked for"
         )
-        evidence = {"kind": "leakage", "column": name, "strength": found.value, "limit": config.leakage}
+        evidence = {"kind": "leakage", "column": name, "strength": found.value, "limit": limit}
         return CheckResult.not_judged(f"leakage({name})", why, Severity.WARNING, evidence)
     few = "" if found.is_firm else f", at least {found.least:.3f} with so few rows"
     message = (
-        f"{name} alone tells {config.label}: {found.value:.3f} (limit {config.leakage:g}; 1 is always right{few}). It "
+        f"{name} alone tells {label}: {found.value:.3f} (limit {limit:g}; 1 is always right{few}). It "
         "was probably written after the label was known, and will not be there when a prediction is asked for. "
         f"Leave it out: `data.ignore: [{name}]` in workload.yaml."
     )
-    return _check("leakage", name, False, message, found.value, config.leakage)
+    return _check("leakage", name, False, message, found.value, limit)
 
 
 def _could_tell(found: Strength) -> bool:
@@ -120,21 +120,21 @@ def _could_tell(found: Strength) -> bool:
     return found.perfect > _AT_LEAST
 
 
-def _association(newest: Profile, before: Profile, config: DriftConfig) -> Iterator[CheckResult]:
+def _association(newest: Profile, before: Profile, label: str, limit: float) -> Iterator[CheckResult]:
     common = [name for name in newest.strengths if name in before.strengths]
-    weaker = [n for n in common if before.strengths[n] - newest.strengths[n] > config.association]
+    weaker = [n for n in common if before.strengths[n] - newest.strengths[n] > limit]
     for name in weaker:
         then, found = before.strengths[name], newest.strengths[name]
         message = (
-            f"{name} told {config.label} with {then:.3f} in {before.name}, and does so with {found:.3f} now (limit: "
-            f"{config.association:g} less). Label and features may belong to different rows: ask how they were joined."
+            f"{name} told {label} with {then:.3f} in {before.name}, and does so with {found:.3f} now (limit: "
+            f"{limit:g} less). Label and features may belong to different rows: ask how they were joined."
         )
-        yield _check("association", name, False, message, found, config.association)
+        yield _check("association", name, False, message, found, limit)
     if not common:
-        why = f"too few rows of each class of {config.label}, here or in {before.name}, say how well columns tell it"
+        why = f"too few rows of each class of {label}, here or in {before.name}, say how well columns tell it"
         yield CheckResult.not_judged("association", why, Severity.INFO, {"kind": "association"})
     elif not weaker:
-        message = f"{len(common)} columns tell {config.label} about as well as in {before.name}"
+        message = f"{len(common)} columns tell {label} about as well as in {before.name}"
         yield CheckResult("association", True, Severity.WARNING, message, {"kind": "association"})
 
 

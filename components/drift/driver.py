@@ -1,38 +1,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from tfx.dsl.components.base import base_driver as component_base_driver
-from tfx.orchestration import metadata
-from tfx.orchestration.portable import base_driver, data_types
-from tfx.proto.orchestration import driver_output_pb2
+from tfx.orchestration.portable import data_types
 
+from components import border
 from components.artifacts import DataDrift
 from components.drift._verdicts import Verdict, judged
+from components.drivers import PropertyDriver
 from components.store_errors import store_errors
 from model_store import STABLE, ModelStore
 
 
-class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
+class Driver(PropertyDriver):
     """Finds the profile of the last span that was accepted, when the node runs, and puts its place into the cache key."""
 
-    def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        component_base_driver.BaseDriver.__init__(self, metadata_handle)
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-        self._metadata = metadata_handle
-
-    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+    def properties(self, execution_info: data_types.ExecutionInfo) -> Mapping[str, int | str]:
         (examples,) = execution_info.input_dict["examples"]
-        output = driver_output_pb2.DriverOutput()
         champion_of = str(execution_info.exec_properties.get("champion_of") or "")
-        baseline, name = self._of_champion(*json.loads(champion_of)) if champion_of else ("", "")
+        baseline, name = self._of_champion(*border.load(tuple[str, str], champion_of)) if champion_of else ("", "")
         reference = self._reference(examples, execution_info.pipeline_info.id)
         if baseline:
             reference = {**reference, "baseline": baseline}
-        for key, value in {**reference, "baseline_name": name}.items():
-            output.exec_properties[key].string_value = value
-        return output
+        return {**reference, "baseline_name": name}
 
     def _of_champion(self, store_uri: str, model: str) -> tuple[str, str]:
         """Where the profile lies that the run left which published the stable release, and what to call it; ("", "") if nowhere."""
@@ -70,5 +62,5 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
             "baseline": chosen.profile if chosen else "",
             "baseline_span": str(chosen.span) if chosen else "",
             "baseline_verdict": "" if chosen in accepted or not chosen else str(chosen.verdict),
-            "refused": json.dumps(refused),
+            "refused": border.dump(refused),
         }

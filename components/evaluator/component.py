@@ -9,6 +9,7 @@ from components import border
 from components.artifacts import BaselineMetrics
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.executor import Executor
+from components.graph import Graph
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):
@@ -66,3 +67,20 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
             )
         )
+
+
+def node(graph: Graph) -> Evaluator:
+    made, workload = graph.outputs, graph.workload
+    return Evaluator(
+        examples=made["examples"],
+        model=made["model"],
+        champion=made["champion"],
+        schema=made["schema"],
+        config=EvaluationConfig(
+            task=workload.task,
+            label=workload.data.label_column,
+            query=workload.data.query,
+            **workload.evaluation.model_dump(),
+        ),
+        baseline=made.get("baseline"),
+    )

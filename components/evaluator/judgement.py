@@ -10,10 +10,10 @@ from components.evaluator.beside import checks_against
 from components.evaluator.bootstrap import Interval, paired_interval
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.evaluation import Outcome
+from components.evaluator.record import RECORD
 from components.evaluator.slices import SlicedSums
 from components.gates import CheckResult, GateResult, Severity
 
-GATE = "Evaluation"
 # The difference of two equal sums may be 1e-17; that is no loss.
 _ROUNDING = 1e-9
 
@@ -85,7 +85,7 @@ def judge(
     if champion_version:
         checks.append(_against_champion(outcome, config, comparison, champion_version))
     checks += checks_against(simple)
-    return GateResult(GATE, tuple(checks))
+    return GateResult(RECORD.id, tuple(checks))
 
 
 def _predictions_fit(outcome: Outcome) -> CheckResult:

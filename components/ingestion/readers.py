@@ -14,16 +14,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import progress
+from components.columnar import is_text
 from components.ingestion import arrow_types, json_files
-from components.ingestion._reading import PLAIN, Reading
 from components.ingestion.arrow_types import NOT_CONVERTED
-from components.ingestion.contract import NULLABLE, Column, check_header
+from components.ingestion.contract import NULLABLE, Column, check_header, columns_as_read
 from components.ingestion.csv_files import CsvFile, too_long
 from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.labels import labelled
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.plain_files import plain
 from spec.errors import InputError
+from spec.words import one_line
+from spec.workload import PLAIN, Read
 
 _BATCH_ROWS = 65_536
 _BATCH_BYTES = 32 * 2**20
@@ -41,15 +43,17 @@ class DataFile:
 
     path: pathlib.Path
     kind: str
-    reading: Reading
+    reading: Read
 
     def csv(self) -> CsvFile:
         """Raises InputError if it has no header."""
         return CsvFile.open(self.path, self.reading)
 
-    def place(self, row: int) -> str:
-        """Where a row stands, for people."""
-        return self.csv().place(row) if self.kind == "csv" else f"{self.path}, row {row}"
+    def error(self, problem: str, row: int, column: str) -> InputError:
+        """An error about a value in the file."""
+        if self.kind == "csv":
+            return self.csv().error(problem, row, column)
+        return InputError(problem, file=self.path, row=row, column=column)
 
 
 def read_file(
@@ -58,7 +62,7 @@ def read_file(
     columns: Sequence[Column],
     ignore: Collection[str] | None,
     part: Part = WHOLE,
-    reading: Reading = PLAIN,
+    reading: Read = PLAIN,
 ) -> Iterator[pa.RecordBatch]:
     """Yields a file's rows as batches that have exactly `columns`, in their order.
 
@@ -73,7 +77,7 @@ def read_file(
     Raises:
         InputError: the file cannot be read as its format, or does not fit the columns.
     """
-    columns = reading.applied(columns)
+    columns = columns_as_read(columns, reading)
     row = part.first_row
     with opened(path, format, reading) as file:
         try:
@@ -84,20 +88,20 @@ def read_file(
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            raise InputError(_explain(file, columns, part, error)) from error
+            raise _explained(file, columns, part, error) from error
         if row == 0 and part.whole:
-            raise InputError(f"{path}: the file has no rows. Deliver it again, or remove it from the span.")
+            raise InputError("the file has no rows. Deliver it again, or remove it from the span.", file=path)
 
 
 @contextlib.contextmanager
-def opened(path: pathlib.Path, format: str, reading: Reading) -> Iterator[DataFile]:
+def opened(path: pathlib.Path, format: str, reading: Read) -> Iterator[DataFile]:
     """A file as one of the kinds that are read here."""
     with plain(path, format, reading) as found:
         kind = {"xlsx": "csv", "json": "jsonl"}.get(format, format)
-        yield DataFile(found, kind, dataclasses.replace(reading, separator=",") if format == "xlsx" else reading)
+        yield DataFile(found, kind, reading.model_copy(update={"separator": ","}) if format == "xlsx" else reading)
 
 
-def source_names(path: pathlib.Path, reading: Reading, format: str) -> tuple[str, ...]:
+def source_names(path: pathlib.Path, reading: Read, format: str) -> tuple[str, ...]:
     """The names of the columns of a CSV or an Excel file."""
     with opened(path, format, reading) as file:
         return file.csv().names
@@ -107,10 +111,10 @@ def _read_csv(
     file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[pa.RecordBatch]:
     csv = file.csv()
-    check_header(str(file.path), csv.names, columns, ignore)
+    check_header(file.path, csv.names, columns, ignore)
     wanted = csv.among(columns)
     if vectors := [c.name for c in wanted if pa.types.is_list(c.type)]:
-        raise InputError(f"{file.path}: CSV cannot hold vectors. Deliver {vectors[0]!r} as Parquet or JSON lines.")
+        raise InputError(f"CSV cannot hold vectors. Deliver {vectors[0]!r} as Parquet or JSON lines.", file=file.path)
     yield from csv.batches(wanted, threads=True)
 
 
@@ -125,7 +129,7 @@ def _read_parquet(
 ) -> Iterator[pa.RecordBatch]:
     with open_parquet(file.path) as stored:
         names = stored.schema_arrow.names
-        check_header(str(file.path), names, columns, ignore)
+        check_header(file.path, names, columns, ignore)
         yield from parquet_batches(stored, among(columns, names), part)
 
 
@@ -213,16 +217,15 @@ def _conform(file: DataFile, batch: pa.RecordBatch, columns: Sequence[Column], f
             continue
         array = batch.column(column.name)
         if file.kind == "csv" and has_zero_byte(array):
-            where = file.place(first_row + int(np.argmax(_zero_bytes(array))) + 1)
-            raise InputError(
-                f"{where}, column {column.name!r}: holds a zero byte, which no text has. Export the file again."
-            )
+            row = first_row + int(np.argmax(_zero_bytes(array))) + 1
+            raise file.error("holds a zero byte, which no text has. Export the file again.", row, column.name)
         arrays.append(_cast(file, array, column, first_row))
     for column, without in lacking(arrays, columns):
-        where = file.place(first_row + int(np.argmax(without)) + 1)
-        raise InputError(
-            f"{where}, column {column.name!r}: has no value ({int(without.sum())} in this block), and the schema "
-            f"requires one. Fill it, remove the row, or let it be missing in schema.pbtxt: {NULLABLE}."
+        raise file.error(
+            f"has no value ({int(without.sum())} in this block), and the schema requires one. Fill it, remove the row, or let "
+            f"it be missing in schema.pbtxt: {NULLABLE}.",
+            first_row + int(np.argmax(without)) + 1,
+            column.name,
         )
     return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
 
@@ -246,10 +249,6 @@ def to_type(array: pa.Array, column: Column) -> pa.Array:
     return column.rewrite(array) if column.rewrite else array
 
 
-def is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
 def _without_words(texts: pa.Array, words: Sequence[str]) -> pa.Array:
     is_missing = pc.is_in(texts, value_set=pa.array(["", *words]))
     return pc.if_else(is_missing, pa.scalar(None, texts.type), texts) if pc.any(is_missing).as_py() else texts
@@ -259,14 +258,14 @@ def _cast(file: DataFile, array: pa.Array, column: Column, first_row: int) -> pa
     try:
         return to_type(array, column)
     except NOT_CONVERTED as error:
-        detail = " ".join(str(error).split())
-        where = str(file.path)
+        detail = one_line(error)
+        problem = (
+            f"the schema says {column.expected}. Received: {str(array.type)[:100]} ({detail[:160]}). Deliver that type, or "
+            "change it in schema.pbtxt."
+        )
         if isinstance(error, pa.ArrowInvalid):
-            where = file.place(first_row + _first_that_fails(array, column) + 1)
-        raise InputError(
-            f"{where}, column {column.name!r}: the schema says {column.expected}. Received: {str(array.type)[:100]} "
-            f"({detail[:160]}). Deliver that type, or change it in schema.pbtxt."
-        ) from None
+            raise file.error(problem, first_row + _first_that_fails(array, column) + 1, column.name) from None
+        raise InputError(problem, file=file.path, column=column.name) from None
 
 
 def _first_that_fails(array: pa.Array, column: Column) -> int:
@@ -281,12 +280,12 @@ def _first_that_fails(array: pa.Array, column: Column) -> int:
     return first
 
 
-def _explain(file: DataFile, columns: Sequence[Column], part: Part, error: Exception) -> str:
-    message = " ".join(str(error).split())
-    if long := too_long(file.path, message):
+def _explained(file: DataFile, columns: Sequence[Column], part: Part, error: Exception) -> InputError:
+    if long := too_long(file.path, error):
         return long
     if file.kind == "csv":
-        return file.csv().explain(columns, error)
+        return file.csv().explained(columns, error)
+    message = one_line(error)
     if file.kind == "jsonl":
-        return json_files.explain(file.path, columns, part, message)
-    return f"{file.path}: not a whole Parquet file: {message[:300]}. Deliver it again."
+        return json_files.explained(file.path, columns, part, message)
+    return InputError(f"not a whole Parquet file: {message[:300]}. Deliver it again.", file=file.path)

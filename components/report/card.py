@@ -9,6 +9,7 @@ from components.gates import Severity
 from components.report import formats, verdict
 from components.report.evaluation_view import SMALL_SLICE, decision_words, metric_rows, others, sentence, slice_groups
 from components.report.facts import RunFacts
+from spec import graph
 
 _WEAKEST = 5  # slices of each column
 # What Markdown, or the HTML inside of it, would take for markup.
@@ -108,7 +109,7 @@ def _limits(facts: RunFacts) -> str:
     metrics = facts.metrics or {}
     lines = [f"- {text(reason)}" for reason in verdict.verdict(facts).details]
     lines += [
-        f"- {text(check.words)} ({text(formats.NODE_NAMES.get(node, node))}, warning)"
+        f"- {text(check.words)} ({text(graph.title(node))}, warning)"
         for node, gate in facts.gates.items()
         for check in gate.objections(Severity.WARNING)
     ]

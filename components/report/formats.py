@@ -6,17 +6,6 @@ import datetime
 import math
 from typing import Any
 
-NODE_NAMES = {
-    "ColumnarExampleGen": "Ingestion",
-    "ExampleValidator": "Schema",
-    "DataQuality": "Data quality",
-    "DriftDetector": "Drift",
-    "Baseline": "Baseline",
-    "Evaluator": "Evaluation",
-    "InfraValidator": "Load and predict",
-    "Pusher": "Release",
-}
-
 NOTHING = "–"
 
 

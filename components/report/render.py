@@ -31,6 +31,8 @@ def render_run(facts: RunFacts) -> str:
         facts=facts,
         verdict=judged,
         gates=verdict.gate_strip(facts),
+        data_gates=verdict.data_gates(facts),
+        model_gates=verdict.model_gates(facts),
         steps=verdict.next_steps(facts, judged.state),
         figures=view.key_figures(facts),
         metrics=facts.metrics or {},
@@ -91,7 +93,6 @@ def _environment() -> jinja2.Environment:
         confusion=evaluation_view.confusion,
         frequent_confusions=evaluation_view.frequent_confusions,
         link=_link,
-        node_names=formats.NODE_NAMES,
     )
     for name in ("count", "figure", "brief", "signed", "percent", "duration", "when", "shorten", "plural"):
         environment.filters[name] = getattr(formats, name)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -10,6 +9,8 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components import border
+from components.graph import Graph
 from components.schema import executor
 
 
@@ -44,7 +45,11 @@ class SchemaImporter(base_component.BaseComponent):
             SchemaImporterSpec(
                 schema_file=str(path),
                 schema_digest=hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest(),
-                left_out=json.dumps(list(left_out)),
+                left_out=border.dump(left_out),
                 schema=types.Channel(type=standard_artifacts.Schema),
             )
         )
+
+
+def node(graph: Graph) -> SchemaImporter:
+    return SchemaImporter(str(graph.site.schema_folder / "schema.pbtxt"), graph.left_out)

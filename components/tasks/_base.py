@@ -365,10 +365,11 @@ class Task(TaskFacts, abc.ABC):
             positive: the class that was asked for as the positive one.
 
         Raises:
-            InputError: the label does not fit, or no workload of this task is drafted.
+            InputError: the label does not fit, or the task has no draft.
         """
         raise InputError(
-            f"--task {cls.name}: no workload of this task is drafted. Copy one that stands, or write it by hand."
+            f"--task {cls.name}: `trainyard new` does not draft this task. Write its workload by hand "
+            "(docs/guides/new-workload.md)."
         )
 
 

@@ -2,6 +2,5 @@
 
 from components.tasks._schema import Feature, ModelSchema
 from components.trainer._config import TrainingConfig
-from components.trainer.component import Trainer
 
-__all__ = ["Feature", "ModelSchema", "Trainer", "TrainingConfig"]
+__all__ = ["Feature", "ModelSchema", "TrainingConfig"]

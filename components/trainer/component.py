@@ -8,6 +8,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import border, user_code
+from components.graph import Graph
 from components.trainer import executor
 from components.trainer._config import TrainingConfig
 
@@ -58,3 +59,21 @@ class Trainer(base_component.BaseComponent):
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
             )
         )
+
+
+def node(graph: Graph) -> Trainer:
+    workload = graph.workload
+    read = workload.data.read
+    return Trainer(
+        graph.outputs["transformed_examples"],
+        graph.outputs["transform_graph"],
+        graph.outputs["schema"],
+        module_file=str(graph.site.workload_folder / "model.py"),
+        training=TrainingConfig(
+            task=workload.task,
+            label=workload.data.label_column,
+            na_values=read.na_values,
+            na_values_by_column=read.na_values_by_column,
+            **workload.training.model_dump(),
+        ),
+    )

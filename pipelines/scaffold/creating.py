@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import pathlib
 import re
 import shutil
@@ -13,7 +12,6 @@ from collections.abc import Collection, Iterator
 
 import pyarrow as pa
 
-from components.ingestion import Reading
 from components.ingestion.contract import columns_of
 from components.ingestion.images import IMAGE
 from components.ingestion.labels import labelled, with_label
@@ -28,7 +26,8 @@ from pipelines.scaffold.taking import Taken
 from quality.contracts import draft_all, merge, most_useful, suite_text
 from spec import home
 from spec.errors import InputError
-from spec.workload import load_workload
+from spec.workload import Label as DeclaredLabel
+from spec.workload import Read, load_workload
 
 _FEWEST_ROWS = 20
 
@@ -153,7 +152,7 @@ def _decide_images(
     label = labelling.draft(task, column, request.positive)
     size = images.working_size(files)
     note = f"brought to {size} x {size} pixels"
-    image = Column(IMAGE, Kind.IMAGE, "BYTES", 1.0, len(files), longest=size, note=note)
+    image = Column(IMAGE, Kind.IMAGE, "BYTES", 1.0, longest=size, note=note)
     return table, label, Profile((image,), {}), [reason]
 
 
@@ -243,17 +242,20 @@ def _staged(targets: dict[str, pathlib.Path]) -> Iterator[dict[str, pathlib.Path
 
 
 def _read_as_a_run(
-    stage: dict[str, pathlib.Path], request: Request, format: str, ignored: tuple[str, ...], how: Reading
+    stage: dict[str, pathlib.Path], request: Request, format: str, ignored: tuple[str, ...], how: Read
 ) -> pa.Table:
     """Reads the data once as every run will: what was drafted here must hold there."""
     schema = read_schema(str(stage["schemas"]))
-    columns = with_label(columns_of(schema), schema, request.label, request.merge_labels, request.drop_unlabelled)
+    declared = DeclaredLabel(
+        column=request.label, merge_spellings=request.merge_labels, drop_unlabelled=request.drop_unlabelled
+    )
+    columns = with_label(columns_of(schema), schema, declared)
     batches: list[pa.RecordBatch] = []
     for path in sorted(stage["span"].iterdir()):
         try:
             batches += read_file(path, format, columns, ignored, reading=how)
         except InputError as error:
-            raise InputError(str(error).replace(f"{path.parent}{os.sep}", "")) from None
+            raise error.renamed(path, path.name) from None
     rows = pa.Table.from_batches(batches, pa.schema([(column.name, column.type) for column in columns]))
     return rows.filter(labelled(rows.column(request.label))) if request.drop_unlabelled else rows
 

@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingestion import PLAIN, Reading
 from components.ingestion.dates import Dates
 from components.schema import MASKED
 from components.tasks import Draft
 from pipelines.scaffold.dividing import Division
 from pipelines.scaffold.profiling import Column, Kind, Profile
 from pipelines.scaffold.request import Request
+from spec.workload import PLAIN, Read
 
 _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
@@ -53,7 +53,7 @@ class Content:
     profile: Profile
     table: pa.Table
     division: Division
-    reading: Reading = PLAIN
+    reading: Read = PLAIN
 
 
 def write_workload(content: Content, folder: pathlib.Path) -> None:
@@ -210,12 +210,10 @@ def _workload_text(content: Content) -> str:
     )
 
 
-def _read(reading: Reading) -> str:
+def _read(reading: Read) -> str:
     """What is not as the defaults have it, as `data.read`."""
     fields = {
-        field.name: getattr(reading, field.name)
-        for field in dataclasses.fields(Reading)
-        if getattr(reading, field.name) != getattr(PLAIN, field.name)
+        name: getattr(reading, name) for name in Read.model_fields if getattr(reading, name) != getattr(PLAIN, name)
     }
     lines = [f"    {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
     return (

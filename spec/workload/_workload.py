@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pydantic
 import yaml
 from pydantic import BaseModel, field_validator, model_validator
 
+from spec.errors import InputError
 from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
-from spec.workload._data import Data
+from spec.workload._data import Data, Ingestion, Split
 from spec.workload._model import Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
 from spec.workload._quality import Quality
@@ -39,8 +40,20 @@ class _Loader(_Base):  # type: ignore[misc]
         return dict(super().construct_mapping(node, deep))
 
 
-class WorkloadError(ValueError):
-    """A workload.yaml that cannot be used: file, field, what was received and how to mend it, a line each."""
+class WorkloadError(InputError):
+    """A workload.yaml that cannot be used: file, field, what was received and how to mend it; a line for each problem."""
+
+    def __init__(self, problem: str, *, file: str | os.PathLike[str] | None = None, field: str | None = None) -> None:
+        super().__init__(problem, file=file, field=field)
+        if "\n" in problem:
+            self.args = (problem,)
+
+    @classmethod
+    def of(cls, problems: Sequence[InputError]) -> WorkloadError:
+        """One error that says all of them; its place is that of the first."""
+        error = cls("\n".join(str(one) for one in problems))
+        error.file, error.field = problems[0].file, problems[0].field
+        return error
 
 
 BeamValue = bool | int | float | str | tuple[str, ...]
@@ -110,10 +123,10 @@ class Workload(Section):
         return self
 
     @property
-    def split_key(self) -> str | None:
-        """The column whose hash decides the split where a hash does; None: the features decide."""
+    def split(self) -> Split:
+        """`data.split`, with the query as its key where none is named: no query is torn apart."""
         split = self.data.split
-        return split.key or (None if split.time else self.data.query)
+        return split.model_copy(update={"key": split.key or (None if split.time else self.data.query)})
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -124,6 +137,15 @@ class Workload(Section):
     @property
     def champion_metric(self) -> str:
         return self.evaluation.champion.metric or find(self.task).metrics[0].name
+
+    def ingestion(self, data_root: str | os.PathLike[str]) -> Ingestion:
+        """What ingestion depends on, and no more: another positive class, say, reads no row anew."""
+        data = self.data
+        fields = {name: getattr(data, name) for name in Ingestion.model_fields}
+        fields["uri"] = self.span_uri("{SPAN}", data_root)
+        fields["label"] = data.label and data.label.model_copy(update={"positive_class": None})
+        fields["split"] = self.split
+        return Ingestion(**fields)
 
     def span_uri(self, span: int | str, data_root: str | os.PathLike[str]) -> str:
         """The files of one span: a path, a glob pattern or a URL that fsspec can read."""
@@ -176,21 +198,21 @@ def load_workload(folder: str | os.PathLike[str]) -> Workload:
     try:
         raw = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise WorkloadError(f"{path}: there is no such file. `trainyard list` shows the workloads.") from None
+        raise WorkloadError("there is no such file. `trainyard list` shows the workloads.", file=path) from None
     except OSError as error:
-        raise WorkloadError(f"{path}: cannot be read: {error.strerror}. It is to be a text file.") from None
+        raise WorkloadError(f"cannot be read: {error.strerror}. It is to be a text file.", file=path) from None
     except ValueError as error:
-        raise WorkloadError(f"{path}: not valid YAML: {error}") from None
+        raise WorkloadError(f"not valid YAML: {error}", file=path) from None
     if not isinstance(raw, dict):
         received = "an empty file" if raw is None else type(raw).__name__
-        raise WorkloadError(f"{path}: expected fields such as `name:` and `task:`. Received: {received}")
+        raise WorkloadError(f"expected fields such as `name:` and `task:`. Received: {received}", file=path)
     try:
         workload = Workload.model_validate(raw)
     except pydantic.ValidationError as error:
-        raise WorkloadError("\n".join(explain(path, problem) for problem in error.errors())) from None
+        raise WorkloadError.of([explained(path, problem) for problem in error.errors()]) from None
     if workload.name != path.parent.name:
         raise WorkloadError(
-            f"{path}, field name: must equal its folder, {path.parent.name!r}. Received: {workload.name!r}"
+            f"must equal its folder, {path.parent.name!r}. Received: {workload.name!r}", file=path, field="name"
         )
     return workload
 
@@ -239,20 +261,20 @@ def workload_names(folder: str | os.PathLike[str]) -> list[str]:
     )
 
 
-def explain(path: pathlib.Path, problem: Any, model: type[BaseModel] = Workload) -> str:
-    """One pydantic problem as one line for the author of the file that was to be a `model`."""
+def explained(path: pathlib.Path, problem: Any, model: type[BaseModel] = Workload) -> InputError:
+    """One pydantic problem as an error for the author of the file that was to be a `model`."""
     guide = "docs/reference/workload.md" if model is Workload else "the guide has an example"
     field = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"{path}, field {field}: there is no such field. {_known_fields(problem['loc'], model)}"
+        return InputError(f"there is no such field. {_known_fields(problem['loc'], model)}", file=path, field=field)
     if problem["type"] == "missing":
-        return f"{path}, field {field}: is required and missing. Add it ({guide})."
+        return InputError(f"is required and missing. Add it ({guide}).", file=path, field=field)
     message = problem["msg"].removeprefix("Value error, ")
     received = (
         "" if isinstance(problem["input"], dict) or "Received" in message else f" Received: {_short(problem['input'])}."
     )
     # A rule over several fields has no place of its own; its message names them.
-    return f"{path}, field {field}: {message}.{received}" if field else f"{path}: {message}.{received}"
+    return InputError(f"{message}.{received}", file=path, field=field)
 
 
 def _short(value: Any) -> str:

@@ -9,8 +9,8 @@ import pytest
 
 from components import border
 from components.artifacts import BaselineMetrics
-from components.baseline import BaselineConfig
 from components.baseline.boosting import Boosting, most_rows
+from components.baseline.component import BaselineConfig
 from components.baseline.encoding import fit_encoder, unfit
 from components.baseline.executor import Executor
 from spec.errors import InputError

@@ -12,9 +12,9 @@ from tfx.types import standard_artifacts
 
 from components import border
 from components.artifacts import BaselineMetrics
-from components.champion import champion_version
-from components.evaluator import EvaluationConfig
+from components.champion.artifact import champion_version
 from components.evaluator.bootstrap import PairedSample
+from components.evaluator.config import EvaluationConfig
 from components.evaluator.executor import Executor
 from components.gates import GateResult
 from spec.errors import InputError

@@ -121,6 +121,14 @@ def test_bounds_are_around_the_value(task: Task) -> None:
     assert task.trivial(sums, rows_of(task)[0]).keys() == set(task.metric_names())
 
 
+def test_a_report_draws_what_the_evaluation_keeps(task: Task) -> None:
+    truths, predictions, groups = rows_of(task)
+    sums = task.reduce(units_of(task, truths, predictions, groups))
+    kept = {*task.charts(sums, (truths, predictions), ROWS)}
+    kept |= {"confusion_matrix"} if task.confusion(sums) is not None else set()
+    assert {view.key or view.chart for view in task.views} <= kept
+
+
 def test_what_is_not_finite_is_not_valid(task: Task) -> None:
     _, predictions, _ = rows_of(task)
     predictions[3] = np.nan

@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.ingestion import IngestionConfig
 from components.ingestion.splitting import splitter
 from components.tasks import Draft, LabelColumn, find
 from pipelines.scaffold.dividing import Division, divide, told
 from pipelines.scaffold.labelling import draft
 from spec.errors import InputError
 from spec.splits import EVAL, SPLITS, TEST
+from spec.workload import Split
 
 
 def labelled(classes: list[str], task: str = "binary", positive: str | None = None) -> tuple[pa.Table, Draft]:
@@ -29,9 +29,9 @@ def test_each_split_has_its_share_of_a_rare_class() -> None:
     assert (found.eval_fraction, found.test_fraction) == (0.2, 0.2)
     assert sum(rows.values()) == 21 and rows[EVAL] in (4, 5) and rows[TEST] in (4, 5)
     # A run divides them in the same way.
-    config = IngestionConfig(uri="", format="", label="y", eval_fraction=0.2, test_fraction=0.2, split_seed=found.seed)
+    split = Split(eval_fraction=0.2, test_fraction=0.2, seed=found.seed)
     (batch,) = table.combine_chunks().to_batches()
-    places = splitter(config).places(batch)[np.array(table["y"].to_pylist()) == "fraud"]
+    places = splitter(split, "y").places(batch)[np.array(table["y"].to_pylist()) == "fraud"]
     assert dict(zip(SPLITS, np.bincount(places, minlength=3).tolist(), strict=True)) == rows
     story = "\n".join(told(label, found))
     assert "Positive: fraud (the rarer one, 21 of 10,000 rows; --positive changes it)" in story
