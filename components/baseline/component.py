@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
@@ -10,26 +8,8 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from components import border
 from components.artifacts import BaselineMetrics
 from components.baseline import executor
+from components.baseline.config import BaselineConfig
 from components.graph import Graph
-
-
-@dataclasses.dataclass(frozen=True)
-class BaselineConfig:
-    """What is predicted, and from what.
-
-    Attributes:
-        task: by name.
-        label: the label's column.
-        positive_class: of two classes; empty: the last of the domain.
-        query: the column whose rows are judged together; empty without one.
-        leave_out: columns that say to which split or query a row belongs; they are not learnt from.
-    """
-
-    task: str
-    label: str
-    positive_class: str = ""
-    query: str = ""
-    leave_out: tuple[str, ...] = ()
 
 
 class BaselineSpec(ComponentSpec):

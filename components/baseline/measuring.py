@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,14 +11,12 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import columnar
 from components.baseline.boosting import Boosting, most_rows
+from components.baseline.config import BaselineConfig
 from components.baseline.encoding import Encoder, fit_encoder, unfit
 from components.evaluator.findings import Findings
 from components.tasks import Task, Values, find, query_keys
 from components.transform.labels import output_classes
 from spec.splits import TEST, TRAIN
-
-if TYPE_CHECKING:
-    from components.baseline.component import BaselineConfig
 
 NAME = "gradient boosting"
 _BATCH_ROWS = 8192

@@ -17,11 +17,11 @@ from components.schema import booleans_of, is_ignored, time_format_of
 from spec.errors import InputError
 from spec.workload import Read
 
-_MOST_NAMES = 40  # a line for a person
+_MOST_NAMES = 40  # that fit into one line
 _TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float64(), schema_pb2.BYTES: pa.string()}
 
 
-# What to write into schema.pbtxt, to the letter: a feature that has a shape needs its values, whatever its presence says.
+# What to write into schema.pbtxt, literally: a feature with a shape needs its values, whatever its presence says.
 NULLABLE = "`presence { min_fraction: 0.9 } value_count { min: 1 max: 1 }` in place of `shape {}`"
 OPTIONAL = "`presence {} value_count { min: 1 max: 1 }` in place of `shape {}`"
 
@@ -34,14 +34,14 @@ class Column:
     type: pa.DataType
     required: bool  # each row must have a value
     optional: bool  # the whole column may be absent
-    rewrite: Rewrite | None = None  # to the one form of each value; None: as they come
+    rewrite: Rewrite | None = None  # to one spelling of each value; None: values stay as they are
     missing: tuple[str, ...] = ()  # texts that mean that a value is missing, besides the empty one
-    style: Style | None = None  # of its numbers, where they come as people write them
-    keeps: bool = False  # a row without a value here is left out, so that nothing is asked of its other values
+    style: Style | None = None  # how its numbers are written, where Arrow cannot read them
+    keeps: bool = False  # rows without a value here are dropped, so their other values are not checked
 
     @property
     def expected(self) -> str:
-        """What a value is to be, for messages."""
+        """What a value has to be, for messages."""
         return self.rewrite.expected if self.rewrite else str(self.type)
 
 
@@ -55,7 +55,7 @@ def columns_of(schema: schema_pb2.Schema) -> list[Column]:
 
 
 def columns_as_read(columns: Sequence[Column], reading: Read) -> list[Column]:
-    """The columns, each knowing what is missing there and how its numbers are written."""
+    """The columns with what `reading` says of each: which texts mean a missing value, and how numbers are written."""
     return [
         dataclasses.replace(column, missing=reading.missing(column.name), style=_style(column, reading))
         for column in columns
@@ -85,13 +85,13 @@ def _column(feature: Any) -> Column:
 def check_header(
     file: str | os.PathLike[str], names: Collection[str], columns: list[Column], extra: Collection[str] | None
 ) -> None:
-    """Raises InputError if columns are doubled, missing or unknown.
+    """Raises InputError if columns are duplicated, missing or unknown.
 
     Args:
         file: where they were found.
         names: the columns that it has.
         columns: those of the schema.
-        extra: names, and patterns like `pixel_*`, of columns that may be there besides; None: any may.
+        extra: names, and patterns like `pixel_*`, of columns that may be there too; None: any may.
     """
     present = set(names)
     if len(present) < len(names):

@@ -1,4 +1,4 @@
-"""CSV by Arrow: names, batches, and in which row and line of the file a thing stands."""
+"""Reading CSV with Arrow: column names, batches, and the row and line of anything that is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import pyarrow.csv
 
 from components.ingestion.contract import Column
 from components.ingestion.plain_files import COMPRESSED
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 from spec.workload import Read
 
 BLOCK_BYTES = 8 * 2**20
@@ -32,7 +33,7 @@ class CsvFile:
         path: of the file.
         reading: how it is written.
         names: of its columns.
-        first_line: how many lines lie ahead of the first row of data.
+        first_line: how many lines come before the first row of data.
     """
 
     path: pathlib.Path
@@ -45,7 +46,7 @@ class CsvFile:
         """Looks at a file's header.
 
         Raises:
-            InputError: it has none, or is no text.
+            InputError: it has none, or is not text.
         """
         refuse_binary(path)
         try:
@@ -58,7 +59,7 @@ class CsvFile:
         return cls(path, reading, *_header(path, head, reading))
 
     def among(self, columns: Sequence[Column]) -> list[Column]:
-        """Those of the columns that the file has."""
+        """The columns that are in the file."""
         return [column for column in columns if column.name in set(self.names)]
 
     def batches(
@@ -67,7 +68,7 @@ class CsvFile:
         threads: bool,
         on_ragged: Callable[[Any], str] | None = None,
     ) -> pa.csv.CSVStreamingReader:
-        """Arrow's reader of `columns`; `on_ragged` is asked about rows of another length, default: they are an error."""
+        """Arrow's reader of `columns`. `on_ragged` decides about rows with too few or too many fields; default: an error."""
         reading = self.reading
         return pa.csv.open_csv(
             self.path,
@@ -79,7 +80,7 @@ class CsvFile:
                 column_types={column.name: self._raw_type(column) for column in columns},
                 include_columns=[column.name for column in columns],
                 null_values=["", *reading.na_values],
-                # Texts get the missing values of their column later; whether a number's were quoted says nothing.
+                # Missing texts are recognised later, by column; a missing number may be quoted or not.
                 strings_can_be_null=False,
                 quoted_strings_can_be_null=True,
                 decimal_point=reading.decimal,
@@ -87,9 +88,9 @@ class CsvFile:
         )
 
     def whole(self, types: Mapping[str, pa.DataType], block_size: int) -> pa.Table:
-        """All rows and columns, with Arrow's guess of each type but those that are given.
+        """All rows and columns; Arrow guesses the types that are not given.
 
-        One block: Arrow fixes a column's type by the first and would stumble over a 3.5 in the second.
+        It reads one block, because Arrow fixes a column's type in the first and fails on a 3.5 in the second.
         """
         options = pa.csv.ConvertOptions(
             column_types=dict(types),
@@ -111,7 +112,7 @@ class CsvFile:
         )
 
     def _raw_type(self, column: Column) -> pa.DataType:
-        """What Arrow is to make of a column: text where more is to be done to a number than it does."""
+        """The type that Arrow reads a column as: text, where a number is written in a way that Arrow does not know."""
         is_number = not (pa.types.is_string(column.type) or pa.types.is_binary(column.type))
         is_formatted = column.name in self.reading.numbers or self.reading.thousands
         if is_number and (is_formatted or column.missing != self.reading.na_values):
@@ -119,7 +120,7 @@ class CsvFile:
         return column.type
 
     def row(self, counted: int) -> int:
-        """The row of data, from 1, that Arrow counts as `counted`: it counts what lies ahead of the data, too."""
+        """The row of data, from 1, that Arrow counts as `counted`; Arrow includes the lines before the data."""
         reading = self.reading
         return counted - (self.first_line if reading.names or not reading.header else reading.skip_rows + 1)
 
@@ -141,7 +142,7 @@ class CsvFile:
         return 0
 
     def explained(self, columns: Sequence[Column], error: Exception) -> InputError:
-        """What Arrow did not take, and where it stands."""
+        """An error that says what Arrow could not read, and where."""
         message = self._serial_error(columns) or one_line(error)
         column = re.search(r"In CSV column #(\d+): ", message)
         if column:
@@ -162,7 +163,7 @@ class CsvFile:
         return self.error(problem, self.row(int(broken[1])) if broken else None)
 
     def _serial_error(self, columns: Sequence[Column]) -> str:
-        """Reads once more without threads: only then does Arrow count rows."""
+        """Reads again without threads, because only then does Arrow count rows."""
         try:
             for _ in self.batches(self.among(columns), threads=False):
                 pass
@@ -182,7 +183,7 @@ class CsvFile:
         return None
 
     def _converts(self, raw: pa.Array, kind: pa.DataType) -> bool:
-        """Whether Arrow takes all of them: a number beyond 64 bits and `1_000` it does not, `0x1F` it does."""
+        """Whether Arrow converts all of them: not a number beyond 64 bits or `1_000`, but `0x1F`."""
         try:
             texts = pc.utf8_trim_whitespace(raw.cast(pa.string()))
             if not pa.types.is_string(kind):
@@ -195,7 +196,7 @@ class CsvFile:
 
 
 def _header(path: pathlib.Path, head: bytes, reading: Read) -> tuple[tuple[str, ...], int]:
-    """The columns' names, and how many lines lie ahead of the data."""
+    """The columns' names, and how many lines come before the data."""
     lines = _lines(head, reading.skip_rows)
     rows = csv.reader((line for _, line in lines), delimiter=reading.separator)
     try:
@@ -218,7 +219,7 @@ def _header(path: pathlib.Path, head: bytes, reading: Read) -> tuple[tuple[str, 
 
 
 def _lines(head: bytes, skip: int) -> list[tuple[int, str]]:
-    """The lines that are not blank, each with its number, after the first `skip`."""
+    """The non-blank lines after the first `skip`, each with its number."""
     text = head.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     lines: Iterator[str] = io.StringIO(text, newline="")
     return [(n, line) for n, line in enumerate(lines, 1) if n > skip and line.strip("\r\n")]
@@ -235,7 +236,7 @@ def _as_many(path: pathlib.Path, names: Sequence[str], found: Sequence[str]) -> 
 
 
 def refuse_binary(path: pathlib.Path, what: str = "CSV") -> None:
-    """Says what a file that is no text may be: Arrow would quote its bytes.
+    """Refuses a file that is not text, and says what it may be; Arrow's error would only quote its bytes.
 
     Raises:
         InputError: it is UTF-16, or holds zero bytes in its beginning.
@@ -260,7 +261,7 @@ def refuse_binary(path: pathlib.Path, what: str = "CSV") -> None:
 
 
 def too_long(path: pathlib.Path, error: Exception) -> InputError | None:
-    """What to say if Arrow met a row that does not fit into two of its blocks; None if it met something else."""
+    """The error for a row that does not fit into two of Arrow's blocks; None if that is not what happened."""
     if "straddl" not in str(error):
         return None
     return InputError(

@@ -33,7 +33,7 @@ from spec.splits import SPLITS
 from spec.workload import Ingestion, Split
 
 _MOST_NAMED = 10
-# Of a split that came out empty, by the way in which rows are split.
+# What to do about an empty split, by how rows are split.
 _REMEDY = {
     "hash": "Deliver more rows, or raise eval_fraction or test_fraction under data.split",
     "time": "Rows of one time stay together, so three times or more are needed: deliver more, or change data.split",
@@ -44,8 +44,8 @@ _REMEDY = {
 class Executor(ColumnarBeamExecutor):
     """Reads the window's files, checks them against the schema, and writes the splits.
 
-    Units of work are files, or parts of large ones. Each writes shards of its own under a staging folder, here or on Beam's
-    workers; when all are whole they are renamed in the order of the files.
+    Units of work are files, or parts of large ones. Each writes its own shards into a staging folder, here or on Beam's
+    workers; when all are complete, they are renamed in the order of the files.
     """
 
     def Do(
@@ -110,7 +110,7 @@ class Executor(ColumnarBeamExecutor):
             return splitter(config.split, label)
         if all(c.name != name for c in columns):
             raise InputError(f"data.split.time: column {name!r} is not in schema.pbtxt. Add it, or name another.")
-        # Of Parquet one column is read, a small part of the bytes; other formats are read whole.
+        # From Parquet only one column is read, a small part of the bytes; other formats are read completely.
         size = 0 if config.format == "parquet" else sum(unit.size_bytes for unit in units)
         counted = in_order(self._combine(units, CountValues(config, columns, scratch), size), len(units))
         return splitter(config.split, label, merge_counts(counted))
@@ -118,7 +118,7 @@ class Executor(ColumnarBeamExecutor):
     def _insist_on_good_rows(self, config: Ingestion, written: list[Written], target: pathlib.Path) -> None:
         good, bad = sum(sum(one.counts.values()) for one in written), sum(one.bad for one in written)
         if config.on_bad_rows == "fail":
-            if bad:  # other formats end at the first bad row; of images all are named
+            if bad:  # only images get here: other formats stop at the first bad row, and images are all named together
                 raise InputError(_bad_images(written, good + bad))
             return
         share = bad / max(1, good + bad)
@@ -138,7 +138,7 @@ class Executor(ColumnarBeamExecutor):
         raise InputError(message)
 
     def _evidence(self, target: pathlib.Path) -> pathlib.Path:
-        """A folder that stays when TFX deletes the outputs of the failed run."""
+        """A folder that is still there after TFX has deleted the failed run's outputs."""
         node = getattr(self._context, "pipeline_node", None)
         if node is None:
             return target.with_name(f"{target.name}.evidence")
@@ -153,7 +153,7 @@ def _columns(config: Ingestion, schema_uri: str) -> list[Column]:
         columns = with_label(columns, schema, config.label)
     if split.column:
         columns.append(Column(split.column, pa.string(), True, False))
-    # A row without a time can be in neither split.
+    # A row without a time belongs to no split.
     return [dataclasses.replace(c, required=True) if c.name == split.time else c for c in columns]
 
 
@@ -172,7 +172,7 @@ def _way(split: Split) -> str:
 
 
 def _commit(target: pathlib.Path, written: Sequence[Written]) -> None:
-    """Gives shards their final names, in the order of the units, and checks that no row was lost on the way."""
+    """Gives shards their final names, in the order of the units, and checks that no row was lost."""
     for split in SPLITS:
         shards = [pathlib.Path(path) for one in written if one.counts[split] for path in one.shards[split]]
         shards = commit_shards(shards, split_directory(target, split), "examples")

@@ -1,4 +1,4 @@
-"""The label on its way in: how its classes may be written, and the rows that have none."""
+"""Reading the label: how its classes may be written, and rows without one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spec.workload import Label
 def with_label(columns: Sequence[Column], schema: schema_pb2.Schema, label: Label) -> list[Column]:
     """The columns of a schema, with the label read as the workload says.
 
-    Where rows without a label are dropped, one may come without it; `labelled` leaves it out then.
+    Where rows without a label are dropped, the column is optional; `labelled` finds the rows to keep.
     """
 
     def read(column: Column) -> Column:
@@ -33,7 +33,7 @@ def with_label(columns: Sequence[Column], schema: schema_pb2.Schema, label: Labe
 
 
 def labelled(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Which values of a label's column are one: not missing, and not merely spaces."""
+    """Which values of a label's column are labels: not missing, and not just spaces."""
     present = pc.is_valid(values)
     if not is_text(values.type):
         return present

@@ -1,4 +1,4 @@
-"""Dividing files into units of work that are done apart from each other: on workers, and again where one was lost."""
+"""Dividing files into independent units of work, which workers can do, and do again if one is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from components.ingestion.sources import is_local
 from spec.workload import PLAIN, Read
 
 UNIT_BYTES = 64 * 2**20
-_MOST_PIECES = 1024  # a unit of very many small files would leave other workers idle
+_MOST_PIECES = 1024  # one unit with all of many small files would leave other workers idle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Part:
     Attributes:
         groups: row groups of a Parquet file; empty: all.
         start: of a JSON-lines file: the byte at which the first line begins.
-        end: and where the last one ends; None: the file's end.
-        first_row: rows of the file that lie ahead of the part.
+        end: where the last one ends; None: the end of the file.
+        first_row: rows of the file that come before the part.
     """
 
     groups: tuple[int, ...] = ()
