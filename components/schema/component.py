@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 
 from components import border
 from components.graph import Graph
-from components.schema import executor
+from components.schema import executor, left_out, read_schema
 
 
 class SchemaImporterSpec(ComponentSpec):
@@ -52,4 +52,6 @@ class SchemaImporter(base_component.BaseComponent):
 
 
 def node(graph: Graph) -> SchemaImporter:
-    return SchemaImporter(str(graph.site.schema_folder / "schema.pbtxt"), graph.left_out)
+    folder = graph.site.schema_folder
+    ignored = left_out(read_schema(str(folder)), graph.workload.data.ignore)
+    return SchemaImporter(str(folder / "schema.pbtxt"), ignored)
