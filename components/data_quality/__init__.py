@@ -24,7 +24,7 @@ def check_suite(suite_file: str | os.PathLike[str], schema_folder: str | os.Path
 
 
 def __getattr__(name: str) -> Any:
-    # The worker lives in this package and must start without TFX.
+    # The worker is in this package and must start without TFX.
     if name == "DataQuality":
         from components.data_quality.component import DataQuality
 

@@ -1,4 +1,4 @@
-"""How far data moved: distributions of columns, measures between them, and a gate that has limits for them."""
+"""How far data has moved: distributions of columns, measures between them, and a gate with limits for them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Whoever compares two distributions need not load TFX.
+    # Comparing two distributions does not need TFX.
     if name == "DriftDetector":
         from components.drift.component import DriftDetector
 

@@ -36,7 +36,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Who reads a schema need not load TFX: DataQuality's worker, and the checks before a run.
+    # DataQuality's worker and the checks before a run read schemas without loading TFX.
     if name == "SchemaImporter":
         from components.schema.component import SchemaImporter
 
