@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import pathlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cli import arguments
+from cli.arguments import Commands
 from spec import exit_codes
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.doctor.checks import Finding
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds the command; imports nothing heavy. Without --cluster it is the wrapper's, which needs no environment."""
     command = commands.add_parser(
         "doctor",
@@ -32,8 +33,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--namespace", help="of the runs; default: api.namespace of the site, else the context's, else KFP's"
     )
     command.add_argument("--kfp-namespace", default="kubeflow", help="of KFP and Argo (kubeflow)")
-    command.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
-    command.add_argument("--pools", type=pathlib.Path, metavar="FILE", help="the pools (pools.yaml)")
+    arguments.add_cluster(command)
     command.add_argument("--json", action="store_true", help="one JSON object")
     command.set_defaults(handler=_doctor)
 

@@ -1,18 +1,29 @@
-"""`trainyard release ...`: the model store for people."""
+"""`trainyard release`: the model store's command line."""
 
 from __future__ import annotations
 
 import argparse
 import getpass
 
+from cli import arguments
+from cli.arguments import Commands
 from model_store import ModelStore, Release, StoreError
-from pipelines import parameters
 from spec import exit_codes, home
 from spec.workload import METRICS
 
 
-def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Registers list, show, verify, promote, rollback and history."""
+def add_commands(commands: Commands) -> None:
+    """Adds `release` with list, show, verify, promote, rollback and history."""
+    command = commands.add_parser(
+        "release",
+        help="list, show, verify, promote and roll back releases",
+        description="The model store. A run publishes a version; which one users get is what the label stable says, and only "
+        "promote and rollback (or the deploy DAG) move it.",
+        epilog="examples:\n  trainyard release list taxi\n  trainyard release promote taxi 2 --reason 'better on card trips'\n"
+        "  trainyard release rollback taxi",
+    )
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+
     command = actions.add_parser("list", help="releases of one model or of all, newest first")
     command.add_argument("model", nargs="?")
     command.set_defaults(handler=_list)
@@ -34,7 +45,7 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command = actions.add_parser("rollback", help="go back to the stable release before, or to a named one")
     command.add_argument("model")
     command.add_argument(
-        "--to", type=parameters.version, metavar="VERSION", help="default: the stable release before the present one"
+        "--to", type=arguments.version, metavar="VERSION", help="default: the stable release before the present one"
     )
     command.add_argument("--reason", default="rolled back by hand", help="kept in the history")
     command.set_defaults(handler=_rollback)
@@ -70,7 +81,7 @@ def _which(text: str) -> str | int:
 
 
 def _overall(release: Release) -> dict[str, float]:
-    """The metrics over all rows that have a value, those that matter most for the task first."""
+    """The metrics over all rows, without those that have no value; the task's most important ones first."""
     values = {name: value for name, value in release.metrics.get("overall", {}).items() if value is not None}
     known = [name for task, names in METRICS.items() if task == release.task for name in names if name in values]
     return {name: values[name] for name in [*known, *sorted(set(values) - set(known))]}

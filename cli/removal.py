@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
+from cli.arguments import Commands
 from spec import exit_codes
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds the command; imports nothing heavy."""
     command = commands.add_parser(
         "remove",
@@ -18,7 +19,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog="examples:\n  trainyard remove trial\n  trainyard remove trial --yes\n"
         "exit codes: 0 deleted; 1 a run of it is under way, try again; 2 there is no such workload, it comes with Trainyard, or "
         "you said no.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("workload")
     command.add_argument("--yes", action="store_true", help="do not ask")
@@ -26,8 +26,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from pipelines.removal._finding import find
-    from pipelines.removal._removing import remove
+    from pipelines.removal import find, remove
     from pipelines.runners import _lock
 
     found = find(options.workload)

@@ -1,4 +1,4 @@
-"""`trainyard new`. Imports what it needs when it is chosen: every command's `--help` goes through here."""
+"""`trainyard new`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cli import terminal
+from cli.arguments import Commands
 from pipelines.scaffold import read_options
 from spec import exit_codes
 
@@ -22,7 +23,7 @@ examples:
 """
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `new` to the command line."""
     command = commands.add_parser(
         "new",
@@ -30,7 +31,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         description="Looks at a data file and writes a workload that trains on it: declaration, features, model, "
         "schema, expectations and a test, all meant to be read and edited. The file becomes span 1 of its data.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("name", help="lower-case letters, digits and underscores")
     command.add_argument(
@@ -60,11 +60,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument("--drop-unlabelled", action="store_true", help="leave rows without a label out, in every run")
     read_options.add_options(command)
     command.add_argument("--run", action="store_true", help="run its pipeline at once")
-    command.set_defaults(handler=new)
+    command.set_defaults(handler=_new)
 
 
-def new(options: argparse.Namespace) -> int:
-    """Makes the workload, says what was decided and why, and runs it if asked to."""
+def _new(options: argparse.Namespace) -> int:
+    """Creates the workload, says what was decided and why, and runs it if asked to."""
     with terminal.busy("loading what reads data"):
         from pipelines.scaffold.creating import Request
 
@@ -91,13 +91,14 @@ def new(options: argparse.Namespace) -> int:
         print(f"\nNext: {command}")
         return exit_codes.OK
     print(f"\n{command}")
-    from cli.main import main
+    from cli.display import run_display
+    from pipelines.run import RunRequest, run
 
-    return main(["run", options.name])
+    return run(RunRequest(options.name), run_display(as_json=False)).exit_code
 
 
 def _create(request: Request) -> Created:
-    """Makes the workload; at a terminal a person is asked what only a person can say, elsewhere it is an error."""
+    """Creates the workload. What only a person can decide is asked at a terminal, and an error elsewhere."""
     from pipelines.scaffold.creating import create
     from pipelines.scaffold.spelling import Undecided
 

@@ -9,13 +9,14 @@ import json
 import os
 import pathlib
 
-from pipelines import parameters
+from cli import arguments
+from cli.arguments import Commands
 from spec import environment as env
 from spec import exit_codes, home
 from spec.errors import InputError
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `skew`."""
     command = commands.add_parser(
         "skew",
@@ -25,7 +26,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "workload.yaml. The result goes into the history of data quality and onto the pages.",
         epilog="exit code 2: a critical limit was exceeded.\nexamples:\n  trainyard skew taxi --record /srv/record\n"
         "  trainyard skew taxi --since 24h --release canary --json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("workload")
     command.add_argument(
@@ -33,7 +33,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     command.add_argument("--release", default="stable", help="label or version whose answers are looked at (stable)")
     command.add_argument(
-        "--since", type=parameters.period, metavar="PERIOD", help="only requests of the last 45m, 24h or 7d"
+        "--since", type=arguments.period, metavar="PERIOD", help="only requests of the last 45m, 24h or 7d"
     )
     command.add_argument("--json", action="store_true", help="the validation as JSON on stdout")
     command.set_defaults(handler=_skew)
@@ -41,9 +41,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _skew(options: argparse.Namespace) -> int:
     from pipelines.runners import _noise
+    from pipelines.training_examples import training_examples
     from quality.history import Outcome
-    from quality.monitoring import SkewRequest, check_skew
-    from quality.monitoring._skew import save
+    from quality.monitoring import SkewRequest, check_skew, save
 
     record = options.record or os.environ.get(env.RECORD)
     if not record:
@@ -52,7 +52,8 @@ def _skew(options: argparse.Namespace) -> int:
         )
     since = None if options.since is None else datetime.datetime.now(datetime.UTC) - options.since
     with _noise.to_log(home.home() / "monitoring" / "log.txt"):  # the first look at a release loads TensorFlow
-        validation = check_skew(SkewRequest(options.workload, pathlib.Path(record), options.release, since))
+        request = SkewRequest(options.workload, pathlib.Path(record), options.release, since)
+        validation = check_skew(request, training_examples)
     page = save(validation)
     if options.json:
         print(json.dumps({**dataclasses.asdict(validation), "page": str(page)}, ensure_ascii=False, default=str))

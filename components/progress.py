@@ -11,13 +11,15 @@ import os
 import pathlib
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from spec import environment as env
 
 _EVERY_S = 0.25
 _SAID = "said"
+_SILENT_S, _LONGEST_SILENCE_S = 5.0, 60.0
 # Of this process: its id (a fork starts anew), rows, and when they were last written.
 _process, _rows, _written = 0, 0, 0.0
 
@@ -96,3 +98,34 @@ def _write(folder: str, name: str, text: str) -> None:
         partial = pathlib.Path(folder) / f".{name}-{os.getpid()}"
         partial.write_text(text, encoding="utf-8")
         partial.replace(pathlib.Path(folder) / name)
+
+
+class Beat:
+    """Calls back when nothing has been said for a while: after five seconds, then less and less often, at least once a minute.
+
+    Args:
+        speak: what to call, in a separate thread.
+    """
+
+    def __init__(self, speak: Callable[[], None]) -> None:
+        self._speak, self._ended = speak, threading.Event()
+        self.rest()
+        self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
+        self._thread.start()
+
+    def rest(self) -> None:
+        """Starts the waiting time again: something has been said."""
+        self._pause = _SILENT_S
+        self._due = time.monotonic() + self._pause
+
+    def stop(self) -> None:
+        """Stops; a call that has begun is finished first."""
+        self._ended.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.25):
+            if time.monotonic() >= self._due:
+                self._speak()
+                self._pause = min(2 * self._pause, _LONGEST_SILENCE_S)
+                self._due = time.monotonic() + self._pause

@@ -16,7 +16,8 @@ from typing import Any
 from components import code_files
 from components.code_files import digest
 from components.code_guard import known_files_only
-from spec.errors import ChangedError, InputError, TryAgainError, disk_is_full, one_line
+from spec.errors import ChangedError, InputError, TryAgainError, disk_is_full
+from spec.words import one_line
 
 __all__ = ["blame", "calling", "digest", "explain", "load_function"]
 

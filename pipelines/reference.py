@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from spec import environment, home
+from spec.words import one_line
 from spec.workload import Workload
 
 _HEAD = """\
@@ -58,7 +59,7 @@ def _section(section: type[BaseModel], path: str) -> list[str]:
         if inner is not None:
             nested.append((inner, f"{path}{name}{_suffix(field.annotation)}."))
         default = "required" if field.is_required() else _default(field.default, inner)
-        text = " ".join((field.description or "").split())
+        text = one_line(field.description or "")
         lines.append(f"| `{name}` | {_type_name(field.annotation, field.metadata)} | {default} | {text} |")
     lines.append("")
     for inner, inner_path in nested:

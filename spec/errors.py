@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 
+from spec.words import one_line
+
 # A full disk or a missing permission stays as it is until a person changes it; a lost connection does not.
 LASTING = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
@@ -82,11 +84,6 @@ class ChangedError(TryAgainError):
         super().__init__(
             f"{what}: changed while it was being read ({how}). Nothing of it was kept; run again when it is at rest."
         )
-
-
-def one_line(said: object, most: int | None = None) -> str:
-    """What an error, say, tells on several lines, on one; at most so many characters of it."""
-    return " ".join(str(said).split())[:most]
 
 
 def disk_is_full(error: BaseException) -> bool:

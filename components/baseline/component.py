@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-import json
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
@@ -10,33 +7,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 
 from components.artifacts import BaselineMetrics
 from components.baseline import executor
-
-
-@dataclasses.dataclass(frozen=True)
-class BaselineConfig:
-    """What is predicted, and from what.
-
-    Attributes:
-        task: binary, multiclass, regression or ranking.
-        label: the label's column.
-        positive_class: binary only; empty: the last of the domain.
-        query: ranking only: the column whose rows are ranked against each other.
-        leave_out: columns that say to which split or query a row belongs; they are not learnt from.
-    """
-
-    task: str
-    label: str
-    positive_class: str = ""
-    query: str = ""
-    leave_out: tuple[str, ...] = ()
-
-    def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> BaselineConfig:
-        raw = json.loads(text)
-        return cls(**{**raw, "leave_out": tuple(raw["leave_out"])})
+from components.baseline.config import BaselineConfig
 
 
 class BaselineSpec(ComponentSpec):

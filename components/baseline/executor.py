@@ -26,7 +26,7 @@ class Executor(base_executor.BaseExecutor):
         Raises:
             InputError: the label does not fit the task.
         """
-        from components.baseline.component import BaselineConfig
+        from components.baseline.config import BaselineConfig
         from components.baseline.measuring import measure
         from components.schema import read_schema
 

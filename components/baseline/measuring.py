@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +10,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import columnar
 from components.baseline.boosting import Boosting, most_rows
+from components.baseline.config import BaselineConfig
 from components.baseline.encoding import Encoder, fit_encoder, unfit
 from components.evaluator.combining import read_labels
 from components.evaluator.config import EvaluationConfig
@@ -19,9 +20,6 @@ from components.evaluator.ranking import query_keys
 from components.served_model import NUMERIC
 from components.transform.labels import output_classes
 from spec.splits import TEST, TRAIN
-
-if TYPE_CHECKING:
-    from components.baseline.component import BaselineConfig
 
 NAME = "gradient boosting"
 

@@ -15,7 +15,8 @@ from components.ingestion.contract import Column
 from components.ingestion.readers import opened, source_names
 from components.ingestion.rewriting import rewrite_of
 from components.served_model import RawFeature, ServedModel
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 from spec.workload import Read
 
 _NUMBERS = {"float32": pa.float64(), "int64": pa.int64()}

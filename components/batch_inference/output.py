@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from components.batch_inference.predicting import Answers
 from components.columnar import ShardWriter
+from components.ingestion.bad_rows import BadRow, ReadRows
 from components.ingestion.contract import Column
 from components.ingestion.quarantine import BadRowWriter
-from components.ingestion.rows import BadRow, Rows
 from components.served_model import NUMERIC, ServedModel
 
 FAILED_FILE = "failed.parquet"
@@ -42,7 +42,7 @@ class Output:
         self._failed = BadRowWriter(target / FAILED_FILE)
         self._counts: dict[str, list[int]] = {}
 
-    def predicted(self, file: str, rows: Rows, answers: Answers, names: Sequence[str] | None = None) -> None:
+    def predicted(self, file: str, rows: ReadRows, answers: Answers, names: Sequence[str] | None = None) -> None:
         """Appends the answers to rows of a file; `names` where each row is a file of its own, below `file`."""
         count = rows.batch.num_rows
         self._count(file)[0] += count

@@ -11,9 +11,10 @@ from typing import Any
 from components.batch_inference.output import FAILED_FILE, Output
 from components.batch_inference.predicting import Predictor
 from components.ingestion import sources
+from components.ingestion.bad_rows import BadRow
 from components.ingestion.contract import Column
 from components.ingestion.parts import Unit
-from components.ingestion.rows import BadRow, read_rows
+from components.ingestion.rows import read_rows
 from components.ingestion.work import Work
 from components.served_model import ServedModel
 from spec.workload import BatchInput

@@ -16,7 +16,7 @@ from components.data_quality._batch import Batch
 from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format
 from components.gates import CheckResult, Severity
 from components.schema import MASKED
-from spec.errors import one_line
+from spec.words import one_line
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult

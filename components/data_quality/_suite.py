@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from components import user_code
 from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format, similar
 from components.data_quality._running import import_gx, quiet
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 
 if TYPE_CHECKING:
     import great_expectations as gx

@@ -25,7 +25,8 @@ from typing import Any
 import yaml
 
 from components.gates import CheckResult, Severity
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 
 FILE_NAME = "waivers.yaml"
 GUIDE = "docs/guides/data-quality.md"

@@ -16,7 +16,8 @@ import pyarrow.csv
 
 from components.ingestion.contract import Column
 from components.ingestion.plain_files import COMPRESSED
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 from spec.workload import Read
 
 BLOCK_BYTES = 8 * 2**20

@@ -11,9 +11,10 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 
+from components.ingestion.bad_rows import BadRow, ReadRows
 from components.ingestion.contract import Column
-from components.ingestion.rows import BadRow, Rows
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 
 IMAGE = "image"
 MAX_PIXELS = 50_000_000
@@ -27,7 +28,7 @@ class _BadImage(ValueError):
     """Why an image cannot be used."""
 
 
-def read_images(files: Sequence[str], columns: Sequence[Column]) -> Iterator[Rows]:
+def read_images(files: Sequence[str], columns: Sequence[Column]) -> Iterator[ReadRows]:
     """Yields `image` and, where it is among the columns, the label; `numbers` are the files' places in `files`, from 1.
 
     Every image is decoded once to prove that it can be, unless its header says that it has more than MAX_PIXELS.
@@ -85,7 +86,7 @@ def _check_columns(columns: Sequence[Column], labels: Sequence[Column]) -> None:
 
 def _rows(
     loaded: Sequence[tuple[int, bytes]], files: Sequence[str], labels: Sequence[Column], bad: tuple[BadRow, ...]
-) -> Rows:
+) -> ReadRows:
     numbers = np.array([number for number, _ in loaded], dtype=np.int64)
     arrays = {IMAGE: pa.array([content for _, content in loaded], pa.binary())}
     for column in labels:
@@ -97,7 +98,7 @@ def _rows(
                 f"format images: the folders' names are the classes, and the schema says {column.type} for "
                 f"{column.name!r}: {one_line(error)}. Rename the folder, or make the label BYTES."
             ) from None
-    return Rows(pa.RecordBatch.from_pydict(arrays), numbers, bad)
+    return ReadRows(pa.RecordBatch.from_pydict(arrays), numbers, bad)
 
 
 def _load(url: str) -> bytes | _BadImage:

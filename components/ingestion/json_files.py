@@ -15,7 +15,8 @@ from components.ingestion.csv_files import BLOCK_BYTES, refuse_binary
 from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.parts import Part
 from components.ingestion.rewriting import Booleans
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 
 
 def json_blocks(path: pathlib.Path, part: Part) -> Iterator[bytes]:

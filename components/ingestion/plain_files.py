@@ -23,7 +23,8 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 from spec.workload import Read
 
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by file extension

@@ -13,7 +13,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.ingestion.rows import BadRow
+from components.ingestion.bad_rows import BadRow
 from spec.errors import InputError
 
 SCHEMA = pa.schema(

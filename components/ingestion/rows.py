@@ -20,41 +20,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion import json_files, readers
+from components.ingestion.bad_rows import BadRow, ReadRows
 from components.ingestion.contract import Column, check_header, columns_as_read
 from components.ingestion.csv_files import too_long
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.readers import DataFile
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 from spec.workload import PLAIN, Read
 
 _CONTENT_CHARACTERS = 2000
 _MOST_LINES = 100
-
-
-@dataclasses.dataclass(frozen=True)
-class BadRow:
-    """A row that does not fit.
-
-    Attributes:
-        row: its number in the file, from 1; a CSV's header and blank lines do not count.
-        column: where it does not fit; None: the whole row.
-        reason: what is wrong, and what was received.
-        content: the row as it is in the file, if it could not be parsed.
-    """
-
-    row: int
-    column: str | None
-    reason: str
-    content: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Rows:
-    """A batch of rows that fit, their numbers in the file, and the rows that do not fit."""
-
-    batch: pa.RecordBatch
-    numbers: npt.NDArray[np.int64]
-    bad: tuple[BadRow, ...] = ()
 
 
 def read_rows(
@@ -64,7 +40,7 @@ def read_rows(
     ignore: Collection[str] | None,
     part: Part = WHOLE,
     reading: Read = PLAIN,
-) -> Iterator[Rows]:
+) -> Iterator[ReadRows]:
     """Yields a file's rows, each either in a batch or among the bad ones.
 
     Args:
@@ -81,7 +57,7 @@ def read_rows(
     read = part.first_row
     try:
         for batch in readers.read_file(path, format, columns, ignore, part, reading):
-            yield Rows(batch, np.arange(read + 1, read + 1 + batch.num_rows))
+            yield ReadRows(batch, np.arange(read + 1, read + 1 + batch.num_rows))
             read += batch.num_rows
         return
     except InputError as error:
@@ -91,7 +67,7 @@ def read_rows(
         fresh = rows.numbers > read  # rows that the strict reader has yielded are not yielded again
         bad = tuple(one for one in rows.bad if one.row > read)
         found = found or bool(bad)
-        yield Rows(rows.batch.filter(pa.array(fresh)), rows.numbers[fresh], bad)
+        yield ReadRows(rows.batch.filter(pa.array(fresh)), rows.numbers[fresh], bad)
     if not found:
         raise first_problem  # no single row is wrong, so the file is
 
@@ -103,7 +79,7 @@ def _apart(
     ignore: Collection[str] | None,
     part: Part,
     reading: Read,
-) -> Iterator[Rows]:
+) -> Iterator[ReadRows]:
     with readers.opened(path, format, reading) as file:
         try:
             for raw in _READERS[file.kind](file, columns, ignore, part):
@@ -116,7 +92,7 @@ def _apart(
             raise (too_long(path, error) or unread) from error
 
 
-def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
+def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[ReadRows]:
     csv = file.csv()
     check_header(file.path, csv.names, columns, ignore)
     ragged: list[BadRow] = []
@@ -140,9 +116,9 @@ def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | N
         done = int(numbers[-1]) if batch.num_rows else done
         passed = tuple(b for b in ragged if b.row <= done)
         ragged[:] = [b for b in ragged if b.row > done]
-        yield Rows(batch, numbers, passed)
+        yield ReadRows(batch, numbers, passed)
     _insist_on_closed_quotes(unclosed)
-    yield Rows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in as_bytes}), _none(), tuple(ragged))
+    yield ReadRows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in as_bytes}), _none(), tuple(ragged))
 
 
 def _insist_on_closed_quotes(unclosed: list[InputError]) -> None:
@@ -151,17 +127,21 @@ def _insist_on_closed_quotes(unclosed: list[InputError]) -> None:
         raise unclosed[0]
 
 
-def _read_parquet(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
+def _read_parquet(
+    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
+) -> Iterator[ReadRows]:
     with readers.open_parquet(file.path) as stored:
         names = stored.schema_arrow.names
         check_header(file.path, names, columns, ignore)
         done = part.first_row
         for batch in readers.parquet_batches(stored, readers.among(columns, names), part):
-            yield Rows(batch, np.arange(done + 1, done + 1 + batch.num_rows))
+            yield ReadRows(batch, np.arange(done + 1, done + 1 + batch.num_rows))
             done += batch.num_rows
 
 
-def _read_jsonl(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
+def _read_jsonl(
+    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
+) -> Iterator[ReadRows]:
     done = part.first_row
     for block in json_files.json_blocks(file.path, part):
         lines = [line + b"\n" for line in block.split(b"\n") if line.strip()]
@@ -171,7 +151,7 @@ def _read_jsonl(file: DataFile, columns: list[Column], ignore: Collection[str] |
 
 def _read_tfrecord(
     file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
-) -> Iterator[tuple[Rows, dict[int, tuple[str, str]]]]:
+) -> Iterator[tuple[ReadRows, dict[int, tuple[str, str]]]]:
     from components.ingestion.tfrecord import read_tfrecord  # imports TensorFlow
 
     yield from read_tfrecord(file.path, columns, ignore)
@@ -191,7 +171,7 @@ def _parse_lines(
     numbers: npt.NDArray[np.int64],
     columns: list[Column],
     ignore: Collection[str] | None,
-) -> Iterator[Rows]:
+) -> Iterator[ReadRows]:
     try:
         table = json_files.parse_json(path, b"".join(lines), columns, ignore)
         if table.num_rows != len(lines):
@@ -202,17 +182,19 @@ def _parse_lines(
             named = re.search(r"Column\(/([^)/]+)", reason)
             content = lines[0].decode("utf-8", "replace").rstrip("\n")[:_CONTENT_CHARACTERS]
             bad = BadRow(int(numbers[0]), named[1] if named else None, reason, content)
-            yield Rows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in columns}), _none(), (bad,))
+            yield ReadRows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in columns}), _none(), (bad,))
             return
         half = len(lines) // 2
         yield from _parse_lines(path, lines[:half], numbers[:half], columns, ignore)
         yield from _parse_lines(path, lines[half:], numbers[half:], columns, ignore)
         return
     for batch in table.combine_chunks().to_batches():
-        yield Rows(batch, numbers)
+        yield ReadRows(batch, numbers)
 
 
-def _conform(file: DataFile, raw: Rows, columns: Sequence[Column], wrong_already: dict[int, tuple[str, str]]) -> Rows:
+def _conform(
+    file: DataFile, raw: ReadRows, columns: Sequence[Column], wrong_already: dict[int, tuple[str, str]]
+) -> ReadRows:
     """The rows of a raw batch that fit the columns, and those that do not."""
     arrays, problems = [], dict(wrong_already)
     present = set(raw.batch.schema.names)
@@ -229,11 +211,11 @@ def _conform(file: DataFile, raw: Rows, columns: Sequence[Column], wrong_already
             problems.setdefault(int(missing), (column.name, "has no value, and one is required"))
     batch = pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
     if not problems:
-        return Rows(batch, raw.numbers, raw.bad)
+        return ReadRows(batch, raw.numbers, raw.bad)
     fits = np.ones(batch.num_rows, dtype=bool)
     fits[list(problems)] = False
     bad = [BadRow(int(raw.numbers[i]), column, reason) for i, (column, reason) in problems.items()]
-    return Rows(
+    return ReadRows(
         batch.filter(pa.array(fits)), raw.numbers[fits], tuple(sorted([*raw.bad, *bad], key=lambda one: one.row))
     )
 

@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.ingestion.bad_rows import BadRow, ReadRows
 from components.ingestion.contract import Column, check_header
-from components.ingestion.rows import BadRow, Rows
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 
 _BATCH_BYTES = 32 * 2**20
 _BATCH_ROWS = 8192
@@ -25,7 +26,7 @@ _GZIP = b"\x1f\x8b"
 
 def read_tfrecord(
     path: pathlib.Path, columns: Sequence[Column], ignore: Collection[str] | None
-) -> Iterator[tuple[Rows, dict[int, tuple[str, str]]]]:
+) -> Iterator[tuple[ReadRows, dict[int, tuple[str, str]]]]:
     """Yields rows with the file's own types, and by index those with several values where one is expected.
 
     Records that are not a tf.Example, or whose feature has another type than in neighbouring records, are among `bad`.
@@ -44,7 +45,7 @@ def read_tfrecord(
             # A feature that no record of this batch has may still be in the file.
             check_header(path, [*names, *(c.name for c in columns if c.name not in names)], list(columns), ignore)
             batch, wrong = _plain(part, [c for c in columns if c.name in names])
-            yield Rows(batch, kept, bad), wrong
+            yield ReadRows(batch, kept, bad), wrong
 
 
 def read_tfrecord_strictly(

@@ -13,12 +13,13 @@ import pyarrow as pa
 
 from components.columnar import ExamplesWriter
 from components.ingestion import sources
+from components.ingestion.bad_rows import BadRow
 from components.ingestion.contract import Column
 from components.ingestion.labels import labelled
 from components.ingestion.parts import Unit
 from components.ingestion.quarantine import QUARANTINE_FILE, BadRowWriter
 from components.ingestion.readers import read_file
-from components.ingestion.rows import BadRow, read_rows
+from components.ingestion.rows import read_rows
 from components.ingestion.splitting import Counted, Splitter, count_values, counted_column
 from components.ingestion.work import Work
 from spec.splits import SPLITS

@@ -14,7 +14,6 @@ from dags.deployment.limits import Traffic
 from dags.deployment.traffic import read_metrics, window
 from spec import environment as env
 from spec import home
-from spec.workload import KServe
 
 if TYPE_CHECKING:
     from model_store import ModelStore
@@ -62,15 +61,6 @@ def open_store() -> ModelStore:
     from model_store import ModelStore
 
     return ModelStore(home.store_uri())
-
-
-def open_target(model: str, kserve: KServe | None) -> Target:
-    """The target that `serving` of workload.yaml names."""
-    if kserve is None:
-        return ModelServer(model)
-    from dags.deployment.kserve import InferenceService
-
-    return InferenceService(model, kserve)
 
 
 def server_url() -> str:

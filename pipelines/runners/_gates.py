@@ -1,4 +1,4 @@
-"""What the gates of a run found, in a form that Airflow's tasks and JSON readers show."""
+"""What a run's gates found, in the form that Airflow's tasks and JSON readers show."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GATES = {
 
 
 def gates_of(outputs: Mapping[str, Mapping[str, Any]], pipeline_root: str, run_id: str) -> list[dict[str, Any]]:
-    """The gates that have judged, in the graph's order.
+    """The gates that have run, in the graph's order.
 
     Returns:
         Of each: `gate` (the node), `passes`, `summary` in one line, `counts` (see `GateResult.counts`), `findings` (checks

@@ -18,13 +18,13 @@ class Busy(TryAgainError):
 
 @contextlib.contextmanager
 def exclusive(path: pathlib.Path, owner: str, wait_s: float, say: Callable[[str], None]) -> Iterator[None]:
-    """Holds the lock file while the body runs. The kernel releases it when the process dies, however it dies.
+    """Holds the lock file while the body runs. The kernel releases it however the process ends.
 
     Args:
         path: of the lock file.
-        owner: written into the file, for whoever waits.
+        owner: written into the file, for those who wait.
         wait_s: seconds to wait for another holder.
-        say: told once that we wait.
+        say: is told once that we are waiting.
 
     Raises:
         Busy: the other holder did not end in time.

@@ -19,7 +19,8 @@ from components import prepared, progress
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.gates import GateFailed, GateResult, Severity
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
-from pipelines.metadata import runs as _metadata
+from pipelines.metadata import upkeep
+from pipelines.metadata.opening import connection
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _noise
 from pipelines.training import Site
@@ -36,13 +37,13 @@ Outputs = dict[str, dict[str, list[Any]]]
 
 
 class Observer(Protocol):
-    """Who is told what happens."""
+    """Is told about every change of a run."""
 
     def changed(self, result: RunResult) -> None: ...
 
 
 class NodeFailed(RuntimeError):
-    """A node did not come to an end and raised nothing; the log says why."""
+    """A node did not finish and raised nothing; the log says why."""
 
 
 def run_pipeline(
@@ -71,10 +72,10 @@ def run_pipeline(
     )
     config = runner_utils.extract_local_deployment_config(pipeline)
     name, root = pipeline.pipeline_info.id, pathlib.Path(site.pipeline_root)
-    with _metadata.connection(site.metadata) as handle:
-        _metadata.bury_unfinished(handle.store, name, root)
-        _metadata.clear_ahead(handle.store, name, root)
-        _metadata.forget_damaged(handle.store, name)
+    with connection(site.metadata) as handle:
+        upkeep.bury_unfinished(handle.store, name, root)
+        upkeep.clear_ahead(handle.store, name, root)
+        upkeep.forget_damaged(handle.store, constants.PIPELINE_CONTEXT_TYPE_NAME, name)
     result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in nodes]
     observer.changed(result)
     outputs: Outputs = {}
@@ -106,7 +107,7 @@ def run_pipeline(
 
 
 def _needed(pipeline: pipeline_pb2.Pipeline, until: Sequence[str]) -> list[Any]:
-    """The nodes asked for and all that come before them, in the graph's order.
+    """The requested nodes and all that come before them, in the graph's order.
 
     Raises:
         InputError: there is no node of that name.
@@ -136,11 +137,11 @@ def _run_node(
     component.status, started = "running", time.monotonic()
     progress.clear()
     observer.changed(result)
-    connection = _metadata.connection(site.metadata)
+    metadata = connection(site.metadata)
     try:
         info = launcher.Launcher(
             pipeline_node=node,
-            mlmd_connection=connection,
+            mlmd_connection=metadata,
             pipeline_info=pipeline.pipeline_info,
             pipeline_runtime_spec=pipeline.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(config, component.id),
@@ -150,11 +151,11 @@ def _run_node(
         component.seconds = round(time.monotonic() - started, 3)
     if info is None or info.execution_id is None:
         raise NodeFailed(f"{component.id}: was not run; an input that it needs was not made")
-    with connection as handle:
+    with metadata as handle:
         execution = handle.store.get_executions_by_id([info.execution_id])[0]
         if execution.last_known_state in _FAILED:
             raise NodeFailed(f"{component.id}: its inputs could not be resolved")
-        outputs = _metadata.outputs_of(handle.store, info.execution_id)
+        outputs = upkeep.tfx_outputs_of(handle.store, info.execution_id)
     component.cached = execution.last_known_state == mlmd.Execution.CACHED
     component.status = "succeeded"
     first = next((a for artifacts in outputs.values() for a in artifacts), None)
@@ -178,12 +179,12 @@ def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Whether a gate refused what it was there to judge, and did so in good order."""
+    """Whether the error is a gate's refusal, rather than a failure of the gate."""
     return any(isinstance(one, GateFailed) for one in _failures.chain(error))
 
 
 def _harvest(result: RunResult, outputs: Outputs) -> None:
-    """Takes what the summary shows out of the nodes' artifacts."""
+    """Reads what the summary shows from the nodes' artifacts."""
     if "Evaluator" in outputs:
         path = pathlib.Path(outputs["Evaluator"]["evaluation"][0].uri) / "metrics.json"
         metrics = json.loads(path.read_text())

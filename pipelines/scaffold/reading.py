@@ -20,7 +20,8 @@ from components.ingestion.sources import check_names
 from landing import glob
 from pipelines.scaffold.images import find_images
 from pipelines.scaffold.numberish import to_numbers
-from spec.errors import InputError, one_line
+from spec.errors import InputError
+from spec.words import one_line
 from spec.workload import PLAIN, Read
 
 FORMATS = ("csv", "xlsx", "parquet", "jsonl", "json")

@@ -22,7 +22,7 @@ from spec.errors import InputError
 def draft(
     rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
 ) -> list[Expectation]:
-    """The expectations that hold in some rows and are worth a data team's time: what `draft_all` finds, but not too many."""
+    """The most useful of the expectations that `draft_all` finds: few enough for a data team to read."""
     return most_useful(draft_all(rows, schema, label, task, keys, earlier))
 
 
@@ -49,7 +49,7 @@ def draft_all(
 
 
 def merge_into(path: pathlib.Path, drafted: Sequence[Expectation]) -> tuple[dict[str, Any], list[_merging.Change]]:
-    """A suite's file with a new draft in it, and what is different; nothing is written.
+    """A suite's file merged with a new draft, and the changes; nothing is written.
 
     Raises:
         InputError: the file is no suite.
@@ -60,12 +60,12 @@ def merge_into(path: pathlib.Path, drafted: Sequence[Expectation]) -> tuple[dict
 
 
 def suite_text(suite: dict[str, Any]) -> str:
-    """A suite as its file has it."""
+    """A suite as the text of its file."""
     return json.dumps(suite, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_suite(path: pathlib.Path, suite: dict[str, Any], schema_folder: pathlib.Path) -> None:
-    """Writes a suite whole or not at all, if it can hold together with the schema.
+    """Writes a suite atomically, unless it contradicts the schema.
 
     Raises:
         InputError: it contradicts the schema; names the place.

@@ -17,13 +17,15 @@ import pyarrow as pa
 
 from components import progress
 from components.ingestion import sources
+from components.ingestion.bad_rows import BadRow
 from components.ingestion.contract import Column, check_header, columns_of
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.plain_files import format_of
-from components.ingestion.rows import BadRow, read_rows
+from components.ingestion.rows import read_rows
 from quality.contracts._patience import TookTooLong, within
 from spec import environment as env
-from spec.errors import LASTING, InputError, TryAgainError, one_line
+from spec.errors import LASTING, InputError, TryAgainError
+from spec.words import one_line
 from spec.workload import Data, Workload
 
 _ATTEMPTS = 3
@@ -34,7 +36,7 @@ T = TypeVar("T")
 
 
 class SourceAway(TryAgainError):
-    """A store or a database does not answer; another time it may."""
+    """A store or a database does not answer; it may later."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +57,13 @@ class Source:
 
     @property
     def shown(self) -> str:
-        """For people: without a password."""
+        """The place without its password, for people."""
         return _url(self.uri).render_as_string(hide_password=True) if self.query else self.uri
 
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """Some rows, and those beside them that do not fit the schema."""
+    """Some rows, and those among them that do not fit the schema."""
 
     batch: pa.RecordBatch
     bad: tuple[BadRow, ...] = ()
@@ -69,7 +71,7 @@ class Piece:
 
 
 def columns_for(workload: Workload, schema: Any) -> list[Column]:
-    """What a workload's rows must have, its label read as workload.yaml says."""
+    """The columns that a workload's rows must have; its label is read as workload.yaml says."""
     label = workload.data.label
     return with_label(columns_of(schema), schema, label)
 
@@ -80,12 +82,12 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
     Args:
         source: where.
         columns: what the rows must have.
-        data: of the workload: columns that may be there besides, the format of files whose name does not say it, whether rows
+        data: the workload's: which further columns are allowed, the format of files whose name does not say it, whether rows
             without a label are left out.
 
     Raises:
         InputError: the source cannot be read as it is.
-        SourceAway: it does not answer, also not at the third time.
+        SourceAway: it does not answer, even after three attempts.
     """
     pieces = (
         _read_query(source, columns, data.ignore) if source.query is not None else _read_files(source, columns, data)
@@ -112,7 +114,7 @@ def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterat
 
 
 def _insistently(what: str, attempt: Callable[[], T]) -> T:
-    """The result, at the third time at the latest."""
+    """The result of `attempt`, which is repeated if the source does not answer."""
     for left in reversed(range(_ATTEMPTS)):
         try:
             return attempt()
@@ -149,7 +151,7 @@ def _url(uri: str) -> Any:
             f"--data {url.render_as_string(hide_password=True)}: holds a password, which every user of this machine can read "
             f"in the list of processes. Put it into {env.SOURCE_PASSWORD}."
         )
-    if url.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which TFX's world lacks
+    if url.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which is not installed
         url = url.set(drivername="postgresql+psycopg")
     return url
 
@@ -165,7 +167,7 @@ def _read_query(source: Source, columns: Sequence[Column], ignore: Sequence[str]
             raise TookTooLong
 
     def cancel() -> None:
-        """SQLite's and psycopg's connections can be stopped from outside; others end with this process."""
+        """Stops SQLite's and psycopg's connections from outside; others end with this process."""
         given_up.set()
         for connection in open_now:
             raw = connection.connection.driver_connection
@@ -221,7 +223,7 @@ def _connect(engine: Any, shown: str) -> Any:
 
     try:
         connection = engine.connect()
-        # A check reads; what else a query may say is for the database to refuse.
+        # A check only reads: the database refuses anything else in the query.
         if engine.dialect.name == "postgresql":
             return connection.execution_options(postgresql_readonly=True)
         if engine.dialect.name == "sqlite":
@@ -252,7 +254,7 @@ def _typed(rows: Sequence[Any], names: Sequence[str], columns: Sequence[Column])
 
 
 def _plain(value: Any, kind: pa.DataType) -> Any:
-    """A database's value as a file would hold it."""
+    """A database's value in the form that a file would have."""
     if value is None:
         return None
     if pa.types.is_floating(kind) and isinstance(value, decimal.Decimal | int):

@@ -26,7 +26,7 @@ _Answer = TypeVar("_Answer")
 
 
 class NotSent(TryAgainError):
-    """The message did not go out; it may later."""
+    """The message was not sent; may be tried again."""
 
 
 def to_webhook(variable: str, message: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def _deliver(server: urllib.parse.SplitResult, message: EmailMessage) -> None:
 
 
 def _connect(server: urllib.parse.SplitResult) -> smtplib.SMTP:
-    """Encrypted wherever the server can; a password never goes out in clear but to this machine itself."""
+    """Connects, encrypted if the server can; a password is never sent in the clear, except to this machine itself."""
     host, context = str(server.hostname), ssl.create_default_context()
     if server.scheme == "smtps":
         return smtplib.SMTP_SSL(host, server.port or 465, timeout=_SECONDS, context=context)
@@ -130,7 +130,7 @@ def _connect(server: urllib.parse.SplitResult) -> smtplib.SMTP:
 
 
 def _again(send: Callable[[], _Answer]) -> _Answer:
-    """Tries again where the other side was away, a little later each time."""
+    """Repeats `send`, with growing pauses, while the other side is away."""
     for nth in range(_TRIES):
         try:
             return send()

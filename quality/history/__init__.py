@@ -2,7 +2,7 @@
 
 from quality.history._headline import worst
 from quality.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
-from quality.history._store import History, HistoryError, default_url
+from quality.history._store import History, HistoryError, default_url, is_there
 
 __all__ = [
     "SERVING",
@@ -15,5 +15,6 @@ __all__ = [
     "Release",
     "Validation",
     "default_url",
+    "is_there",
     "worst",
 ]

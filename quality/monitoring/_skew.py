@@ -10,27 +10,28 @@ from collections.abc import Sequence
 from components.drift import PREDICTION_DRIFT, SKEW, Distribution, Profile, check, comparisons
 from components.gates import CheckResult, GateResult, Severity
 from model_store import ModelStore
-from pipelines.run import find_workload, new_run_id
 from quality.history import SERVING, History, Outcome, Validation
 from quality.history.runs import changes, check_record, profiled
 from quality.monitoring._requests import MOST_ROWS, Requests, read_requests, requests_profile
-from quality.monitoring._training import Training, training_of
+from quality.monitoring._training import ExamplesOf, Training, training_of
 from spec import home
-from spec.workload import ColumnLimits, Workload
+from spec.run_ids import new_run_id
+from spec.words import some_of
+from spec.workload import ColumnLimits, Workload, find_workload
 
 GATE = "SkewDetector"
 
 
 @dataclasses.dataclass(frozen=True)
 class SkewRequest:
-    """What a person or a DAG asks for.
+    """What to compare.
 
     Attributes:
         workload: its name.
         record: the folder of the model server's record.
-        release: a label (stable, canary) or a version: whose answers are looked at.
-        since: older requests are passed over.
-        most_rows: of the newest requests.
+        release: a label (stable, canary) or a version: which release's answers to compare.
+        since: older requests are skipped.
+        most_rows: how many of the newest requests to read.
     """
 
     workload: str
@@ -40,8 +41,12 @@ class SkewRequest:
     most_rows: int = MOST_ROWS
 
 
-def check_skew(request: SkewRequest) -> Validation:
-    """Compares recorded requests with the training data of the release that answered them, and its answers with its own.
+def check_skew(request: SkewRequest, examples_of: ExamplesOf) -> Validation:
+    """Compares recorded requests with the training data of the release that answered them, and its answers with its predictions then.
+
+    Args:
+        request: what to compare.
+        examples_of: finds the Examples that the release was trained on.
 
     Raises:
         InputError, StoreError: there is no record, no such release, or its training data are out of reach.
@@ -54,7 +59,7 @@ def check_skew(request: SkewRequest) -> Validation:
     if asked.rows < workload.quality.skew.min_rows:
         checks, columns = [_too_few(asked, release.version, workload)], {}
     else:
-        training = training_of(workload.name, release)
+        training = training_of(workload.name, release, examples_of)
         checks, columns = _compare(workload, asked, training)
     gate = GateResult(GATE, tuple(checks))
     records = tuple(check_record(GATE, one) for one in gate.checks)
@@ -78,7 +83,7 @@ def check_skew(request: SkewRequest) -> Validation:
 
 
 def save(validation: Validation) -> pathlib.Path:
-    """Writes the validation into the history and brings its workload's pages up to date; returns its page."""
+    """Writes the validation into the history and updates its workload's pages; returns its page."""
     from quality.reports import build, page_of
 
     site = home.home() / "reports"
@@ -140,5 +145,4 @@ def _headline(outcome: Outcome, gate: GateResult, version: int, asked: Requests)
 
 
 def _names(checks: Sequence[CheckResult]) -> str:
-    names = list(dict.fromkeys(str(one.diagnostics["column"]) for one in checks))
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return some_of(list(dict.fromkeys(str(one.diagnostics["column"]) for one in checks)))

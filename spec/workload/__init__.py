@@ -5,6 +5,7 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 """
 
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
+from spec.workload._finding import find_workload
 from spec.workload._model import (
     BOUNDED_METRICS,
     LOWER_IS_BETTER,
@@ -77,6 +78,7 @@ __all__ = [
     "Workload",
     "WorkloadError",
     "explained",
+    "find_workload",
     "load_workload",
     "named_columns",
     "parse_yaml",

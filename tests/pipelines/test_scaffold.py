@@ -376,7 +376,7 @@ def test_nothing_is_overwritten_and_a_failure_leaves_nothing(
 
 def test_command_says_what_it_decided(places: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
-    cli.add_command(parser.add_subparsers())
+    cli.add_commands(parser.add_subparsers())
     data = write_csv(places, make_frame())
     options = parser.parse_args(["new", "demo", "--data", data, "--label", "label", "--ignore", "city", "rooms"])
     assert options.handler(options) == 0

@@ -1,6 +1,6 @@
-"""Workload -> TFX pipeline -> TFX IR -> a KFP pipeline with one container task a node.
+"""Workload -> TFX pipeline -> TFX IR -> a KFP pipeline with one container task per node.
 
-TFX's own KubeflowV2DagRunner makes a file for Vertex, which open-source KFP cannot run (docs/decisions/0010). Here KFP's SDK
+TFX's own KubeflowV2DagRunner writes files for Vertex, which open-source KFP cannot run (docs/decisions/0010). Here KFP's SDK
 builds the file, and every task starts `pipelines.runners.kubeflow.node` with its part of the IR: drivers, cache, resolvers
 and runtime parameters are TFX's, order, placement and retries are KFP's.
 """
@@ -20,7 +20,6 @@ from tfx.dsl.compiler import compiler as tfx_compiler
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipelines import columns, parameters
-from pipelines.run import find_workload
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import pools as pools_module
 from pipelines.runners.kubeflow import tasks as tasks_module
@@ -33,9 +32,9 @@ from pipelines.training import Site, training_pipeline
 from quality.provenance import code_of
 from spec import home
 from spec.errors import InputError
-from spec.workload import Workload
+from spec.workload import Workload, find_workload
 
-# Node -> (execution property, runtime parameter). A node that a graph has not is passed over.
+# Node -> (execution property, runtime parameter).
 _RUNTIME = {
     "ColumnarExampleGen": ("span", run_parameters.SPAN),
     "Trainer": ("training", run_parameters.TRAINING),
@@ -51,10 +50,10 @@ class CompileRequest:
         workload: its name.
         site: the cluster.
         pools: by name.
-        chosen_pools: component -> pool, over what the workload asks for.
+        chosen_pools: component -> pool; overrides what the workload asks for.
         parameters: `key=value` as `trainyard run --param` takes them; they become the run parameters' defaults.
-        span: default of the run parameter; -1: the newest when the run starts.
-        fixed_image: the image is written into the file and is no run parameter (kfp.local cannot fill one in).
+        span: default of the run parameter; -1: the newest span when the run starts.
+        fixed_image: writes the image into the file instead of making it a run parameter, which kfp.local cannot fill in.
     """
 
     workload: str
@@ -69,7 +68,7 @@ class CompileRequest:
 def compile_workload(request: CompileRequest) -> str:
     """The KFP pipeline as YAML: the pipeline document and the platform document.
 
-    The same workload, code and cluster give the same bytes, whatever the machine and the checkout's folder.
+    The same workload, code and cluster give the same bytes on any machine and in any folder.
 
     Raises:
         WorkloadError: the workload cannot be used.
@@ -87,7 +86,7 @@ def compile_workload(request: CompileRequest) -> str:
     ]
     tasks = [_across_nodes(task, workload, request) if task.node_id == SHARES_WORK else task for task in tasks]
     written = _to_yaml(_kfp_pipeline(workload, tasks, run_params, request))
-    # KFP's own heading lists maps in the order of a hash, another one in every process.
+    # KFP's own heading lists maps in hash order, which differs from process to process.
     body = written[written.index("\ncomponents:\n") + 1 :]
     revision = code_of(workload.name).revision or "unknown"
     return f"# Workload {workload.name}, code revision {revision}. Made by trainyard compile.\n{body}"
@@ -112,7 +111,7 @@ def _intermediate(workload: Workload, folder: pathlib.Path, request: CompileRequ
 
 
 def _make_runtime_parameter(node: pipeline_pb2.PipelineNode) -> None:
-    """Turns a fixed execution property into a runtime parameter whose default it is."""
+    """Turns a fixed execution property into a runtime parameter with that default."""
     key, name = _RUNTIME.get(node.node_info.id, ("", ""))
     if key not in node.parameters.parameters:
         return

@@ -19,7 +19,7 @@ from typing import Any
 
 from pipelines.runners.kubeflow import ui
 
-# KFP's launcher mounts its stores here, and uploads what a container leaves.
+# KFP's launcher mounts its stores here, and uploads what a container leaves there.
 _MOUNTS = {"s3://": "/s3/", "gs://": "/gcs/", "minio://": "/minio/"}
 _IN_METADATA_ALONE = frozenset({ui.METRICS, ui.CLASSIFICATION})
 
@@ -68,7 +68,7 @@ def _artifact(declared: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
 
 
 def local_path(uri: str) -> pathlib.Path:
-    """Where KFP's launcher takes an output's content from.
+    """Where KFP's launcher reads an output's content.
 
     Example:
         >>> str(local_path("minio://mlpipeline/v2/artifacts/taxi/run/report"))
@@ -81,7 +81,7 @@ def local_path(uri: str) -> pathlib.Path:
 
 
 def _without_nothing(value: Any) -> Any:
-    """JSON that KFP takes: no null, nothing that is not finite, and 0 or 1 for a boolean, which Metrics would refuse."""
+    """JSON that KFP accepts: without null and infinite values, and with 0 or 1 for booleans, which Metrics would refuse."""
     if isinstance(value, Mapping):
         return {str(key): _without_nothing(inner) for key, inner in value.items() if not _is_nothing(inner)}
     if isinstance(value, list | tuple):

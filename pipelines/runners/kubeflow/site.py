@@ -1,4 +1,4 @@
-"""A cluster, as the compiler needs to know it: `kubeflow.yaml`."""
+"""What the compiler needs to know about a cluster: `kubeflow.yaml`."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ class ClusterSite(_Section):
 
 
 def checked_labels(labels: dict[str, str]) -> dict[str, str]:
-    """Labels as they are, if Kubernetes takes them; a ValueError says which it does not."""
+    """The labels, unchanged; a ValueError if Kubernetes would refuse one."""
     for key, value in labels.items():
         if not LABEL_KEY.match(key) or not LABEL_VALUE.match(value):
             raise ValueError(f"{key}: {value!r} is no label of Kubernetes")

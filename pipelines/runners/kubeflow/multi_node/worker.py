@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from components import lazy_imports
 from pipelines.runners import _failures
-from pipelines.runners.kubeflow.node import check_revision, readable
+from pipelines.runners.kubeflow.refusals import as_refusal, check_revision
 from spec import environment as env
 from spec import exit_codes
 from spec.errors import InputError
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run(exchange, options.executor, index)
     except BaseException as error:
         traceback.print_exc()
-        message, code = _failures.describe(options.node, readable(error))
+        message, code = _failures.describe(options.node, as_refusal(error))
         if exchange is not None:
             _tell(exchange, index, message, code)
         print(f"trainyard: {message}", file=sys.stderr, flush=True)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipelines.metadata.connecting import RunExecutions, connection_config
+from pipelines.metadata.attempts import RunExecutions
+from pipelines.metadata.connecting import connection_config
 from pipelines.runners.kubeflow import spec, transfer
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.launching import run_node

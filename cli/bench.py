@@ -7,6 +7,8 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from benchmarks.pipeline import case as cases
+from cli import arguments
+from cli.arguments import Commands
 
 if TYPE_CHECKING:
     from benchmarks.pipeline.measurement import Results
@@ -23,7 +25,7 @@ examples:
 """
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `bench` to the CLI's commands."""
     command = commands.add_parser(
         "bench",
@@ -31,16 +33,20 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         description="Generates a case's data, runs each side in a process of its own, one after the other, and prints seconds "
         "a stage, the whole process with its imports, peak memory and ratios.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("case", nargs="?", choices=cases.names(), help="which data and work")
     command.add_argument("--rows", type=_rows, metavar="N[,N...]", help="rows of data; default: the case's own")
-    command.add_argument("--rounds", type=_positive, default=1, help="measure so often and take medians (1)")
+    command.add_argument(
+        "--rounds", type=arguments.whole_number(1), default=1, help="measure so often and take medians (1)"
+    )
     command.add_argument(
         "--only", action="append", choices=["stock", "trainyard", "floor"], help="measure this side; may be repeated"
     )
     command.add_argument(
-        "--memory-mb", type=_positive, metavar="MIB", help="limit each side and its children to so much memory"
+        "--memory-mb",
+        type=arguments.whole_number(1),
+        metavar="MIB",
+        help="limit each side and its children to so much memory",
     )
     command.add_argument(
         "--from",
@@ -56,12 +62,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument("--plot", type=_svg, metavar="FILE.svg", help="draw the stages, and lines over several sizes")
     command.add_argument("--markdown", action="store_true", help="print the tables in markdown")
     command.set_defaults(handler=_bench)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 on. Received: {text!r}")
-    return int(text)
 
 
 def _rows(text: str) -> list[int]:
@@ -89,7 +89,7 @@ def _bench(options: argparse.Namespace) -> int:
         for results in measuring.measure(
             options.case, options.rows, options.rounds, options.only or (), options.memory_mb
         ):
-            _keep(results, options.json)  # each time: a long benchmark that is stopped has not been in vain
+            _keep(results, options.json)  # after each size: stopping a long benchmark loses nothing
     if options.plot:
         options.plot.write_text(plot(results))
     print(table.to_markdown(results) if options.markdown else table.to_text(results))

@@ -1,9 +1,9 @@
-"""MLMD's client, for what it does to text and order on PostgreSQL (ml-metadata 1.21).
+"""MLMD's client, corrected for what it does to text and order on PostgreSQL (ml-metadata 1.21).
 
-- A text with a backslash breaks the SQL: MLMD cuts one character off each end of what libpq escaped, and libpq writes
-  ` E'...'` where there is a backslash. Every error message in JSON has one (`\\n`), and what follows the E' is run as SQL.
-- Artifacts asked for by id come in the table's order, and an update moves a row. TFX pairs them with the ids that it asked
-  for, so two outputs of a cached node changed places.
+- Text with a backslash breaks the SQL: MLMD cuts one character off each end of what libpq escaped, and libpq writes
+  ` E'...'` if there is a backslash. Every error message in JSON has one (`\\n`), and what follows the E' is run as SQL.
+- Artifacts requested by id come in the table's order, and an update moves a row. TFX pairs them with the ids it requested,
+  so two outputs of a cached node changed places.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from ml_metadata.proto import metadata_store_service_pb2 as service
 
-# Stands for the backslash in the database: of Unicode's private characters, which no text of ours has.
+# Stands for the backslash in the database: a private-use character of Unicode, which no text of ours contains.
 STAND_IN = "\ue05c"
 
 
 class PostgresqlStore(ml_metadata.MetadataStore):  # type: ignore[misc]
-    """A MetadataStore on PostgreSQL: texts come back as they went in, artifacts in the order of the ids."""
+    """A MetadataStore on PostgreSQL that returns text unchanged, and artifacts in the order of the ids."""
 
     def _call(self, method_name: str, request: Message, response: Message, extra_options: Any = None) -> Any:
         if b"\\" in request.SerializeToString():
@@ -37,7 +37,7 @@ class PostgresqlStore(ml_metadata.MetadataStore):  # type: ignore[misc]
 
 
 def change_texts(message: Message, change: Callable[[str], str]) -> None:
-    """Changes every text of a message in place, its maps' values and inner messages included; keys stay."""
+    """Changes every string of a message in place, including map values and inner messages, but not map keys."""
     for field, value in message.ListFields():
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             _change_map(field.message_type.fields_by_name["value"], value, change)

@@ -6,6 +6,7 @@ deletion is Airflow's own command with the home's settings, as `trainyard airflo
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 import shutil
@@ -13,22 +14,44 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.sizes import content_size
+from embedded import airflow_cli
 from embedded.settings import Paths
-from pipelines.housekeeping._items import Item, Limits
+from pipelines.housekeeping import Item, Limits
 from spec import home
-from spec.errors import TryAgainError
 
 _LOGS = ("dag_id=*/run_id=*", "dag_processor/[0-9]*", "scheduler/[0-9]*")
 _FOUND = re.compile(r"^Found (\d+) rows meeting", re.MULTILINE)
 _BATCH = 5000  # rows a transaction: a scheduler that waits for SQLite's lock is not to wait for long
 
 
-class NotCleaned(TryAgainError):
-    """Airflow's command did not do it; may be tried again."""
+@dataclasses.dataclass(frozen=True)
+class Swept:
+    """What was found, or deleted.
+
+    Attributes:
+        items: what is old.
+        trouble: why the database was not looked at, if it was not; may be tried again.
+    """
+
+    items: list[Item]
+    trouble: str = ""
 
 
-def old_logs(limits: Limits, delete: bool) -> list[Item]:
-    """The logs of tasks, and of the DAGs' reading, that are older than the limits; a day at least stays."""
+def sweep(limits: Limits, delete: bool = False) -> Swept:
+    """Finds the logs and rows that are older than the limits, and deletes them if asked to; a day at least stays."""
+    logs = _sweep_logs(limits, delete)
+    try:
+        return Swept(logs + _sweep_rows(limits, delete))
+    except _NotCleaned as error:
+        return Swept(logs, str(error))
+
+
+class _NotCleaned(RuntimeError):
+    """Airflow's command did not do it."""
+
+
+def _sweep_logs(limits: Limits, delete: bool) -> list[Item]:
+    """The logs of tasks, and of the DAGs' reading."""
     logs = [Item("log", n, str(folder), content_size(str(folder))[1]) for n, folder in _old_logs(_since(limits))]
     if delete:
         for item in logs:
@@ -36,14 +59,8 @@ def old_logs(limits: Limits, delete: bool) -> list[Item]:
     return logs
 
 
-def old_rows(limits: Limits, delete: bool) -> list[Item]:
-    """The rows of Airflow's database that are older than the limits, as one thing; a day at least stays.
-
-    Raises:
-        NotCleaned: it could not be asked.
-    """
-    from embedded import airflow_cli  # its HTTP client would cost every command's start a tenth of a second
-
+def _sweep_rows(limits: Limits, delete: bool) -> list[Item]:
+    """The rows of Airflow's database, as one thing."""
     paths = Paths(home.home())
     if not airflow_cli.has_database(paths):
         return []
@@ -53,7 +70,7 @@ def old_rows(limits: Limits, delete: bool) -> list[Item]:
     done = airflow_cli.run(arguments)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "it printed nothing").splitlines()[-1]
-        raise NotCleaned(f"Airflow's database was not cleaned: {said[:300]}")
+        raise _NotCleaned(f"Airflow's database was not cleaned: {said[:300]}")
     rows = sum(int(number) for number in _FOUND.findall(done.stdout))
     return [Item("rows", f"{rows:,} rows of Airflow's database", str(paths.airflow), 0)] if rows else []
 

@@ -1,6 +1,6 @@
-"""What MLMD's tables know of runs and artifacts. MLMD itself can delete nothing, so this speaks to its database.
+"""Deletes runs and artifacts from MLMD's tables. MLMD itself can delete nothing, so this talks to its database.
 
-Tables of schema version 10, in SQLite or PostgreSQL; another version, or MySQL, is only read by MLMD, and left alone here.
+Knows tables of schema version 10, in SQLite or PostgreSQL; another version, or MySQL, is left alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from spec import environment as env
+from spec.errors import InputError
+from spec.words import one_line
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -24,7 +26,7 @@ _OUTPUT = 4  # ml_metadata.Event.OUTPUT
 
 @dataclasses.dataclass(frozen=True)
 class Old:
-    """Ids of what only old runs know, and the URIs of those artifacts."""
+    """Ids of what belongs to old runs alone, and the URIs of those artifacts."""
 
     contexts: frozenset[int]
     executions: frozenset[int]
@@ -37,7 +39,7 @@ def is_shared() -> bool:
 
 
 def run_ids(root: pathlib.Path) -> list[str]:
-    """The runs that the metadata beside a workload's artifacts knows. Those of a shared database may be another machine's: none."""
+    """The runs in the metadata beside a workload's artifacts; none for a shared database, whose runs may be another machine's."""
     if is_shared():
         return []
     with _opened(root) as db:
@@ -45,9 +47,9 @@ def run_ids(root: pathlib.Path) -> list[str]:
 
 
 def find(root: pathlib.Path, old_runs: Collection[str]) -> Old | None:
-    """What belongs to old runs and to no other; None where the tables are not those that are known here.
+    """What belongs to old runs and to no other; None if the tables are of an unknown version.
 
-    An artifact that a younger run has taken from the cache stays, and so does the execution that made it.
+    An artifact that a younger run took from the cache is kept, and so is the execution that produced it.
     """
     with _opened(root) as db:
         if db is None:
@@ -69,14 +71,14 @@ def find(root: pathlib.Path, old_runs: Collection[str]) -> Old | None:
 
 
 def mark_deleted(root: pathlib.Path, old: Old) -> None:
-    """Marks the artifacts first: from then on no cache answers with them, whatever becomes of their files."""
+    """Marks the artifacts as deleted: from then on the cache does not use them, whatever happens to their files."""
     with _opened(root) as db:
         if db is not None:
             _for_ids(db, f"UPDATE Artifact SET state = {_DELETED} WHERE id = :id", old.artifacts)  # noqa: S608
 
 
 def forget(root: pathlib.Path, old: Old) -> None:
-    """Removes the rows, in one transaction, and gives the space back."""
+    """Removes the rows in one transaction, and frees the space."""
     with _opened(root) as db:
         if db is None:
             return
@@ -111,7 +113,7 @@ _RUN_IDS = f"SELECT Context.id {_OF_RUNS}"
 
 @contextlib.contextmanager
 def _opened(root: pathlib.Path) -> Iterator[sqlalchemy.Connection | None]:
-    """The database, if it is there and its tables are known; what is written is committed at the end.
+    """The database, if it exists and its tables are known; changes are committed at the end.
 
     Raises:
         InputError: the shared database cannot be reached.
@@ -156,10 +158,9 @@ def _shared_engine() -> sqlalchemy.Engine | None:
     """The database that TRAINYARD_METADATA names; None for MySQL, whose driver is not here."""
     import sqlalchemy
 
-    from pipelines.metadata import connecting as metadata
-    from spec.errors import InputError
+    from pipelines.metadata import connecting  # every command's parser is built with this module loaded
 
-    config = metadata.connection_config()
+    config = connecting.connection_config()
     if config.HasField("sqlite"):
         return _file_engine(pathlib.Path(config.sqlite.filename_uri))
     if not config.HasField("postgresql"):
@@ -173,7 +174,7 @@ def _shared_engine() -> sqlalchemy.Engine | None:
     try:
         engine.connect().close()
     except sqlalchemy.exc.OperationalError as error:
-        said = " ".join(str(error.orig).split())[:300]
+        said = one_line(error.orig, 300)
         raise InputError(f"{env.METADATA}: the metadata store cannot be reached: {said}") from None
     return engine
 
