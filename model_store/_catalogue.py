@@ -18,15 +18,7 @@ MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 class Catalogue:
-    """The releases of all models below one folder or URL, as they are read.
-
-    Args:
-        uri: a path, or a URL that fsspec can read, e.g. `s3://bucket/models`.
-        keys: whom to trust; default: as TRAINYARD_SIGNING_KEY and TRAINYARD_PUBLIC_KEYS say.
-
-    Raises:
-        StoreError: nothing can read such a URL, or a key cannot be used.
-    """
+    """What of a `ModelStore` only reads."""
 
     def __init__(self, uri: str | os.PathLike[str], keys: Keys | None = None) -> None:
         try:
