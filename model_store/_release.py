@@ -151,7 +151,7 @@ def parse_release(text: bytes, uri: str) -> Release:
     return release
 
 
-# What `release.json` must say of each field, for those who read it without asking further.
+# The type of each field of `release.json`; readers rely on it.
 _KINDS = {
     name: tuple(
         typing.get_origin(kind) or kind for kind in (typing.get_args(hint) if isinstance(hint, UnionType) else (hint,))

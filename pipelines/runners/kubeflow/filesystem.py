@@ -1,7 +1,7 @@
-"""TFX's own plug-in point for file systems, over fsspec: makes its launcher at home in object stores.
+"""A file system for TFX's own plug-in point: lets its launcher work with object stores.
 
 TFX's launcher makes, looks for and removes folders through `tfx.dsl.io.fileio`. For s3:// and its like that would go to
-TensorFlow's file systems, which know no abfs:// and need another package for s3://. Executors never come here: they see
+TensorFlow's file systems, which do not know abfs:// and need another package for s3://. Executors do not use it: they see
 local folders (staging.py).
 """
 
@@ -22,7 +22,7 @@ _PREFERRED = 0  # TensorFlow's has 10; less is more
 
 
 class ObjectStore(filesystem.Filesystem):
-    """Object stores as folders, as far as TFX's launcher asks. A folder exists when something lies in it; making one is no work."""
+    """The calls that TFX's launcher makes. A folder exists when there is something in it, so making one does nothing."""
 
     SUPPORTED_SCHEMES = list(SCHEMES)
 
@@ -54,7 +54,7 @@ class ObjectStore(filesystem.Filesystem):
 
     @staticmethod
     def remove(path: PathType) -> None:
-        """As in S3 it is no error if there is nothing: the launcher removes outputs that were never uploaded."""
+        """Not an error if there is nothing, as in S3: the launcher removes outputs that were never uploaded."""
         store, at = _at(path)
         with contextlib.suppress(FileNotFoundError):
             store.rm_file(at)
