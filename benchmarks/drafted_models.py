@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from components.columnar import read_split
-from components.evaluator.metrics import LOWER_IS_BETTER
+from spec import metrics
 from spec.splits import TEST, TRAIN
 
 _KEY = "row_key"
@@ -44,8 +44,9 @@ def main() -> int:
         runs = [measure(name, frame, label, seed) for seed in range(options.seeds)]
         metric = runs[0]["metric"]
         mean = {key: statistics.mean(run[key] for run in runs) for key in ("network", "boosting", "linear", "seconds")}
-        best = (min if metric in LOWER_IS_BETTER else max)(mean["boosting"], mean["linear"])
-        reached = mean["network"] <= best if metric in LOWER_IS_BETTER else mean["network"] >= best
+        lower_is_better = metrics.find(metric).lower_is_better
+        best = (min if lower_is_better else max)(mean["boosting"], mean["linear"])
+        reached = mean["network"] <= best if lower_is_better else mean["network"] >= best
         wins += reached
         figures = "".join(f"{mean[key]:>10.4f}" for key in ("network", "boosting", "linear"))
         mark = "  reached" if reached else ""

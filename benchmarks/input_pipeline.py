@@ -27,6 +27,7 @@ import tensorflow as tf
 
 from benchmarks.pipeline.cases.taxi import CASE
 from components.columnar import SplitWriter, read_batches, tfx_columns
+from components.tasks import find
 from components.trainer import Feature, ModelSchema, TrainingConfig, _fitting
 from components.trainer._checks import SplitChecks
 from components.trainer._input import open_split
@@ -132,7 +133,7 @@ _WAYS: dict[str, Callable[[str, argparse.Namespace], Any]] = {
 
 
 def _checks() -> SplitChecks:
-    return SplitChecks("train", "binary", CASE.label, _CLASSES)
+    return SplitChecks("train", find("binary")(_CLASSES), CASE.label)
 
 
 def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
@@ -148,7 +149,7 @@ def _fit(data: Any, options: argparse.Namespace) -> list[tuple[float, float]]:
     keras.backend.clear_session()
     keras.utils.set_random_seed(1)
     config = TrainingConfig(
-        "binary", CASE.label, batch_size=options.batch_size, hyperparameters=dict(CASE.hyperparameters)
+        task="binary", label=CASE.label, batch_size=options.batch_size, hyperparameters=dict(CASE.hyperparameters)
     )
     module = str(home.ROOT / "pipelines" / "workloads" / "taxi" / "model.py")
     model = _fitting.build(module, ModelSchema(FEATURES, "binary", CASE.label, _CLASSES), config, options.rows)

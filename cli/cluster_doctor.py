@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import pathlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK
+from cli import arguments
+from cli.arguments import Commands
+from spec import exit_codes
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.doctor.checks import Finding
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds the command; imports nothing heavy. Without --cluster it is the wrapper's, which needs no environment."""
     command = commands.add_parser(
         "doctor",
@@ -32,8 +33,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--namespace", help="of the runs; default: api.namespace of the site, else the context's, else KFP's"
     )
     command.add_argument("--kfp-namespace", default="kubeflow", help="of KFP and Argo (kubeflow)")
-    command.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
-    command.add_argument("--pools", type=pathlib.Path, metavar="FILE", help="the pools (pools.yaml)")
+    arguments.add_cluster(command)
     command.add_argument("--json", action="store_true", help="one JSON object")
     command.set_defaults(handler=_doctor)
 
@@ -41,7 +41,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _doctor(options: argparse.Namespace) -> int:
     if not options.cluster:
         print("trainyard: this machine is looked at by the ./trainyard script; call it through that", file=sys.stderr)
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     from pipelines.runners.kubeflow.doctor.api import Kubernetes
     from pipelines.runners.kubeflow.doctor.checks import PROBLEM, UNCHECKED, Cluster, diagnose
     from pipelines.runners.kubeflow.pools import DEFAULT_FILE, load_pools
@@ -55,7 +55,7 @@ def _doctor(options: argparse.Namespace) -> int:
         findings = diagnose(Cluster(api, site, pools, namespace, options.kfp_namespace))
     except Unavailable as error:
         print(f"trainyard: {error} Try again later.", file=sys.stderr)
-        return EXIT_MAY_RETRY
+        return exit_codes.MAY_RETRY
     problems = sum(one.state == PROBLEM for one in findings)
     unchecked = sum(one.state == UNCHECKED for one in findings)
     if options.json:
@@ -64,8 +64,8 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         print(_rendered(findings, problems, unchecked))
     if problems:
-        return EXIT_FIX_INPUT
-    return EXIT_MAY_RETRY if unchecked else EXIT_OK
+        return exit_codes.FIX_INPUT
+    return exit_codes.MAY_RETRY if unchecked else exit_codes.OK
 
 
 def _rendered(findings: Sequence[Finding], problems: int, unchecked: int) -> str:

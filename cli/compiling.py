@@ -8,16 +8,18 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cli import terminal
-from pipelines import parameters
-from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from cli import arguments, terminal
+from cli.arguments import Commands
+from spec import exit_codes
+from spec.errors import InputError
+from spec.workload import find_workload
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.pools import Pool
     from pipelines.runners.kubeflow.site import ClusterSite
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds the command; imports nothing heavy."""
     command = commands.add_parser(
         "compile",
@@ -28,16 +30,15 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "  trainyard compile taxi -o taxi.yaml --pool trainer=gke-l4 --image registry.example.com/trainyard:1.4\n"
         "the cluster (image, object store, metadata store, Secrets): --site FILE, or TRAINYARD_KUBEFLOW; "
         "docs/guides/kubeflow.md",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("workload")
     command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to write it; - for stdout")
     add_cluster_options(command)
     command.add_argument("--image", help="default of the run parameter image; else the site's")
-    parameters.add_option(command, "as `trainyard run --param`; becomes the default of the run parameter")
+    arguments.add_param(command, "as `trainyard run --param`; becomes the default of the run parameter")
     command.add_argument(
         "--span",
-        type=parameters.span,
+        type=arguments.span,
         help="default of the run parameter span; else the newest there is when a run starts",
     )
     command.add_argument(
@@ -48,9 +49,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def add_cluster_options(command: argparse.ArgumentParser) -> None:
-    """What compile and submit must know of a cluster."""
-    command.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
-    command.add_argument("--pools", type=pathlib.Path, metavar="FILE", help="the pools (pools.yaml)")
+    """Adds what compile and submit need to know about a cluster."""
+    arguments.add_cluster(command)
     command.add_argument("--root", help="where artifacts go; else the site's")
     command.add_argument(
         "--pool", action="append", default=[], metavar="COMPONENT=POOL", help="a component's pool, e.g. trainer=a100"
@@ -58,10 +58,9 @@ def add_cluster_options(command: argparse.ArgumentParser) -> None:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    from pipelines import columns
-    from pipelines.run import find_workload
+    from pipelines import columns, parameters
 
-    # What can be refused at once is, before seconds of imports.
+    # Refuse what can be refused before seconds of imports.
     workload, folder = find_workload(options.workload)
     where = folder / "workload.yaml"
     for note in columns.fit(parameters.apply(workload, options.param, where), where)[1]:
@@ -86,15 +85,15 @@ def _compile(options: argparse.Namespace) -> int:
     findings = lint(text) if options.check else []
     for finding in findings:
         print(f"trainyard: {options.output}: {finding}", file=sys.stderr)
-    return EXIT_FIX_INPUT if findings else EXIT_OK
+    return exit_codes.FIX_INPUT if findings else exit_codes.OK
 
 
 def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Mapping[str, Pool], dict[str, str]]:
-    """What the cluster's options name: site, pools by name, and pool by component.
+    """The cluster that the options describe: site, pools by name, and pool by component.
 
     Args:
         options: those of `add_cluster_options`.
-        fields: of the site, which options of that name replace.
+        fields: of the site, to be replaced by the options of the same name.
     """
     from pipelines.runners.kubeflow.pools import DEFAULT_FILE, load_pools
     from pipelines.runners.kubeflow.site import load_site, site_file

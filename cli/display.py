@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from typing import TextIO
@@ -11,7 +12,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.terminal import Beat
 from components import progress
 from pipelines.results import ComponentResult, RunResult
 from pipelines.run import Display
@@ -29,18 +29,18 @@ _COUNTED = {"failed": "failed", "warnings": "warned", "not_judged": "not judged"
 
 
 class Lines(Display):
-    """A line for every component that ends, and one every so often while it works: for pipes, CI and Airflow's logs."""
+    """A line for every component that ends, and occasional ones while it works: for pipes, CI and Airflow's logs."""
 
     def __init__(self, summary_to_stdout: bool = True) -> None:
         self._summary_to_stdout = summary_to_stdout
         self._told: set[str] = set()
         self._began: dict[str, float] = {}
-        self._beat: Beat | None = None
+        self._beat: progress.Beat | None = None
 
     def started(self, result: RunResult, out: TextIO, err: TextIO) -> None:
         self._out, self._err, self._result = out, err, result
         self._message, self._since = "working", time.monotonic()
-        self._beat = Beat(self._goes_on)
+        self._beat = progress.Beat(self._goes_on)
         self.said(f"{result.workload}: run {result.run_id}; {result.ui or f'log: {result.log}'}")
 
     def said(self, message: str) -> None:
@@ -68,7 +68,7 @@ class Lines(Display):
             self._beat.rest()
 
     def _goes_on(self) -> None:
-        """What is being done, since when, and how far it has come."""
+        """Prints what is being done, for how long, and how far it has come."""
         running = [one.id for one in self._result.components if one.status == "running"]
         since = self._began.get(running[0], self._since) if running else self._since
         line = f"{', '.join(running) or self._message}, {time.monotonic() - since:.0f} s"
@@ -94,7 +94,7 @@ class Screen(Display):
             get_renderable=self._render,
             refresh_per_second=8,
             transient=True,
-            redirect_stdout=False,  # what Keras prints belongs into the log, where stdout points by now
+            redirect_stdout=False,  # what Keras prints belongs in the log, which stdout points to by now
             redirect_stderr=False,
         )
         self._live.start()
@@ -139,14 +139,21 @@ class Json(Lines):
             self.said(result.error)
 
 
+def run_display(as_json: bool) -> Display:
+    """How to show a run: one JSON object at the end, live on a terminal, or a line per component."""
+    if as_json:
+        return Json()
+    return Screen() if sys.stdout.isatty() else Lines()
+
+
 def component_line(component: ComponentResult) -> str:
-    """A component in a list of them."""
+    """One component's line."""
     mark = _MARKS.get(component.status, _MARKS["waiting"])[0]
     return f"  {mark} {component.id:<20} {_seconds(component):>9}  {_rows(component)}".rstrip()
 
 
 def summary_lines(result: RunResult) -> list[str]:
-    """The end of a run in words: metrics, verdict, release, where to look."""
+    """The summary of a run: metrics, verdict, release, where to look."""
     lines = []
     if result.error:
         status = result.status if result.ui else "failed"
@@ -209,7 +216,7 @@ def summary_lines(result: RunResult) -> list[str]:
 
 
 def _metric(result: RunResult, name: str, value: float) -> str:
-    """A metric; of one that a threshold judges also how sure it is, and what a trivial model reaches."""
+    """A metric; if a threshold judges it, also its confidence interval and what a trivial model reaches."""
     sure, trivial = result.bounds.get(name) or {}, result.trivial.get(name)
     if not sure.get("gated"):
         return f"{name} {value:.4f}"
@@ -218,8 +225,8 @@ def _metric(result: RunResult, name: str, value: float) -> str:
 
 
 def _check_lines(result: RunResult) -> list[str]:
-    """How many checks of all gates passed, and which could not be judged."""
-    counts = [gate["counts"] for gate in result.gates if "counts" in gate]  # a run of an earlier day has none
+    """How many of all gates' checks passed, and which could not be judged."""
+    counts = [gate["counts"] for gate in result.gates if "counts" in gate]  # runs of earlier versions have none
     if not counts:
         return []
     many = {kind: sum(one[kind] for one in counts) for kind in counts[0]}
@@ -231,7 +238,7 @@ def _check_lines(result: RunResult) -> list[str]:
 
 
 def _table(result: RunResult, began: Mapping[str, float] | None = None) -> Table:
-    """`began`: when components started, by the monotonic clock, so that the one that runs shows its time."""
+    """`began`: when each component started, by the monotonic clock, so that a running one shows its time."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     table.add_column("")
     table.add_column("component")

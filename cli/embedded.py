@@ -1,9 +1,11 @@
-"""The commands `up`, `demo`, `status` and `down` for the trainyard command line."""
+"""`trainyard up`, `demo`, `status` and `down`: the platform on this machine."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+
+from cli import arguments
+from cli.arguments import Commands
 
 _UP = """\
 Starts Airflow, the model server and the reports' pages on this machine and keeps them running. Prints their addresses
@@ -39,9 +41,9 @@ example:
 """
 
 
-def add_commands(subparsers: Any) -> None:
-    """Registers the four commands; each sets `handler`, which takes the parsed arguments and returns the exit code."""
-    up = _command(subparsers, "up", "start Airflow and the model server, and keep them running", _UP)
+def add_commands(commands: Commands) -> None:
+    """Adds the four commands of the platform."""
+    up = commands.add_parser("up", help="start Airflow and the model server, and keep them running", description=_UP)
     ports = (
         ("airflow", "Airflow's UI", 8080),
         ("rest", "the model server's REST API", 8501),
@@ -51,7 +53,7 @@ def add_commands(subparsers: Any) -> None:
     for name, what, usual in ports:
         up.add_argument(
             f"--{name}-port",
-            type=_port,
+            type=arguments.whole_number(1, 65_535),
             metavar="PORT",
             help=f"loopback port of {what} (default: {usual}, or a free one where that is taken)",
         )
@@ -64,48 +66,36 @@ def add_commands(subparsers: Any) -> None:
         help="Airflow's database: postgresql://user@host:5432/name (the password in PGPASSWORD or ~/.pgpass), or sqlite "
         "(default: TRAINYARD_AIRFLOW_DATABASE, else what this home used last, else sqlite)",
     )
-    up.set_defaults(handler=_run_up)
-    _command(subparsers, "demo", "the whole loop on real data, in a few minutes", _DEMO).set_defaults(handler=_run_demo)
-    _command(subparsers, "status", "what of the platform runs, and how it is", _STATUS).set_defaults(
-        handler=_run_status
-    )
-    _command(subparsers, "down", "stop the platform", _DOWN).set_defaults(handler=_run_down)
+    up.set_defaults(handler=_up)
+    for name, help, description, handler in (
+        ("demo", "the whole loop on real data, in a few minutes", _DEMO, _demo),
+        ("status", "what of the platform runs, and how it is", _STATUS, _status),
+        ("down", "stop the platform", _DOWN, _down),
+    ):
+        commands.add_parser(name, help=help, description=description).set_defaults(handler=handler)
 
 
-def _command(subparsers: Any, name: str, summary: str, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        name, help=summary, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535. Received: {text!r}")
-    return int(text)
-
-
-# The commands import what they need when they run: --help of another command must not wait for it.
-def _run_up(arguments: argparse.Namespace) -> int:
+# Imports are inside the handlers: --help of another command must not wait for them.
+def _up(options: argparse.Namespace) -> int:
     from embedded.commands import up
 
-    ports = (arguments.airflow_port, arguments.rest_port, arguments.grpc_port, arguments.reports_port)
-    return up(*ports, tuple(arguments.workload), arguments.database)
+    ports = (options.airflow_port, options.rest_port, options.grpc_port, options.reports_port)
+    return up(*ports, tuple(options.workload), options.database)
 
 
-def _run_demo(arguments: argparse.Namespace) -> int:
+def _demo(options: argparse.Namespace) -> int:
     from embedded.demonstration import demo
 
     return demo()
 
 
-def _run_status(arguments: argparse.Namespace) -> int:
+def _status(options: argparse.Namespace) -> int:
     from embedded.commands import status
 
     return status()
 
 
-def _run_down(arguments: argparse.Namespace) -> int:
+def _down(options: argparse.Namespace) -> int:
     from embedded.commands import down
 
     return down()

@@ -7,20 +7,21 @@ import dataclasses
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from pipelines.housekeeping._items import Limits
-from spec.errors import EXIT_MAY_RETRY, EXIT_OK
+from cli import arguments
+from cli.arguments import Commands
+from pipelines.housekeeping import Limits
+from spec import exit_codes
 
 if TYPE_CHECKING:
     from pipelines.housekeeping import Swept
 
 
-_MOST_DIGITS = 5  # of days, some 270 years: more is before any calendar's beginning
+_MOST = 99_999  # of days, some 270 years: more is before any calendar's beginning
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds the command; imports nothing heavy."""
     command = commands.add_parser(
         "housekeeping",
@@ -29,7 +30,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "and releases, every labelled release, the one before stable, and what belongs to them. A workload that is being run "
         "is passed over. The embedded Airflow's logs and rows go by --keep-days. Killed half-way it leaves nothing broken.",
         epilog="examples:\n  trainyard housekeeping\n  trainyard housekeeping --keep-days 7 --keep-runs 5 --yes",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
         "--workload", action="append", default=[], metavar="NAME", help="only this one; repeat it for more"
@@ -40,7 +40,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         ("days", 0, Limits.days, "what is younger stays"),
     ):
         command.add_argument(
-            f"--keep-{name}", type=_at_least(least), default=default, metavar="N", help=f"{text} ({default})"
+            f"--keep-{name}",
+            type=arguments.whole_number(least, _MOST),
+            default=default,
+            metavar="N",
+            help=f"{text} ({default})",
         )
     mode = command.add_mutually_exclusive_group()
     mode.add_argument("--yes", action="store_true", help="delete")
@@ -49,22 +53,16 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.set_defaults(handler=_housekeeping)
 
 
-def _at_least(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < least:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number from {least} to {10**_MOST_DIGITS - 1:,}. Received: {text[:80]!r}"
-            )
-        return int(text)
-
-    return number
-
-
 def _housekeeping(options: argparse.Namespace) -> int:
+    from embedded import housekeeping as embedded_airflow
     from pipelines.housekeeping import sweep
 
     limits = Limits(options.keep_runs, options.keep_releases, options.keep_days)
-    found = sweep(limits, options.workload, delete=options.yes)
+    found, trouble = sweep(limits, options.workload, delete=options.yes), ""
+    if not options.workload:
+        airflow = embedded_airflow.sweep(limits, delete=options.yes)
+        found.items += airflow.items
+        trouble = airflow.trouble
     _tell(found, options.yes, sys.stderr if options.json else sys.stdout)
     if options.json:
         print(
@@ -76,14 +74,14 @@ def _housekeeping(options: argparse.Namespace) -> int:
                     "by_kind": Counter(item.kind for item in found.items),
                     "busy": found.busy,
                     "damaged": found.damaged,
-                    "error": found.trouble or None,
+                    "error": trouble or None,
                     "list": [dataclasses.asdict(item) for item in found.items[:1000]],
                 }
             )
         )
-    if found.trouble:
-        print(f"trainyard housekeeping: {found.trouble}", file=sys.stderr)
-    return EXIT_MAY_RETRY if found.trouble else EXIT_OK
+    if trouble:
+        print(f"trainyard housekeeping: {trouble}", file=sys.stderr)
+    return exit_codes.MAY_RETRY if trouble else exit_codes.OK
 
 
 def _tell(found: Swept, deleted: bool, stream: TextIO) -> None:

@@ -6,22 +6,21 @@ import argparse
 import functools
 import itertools
 import json
-import pathlib
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cli import terminal
+from cli import arguments, terminal
+from cli.arguments import Commands
 from cli.compiling import add_cluster_options, cluster
-from pipelines import parameters
-from spec.errors import EXIT_MAY_RETRY, EXIT_OK
+from spec import exit_codes
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     from pipelines.results import RunResult
     from pipelines.runners.kubeflow.client import Kubeflow
     from pipelines.runners.kubeflow.site import ClusterSite
 
-_INTERRUPTED = 130
 _ACCESS = """\
 where KFP is: api.host in kubeflow.yaml (--site, TRAINYARD_KUBEFLOW), or KF_PIPELINES_ENDPOINT.
 the token: TRAINYARD_KUBEFLOW_TOKEN, or a file named by TRAINYARD_KUBEFLOW_TOKEN_FILE or api.token_file; never an option.
@@ -31,13 +30,13 @@ exit codes: 0 started, or with --wait: succeeded; 1 the run failed or was ended,
 again); 2 mend the input: a parameter, the cluster's file, access; 130 you pressed Ctrl-C, and the run goes on."""
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds both commands; imports nothing heavy."""
     _add_submit(commands)
     _add_runs(commands)
 
 
-def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_submit(commands: Commands) -> None:
     command = commands.add_parser(
         "submit",
         help="run a workload's training pipeline on Kubeflow",
@@ -46,11 +45,10 @@ def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog="examples:\n  trainyard submit taxi --wait\n"
         "  trainyard submit taxi --span 12 --param epochs=40 --param learning_rate=0.01 --pool trainer=gke-l4\n"
         f"  trainyard submit taxi --wait --json | jq .status\n{_ACCESS}\n{_EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("workload")
-    command.add_argument("--span", type=parameters.span, help="newest span to train on; default: the newest there is")
-    parameters.add_option(
+    command.add_argument("--span", type=arguments.span, help="newest span to train on; default: the newest there is")
+    arguments.add_param(
         command,
         "a run parameter: epochs, batch_size, seed, force_retrain, or a hyper-parameter of the workload; or any other "
         "field of workload.yaml by its path, which is compiled in (training.early_stopping_patience=5)",
@@ -61,19 +59,17 @@ def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--experiment", metavar="NAME", help="KFP's experiment, made if missing; default: the workload"
     )
     command.add_argument("--name", help="the run's name; default: workload, span and code revision")
-    command.add_argument("--wait", action="store_true", help="show the tasks until the run has ended; its exit code")
     _add_watching(command)
     command.set_defaults(handler=_answered(_submit))
 
 
-def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_runs(commands: Commands) -> None:
     command = commands.add_parser(
         "runs",
         help="list, show, resume and terminate runs on Kubeflow",
         description="Runs on Kubeflow, by anybody who may start some there. Runs on this machine lie in .trainyard/runs.",
         epilog="examples:\n  trainyard runs list --experiment taxi --limit 5\n  trainyard runs show RUN_ID --wait\n"
         f"  trainyard runs resume RUN_ID --wait\n  trainyard runs terminate RUN_ID\n{_ACCESS}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
 
@@ -81,14 +77,15 @@ def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     listing.add_argument(
         "--experiment", metavar="NAME", help="of this experiment alone; `submit` names it like the workload"
     )
-    listing.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (20); 0: all")
+    listing.add_argument(
+        "--limit", type=arguments.whole_number(0), default=20, metavar="N", help="how many (20); 0: all"
+    )
     listing.add_argument("--json", action="store_true", help="a JSON list")
 
     showing = actions.add_parser(
         "show", help="a run's tasks, parameters, and what each failed task said; exit code 1 if it failed"
     )
     showing.add_argument("run_id")
-    showing.add_argument("--wait", action="store_true", help="show the tasks until the run has ended; its exit code")
     _add_watching(showing)
 
     resuming = actions.add_parser(
@@ -98,41 +95,27 @@ def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "from the cache in seconds. For runs that failed or were terminated.",
     )
     resuming.add_argument("run_id")
-    resuming.add_argument("--span", type=parameters.span, help="where the run's own cannot be read any more")
-    resuming.add_argument("--wait", action="store_true", help="show the tasks until the run has ended; its exit code")
+    resuming.add_argument("--span", type=arguments.span, help="where the run's own cannot be read any more")
     _add_watching(resuming)
 
     ending = actions.add_parser("terminate", help="end a run; what its finished tasks made stays in the cache")
     ending.add_argument("run_id")
 
     for action, handler in ((listing, _list), (showing, _show), (resuming, _resume), (ending, _terminate)):
-        action.add_argument("--site", type=pathlib.Path, metavar="FILE", help="the cluster (TRAINYARD_KUBEFLOW)")
+        arguments.add_site(action)
         action.set_defaults(handler=_answered(handler))
 
 
 def _add_watching(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--poll", type=_seconds, default=5.0, metavar="SECONDS", help="between two looks (5)")
-    command.add_argument("--json", action="store_true", help="one JSON object on stdout, progress on stderr")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a whole number from 0 on. Received: {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"a number of seconds, at most 3600. Received: {text!r}")
-    return seconds
+    command.add_argument("--wait", action="store_true", help="show the tasks until the run has ended; its exit code")
+    command.add_argument(
+        "--poll", type=arguments.seconds(3600), default=5.0, metavar="SECONDS", help="between two looks (5)"
+    )
+    arguments.add_json(command)
 
 
 def _answered(handler: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """An API that does not answer is one line and exit code 1."""
+    """Turns an API that does not answer into one line and exit code 1."""
 
     @functools.wraps(handler)
     def handle(options: argparse.Namespace) -> int:
@@ -142,7 +125,7 @@ def _answered(handler: Callable[[argparse.Namespace], int]) -> Callable[[argpars
             return handler(options)
         except Unavailable as error:
             print(f"trainyard: {error} Try again later.", file=sys.stderr)
-            return EXIT_MAY_RETRY
+            return exit_codes.MAY_RETRY
 
     return handle
 
@@ -169,10 +152,15 @@ def _submit(options: argparse.Namespace) -> int:
         return _watch(run_id, kubeflow, options)
     if options.json:
         print(json.dumps({"run_id": run_id, "name": planned.name, "ui": kubeflow.link(run_id)}, indent=2))
-        return EXIT_OK
-    print(f"{planned.name}: started\nrun       {run_id}\nlink      {kubeflow.link(run_id)}")
+        return exit_codes.OK
+    print(f"{planned.name}: started")
+    return _say_where(run_id, kubeflow)
+
+
+def _say_where(run_id: str, kubeflow: Kubeflow) -> int:
+    print(f"run       {run_id}\nlink      {kubeflow.link(run_id)}")
     print(f"next      trainyard runs show {run_id} --wait   (or: trainyard runs terminate {run_id})")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -182,7 +170,7 @@ def _list(options: argparse.Namespace) -> int:
     found = itertools.islice(kubeflow.runs(options.experiment), options.limit or None)
     if options.json:
         print(json.dumps([_as_dict(run, result_of(run, kubeflow.link(run.run_id))) for run in found], indent=2))
-        return EXIT_OK
+        return exit_codes.OK
     rows = [("STARTED", "STATUS", "TOOK", "RUN", "NAME")]
     for run in found:
         result = result_of(run, "")
@@ -191,9 +179,9 @@ def _list(options: argparse.Namespace) -> int:
         )
     if len(rows) == 1:
         print("no runs yet; `trainyard submit WORKLOAD` starts one")
-        return EXIT_OK
+        return exit_codes.OK
     terminal.print_table(rows)
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -225,7 +213,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _said_by_failed_tasks(kubeflow: Kubeflow, run: Any) -> dict[str, str]:
-    """Name of each failed task -> its own message, asked of KFP's log; a run that was ended has none to give."""
+    """Name of each failed task -> its own message, from KFP's log; empty for a run that was terminated."""
     from pipelines.runners.kubeflow import messages, watching
 
     if watching.state_of(run) != "FAILED":
@@ -252,12 +240,10 @@ def _resume(options: argparse.Namespace) -> int:
     if options.json:
         about = {"run_id": made.run_id, "name": made.name, "resumes": options.run_id, "ui": kubeflow.link(made.run_id)}
         print(json.dumps({**about, "span": made.span, "done_before": made.done}, indent=2))
-        return EXIT_OK
+        return exit_codes.OK
     nodes = "node is done and comes" if len(made.done) == 1 else "nodes are done and come"
     print(f"{made.name}: started; {len(made.done)} {nodes} from the cache")
-    print(f"run       {made.run_id}\nlink      {kubeflow.link(made.run_id)}")
-    print(f"next      trainyard runs show {made.run_id} --wait   (or: trainyard runs terminate {made.run_id})")
-    return EXIT_OK
+    return _say_where(made.run_id, kubeflow)
 
 
 def _terminate(options: argparse.Namespace) -> int:
@@ -267,18 +253,18 @@ def _terminate(options: argparse.Namespace) -> int:
     result = result_of(kubeflow.run(options.run_id), kubeflow.link(options.run_id))
     if ended(result):
         print(f"{options.run_id}: has ended already ({result.status})")
-        return EXIT_OK
+        return exit_codes.OK
     kubeflow.terminate(options.run_id)
     print(f"{options.run_id}: is being ended; `trainyard runs show {options.run_id} --wait` waits for it")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _watch(run_id: str, kubeflow: Kubeflow, options: argparse.Namespace) -> int:
-    """Shows a run until it has ended; Ctrl-C leaves it going."""
+    """Shows a run until it has ended; Ctrl-C stops watching and leaves the run alone."""
+    from cli.display import run_display
     from pipelines.runners.kubeflow.watching import Unavailable, result_of, watch
-    from spec.errors import InputError
 
-    display = terminal.run_display(options.json)
+    display = run_display(options.json)
     link = kubeflow.link(run_id)
     goes_on = (
         f"the run goes on. Watch it: trainyard runs show {run_id} --wait; end it: trainyard runs terminate {run_id}"
@@ -296,7 +282,7 @@ def _watch(run_id: str, kubeflow: Kubeflow, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         display.left()
         print(f"\n{goes_on}\n{link}", file=sys.stderr)
-        return _INTERRUPTED
+        return exit_codes.INTERRUPTED
     except (Unavailable, InputError) as error:
         display.left()
         raise type(error)(f"{error} {goes_on}.") from None
@@ -328,7 +314,7 @@ def _plain(value: Any) -> str:
 
 
 def _as_dict(run: Any, result: RunResult) -> dict[str, Any]:
-    """A run in a list."""
+    """A run as an item of the JSON list."""
     given = (run.runtime_config and run.runtime_config.parameters) or {}
     kept = {key: getattr(result, key) for key in ("run_id", "status", "seconds", "error", "ui")}
     return {"name": result.workload, "started": _started(run), **kept, "parameters": given}

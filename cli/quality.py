@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from cli import terminal
-from pipelines import parameters
-from spec import home
-from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from cli import arguments, terminal
+from cli.arguments import Commands
+from spec import exit_codes, home
+from spec.errors import InputError
+from spec.workload import Workload, find_workload
 
 if TYPE_CHECKING:
-    from quality.contracts._checking import Checked
-    from quality.contracts._merging import Change
-    from quality.contracts._sources import Source
-    from spec.workload import Workload
+    from quality.contracts import Change, Checked, Source
 
 _SHOWN = 20
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `quality draft`, `quality diff` and `quality check`."""
     command = commands.add_parser(
         "quality",
@@ -34,7 +33,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "  trainyard quality check taxi --data postgresql://reader@db/lake --query 'select * from trips where day = current_date'\n"
         "exit codes: 0 the data may be used, or nothing differs; 2 a critical check failed, or a draft would change something;\n"
         "1 the source does not answer, try again.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
     draft = actions.add_parser(
@@ -68,7 +66,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
         "password belongs into TRAINYARD_SOURCE_PASSWORD",
     )
     parser.add_argument("--query", metavar="SQL", help="what to read from the database that --data names")
-    parser.add_argument("--span", type=parameters.span, help="which span; of --data: which it is, for waivers")
+    parser.add_argument("--span", type=arguments.span, help="which span; of --data: which it is, for waivers")
     parser.add_argument(
         "--format",
         choices=("csv", "xlsx", "parquet", "jsonl", "json", "tfrecord"),
@@ -76,7 +74,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=arguments.seconds(7 * 24 * 3600),
         default=600.0,
         metavar="SECONDS",
         help="how long a database may take to the next rows of --query (600); exit code 1 after that",
@@ -84,33 +82,27 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 7 * 24 * 3600:
-        raise argparse.ArgumentTypeError(f"a number of seconds above 0, a week at most. Received: {text!r}")
-    return seconds
-
-
 def _draft(options: argparse.Namespace) -> int:
     workload, path, suite, changes = _drafted(options)
-    from quality.contracts._drafting import write_suite
-    from quality.contracts._merging import differences
+    from quality.contracts import differences, write_suite
 
-    if differences(changes) or not path.exists():
+    made = differences(changes)
+    if made or not path.exists():
         write_suite(path, suite, path.parent)
-    _show(options, workload, path, changes, len(suite["expectations"]), written=True)
-    return EXIT_OK
+    size = len(suite["expectations"])
+    end = f"{size} expectations, {len(made)} of them new, changed or removed. Read them, then commit."
+    _show(options, workload, path, changes, end if made else f"{size} expectations, up to date")
+    return exit_codes.OK
 
 
 def _diff(options: argparse.Namespace) -> int:
     workload, path, suite, changes = _drafted(options)
-    from quality.contracts._merging import differences
+    from quality.contracts import differences
 
-    _show(options, workload, path, changes, len(suite["expectations"]), written=False)
-    return EXIT_FIX_INPUT if differences(changes) else EXIT_OK
+    made = differences(changes)
+    end = f"a draft would change {len(made)} expectations (trainyard quality draft {workload.name})"
+    _show(options, workload, path, changes, end if made else f"{len(suite['expectations'])} expectations, up to date")
+    return exit_codes.FIX_INPUT if made else exit_codes.OK
 
 
 def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
@@ -122,9 +114,7 @@ def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict
     import pyarrow as pa
 
     from components.schema import left_out, read_schema
-    from pipelines.run import find_workload
-    from quality.contracts._drafting import draft, merge_into
-    from quality.contracts._sources import columns_for, read
+    from quality.contracts import columns_for, draft, merge_into, read
 
     workload, _ = _fitting(*find_workload(options.workload))
     if workload.data.format == "images":
@@ -142,13 +132,13 @@ def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict
         )
     rows = pa.Table.from_batches((p.batch for p in pieces), pa.schema([(c.name, c.type) for c in columns]))
     earlier = _earlier_rows(workload.name, span)
-    drafted = draft(rows, schema, workload.data.label.column, str(workload.task), workload.key_columns, earlier)
+    drafted = draft(rows, schema, workload.data.label_column, workload.task, workload.key_columns, earlier)
     path = folder / "expectations.json"
     return workload, path, *merge_into(path, drafted)
 
 
 def _fitting(workload: Workload, folder: pathlib.Path) -> tuple[Workload, pathlib.Path]:
-    """The workload, held against its schema; what it says of columns that nobody reads is said and left aside."""
+    """The workload, checked against its schema; says which of its fields are skipped because their column is not read."""
     from pipelines import columns
 
     workload, notes = columns.fit(workload, folder / "workload.yaml")
@@ -158,10 +148,10 @@ def _fitting(workload: Workload, folder: pathlib.Path) -> tuple[Workload, pathli
 
 
 def _earlier_rows(workload: str, span: int | None) -> list[int]:
-    """Rows of the spans that the history knows, one count a span; none where there is no history."""
-    from quality.history import History, HistoryError, default_url
+    """Row counts of the spans in the history, one per span; empty where there is no history."""
+    from quality.history import History, HistoryError, is_there
 
-    if default_url().startswith("sqlite:///") and not pathlib.Path(default_url().removeprefix("sqlite:///")).exists():
+    if not is_there():
         return []
     try:
         with History.open() as history:
@@ -176,7 +166,7 @@ def _earlier_rows(workload: str, span: int | None) -> list[int]:
 def _source(options: argparse.Namespace, workload: Workload) -> tuple[Source, int | None]:
     from components.ingestion import sources
     from landing import has_spans, locations
-    from quality.contracts._sources import Source
+    from quality.contracts import Source
 
     if options.query is not None and not options.data:
         raise InputError("--query: needs --data, the SQLAlchemy URL of the database.")
@@ -192,13 +182,7 @@ def _source(options: argparse.Namespace, workload: Workload) -> tuple[Source, in
     return Source(known[span].uri, None, options.format or workload.data.format), span
 
 
-def _show(
-    options: argparse.Namespace, workload: Workload, path: pathlib.Path, changes: list[Change], size: int, written: bool
-) -> None:
-    import dataclasses
-
-    from quality.contracts._merging import differences
-
+def _show(options: argparse.Namespace, workload: Workload, path: pathlib.Path, changes: list[Change], end: str) -> None:
     if options.json:
         shown = {"workload": workload.name, "suite": str(path), "changes": [dataclasses.asdict(one) for one in changes]}
         print(json.dumps(shown, indent=2))
@@ -207,17 +191,11 @@ def _show(
     for one in changes:
         detail = f": {one.why}" if one.why else _moved(one)
         print(f"{signs[one.kind]} {one.what}{detail}")
-    made = differences(changes)
-    if not made:
-        print(f"{path}: {size} expectations, up to date")
-    elif written:
-        print(f"{path}: {size} expectations, {len(made)} of them new, changed or removed. Read them, then commit.")
-    else:
-        print(f"{path}: a draft would change {len(made)} expectations (trainyard quality draft {workload.name})")
+    print(f"{path}: {end}")
 
 
 def _moved(change: Change) -> str:
-    """The arguments that differ."""
+    """Which arguments changed, in words."""
     if change.kind != "changed":
         return ""
     was, now = ({**one.get("kwargs", {}), "severity": one.get("severity")} for one in (change.was, change.now))
@@ -230,15 +208,14 @@ def _moved(change: Change) -> str:
 
 
 def _shown_source(options: argparse.Namespace) -> str:
-    """The source, without what may be a secret in its URL."""
+    """The source, without the part of its URL that may be secret."""
     place = options.data or f"the newest span of {options.workload}"
     return f"the query's rows ({place.partition('://')[0]})" if options.query is not None else place
 
 
 def _check(options: argparse.Namespace) -> int:
     with terminal.busy("loading Great Expectations"):
-        from pipelines.run import find_workload
-        from quality.contracts._checking import check
+        from quality.contracts import check
     workload, folder = _fitting(*find_workload(options.workload))
     if workload.data.format == "images" and not options.format and not options.query:
         raise InputError(
@@ -257,7 +234,7 @@ def _check(options: argparse.Namespace) -> int:
         print(json.dumps(_as_json(workload, source, span, checked, options.out), indent=2, default=str))
     else:
         _print(workload, source, checked, options.out)
-    return EXIT_OK if checked.result.passes else EXIT_FIX_INPUT
+    return exit_codes.OK if checked.result.passes else exit_codes.FIX_INPUT
 
 
 def _verdict(checked: Checked) -> str:

@@ -1,19 +1,30 @@
-"""`trainyard release ...`: the model store for people."""
+"""`trainyard release`: the model store's command line."""
 
 from __future__ import annotations
 
 import argparse
 import getpass
 
+from cli import arguments
+from cli.arguments import Commands
 from model_store import ModelStore, Release, StoreError
-from pipelines import parameters
-from spec import home
-from spec.errors import EXIT_FIX_INPUT
-from spec.workload import METRICS
+from spec import exit_codes, home
+from spec.errors import InputError
+from spec.tasks import find
 
 
-def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Registers list, show, verify, promote, rollback and history."""
+def add_commands(commands: Commands) -> None:
+    """Adds `release` with list, show, verify, promote, rollback and history."""
+    command = commands.add_parser(
+        "release",
+        help="list, show, verify, promote and roll back releases",
+        description="The model store. A run publishes a version; which one users get is what the label stable says, and only "
+        "promote and rollback (or the deploy DAG) move it.",
+        epilog="examples:\n  trainyard release list taxi\n  trainyard release promote taxi 2 --reason 'better on card trips'\n"
+        "  trainyard release rollback taxi",
+    )
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+
     command = actions.add_parser("list", help="releases of one model or of all, newest first")
     command.add_argument("model", nargs="?")
     command.set_defaults(handler=_list)
@@ -35,7 +46,7 @@ def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command = actions.add_parser("rollback", help="go back to the stable release before, or to a named one")
     command.add_argument("model")
     command.add_argument(
-        "--to", type=parameters.version, metavar="VERSION", help="default: the stable release before the present one"
+        "--to", type=arguments.version, metavar="VERSION", help="default: the stable release before the present one"
     )
     command.add_argument("--reason", default="rolled back by hand", help="kept in the history")
     command.set_defaults(handler=_rollback)
@@ -71,9 +82,12 @@ def _which(text: str) -> str | int:
 
 
 def _overall(release: Release) -> dict[str, float]:
-    """The metrics over all rows that have a value, those that matter most for the task first."""
+    """The metrics over all rows, without those that have no value; the task's most important ones first."""
     values = {name: value for name, value in release.metrics.get("overall", {}).items() if value is not None}
-    known = [name for task, names in METRICS.items() if task == release.task for name in names if name in values]
+    try:
+        known = [name for name in find(release.task).metric_names() if name in values]
+    except InputError:  # a task of a use case that is not here
+        known = []
     return {name: values[name] for name in [*known, *sorted(set(values) - set(known))]}
 
 
@@ -98,7 +112,7 @@ def _list(options: argparse.Namespace) -> int:
             shown = "  ".join(f"{k} {v:.4f}" for k, v in list(_overall(release).items())[:3])
             spans = ",".join(str(s["span"]) for s in release.spans)
             print(f"{model:<16} {version:>4}  {label:<8} {release.created_at[:19]}  spans {spans:<8} {shown}")
-    return 0
+    return exit_codes.OK
 
 
 def _labels_by_version(store: ModelStore, model: str) -> dict[int, str]:
@@ -112,7 +126,7 @@ def _show(options: argparse.Namespace) -> int:
     release = _store().resolve(options.model, _which(options.version))
     if options.json:
         print(release.to_json())
-        return 0
+        return exit_codes.OK
     print(f"{release.model} version {release.version}, made {release.created_at}\n  {release.uri}")
     print(f"  data      {', '.join('span {span}: {rows} rows, {digest:.12}'.format(**s) for s in release.spans)}")
     digest = f", digest {release.code_digest:.12}" if release.code_digest else ""
@@ -125,7 +139,7 @@ def _show(options: argparse.Namespace) -> int:
         print(f"  {'✓' if gate['passes'] else '✗'} {gate['summary']}")
     size = sum(f["bytes"] for f in release.files.values())
     print(f"  {len(release.files)} files, {size:,} bytes, digest {release.digest}")
-    return 0
+    return exit_codes.OK
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -138,9 +152,9 @@ def _verify(options: argparse.Namespace) -> int:
         print(
             f"{options.model} version {release.version} is damaged; servers refuse it. Roll back, or run the pipeline again."
         )
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     print(f"✓ {options.model} version {release.version}: {len(release.files)} files are as they were published")
-    return 0
+    return exit_codes.OK
 
 
 def _promote(options: argparse.Namespace) -> int:
@@ -148,13 +162,13 @@ def _promote(options: argparse.Namespace) -> int:
     release = store.resolve(options.model, _which(options.version))
     store.promote(options.model, release.version, reason=options.reason, actor=getpass.getuser())
     print(f"{options.model}: version {release.version} is stable; servers that watch the store load it within seconds")
-    return 0
+    return exit_codes.OK
 
 
 def _rollback(options: argparse.Namespace) -> int:
     release = _store().rollback(options.model, to=options.to, reason=options.reason, actor=getpass.getuser())
     print(f"{options.model}: version {release.version} is stable again")
-    return 0
+    return exit_codes.OK
 
 
 def _history(options: argparse.Namespace) -> int:
@@ -162,4 +176,4 @@ def _history(options: argparse.Namespace) -> int:
     for entry in store.history(_known(store, options.model)):
         change = f"{entry.previous} -> {entry.version}" if entry.previous else str(entry.version)
         print(f"{entry.at[:19]}  {entry.action:<10} {change:<12} {entry.actor:<12} {entry.reason}")
-    return 0
+    return exit_codes.OK

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, EXIT_OK
+from cli.arguments import Commands
+from spec import exit_codes
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds the command; imports nothing heavy."""
     command = commands.add_parser(
         "remove",
@@ -18,7 +19,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         epilog="examples:\n  trainyard remove trial\n  trainyard remove trial --yes\n"
         "exit codes: 0 deleted; 1 a run of it is under way, try again; 2 there is no such workload, it comes with Trainyard, or "
         "you said no.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("workload")
     command.add_argument("--yes", action="store_true", help="do not ask")
@@ -26,8 +26,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from pipelines.removal._finding import find
-    from pipelines.removal._removing import remove
+    from pipelines.removal import find, remove
     from pipelines.runners import _lock
 
     found = find(options.workload)
@@ -35,14 +34,14 @@ def _remove(options: argparse.Namespace) -> int:
     for warning in found.warnings:
         print(f"warning     {warning}")
     if not options.yes and not _agreed(options.workload):
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     try:
         remove(found)
     except _lock.Busy as error:
         print(f"trainyard: {error} Nothing was deleted.", file=sys.stderr)
-        return EXIT_MAY_RETRY
+        return exit_codes.MAY_RETRY
     print(f"{options.workload}: removed. `trainyard reports build` takes it out of the pages.")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _agreed(name: str) -> bool:

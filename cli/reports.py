@@ -6,12 +6,12 @@ import argparse
 import datetime
 import pathlib
 
-from pipelines import parameters
-from spec import home
-from spec.errors import EXIT_OK
+from cli import arguments
+from cli.arguments import Commands
+from spec import exit_codes, home
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `reports build`, `reports serve` and `reports digest`."""
     command = commands.add_parser(
         "reports",
@@ -20,7 +20,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "validation (its address stays), a page a column over time. Every run adds to the history.",
         epilog="examples:\n  trainyard reports build\n  trainyard reports build --out /srv/www/data-quality\n"
         "  trainyard reports serve --port 8088",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="write the pages; those that are up to date are left alone")
@@ -28,28 +27,29 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     build.set_defaults(handler=_build)
     serve = actions.add_parser("serve", help="build, then show the pages on this machine")
     _add_places(serve)
-    serve.add_argument("--port", type=parameters.port, default=0, help="on 127.0.0.1; default: a free one")
+    serve.add_argument(
+        "--port", type=arguments.whole_number(0, 65_535), default=0, help="on 127.0.0.1; default: a free one"
+    )
     serve.set_defaults(handler=_serve)
-    digest = actions.add_parser(
+    message = actions.add_parser(
         "digest",
         help="one message: each workload's verdict and its three worst findings",
         description="Prints what was found in the data lately, gravest first; sends it to a Slack-compatible webhook or by e-mail. "
         "Links lead to TRAINYARD_REPORTS_URL. TRAINYARD_SMTP names the mail server, e.g. smtp://user:password@mail.example.com:587.",
         epilog="examples:\n  trainyard reports digest\n  trainyard reports digest --since 7d --slack-webhook-env SLACK_WEBHOOK\n"
         "  trainyard reports digest --email data-team@example.com",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    digest.add_argument(
-        "--since", type=parameters.period, default="24h", metavar="PERIOD", help="45m, 24h (default) or 7d"
+    message.add_argument(
+        "--since", type=arguments.period, default="24h", metavar="PERIOD", help="45m, 24h (default) or 7d"
     )
-    digest.add_argument(
+    message.add_argument(
         "--slack-webhook-env",
         metavar="NAME",
         help="environment variable that holds the webhook's URL, which is a secret",
     )
-    digest.add_argument("--email", action="append", default=[], metavar="ADDRESS", help="may be given several times")
-    _add_history(digest)
-    digest.set_defaults(handler=_digest)
+    message.add_argument("--email", action="append", default=[], metavar="ADDRESS", help="may be given several times")
+    _add_history(message)
+    message.set_defaults(handler=_digest)
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
@@ -72,28 +72,28 @@ def _build(options: argparse.Namespace) -> int:
     with History.open(options.history) as history:
         built = build(history, _folder(options))
     print(f"{built.written} pages and files written, {built.kept} up to date: {built.index.absolute().as_uri()}")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from quality.reports._server import serve
+    from quality.reports import serve
 
     _build(options)
     return serve(_folder(options), options.port)
 
 
 def _digest(options: argparse.Namespace) -> int:
-    from quality.digest import _layout, _sending, digest
+    from quality import digest
     from quality.history import History
 
     with History.open(options.history) as history:
-        found = digest(history, datetime.datetime.now(datetime.UTC) - options.since)
-    print(_layout.text(found))
+        found = digest.digest(history, datetime.datetime.now(datetime.UTC) - options.since)
+    print(digest.text(found))
     if options.slack_webhook_env:
-        _sending.to_webhook(options.slack_webhook_env, _layout.slack(found))
+        digest.to_webhook(options.slack_webhook_env, digest.slack(found))
     if options.email:
-        _sending.to_mailboxes(_layout.email(found, _sending.sender(), options.email))
-    return EXIT_OK
+        digest.to_mailboxes(digest.email(found, digest.sender(), options.email))
+    return exit_codes.OK
 
 
 def _folder(options: argparse.Namespace) -> pathlib.Path:

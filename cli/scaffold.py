@@ -1,4 +1,4 @@
-"""`trainyard new`. Imports what it needs when it is chosen: every command's `--help` goes through here."""
+"""`trainyard new`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cli import terminal
+from cli.arguments import Commands
 from pipelines.scaffold import read_options
+from pipelines.scaffold.request import Request
+from spec import exit_codes
+from spec.tasks import TASKS
 
 if TYPE_CHECKING:
-    from pipelines.scaffold.creating import Created, Request
+    from pipelines.scaffold.creating import Created
 
 _EPILOG = """\
 examples:
@@ -21,7 +25,7 @@ examples:
 """
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `new` to the command line."""
     command = commands.add_parser(
         "new",
@@ -29,17 +33,14 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         description="Looks at a data file and writes a workload that trains on it: declaration, features, model, "
         "schema, expectations and a test, all meant to be read and edited. The file becomes span 1 of its data.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("name", help="lower-case letters, digits and underscores")
     command.add_argument(
         "--data", required=True, metavar="FILE", help="file, quoted glob, or folder of class folders of images"
     )
+    command.add_argument("--label", metavar="COLUMN", help="the column to predict (for images: what to call it)")
     command.add_argument(
-        "--label", metavar="COLUMN", help="the column to predict (of images: the name of their folder)"
-    )
-    command.add_argument(
-        "--task", choices=("binary", "multiclass", "regression"), help="default: by the label's values"
+        "--task", help=f"{', '.join(TASKS)}, or the dotted path of a class of your own; default: by the label's values"
     )
     command.add_argument("--owner", default="ml-platform", help="who answers for the model (ml-platform)")
     command.add_argument("--description", default="", help="one sentence for a reader who has never heard of it")
@@ -51,22 +52,19 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument(
         "--positive",
         metavar="CLASS",
-        help="of two classes the one whose probability is predicted; default: by name, else the rarer",
+        help="of two classes, the one whose probability is predicted; default: by name, else the rarer",
     )
     command.add_argument(
-        "--merge-labels", action="store_true", help="take labels that differ only in case or spaces for one class"
+        "--merge-labels", action="store_true", help="treat labels that differ only in case or spaces as one class"
     )
-    command.add_argument("--drop-unlabelled", action="store_true", help="leave rows without a label out, in every run")
+    command.add_argument("--drop-unlabelled", action="store_true", help="leave out rows without a label, in every run")
     read_options.add_options(command)
     command.add_argument("--run", action="store_true", help="run its pipeline at once")
-    command.set_defaults(handler=new)
+    command.set_defaults(handler=_new)
 
 
-def new(options: argparse.Namespace) -> int:
-    """Makes the workload, says what was decided and why, and runs it if asked to."""
-    with terminal.busy("loading what reads data"):
-        from pipelines.scaffold.creating import Request
-
+def _new(options: argparse.Namespace) -> int:
+    """Creates the workload, says what was decided and why, and runs it if asked to."""
     created = _create(
         Request(
             name=options.name,
@@ -88,17 +86,19 @@ def new(options: argparse.Namespace) -> int:
     command = f"./trainyard run {shlex.quote(options.name)}"
     if not options.run:
         print(f"\nNext: {command}")
-        return 0
+        return exit_codes.OK
     print(f"\n{command}")
-    from cli.main import main
+    from cli.display import run_display
+    from pipelines.run import RunRequest, run
 
-    return main(["run", options.name])
+    return run(RunRequest(options.name), run_display(as_json=False)).exit_code
 
 
 def _create(request: Request) -> Created:
-    """Makes the workload; at a terminal a person is asked what only a person can say, elsewhere it is an error."""
-    from pipelines.scaffold.creating import create
-    from pipelines.scaffold.spelling import Undecided
+    """Creates the workload. What only a person can decide is asked at a terminal, and an error elsewhere."""
+    with terminal.busy("loading what reads data"):
+        from pipelines.scaffold.creating import create
+        from pipelines.scaffold.spelling import Undecided
 
     while True:
         try:

@@ -9,14 +9,14 @@ import json
 import os
 import pathlib
 
-from pipelines import parameters
-from spec import home
-from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from cli import arguments
+from cli.arguments import Commands
+from spec import environment as env
+from spec import exit_codes, home
+from spec.errors import InputError
 
-_RECORD = "TRAINYARD_RECORD"
 
-
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Adds `skew`."""
     command = commands.add_parser(
         "skew",
@@ -26,15 +26,14 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "workload.yaml. The result goes into the history of data quality and onto the pages.",
         epilog="exit code 2: a critical limit was exceeded.\nexamples:\n  trainyard skew taxi --record /srv/record\n"
         "  trainyard skew taxi --since 24h --release canary --json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("workload")
     command.add_argument(
-        "--record", type=pathlib.Path, metavar="DIR", help=f"the model server's record (default: {_RECORD})"
+        "--record", type=pathlib.Path, metavar="DIR", help=f"the model server's record (default: {env.RECORD})"
     )
     command.add_argument("--release", default="stable", help="label or version whose answers are looked at (stable)")
     command.add_argument(
-        "--since", type=parameters.period, metavar="PERIOD", help="only requests of the last 45m, 24h or 7d"
+        "--since", type=arguments.period, metavar="PERIOD", help="only requests of the last 45m, 24h or 7d"
     )
     command.add_argument("--json", action="store_true", help="the validation as JSON on stdout")
     command.set_defaults(handler=_skew)
@@ -42,18 +41,19 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _skew(options: argparse.Namespace) -> int:
     from pipelines.runners import _noise
+    from pipelines.training_examples import training_examples
     from quality.history import Outcome
-    from quality.monitoring import SkewRequest, check_skew
-    from quality.monitoring._skew import save
+    from quality.monitoring import SkewRequest, check_skew, save
 
-    record = options.record or os.environ.get(_RECORD)
+    record = options.record or os.environ.get(env.RECORD)
     if not record:
         raise InputError(
-            f"--record names no folder, and {_RECORD} is not set. It is where `trainyard serve --record` writes."
+            f"--record names no folder, and {env.RECORD} is not set. It is where `trainyard serve --record` writes."
         )
     since = None if options.since is None else datetime.datetime.now(datetime.UTC) - options.since
     with _noise.to_log(home.home() / "monitoring" / "log.txt"):  # the first look at a release loads TensorFlow
-        validation = check_skew(SkewRequest(options.workload, pathlib.Path(record), options.release, since))
+        request = SkewRequest(options.workload, pathlib.Path(record), options.release, since)
+        validation = check_skew(request, training_examples)
     page = save(validation)
     if options.json:
         print(json.dumps({**dataclasses.asdict(validation), "page": str(page)}, ensure_ascii=False, default=str))
@@ -63,4 +63,4 @@ def _skew(options: argparse.Namespace) -> int:
             if not check.passes:
                 print(f"  {check.severity:<8} {check.words}")
         print(f"report    data_quality_page: {page}")
-    return EXIT_FIX_INPUT if validation.outcome is Outcome.FAILED else EXIT_OK
+    return exit_codes.FIX_INPUT if validation.outcome is Outcome.FAILED else exit_codes.OK

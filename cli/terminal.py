@@ -1,4 +1,4 @@
-"""What several commands share in a terminal. Imports nothing heavy: every command's parser is built with this loaded."""
+"""What several commands share in a terminal. Imports nothing heavy: it is loaded for every command."""
 
 from __future__ import annotations
 
@@ -7,21 +7,14 @@ import codecs
 import contextlib
 import os
 import sys
-import threading
+import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 from components import progress
 
-if TYPE_CHECKING:
-    from pipelines.run import Display
-
-
-_SILENT_S, _LONGEST_SILENCE_S = 5.0, 60.0
-
-
-# What a terminal without these signs gets instead.
+# Substitutes for terminals that cannot show these signs.
 _PLAINLY = {
     "✓": "ok",
     "✗": "x",
@@ -39,7 +32,7 @@ _HANDLER = "trainyard.plainly"
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
-    """What an encoding lacks: a plain sign where there is one, else its escape, so that nothing fails for want of a letter."""
+    """Replaces what an encoding lacks by a plain sign, else by its escape, so that no output fails because of one character."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     signs = error.object[error.start : error.end]
@@ -50,11 +43,11 @@ codecs.register_error(_HANDLER, _plainly)
 
 
 def prepare() -> None:
-    """Makes standard streams that any text can be written to: also where one is closed, or a terminal knows no `✓`."""
+    """Makes the standard streams take any text, even where one is closed or the terminal cannot show `✓`."""
     for number in range(3):
         try:
             os.fstat(number)
-        except OSError:  # else the next file that is opened would be taken for it
+        except OSError:  # otherwise the next file to be opened would get this number
             os.open(os.devnull, os.O_RDWR)
     for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
@@ -64,8 +57,19 @@ def prepare() -> None:
             stream.reconfigure(errors=_HANDLER)
 
 
+class _HelpFormatter(argparse.HelpFormatter):
+    """Keeps a text's line breaks and wraps long lines, except indented ones, which are commands to copy."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = (line if line.startswith(" ") else textwrap.fill(line, width) for line in text.splitlines())
+        return textwrap.indent("\n".join(lines), indent)
+
+
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with arguments in one line, as every other error of the command line."""
+    """Reports wrong arguments in one line, like every other error of the command line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": _HelpFormatter, **options})
 
     def error(self, message: str) -> NoReturn:
         self.exit(
@@ -74,7 +78,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def is_text(argument: str) -> bool:
-    """Whether an argument is UTF-8, as everything that keeps it must be able to write it."""
+    """Whether an argument is valid UTF-8: it ends up in files, logs and databases."""
     try:
         return b"\0" not in argument.encode()
     except UnicodeEncodeError:
@@ -82,60 +86,20 @@ def is_text(argument: str) -> bool:
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Prints rows of the same length, the first of them the titles, in columns."""
+    """Prints rows of equal length in aligned columns; the first row holds the titles."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def run_display(as_json: bool) -> Display:
-    """How a run shows itself: an object at the end, live on a terminal, or a line a component."""
-    from cli import display
-
-    if as_json:
-        return display.Json()
-    return display.Screen() if sys.stdout.isatty() else display.Lines()
-
-
-class Beat:
-    """Speaks when nothing has been said for a while: after five seconds, then later and later, once a minute at the least.
-
-    Args:
-        speak: is called in a thread of its own.
-    """
-
-    def __init__(self, speak: Callable[[], None]) -> None:
-        self._speak, self._ended = speak, threading.Event()
-        self.rest()
-        self._thread = threading.Thread(target=self._run, name="beat", daemon=True)
-        self._thread.start()
-
-    def rest(self) -> None:
-        """Something has been said."""
-        self._pause = _SILENT_S
-        self._due = time.monotonic() + self._pause
-
-    def stop(self) -> None:
-        """Speaks no more; what it is saying is said first."""
-        self._ended.set()
-        self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        while not self._ended.wait(0.25):
-            if time.monotonic() >= self._due:
-                self._speak()
-                self._pause = min(2 * self._pause, _LONGEST_SILENCE_S)
-                self._due = time.monotonic() + self._pause
-
-
 @contextlib.contextmanager
 def busy(what: str) -> Iterator[None]:
-    """While it holds, a person sees on stderr what is being done, since when, and how many rows have been read.
+    """Shows on stderr, while the body runs, what is being done, for how long, and how many rows have been read.
 
-    Nothing else reaches file descriptor 2: TensorFlow's C++ half speaks there when imported, before it can be asked not to.
+    Nothing else reaches file descriptor 2: TensorFlow's C++ code logs there on import, before it can be silenced.
 
     Args:
-        what: is being done, in a few words.
+        what: what is being done, in a few words.
     """
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -150,7 +114,7 @@ def busy(what: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             os.write(saved, text.encode(errors="replace"))
 
-    beat = _Ticker(lambda: say(f"\r\x1b[K{line()} ")) if live else Beat(lambda: say(f"{line()}\n"))
+    beat = _Ticker(lambda: say(f"\r\x1b[K{line()} ")) if live else progress.Beat(lambda: say(f"{line()}\n"))
     try:
         with progress.followed():
             yield
@@ -163,8 +127,8 @@ def busy(what: str) -> Iterator[None]:
         os.close(nowhere)
 
 
-class _Ticker(Beat):
-    """For a line that is written over itself: every half second, after the first."""
+class _Ticker(progress.Beat):
+    """Redraws a line in place every half second, once the first second has passed."""
 
     def rest(self) -> None:
         self._due = time.monotonic() + 1.0

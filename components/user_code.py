@@ -17,6 +17,7 @@ from components import code_files
 from components.code_files import digest
 from components.code_guard import known_files_only
 from spec.errors import ChangedError, InputError, TryAgainError, disk_is_full
+from spec.words import one_line
 
 __all__ = ["blame", "calling", "digest", "explain", "load_function"]
 
@@ -97,7 +98,7 @@ def explain(error: BaseException, module_file: str) -> str:
     line = frames[-1].lineno if frames else getattr(error, "lineno", None)
     where = f"{module_file}, line {line}" if line else module_file
     inside = f", in {frames[-1].name}" if frames and frames[-1].name != "<module>" else ""
-    message = " ".join(str(error).split())
+    message = one_line(error)
     return f"{where}{inside}: {type(error).__name__}: {message[:400]}. Mend it there; the log has the whole traceback."
 
 

@@ -18,10 +18,9 @@ from typing import Any
 
 from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
 
+from spec import environment as env
 from spec.workload import Alerts, Workload
 
-EMAIL = "TRAINYARD_ALERT_EMAIL"
-SLACK = "TRAINYARD_ALERT_SLACK"
 """Environment variables: addresses, comma-separated, and a connection, for workloads that name none."""
 
 log = logging.getLogger(__name__)
@@ -50,8 +49,10 @@ class Channels:
 
     @classmethod
     def of(cls, alerts: Alerts) -> Channels:
-        addresses = alerts.email or tuple(filter(None, (a.strip() for a in os.environ.get(EMAIL, "").split(","))))
-        slack = alerts.slack_connection or os.environ.get(SLACK) or None
+        addresses = alerts.email or tuple(
+            filter(None, (a.strip() for a in os.environ.get(env.ALERT_EMAIL, "").split(",")))
+        )
+        slack = alerts.slack_connection or os.environ.get(env.ALERT_SLACK) or None
         return cls(addresses, alerts.email_connection, slack, Severity(alerts.level))
 
     def wants(self, severity: Severity) -> bool:

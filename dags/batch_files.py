@@ -1,4 +1,4 @@
-"""Which files of an inbox have no predictions yet. Standard library and fsspec only.
+"""Which files of an inbox have no predictions yet. Standard library, landing and storage only.
 
 The record is kept beside the results: `<out>/<file>-<digest>/` appears in one rename when a file's predictions are complete, and
 `<out>/.files/<file>-<digest>.json` says which file it was and, if it was refused, why. So a crash may repeat work, but never a
@@ -17,8 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
+import storage
 from landing import UNFINISHED_NAMES, glob
 
 INDEX = "index.json"
@@ -124,20 +123,19 @@ def _entry(out: Path, note: dict[str, Any]) -> dict[str, Any]:
 
 
 def _files(pattern: str) -> Iterator[tuple[str, int, str]]:
-    filesystem, path = fsspec.core.url_to_fs(pattern)
+    filesystem, path = storage.filesystem(pattern)
     filesystem.invalidate_cache()
     for name, info in glob(filesystem, path).items():
         base = name.rpartition("/")[2]
         if info.get("type") != "file" or base.startswith((".", "_")) or base.endswith(UNFINISHED_NAMES):
             continue
-        stamp = next((info[k] for k in ("mtime", "ETag", "etag", "LastModified", "created") if info.get(k)), "")
         uri = name if path == pattern or pattern.startswith("/") else filesystem.unstrip_protocol(name)
-        yield uri, int(info.get("size") or 0), str(stamp)
+        yield uri, int(info.get("size") or 0), storage.stamp(info)
 
 
 def _identified(uri: str, size: int, stamp: str) -> InboxFile:
     digest = hashlib.sha256(uri.encode() + b"\0")
-    with fsspec.open(uri, "rb") as file:
+    with storage.open_file(uri) as file:
         while block := file.read(2**22):
             digest.update(block)
     base = re.sub(r"[^A-Za-z0-9._-]", "_", uri.rpartition("/")[2])[:100]

@@ -27,7 +27,7 @@ def workload_dag(workload: Workload, kind: str, tag: str, **settings: Any) -> DA
         catchup=False,
         max_active_runs=1,
         default_args=task_defaults(workload),
-        tags=["trainyard", tag, workload.task.value, workload.name],
+        tags=["trainyard", tag, workload.task, workload.name],
         auto_register=False,
         **settings,
     )
@@ -70,7 +70,7 @@ def clock(workload: Workload, cron: str, field: str) -> CronTriggerTimetable:
     zone = workload.schedule.timezone
     if problem := _cron_problem(cron, zone):
         path = home.workloads_root() / workload.name / "workload.yaml"
-        raise WorkloadError(f"{path}, field {field}: not a cron expression ({problem}). Received: {cron!r}.")
+        raise WorkloadError(f"not a cron expression ({problem}). Received: {cron!r}.", file=path, field=field)
     return CronTriggerTimetable(cron, timezone=zone)
 
 

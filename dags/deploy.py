@@ -41,7 +41,7 @@ def build_deploy_dag(workload: Workload) -> DAG:
             "execution_timeout": timedelta(minutes=5),
         },
         params=_PARAMS,
-        tags=["trainyard", "deploy", workload.task.value, workload.name],
+        tags=["trainyard", "deploy", workload.task, workload.name],
         doc_md=DOCS["dag"].format(workload=workload.name, owner=workload.owner),
         auto_register=False,
     )

@@ -16,10 +16,10 @@ from dags.defaults import check_clocks
 from dags.deploy import build_deploy_dag
 from dags.housekeeping import build_housekeeping_dag
 from dags.retrain import build_retrain_dag, runner_of
+from spec import environment as env
 from spec import home
 from spec.workload import Workload, WorkloadError, load_workload, workload_names
 
-ONLY_WORKLOADS = "TRAINYARD_DAG_WORKLOADS"
 """Environment variable: comma-separated workloads to build DAGs for. Default: all of them."""
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def _ensure_alerts(dag: DAG, workload: Workload) -> None:
 
 def _workloads(wanted: str | None) -> list[str]:
     names = workload_names(home.workloads_root())
-    only = {name.strip() for name in os.environ.get(ONLY_WORKLOADS, "").split(",") if name.strip()}
+    only = {name.strip() for name in os.environ.get(env.DAG_WORKLOADS, "").split(",") if name.strip()}
     if only:
         names = [name for name in names if name in only]
     if wanted is not None:

@@ -11,9 +11,7 @@ from airflow.sdk import DAG, Context, CronTriggerTimetable, Param, task
 from dags.defaults import task_defaults
 from dags.operators import TrainyardOperator
 from dags.skips import skipped
-
-MODE = "TRAINYARD_HOUSEKEEPING"
-"""Environment variable: `delete` lets scheduled runs delete. By default they only report what they would delete."""
+from spec import environment as env
 
 _LIMITS = (
     ("keep_runs", 1, "How many of each workload's newest runs to keep. Empty: the site's setting."),
@@ -33,7 +31,9 @@ def build_housekeeping_dag() -> DAG:
         default_args=task_defaults(None),
         params={
             "dry_run": Param(
-                os.environ.get(MODE) != "delete", type="boolean", description="Only report what would be deleted."
+                os.environ.get(env.HOUSEKEEPING) != "delete",
+                type="boolean",
+                description="Only report what would be deleted.",
             ),
             # Their defaults are those of `trainyard housekeeping`.
             **{

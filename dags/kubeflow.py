@@ -10,15 +10,11 @@ from typing import Any
 from airflow.sdk import Asset, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from dags.operators import EXIT_FIX_INPUT, TrainyardOperator
+from dags.operators import TrainyardOperator
 from dags.release import announce
-from spec import home
+from spec import environment as env
+from spec import exit_codes, home
 from spec.workload import Workload
-
-COMPILED = "TRAINYARD_COMPILED"
-"""Environment variable: a folder of pipelines compiled with the image, `<workload>.yaml`. Unset: they are compiled when needed."""
-CONNECTION = "TRAINYARD_KUBEFLOW_CONNECTION"
-"""Environment variable: Airflow's connection to Kubeflow Pipelines. Default: kubeflow_default."""
 
 _SPAN = "{% set span = ti.xcom_pull(task_ids='resolve_span') %}{{ -1 if span is none else span }}"
 
@@ -36,7 +32,7 @@ def add_tasks(workload: Workload, span: Any, data: Asset, released: Asset) -> No
         parameters={"span": _SPAN},
         experiment=workload.name,
         run_name=f"{workload.name} {{{{ run_id }}}}",
-        kubeflow_conn_id=os.environ.get(CONNECTION) or "kubeflow_default",
+        kubeflow_conn_id=os.environ.get(env.KUBEFLOW_CONNECTION) or "kubeflow_default",
         timeout=timeout,
         retries=workload.schedule.retries,
         execution_timeout=timeout + timedelta(minutes=10),
@@ -66,7 +62,7 @@ class CompileOperator(TrainyardOperator):
         self.workload = workload
 
     def execute(self, context: Context) -> str:  # type: ignore[override]
-        if folder := os.environ.get(COMPILED):
+        if folder := os.environ.get(env.COMPILED):
             file = Path(folder) / f"{self.workload}.yaml"
             if not file.is_file():
                 raise AirflowFailException(
@@ -79,7 +75,7 @@ class CompileOperator(TrainyardOperator):
         finished = self.finished(["compile", self.workload, "-o", str(file), "--check"])
         if finished.returncode:
             said = finished.last_lines[-1] if finished.last_lines else "it printed nothing"
-            kind = AirflowFailException if finished.returncode == EXIT_FIX_INPUT else AirflowException
+            kind = AirflowFailException if finished.returncode == exit_codes.FIX_INPUT else AirflowException
             raise kind(f"{self.workload} was not compiled: {said}")
         return str(file)
 

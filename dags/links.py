@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
 
+from spec import environment as env
 from spec import home
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-REPORTS_URL = "TRAINYARD_REPORTS_URL"
-"""Environment variable: where the site of `trainyard reports` is served, with the runs' pages under `runs/`. If unset,
-reports are named by their paths, and tasks have no links to them."""
 RUN, DATA_QUALITY = "run", "data_quality_page"
 """The names of reports in the output of `trainyard run --json`."""
 
 
 def page_url(path: str) -> str | None:
-    """The URL of a page on this machine; None if no server shows it."""
-    base = os.environ.get(REPORTS_URL, "").rstrip("/")
+    """The address of a page of this machine; None where no server shows it."""
+    base = os.environ.get(env.REPORTS_URL, "").rstrip("/")
     for folder, prefix in ((home.home() / "reports", ""), (home.home() / "runs", "runs/")):
         if base and Path(path).is_relative_to(folder):
             return f"{base}/{prefix}{Path(path).relative_to(folder).as_posix()}"

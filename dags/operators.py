@@ -14,11 +14,8 @@ from dags.lineage import lineage_of
 from dags.links import DataQualityLink, ReportLink, pages_of, report_links
 from dags.process import Finished, StreamedProcess
 from dags.skips import skipped
-from spec import home
+from spec import exit_codes, graph, home
 
-EXIT_FIX_INPUT = 2
-"""The CLI's exit code when a retry cannot help."""
-LAST_NODE = "Report"
 FINAL = "Not retried, the input needs mending: "
 
 
@@ -157,8 +154,8 @@ def run_arguments(workload: str, span: int | None, until: Sequence[str] = ()) ->
 
 
 def unchanged(outcome: Mapping[str, Any]) -> str:
-    """Why a run has nothing new to do, in words; empty if it may have."""
-    whole = any(component["id"] == LAST_NODE for component in outcome.get("components") or [])
+    """Why a run would come to nothing new, in words; empty if it may."""
+    whole = any(component["id"] == graph.records()[-1].id for component in outcome.get("components") or [])
     if not outcome.get("same_as") or not whole:
         return ""
     release = outcome.get("release")
@@ -185,7 +182,7 @@ def read_outcome(finished: Finished) -> dict[str, Any]:
     said = finished.last_lines[-1] if finished.last_lines else "it printed nothing"
     outcome = last_json_object(finished.stdout)
     reasons = (outcome.get("error") or "; ".join(outcome.get("reasons") or [])) if outcome else ""
-    if finished.returncode == EXIT_FIX_INPUT:
+    if finished.returncode == exit_codes.FIX_INPUT:
         raise AirflowFailException(f"{FINAL}{reasons or said}")
     if finished.returncode < 0:
         raise AirflowException(f"The command was ended by signal {-finished.returncode}.")

@@ -19,11 +19,9 @@ from dags.release import ReleaseOperator
 from dags.skips import skipped
 from dags.spans import NEXT, find_span, in_words, ledger_of
 from landing import has_spans, locations
+from spec import environment as env
 from spec import home
 from spec.workload import Workload, WorkloadError
-
-RUNNER = "TRAINYARD_RUNNER"
-"""Environment variable: where pipelines run, `local` or `kubeflow`, unless workload.yaml says so."""
 
 
 def build_retrain_dag(workload: Workload) -> DAG:
@@ -108,9 +106,9 @@ def span_sensor(workload: Workload, data: Asset) -> Any:
 
 def runner_of(workload: Workload) -> str:
     """Where the workload's pipeline runs: `local` or `kubeflow`."""
-    named = workload.schedule.runner or os.environ.get(RUNNER) or "local"
+    named = workload.schedule.runner or os.environ.get(env.RUNNER) or "local"
     if named not in ("local", "kubeflow"):
-        raise WorkloadError(f"{RUNNER}: expected local or kubeflow. Received: {named!r}")
+        raise WorkloadError(f"{env.RUNNER}: expected local or kubeflow. Received: {named!r}")
     if named == "kubeflow" and importlib.util.find_spec("airflow_kubeflow.operators") is None:
         path = home.workloads_root() / workload.name / "workload.yaml"
         raise WorkloadError(

@@ -9,11 +9,11 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from dags.deployment.requests import RECORD
 from dags.links import DATA_QUALITY, pages_of, report_links
-from dags.operators import EXIT_FIX_INPUT, TrainyardOperator, last_json_object, read_outcome
+from dags.operators import TrainyardOperator, last_json_object, read_outcome
 from dags.skips import skipped
-from spec import home
+from spec import environment as env
+from spec import exit_codes, home
 
 PERIOD = "24h"
 
@@ -34,8 +34,8 @@ class SkewOperator(TrainyardOperator):
             raise skipped(f"{self.workload}: {reason}")
         finished = self.finished(["skew", self.workload, "--since", PERIOD, "--json"])
         found = last_json_object(finished.stdout)
-        if found is None or finished.returncode not in (0, EXIT_FIX_INPUT):
-            return read_outcome(finished)  # raises
+        if found is None or finished.returncode not in (exit_codes.OK, exit_codes.FIX_INPUT):
+            return read_outcome(finished)  # raises what the command came to
         reports = {DATA_QUALITY: found.get("page")}
         self.pages = pages_of(reports)
         for check in found.get("checks") or []:
@@ -43,7 +43,7 @@ class SkewOperator(TrainyardOperator):
                 self.log.warning("- %s: %s", check["severity"], check["message"])
         for place in report_links(reports).values():
             self.log.info("The distributions, side by side: %s", place)
-        if finished.returncode == EXIT_FIX_INPUT:
+        if finished.returncode == exit_codes.FIX_INPUT:
             raise AirflowFailException(str(found["headline"]))
         self.log.info("%s", found["headline"])
         return {"headline": found["headline"], "outcome": found["outcome"], "reports": report_links(reports)}
@@ -51,9 +51,9 @@ class SkewOperator(TrainyardOperator):
     def _nothing_to_compare(self) -> str:
         from model_store import ModelStore
 
-        folder = os.environ.get(RECORD)
+        folder = os.environ.get(env.RECORD)
         if not folder:
-            return f"no record of requests is kept ({RECORD})"
+            return f"no record of requests is kept ({env.RECORD})"
         if "stable" not in ModelStore(home.store_uri()).labels(self.workload):
             return "no release is stable"
         return "" if any((Path(folder) / self.workload).glob("*.jsonl")) else f"{folder} has no requests of it"

@@ -25,6 +25,8 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 FROM system AS app
 ARG SOURCE_DATE_EPOCH=315532800
 COPY airflow_kubeflow /image/opt/trainyard/airflow_kubeflow
+# Of the components their records alone are loaded, and the classes of the tasks.
+COPY components /image/opt/trainyard/components
 COPY dags /image/opt/trainyard/dags
 COPY embedded /image/opt/trainyard/embedded
 COPY landing /image/opt/trainyard/landing
@@ -33,6 +35,7 @@ COPY pipelines /image/opt/trainyard/pipelines
 COPY quality /image/opt/trainyard/quality
 COPY schemas /image/opt/trainyard/schemas
 COPY spec /image/opt/trainyard/spec
+COPY storage /image/opt/trainyard/storage
 COPY docker/steps/airflow.cfg /image/opt/airflow/airflow.cfg
 COPY docker/steps/airflow-entrypoint.sh /image/entrypoint
 COPY docker/steps/airflow-clean-logs.sh /image/clean-logs

@@ -31,6 +31,7 @@ COPY pipelines /image/opt/trainyard/pipelines
 COPY quality /image/opt/trainyard/quality
 COPY schemas /image/opt/trainyard/schemas
 COPY spec /image/opt/trainyard/spec
+COPY storage /image/opt/trainyard/storage
 RUN --mount=type=bind,source=docker/steps/app.sh,target=/app.sh sh /app.sh ${SOURCE_DATE_EPOCH}
 
 FROM environment AS sbom

@@ -23,6 +23,7 @@ ARG SOURCE_DATE_EPOCH=315532800
 COPY model_store /image/opt/trainyard/model_store
 COPY serving /image/opt/trainyard/serving
 COPY spec /image/opt/trainyard/spec
+COPY storage /image/opt/trainyard/storage
 RUN --mount=type=bind,source=docker/steps/app.sh,target=/app.sh sh /app.sh ${SOURCE_DATE_EPOCH}
 
 FROM environment AS sbom

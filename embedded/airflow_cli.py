@@ -12,11 +12,10 @@ import sys
 from embedded.credentials import CredentialsError, load_secrets
 from embedded.database import Database, DatabaseError, choose
 from embedded.environment import airflow_environment
-from embedded.settings import PLATFORM_MARK, PREFERRED, Paths, Ports
+from embedded.settings import PREFERRED, Paths, Ports
 from embedded.supervisor import read_state
-from spec import home
-
-EXIT_FIX_INPUT = 2
+from spec import environment as env
+from spec import exit_codes, home
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +26,7 @@ def main(arguments: list[str]) -> int:
         environment = _environment(paths, database)
     except (CredentialsError, DatabaseError) as error:
         print(f"trainyard airflow: {error}", file=sys.stderr)
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     python = str(home.environment_python("airflow"))
     if database.is_sqlite and not paths.database.is_file() and arguments[:1] != ["db"]:
         subprocess.run(
@@ -57,7 +56,7 @@ def _environment(paths: Paths, database: Database) -> dict[str, str]:
     keys, _ = load_secrets(paths)
     environment = airflow_environment(paths, Ports(**state["ports"]) if state else PREFERRED, keys, database)
     # The user's command is not part of the platform: stopping the platform must not end it.
-    environment.pop(PLATFORM_MARK)
+    environment.pop(env.PLATFORM)
     # Airflow logs to stdout, which would spoil `-o json`.
     environment["AIRFLOW__LOGGING__LOGGING_LEVEL"] = os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
     return environment

@@ -24,9 +24,9 @@ from embedded.supervisor import (
     is_locked,
     read_state,
 )
-from spec import home
+from spec import environment as env
+from spec import exit_codes, home
 
-EXIT_OK, EXIT_FAILED, EXIT_FIX_INPUT = 0, 1, 2
 ENVIRONMENTS = ("airflow", "serving")
 
 
@@ -62,8 +62,8 @@ def up(
         return _say_running(paths)
     if missing := missing_environments():
         say(f"The environments {', '.join(missing)} are not installed. Run: ./trainyard setup {' '.join(missing)}")
-        return EXIT_FIX_INPUT
-    extra = {"TRAINYARD_DAG_WORKLOADS": ",".join(workloads)} if workloads else {}
+        return exit_codes.FIX_INPUT
+    extra = {env.DAG_WORKLOADS: ",".join(workloads)} if workloads else {}
     try:
         chosen = choose(paths, database)
         # Orphans of a killed supervisor hold the ports, so they are ended first.
@@ -71,7 +71,7 @@ def up(
         ports = choose_ports(airflow_port, rest_port, grpc_port, reports_port)
     except (DatabaseError, PortTakenError) as unusable:
         print(f"trainyard up: {unusable}", file=sys.stderr, flush=True)
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     return _run(Platform(paths.home, ports, say, extra, chosen))
 
 
@@ -91,15 +91,15 @@ def _run(platform: Platform) -> int:
         return _say_running(platform.paths)
     except StoppedError:
         say("Stopped while starting.")
-        return EXIT_OK
+        return exit_codes.OK
     except (CredentialsError, DatabaseError) as unusable:
         print(f"trainyard up: {unusable}", file=sys.stderr, flush=True)
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     except PlatformError as error:
         print(f"trainyard up: {error}", file=sys.stderr, flush=True)
-        return EXIT_FAILED
+        return exit_codes.MAY_RETRY
     say("Stopped; every process has ended.")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def down() -> int:
@@ -122,7 +122,7 @@ def down() -> int:
         say(f"The supervisor was gone. Ended {left} processes that it had left behind.")
     else:
         say("Nothing is running.")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def status() -> int:
@@ -134,7 +134,7 @@ def status() -> int:
         say(
             f"Not running, but {left} processes are left behind. End them: ./trainyard down" if left else "Not running."
         )
-        return EXIT_FAILED
+        return exit_codes.MAY_RETRY
     ports = Ports(**state["ports"])
     states = health.check(ports)
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(state["started_at"]))
@@ -148,7 +148,7 @@ def status() -> int:
         say(f"  {name:<14} {condition:<20} pid {process.get('pid', '-')}{again}  log {process['log']}")
     for line in links(paths, ports):
         say(line)
-    return EXIT_OK if all(one == "healthy" for one in states.values()) else EXIT_FAILED
+    return exit_codes.OK if all(one == "healthy" for one in states.values()) else exit_codes.MAY_RETRY
 
 
 def links(paths: Paths, ports: Ports, password: str | None = None) -> list[str]:
@@ -163,7 +163,7 @@ def links(paths: Paths, ports: Ports, password: str | None = None) -> list[str]:
 
 
 def data_root(paths: Paths) -> Path:
-    return home.data_root() if "TRAINYARD_DATA" in os.environ else paths.home / "data"
+    return home.data_root() if env.DATA in os.environ else paths.home / "data"
 
 
 def missing_environments() -> list[str]:
@@ -192,4 +192,4 @@ def _say_running(paths: Paths) -> int:
         for line in links(paths, Ports(**state["ports"])):
             say(line)
         say("Look: ./trainyard status   Stop: ./trainyard down")
-    return EXIT_OK
+    return exit_codes.OK

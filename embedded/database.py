@@ -16,8 +16,8 @@ from pathlib import Path
 
 from embedded.credentials import write_private
 from embedded.settings import Paths
+from spec import environment as env
 
-VARIABLE = "TRAINYARD_AIRFLOW_DATABASE"
 SQLITE = "sqlite"
 CHECK_TIMEOUT_S = 20
 
@@ -69,11 +69,11 @@ def choose(paths: Paths, asked: str | None = None, environment: Mapping[str, str
         if _password(chosen.url):
             raise DatabaseError(
                 "--database holds a password, which every user of this machine could read. "
-                f"Give the URL in {VARIABLE}, or the password in PGPASSWORD or ~/.pgpass."
+                f"Give the URL in {env.AIRFLOW_DATABASE}, or the password in PGPASSWORD or ~/.pgpass."
             )
         return chosen
-    if environment.get(VARIABLE):
-        return _parse(environment[VARIABLE], VARIABLE, paths)
+    if environment.get(env.AIRFLOW_DATABASE):
+        return _parse(environment[env.AIRFLOW_DATABASE], env.AIRFLOW_DATABASE, paths)
     if paths.database_choice.is_file():
         return _parse(paths.database_choice.read_text(encoding="utf-8").strip(), str(paths.database_choice), paths)
     return _sqlite(paths)
@@ -98,7 +98,7 @@ def check(database: Database, python: Path, environment: Mapping[str, str]) -> N
     try:
         done = subprocess.run(
             [str(python), "-c", _LOGIN],
-            env=dict(environment) | {VARIABLE: database.url},
+            env=dict(environment) | {env.AIRFLOW_DATABASE: database.url},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -111,14 +111,14 @@ def check(database: Database, python: Path, environment: Mapping[str, str]) -> N
         why = " ".join((done.stdout.strip() or done.stderr.strip()[-300:]).split()).rstrip(".?")
         raise DatabaseError(
             f"{database.shown} cannot be used: {why}. "
-            f"Mend that, the URL, or the password in {VARIABLE}, PGPASSWORD or ~/.pgpass."
+            f"Mend that, the URL, or the password in {env.AIRFLOW_DATABASE}, PGPASSWORD or ~/.pgpass."
         )
 
 
 _LOGIN = f"""
 import os, sys, psycopg2
 try:
-    connection = psycopg2.connect(os.environ["{VARIABLE}"], connect_timeout=10)
+    connection = psycopg2.connect(os.environ["{env.AIRFLOW_DATABASE}"], connect_timeout=10)
     encoding = connection.get_parameter_status("server_encoding")
     connection.close()
 except psycopg2.Error as error:

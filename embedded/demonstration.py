@@ -17,21 +17,21 @@ from typing import Any
 import httpx
 
 from embedded.airflow_api import FINISHED, AirflowApi, DagRun
-from embedded.commands import EXIT_FAILED, EXIT_FIX_INPUT, EXIT_OK, missing_environments, say, stop_on_signals
+from embedded.commands import missing_environments, say, stop_on_signals
 from embedded.credentials import load_secrets
 from embedded.database import SQLITE, choose
 from embedded.settings import Paths, choose_ports, free_port
 from embedded.supervisor import AlreadyRunningError, Platform, PlatformError, StoppedError
 from embedded.timeline import Timeline
-from spec import home
+from spec import environment as env
+from spec import exit_codes, home
 
 WORKLOAD = "taxi"
-EXIT_INTERRUPTED = 130
 LOADED_TIMEOUT_S, NOTICED_TIMEOUT_S, RUN_TIMEOUT_S = 90.0, 90.0, 900.0
 CLIENT_REQUESTS = 50
 POLL_S = 1.0
 # Only the DAGs that are shown, and parsed only once: on two cores the training needs the processor more.
-SETTINGS = {"TRAINYARD_DAG_WORKLOADS": WORKLOAD, "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120"}
+SETTINGS = {env.DAG_WORKLOADS: WORKLOAD, "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120"}
 
 
 class DemoError(Exception):
@@ -50,7 +50,7 @@ def demo() -> int:
     """
     if missing := missing_environments():
         say(f"The environments {', '.join(missing)} are not installed. Run: ./trainyard setup {' '.join(missing)}")
-        return EXIT_FIX_INPUT
+        return exit_codes.FIX_INPUT
     timeline, folder = Timeline(), home.home() / "demo"
     try:
         with _own_home(folder):
@@ -59,7 +59,7 @@ def demo() -> int:
         say(f"A demo is running already in {folder}.")
     except StoppedError:
         say("Interrupted; every process has ended.")
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     except PlatformError as error:
         say(f"The demo stopped: {error}")
     except DemoError as failure:
@@ -70,8 +70,8 @@ def demo() -> int:
     except ValueError as error:
         # InputError: the user has to see to data that cannot be obtained.
         say(f"trainyard demo: {error}")
-        return EXIT_FIX_INPUT
-    return EXIT_FAILED
+        return exit_codes.FIX_INPUT
+    return exit_codes.MAY_RETRY
 
 
 def _demo_in(folder: Path, timeline: Timeline) -> int:
@@ -89,7 +89,7 @@ def _demo_in(folder: Path, timeline: Timeline) -> int:
     timeline.headline("Go on")
     for line in _go_on(folder):
         timeline.plain(line)
-    return EXIT_OK
+    return exit_codes.OK
 
 
 class _Demo:
@@ -309,14 +309,14 @@ class _Demo:
 
 @contextmanager
 def _own_home(folder: Path) -> Iterator[None]:
-    """Everything that the demo makes is in its own home: it never touches the user's data, releases and runs."""
-    names = ("TRAINYARD_HOME", "TRAINYARD_DATA", "TRAINYARD_STORE")
+    """Everything the demo makes lies in its own home: a user's data, releases and runs are never touched."""
+    names = (env.HOME, env.DATA, env.STORE)
     previous = {name: os.environ.pop(name, None) for name in names}
-    os.environ["TRAINYARD_HOME"] = str(folder)
+    os.environ[env.HOME] = str(folder)
     try:
         yield
     finally:
-        os.environ.pop("TRAINYARD_HOME")
+        os.environ.pop(env.HOME)
         os.environ.update({name: value for name, value in previous.items() if value is not None})
 
 

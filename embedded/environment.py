@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 
 from embedded.credentials import Secrets
-from embedded.database import VARIABLE as DATABASE_VARIABLE
 from embedded.database import Database, choose
-from embedded.settings import HOST, PLATFORM_MARK, USER, Paths, Ports
+from embedded.settings import HOST, USER, Paths, Ports
+from spec import environment as env
 from spec import home
 
 
@@ -16,21 +16,21 @@ def process_environment(paths: Paths, ports: Ports) -> dict[str, str]:
     """What every process of the platform inherits: Trainyard's folders, the platform's mark, and no proxy for loopback."""
     # Settings of another Airflow, or of the Python that we run under, have no place in our processes.
     # The database's URL may hold a password, and reaches Airflow's processes as Airflow's own setting.
-    foreign = ("AIRFLOW", "_AIRFLOW", "PYTHONHOME", DATABASE_VARIABLE)
+    foreign = ("AIRFLOW", "_AIRFLOW", "PYTHONHOME", env.AIRFLOW_DATABASE)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     direct = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), HOST, "localhost"]))
     return inherited | {
-        "TRAINYARD_ROOT": str(home.ROOT),
-        "TRAINYARD_HOME": str(paths.home),
-        "TRAINYARD_SERVER": ports.server_url,
-        "TRAINYARD_REPORTS_URL": os.environ.get("TRAINYARD_REPORTS_URL") or ports.reports_url,
+        env.ROOT: str(home.ROOT),
+        env.HOME: str(paths.home),
+        env.SERVER: ports.server_url,
+        env.REPORTS_URL: os.environ.get(env.REPORTS_URL) or ports.reports_url,
         "NO_PROXY": direct,
         "no_proxy": direct,
         "PYTHONUNBUFFERED": "1",
         "PYTHONSAFEPATH": "1",  # files in the working folder are not ours
         # setproctitle would overwrite /proc/<pid>/environ, where we look for the mark.
         "SPT_NOENV": "1",
-        PLATFORM_MARK: str(paths.home),
+        env.PLATFORM: str(paths.home),
     }
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
-from embedded.settings import PLATFORM_MARK
+from spec import environment as env
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 LOG_BYTES = 20_000_000
@@ -36,7 +36,10 @@ class Identity:
 
 
 def start_time_of(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if it is gone or a zombie."""
+    """When a process started, in clock ticks since boot; None when it is gone or a zombie.
+
+    psutil tells it by the wall clock, which another process may see set: pid files outlive that.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -119,7 +122,7 @@ class Component:
         """Ends the dead process's children: they would hold the port, or run a task that nobody waits for."""
         if self.process is None:
             return
-        for one in marked(Path(self.environment[PLATFORM_MARK])):
+        for one in marked(Path(self.environment[env.PLATFORM])):
             with contextlib.suppress(ProcessLookupError):
                 if os.getsid(one.pid) == self.process.pid:
                     _signal(one, signal.SIGKILL)
@@ -187,19 +190,14 @@ def end_marked(home: Path, grace_seconds: float = 4.0) -> int:
 
 
 def marked(home: Path) -> list[Identity]:
-    """The living processes of a platform, whatever their parent is now; never this process or its ancestors."""
-    mark = f"{PLATFORM_MARK}={home}".encode()
+    """The living processes of a platform, whoever is their parent now; never this process or one above it."""
     spared = {os.getpid(), *(one.pid for one in psutil.Process().parents())}
     found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) in spared:
-            continue
-        try:
-            environment = (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if mark in environment.split(b"\0") and (identity := identity_of(int(entry.name))):
-            found.append(identity)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            bears_mark = process.pid not in spared and process.environ().get(env.PLATFORM) == str(home)
+            if bears_mark and (identity := identity_of(process.pid)):
+                found.append(identity)
     return found
 
 

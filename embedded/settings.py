@@ -8,8 +8,6 @@ from pathlib import Path
 
 USER = "admin"
 HOST = "127.0.0.1"
-PLATFORM_MARK = "TRAINYARD_PLATFORM"
-"""Environment variable of every process that a platform starts; its value is the platform's home. Strays are found by it."""
 
 
 class PortTakenError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
 import signal
@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import storage
 from embedded import health
 from embedded.credentials import close_off, load_secrets, write_private
 from embedded.database import Database, choose, remember
@@ -29,6 +30,7 @@ from embedded.processes import (
     signal_group,
 )
 from embedded.settings import Paths, Ports
+from spec import environment as env
 from spec import home
 
 AIRFLOW_COMMANDS = {
@@ -85,7 +87,7 @@ class Platform:
         self.fresh_password: str | None = None
         self.components: dict[str, Component] = {}
         self._extra = extra_environment or {}
-        self._lock: IO[str] | None = None
+        self._lock = contextlib.ExitStack()
         self._started_at = time.time()
         self._phase = "starting"
 
@@ -102,14 +104,10 @@ class Platform:
         Raises:
             AlreadyRunningError: another supervisor has it.
         """
-        self.paths.home.mkdir(parents=True, exist_ok=True)
-        lock = self.paths.lock.open("a")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
+            self._lock.enter_context(storage.exclusive(self.paths.lock, 0))
+        except storage.Busy:
             raise AlreadyRunningError(str(self.paths.home)) from None
-        self._lock = lock
         if left := clean_up(self.paths):
             self.say(f"Ended {left} processes that an earlier platform had left behind.")
 
@@ -167,9 +165,7 @@ class Platform:
         self.components = {}
         self.paths.state.unlink(missing_ok=True)
         self.paths.server_ready.unlink(missing_ok=True)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.close()
 
     def write_state(self, state: str) -> None:
         """Writes platform.json, which tells `status`, `down` and other tools what runs where."""
@@ -201,7 +197,7 @@ class Platform:
 
     def _start_model_server(self) -> None:
         self.paths.server_ready.unlink(missing_ok=True)
-        store = home.store_uri() if "TRAINYARD_STORE" in os.environ else str(self.paths.home / "models")
+        store = home.store_uri() if env.STORE in os.environ else str(self.paths.home / "models")
         if "://" not in store:
             Path(store).mkdir(parents=True, exist_ok=True)
         argv = [str(home.environment_python("serving")), "-P", "-m", "serving", "--store", store, "--host", "127.0.0.1"]
@@ -296,11 +292,10 @@ def read_state(paths: Paths) -> dict[str, Any] | None:
 
 def is_locked(paths: Paths) -> bool:
     """Whether a living supervisor holds this home."""
-    try:
-        with paths.lock.open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
+    if not paths.lock.exists():
         return False
-    return False
+    try:
+        with storage.exclusive(paths.lock, 0):
+            return False
+    except storage.Busy:
+        return True

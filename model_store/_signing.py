@@ -11,13 +11,12 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from model_store._errors import StoreError
+from spec import environment as env
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-SIGNING_KEY = "TRAINYARD_SIGNING_KEY"
 """Environment variable of the publisher: file of an Ed25519 private key (PEM, mode 600), or the PEM text itself."""
-PUBLIC_KEYS = "TRAINYARD_PUBLIC_KEYS"
 """Environment variable of whoever verifies: file of one or more public keys (PEM), or the PEM text itself."""
 _ALGORITHM = "ed25519"
 # What is signed begins with its kind, so that a signature made for anything else never fits a release.
@@ -45,7 +44,7 @@ class Keys:
         Raises:
             StoreError: a key cannot be read, is of another kind, or others may read the private one.
         """
-        signing, public = os.environ.get(SIGNING_KEY), os.environ.get(PUBLIC_KEYS)
+        signing, public = os.environ.get(env.SIGNING_KEY), os.environ.get(env.PUBLIC_KEYS)
         return cls(_private(signing) if signing else None, _public(public) if public else {})
 
     def sign(self, message: str) -> dict[str, str] | None:
@@ -61,7 +60,7 @@ class Keys:
             return None
         from cryptography.exceptions import InvalidSignature
 
-        known = f"Trusted keys ({PUBLIC_KEYS}): {', '.join(sorted(self.trusted))}"
+        known = f"Trusted keys ({env.PUBLIC_KEYS}): {', '.join(sorted(self.trusted))}"
         if signature is None:
             return f"it is not signed. {known}"
         if not isinstance(signature, dict) or signature.get("algorithm") != _ALGORITHM:
@@ -86,11 +85,11 @@ def _private(named: str) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        key = load_pem_private_key(_text(SIGNING_KEY, named, private=True), password=None)
+        key = load_pem_private_key(_text(env.SIGNING_KEY, named, private=True), password=None)
     except (ValueError, TypeError):  # what it says may quote the key: keep it out of the message
-        raise StoreError(f"{SIGNING_KEY}: not an unencrypted private key in PEM. {_MAKE}") from None
+        raise StoreError(f"{env.SIGNING_KEY}: not an unencrypted private key in PEM. {_MAKE}") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise StoreError(f"{SIGNING_KEY}: expected an Ed25519 key. Received: {type(key).__name__}. {_MAKE}")
+        raise StoreError(f"{env.SIGNING_KEY}: expected an Ed25519 key. Received: {type(key).__name__}. {_MAKE}")
     return key
 
 
@@ -98,17 +97,17 @@ def _public(named: str) -> dict[str, Ed25519PublicKey]:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    blocks = [block.strip() + b"\n" + _END + b"\n" for block in _text(PUBLIC_KEYS, named).split(_END)[:-1]]
+    blocks = [block.strip() + b"\n" + _END + b"\n" for block in _text(env.PUBLIC_KEYS, named).split(_END)[:-1]]
     try:
         keys = [load_pem_public_key(block) for block in blocks]
     except ValueError as error:
-        raise StoreError(f"{PUBLIC_KEYS}: not a public key in PEM ({error}). {_MAKE}") from None
+        raise StoreError(f"{env.PUBLIC_KEYS}: not a public key in PEM ({error}). {_MAKE}") from None
     if not keys:
-        raise StoreError(f"{PUBLIC_KEYS}: holds no public key in PEM. {_MAKE}")
+        raise StoreError(f"{env.PUBLIC_KEYS}: holds no public key in PEM. {_MAKE}")
     trusted = {}
     for key in keys:
         if not isinstance(key, Ed25519PublicKey):
-            raise StoreError(f"{PUBLIC_KEYS}: expected Ed25519 keys. Received: {type(key).__name__}. {_MAKE}")
+            raise StoreError(f"{env.PUBLIC_KEYS}: expected Ed25519 keys. Received: {type(key).__name__}. {_MAKE}")
         trusted[key_id(key)] = key
     return trusted
 

@@ -1,4 +1,4 @@
-"""What is written about a run when it is over: its page, and its line in the history of data quality."""
+"""What is written about a run when it is over: its page, and its entry in the history of data quality."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.results import RunResult
 from quality.provenance import Code
-from spec import home
+from spec import graph, home
+from spec.words import one_line
 from spec.workload import Workload
 
 if TYPE_CHECKING:
-    from components.report import ArtifactFacts, RunFacts
+    from components.report.facts import ArtifactFacts, RunFacts
     from quality.history import History
 
 Outputs = Mapping[str, Mapping[str, list[Any]]]
 
 
 def make_report(workload: Workload, result: RunResult, directory: pathlib.Path, outputs: Outputs) -> None:
-    """Puts the run's page beside its log: the Report node's, or what a failed run left."""
+    """Puts the run's page beside its log: the Report node's, or one made from what a failed run left."""
     page = directory / "report.html"
     if result.same_as:
-        return  # that run's page stands
+        return  # the earlier run's page stands
     if "run" in result.reports:
         shutil.copyfile(result.reports["run"], page)
     elif result.components and result.status == "failed":
-        from components.report import render_run
+        from components.report.render import render_run
 
         page.write_text(render_run(_facts(workload, result, outputs)), encoding="utf-8")
     else:
@@ -39,17 +40,17 @@ def make_report(workload: Workload, result: RunResult, directory: pathlib.Path, 
 def record(workload: Workload, result: RunResult, outputs: Outputs, say: Callable[[str], None]) -> None:
     """Adds what the run found in its data to the history, and brings the report site up to date.
 
-    A history that cannot be written is said, and changes nothing about the run.
+    A history that cannot be written is reported, and changes nothing about the run.
     """
     if result.same_as or not result.components:
-        return  # nothing was looked at: what an earlier run found stands
+        return  # no data was looked at: what an earlier run found stands
     try:
         page = _record(workload, result, outputs, say)
-    except Exception as error:  # whatever a database may say, the run is what it is
-        say(f"the history of data quality has no entry of this run: {' '.join(str(error).split())[:400]}")
+    except Exception as error:  # a database's trouble does not change the run's outcome
+        say(f"the history of data quality has no entry of this run: {one_line(error, 400)}")
         return
     if page is not None:
-        from quality.reports import page_url
+        from components.report.site import page_url
 
         result.reports["data_quality_page"] = str(page)
         if url := page_url(workload.name, page.parent.name):
@@ -82,17 +83,16 @@ def _record(workload: Workload, result: RunResult, outputs: Outputs, say: Callab
 
 
 def _judged_before(history: History, result: RunResult) -> str | None:
-    """The validation that this run's gates come from, if all of them were answered from the cache: it stays the one."""
-    from components.gates import DATA_GATES
-
-    gates = [one for one in result.components if one.id in DATA_GATES]
+    """The earlier validation that still holds, because all of this run's gates came from the cache; else None."""
+    judging = {record.id for record in graph.data_gates()}
+    gates = [one for one in result.components if one.id in judging]
     if result.status != "succeeded" or not gates or not all(one.cached for one in gates):
         return None
     return next((one.id for one in history.validations(result.workload) if one.span == result.span), None)
 
 
 def _facts(workload: Workload, result: RunResult, outputs: Outputs) -> RunFacts:
-    from components.report import collect, collect_failure
+    from components.report.collect import collect, collect_failure
 
     plain, artifacts = workload.model_dump(mode="json"), _artifacts(outputs)
     if result.status == "succeeded":
@@ -108,12 +108,12 @@ def _evidence(workload: Workload, result: RunResult) -> pathlib.Path:
 
 
 def _artifacts(outputs: Outputs) -> dict[str, ArtifactFacts]:
-    """What the finished nodes wrote, by role."""
-    from components.report import artifact_facts
+    """What the finished nodes wrote, by its names among a run's artifacts."""
+    from components.report.collect import artifact_facts
 
     return {
-        role: facts
-        for channels in outputs.values()
-        for role, artifacts in channels.items()
-        if role != "blessing" and (facts := artifact_facts(artifacts)) is not None
+        record.name_of(output): facts
+        for record in graph.records()
+        for output, artifacts in outputs.get(record.id, {}).items()
+        if (facts := artifact_facts(artifacts)) is not None
     }

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from tfx.orchestration import pipeline as tfx_pipeline
 
-from components import code_digest
-from components.batch_inference import BatchInference, BatchInferenceConfig
-from components.release_importer import ReleaseImporter
-from pipelines.training import Site
+from components.batch_inference.component import BatchInference
+from components.graph import Site
+from components.release_importer.component import ReleaseImporter
+from pipelines.training import pipeline_of
+from spec.workload import BatchInput
 
 
-def batch_inference_pipeline(
-    workload: str, release: str, config: BatchInferenceConfig, site: Site
-) -> tfx_pipeline.Pipeline:
+def batch_inference_pipeline(workload: str, release: str, config: BatchInput, site: Site) -> tfx_pipeline.Pipeline:
     """Builds the graph.
 
     Args:
@@ -23,12 +22,4 @@ def batch_inference_pipeline(
     """
     model = ReleaseImporter(site.store_uri, workload, release)
     inference = BatchInference(model.outputs["model"], config)
-    code_digest.add_to_cache_keys([model, inference])
-    return tfx_pipeline.Pipeline(
-        pipeline_name=f"{workload}_batch_inference",
-        pipeline_root=str(site.pipeline_root),
-        components=[model, inference],
-        enable_cache=True,
-        metadata_connection_config=site.metadata,
-        beam_pipeline_args=list(site.beam_args),
-    )
+    return pipeline_of(f"{workload}_batch_inference", [model, inference], site)

@@ -1,6 +1,6 @@
 """`--beam key=value` and the section `beam` of workload.yaml: where a pipeline's Beam work runs.
 
-Without either, what can runs in the pipeline's own process. docs/guides/scaling.md says when to leave that.
+Without either, everything runs in the pipeline's own process. docs/guides/scaling.md says when to change that.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from spec.words import one_line
 from spec.workload import BeamValue, Workload, WorkloadError
 
 _GUIDE = "docs/guides/scaling.md says more."
 _RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "PortableRunner", "DataflowRunner", "PrismRunner")
-# Their job servers know options of their own, e.g. Flink's parallelism, which Beam's Python side passes on unread.
+# Their job servers have options of their own, e.g. Flink's parallelism, which Beam's Python side passes on unread.
 _PORTABLE = ("FlinkRunner", "SparkRunner", "PortableRunner", "PrismRunner")
 _NEEDED = {
     "PortableRunner": {"job_endpoint": "the job server, host:port"},
@@ -29,16 +30,16 @@ _NEEDED = {
 
 
 def beam_arguments(workload: Workload, given: Sequence[str]) -> tuple[str, ...]:
-    """Beam's arguments for one run: those of workload.yaml, and those given, which win key by key.
+    """Beam's arguments for one run: those given override those of workload.yaml, key by key.
 
-    Loads Beam, to ask it about the options, only where there are any.
+    Loads Beam, to check the options, only if there are any.
 
     Args:
         workload: its `beam` holds the permanent ones.
         given: `key=value`, or `key` alone for a switch.
 
     Raises:
-        WorkloadError: Beam, or what it needs here, does not know or have what was asked for; says what would do.
+        WorkloadError: an option or runner is unknown, or lacks something that it needs; says what would work.
     """
     options: dict[str, list[str | None]] = {key: _texts(value) for key, value in workload.beam.items()}
     options |= _parsed(given)
@@ -69,7 +70,7 @@ def _texts(value: BeamValue) -> list[str | None]:
 
 
 def _check_runner(options: Mapping[str, list[str | None]]) -> str:
-    """The runner's name; refuses what can be refused before Beam is loaded."""
+    """The runner's name; checks what can be checked before Beam is loaded."""
     name = _one(options, "runner") or "DirectRunner"
     if name not in _RUNNERS:
         near = difflib.get_close_matches(name, _RUNNERS, 1, 0.5)
@@ -121,7 +122,7 @@ def _one(options: Mapping[str, list[str | None]], key: str) -> str | None:
 
 
 def _ask_beam(arguments: Sequence[str], runner: str) -> None:
-    """Lets Beam's own parsers, its runner and its validator see the arguments. Takes a second or two to load."""
+    """Has Beam's own parsers, its runner and its validator check the arguments. Takes a second or two to load."""
     from apache_beam.options import pipeline_options
     from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
     from apache_beam.runners.runner import create_runner
@@ -133,7 +134,7 @@ def _ask_beam(arguments: Sequence[str], runner: str) -> None:
     try:
         made = create_runner(runner)
     except ImportError as error:
-        raise WorkloadError(f"beam runner={runner}: {' '.join(str(error).split())}") from None
+        raise WorkloadError(f"beam runner={runner}: {one_line(error)}") from None
     parser = Parser(allow_abbrev=False, add_help=False)
     for options in pipeline_options.PipelineOptions.__subclasses__():
         options._add_argparse_args(parser)
@@ -141,10 +142,10 @@ def _ask_beam(arguments: Sequence[str], runner: str) -> None:
     if unknown and runner not in _PORTABLE:
         raise WorkloadError(_unknown_option(unknown[0], parser))
     if runner == "DataflowRunner":
-        return  # the validator asks Google's servers, and asks again for minutes where it does not reach them
+        return  # the validator asks Google's servers, and retries for minutes where it cannot reach them
     problems: list[Any] = PipelineOptionsValidator(pipeline_options.PipelineOptions(list(arguments)), made).validate()
     if problems:
-        raise WorkloadError(f"beam runner={runner}: {' '.join(str(problems[0]).split())}")
+        raise WorkloadError(f"beam runner={runner}: {one_line(problems[0])}")
 
 
 def _unknown_option(argument: str, parser: argparse.ArgumentParser) -> str:

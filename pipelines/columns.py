@@ -1,6 +1,6 @@
-"""The columns that a workload names, held against its schema before anything heavy is imported.
+"""Checks the columns that a workload names against its schema, before anything heavy is imported.
 
-Which fields name a column their types say (spec/workload/_section.py), so that a new one is looked at without a word here.
+The fields' types say which of them name a column (spec/workload/_section.py), so a new field needs no change here.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from typing import Any
 from components.schema import is_ignored, left_out, read_schema
 from pipelines.parameters import near
 from spec import home
+from spec.errors import InputError
 from spec.workload import NamedColumn, Use, Workload, WorkloadError, named_columns
 
 _MOST_NAMED = 30
 
 
 def fit(workload: Workload, where: pathlib.Path) -> tuple[Workload, list[str]]:
-    """The workload without what it says of columns that `data.ignore` leaves out.
+    """The workload without its settings for columns that `data.ignore` leaves out.
 
     Args:
         workload: the workload, parameters applied.
         where: its workload.yaml, for messages.
 
     Returns:
-        the workload to run, and a line for each field that is not looked at.
+        the workload to run, and a line for each field that is skipped.
 
     Raises:
-        WorkloadError: a field names a column that is not there, or is left out and needed; a line each.
+        WorkloadError: a field names a column that does not exist, or one that is needed but left out; a line each.
         InputError: schema.pbtxt cannot be used.
     """
     schema = read_schema(str(home.schemas_root() / workload.name))
@@ -36,11 +37,11 @@ def fit(workload: Workload, where: pathlib.Path) -> tuple[Workload, list[str]]:
     absent = left_out(schema, workload.data.ignore)
     named = list(named_columns(workload))
     if problems := [
-        f"{where}, field {one.field}: {why}"
+        InputError(why, file=where, field=one.field)
         for one in named
         for why in _problems(one, known, absent, workload.data.ignore)
     ]:
-        raise WorkloadError("\n".join(problems))
+        raise WorkloadError.of(problems)
     passed_over = [one for one in named if one.use is Use.LOOKED_AT and one.name in absent]
     notes = [f"not read, as data.ignore says: {', '.join(absent)}"] if absent else []
     notes += [f"{one.field}: {one.name!r} is not looked at, because data.ignore leaves it out" for one in passed_over]
@@ -50,7 +51,7 @@ def fit(workload: Workload, where: pathlib.Path) -> tuple[Workload, list[str]]:
 def _problems(
     one: NamedColumn, known: Collection[str], absent: Collection[str], ignore: Collection[str]
 ) -> Iterator[str]:
-    """What is wrong with a column that a field names, in words; nothing if nothing is."""
+    """What is wrong with a column that a field names, in words."""
     if one.use is Use.ASIDE:
         if one.name in known:
             yield (
@@ -74,7 +75,7 @@ def _without(workload: Workload, passed_over: list[NamedColumn]) -> Workload:
     if not passed_over:
         return workload
     raw = workload.model_dump(mode="json")
-    for one in reversed(passed_over):  # from the end, so that places in lists hold
+    for one in reversed(passed_over):  # from the end, so that list positions stay valid
         section: Any = raw
         for part in one.path[:-1]:
             section = section[part]

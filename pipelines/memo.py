@@ -1,9 +1,9 @@
 """Whether anything has changed since a run that ended well; decided before TensorFlow is loaded.
 
 MLMD's cache decides node by node, and to ask it costs the import of TFX, far more than the answer. So a run that ends well
-leaves a memo: one key over everything that it depended on, and the size of everything that it made. While both still hold,
-the next run is that run. What it depended on is what its nodes have read: a file that changes while TensorFlow loads is another
-one. docs/decisions/0005-memo-of-a-run.md has the figures.
+leaves a memo: one key over everything that it depended on, and the size of everything that it produced. While both hold,
+the next run is that run. What it depended on is what its nodes have read, so a file that changes while TensorFlow loads counts as
+changed. docs/decisions/0005-memo-of-a-run.md has the figures.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Facts:
 
 
 def facts(workload: Workload, folder: pathlib.Path, span: int) -> Facts:
-    """What a run would depend on if it began now.
+    """What a run that began now would depend on.
 
     Raises:
         InputError: the span's files cannot be read.
@@ -76,7 +76,7 @@ def rest(workload: Workload, folder: pathlib.Path) -> str:
 
 
 def remember(root: pathlib.Path, known: Facts, result: RunResult, uris: Iterable[str]) -> None:
-    """Keeps the result of a run, or of a part of one, and what each of its outputs should look like, beside its artifacts."""
+    """Keeps a run's result, and what each of its outputs should look like, beside its artifacts."""
     outputs = {uri: content_size(uri) for uri in uris}
     file = _file(root, result)
     partial = root / f"{file.name}.{os.getpid()}"
@@ -85,9 +85,9 @@ def remember(root: pathlib.Path, known: Facts, result: RunResult, uris: Iterable
 
 
 def recall(root: pathlib.Path, known: Facts, result: RunResult) -> bool:
-    """Fills `result` from the memo if nothing has changed and nothing of it is gone.
+    """Fills `result` from the memo if nothing has changed and no output is gone.
 
-    A part of a run (`result.until`) is answered by a memo of that part, or of the whole.
+    A partial run (`result.until`) is answered by a memo of that part, or of the whole.
 
     Returns:
         Whether it did.
@@ -131,7 +131,7 @@ def _recall(file: pathlib.Path, memo_key: str, result: RunResult) -> bool:
 
 
 def _reports(past: dict[str, Any]) -> dict[str, str]:
-    """The earlier run's pages: its record, written when it was over, names more of them than its memo."""
+    """The earlier run's pages: its run.json, written at the end, names more of them than its memo."""
     try:
         record = json.loads((home.runs_root(past["workload"]) / past["run_id"] / "run.json").read_text())
         return dict(record["reports"])

@@ -1,96 +1,21 @@
-"""`--param key=value` and `--span`: what one run does otherwise than its workload.yaml."""
+"""`--param key=value`: fields of workload.yaml that one run overrides."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import datetime
 import difflib
 import pathlib
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pydantic
 
-from landing import MOST_SPAN_DIGITS
-from spec.workload import Workload, WorkloadError, explain, parse_yaml
+from spec.errors import InputError
+from spec.workload import Workload, WorkloadError, explained, parse_yaml
 
 # Fields of `training` that need no path.
 TRAINING_FIELDS = ("epochs", "batch_size", "seed")
 # The optimizer's, declared or not.
 LEARNING_RATE = "learning_rate"
-_MOST_SECONDS = 31_536_000
-_MOST_VERSION_DIGITS = 9
-
-
-def add_option(command: argparse.ArgumentParser, help: str) -> None:
-    """Adds `--param KEY=VALUE`, as often as needed."""
-    command.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help=help)
-
-
-def span(text: str) -> int:
-    """A span as the command line takes it: a number, or a day, which counts from 1970-01-01.
-
-    Example:
-        >>> span("1970-01-03")
-        2
-    """
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-        with contextlib.suppress(ValueError):
-            return (datetime.date.fromisoformat(text) - datetime.date(1970, 1, 1)).days
-    if not text.isdecimal() or len(text) > MOST_SPAN_DIGITS:
-        raise argparse.ArgumentTypeError(
-            f"a span is a whole number from 0 on, of at most {MOST_SPAN_DIGITS} digits, or a day as 2026-11-21. "
-            f"Received: {text[:80]!r}"
-        )
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """A stretch of time as the command line takes it, in seconds from 0 on.
-
-    Example:
-        >>> seconds("2.5")
-        2.5
-    """
-    with contextlib.suppress(ValueError):
-        if 0 <= (number := float(text)) <= _MOST_SECONDS:
-            return number
-    raise argparse.ArgumentTypeError(f"expected seconds, from 0 to {_MOST_SECONDS:,}. Received: {text!r}")
-
-
-def port(text: str) -> int:
-    """A port as the command line takes it; 0: any free one."""
-    if not text.isdecimal() or len(text) > 5 or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"a port is a whole number from 0 to 65,535. Received: {text!r}")
-    return int(text)
-
-
-def version(text: str) -> int:
-    """A release's version as the command line takes it.
-
-    Example:
-        >>> version("3")
-        3
-    """
-    if not text.isdecimal() or len(text) > _MOST_VERSION_DIGITS or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a version is a whole number from 1 on. Received: {text!r}")
-    return int(text)
-
-
-def period(text: str) -> datetime.timedelta:
-    """A stretch of time as the command line takes it: minutes, hours or days.
-
-    Example:
-        >>> period("24h")
-        datetime.timedelta(days=1)
-    """
-    found = re.fullmatch(r"(\d{1,6})([mhd])", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"a period is a number and m, h or d, e.g. 24h. Received: {text!r}")
-    unit = {"m": "minutes", "h": "hours", "d": "days"}[found[2]]
-    return datetime.timedelta(**{unit: int(found[1])})
 
 
 def apply(workload: Workload, parameters: Sequence[str], where: pathlib.Path) -> Workload:
@@ -112,11 +37,12 @@ def apply(workload: Workload, parameters: Sequence[str], where: pathlib.Path) ->
     try:
         return Workload.model_validate(raw)
     except pydantic.ValidationError as error:
-        raise WorkloadError("\n".join(f"--param: {explain(where, problem)}" for problem in error.errors())) from None
+        problems = [explained(where, problem) for problem in error.errors()]
+        raise WorkloadError.of([InputError(f"--param: {one}") for one in problems]) from None
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """What was probably meant, as the end of a message; empty if nothing is close.
+    """A suggestion to end an error message with; empty if no known name is close.
 
     Example:
         >>> near("learning_rat", ["learning_rate", "seed"])
@@ -131,7 +57,7 @@ def _path(key: str, hyperparameters: dict[str, Any]) -> list[str]:
     if len(path) == 1:
         is_field = key in TRAINING_FIELDS and key not in hyperparameters
         path = ["training", key] if is_field else ["training", "hyperparameters", key]
-    # A hyper-parameter that nobody declared would be taken and change nothing but the cache's key.
+    # An undeclared hyper-parameter would be accepted and change nothing but the cache's key.
     declared = {**hyperparameters, LEARNING_RATE: None}
     if path[:2] == ["training", "hyperparameters"] and (len(path) != 3 or path[2] not in declared):
         known = [*declared, *TRAINING_FIELDS]

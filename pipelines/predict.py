@@ -1,4 +1,4 @@
-"""`trainyard predict`: everything around the graph of batch inference that is not the graph."""
+"""`trainyard predict`: everything around the graph of batch inference."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ import secrets
 import shutil
 
 from components import lazy_imports
-from components.batch_inference import BatchInferenceConfig
-from components.ingestion import Reading
 from model_store import ModelStore
 from pipelines import beam_options
 from pipelines.results import RunResult
-from pipelines.run import Display, find_workload, logged, make_site, new_run_id, recorded
+from pipelines.run import Display, logged, make_site, recorded
 from pipelines.runners import _lock
 from spec import home
 from spec.errors import InputError
-from spec.workload import Workload
+from spec.run_ids import new_run_id
+from spec.workload import BatchInput, Format, Workload, find_workload
 
 _INDEX = "index.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class PredictRequest:
-    """What a person or a DAG asks for.
+    """What to predict for, and where to put it.
 
     Attributes:
         workload: its name.
         data: file, folder, glob pattern or fsspec URL.
-        out: folder that appears when all is written.
+        out: folder that appears once everything is written.
         release: a label (stable, canary) or a version.
-        keys: columns that say which row a prediction is for; none: file and row number.
+        keys: columns that say which row a prediction is for; empty: file and row number.
         format: of the files; None: the workload's.
         overwrite: whether predictions that are there already are replaced.
         wait_s: seconds to wait for another prediction run of the same workload.
@@ -45,7 +44,7 @@ class PredictRequest:
     out: pathlib.Path
     release: str = "stable"
     keys: tuple[str, ...] = ()
-    format: str | None = None
+    format: Format | None = None
     overwrite: bool = False
     wait_s: float = 600.0
     beam: tuple[str, ...] = ()
@@ -55,10 +54,10 @@ def predict(request: PredictRequest, display: Display) -> RunResult:
     """Predicts for raw files with a release, on this machine.
 
     Returns:
-        The result, also of a run that failed; it is kept as run.json beside the log.
+        The result, even if the run failed; it is kept as run.json beside the log.
 
     Raises:
-        WorkloadError, InputError, StoreError: nothing was started, the request is to be mended.
+        WorkloadError, InputError, StoreError: the request is wrong; nothing was started.
     """
     workload, folder = find_workload(request.workload)
     beam = beam_options.beam_arguments(workload, request.beam)
@@ -66,7 +65,7 @@ def predict(request: PredictRequest, display: Display) -> RunResult:
     _check_out(out, request.overwrite)
     ModelStore(home.store_uri()).resolve(workload.name, request.release)
     result = RunResult(workload.name, new_run_id())
-    # The name of a workload has no dot: these folders are nobody else's.
+    # No workload's name has a dot, so these folders cannot be another's.
     place = f"{workload.name}.predict"
     with logged(result, home.runs_root(place), display), recorded(result):
         lock = home.pipeline_root(place) / ".lock"
@@ -92,7 +91,7 @@ def _predict_locked(
     site = make_site(workload, folder, home.pipeline_root(f"{workload.name}.predict"), beam)
     data = request.data if "://" in request.data else str(pathlib.Path(request.data).expanduser().absolute())
     format = request.format or workload.data.format
-    config = BatchInferenceConfig(data, format, request.keys, Reading.of(workload.data.read.model_dump()))
+    config = BatchInput(uri=data, format=format, keys=request.keys, read=workload.data.read)
     graph = batch_inference_pipeline(workload.name, request.release, config, site)
     outputs = local.run_pipeline(graph, site, result, display)
     if result.status == "succeeded":
@@ -115,7 +114,7 @@ def _check_out(out: pathlib.Path, overwrite: bool) -> None:
 
 
 def _deliver(source: pathlib.Path, out: pathlib.Path, overwrite: bool) -> None:
-    """Copies the artifact beside `out` and renames it: who looks sees all of it or nothing."""
+    """Copies the artifact beside `out` and renames it, so that it appears whole or not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = out.parent / f".{out.name}.{secrets.token_hex(4)}"
     try:

@@ -1,7 +1,10 @@
-"""Writes docs/reference/workload.md from the workload model: `python -m pipelines.reference > docs/reference/workload.md`."""
+"""Writes the pages of docs/reference/ that are made of code: `python -m pipelines.reference`."""
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 import types
 import typing
 from enum import StrEnum
@@ -10,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from spec import environment, home
+from spec.words import one_line
 from spec.workload import Workload
 
 _HEAD = """\
@@ -20,8 +25,29 @@ of range is refused with file, field and what was received.
 """
 
 
-def markdown() -> str:
-    """The whole page."""
+_ENVIRONMENT_HEAD = """\
+# Environment variables
+
+Written by `python -m pipelines.reference`; the descriptions live in `spec/environment.py`.
+
+| variable | |
+|---|---|
+"""
+
+
+def environment_page() -> str:
+    """environment.md: every variable that `spec/environment.py` names, with the docstring below it."""
+    body = ast.parse(inspect.getsource(environment)).body
+    rows = [
+        f"| `{ast.literal_eval(line.value)}` | {ast.literal_eval(below.value)} |"
+        for line, below in itertools.pairwise(body)
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant) and isinstance(below, ast.Expr)
+    ]
+    return _ENVIRONMENT_HEAD + "\n".join(rows) + "\n"
+
+
+def workload_page() -> str:
+    """workload.md: every field of the workload model."""
     return "\n".join([_HEAD, *_section(Workload, "")]).rstrip() + "\n"
 
 
@@ -33,7 +59,7 @@ def _section(section: type[BaseModel], path: str) -> list[str]:
         if inner is not None:
             nested.append((inner, f"{path}{name}{_suffix(field.annotation)}."))
         default = "required" if field.is_required() else _default(field.default, inner)
-        text = " ".join((field.description or "").split())
+        text = one_line(field.description or "")
         lines.append(f"| `{name}` | {_type_name(field.annotation, field.metadata)} | {default} | {text} |")
     lines.append("")
     for inner, inner_path in nested:
@@ -90,4 +116,6 @@ def _plain(annotation: Any) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown(), end="")
+    folder = home.ROOT / "docs" / "reference"
+    (folder / "environment.md").write_text(environment_page(), encoding="utf-8")
+    (folder / "workload.md").write_text(workload_page(), encoding="utf-8")

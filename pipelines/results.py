@@ -1,4 +1,4 @@
-"""What a run came to: the object that `--json` prints and that `run.json` keeps."""
+"""The result of a run: what `--json` prints and `run.json` keeps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ComponentResult:
         id: the node's.
         status: waiting, running, succeeded or failed; on Kubeflow also skipped or canceled.
         seconds: wall clock, None until it ended.
-        cached: whether an earlier execution's outputs were taken.
+        cached: whether its outputs came from the cache.
         rows_in: rows read, None where it does not apply.
         rows_out: rows written, None where it does not apply.
     """
@@ -35,18 +35,18 @@ class RunResult:
     """A whole run.
 
     `baseline`: what a simple method reaches on the same rows, and whether it `wins`.
-    `bounds`: how sure each metric is (`low`, `high`, in `words`), and whether a threshold judges it (`gated`).
+    `bounds`: each metric's confidence interval (`low`, `high`, in `words`), and whether a threshold judges it (`gated`).
     `trivial`: each metric of a model that ignores its inputs.
     `reasons` say why a model was not released, or what each failed task on Kubeflow said; `warnings` what a gate let pass
     and a person should look at. `unlabelled`: rows without a label, which were left out (data.label.drop_unlabelled).
-    `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file that they are in.
+    `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file they are in.
     `predictions`: of batch inference: the release's version, rows, predicted, failed, and the folder.
     `ui`: of a run on Kubeflow, the link to it; `log` is empty there.
-    `until`: the nodes that a part of a run was to end with; empty: all of it.
+    `until`: the nodes that a partial run was to end with; empty: the whole graph.
     `gates`: what each gate found: `gate`, `passes`, `summary`, `counts`, `findings` and `report`.
-    `same_as` names the earlier run whose outputs stand, where nothing has changed since.
+    `same_as`: the earlier run whose outputs stand because nothing has changed since.
     `code_revision`, `code_digest`: of the code that ran (quality/provenance.py).
-    `exit_code`: 0 complete, 2 the input is to be mended, 1 may be tried again.
+    `exit_code`: 0 complete, 2 the input needs mending, 1 may be tried again.
     """
 
     workload: str
@@ -85,7 +85,7 @@ class RunResult:
         return json.dumps(dataclasses.asdict(self), indent=2, default=str)
 
     def save(self, folder: pathlib.Path) -> None:
-        """Writes run.json so that a reader never sees half of it."""
+        """Writes run.json atomically."""
         partial = folder / f".run.json.{os.getpid()}"
         partial.write_text(self.to_json())
         partial.replace(folder / "run.json")

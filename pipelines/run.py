@@ -1,13 +1,11 @@
-"""`trainyard run`: everything around the graph that is not the graph (parameters, lock, span, log, report)."""
+"""`trainyard run`: everything around the graph (parameters, lock, span, log, report)."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import json
 import pathlib
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
@@ -17,20 +15,22 @@ from pipelines import aftermath, beam_options, columns, memo, parameters
 from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
 from quality import provenance
-from spec import home
-from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
-from spec.workload import Workload, WorkloadError, load_workload, workload_names
+from spec import exit_codes, home
+from spec.errors import InputError, TryAgainError, machine_trouble
+from spec.run_ids import new_run_id
+from spec.words import one_line
+from spec.workload import Workload, find_workload
 
 if TYPE_CHECKING:
-    from pipelines.training import Site
+    from components.graph import Site
 
-# DataQuality's: it imports Great Expectations while we import TensorFlow.
+# DataQuality's worker: it imports Great Expectations while we import TensorFlow.
 _FIRST_WORKER = "components.data_quality.worker"
 
 
 @dataclasses.dataclass(frozen=True)
 class RunRequest:
-    """What a person or a DAG asks for.
+    """What to run.
 
     Attributes:
         workload: its name.
@@ -38,7 +38,7 @@ class RunRequest:
         parameters: `key=value`, as given.
         wait_s: seconds to wait for another run of the same workload.
         beam: Beam's options, `key=value` or `key`, as given; they win over the workload's.
-        until: nodes of the graph to end with: they and what they need run; none: the whole graph.
+        until: run only these nodes and what they need; empty: the whole graph.
     """
 
     workload: str
@@ -50,7 +50,7 @@ class RunRequest:
 
 
 class Display:
-    """Shows a run to somebody; the base shows nothing."""
+    """Shows a run's progress; this base class shows nothing."""
 
     def started(self, result: RunResult, out: TextIO, err: TextIO) -> None: ...
 
@@ -61,32 +61,17 @@ class Display:
     def ended(self, result: RunResult) -> None: ...
 
     def left(self) -> None:
-        """Nobody watches any longer; the run goes on."""
-
-
-def find_workload(name: str) -> tuple[Workload, pathlib.Path]:
-    """A workload and its folder.
-
-    Raises:
-        WorkloadError: there is none of that name, or its workload.yaml is not valid.
-    """
-    root = home.workloads_root()
-    known = workload_names(root)
-    if name not in known:
-        raise WorkloadError(
-            f"there is no workload {name!r} in {root}. Known: {', '.join(known) or 'none'}. `trainyard new` makes one."
-        )
-    return load_workload(root / name), root / name
+        """Stops showing; the run goes on."""
 
 
 def run(request: RunRequest, display: Display) -> RunResult:
     """Runs a workload's training pipeline on this machine.
 
     Returns:
-        The result, also of a run that failed; it is kept as run.json beside the log and the report.
+        The result, even if the run failed; it is kept as run.json beside the log and the report.
 
     Raises:
-        WorkloadError: nothing was started, the request is to be mended.
+        WorkloadError: the request is wrong; nothing was started.
     """
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
@@ -99,7 +84,7 @@ def run(request: RunRequest, display: Display) -> RunResult:
             display.said(note)
         with recorded(result):
             outputs = _run_locked(workload, folder, request, beam, result, display)
-        with _as_far_as_the_disk_goes(display):
+        with _reporting_disk_errors(display):
             display.said("writing the run's report")
             aftermath.make_report(workload, result, directory, outputs)
             aftermath.record(workload, result, outputs, display.said)
@@ -108,7 +93,7 @@ def run(request: RunRequest, display: Display) -> RunResult:
 
 @contextlib.contextmanager
 def logged(result: RunResult, runs_root: pathlib.Path, display: Display) -> Iterator[pathlib.Path]:
-    """Makes the run's folder; what is printed goes into its log.txt, and the result into its run.json at the end."""
+    """Creates the run's folder; output goes into its log.txt, and the result into its run.json at the end."""
     directory = runs_root / result.run_id
     directory.mkdir(parents=True)
     result.log = str(directory / "log.txt")
@@ -117,7 +102,7 @@ def logged(result: RunResult, runs_root: pathlib.Path, display: Display) -> Iter
         try:
             yield directory
         finally:
-            with _as_far_as_the_disk_goes(display):
+            with _reporting_disk_errors(display):
                 result.save(directory)
             display.ended(result)
 
@@ -134,7 +119,7 @@ def _run_locked(
     with _lock.exclusive(lock, f"run {result.run_id} of {workload.name}", request.wait_s, display.said):
         span = _lay_out(workload, request.span, display.said)
         result.span = span
-        _name_unread(workload, span, display.said)
+        _say_unread(workload, span, display.said)
         code = provenance.code_of(workload.name)
         result.code_revision, result.code_digest = code.revision, code.digest
         root = home.pipeline_root(workload.name)
@@ -154,7 +139,7 @@ def _run_locked(
 
             site = make_site(workload, folder, root, beam, code)
             graph = training_pipeline(workload, span, site)
-            known = dataclasses.replace(known, rest=memo.rest(workload, folder))  # what the graph's own keys say
+            known = dataclasses.replace(known, rest=memo.rest(workload, folder))  # as the graph's own cache keys see it
             outputs = local.run_pipeline(graph, site, result, display, request.until)
         finally:
             prepared.dismiss()
@@ -172,9 +157,9 @@ def _remember(
     result: RunResult,
     outputs: Mapping[str, Mapping[str, list[Any]]],
 ) -> None:
-    """Leaves the memo under what was used: the data that ingestion says it has read, and the rest if nobody touched it."""
+    """Writes the memo for the data that ingestion really read; not if anything else changed during the run."""
     if memo.rest(workload, folder) != known.rest:
-        return  # a champion was promoted, a contract edited: some nodes have seen the one, some the other
+        return  # e.g. a champion was promoted: some nodes saw the old one, some the new one
     read = json.loads(outputs["ColumnarExampleGen"]["examples"][0].get_string_custom_property("spans"))
     used = dataclasses.replace(known, spans=tuple((one["span"], one["digest"]) for one in read))
     memo.remember(
@@ -189,9 +174,9 @@ def make_site(
     beam: tuple[str, ...] = (),
     code: provenance.Code | None = None,
 ) -> Site:
-    """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`, and Beam's arguments."""
-    from pipelines.metadata.runs import open_store
-    from pipelines.training import Site
+    """Where a workload's pipeline finds and leaves things on this machine; artifacts and metadata lie in `root`."""
+    from components.graph import Site
+    from pipelines.metadata.opening import open_store
 
     code = code or provenance.code_of(workload.name)
     return Site(
@@ -208,7 +193,7 @@ def make_site(
 
 
 def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -> int:
-    """The span to run on; lays it out from the workload's data set if it is not there."""
+    """The span to run on; it is laid out from the workload's data set if it is missing."""
     from components.ingestion import sources
     from landing import has_spans
 
@@ -217,7 +202,7 @@ def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -
         return 0
     available = sources.available_spans(uri)
     if span is None and available:
-        return sources.newest_span(uri)  # passes over one that is still being written
+        return sources.newest_span(uri)  # skips one that is still being written
     if workload.data.dataset and span not in available:
         from pipelines import datasets
 
@@ -231,8 +216,8 @@ def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -
     return sources.newest_span(uri) if span is None else span
 
 
-def _name_unread(workload: Workload, span: int, say: Callable[[str], None]) -> None:
-    """Says which folders of the window nobody reads: a pattern of files passes over them without a word."""
+def _say_unread(workload: Workload, span: int, say: Callable[[str], None]) -> None:
+    """Says which folders of the window are not read: a file pattern skips them silently."""
     from landing import has_spans, locations, unread_folders
 
     uri = workload.span_uri("{SPAN}", home.data_root())
@@ -245,32 +230,28 @@ def _name_unread(workload: Workload, span: int, say: Callable[[str], None]) -> N
 
 @contextlib.contextmanager
 def recorded(result: RunResult) -> Iterator[None]:
-    """What goes wrong outside the graph's nodes ends up in the result, as what goes wrong inside does."""
+    """Puts errors outside the graph's nodes into the result, like those inside."""
     try:
         yield
-    except (InputError, WorkloadError) as error:
-        result.error, result.exit_code = str(error), EXIT_FIX_INPUT
+    except InputError as error:
+        result.error, result.exit_code = str(error), exit_codes.FIX_INPUT
     except TryAgainError as error:  # another run is at work, or an input is changing
-        result.error, result.exit_code = str(error), EXIT_MAY_RETRY
+        result.error, result.exit_code = str(error), exit_codes.MAY_RETRY
     except KeyboardInterrupt:
-        result.error, result.exit_code = "interrupted", 130
+        result.error, result.exit_code = "interrupted", exit_codes.INTERRUPTED
     except Exception as error:
         _noise.trace(error)
         trouble = machine_trouble(error)
-        result.error = trouble or f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
-        result.exit_code = EXIT_FIX_INPUT if trouble else EXIT_MAY_RETRY
+        result.error = trouble or f"{type(error).__name__}: {one_line(error, 400)}"
+        result.exit_code = exit_codes.FIX_INPUT if trouble else exit_codes.MAY_RETRY
     if result.error:
         result.status = "failed"
 
 
 @contextlib.contextmanager
-def _as_far_as_the_disk_goes(display: Display) -> Iterator[None]:
-    """What the run came to stands, and is shown, even where a disk is too full for its report.html and run.json."""
+def _reporting_disk_errors(display: Display) -> Iterator[None]:
+    """Says that the disk is too full for report.html or run.json; the run's outcome stands and is shown all the same."""
     try:
         yield
     except OSError as error:
         display.said(f"the run's record is incomplete: {machine_trouble(error) or error}")
-
-
-def new_run_id() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S-") + secrets.token_hex(2)

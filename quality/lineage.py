@@ -12,10 +12,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from components.report.site import page_url
 from landing import dataset_name
 from quality.history import Check, Column, Validation
 from quality.provenance import Code
-from quality.reports import page_url
 
 _CONFIGURED = ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__")
 _PRODUCER = "urn:trainyard"
@@ -29,7 +29,7 @@ def wanted() -> bool:
 
 
 def emit(validation: Validation, source: str, say: Callable[[str], None], code: Code | None = None) -> None:
-    """Sends a run's validation, if somebody collects. A collector that is away changes nothing about the run: that is said.
+    """Sends a run's validation to the collector, if there is one. A failure is reported, and changes nothing about the run.
 
     Args:
         validation: of the run's data.
@@ -106,7 +106,7 @@ def _dataset(validation: Validation, source: str) -> Any:
                 assertions=[
                     data_quality_assertions_dataset.Assertion(**_assertion(check))
                     for check in validation.checks
-                    if check.judged  # of the others nothing is asserted
+                    if check.judged  # nothing is asserted by the others
                 ]
             ),
         },

@@ -15,9 +15,9 @@ import subprocess
 from collections.abc import Iterator
 
 from components import code_files
+from spec import environment as env
 from spec import home
 
-NAMED = "TRAINYARD_CODE_REVISION"
 """Environment variable: what an image, which holds no repository, says of the revision that it was built from."""
 ROOMS = ("components", "landing", "model_store", "pipelines", "quality", "spec", "storage")
 """What a run imports."""
@@ -67,7 +67,7 @@ def _files(workload: str | None) -> Iterator[tuple[str, pathlib.Path]]:
 
 
 def _revision(blobs: dict[pathlib.Path, bytes]) -> str:
-    named = os.environ.get(NAMED, "")
+    named = os.environ.get(env.CODE_REVISION, "")
     revision = named or git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").strip()
     if not revision or revision.endswith("-dirty"):
         return revision

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 
 from serving._options import parse_options
 from serving._waiting import Starting
+from spec import exit_codes
 
-EXIT_OK, EXIT_FAILED, EXIT_FIX_INPUT = 0, 1, 2
 _log = logging.getLogger("serving")
 
 
@@ -45,12 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _refuse(str(error))
     finally:
         starting.end()
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _refuse(message: str) -> int:
     print(f"serving: {message}", file=sys.stderr)
-    return EXIT_FIX_INPUT
+    return exit_codes.FIX_INPUT
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,6 +8,8 @@ import pathlib
 import tempfile
 from collections.abc import Sequence
 
+from spec import environment as env
+
 _DESCRIPTION = """\
 Serves the releases of a model store over TF Serving's REST and gRPC.
 
@@ -30,15 +32,13 @@ invalid, or with --fail-fast a model cannot be served); 1 anything else.
 """
 
 MIB = 1 << 20
-RECORD = "TRAINYARD_RECORD"
-"""Environment variable: the folder of the request record, also for programs that read it."""
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line; argparse exits with 2 if it is invalid."""
     cpus = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(
-        prog=os.environ.get("TRAINYARD_PROGRAM") or "python -m serving",
+        prog=os.environ.get(env.PROGRAM) or "python -m serving",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -121,9 +121,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--record",
         type=pathlib.Path,
-        default=os.environ.get(RECORD) or None,
+        default=os.environ.get(env.RECORD) or None,
         metavar="DIR",
-        help=f"record a sample of requests and answers there, as JSON lines (default: {RECORD}, else nowhere)",
+        help=f"record a sample of requests and answers there, as JSON lines (default: {env.RECORD}, else nowhere)",
     )
     add(
         "--record-rate",

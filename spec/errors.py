@@ -7,10 +7,9 @@ and exits with 2, Airflow does not retry it. Everything else is ours or the mach
 from __future__ import annotations
 
 import errno
+import os
 
-EXIT_OK = 0
-EXIT_MAY_RETRY = 1
-EXIT_FIX_INPUT = 2
+from spec.words import one_line
 
 # A full disk or a missing permission stays as it is until a person changes it; a lost connection does not.
 LASTING = frozenset(
@@ -23,19 +22,54 @@ _FULL = ("no space left on device", "database or disk is full")
 class InputError(ValueError):
     """What is wrong, where, what was received, and how to mend it, in one line.
 
+    Args:
+        problem: what is wrong, what was received, how to mend it.
+        file: path or URL of the file that it is about.
+        line: of the file, from 1.
+        field: of a configuration, `data.split`.
+        row: of data, from 1: a header and blank lines do not count.
+        column: of data.
+
     Example:
-        >>> raise InputError("taxi.csv, line 17: 18 columns expected. Received: 17. Complete the row or remove it.")
+        >>> raise InputError("has no value. Fill it.", file="taxi.csv", line=17, row=16, column="fare")
+        InputError: line 17 of taxi.csv, row 16, column 'fare': has no value. Fill it.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | os.PathLike[str] | None = None,
+        line: int | None = None,
+        field: str | None = None,
+        row: int | None = None,
+        column: str | None = None,
+    ) -> None:
+        self.problem, self.file = problem, None if file is None else os.fspath(file)
+        self.line, self.field, self.row, self.column = line, field, row, column
+        places = (
+            f"line {line} of {self.file}" if line else self.file,
+            f"field {field}" if field else None,
+            f"row {row}" if row else None,
+            f"column {column!r}" if column is not None else None,
+        )
+        where = ", ".join(one for one in places if one)
+        super().__init__(one_line(f"{where}: {problem}" if where else problem))
+
+    def renamed(self, copy: str | os.PathLike[str], original: str | os.PathLike[str]) -> InputError:
+        """The same error about the file that people know, if it is about the copy of it that was read."""
+        if self.file != os.fspath(copy):
+            return self
+        return InputError(
+            self.problem, file=original, line=self.line, field=self.field, row=self.row, column=self.column
+        )
 
 
 class TryAgainError(RuntimeError):
     """Something that is needed does not answer, or is at work: nothing is to be mended, and a later try may do. One line, exit 1."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
 
 
 class ChangedError(TryAgainError):

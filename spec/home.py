@@ -7,12 +7,14 @@ import hashlib
 import os
 import pathlib
 
-ROOT = pathlib.Path(os.environ.get("TRAINYARD_ROOT") or pathlib.Path(__file__).resolve().parents[1])
+from spec import environment as env
+
+ROOT = pathlib.Path(os.environ.get(env.ROOT) or pathlib.Path(__file__).resolve().parents[1])
 
 
 def home() -> pathlib.Path:
     """All state of this machine: TRAINYARD_HOME, else .trainyard/ in the checkout."""
-    return _literal(pathlib.Path(os.environ.get("TRAINYARD_HOME") or ROOT / ".trainyard").absolute())
+    return _literal(pathlib.Path(os.environ.get(env.HOME) or ROOT / ".trainyard").absolute())
 
 
 def _literal(folder: pathlib.Path) -> pathlib.Path:
@@ -35,24 +37,24 @@ def _literal(folder: pathlib.Path) -> pathlib.Path:
 
 def data_root() -> pathlib.Path:
     """The landing folder, `<data root>/<workload>/span-<n>/`: TRAINYARD_DATA, else data/ in the home."""
-    return pathlib.Path(os.environ.get("TRAINYARD_DATA") or home() / "data").absolute()
+    return pathlib.Path(os.environ.get(env.DATA) or home() / "data").absolute()
 
 
 def data_uri() -> str:
     """What `{DATA}` stands for, where it may be a URL: TRAINYARD_DATA may name an object store that Airflow only watches."""
-    named = os.environ.get("TRAINYARD_DATA") or ""
+    named = os.environ.get(env.DATA) or ""
     return named.rstrip("/") if "://" in named else str(data_root())
 
 
 def store_uri() -> str:
     """The model store, a folder or any fsspec URL: TRAINYARD_STORE, else models/ in the home."""
-    named = os.environ.get("TRAINYARD_STORE") or ""
+    named = os.environ.get(env.STORE) or ""
     return named if "://" in named else str(_literal(pathlib.Path(named).absolute()) if named else home() / "models")
 
 
 def datasets_cache() -> pathlib.Path:
     """Downloaded data sets, one folder each: TRAINYARD_DATASETS, else ~/.cache/trainyard/datasets."""
-    return pathlib.Path(os.environ.get("TRAINYARD_DATASETS") or "~/.cache/trainyard/datasets").expanduser().absolute()
+    return pathlib.Path(os.environ.get(env.DATASETS) or "~/.cache/trainyard/datasets").expanduser().absolute()
 
 
 def pipeline_root(workload: str) -> pathlib.Path:
@@ -67,14 +69,14 @@ def runs_root(workload: str) -> pathlib.Path:
 
 def environment_python(name: str) -> pathlib.Path:
     """The Python of one of the environments that ./trainyard makes: pipelines, serving or airflow."""
-    return pathlib.Path(os.environ.get("TRAINYARD_VENVS") or ROOT / ".venv") / name / "bin" / "python"
+    return pathlib.Path(os.environ.get(env.VENVS) or ROOT / ".venv") / name / "bin" / "python"
 
 
 def workloads_root() -> pathlib.Path:
     """The workload folders: TRAINYARD_WORKLOADS, else pipelines/workloads in the checkout."""
-    return pathlib.Path(os.environ.get("TRAINYARD_WORKLOADS") or ROOT / "pipelines" / "workloads").absolute()
+    return pathlib.Path(os.environ.get(env.WORKLOADS) or ROOT / "pipelines" / "workloads").absolute()
 
 
 def schemas_root() -> pathlib.Path:
     """The reviewed contracts, one folder a workload: TRAINYARD_SCHEMAS, else schemas/ in the checkout."""
-    return pathlib.Path(os.environ.get("TRAINYARD_SCHEMAS") or ROOT / "schemas").absolute()
+    return pathlib.Path(os.environ.get(env.SCHEMAS) or ROOT / "schemas").absolute()

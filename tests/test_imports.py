@@ -1,57 +1,47 @@
-"""Who may import whom (docs/design.md): each room of the house names what it stands on, and nothing imports upward."""
+"""Who may import whom (docs/design.md): nothing imports upward, nothing in a circle, and light processes stay light."""
 
 from __future__ import annotations
 
 import ast
+import collections
+import functools
+import graphlib
 import pathlib
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-OURS = (
-    "airflow_kubeflow",
-    "benchmarks",
-    "cli",
-    "components",
-    "dags",
-    "embedded",
-    "landing",
-    "model_store",
-    "pipelines",
-    "quality",
-    "serving",
-    "spec",
-)
-
-# The longest prefix that matches a module decides. What a room may import of ours besides itself:
+# Each stands on those before it.
+GROUND = ("spec", "storage", "landing", "model_store", "components", "quality", "pipelines")
+# What a room may import of ours besides itself. The longest prefix that matches a module decides.
 MAY_IMPORT = {
-    "spec": (),
-    "landing": ("spec",),
-    "model_store": ("spec",),
+    **{room: GROUND[:floor] for floor, room in enumerate(GROUND)},
+    "model_store": ("storage", "spec"),
+    "components.progress": ("spec",),
     "components.columnar": ("components.progress", "spec"),
-    "components.progress": (),
-    "components": ("landing", "model_store", "spec"),
-    "quality": ("components", "landing", "model_store", "pipelines", "spec"),
-    "pipelines": ("components", "embedded", "landing", "model_store", "quality", "spec"),
     "pipelines.datasets": ("spec",),
-    "serving": ("model_store", "spec"),
-    "dags": ("airflow_kubeflow", "landing", "model_store", "spec"),
-    "embedded": ("model_store", "pipelines.datasets", "spec"),
+    "pipelines.metadata": ("components", "storage", "spec"),
+    "serving": ("model_store", "storage", "spec"),
     "airflow_kubeflow": (),
-    "benchmarks": ("components", "pipelines", "quality", "spec"),
-    "cli": ("benchmarks", "components", "embedded", "landing", "model_store", "pipelines", "quality", "spec"),
+    "dags": ("airflow_kubeflow", "landing", "model_store", "storage", "spec"),
+    "embedded": ("pipelines.datasets", "pipelines.housekeeping", "components.sizes", "model_store", "storage", "spec"),
+    "benchmarks": GROUND,
+    "cli": (*GROUND, "benchmarks", "embedded"),
 }
+ROOMS = sorted({name.split(".")[0] for name in MAY_IMPORT})
 
 # Libraries that must never load in a process of theirs.
+_HEAVY = ("tensorflow", "tfx", "pyarrow", "numpy")
 FORBIDDEN = {
     "airflow_kubeflow": ("tensorflow", "tfx", "kfp", "kubernetes"),
+    "cli": ("tensorflow", "tfx", "kfp", "kubernetes"),
     "dags": ("tensorflow", "tfx", "great_expectations", "kfp", "components"),
     "embedded": ("tensorflow", "tfx", "great_expectations", "kfp"),
     "serving": ("tfx", "great_expectations", "kfp", "airflow"),
-    "landing": ("tensorflow", "tfx", "pyarrow", "numpy"),
-    "model_store": ("tensorflow", "tfx", "pyarrow", "numpy"),
-    "spec.workload": ("tensorflow", "tfx", "pyarrow", "numpy"),
-    "components.progress": ("tensorflow", "tfx", "pyarrow", "numpy"),
+    **dict.fromkeys(("spec", "storage", "landing", "model_store", "components.progress"), _HEAVY),
+    # Every command's parser is built with these loaded, and a pod that refuses its input loads no TFX for it.
+    "pipelines.housekeeping": ("tensorflow", "tfx"),
+    **dict.fromkeys((f"pipelines.metadata.{name}" for name in ("attempts", "connecting", "deleting")), ("tfx",)),
     # A node's pod never builds a pipeline; a cluster's files are read before TFX's seconds of imports.
     "pipelines.runners.kubeflow": ("kfp", "kubernetes"),
     "pipelines.runners.kubeflow.compiler": (),
@@ -65,55 +55,68 @@ FORBIDDEN = {
     **{
         f"pipelines.runners.kubeflow.{name}": ("kfp", "kubernetes", "tensorflow", "tfx")
         for name in (
-            "cli",
             "doctor.checks",
-            "doctor.cli",
             "executor_output",
             "lint",
             "messages",
-            "metadata",
-            "metadata_store",
             "multi_node.manifest",
             "pools",
+            "refusals",
             "resume",
             "retries",
             "run_parameters",
-            "runs_cli",
             "site",
             "submit",
-            "transfer",
             "ui",
             "watching",
         )
     },
-    # The CLI imports it for every command.
-    "benchmarks.pipeline.cli": ("tensorflow", "tfx", "pyarrow", "numpy", "pipelines", "components"),
 }
 
 
-def modules() -> list[tuple[str, pathlib.Path]]:
-    found = []
-    for room in OURS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            found.append((name.removesuffix(".__init__"), path))
-    return found
+@functools.cache
+def files() -> dict[str, pathlib.Path]:
+    """Module -> file; a package's own module is called `package.__init__`."""
+    paths = (path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
 
 
-def imported(path: pathlib.Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+@functools.cache
+def imported(module: str) -> frozenset[str]:
+    """All that a module imports, functions and type checking included, as it is written there."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(files()[module].read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}, line {node.lineno}: relative import; name the module whole"
+            assert node.level == 0, f"{module}, line {node.lineno}: relative import; name the module whole"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
+
+
+def file_of(name: str) -> str | None:
+    """The module of ours that `import name` reads: itself, its package, or what defines the name."""
+    while name:
+        for module in (name, f"{name}.__init__"):
+            if module in files():
+                return module
+        name = name.rpartition(".")[0]
+    return None
+
+
+@functools.cache
+def arrows() -> frozenset[tuple[str, str]]:
+    """(module, module that it imports), both ours."""
+    return frozenset(
+        (module, target)
+        for module in files()
+        for name in imported(module)
+        if (target := file_of(name)) is not None and target != module
+    )
 
 
 def rule(table: dict[str, tuple[str, ...]], module: str) -> tuple[str, tuple[str, ...]]:
-    rooms = [room for room in table if module == room or module.startswith(room + ".")]
-    room = max(rooms, key=len, default="")
+    room = max((room for room in table if within(module, (room,))), key=len, default="")
     return room, table.get(room, ())
 
 
@@ -121,17 +124,46 @@ def within(name: str, rooms: tuple[str, ...]) -> bool:
     return any(name == room or name.startswith(room + ".") for room in rooms)
 
 
-@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")
-def test_imports_go_downward(module: str, path: pathlib.Path) -> None:
+@pytest.mark.parametrize("module", files())
+def test_imports_go_downward(module: str) -> None:
     room, allowed = rule(MAY_IMPORT, module)
-    assert room, f"{module}: no rule for this room; write one in MAY_IMPORT and in docs/design.md"
-    ours = {name for name in imported(path) if name.split(".")[0] in OURS}
-    upward = {name for name in ours if not within(name, (room, *allowed))}
+    upward = {name for name in imported(module) if name.split(".")[0] in ROOMS and not within(name, (room, *allowed))}
     assert not upward, f"{module} may import {allowed or 'nothing of ours'}. Received: {sorted(upward)}"
     _, forbidden = rule(FORBIDDEN, module)
-    heavy = {name for name in imported(path) if within(name, forbidden)}
+    heavy = {name for name in imported(module) if within(name, forbidden)}
     assert not heavy, f"{module} must not load {sorted(heavy)}"
 
 
-def test_there_is_a_house() -> None:
-    assert len(modules()) > 50
+def test_no_files_and_no_packages_import_each_other_in_a_circle() -> None:
+    """In each folder its files and its sub-folders, each taken as one, are in an order in which they can be read."""
+    folders: dict[str, dict[str, set[str]]] = collections.defaultdict(lambda: collections.defaultdict(set))
+    for module, target in arrows():
+        ours, theirs = module.split("."), target.split(".")
+        depth = next(i for i, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other)
+        folders[".".join(ours[:depth])][ours[depth]].add(theirs[depth])
+    circles = []
+    for folder, graph in sorted(folders.items()):
+        try:
+            graphlib.TopologicalSorter(graph).prepare()
+        except graphlib.CycleError as error:
+            circles.append(f"{folder or 'the house'}: {' <- '.join(error.args[1])}")
+    assert not circles, "\n".join(circles)
+
+
+@pytest.mark.xfail(strict=True, reason="modules that others import lose their underscore when all rooms are merged")
+def test_what_begins_with_an_underscore_is_imported_by_its_own_package_alone() -> None:
+    reached = set()
+    for module, target in arrows():
+        parts = target.split(".")
+        private = next((i for i, part in enumerate(parts) if part.startswith("_") and part != "__init__"), None)
+        if private and not within(module, (".".join(parts[:private]), "benchmarks")):
+            reached.add(f"{module} imports {target}")
+    assert not reached, "\n".join(sorted(reached))
+
+
+def test_every_room_has_its_rule() -> None:
+    known = {*ROOMS, "bootstrap", "tests"}  # bootstrap runs before there is an environment
+    found = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert len(files()) > 50 and not found - known, (
+        f"no rule for {sorted(found - known)}; write one, and in docs/design.md"
+    )

@@ -14,7 +14,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from benchmarks.pipeline.cases.taxi import CASE
 from components.columnar import SplitWriter
-from components.drift._profile import profile
+from components.drift.profile import profile
 from components.ingestion.contract import columns_of
 
 SPLITS = ("train", "eval")

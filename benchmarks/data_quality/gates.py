@@ -41,17 +41,19 @@ class _Run:
 
         from benchmarks.data_quality.data import SPLITS
         from benchmarks.data_quality.suite import expectations
+        from components import border
         from components.artifacts import DataDrift, DataQualityReport
         from components.columnar import encode_splits, mark_as_parquet
+        from components.data_quality.contract import digest
         from components.data_quality.executor import DataQualityExecutor
-        from components.drift import DriftConfig
         from components.drift.executor import Executor as DriftDetector
         from components.example_validator.executor import Executor as ExampleValidator
-        from components.report import artifact_facts, collect
+        from components.report.collect import artifact_facts, collect
         from components.statistics.executor import Executor as StatisticsGen
         from quality.history import History
         from quality.history import runs as recording
         from quality.reports import build
+        from spec.workload import Drift
 
         self._seconds["imports"] = time.monotonic() - started
         made: dict[str, Any] = {}
@@ -80,11 +82,12 @@ class _Run:
             ExampleValidator().Do({**inputs, "statistics": statistics}, {"anomalies": anomalies}, {})
         with self._stage("expectations"):
             quality = artifact(DataQualityReport, "data_quality")
-            properties = {"suite_file": str(suite), "fail_on": "never", "pipeline_root": ""}
+            properties = {"suite_file": str(suite), "suite_digest": digest(suite), "fail_on": "never"}
+            properties |= {**dict.fromkeys(("keys", "code", "left_out"), "[]"), "waivers": "", "pipeline_root": ""}
             DataQualityExecutor().Do(inputs, {"data_quality": quality}, properties)
         with self._stage("drift"):
             drift = artifact(DataDrift, "drift")
-            properties = {"config": DriftConfig(label="big_tipper").to_json(), "pipeline_root": ""}
+            properties = {"allowed": border.dump(Drift()), "label": "big_tipper", "pipeline_root": ""}
             DriftDetector().Do(inputs, {"drift": drift}, {**properties, "baseline": str(self._data / "baseline")})
         with self._stage("pages"):
             roles = {role: facts for role, one in made.items() if (facts := artifact_facts(one)) is not None}

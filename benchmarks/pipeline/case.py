@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from spec.splits import EVAL, SPLITS, TEST
+from spec.tasks import find
 
 if TYPE_CHECKING:
     import keras
@@ -163,8 +164,8 @@ class Case(abc.ABC):
 
     @property
     def metric(self) -> str:
-        """The metric by which the sides' models are compared."""
-        return "auc" if self.task == "binary" else "accuracy"
+        """By which the sides' models are compared."""
+        return find(self.task).metrics[0].name
 
 
 def _expect(kind: str, **kwargs: Any) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def lay_out(name: str, root: pathlib.Path) -> None:
 
 def _workload(case: Case) -> dict[str, Any]:
     label: dict[str, str] = {"column": case.label}
-    if case.task == "binary":
+    if len(case.classes) == 2:
         label["positive_class"] = str(case.classes[1])
     return {
         "name": "bench",

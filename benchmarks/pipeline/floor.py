@@ -102,7 +102,7 @@ def _train(case: Case, features: dict[str, Columns], labels: Columns, sizes: dic
 
 def _evaluate(case: Case, model: Any, features: Columns, labels: np.ndarray, slices: np.ndarray) -> float:
     scores = model.predict(features, batch_size=8192, verbose=0)
-    measure = _binary_metrics if case.task == "binary" else _multiclass_metrics
+    measure = _binary_metrics if len(case.classes) == 2 else _multiclass_metrics
     for value in np.unique(slices):
         measure(scores[slices == value], labels[slices == value])
     return measure(scores, labels)[case.metric]

@@ -9,17 +9,13 @@ import keras
 from benchmarks.pipeline.case import Case
 from components.trainer import Feature, ModelSchema
 
-_LOSS = {"binary": "binary_crossentropy", "multiclass": "sparse_categorical_crossentropy"}
-
 
 def compiled(case: Case, features: dict[str, Feature]) -> Any:
     """The case's model on these features."""
     schema = ModelSchema(features, case.task, case.label, tuple(map(str, case.classes)))
     model = case.build_model(schema, case.hyperparameters)
-    metrics: list[Any] = ["accuracy"]
-    if case.task == "binary":
-        metrics.append(keras.metrics.AUC(name="auc"))
-    model.compile(keras.optimizers.Adam(case.hyperparameters["learning_rate"]), _LOSS[case.task], metrics=metrics)
+    optimizer, task = keras.optimizers.Adam(case.hyperparameters["learning_rate"]), schema.kind
+    model.compile(optimizer, task.loss(schema), metrics=task.training_metrics())
     return model
 
 

@@ -21,7 +21,7 @@ from benchmarks.pipeline.measurement import EXTRA, REST, STAGES, WHOLE, Measurem
 from benchmarks.pipeline.memory_limit import memory_limit
 from benchmarks.pipeline.process import Cost, run
 from benchmarks.running import environment, say
-from cli.terminal import Beat
+from components.progress import Beat
 from spec.errors import InputError
 
 SIDES = ("stock", "trainyard", "floor")

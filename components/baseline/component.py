@@ -1,42 +1,15 @@
 from __future__ import annotations
 
-import dataclasses
-import json
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components import border
 from components.artifacts import BaselineMetrics
 from components.baseline import executor
-
-
-@dataclasses.dataclass(frozen=True)
-class BaselineConfig:
-    """What is predicted, and from what.
-
-    Attributes:
-        task: binary, multiclass, regression or ranking.
-        label: the label's column.
-        positive_class: binary only; empty: the last of the domain.
-        query: ranking only: the column whose rows are ranked against each other.
-        leave_out: columns that say to which split or query a row belongs; they are not learnt from.
-    """
-
-    task: str
-    label: str
-    positive_class: str = ""
-    query: str = ""
-    leave_out: tuple[str, ...] = ()
-
-    def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> BaselineConfig:
-        raw = json.loads(text)
-        return cls(**{**raw, "leave_out": tuple(raw["leave_out"])})
+from components.baseline.config import BaselineConfig
+from components.graph import Graph
 
 
 class BaselineSpec(ComponentSpec):
@@ -68,7 +41,22 @@ class Baseline(base_component.BaseComponent):
             BaselineSpec(
                 examples=examples,
                 schema=schema,
-                config=config.to_json(),
+                config=border.dump(config),
                 baseline=types.Channel(type=BaselineMetrics),
             )
         )
+
+
+def node(graph: Graph) -> base_component.BaseComponent | None:
+    workload = graph.workload
+    label, split = workload.data.label, workload.data.split
+    if label is None or workload.evaluation.baseline == "none":
+        return None
+    config = BaselineConfig(
+        task=workload.task,
+        label=label.column,
+        positive_class=label.positive_class or "",
+        query=workload.data.query or "",
+        leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
+    )
+    return graph.after_data_gates(Baseline(graph.outputs["examples"], graph.outputs["schema"], config))

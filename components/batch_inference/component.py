@@ -3,8 +3,9 @@ from __future__ import annotations
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components import border
 from components.batch_inference import driver, executor
-from components.batch_inference._config import BatchInferenceConfig
+from spec.workload import BatchInput
 
 
 class BatchInferenceSpec(component_spec.ComponentSpec):
@@ -33,11 +34,11 @@ class BatchInference(base_beam_component.BaseBeamComponent):
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
     DRIVER_CLASS = driver.Driver
 
-    def __init__(self, model: channel.BaseChannel, input_config: BatchInferenceConfig) -> None:
+    def __init__(self, model: channel.BaseChannel, input_config: BatchInput) -> None:
         super().__init__(
             BatchInferenceSpec(
                 model=model,
-                input_config=input_config.to_json(),
+                input_config=border.dump(input_config),
                 fingerprint="",  # the driver fills these in
                 files="",
                 predictions=channel.Channel(type=standard_artifacts.InferenceResult),

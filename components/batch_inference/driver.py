@@ -1,27 +1,19 @@
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 
-from tfx.dsl.components.base import base_driver as component_base_driver
-from tfx.orchestration import metadata
-from tfx.orchestration.portable import base_driver, data_types
-from tfx.proto.orchestration import driver_output_pb2
+from tfx.orchestration.portable import data_types
 
-from components.batch_inference._config import BatchInferenceConfig
+from components import border
+from components.drivers import PropertyDriver
 from components.ingestion import sources
+from spec.workload import BatchInput
 
 
-class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
+class Driver(PropertyDriver):
     """Finds the files when the node runs, and puts the digest of their content into the cache key."""
 
-    def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        component_base_driver.BaseDriver.__init__(self, metadata_handle)
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-
-    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
-        config = BatchInferenceConfig.from_json(execution_info.exec_properties["input_config"])
+    def properties(self, execution_info: data_types.ExecutionInfo) -> Mapping[str, int | str]:
+        config = border.load(BatchInput, execution_info.exec_properties["input_config"])
         found = sources.files_at(config.uri, images=config.format == "images")
-        output = driver_output_pb2.DriverOutput()
-        output.exec_properties["fingerprint"].string_value = found.digest
-        output.exec_properties["files"].string_value = json.dumps(found.files)
-        return output
+        return {"fingerprint": found.digest, "files": border.dump(found.files)}

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import pathlib
 from collections.abc import Sequence
@@ -10,20 +9,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tfx.types import artifact, artifact_utils
 
+from components import border
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.batch_inference import input as batch_input
-from components.batch_inference._config import BatchInferenceConfig
 from components.batch_inference.output import FAILED_FILE
 from components.batch_inference.units import Predicted, PredictUnits
 from components.columnar import commit_shards
 from components.columnar.executor import ColumnarBeamExecutor
-from components.ingestion import Reading, quarantine, sources
+from components.ingestion import quarantine, sources
 from components.ingestion.contract import Column
 from components.ingestion.parts import plan
 from components.ingestion.work import in_order, staging
 from components.served_model import SERVING_FOLDER, ServedModel
 from model_store import RELEASE_FILE
 from spec.errors import InputError
+from spec.workload import BatchInput, Read
 
 
 class Executor(ColumnarBeamExecutor):
@@ -40,8 +40,8 @@ class Executor(ColumnarBeamExecutor):
         Raises:
             InputError: a file cannot be read or lacks a column that the model takes, or no row at all could be predicted.
         """
-        config = BatchInferenceConfig.from_json(exec_properties["input_config"])
-        files = json.loads(exec_properties["files"])
+        config = border.load(BatchInput, exec_properties["input_config"])
+        files = border.load(list[str], exec_properties["files"])
         source = pathlib.Path(artifact_utils.get_single_uri(input_dict["model"]))
         release = json.loads((source / RELEASE_FILE).read_text(encoding="utf-8"))
         target = pathlib.Path(artifact_utils.get_single_uri(output_dict["predictions"]))
@@ -54,16 +54,16 @@ class Executor(ColumnarBeamExecutor):
         self,
         saved_model: pathlib.Path,
         release: dict[str, Any],
-        config: BatchInferenceConfig,
+        config: BatchInput,
         files: Sequence[str],
         target: pathlib.Path,
     ) -> dict[str, Any]:
         """Predicts for the files' rows and writes `target`; returns what `index.json` says."""
         with staging(target) as folder:
             model = ServedModel.read(saved_model)
-            config = dataclasses.replace(config, reading=_as_trained(config.reading, model))
+            config = config.model_copy(update={"read": _as_trained(config.read, model)})
             types, columns = _columns(model, config, files[0], folder)
-            units = plan([files], config.format, config.reading)
+            units = plan([files], config.format, config.read)
             work = PredictUnits(saved_model, model, int(release["version"]), config, columns, folder)
             size = sum(unit.size_bytes for unit in units)
             done: list[Predicted] = in_order(self._combine(units, work, size), len(units))
@@ -96,18 +96,18 @@ class Executor(ColumnarBeamExecutor):
 
 
 def _columns(
-    model: ServedModel, config: BatchInferenceConfig, url: str, scratch: pathlib.Path
+    model: ServedModel, config: BatchInput, url: str, scratch: pathlib.Path
 ) -> tuple[dict[str, pa.DataType], list[Column]]:
     """The first file's columns and their types, and what is read of them."""
     with sources.local_copy(url, scratch) as path:
-        types = batch_input.source_types(path, config.format, config.reading)
+        types = batch_input.source_types(path, config.format, config.read)
         return types, batch_input.columns_for(model, config.keys, types, str(path), config.format)
 
 
-def _as_trained(reading: Reading, model: ServedModel) -> Reading:
+def _as_trained(reading: Read, model: ServedModel) -> Read:
     """What is missing means what it meant when the model was trained; a key is carried as it stands."""
     words = {name: feature.na_values for name, feature in model.features.items()}
-    return dataclasses.replace(reading, na_values=(), na_values_by_column=words)
+    return reading.model_copy(update={"na_values": (), "na_values_by_column": words})
 
 
 def _add_up(done: Sequence[Predicted]) -> dict[str, tuple[int, int]]:

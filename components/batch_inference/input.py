@@ -11,16 +11,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.ingestion import Reading
 from components.ingestion.contract import Column
 from components.ingestion.readers import opened, source_names
 from components.ingestion.rewriting import rewrite_of
 from components.served_model import RawFeature, ServedModel
 from spec.errors import InputError
+from spec.words import one_line
+from spec.workload import Read
 
 _NUMBERS = {"float32": pa.float64(), "int64": pa.int64()}
 _SAMPLE_LINES = 200
-RESERVED = ("file", "row", "probability", "probabilities", "prediction", "label", "model_version")
+_RESERVED = ("file", "row", "model_version")
 
 
 def columns_for(
@@ -39,7 +40,7 @@ def columns_for(
         InputError: a key is not a column, or has the name of an output column.
     """
     for key in keys:
-        if key in RESERVED:
+        if key in (*_RESERVED, *model.kind.prediction_types()):
             raise InputError(
                 f"--keys: {key!r} is the name of an output column. Rename it in the data, or leave it out."
             )
@@ -65,7 +66,7 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
-def source_types(path: pathlib.Path, format: str, reading: Reading) -> dict[str, pa.DataType]:
+def source_types(path: pathlib.Path, format: str, reading: Read) -> dict[str, pa.DataType]:
     """A file's columns; their types as the format gives them: text for CSV, what the first lines hold for JSON.
 
     Raises:
@@ -83,7 +84,7 @@ def source_types(path: pathlib.Path, format: str, reading: Reading) -> dict[str,
     try:
         return {field.name: field.type for field in pq.read_schema(path)}
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path}: not a whole Parquet file: {' '.join(str(error).split())[:200]}") from None
+        raise InputError(f"not a whole Parquet file: {one_line(error, 200)}", file=path) from None
 
 
 def _json_types(path: pathlib.Path) -> dict[str, pa.DataType]:

@@ -1,4 +1,4 @@
-"""Rows through the model, with the rows that it cannot answer set aside."""
+"""ReadRows through the model, with the rows that it cannot answer set aside."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingestion.rows import BadRow, Rows
+from components.ingestion.bad_rows import BadRow, ReadRows
 from components.served_model import ServedModel, load_answerer
 from spec.errors import InputError
+from spec.words import one_line
 
 _BATCH_ROWS = 8192
 _BATCH_BYTES = 32 * 2**20
@@ -23,9 +24,9 @@ Answers = dict[str, npt.NDArray[np.generic]]
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Rows with the model's answers, by output of its signature; and those that have none."""
+    """ReadRows with the model's answers, by output of its signature; and those that have none."""
 
-    rows: Rows
+    rows: ReadRows
     answers: Answers
     bad: tuple[BadRow, ...] = ()
 
@@ -40,7 +41,7 @@ class Predictor:
         self._answer = load_answerer(saved_model, model)
         self._refusals = (InputError, tf.errors.OpError)
 
-    def parts(self, rows: Rows) -> Iterator[Part]:
+    def parts(self, rows: ReadRows) -> Iterator[Part]:
         """Predicts for a batch, by pieces of a size that the model's intermediate tensors bear."""
         rows, bad = self._of_the_right_length(rows)
         yield Part(_slice(rows, 0, 0), {}, bad)
@@ -48,7 +49,7 @@ class Predictor:
         for first in range(0, rows.batch.num_rows, size):
             yield from self._predict(_slice(rows, first, min(first + size, rows.batch.num_rows)))
 
-    def _predict(self, rows: Rows) -> Iterator[Part]:
+    def _predict(self, rows: ReadRows) -> Iterator[Part]:
         try:
             answers = self._answer(self._model.inputs(rows.batch))
         except self._refusals as error:
@@ -67,10 +68,10 @@ class Predictor:
             yield Part(rows, answers)
             return
         bad = tuple(BadRow(int(number), None, "the model's answer is not a number") for number in rows.numbers[~finite])
-        kept = Rows(rows.batch.filter(pa.array(finite)), rows.numbers[finite])
+        kept = ReadRows(rows.batch.filter(pa.array(finite)), rows.numbers[finite])
         yield Part(kept, {name: values[finite] for name, values in answers.items()}, bad)
 
-    def _of_the_right_length(self, rows: Rows) -> tuple[Rows, tuple[BadRow, ...]]:
+    def _of_the_right_length(self, rows: ReadRows) -> tuple[ReadRows, tuple[BadRow, ...]]:
         """Sets vectors aside that have another length than the model takes, or gaps."""
         bad: dict[int, BadRow] = {}
         for name, feature in self._model.features.items():
@@ -89,14 +90,14 @@ class Predictor:
             return rows, ()
         fits = np.ones(rows.batch.num_rows, dtype=bool)
         fits[list(bad)] = False
-        return Rows(rows.batch.filter(pa.array(fits)), rows.numbers[fits]), tuple(bad.values())
+        return ReadRows(rows.batch.filter(pa.array(fits)), rows.numbers[fits]), tuple(bad.values())
 
 
 def _gist(error: Exception) -> str:
     """What an operation said, without where in the graph TensorFlow met it."""
-    said = " ".join(str(error).split())
+    said = one_line(error)
     return said.rpartition("<stack traces unavailable> ")[2].partition(" [[{{")[0][:300]
 
 
-def _slice(rows: Rows, first: int, last: int) -> Rows:
-    return Rows(rows.batch.slice(first, last - first), rows.numbers[first:last])
+def _slice(rows: ReadRows, first: int, last: int) -> ReadRows:
+    return ReadRows(rows.batch.slice(first, last - first), rows.numbers[first:last])

@@ -8,15 +8,16 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from components.batch_inference._config import BatchInferenceConfig
 from components.batch_inference.output import FAILED_FILE, Output
 from components.batch_inference.predicting import Predictor
 from components.ingestion import sources
+from components.ingestion.bad_rows import BadRow
 from components.ingestion.contract import Column
 from components.ingestion.parts import Unit
-from components.ingestion.rows import BadRow, read_rows
+from components.ingestion.rows import read_rows
 from components.ingestion.work import Work
 from components.served_model import ServedModel
+from spec.workload import BatchInput
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ class PredictUnits(Work):
         saved_model: pathlib.Path,
         model: ServedModel,
         version: int,
-        config: BatchInferenceConfig,
+        config: BatchInput,
         columns: Sequence[Column],
         staging: pathlib.Path,
     ) -> None:
@@ -71,7 +72,7 @@ class PredictUnits(Work):
         for piece in unit.pieces:
             name = piece.url.removeprefix("file://")
             with sources.local_copy(piece.url, scratch) as path:
-                for rows in read_rows(path, self._config.format, self._columns, None, piece.part, self._config.reading):
+                for rows in read_rows(path, self._config.format, self._columns, None, piece.part, self._config.read):
                     output.failed(name, rows.bad)
                     for part in predictor.parts(rows):
                         output.failed(name, part.bad)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from tfx.dsl.components.base import base_driver as component_base_driver
-from tfx.orchestration import metadata
-from tfx.orchestration.portable import base_driver, data_types
-from tfx.proto.orchestration import driver_output_pb2
+from collections.abc import Mapping
 
+from tfx.orchestration.portable import data_types
+
+from components.drivers import PropertyDriver
 from components.store_errors import store_errors
 
 NO_CHAMPION = "none"
 
 
-class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
+class Driver(PropertyDriver):
     """Sets the exec property `stable_release` to `<version>:<digest>` of the stable release, or to `none`."""
 
-    def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        component_base_driver.BaseDriver.__init__(self, metadata_handle)
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-
-    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+    def properties(self, execution_info: data_types.ExecutionInfo) -> Mapping[str, int | str]:
         properties = execution_info.exec_properties
-        output = driver_output_pb2.DriverOutput()
-        found = stable_release(str(properties["store_uri"]), str(properties["model_name"]))
-        output.exec_properties["stable_release"].string_value = found
-        return output
+        return {"stable_release": stable_release(str(properties["store_uri"]), str(properties["model_name"]))}
 
 
 def stable_release(store_uri: str, model_name: str) -> str:

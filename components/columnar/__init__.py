@@ -1,6 +1,6 @@
 """Examples as Arrow: reading and writing the Parquet that every component shares. Imports nothing else of ours."""
 
-from components.columnar._arrow import is_list, plain_columns, tfx_columns
+from components.columnar._arrow import is_list, is_text, is_text_or_bytes, plain_columns, tfx_columns
 from components.columnar._columns import ColumnReader
 from components.columnar._files import (
     ExamplesWriter,
@@ -42,6 +42,8 @@ __all__ = [
     "encode_splits",
     "hash_rows",
     "is_list",
+    "is_text",
+    "is_text_or_bytes",
     "mark_as_parquet",
     "plain_columns",
     "read_batches",

@@ -1,6 +1,6 @@
-"""Where a suite and a schema cannot both hold. They divide the work: the schema says what must hold, the suite what is expected.
+"""Finds where a suite contradicts a schema: the schema says what must hold, the suite what is expected.
 
-Plain data and TFMD's protos alone: a run is refused for it before anything heavy is imported.
+It needs only plain data and TFMD's protos, so that a run can be refused before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_quality._format import names_any
+from components.schema import known_texts
 
 _KINDS = {schema_pb2.INT: "INT", schema_pb2.FLOAT: "FLOAT", schema_pb2.BYTES: "BYTES"}
 _OF_NUMBERS = frozenset(
@@ -28,7 +29,7 @@ _SETS = {
     "expect_column_distinct_values_to_equal_set": "equal",
     "expect_column_most_common_value_to_be_in_set": "be in",
 }
-# What GX's readers call the types of the examples; a type that is not named here is left to GX.
+# What GX calls the types of the examples; other types are left to GX.
 _TYPES = {
     "INT": {"int", "int64", "Int64", "int32", "Int32", "integer", "INTEGER", "BIGINT"},
     "FLOAT": {"float", "float64", "float32", "double", "Float64", "DOUBLE", "FLOAT"},
@@ -57,13 +58,12 @@ def contradictions(
     Args:
         expectations: as `read_format` gives them.
         schema: the contract of the same data.
-        left_out: columns that nobody reads, and no expectation is judged by.
+        left_out: columns that are not read, and whose expectations are not checked.
 
     Yields:
         (JSON path, what is wrong and how to mend it)
     """
-    domains = {one.name: one for one in schema.string_domain}
-    columns = {feature.name: _column(feature, domains) for feature in schema.feature}
+    columns = {feature.name: _column(feature, schema) for feature in schema.feature}
     for number, one in enumerate(expectations):
         if names_any(one, left_out):
             continue
@@ -191,18 +191,23 @@ _RULES: tuple[Callable[[Mapping[str, Any], _Column], Iterator[tuple[str, str]]],
 )
 
 
-def _column(feature: Any, domains: Mapping[str, Any]) -> _Column:
+def _column(feature: Any, schema: schema_pb2.Schema) -> _Column:
     required = feature.HasField("shape") or feature.presence.min_fraction == 1.0
-    values, low, high = None, None, None
+    low = high = None
     domain = feature.WhichOneof("domain_info")
-    if domain == "string_domain":
-        values = frozenset(feature.string_domain.value)
-    elif domain == "domain" and feature.domain in domains:
-        values = frozenset(domains[feature.domain].value)
-    elif domain in ("int_domain", "float_domain"):
+    texts = None if domain == "bool_domain" else known_texts(schema, feature)
+    if domain in ("int_domain", "float_domain"):
         bounds = getattr(feature, domain)
         low = bounds.min if bounds.HasField("min") else None
         high = bounds.max if bounds.HasField("max") else None
     said = feature.presence.min_fraction if feature.HasField("presence") else None
     least = 1.0 if required else said
-    return _Column(feature.name, _KINDS.get(feature.type, ""), required, least, values, low, high)
+    return _Column(
+        feature.name,
+        _KINDS.get(feature.type, ""),
+        required,
+        least,
+        None if texts is None else frozenset(texts),
+        low,
+        high,
+    )

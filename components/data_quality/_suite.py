@@ -1,4 +1,4 @@
-"""From a suite's file to Great Expectations' own object."""
+"""Loads a suite's file into Great Expectations."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from components import user_code
 from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format, similar
 from components.data_quality._running import import_gx, quiet
 from spec.errors import InputError
+from spec.words import one_line
 
 if TYPE_CHECKING:
     import great_expectations as gx
@@ -30,7 +31,7 @@ def read_suite(
         suite_file: an ExpectationSuite as GX writes it; a `type` with a dot is the path of a class.
         columns: those of the schema; empty: any column will do.
         code: folders where modules of such classes are looked for, besides the suite's own.
-        left_out: columns that nobody reads; expectations of them are not in the suite.
+        left_out: columns that are not read; expectations about them are left out.
 
     Raises:
         InputError: names the file and the place in it.
@@ -54,7 +55,7 @@ def read_suite(
 
 
 def _load(name: str, folders: Sequence[pathlib.Path], place: str) -> str:
-    """Imports a class by its path, which makes it known to GX; returns the type that GX gave it."""
+    """Imports a class by its path, which registers it with GX; returns its type in GX."""
     gx = import_gx()
     module, _, title = name.rpartition(".")
     files = [folder.joinpath(*module.split(".")).with_suffix(".py") for folder in folders]
@@ -91,7 +92,7 @@ def _check_buildable(one: dict[str, Any], place: str) -> None:
     with quiet():
         try:
             gx.ExpectationSuite(name="one", expectations=[one])
-        except Exception as error:  # GX raises pydantic's errors, its own, and an IndexError of its handler
+        except Exception as error:  # GX raises pydantic's errors, its own, and an IndexError from its error handler
             raise InputError(f"{place}.{_explain(error)}") from None
     meta = one.get("meta") or {}
     of_rows = (kinds.ColumnMapExpectation, kinds.ColumnPairMapExpectation, kinds.MulticolumnMapExpectation)
@@ -106,7 +107,7 @@ def _explain(error: Exception) -> str:
     """The first problem of a pydantic error as `kwargs.field: what`; fields are unions, so one cause has several."""
     problems = error.errors() if hasattr(error, "errors") else []
     if not problems:
-        return f"kwargs: GX refuses it: {' '.join(str(error).split())}"
+        return f"kwargs: GX refuses it: {one_line(error)}"
     first = problems[0]
     field = ".".join(str(part) for part in first["loc"] if part != "__root__")
     message = {"value_error.extra": "there is no such argument", "value_error.missing": "is required"}.get(

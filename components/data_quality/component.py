@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -10,10 +9,13 @@ from typing import Any, ClassVar
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, channel, component_spec, standard_artifacts
 
+from components import border
 from components.artifacts import DataQualityReport
-from components.data_quality._contract import digest
+from components.data_quality.contract import check_contract, digest
 from components.data_quality.driver import Driver
 from components.data_quality.executor import DATA_QUALITY, EXAMPLES, FAIL_ON, SCHEMA, DataQualityExecutor
+from components.graph import Graph
+from components.schema import left_out, read_schema
 from spec.errors import InputError
 
 
@@ -30,10 +32,9 @@ class DataQualitySpec(component_spec.ComponentSpec):
         "suite_digest": component_spec.ExecutionParameter(type=str),
         "fail_on": component_spec.ExecutionParameter(type=str),
         "pipeline_root": component_spec.ExecutionParameter(type=str),
-        "splits": component_spec.ExecutionParameter(type=str, optional=True),
-        "keys": component_spec.ExecutionParameter(type=str, optional=True),
-        "code": component_spec.ExecutionParameter(type=str, optional=True),
-        "left_out": component_spec.ExecutionParameter(type=str, optional=True),
+        "keys": component_spec.ExecutionParameter(type=str),
+        "code": component_spec.ExecutionParameter(type=str),
+        "left_out": component_spec.ExecutionParameter(type=str),
         "waivers": component_spec.ExecutionParameter(type=str, optional=True),
     }
 
@@ -61,8 +62,6 @@ class DataQuality(base_component.BaseComponent):
         suite_file: str | os.PathLike[str],
         pipeline_root: str | Any,
         fail_on: str = "critical",
-        splits: Sequence[str] | None = None,
-        suite_digest: str | None = None,
         keys: Sequence[str] = (),
         code: Sequence[str | os.PathLike[str]] = (),
         left_out: Sequence[str] = (),
@@ -75,11 +74,9 @@ class DataQuality(base_component.BaseComponent):
             suite_file: a native GX ExpectationSuite in JSON; waivers.yaml and classes of its expectations may lie beside it.
             pipeline_root: where the evidence of a failed gate is kept (components.gates).
             fail_on: the least severity that stops the run: critical, warning or never.
-            splits: which splits to check, together as one batch; default all.
-            suite_digest: SHA-256 of the suite, so that an edit is not answered from the cache; default: computed here.
             keys: columns that say which row a finding is about.
             code: more folders where the suite's own classes of expectations are looked for.
-            left_out: columns that nobody reads; what the suite expects of them is reported as not judged.
+            left_out: columns that are not read; their expectations are reported as not judged.
 
         Raises:
             InputError: the suite is missing, or fail_on is none of the three.
@@ -92,13 +89,29 @@ class DataQuality(base_component.BaseComponent):
                 schema=schema,
                 data_quality=channel.Channel(type=DataQualityReport),
                 suite_file=os.fspath(suite_file),
-                suite_digest=suite_digest or digest(suite_file, code),
+                suite_digest=digest(suite_file, code),
                 fail_on=fail_on,
                 pipeline_root=pipeline_root,
-                splits=json.dumps(list(splits)) if splits else None,
-                keys=json.dumps(list(keys)),
-                code=json.dumps([os.fspath(one) for one in code]),
-                left_out=json.dumps(list(left_out)),
+                keys=border.dump(keys),
+                code=border.dump(code),
+                left_out=border.dump(left_out),
                 waivers="",
             )
         )
+
+
+def node(graph: Graph) -> DataQuality:
+    site = graph.site
+    suite = site.schema_folder / "expectations.json"
+    ignored = left_out(read_schema(str(site.schema_folder)), graph.workload.data.ignore)
+    check_contract(suite, site.schema_folder, ignored)
+    return DataQuality(
+        graph.outputs["examples"],
+        graph.outputs["schema"],
+        suite_file=str(suite),
+        pipeline_root=graph.root,
+        fail_on=graph.workload.quality.fail_on,
+        keys=graph.workload.key_columns,
+        code=[site.workload_folder],
+        left_out=ignored,
+    )

@@ -1,4 +1,4 @@
-"""DataQuality's side of the pipeline: a worker reads, runs the suite, judges and renders; a failed gate stops the run."""
+"""DataQuality in the pipeline: a worker process reads, runs the suite, judges and renders; a failed gate stops the run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
-from components import prepared
+from components import border, prepared
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import decode_splits
 from components.data_quality import waivers
-from components.data_quality._contract import digest
-from components.gates import GateFailed, GateResult, evidence_directory, keep_evidence
+from components.data_quality.contract import digest
+from components.gates import GateResult, insist_on_pass
 from spec.errors import ChangedError
 
 EXAMPLES = "examples"
@@ -29,7 +29,7 @@ WORKER = "components.data_quality.worker"
 
 
 class DataQualityExecutor(base_executor.BaseExecutor):
-    """Runs the suite on all splits together and raises GateFailed if an expectation that matters does not hold."""
+    """Runs the suite on all splits together and raises GateFailed if a critical expectation is not met."""
 
     def Do(
         self,
@@ -43,7 +43,7 @@ class DataQualityExecutor(base_executor.BaseExecutor):
         folder = pathlib.Path(report.uri)
         folder.mkdir(parents=True, exist_ok=True)
         with measured(output_dict) as rows:
-            splits = json.loads(exec_properties.get("splits") or "null") or decode_splits(examples.split_names)
+            splits = decode_splits(examples.split_names)
             request = {
                 "examples_uri": examples.uri,
                 "splits": splits,
@@ -54,9 +54,9 @@ class DataQualityExecutor(base_executor.BaseExecutor):
                 "run_id": (self._context.pipeline_run_id or "") if self._context else "",
                 "asset": f"examples, span {examples.span or 0}",
                 "spans": _spans(examples, splits),
-                "keys": json.loads(exec_properties.get("keys") or "[]"),
-                "code": json.loads(exec_properties.get("code") or "[]"),
-                "left_out": json.loads(exec_properties.get("left_out") or "[]"),
+                "keys": border.load(list[str], exec_properties["keys"]),
+                "code": border.load(list[str], exec_properties["code"]),
+                "left_out": border.load(list[str], exec_properties["left_out"]),
             }
             with prepared.take(WORKER) as worker:
                 try:
@@ -66,26 +66,21 @@ class DataQualityExecutor(base_executor.BaseExecutor):
             _insist_on_contracts(exec_properties)
             result = GateResult.from_json((folder / GATE_FILE).read_text(encoding="utf-8"))
             rows[ROWS_IN] = rows[ROWS_OUT] = count
-        if not result.passes:
-            if self._context is not None:
-                node_id = self._context.pipeline_node.node_info.id
-                run_id = self._context.pipeline_run_id
-                keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run_id, node_id), folder)
-            raise GateFailed(result)
+        insist_on_pass(result, self._context, exec_properties["pipeline_root"], folder)
 
 
 def _insist_on_contracts(exec_properties: dict[str, Any]) -> None:
-    """Raises ChangedError if suite or waivers are no longer those of the cache's key: the worker has read them since."""
-    suite, expected = exec_properties["suite_file"], exec_properties.get("suite_digest")
-    if expected and digest(suite, json.loads(exec_properties.get("code") or "[]")) != expected:
+    """Raises ChangedError if suite or waivers have changed since the cache key was computed: the worker may have read the change."""
+    suite = exec_properties["suite_file"]
+    if digest(suite, border.load(list[str], exec_properties["code"])) != exec_properties["suite_digest"]:
         raise ChangedError(suite, "it, or what lies beside it, was edited since the run began")
-    file, held = waivers.beside(suite), exec_properties.get("waivers")
-    if held is not None and waivers.digest(file) != held:
+    file = waivers.beside(suite)
+    if waivers.digest(file) != exec_properties["waivers"]:
         raise ChangedError(str(file), "other waivers are in force than when the gate was asked")
 
 
 def _spans(examples: artifact.Artifact, splits: list[str]) -> list[dict[str, Any]]:
-    """The spans of the window, oldest first, and which rows of each split are theirs; one of all rows where it is not noted."""
+    """The spans of the window, oldest first, with their rows in each split; one span with all rows if that is not known."""
     rows = json.loads(examples.get_string_custom_property(ROWS_BY_SPAN) or "{}")
     numbers = [int(one["span"]) for one in json.loads(examples.get_string_custom_property("spans") or "[]")]
     if not set(splits) <= set(rows) or not numbers:

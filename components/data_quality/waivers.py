@@ -26,6 +26,7 @@ import yaml
 
 from components.gates import CheckResult, Severity
 from spec.errors import InputError
+from spec.words import one_line
 
 FILE_NAME = "waivers.yaml"
 GUIDE = "docs/guides/data-quality.md"
@@ -98,7 +99,7 @@ def read_waivers(path: str | os.PathLike[str]) -> tuple[Waiver, ...]:
     except FileNotFoundError:
         return ()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from None
+        raise InputError(f"{path}: not valid YAML: {one_line(error, 300)}") from None
     if raw is None:
         return ()
     if not isinstance(raw, dict) or set(raw) != {"waivers"} or not isinstance(raw["waivers"] or [], list):

@@ -1,4 +1,4 @@
-"""The work of DataQuality, in a process of its own: Great Expectations and the rows go when it ends.
+"""The work of DataQuality, in its own process, which frees the memory of Great Expectations and the rows when it ends.
 
 Imports no TFX and no TensorFlow (components.prepared starts it).
 """
@@ -13,11 +13,11 @@ from typing import Any
 
 from components import lazy_imports
 from components.data_quality import waivers
-from components.data_quality._contract import check_contract
+from components.data_quality.contract import check_contract
+from components.data_quality.record import RECORD
 from components.gates import CheckResult, GateResult, Severity
 from components.schema import is_personal, read_schema
 
-GATE = "data quality"
 GATE_FILE = "gate.json"
 VALIDATION_FILE = "validation.json"
 DATA_DOCS = "data_docs"
@@ -53,8 +53,8 @@ def check_examples(
 ) -> tuple[GateResult, int]:
     """Checks an Examples artifact and writes gate.json, validation.json and data_docs/ into `output`.
 
-    Every span of a window is judged by itself, or an empty delivery would hide behind those before it. Of the older spans, which
-    were judged when they came, only what stops the run is told: data that was refused must not be trained on a span later.
+    Every span of a window is judged by itself, or an empty delivery would hide behind earlier ones. Older spans were judged when they
+    were delivered, so only what stops the run is reported: refused data must not be trained on as part of a later window.
 
     Args:
         examples_uri: of the artifact.
@@ -68,7 +68,7 @@ def check_examples(
         spans: those of the window, oldest first: `span`, and `parts`: first row and number of rows by split. Default: all rows.
         keys: columns that say which row a finding is about.
         code: more folders for classes of expectations.
-        left_out: columns that nobody reads; what the suite expects of them is reported as not judged.
+        left_out: columns that are not read; their expectations are reported as not judged.
 
     Returns:
         what the gate found, and the number of rows that it looked at.
@@ -105,7 +105,7 @@ def check_examples(
     if not suite.expectations:
         nothing = f"{pathlib.Path(suite_file).name} has no expectations; trainyard quality draft makes some"
         checks = (*checks, CheckResult.not_judged("expectations", nothing, Severity.WARNING))
-    result = GateResult(gate=GATE, checks=_checks.worst_first(checks))
+    result = GateResult(gate=RECORD.id, checks=_checks.worst_first(checks))
     (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
     (output / VALIDATION_FILE).write_text(_checks.validation_json(found), encoding="utf-8")
     _data_docs.write(found, suite, result, output / DATA_DOCS)

@@ -1,4 +1,4 @@
-"""What rows tell as a whole: how many there are, whether they came before, and whether those that are evaluated were trained on."""
+"""Checks of the rows as a whole: how many there are, whether they are new, and whether evaluated rows were trained on."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.columnar import Hashes, add_column, spread_bits
-from components.drift._config import DriftConfig
-from components.drift._profile import ALL, Profile
+from components.drift.profile import ALL, Profile
 from components.gates import CheckResult, Severity
 from spec.splits import SPLITS
+from spec.workload import Drift
 
 _SHOWN = 5
 
 
 class RowHashes:
-    """Hashes of a span's rows, made column by column while something else reads them.
+    """Hashes of a span's rows, built column by column while the columns are being read.
 
     Args:
         rows: by split, in the order in which their rows come.
-        label: its column, which tells no two rows of the same features apart.
+        label: its column, which is kept out of the hash of features.
     """
 
-    def __init__(self, rows: Mapping[str, int], label: str) -> None:
+    def __init__(self, rows: Mapping[str, int], label: str | None) -> None:
         self._rows, self._label = rows, label
         self._features: Hashes | None = None
         self._whole = True
         self._target: Hashes = np.zeros(sum(rows.values()), np.uint64)
 
     def add(self, name: str, values: pa.ChunkedArray) -> None:
-        """Takes a column into account, each once and always in the same order."""
+        """Adds a column; call it once per column and always in the same order."""
         column = values.combine_chunks()
         if name == self._label:
             self._target = add_column(self._target, column)
@@ -42,11 +42,11 @@ class RowHashes:
             )
 
     def leave_out(self) -> None:
-        """A column is not hashed: that two rows are alike can no longer be told."""
+        """Notes that a column is not hashed, so that equal rows can no longer be recognised."""
         self._whole = False
 
     def of_rows(self) -> Hashes:
-        """Of all columns, in the order of the rows; none where a column was left out."""
+        """Hashes over all columns, in the order of the rows; none if a column was left out."""
         if self._features is None or not self._whole:
             return np.zeros(0, np.uint64)
         return spread_bits(self._features * np.uint64(31) + self._target)
@@ -60,7 +60,7 @@ class RowHashes:
         raise IndexError(row)
 
     def by_split(self) -> dict[str, Hashes]:
-        """Of the features alone; none where a column was left out."""
+        """Hashes over the features, by split; none if a column was left out."""
         if self._features is None or not self._whole:
             return {}
         ends = np.cumsum(list(self._rows.values()))
@@ -68,34 +68,34 @@ class RowHashes:
 
 
 def marks(hashes: Hashes) -> tuple[str, float]:
-    """A fingerprint of rows, the same in any order and in any files, and the share of them that have a twin; ("", 0) without one."""
+    """A fingerprint that does not depend on the rows' order or files, and the share of rows with a duplicate; ("", 0) without rows."""
     if not len(hashes):
         return "", 0.0
     _, times = np.unique(hashes, return_counts=True)
     return f"{int(hashes.sum(dtype=np.uint64)):016x}-{len(hashes)}", float(times[times > 1].sum() / len(hashes))
 
 
-def checks(newest: Profile, before: Profile | None, rows: RowHashes, config: DriftConfig) -> Iterator[CheckResult]:
-    """Whether the span repeats the one before or itself, is much smaller or larger, and whether its splits share rows."""
+def checks(newest: Profile, before: Profile | None, rows: RowHashes, allowed: Drift) -> Iterator[CheckResult]:
+    """Checks whether the span repeats the previous one or itself, is much smaller or larger, and whether its splits share rows."""
     if before is not None:
         has_prints = bool(before.fingerprint and newest.fingerprint)
         if has_prints or (before.digest and newest.digest):
-            yield _stale(newest, before, config)
+            yield _stale(newest, before, allowed)
         else:
             yield _unjudged(
                 "stale", f"neither the files nor the rows of both {newest.name} and {before.name} are known"
             )
         many = before.rows.get(ALL, 0)
-        few = f"{before.name} has {many:,} rows, too few to compare with (min_rows {config.min_rows:,})"
-        yield _volume(newest, before, config) if many >= config.min_rows else _unjudged("rows", few)
+        few = f"{before.name} has {many:,} rows, too few to compare with (min_rows {allowed.min_rows:,})"
+        yield _volume(newest, before, allowed) if many >= allowed.min_rows else _unjudged("rows", few)
         if not has_prints:
             few = f"the rows of both {newest.name} and {before.name} are not known one by one (pictures and lists are not compared)"
-        is_known = has_prints and many >= config.min_rows
-        yield _doubles(newest, before, rows, config) if is_known else _unjudged("doubles", few)
-    yield from _overlap(rows.by_split(), config)
+        is_known = has_prints and many >= allowed.min_rows
+        yield _doubles(newest, before, rows, allowed) if is_known else _unjudged("doubles", few)
+    yield from _overlap(rows.by_split(), allowed)
 
 
-def _stale(newest: Profile, before: Profile, config: DriftConfig) -> CheckResult:
+def _stale(newest: Profile, before: Profile, allowed: Drift) -> CheckResult:
     same_bytes = bool(newest.digest) and newest.digest == before.digest
     same_rows = bool(newest.fingerprint) and newest.fingerprint == before.fingerprint
     is_stale = newest.name != before.name and (same_bytes or same_rows)
@@ -107,33 +107,35 @@ def _stale(newest: Profile, before: Profile, config: DriftConfig) -> CheckResult
         else f"{newest.name} is not {before.name} again"
     )
     found = {"kind": "stale", "digest": newest.digest, "fingerprint": newest.fingerprint, "reference": before.name}
-    return CheckResult("stale", not is_stale, config.stale, message, found)
+    return CheckResult("stale", not is_stale, allowed.stale, message, found)
 
 
-def _volume(newest: Profile, before: Profile, config: DriftConfig) -> CheckResult:
+def _volume(newest: Profile, before: Profile, allowed: Drift) -> CheckResult:
     now, then = newest.rows[ALL], before.rows[ALL]
     share = now / then
-    is_usual = 1 - config.rows <= share <= 1 / (1 - config.rows) if config.rows < 1 else True
+    is_usual = 1 - allowed.rows <= share <= 1 / (1 - allowed.rows) if allowed.rows < 1 else True
     message = f"{newest.name} has {now:,} rows, {share:.0%} of the {then:,} of {before.name}"
     if not is_usual:
-        message += f" (limit: {1 - config.rows:.0%} to {1 / (1 - config.rows):.0%}). Ask whether the delivery is whole."
+        message += (
+            f" (limit: {1 - allowed.rows:.0%} to {1 / (1 - allowed.rows):.0%}). Ask whether the delivery is whole."
+        )
     return CheckResult("rows", is_usual, Severity.WARNING, message, {"kind": "rows", "rows": now, "rows_before": then})
 
 
-def _doubles(newest: Profile, before: Profile, rows: RowHashes, config: DriftConfig) -> CheckResult:
-    passes = newest.doubled - before.doubled <= config.doubles
+def _doubles(newest: Profile, before: Profile, rows: RowHashes, allowed: Drift) -> CheckResult:
+    passes = newest.doubled - before.doubled <= allowed.doubles
     message = (
         f"{newest.doubled:.1%} of the rows of {newest.name} have a twin, after {before.doubled:.1%} in {before.name}"
     )
     sample = [] if passes else _twins(rows)
     if sample:
         shown = ", ".join(f"{one['split']} row {one['row']}" for one in sample[:2])
-        message += f" (limit: {config.doubles:.1%} more), e.g. {shown}, alike in every column. Ask whether the export ran twice."
+        message += f" (limit: {allowed.doubles:.1%} more), e.g. {shown}, alike in every column. Ask whether the export ran twice."
     return CheckResult("doubles", passes, Severity.WARNING, message, {"kind": "doubles", "sample": sample})
 
 
 def _twins(rows: RowHashes) -> list[dict[str, object]]:
-    """The first few rows that have a twin, side by side."""
+    """The first few pairs of duplicate rows."""
     hashes = rows.of_rows()
     order = np.argsort(hashes, kind="stable")
     same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])[:_SHOWN]
@@ -145,8 +147,8 @@ def _unjudged(kind: str, why: str) -> CheckResult:
     return CheckResult.not_judged(kind, why, Severity.INFO, {"kind": kind})
 
 
-def _overlap(splits: Mapping[str, Hashes], config: DriftConfig) -> Iterator[CheckResult]:
-    """Of each split whether its rows are rows of the splits before it, which the model was made from."""
+def _overlap(splits: Mapping[str, Hashes], allowed: Drift) -> Iterator[CheckResult]:
+    """Checks for each split whether its rows also are in the splits that the model is made from."""
     if not splits:
         yield _unjudged("overlap", "rows with pictures or lists are not compared one by one")
     for at, split in enumerate(SPLITS):
@@ -154,23 +156,23 @@ def _overlap(splits: Mapping[str, Hashes], config: DriftConfig) -> Iterator[Chec
         if not earlier or held_out is None:
             continue
         known = np.concatenate(list(earlier.values()))
-        if (fewest := min(len(known), len(held_out))) < config.min_rows:
-            few = f"{fewest:,} rows are too few (min_rows {config.min_rows:,})"
+        if (fewest := min(len(known), len(held_out))) < allowed.min_rows:
+            few = f"{fewest:,} rows are too few (min_rows {allowed.min_rows:,})"
             yield _unjudged(f"overlap({split})", few)
         else:
-            yield _overlap_of(split, held_out, known, " or ".join(earlier), config)
+            yield _overlap_of(split, held_out, known, " or ".join(earlier), allowed)
 
 
-def _overlap_of(split: str, held_out: Hashes, known: Hashes, of: str, config: DriftConfig) -> CheckResult:
+def _overlap_of(split: str, held_out: Hashes, known: Hashes, of: str, allowed: Drift) -> CheckResult:
     shared = pc.indices_nonzero(pc.is_in(pa.array(held_out), pa.array(known))).to_numpy()
     share = len(shared) / len(held_out)
     message = f"{len(shared):,} of the {len(held_out):,} rows of {split} ({share:.1%}) are rows of {of}"
-    if share > config.overlap:
+    if share > allowed.overlap:
         shown = ", ".join(f"{split} row {row}" for row in shared[:_SHOWN])
         message += (
-            f" in all but the label (limit {config.overlap:.1%}), e.g. {shown}: what is measured on them was learnt by heart. "
+            f" in all but the label (limit {allowed.overlap:.1%}), e.g. {shown}: what is measured on them was learnt by heart. "
             "Split by the key that such rows share (data.split.key), or remove the doubles."
         )
     sample = [{"split": split, "row": int(row)} for row in shared[:_SHOWN]]
-    found = {"kind": "overlap", "share": share, "limit": config.overlap, "sample": sample}
-    return CheckResult(f"overlap({split})", share <= config.overlap, Severity.WARNING, message, found)
+    found = {"kind": "overlap", "share": share, "limit": allowed.overlap, "sample": sample}
+    return CheckResult(f"overlap({split})", share <= allowed.overlap, Severity.WARNING, message, found)

@@ -1,4 +1,4 @@
-"""What the gates on data said of each span so far, as the metadata store tells: on one machine, in Airflow's tasks and in pods."""
+"""What the data gates have decided about each span, according to the metadata store."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.artifacts import DataDrift
-from components.gates import DATA_GATES
+from spec import graph
 
 _WELL = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 _ILL = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 
 
 class Verdict(enum.StrEnum):
-    """What the last look at a span came to; a span whose failures are waived is accepted."""
+    """The latest verdict on a span; a span whose failures are waived is accepted."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    UNKNOWN = "unknown"  # a gate was not asked, or nobody knows any more
+    UNKNOWN = "unknown"  # a gate has not run, or its result is gone
 
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """A span as it was delivered once.
+    """One delivery of a span.
 
     Attributes:
         span: its number.
-        digest: of its files; empty where nobody noted it.
-        profile: where DriftDetector left its distributions; empty where it refused, or they are gone.
+        digest: of its files; empty if it is not known.
+        profile: where DriftDetector left its distributions; empty if it refused the span, or they are gone.
     """
 
     span: int
@@ -42,12 +42,13 @@ class Judged:
 
 
 def judged(store: Any, pipeline: str) -> list[Judged]:
-    """The deliveries that a pipeline has looked at, in the order of their spans, the last of a span last."""
+    """The deliveries that a pipeline has judged, by span, the latest delivery of a span last."""
     context = store.get_context_by_type_and_name("pipeline", pipeline)
     if context is None:
         return []
     kinds = {kind.id: kind.name.rpartition(".")[2] for kind in store.get_execution_types()}
-    asked = {one.id: one for one in store.get_executions_by_context(context.id) if kinds.get(one.type_id) in DATA_GATES}
+    gates = {record.id for record in graph.data_gates()}
+    asked = {one.id: one for one in store.get_executions_by_context(context.id) if kinds.get(one.type_id) in gates}
     states: dict[int, dict[str, int]] = {}  # id of the examples -> gate -> how its last execution ended
     made: dict[int, list[int]] = {}  # execution -> ids of what it made
     read: dict[int, int] = {}
@@ -60,9 +61,9 @@ def judged(store: Any, pipeline: str) -> list[Judged]:
         execution = asked[execution_id]
         states.setdefault(read[execution_id], {})[kinds[execution.type_id]] = execution.last_known_state
     profiles = _profiles(store, {read[e]: ids for e, ids in made.items() if e in read})
-    gates = {kinds[one.type_id] for one in asked.values()}
+    asked_gates = {kinds[one.type_id] for one in asked.values()}
     found = [
-        Judged(span, digest, _verdict(states[examples_id], gates), profiles.get(examples_id, ""))
+        Judged(span, digest, _verdict(states[examples_id], asked_gates), profiles.get(examples_id, ""))
         for examples_id, span, digest in _spans(store, states)
     ]
     return sorted(found, key=lambda one: one.span)
@@ -82,7 +83,7 @@ def _spans(store: Any, examples_ids: Iterable[int]) -> Iterable[tuple[int, int, 
 
 
 def _profiles(store: Any, made: dict[int, list[int]]) -> dict[int, str]:
-    """Id of the examples -> where the profile made of them lies."""
+    """The URI of the profile by the id of the examples."""
     kinds = {kind.id for kind in store.get_artifact_types() if kind.name == DataDrift.TYPE_NAME}
     live = {
         one.id: one.uri

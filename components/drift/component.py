@@ -1,20 +1,21 @@
 from __future__ import annotations
 
-import json
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components import border
 from components.artifacts import DataDrift
 from components.drift import driver, executor
-from components.drift._config import DriftConfig
+from components.graph import Graph
+from spec.workload import Drift
 
 
 class DriftDetectorSpec(ComponentSpec):
     PARAMETERS = {
-        "config": ExecutionParameter(type=str),
+        "allowed": ExecutionParameter(type=str),
+        "label": ExecutionParameter(type=str),
         "pipeline_root": ExecutionParameter(type=str),
         "baseline": ExecutionParameter(type=str, optional=True),
         "baseline_name": ExecutionParameter(type=str, optional=True),
@@ -33,16 +34,16 @@ class DriftDetectorSpec(ComponentSpec):
 class DriftDetector(base_component.BaseComponent):
     """Compares the newest span with the last accepted one, column by column; a drift beyond a critical limit stops the run.
 
-    That is the nearest span before which the gates on data did not refuse, as they said last: the same damage delivered twice is
-    refused twice. It is taken from the window if it lies there, else from the profile that an earlier run left. Where only spans
-    are left whose verdict is not known, one of them is taken, and the findings say so. A first span has nothing to be compared
-    with, and passes. Where `champion_of` is given and that model has a stable release, the newest span that the release was
-    trained on takes its place.
+    The reference is the latest earlier span that the data gates did not refuse, so the same damage delivered twice is refused
+    twice. It is read from the window if it is there, otherwise from the profile that an earlier run left. If only spans with an
+    unknown verdict are left, the reference is one of them, and the findings say so. A first span has no reference, and passes. If
+    `champion_of` is given and that model has a stable release, the reference is the newest span that the release was trained on.
 
     Args:
         examples: the window; the newest span in it is looked at.
         schema: says which whole numbers are names.
-        config: limits, slices and rows needed.
+        allowed: limits, slices and rows needed.
+        label: the column to predict; its drift is a label shift.
         pipeline_root: where evidence is kept when the gate stops a run.
         champion_of: (URI of the model store, model), to compare with what its stable release was trained on.
 
@@ -50,7 +51,8 @@ class DriftDetector(base_component.BaseComponent):
         DriftDetector(
             examples=example_gen.outputs["examples"],
             schema=schema.outputs["schema"],
-            config=DriftConfig(label="big_tipper"),
+            allowed=Drift(),
+            label="big_tipper",
             pipeline_root=pipeline_root,
         )
     """
@@ -63,7 +65,8 @@ class DriftDetector(base_component.BaseComponent):
         self,
         examples: types.BaseChannel,
         schema: types.BaseChannel,
-        config: DriftConfig,
+        allowed: Drift,
+        label: str,
         pipeline_root: str,
         champion_of: tuple[str, str] | None = None,
     ) -> None:
@@ -71,14 +74,28 @@ class DriftDetector(base_component.BaseComponent):
             DriftDetectorSpec(
                 examples=examples,
                 schema=schema,
-                config=config.to_json(),
+                allowed=border.dump(allowed),
+                label=label,
                 pipeline_root=pipeline_root,
                 baseline="",
                 baseline_name="",
                 baseline_span="",
                 baseline_verdict="",
                 refused="",
-                champion_of=json.dumps(champion_of) if champion_of else "",
+                champion_of=border.dump(champion_of) if champion_of else "",
                 drift=types.Channel(type=DataDrift),
             )
         )
+
+
+def node(graph: Graph) -> DriftDetector:
+    workload, site = graph.workload, graph.site
+    reads_champion = workload.quality.drift.reference == "champion"
+    return DriftDetector(
+        graph.outputs["examples"],
+        graph.outputs["schema"],
+        workload.quality.drift,
+        label=workload.data.label_column or "",
+        pipeline_root=graph.root,
+        champion_of=(site.store_uri, workload.name) if reads_champion else None,
+    )

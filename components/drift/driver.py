@@ -1,41 +1,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from tfx.dsl.components.base import base_driver as component_base_driver
-from tfx.orchestration import metadata
-from tfx.orchestration.portable import base_driver, data_types
-from tfx.proto.orchestration import driver_output_pb2
+from tfx.orchestration.portable import data_types
 
+from components import border
 from components.artifacts import DataDrift
 from components.drift._verdicts import Verdict, judged
+from components.drivers import PropertyDriver
 from components.store_errors import store_errors
 from model_store import STABLE, ModelStore
 
 
-class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
-    """Finds the profile of the last span that was accepted, when the node runs, and puts its place into the cache key."""
+class Driver(PropertyDriver):
+    """Finds the profile of the last accepted span when the node runs, and puts its URI into the cache key."""
 
-    def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        component_base_driver.BaseDriver.__init__(self, metadata_handle)
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-        self._metadata = metadata_handle
-
-    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+    def properties(self, execution_info: data_types.ExecutionInfo) -> Mapping[str, int | str]:
         (examples,) = execution_info.input_dict["examples"]
-        output = driver_output_pb2.DriverOutput()
         champion_of = str(execution_info.exec_properties.get("champion_of") or "")
-        baseline, name = self._of_champion(*json.loads(champion_of)) if champion_of else ("", "")
+        baseline, name = self._of_champion(*border.load(tuple[str, str], champion_of)) if champion_of else ("", "")
         reference = self._reference(examples, execution_info.pipeline_info.id)
         if baseline:
             reference = {**reference, "baseline": baseline}
-        for key, value in {**reference, "baseline_name": name}.items():
-            output.exec_properties[key].string_value = value
-        return output
+        return {**reference, "baseline_name": name}
 
     def _of_champion(self, store_uri: str, model: str) -> tuple[str, str]:
-        """Where the profile lies that the run left which published the stable release, and what to call it; ("", "") if nowhere."""
+        """The URI of the profile from the run that published the stable release, and its name; ("", "") if there is none."""
         with store_errors():
             models = ModelStore(store_uri)
             if STABLE not in models.labels(model):
@@ -52,8 +44,8 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
         return (str(found[0].uri), f"release {release.version}") if found else ("", "")
 
     def _reference(self, examples: Any, pipeline: str) -> dict[str, str]:
-        """`baseline`: where the profile of the last accepted span before lies; `baseline_span`: which that is, and
-        `baseline_verdict`, where it is not known to be accepted; `refused`: spans of the window that were refused as they are."""
+        """`baseline`: the URI of the last accepted span's profile; `baseline_span`: its number; `baseline_verdict`: set if it is not
+        known to be accepted; `refused`: spans of the window that were refused as they are."""
         with self._metadata as handle:
             found = judged(handle.store, pipeline)
         window = {
@@ -70,5 +62,5 @@ class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
             "baseline": chosen.profile if chosen else "",
             "baseline_span": str(chosen.span) if chosen else "",
             "baseline_verdict": "" if chosen in accepted or not chosen else str(chosen.verdict),
-            "refused": json.dumps(refused),
+            "refused": border.dump(refused),
         }

@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -15,21 +14,24 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
+import storage
+from components import border
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import ColumnReader, count_rows, decode_splits
-from components.drift import _judge, _leakage, _rows
-from components.drift._config import DriftConfig
-from components.drift._profile import ALL, Profile, profile
-from components.gates import CheckResult, GateFailed, GateResult, Severity, evidence_directory, keep_evidence
+from components.drift import _leakage, _rows, judge
+from components.drift.profile import ALL, Profile, profile
+from components.drift.record import RECORD
+from components.gates import CheckResult, GateResult, Severity, insist_on_pass
 from components.schema import is_personal, read_schema, time_format_of
 from spec.splits import TRAIN
+from spec.workload import Drift
 
-_LONGEST = 1024  # bytes a value, on average: pictures are not compared row by row
+_LONGEST = 1024  # bytes per value, on average: images are not compared row by row
 PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"
 
 
 class Executor(base_executor.BaseExecutor):
-    """Profiles the newest span, compares it with the last accepted one, and writes both, and the gate's result."""
+    """Profiles the newest span, compares it with the last accepted one, and writes profile, comparison and the gate's result."""
 
     def Do(
         self,
@@ -42,41 +44,37 @@ class Executor(base_executor.BaseExecutor):
         Raises:
             GateFailed: a column moved beyond a critical limit.
         """
-        config = DriftConfig.from_json(exec_properties["config"])
+        allowed, label = border.load(Drift, exec_properties["allowed"]), exec_properties["label"]
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
         output = artifact_utils.get_single_instance(output_dict["drift"])
         folder = pathlib.Path(output.uri)
         folder.mkdir(parents=True, exist_ok=True)
         with measured(output_dict) as rows:
-            window = _Window(examples, schema)
+            window = _Window(examples, schema, label)
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
-            newest, hashes, told = window.describe(-1, config, named)
-            before = _reference(window, config, named, exec_properties)
-            found = list(_judge.drifts(newest, before, config)) if before else []
+            newest, hashes, told = window.describe(-1, allowed, named)
+            before = _reference(window, allowed, named, exec_properties)
+            found = list(judge.comparisons(newest, before, allowed, label=label)) if before else []
             checks = [
-                *_checks(found, newest, before, config),
-                *_rows.checks(newest, before, hashes, config),
-                *_leakage.checks(told, newest, before, config),
+                *_checks(found, newest, before, allowed),
+                *_rows.checks(newest, before, hashes, allowed),
+                *_leakage.checks(told, newest, before, label, allowed),
             ]
-            result = GateResult("DriftDetector", tuple(checks))
+            result = GateResult(RECORD.id, tuple(checks))
             (folder / PROFILE_FILE).write_text(newest.to_json(), encoding="utf-8")
-            (folder / DRIFT_FILE).write_text(json.dumps([_judge.plain(one) for one in found]), encoding="utf-8")
+            (folder / DRIFT_FILE).write_text(json.dumps([judge.plain(one) for one in found]), encoding="utf-8")
             (folder / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
             output.span = examples.span
             rows[ROWS_IN] = rows[ROWS_OUT] = newest.rows[ALL]
-        if not result.passes:
-            if self._context is not None:
-                node, run = self._context.pipeline_node.node_info.id, self._context.pipeline_run_id
-                keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run, node), folder)
-            raise GateFailed(result)
+        insist_on_pass(result, self._context, exec_properties["pipeline_root"], folder)
 
 
 class _Window:
     """The spans in an Examples artifact, and the rows of each."""
 
-    def __init__(self, examples: types.Artifact, schema: schema_pb2.Schema) -> None:
-        self._uri = examples.uri
+    def __init__(self, examples: types.Artifact, schema: schema_pb2.Schema, label: str) -> None:
+        self._uri, self._label = examples.uri, label
         self._personal = {feature.name for feature in schema.feature if is_personal(feature)}
         self._dates = {feature.name for feature in schema.feature if time_format_of(feature)}
         self._splits = decode_splits(examples.split_names)
@@ -88,13 +86,13 @@ class _Window:
         self._digests = [str(one.get("digest", "")) for one in spans] or [""]
 
     def describe(
-        self, place: int, config: DriftConfig, named: set[str]
+        self, place: int, allowed: Drift, named: set[str]
     ) -> tuple[Profile, _rows.RowHashes, dict[str, _leakage.Strength]]:
-        """The span at a place in the window (-1: the newest), hashes of its rows, and how well each column tells the label."""
+        """The span at a place in the window (-1: the newest), hashes of its rows, and how well each column predicts the label."""
         columns = self._readers[self._splits[0]].columns
-        slices = [column for column in config.slices if column in columns]
+        slices = [column for column in allowed.slices if column in columns]
         rows = {split: self._length(split, place) for split in self._splits}
-        hashes = _rows.RowHashes(rows, config.label)
+        hashes = _rows.RowHashes(rows, self._label)
         every = max(1, -(-sum(rows.values()) // _leakage.MOST_ROWS))
         seen: set[str] = set()
         sample: dict[str, pa.ChunkedArray] = {}
@@ -117,13 +115,13 @@ class _Window:
             read,
             named=named | set(slices),
             slices=slices,
-            min_rows=config.min_rows,
+            min_rows=allowed.min_rows,
             personal=self._personal,
             dates=self._dates,
         )
         is_train = np.repeat([split == TRAIN for split in rows], list(rows.values()))[::every]
         fingerprint, doubled = _rows.marks(hashes.of_rows())
-        told = _leakage.strengths(sample, is_train, config.label)
+        told = _leakage.strengths(sample, is_train, self._label)
         digest = self._digests[place]
         firm = {name: one.value for name, one in told.items() if one.is_firm}
         marked = dataclasses.replace(found, digest=digest, fingerprint=fingerprint, doubled=doubled, strengths=firm)
@@ -144,54 +142,51 @@ class _Window:
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
 
 
-def _reference(
-    window: _Window, config: DriftConfig, named: set[str], exec_properties: Mapping[str, Any]
-) -> Profile | None:
+def _reference(window: _Window, allowed: Drift, named: set[str], exec_properties: Mapping[str, Any]) -> Profile | None:
     """The profile of the last accepted span before the newest, or of the champion's newest span; None if there is none."""
     baseline, champion = exec_properties.get("baseline") or "", exec_properties.get("baseline_name") or ""
-    refused = json.loads(exec_properties.get("refused") or "[]")
+    refused = border.load(list[int], exec_properties.get("refused") or "[]")
     held = [place for place, span in enumerate(window.spans[:-1]) if span not in refused]
     nearest = int(exec_properties.get("baseline_span") or -1)
     if held and window.spans[held[-1]] >= nearest and not champion:
-        return window.describe(held[-1], config, named)[0]
+        return window.describe(held[-1], allowed, named)[0]
     if not baseline:
         return None
-    with fsspec.open(f"{baseline.rstrip('/')}/{PROFILE_FILE}", "rt", encoding="utf-8") as file:
-        found = Profile.from_json(file.read())
+    found = Profile.from_json(storage.read(f"{baseline.rstrip('/')}/{PROFILE_FILE}").decode())
     if not champion:
         verdict = exec_properties.get("baseline_verdict")
         return dataclasses.replace(found, name=f"{found.name} (whose verdict is not known)") if verdict else found
     if found.name == f"span {window.spans[-1]}":
-        # The champion was trained on this very span, which is no news of the delivery.
+        # The champion was trained on this very span, so it does not mean that the delivery is stale.
         found = dataclasses.replace(found, digest="", fingerprint="")
     return dataclasses.replace(found, name=f"{found.name} of {champion}")
 
 
 def _checks(
-    found: Sequence[_judge.Drift], newest: Profile, before: Profile | None, config: DriftConfig
+    found: Sequence[judge.Comparison], newest: Profile, before: Profile | None, allowed: Drift
 ) -> list[CheckResult]:
-    """One check a comparison, and one that says why for each that was asked for and could not be made."""
+    """One check per comparison, and one `not judged` for each that was asked for and is not possible."""
     if before is None:
         reason = f"{newest.name} is the first: there is nothing to compare it with"
         return [CheckResult.not_judged("drift", reason, Severity.INFO)]
-    checks = [_judge.check(one) for one in found]
+    checks = [judge.check(one) for one in found]
     fewest = min(newest.rows.get(ALL, 0), before.rows.get(ALL, 0))
-    few = f"{fewest:,} rows are too few to compare {newest.name} with {before.name} (min_rows {config.min_rows:,})"
+    few = f"{fewest:,} rows are too few to compare {newest.name} with {before.name} (min_rows {allowed.min_rows:,})"
     if not found:
-        # A limit that stops a run stops it where it cannot be judged, too.
+        # A critical limit stops the run also if it cannot be judged.
         is_critical = Severity.CRITICAL in {
-            one.severity for one in (config.default, *config.columns.values()) if one.limits
+            one.severity for one in (allowed.limits, *allowed.columns.values()) if one.by_measure()
         }
         return [CheckResult.not_judged("drift", few, Severity.CRITICAL if is_critical else Severity.INFO)]
-    for column, limits in config.columns.items():
+    for column, limits in allowed.columns.items():
         measured = {m for one in found if (one.column, one.slice) == (column, ALL) for m in one.measures}
-        if unknown := sorted(set(limits.limits) - measured):
+        if unknown := sorted(set(limits.by_measure()) - measured):
             why = f"{newest.name} and {before.name} have no {', '.join(unknown)} of this column: it is new, empty or of another kind"
             checks.append(CheckResult.not_judged(f"drift({column})", why, limits.severity))
-    for column in config.slices:
+    for column in allowed.slices:
         if not any(one.slice.startswith(f"{column}=") for one in found):
             why = (
-                f"no value of {column} has {config.min_rows:,} rows in both {newest.name} and {before.name} (min_rows)"
+                f"no value of {column} has {allowed.min_rows:,} rows in both {newest.name} and {before.name} (min_rows)"
             )
             checks.append(CheckResult.not_judged(f"drift by {column}", why, Severity.INFO))
     return checks

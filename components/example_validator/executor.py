@@ -12,7 +12,8 @@ from components.artifacts import measured
 from components.columnar import decode_splits, encode_splits
 from components.example_validator._checks import checks_of
 from components.example_validator._validation import validate
-from components.gates import CheckResult, GateFailed, GateResult, evidence_directory, keep_evidence
+from components.example_validator.record import RECORD
+from components.gates import CheckResult, GateResult, insist_on_pass
 from components.schema import read_schema
 
 
@@ -39,11 +40,8 @@ class Executor(base_executor.BaseExecutor):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(found.SerializeToString())
                 checks += checks_of(found, loaded, schema, split, examples.uri)
-            result = GateResult("ExampleValidator", tuple(checks))
+            result = GateResult(RECORD.id, tuple(checks))
             (pathlib.Path(output.uri) / "gate.json").write_text(result.to_json())
             output.split_names = encode_splits(splits)
             output.span = examples.span
-        if not result.passes:
-            node, run = self._context.pipeline_node.node_info.id, self._context.pipeline_run_id
-            keep_evidence(result, evidence_directory(exec_properties["pipeline_root"], run, node))
-            raise GateFailed(result)
+        insist_on_pass(result, self._context, exec_properties["pipeline_root"])

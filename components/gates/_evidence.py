@@ -8,10 +8,31 @@ from __future__ import annotations
 
 import pathlib
 import shutil
+from typing import Any
 
-from components.gates._result import GateResult
+from components.gates._result import GateFailed, GateResult
 
 RESULT_FILE = "gate.json"
+
+
+def insist_on_pass(result: GateResult, context: Any, pipeline_root: str, files: pathlib.Path | None = None) -> None:
+    """Lets the run go on, or keeps the evidence and stops it.
+
+    Args:
+        result: what the gate found.
+        context: of the executor; None where no run is under way.
+        pipeline_root: where evidence is kept.
+        files: a folder of reports that belongs to it.
+
+    Raises:
+        GateFailed: a critical check did not pass.
+    """
+    if result.passes:
+        return
+    if context is not None:
+        node = context.pipeline_node.node_info.id
+        keep_evidence(result, evidence_directory(pipeline_root, context.pipeline_run_id, node), files)
+    raise GateFailed(result)
 
 
 def evidence_directory(pipeline_root: str, run_id: str, node_id: str) -> pathlib.Path:

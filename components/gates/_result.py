@@ -6,14 +6,7 @@ import json
 from typing import Any
 
 from spec.errors import InputError
-
-
-class Severity(enum.StrEnum):
-    """How much it matters that a check does not pass: because it failed, or because it could not be judged."""
-
-    CRITICAL = "critical"  # stops the run
-    WARNING = "warning"  # marks the run
-    INFO = "info"  # is recorded
+from spec.severity import Severity
 
 
 class Verdict(enum.StrEnum):

@@ -5,17 +5,20 @@ from __future__ import annotations
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components import border
+from components.graph import Graph
 from components.infra_validator.executor import Executor
+from spec.workload import InfraValidation
 
 
 class InfraValidatorSpec(component_spec.ComponentSpec):
     """Inputs, outputs and parameters of `InfraValidator`."""
 
-    PARAMETERS = {"config": component_spec.ExecutionParameter(type=str)}
+    PARAMETERS = {"limits": component_spec.ExecutionParameter(type=str)}
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
-        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema, optional=True),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
     }
     OUTPUTS = {"blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing)}
 
@@ -29,8 +32,8 @@ class InfraValidator(base_component.BaseComponent):
     Args:
         model: exported by the Trainer.
         examples: with a test split, whose first rows are the requests.
-        config: JSON, see `InfraConfig.from_json`.
         schema: of the raw data; a changed one validates anew.
+        limits: how many rows, and what the process may take.
     """
 
     SPEC_CLASS = InfraValidatorSpec
@@ -40,15 +43,25 @@ class InfraValidator(base_component.BaseComponent):
         self,
         model: channel.BaseChannel,
         examples: channel.BaseChannel,
-        config: str = "{}",
-        schema: channel.BaseChannel | None = None,
+        schema: channel.BaseChannel,
+        limits: InfraValidation,
     ) -> None:
         super().__init__(
             InfraValidatorSpec(
                 model=model,
                 examples=examples,
                 schema=schema,
-                config=config,
+                limits=border.dump(limits),
                 blessing=channel.Channel(type=standard_artifacts.InfraBlessing),
             )
         )
+
+
+def node(graph: Graph) -> InfraValidator:
+    made = graph.outputs
+    return InfraValidator(
+        model=made["model"],
+        examples=made["examples"],
+        schema=made["schema"],
+        limits=graph.workload.infra_validation,
+    )

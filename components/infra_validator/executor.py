@@ -13,17 +13,17 @@ import pyarrow.parquet as pq
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
-from components import prepared
+from components import border, prepared
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.gates import CheckResult, GateResult
-from components.infra_validator.config import InfraConfig
 from components.infra_validator.golden import golden_rows, instances
 from components.infra_validator.limits import Ended, watch
+from components.infra_validator.record import RECORD
 from components.served_model import SERVING_FOLDER, ServedModel
 from spec.errors import InputError
 from spec.splits import TEST
+from spec.workload import InfraValidation
 
-GATE = "Infrastructure"
 GOLDEN_REQUESTS = "golden_requests.json"
 GOLDEN_ANSWERS = "golden_answers.json"
 WORKER = "components.infra_validator.worker"
@@ -44,40 +44,40 @@ class Executor(base_executor.BaseExecutor):
             InputError: the configuration is not valid, or the test split has no rows.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        config = InfraConfig.from_json(exec_properties["config"])
+        limits = border.load(InfraValidation, exec_properties["limits"])
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         saved_model = pathlib.Path(artifact_utils.get_single_uri(input_dict["model"])) / SERVING_FOLDER
         folder = pathlib.Path(blessing.uri)
         folder.mkdir(parents=True, exist_ok=True)
         with measured(output_dict) as rows:
             gate, asked = self._validate(
-                saved_model, artifact_utils.get_single_uri(input_dict["examples"]), folder, config
+                saved_model, artifact_utils.get_single_uri(input_dict["examples"]), folder, limits
             )
             (folder / "gate.json").write_text(gate.to_json(), encoding="utf-8")
             _bless(blessing, gate)
             rows[ROWS_IN] = rows[ROWS_OUT] = asked
 
     def _validate(
-        self, saved_model: pathlib.Path, examples_uri: str, folder: pathlib.Path, config: InfraConfig
+        self, saved_model: pathlib.Path, examples_uri: str, folder: pathlib.Path, limits: InfraValidation
     ) -> tuple[GateResult, int]:
         try:
             model = ServedModel.read(saved_model)
-            golden = golden_rows(examples_uri, TEST, list(model.features), config.requests)
+            golden = golden_rows(examples_uri, TEST, list(model.features), limits.requests)
             if not golden.num_rows:
                 raise InputError("the test split has no rows to ask the model for.")
             (batch,) = golden.combine_chunks().to_batches(max_chunksize=golden.num_rows)
             requests = instances(model, batch)
         except InputError as error:
-            return GateResult(GATE, (CheckResult("golden requests", False, message=str(error)),)), 0
+            return GateResult(RECORD.id, (CheckResult("golden requests", False, message=str(error)),)), 0
         (folder / GOLDEN_REQUESTS).write_text(json.dumps({"instances": requests}), encoding="utf-8")
         with tempfile.TemporaryDirectory() as scratch:
-            checks, answers = examine(saved_model, golden, pathlib.Path(scratch), config)
+            checks, answers = examine(saved_model, golden, pathlib.Path(scratch), limits)
         (folder / GOLDEN_ANSWERS).write_text(json.dumps(answers), encoding="utf-8")
-        return GateResult(GATE, tuple(checks)), golden.num_rows
+        return GateResult(RECORD.id, tuple(checks)), golden.num_rows
 
 
 def examine(
-    saved_model: pathlib.Path, golden: pa.Table, scratch: pathlib.Path, config: InfraConfig
+    saved_model: pathlib.Path, golden: pa.Table, scratch: pathlib.Path, limits: InfraValidation
 ) -> tuple[list[CheckResult], dict[str, Any]]:
     """Runs the validating process.
 
@@ -88,12 +88,12 @@ def examine(
     pq.write_table(golden, rows)
     with prepared.take(WORKER) as worker:
         worker.send({"saved_model": str(saved_model.absolute()), "golden": str(rows), "stage": str(stage_file)})
-        ended = watch(worker, config.timeout_s, config.memory_mb)
+        ended = watch(worker, limits.timeout_s, limits.memory_mb)
         stage = stage_file.read_text(encoding="utf-8") if stage_file.is_file() else "importing TensorFlow"
         diagnostics = {"seconds": round(ended.seconds, 3), "peak_memory_mb": ended.peak_mb, "stage": stage}
         found = _answer(worker, ended)
         if found is None:
-            message = how_it_ended(ended, stage, config)
+            message = how_it_ended(ended, stage, limits)
             return [CheckResult("the model loads and answers", False, message=message, diagnostics=diagnostics)], {}
     diagnostics["load_seconds"] = found["load_seconds"]
     message = f"loaded in {found['load_seconds']:.1f} s, {ended.peak_mb:,} MiB at most"
@@ -112,16 +112,16 @@ def _answer(worker: prepared.Worker, ended: Ended) -> dict[str, Any] | None:
         return None
 
 
-def how_it_ended(ended: Ended, stage: str, config: InfraConfig) -> str:
+def how_it_ended(ended: Ended, stage: str, limits: InfraValidation) -> str:
     """One line: why the validating process gave no result, and what to do."""
     if ended.over == "time":
         return (
-            f"gave no answer within {config.timeout_s:g} s (last: {stage}); make the model smaller, "
+            f"gave no answer within {limits.timeout_s:g} s (last: {stage}); make the model smaller, "
             "or raise infra_validation.timeout_s in workload.yaml"
         )
     if ended.over == "memory":
         return (
-            f"took {ended.peak_mb:,} MiB of memory while {stage}, {config.memory_mb:,} MiB are allowed; "
+            f"took {ended.peak_mb:,} MiB of memory while {stage}, {limits.memory_mb:,} MiB are allowed; "
             "make the model smaller, or raise infra_validation.memory_mb in workload.yaml"
         )
     if ended.code < 0:

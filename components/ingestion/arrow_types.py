@@ -1,4 +1,4 @@
-"""What a value of each of Arrow's types becomes: the schema's INT, FLOAT or BYTES, without a digit lost on the way.
+"""How each of Arrow's types becomes the schema's INT, FLOAT or BYTES without losing a digit.
 
 | Arrow type | INT | FLOAT | BYTES (text) |
 |---|---|---|---|
@@ -12,8 +12,8 @@
 | binary in all its forms | if they are digits | if it is a number | UTF-8 text |
 | null | missing | missing | missing |
 
-Dictionaries, run-end encoding and extension types count as what they stand for. Lists are vectors (`shape` in schema.pbtxt).
-Structs, maps, unions and intervals are no values of a column: they are refused in one line.
+Dictionaries, run-end encoding and extension types are taken for what they encode. Lists are vectors (`shape` in schema.pbtxt).
+Structs, maps, unions and intervals cannot be a column's values: they are refused in one line.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# What Arrow raises for a value, or for a type, that it does not convert.
+# What Arrow raises for a value or a type that it cannot convert.
 NOT_CONVERTED = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
 
 
 def to_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Casts without loss, but for the places behind the point that a double does not have.
+    """Casts without loss, except for decimals beyond a double's precision.
 
     Raises:
         ArrowInvalid: a value does not fit.
@@ -40,14 +40,14 @@ def to_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_string(kind) and pa.types.is_binary(array.type):
         return array.cast(kind)  # refuses what is not UTF-8
     if pa.types.is_floating(kind) and pa.types.is_integer(array.type):
-        return array.cast(kind, safe=False)  # a FLOAT holds the nearest; an id is an INT
+        return array.cast(kind, safe=False)  # a FLOAT holds the nearest number; ids belong into an INT
     if pa.types.is_integer(kind):
         array = _countable(array)
     return array.cast(kind)
 
 
 def plain(array: pa.Array) -> pa.Array:
-    """The same values in one of the types that Arrow computes with; NaN is missing.
+    """The same values, in a type that Arrow can compute with; NaN becomes null.
 
     Raises:
         ArrowNotImplementedError: of a union.
@@ -75,7 +75,7 @@ def plain(array: pa.Array) -> pa.Array:
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Whether a value is several, however Arrow stores them."""
+    """Whether each row holds several values, however Arrow stores them."""
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or _is_rare_list(kind))
 
 
@@ -84,7 +84,7 @@ def _is_rare_list(kind: pa.DataType) -> bool:
 
 
 def _vectors(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Lists as lists of another type. Arrow casts views to wrong values, so those are put together anew."""
+    """Lists with their values cast. They are rebuilt, because Arrow casts list views to wrong values."""
     if not pa.types.is_list(kind) or is_list(array.type.value_type):
         raise pa.ArrowNotImplementedError(f"a value of {array.type} is no {kind}")
     lengths = pc.list_value_length(array)
@@ -95,7 +95,7 @@ def _vectors(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _countable(array: pa.Array) -> pa.Array:
-    """Points in time and spans of time as microseconds, whatever unit they came in."""
+    """Times and durations as microseconds, whatever their unit."""
     kind = array.type
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return array.cast(pa.timestamp("us", getattr(kind, "tz", None))).cast(pa.int64())

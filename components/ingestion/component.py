@@ -5,8 +5,10 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components import border
+from components.graph import Graph
 from components.ingestion import driver, executor
-from components.ingestion._config import IngestionConfig
+from spec.workload import Ingestion
 
 
 class ColumnarExampleGenSpec(ComponentSpec):
@@ -31,7 +33,7 @@ class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
     DRIVER_CLASS = driver.Driver
 
-    def __init__(self, schema: types.BaseChannel, input_config: IngestionConfig, span: int) -> None:
+    def __init__(self, schema: types.BaseChannel, input_config: Ingestion, span: int) -> None:
         """Args:
         schema: types, presence and the label's classes.
         input_config: what to read and how to divide it.
@@ -40,10 +42,15 @@ class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
         super().__init__(
             ColumnarExampleGenSpec(
                 schema=schema,
-                input_config=input_config.to_json(),
+                input_config=border.dump(input_config),
                 span=span,
                 fingerprint="",
                 spans="",
                 examples=types.Channel(type=standard_artifacts.Examples),
             )
         )
+
+
+def node(graph: Graph) -> ColumnarExampleGen:
+    ingestion = graph.workload.ingestion(graph.site.data_root)
+    return ColumnarExampleGen(graph.outputs["schema"], ingestion, graph.span)

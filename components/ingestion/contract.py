@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.ingestion.formatted_numbers import Style
+from components.ingestion.formatted_numbers import Style, style
 from components.ingestion.rewriting import Rewrite, rewrite_of
 from components.schema import booleans_of, is_ignored, time_format_of
 from spec.errors import InputError
+from spec.workload import Read
 
-_MOST_NAMES = 40  # a line for a person
+_MOST_NAMES = 40  # that fit into one line
 _TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float64(), schema_pb2.BYTES: pa.string()}
 
 
-# What to write into schema.pbtxt, to the letter: a feature that has a shape needs its values, whatever its presence says.
+# What to write into schema.pbtxt, literally: a feature with a shape needs its values, whatever its presence says.
 NULLABLE = "`presence { min_fraction: 0.9 } value_count { min: 1 max: 1 }` in place of `shape {}`"
 OPTIONAL = "`presence {} value_count { min: 1 max: 1 }` in place of `shape {}`"
 
@@ -32,14 +34,14 @@ class Column:
     type: pa.DataType
     required: bool  # each row must have a value
     optional: bool  # the whole column may be absent
-    rewrite: Rewrite | None = None  # to the one form of each value; None: as they come
+    rewrite: Rewrite | None = None  # to one spelling of each value; None: values stay as they are
     missing: tuple[str, ...] = ()  # texts that mean that a value is missing, besides the empty one
-    style: Style | None = None  # of its numbers, where they come as people write them
-    keeps: bool = False  # a row without a value here is left out, so that nothing is asked of its other values
+    style: Style | None = None  # how its numbers are written, where Arrow cannot read them
+    keeps: bool = False  # rows without a value here are dropped, so their other values are not checked
 
     @property
     def expected(self) -> str:
-        """What a value is to be, for messages."""
+        """What a value has to be, for messages."""
         return self.rewrite.expected if self.rewrite else str(self.type)
 
 
@@ -50,6 +52,22 @@ def columns_of(schema: schema_pb2.Schema) -> list[Column]:
     A BYTES feature with an `image_domain` stays bytes, others are text.
     """
     return [_column(feature) for feature in schema.feature if feature.lifecycle_stage != schema_pb2.DEPRECATED]
+
+
+def columns_as_read(columns: Sequence[Column], reading: Read) -> list[Column]:
+    """The columns with what `reading` says of each: which texts mean a missing value, and how numbers are written."""
+    return [
+        dataclasses.replace(column, missing=reading.missing(column.name), style=_style(column, reading))
+        for column in columns
+    ]
+
+
+def _style(column: Column, reading: Read) -> Style | None:
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return None
+    if column.name in reading.numbers:
+        return style(reading.numbers[column.name])
+    return Style(reading.decimal, reading.thousands) if (reading.decimal, reading.thousands) != (".", "") else None
 
 
 def _column(feature: Any) -> Column:
@@ -64,24 +82,27 @@ def _column(feature: Any) -> Column:
     return Column(feature.name, kind, required, not required and feature.presence.min_fraction == 0, rewrite)
 
 
-def check_header(file: str, names: Collection[str], columns: list[Column], extra: Collection[str] | None) -> None:
-    """Raises InputError if columns are doubled, missing or unknown.
+def check_header(
+    file: str | os.PathLike[str], names: Collection[str], columns: list[Column], extra: Collection[str] | None
+) -> None:
+    """Raises InputError if columns are duplicated, missing or unknown.
 
     Args:
-        file: for the message.
+        file: where they were found.
         names: the columns that it has.
         columns: those of the schema.
-        extra: names, and patterns like `pixel_*`, of columns that may be there besides; None: any may.
+        extra: names, and patterns like `pixel_*`, of columns that may be there too; None: any may.
     """
     present = set(names)
     if len(present) < len(names):
         doubled = next(name for name, count in collections.Counter(names).items() if count > 1)
-        raise InputError(f"{file}: column {doubled!r} appears twice. Rename or remove one.")
+        raise InputError(f"column {doubled!r} appears twice. Rename or remove one.", file=file)
     missing = [c.name for c in columns if not c.optional and c.name not in present]
     if missing:
         raise InputError(
-            f"{file}: column {missing[0]!r} is missing{_and_more(missing)}. Received: {_some(names)}. "
-            f"Deliver it, or say in schema.pbtxt that it may be absent: {OPTIONAL}."
+            f"column {missing[0]!r} is missing{_and_more(missing)}. Received: {_some(names)}. "
+            f"Deliver it, or say in schema.pbtxt that it may be absent: {OPTIONAL}.",
+            file=file,
         )
     if extra is None:
         return
@@ -89,8 +110,9 @@ def check_header(file: str, names: Collection[str], columns: list[Column], extra
     unknown = [name for name in names if name not in known and not is_ignored(name, extra)]
     if unknown:
         raise InputError(
-            f"{file}: column {unknown[0]!r} is not in the schema{_and_more(unknown)}. "
-            "Add it to schema.pbtxt, or to data.ignore in workload.yaml (a pattern like 'prefix_*' or '*' will do)."
+            f"column {unknown[0]!r} is not in the schema{_and_more(unknown)}. "
+            "Add it to schema.pbtxt, or to data.ignore in workload.yaml (a pattern like 'prefix_*' or '*' will do).",
+            file=file,
         )
 
 

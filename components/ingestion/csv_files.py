@@ -1,4 +1,4 @@
-"""CSV by Arrow: names, batches, and in which row and line of the file a thing stands."""
+"""Reading CSV with Arrow: column names, batches, and the row and line of anything that is wrong."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from components.ingestion._reading import Reading
 from components.ingestion.contract import Column
 from components.ingestion.plain_files import COMPRESSED
 from spec.errors import InputError
+from spec.words import one_line
+from spec.workload import Read
 
 BLOCK_BYTES = 8 * 2**20
 _HEAD_BYTES = 2**20
@@ -32,20 +33,20 @@ class CsvFile:
         path: of the file.
         reading: how it is written.
         names: of its columns.
-        first_line: how many lines lie ahead of the first row of data.
+        first_line: how many lines come before the first row of data.
     """
 
     path: pathlib.Path
-    reading: Reading
+    reading: Read
     names: tuple[str, ...]
     first_line: int
 
     @classmethod
-    def open(cls, path: pathlib.Path, reading: Reading) -> CsvFile:
+    def open(cls, path: pathlib.Path, reading: Read) -> CsvFile:
         """Looks at a file's header.
 
         Raises:
-            InputError: it has none, or is no text.
+            InputError: it has none, or is not text.
         """
         refuse_binary(path)
         try:
@@ -54,11 +55,11 @@ class CsvFile:
         except OSError as error:
             if error.errno:
                 raise
-            raise InputError(f"{path}: cannot be unpacked ({error}). Deliver it again.") from None
+            raise InputError(f"cannot be unpacked ({error}). Deliver it again.", file=path) from None
         return cls(path, reading, *_header(path, head, reading))
 
     def among(self, columns: Sequence[Column]) -> list[Column]:
-        """Those of the columns that the file has."""
+        """The columns that are in the file."""
         return [column for column in columns if column.name in set(self.names)]
 
     def batches(
@@ -67,7 +68,7 @@ class CsvFile:
         threads: bool,
         on_ragged: Callable[[Any], str] | None = None,
     ) -> pa.csv.CSVStreamingReader:
-        """Arrow's reader of `columns`; `on_ragged` is asked about rows of another length, default: they are an error."""
+        """Arrow's reader of `columns`. `on_ragged` decides about rows with too few or too many fields; default: an error."""
         reading = self.reading
         return pa.csv.open_csv(
             self.path,
@@ -79,7 +80,7 @@ class CsvFile:
                 column_types={column.name: self._raw_type(column) for column in columns},
                 include_columns=[column.name for column in columns],
                 null_values=["", *reading.na_values],
-                # Texts get the missing values of their column later; whether a number's were quoted says nothing.
+                # Missing texts are recognised later, by column; a missing number may be quoted or not.
                 strings_can_be_null=False,
                 quoted_strings_can_be_null=True,
                 decimal_point=reading.decimal,
@@ -87,9 +88,9 @@ class CsvFile:
         )
 
     def whole(self, types: Mapping[str, pa.DataType], block_size: int) -> pa.Table:
-        """All rows and columns, with Arrow's guess of each type but those that are given.
+        """All rows and columns; Arrow guesses the types that are not given.
 
-        One block: Arrow fixes a column's type by the first and would stumble over a 3.5 in the second.
+        It reads one block, because Arrow fixes a column's type in the first and fails on a 3.5 in the second.
         """
         options = pa.csv.ConvertOptions(
             column_types=dict(types),
@@ -111,7 +112,7 @@ class CsvFile:
         )
 
     def _raw_type(self, column: Column) -> pa.DataType:
-        """What Arrow is to make of a column: text where more is to be done to a number than it does."""
+        """The type that Arrow reads a column as: text, where a number is written in a way that Arrow does not know."""
         is_number = not (pa.types.is_string(column.type) or pa.types.is_binary(column.type))
         is_formatted = column.name in self.reading.numbers or self.reading.thousands
         if is_number and (is_formatted or column.missing != self.reading.na_values):
@@ -119,15 +120,13 @@ class CsvFile:
         return column.type
 
     def row(self, counted: int) -> int:
-        """The row of data, from 1, that Arrow counts as `counted`: it counts what lies ahead of the data, too."""
+        """The row of data, from 1, that Arrow counts as `counted`; Arrow includes the lines before the data."""
         reading = self.reading
         return counted - (self.first_line if reading.names or not reading.header else reading.skip_rows + 1)
 
-    def place(self, row: int) -> str:
-        """Where a row of data stands, for people: its line in the file, and its number among the rows of data."""
-        if line := self.line(row):
-            return f"line {line} of {self.path}, row {row}"
-        return f"{self.path}, row {row}"
+    def error(self, problem: str, row: int | None = None, column: str | None = None) -> InputError:
+        """An error about the file, or about a row of data in it, which is named by its line too."""
+        return InputError(problem, file=self.path, line=self.line(row) if row else None, row=row, column=column)
 
     def line(self, row: int) -> int:
         """The line in which a row of data begins, from 1; 0: the file has no such row."""
@@ -142,33 +141,34 @@ class CsvFile:
                     open_quotes = (open_quotes + line.count('"')) % 2
         return 0
 
-    def explain(self, columns: Sequence[Column], error: Exception) -> str:
-        """One line for what Arrow did not take."""
-        message = self._serial_error(columns) or " ".join(str(error).split())
+    def explained(self, columns: Sequence[Column], error: Exception) -> InputError:
+        """An error that says what Arrow could not read, and where."""
+        message = self._serial_error(columns) or one_line(error)
         column = re.search(r"In CSV column #(\d+): ", message)
         if column:
             name = self.names[int(column[1])]
             detail = _ARROW_ROW.sub("", message.replace(column[0], "")).removeprefix("CSV conversion error to ")
             row = self._row_of(name, columns)
-            where = f"{self.place(row) if row else self.path}, column {name!r}"
+            problem = f"the schema's type does not fit: {detail}. Mend the value, or the type in schema.pbtxt."
             if "UTF8" in message:
-                return (
-                    f"{where}: is not UTF-8 text. Save the file as UTF-8, or declare its encoding in workload.yaml "
+                problem = (
+                    "is not UTF-8 text. Save the file as UTF-8, or declare its encoding in workload.yaml "
                     "(data.read.encoding: cp1252, latin-1)."
                 )
-            return f"{where}: the schema's type does not fit: {detail}. Mend the value, or the type in schema.pbtxt."
+            return self.error(problem, row, name)
         broken = _ARROW_ROW.search(message)
-        where = self.place(self.row(int(broken[1]))) if broken else str(self.path)
-        message = _ARROW_ROW.sub("", message)[:300]
-        return f"{where}: {message}. The row is broken or cut off: mend it, or deliver the file again."
+        problem = (
+            f"{_ARROW_ROW.sub('', message)[:300]}. The row is broken or cut off: mend it, or deliver the file again."
+        )
+        return self.error(problem, self.row(int(broken[1])) if broken else None)
 
     def _serial_error(self, columns: Sequence[Column]) -> str:
-        """Reads once more without threads: only then does Arrow count rows."""
+        """Reads again without threads, because only then does Arrow count rows."""
         try:
             for _ in self.batches(self.among(columns), threads=False):
                 pass
         except (pa.ArrowInvalid, OSError) as error:
-            return " ".join(str(error).split())
+            return one_line(error)
         return ""
 
     def _row_of(self, name: str, columns: Sequence[Column]) -> int | None:
@@ -183,7 +183,7 @@ class CsvFile:
         return None
 
     def _converts(self, raw: pa.Array, kind: pa.DataType) -> bool:
-        """Whether Arrow takes all of them: a number beyond 64 bits and `1_000` it does not, `0x1F` it does."""
+        """Whether Arrow converts all of them: not a number beyond 64 bits or `1_000`, but `0x1F`."""
         try:
             texts = pc.utf8_trim_whitespace(raw.cast(pa.string()))
             if not pa.types.is_string(kind):
@@ -195,30 +195,31 @@ class CsvFile:
         return True
 
 
-def _header(path: pathlib.Path, head: bytes, reading: Reading) -> tuple[tuple[str, ...], int]:
-    """The columns' names, and how many lines lie ahead of the data."""
+def _header(path: pathlib.Path, head: bytes, reading: Read) -> tuple[tuple[str, ...], int]:
+    """The columns' names, and how many lines come before the data."""
     lines = _lines(head, reading.skip_rows)
     rows = csv.reader((line for _, line in lines), delimiter=reading.separator)
     try:
         found = next(rows, None)
     except csv.Error as error:
-        raise InputError(f"{path}: the first line is no header: {error}.") from None
+        raise InputError(f"the first line is no header: {error}.", file=path) from None
     if found is None:
-        raise InputError(f"{path}: the file is empty: it has no header and no rows. Deliver it again, or remove it.")
+        raise InputError("the file is empty: it has no header and no rows. Deliver it again, or remove it.", file=path)
     if not reading.header:
         names = reading.names or tuple(f"column_{n}" for n in range(1, len(found) + 1))
         return _as_many(path, names, found), reading.skip_rows
     if any("\udc80" <= character <= "\udcff" for name in found for character in name):
         raise InputError(
-            f"{path}: the first line is not UTF-8 text. Save the file as UTF-8, or declare its encoding in workload.yaml "
-            "(data.read.encoding)."
+            "the first line is not UTF-8 text. Save the file as UTF-8, or declare its encoding in workload.yaml "
+            "(data.read.encoding).",
+            file=path,
         )
     last = lines[rows.line_num - 1][0]
     return _as_many(path, reading.names, found) if reading.names else tuple(found), last
 
 
 def _lines(head: bytes, skip: int) -> list[tuple[int, str]]:
-    """The lines that are not blank, each with its number, after the first `skip`."""
+    """The non-blank lines after the first `skip`, each with its number."""
     text = head.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     lines: Iterator[str] = io.StringIO(text, newline="")
     return [(n, line) for n, line in enumerate(lines, 1) if n > skip and line.strip("\r\n")]
@@ -227,14 +228,15 @@ def _lines(head: bytes, skip: int) -> list[tuple[int, str]]:
 def _as_many(path: pathlib.Path, names: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:
     if len(names) != len(found):
         raise InputError(
-            f"{path}: data.read.names has {len(names)} names. Received: {len(found)} columns "
-            f"({', '.join(map(repr, found[:5]))}). Name each column, in the file's order."
+            f"data.read.names has {len(names)} names. Received: {len(found)} columns "
+            f"({', '.join(map(repr, found[:5]))}). Name each column, in the file's order.",
+            file=path,
         )
     return tuple(names)
 
 
 def refuse_binary(path: pathlib.Path, what: str = "CSV") -> None:
-    """Says what a file that is no text may be: Arrow would quote its bytes.
+    """Refuses a file that is not text, and says what it may be; Arrow's error would only quote its bytes.
 
     Raises:
         InputError: it is UTF-16, or holds zero bytes in its beginning.
@@ -245,22 +247,25 @@ def refuse_binary(path: pathlib.Path, what: str = "CSV") -> None:
         head = file.read(4096)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(
-            f"{path}: is UTF-16. Received: a file that begins with {head[:2].hex(' ')}. Save it as UTF-8, or declare it in "
-            "workload.yaml (data.read.encoding: utf-16)."
+            f"is UTF-16. Received: a file that begins with {head[:2].hex(' ')}. Save it as UTF-8, or declare it in "
+            "workload.yaml (data.read.encoding: utf-16).",
+            file=path,
         )
     if b"\0" in head:
         packed = f"a compressed one needs its ending ({', '.join(COMPRESSED)})"
         raise InputError(
-            f"{path}: is not text. Received: a zero byte at {head.index(0)}; it begins with {head[:4].hex(' ')}. "
-            f"Save it as {what} in UTF-8; {packed}, Parquet `format: parquet`."
+            f"is not text. Received: a zero byte at {head.index(0)}; it begins with {head[:4].hex(' ')}. "
+            f"Save it as {what} in UTF-8; {packed}, Parquet `format: parquet`.",
+            file=path,
         )
 
 
-def too_long(path: pathlib.Path, message: str) -> str | None:
-    """What to say if Arrow met a row that does not fit into two of its blocks; None if it met something else."""
-    if "straddl" not in message:
+def too_long(path: pathlib.Path, error: Exception) -> InputError | None:
+    """The error for a row that does not fit into two of Arrow's blocks; None if that is not what happened."""
+    if "straddl" not in str(error):
         return None
-    return (
-        f"{path}: a row is longer than {BLOCK_BYTES // 2**20} MiB, or a quote is opened and never closed. Mend it, or "
-        "deliver values of that size as Parquet."
+    return InputError(
+        f"a row is longer than {BLOCK_BYTES // 2**20} MiB, or a quote is opened and never closed. Mend it, or "
+        "deliver values of that size as Parquet.",
+        file=path,
     )

@@ -1,4 +1,4 @@
-"""Dates and times as text of one form: ISO 8601, to the second, without a zone."""
+"""Dates and times as text in one form: ISO 8601, to the second, without a time zone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _US = pa.timestamp("us")
 
 @dataclasses.dataclass(frozen=True)
 class Dates:
-    """Texts in a format, or in ISO 8601, as `2026-12-31`, or `2026-12-31T23:59:59` where the format has a time of day.
+    """Rewrites texts in a format or in ISO 8601 as `2026-12-31`, or as `2026-12-31T23:59:59` if the format has a time of day.
 
     A time with an offset becomes UTC; one without stays as it is.
 
@@ -48,10 +48,10 @@ def parse(array: pa.Array, format: str) -> pa.Array:
 
     Args:
         array: texts.
-        format: as strftime writes it; ISO 8601 is understood besides.
+        format: as strftime writes it; ISO 8601 is understood too.
 
     Raises:
-        ArrowInvalid: a text is none.
+        ArrowInvalid: a text is not a date.
     """
     text = pc.utf8_trim_whitespace(array)
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
@@ -72,7 +72,7 @@ def _by_format(text: pa.Array, format: str) -> pa.Array:
     if times.null_count != text.null_count:
         bad = text.filter(pc.and_(text.is_valid(), times.is_null()))
         raise pa.ArrowInvalid(f"{bad[0].as_py()[:60]!r} is no date")
-    # The C library takes the 31st of February for the 3rd of March.
+    # The C library reads the 31st of February as the 3rd of March.
     for value in pc.unique(text.filter(pc.less_equal(pc.day(times), 3))).to_pylist():
         try:
             datetime.datetime.strptime(value, format)

@@ -13,25 +13,27 @@ import pyarrow.parquet as pq
 from tfx import types
 from tfx.types import artifact_utils
 
+from components import border
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import commit_shards, encode_splits, mark_as_parquet, split_directory
 from components.columnar.executor import ColumnarBeamExecutor
 from components.gates import CheckResult, GateResult, evidence_directory, keep_evidence
 from components.ingestion import quarantine, sources
-from components.ingestion._config import IngestionConfig
 from components.ingestion.contract import Column, columns_of
 from components.ingestion.labels import with_label
 from components.ingestion.parts import Unit, plan
 from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
+from components.ingestion.record import RECORD
 from components.ingestion.splitting import Splitter, counted_column, merge_counts, splitter
 from components.ingestion.units import CountValues, WriteUnits, Written
 from components.ingestion.work import in_order, staging
 from components.schema import read_schema
 from spec.errors import InputError
 from spec.splits import SPLITS
+from spec.workload import Ingestion, Split
 
 _MOST_NAMED = 10
-# Of a split that came out empty, by the way in which rows are split.
+# What to do about an empty split, by how rows are split.
 _REMEDY = {
     "hash": "Deliver more rows, or raise eval_fraction or test_fraction under data.split",
     "time": "Rows of one time stay together, so three times or more are needed: deliver more, or change data.split",
@@ -42,8 +44,8 @@ _REMEDY = {
 class Executor(ColumnarBeamExecutor):
     """Reads the window's files, checks them against the schema, and writes the splits.
 
-    Units of work are files, or parts of large ones. Each writes shards of its own under a staging folder, here or on Beam's
-    workers; when all are whole they are renamed in the order of the files.
+    Units of work are files, or parts of large ones. Each writes its own shards into a staging folder, here or on Beam's
+    workers; when all are complete, they are renamed in the order of the files.
     """
 
     def Do(
@@ -57,8 +59,8 @@ class Executor(ColumnarBeamExecutor):
         Raises:
             InputError: a file cannot be read or does not fit the schema, a split is empty, or too many rows do not fit.
         """
-        config = IngestionConfig.from_json(exec_properties["input_config"])
-        spans = json.loads(exec_properties["spans"])
+        config = border.load(Ingestion, exec_properties["input_config"])
+        spans = border.load(list[dict[str, Any]], exec_properties["spans"])
         columns = _columns(config, artifact_utils.get_single_uri(input_dict["schema"]))
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         with measured(output_dict) as rows:
@@ -80,14 +82,14 @@ class Executor(ColumnarBeamExecutor):
             examples.set_string_custom_property(QUARANTINE, json.dumps(_summary(written)))
 
     def _ingest(
-        self, target: pathlib.Path, config: IngestionConfig, columns: list[Column], spans: Sequence[dict[str, Any]]
+        self, target: pathlib.Path, config: Ingestion, columns: list[Column], spans: Sequence[dict[str, Any]]
     ) -> list[Written]:
         if config.format == "images":
             from components.ingestion.images import insist_on_classes  # imports TensorFlow
 
             for span in spans:
                 insist_on_classes(span["files"], config.uri)
-        units = plan([span["files"] for span in spans], config.format, config.reading)
+        units = plan([span["files"] for span in spans], config.format, config.read)
         size = sum(unit.size_bytes for unit in units)
         with staging(target) as folder:
             with contextlib.ExitStack() as data:
@@ -101,23 +103,22 @@ class Executor(ColumnarBeamExecutor):
             _commit(target, written)
         return written
 
-    def _splitter(
-        self, units: list[Unit], config: IngestionConfig, columns: list[Column], scratch: pathlib.Path
-    ) -> Splitter:
-        name = counted_column(config)
+    def _splitter(self, units: list[Unit], config: Ingestion, columns: list[Column], scratch: pathlib.Path) -> Splitter:
+        label = config.label.column if config.label else None
+        name = counted_column(config.split)
         if name is None:
-            return splitter(config)
+            return splitter(config.split, label)
         if all(c.name != name for c in columns):
             raise InputError(f"data.split.time: column {name!r} is not in schema.pbtxt. Add it, or name another.")
-        # Of Parquet one column is read, a small part of the bytes; other formats are read whole.
+        # From Parquet only one column is read, a small part of the bytes; other formats are read completely.
         size = 0 if config.format == "parquet" else sum(unit.size_bytes for unit in units)
         counted = in_order(self._combine(units, CountValues(config, columns, scratch), size), len(units))
-        return splitter(config, merge_counts(counted))
+        return splitter(config.split, label, merge_counts(counted))
 
-    def _insist_on_good_rows(self, config: IngestionConfig, written: list[Written], target: pathlib.Path) -> None:
+    def _insist_on_good_rows(self, config: Ingestion, written: list[Written], target: pathlib.Path) -> None:
         good, bad = sum(sum(one.counts.values()) for one in written), sum(one.bad for one in written)
         if config.on_bad_rows == "fail":
-            if bad:  # other formats end at the first bad row; of images all are named
+            if bad:  # only images get here: other formats stop at the first bad row, and images are all named together
                 raise InputError(_bad_images(written, good + bad))
             return
         share = bad / max(1, good + bad)
@@ -133,11 +134,11 @@ class Executor(ColumnarBeamExecutor):
             f"All of them: {kept}. Mend the data, or raise the bound in workload.yaml."
         )
         check = CheckResult("max_bad_fraction", passes=False, message=message, diagnostics=_summary(written))
-        keep_evidence(GateResult("ColumnarExampleGen", (check,)), folder)
+        keep_evidence(GateResult(RECORD.id, (check,)), folder)
         raise InputError(message)
 
     def _evidence(self, target: pathlib.Path) -> pathlib.Path:
-        """A folder that stays when TFX deletes the outputs of the failed run."""
+        """A folder that is still there after TFX has deleted the failed run's outputs."""
         node = getattr(self._context, "pipeline_node", None)
         if node is None:
             return target.with_name(f"{target.name}.evidence")
@@ -145,31 +146,33 @@ class Executor(ColumnarBeamExecutor):
         return evidence_directory(str(target.parents[2]), self._context.pipeline_run_id, node.node_info.id)
 
 
-def _columns(config: IngestionConfig, schema_uri: str) -> list[Column]:
+def _columns(config: Ingestion, schema_uri: str) -> list[Column]:
     schema = read_schema(schema_uri)
-    columns = with_label(columns_of(schema), schema, config.label, config.merge_spellings, config.drop_unlabelled)
-    if config.split_column:
-        columns.append(Column(config.split_column, pa.string(), True, False))
-    # A row without a time can be in neither split.
-    return [dataclasses.replace(c, required=True) if c.name == config.split_time else c for c in columns]
+    columns, split = columns_of(schema), config.split
+    if config.label:
+        columns = with_label(columns, schema, config.label)
+    if split.column:
+        columns.append(Column(split.column, pa.string(), True, False))
+    # A row without a time belongs to no split.
+    return [dataclasses.replace(c, required=True) if c.name == split.time else c for c in columns]
 
 
-def _insist_on_rows_in_each_split(config: IngestionConfig, written: Sequence[Written]) -> None:
+def _insist_on_rows_in_each_split(config: Ingestion, written: Sequence[Written]) -> None:
     counts = {split: sum(one.counts[split] for one in written) for split in SPLITS}
     shown = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     for split, count in counts.items():
         if count == 0:
             raise InputError(
-                f"{config.uri}: no row fell into the {split} split ({shown}). {_REMEDY[_way(config)]} in workload.yaml."
+                f"{config.uri}: no row fell into the {split} split ({shown}). {_REMEDY[_way(config.split)]} in workload.yaml."
             )
 
 
-def _way(config: IngestionConfig) -> str:
-    return "time" if config.split_time else "column" if config.split_column else "hash"
+def _way(split: Split) -> str:
+    return "time" if split.time else "column" if split.column else "hash"
 
 
 def _commit(target: pathlib.Path, written: Sequence[Written]) -> None:
-    """Gives shards their final names, in the order of the units, and checks that no row was lost on the way."""
+    """Gives shards their final names, in the order of the units, and checks that no row was lost."""
     for split in SPLITS:
         shards = [pathlib.Path(path) for one in written if one.counts[split] for path in one.shards[split]]
         shards = commit_shards(shards, split_directory(target, split), "examples")

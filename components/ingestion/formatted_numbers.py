@@ -1,4 +1,4 @@
-"""Numbers as people write them: `$1,234.00`, `12.3 %`, `1.234,5 €`, `(5)`. Arrow computes, a column at a time."""
+"""Numbers as people write them: `$1,234.00`, `12.3 %`, `1.234,5 €`, `(5)`. Computed by Arrow, a column at a time."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# How a number may be written, by what stands for 1234.5.
+# How a number may be written, keyed by how 1234.5 looks.
 STYLES = {
     f"1{thousands}234{decimal}5": (decimal, thousands)
     for decimal in ".,"
     for thousands in ("", ",", ".", " ", "'")
     if thousands != decimal
 }
-_SPACE = r"[ \x{00A0}\x{202F}\x{2009}]"  # a plain one, and those that typesetters and spreadsheets put between digits
-# Not any three letters: of INV1001 the letters are half of a code.
+_SPACE = r"[ \x{00A0}\x{202F}\x{2009}]"  # a plain space, and those that typesetters and spreadsheets put between digits
+# Only known currencies: the letters of INV1001 are part of a code.
 _CURRENCIES = "AED|AUD|BRL|CAD|CHF|CLP|CNY|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|NOK|NZD|PLN|RON|RUB|SEK|SGD|THB|TRY|USD|ZAR"
 _UNIT = rf"{_SPACE}*(?:\p{{Sc}}|%|{_CURRENCIES}|[A-Z]{{0,2}}\$){_SPACE}*"
 _SIGN = r"[-+\x{2212}]"
@@ -28,7 +28,7 @@ class Style:
 
     Attributes:
         decimal: mark, `.` or `,`.
-        thousands: what groups digits; empty: nothing does.
+        thousands: digit grouping; empty: none.
     """
 
     decimal: str = "."
@@ -47,7 +47,7 @@ class Style:
 
 
 def _is_plain(texts: pa.Array) -> bool:
-    """Whether Arrow reads them as they are, which is ten times as fast as to look for what stands with a number."""
+    """Whether Arrow can read them directly, which is ten times as fast as stripping units and grouping."""
     try:
         texts.cast(pa.float64())
     except pa.ArrowInvalid:
@@ -56,15 +56,14 @@ def _is_plain(texts: pa.Array) -> bool:
 
 
 def style(sample: str) -> Style:
-    """The style of a sample out of STYLES, such as `1.234,5`."""
+    """The style that a sample in STYLES stands for, such as `1.234,5`."""
     return Style(*STYLES[sample])
 
 
 def as_plain(texts: pa.Array, style: Style) -> pa.Array:
-    """Texts as Arrow reads numbers; one that is no number in this style stays as it is, for Arrow to refuse.
+    """Texts in a form that Arrow reads as numbers; a text that is not a number in this style is left for Arrow to refuse.
 
-    A unit is left out, and the number stays the one that is written: `12.3 %` is 12.3. Brackets are a minus, as accountants
-    write it.
+    Units are dropped and the number is kept as written: `12.3 %` is 12.3. Brackets mean a minus, as in accounting.
     """
     if style.decimal == "." and _is_plain(texts):
         return texts

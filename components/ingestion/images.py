@@ -1,4 +1,4 @@
-"""Folders of images, a class each: the encoded bytes as they are, the folder's name as label."""
+"""Folders of images, one folder per class: the encoded bytes unchanged, and the folder's name as the label."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 
+import storage
+from components.ingestion.bad_rows import BadRow, ReadRows
 from components.ingestion.contract import Column
-from components.ingestion.rows import BadRow, Rows
 from spec.errors import InputError
+from spec.words import one_line
 
 IMAGE = "image"
 MAX_PIXELS = 50_000_000
 _BATCH_BYTES = 32 * 2**20
-_FILES_AT_ONCE = 64  # whose bytes are in memory together
+_FILES_AT_ONCE = 64  # held in memory together
 _THREADS = 8
 _HEAD_BYTES = 32
 
@@ -27,10 +28,10 @@ class _BadImage(ValueError):
     """Why an image cannot be used."""
 
 
-def read_images(files: Sequence[str], columns: Sequence[Column]) -> Iterator[Rows]:
+def read_images(files: Sequence[str], columns: Sequence[Column]) -> Iterator[ReadRows]:
     """Yields `image` and, where it is among the columns, the label; `numbers` are the files' places in `files`, from 1.
 
-    Every image is decoded once to see that it can be; one whose header promises more than MAX_PIXELS is not.
+    Every image is decoded once to prove that it can be, unless its header says that it has more than MAX_PIXELS.
 
     Raises:
         InputError: the schema does not take images.
@@ -58,7 +59,7 @@ def insist_on_classes(files: Sequence[str], pattern: str) -> None:
     """Raises InputError if a class has a folder and no image."""
     folders = {file.rpartition("/")[0] for file in files}
     for above in sorted({folder.rpartition("/")[0] for folder in folders}):
-        filesystem, path = fsspec.core.url_to_fs(above)
+        filesystem, path = storage.filesystem(above)
         for entry in filesystem.ls(path, detail=True):
             name = entry["name"].rstrip("/")
             hidden = name.rpartition("/")[2].startswith((".", "_"))
@@ -85,7 +86,7 @@ def _check_columns(columns: Sequence[Column], labels: Sequence[Column]) -> None:
 
 def _rows(
     loaded: Sequence[tuple[int, bytes]], files: Sequence[str], labels: Sequence[Column], bad: tuple[BadRow, ...]
-) -> Rows:
+) -> ReadRows:
     numbers = np.array([number for number, _ in loaded], dtype=np.int64)
     arrays = {IMAGE: pa.array([content for _, content in loaded], pa.binary())}
     for column in labels:
@@ -95,18 +96,18 @@ def _rows(
         except pa.ArrowInvalid as error:
             raise InputError(
                 f"format images: the folders' names are the classes, and the schema says {column.type} for "
-                f"{column.name!r}: {' '.join(str(error).split())}. Rename the folder, or make the label BYTES."
+                f"{column.name!r}: {one_line(error)}. Rename the folder, or make the label BYTES."
             ) from None
-    return Rows(pa.RecordBatch.from_pydict(arrays), numbers, bad)
+    return ReadRows(pa.RecordBatch.from_pydict(arrays), numbers, bad)
 
 
 def _load(url: str) -> bytes | _BadImage:
     import tensorflow as tf
 
     try:
-        with fsspec.open(url, "rb") as file:
+        with storage.open_file(url) as file:
             content = _read(file)
-        # Decoding is the only proof that an image is whole.
+        # Only decoding proves that an image is complete.
         tf.io.decode_image(content, expand_animations=False)
     except _BadImage as problem:
         return problem
@@ -119,7 +120,7 @@ def _read(file: IO[bytes]) -> bytes:
     head = file.read(_HEAD_BYTES)
     if not head:
         raise _BadImage("is empty (0 bytes)")
-    # A JPEG keeps its size behind what a camera writes first; the others tell it in their first bytes.
+    # A JPEG's size comes after the camera's metadata; the other formats have it in their first bytes.
     content = head if (size := _size(head)) else head + file.read()
     size = size or _jpeg_size(content)
     if size is None:
@@ -131,7 +132,7 @@ def _read(file: IO[bytes]) -> bytes:
 
 
 def image_size(content: bytes) -> tuple[int, int] | None:
-    """Width and height by an image's header; None if it is no whole JPEG, PNG, GIF or BMP image."""
+    """Width and height by an image's header; None if it is not a complete JPEG, PNG, GIF or BMP image."""
     return _size(content[:_HEAD_BYTES]) or _jpeg_size(content)
 
 
@@ -152,7 +153,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
     at = 2
     while at + 9 <= len(content) and content[at] == 0xFF:
         marker, length = content[at + 1], struct.unpack(">H", content[at + 2 : at + 4])[0]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a start of frame, of whichever kind
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # any kind of start-of-frame marker
             height, width = struct.unpack(">HH", content[at + 5 : at + 9])
             return width, height
         at += 1 if marker == 0xFF else 2 + length

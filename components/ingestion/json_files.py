@@ -1,4 +1,4 @@
-"""JSON lines by Arrow: blocks of whole lines, their fields, and which row does not fit."""
+"""Reading JSON lines with Arrow: blocks of whole lines, their fields, and which row does not fit."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.parts import Part
 from components.ingestion.rewriting import Booleans
 from spec.errors import InputError
+from spec.words import one_line
 
 
 def json_blocks(path: pathlib.Path, part: Part) -> Iterator[bytes]:
     """Blocks of whole lines, none of them blank.
 
     Raises:
-        InputError: the file is no text, or one JSON array.
+        InputError: the file is not text, or is one JSON array.
     """
     if part.start == 0:
         refuse_binary(path, "JSON lines")
     with path.open("rb") as file:
         if part.start == 0 and file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
             raise InputError(
-                f"{path}: is a JSON array. One JSON object a line is expected: declare `format: json`, or write each element as "
-                "a line of its own (jq -c '.[]')."
+                "is a JSON array. One JSON object a line is expected: declare `format: json`, or write each element as "
+                "a line of its own (jq -c '.[]').",
+                file=path,
             )
         file.seek(part.start)
         while part.end is None or file.tell() < part.end:
@@ -44,7 +46,7 @@ def json_blocks(path: pathlib.Path, part: Part) -> Iterator[bytes]:
 
 
 def parse_json(path: pathlib.Path, block: bytes, columns: Sequence[Column], ignore: Collection[str] | None) -> pa.Table:
-    """Lines as a table; its fields are checked."""
+    """Lines as a table, with its fields checked."""
     try:
         return _checked(path, block, columns, ignore)
     except (pa.ArrowInvalid, ValueError) as error:
@@ -54,7 +56,7 @@ def parse_json(path: pathlib.Path, block: bytes, columns: Sequence[Column], igno
 
 
 def _with_numbers(block: bytes, columns: Sequence[Column]) -> bytes | None:
-    """The lines with numbers where a text means that one is missing, or is a number as people write it; None: there is none."""
+    """The lines, with texts replaced that mean a missing number or are a formatted one; None if there are no such texts."""
     try:
         rows = [json.loads(line) for line in block.split(b"\n") if line.strip()]
     except ValueError:
@@ -86,22 +88,22 @@ def _number(text: str) -> int | float | None:
 def _checked(path: pathlib.Path, block: bytes, columns: Sequence[Column], ignore: Collection[str] | None) -> pa.Table:
     schema = pa.schema([(c.name, _json_type(c, block)) for c in columns])
     try:
-        # Fields that are not named are inferred so that they can be checked; where any may be there they are passed over.
+        # Other fields are inferred so that their names can be checked, or ignored where any field is allowed.
         table = _parse(block, schema, "ignore" if ignore is None else "infer")
         names = table.schema.names
     except pa.ArrowInvalid:
         if not ignore:
             raise
-        # A field that is not read may change its type from line to line: only its name matters.
+        # A field that is not read may change its type from line to line; only its name matters.
         table = _parse(block, schema, "ignore")
         names = list(dict.fromkeys(name for line in block.split(b"\n") if line.strip() for name in json.loads(line)))
         names += [name for name in table.schema.names if name not in names]
-    check_header(str(path), names, list(columns), ignore)
+    check_header(path, names, list(columns), ignore)
     return table
 
 
 def _json_type(column: Column, block: bytes) -> pa.DataType:
-    """The column's type in JSON: what is text elsewhere may be a boolean there."""
+    """The column's type in JSON, where a text column may hold booleans."""
     if not isinstance(column.rewrite, Booleans):
         return column.type
     name = json.dumps(column.name, ensure_ascii=False).encode()
@@ -116,13 +118,13 @@ def _parse(block: bytes, schema: pa.Schema, unexpected: str) -> pa.Table:
     except pa.ArrowInvalid as error:
         if "straddl" not in str(error):
             raise
-        # A line longer than Arrow's block: all of it in one block then.
+        # A line is longer than Arrow's block: parse everything as one block.
         whole = pa.json.ReadOptions(block_size=len(block) + 1)
         return pa.json.read_json(pa.BufferReader(block), read_options=whole, parse_options=options)
 
 
-def explain(path: pathlib.Path, columns: Sequence[Column], part: Part, message: str) -> str:
-    """Finds the first line that Arrow does not take, as the columns type it."""
+def explained(path: pathlib.Path, columns: Sequence[Column], part: Part, message: str) -> InputError:
+    """An error that names the first line that Arrow cannot parse with the columns' types."""
     schema = pa.schema([(c.name, c.type) for c in columns])
     row = part.first_row
     for block in json_blocks(path, part):
@@ -138,12 +140,12 @@ def explain(path: pathlib.Path, columns: Sequence[Column], part: Part, message: 
         try:
             _parse(lines[first], schema, "ignore")
         except pa.ArrowInvalid as error:
-            message = " ".join(str(error).split())
+            message = one_line(error)
         message = json_reason(message)
         named = re.search(r"Column\(/([^)/]+)", message)
-        column = f", column {named[1]!r}" if named else ""
-        return f"{path}, row {row + first + 1}{column}: {message[:300]}. One flat JSON object a line is expected: mend the row."
-    return f"{path}: {message[:300]}. One JSON object a line is expected."
+        problem = f"{message[:300]}. One flat JSON object a line is expected: mend the row."
+        return InputError(problem, file=path, row=row + first + 1, column=named[1] if named else None)
+    return InputError(f"{message[:300]}. One JSON object a line is expected.", file=path)
 
 
 def _parses(block: bytes, schema: pa.Schema) -> bool:
@@ -155,5 +157,5 @@ def _parses(block: bytes, schema: pa.Schema) -> bool:
 
 
 def json_reason(message: str) -> str:
-    """Arrow's message without the row, which it counts within a block."""
+    """Arrow's message without its row number, which is relative to the block."""
     return re.sub(r" in row \d+$", "", " ".join(message.split())).rstrip(".")

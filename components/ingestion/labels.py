@@ -1,4 +1,4 @@
-"""The label on its way in: how its classes may be written, and the rows that have none."""
+"""Reading the label: how its classes may be written, and rows without one."""
 
 from __future__ import annotations
 
@@ -9,38 +9,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components.columnar import is_text
 from components.ingestion.contract import Column
 from components.ingestion.rewriting import Spellings
 from components.schema import classes_of
+from spec.workload import Label
 
 
-def with_label(
-    columns: Sequence[Column], schema: schema_pb2.Schema, label: str, merge_spellings: bool, drop_unlabelled: bool
-) -> list[Column]:
-    """The columns with the label read as the workload says.
+def with_label(columns: Sequence[Column], schema: schema_pb2.Schema, label: Label) -> list[Column]:
+    """The columns of a schema, with the label read as the workload says.
 
-    Args:
-        columns: of the schema.
-        schema: names the classes.
-        label: the label's column.
-        merge_spellings: whether `YES` and `yes ` are the class `yes`.
-        drop_unlabelled: whether a row may come without a label; `labelled` leaves it out then.
+    Where rows without a label are dropped, the column is optional; `labelled` finds the rows to keep.
     """
 
     def read(column: Column) -> Column:
         rewrite = column.rewrite
-        if merge_spellings and rewrite is None:
-            rewrite = Spellings(tuple(classes_of(schema, label)))
-        required = column.required and not drop_unlabelled
-        return dataclasses.replace(column, rewrite=rewrite, required=required, keeps=drop_unlabelled)
+        if label.merge_spellings and rewrite is None:
+            rewrite = Spellings(tuple(classes_of(schema, label.column)))
+        required = column.required and not label.drop_unlabelled
+        return dataclasses.replace(column, rewrite=rewrite, required=required, keeps=label.drop_unlabelled)
 
-    return [read(column) if column.name == label else column for column in columns]
+    return [read(column) if column.name == label.column else column for column in columns]
 
 
 def labelled(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Which values of a label's column are one: not missing, and not merely spaces."""
+    """Which values of a label's column are labels: not missing, and not just spaces."""
     present = pc.is_valid(values)
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+    if not is_text(values.type):
         return present
     blank = pc.equal(pc.utf8_trim_whitespace(values), "")
     return pc.and_not(present, pc.fill_null(blank, False))

@@ -1,4 +1,4 @@
-"""Dividing files into units of work that are done apart from each other: on workers, and again where one was lost."""
+"""Dividing files into independent units of work, which workers can do, and do again if one is lost."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.ingestion._reading import PLAIN, Reading
+import storage
 from components.ingestion.plain_files import is_plain
 from components.ingestion.sources import is_local
+from spec.workload import PLAIN, Read
 
 UNIT_BYTES = 64 * 2**20
-_MOST_PIECES = 1024  # a unit of very many small files would leave other workers idle
+_MOST_PIECES = 1024  # one unit with all of many small files would leave other workers idle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Part:
     Attributes:
         groups: row groups of a Parquet file; empty: all.
         start: of a JSON-lines file: the byte at which the first line begins.
-        end: and where the last one ends; None: the file's end.
-        first_row: rows of the file that lie ahead of the part.
+        end: where the last one ends; None: the end of the file.
+        first_row: rows of the file that come before the part.
     """
 
     groups: tuple[int, ...] = ()
@@ -68,7 +68,7 @@ class Unit:
     size_bytes: int = 0
 
 
-def plan(spans: Sequence[Sequence[str]], format: str, reading: Reading = PLAIN) -> list[Unit]:
+def plan(spans: Sequence[Sequence[str]], format: str, reading: Read = PLAIN) -> list[Unit]:
     """The units of a window's files, in the order of the files. The same files always give the same units.
 
     Small files come together. A Parquet file is divided by row groups and a JSON-lines file by lines where it lies in a local
@@ -82,7 +82,7 @@ def plan(spans: Sequence[Sequence[str]], format: str, reading: Reading = PLAIN) 
     return units
 
 
-def _together(files: Sequence[str], format: str, reading: Reading) -> Iterator[tuple[tuple[Piece, ...], int]]:
+def _together(files: Sequence[str], format: str, reading: Read) -> Iterator[tuple[tuple[Piece, ...], int]]:
     pieces: list[Piece] = []
     total = 0
     for url in files:
@@ -96,8 +96,8 @@ def _together(files: Sequence[str], format: str, reading: Reading) -> Iterator[t
         yield tuple(pieces), total
 
 
-def _pieces(url: str, format: str, reading: Reading) -> Iterator[tuple[Piece, int]]:
-    filesystem, path = fsspec.core.url_to_fs(url)
+def _pieces(url: str, format: str, reading: Read) -> Iterator[tuple[Piece, int]]:
+    filesystem, path = storage.filesystem(url)
     size = int(filesystem.size(path) or 0)
     if size > UNIT_BYTES and is_local(url):
         if format == "parquet":

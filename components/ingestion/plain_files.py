@@ -1,7 +1,7 @@
-"""Files as people have them, as plain text: UTF-8, a CSV or JSON lines, without lines that are no data.
+"""Any file as plain text: UTF-8, CSV or JSON lines, with only lines of data.
 
-What is plain is read where it lies. Other files are written anew, once, into a temporary folder; line n stays line n, so that
-what is found wrong is named by its line in the file that the person has.
+Plain files are read where they are. Others are converted once into a temporary folder; line n stays line n, so that errors name
+the line in the original file.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
-from components.ingestion._reading import Reading
 from spec.errors import InputError
+from spec.words import one_line
+from spec.workload import Read
 
-COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by the file's ending
+COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")  # what Arrow unpacks, by file extension
 _FORMATS = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".psv", ".txt"), "csv"),
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
@@ -40,7 +41,7 @@ _EXCEL_ERRORS = frozenset(("#N/A", "#NAME?", "#DIV/0!", "#REF!", "#VALUE!", "#NU
 
 
 def format_of(name: str) -> str | None:
-    """A file's format by the ending of its name, be it compressed or not; None: it does not say."""
+    """A file's format by its extension, compressed or not; None: it does not say."""
     suffixes = [one.lower() for one in pathlib.PurePath(name).suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
@@ -48,13 +49,13 @@ def format_of(name: str) -> str | None:
 
 
 def known_endings() -> str:
-    """For messages."""
+    """The file extensions that are understood, for messages."""
     return ", ".join(_FORMATS)
 
 
 @contextlib.contextmanager
-def plain(path: pathlib.Path, format: str, reading: Reading) -> Iterator[pathlib.Path]:
-    """A file that is plain text, to be read as CSV where `format` is csv or xlsx, and as JSON lines where it is json or jsonl.
+def plain(path: pathlib.Path, format: str, reading: Read) -> Iterator[pathlib.Path]:
+    """A plain version of a file: a CSV if `format` is csv or xlsx, JSON lines if it is json or jsonl.
 
     Raises:
         InputError: the file is not what it is declared to be.
@@ -64,7 +65,7 @@ def plain(path: pathlib.Path, format: str, reading: Reading) -> Iterator[pathlib
         return
     with tempfile.TemporaryDirectory(prefix="trainyard-plain-") as folder:
         target = pathlib.Path(folder) / path.name
-        # Arrow goes by the ending, and what lies here is unpacked.
+        # Arrow goes by the extension, and this file is not compressed.
         target = target.with_name(f"{target.name}.txt")
         try:
             with target.open("w", encoding="utf-8", newline="") as file:
@@ -72,14 +73,15 @@ def plain(path: pathlib.Path, format: str, reading: Reading) -> Iterator[pathlib
             yield target
         except UnicodeError as error:
             raise InputError(
-                f"{path}: is not {reading.encoding} text: {error}. Declare its encoding in workload.yaml (data.read.encoding)."
+                f"is not {reading.encoding} text: {error}. Declare its encoding in workload.yaml (data.read.encoding).",
+                file=path,
             ) from None
         except InputError as error:
-            raise InputError(str(error).replace(str(target), str(path))) from error
+            raise error.renamed(target, path) from error
 
 
-def is_plain(path: pathlib.Path, format: str, reading: Reading) -> bool:
-    """Whether a file is read as it lies there."""
+def is_plain(path: pathlib.Path, format: str, reading: Read) -> bool:
+    """Whether a file can be read without conversion."""
     if format in ("xlsx", "json"):
         return False
     is_utf8 = codecs.lookup(reading.encoding).name in ("utf-8", "utf-8-sig")
@@ -88,7 +90,7 @@ def is_plain(path: pathlib.Path, format: str, reading: Reading) -> bool:
     return format != "csv" or (is_utf8 and not reading.comment and not reading.repeated_header)
 
 
-def _write(path: pathlib.Path, format: str, reading: Reading, file: TextIO) -> None:
+def _write(path: pathlib.Path, format: str, reading: Read, file: TextIO) -> None:
     if format == "xlsx":
         text: Iterator[str] = iter((_sheet(path, reading.sheet),))
     elif format == "json":
@@ -102,7 +104,7 @@ def _write(path: pathlib.Path, format: str, reading: Reading, file: TextIO) -> N
 
 
 def blocks(path: pathlib.Path) -> Iterator[bytes]:
-    """A file's bytes, unpacked where its ending says that it is compressed.
+    """A file's bytes, decompressed if its extension says so.
 
     Raises:
         InputError: it is damaged.
@@ -114,7 +116,7 @@ def blocks(path: pathlib.Path) -> Iterator[bytes]:
     except OSError as error:
         if error.errno:
             raise
-        raise InputError(f"{path}: cannot be unpacked ({error}). Deliver it again.") from None
+        raise InputError(f"cannot be unpacked ({error}). Deliver it again.", file=path) from None
 
 
 def _text(path: pathlib.Path, encoding: str) -> Iterator[str]:
@@ -124,8 +126,8 @@ def _text(path: pathlib.Path, encoding: str) -> Iterator[str]:
     yield decoder.decode(b"", final=True)
 
 
-def _only_data(text: Iterator[str], reading: Reading) -> Iterator[str]:
-    """Blanks the lines that are no data, but none within a quoted value."""
+def _only_data(text: Iterator[str], reading: Read) -> Iterator[str]:
+    """Blanks comments and repeated headers, but nothing within a quoted value."""
     blocks = _whole_lines(text)
     first = next(blocks, "")
     header = _header_line(first, reading) if reading.repeated_header else ""
@@ -140,7 +142,7 @@ def _only_data(text: Iterator[str], reading: Reading) -> Iterator[str]:
     for block in itertools.chain((first,), blocks):
         kept, last = [], 0
         is_there = any(block.startswith(begin) or f"\n{begin}" in block or f"\r{begin}" in block for begin in begins)
-        for found in pattern.finditer(block) if is_there else ():  # to look for it is ten times as fast
+        for found in pattern.finditer(block) if is_there else ():  # this check is ten times as fast as the pattern
             quotes += block.count('"', last, found.start())
             is_header = found.group() == header and not is_past_header
             is_past_header |= is_header
@@ -152,7 +154,7 @@ def _only_data(text: Iterator[str], reading: Reading) -> Iterator[str]:
         yield "".join((*kept, block[last:]))
 
 
-def _header_line(block: str, reading: Reading) -> str:
+def _header_line(block: str, reading: Read) -> str:
     for line in re.split(r"\r\n|\r|\n", block)[reading.skip_rows :]:
         text = line.lstrip("\ufeff")
         if text and not (reading.comment and text.startswith(reading.comment)):
@@ -173,7 +175,7 @@ def _whole_lines(text: Iterator[str]) -> Iterator[str]:
 
 
 def _lines_of_json(path: pathlib.Path, text: str) -> Iterator[str]:
-    """An array of objects as one object a line; other text as it is."""
+    """An array of objects as one object a line; other text unchanged."""
     text = text.lstrip("\ufeff \t\r\n")
     if not text.startswith("["):
         _refuse_one_object(path, text)
@@ -182,7 +184,7 @@ def _lines_of_json(path: pathlib.Path, text: str) -> Iterator[str]:
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no whole JSON array: {error}. Mend it, or deliver it again.") from None
+        raise InputError(f"is no whole JSON array: {error}. Mend it, or deliver it again.", file=path) from None
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             shown = json.dumps(row)[:60]
@@ -202,17 +204,18 @@ def _refuse_one_object(path: pathlib.Path, text: str) -> None:
         return  # the reader names the line
     if isinstance(whole, dict):
         raise InputError(
-            f"{path}: is one JSON object. Received: one with {', '.join(map(repr, list(whole)[:5]))}. An array of objects, or one "
-            "object a line, is expected: take the array out of it."
+            f"is one JSON object. Received: one with {', '.join(map(repr, list(whole)[:5]))}. An array of objects, or one "
+            "object a line, is expected: take the array out of it.",
+            file=path,
         )
 
 
 def sheets(path: pathlib.Path, rows: int) -> dict[str, list[list[str]]]:
-    """The first rows of each sheet of an Excel file that has any, in their order.
+    """The first rows of each non-empty sheet of an Excel file, in order.
 
     Args:
         path: of the file.
-        rows: of each sheet, blank ones left out.
+        rows: of each sheet, blank ones not counted.
     """
     with _workbook(path) as book:
         found = {sheet.title: list(itertools.islice(filter(any, _cells(sheet)), rows)) for sheet in book.worksheets}
@@ -220,15 +223,16 @@ def sheets(path: pathlib.Path, rows: int) -> dict[str, list[list[str]]]:
 
 
 def _sheet(path: pathlib.Path, name: str) -> str:
-    """A sheet as the CSV that it would be saved as: row n is line n, a blank one an empty line."""
+    """A sheet as CSV: row n is line n, and a blank row is an empty line."""
     with _workbook(path) as book:
         if name and name not in book.sheetnames:
-            raise InputError(f"{path}: has no sheet {name!r}. Received: {', '.join(book.sheetnames)}.")
+            raise InputError(f"has no sheet {name!r}. Received: {', '.join(book.sheetnames)}.", file=path)
         for sheet in [book[name]] if name else book.worksheets:
             rows = list(_cells(sheet))
             if any(any(row) for row in rows):
                 return _as_csv(rows)
-    raise InputError(f"{path}: {f'the sheet {name!r} is' if name else 'all its sheets are'} empty. Deliver it again.")
+    empty = f"the sheet {name!r} is" if name else "all its sheets are"
+    raise InputError(f"{empty} empty. Deliver it again.", file=path)
 
 
 def _cells(sheet: Any) -> Iterator[list[str]]:
@@ -242,11 +246,12 @@ def _workbook(path: pathlib.Path) -> Iterator[Any]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions, which no value depends on
+            warnings.simplefilter("ignore")  # about styles and extensions, which do not affect values
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, ValueError, openpyxl.utils.exceptions.InvalidFileException) as error:
         raise InputError(
-            f"{path}: is no whole .xlsx file ({' '.join(str(error).split())[:100]}). Save it as .xlsx, without a password."
+            f"is no whole .xlsx file ({one_line(error, 100)}). Save it as .xlsx, without a password.",
+            file=path,
         ) from None
     try:
         yield book

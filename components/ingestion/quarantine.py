@@ -1,4 +1,4 @@
-"""The side file of rows that do not fit."""
+"""The file of quarantined rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.ingestion.rows import BadRow
+from components.ingestion.bad_rows import BadRow
+from spec.errors import InputError
 
 SCHEMA = pa.schema(
     [
@@ -36,9 +37,9 @@ class BadRowWriter:
 
     Attributes:
         rows: how many.
-        first: the first of them in words; empty while there is none.
+        first: a description of the first; empty while there is none.
         examples: the first few: file, row, column, reason.
-        by_column: how many do not fit in which column; "": as a whole.
+        by_column: how many by the column that does not fit; "": the whole row.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -53,9 +54,8 @@ class BadRowWriter:
         if not bad:
             return
         if not self.first:
-            column = f", column {bad[0].column!r}" if bad[0].column else ""
-            row = f", row {bad[0].row}" if bad[0].row else ""
-            self.first = f"{file}{row}{column}: {bad[0].reason}"
+            first = bad[0]
+            self.first = str(InputError(first.reason, file=file, row=first.row, column=first.column))
         rows = [{"file": file, "row": b.row, "column": b.column, "reason": b.reason, "content": b.content} for b in bad]
         self._writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
         self.rows += len(bad)
@@ -73,7 +73,7 @@ class BadRowWriter:
 
 
 def merge(sides: Iterable[pathlib.Path], path: pathlib.Path) -> int:
-    """Writes the side files of several units as one, in their order; returns the rows.
+    """Merges the quarantine files of several units, in order; returns the number of rows.
 
     Args:
         sides: the files.

@@ -1,4 +1,4 @@
-"""Files to RecordBatches of the schema's types. A row that does not fit is named by file, line, row and column."""
+"""Reads files into RecordBatches of the schema's types. A row that does not fit is named by file, line, row and column."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import progress
+from components.columnar import is_text
 from components.ingestion import arrow_types, json_files
-from components.ingestion._reading import PLAIN, Reading
 from components.ingestion.arrow_types import NOT_CONVERTED
-from components.ingestion.contract import NULLABLE, Column, check_header
+from components.ingestion.contract import NULLABLE, Column, check_header, columns_as_read
 from components.ingestion.csv_files import CsvFile, too_long
 from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.labels import labelled
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.plain_files import plain
 from spec.errors import InputError
+from spec.words import one_line
+from spec.workload import PLAIN, Read
 
 _BATCH_ROWS = 65_536
 _BATCH_BYTES = 32 * 2**20
@@ -31,25 +33,27 @@ _BATCH_BYTES = 32 * 2**20
 
 @dataclasses.dataclass(frozen=True)
 class DataFile:
-    """A file that is open for reading.
+    """A file to read.
 
     Attributes:
-        path: of what is read: the file, or a plain copy of it.
-        kind: csv, parquet, jsonl or tfrecord: of what is read.
+        path: of the file, or of a plain copy of it.
+        kind: csv, parquet, jsonl or tfrecord.
         reading: how it is written.
     """
 
     path: pathlib.Path
     kind: str
-    reading: Reading
+    reading: Read
 
     def csv(self) -> CsvFile:
         """Raises InputError if it has no header."""
         return CsvFile.open(self.path, self.reading)
 
-    def place(self, row: int) -> str:
-        """Where a row stands, for people."""
-        return self.csv().place(row) if self.kind == "csv" else f"{self.path}, row {row}"
+    def error(self, problem: str, row: int, column: str) -> InputError:
+        """An error about a value in the file."""
+        if self.kind == "csv":
+            return self.csv().error(problem, row, column)
+        return InputError(problem, file=self.path, row=row, column=column)
 
 
 def read_file(
@@ -58,7 +62,7 @@ def read_file(
     columns: Sequence[Column],
     ignore: Collection[str] | None,
     part: Part = WHOLE,
-    reading: Reading = PLAIN,
+    reading: Read = PLAIN,
 ) -> Iterator[pa.RecordBatch]:
     """Yields a file's rows as batches that have exactly `columns`, in their order.
 
@@ -66,14 +70,14 @@ def read_file(
         path: of the file.
         format: csv, xlsx, parquet, jsonl, json or tfrecord.
         columns: what the batches have.
-        ignore: columns that may be there besides; None: any.
+        ignore: columns that may be there too; None: any.
         part: which rows of a Parquet or JSON-lines file; default: all.
         reading: how it is written.
 
     Raises:
         InputError: the file cannot be read as its format, or does not fit the columns.
     """
-    columns = reading.applied(columns)
+    columns = columns_as_read(columns, reading)
     row = part.first_row
     with opened(path, format, reading) as file:
         try:
@@ -84,20 +88,20 @@ def read_file(
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            raise InputError(_explain(file, columns, part, error)) from error
+            raise _explained(file, columns, part, error) from error
         if row == 0 and part.whole:
-            raise InputError(f"{path}: the file has no rows. Deliver it again, or remove it from the span.")
+            raise InputError("the file has no rows. Deliver it again, or remove it from the span.", file=path)
 
 
 @contextlib.contextmanager
-def opened(path: pathlib.Path, format: str, reading: Reading) -> Iterator[DataFile]:
-    """A file as one of the kinds that are read here."""
+def opened(path: pathlib.Path, format: str, reading: Read) -> Iterator[DataFile]:
+    """A file, converted first if it is not of a kind that can be read directly."""
     with plain(path, format, reading) as found:
         kind = {"xlsx": "csv", "json": "jsonl"}.get(format, format)
-        yield DataFile(found, kind, dataclasses.replace(reading, separator=",") if format == "xlsx" else reading)
+        yield DataFile(found, kind, reading.model_copy(update={"separator": ","}) if format == "xlsx" else reading)
 
 
-def source_names(path: pathlib.Path, reading: Reading, format: str) -> tuple[str, ...]:
+def source_names(path: pathlib.Path, reading: Read, format: str) -> tuple[str, ...]:
     """The names of the columns of a CSV or an Excel file."""
     with opened(path, format, reading) as file:
         return file.csv().names
@@ -107,15 +111,15 @@ def _read_csv(
     file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[pa.RecordBatch]:
     csv = file.csv()
-    check_header(str(file.path), csv.names, columns, ignore)
+    check_header(file.path, csv.names, columns, ignore)
     wanted = csv.among(columns)
     if vectors := [c.name for c in wanted if pa.types.is_list(c.type)]:
-        raise InputError(f"{file.path}: CSV cannot hold vectors. Deliver {vectors[0]!r} as Parquet or JSON lines.")
+        raise InputError(f"CSV cannot hold vectors. Deliver {vectors[0]!r} as Parquet or JSON lines.", file=file.path)
     yield from csv.batches(wanted, threads=True)
 
 
 def among(columns: Sequence[Column], names: Collection[str]) -> list[Column]:
-    """Those of the columns that a file has."""
+    """The columns that a file has."""
     present = set(names)
     return [c for c in columns if c.name in present]
 
@@ -125,17 +129,17 @@ def _read_parquet(
 ) -> Iterator[pa.RecordBatch]:
     with open_parquet(file.path) as stored:
         names = stored.schema_arrow.names
-        check_header(str(file.path), names, columns, ignore)
+        check_header(file.path, names, columns, ignore)
         yield from parquet_batches(stored, among(columns, names), part)
 
 
 def open_parquet(path: pathlib.Path) -> pq.ParquetFile:
-    """Damage shows where the writer left checksums; without them a changed value is only another value."""
+    """Opens a file with its checksums verified, where the writer left any; otherwise damage looks like just another value."""
     return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def parquet_batches(file: pq.ParquetFile, columns: Sequence[Column], part: Part) -> Iterator[pa.RecordBatch]:
-    """Batches of a size that memory bears, however long the values are."""
+    """Batches that fit into memory, however long the values are."""
     groups = list(part.groups) or list(range(file.metadata.num_row_groups))
     if not groups:  # a file of no rows
         return
@@ -170,7 +174,7 @@ _READERS: dict[str, _Reader] = {
 
 
 def has_zero_byte(array: pa.Array) -> bool:
-    """Whether a column of text holds U+0000; looked for in the values' bytes as a whole."""
+    """Whether a text column holds U+0000; checks the whole buffer of bytes first, which is fast."""
     if not (pa.types.is_string(array.type) or pa.types.is_binary(array.type)) or not len(array):
         return False
     values = array.buffers()[2]
@@ -182,7 +186,7 @@ def _zero_bytes(array: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def lacking(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> Iterator[tuple[Column, npt.NDArray[np.bool_]]]:
-    """The columns where rows have no value though each must have one, or a gap in their vector, and which rows do."""
+    """The columns in which a required value, or part of a vector, is missing, and the rows where it is."""
     keeping = (array for array, column in zip(arrays, columns, strict=True) if column.keeps)
     kept = next((labelled(array).to_numpy(zero_copy_only=False) for array in keeping), None)
     for array, column in zip(arrays, columns, strict=True):
@@ -213,22 +217,21 @@ def _conform(file: DataFile, batch: pa.RecordBatch, columns: Sequence[Column], f
             continue
         array = batch.column(column.name)
         if file.kind == "csv" and has_zero_byte(array):
-            where = file.place(first_row + int(np.argmax(_zero_bytes(array))) + 1)
-            raise InputError(
-                f"{where}, column {column.name!r}: holds a zero byte, which no text has. Export the file again."
-            )
+            row = first_row + int(np.argmax(_zero_bytes(array))) + 1
+            raise file.error("holds a zero byte, which no text has. Export the file again.", row, column.name)
         arrays.append(_cast(file, array, column, first_row))
     for column, without in lacking(arrays, columns):
-        where = file.place(first_row + int(np.argmax(without)) + 1)
-        raise InputError(
-            f"{where}, column {column.name!r}: has no value ({int(without.sum())} in this block), and the schema "
-            f"requires one. Fill it, remove the row, or let it be missing in schema.pbtxt: {NULLABLE}."
+        raise file.error(
+            f"has no value ({int(without.sum())} in this block), and the schema requires one. Fill it, remove the row, or let "
+            f"it be missing in schema.pbtxt: {NULLABLE}.",
+            first_row + int(np.argmax(without)) + 1,
+            column.name,
         )
     return pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
 
 
 def to_type(array: pa.Array, column: Column) -> pa.Array:
-    """Casts without loss, to the one form of each value; what means that a value is missing becomes null.
+    """Casts without loss to the column's type and spelling; texts that mean a missing value become null.
 
     Raises:
         ArrowInvalid: a value does not fit.
@@ -246,10 +249,6 @@ def to_type(array: pa.Array, column: Column) -> pa.Array:
     return column.rewrite(array) if column.rewrite else array
 
 
-def is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
 def _without_words(texts: pa.Array, words: Sequence[str]) -> pa.Array:
     is_missing = pc.is_in(texts, value_set=pa.array(["", *words]))
     return pc.if_else(is_missing, pa.scalar(None, texts.type), texts) if pc.any(is_missing).as_py() else texts
@@ -259,14 +258,14 @@ def _cast(file: DataFile, array: pa.Array, column: Column, first_row: int) -> pa
     try:
         return to_type(array, column)
     except NOT_CONVERTED as error:
-        detail = " ".join(str(error).split())
-        where = str(file.path)
+        detail = one_line(error)
+        problem = (
+            f"the schema says {column.expected}. Received: {str(array.type)[:100]} ({detail[:160]}). Deliver that type, or "
+            "change it in schema.pbtxt."
+        )
         if isinstance(error, pa.ArrowInvalid):
-            where = file.place(first_row + _first_that_fails(array, column) + 1)
-        raise InputError(
-            f"{where}, column {column.name!r}: the schema says {column.expected}. Received: {str(array.type)[:100]} "
-            f"({detail[:160]}). Deliver that type, or change it in schema.pbtxt."
-        ) from None
+            raise file.error(problem, first_row + _first_that_fails(array, column) + 1, column.name) from None
+        raise InputError(problem, file=file.path, column=column.name) from None
 
 
 def _first_that_fails(array: pa.Array, column: Column) -> int:
@@ -281,12 +280,12 @@ def _first_that_fails(array: pa.Array, column: Column) -> int:
     return first
 
 
-def _explain(file: DataFile, columns: Sequence[Column], part: Part, error: Exception) -> str:
-    message = " ".join(str(error).split())
-    if long := too_long(file.path, message):
+def _explained(file: DataFile, columns: Sequence[Column], part: Part, error: Exception) -> InputError:
+    if long := too_long(file.path, error):
         return long
     if file.kind == "csv":
-        return file.csv().explain(columns, error)
+        return file.csv().explained(columns, error)
+    message = one_line(error)
     if file.kind == "jsonl":
-        return json_files.explain(file.path, columns, part, message)
-    return f"{file.path}: not a whole Parquet file: {message[:300]}. Deliver it again."
+        return json_files.explained(file.path, columns, part, message)
+    return InputError(f"not a whole Parquet file: {message[:300]}. Deliver it again.", file=file.path)

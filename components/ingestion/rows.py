@@ -1,8 +1,8 @@
-"""Files to RecordBatches, with the rows that do not fit set aside instead of ending the reading.
+"""Reads files into RecordBatches and sets rows aside that do not fit, instead of failing.
 
-A file is read the strict way first (`readers.read_file`), which costs nothing extra. Where that finds something wrong, the
-file is read once more from the row that was reached: values as text, converted column by column, and halved where a
-conversion fails until the bad rows are alone. So good data pay nothing, and bad rows a few more conversions each.
+A file is read strictly first (`readers.read_file`), which costs nothing extra. If that fails, the file is read again, with values
+as text that are converted column by column; where a conversion fails, the batch is halved until the bad rows are found. So good
+data costs nothing, and a bad row a few more conversions.
 """
 
 from __future__ import annotations
@@ -20,41 +20,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion import json_files, readers
-from components.ingestion._reading import PLAIN, Reading
-from components.ingestion.contract import Column, check_header
+from components.ingestion.bad_rows import BadRow, ReadRows
+from components.ingestion.contract import Column, check_header, columns_as_read
 from components.ingestion.csv_files import too_long
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.readers import DataFile
 from spec.errors import InputError
+from spec.words import one_line
+from spec.workload import PLAIN, Read
 
 _CONTENT_CHARACTERS = 2000
 _MOST_LINES = 100
-
-
-@dataclasses.dataclass(frozen=True)
-class BadRow:
-    """A row that does not fit.
-
-    Attributes:
-        row: its number in the file, from 1; a CSV's header and blank lines do not count.
-        column: where it does not fit; None: as a whole.
-        reason: what is wrong, and what was received.
-        content: the row as it stands in the file, where it could not be taken apart.
-    """
-
-    row: int
-    column: str | None
-    reason: str
-    content: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Rows:
-    """Part of a file: the rows that fit, their numbers in the file, and those that do not fit."""
-
-    batch: pa.RecordBatch
-    numbers: npt.NDArray[np.int64]
-    bad: tuple[BadRow, ...] = ()
 
 
 def read_rows(
@@ -63,15 +39,15 @@ def read_rows(
     columns: Sequence[Column],
     ignore: Collection[str] | None,
     part: Part = WHOLE,
-    reading: Reading = PLAIN,
-) -> Iterator[Rows]:
-    """Yields a file's rows; each is in one batch or among the bad.
+    reading: Read = PLAIN,
+) -> Iterator[ReadRows]:
+    """Yields a file's rows, each either in a batch or among the bad ones.
 
     Args:
         path: of the file.
         format: csv, xlsx, parquet, jsonl, json or tfrecord.
         columns: what the batches have, in this order.
-        ignore: columns that may be there besides; None: any.
+        ignore: columns that may be there too; None: any.
         part: which rows of a Parquet or JSON-lines file; default: all. Numbers are those in the whole file.
         reading: how it is written.
 
@@ -81,19 +57,19 @@ def read_rows(
     read = part.first_row
     try:
         for batch in readers.read_file(path, format, columns, ignore, part, reading):
-            yield Rows(batch, np.arange(read + 1, read + 1 + batch.num_rows))
+            yield ReadRows(batch, np.arange(read + 1, read + 1 + batch.num_rows))
             read += batch.num_rows
         return
     except InputError as error:
         first_problem = error
     found = False
-    for rows in _apart(path, format, reading.applied(columns), ignore, part, reading):
-        fresh = rows.numbers > read  # what was read the strict way is not given twice
+    for rows in _apart(path, format, columns_as_read(columns, reading), ignore, part, reading):
+        fresh = rows.numbers > read  # rows that the strict reader has yielded are not yielded again
         bad = tuple(one for one in rows.bad if one.row > read)
         found = found or bool(bad)
-        yield Rows(rows.batch.filter(pa.array(fresh)), rows.numbers[fresh], bad)
+        yield ReadRows(rows.batch.filter(pa.array(fresh)), rows.numbers[fresh], bad)
     if not found:
-        raise first_problem  # nothing is wrong with any one row, so it is the file
+        raise first_problem  # no single row is wrong, so the file is
 
 
 def _apart(
@@ -102,8 +78,8 @@ def _apart(
     columns: list[Column],
     ignore: Collection[str] | None,
     part: Part,
-    reading: Reading,
-) -> Iterator[Rows]:
+    reading: Read,
+) -> Iterator[ReadRows]:
     with readers.opened(path, format, reading) as file:
         try:
             for raw in _READERS[file.kind](file, columns, ignore, part):
@@ -112,21 +88,20 @@ def _apart(
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            if long := too_long(path, str(error)):
-                raise InputError(long) from error
-            raise InputError(f"{path}: cannot be read: {_one_line(error)}. Deliver the file again.") from error
+            unread = InputError(f"cannot be read: {one_line(error, 300)}. Deliver the file again.", file=path)
+            raise (too_long(path, error) or unread) from error
 
 
-def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
+def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[ReadRows]:
     csv = file.csv()
-    check_header(str(file.path), csv.names, columns, ignore)
+    check_header(file.path, csv.names, columns, ignore)
     ragged: list[BadRow] = []
-    unclosed: list[str] = []
+    unclosed: list[InputError] = []
 
     def set_aside(row: Any) -> str:
         if (lines := row.text.count("\n")) > _MOST_LINES:
-            where = csv.place(csv.row(row.number))
-            unclosed.append(f"{where}: runs over {lines} lines, so a quote is opened and never closed")
+            problem = f"runs over {lines} lines, so a quote is opened and never closed. Close it, or remove it."
+            unclosed.append(csv.error(problem, csv.row(row.number)))
         reason = f"{row.expected_columns} columns expected. Received: {row.actual_columns}"
         ragged.append(BadRow(csv.row(row.number), None, reason, row.text[:_CONTENT_CHARACTERS]))
         return "skip"
@@ -135,34 +110,38 @@ def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | N
     done = 0
     for batch in csv.batches(as_bytes, threads=False, on_ragged=set_aside):
         _insist_on_closed_quotes(unclosed)
-        # Arrow leaves the ragged rows out; the others take the numbers that those left.
+        # Arrow omits ragged rows, whose numbers the other rows must not get.
         last = done + batch.num_rows + len(ragged)
         numbers = np.setdiff1d(np.arange(done + 1, last + 1), [b.row for b in ragged])[: batch.num_rows]
         done = int(numbers[-1]) if batch.num_rows else done
         passed = tuple(b for b in ragged if b.row <= done)
         ragged[:] = [b for b in ragged if b.row > done]
-        yield Rows(batch, numbers, passed)
+        yield ReadRows(batch, numbers, passed)
     _insist_on_closed_quotes(unclosed)
-    yield Rows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in as_bytes}), _none(), tuple(ragged))
+    yield ReadRows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in as_bytes}), _none(), tuple(ragged))
 
 
-def _insist_on_closed_quotes(unclosed: list[str]) -> None:
-    # Hundreds of good rows within one bad one: to count them as one row would hide what is lost.
+def _insist_on_closed_quotes(unclosed: list[InputError]) -> None:
+    # An unclosed quote swallows hundreds of good rows: counting them as one bad row would hide the loss.
     if unclosed:
-        raise InputError(f"{unclosed[0]}. Close it, or remove it.")
+        raise unclosed[0]
 
 
-def _read_parquet(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
+def _read_parquet(
+    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
+) -> Iterator[ReadRows]:
     with readers.open_parquet(file.path) as stored:
         names = stored.schema_arrow.names
-        check_header(str(file.path), names, columns, ignore)
+        check_header(file.path, names, columns, ignore)
         done = part.first_row
         for batch in readers.parquet_batches(stored, readers.among(columns, names), part):
-            yield Rows(batch, np.arange(done + 1, done + 1 + batch.num_rows))
+            yield ReadRows(batch, np.arange(done + 1, done + 1 + batch.num_rows))
             done += batch.num_rows
 
 
-def _read_jsonl(file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part) -> Iterator[Rows]:
+def _read_jsonl(
+    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
+) -> Iterator[ReadRows]:
     done = part.first_row
     for block in json_files.json_blocks(file.path, part):
         lines = [line + b"\n" for line in block.split(b"\n") if line.strip()]
@@ -172,7 +151,7 @@ def _read_jsonl(file: DataFile, columns: list[Column], ignore: Collection[str] |
 
 def _read_tfrecord(
     file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
-) -> Iterator[tuple[Rows, dict[int, tuple[str, str]]]]:
+) -> Iterator[tuple[ReadRows, dict[int, tuple[str, str]]]]:
     from components.ingestion.tfrecord import read_tfrecord  # imports TensorFlow
 
     yield from read_tfrecord(file.path, columns, ignore)
@@ -192,7 +171,7 @@ def _parse_lines(
     numbers: npt.NDArray[np.int64],
     columns: list[Column],
     ignore: Collection[str] | None,
-) -> Iterator[Rows]:
+) -> Iterator[ReadRows]:
     try:
         table = json_files.parse_json(path, b"".join(lines), columns, ignore)
         if table.num_rows != len(lines):
@@ -203,17 +182,19 @@ def _parse_lines(
             named = re.search(r"Column\(/([^)/]+)", reason)
             content = lines[0].decode("utf-8", "replace").rstrip("\n")[:_CONTENT_CHARACTERS]
             bad = BadRow(int(numbers[0]), named[1] if named else None, reason, content)
-            yield Rows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in columns}), _none(), (bad,))
+            yield ReadRows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in columns}), _none(), (bad,))
             return
         half = len(lines) // 2
         yield from _parse_lines(path, lines[:half], numbers[:half], columns, ignore)
         yield from _parse_lines(path, lines[half:], numbers[half:], columns, ignore)
         return
     for batch in table.combine_chunks().to_batches():
-        yield Rows(batch, numbers)
+        yield ReadRows(batch, numbers)
 
 
-def _conform(file: DataFile, raw: Rows, columns: Sequence[Column], wrong_already: dict[int, tuple[str, str]]) -> Rows:
+def _conform(
+    file: DataFile, raw: ReadRows, columns: Sequence[Column], wrong_already: dict[int, tuple[str, str]]
+) -> ReadRows:
     """The rows of a raw batch that fit the columns, and those that do not."""
     arrays, problems = [], dict(wrong_already)
     present = set(raw.batch.schema.names)
@@ -230,11 +211,11 @@ def _conform(file: DataFile, raw: Rows, columns: Sequence[Column], wrong_already
             problems.setdefault(int(missing), (column.name, "has no value, and one is required"))
     batch = pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns])
     if not problems:
-        return Rows(batch, raw.numbers, raw.bad)
+        return ReadRows(batch, raw.numbers, raw.bad)
     fits = np.ones(batch.num_rows, dtype=bool)
     fits[list(problems)] = False
     bad = [BadRow(int(raw.numbers[i]), column, reason) for i, (column, reason) in problems.items()]
-    return Rows(
+    return ReadRows(
         batch.filter(pa.array(fits)), raw.numbers[fits], tuple(sorted([*raw.bad, *bad], key=lambda one: one.row))
     )
 
@@ -249,10 +230,11 @@ def _convert(file: DataFile, array: pa.Array, column: Column) -> tuple[pa.Array,
     try:
         expected = f"is not of the type {column.expected}"
         array = _by_halves(array, column.type, lambda a: readers.to_type(a, column), wrong, expected)
-    except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:  # no value of this type would fit
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:  # no value of this type can be converted
         raise InputError(
-            f"{file.path}, column {column.name!r}: must be {column.type}. Received: {str(array.type)[:100]} "
-            f"({_one_line(error)})."
+            f"must be {column.type}. Received: {str(array.type)[:100]} ({one_line(error, 300)}).",
+            file=file.path,
+            column=column.name,
         ) from None
     return array, wrong
 
@@ -277,7 +259,3 @@ def _by_halves(
 
 def _none() -> npt.NDArray[np.int64]:
     return np.empty(0, np.int64)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from components.columnar import Hashes, hash_rows, spread_bits
-from components.ingestion._config import IngestionConfig
 from spec.errors import InputError
 from spec.splits import EVAL, SPLITS, TEST, TRAIN
+from spec.workload import Split
 
 _BUCKETS = 10_000
 _TRAIN, _EVAL, _TEST = (SPLITS.index(split) for split in (TRAIN, EVAL, TEST))
@@ -37,49 +37,48 @@ class Splitter(abc.ABC):
 
     @abc.abstractmethod
     def places(self, batch: pa.RecordBatch) -> Places:
-        """Of each row the place of its split in SPLITS, [rows]."""
+        """The index in SPLITS of each row's split, [rows]."""
 
 
 class ByHash(Splitter):
-    """A row's hash decides, today and in every later span. From the least hashes on: test, eval, train.
+    """Splits by a hash of the row, which is the same in every span. The lowest hashes are test, then eval, then train.
 
-    A larger test_fraction takes rows from eval first, and a larger eval_fraction from train. Another seed is another division.
+    So a larger test_fraction takes rows from eval first, and a larger eval_fraction from train. Another seed gives another split.
     """
 
-    def __init__(self, config: IngestionConfig) -> None:
-        self._config = config
-        self._test = round(config.test_fraction * _BUCKETS)
-        self._eval = round((config.test_fraction + config.eval_fraction) * _BUCKETS)
+    def __init__(self, split: Split, label: str | None) -> None:
+        self._split, self._label = split, label
+        self._test = round(split.test_fraction * _BUCKETS)
+        self._eval = round((split.test_fraction + split.eval_fraction) * _BUCKETS)
 
     def places(self, batch: pa.RecordBatch) -> Places:
         return self.places_of(self.hashes(batch))
 
     def hashes(self, batch: pa.RecordBatch) -> Hashes:
-        """Of the rows, whatever the seed; uint64[rows]."""
-        config = self._config
-        # Not the label: where rows repeat, a hash of features and label sends those of one label to train and those of another
-        # to eval, and what is learnt is the opposite of what is asked.
-        features = [name for name in batch.schema.names if name not in (config.label, config.split_column)]
-        columns = [config.split_key] if config.split_key else features or [config.label]
+        """A hash of each row, independent of the seed; uint64[rows]."""
+        # Without the label: of rows with the same features, a hash over the label too would put those with one label into train
+        # and those with another into eval, and the model would learn the opposite of what it is evaluated on.
+        features = [name for name in batch.schema.names if name not in (self._label, self._split.column)]
+        columns = [self._split.key] if self._split.key else features or [self._label]
         return hash_rows(batch.column(name) for name in columns)
 
     def places_of(self, hashes: Hashes) -> Places:
         """The split of each row, by its hash."""
-        seed = self._config.split_seed
+        seed = self._split.seed
         bucket = (spread_bits(hashes + np.uint64(seed)) if seed else hashes) % np.uint64(_BUCKETS)
         return np.select([bucket < self._test, bucket < self._eval], [_TEST, _EVAL], _TRAIN)
 
 
 class ByTime(Splitter):
-    """The newest rows are test, those before them eval; rows of one time stay together."""
+    """Splits by time: the newest rows are test, those before them eval; rows with the same time stay together."""
 
-    def __init__(self, config: IngestionConfig, counted: Counted) -> None:
-        assert config.split_time
-        self._column = config.split_time
-        self._test_from = newest_from(counted, config.test_fraction)
+    def __init__(self, split: Split, counted: Counted) -> None:
+        assert split.time
+        self._column = split.time
+        self._test_from = newest_from(counted, split.test_fraction)
         is_older = counted[0] < self._test_from
         older = counted[0][is_older], counted[1][is_older]
-        self._eval_from = newest_from(older, config.eval_fraction / (1 - config.test_fraction))
+        self._eval_from = newest_from(older, split.eval_fraction / (1 - split.test_fraction))
 
     def places(self, batch: pa.RecordBatch) -> Places:
         times = _as_time(batch.column(self._column), self._column)
@@ -87,16 +86,16 @@ class ByTime(Splitter):
 
 
 class ByColumn(Splitter):
-    """A column says which. What comes with two parts keeps its official test set as test, and eval is taken out of train by hash.
+    """Splits by a column. Data with two parts keeps its held-out part as test, and eval is taken out of train by hash.
 
-    Two parts are train and test, or train and eval: the only rows that were held back, by whatever name, judge the model.
+    The two parts are train and test, or train and eval: whatever its name, the only part that was held out judges the model.
     """
 
-    def __init__(self, config: IngestionConfig, counted: Counted) -> None:
-        assert config.split_column
-        self._column = config.split_column
+    def __init__(self, split: Split, label: str | None, counted: Counted) -> None:
+        assert split.column
+        self._column = split.column
         named = set(counted[0].astype(int).tolist())
-        self._by_hash = None if {_EVAL, _TEST} <= named else ByHash(config)
+        self._by_hash = None if {_EVAL, _TEST} <= named else ByHash(split, label)
 
     def places(self, batch: pa.RecordBatch) -> Places:
         named = _as_place(batch.column(self._column), self._column)
@@ -106,33 +105,33 @@ class ByColumn(Splitter):
         return np.where(named == _TRAIN, np.where(is_taken, _EVAL, _TRAIN), _TEST)
 
 
-def splitter(config: IngestionConfig, counted: Counted | None = None) -> Splitter:
-    """The way that a workload splits.
+def splitter(split: Split, label: str | None, counted: Counted | None = None) -> Splitter:
+    """The splitter for a workload's settings.
 
     Args:
-        config: of ingestion.
-        counted: all values of the column `counted_column(config)`, where there is one.
+        split: as the workload says.
+        label: the label's column; None: there is none.
+        counted: all values of the column `counted_column(split)`, where there is one.
     """
-    if counted_column(config) is None:
-        return ByHash(config)
-    assert counted is not None
-    return ByTime(config, counted) if config.split_time else ByColumn(config, counted)
+    if counted is None:
+        return ByHash(split, label)
+    return ByTime(split, counted) if split.time else ByColumn(split, label, counted)
 
 
-def counted_column(config: IngestionConfig) -> str | None:
-    """The column of which all values have to be known before the first row is split."""
-    return config.split_time or config.split_column
+def counted_column(split: Split) -> str | None:
+    """The column whose values must all be known before the first row can be split."""
+    return split.time or split.column
 
 
-def count_values(config: IngestionConfig, arrays: Iterable[pa.Array]) -> Counted:
-    """The different values of the column that is counted, as numbers: times, or places in SPLITS."""
-    as_numbers, column = (_as_time, config.split_time) if config.split_time else (_as_place, config.split_column)
+def count_values(split: Split, arrays: Iterable[pa.Array]) -> Counted:
+    """How often each value of the counted column occurs, as numbers: times, or indices in SPLITS."""
+    as_numbers, column = (_as_time, split.time) if split.time else (_as_place, split.column)
     assert column
     return merge_counts([np.unique(as_numbers(array, column), return_counts=True) for array in arrays])
 
 
 def merge_counts(parts: Sequence[Counted]) -> Counted:
-    """The counts of several parts together."""
+    """The combined counts of several parts."""
     if not parts:
         return np.empty(0), np.empty(0, np.int64)
     values, places = np.unique(np.concatenate([values for values, _ in parts]), return_inverse=True)
@@ -142,7 +141,7 @@ def merge_counts(parts: Sequence[Counted]) -> Counted:
 
 
 def newest_from(times: Counted, fraction: float) -> int | float:
-    """The time from which on rows are among the newest, so that about `fraction` of them are."""
+    """The time from which on about `fraction` of the rows are."""
     values, counts = times
     if not len(values):
         return -math.inf
@@ -161,7 +160,7 @@ def _as_time(array: pa.Array, column: str) -> Values:
             array = pa.array(pd.to_datetime(array.to_pandas(), utc=True, format="ISO8601").astype("int64"))
         except ValueError as error:
             raise InputError(f"column {column!r} splits the data by time and is not ISO 8601: {error}") from None
-    # Whole numbers stay so: as doubles, nanoseconds since 1970 are the same for 200 of them.
+    # Integers stay integers: a double cannot tell nanoseconds since 1970 apart that differ by less than 200.
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""TFRecord files of tf.Example, gzipped or not, to RecordBatches of plain columns."""
+"""Reads TFRecord files of tf.Example, gzipped or not, into RecordBatches of plain columns."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.ingestion.bad_rows import BadRow, ReadRows
 from components.ingestion.contract import Column, check_header
-from components.ingestion.rows import BadRow, Rows
 from spec.errors import InputError
+from spec.words import one_line
 
 _BATCH_BYTES = 32 * 2**20
 _BATCH_ROWS = 8192
@@ -25,13 +26,13 @@ _GZIP = b"\x1f\x8b"
 
 def read_tfrecord(
     path: pathlib.Path, columns: Sequence[Column], ignore: Collection[str] | None
-) -> Iterator[tuple[Rows, dict[int, tuple[str, str]]]]:
-    """Yields rows as the file types them, and by index the rows with several values where one is expected.
+) -> Iterator[tuple[ReadRows, dict[int, tuple[str, str]]]]:
+    """Yields rows with the file's own types, and by index those with several values where one is expected.
 
-    Records that are no tf.Example, or whose feature has another type than in the records around them, are among `bad`.
+    Records that are not a tf.Example, or whose feature has another type than in neighbouring records, are among `bad`.
 
     Raises:
-        InputError: the file is no TFRecord file, is cut off, or has a column that nobody knows.
+        InputError: the file is not a TFRecord file, is truncated, or has an unknown column.
     """
     from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
@@ -41,10 +42,10 @@ def read_tfrecord(
         done += len(records)
         for part, kept, bad in _decode(decoder, records, numbers):
             names = part.schema.names
-            # A feature that no record of this batch has is missing in its rows, not in the file.
-            check_header(str(path), [*names, *(c.name for c in columns if c.name not in names)], list(columns), ignore)
+            # A feature that no record of this batch has may still be in the file.
+            check_header(path, [*names, *(c.name for c in columns if c.name not in names)], list(columns), ignore)
             batch, wrong = _plain(part, [c for c in columns if c.name in names])
-            yield Rows(batch, kept, bad), wrong
+            yield ReadRows(batch, kept, bad), wrong
 
 
 def read_tfrecord_strictly(
@@ -53,12 +54,14 @@ def read_tfrecord_strictly(
     """The same; the first row that does not fit is an InputError."""
     for rows, wrong in read_tfrecord(path, columns, ignore):
         if rows.bad:
-            raise InputError(f"{path}, row {rows.bad[0].row}: {rows.bad[0].reason}. Write the record anew.")
+            raise InputError(f"{rows.bad[0].reason}. Write the record anew.", file=path, row=rows.bad[0].row)
         if wrong:
             index, (column, reason) = next(iter(wrong.items()))
             raise InputError(
-                f"{path}, row {rows.numbers[index]}, column {column!r}: {reason}. Mend the record, or give the feature a shape "
-                "in schema.pbtxt."
+                f"{reason}. Mend the record, or give the feature a shape in schema.pbtxt.",
+                file=path,
+                row=int(rows.numbers[index]),
+                column=column,
             )
         yield rows.batch
 
@@ -101,24 +104,22 @@ def _records(path: pathlib.Path) -> Iterator[list[bytes]]:
     except tf.errors.DataLossError as error:
         problem = error.message.partition("} ")[2] or error.message
         raise InputError(
-            f"{path}: not a whole TFRecord file: {problem.partition(' [Op')[0][:200]}. Deliver it again."
+            f"not a whole TFRecord file: {problem.partition(' [Op')[0][:200]}. Deliver it again.", file=path
         ) from None
 
 
 def _insist_on_whole_gzip(path: pathlib.Path, total: int) -> None:
-    """TensorFlow takes a gzip stream that was cut off between two records for its end; the stream's own length tells."""
+    """TensorFlow mistakes a gzip stream that is cut off between two records for a complete one; the stream's length tells."""
     with path.open("rb") as file:
         file.seek(-4, os.SEEK_END)
         if int.from_bytes(file.read(4), "little") == total % 2**32:
             return
     try:
-        with gzip.open(
-            path
-        ) as file:  # several streams in a row are allowed, and only reading them shows that they are whole
+        with gzip.open(path) as file:  # a file may have several streams, and only reading shows that they are complete
             while file.read(2**22):
                 pass
     except (EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{path}: not a whole TFRecord file: {error}. Deliver it again.") from None
+        raise InputError(f"not a whole TFRecord file: {error}. Deliver it again.", file=path) from None
 
 
 def _decode(
@@ -128,7 +129,7 @@ def _decode(
         yield decoder.DecodeBatch(records), numbers, ()
     except RuntimeError as error:
         if len(records) == 1:
-            bad = BadRow(int(numbers[0]), None, f"is no tf.Example: {' '.join(str(error).split())[:200]}")
+            bad = BadRow(int(numbers[0]), None, f"is no tf.Example: {one_line(error, 200)}")
             yield pa.RecordBatch.from_pydict({}), numbers[:0], (bad,)
             return
         half = len(records) // 2

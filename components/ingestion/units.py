@@ -1,4 +1,4 @@
-"""What ingestion does with a unit of work: reads its rows, splits them, writes shards of its own."""
+"""What ingestion does with a unit of work: reads its rows, splits them, and writes its own shards."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ import pyarrow as pa
 
 from components.columnar import ExamplesWriter
 from components.ingestion import sources
-from components.ingestion._config import IngestionConfig
+from components.ingestion.bad_rows import BadRow
 from components.ingestion.contract import Column
 from components.ingestion.labels import labelled
 from components.ingestion.parts import Unit
 from components.ingestion.quarantine import QUARANTINE_FILE, BadRowWriter
 from components.ingestion.readers import read_file
-from components.ingestion.rows import BadRow, read_rows
+from components.ingestion.rows import read_rows
 from components.ingestion.splitting import Counted, Splitter, count_values, counted_column
 from components.ingestion.work import Work
 from spec.splits import SPLITS
+from spec.workload import Ingestion
 
 
 @dataclasses.dataclass(frozen=True)
 class Written:
-    """What one unit left in its folder.
+    """What one unit has written.
 
     Attributes:
         span: the place of its span in the window.
         counts: rows by split.
-        shards: files by split, in the order of their rows; empty where there is no row.
+        shards: files by split, in the order of their rows; empty if there are none.
         unlabelled: rows without a label, which were left out.
         bad: rows that did not fit.
         side_file: where they are; None: there are none.
-        first: the first of them in words.
+        first: a description of the first.
         examples: the first few of them.
         by_column: how many of them in which column.
     """
@@ -53,17 +54,15 @@ class Written:
 
 
 class WriteUnits(Work):
-    """Reads units and writes their shards into a folder each below `staging`: a unit that is done again takes another."""
+    """Reads units and writes the shards of each into a new folder below `staging`, also when a unit is done again."""
 
-    def __init__(
-        self, config: IngestionConfig, columns: list[Column], splitter: Splitter, staging: pathlib.Path
-    ) -> None:
+    def __init__(self, config: Ingestion, columns: list[Column], splitter: Splitter, staging: pathlib.Path) -> None:
         self._config, self._columns, self._splitter, self._staging = config, columns, splitter, staging
 
     def do(self, unit: Unit) -> Written:
         folder = self._staging / f"{unit.number:06d}-{uuid.uuid4().hex}"
         folder.mkdir(parents=True)
-        schema = pa.schema([(c.name, c.type) for c in self._columns if c.name != self._config.split_column])
+        schema = pa.schema([(c.name, c.type) for c in self._columns if c.name != self._config.split.column])
         side_file = folder / QUARANTINE_FILE
         unlabelled = 0
         with contextlib.ExitStack() as stack:
@@ -91,33 +90,36 @@ class WriteUnits(Work):
 
 
 class CountValues(Work):
-    """The values of one column in the units' rows, for a split that goes by all of them."""
+    """Counts the values of the column that the split goes by."""
 
-    def __init__(self, config: IngestionConfig, columns: list[Column], staging: pathlib.Path) -> None:
+    def __init__(self, config: Ingestion, columns: list[Column], staging: pathlib.Path) -> None:
         self._config, self._staging = config, staging
-        # Labels tend to come later than rows: where rows without one are left out, the newest with one are test.
-        names = {counted_column(config), *([config.label] if config.drop_unlabelled else [])}
+        # Labels tend to arrive later than rows: if rows without a label are dropped, test is the newest of those that have one.
+        names = {counted_column(config.split)}
+        if config.label and config.label.drop_unlabelled:
+            names.add(config.label.column)
         self._columns = [column for column in columns if column.name in names]
 
     def do(self, unit: Unit) -> Counted:
         self._staging.mkdir(parents=True, exist_ok=True)
-        name = counted_column(self._config)
+        name = counted_column(self._config.split)
         assert name is not None
         batches = read_unit(unit, self._config, self._columns, None, self._staging)
-        return count_values(self._config, (_labelled(batch, self._config)[0].column(name) for batch in batches))
+        return count_values(self._config.split, (_labelled(batch, self._config)[0].column(name) for batch in batches))
 
 
-def _labelled(batch: pa.RecordBatch, config: IngestionConfig) -> tuple[pa.RecordBatch, int]:
+def _labelled(batch: pa.RecordBatch, config: Ingestion) -> tuple[pa.RecordBatch, int]:
     """The rows to use, and how many are left out because they have no label."""
-    if not config.drop_unlabelled or config.label not in batch.schema.names:
+    label = config.label
+    if label is None or not label.drop_unlabelled or label.column not in batch.schema.names:
         return batch, 0
-    kept = batch.filter(labelled(batch.column(config.label)))
+    kept = batch.filter(labelled(batch.column(label.column)))
     return kept, batch.num_rows - kept.num_rows
 
 
 def read_unit(
     unit: Unit,
-    config: IngestionConfig,
+    config: Ingestion,
     columns: list[Column],
     ignore: tuple[str, ...] | None,
     scratch: pathlib.Path,
@@ -129,7 +131,7 @@ def read_unit(
         unit: what to read.
         config: how.
         columns: what the batches have.
-        ignore: columns that may be there besides; None: any.
+        ignore: columns that may be there too; None: any.
         scratch: where copies of remote files may lie.
         aside: takes the rows that do not fit.
     """
@@ -139,16 +141,16 @@ def read_unit(
     for piece in unit.pieces:
         with sources.local_copy(piece.url, scratch) as path:
             if config.on_bad_rows == "fail":
-                yield from read_file(path, config.format, columns, ignore, piece.part, config.reading)
+                yield from read_file(path, config.format, columns, ignore, piece.part, config.read)
                 continue
-            for rows in read_rows(path, config.format, columns, ignore, piece.part, config.reading):
+            for rows in read_rows(path, config.format, columns, ignore, piece.part, config.read):
                 if aside is not None:
                     aside.write(piece.url.removeprefix("file://"), rows.bad)
                 yield rows.batch
 
 
 def _read_images(unit: Unit, columns: list[Column], aside: BadRowWriter | None) -> Iterator[pa.RecordBatch]:
-    """Images that cannot be used go aside in any case: the executor names all of them together."""
+    """Unusable images are always set aside, because the executor reports all of them together."""
     from components.ingestion.images import read_images  # imports TensorFlow
 
     files = [piece.url for piece in unit.pieces]

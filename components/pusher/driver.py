@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tfx.dsl.components.base import base_driver as component_base_driver
-from tfx.orchestration import metadata
-from tfx.orchestration.portable import base_driver, data_types
-from tfx.proto.orchestration import driver_output_pb2
+from collections.abc import Mapping
 
+from tfx.orchestration.portable import data_types
+
+from components.drivers import PropertyDriver
 from components.store_errors import store_errors
 from model_store import ModelStore
 
@@ -16,27 +16,21 @@ MODEL_NAME = "model_name"
 MODEL_ID = "model_id"
 
 
-class Driver(component_base_driver.BaseDriver, base_driver.BaseDriver):
+class Driver(PropertyDriver):
     """Sets the exec property `releases_gone`: how many releases made of this model are no longer in the store.
 
     It is part of the cache key. While everything that was pushed is still there the number stands, and so does the
     cached push; when somebody deletes the release the number grows, and the model is published again.
     """
 
-    def __init__(self, metadata_handle: metadata.Metadata) -> None:
-        component_base_driver.BaseDriver.__init__(self, metadata_handle)
-        base_driver.BaseDriver.__init__(self, metadata_handle)
-
-    def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
+    def properties(self, execution_info: data_types.ExecutionInfo) -> Mapping[str, int | str]:
         properties = execution_info.exec_properties
         store_uri, model_name = str(properties["store_uri"]), str(properties["model_name"])
         (model,) = execution_info.input_dict["model"]
         with store_errors():
             present = set(ModelStore(store_uri).versions(model_name))
         gone = self._pushed_versions(store_uri, model_name, model.id) - present
-        output = driver_output_pb2.DriverOutput()
-        output.exec_properties["releases_gone"].int_value = len(gone)
-        return output
+        return {"releases_gone": len(gone)}
 
     def _pushed_versions(self, store_uri: str, model_name: str, model_id: int) -> set[int]:
         with self._mlmd_connection as handle:

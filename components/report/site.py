@@ -11,7 +11,8 @@ import hashlib
 import os
 import re
 
-SITE = "TRAINYARD_REPORTS_URL"
+from spec import environment as env
+
 """Environment variable: where people open the site, e.g. https://reports.example.com/quality."""
 INDEX = "index.html"
 
@@ -46,5 +47,5 @@ def slug(name: str) -> str:
 
 
 def _url(page: str) -> str:
-    site = os.environ.get(SITE, "").rstrip("/")
+    site = os.environ.get(env.REPORTS_URL, "").rstrip("/")
     return f"{site}/{page}" if site.startswith(("http://", "https://")) else ""

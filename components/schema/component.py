@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -10,7 +9,9 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.schema import executor
+from components import border
+from components.graph import Graph
+from components.schema import executor, left_out, read_schema
 
 
 class SchemaImporterSpec(ComponentSpec):
@@ -26,7 +27,7 @@ class SchemaImporterSpec(ComponentSpec):
 class SchemaImporter(base_component.BaseComponent):
     """Brings a reviewed schema file into the pipeline.
 
-    TFX's own ImportSchemaGen keys its cache on the path alone, and so misses an edit; this one keys it on the content.
+    TFX's own ImportSchemaGen caches by path and so misses edits; this one caches by content.
     """
 
     SPEC_CLASS = SchemaImporterSpec
@@ -37,14 +38,20 @@ class SchemaImporter(base_component.BaseComponent):
 
         Args:
             schema_file: schema.pbtxt.
-            left_out: features that nobody downstream is to know of.
+            left_out: features to remove for everything downstream.
         """
         path = pathlib.Path(schema_file)
         super().__init__(
             SchemaImporterSpec(
                 schema_file=str(path),
                 schema_digest=hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest(),
-                left_out=json.dumps(list(left_out)),
+                left_out=border.dump(left_out),
                 schema=types.Channel(type=standard_artifacts.Schema),
             )
         )
+
+
+def node(graph: Graph) -> SchemaImporter:
+    folder = graph.site.schema_folder
+    ignored = left_out(read_schema(str(folder)), graph.workload.data.ignore)
+    return SchemaImporter(str(folder / "schema.pbtxt"), ignored)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pathlib
 from typing import Any
 
@@ -10,13 +9,14 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
+from components import border
 from components.artifacts import measured
 from components.schema._schema import FILE_NAME, read_schema
 from spec.errors import ChangedError
 
 
 class Executor(base_executor.BaseExecutor):
-    """Checks that the file is a schema, and copies it, less what is left out."""
+    """Checks that the file is a schema, and copies it without the features that are left out."""
 
     def Do(
         self,
@@ -25,7 +25,7 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         source, expected = pathlib.Path(exec_properties["schema_file"]), exec_properties["schema_digest"]
-        left_out = json.loads(exec_properties["left_out"])
+        left_out = border.load(list[str], exec_properties["left_out"])
         schema = read_schema(str(source.parent), left_out)
         with measured(output_dict):
             target = pathlib.Path(artifact_utils.get_single_uri(output_dict["schema"]))

@@ -11,9 +11,10 @@ from typing import Any
 
 from dags.deployment.answers import Comparison, insist_finite, is_changed
 from dags.deployment.errors import DeploymentRefused
+from dags.deployment.kserve import InferenceService
 from dags.deployment.limits import Verdict, judge
 from dags.deployment.requests import golden_requests, recent_requests
-from dags.deployment.target import CANARY, STABLE, Target, open_store, open_target
+from dags.deployment.target import CANARY, STABLE, ModelServer, Target, open_store
 from spec.workload import Serving
 
 ACTOR = "airflow"
@@ -42,7 +43,8 @@ class Deployment:
     def __init__(self, model: str, serving: Serving, version: int, previous: int | None) -> None:
         self.model, self.serving = model, serving
         self.version, self.previous = version, previous
-        self.target: Target = open_target(model, serving.kserve)
+        kserve = serving.kserve
+        self.target: Target = ModelServer(model) if kserve is None else InferenceService(model, kserve)
 
     def load(self, reason: str, say: Say, wait_s: float = 120.0) -> None:
         """Loads the release beside stable, without traffic, and sends it its golden requests.

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dags.deployment.errors import DeploymentRefused
+from spec import environment as env
 from spec import home
 
 if TYPE_CHECKING:
     from model_store import ModelStore
 
-RECORD = "TRAINYARD_RECORD"
 """Environment variable: the folder of the model server's request record (serving/_record.py writes it)."""
 GOLDEN_REQUESTS = "assets.extra/golden_requests.json"
 _DESCRIPTION = "assets.extra/trainyard.json"
@@ -45,7 +45,7 @@ def recent_requests(store: ModelStore, model: str, version: int) -> list[Any]:
 
     A row lacks the columns that are not recorded; it is used if the release does not need them.
     """
-    folder = os.environ.get(RECORD)
+    folder = os.environ.get(env.RECORD)
     if not folder or _DESCRIPTION not in store.release(model, version).files:
         return []
     features = json.loads(_read(store, model, version, _DESCRIPTION)).get("features", {})

@@ -12,13 +12,12 @@ from dags.deployment.answers import Answers, ask
 from dags.deployment.errors import DeploymentRefused
 from dags.deployment.limits import Traffic
 from dags.deployment.traffic import read_metrics, window
+from spec import environment as env
 from spec import home
-from spec.workload import KServe
 
 if TYPE_CHECKING:
     from model_store import ModelStore
 
-SERVER = "TRAINYARD_SERVER"
 STABLE, CANARY = "stable", "canary"
 LOAD_TIMEOUT_S = 120.0
 SHARE_TIMEOUT_S = 30.0
@@ -64,18 +63,9 @@ def open_store() -> ModelStore:
     return ModelStore(home.store_uri())
 
 
-def open_target(model: str, kserve: KServe | None) -> Target:
-    """The target that `serving` of workload.yaml names."""
-    if kserve is None:
-        return ModelServer(model)
-    from dags.deployment.kserve import InferenceService
-
-    return InferenceService(model, kserve)
-
-
 def server_url() -> str:
     """The model server's REST address: TRAINYARD_SERVER, else the server's default port on this machine."""
-    return os.environ.get(SERVER, "http://127.0.0.1:8501").rstrip("/")
+    return os.environ.get(env.SERVER, "http://127.0.0.1:8501").rstrip("/")
 
 
 class ModelServer:

@@ -1,6 +1,6 @@
 """Retention: which runs, artifacts, metadata and releases are old, and their deletion.
 
-Imports neither TFX nor TensorFlow. A workload that is being run is passed over; what is killed half-way goes on next time.
+Imports neither TFX nor TensorFlow. A workload that is being run is skipped; a sweep that is killed can be repeated.
 """
 
 from pipelines.housekeeping._items import Item, Limits

@@ -6,7 +6,7 @@ import datetime
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What stays whatever its age: the newest `runs` and `releases`; and whatever is younger than `days`.
+    """What is kept: the newest `runs` and `releases` whatever their age, and everything younger than `days`.
 
     The defaults are those of the command and of the DAG.
     """
@@ -17,7 +17,7 @@ class Limits:
 
     @property
     def since(self) -> datetime.datetime:
-        """What is younger stays."""
+        """Everything younger than this is kept."""
         return datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=self.days)
 
 
@@ -27,7 +27,7 @@ class Item:
 
     Attributes:
         kind: run, artifact, evidence, release, leftover, compiled, log or rows.
-        name: what a person knows it by.
+        name: how people refer to it.
         path: where it lies.
         bytes: its size.
     """

@@ -1,22 +1,20 @@
-"""Runs and artifacts: one place a workload, and one for its batch predictions."""
+"""Runs and artifacts: one place per workload, and one for its batch predictions."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 import pathlib
-import re
 import shutil
 from collections.abc import Iterable
 
 from components.sizes import content_size
-from pipelines.housekeeping import _metadata
 from pipelines.housekeeping._items import Item, Limits
+from pipelines.metadata import deleting
 from pipelines.runners import _lock
 from spec import home
+from spec.run_ids import started_at
 
-_RUN_ID = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{4}")
 _DELETING = ".deleting-"
 
 
@@ -29,12 +27,12 @@ def places() -> list[str]:
 
 
 def find_old(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Item]:
-    """What of a place's runs, artifacts and evidence is old.
+    """A place's old runs, artifacts and evidence.
 
     Args:
         place: a workload, or `<workload>.predict`.
-        limits: what stays.
-        needed: runs that stay besides: those whose releases do.
+        limits: what is kept.
+        needed: further runs to keep: those of the releases that are kept.
     """
     old = old_runs(place, limits, needed)
     root, runs = home.pipeline_root(place), home.runs_root(place)
@@ -43,7 +41,7 @@ def find_old(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Ite
     items += [
         _item("evidence", f"{place} {run}", root / "_gates" / run) for run in old if (root / "_gates" / run).is_dir()
     ]
-    found = _metadata.find(root, old)
+    found = deleting.find(root, old)
     for uri in sorted(set(found.artifacts.values())) if found else []:
         if _is_inside(uri, root) and pathlib.Path(uri).is_dir():
             items.append(_item("artifact", pathlib.Path(uri).relative_to(root).as_posix(), pathlib.Path(uri)))
@@ -53,7 +51,7 @@ def find_old(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Ite
 def clean_place(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Item]:
     """Deletes what `find_old` finds, under the lock that every run of the place holds.
 
-    The order bears a kill at any point: marked in the metadata, then the files, then the metadata's rows, the runs last.
+    A kill at any point does no harm: first the mark in the metadata, then the files, then the metadata's rows, the runs last.
 
     Raises:
         Busy: a run is under way.
@@ -62,15 +60,15 @@ def clean_place(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[
     with _lock.exclusive(root / ".lock", f"housekeeping of {place}", 0, lambda message: None):
         old = old_runs(place, limits, needed)
         items = find_old(place, limits, needed)
-        if found := _metadata.find(root, old):
-            _metadata.mark_deleted(root, found)
+        if found := deleting.find(root, old):
+            deleting.mark_deleted(root, found)
         for item in items:
             if item.kind != "run":
                 shutil.rmtree(item.path, ignore_errors=True)
         if found:
-            _metadata.forget(root, found)
+            deleting.forget(root, found)
         for run in old:
-            # A run's folder is there whole, or not at all.
+            # A run's folder disappears at once.
             with contextlib.suppress(FileNotFoundError):
                 aside = (runs / run).rename(runs / f"{_DELETING}{run}")
                 shutil.rmtree(aside, ignore_errors=True)
@@ -78,19 +76,19 @@ def clean_place(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[
 
 
 def old_runs(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[str]:
-    """The runs that are neither among the newest, nor young, nor needed by one that stays."""
+    """The runs that are neither among the newest, nor young, nor needed by one that is kept."""
     runs = home.runs_root(place)
     known = {folder.name for folder in runs.glob("*") if folder.is_dir()}
-    known |= set(_metadata.run_ids(home.pipeline_root(place)))
-    ordered = sorted((run for run in known if _RUN_ID.fullmatch(run)), reverse=True)
-    stay = {run for at, run in enumerate(ordered) if at < limits.runs or _began(run) > limits.since} | set(needed)
-    # A run that changed nothing stands on an earlier one: its outputs and reports are that one's.
+    known |= set(deleting.run_ids(home.pipeline_root(place)))
+    began = {run: at for run in sorted(known, reverse=True) if (at := started_at(run))}
+    stay = {run for n, (run, at) in enumerate(began.items()) if n < limits.runs or at > limits.since} | set(needed)
+    # A run that found nothing changed refers to an earlier run's outputs and reports.
     ahead = list(stay)
     while ahead:
         if (before := _same_as(runs / ahead.pop())) and before not in stay:
             stay.add(before)
             ahead.append(before)
-    return [run for run in ordered if run not in stay]
+    return [run for run in began if run not in stay]
 
 
 def _same_as(folder: pathlib.Path) -> str | None:
@@ -98,12 +96,6 @@ def _same_as(folder: pathlib.Path) -> str | None:
         return json.loads((folder / "run.json").read_text()).get("same_as") or None
     except (OSError, ValueError, AttributeError):
         return None
-
-
-def _began(run: str) -> datetime.datetime:
-    match = _RUN_ID.fullmatch(run)
-    assert match is not None
-    return datetime.datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=datetime.UTC)
 
 
 def _item(kind: str, name: str, path: pathlib.Path) -> Item:

@@ -1,4 +1,4 @@
-"""Releases: the newest stay, and those that a label or a rollback needs."""
+"""Releases: the newest are kept, and those that a label or a rollback needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACTOR = "housekeeping"
 def old_releases(store: ModelStore, model: str, limits: Limits) -> list[Item]:
     """The releases of a model that are neither among the newest, nor young, nor labelled, nor the one to roll back to.
 
-    One that is damaged stays: it is evidence.
+    A damaged one is kept as evidence.
     """
     versions = store.versions(model)
     needed = {*store.labels(model).values(), *versions[-limits.releases :]}
@@ -34,7 +34,7 @@ def old_releases(store: ModelStore, model: str, limits: Limits) -> list[Item]:
 
 
 def delete_releases(store: ModelStore, model: str, items: list[Item], limits: Limits) -> None:
-    """Deletes releases; the store itself refuses one that has got a label meanwhile."""
+    """Deletes releases; the store itself refuses one that has been labelled meanwhile."""
     reason = f"older than {limits.days:g} days and not among the newest {limits.releases}"
     for item in items:
         store.delete(model, int(item.name.rpartition(" ")[2]), reason=reason, actor=ACTOR)

@@ -1,4 +1,4 @@
-"""All of it: releases first, then the runs that none of the remaining releases needs, then Airflow's own history."""
+"""The whole sweep: releases first, then the runs that no remaining release needs."""
 
 from __future__ import annotations
 
@@ -7,39 +7,37 @@ import pathlib
 from collections.abc import Collection
 
 from model_store import ModelStore, StoreError
-from pipelines.housekeeping._airflow import NotCleaned, old_logs, old_rows
 from pipelines.housekeeping._items import Item, Limits
 from pipelines.housekeeping._places import clean_place, find_old, places
 from pipelines.housekeeping._releases import delete_releases, old_releases
 from pipelines.runners._lock import Busy
 from spec import home
 from spec.errors import InputError
+from spec.words import one_line
 
 
 @dataclasses.dataclass
 class Swept:
-    """What is old, or was.
+    """What was found, or deleted.
 
     Attributes:
-        items: what goes, or went.
-        busy: workloads that were passed over, because a run is under way.
-        damaged: why things of a workload were passed over: they are damaged, and stay as they are.
-        trouble: why Airflow's own history was not looked at, if it was not; may be tried again.
+        items: what is old.
+        busy: workloads that were skipped because a run is under way.
+        damaged: workloads that were skipped because something of theirs is damaged, and why.
     """
 
     items: list[Item] = dataclasses.field(default_factory=list)
     busy: list[str] = dataclasses.field(default_factory=list)
     damaged: list[str] = dataclasses.field(default_factory=list)
-    trouble: str = ""
 
 
 def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False) -> Swept:
     """Finds what is old, and deletes it if asked to.
 
     Args:
-        limits: what stays.
-        workloads: only these; none: all.
-        delete: whether to.
+        limits: what is kept.
+        workloads: only these; empty: all.
+        delete: whether to delete it.
 
     Raises:
         InputError: there is nothing of such a workload.
@@ -54,21 +52,12 @@ def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False)
     chosen = [name for name in known if not workloads or name in workloads]
     for workload in chosen:
         try:
-            _sweep_workload(store, workload, [p for p in _places_of(workload) if p in here], limits, delete, found)
+            of_workload = [place for place in (workload, f"{workload}.predict") if place in here]
+            _sweep_workload(store, workload, of_workload, limits, delete, found)
         except (StoreError, OSError) as error:
-            # Which releases and runs a damaged model needs cannot be told: all of its own stay.
-            found.damaged.append(f"{workload}: {' '.join(str(error).split())}")
-    if not workloads:
-        found.items += old_logs(limits, delete)
-        try:
-            found.items += old_rows(limits, delete)
-        except NotCleaned as error:
-            found.trouble = str(error)
+            # Nobody can tell which releases and runs a damaged model needs: keep all of them.
+            found.damaged.append(f"{workload}: {one_line(error)}")
     return found
-
-
-def _places_of(workload: str) -> tuple[str, str]:
-    return workload, f"{workload}.predict"
 
 
 def _sweep_workload(

@@ -1,4 +1,4 @@
-"""The shared metadata store, and the patience that a network asks for."""
+"""Connecting to the database that TRAINYARD_METADATA names, and waiting for it while it is away. Imports no TFX."""
 
 from __future__ import annotations
 
@@ -17,33 +17,25 @@ import ml_metadata
 from ml_metadata import errors
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipelines.metadata.patience import PostgresqlStore
+from pipelines.metadata.postgresql import PostgresqlStore
+from spec import environment as env
 from spec.errors import InputError
+from spec.words import one_line
 
-URI = "TRAINYARD_METADATA"
-USER = "TRAINYARD_METADATA_USER"
-PASSWORD = "TRAINYARD_METADATA_PASSWORD"  # noqa: S105
-# Seconds that a store may be away; a database that is failed over or upgraded is back in one or two minutes.
-PATIENCE = "TRAINYARD_METADATA_PATIENCE_S"
+# Seconds to wait for a store that is away; a failover or an upgrade takes one or two minutes.
 _PATIENCE_S = 300.0
 _LONGEST_PAUSE_S = 15.0
 
-# Property of an execution: what a failure said that a retry would only meet again, and when.
-NEVER_RETRY = "trainyard_never_retry"
-NEVER_RETRY_AT = "trainyard_never_retry_at"
-# KFP starts a failed pod again within minutes. A person who mended the input and presses "Retry" comes later.
-NEVER_RETRY_HOLDS_S = 900
-
-# What PostgreSQL and MySQL say of credentials and names. Not any "does not exist": of two nodes that find an empty database,
-# one makes the tables, and the other fails over a relation that does not exist yet.
+# What PostgreSQL and MySQL say about credentials and names. Not any "does not exist": of two nodes that find an empty database,
+# one creates the tables, and the other meets a relation that does not exist yet.
 _REFUSED = re.compile(
     r"password authentication failed|access denied|no pg_hba.conf entry|no password supplied|unknown database"
     r"|(database|role) \"[^\"]*\" does not exist",
     re.IGNORECASE,
 )
-# What MLMD repeats, and what its log says of itself, once a process.
+# Noise in MLMD's log: repetitions, and its own preamble.
 _NOISE = re.compile(r"Execution failed|Logging before InitGoogleLogging")
-# What asking again would be answered with again.
+# Errors that a retry would only meet again.
 _ANSWERED = re.compile(r"syntax error|invalid (byte sequence|input syntax)|value too long")
 Result = TypeVar("Result")
 
@@ -54,7 +46,7 @@ def connection_config(environment: Mapping[str, str] = os.environ) -> mlmd.Conne
     Raises:
         InputError: the environment names no store, or one that MLMD does not know.
     """
-    uri = environment.get(URI, "")
+    uri = environment.get(env.METADATA, "")
     parts = urllib.parse.urlsplit(uri)
     config = mlmd.ConnectionConfig()
     if parts.scheme == "sqlite":
@@ -63,10 +55,10 @@ def connection_config(environment: Mapping[str, str] = os.environ) -> mlmd.Conne
         return config
     if parts.scheme not in ("postgresql", "mysql") or not parts.hostname or not parts.path.strip("/"):
         raise InputError(
-            f"{URI}: expected postgresql://host:port/database or mysql://host:port/database. Received: {uri.split('@')[-1]!r}"
+            f"{env.METADATA}: expected postgresql://host:port/database or mysql://host:port/database. Received: {uri.split('@')[-1]!r}"
         )
-    user = environment.get(USER) or urllib.parse.unquote(parts.username or "")
-    password = environment.get(PASSWORD, "")
+    user = environment.get(env.METADATA_USER) or urllib.parse.unquote(parts.username or "")
+    password = environment.get(env.METADATA_PASSWORD, "")
     database = parts.path.strip("/")
     if parts.scheme == "mysql":
         config.mysql.host, config.mysql.port, config.mysql.database = parts.hostname, parts.port or 3306, database
@@ -76,7 +68,7 @@ def connection_config(environment: Mapping[str, str] = os.environ) -> mlmd.Conne
         postgres = config.postgresql
         postgres.host, postgres.port, postgres.dbname = parts.hostname, str(parts.port or 5432), database
         postgres.user, postgres.password = user, password
-        # The database is made by whoever runs it; a node's account need not be able to.
+        # An administrator creates the database; a node's account need not be able to.
         postgres.skip_db_creation = True
         if mode := dict(urllib.parse.parse_qsl(parts.query)).get("sslmode"):
             postgres.ssloption.sslmode = mode
@@ -88,7 +80,7 @@ class StoreAway(RuntimeError):
 
 
 def connect(config: mlmd.ConnectionConfig) -> Any:
-    """A MetadataStore, waited for while the database is away.
+    """A MetadataStore; waits while the database is away.
 
     Raises:
         InputError: the database refuses the credentials, or does not exist.
@@ -105,24 +97,21 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
     """
     with _standard_error() as said:
         try:
-            return _client(config)(config)
+            return (PostgresqlStore if config.HasField("postgresql") else ml_metadata.MetadataStore)(config)
         except (errors.StatusError, RuntimeError) as error:
             problem = error
-    message = " ".join(said[0].split()) or " ".join(str(problem).split())
+    message = one_line(said[0] or problem)
     if _REFUSED.search(message):
         raise InputError(
-            f"metadata store: {message[:300]}. Check {URI}, {USER} and {PASSWORD} (on a cluster: the Secret metadata.secret)."
+            f"metadata store: {message[:300]}. Check {env.METADATA}, "
+            f"{env.METADATA_USER} and {env.METADATA_PASSWORD} (on a cluster: the Secret metadata.secret)."
         ) from problem
     raise StoreAway(message[:300]) from problem
 
 
-def _client(config: mlmd.ConnectionConfig) -> Any:
-    return PostgresqlStore if config.HasField("postgresql") else ml_metadata.MetadataStore
-
-
 def patiently(work: Callable[[], Result]) -> Result:
-    """Does `work` again while it fails because the metadata store is away; the pauses grow."""
-    deadline = time.monotonic() + float(os.environ.get(PATIENCE) or _PATIENCE_S)
+    """Repeats `work`, with growing pauses, while it fails because the metadata store is away."""
+    deadline = time.monotonic() + float(os.environ.get(env.METADATA_PATIENCE_S) or _PATIENCE_S)
     pause = 0.5
     while True:
         try:
@@ -130,25 +119,25 @@ def patiently(work: Callable[[], Result]) -> Result:
         except (errors.StatusError, StoreAway) as error:
             if not _is_away(error) or time.monotonic() >= deadline:
                 raise
-            print(f"the metadata store is away, trying again: {' '.join(str(error).split())[:160]}", flush=True)
+            print(f"the metadata store is away, trying again: {one_line(error, 160)}", flush=True)
         time.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311
         pause = min(2 * pause, _LONGEST_PAUSE_S)
 
 
 def _is_away(error: Exception) -> bool:
-    """Whether an error means that the store cannot be reached, rather than that it cannot do what was asked."""
+    """Whether an error means that the store cannot be reached, rather than that it refuses the query."""
     if isinstance(error, StoreAway | errors.AbortedError | errors.UnavailableError | errors.DeadlineExceededError):
         return True
-    # What a broken connection comes to in the middle of a query; and a query that the database has read and refused.
+    # A connection that breaks during a query is an InternalError, and so is a query that the database refuses.
     return isinstance(error, errors.InternalError) and not _ANSWERED.search(str(error))
 
 
 @contextlib.contextmanager
 def _standard_error() -> Iterator[list[str]]:
-    """Collects what is written to file descriptor 2: MLMD's PostgreSQL source raises an error without a message, and logs why.
+    """Collects what is written to file descriptor 2: MLMD's PostgreSQL source raises errors without a message, and logs the reason.
 
     Yields:
-        A list whose one item is, afterwards, what the database said.
+        A list whose only item is, afterwards, what the database said.
     """
     said: list[str] = [""]
     sys.stderr.flush()
@@ -162,47 +151,6 @@ def _standard_error() -> Iterator[list[str]]:
             os.close(saved)
             file.seek(0)
             lines = file.read().decode(errors="replace").splitlines()
-            # glog's lines start with a letter for the severity; what follows a line of its own belongs to it.
+            # glog's lines start with a letter for the severity; lines without one continue the line before.
             told = [re.sub(r"^E\S* .*?\] ", "", line) for line in lines if not re.match(r"^[IW]\d{4} ", line)]
             said[0] = " ".join(line for line in told if line.strip() and not _NOISE.search(line))
-
-
-class RunExecutions:
-    """The executions of one node in one run, as MLMD has them. There is at most one."""
-
-    def __init__(self, config: mlmd.ConnectionConfig, run_id: str, node_context: str) -> None:
-        self._config, self._run_id, self._node = config, run_id, node_context
-
-    def find(self, store: Any) -> mlmd.Execution | None:
-        """The execution that an earlier attempt registered, if there was one."""
-        run = store.get_context_by_type_and_name("pipeline_run", self._run_id)
-        if run is None:
-            return None
-        for execution in store.get_executions_by_context(run.id):
-            if any(context.name == self._node for context in store.get_contexts_by_execution(execution.id)):
-                return execution  # type: ignore[no-any-return]
-        return None
-
-    def never_retry(self) -> str | None:
-        """What an earlier attempt of this very pod failed with, if a retry can only fail again."""
-
-        def look() -> str | None:
-            execution = self.find(open_once(self._config))
-            if execution is None or NEVER_RETRY not in execution.custom_properties:
-                return None
-            age = time.time() - execution.custom_properties[NEVER_RETRY_AT].int_value
-            return execution.custom_properties[NEVER_RETRY].string_value if age < NEVER_RETRY_HOLDS_S else None
-
-        return patiently(look)
-
-    def set_never_retry(self, message: str) -> None:
-        """Notes that trying again is no use."""
-
-        def note() -> None:
-            store = open_once(self._config)
-            if (execution := self.find(store)) is not None:
-                execution.custom_properties[NEVER_RETRY].string_value = message
-                execution.custom_properties[NEVER_RETRY_AT].int_value = int(time.time())
-                store.put_executions([execution])
-
-        patiently(note)

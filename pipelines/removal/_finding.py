@@ -1,4 +1,4 @@
-"""What there is of a workload."""
+"""What exists of a workload."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import pathlib
 
 from components.sizes import content_size
 from model_store import ModelStore
-from quality.history import History, HistoryError, default_url
+from quality.history import History, HistoryError, is_there
 from spec import home
 from spec.errors import InputError
 from spec.workload import workload_names
 
 SHIPPED = frozenset({"digits", "mnist", "taxi"})
-"""What comes with Trainyard, and would be missing from it."""
+"""Part of Trainyard itself."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What would be deleted.
+    """What removing the workload would delete.
 
     Attributes:
         workload: its name.
-        folders: what it is -> path; only those that are there.
-        runs: its runs' ids, batch predictions' among them.
+        folders: what it is -> path; only those that exist.
+        runs: its runs' ids, including those of batch predictions.
         releases: versions in the model store.
         labels: label -> version.
-        validations: rows of the history of data quality; None: the history cannot be read.
+        validations: how many the history of data quality has; None: it cannot be read.
     """
 
     workload: str
@@ -38,7 +38,7 @@ class Found:
 
     @property
     def lines(self) -> list[str]:
-        """For people, one a thing."""
+        """One line per item, for people."""
         lines = []
         for what, path in self.folders.items():
             size = content_size(str(path))[1] if path.is_dir() else path.stat().st_size
@@ -61,7 +61,7 @@ class Found:
 
 
 def find(name: str) -> Found:
-    """What there is of a workload on this machine, in the model store and in the history.
+    """Finds what exists of a workload on this machine, in the model store and in the history.
 
     Raises:
         InputError: it comes with Trainyard, or there is nothing of that name.
@@ -74,7 +74,7 @@ def find(name: str) -> Found:
     store = ModelStore(home.store_uri())
     has_releases = store.exists() and name in store.models()
     folders = {what: path for what, path in _places(name).items() if path.exists() and not _is_shipped(name, path)}
-    # A name that could lead out of these folders is none.
+    # A name that could lead out of these folders is not a workload's.
     if not name.isidentifier() or not (folders or has_releases):
         raise InputError(f"there is no workload {name!r} on this machine. Known: {', '.join(known) or 'none'}.")
     runs = [folder.name for place in (name, f"{name}.predict") for folder in _folders_in(home.runs_root(place))]
@@ -93,7 +93,7 @@ def _is_at_home() -> bool:
 
 
 def _is_shipped(name: str, path: pathlib.Path) -> bool:
-    """For a workload of yours that has the name of one that comes with Trainyard, elsewhere."""
+    """Whether a folder is Trainyard's own, though a workload elsewhere has the same name."""
     ours = [home.ROOT / "schemas", home.ROOT / "tests", home.ROOT / "pipelines" / "workloads"]
     return name in SHIPPED and any(path.is_relative_to(folder) for folder in ours)
 
@@ -117,8 +117,7 @@ def _folders_in(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _validations(name: str) -> int | None:
-    url = default_url()
-    if url.startswith("sqlite:///") and not pathlib.Path(url.removeprefix("sqlite:///")).exists():
+    if not is_there():
         return 0
     try:
         with History.open() as history:

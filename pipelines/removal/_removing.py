@@ -1,4 +1,4 @@
-"""Deleting what was found. A kill at any point leaves something that the same command finishes: the workload goes last."""
+"""Deleting what was found. After a kill at any point the same command finishes the job: the workload's folder goes last."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pathlib
 import shutil
 
 from model_store import ModelStore
-from pipelines.housekeeping import _metadata
+from pipelines.metadata import deleting
 from pipelines.removal._finding import Found
 from pipelines.runners import _lock
 from quality.history import History
@@ -17,7 +17,7 @@ _DECLARATION = ("test", "schemas", "workload")
 
 
 def remove(found: Found) -> None:
-    """Deletes it all, under the locks that its runs hold.
+    """Deletes everything, holding the locks that runs take.
 
     Raises:
         Busy: a run is under way; nothing is deleted.
@@ -41,12 +41,12 @@ def remove(found: Found) -> None:
 
 
 def _forget_metadata(found: Found) -> None:
-    """Of a database that several workloads share; the file beside a workload's artifacts goes with them."""
+    """Only in a database that several workloads share; a SQLite file is deleted with the artifacts beside it."""
     root = home.pipeline_root(found.workload)
-    if not (_metadata.is_shared() and found.runs and (old := _metadata.find(root, found.runs))):
+    if not (deleting.is_shared() and found.runs and (old := deleting.find(root, found.runs))):
         return
-    _metadata.mark_deleted(root, old)
-    _metadata.forget(root, old)
+    deleting.mark_deleted(root, old)
+    deleting.forget(root, old)
 
 
 def _delete(path: pathlib.Path) -> None:

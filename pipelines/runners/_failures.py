@@ -1,4 +1,4 @@
-"""What a node's failure comes to: one line for a person, and whether trying again could help."""
+"""Describes a node's failure: one line for a person, and whether a retry could help."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import pathlib
 import traceback
 from collections.abc import Iterator
 
-from spec.errors import EXIT_FIX_INPUT, EXIT_MAY_RETRY, InputError, TryAgainError, machine_trouble
+from spec import exit_codes
+from spec.errors import InputError, TryAgainError, machine_trouble
+from spec.words import one_line
 
 
 def describe(node_id: str, error: BaseException) -> tuple[str, int]:
     """The line and the exit code."""
     told = next((one for one in chain(error) if isinstance(one, InputError | TryAgainError)), None)
     if told is not None:
-        return str(told), EXIT_FIX_INPUT if isinstance(told, InputError) else EXIT_MAY_RETRY
+        return str(told), exit_codes.FIX_INPUT if isinstance(told, InputError) else exit_codes.MAY_RETRY
     if isinstance(error, KeyboardInterrupt):
         return f"{node_id}: interrupted", 130
     if trouble := next((said for one in chain(error) if (said := machine_trouble(one))), None):
-        return f"{node_id}: {trouble}", EXIT_FIX_INPUT
+        return f"{node_id}: {trouble}", exit_codes.FIX_INPUT
     last = traceback.extract_tb(error.__traceback__)[-1]
-    message = " ".join(str(error).split())[:400]
+    message = one_line(error, 400)
     where = f"{pathlib.Path(last.filename).name}, line {last.lineno}"
-    return f"{node_id}: {type(error).__name__}: {message} ({where})", EXIT_MAY_RETRY
+    return f"{node_id}: {type(error).__name__}: {message} ({where})", exit_codes.MAY_RETRY
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and those that it was raised from: Beam and TFX wrap what executors raise."""
+    """An exception and its causes: Beam and TFX wrap what executors raise."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

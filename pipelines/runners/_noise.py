@@ -1,4 +1,4 @@
-"""TFX's and TensorFlow's own messages go to a log file; the terminal is kept for people."""
+"""Sends TFX's and TensorFlow's messages to a log file; the terminal is for people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def to_log(path: pathlib.Path) -> Iterator[tuple[TextIO, TextIO]]:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    # As the streams that people see: their encoding, and what becomes of letters that it lacks.
+    # Same encoding and error handling as the streams that people see.
     out, err = (
         os.fdopen(number, "w", encoding=stream.encoding, errors=stream.errors)
         for number, stream in zip(saved, (sys.stdout, sys.stderr), strict=True)
@@ -39,7 +39,7 @@ def to_log(path: pathlib.Path) -> Iterator[tuple[TextIO, TextIO]]:
         yield out, err
     finally:
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):  # a full disk: what the run came to is still to be told
+            with contextlib.suppress(OSError):  # a full disk must not keep the result from being shown
                 stream.flush()
         out.flush()
         err.flush()
@@ -48,7 +48,7 @@ def to_log(path: pathlib.Path) -> Iterator[tuple[TextIO, TextIO]]:
 
 
 def trace(error: BaseException) -> None:
-    """Writes an exception's traceback into the log, if the disk still takes it; unbuffered, so that nothing stays behind."""
+    """Writes an exception's traceback into the log, unbuffered, if the disk has room."""
     with contextlib.suppress(OSError):
         os.write(2, "".join(traceback.format_exception(error)).encode(errors="replace"))
 

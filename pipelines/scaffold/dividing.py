@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from components.ingestion import IngestionConfig
 from components.ingestion.splitting import ByHash, Places, count_values, counted_column, splitter
-from pipelines.scaffold.labelling import Label
+from components.tasks import Draft
 from spec.errors import InputError
 from spec.splits import SPLITS, TEST
+from spec.workload import Split
 
 _EVAL, _EVAL_OF_FEW, _TEST = 0.1, 0.2, 0.2
 _FEW_ROWS, _FEW_OF_A_CLASS = 1000, 200
@@ -40,11 +40,11 @@ class Division:
     rows: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
 
 
-def divide(rows: pa.Table, label: Label, time: str | None = None, key: str | None = None) -> Division:
+def divide(rows: pa.Table, label: Draft, time: str | None = None, key: str | None = None) -> Division:
     """Chooses fractions and seed.
 
-    A class of a few hundred rows may have none in eval by chance. Every seed is a division at random; of the first fifty that one
-    is taken which gives each split its share of every class most nearly. Labels alone decide, no model is looked at.
+    A class of a few hundred rows may have none in eval by chance. Every seed is a division at random; of the first fifty, the
+    one that comes nearest to giving each split its share of every class is taken. Labels alone decide, no model is looked at.
 
     Args:
         rows: as a run reads them.
@@ -54,51 +54,43 @@ def divide(rows: pa.Table, label: Label, time: str | None = None, key: str | Non
     """
     rarest = min(label.counts.values(), default=rows.num_rows)
     few = rows.num_rows < _FEW_ROWS or rarest < _FEW_OF_A_CLASS
-    config = IngestionConfig(
-        uri="",
-        format="",
-        label=label.name,
-        split_time=time,
-        split_key=key,
-        eval_fraction=_EVAL_OF_FEW if few else _EVAL,
-        test_fraction=_TEST,
-    )
-    chosen = Division(config.eval_fraction, config.test_fraction)
+    split = Split(time=time, key=key, eval_fraction=_EVAL_OF_FEW if few else _EVAL, test_fraction=_TEST)
+    chosen = Division(split.eval_fraction, split.test_fraction)
     batches = rows.combine_chunks().to_batches()
     if not label.counts or not batches:
         return chosen
     codes = _codes(rows.column(label.name))
-    column = counted_column(config)
+    column = counted_column(split)
     if column is not None:
-        counted = count_values(config, rows.column(column).chunks)
-        table = _by_class(codes, splitter(config, counted).places(batches[0]))
+        counted = count_values(split, rows.column(column).chunks)
+        table = _by_class(codes, splitter(split, label.name, counted).places(batches[0]))
         if not table.sum(axis=0).all():
             raise InputError(
                 f"--time {column!r}: has {len(counted[0])} different times, and rows of one time stay together: three or more are "
                 "needed, for train, eval and test. Choose another column, or leave --time out."
             )
     else:
-        seed, table = _best_seed(batches[0], config, codes, _SEEDS if few else 1)
+        seed, table = _best_seed(batches[0], split, label.name, codes, _SEEDS if few else 1)
         chosen = dataclasses.replace(chosen, seed=seed)
     names = [str(name) for name in rows.column(label.name).combine_chunks().dictionary_encode().dictionary.to_pylist()]
     counts = {name: dict(zip(SPLITS, map(int, line), strict=True)) for name, line in zip(names, table, strict=True)}
     return dataclasses.replace(chosen, rows=counts)
 
 
-def told(label: Label, division: Division) -> list[str]:
+def told(label: Draft, division: Division) -> list[str]:
     """Which class is positive and which is rare, and what that means, in lines for a person."""
     lines = []
     total = sum(label.counts.values())
     if label.positive is not None:
         share = label.counts[label.positive.name] / total
-        odd = f", though {share:.1%} of the rows have it" if label.imbalanced and share > _HALF else ""
+        odd = f", though {share:.1%} of the rows have it" if label.rare and share > _HALF else ""
         lines.append(f"Positive: {label.positive.name} ({label.positive.reason}{odd}; --positive changes it)")
-    if label.imbalanced:
-        found = label.counts[label.rarest]
-        parts = division.rows.get(label.rarest, {})
+    if label.rare:
+        found = label.counts[label.rare]
+        parts = division.rows.get(label.rare, {})
         where = f" ({', '.join(f'{rows:,} in {split}' for split, rows in parts.items())})" if parts else ""
         lines.append(
-            f"Rare: {label.rarest}, {found:,} of {total:,} rows{where}, so classes are weighed in training, and bars are on "
+            f"Rare: {label.rare}, {found:,} of {total:,} rows{where}, so classes are weighed in training, and bars are on "
             "metrics that always saying the frequent class fails"
         )
     scarce = [
@@ -115,14 +107,14 @@ def told(label: Label, division: Division) -> list[str]:
 
 
 def _best_seed(
-    batch: pa.RecordBatch, config: IngestionConfig, codes: npt.NDArray[np.int64], seeds: int
+    batch: pa.RecordBatch, split: Split, label: str, codes: npt.NDArray[np.int64], seeds: int
 ) -> tuple[int, npt.NDArray[np.int64]]:
-    hashes = ByHash(config).hashes(batch)
+    hashes = ByHash(split, label).hashes(batch)
     tables = [
-        _by_class(codes, ByHash(dataclasses.replace(config, split_seed=seed)).places_of(hashes))
+        _by_class(codes, ByHash(split.model_copy(update={"seed": seed}), label).places_of(hashes))
         for seed in range(seeds)
     ]
-    share = np.array([1 - config.eval_fraction - config.test_fraction, config.eval_fraction, config.test_fraction])
+    share = np.array([1 - split.eval_fraction - split.test_fraction, split.eval_fraction, split.test_fraction])
     wanted = np.bincount(codes)[:, None] * share
     # In units of what chance alone would move a count by.
     missed = [float(np.max(np.abs(table - wanted) / np.sqrt(np.maximum(wanted, 1)))) for table in tables]

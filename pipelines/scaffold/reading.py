@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
-from components.ingestion import PLAIN, Reading
+import storage
 from components.ingestion.arrow_types import plain
 from components.ingestion.plain_files import format_of, known_endings
 from components.ingestion.readers import DataFile, opened
@@ -22,6 +21,8 @@ from landing import glob
 from pipelines.scaffold.images import find_images
 from pipelines.scaffold.numberish import to_numbers
 from spec.errors import InputError
+from spec.words import one_line
+from spec.workload import PLAIN, Read
 
 FORMATS = ("csv", "xlsx", "parquet", "jsonl", "json")
 _BLOCK_BYTES = 8 * 2**20
@@ -34,7 +35,7 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
         InputError: there are none, they differ in format, or the format is unknown.
     """
     name = pathlib.Path(pattern).expanduser().absolute()
-    found = glob(LocalFileSystem(), str(name))
+    found = glob(storage.filesystem("/")[0], str(name))
     check_names(found)
     if name.is_dir():
         if images := find_images(name):
@@ -56,7 +57,7 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
 
 
 def read_files(
-    files: Sequence[pathlib.Path], format: str, as_text: Sequence[str] = (), reading: Reading = PLAIN
+    files: Sequence[pathlib.Path], format: str, as_text: Sequence[str] = (), reading: Read = PLAIN
 ) -> pa.Table:
     """Reads files into one table.
 
@@ -73,7 +74,9 @@ def read_files(
     for path, table in zip(files, tables, strict=True):
         if table.column_names != tables[0].column_names and set(table.column_names) != set(tables[0].column_names):
             odd = sorted(set(table.column_names) ^ set(tables[0].column_names))
-            raise InputError(f"{path}: its columns differ from those of {files[0]}: {', '.join(map(repr, odd[:5]))}.")
+            raise InputError(
+                f"its columns differ from those of {files[0]}: {', '.join(map(repr, odd[:5]))}.", file=path
+            )
     try:
         aligned = [table.select(tables[0].column_names) for table in tables]
         whole = pa.concat_tables(aligned, promote_options="permissive").combine_chunks()
@@ -82,7 +85,7 @@ def read_files(
     return pa.table({name: _missing_as_null(whole.column(name), reading.missing(name)) for name in whole.column_names})
 
 
-def _read(path: pathlib.Path, format: str, as_text: Sequence[str], reading: Reading) -> pa.Table:
+def _read(path: pathlib.Path, format: str, as_text: Sequence[str], reading: Read) -> pa.Table:
     if format == "parquet":
         return _read_parquet(path, as_text)
     with opened(path, format, reading) as file:
@@ -108,8 +111,8 @@ def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def as_texts(table: pa.Table, names: Collection[str]) -> pa.Table:
-    """The table with some of its columns as texts."""
-    for name in names:
+    """The table with some of its columns, where it has them, as texts."""
+    for name in set(names) & set(table.column_names):
         table = table.set_column(table.column_names.index(name), name, table.column(name).cast(pa.string()))
     return table
 
@@ -132,13 +135,11 @@ def _read_csv(file: DataFile, as_text: Sequence[str]) -> pa.Table:
     try:
         table = csv.whole(columns, max(_BLOCK_BYTES, path.stat().st_size + 1))
     except pa.ArrowInvalid as error:
-        raise InputError(csv.explain((), error)) from None
+        raise csv.explained((), error) from None
     for n, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
         if pa.types.is_binary(column.type):  # Arrow's way of saying: not UTF-8
             row = next(n for n, value in enumerate(column, 1) if value.is_valid and not _is_utf8(value.as_py()))
-            raise InputError(
-                f"{csv.place(row)}, column {name!r}: is not UTF-8 text. Say its encoding (--encoding cp1252), or save it as UTF-8."
-            )
+            raise csv.error("is not UTF-8 text. Say its encoding (--encoding cp1252), or save it as UTF-8.", row, name)
         if name in formatted and name not in as_text:
             style = reading.numbers.get(name, f"1234{reading.decimal}5")
             table = table.set_column(n, name, to_numbers(column, style, reading.missing(name)))
@@ -155,17 +156,14 @@ def _read_parquet(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
     try:
         table = pq.ParquetFile(path).read()
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a whole Parquet file: {_line(error)}. Deliver it again.") from None
+        raise InputError(f"not a whole Parquet file: {_line(error)}. Deliver it again.", file=path) from None
     _check_names(path, table.column_names)
-    for n, name in enumerate(table.column_names):
-        if name in as_text:
-            table = table.set_column(n, name, table.column(n).cast(pa.string()))
-    return table
+    return as_texts(table, as_text)
 
 
-def _read_jsonl(path: pathlib.Path, as_text: Sequence[str], reading: Reading) -> pa.Table:
+def _read_jsonl(path: pathlib.Path, as_text: Sequence[str], reading: Read) -> pa.Table:
     if not path.stat().st_size:
-        raise InputError(f"{path}: the file is empty. Deliver it again.")
+        raise InputError("the file is empty. Deliver it again.", file=path)
     options = pa.json.ReadOptions(block_size=max(_BLOCK_BYTES, path.stat().st_size))
     try:
         table = pa.json.read_json(path, read_options=options)
@@ -175,17 +173,13 @@ def _read_jsonl(path: pathlib.Path, as_text: Sequence[str], reading: Reading) ->
         try:
             table = pa.json.read_json(pa.BufferReader(_words_as_null(path, reading)), read_options=options)
         except pa.ArrowInvalid:
-            raise InputError(f"{path}: {_line(error)}. Each field must be of one type.") from None
+            raise InputError(f"{_line(error)}. Each field must be of one type.", file=path) from None
     _check_names(path, table.column_names)
-    for name in as_text:
-        if name in table.column_names:
-            n = table.column_names.index(name)
-            table = table.set_column(n, name, table.column(n).cast(pa.string()))
-    return table
+    return as_texts(table, as_text)
 
 
-def _words_as_null(path: pathlib.Path, reading: Reading) -> bytes:
-    """The lines with null where a field of numbers has a text that means that there is none, as every run reads them."""
+def _words_as_null(path: pathlib.Path, reading: Read) -> bytes:
+    """The lines with null where a numeric field has a text that means a missing value, as every run reads them."""
     rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line.strip()]
     numeric = {name for row in rows for name, value in row.items() if isinstance(value, int | float)}
     for row in rows:
@@ -215,4 +209,4 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")
+    return one_line(error, 300).rstrip(".")

@@ -1,4 +1,4 @@
-"""How a file is written, found out from its beginning: encoding, separator, header, and the lines that are no data."""
+"""How a file is written, guessed from its beginning: encoding, separator, header, and the lines that are not data."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from components.ingestion import Reading
 from components.ingestion.plain_files import blocks, plain, sheets
+from spec.workload import PLAIN, Read
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _HEAD_BYTES = 2**18
@@ -24,26 +24,16 @@ _ROWS = 300  # that are looked at
 _MOST_TITLES = 50  # rows ahead of a header
 _NUMBER = re.compile(r"[-+(]?\W{0,2}\d[\d.,' ]*([eE][-+]?\d+)?\W{0,3}")
 # A short text fits many encodings; these are the ones that spreadsheets and databases write.
-_ENCODINGS = (
-    "cp1252",
-    "cp1250",
-    "cp1251",
-    "cp1253",
-    "cp1254",
-    "shift_jis",
-    "euc_jp",
-    "gb18030",
-    "big5",
-    "cp949",
-    "mac_roman",
-)
+_ENCODINGS = [
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "shift_jis", "euc_jp", "gb18030", "big5", "cp949", "mac_roman",
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class Sniffed:
-    """How a file is to be read, and what of that was found out, for a person."""
+    """How to read a file, and what was guessed, for a person."""
 
-    reading: Reading
+    reading: Read
     notes: tuple[str, ...] = ()
 
 
@@ -63,7 +53,7 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
     Args:
         path: of the file; it speaks for the others.
         format: csv, xlsx, jsonl or json.
-        given: fields of `Reading` that the user has said; they are not guessed.
+        given: fields of `Read` that the user has said; they are not guessed.
         label: a column that the file has: its name finds the header.
     """
     found = dict(given)
@@ -72,9 +62,11 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
         found["encoding"] = encoding
         notes.append(f"the text is {encoding} (--encoding)")
     if format not in ("csv", "xlsx"):
-        return Sniffed(Reading.of(found), tuple(notes))
+        return Sniffed(PLAIN.model_copy(update=found), tuple(notes))
     notes += _guess_sheet(path, found, label) if format == "xlsx" else []
-    with plain(path, format, Reading.of({k: v for k, v in found.items() if k in ("encoding", "sheet")})) as copy:
+    with plain(
+        path, format, PLAIN.model_copy(update={k: v for k, v in found.items() if k in ("encoding", "sheet")})
+    ) as copy:
         lines = _head(copy)
     notes += _lines_ahead(lines, found)
     if "separator" not in found and format == "csv" and (separator := _guess_separator(lines, label)) != ",":
@@ -82,11 +74,11 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
         notes.append(f"the columns are separated by {SEPARATORS.get(separator, repr(separator))} (--sep)")
     notes += _guess_comment(lines, found)
     notes += _guess_header(lines, found, label)
-    return Sniffed(Reading.of(found), tuple(notes))
+    return Sniffed(PLAIN.model_copy(update=found), tuple(notes))
 
 
 def guess_encoding(path: pathlib.Path) -> str:
-    """By its byte order mark, by being UTF-8 from end to end, or by what its odd bytes would mean in the language that they make."""
+    """By its byte order mark; else UTF-8 if all of it decodes; else by the language in which its other bytes make sense."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     odd: list[bytes] = []
     for n, block in enumerate(blocks(path)):
@@ -103,7 +95,7 @@ def guess_encoding(path: pathlib.Path) -> str:
 
 
 def _without_mark(head: bytes) -> str:
-    """UTF-16 has zeros in every other place; what has them elsewhere is no text, and the reader says so."""
+    """UTF-16 has zeros in every other place; a file with zeros elsewhere is not text, and the reader says so."""
     even, uneven = head[::2].count(0), head[1::2].count(0)
     if max(even, uneven) < len(head) / 8 or min(even, uneven) > max(even, uneven) / 8:
         return "utf-8"
@@ -113,7 +105,7 @@ def _without_mark(head: bytes) -> str:
 def _by_language(sample: bytes) -> str:
     import charset_normalizer
 
-    best = charset_normalizer.from_bytes(sample, cp_isolation=list(_ENCODINGS)).best()
+    best = charset_normalizer.from_bytes(sample, cp_isolation=_ENCODINGS).best()
     if best is None:
         return "cp1252"
     # Where both give the same letters, the encoding that Western Windows writes.
@@ -122,7 +114,7 @@ def _by_language(sample: bytes) -> str:
 
 
 def _guess_sheet(path: pathlib.Path, found: dict[str, Any], label: str) -> list[str]:
-    """The first sheet with a cell that is the label's name, else the first that has anything, which is what is read by default."""
+    """The first sheet with the label's name in a cell; else the first that is not empty, which is read by default."""
     if "sheet" in found:
         return []
     tables = sheets(path, _MOST_TITLES)
@@ -136,7 +128,7 @@ def _guess_sheet(path: pathlib.Path, found: dict[str, Any], label: str) -> list[
 
 
 def _head(path: pathlib.Path) -> list[str]:
-    """The file's first lines, whole ones; a blank line is one, too."""
+    """The file's first whole lines, blank ones included."""
     with pa.input_stream(str(path)) as file:
         text = file.read(_HEAD_BYTES).decode("utf-8", "replace").removeprefix("\ufeff")
     lines = list(io.StringIO(text, newline=""))
@@ -191,7 +183,7 @@ def _guess_separator(lines: Sequence[str], label: str) -> str:
 
 
 def _guess_comment(lines: list[str], found: dict[str, Any]) -> list[str]:
-    """Lines that begin with # and are no rows; they are blanked, so that nobody looks at them further."""
+    """Lines that begin with # and are not rows; they are blanked out, so that later guesses skip them."""
     mark = found.get("comment")
     separator = found.get("separator", ",")
     if mark is None:

@@ -1,4 +1,4 @@
-"""What only a person can say of a label: whether two spellings are one class, and what becomes of rows without one."""
+"""What only a person can say about a label: whether two spellings are one class, and what happens to rows without one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import collections
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.columnar import is_text
 from components.ingestion.labels import labelled
 from components.ingestion.rewriting import Spellings, fold
 from spec.errors import InputError
 
 _SHOWN = 5
-_MOST_VALUES = 5000  # of more, none is a spelling of another that a person would look at
+_MOST_VALUES = 5000  # distinct texts at most; nobody would look at the spellings of more
 
 
 class Undecided(InputError):
@@ -66,7 +67,7 @@ def settle(table: pa.Table, label: str, merge: bool, drop: bool) -> tuple[pa.Tab
 
 def spellings(values: pa.ChunkedArray) -> list[dict[str, int]]:
     """Texts that differ only in case or spaces: for each group, how many rows have which."""
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+    if not is_text(values.type):
         return []
     counted = pc.value_counts(values.drop_null().combine_chunks())
     if len(counted) > _MOST_VALUES:

@@ -1,4 +1,4 @@
-"""What is to be declared about files so that every command reads them as a person would: `data.read` of a new workload."""
+"""What to declare about files so that every command reads them as a person would: `data.read` of a new workload."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingestion import NA_VALUES, Reading
 from components.ingestion.contract import Column
 from components.ingestion.formatted_numbers import STYLES
 from components.ingestion.readers import opened
@@ -19,6 +18,7 @@ from pipelines.scaffold import texts as dates
 from pipelines.scaffold.numberish import PLACEHOLDERS, Numberish
 from pipelines.scaffold.reading import read_files
 from pipelines.scaffold.sniffing import sniff
+from spec.workload import PLAIN, Read
 
 TEXTUAL = ("csv", "xlsx", "jsonl", "json")
 _SHOWN = 3
@@ -31,11 +31,11 @@ class Taken:
 
     Attributes:
         reading: for workload.yaml.
-        codes: columns whose digits are no numbers.
+        codes: columns whose digits are not numbers.
         notes: what was found out, a line each for a person.
     """
 
-    reading: Reading
+    reading: Read
     codes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -46,24 +46,24 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
     Args:
         files: of one format.
         format: of theirs.
-        given: fields of `Reading` that the user has said.
+        given: fields of `Read` that the user has said.
         label: the column to predict.
 
     Raises:
         InputError: a file cannot be read.
     """
     sniffed = sniff(files[0], format, given, label) if format in TEXTUAL else None
-    reading, notes = (sniffed.reading, list(sniffed.notes)) if sniffed else (Reading.of(given), [])
+    reading, notes = (sniffed.reading, list(sniffed.notes)) if sniffed else (PLAIN.model_copy(update=given), [])
     if format not in ("csv", "xlsx"):
         return Taken(reading, (), _in_one_line(notes))  # types are those of the file
     texts = _texts(files, format, reading)
     if not reading.repeated_header and (repeated := _headers_within(texts)):
-        reading = dataclasses.replace(reading, repeated_header=True)
+        reading = reading.model_copy(update={"repeated_header": True})
         notes.append(f"the header is repeated within the data ({repeated}x) and passed over there")
         texts = _texts(files, format, reading)
     judged, codes, plain = _judge(texts, reading, given.get("decimal"), given.get("thousands"))
     places = _Places(files, format, reading, texts)
-    reading = dataclasses.replace(reading, decimal=given.get("decimal") or _decimal_mark(judged, codes, places))
+    reading = reading.model_copy(update={"decimal": given.get("decimal") or _decimal_mark(judged, codes, places)})
     if reading.decimal == "," and "decimal" not in given:
         notes.append("the decimal mark is a comma (--decimal)")
         judged = _judge(texts, reading, ",", given.get("thousands"))[0] | judged
@@ -73,7 +73,7 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
     words |= (odd_dates := _not_dates(texts, reading, {*judged, *codes, *plain}))
     about += _odd(odd_dates, "date", places)
     words = {name: (*reading.na_values, *own) for name, own in words.items()}
-    reading = dataclasses.replace(reading, numbers=numbers, na_values_by_column=words)
+    reading = reading.model_copy(update={"numbers": numbers, "na_values_by_column": words})
     return Taken(reading, codes, (*_in_one_line(notes), *about))
 
 
@@ -87,7 +87,7 @@ def _in_one_line(notes: Sequence[str]) -> tuple[str, ...]:
     return (f"Read so: {'; '.join(notes)}",) if notes else ()
 
 
-def _texts(files: Sequence[pathlib.Path], format: str, reading: Reading) -> pa.Table:
+def _texts(files: Sequence[pathlib.Path], format: str, reading: Read) -> pa.Table:
     """All values as they stand in the files."""
     tables = []
     for path in files:
@@ -126,15 +126,15 @@ def _headers_within(texts: pa.Table) -> int:
 
 
 def _judge(
-    texts: pa.Table, reading: Reading, decimal: str | None, thousands: str | None
+    texts: pa.Table, reading: Read, decimal: str | None, thousands: str | None
 ) -> tuple[dict[str, Numberish], tuple[str, ...], tuple[str, ...]]:
-    """The columns of numbers that Arrow would not take as such, those of digits that are none, and those that Arrow takes.
+    """The columns of numbers that Arrow does not recognise, those of codes, and those that Arrow recognises.
 
     Args:
         texts: all values.
         reading: says what is missing.
         decimal: the mark, where it is known.
-        thousands: what groups digits, where a person has said it.
+        thousands: what groups digits, where a person has said so.
     """
     styles = numberish.known_styles(decimal, thousands)
     judged: dict[str, Numberish] = {}
@@ -155,13 +155,13 @@ def _judge(
 
 
 def _decimal_mark(judged: Mapping[str, Numberish], codes: Collection[str], places: _Places) -> str:
-    """Of the file: a comma where plain numbers have one, and none has a point."""
+    """The file's decimal mark: a comma where plain numbers have one, and none has a point."""
     has_commas = any(one.style == "1234,5" and one.is_plain for one in judged.values())
     return "," if has_commas and not places.has_points({*judged, *codes}) else "."
 
 
-def _numbers(judged: Mapping[str, Numberish], reading: Reading, places: _Places) -> tuple[dict[str, str], list[str]]:
-    """The styles of the columns whose numbers Arrow does not read by itself, and what to say of all that were judged."""
+def _numbers(judged: Mapping[str, Numberish], reading: Read, places: _Places) -> tuple[dict[str, str], list[str]]:
+    """The styles of the columns whose numbers Arrow does not read by itself, and notes about all that were judged."""
     numbers: dict[str, str] = {}
     notes = []
     for name, one in judged.items():
@@ -179,8 +179,8 @@ def _numbers(judged: Mapping[str, Numberish], reading: Reading, places: _Places)
     return numbers, notes
 
 
-def _not_dates(texts: pa.Table, reading: Reading, but: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """The few values of columns of dates that are none; what merely says that there is no date comes last."""
+def _not_dates(texts: pa.Table, reading: Read, but: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The few values in date columns that are not dates; placeholders come last."""
     found = {}
     for name in texts.column_names:
         if name in but:
@@ -200,7 +200,7 @@ def _not_dates(texts: pa.Table, reading: Reading, but: Collection[str]) -> dict[
 
 
 def _odd(values: Mapping[str, Sequence[str]], what: str, places: _Places) -> list[str]:
-    """What to say of the values of each column that are not what the others are."""
+    """Notes about the values that do not fit the rest of their column."""
     return [
         f"{name!r}: {text!r} is no {what} ({places.of(name, text)}): read as missing. Mend it, and take it out of "
         "data.read.na_values_by_column"
@@ -210,7 +210,7 @@ def _odd(values: Mapping[str, Sequence[str]], what: str, places: _Places) -> lis
 
 
 def _settled(one: Numberish, decimal: str) -> str:
-    """Where the mark may group thousands as well, it does so, unless it is the file's decimal mark."""
+    """A mark that could as well group thousands does group them, unless it is the file's decimal mark."""
     if one.is_sure or decimal == STYLES[one.style][0]:
         return one.style
     return {"1,234.5": "1.234,5", "1.234,5": "1,234.5", "1234,5": "1,234.5"}.get(one.style, one.style)
@@ -219,7 +219,7 @@ def _settled(one: Numberish, decimal: str) -> str:
 class _Places:
     """Where things stand in the files, and what else their texts show."""
 
-    def __init__(self, files: Sequence[pathlib.Path], format: str, reading: Reading, texts: pa.Table) -> None:
+    def __init__(self, files: Sequence[pathlib.Path], format: str, reading: Read, texts: pa.Table) -> None:
         self._files, self._format, self._reading, self._texts = files, format, reading, texts
 
     def of(self, name: str, text: str) -> str:
@@ -237,7 +237,7 @@ class _Places:
             if name in but:
                 continue
             values = pc.unique(pc.utf8_trim_whitespace(self._texts.column(name)))
-            values = values.filter(pc.invert(pc.is_in(values, pa.array(["", *NA_VALUES]))))
+            values = values.filter(pc.invert(pc.is_in(values, pa.array(["", *PLAIN.na_values]))))
             if not len(values) or not numberish.is_number(values):
                 continue
             # Of 1.234 throughout the point may as well group digits.
@@ -261,7 +261,7 @@ def about_words(files: Sequence[pathlib.Path], format: str, names: Sequence[str]
         taken: says what is missing.
     """
     notes = []
-    bare = dataclasses.replace(taken.reading, na_values=(), na_values_by_column={})
+    bare = taken.reading.model_copy(update={"na_values": (), "na_values_by_column": {}})
     table = read_files(files, format, names, bare).select(names) if names else pa.table({})
     for name in table.column_names:
         counted = pc.value_counts(table.column(name).cast(pa.string()).combine_chunks()).flatten()

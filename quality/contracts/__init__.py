@@ -1,20 +1,24 @@
 """Suites from contracts and data, and checks outside of a run: `trainyard quality draft | diff | check`."""
 
-from typing import Any
+from quality.contracts._checking import Checked, check
+from quality.contracts._drafting import draft, draft_all, merge_into, suite_text, write_suite
+from quality.contracts._merging import Change, differences, merge
+from quality.contracts._ranking import most_useful
+from quality.contracts._sources import Source, columns_for, read
 
-_DRAFTING = ("draft", "draft_all", "most_useful", "suite_text")
-
-__all__ = ["draft", "draft_all", "merge", "most_useful", "suite_text"]
-
-
-def __getattr__(name: str) -> Any:
-    # The command line imports this package for every command; Arrow is for those that draft.
-    if name in _DRAFTING:
-        from quality.contracts import _drafting
-
-        return getattr(_drafting, name)
-    if name == "merge":
-        from quality.contracts._merging import merge
-
-        return merge
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = [
+    "Change",
+    "Checked",
+    "Source",
+    "check",
+    "columns_for",
+    "differences",
+    "draft",
+    "draft_all",
+    "merge",
+    "merge_into",
+    "most_useful",
+    "read",
+    "suite_text",
+    "write_suite",
+]

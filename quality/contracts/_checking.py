@@ -1,4 +1,4 @@
-"""A workload's data gates on data that no run has looked at: schema and suite, as a run would judge them."""
+"""Runs a workload's data gates outside of a run: schema and suite, judged as a run would judge them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from components.columnar import SplitWriter
-from components.data_quality import check_contract
+from components.data_quality.contract import check_contract
 from components.gates import CheckResult, GateResult, Severity
-from components.ingestion.rows import BadRow
+from components.ingestion.bad_rows import BadRow
 from components.schema import MASKED, is_personal, left_out, read_schema
 from quality.contracts._schema_gate import not_judged_here, schema_checks
 from quality.contracts._sources import Source, columns_for, read
@@ -24,12 +24,12 @@ _SHOWN = 10
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """What a check came to.
+    """The result of a check.
 
     Attributes:
         result: of the gate.
-        rows: that were looked at.
-        bad: rows that do not fit the schema, and so could not be.
+        rows: how many were checked.
+        bad: how many could not be checked, because they do not fit the schema.
     """
 
     result: GateResult
@@ -38,17 +38,17 @@ class Checked:
 
 
 def check(workload: Workload, folder: pathlib.Path, source: Source, span: int | None, output: pathlib.Path) -> Checked:
-    """Judges a source by a workload's schema and suite.
+    """Checks a source against a workload's schema and suite.
 
     Args:
         workload: whose contracts.
         folder: of the workload: classes of expectations may lie there.
         source: the data.
-        span: which it is to be, for waivers; None: none of them.
+        span: its span, for waivers; None: it has none.
         output: an empty folder: gate.json, validation.json, data_docs/ and the rows.
 
     Raises:
-        InputError: contracts or source are to be mended.
+        InputError: contracts or source need mending.
         SourceAway: the source does not answer.
     """
     from components.data_quality._checks import worst_first

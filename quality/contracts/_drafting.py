@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from components.data_quality import check_contract
+from components.data_quality.contract import check_contract
 from quality.contracts import _merging
 from quality.contracts._facts import look
 from quality.contracts._ranking import most_useful
@@ -20,21 +20,21 @@ from spec.errors import InputError
 
 
 def draft(
-    rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
+    rows: pa.Table, schema: Any, label: str | None, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
 ) -> list[Expectation]:
-    """The expectations that hold in some rows and are worth a data team's time: what `draft_all` finds, but not too many."""
+    """The most useful of the expectations that `draft_all` finds: few enough for a data team to read."""
     return most_useful(draft_all(rows, schema, label, task, keys, earlier))
 
 
 def draft_all(
-    rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
+    rows: pa.Table, schema: Any, label: str | None, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
 ) -> list[Expectation]:
     """All expectations that hold in some rows; the same rows give the same.
 
     Args:
         rows: of the schema's columns and types.
         schema: TFMD's.
-        label: the column to predict.
+        label: the column to predict; None where the task needs none.
         task: the workload's.
         keys: columns that name a row.
         earlier: rows of earlier spans.
@@ -49,7 +49,7 @@ def draft_all(
 
 
 def merge_into(path: pathlib.Path, drafted: Sequence[Expectation]) -> tuple[dict[str, Any], list[_merging.Change]]:
-    """A suite's file with a new draft in it, and what is different; nothing is written.
+    """A suite's file merged with a new draft, and the changes; nothing is written.
 
     Raises:
         InputError: the file is no suite.
@@ -60,23 +60,21 @@ def merge_into(path: pathlib.Path, drafted: Sequence[Expectation]) -> tuple[dict
 
 
 def suite_text(suite: dict[str, Any]) -> str:
-    """A suite as its file has it."""
+    """A suite as the text of its file."""
     return json.dumps(suite, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_suite(path: pathlib.Path, suite: dict[str, Any], schema_folder: pathlib.Path) -> None:
-    """Writes a suite whole or not at all, if it can hold together with the schema.
+    """Writes a suite atomically, unless it contradicts the schema.
 
     Raises:
         InputError: it contradicts the schema; names the place.
     """
+    text = suite_text(suite)
+    check_contract(path, schema_folder, text=text)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        partial.write_text(suite_text(suite), encoding="utf-8")
-        try:
-            check_contract(partial, schema_folder)
-        except InputError as error:
-            raise InputError(str(error).replace(str(partial), str(path))) from None
+        partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

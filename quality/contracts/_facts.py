@@ -1,4 +1,4 @@
-"""What a column's values are like, as far as an expectation could speak of it. Exact figures over all rows, by Arrow."""
+"""Facts about a column's values that an expectation could use: exact, over all rows, by Arrow."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.schema import is_personal, known_texts, time_format_of
 
-FEW_VALUES = 20  # so many different values make a closed set
-_ROWS_A_VALUE = 10  # fewer rows for each value than this tell nothing about the value
+FEW_VALUES = 20  # at most so many different values count as a closed set
+_ROWS_A_VALUE = 10  # fewer rows per value than this say nothing about the value
 _FREQUENT = 0.05
 _MOST_FREQUENT = 8
 _KINDS = {schema_pb2.INT: "INT", schema_pb2.FLOAT: "FLOAT", schema_pb2.BYTES: "BYTES"}
@@ -86,7 +86,7 @@ class Facts:
 
     @property
     def closed(self) -> tuple[Any, ...]:
-        """The values that there may be; empty where new ones are to be expected, such as days and addresses."""
+        """The permitted values; empty where new ones are to be expected, as with dates and addresses."""
         if self.domain is not None:
             return self.domain
         if self.dates is not None:
@@ -107,7 +107,7 @@ def look(rows: pa.Table, schema: schema_pb2.Schema, keys: Collection[str] = ()) 
         schema: the contract.
         keys: columns that are to be unique if they are.
     """
-    places = {name: place for place, name in enumerate(rows.column_names)}  # Arrow makes the list anew each time
+    places = {name: place for place, name in enumerate(rows.column_names)}  # Arrow builds the list on each access
     return tuple(
         _look(rows.column(places[feature.name]), feature, schema, keys)
         for feature in schema.feature
@@ -159,7 +159,7 @@ def _counted(values: pa.ChunkedArray, rows: int) -> dict[str, Any]:
     counted = values.value_counts()
     distinct = len(counted)
     few = distinct <= FEW_VALUES and rows >= _ROWS_A_VALUE * distinct
-    # Only what comes often, or where few values come at all, is made into Python's objects.
+    # Only frequent values, or all where there are few, become Python objects.
     wanted = pc.greater_equal(counted.field("counts"), 1 if few else _FREQUENT * rows)
     pairs = [(one["values"], one["counts"]) for one in counted.filter(wanted).to_pylist()]
     frequent = sorted((pair for pair in pairs if pair[1] >= _FREQUENT * rows), key=lambda pair: (-pair[1], pair[0]))
@@ -171,7 +171,7 @@ def _counted(values: pa.ChunkedArray, rows: int) -> dict[str, Any]:
 
 
 def _of_numbers(values: pa.ChunkedArray, told: Facts) -> dict[str, Any]:
-    numbers = values.to_numpy()  # of whole numbers exact: a double has 53 bits
+    numbers = values.to_numpy()  # exact for whole numbers: no detour through doubles, which have 53 bits
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
         return {}

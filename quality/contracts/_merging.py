@@ -1,6 +1,6 @@
-"""A new draft and the suite that is there: what was drafted is drafted anew, what a person wrote or changed stays.
+"""Merges a new draft into an existing suite: drafted expectations are replaced, what a person wrote or changed is kept.
 
-A drafted expectation carries `meta.rule`, by which it is known again, and `meta.drafted`, a fingerprint of its drafted form: where
+A drafted expectation carries `meta.rule`, which identifies it, and `meta.drafted`, a fingerprint of its drafted form: where
 the two no longer agree, a person has changed it. Rules that were drafted and are no longer there were taken out by a person.
 """
 
@@ -22,9 +22,9 @@ class Change:
     """One difference between a suite and its new draft.
 
     Attributes:
-        kind: `added`, `removed`, `changed`; or `kept`: a draft would change it, and a person's form stays.
+        kind: `added`, `removed`, `changed`; or `kept`: a draft would change it, but a person's form is kept.
         what: the expectation, by rule or by type and columns.
-        was: of what changed, the form before; JSON-serialisable.
+        was: if it changed, the form before; JSON-serialisable.
         now: and after.
         why: in words, for what was kept.
     """
@@ -39,7 +39,7 @@ class Change:
 def merge(
     suite: Mapping[str, Any] | None, drafted: Sequence[Expectation], name: str
 ) -> tuple[dict[str, Any], list[Change]]:
-    """The suite with a new draft in it, and what is different.
+    """The suite merged with a new draft, and the changes.
 
     Args:
         suite: as it stands in its file; None: there is none.
@@ -82,18 +82,18 @@ def merge(
 
 
 def differences(changes: Sequence[Change]) -> list[Change]:
-    """Those that writing the draft would make."""
+    """The changes that writing the draft would make to the file."""
     return [one for one in changes if one.kind != "kept"]
 
 
 def fingerprint(expectation: Mapping[str, Any]) -> str:
-    """Twelve digits of SHA-256 over what an expectation says."""
+    """Twelve hexadecimal digits of SHA-256 over an expectation's form."""
     return hashlib.sha256(json.dumps(_form(expectation), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _form(expectation: Mapping[str, Any]) -> dict[str, Any]:
     form = {key: expectation.get(key) for key in _FORM}
-    # What else a person may put into the meta data is said by the expectation, too.
+    # Whatever else a person puts into the metadata is part of the form, too.
     said = {k: v for k, v in (expectation.get("meta") or {}).items() if k not in ("rule", "drafted")}
     return {**form, "severity": form["severity"] or "critical", **({"meta": said} if said else {})}
 
@@ -103,7 +103,7 @@ def _signed(expectation: Expectation) -> Expectation:
 
 
 def _is_drafted(expectation: Mapping[str, Any]) -> bool:
-    """Whether it stands there as it was drafted."""
+    """Whether it is unchanged since it was drafted."""
     return bool((expectation.get("meta") or {}).get("drafted") == fingerprint(expectation))
 
 
@@ -113,7 +113,7 @@ def _as_before(old: Mapping[str, Any], new: Expectation) -> dict[str, Any]:
 
 
 def _subject(expectation: Mapping[str, Any]) -> str:
-    """What an expectation speaks of: its type and columns, and under which condition."""
+    """What an expectation is about: its type, its columns and its condition."""
     kwargs = expectation["kwargs"]
     columns = {key: kwargs[key] for key in ("column", "column_A", "column_B", "column_list") if key in kwargs}
     bounds = sorted(key for key in ("min_value", "max_value") if kwargs.get(key) is not None)

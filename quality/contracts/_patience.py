@@ -1,4 +1,4 @@
-"""A source that may take its time, and not for ever: it is read in a thread, and who waits may stop waiting."""
+"""Reads a slow source in a thread, so that its reader can give up after a time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class TookTooLong(Exception):
 
 
 def within(seconds: float, items: Iterator[T], cancel: Callable[[], None]) -> Iterator[T]:
-    """Yields what `items` does, each at most so many seconds after it was asked for.
+    """Yields the items; waits at most so many seconds for each.
 
     Args:
-        seconds: to wait for the next one.
-        items: iterated in a thread of its own from the first item to the last.
+        seconds: how long to wait for the next one.
+        items: iterated in a separate thread.
         cancel: stops what `items` waits for; called from another thread, and may do nothing.
 
     Raises:

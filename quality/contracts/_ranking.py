@@ -1,4 +1,4 @@
-"""Of very many expectations the most useful: nobody reads thousands, and each of them costs time in every run."""
+"""Selects the most useful expectations: nobody reads thousands, and each costs time in every run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 MOST = 250
-# Rules by what they find that nothing else does; a rule that is not named here comes before all of them.
+# Rules ranked by what they alone can find; a rule that is not listed comes before all of these.
 _RANKS = {
     name: rank
     for rank, names in enumerate(
@@ -25,7 +25,7 @@ _RANKS = {
 
 
 def most_useful(drafted: Sequence[dict[str, Any]], most: int = MOST) -> list[dict[str, Any]]:
-    """At most so many, in their order: those of the whole table and the label's first, then one kind after the other."""
+    """At most `most` expectations in their original order; those of the whole table and of the label are preferred."""
     places = sorted(range(len(drafted)), key=lambda place: (_rank(drafted[place]), place))
     return [drafted[place] for place in sorted(places[:most])]
 

@@ -15,7 +15,7 @@ from quality.contracts._facts import Facts
 
 _SAMPLE = 10_000
 _MOST_COLUMNS = 60  # pairs grow with the square
-# If the two columns had nothing to do with each other, so many rows would break the rule, and such a share of them.
+# If the two columns were independent, at least so many rows, and such a share of them, would break the rule.
 _EXPECTED_BROKEN = 20
 _EXPECTED_SHARE = 0.02
 _FEWEST_MISSING = 10
@@ -41,7 +41,7 @@ class Relations:
 
 
 def relate(rows: pa.Table, facts: Sequence[Facts]) -> Relations:
-    """Looks at all pairs of numbers, at where values are missing, and at whole rows."""
+    """Examines all pairs of numeric columns, where values are missing, and whole rows."""
     numbers = [one for one in facts if one.low is not None and one.distinct > 2][:_MOST_COLUMNS]
     values = {one.name: _numbers(rows.column(one.name)) for one in numbers}
     known = {one.name: ~pc.is_null(rows.column(one.name), nan_is_null=True).to_numpy() for one in numbers}
@@ -64,7 +64,7 @@ def relate(rows: pa.Table, facts: Sequence[Facts]) -> Relations:
 
 
 def _numbers(column: pa.ChunkedArray) -> Numbers:
-    """In their own type: a double would make two ids equal that differ in the last digit. What is missing is 0."""
+    """Values in their own type, missing ones as 0: as doubles, two ids that differ in the last digit would be equal."""
     return pc.fill_null(column, 0).to_numpy()  # type: ignore[no-any-return]
 
 
@@ -77,7 +77,7 @@ def _telling(smaller: Numbers, greater: Numbers) -> bool:
 
 
 def _without_implied(ordered: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Of a <= b, b <= c and a <= c the last says nothing new."""
+    """Drops pairs that follow from others: a <= c follows from a <= b and b <= c."""
     pairs = set(ordered)
     names = {name for pair in pairs for name in pair}
     implied = {(a, c) for a, c in pairs for b in names if (a, b) in pairs and (b, c) in pairs}

@@ -13,10 +13,11 @@ from typing import Any
 
 from quality.contracts._facts import FORMATS, Facts
 from quality.contracts._relations import Relations
+from spec.tasks import LabelKind, find
 
 Expectation = dict[str, Any]
 
-_EVAL_SHARE = 0.2  # expectations are held against samples of the rows, too, and the smaller one wavers most
+_EVAL_SHARE = 0.2  # expectations are also checked on splits of the rows, and the smaller one varies most
 _HEADROOM = 0.25  # of the observed range, on each side
 _RARE = 0.999  # one in a thousand may be mistyped
 _NEARLY_ALL = 0.99
@@ -25,21 +26,21 @@ _YEARS_AHEAD = datetime.timedelta(days=3653)  # spans go on
 
 
 def rules(
-    facts: Sequence[Facts], relations: Relations, label: str, task: str, rows: int, earlier: Sequence[int] = ()
+    facts: Sequence[Facts], relations: Relations, label: str | None, task: str, rows: int, earlier: Sequence[int] = ()
 ) -> list[Expectation]:
     """The expectations that a draft proposes, in a fixed order.
 
     Args:
         facts: of the columns, in the schema's order.
         relations: between them.
-        label: the column to predict.
-        task: binary, multiclass, regression or ranking.
+        label: the column to predict; None where the task needs none.
+        task: the workload's.
         rows: of the data at hand.
         earlier: rows of earlier spans, where they are known.
     """
     drafted = [*_of_table(facts, rows, earlier)]
     for one in facts:
-        drafted += _of_label(one, task) if one.name == label else _of_column(one)
+        drafted += _of_label(one, find(task).label_kind) if one.name == label else _of_column(one)
     return [*drafted, *_of_relations(relations, [one.name for one in facts])]
 
 
@@ -50,7 +51,7 @@ def _of_table(facts: Sequence[Facts], rows: int, earlier: Sequence[int]) -> Iter
     yield _expect(
         "rows.least",
         kind,
-        "critical",  # a model that a handful of rows has judged has not been judged
+        "critical",  # a handful of rows cannot judge a model
         f"{spans}; less than a tenth is a delivery that was cut off.",
         min_value=max(1, min(counts) // 10),
     )
@@ -73,7 +74,7 @@ def _of_table(facts: Sequence[Facts], rows: int, earlier: Sequence[int]) -> Iter
     )
 
 
-def _of_label(one: Facts, task: str) -> Iterator[Expectation]:
+def _of_label(one: Facts, kind: LabelKind) -> Iterator[Expectation]:
     yield _expect(
         f"present({one.name})",
         "expect_column_values_to_not_be_null",
@@ -81,9 +82,10 @@ def _of_label(one: Facts, task: str) -> Iterator[Expectation]:
         "A row without a label teaches nothing.",
         column=one.name,
     )
-    if task in ("regression", "ranking"):
+    if kind is LabelKind.NUMBER:
         yield from _range(one)
         yield from _middle(one)
+    if not kind.has_classes:
         return
     classes = list(one.domain) if one.domain is not None else _codes(one) or list(one.values)
     if classes:
@@ -99,7 +101,7 @@ def _of_label(one: Facts, task: str) -> Iterator[Expectation]:
         yield from _frequent(one)
     if one.share is not None and classes == [0, 1]:
         low, high = _odds(one.share, one.rows)
-        if low < 1 - one.share < high:  # too near to a half: flipped, it would look the same
+        if low < 1 - one.share < high:  # too close to a half: flipped labels would look the same
             return
         yield _expect(
             f"share({one.name})",
@@ -113,7 +115,7 @@ def _of_label(one: Facts, task: str) -> Iterator[Expectation]:
 
 
 def _odds(share: float, rows: int) -> tuple[float, float]:
-    """The shares with a third of the odds and three times them, less and more what chance does to the smaller split."""
+    """The shares at a third of the odds and at three times them, widened by the smaller split's chance variation."""
     spread = 4 * math.sqrt(share * (1 - share) / max(1.0, _EVAL_SHARE * rows))
     low, high = share / (share + 3 * (1 - share)), 3 * share / (3 * share + 1 - share)
     return max(0.0, round(low - spread, 4)), min(1.0, round(high + spread, 4))
@@ -146,7 +148,7 @@ def _present(one: Facts) -> Iterator[Expectation]:
         note = "Each row must have it; schema.pbtxt says the same."
         yield _expect(f"present({one.name})", kind, "critical", note, column=one.name)
         return
-    # The observed share less what chance does to the smaller split; never looser than the schema, which stops the run.
+    # The observed share minus the smaller split's chance variation; never looser than the schema, which stops the run.
     spread = math.sqrt(one.present * (1 - one.present) / max(1.0, _EVAL_SHARE * one.rows))
     least = max(math.floor((one.present - 0.05 - 4 * spread) * 100) / 100, one.least_present)
     if least > 0:
@@ -216,7 +218,7 @@ def _dates(one: Facts) -> Iterator[Expectation]:
 
 
 def _lengths(one: Facts) -> Iterator[Expectation]:
-    if one.closed or one.dates or not one.distinct:  # of images nothing is known
+    if one.closed or one.dates or not one.distinct:  # nothing is known about images
         return
     yield _expect(
         f"length({one.name})",
@@ -259,7 +261,7 @@ def _range(one: Facts) -> Iterator[Expectation]:
     headroom = _HEADROOM * (one.high - one.low)
     least, most = _rounded(one.low - headroom, math.floor), _rounded(one.high + headroom, math.ceil)
     if one.low >= 0 > least:
-        least = 0  # what has never been negative is an amount
+        least = 0  # what has never been negative is probably an amount
     note = f"Between {one.low:g} and {one.high:g} when this was drafted, and a quarter of that range on each side."
     limits: dict[str, float] = {"min_value": least, "max_value": most}
     if one.is_time:
@@ -283,7 +285,7 @@ def _range(one: Facts) -> Iterator[Expectation]:
 
 
 def _middle(one: Facts) -> Iterator[Expectation]:
-    """Finds another unit, which a wide range lets pass."""
+    """Catches a change of unit, which a wide range would miss."""
     if one.quartiles is None or one.is_time or one.is_key or one.personal or (one.kind == "INT" and one.values):
         return
     low, _, high = one.quartiles
@@ -310,7 +312,7 @@ def _middle(one: Facts) -> Iterator[Expectation]:
 
 
 def _far(low: float, high: float) -> tuple[float, float]:
-    """Where no ordinary median goes: five times as much or as little, or five times the quartiles' distance away."""
+    """Bounds that no ordinary median crosses: a factor of five, or five times the distance between the quartiles."""
     if low > 0:
         least, most = low / _FAR, high * _FAR
     elif high < 0:
@@ -362,7 +364,7 @@ def _of_relations(relations: Relations, columns: Sequence[str]) -> Iterator[Expe
             mostly=_RARE,
         )
     for group in relations.together:
-        # In a circle: where one is known the next is, and so all of them.
+        # In a circle, so that one rule per column covers the whole group.
         for one, other in zip(group, (*group[1:], group[0]), strict=True):
             yield _expect(
                 f"together({one}, {other})",
@@ -385,7 +387,7 @@ def _of_relations(relations: Relations, columns: Sequence[str]) -> Iterator[Expe
 
 
 def _rounded(value: float, towards: Any) -> float:
-    """Two significant digits, outwards: a bound that a person would write."""
+    """Rounded outwards to two significant digits: a bound that a person would write."""
     if value == 0:
         return 0
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)

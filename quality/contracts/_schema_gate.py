@@ -1,4 +1,4 @@
-"""What a run's schema gate says of rows that no run has looked at: of each split, as a run would make them."""
+"""The schema gate's verdict on rows outside of a run, for each of the splits that a run would make."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from components.columnar import read_batches, read_split, tfx_columns
 from components.gates import CheckResult, Severity
-from components.ingestion import IngestionConfig
 from components.ingestion.splitting import Splitter, count_values, counted_column, splitter
 from spec.splits import SPLITS
 from spec.workload import Workload
@@ -25,7 +24,7 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
         workload: says how rows are split.
         schema: that they have to keep.
         rows: an Examples folder.
-        split: its only split, in which the rows of findings are looked up.
+        split: its only split, where the rows of findings are looked up.
     """
     import tensorflow_data_validation as tfdv
 
@@ -34,13 +33,13 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
     from components.statistics import _personal
     from components.statistics._in_process import generate_statistics
 
-    config = IngestionConfig("", str(workload.data.format), workload.data.label.column, **_split(workload))
-    column = counted_column(config)
+    way = workload.split
+    column = counted_column(way)
     if column is not None and column not in {feature.name for feature in schema.feature}:
-        parts: Splitter | None = None  # the column that says so is not among what is read
+        parts: Splitter | None = None  # the column that decides the split is not read
     else:
-        counted = None if column is None else count_values(config, read_split(rows, split, [column]).column(0).chunks)
-        parts = splitter(config, counted)
+        counted = None if column is None else count_values(way, read_split(rows, split, [column]).column(0).chunks)
+        parts = splitter(way, workload.data.label_column, counted)
     checks = []
     for place, name in enumerate(SPLITS if parts else (split,)):
         options = tfdv.StatsOptions(schema=schema, infer_type_from_schema=True)
@@ -57,24 +56,13 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
 
 
 def not_judged_here(workload: Workload) -> CheckResult:
-    """What a run's drift gate alone can say."""
+    """The drift check, which needs a run."""
     why = f"needs what a run knows, such as the span before: trainyard run {workload.name} --until DriftDetector"
     return CheckResult.not_judged("drift", why, Severity.INFO)
 
 
-def _split(workload: Workload) -> dict[str, Any]:
-    split = workload.data.split
-    return {
-        "split_key": workload.split_key,
-        "split_time": split.time,
-        "split_column": split.column,
-        "eval_fraction": split.eval_fraction,
-        "test_fraction": split.test_fraction,
-    }
-
-
 def _rows_of(rows: pathlib.Path, split: str, parts: Splitter | None, place: int) -> Iterator[pa.RecordBatch]:
-    """The rows of a place among SPLITS, in list columns; all of them where nobody can say."""
+    """The rows of the split at this place in SPLITS, as list columns; all rows where the split is unknown."""
     for batch in read_batches(rows, split):
         kept = batch if parts is None else batch.filter(pa.array(np.asarray(parts.places(batch) == place)))
         if kept.num_rows:

@@ -9,23 +9,25 @@ import os
 import pathlib
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
+import storage
 from components import progress
-from components.ingestion import Reading, sources
+from components.ingestion import sources
+from components.ingestion.bad_rows import BadRow
 from components.ingestion.contract import Column, check_header, columns_of
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.plain_files import format_of
-from components.ingestion.rows import BadRow, read_rows
+from components.ingestion.rows import read_rows
 from quality.contracts._patience import TookTooLong, within
+from spec import environment as env
 from spec.errors import LASTING, InputError, TryAgainError
+from spec.words import one_line
 from spec.workload import Data, Workload
 
-PASSWORD = "TRAINYARD_SOURCE_PASSWORD"  # noqa: S105 - the variable's name
 _ATTEMPTS = 3
 _WAIT_S = 1.0
 _ROWS = 20_000
@@ -34,7 +36,7 @@ T = TypeVar("T")
 
 
 class SourceAway(TryAgainError):
-    """A store or a database does not answer; another time it may."""
+    """A store or a database does not answer; it may later."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +57,13 @@ class Source:
 
     @property
     def shown(self) -> str:
-        """For people: without a password."""
+        """The place without its password, for people."""
         return _url(self.uri).render_as_string(hide_password=True) if self.query else self.uri
 
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """Some rows, and those beside them that do not fit the schema."""
+    """Some rows, and those among them that do not fit the schema."""
 
     batch: pa.RecordBatch
     bad: tuple[BadRow, ...] = ()
@@ -69,9 +71,9 @@ class Piece:
 
 
 def columns_for(workload: Workload, schema: Any) -> list[Column]:
-    """What a workload's rows must have, its label read as workload.yaml says."""
-    label = workload.data.label
-    return with_label(columns_of(schema), schema, label.column, label.merge_spellings, label.drop_unlabelled)
+    """The columns that a workload's rows must have; its label is read as workload.yaml says."""
+    columns, label = columns_of(schema), workload.data.label
+    return with_label(columns, schema, label) if label else columns
 
 
 def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
@@ -80,25 +82,25 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
     Args:
         source: where.
         columns: what the rows must have.
-        data: of the workload: columns that may be there besides, the format of files whose name does not say it, whether rows
+        data: the workload's: which further columns are allowed, the format of files whose name does not say it, whether rows
             without a label are left out.
 
     Raises:
         InputError: the source cannot be read as it is.
-        SourceAway: it does not answer, also not at the third time.
+        SourceAway: it does not answer, even after three attempts.
     """
     pieces = (
         _read_query(source, columns, data.ignore) if source.query is not None else _read_files(source, columns, data)
     )
     for piece in pieces:
-        if data.label.drop_unlabelled and data.label.column in piece.batch.schema.names:
-            kept = labelled(piece.batch.column(data.label.column))
+        label = data.label
+        if label and label.drop_unlabelled and label.column in piece.batch.schema.names:
+            kept = labelled(piece.batch.column(label.column))
             piece = dataclasses.replace(piece, batch=piece.batch.filter(kept))
         yield piece
 
 
 def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
-    reading = Reading.of(data.read.model_dump())
     span = _insistently(source.uri, lambda: sources.files_at(source.uri))
     with tempfile.TemporaryDirectory() as scratch, sources.as_hashed(span.files, span.digest):
         for url in span.files:
@@ -106,34 +108,42 @@ def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterat
             format = source.format or format_of(url) or data.format
             shown = url.removeprefix("file://")
             try:
-                for rows in read_rows(copied, format, columns, data.ignore, reading=reading):
+                for rows in read_rows(copied, format, columns, data.ignore, reading=data.read):
                     yield Piece(rows.batch, rows.bad, shown)
             except InputError as error:
-                raise InputError(str(error).replace(str(copied), shown)) from error
+                raise error.renamed(copied, shown) from error
 
 
 def _insistently(what: str, attempt: Callable[[], T]) -> T:
-    """The result, at the third time at the latest."""
-    for left in reversed(range(_ATTEMPTS)):
-        try:
-            return attempt()
-        except InputError:
+    """The result, at the third attempt at the latest."""
+    try:
+        return storage.retrying(_may_pass, _ATTEMPTS, _WAIT_S)(attempt)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{what}: there is no such file or bucket. Check the path.") from None
+    except Exception as error:  # each store's client has errors of its own
+        if _is_refused(error):
+            raise InputError(
+                f"{what}: {_one_line(error)}. Set the store's credentials in the environment, e.g. AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_CONNECTION_STRING."
+            ) from None
+        if not _may_pass(error):
             raise
-        except FileNotFoundError:
-            raise InputError(f"{what}: there is no such file or bucket. Check the path.") from None
-        except Exception as error:  # each store's client has errors of its own
-            if "Credentials" in type(error).__name__ or (isinstance(error, PermissionError) and "://" in what):
-                raise InputError(
-                    f"{what}: {_one_line(error)}. Set the store's credentials in the environment, e.g. AWS_ACCESS_KEY_ID and "
-                    "AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_CONNECTION_STRING."
-                ) from None
-            if isinstance(error, OSError) and error.errno in LASTING:
-                raise
-            if not left:
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                raise SourceAway(f"{what} did not answer {_ATTEMPTS} times ({reason}). Try again later.") from None
-            time.sleep(_WAIT_S * (_ATTEMPTS - left))
-    raise AssertionError
+        reason = f"{type(error).__name__}: {one_line(error, 200)}"
+        raise SourceAway(f"{what} did not answer {_ATTEMPTS} times ({reason}). Try again later.") from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    lasting = isinstance(error, InputError | FileNotFoundError) or (
+        isinstance(error, OSError) and error.errno in LASTING
+    )
+    return isinstance(error, Exception) and not lasting and not _is_refused(error)
+
+
+def _is_refused(error: BaseException) -> bool:
+    """Whether an object store refuses the credentials; a refusal of this machine's disk has an errno."""
+    return storage.as_refused(error) is not None
 
 
 def _url(uri: str) -> Any:
@@ -148,9 +158,9 @@ def _url(uri: str) -> Any:
     if url.password is not None:
         raise InputError(
             f"--data {url.render_as_string(hide_password=True)}: holds a password, which every user of this machine can read "
-            f"in the list of processes. Put it into {PASSWORD}."
+            f"in the list of processes. Put it into {env.SOURCE_PASSWORD}."
         )
-    if url.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which TFX's world lacks
+    if url.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which is not installed
         url = url.set(drivername="postgresql+psycopg")
     return url
 
@@ -166,7 +176,7 @@ def _read_query(source: Source, columns: Sequence[Column], ignore: Sequence[str]
             raise TookTooLong
 
     def cancel() -> None:
-        """SQLite's and psycopg's connections can be stopped from outside; others end with this process."""
+        """Stops SQLite's and psycopg's connections from outside; others end with this process."""
         given_up.set()
         for connection in open_now:
             raw = connection.connection.driver_connection
@@ -192,7 +202,7 @@ def _query_pieces(
     url = _url(source.uri)
     if url.get_backend_name() == "sqlite" and url.database and not pathlib.Path(url.database).exists():
         raise InputError(f"--data {source.shown}: there is no such file. SQLite would make an empty database.")
-    secret = os.environ.get(PASSWORD)
+    secret = os.environ.get(env.SOURCE_PASSWORD)
     try:
         engine = sa.create_engine(url.set(password=secret) if secret else url)
     except (ImportError, sa.exc.SQLAlchemyError) as error:
@@ -222,7 +232,7 @@ def _connect(engine: Any, shown: str) -> Any:
 
     try:
         connection = engine.connect()
-        # A check reads; what else a query may say is for the database to refuse.
+        # A check only reads: the database refuses anything else in the query.
         if engine.dialect.name == "postgresql":
             return connection.execution_options(postgresql_readonly=True)
         if engine.dialect.name == "sqlite":
@@ -232,7 +242,7 @@ def _connect(engine: Any, shown: str) -> Any:
         reason = _one_line(error.orig)
         if any(sign in reason for sign in ("authentication", "does not exist", "password", "permission denied")):
             raise InputError(
-                f"--data {shown}: {reason}. Check user and database, and set {PASSWORD} to the password."
+                f"--data {shown}: {reason}. Check user and database, and set {env.SOURCE_PASSWORD} to the password."
             ) from None
         raise ConnectionError(reason) from None
 
@@ -253,7 +263,7 @@ def _typed(rows: Sequence[Any], names: Sequence[str], columns: Sequence[Column])
 
 
 def _plain(value: Any, kind: pa.DataType) -> Any:
-    """A database's value as a file would hold it."""
+    """A database's value in the form that a file would have."""
     if value is None:
         return None
     if pa.types.is_floating(kind) and isinstance(value, decimal.Decimal | int):
@@ -270,4 +280,4 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
 
 
 def _one_line(error: Any) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")
+    return one_line(error, 300).rstrip(".")

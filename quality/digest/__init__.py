@@ -1,19 +1,7 @@
 """The digest: one message with each workload's verdict and its three worst findings, for a channel or a mailbox."""
 
-from __future__ import annotations
+from quality.digest._digest import Digest, digest
+from quality.digest._layout import email, slack, text
+from quality.digest._sending import sender, to_mailboxes, to_webhook
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from quality.digest._digest import Digest, digest
-
-__all__ = ["Digest", "digest"]
-
-
-def __getattr__(name: str) -> Any:
-    # The CLI imports this package for every command.
-    if name in __all__:
-        from quality.digest import _digest
-
-        return getattr(_digest, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["Digest", "digest", "email", "sender", "slack", "text", "to_mailboxes", "to_webhook"]

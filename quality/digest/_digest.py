@@ -1,4 +1,4 @@
-"""What happened since a moment, by workload: plain data that every channel lays out in its own way."""
+"""What happened since a point in time, by workload: plain data for every channel to lay out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import dataclasses
 import datetime
 
 from components.report.formats import when
+from components.report.site import page_url
 from quality.history import History, Outcome, worst
-from quality.reports import page_url
 from quality.reports._views import GRAVEST_FIRST, Entry, WorkloadView, overview_sentence, overview_views
 
 FINDINGS = 3
@@ -16,7 +16,7 @@ _SPANS = 30
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One failed check: its severity and what it says, with figures; values are as the history has them, masked ones masked."""
+    """One failed check: its severity, and its message with figures; masked values stay masked."""
 
     severity: str
     text: str
@@ -24,19 +24,19 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One look at one workload's data.
+    """One validation of one workload's data.
 
     Attributes:
         workload: its name.
-        outcome: of the look.
-        word: the outcome in words.
-        label: what was looked at, e.g. `span 12`.
+        outcome: its verdict.
+        word: the verdict in words.
+        label: what was validated, e.g. `span 12`.
         at: when, in words.
         headline: the verdict in one sentence.
         owner: who has to act.
         findings: the worst, gravest first.
-        more: checks that do not pass, beyond these.
-        url: of its page; empty where TRAINYARD_REPORTS_URL is not set.
+        more: how many further checks do not pass.
+        url: of its page; empty if TRAINYARD_REPORTS_URL is not set.
     """
 
     workload: str
@@ -58,7 +58,7 @@ class Digest:
     Attributes:
         title: the state of everything in one sentence.
         items: gravest first.
-        quiet: workloads with nothing new, and when they were last looked at.
+        quiet: workloads with nothing new, and when they were last validated.
     """
 
     title: str
@@ -67,12 +67,12 @@ class Digest:
 
     @property
     def outcome(self) -> Outcome:
-        """The gravest of all."""
+        """The gravest of the items' outcomes."""
         return min((item.outcome for item in self.items), key=GRAVEST_FIRST.index, default=Outcome.PASSED)
 
 
 def digest(history: History, since: datetime.datetime) -> Digest:
-    """The newest data of every workload that was looked at since a moment, and what its model was asked.
+    """The newest validations since a point in time: of every workload's data, and of the requests to its model.
 
     Args:
         history: to read from.
@@ -87,7 +87,7 @@ def digest(history: History, since: datetime.datetime) -> Digest:
 
 
 def _new(view: WorkloadView, since: datetime.datetime) -> list[Entry]:
-    """The newest data, earlier spans that are not to be trusted, and requests that differ, since a moment."""
+    """What is new: the newest data, earlier spans that failed, and requests that differ."""
     entries = {e.validation.id: e for e in view.now if e is view.newest or e.validation.outcome is not Outcome.PASSED}
     entries |= {e.validation.id: e for e in view.spans if e.validation.outcome is Outcome.FAILED}
     return [e for e in entries.values() if _moment(e.validation.created_at) >= since]

@@ -9,6 +9,7 @@ from typing import Any
 from components.report.formats import shorten
 from quality.digest._digest import Digest, Item
 from quality.history import Outcome
+from spec.words import one_line, some_of
 
 _SIGNS = {Outcome.FAILED: "✕", Outcome.WARNED: "!", Outcome.PASSED: "✓"}
 _SLACK_SIGNS = {
@@ -25,8 +26,8 @@ def text(digest: Digest) -> str:
     """For a terminal, a log or a mail reader without HTML."""
     lines = [digest.title, ""]
     for item in digest.items:
-        lines.append(f"{_SIGNS[item.outcome]} {item.workload}, {item.label} ({item.at}): {_flat(item.headline)}")
-        lines += [f"    {finding.severity}: {_flat(finding.text)}" for finding in item.findings]
+        lines.append(f"{_SIGNS[item.outcome]} {item.workload}, {item.label} ({item.at}): {one_line(item.headline)}")
+        lines += [f"    {finding.severity}: {one_line(finding.text)}" for finding in item.findings]
         lines += [f"    and {item.more:,} more"] if item.more else []
         lines += [f"    {_whom(item)}"] if item.owner else []
         lines += [f"    {item.url}"] if item.url else []
@@ -38,7 +39,7 @@ def text(digest: Digest) -> str:
 def email(digest: Digest, sender: str, to: list[str]) -> EmailMessage:
     """A message in plain text and HTML; nothing in it is fetched from anywhere."""
     message = EmailMessage()
-    message["Subject"] = shorten(_flat(f"Data quality: {digest.title}"), 200)
+    message["Subject"] = shorten(one_line(f"Data quality: {digest.title}"), 200)
     message["From"], message["To"] = sender, ", ".join(to)
     message.set_content(text(digest))
     message.add_alternative(_html(digest), subtype="html")
@@ -70,13 +71,13 @@ def _slack_item(item: Item) -> str:
 
 
 def _section(mrkdwn: str) -> dict[str, Any]:
-    # Escaping comes before: to cut inside of `&amp;` shows a stray `&am`, and opens nothing.
+    # Escaped before it is cut: cutting inside `&amp;` leaves a harmless `&am`.
     return {"type": "section", "text": {"type": "mrkdwn", "text": shorten(mrkdwn, _MOST_SECTION)}}
 
 
 def _escaped(value: str) -> str:
-    """Slack's three control characters; `<!channel>` in a data value must wake nobody."""
-    return _flat(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Escapes Slack's three control characters: `<!channel>` in a data value must not notify anybody."""
+    return one_line(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _url(url: str) -> str:
@@ -105,9 +106,4 @@ def _whom(item: Item) -> str:
 
 
 def _quiet(digest: Digest) -> str:
-    shown = [f"{name} (last {at})" for name, at in digest.quiet[:10]]
-    return ", ".join(shown) + (f" and {len(digest.quiet) - 10} more" if len(digest.quiet) > 10 else "")
-
-
-def _flat(value: str) -> str:
-    return " ".join(value.split())
+    return some_of([f"{name} (last {at})" for name, at in digest.quiet], 10)

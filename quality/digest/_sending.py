@@ -8,7 +8,6 @@ import re
 import smtplib
 import socket
 import ssl
-import time
 import urllib.parse
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -16,17 +15,18 @@ from typing import Any, TypeVar
 
 import httpx
 
+import storage
+from spec import environment as env
 from spec.errors import InputError, TryAgainError
 
-SMTP, SENDER = "TRAINYARD_SMTP", "TRAINYARD_MAIL_FROM"
 _TRIES = 4
 _SECONDS = 10.0
-_WAITS = (1.0, 3.0, 6.0)
+_PAUSE_S = 1.0
 _Answer = TypeVar("_Answer")
 
 
 class NotSent(TryAgainError):
-    """The message did not go out; it may later."""
+    """The message was not sent; may be tried again."""
 
 
 def to_webhook(variable: str, message: dict[str, Any]) -> None:
@@ -69,10 +69,10 @@ def to_mailboxes(message: EmailMessage) -> None:
         InputError: the variable is no SMTP URL, or the server refuses sender, recipients or credentials.
         NotSent: it did not answer at every try.
     """
-    server = _split(os.environ.get(SMTP, ""), ("smtp", "smtps"))
+    server = _split(os.environ.get(env.SMTP, ""), ("smtp", "smtps"))
     if server is None:
         raise InputError(
-            f"{SMTP}: the environment holds no SMTP URL under this name. Set it, e.g. smtp://user:password@mail.example.com:587 "
+            f"{env.SMTP}: the environment holds no SMTP URL under this name. Set it, e.g. smtp://user:password@mail.example.com:587 "
             "or smtps://mail.example.com."
         )
     _again(lambda: _deliver(server, message))
@@ -89,7 +89,7 @@ def _split(url: str, schemes: tuple[str, ...]) -> urllib.parse.SplitResult | Non
 
 def sender() -> str:
     """TRAINYARD_MAIL_FROM, else trainyard at this machine's name."""
-    return os.environ.get(SENDER) or f"trainyard@{socket.getfqdn()}"
+    return os.environ.get(env.MAIL_FROM) or f"trainyard@{socket.getfqdn()}"
 
 
 def _deliver(server: urllib.parse.SplitResult, message: EmailMessage) -> None:
@@ -102,17 +102,17 @@ def _deliver(server: urllib.parse.SplitResult, message: EmailMessage) -> None:
     except (smtplib.SMTPAuthenticationError, smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused) as error:
         code = getattr(error, "smtp_code", None) or "refused"
         raise InputError(
-            f"{where} ({SMTP}) refuses the digest: {type(error).__name__} ({code}). Mend user and password in {SMTP}, "
-            f"{SENDER} or --email."
+            f"{where} ({env.SMTP}) refuses the digest: {type(error).__name__} ({code}). Mend user and password in {env.SMTP}, "
+            f"{env.MAIL_FROM} or --email."
         ) from None
     except smtplib.SMTPNotSupportedError:
-        raise InputError(f"{where} ({SMTP}) offers no log-in. Leave user and password out of {SMTP}.") from None
+        raise InputError(f"{where} ({env.SMTP}) offers no log-in. Leave user and password out of {env.SMTP}.") from None
     except (smtplib.SMTPException, OSError) as error:
-        raise NotSent(f"{where} ({SMTP}) cannot be reached ({type(error).__name__})") from None
+        raise NotSent(f"{where} ({env.SMTP}) cannot be reached ({type(error).__name__})") from None
 
 
 def _connect(server: urllib.parse.SplitResult) -> smtplib.SMTP:
-    """Encrypted wherever the server can; a password never goes out in clear but to this machine itself."""
+    """Connects, encrypted if the server can; a password is never sent in the clear, except to this machine itself."""
     host, context = str(server.hostname), ssl.create_default_context()
     if server.scheme == "smtps":
         return smtplib.SMTP_SSL(host, server.port or 465, timeout=_SECONDS, context=context)
@@ -123,17 +123,15 @@ def _connect(server: urllib.parse.SplitResult) -> smtplib.SMTP:
         smtp.ehlo()
     elif server.username and host not in ("localhost", "127.0.0.1", "::1"):
         smtp.close()
-        raise InputError(f"{host} ({SMTP}) offers no encryption, and a password would go out in clear. Use smtps://.")
+        raise InputError(
+            f"{host} ({env.SMTP}) offers no encryption, and a password would go out in clear. Use smtps://."
+        )
     return smtp
 
 
 def _again(send: Callable[[], _Answer]) -> _Answer:
-    """Tries again where the other side was away, a little later each time."""
-    for nth in range(_TRIES):
-        try:
-            return send()
-        except NotSent as error:
-            if nth == _TRIES - 1:
-                raise NotSent(f"the digest was not sent: {error}, {_TRIES} times. Try again later.") from None
-            time.sleep(_WAITS[nth])
-    raise AssertionError("unreachable")
+    """Repeats `send`, with growing pauses, while the other side is away."""
+    try:
+        return storage.retrying(lambda error: isinstance(error, NotSent), _TRIES, _PAUSE_S)(send)
+    except NotSent as error:
+        raise NotSent(f"the digest was not sent: {error}, {_TRIES} times. Try again later.") from None

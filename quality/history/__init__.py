@@ -2,11 +2,10 @@
 
 from quality.history._headline import worst
 from quality.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
-from quality.history._store import URL, History, HistoryError, default_url
+from quality.history._store import History, HistoryError, default_url, is_there
 
 __all__ = [
     "SERVING",
-    "URL",
     "Change",
     "Check",
     "Column",
@@ -16,5 +15,6 @@ __all__ = [
     "Release",
     "Validation",
     "default_url",
+    "is_there",
     "worst",
 ]

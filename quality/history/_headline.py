@@ -1,10 +1,11 @@
-"""The verdict in one sentence: what a person reads first, in a page, a message or a list."""
+"""The verdict in one sentence: what people read first on a page, in a message or in a list."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from quality.history._records import Check, Outcome
+from spec.words import one_line, some_of
 
 _NUMBERS = {1: "One check", 2: "Two checks", 3: "Three checks"}
 
@@ -36,7 +37,7 @@ def headline(outcome: Outcome, checks: Sequence[Check], error: str = "") -> str:
 
 
 def worst(checks: Sequence[Check], most: int = 3) -> list[Check]:
-    """The checks that do not pass and matter most, gravest first and failed ones first; waived ones last."""
+    """The gravest checks that do not pass; failed ones before those not judged, waived ones last."""
     order = {"critical": 0, "warning": 1, "info": 2}
     objects = [check for check in checks if not check.passes]
     rank = sorted(objects, key=lambda check: (bool(check.waiver), order.get(check.severity, 3), not check.judged))
@@ -49,12 +50,9 @@ def _many(failed: Sequence[Check]) -> str:
 
 def _columns(failed: Sequence[Check]) -> str:
     columns = list(dict.fromkeys(check.column for check in failed if check.column))
-    if not columns:
-        return ""
-    more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
-    return f", in {', '.join(columns[:3])}{more}"
+    return f", in {some_of(columns)}" if columns else ""
 
 
 def _clause(text: str) -> str:
-    line = " ".join(text.split()).rstrip(".")
+    line = one_line(text).rstrip(".")
     return line if len(line) <= 300 else f"{line[:299]}…"

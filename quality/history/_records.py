@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 SERVING = "serving"
-"""The source of a validation that looks at what a model server was asked, not at a span."""
+"""The source of a validation of requests to a model server, rather than of a span."""
 
 
 class Outcome(enum.StrEnum):
-    """What a validation came to."""
+    """The verdict of a validation."""
 
     PASSED = "passed"
-    WARNED = "warned"  # complete, and somebody should look
+    WARNED = "warned"  # complete, but somebody should look
     FAILED = "failed"  # a critical check failed: the data may not be trained on
 
 
@@ -24,14 +24,14 @@ class Check:
     """One check of one validation.
 
     Attributes:
-        gate: who checked: `DataQuality`, `ExampleValidator` or `DriftDetector`.
+        gate: which gate checked, by the id of its node.
         name: unique within its gate and validation.
-        severity: critical, warning or info; of a failed check that was waived, what it would have been.
+        severity: critical, warning or info; for a waived failure, what it would have been.
         message: one sentence with figures.
-        column: the column it speaks of, if it is one.
-        expectation: Great Expectations' type, if it is one.
-        unexpected: values that do not hold, of `total`.
-        waiver: who waived the failure, until when and why; empty where nobody did.
+        column: the column that it is about; empty if none.
+        expectation: Great Expectations' type; empty for other checks.
+        unexpected: how many of `total` values violate it.
+        waiver: who waived the failure, until when and why; empty if nobody did.
         evidence: the gate's diagnostics, with `sample`; JSON-serialisable.
         judged: whether it could be judged at all; one that could not does not pass.
     """
@@ -55,7 +55,7 @@ class Check:
 
     @property
     def words(self) -> str:
-        """What was found, for a reader who has not seen the check's name."""
+        """The finding, for a reader who has not seen the check's name."""
         return f"{self.name} was not judged: {self.message}" if not self.judged else self.message or self.name
 
 
@@ -66,7 +66,7 @@ class Column:
     Attributes:
         kind: int, float, text, bytes or struct.
         missing: share of the rows without a value, 0 to 1.
-        distinct: different values; None where it was not counted (numbers).
+        distinct: number of different values; None if not counted (numbers).
         quantiles: value by probability, e.g. `{0.05: 1.2, 0.5: 3.4}`; empty for texts.
         histogram: (low, high, rows) of adjoining buckets; empty for texts.
         top_values: (value, rows), most frequent first; empty for numbers.
@@ -93,8 +93,8 @@ class Change:
     Attributes:
         kind: `drift` (against another span), `skew` (training against serving), `label_shift` or `prediction_drift`.
         measure: psi, kolmogorov_smirnov, jensen_shannon or l_infinity.
-        value: of the measure; 0: the same distribution.
-        limit: None where the workload sets none.
+        value: of the measure; 0 means the same distribution.
+        limit: None if the workload sets none.
         slice: `column=value`; empty: all rows.
         reference: what it was compared with, in words, e.g. `span 11`.
     """
@@ -126,22 +126,22 @@ class Release:
 
 @dataclasses.dataclass(frozen=True)
 class Validation:
-    """One look at one span's data: the unit that has a page, and a URL, of its own.
+    """One validation of one span's data: the unit that has its own page and URL.
 
     Attributes:
-        id: never used again: the run's id, or that of the check outside of a run.
+        id: the run's id, or that of the check outside of a run; never reused.
         workload: whose data.
-        span: its number; None for data that comes in no spans.
+        span: its number; None for data without spans.
         created_at: ISO 8601, UTC.
         source: `run` (a training run's gates), `check` (of data outside of a run) or `serving` (what a model was asked).
         headline: the verdict in one sentence.
-        rows: that were looked at.
-        quarantined: rows that were set aside before.
+        rows: how many were checked.
+        quarantined: how many were set aside before.
         owner: who has to act.
         data: where the data lies.
         error: what stopped the validation itself; empty if nothing did.
-        documents: places of further pages by name: `data_docs`, `report`.
-        reference: id of the validation whose data this was compared with; empty: that of the span before, if any.
+        documents: further pages, name -> where they lie: `data_docs`, `report`.
+        reference: id of the validation whose data this was compared with; empty: the previous span's, if any.
     """
 
     id: str

@@ -17,21 +17,27 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from components.gates import Verdict
 from quality.history import _tables as tables
 from quality.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
+from spec import environment as env
 from spec import home
 from spec.errors import InputError
 
-URL = "TRAINYARD_HISTORY"
 _AT_ONCE = 1_000
-"""Ids in one query: databases bound them."""
+"""Ids per query: databases limit them."""
 
 
 class HistoryError(InputError):
-    """The store cannot be used as it is."""
+    """The store cannot be used."""
 
 
 def default_url() -> str:
     """TRAINYARD_HISTORY (an SQLAlchemy URL), else a SQLite file in the home."""
-    return os.environ.get(URL) or f"sqlite:///{home.home() / 'quality.sqlite'}"
+    return os.environ.get(env.HISTORY) or f"sqlite:///{home.home() / 'quality.sqlite'}"
+
+
+def is_there() -> bool:
+    """Whether a history may exist; opening one would create its SQLite file."""
+    path = default_url().removeprefix("sqlite:///")
+    return "://" in path or pathlib.Path(path).exists()
 
 
 class History:
@@ -49,7 +55,7 @@ class History:
 
     @classmethod
     def open(cls, url: str | None = None) -> History:
-        """Connects, and makes the tables at the first use.
+        """Connects, and creates the tables on first use.
 
         Raises:
             HistoryError: the URL cannot be used, or a newer Trainyard wrote the store.
@@ -59,7 +65,7 @@ class History:
         try:
             address = sa.make_url(url)
             shown = address.render_as_string(hide_password=True)
-            if address.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which TFX's world lacks
+            if address.drivername == "postgresql":  # SQLAlchemy's default for it is psycopg2, which is not installed
                 address = address.set(drivername="postgresql+psycopg")
             if address.get_backend_name() == "sqlite" and address.database not in (None, "", ":memory:"):
                 pathlib.Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +78,7 @@ class History:
         except (SQLAlchemyError, OSError, ValueError) as error:
             reason = str(error).splitlines()[0] if "://" in shown else "not an SQLAlchemy URL"
             raise HistoryError(
-                f"the history of data quality, {shown}, cannot be opened: {reason}. Mend {URL}, e.g. "
+                f"the history of data quality, {shown}, cannot be opened: {reason}. Mend {env.HISTORY}, e.g. "
                 "sqlite:////srv/trainyard/quality.sqlite or postgresql://user@host/database."
             ) from None
         return cls(engine)
@@ -87,7 +93,7 @@ class History:
         self._engine.dispose()
 
     def record(self, validation: Validation, release: Release | None = None) -> None:
-        """Writes a validation whole or not at all; one of the same id takes the place of the earlier."""
+        """Writes a validation in one transaction; replaces one of the same id."""
         rows = {name: _rows(validation.id, getattr(validation, name)) for name in tables.PARTS}
         with self._engine.begin() as connection:
             for table in tables.PARTS.values():
@@ -101,13 +107,13 @@ class History:
                 _put_release(connection, release)
 
     def record_releases(self, releases: Iterable[Release]) -> None:
-        """Writes releases; known ones are brought up to date."""
+        """Writes releases; known ones are updated."""
         with self._engine.begin() as connection:
             for release in releases:
                 _put_release(connection, release)
 
     def forget(self, workload: str) -> None:
-        """Deletes all that is known of a workload, at once."""
+        """Deletes everything about a workload, in one transaction."""
         ids = sa.select(tables.VALIDATIONS.c.id).where(tables.VALIDATIONS.c.workload == workload)
         with self._engine.begin() as connection:
             for table in tables.PARTS.values():
@@ -117,7 +123,7 @@ class History:
 
     @property
     def url(self) -> str:
-        """Opens this history in another process of ours. It holds the password: it is not for showing."""
+        """For opening this history in another process. Holds the password: never print it."""
         return self._engine.url.render_as_string(hide_password=False)
 
     def count(self, workloads: Sequence[str]) -> int:
@@ -128,7 +134,7 @@ class History:
             return int(connection.scalar(query) or 0)
 
     def workloads(self) -> list[str]:
-        """Those that have a validation, by name."""
+        """The workloads that have a validation, sorted by name."""
         name = tables.VALIDATIONS.c.workload
         with self._engine.connect() as connection:
             return list(connection.scalars(sa.select(name).distinct().order_by(name)))
@@ -146,7 +152,7 @@ class History:
         """The newest validation of each of the last spans of every workload, newest first, without their parts.
 
         Args:
-            limit: spans of a workload at most. Data that comes in no spans counts by validation.
+            limit: of spans per workload. For data without spans, of validations.
         """
         table = tables.VALIDATIONS
         newest_first: tuple[Any, ...] = (sa.desc("created_at"), sa.desc("id"))
@@ -161,7 +167,7 @@ class History:
             return [_validation(row) for row in connection.execute(query).mappings()]
 
     def newest_of_serving(self) -> list[Validation]:
-        """The newest look at what each workload's model was asked, without its parts."""
+        """The newest validation of each workload's requests, without its parts."""
         table = tables.VALIDATIONS
         nth = sa.func.row_number().over(
             partition_by=table.c.workload, order_by=(table.c.created_at.desc(), table.c.id.desc())
@@ -172,19 +178,23 @@ class History:
             return [_validation(row) for row in found]
 
     def newest(self, workload: str) -> Validation | None:
-        """The last validation of a workload, whole."""
+        """The newest validation of a workload, with its parts."""
         found = self.validations(workload, limit=1)
         return self.load(found[0].id) if found else None
 
     def load(self, validation_id: str) -> Validation | None:
-        """A validation, whole; None if there is none of that id."""
+        """A validation with its parts; None if the id is unknown."""
         table = tables.VALIDATIONS
         with self._engine.connect() as connection:
             row = connection.execute(sa.select(table).where(table.c.id == validation_id)).mappings().one_or_none()
             if row is None:
                 return None
             parts = {
-                name: tuple(connection.execute(_part(part, [validation_id])).mappings())
+                name: tuple(
+                    connection.execute(
+                        sa.select(part).where(part.c.validation_id == validation_id).order_by(part.c.nth)
+                    ).mappings()
+                )
                 for name, part in tables.PARTS.items()
             }
         return dataclasses.replace(
@@ -205,7 +215,7 @@ class History:
 
     def changes_over_time(self, workload: str) -> Iterator[tuple[str, Change]]:
         """(validation id, change) of all validations of a workload."""
-        # By position: a year of a workload has tens of thousands of them.
+        # By position, for speed: a year of a workload has tens of thousands of changes.
         fields = [tables.CHANGES.c[field.name] for field in dataclasses.fields(Change)]
         query = sa.select(tables.CHANGES.c.validation_id, *fields).select_from(tables.CHANGES).join(tables.VALIDATIONS)
         with self._engine.connect() as connection:
@@ -213,7 +223,7 @@ class History:
                 yield row[0], Change(*row[1:])
 
     def failures(self, validation_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Checks that do not pass and that nobody waived: validation id -> severity, or `not judged` -> how many."""
+        """Counts of checks that neither pass nor are waived: validation id -> severity, or `not judged` -> how many."""
         table = tables.CHECKS
         failed = sa.not_(table.c.passes) & (table.c.waiver == "")
         kind = sa.case((table.c.judged, table.c.severity), else_=str(Verdict.NOT_JUDGED))
@@ -246,7 +256,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _check_version(engine: sa.Engine) -> None:
     query = sa.select(tables.SCHEMA_VERSION.c.version)
-    with contextlib.suppress(IntegrityError), engine.begin() as connection:  # somebody else may be first
+    with contextlib.suppress(IntegrityError), engine.begin() as connection:  # another process may be first
         if connection.scalars(query).one_or_none() is None:
             connection.execute(sa.insert(tables.SCHEMA_VERSION).values(version=tables.VERSION))
     with engine.connect() as connection:
@@ -261,10 +271,6 @@ def _put_release(connection: sa.Connection, release: Release) -> None:
     connection.execute(sa.insert(table), [_row(release)])
 
 
-def _part(table: sa.Table, ids: Sequence[str]) -> sa.Select:
-    return sa.select(table).where(table.c.validation_id.in_(ids)).order_by(table.c.validation_id, table.c.nth)
-
-
 def _rows(validation_id: str, parts: Sequence[Any]) -> list[dict[str, Any]]:
     return [{"validation_id": validation_id, "nth": nth, **_row(one)} for nth, one in enumerate(parts)]
 
@@ -277,7 +283,7 @@ def _row(record: Any, leave_out: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _stored(value: Any) -> Any:
-    """JSON has no NaN and no infinity, and PostgreSQL's texts no NUL: they are data's, and must not lose the record."""
+    """Replaces what JSON (NaN, infinity) and PostgreSQL (NUL) cannot store: such data must not lose the record."""
     if isinstance(value, Mapping):
         return {str(key).replace("\0", "\\0"): _stored(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 VERSION = 1
-"""Changes when an earlier Trainyard could no longer write: not for a column that has a default."""
+"""Raised when earlier versions of Trainyard could no longer write; not for a new column that has a default."""
 METADATA = sa.MetaData()
 
 SCHEMA_VERSION = sa.Table("quality_schema", METADATA, sa.Column("version", sa.Integer, primary_key=True))
@@ -105,7 +105,7 @@ RELEASES = sa.Table(
 
 PARTS = {"checks": CHECKS, "columns": COLUMNS, "changes": CHANGES}
 
-# Most checks pass: the few that do not are found without reading the others.
+# Most checks pass: an index of the others alone is small.
 FAILED_CHECKS = sa.Index(
     "quality_checks_failed",
     CHECKS.c.validation_id,
@@ -113,7 +113,7 @@ FAILED_CHECKS = sa.Index(
     postgresql_where=sa.not_(CHECKS.c.passes),
 )
 
-# Columns that earlier stores lack.
+# Columns that were added later.
 _ADDED = (
     (VALIDATIONS, "reference", "VARCHAR(200) DEFAULT '' NOT NULL"),
     (CHECKS, "judged", "BOOLEAN DEFAULT TRUE NOT NULL"),
@@ -121,11 +121,11 @@ _ADDED = (
 
 
 def bring_up_to_date(engine: sa.Engine) -> None:
-    """Adds what a store of an earlier day lacks; its rows stay as they are."""
+    """Adds columns and indexes that an older store lacks; its rows are not changed."""
     indexes = {index["name"] for index in sa.inspect(engine).get_indexes(CHECKS.name)}
     for table, column, kind in _ADDED:
         known = {one["name"] for one in sa.inspect(engine).get_columns(table.name)}
-        # Another process may add it between our look and our deed.
+        # Another process may add it between the check and the change.
         with contextlib.suppress(OperationalError, ProgrammingError):
             if column not in known:
                 with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""From what a training run left (RunFacts) to a validation of its data."""
+"""Makes a validation of the data from what a training run left (RunFacts)."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from components.drift import Categories, Distribution, from_json
-from components.gates import DATA_GATES, CheckResult, GateResult, Severity
+from components.drift.distributions import Categories, Distribution, from_json
+from components.gates import CheckResult, GateResult, Severity
 from components.report.facts import FAILED, ColumnFacts, ColumnStatistics, RunFacts
 from components.report.verdict import failed_component
 from quality.history._headline import headline
 from quality.history._records import Change, Check, Column, Outcome, Release, Validation
+from spec import graph
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _TOP_VALUES = 20
 
 
 def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | None = None) -> Validation | None:
-    """The validation of a run's data; None where the run never came to look at its data.
+    """The validation of a run's data; None if the run never looked at its data.
 
     Args:
         facts: what the run left.
         span: the newest that it trained on.
         documents: further pages by name, e.g. `{"report": "/.../report.html"}`.
     """
-    gates = {name: gate for name, gate in facts.gates.items() if name in DATA_GATES}
+    gates = {one.id: facts.gates[one.id] for one in graph.data_gates() if one.id in facts.gates}
     broke = _broke_at_the_data(facts)
     if not gates and not broke:
         return None
-    checks = tuple(check for name, gate in gates.items() for check in _checks(name, gate))
+    checks = tuple(check_record(name, check) for name, gate in gates.items() for check in gate.checks)
     outcome = _outcome(gates, broke)
     columns = _columns(facts)
     examples = facts.artifacts.get("examples")
@@ -50,18 +51,18 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
         documents={**({"data_docs": facts.data_docs} if facts.data_docs else {}), **(documents or {})},
         checks=checks,
         columns=columns,
-        changes=tuple(changes(gates["DriftDetector"])) if "DriftDetector" in gates else (),
+        changes=tuple(change for gate in gates.values() for change in changes(gate)),
     )
 
 
 def _compared_with(facts: RunFacts) -> str:
-    """The run of the champion, where a span is compared with what that was trained on; else empty: the span before."""
+    """The champion's run, if spans are compared with its training data; else empty: the previous span."""
     drift = (facts.workload.get("quality") or {}).get("drift") or {}
     return str((facts.champion or {}).get("run_id") or "") if drift.get("reference") == "champion" else ""
 
 
 def release_of(facts: RunFacts, span: int | None) -> Release | None:
-    """The release that the run published, if it did."""
+    """The release that the run published; None if it published none."""
     if not facts.release:
         return None
     name = str(facts.workload.get("name", ""))
@@ -70,9 +71,9 @@ def release_of(facts: RunFacts, span: int | None) -> Release | None:
 
 
 def _broke_at_the_data(facts: RunFacts) -> bool:
-    """Whether the run ended at a node that reads data, without a gate's result to say why."""
+    """Whether the run failed at a node that reads data, without a gate's result to explain it."""
     node = failed_component(facts)
-    at_data = ("ColumnarExampleGen", "StatisticsGen", *DATA_GATES)
+    at_data = {record.id for record in graph.records() if record.reads_data}
     return facts.status == FAILED and node is not None and node.id in at_data and node.id not in facts.gates
 
 
@@ -81,11 +82,6 @@ def _outcome(gates: Mapping[str, GateResult], broke: bool) -> Outcome:
         return Outcome.FAILED
     warned = any(gate.objections(Severity.WARNING) for gate in gates.values())
     return Outcome.WARNED if warned else Outcome.PASSED
-
-
-def _checks(name: str, gate: GateResult) -> Iterator[Check]:
-    for check in gate.checks:
-        yield check_record(name, check)
 
 
 def check_record(gate: str, check: CheckResult) -> Check:
@@ -111,13 +107,13 @@ def check_record(gate: str, check: CheckResult) -> Check:
 
 
 def _column_named(gate: str, check: CheckResult) -> str:
-    """The schema's gate names its checks `<split>/<column>`; what concerns the data as a whole has a space."""
+    """The column in a schema check's name, `<split>/<column>`; names of checks on the data as a whole contain a space."""
     name = check.name.partition("/")[2] if gate == "ExampleValidator" else ""
     return "" if " " in name else name
 
 
 def changes(gate: GateResult) -> Iterator[Change]:
-    """The comparisons that a drift gate's checks tell of, a row a measure."""
+    """The comparisons behind a gate's checks, one row per measure."""
     for check in gate.checks:
         found = check.diagnostics or {}
         for measure, value in (found.get("measures") or {}).items():
@@ -135,14 +131,14 @@ def changes(gate: GateResult) -> Iterator[Change]:
 
 
 def _rows(facts: RunFacts) -> int | None:
-    """Of the newest span where they are known, else of the whole window."""
+    """Rows of the newest span if known, else of the whole window."""
     if facts.profile:
         return int(facts.profile["rows"][""])
     return sum(facts.dataset.rows.values()) if facts.dataset else None
 
 
 def _columns(facts: RunFacts) -> tuple[Column, ...]:
-    """Of the newest span, as DriftDetector described it; of the whole window, as TFDV did, where it did not."""
+    """The columns as DriftDetector described them in the newest span; else as TFDV did in the whole window."""
     kinds = {column.name: column.kind for column in facts.dataset.columns} if facts.dataset else {}
     profile = facts.profile
     if profile:
@@ -155,14 +151,14 @@ def _columns(facts: RunFacts) -> tuple[Column, ...]:
 
 
 def _without_values(column: Column, kinds: Mapping[str, str]) -> Column:
-    """What may be kept of a personal column: how many values there are."""
+    """A personal column without its values: only the counts may be kept."""
     return Column(
         column.name, kinds.get(column.name) or column.kind, column.rows, column.missing, distinct=column.distinct
     )
 
 
 def profiled(name: str, one: Distribution, kind: str = "") -> Column:
-    """A column as its distribution describes it."""
+    """A column's record, made from its distribution."""
     total = one.rows + one.missing
     missing = one.missing / total if total else 0.0
     if isinstance(one, Categories):
@@ -187,7 +183,7 @@ def profiled(name: str, one: Distribution, kind: str = "") -> Column:
 
 
 def _column(column: ColumnFacts, rows: Mapping[str, int]) -> Column:
-    """One column over all splits, each weighed by its rows."""
+    """One column over all splits, weighted by their rows."""
     splits = [(statistics, rows.get(name, 0)) for name, statistics in column.splits.items()]
     total = sum(many for _, many in splits) or 1
     largest = max(splits, key=lambda one: one[1])[0]
@@ -216,7 +212,7 @@ def _mean(parts: Sequence[tuple[float | None, float]]) -> float | None:
 
 
 def _deviation(parts: Sequence[tuple[ColumnStatistics, float]], mean: float | None) -> float | None:
-    """Of the splits together: the mean of their variances, and the variance of their means."""
+    """The deviation over all splits: the mean of their variances plus the variance of their means."""
     known = [(one, many) for one, many in parts if one.deviation is not None and one.mean is not None]
     total = sum(many for _, many in known)
     if mean is None or not total:
@@ -228,7 +224,7 @@ def _deviation(parts: Sequence[tuple[ColumnStatistics, float]], mean: float | No
 def mixed_quantiles(
     parts: Sequence[tuple[Sequence[tuple[float, float]], float]], probabilities: Sequence[float]
 ) -> dict[float, float]:
-    """Quantiles of several samples together, from (probability, value) points of each and its weight.
+    """Quantiles of several samples together, from each one's (probability, value) points and weight.
 
     Between the points a sample's distribution function is taken as linear.
     """
@@ -244,7 +240,7 @@ def mixed_quantiles(
 
 
 def _below(points: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """A sample's distribution function at some values; of a value that many rows share, with all of them."""
+    """A sample's distribution function at some values; all rows that share a value are included in it."""
     values, first_of = np.unique(points[::-1, 1], return_index=True)
     return np.interp(at, values, points[::-1, 0][first_of], left=0.0, right=1.0)
 

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.drift import Categories, Distribution, Profile, categories, numbers
+from components.drift.distributions import Categories, Distribution, categories, numbers
+from components.drift.profile import Profile
 from spec.errors import InputError
 
 MOST_ROWS = 100_000
-"""Rows that are read at most, the newest: more say nothing new about a distribution."""
+"""How many of the newest rows to read: more would not change the distribution."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Requests:
     """Recorded rows of one version.
 
     Attributes:
-        columns: values by raw feature, in JSON's types; None where a row had none. A row in which a column was not
+        columns: values by raw feature, in JSON's types; None if a row had none. A row in which a column was not
             recorded adds nothing to it.
         predictions: values by output.
         rows: how many.
-        first: when the oldest was asked, ISO 8601; empty where there are no rows.
-        last: when the newest was.
-        versions: rows by version that were met, of other versions too.
-        unreadable: lines that are no record: torn by a server that was killed, or somebody else's.
+        first: when the oldest request came, ISO 8601; empty if there are no rows.
+        last: when the newest came.
+        versions: rows by version, including other versions that were met.
+        unreadable: lines that are not records: cut off by a killed server, or not the server's.
     """
 
     columns: Mapping[str, list[Any]]
@@ -57,7 +58,7 @@ def read_requests(
         folder: the model server's `--record`.
         model: its name.
         version: whose answers.
-        since: older rows are passed over.
+        since: older rows are skipped.
         most_rows: bounds memory.
 
     Raises:
@@ -93,11 +94,11 @@ def read_requests(
 
 
 def _rows(segments: list[pathlib.Path], since: datetime.datetime | None) -> Iterator[dict[str, Any] | None]:
-    """Newest segment first; None for a line that is no record."""
+    """Rows, newest first; None for a line that is not a record."""
     for path in segments:
         try:
             lines = path.read_bytes().splitlines()
-        except (FileNotFoundError, IsADirectoryError):  # the server has just expired it, or it is none of its files
+        except (FileNotFoundError, IsADirectoryError):  # the server has just deleted it, or it is not a segment
             continue
         fresh = 0
         for line in reversed(lines):
@@ -121,13 +122,13 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def requests_profile(name: str, values: Mapping[str, list[Any]], rows: int, reference: Profile) -> Profile:
-    """The distributions of recorded values, each described as the reference describes it.
+    """The distributions of recorded values, described in the reference's terms.
 
     Args:
         name: of the data, in words.
         values: by column, as `Requests` has them.
         rows: how many were read.
-        reference: columns that it lacks, and vectors, are passed over.
+        reference: what they will be compared with; columns that it lacks, and vectors, are skipped.
     """
     described = {}
     for column, known in reference.distributions[""].items():
@@ -148,7 +149,7 @@ def _distribution(values: list[Any], reference: Distribution) -> Distribution | 
 
 
 def _decoded(value: Any) -> Any:
-    """Bytes that are no text are recorded as base64."""
+    """Decodes bytes that are not text, which are recorded as base64."""
     if isinstance(value, dict) and set(value) == {"b64"}:
         try:
             return base64.b64decode(value["b64"], validate=True)
@@ -162,12 +163,12 @@ def _name(value: Any) -> str:
 
 
 def _figure(value: Any) -> float:
-    """A number; of free text its length in bytes, as the reference has it."""
+    """A value as a number; free text as its length in bytes, like in the reference."""
     if isinstance(value, str):
         return float(len(value.encode("utf-8", "surrogatepass")))
     return float(len(value)) if isinstance(value, bytes) else float(value)
 
 
 def _is_single(values: np.ndarray) -> bool:
-    """Whether numbers were stored in single precision: 12.45 is 12.449999809 there, and a step of its own if compared raw."""
+    """Whether numbers were stored in single precision, where 12.45 is 12.449999809: both sides must be rounded alike."""
     return bool(len(values)) and bool(np.array_equal(values.astype(np.float32).astype(np.float64), values))

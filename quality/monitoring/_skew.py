@@ -7,31 +7,33 @@ import datetime
 import pathlib
 from collections.abc import Sequence
 
-from components.drift import PREDICTION_DRIFT, SKEW, Distribution, DriftConfig, Profile, check, drifts
+from components.drift.distributions import Distribution
+from components.drift.judge import PREDICTION_DRIFT, SKEW, check, comparisons
+from components.drift.profile import Profile
 from components.gates import CheckResult, GateResult, Severity
 from model_store import ModelStore
-from pipelines.drift_limits import skew_configs
-from pipelines.run import find_workload, new_run_id
 from quality.history import SERVING, History, Outcome, Validation
 from quality.history.runs import changes, check_record, profiled
 from quality.monitoring._requests import MOST_ROWS, Requests, read_requests, requests_profile
-from quality.monitoring._training import Training, training_of
+from quality.monitoring._training import ExamplesOf, Training, training_of
 from spec import home
-from spec.workload import Workload
+from spec.run_ids import new_run_id
+from spec.words import some_of
+from spec.workload import ColumnLimits, Workload, find_workload
 
 GATE = "SkewDetector"
 
 
 @dataclasses.dataclass(frozen=True)
 class SkewRequest:
-    """What a person or a DAG asks for.
+    """What to compare.
 
     Attributes:
         workload: its name.
         record: the folder of the model server's record.
-        release: a label (stable, canary) or a version: whose answers are looked at.
-        since: older requests are passed over.
-        most_rows: of the newest requests.
+        release: a label (stable, canary) or a version: which release's answers to compare.
+        since: older requests are skipped.
+        most_rows: how many of the newest requests to read.
     """
 
     workload: str
@@ -41,8 +43,12 @@ class SkewRequest:
     most_rows: int = MOST_ROWS
 
 
-def check_skew(request: SkewRequest) -> Validation:
-    """Compares recorded requests with the training data of the release that answered them, and its answers with its own.
+def check_skew(request: SkewRequest, examples_of: ExamplesOf) -> Validation:
+    """Compares recorded requests with the training data of the release that answered them, and its answers with its predictions then.
+
+    Args:
+        request: what to compare.
+        examples_of: finds the Examples that the release was trained on.
 
     Raises:
         InputError, StoreError: there is no record, no such release, or its training data are out of reach.
@@ -55,7 +61,7 @@ def check_skew(request: SkewRequest) -> Validation:
     if asked.rows < workload.quality.skew.min_rows:
         checks, columns = [_too_few(asked, release.version, workload)], {}
     else:
-        training = training_of(workload.name, release)
+        training = training_of(workload.name, release, examples_of)
         checks, columns = _compare(workload, asked, training)
     gate = GateResult(GATE, tuple(checks))
     records = tuple(check_record(GATE, one) for one in gate.checks)
@@ -79,7 +85,7 @@ def check_skew(request: SkewRequest) -> Validation:
 
 
 def save(validation: Validation) -> pathlib.Path:
-    """Writes the validation into the history and brings its workload's pages up to date; returns its page."""
+    """Writes the validation into the history and updates its workload's pages; returns its page."""
     from quality.reports import build, page_of
 
     site = home.home() / "reports"
@@ -92,18 +98,19 @@ def save(validation: Validation) -> pathlib.Path:
 def _compare(
     workload: Workload, asked: Requests, training: Training
 ) -> tuple[list[CheckResult], dict[str, Distribution]]:
-    inputs, answers = skew_configs(workload)
+    skew = workload.quality.skew
+    answers = ColumnLimits(limits=skew.predictions, min_rows=skew.min_rows)
     name = f"requests until {asked.last[:16].replace('T', ' ')}"
     columns = requests_profile(name, asked.columns, asked.rows, training.columns)
     predicted = requests_profile(name, asked.predictions, asked.rows, training.predictions)
-    checks = _checks(columns, training.columns, inputs, SKEW)
+    checks = _checks(columns, training.columns, skew, SKEW)
     checks += _checks(predicted, training.predictions, answers, PREDICTION_DRIFT)
     described = {**columns.distributions[""], **{f"prediction: {k}": v for k, v in predicted.distributions[""].items()}}
     return checks, described
 
 
-def _checks(new: Profile, reference: Profile, config: DriftConfig, kind: str) -> list[CheckResult]:
-    return [check(one) for one in drifts(new, reference, config, kind)]
+def _checks(new: Profile, reference: Profile, allowed: ColumnLimits, kind: str) -> list[CheckResult]:
+    return [check(one) for one in comparisons(new, reference, allowed, kind)]
 
 
 def _too_few(asked: Requests, version: int, workload: Workload) -> CheckResult:
@@ -140,5 +147,4 @@ def _headline(outcome: Outcome, gate: GateResult, version: int, asked: Requests)
 
 
 def _names(checks: Sequence[CheckResult]) -> str:
-    names = list(dict.fromkeys(str(one.diagnostics["column"]) for one in checks))
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return some_of(list(dict.fromkeys(str(one.diagnostics["column"]) for one in checks)))

@@ -1,4 +1,4 @@
-"""What a release was trained on, as profiles that later data is compared with; made once a release, and kept."""
+"""Profiles of a release's training data, to compare later data with; made once per release, and kept."""
 
 from __future__ import annotations
 
@@ -6,52 +6,71 @@ import dataclasses
 import json
 import pathlib
 import tempfile
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 
 from components import lazy_imports
 from components.columnar import ColumnReader, decode_splits, read_batches
-from components.drift import Profile, profile
+from components.drift.profile import Profile, profile
 from components.served_model import ServedModel, load_answerer
 from model_store import ModelStore, Release
-from pipelines.runners.kubeflow import transfer
 from spec import home
-from spec.errors import InputError
 from spec.splits import TRAIN
 
 _TEST_ROWS = 50_000
-"""Rows of the test split that are predicted for at most."""
+"""How many rows of the test split to predict for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Where the Examples of a run lie.
+
+    Attributes:
+        uri: a folder of this machine.
+        split_names: as the artifact has them.
+    """
+
+    uri: str
+    split_names: str
+
+
+# The Examples that a workload's release was trained on; those that lie elsewhere are put into the folder.
+ExamplesOf = Callable[[str, Release, pathlib.Path], Examples]
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What later data is held against.
+    """What later data is compared with.
 
     Attributes:
-        columns: of the raw features that the model takes, over all rows that it was trained on.
-        predictions: of the answers to rows of the test split, by output.
+        columns: the raw features that the model takes, over all rows that it was trained on.
+        predictions: its answers to rows of the test split, by output.
     """
 
     columns: Profile
     predictions: Profile
 
 
-def training_of(workload: str, release: Release) -> Training:
+def training_of(workload: str, release: Release, examples_of: ExamplesOf) -> Training:
     """The profiles of a release's training data and of its predictions on the test split.
 
     Made from the Examples of the run that published it, and kept in the home, so that they outlive the Examples.
 
+    Args:
+        workload: its name.
+        release: which.
+        examples_of: is asked for the Examples where no profiles are kept.
+
     Raises:
-        InputError: the run, or its Examples, are gone or out of reach.
+        InputError: `examples_of` cannot find them.
     """
     kept = home.home() / "monitoring" / workload / f"{release.version}-{release.digest[:16]}.json"
     if kept.is_file():
         raw = json.loads(kept.read_text(encoding="utf-8"))
         return Training(Profile.from_json(raw["columns"]), Profile.from_json(raw["predictions"]))
-    made = _describe(workload, release)
+    made = _describe(workload, release, examples_of)
     kept.parent.mkdir(parents=True, exist_ok=True)
     partial = kept.with_suffix(".partial")
     partial.write_text(json.dumps({"columns": made.columns.to_json(), "predictions": made.predictions.to_json()}))
@@ -59,25 +78,24 @@ def training_of(workload: str, release: Release) -> Training:
     return made
 
 
-def _describe(workload: str, release: Release) -> Training:
+def _describe(workload: str, release: Release, examples_of: ExamplesOf) -> Training:
     lazy_imports.install()
     from components.schema import is_personal, read_schema
 
     name = f"release {release.version}"
-    examples = _examples_of(workload, release)
-    held_out = decode_splits(examples.split_names)[-1]  # test; of a release from when there were two splits, eval
     schema = read_schema(str(home.schemas_root() / workload))
     named = {feature.name for feature in schema.feature if feature.int_domain.is_categorical}
     with tempfile.TemporaryDirectory() as folder:
-        uri = _local(str(examples.uri), pathlib.Path(folder, "examples"))
+        examples = examples_of(workload, release, pathlib.Path(folder, "examples"))
+        held_out = decode_splits(examples.split_names)[-1]  # test; or eval, for a release from the time of two splits
         saved_model = ModelStore(home.store_uri()).fetch(workload, release.version, folder)
         model = ServedModel.read(saved_model)
-        predictions = _predictions(saved_model, model, uri, held_out)
-        train = ColumnReader(uri, TRAIN)
+        predictions = _predictions(saved_model, model, examples.uri, held_out)
+        train = ColumnReader(examples.uri, TRAIN)
         known = set(train.columns)
         columns = profile(
             f"what {name} was trained on",
-            # Dates go on: those asked about lie behind those trained on.
+            # Not dates: those in requests are always later than those in training.
             [column for column, said in model.features.items() if column in known and not said.time_format],
             train.read,
             named=named,
@@ -89,20 +107,8 @@ def _describe(workload: str, release: Release) -> Training:
     return Training(columns, answered)
 
 
-def _local(uri: str, folder: pathlib.Path) -> str:
-    """Examples that a run on Kubeflow left in an object store, as files of this machine."""
-    if not transfer.is_remote(uri):
-        return uri
-    transfer.download(uri, folder)
-    return str(folder)
-
-
-def _is_there(uri: str) -> bool:
-    return transfer.is_whole(uri) if transfer.is_remote(uri) else pathlib.Path(uri).is_dir()
-
-
 def _predictions(saved_model: pathlib.Path, model: ServedModel, uri: str, split: str) -> pa.Table:
-    """What the model answers to rows of a split, one column an output that has one value a row."""
+    """The model's answers to rows of a split: a column per output, for outputs with one value per row."""
     lazy_imports.install()
     answer = load_answerer(saved_model, model)
     parts: dict[str, list[np.ndarray]] = {}
@@ -120,22 +126,3 @@ def _predictions(saved_model: pathlib.Path, model: ServedModel, uri: str, split:
 
 def _batches(uri: str, split: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
     yield from (batch for batch in read_batches(uri, split, columns, rows=4096) if batch.num_rows)
-
-
-def _examples_of(workload: str, release: Release) -> Any:
-    """The Examples artifact of the run that published a release."""
-    lazy_imports.install()
-    from pipelines.metadata import runs as _metadata
-
-    with _metadata.connection(_metadata.open_store(home.pipeline_root(workload))) as handle:
-        store = handle.store
-        run = store.get_context_by_type_and_name("pipeline_run", release.run_id)
-        for execution in store.get_executions_by_context(run.id) if run else ():
-            found = _metadata.outputs_of(store, execution.id).get("examples")
-            if found and _is_there(str(found[0].uri)):
-                return found[0]
-    raise InputError(
-        f"what release {release.version} of {workload} was trained on is out of reach: the Examples of run {release.run_id} "
-        "are not where this machine's metadata looks for them, or were swept. Check with the run's TRAINYARD_HOME (on Kubeflow: its "
-        "TRAINYARD_METADATA), or once a newer release serves."
-    )

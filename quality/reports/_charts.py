@@ -1,4 +1,4 @@
-"""Charts of the site: a figure over the spans, and one distribution beside another."""
+"""The site's charts: a figure over the spans, and a distribution beside its reference."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Axis:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One value a validation; None where it is not known.
+    """One value per validation; None where it is unknown.
 
     Attributes:
         name: shown in the description.
@@ -113,7 +113,7 @@ def _frame(svg: Svg, x: Scale, y: Scale, axis: Axis, label_of: Callable[[float],
     last = -1e9
     for place, text in axis.releases:
         svg.line(x(place), _TOP - 4, x(place), _HEIGHT - _BOTTOM, "mark")
-        if x(place) - last > 26:  # marks that stand close share one label
+        if x(place) - last > 26:  # marks close to each other share a label
             svg.text(x(place), _TOP - 8, text, "tick", "middle")
             last = x(place)
 
@@ -135,7 +135,7 @@ def _line(svg: Svg, x: Scale, y: Scale, line: Line) -> None:
 
 
 def _runs(values: Sequence) -> list[list]:
-    """The stretches of known values: a gap in the data is a gap in the line."""
+    """The runs of known values: a gap in the data is a gap in the line."""
     found: list[list] = [[]]
     for place, value in enumerate(values):
         if value is None:
@@ -148,7 +148,7 @@ def _runs(values: Sequence) -> list[list]:
 def trend(
     key: str, name: str, values: Sequence[float | None], floor: float | None = None, least: float | None = None
 ) -> Markup:
-    """A small line without axes, for a table's cell.
+    """A sparkline for a table cell.
 
     Args:
         key: unique on the page.
@@ -203,7 +203,7 @@ def _numbers(key: str, new: Column, reference: Column | None, reference_name: st
 
 
 def _density(histogram: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
-    """Share of the rows per unit of width: histograms with other buckets become comparable."""
+    """Share of the rows per unit of width, which makes histograms with different buckets comparable."""
     total = sum(rows for _, _, rows in histogram) or 1.0
     widest = max((b - a for a, b, _ in histogram), default=1.0) or 1.0
     return [(a, b, rows / total / max(b - a, widest * 1e-3)) for a, b, rows in histogram]
@@ -229,6 +229,6 @@ def _texts(key: str, new: Column, reference: Column | None, reference_name: str)
 
 
 def _shares(column: Column) -> dict[str, float]:
-    """Of all rows with a value; the rows of values that are not among the most frequent are not drawn."""
+    """Shares of all rows with a value; values that are not among the most frequent are not drawn."""
     present = column.rows * (1 - column.missing) or sum(rows for _, rows in column.top_values) or 1.0
     return {value: rows / present for value, rows in column.top_values if is_number(rows)}

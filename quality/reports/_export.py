@@ -1,4 +1,4 @@
-"""What stands behind the pages, as CSV and JSON."""
+"""The data behind the pages, as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def overview_json(views: Sequence[WorkloadView]) -> str:
 
 
 def workload_files(view: WorkloadView) -> dict[str, Callable[[], str]]:
-    """File name -> its text, made when it is needed."""
+    """File name -> function that makes its text."""
     validations = [entry.validation for entry in view.entries]
     return {
         "validations.csv": lambda: _csv(_VALIDATION, ([getattr(v, f) for f in _VALIDATION] for v in validations)),
@@ -101,7 +101,7 @@ def _without_parts(validation: Validation) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    # Without indentation, which only the slow encoder knows: for 18,000 validations that is minutes.
+    # Not indented: only the slow encoder can do that, which takes minutes for 18,000 validations.
     return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
@@ -118,5 +118,5 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A text from the data that a spreadsheet would run as a formula is written as text."""
+    """Quotes text from the data that a spreadsheet would run as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

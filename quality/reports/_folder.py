@@ -1,4 +1,4 @@
-"""A folder of the site, and what each of its files was made from."""
+"""A folder of the site, and a manifest of what each file was made from."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping
 
-import fsspec
-
+import storage
 from quality.reports import _pages, _paths
 
 _MANIFEST = ".site.json"
 
 
 class Folder:
-    """Writes files of the site, and leaves alone those that would come out the same.
+    """Writes the site's files, except those that would not change.
 
-    A file is written beside its place and renamed, so that a reader never sees half of it. Each workload has a manifest of
-    its own: runs of several workloads that end at the same time do not meet.
+    A file is written under another name and renamed, so that a reader never sees half of it. Each workload has a manifest of
+    its own, so runs of several workloads that end at the same time do not interfere.
 
     Args:
         root: of the site.
@@ -31,7 +30,7 @@ class Folder:
         self._root, self._manifest = root, root / part / _MANIFEST
         self._known: dict[str, str] = {}
         self.written = self.kept = 0
-        with contextlib.suppress(OSError, ValueError):  # without it everything is made anew
+        with contextlib.suppress(OSError, ValueError):  # without it everything is written again
             self._known = dict(json.loads(self._manifest.read_text(encoding="utf-8")))
 
     def is_current(self, page: str, key: str) -> bool:
@@ -40,7 +39,7 @@ class Folder:
         return current
 
     def put(self, page: str, key: str, make: Callable[[], str]) -> None:
-        """Writes a file of which `key` says what it shows, unless that is what lies there."""
+        """Writes a file, unless it was made from the same `key` before."""
         if self.is_current(page, key):
             return
         _write(self._root / page, make())
@@ -48,20 +47,20 @@ class Folder:
         self.written += 1
 
     def copy_documents(self, documents: Mapping[str, str], beside: str) -> dict[str, str]:
-        """Copies further pages of a validation into the site, from this machine or an object store.
+        """Copies a validation's further pages into the site, from this machine or an object store.
 
         Args:
             documents: name -> place.
             beside: the validation's folder.
 
         Returns:
-            Name -> path within the validation's folder; without those that are out of reach from here.
+            Name -> path within the validation's folder; without those that cannot be reached.
         """
         copied = {}
         for name, place in documents.items():
             target = self._root / beside / _paths.slug(name)
             file = place.rstrip("/").rsplit("/", 1)[-1]
-            # What was copied once stays, whoever sweeps its place.
+            # What was copied once is kept, even if its source is gone.
             if _copy(place, target, whole_folder=name == "data_docs") or (target / file).is_file():
                 copied[name] = f"{_paths.slug(name)}/{file}"
         return copied
@@ -79,7 +78,7 @@ def _write(path: pathlib.Path, text: str) -> None:
 
 
 def _copy(place: str, target: pathlib.Path, whole_folder: bool) -> bool:
-    """Whether a document, or the folder that it lies in, could be copied."""
+    """Copies a document, or the whole folder that it lies in; whether that worked."""
     if "://" in place and not place.startswith("file://"):
         return _fetch(place, target, whole_folder)
     source = pathlib.Path(place.removeprefix("file://"))
@@ -97,11 +96,9 @@ def _fetch(place: str, target: pathlib.Path, whole_folder: bool) -> bool:
     target.mkdir(parents=True, exist_ok=True)
     try:
         if whole_folder:
-            files, folder = fsspec.core.url_to_fs(place.rsplit("/", 1)[0])
-            files.get(f"{folder}/", f"{target}/", recursive=True)
+            storage.download_unmarked(place.rsplit("/", 1)[0], target)
         else:
-            files, path = fsspec.core.url_to_fs(place)
-            files.get_file(path, str(target / path.rsplit("/", 1)[-1]))
+            (target / place.rsplit("/", 1)[1]).write_bytes(storage.read(place))
     except Exception:  # gone, forbidden, or a store that this machine does not know: the page says so
         return False
     return True

@@ -11,38 +11,39 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from components.report import formats, render_gate
+from components.report import formats
 from components.report import render as run_report
+from components.report.render import render_gate
 from quality.history import Column, Outcome, Validation
 from quality.reports import _charts, _paths, _views
 from quality.reports._views import Entry, WorkloadView
 
 STRIP = 60
-"""Spans of a workload that the overview shows."""
+"""How many spans of a workload the overview shows."""
 _BETWEEN_SPANS = ("drift", "label_shift")
 _SUDDEN = 0.05
-"""A rise of the share of missing values that is pointed out."""
+"""A rise of the share of missing values that is worth pointing out."""
 SHORT_STRIP = 20
-"""Spans of a workload that is one row among many."""
+"""How many spans to show of a workload that is one row among many."""
 _MANY = 6
 MAX_ROWS = 500
-"""Rows of a table: the rest is in the CSV beside it."""
+"""How many rows a table shows; the rest is in the CSV beside it."""
 PREDICTION = "prediction: "
-"""Begins the name of a column that is an answer of the model; its changes go by the output's own name."""
+"""Prefix of columns that are answers of the model; their changes have the output's own name."""
 MAX_FIGURES = 120
-"""Spans in the table below a column's charts."""
+"""How many spans the table below a column's charts shows."""
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 _RUN_REPORT = pathlib.Path(run_report.__file__).parent / "templates"
 
 
 def style() -> str:
-    """The run report's style sheet, and what the site has beside it."""
+    """The run report's style sheet, and the site's additions."""
     return "".join(path.read_text(encoding="utf-8") for path in (_RUN_REPORT / "style.css", _TEMPLATES / "site.css"))
 
 
 @functools.cache
 def version() -> str:
-    """Changes when a page would look different for the same data."""
+    """A digest of templates and code: changes when the same data would look different."""
     digest = hashlib.sha256()
     for path in sorted([*_TEMPLATES.iterdir(), *_RUN_REPORT.iterdir(), *pathlib.Path(__file__).parent.glob("*.py")]):
         digest.update(path.read_bytes())
@@ -50,7 +51,7 @@ def version() -> str:
 
 
 def overview(views: Sequence[WorkloadView]) -> str:
-    """All workloads, their newest verdict and their last spans; of many, those to trust as the rows of a table."""
+    """All workloads with their newest verdict and last spans; if there are many, the trusted ones are rows of a table."""
     trusted = [view for view in views if view.outcome is Outcome.PASSED]
     listed = trusted if len(views) > _MANY else []
     return _render(
@@ -73,7 +74,7 @@ def workload(view: WorkloadView, column_pages: int) -> str:
     of_spans = {entry.validation.id for entry in view.spans}
     for name in view.columns()[:column_pages]:
         series = view.series[name]
-        if not of_spans & series.keys():  # of what the model was asked alone
+        if not of_spans & series.keys():  # known from requests alone
             continue
         values = [series.get(e.validation.id) for e in oldest_first]
         changes = [c for c in view.changes.get(name, {}).get(now, ()) if c.kind in _BETWEEN_SPANS and not c.slice]
@@ -173,12 +174,12 @@ def column(view: WorkloadView, name: str) -> str:
 
 
 def forward(page: str, to: str, label: str) -> str:
-    """A page that leads on: the address of a span stays, what it leads to may change."""
+    """A redirect: the address of a span is permanent, its target may change."""
     return _render("forward.html.j2", page, to=_paths.relative(to, page), label=label)
 
 
 def neighbours(view: WorkloadView, place: int) -> tuple[Entry | None, Entry | None]:
-    """What a person looks at next: the newest validations of the spans (before, after); by time where data has no spans."""
+    """The newest validations of the spans (before, after); for data without spans, the validations by time."""
     entry = view.entries[place]
     if entry.validation.span is None or entry.is_serving:
         before = view.entries[place + 1] if place + 1 < len(view.entries) else None
@@ -190,12 +191,12 @@ def neighbours(view: WorkloadView, place: int) -> tuple[Entry | None, Entry | No
 
 
 def span_before(view: WorkloadView, place: int) -> str:
-    """The validation whose data an entry's is drawn beside where it names no other: of the last span before that was accepted,
-    as it was then."""
+    """The validation that an entry's data is drawn beside if it names no other: of the last accepted span before it,
+    as known at that time."""
     entry, earlier = view.entries[place], view.entries[place + 1 :]
     if entry.validation.span is None:
         return next((e.validation.id for e in earlier if e.label != entry.label), "")
-    last: dict[int, Validation] = {}  # the last word on each span
+    last: dict[int, Validation] = {}  # the last verdict on each span
     for e in earlier:
         if e.validation.span is not None and e.validation.span < entry.validation.span and not e.is_serving:
             last.setdefault(e.validation.span, e.validation)
@@ -204,14 +205,14 @@ def span_before(view: WorkloadView, place: int) -> str:
 
 
 def _was(missing: Sequence[float | None]) -> float | None:
-    """The share of missing values before the newest, where it rose by much; else None."""
+    """The previous share of missing values, if it has risen a lot since; else None."""
     if len(missing) < 2 or missing[-1] is None or missing[-2] is None:
         return None
     return missing[-2] if missing[-1] - missing[-2] >= _SUDDEN else None
 
 
 def _rows_drawn(view: WorkloadView) -> Markup:
-    """How many rows each span has: half a span is seen at once."""
+    """A chart of the rows per span, which shows half a span at a glance."""
     entries = list(reversed(view.spans[:STRIP]))
     rows = [None if e.validation.rows is None else float(e.validation.rows) for e in entries]
     if sum(value is not None for value in rows) < 2:
@@ -220,7 +221,7 @@ def _rows_drawn(view: WorkloadView) -> Markup:
 
 
 def _middle(column: Column | None) -> float | None:
-    """What a small line of a column shows: the median of numbers, how many different values of texts."""
+    """What a column's sparkline shows: the median of numbers, the number of different texts."""
     if column is None:
         return None
     return column.quantiles.get(0.5, column.mean if column.distinct is None else float(column.distinct))
@@ -241,7 +242,7 @@ def _axis(view: WorkloadView, entries: Sequence[Entry]) -> _charts.Axis:
 
 
 def _column_charts(axis: _charts.Axis, entries: Sequence[Entry], values: Sequence[Column]) -> list[tuple[str, Markup]]:
-    """(title, SVG) of what is known of a column."""
+    """(title, SVG) of each chart of a column."""
     missing = [_charts.Line("missing", [v.missing for v in values])]
     title = "Share of missing values"
     drawn = [
@@ -264,7 +265,7 @@ def _column_charts(axis: _charts.Axis, entries: Sequence[Entry], values: Sequenc
 def _change_charts(
     axis: _charts.Axis, entries: Sequence[Entry], changes: Mapping[str, Sequence[Any]]
 ) -> list[tuple[str, Markup]]:
-    """(title, SVG) of how far a column moved, by kind and measure."""
+    """(title, SVG) of how far a column moved, for each kind and measure."""
     at: dict[tuple[str, str], dict[int, Any]] = {}
     for place, entry in enumerate(entries):
         for change in changes.get(entry.validation.id, ()):

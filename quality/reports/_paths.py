@@ -1,4 +1,4 @@
-"""Where a page of the site lies, and how one leads to another."""
+"""Where the site's pages lie, and links between them."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def column(workload_name: str, name: str) -> str:
 
 @functools.lru_cache(4096)
 def relative(to: str, page: str) -> str:
-    """A link from a page of the site to another: it works from a disk, a bucket and a server alike."""
+    """A relative link from one page to another, which works from a disk, a bucket or a server."""
     return os.path.relpath(to, os.path.dirname(page) or ".")  # noqa: PTH120 URLs, not files

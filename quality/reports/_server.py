@@ -1,4 +1,4 @@
-"""Shows the site to people on this machine. For others, let a web server serve the folder: it is static."""
+"""Serves the site on this machine. For other people, let a web server serve the folder: it is static."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import functools
 import http.server
 import pathlib
 
-from spec.errors import EXIT_OK, InputError
+from spec import exit_codes
+from spec.errors import InputError
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
@@ -16,7 +17,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Nobody reads an access log of their own clicks."""
+        """No access log."""
 
 
 def serve(folder: pathlib.Path, port: int) -> int:
@@ -36,7 +37,7 @@ def serve(folder: pathlib.Path, port: int) -> int:
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        return EXIT_OK
+        return exit_codes.OK
     finally:
         server.server_close()
-    return EXIT_OK
+    return exit_codes.OK

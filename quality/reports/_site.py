@@ -1,34 +1,35 @@
-"""Builds the site: every page that would differ from what lies there already, and nothing else."""
+"""Builds the site: writes the pages that have changed, and no others."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import hashlib
 import json
+import math
 import multiprocessing
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+import storage
 from quality.history import History, Validation
 from quality.reports import _export, _pages, _paths, _views
 from quality.reports._folder import Folder
 
 MAX_COLUMN_PAGES = 300
 _ALONE = 200
-"""Validations whose pages one process makes before a second would have loaded its templates."""
+"""How many validations' pages one process writes in the time that a second one takes to load."""
 _MOST_PROCESSES = 8
 _Load = Callable[[str], Validation | None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """What a build did: where the site begins, pages written, pages that were up to date."""
+    """What a build did: the site's start page, pages written, pages already up to date."""
 
     index: pathlib.Path
     written: int
@@ -36,7 +37,7 @@ class Built:
 
 
 def build(history: History, folder: pathlib.Path, only: str | None = None) -> Built:
-    """Writes the site into a folder, or brings the one that lies there up to date.
+    """Writes the site into a folder, or updates the one that is there.
 
     Pages of validations are never removed: their URLs are permanent, even if the history forgets them. Several builds into
     one folder at a time are fine. Many pages are made by several processes.
@@ -54,7 +55,7 @@ def build(history: History, folder: pathlib.Path, only: str | None = None) -> Bu
             made = [_build_workload(history, folder, name) for name in chosen]
         else:
             made = list(pool.map(_build_in_process, [history.url] * len(chosen), [folder] * len(chosen), chosen))
-    with _locked(folder):  # of two overviews the one that was read later must stay
+    with storage.exclusive(folder / ".lock", math.inf):  # of two overviews the one that was read later must stay
         made.append(_build_overview(history, folder))
     written, kept = (sum(counts) for counts in zip(*made, strict=True))
     return Built(folder / _paths.INDEX, written, kept)
@@ -83,7 +84,7 @@ def _build_workload(history: History, folder: pathlib.Path, name: str) -> tuple[
     site = Folder(folder, _paths.slug(name))
     light = _views.workload_view(history, name, columns=False)
     whole = _digest([entry.validation for entry in light.entries], light.releases)
-    # A workload's own page is the last that is written: where it is current, all others are.
+    # A workload's own page is written last: if it is current, all others are.
     if not site.is_current(_paths.workload(name), whole):
         _write_workload(site, history, _views.workload_view(history, name), whole)
     site.close()
@@ -98,7 +99,7 @@ def _write_workload(site: Folder, history: History, view: _views.WorkloadView, w
         site.put(page, whole, partial(_pages.column, view, column))
         site.put(page.replace(".html", ".csv"), whole, partial(_export.column_csv, view, column))
         site.put(page.replace(".html", ".json"), whole, partial(_export.column_json, view, column))
-    # Each validation is read once: it is shown, and then the reference of the one after it.
+    # Each validation is read once, though it is both shown and the reference of the next one.
     load = functools.lru_cache(maxsize=4)(history.load)
     for place, entry in enumerate(view.entries):
         _write_validation(site, load, view, place)
@@ -117,7 +118,7 @@ def _write_validation(site: Folder, load: _Load, view: _views.WorkloadView, plac
     if site.is_current(page, key):
         return
     whole = load(entry.validation.id)
-    if whole is None:  # deleted while we build
+    if whole is None:  # deleted during the build
         return
     reference = load(before) if (before := whole.reference or _pages.span_before(view, place)) else None
     beside = pathlib.PurePosixPath(page).parent
@@ -128,20 +129,13 @@ def _write_validation(site: Folder, load: _Load, view: _views.WorkloadView, plac
 
 
 @contextlib.contextmanager
-def _locked(folder: pathlib.Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
 def _processes(history: History, names: Sequence[str]) -> Iterator[concurrent.futures.Executor | None]:
-    """Processes to make pages with, where there is enough to do and a database that they can reach."""
+    """A pool of processes, if there is enough to do and they can reach the database; else None."""
     many = min(len(os.sched_getaffinity(0)), len(names), _MOST_PROCESSES)
     if many < 2 or ":memory:" in history.url or history.count(names) < _ALONE:
         yield None
         return
-    # A forked child would share our database connections.
+    # Not forked: a child would share our database connections.
     with concurrent.futures.ProcessPoolExecutor(many, multiprocessing.get_context("spawn")) as pool:
         yield pool
 

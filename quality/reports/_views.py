@@ -1,4 +1,4 @@
-"""What the templates lay out, as plain data. No markup is written here."""
+"""The templates' data, without any markup."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ from collections.abc import Mapping, Sequence
 from components.gates import CheckResult, GateResult, Severity, Verdict
 from components.report.formats import plural
 from quality.history import SERVING, Change, Check, Column, History, Outcome, Release, Validation
+from spec import graph
+from spec.words import some_of
 
 STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
 WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
 SERVING_WORDS = {Outcome.PASSED: "Alike", Outcome.WARNED: "Differs", Outcome.FAILED: "Differs too much"}
-"""Of what a model was asked: nobody stops it."""
+"""For requests to a model, which are never stopped."""
 GRAVEST_FIRST = (Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)
-GATE_NAMES = {
-    "DataQuality": "Expectations",
-    "ExampleValidator": "Schema",
-    "DriftDetector": "Drift",
-    "SkewDetector": "Skew between training and serving",
-}
-COMPARING = ("DriftDetector", "SkewDetector")
-"""Gates whose checks are comparisons: the table of changes tells what they found."""
 DOCUMENTS = {"data_docs": "Great Expectations' own page", "report": "The report of the training run"}
 MEASURES = {
     "psi": "PSI",
@@ -44,7 +38,7 @@ class Entry:
 
     Attributes:
         label: what it is called, e.g. `span 12`.
-        newest: whether no later validation of the same span exists.
+        newest: whether it is the newest validation of its span.
     """
 
     validation: Validation
@@ -69,14 +63,14 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class WorkloadView:
-    """All that the pages of one workload show.
+    """Everything that the pages of one workload show.
 
     Attributes:
         entries: newest first.
         releases: oldest first.
         series: column -> validation id -> the column then.
         changes: column -> validation id -> its changes then.
-        serving: the newest look at what the model was asked, if there was one.
+        serving: the newest validation of requests to the model, if there is one.
     """
 
     name: str
@@ -88,12 +82,12 @@ class WorkloadView:
 
     @property
     def newest(self) -> Entry:
-        """Of the data; of what the model was asked, where nothing else is known."""
+        """The newest entry of the data; of requests, if there is no other."""
         return next(iter(self.spans), self.entries[0])
 
     @property
     def now(self) -> tuple[Entry, ...]:
-        """What a person has to know this morning: the newest data, and what the model was asked."""
+        """The current state: the newest data, and the newest requests to the model."""
         return (self.newest,) if self.serving in (None, self.newest) else (self.newest, self.serving)
 
     @property
@@ -103,12 +97,12 @@ class WorkloadView:
 
     @functools.cached_property
     def spans(self) -> tuple[Entry, ...]:
-        """The newest validation of each span, the last span first, whichever was looked at last."""
+        """The newest validation of each span, the last span first, whenever it was validated."""
         found = [entry for entry in self.entries if entry.newest and not entry.is_serving]
         return tuple(sorted(found, key=_span, reverse=True))
 
     def columns(self) -> list[str]:
-        """Those that changed too much in the newest validation first, then the order of the data; answers of the model last."""
+        """Column names: those that changed too much in the newest validation first, then in the data's order, answers last."""
         now = self.newest.validation.id
 
         def rank(name: str) -> tuple[bool, bool]:
@@ -119,12 +113,12 @@ class WorkloadView:
 
 
 def workload_view(history: History, name: str, columns: bool = True) -> WorkloadView:
-    """Reads what the pages of a workload need; validations without their parts, columns without histograms.
+    """Reads what the pages of a workload need: validations without their parts, columns without histograms.
 
     Args:
         history: to read from.
         name: the workload's.
-        columns: whether to read them, and how they changed; the overview needs neither.
+        columns: whether to read columns and their changes, which the overview does not need.
     """
     validations = history.validations(name)
     entries = _entries(validations, history.failures([one.id for one in validations]))
@@ -139,7 +133,7 @@ def workload_view(history: History, name: str, columns: bool = True) -> Workload
 
 
 def overview_views(history: History, spans: int) -> list[WorkloadView]:
-    """All workloads by name, with their last spans alone: what the overview shows."""
+    """All workloads, sorted by name, with only their last spans: what the overview shows."""
     serving = {one.workload: one for one in history.newest_of_serving()}
     found: dict[str, list[Validation]] = {name: [] for name in sorted(serving)}
     for one in history.newest_of_spans(spans):
@@ -165,13 +159,13 @@ def _entries(validations: Sequence[Validation], failures: Mapping[str, Mapping[s
 
 
 def _span(entry: Entry) -> tuple[int, str]:
-    """Spans go by their number; data without any by time."""
+    """Sort key: spans by number, data without spans by time."""
     one = entry.validation
     return -1 if one.span is None else one.span, one.created_at
 
 
 def label(validation: Validation) -> str:
-    """`span 12`, or the day where data comes in no spans; `requests until 2026-05-03` of what a model was asked."""
+    """`span 12`; the day for data without spans; `requests until 2026-05-03` for requests to a model."""
     if validation.source == SERVING:
         return f"requests until {validation.created_at[:10]}"
     return f"span {validation.span}" if validation.span is not None else validation.created_at[:10]
@@ -182,32 +176,31 @@ def gates(validation: Validation) -> list[tuple[str, GateResult]]:
     found: dict[str, list[CheckResult]] = {}
     for check in validation.checks:
         found.setdefault(check.gate, []).append(_result(check))
-    order = {name: place for place, name in enumerate(GATE_NAMES)}
+    order = {record.id: place for place, record in enumerate(graph.data_gates())}
     results = [GateResult(name, tuple(checks)) for name, checks in found.items()]
     results.sort(key=lambda gate: (_gravity(gate), order.get(gate.gate, len(order))))
-    return [(GATE_NAMES.get(gate.gate, gate.gate), gate) for gate in results]
+    return [(KINDS["skew"] if gate.gate == "SkewDetector" else graph.title(gate.gate), gate) for gate in results]
 
 
 def beyond_changes(gates: Sequence[tuple[str, GateResult]]) -> list[tuple[str, GateResult]]:
-    """Without the comparisons that hold, which the table of changes tells of, and without gates of which nothing is left."""
+    """Drops comparisons that hold, which the table of changes shows, and gates that are empty without them."""
     kept = []
     for name, gate in gates:
-        told = gate.gate in COMPARING
-        checks = tuple(c for c in gate.checks if not (told and c.passes and (c.diagnostics or {}).get("measures")))
+        checks = tuple(c for c in gate.checks if not (c.passes and (c.diagnostics or {}).get("measures")))
         if checks:
             kept.append((name, GateResult(gate.gate, checks)))
     return kept
 
 
 def _gravity(gate: GateResult) -> int:
-    """0 where something critical does not pass, 1 a warning, 2 nothing that asks for a look."""
+    """0 if something critical does not pass, 1 for a warning, 2 if all is well."""
     severities = {check.severity for check in gate.objections()}
     return 0 if Severity.CRITICAL in severities else 1 if Severity.WARNING in severities else 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Tally:
-    """How many checks of a gate hold, in words, for the top of a page."""
+    """How many of a gate's checks hold, for the top of a page."""
 
     gate: str
     name: str
@@ -217,7 +210,7 @@ class Tally:
 
 
 def tallies(gates: Sequence[tuple[str, GateResult]]) -> list[Tally]:
-    """One a gate, in order."""
+    """One tally per gate, in order."""
     found, shown = [], beyond_changes(gates)
     for place, (name, gate) in enumerate(gates, 1):
         many = gate.counts()
@@ -261,7 +254,7 @@ def change_rows(changes: Sequence[Change]) -> list[ChangeView]:
 
 
 def overview_sentence(views: Sequence[WorkloadView]) -> str:
-    """The state of everything, in one sentence."""
+    """The state of all workloads in one sentence."""
     if not views:
         return "No data has been validated yet."
     stopped = [view.name for view in views if view.outcome is Outcome.FAILED]
@@ -273,11 +266,7 @@ def overview_sentence(views: Sequence[WorkloadView]) -> str:
             else (f"The newest data of {views[0].name} can be trusted.")
         )
     fine = len(views) - len(stopped) - len(warned)
-    parts = [f"Stopped: {_names(stopped)}"] if stopped else []
-    parts += [f"{'look' if stopped else 'Look'} at {_names(warned)}"] if warned else []
+    parts = [f"Stopped: {some_of(stopped, 4)}"] if stopped else []
+    parts += [f"{'look' if stopped else 'Look'} at {some_of(warned, 4)}"] if warned else []
     parts += [f"{fine} can be trusted"] if fine else []
     return f"{'; '.join(parts)}."
-
-
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -4,15 +4,12 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 `docs/reference/workload.md` is generated from the descriptions in its modules.
 """
 
-from spec.workload._data import Data, Label, Read, Split
+from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
+from spec.workload._finding import find_workload
 from spec.workload._model import (
-    BOUNDED_METRICS,
-    LOWER_IS_BETTER,
-    METRICS,
     Champion,
     Evaluation,
     InfraValidation,
-    Task,
     Threshold,
     Training,
 )
@@ -27,34 +24,36 @@ from spec.workload._operation import (
     Schedule,
     Serving,
 )
-from spec.workload._quality import Drift, DriftLimits, Quality, Skew
-from spec.workload._section import NamedColumn, Use, named_columns
+from spec.workload._quality import ColumnLimits, Drift, DriftLimits, Quality, Skew
+from spec.workload._section import NamedColumn, Section, Use, named_columns
 from spec.workload._workload import (
     BeamValue,
     Workload,
     WorkloadError,
-    explain,
+    explained,
     load_workload,
     parse_yaml,
     workload_names,
 )
 
 __all__ = [
-    "BOUNDED_METRICS",
-    "LOWER_IS_BETTER",
-    "METRICS",
+    "PLAIN",
     "Alerts",
     "Batch",
+    "BatchInput",
     "BeamValue",
     "Canary",
     "CanaryLimits",
     "CanaryStep",
     "Champion",
+    "ColumnLimits",
     "Data",
     "Drift",
     "DriftLimits",
     "Evaluation",
+    "Format",
     "InfraValidation",
+    "Ingestion",
     "KServe",
     "Label",
     "NamedColumn",
@@ -62,16 +61,17 @@ __all__ = [
     "Read",
     "Resources",
     "Schedule",
+    "Section",
     "Serving",
     "Skew",
     "Split",
-    "Task",
     "Threshold",
     "Training",
     "Use",
     "Workload",
     "WorkloadError",
-    "explain",
+    "explained",
+    "find_workload",
     "load_workload",
     "named_columns",
     "parse_yaml",

@@ -108,24 +108,28 @@ class Read(Section):
             raise ValueError(f"names: each must be there once. Received: {doubled!r} twice")
         return self
 
+    def missing(self, column: str) -> tuple[str, ...]:
+        """The texts that mean in a column that a value is missing; the empty one is not among them."""
+        return self.na_values_by_column.get(column, self.na_values)
 
-class Data(Section):
-    uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*"
-    """Where the data lies. `{SPAN}` is the span's number; `{YYYY}`, `{MM}` and `{DD}` its day instead (the span is then the days
-    since 1970-01-01); of `{VERSION}` the newest counts; `{DATA}` is the landing folder (TRAINYARD_DATA)."""
-    format: Literal["csv", "xlsx", "parquet", "jsonl", "json", "tfrecord", "images"] = "csv"
+
+PLAIN = Read()
+Format = Literal["csv", "xlsx", "parquet", "jsonl", "json", "tfrecord", "images"]
+
+
+class Ingestion(Section):
+    """What ingestion is told: the part of `data` that decides which rows there are, and in which split."""
+
+    uri: str
+    """Where the data lies; of a workload, `{DATA}` and `{WORKLOAD}` are filled in."""
+    format: Format = "csv"
     """How the files are written. csv, xlsx, jsonl and json: `read` says more. json: an array of objects, or one object a line.
     tfrecord: of tf.Example, gzipped or not. images: a folder for each class; the encoded bytes
     become the column `image`, the folder's name the label."""
-    read: Read = Read()
+    read: Read = PLAIN
     """How the files are to be read; `trainyard new` finds out and writes it. Every command obeys it."""
-    label: Label
+    label: Label | None = None
     """What to predict."""
-    query: ColumnName | None = None
-    """ranking only, and needed there: the column of which one value (a search, a user) makes the rows that are ranked against each
-    other."""
-    dataset: str | None = None
-    """A data set that Trainyard knows how to fetch (pipelines/datasets): a span that is not there yet is laid out from it."""
     window: int = Field(default=1, ge=1, le=1000)
     """How many spans to train on: the newest and those before it."""
     split: Split = Split()
@@ -139,6 +143,37 @@ class Data(Section):
     quarantine: it goes into a side file with the reason, is counted, and the others are read."""
     max_bad_fraction: Fraction = 0.01
     """quarantine only: the run ends all the same when a greater share of the rows is bad."""
+
+    @property
+    def label_column(self) -> str | None:
+        """The label's column; None where the task learns without one."""
+        return self.label.column if self.label else None
+
+
+class BatchInput(Section):
+    """What batch inference is told."""
+
+    uri: str
+    """File, folder, glob pattern or fsspec URL."""
+    format: Format
+    """How the files are written."""
+    keys: tuple[str, ...] = ()
+    """Columns that say which row a prediction is for; empty: the file and the row's number in it."""
+    read: Read = PLAIN
+    """How the files are to be read; which texts mean a missing value the release says."""
+
+
+class Data(Ingestion):
+    uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*"
+    """Where the data lies. `{SPAN}` is the span's number; `{YYYY}`, `{MM}` and `{DD}` its day instead (the span is then the days
+    since 1970-01-01); of `{VERSION}` the newest counts; `{DATA}` is the landing folder (TRAINYARD_DATA)."""
+    label: Label | None = None
+    """What to predict; needed, but for tasks that learn without one."""
+    query: ColumnName | None = None
+    """ranking only, and needed there: the column of which one value (a search, a user) makes the rows that are ranked against each
+    other."""
+    dataset: str | None = None
+    """A data set that Trainyard knows how to fetch (pipelines/datasets): a span that is not there yet is laid out from it."""
 
     @field_validator("uri")
     @classmethod

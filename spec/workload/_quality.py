@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from spec.severity import Severity
 from spec.workload._section import Distance, Fraction, LookedAtColumn, Section
 
 
@@ -18,22 +19,34 @@ class DriftLimits(Section):
     """Jensen-Shannon divergence with base 2, 0 to 1."""
     l_infinity: Distance | None = Field(default=None, le=1)
     """The largest change of one value's share, 0 to 1; texts, codes and booleans only."""
-    severity: Literal["critical", "warning", "info"] = "warning"
+    severity: Severity = Severity.WARNING
     """Of exceeding a limit; critical stops the run."""
 
+    def by_measure(self) -> dict[str, float]:
+        """The limits that there are; a measure without one is recorded and not judged."""
+        return self.model_dump(exclude={"severity"}, exclude_none=True)
 
-class Drift(Section):
-    reference: Literal["previous", "champion"] = "previous"
-    """What a span is compared with: the span before it, or the newest span that the stable release was trained on."""
+
+class ColumnLimits(Section):
+    """How far columns may be from those that they are compared with."""
+
     limits: DriftLimits = DriftLimits(psi=0.25)
     """Limits of every column that has none of its own."""
     columns: dict[LookedAtColumn, DriftLimits] = Field(default_factory=dict)
-    """Limits by column, instead of the general ones; `{}` for a column that may move as it likes, such as a month."""
+    """Limits by column, instead of the general ones; `{}` for a column that may differ as it likes, such as a month."""
+    min_rows: int = Field(default=500, ge=1)
+    """Rows that both sides of a comparison need: a smaller sample says little about a distribution."""
+
+    def of(self, column: str) -> DriftLimits:
+        return self.columns.get(column, self.limits)
+
+
+class Drift(ColumnLimits):
+    reference: Literal["previous", "champion"] = "previous"
+    """What a span is compared with: the span before it, or the newest span that the stable release was trained on."""
     slices: tuple[LookedAtColumn, ...] = ()
     """Columns by whose values the rows are compared separately, too."""
-    min_rows: int = Field(default=500, ge=1)
-    """Rows that a span, or a slice of it, needs to be compared: a smaller sample says little about a distribution."""
-    stale: Literal["critical", "warning", "info"] = "warning"
+    stale: Severity = Severity.WARNING
     """What it means that a span is the one before again: the same bytes, or the same rows in other files or another order."""
     rows: float = Field(default=0.4, ge=0, le=1)
     """By how much of its rows a span may be smaller than the one before without a warning, and by the same ratio larger: 0.4 is
@@ -50,15 +63,9 @@ class Drift(Section):
     """By how much worse than in the span before one column may tell the label without a warning, in the same measure."""
 
 
-class Skew(Section):
-    limits: DriftLimits = DriftLimits(psi=0.25)
-    """Limits of every column that has none of its own."""
-    columns: dict[LookedAtColumn, DriftLimits] = Field(default_factory=dict)
-    """Limits by column, instead of the general ones; `{}` for a column that may differ as it likes."""
+class Skew(ColumnLimits):
     predictions: DriftLimits = DriftLimits(psi=0.25)
     """How far the answers may be from those on the test split."""
-    min_rows: int = Field(default=500, ge=1)
-    """Recorded rows that a comparison needs: a smaller sample says little about a distribution."""
 
 
 class Quality(Section):

@@ -11,12 +11,13 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from benchmarks.pipeline import cli, measurement, table
+from benchmarks.pipeline import measurement, table
 from benchmarks.pipeline.machine import Machine
 from benchmarks.pipeline.measurement import EXTRA, LINES, WHOLE, Measurement, Results, Round
 from benchmarks.pipeline.memory_limit import MemoryLimit, _Watched, memory_limit
 from benchmarks.pipeline.plot import plot
 from benchmarks.pipeline.process import Cost, run
+from cli import bench as command
 from spec.errors import InputError
 
 # Holds 100 MiB and starts a child, in a session of its own, that holds 100 MiB for a second.
@@ -148,6 +149,6 @@ def test_the_plot_has_a_bar_for_each_stage_and_side_and_lines_over_sizes() -> No
 
 def bench(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    cli.add_command(parser.add_subparsers())
+    command.add_commands(parser.add_subparsers())
     options = parser.parse_args(["bench", *map(str, arguments)])
     return int(options.handler(options))

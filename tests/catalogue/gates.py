@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest import mock
 
+from components import border
 from components.gates import GateFailed, GateResult, Severity
 from spec.errors import InputError
 from spec.splits import SPLITS
@@ -77,14 +78,14 @@ class Site:
         from tfx.types import standard_artifacts
 
         from components.artifacts import DataDrift, DataQualityReport
+        from components.data_quality import waivers
+        from components.data_quality.contract import digest
         from components.data_quality.executor import DataQualityExecutor
         from components.drift.executor import Executor as DriftDetector
         from components.example_validator.executor import Executor as ExampleValidator
         from components.ingestion import sources
         from components.ingestion.executor import Executor as ColumnarExampleGen
         from components.statistics.executor import Executor as StatisticsGen
-        from pipelines import training
-        from pipelines.drift_limits import drift_config
 
         folder = self.work / f"run-{len(list(self.work.iterdir()))}"
         folder.mkdir()
@@ -96,15 +97,14 @@ class Site:
             made[role] = one
             return [one]
 
-        site = types.SimpleNamespace(data_root=self.data)
-        config = dataclasses.replace(training._ingestion(self.workload, site), window=1)
+        config = self.workload.ingestion(self.data).model_copy(update={"window": 1})
         schema = artifact(standard_artifacts.Schema, "schema", self._schema(folder))
         examples = artifact(standard_artifacts.Examples, "examples")
         context = _context(folder)
         try:
             window = sources.resolve_window(config.uri, span, 1)
             spans = json.dumps([{**dataclasses.asdict(one), "span": one.number} for one in window])
-            properties = {"input_config": config.to_json(), "spans": spans, "span": span}
+            properties = {"input_config": border.dump(config), "spans": spans, "span": span}
             ColumnarExampleGen(context).Do({"schema": schema}, {"examples": examples}, properties)
         except InputError as error:
             return [Finding(INGESTION, "", Severity.CRITICAL, str(error), str(error))], None
@@ -112,8 +112,18 @@ class Site:
         statistics = artifact(standard_artifacts.ExampleStatistics, "statistics")
         StatisticsGen(context).Do(inputs, {"statistics": statistics}, {})
         root = {"pipeline_root": str(folder)}
-        suite = {"suite_file": str(self.schemas / "expectations.json"), "fail_on": self.workload.quality.fail_on}
-        drift = {"config": drift_config(self.workload).to_json(), "baseline": str(baseline or "")}
+        suite_file = str(self.schemas / "expectations.json")
+        suite = {
+            "suite_file": suite_file,
+            "suite_digest": digest(suite_file),
+            "fail_on": self.workload.quality.fail_on,
+            **dict.fromkeys(("keys", "code", "left_out"), "[]"),
+            "waivers": waivers.digest(waivers.beside(suite_file)),
+        }
+        drift = {
+            "allowed": border.dump(self.workload.quality.drift),
+            "label": self.workload.data.label.column,
+        }
         gates: Mapping[str, Any] = {
             "ExampleValidator": lambda: ExampleValidator(context).Do(
                 {**inputs, "statistics": statistics},
@@ -124,7 +134,7 @@ class Site:
                 inputs, {"data_quality": artifact(DataQualityReport, "data_quality")}, {**root, **suite}
             ),
             "DriftDetector": lambda: DriftDetector(context).Do(
-                inputs, {"drift": artifact(DataDrift, "drift")}, {**root, **drift}
+                inputs, {"drift": artifact(DataDrift, "drift")}, {**root, **drift, "baseline": str(baseline or "")}
             ),
         }
         found: list[Finding] = []

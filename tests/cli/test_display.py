@@ -39,7 +39,7 @@ def test_the_component_that_runs_shows_its_time(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_lines_say_that_a_component_still_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.terminal._SILENT_S", 0.2)
+    monkeypatch.setattr("components.progress._SILENT_S", 0.2)
     err, lines = io.StringIO(), Lines()
     result = RunResult("tips", "run-1", components=[ComponentResult("Trainer", "running")])
     with progress.followed():

@@ -234,18 +234,17 @@ def taxi(tmp_path_factory: pytest.TempPathFactory) -> Taxi:
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import standard_artifacts
 
-    from components.ingestion import IngestionConfig, sources
+    from components import border
+    from components.ingestion import sources
     from components.ingestion.executor import Executor
     from pipelines import datasets
     from spec import home
-    from spec.workload import load_workload
+    from spec.workload import Ingestion, load_workload
 
     root = tmp_path_factory.mktemp("taxi")
     workload = load_workload(home.workloads_root() / "taxi")
     files = datasets.prepare("taxi", 1, root / "landing")
-    config = IngestionConfig(
-        uri=f"{files}/*.csv", format="csv", label=workload.data.label.column, ignore=tuple(workload.data.ignore)
-    )
+    config = Ingestion(uri=f"{files}/*.csv", format="csv", label=workload.data.label, ignore=workload.data.ignore)
     schema, examples = standard_artifacts.Schema(), standard_artifacts.Examples()
     schema.uri, examples.uri = str(root / "schema"), str(root / "examples")
     pathlib.Path(schema.uri).mkdir()
@@ -255,6 +254,6 @@ def taxi(tmp_path_factory: pytest.TempPathFactory) -> Taxi:
     Executor(context).Do(
         {"schema": [schema]},
         {"examples": [examples]},
-        {"input_config": config.to_json(), "spans": json.dumps(spans), "span": 0},
+        {"input_config": border.dump(config), "spans": json.dumps(spans), "span": 0},
     )
     return Taxi(examples, schema, home.workloads_root() / "taxi" / "features.py")

@@ -15,6 +15,7 @@ import pytest
 
 from dags import alerts
 from dags.alerts import Severity
+from spec import environment as env
 from spec.workload import Workload
 
 
@@ -110,7 +111,7 @@ def test_a_channel_that_does_not_work_is_one_line_without_its_secret(
 def test_the_site_s_channels_serve_those_that_name_none(
     servers: tuple[list[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(alerts.SLACK, "chat")
+    monkeypatch.setenv(env.ALERT_SLACK, "chat")
     assert alerts.send(None, "housekeeping", "done", Severity.WARNING) == ("slack",)
 
 

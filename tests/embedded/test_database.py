@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from embedded.database import VARIABLE, Database, DatabaseError, choose, remember
+from embedded.database import Database, DatabaseError, choose, remember
 from embedded.settings import Paths
+from spec import environment as env
 
 URL = "postgresql://airflow@db.internal:5433/airflow"
 WITH_PASSWORD = "postgresql://airflow:hunter2@db.internal:5433/airflow?sslmode=require"
@@ -14,8 +15,8 @@ WITH_PASSWORD = "postgresql://airflow:hunter2@db.internal:5433/airflow?sslmode=r
 def test_sqlite_in_the_home_unless_told_otherwise(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     assert choose(paths, environment={}).url == f"sqlite:///{paths.database}"
-    assert choose(paths, environment={VARIABLE: WITH_PASSWORD}).url == WITH_PASSWORD
-    assert choose(paths, "sqlite", {VARIABLE: WITH_PASSWORD}).is_sqlite, "what is asked for goes first"
+    assert choose(paths, environment={env.AIRFLOW_DATABASE: WITH_PASSWORD}).url == WITH_PASSWORD
+    assert choose(paths, "sqlite", {env.AIRFLOW_DATABASE: WITH_PASSWORD}).is_sqlite, "what is asked for goes first"
 
 
 def test_home_remembers_its_database_without_the_password(tmp_path: Path) -> None:

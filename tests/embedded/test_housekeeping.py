@@ -13,8 +13,9 @@ import pytest
 from cli.main import main
 from embedded import airflow_cli
 from embedded.credentials import load_secrets
+from embedded.housekeeping import sweep
 from embedded.settings import Paths
-from pipelines.housekeeping import Limits, sweep
+from pipelines.housekeeping import Limits
 
 LIMITS = Limits(days=30)
 

@@ -11,7 +11,7 @@ import pytest
 
 from embedded import processes
 from embedded.processes import Component, Identity, end_all, identity_of, marked, pid_file_identities
-from embedded.settings import PLATFORM_MARK
+from spec import environment as env
 from tests.embedded.conftest import wait_for
 
 # A child that leaves its parent's session and group, and ignores SIGTERM: what a careless grandchild does.
@@ -24,7 +24,7 @@ STUBBORN = (
 
 
 def component(folder: Path, *argv: str) -> Component:
-    environment = {**os.environ, PLATFORM_MARK: str(folder)}
+    environment = {**os.environ, env.PLATFORM: str(folder)}
     return Component("one", argv, environment, folder / "one.log", folder / "run" / "one.pid")
 
 

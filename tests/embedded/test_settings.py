@@ -10,7 +10,8 @@ import pytest
 from embedded.credentials import load_secrets
 from embedded.database import Database
 from embedded.environment import airflow_environment, process_environment
-from embedded.settings import PLATFORM_MARK, PREFERRED, Paths, PortTakenError, choose_ports, free_port, is_free
+from embedded.settings import PREFERRED, Paths, PortTakenError, choose_ports, free_port, is_free
+from spec import environment as env
 
 
 def test_airflow_listens_on_loopback_only_and_inherits_no_settings(
@@ -28,7 +29,7 @@ def test_airflow_listens_on_loopback_only_and_inherits_no_settings(
     assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "postgresql://u:hunter2@h/d"
     assert not any("hunter2" in value for value in process_environment(Paths(tmp_path), PREFERRED).values())
     assert environment["NO_PROXY"] == "internal.example,127.0.0.1,localhost"
-    assert environment[PLATFORM_MARK] == str(tmp_path)
+    assert environment[env.PLATFORM] == str(tmp_path)
 
 
 def test_a_taken_usual_port_is_stepped_around_and_an_asked_one_is_refused() -> None:

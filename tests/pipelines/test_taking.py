@@ -12,10 +12,10 @@ from typing import Any
 import openpyxl
 import pytest
 
-from components.ingestion import Reading
 from pipelines.scaffold.reading import read_files
 from pipelines.scaffold.taking import Taken, about_words, take
 from spec.errors import InputError
+from spec.workload import Read
 
 ROWS = 60
 COLOURS = ["rot", "grün", "bläulich"]
@@ -45,8 +45,8 @@ def taken(
     return found, read_files([path], format, found.codes, found.reading).to_pydict()
 
 
-def declared(reading: Reading) -> dict[str, Any]:
-    return {name: value for name, value in vars(reading).items() if value != getattr(Reading(), name)}
+def declared(reading: Read) -> dict[str, Any]:
+    return {name: value for name, value in vars(reading).items() if value != getattr(Read(), name)}
 
 
 EXPECTED = {

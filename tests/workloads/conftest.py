@@ -14,7 +14,6 @@ import pytest
 
 from components import user_code
 from components.columnar import tfx_columns
-from components.ingestion import Reading
 from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import classes_of, read_schema
@@ -48,9 +47,7 @@ class Case:
         ignore = [*data.ignore, *([data.split.column] if data.split.column else [])]
         columns = columns_of(read_schema(str(self.contracts)))
         file = next(datasets.prepare(data.dataset or "", span, self.landing / self.workload.name).iterdir())
-        return pa.Table.from_batches(
-            read_file(file, data.format, columns, ignore, reading=Reading.of(data.read.model_dump()))
-        )
+        return pa.Table.from_batches(read_file(file, data.format, columns, ignore, reading=data.read))
 
     def anomalies(self, rows: pa.Table) -> dict[str, str]:
         """What the schema says against the rows, by column."""

@@ -1,4 +1,4 @@
-"""KFP's API: `kfp.Client`, reached as kubeflow.yaml says, and its errors told as ours.
+"""KFP's API: `kfp.Client`, connected as kubeflow.yaml says, with its errors turned into ours.
 
 What a person has to mend (no access, no such run) is an `InputError`, what may be tried again is `Unavailable`.
 """
@@ -24,23 +24,26 @@ from kfp.client import token_credentials_base
 
 from pipelines.runners.kubeflow.site import Api
 from pipelines.runners.kubeflow.watching import Unavailable
+from spec import environment as env
 from spec.errors import InputError
+from spec.words import one_line
 
 PAGE = 50
-_TIMEOUT = (10, 60)  # seconds to connect and to read; kfp.Client itself waits without end
+_TIMEOUT = (10, 60)  # seconds to connect and to read; kfp.Client itself would wait for ever
 _HOST, _UI = "KF_PIPELINES_ENDPOINT", "KF_PIPELINES_UI_ENDPOINT"  # KFP's own names
-_TOKEN, _TOKEN_FILE, _COOKIE = "TRAINYARD_KUBEFLOW_TOKEN", "TRAINYARD_KUBEFLOW_TOKEN_FILE", "TRAINYARD_KUBEFLOW_COOKIE"
-_MEND_ACCESS = f"Put a valid token into {_TOKEN}, or name its file in {_TOKEN_FILE} or api.token_file"
+_MEND_ACCESS = (
+    f"Put a valid token into {env.KUBEFLOW_TOKEN}, or name its file in {env.KUBEFLOW_TOKEN_FILE} or api.token_file"
+)
 
 
 class TokenFile(token_credentials_base.TokenCredentialsBase):  # type: ignore[misc]
-    """A bearer token that is read for every request: service accounts' tokens live for an hour, runs for longer."""
+    """A bearer token that is read for every request: service accounts' tokens expire after an hour, runs take longer."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self._path = path
 
     def refresh_api_key_hook(self, config: Any) -> None:
-        """Fills the token in; the client calls it before a request.
+        """Fills in the token; the client calls this before each request.
 
         Raises:
             InputError: there is no such file, or nothing in it.
@@ -57,13 +60,13 @@ class TokenFile(token_credentials_base.TokenCredentialsBase):  # type: ignore[mi
 
 
 class Kubeflow:
-    """One KFP, as one user.
+    """One KFP installation, accessed as one user.
 
     Args:
-        api: where it is; the environment may say otherwise.
+        api: where it is; environment variables take precedence.
 
     Raises:
-        InputError: no host, no token where one is needed, no namespace where one is needed, or no KFP at the host.
+        InputError: the host, a needed token or a needed namespace is missing, or there is no KFP at the host.
         Unavailable: nobody answers.
     """
 
@@ -80,7 +83,7 @@ class Kubeflow:
         access = _access(api)
         several_users = self._asked_for_health(access, api)
         with self._explained(), warnings.catch_warnings(action="ignore"):
-            # One user's KFP wants no namespace. The client takes its default for none.
+            # A single-user KFP has no namespaces. The client takes its default for none.
             namespace = api.namespace if several_users and api.namespace else "kubeflow"
             self._client = kfp_client.Client(
                 host=self.host, namespace=namespace, ssl_ca_cert=api.ca_file or None, **access
@@ -91,11 +94,11 @@ class Kubeflow:
             )
 
     def link(self, run_id: str) -> str:
-        """Where KFP's UI shows a run."""
+        """The address of a run in KFP's UI."""
         return f"{self._ui}/#/runs/details/{run_id}"
 
     def experiment(self, name: str) -> str | None:
-        """Id of the experiment of that name, None if there is none yet."""
+        """Id of the experiment of that name; None if there is none yet."""
         predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
         with self._explained():
             listed = self._client.experiments.experiment_service_list_experiments(
@@ -113,7 +116,7 @@ class Kubeflow:
         parameters: Mapping[str, Any],
         service_account: str,
     ) -> str:
-        """Starts a run of a compiled file, in the experiment of that name, which is made if there is none.
+        """Starts a run of a compiled file in the experiment of that name, which is created if needed.
 
         Returns:
             The run's id.
@@ -131,7 +134,7 @@ class Kubeflow:
                     service_account=service_account,
                 )
         except Unavailable as error:
-            # KFP may have started it before the answer was lost; it takes a second one of the same name.
+            # KFP may have started it before the answer was lost, and would start a second one of the same name.
             raise Unavailable(f"{error} Whether the run was started shows `trainyard runs list`.") from None
         return str(created.run_id)
 
@@ -141,7 +144,7 @@ class Kubeflow:
             return self._client.runs.run_service_get_run(run_id=run_id, _request_timeout=_TIMEOUT)
 
     def log(self, run_id: str, pod: str) -> str | None:
-        """A pod's log, or what Argo kept of it; None if there is neither."""
+        """A pod's log, live or archived by Argo; None if there is neither."""
         path = f"/apis/v1alpha1/runs/{_quoted(run_id)}/nodes/{_quoted(pod)}/log"
         try:
             with self._explained():
@@ -151,11 +154,11 @@ class Kubeflow:
         except InputError:
             return None
         text = str(answer.data.decode("utf-8", "replace"))
-        # KFP has answered 200 by the time it looks for the pod, and appends the error as JSON.
+        # KFP answers 200 before it looks for the pod, and appends an error as JSON.
         return None if text.startswith('{"error_message"') else text.partition('{"error_message"')[0]
 
     def resumed(self, run: Any, name: str, parameters: Mapping[str, Any]) -> str:
-        """Starts a run of the very pipeline, experiment and service account of another.
+        """Starts a run with the same pipeline, experiment and service account as another.
 
         Args:
             run: `V2beta1Run`.
@@ -181,7 +184,7 @@ class Kubeflow:
         return str(created.run_id)
 
     def runs(self, experiment: str | None = None) -> Iterator[Any]:
-        """Runs (`V2beta1Run`), the newest first, of one experiment or of all; fetched by pages as they are asked for."""
+        """Runs (`V2beta1Run`) of one experiment or of all, newest first; pages are fetched as needed."""
         within: dict[str, str] = {"namespace": self._client.get_user_namespace()}
         if experiment is not None:
             found = self.experiment(experiment)
@@ -204,7 +207,7 @@ class Kubeflow:
                 return
 
     def terminate(self, run_id: str) -> None:
-        """Asks KFP to end a run; it stops the pods some seconds later."""
+        """Asks KFP to terminate a run; it stops the pods some seconds later."""
         with self._explained(f"there is no run {run_id!r}. `trainyard runs list` shows the newest."):
             self._client.runs.run_service_terminate_run(run_id=run_id, _request_timeout=_TIMEOUT)
 
@@ -212,13 +215,13 @@ class Kubeflow:
         try:
             return str(self._client.create_experiment(name).experiment_id)
         except kfp_server_api.ApiException as error:
-            # Somebody else made it a moment ago.
+            # Somebody else has just created it.
             if error.status == http.HTTPStatus.CONFLICT and (found := self.experiment(name)):
                 return found
             raise
 
     def _asked_for_health(self, access: Mapping[str, Any], api: Api) -> bool:
-        """Whether KFP has several users. Asked before kfp.Client does, which tries for 25 s and logs each traceback."""
+        """Whether KFP has several users. Asked first, because kfp.Client would retry for 25 s and log each traceback."""
         config = kfp_server_api.Configuration(host=self.host)
         config.ssl_ca_cert = api.ca_file or None
         config.retries = urllib3.Retry(1, backoff_factor=0.5)
@@ -236,12 +239,12 @@ class Kubeflow:
         except (ValueError, AttributeError):
             raise InputError(
                 f"{self.host} answers with a page and not as KFP's API does: it may want a login. {_MEND_ACCESS}, "
-                f"or a session's cookie into {_COOKIE}; or mend api.host."
+                f"or a session's cookie into {env.KUBEFLOW_COOKIE}; or mend api.host."
             ) from None
 
     @contextlib.contextmanager
     def _explained(self, missing: str = "") -> Iterator[None]:
-        """Errors of KFP and of the network as one line that says what to do."""
+        """Turns errors of KFP and of the network into one line that says what to do."""
         try:
             yield
         except kfp_server_api.ApiException as error:
@@ -277,9 +280,9 @@ class Kubeflow:
 
 
 def _hush() -> None:
-    """urllib3 logs every retry, kfp every creation; what matters comes back as an error or a result.
+    """Silences urllib3, which logs every retry, and kfp, which logs every creation.
 
-    By the names of the modules: kfp_server_api sets the level of urllib3's own logger back whenever it is configured.
+    Each module's own logger: kfp_server_api resets the level of urllib3's parent logger whenever it is configured.
     """
     for name in ("urllib3.connectionpool", "kfp", "kfp_server_api.rest"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -290,16 +293,19 @@ def _quoted(part: str) -> str:
 
 
 def _access(api: Api) -> dict[str, Any]:
-    """How requests say who asks, as kfp.Client's arguments. The environment wins, a token over a file."""
+    """Credentials, as kfp.Client's arguments. The environment takes precedence, and a token over a file."""
     access: dict[str, Any] = {}
-    token, file = os.environ.get(_TOKEN, "").strip(), os.environ.get(_TOKEN_FILE) or api.token_file
+    token, file = (
+        os.environ.get(env.KUBEFLOW_TOKEN, "").strip(),
+        os.environ.get(env.KUBEFLOW_TOKEN_FILE) or api.token_file,
+    )
     if token:
         if not (token.isascii() and token.isprintable()):
-            raise InputError(f"{_TOKEN}: holds characters that no token has. Copy it again.")
+            raise InputError(f"{env.KUBEFLOW_TOKEN}: holds characters that no token has. Copy it again.")
         access["existing_token"] = token
     elif file:
         access["credentials"] = TokenFile(pathlib.Path(file).expanduser())
-    if cookie := os.environ.get(_COOKIE):
+    if cookie := os.environ.get(env.KUBEFLOW_COOKIE):
         access["cookies"] = cookie
     if api.ca_file and not pathlib.Path(api.ca_file).is_file():
         raise InputError(f"kubeflow.yaml, field api.ca_file: there is no file {api.ca_file!r}.")
@@ -307,15 +313,15 @@ def _access(api: Api) -> dict[str, Any]:
 
 
 def _message(error: Any) -> str:
-    """What the API said, from its JSON, else the status' own words. Headers, which may hold a token, are left out."""
+    """The API's message from its JSON, else the status text. Headers, which may hold a token, are left out."""
     try:
         message = json.loads(error.body)["message"]
     except (ValueError, TypeError, KeyError):
         message = error.reason or ""
-    words = " ".join(str(message).split())
+    words = one_line(message)
     return words if len(words) <= 300 else words[:300] + " …"
 
 
 def _reason(error: BaseException | None) -> str:
-    """The last words of urllib3's message: `<object at 0x..>: Failed to establish a new connection: [Errno 111] ...`."""
+    """The last part of urllib3's message: `<object at 0x..>: Failed to establish a new connection: [Errno 111] ...`."""
     return str(error).rpartition(": ")[2].rstrip(".") or type(error).__name__

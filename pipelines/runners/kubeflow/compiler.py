@@ -1,6 +1,6 @@
-"""Workload -> TFX pipeline -> TFX IR -> a KFP pipeline with one container task a node.
+"""Workload -> TFX pipeline -> TFX IR -> a KFP pipeline with one container task per node.
 
-TFX's own KubeflowV2DagRunner makes a file for Vertex, which open-source KFP cannot run (docs/decisions/0010). Here KFP's SDK
+TFX's own KubeflowV2DagRunner writes files for Vertex, which open-source KFP cannot run (docs/decisions/0010). Here KFP's SDK
 builds the file, and every task starts `pipelines.runners.kubeflow.node` with its part of the IR: drivers, cache, resolvers
 and runtime parameters are TFX's, order, placement and retries are KFP's.
 """
@@ -19,8 +19,8 @@ from kfp import dsl, kubernetes
 from tfx.dsl.compiler import compiler as tfx_compiler
 from tfx.proto.orchestration import pipeline_pb2
 
+from components.graph import Site
 from pipelines import columns, parameters
-from pipelines.run import find_workload
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import pools as pools_module
 from pipelines.runners.kubeflow import tasks as tasks_module
@@ -29,18 +29,11 @@ from pipelines.runners.kubeflow.pools import SHARES_WORK, Placement, place
 from pipelines.runners.kubeflow.run_parameters import RunParameter
 from pipelines.runners.kubeflow.site import ClusterSite
 from pipelines.runners.kubeflow.tasks import IMAGE, Task, component, function_of, placement_inputs, python_parameter
-from pipelines.training import Site, training_pipeline
+from pipelines.training import training_pipeline
 from quality.provenance import code_of
-from spec import home
+from spec import graph, home
 from spec.errors import InputError
-from spec.workload import Workload
-
-# Node -> (execution property, runtime parameter). A node that a graph has not is passed over.
-_RUNTIME = {
-    "ColumnarExampleGen": ("span", run_parameters.SPAN),
-    "Trainer": ("training", run_parameters.TRAINING),
-    "Report": ("workload", run_parameters.WORKLOAD),
-}
+from spec.workload import Workload, find_workload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +44,10 @@ class CompileRequest:
         workload: its name.
         site: the cluster.
         pools: by name.
-        chosen_pools: component -> pool, over what the workload asks for.
+        chosen_pools: component -> pool; overrides what the workload asks for.
         parameters: `key=value` as `trainyard run --param` takes them; they become the run parameters' defaults.
-        span: default of the run parameter; -1: the newest when the run starts.
-        fixed_image: the image is written into the file and is no run parameter (kfp.local cannot fill one in).
+        span: default of the run parameter; -1: the newest span when the run starts.
+        fixed_image: writes the image into the file instead of making it a run parameter, which kfp.local cannot fill in.
     """
 
     workload: str
@@ -69,7 +62,7 @@ class CompileRequest:
 def compile_workload(request: CompileRequest) -> str:
     """The KFP pipeline as YAML: the pipeline document and the platform document.
 
-    The same workload, code and cluster give the same bytes, whatever the machine and the checkout's folder.
+    The same workload, code and cluster give the same bytes on any machine and in any folder.
 
     Raises:
         WorkloadError: the workload cannot be used.
@@ -87,7 +80,7 @@ def compile_workload(request: CompileRequest) -> str:
     ]
     tasks = [_across_nodes(task, workload, request) if task.node_id == SHARES_WORK else task for task in tasks]
     written = _to_yaml(_kfp_pipeline(workload, tasks, run_params, request))
-    # KFP's own heading lists maps in the order of a hash, another one in every process.
+    # KFP's own heading lists maps in hash order, which differs from process to process.
     body = written[written.index("\ncomponents:\n") + 1 :]
     revision = code_of(workload.name).revision or "unknown"
     return f"# Workload {workload.name}, code revision {revision}. Made by trainyard compile.\n{body}"
@@ -112,11 +105,11 @@ def _intermediate(workload: Workload, folder: pathlib.Path, request: CompileRequ
 
 
 def _make_runtime_parameter(node: pipeline_pb2.PipelineNode) -> None:
-    """Turns a fixed execution property into a runtime parameter whose default it is."""
-    key, name = _RUNTIME.get(node.node_info.id, ("", ""))
-    if key not in node.parameters.parameters:
+    """Turns a fixed execution property into a runtime parameter with that default."""
+    name = _run_parameter(node.node_info.id)
+    if name not in node.parameters.parameters:
         return
-    value = node.parameters.parameters[key]
+    value = node.parameters.parameters[name]
     default, is_int = value.field_value, value.field_value.HasField("int_value")
     parameter = pipeline_pb2.RuntimeParameter(
         name=name,
@@ -127,6 +120,12 @@ def _make_runtime_parameter(node: pipeline_pb2.PipelineNode) -> None:
     value.runtime_parameter.CopyFrom(parameter)
 
 
+def _run_parameter(node_id: str) -> str:
+    """The execution property of a node that a run sets; empty: none."""
+    record = graph.find(node_id)
+    return record.run_parameter if record else ""
+
+
 def _task(
     ir: pipeline_pb2.Pipeline,
     node: pipeline_pb2.PipelineNode,
@@ -134,7 +133,7 @@ def _task(
     placement: Placement,
 ) -> Task:
     node_id = node.node_info.id
-    runtime = _RUNTIME.get(node_id, ("", ""))[1]
+    runtime = _run_parameter(node_id)
     takes: tuple[str, ...] = ()
     if runtime == run_parameters.SPAN:
         takes = (run_parameters.SPAN,)

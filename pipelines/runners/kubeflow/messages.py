@@ -1,9 +1,9 @@
-"""What the pods of a run's failed tasks said themselves, asked of KFP's API.
+"""The messages of a run's failed tasks, from their pods' logs in KFP's API.
 
-KFP's answer to "how is this run" has the tasks' states and no word of why. Its log is asked for by the name of a pod, which
-that answer does not have either, but Argo's names can be computed: a node's id is `<workflow>-<hash of the node's name>`, a
+KFP's description of a run has the tasks' states, but not the reasons. A log is requested by the name of a pod, which
+the description does not have either, but Argo's names can be computed: a node's id is `<workflow>-<hash of the node's name>`, a
 pod's name has the template between the two (argo-workflows: workflow/util/pod_name.go), and the ids of all nodes are in the
-answer (`child_tasks`), so that a computed name is known to be right.
+description (`child_tasks`), so a computed name can be verified.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 MARK = "trainyard: "
-"""The line that says why begins so; KFP's launcher writes several of its own after it."""
+"""The line with the reason begins like this; KFP's launcher writes several lines of its own after it."""
 GONE = (
     "its pod is gone and left no log: it was deleted (a drained node, spot, eviction, or by hand) or has been cleaned up. "
     "`trainyard runs resume` goes on from what is done"
@@ -26,14 +26,14 @@ class Pod:
     """One attempt of a task.
 
     Attributes:
-        names: under which KFP may know its log: the pod's, and the node's id (Argo's POD_NAMES=v1).
+        names: by which KFP may know its log: the pod's name, and the node's id (Argo's POD_NAMES=v1).
     """
 
     names: tuple[str, ...]
 
 
 def pods_of(run: Any, task: str) -> list[Pod]:
-    """The attempts of a task, the newest first; empty where the answer does not say.
+    """The attempts of a task, newest first; empty if KFP's description has none.
 
     Args:
         run: `V2beta1Run`.
@@ -51,15 +51,15 @@ def pods_of(run: Any, task: str) -> list[Pod]:
         number = fnv32a(name)
         if f"{workflow}-{number}" in ids:
             found.append(Pod((f"{workflow}-{_template(run, task)}-{number}", f"{workflow}-{number}")))
-    return found[::-1] if len(found) < 2 else found[:0:-1]  # the step itself is no pod where it has attempts
+    return found[::-1] if len(found) < 2 else found[:0:-1]  # a step with several attempts is not a pod itself
 
 
 def message(log: Callable[[str], str | None], pods: list[Pod]) -> str:
-    """Why a task failed: its newest attempt's line, else an earlier one's, else that its pod is gone.
+    """Why a task failed: its newest attempt's message, else an earlier one's, else that its pod is gone.
 
     Args:
-        log: a pod's log by its name; None: there is none.
-        pods: its attempts, the newest first.
+        log: returns a pod's log by its name, or None.
+        pods: its attempts, newest first.
     """
     logs = [next((text for name in pod.names if (text := log(name)) is not None), None) for pod in pods]
     newest_is_gone = bool(logs) and logs[0] is None
@@ -72,7 +72,7 @@ def message(log: Callable[[str], str | None], pods: list[Pod]) -> str:
 
 
 def own_line(log: str) -> str:
-    """The last line that begins with `trainyard:`, without that; empty if there is none.
+    """The last line that begins with `trainyard:`, without that prefix; empty if there is none.
 
     Example:
         >>> own_line("reading\\ntrainyard: Trainer: out of memory\\nI0101 launcher: exit status 1\\n")
@@ -83,7 +83,7 @@ def own_line(log: str) -> str:
 
 
 def fnv32a(text: str) -> int:
-    """FNV-1a of 32 bits, by which Argo tells nodes apart.
+    """32-bit FNV-1a, the hash in Argo's node ids.
 
     Example:
         >>> fnv32a("foobar")
@@ -96,7 +96,7 @@ def fnv32a(text: str) -> int:
 
 
 def _template(run: Any, task: str) -> str:
-    """The Argo template that KFP's backend makes for a container: its name counts annotations and labels."""
+    """The Argo template that KFP's backend generates for a container; its name counts annotations and labels."""
     sent = run.pipeline_spec if isinstance(run.pipeline_spec, Mapping) else {}
     spec = sent.get("pipeline_spec", sent)
     declared = spec.get("root", {}).get("dag", {}).get("tasks", {}).get(task, {})

@@ -1,8 +1,8 @@
 """Runs one node of a compiled pipeline in its pod: `python -m pipelines.runners.kubeflow.node`.
 
-Exit codes as everywhere in Trainyard: 0 done, 2 mend the input (trying again finds the same), 1 may be tried again. KFP tries
-again after either; a second attempt that could only meet a 2 again says the same line and ends at once. Why it failed is in one
-line that starts with `trainyard:`; KFP's launcher writes after it, and Kubernetes keeps it as the pod's termination message.
+Exit codes as everywhere in Trainyard: 0 done, 2 mend the input (a retry would fail again), 1 may be tried again. KFP retries
+after either; a second attempt that would end with 2 again prints the same line and ends at once. The reason is in one
+line that starts with `trainyard:`; KFP's launcher writes more lines after it, and Kubernetes keeps it as the termination message.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from typing import TYPE_CHECKING, Any
 
 from components import lazy_imports
 from pipelines.runners import _failures
-from quality.provenance import code_of
-from spec.errors import EXIT_FIX_INPUT, EXIT_OK, InputError
+from pipelines.runners.kubeflow.refusals import as_refusal, check_revision
+from spec import environment as env
+from spec import exit_codes
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2 as mlmd
     from tfx.proto.orchestration import pipeline_pb2
 
-    from pipelines.metadata.connecting import RunExecutions
+    from components.outputs import Outputs
+    from pipelines.metadata.attempts import RunExecutions
     from pipelines.runners.kubeflow.launching import Ended
     from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
-    from pipelines.runners.kubeflow.shown import Outputs
 
 _TERMINATION_LOG, _TERMINATION_LIMIT = pathlib.Path("/dev/termination-log"), 4096
 _ENDED = "its pod was told to end (a drained node, spot, eviction, a deadline, or by hand); may be tried again"
@@ -39,7 +41,7 @@ _ENDED = "its pod was told to end (a drained node, spot, eviction, a deadline, o
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    # TFX hands sys.argv on to every executor as flags of its own.
+    # TFX passes sys.argv on to every executor as its flags.
     del sys.argv[1:]
     signal.signal(signal.SIGTERM, functools.partial(_told_to_end, options.node, os.getpid()))
     earlier, part = None, None
@@ -49,27 +51,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         part, bindings = _part(options)
         executions, config = _earlier(part, options.run_id)
         if refusal := executions.never_retry():
-            return _failed(refusal, EXIT_FIX_INPUT)
-        earlier = executions  # the store answers, so that a failure can be noted there
+            return _failed(refusal, exit_codes.FIX_INPUT)
+        earlier = executions  # the store answers, so a failure can be noted there
         ended = _run(part, bindings, config, executions, train_job)
     except BaseException as error:
         traceback.print_exc()
-        message, code = _failures.describe(options.node, readable(error))
+        message, code = _failures.describe(options.node, as_refusal(error))
         if part is not None:
             message += _where_the_evidence_is(part, options, error)
-            if code == EXIT_FIX_INPUT and earlier is not None:
+            if code == exit_codes.FIX_INPUT and earlier is not None:
                 _note(earlier, message)
                 _record(part, options, message)
         return _failed(message, code)
+    from components.outputs import Outputs
+    from components.report.site import page_url
     from pipelines.runners.kubeflow import shown
     from pipelines.runners.kubeflow.staging import say
-    from quality.reports import page_url
 
     shown.show(options.executor_input, options.node, ended.outputs, page_url(part.pipeline_info.id, options.run_id))
     _record(part, options)
-    _say_the_span(shown.Outputs(ended.outputs), options.node)
+    _say_the_span(Outputs(ended.outputs), options.node)
     say(f"{options.node}: {ended.outcome}")
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,20 +90,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--train-job-node-selector", default="{}", help="JSON: labels of their nodes")
     parser.add_argument("--train-job-tolerations", default="[]", help="JSON: taints that they bear")
     return parser
-
-
-def check_revision(compiled: str) -> None:
-    """Refuses to run code that the pipeline was not compiled from: its cache keys and its lineage would lie.
-
-    Raises:
-        InputError: the image has another revision.
-    """
-    here = code_of().revision
-    if compiled and here != compiled:
-        raise InputError(
-            f"this image holds code revision {here or 'unknown'}, and the pipeline was compiled from {compiled}. Run it with an "
-            "image of that revision (run parameter image), or compile it again from the image's."
-        )
 
 
 def _train_job(options: argparse.Namespace) -> TrainJobRequest | None:
@@ -131,11 +120,12 @@ def _part(options: argparse.Namespace) -> tuple[pipeline_pb2.Pipeline, dict[str,
 
 
 def _earlier(part: pipeline_pb2.Pipeline, run_id: str) -> tuple[RunExecutions, mlmd.ConnectionConfig]:
-    from pipelines.metadata import connecting as metadata
+    from pipelines.metadata.attempts import RunExecutions
+    from pipelines.metadata.connecting import connection_config
     from pipelines.runners.kubeflow import spec
 
-    config = metadata.connection_config()
-    return metadata.RunExecutions(config, run_id, spec.node_context(part)), config
+    config = connection_config()
+    return RunExecutions(config, run_id, spec.node_context(part)), config
 
 
 def _run(
@@ -145,9 +135,10 @@ def _run(
     earlier: RunExecutions,
     train_job: TrainJobRequest | None,
 ) -> Ended:
-    from pipelines.runners.kubeflow import spec, transfer
+    import storage
+    from pipelines.runners.kubeflow import spec
 
-    transfer.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
+    storage.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
     lazy_imports.install()
     # Seconds of imports: after everything that can be refused without them.
     from pipelines.runners.kubeflow.launching import run_node
@@ -155,34 +146,22 @@ def _run(
     return run_node(part, bindings, config, earlier, train_job)
 
 
-def readable(error: BaseException) -> BaseException:
-    """Refused access out of a component's own reads, as the InputError that it is."""
-    from pipelines.runners.kubeflow import transfer
-
-    for one in _failures.chain(error):
-        if isinstance(one, InputError):
-            return one  # it says which place it was
-        if refused := transfer.as_refused(one):
-            return refused
-    return error
-
-
 def _note(earlier: RunExecutions, message: str) -> None:
     try:
         earlier.set_never_retry(message)
     except Exception:
-        traceback.print_exc()  # then the next attempt finds out by itself
+        traceback.print_exc()  # the next attempt will find out for itself
 
 
 def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str = "") -> None:
-    """The history of data quality, where there is one; a node that is none of its business loads nothing of it."""
-    if not os.environ.get("TRAINYARD_HISTORY"):
+    """Writes to the history of data quality, if there is one."""
+    if not os.environ.get(env.HISTORY):
         return
     try:
-        from pipelines.metadata import connecting as metadata
+        from pipelines.metadata.connecting import connect, connection_config
         from pipelines.runners.kubeflow import recording, spec
 
-        store = metadata.connect(metadata.connection_config())
+        store = connect(connection_config())
         run = recording.Run(part.pipeline_info.id, options.run_id, spec.pipeline_root(part), store)
         recording.record(run, options.node, error)
     except Exception:
@@ -190,7 +169,7 @@ def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str
 
 
 def _where_the_evidence_is(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: BaseException) -> str:
-    """KFP shows no outputs of a task that failed: the line names what the gate left, and every attempt says it."""
+    """Where a gate's evidence is, for the error message: KFP shows no outputs of a task that failed."""
     from components.gates import GateFailed, evidence_directory
     from pipelines.runners.kubeflow import spec
 
@@ -201,7 +180,7 @@ def _where_the_evidence_is(part: pipeline_pb2.Pipeline, options: argparse.Namesp
 
 
 def _say_the_span(made: Outputs, node_id: str) -> None:
-    """For `trainyard runs resume`: a run of "the newest span" is resumed with the one that it was given."""
+    """Prints the span for `trainyard runs resume`, which resumes a run of "the newest span" with the span that it got."""
     from pipelines.runners.kubeflow.resume import EXAMPLE_GEN, SPAN_LINE
 
     if node_id == EXAMPLE_GEN and (span := made.property("examples", "span")) is not None:
@@ -209,7 +188,7 @@ def _say_the_span(made: Outputs, node_id: str) -> None:
 
 
 def _told_to_end(node_id: str, process: int, number: int, frame: Any) -> None:
-    """SIGTERM: the pod is being deleted. Says so, and ends as a process without a handler does; so do those that it forked."""
+    """On SIGTERM, when the pod is deleted: says so, then ends like a process without a handler; forked ones end silently."""
     if os.getpid() == process:
         _failed(f"{node_id}: {_ENDED}", 128 + number)
     signal.signal(number, signal.SIG_DFL)
@@ -218,11 +197,11 @@ def _told_to_end(node_id: str, process: int, number: int, frame: Any) -> None:
 
 def _failed(message: str, code: int) -> int:
     line = f"trainyard: {message}\n"
-    # Not `print`: a signal's handler may have interrupted one.
+    # Not `print`: this may run in a signal handler that has interrupted one.
     sys.stderr.flush()
     os.write(2, line.encode("utf-8", "replace"))
     if _TERMINATION_LOG.exists():
-        # Kubernetes makes the file, for whoever the container runs as, and keeps 4,096 bytes of it.
+        # Kubernetes creates the file, writable by the container's user, and keeps 4,096 bytes of it.
         with contextlib.suppress(OSError):
             _TERMINATION_LOG.write_bytes(line.encode("utf-8", "replace")[:_TERMINATION_LIMIT])
     return code
@@ -230,5 +209,5 @@ def _failed(message: str, code: int) -> int:
 
 if __name__ == "__main__":
     code = main()
-    gc.freeze()  # as in cli/main.py: the pod ends seconds earlier
+    gc.freeze()  # as in cli/main.py: the pod ends some seconds earlier
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""A task's pod, as KFP's SDK and kfp-kubernetes can say it."""
+"""Configures a task's pod, by KFP's SDK and kfp-kubernetes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from kfp.dsl import PipelineTask
 from pipelines.runners.kubeflow import retries
 from pipelines.runners.kubeflow.pools import SHARES_WORK, Placement, Pool, cores, size_of
 from pipelines.runners.kubeflow.site import ClusterSite, Secret
+from spec import environment as env
 
 
 def configure(
     task: PipelineTask, node_id: str, placement: Placement, site: ClusterSite, origin: Mapping[str, str]
 ) -> None:
-    """Everything about the pod but where it may run: size, retries, labels, Secrets, volumes, security.
+    """Configures everything but where the pod may run: size, retries, labels, Secrets, volumes, security.
 
     Args:
         task: of KFP's SDK.
@@ -27,9 +28,9 @@ def configure(
     """
     pool = placement.pool
     task.set_display_name(node_id)
-    # MLMD decides, by content; KFP's cache would not notice new bytes behind an old URI.
+    # MLMD caches by content; KFP's cache would not notice new bytes behind an old URI.
     task.set_caching_options(False)
-    # The budget of all attempts is not here: KFP's SDK cuts it at an hour (`compiler._kfp_pipeline` writes it).
+    # The time budget of all attempts is set in `compiler._kfp_pipeline`: KFP's SDK would limit it to an hour.
     task.set_retry(pool.retries, backoff_duration=f"{retries.PAUSE_S}s", backoff_factor=float(retries.FACTOR))
     task.set_cpu_request(cores(placement.cpu))
     task.set_memory_request(kfp_memory(placement.memory))
@@ -42,14 +43,14 @@ def configure(
         kubernetes.add_node_affinity(task, match_expressions=[one.model_dump() for one in rules])
     for key, value in labels(node_id, placement.pool_name, site, origin).items():
         kubernetes.add_pod_label(task, key, value)
-    task.set_env_variable("TRAINYARD_METADATA", site.metadata.uri)
+    task.set_env_variable(env.METADATA, site.metadata.uri)
     for key, value in environment(node_id, site, origin).items():
         task.set_env_variable(key, value)
     _configure_access(task, site, pool.shared_memory)
 
 
 def labels(node_id: str, pool_name: str, site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:
-    """Of each pod: what it is, and where it comes from."""
+    """Labels of a pod: what it is, and where it comes from."""
     return {
         **site.pod_labels,
         "app.kubernetes.io/managed-by": "trainyard",
@@ -60,22 +61,22 @@ def labels(node_id: str, pool_name: str, site: ClusterSite, origin: Mapping[str,
 
 
 def environment(node_id: str, site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:
-    """Of each pod, without the metadata store and Secrets."""
-    # The root file system may be read-only: everything that writes without being asked where writes here.
-    found = {"HOME": "/tmp", "TRAINYARD_HOME": "/tmp/trainyard"}  # noqa: S108
+    """Environment variables of a pod, without the metadata store's and Secrets."""
+    # The root file system may be read-only, so what libraries write to a default place goes here.
+    found = {"HOME": "/tmp", env.HOME: "/tmp/trainyard"}  # noqa: S108
     root = site.root_of(origin["workload"])
     if node_id == SHARES_WORK and "://" in root:
-        # A pod's own disk goes with it. On a volume they lie beside the artifacts without being told.
-        found["TRAINYARD_CHECKPOINTS"] = f"{root}/{node_id}/.system/checkpoints"
+        # A pod's own disk vanishes with it. On a volume, checkpoints lie beside the artifacts by default.
+        found[env.CHECKPOINTS] = f"{root}/{node_id}/.system/checkpoints"
     return {**found, **site.environment}
 
 
 def tell_who_it_is(task: PipelineTask) -> None:
-    """For a pod that owns others."""
+    """Tells a pod its own identity, so that it can own others."""
     for name, path in {
-        "TRAINYARD_POD_NAME": "metadata.name",
-        "TRAINYARD_POD_UID": "metadata.uid",
-        "TRAINYARD_POD_NAMESPACE": "metadata.namespace",
+        env.POD_NAME: "metadata.name",
+        env.POD_UID: "metadata.uid",
+        env.POD_NAMESPACE: "metadata.namespace",
     }.items():
         kubernetes.use_field_path_as_env(task, name, path)
 
@@ -102,7 +103,7 @@ def _use_secret(task: PipelineTask, secret: Secret) -> None:
 
 
 def keep_to_pool(task: PipelineTask, pool: Pool) -> None:
-    """Where the pod may run, written down: the default pool is no choice of a run."""
+    """Writes into the file where the pod may run: the default pool cannot be chosen per run."""
     for key, value in pool.node_selector.items():
         kubernetes.add_node_selector(task, key, value)
     for one in pool.tolerations:
@@ -110,10 +111,10 @@ def keep_to_pool(task: PipelineTask, pool: Pool) -> None:
 
 
 def label_value(text: str) -> str:
-    """A text as the value of a Kubernetes label."""
+    """A text turned into a valid Kubernetes label value."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", text)[:63].strip("-_.") or "unknown"
 
 
 def kfp_memory(memory: str) -> str:
-    """Kubernetes takes bare bytes and fractions of a unit; KFP wants a whole number and a unit."""
+    """A quantity for KFP, which wants a whole number with a unit; Kubernetes also takes bare bytes and fractions."""
     return memory if re.fullmatch(r"\d+(Ki|Mi|Gi|Ti)", memory) else f"{-(-size_of(memory) // 2**20)}Mi"

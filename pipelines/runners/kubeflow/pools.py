@@ -22,7 +22,7 @@ _UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")]
 
 
-# How nodes are labelled that may be taken away: Karpenter, EKS's node groups, GKE (twice) and AKS.
+# Labels of spot nodes: Karpenter, EKS's node groups, GKE (two) and AKS.
 _SPOT = {
     "karpenter.sh/capacity-type": "spot",
     "eks.amazonaws.com/capacityType": "SPOT",
@@ -37,7 +37,7 @@ class _Section(BaseModel):
 
 
 class Toleration(_Section):
-    """A taint that pods of the pool bear, as Kubernetes writes it."""
+    """A taint that pods of the pool tolerate, as Kubernetes writes it."""
 
     key: str | None = None
     operator: Literal["Equal", "Exists"] = "Equal"
@@ -56,7 +56,7 @@ class Toleration(_Section):
 
 
 class Affinity(_Section):
-    """A rule over a node's labels, as Kubernetes' matchExpressions."""
+    """A rule about a node's labels, like one of Kubernetes' matchExpressions."""
 
     key: str
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
@@ -128,7 +128,7 @@ class Pool(_Section):
         return checked_labels(labels)
 
     def rules(self) -> tuple[Affinity, ...]:
-        """`affinity`, and what keeps pods off spot nodes."""
+        """`affinity`, and rules that keep pods off spot nodes."""
         if self.spot:
             return self.affinity
         return self.affinity + tuple(Affinity(key=k, operator="NotIn", values=(v,)) for k, v in _SPOT.items())
@@ -181,11 +181,11 @@ def place(
     Args:
         components: their ids.
         resources: of workload.yaml, by component id.
-        chosen: component -> pool for this compilation; in the ids, case does not matter.
+        chosen: component -> pool for this compilation; ids are not case-sensitive.
         pools: by name.
 
     Raises:
-        InputError: a component or pool that does not exist, or a request that no node of the pool can meet.
+        InputError: a component or pool does not exist, or no node of the pool can meet a request.
     """
     by_lower = {component.lower(): component for component in components}
     for where, names in (("workload.yaml, resources", resources), ("--pool", chosen)):
@@ -240,7 +240,7 @@ def size_of(memory: str) -> int:
 
 
 def cores(cpu: float) -> str:
-    """Kubernetes takes thousandths of a core and nothing finer.
+    """CPU cores as Kubernetes takes them: in thousandths, rounded up.
 
     Example:
         >>> cores(4), cores(0.0001), cores(12500)

@@ -1,7 +1,7 @@
-"""A run that ended early goes on: a new run of the same pipeline, whose finished nodes come from the cache.
+"""Resumes a run that ended early: a new run of the same pipeline, whose finished nodes come from the cache.
 
-What is done is known to the metadata store by content, so nothing has to be carried over: the same pipeline, parameters and span
-find the same outputs. The span is written down: "the newest" may be another one by now.
+The metadata store knows finished work by content, so nothing has to be carried over: the same pipeline, parameters and span
+find the same outputs. The span is set explicitly, because "the newest" may be another one by now.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EXAMPLE_GEN = "ColumnarExampleGen"
 _RESUMED = " (resumed)"
 _EXAMPLES, _TRAINER = "columnar-example-gen", "trainer"
 SPAN_LINE = "the span of this run:"
-"""ColumnarExampleGen's pod prints it, so that a run can be resumed with the span that it was given."""
+"""ColumnarExampleGen's pod prints this line, so that a run can be resumed with the span that it got."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Resumed:
         run_id: of the new run.
         name: of the new run.
         done: names of the nodes that are expected to come from the cache.
-        span: that it trains on; None: the newest when it starts.
+        span: what it trains on; None: the newest when it starts.
     """
 
     run_id: str
@@ -42,7 +42,7 @@ class Resumed:
 
 
 def resume(kubeflow: Kubeflow, run_id: str, span: int | None = None) -> Resumed:
-    """Starts a run that goes on where another ended.
+    """Starts a run that continues where another ended.
 
     Args:
         kubeflow: where.
@@ -50,7 +50,7 @@ def resume(kubeflow: Kubeflow, run_id: str, span: int | None = None) -> Resumed:
         span: for a run of "the newest span" whose log is gone.
 
     Raises:
-        InputError: it goes on, it succeeded, nothing of it is done, or it is no run of a file.
+        InputError: it is still running, it succeeded, none of its nodes is finished, or its pipeline was not kept.
         Unavailable: KFP does not answer.
     """
     run = kubeflow.run(run_id)
@@ -68,7 +68,7 @@ def resume(kubeflow: Kubeflow, run_id: str, span: int | None = None) -> Resumed:
     elif parameters.get(run_parameters.SPAN, -1) == -1 and (found := _span_of(kubeflow, run)) is not None:
         parameters[run_parameters.SPAN] = found
     if _TRAINER in done and parameters.get(run_parameters.FORCE_RETRAIN):
-        parameters[run_parameters.FORCE_RETRAIN] = False  # that model is there; this is no second wish for another
+        parameters[run_parameters.FORCE_RETRAIN] = False  # the forced model exists; resuming does not ask for another
     name = f"{(run.display_name or run_id).removesuffix(_RESUMED)[: LONGEST_NAME - len(_RESUMED)]}{_RESUMED}"
     trains_on = int(parameters.get(run_parameters.SPAN, -1))
     made = kubeflow.resumed(run, name, parameters)

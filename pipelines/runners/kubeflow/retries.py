@@ -1,13 +1,13 @@
-"""How often and for how long a failed pod starts again, as Argo reads what KFP passes on.
+"""How often and for how long a failed pod is retried, as Argo interprets what KFP passes on.
 
 KFP's backend copies a task's retry policy into Argo's `retryStrategy` (backend/src/v2/compiler/argocompiler/container.go), and
-Argo (workflow/controller/operator.go, processNodeRetries) reads it so:
+Argo (workflow/controller/operator.go, processNodeRetries) interprets it like this:
 
-- `backoff.maxDuration` is the whole budget, from the first attempt's start: an attempt that ends later is not followed by
-  another, and one that still runs then is stopped. It is not the longest pause; left out, KFP's backend writes "0".
+- `backoff.maxDuration` is the time budget of all attempts, from the first one's start: an attempt that ends later is not followed by
+  another, and one that is still running then is stopped. It is not the longest pause; if left out, KFP's backend writes "0".
 - a pause is `duration x factor^(n-1)`, and `factor` must be a whole number. Argo's own limit of a pause (`cap`) has no
-  place in KFP's file, so pauses that double would reach months: they are all alike.
-- time spent waiting for a node counts, too.
+  place in KFP's file, so doubling pauses would reach months: all pauses have the same length.
+- time spent waiting for a node counts as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FACTOR = 1
 
 
 def pauses_s(retries: int, pause_s: int = PAUSE_S, factor: int = FACTOR) -> int:
-    """Seconds that all pauses take together.
+    """Total length of all pauses, in seconds.
 
     Example:
         >>> pauses_s(3), pauses_s(3, 30, 2)
@@ -27,9 +27,9 @@ def pauses_s(retries: int, pause_s: int = PAUSE_S, factor: int = FACTOR) -> int:
 
 
 def budget_s(retries: int, deadline_s: int) -> int:
-    """Seconds within which every attempt can be made, and can take all of its time.
+    """Time budget in seconds within which every attempt can take its full time.
 
-    An attempt may wait for its node for as long as it may then work: nodes of GPU and spot pools are scarce.
+    Each attempt may wait for a node as long as it may run: nodes of GPU and spot pools are scarce.
 
     Args:
         retries: after the first attempt.

@@ -3,7 +3,7 @@
 In the IR they are TFX runtime parameters. The compiler marks three execution properties as such, with what the graph says
 as their default: the span, the Trainer's `training` and the Report's `workload`. The node fills them in: the span as it
 is, the other two by merging the run's epochs, batch size and hyper-parameters into that default. So a run without changes
-has the very properties, and the cache keys, of the local runner's.
+has the same properties, and so the same cache keys, as one of the local runner.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import pydantic
 
 from pipelines import parameters
-from pipelines.runners.kubeflow import ui
+from spec import graph
 from spec.errors import InputError
 from spec.workload import Training, Workload
 
@@ -27,8 +27,10 @@ FORCE_RETRAIN = "force_retrain"
 TRAINING = "training"
 WORKLOAD = "workload"
 _FIELDS = parameters.TRAINING_FIELDS
-# Outputs too: in a component of KFP they share one list of names with the parameters.
-_RESERVED = frozenset({SPAN, FORCE_RETRAIN, "image", "run_id", *_FIELDS}) | ui.names("Trainer", "Report")
+# Outputs too: a KFP component's inputs and outputs share one namespace.
+_RESERVED = frozenset({SPAN, FORCE_RETRAIN, "image", "run_id", *_FIELDS}) | {
+    output for record in graph.records() if record.run_parameter in (TRAINING, WORKLOAD) for output in record.shows
+}
 
 Value = bool | int | float | str
 
@@ -40,7 +42,7 @@ class RunParameter:
     Attributes:
         name: in KFP.
         type: bool, int, float or str.
-        default: what a run without it gets.
+        default: its value if the run does not set it.
         description: for KFP's UI.
     """
 
@@ -51,7 +53,7 @@ class RunParameter:
 
 
 def of_training(workload: Workload) -> list[RunParameter]:
-    """Epochs, batch size, seed and the hyper-parameters, with the workload's values as defaults.
+    """Epochs, batch size, seed and the hyper-parameters; the workload's values are the defaults.
 
     Raises:
         InputError: a hyper-parameter's name cannot be a parameter of KFP.
@@ -75,14 +77,14 @@ def span_parameter(default: int) -> RunParameter:
 
 
 def force_parameter() -> RunParameter:
-    """Whether to train although nothing changed."""
+    """Whether to train even if nothing has changed."""
     return RunParameter(
         FORCE_RETRAIN, bool, False, "Train even if the cache has a model for this data and these settings."
     )
 
 
 def chosen(workload: Workload, texts: Sequence[str]) -> tuple[dict[str, Value], list[str]]:
-    """What `trainyard submit --param` asks for: a run's parameters, and the rest, which is compiled into the file.
+    """Splits `trainyard submit --param` into a run's parameters and the rest, which is compiled into the file.
 
     Args:
         workload: as workload.yaml has it.
@@ -163,7 +165,7 @@ def convert(name: str, text: str, wanted: type) -> Value:
         raise InputError(f"parameter {name}: true or false. Received: {text!r}")
     try:
         value: float = wanted(text)
-        if not math.isfinite(value):  # JSON has no word for it
+        if not math.isfinite(value):  # JSON cannot express it
             raise ValueError(text)
     except ValueError:
         what = "a whole number" if wanted is int else "a number"

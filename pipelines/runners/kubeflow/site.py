@@ -1,4 +1,4 @@
-"""A cluster, as the compiler needs to know it: `kubeflow.yaml`."""
+"""What the compiler needs to know about a cluster: `kubeflow.yaml`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from spec import environment as env
 from spec.errors import InputError
-from spec.workload import explain
+from spec.workload import explained
 
 DEFAULT_FILE = pathlib.Path(__file__).with_name("kubeflow.yaml")
 KubernetesName = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
@@ -59,7 +60,7 @@ class Metadata(_Section):
     """postgresql://host:port/database or mysql://host:port/database; user and password come from the Secret."""
     secret: Secret = Secret(
         name="trainyard-metadata",
-        keys={"TRAINYARD_METADATA_USER": "username", "TRAINYARD_METADATA_PASSWORD": "password"},
+        keys={env.METADATA_USER: "username", env.METADATA_PASSWORD: "password"},
     )
     """Where user and password are kept."""
 
@@ -193,7 +194,7 @@ class ClusterSite(_Section):
 
 
 def checked_labels(labels: dict[str, str]) -> dict[str, str]:
-    """Labels as they are, if Kubernetes takes them; a ValueError says which it does not."""
+    """The labels, unchanged; a ValueError if Kubernetes would refuse one."""
     for key, value in labels.items():
         if not LABEL_KEY.match(key) or not LABEL_VALUE.match(value):
             raise ValueError(f"{key}: {value!r} is no label of Kubernetes")
@@ -202,7 +203,7 @@ def checked_labels(labels: dict[str, str]) -> dict[str, str]:
 
 def site_file() -> pathlib.Path:
     """The cluster's file: TRAINYARD_KUBEFLOW, else the example that is part of Trainyard."""
-    return pathlib.Path(os.environ.get("TRAINYARD_KUBEFLOW") or DEFAULT_FILE)
+    return pathlib.Path(os.environ.get(env.KUBEFLOW) or DEFAULT_FILE)
 
 
 def load_site(path: pathlib.Path, **changes: str) -> ClusterSite:
@@ -228,8 +229,8 @@ def load_yaml(path: pathlib.Path, model: type[Model], changes: Mapping[str, Any]
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         return model.model_validate({**raw, **changes} if changes and isinstance(raw, dict) else raw)
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file (docs/guides/kubeflow.md says what it holds).") from None
+        raise InputError("there is no such file (docs/guides/kubeflow.md says what it holds).", file=path) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from None
+        raise InputError(f"not valid YAML: {error}", file=path) from None
     except pydantic.ValidationError as error:
-        raise InputError("; ".join(explain(path, problem, model) for problem in error.errors())) from None
+        raise InputError("; ".join(str(explained(path, problem, model)) for problem in error.errors())) from None

@@ -1,4 +1,4 @@
-"""What a node's pod is told: its part of the TFX IR, small enough for one argument and the same on every machine.
+"""A node's part of the TFX IR as an argument for its pod: small enough, and the same on every machine.
 
 The IR is written as JSON with sorted keys, the checkout's own folders replaced by names, compressed by bzip2 and base64.
 bzip2 because its output depends on its input alone: zlib's differs between implementations (zlib, zlib-ng), and with
@@ -25,7 +25,7 @@ ARGUMENT_LIMIT = 128 * 1024
 
 
 def places() -> dict[str, str]:
-    """The folders of this checkout or image, by the name that stands for them; the innermost first."""
+    """Placeholder -> folder of this checkout or image; the innermost first."""
     return {
         "@trainyard-workloads@": str(home.workloads_root()),
         "@trainyard-schemas@": str(home.schemas_root()),
@@ -55,20 +55,20 @@ def part_of(pipeline: pipeline_pb2.Pipeline, node_id: str) -> pipeline_pb2.Pipel
 
 
 def encode(part: pipeline_pb2.Pipeline) -> str:
-    """One argument that `decode` reads, on this machine or another."""
+    """The argument, for `decode` on this machine or another."""
     named = _replace(json_format.MessageToDict(part), {path: name for name, path in places().items()})
     text = json.dumps(named, sort_keys=True, separators=(",", ":"))
     return base64.b64encode(bz2.compress(text.encode())).decode()
 
 
 def readable(argument: str) -> dict[str, Any]:
-    """The JSON inside an argument, folders still named: for a person, and for the lint."""
+    """The JSON inside an argument, with placeholders for folders: for people, and for the lint."""
     read: dict[str, Any] = json.loads(bz2.decompress(base64.b64decode(argument, validate=True)))
     return read
 
 
 def decode(argument: str) -> pipeline_pb2.Pipeline:
-    """The pipeline with this node, its folders those of this machine.
+    """The pipeline with this node, with this machine's folders filled in.
 
     Raises:
         ValueError: it was not made by `encode`.
@@ -90,7 +90,7 @@ def runtime_defaults(part: pipeline_pb2.Pipeline) -> dict[str, Any]:
 
 
 def pipeline_root(part: pipeline_pb2.Pipeline) -> str:
-    """Where the pipeline's artifacts lie; of a part whose runtime parameters are filled in, too."""
+    """Where the pipeline's artifacts lie, whether or not runtime parameters are filled in."""
     root = part.runtime_spec.pipeline_root
     filled_in = root.HasField("field_value")
     return str((root.field_value if filled_in else root.runtime_parameter.default_value).string_value)
@@ -103,7 +103,7 @@ def node_context(part: pipeline_pb2.Pipeline) -> str:
 
 
 def _replace(value: Any, names: Mapping[str, str]) -> Any:
-    """Replaces folder by folder in every string; JSON inside of JSON too."""
+    """Replaces folders in every string, JSON inside of JSON included."""
     if isinstance(value, dict):
         return {key: _replace(inner, names) for key, inner in value.items()}
     if isinstance(value, list):

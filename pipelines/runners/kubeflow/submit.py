@@ -1,4 +1,4 @@
-"""A workload's pipeline, compiled and started on Kubeflow. Whatever can be refused is, before anything is sent."""
+"""Compiles a workload's pipeline and starts it on Kubeflow. Everything is checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines import columns, parameters
-from pipelines.run import find_workload
 from pipelines.runners.kubeflow import run_parameters
 from pipelines.runners.kubeflow.pools import Pool
 from pipelines.runners.kubeflow.site import ClusterSite
 from quality.provenance import code_of
 from spec.errors import InputError
+from spec.workload import find_workload
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.client import Kubeflow
 
-LONGEST_NAME = 255  # of a run: the column of KFP's database
+LONGEST_NAME = 255  # of a run's name: the size of the column in KFP's database
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +31,8 @@ class SubmitRequest:
         workload: its name.
         site: the cluster.
         pools: by name.
-        chosen_pools: component -> pool, over what the workload asks for.
-        parameters: `key=value`: run parameters, or fields of workload.yaml, which are compiled in.
+        chosen_pools: component -> pool; overrides what the workload asks for.
+        parameters: `key=value`: run parameters, or fields of workload.yaml that are compiled in.
         span: -1: the newest when the run starts.
         image: None: the site's.
         experiment: in KFP; default: the workload's name.
@@ -69,7 +69,7 @@ class Plan:
 
 
 def plan(request: SubmitRequest) -> Plan:
-    """Checks a request, without KFP and without TFX.
+    """Checks a request without loading KFP or TFX.
 
     Raises:
         WorkloadError: there is no such workload, or a field would not be valid.
@@ -99,16 +99,16 @@ def submit(
     Args:
         plan: what was asked for, checked.
         kubeflow: where.
-        around_compiling: holds while TFX is imported and compiles.
+        around_compiling: a context for importing TFX and compiling.
 
     Returns:
         The run's id.
 
     Raises:
-        InputError: the pools cannot give what is asked for, the file would not run, or no access.
+        InputError: the pools cannot meet the request, the file would not run, or access is refused.
         Unavailable: KFP does not answer.
     """
-    kubeflow.experiment(plan.experiment)  # access is refused now, not after the seconds of compiling
+    kubeflow.experiment(plan.experiment)  # find out now whether access is refused, not after seconds of compiling
     with around_compiling():
         text = _compiled(plan)
     with tempfile.TemporaryDirectory() as folder:

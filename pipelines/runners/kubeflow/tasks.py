@@ -30,7 +30,6 @@ _ARTIFACT_TYPES = {
     )
 }
 _BAR = re.compile(r"(?<!^)(?=[A-Z])")
-_BAR = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +38,11 @@ class Task:
 
     Attributes:
         node_id: in the graph.
-        upstream: ids of the nodes that it waits for.
-        argument: its part of the IR.
+        upstream: ids of the nodes it depends on.
+        argument: its encoded part of the IR.
         parameters: which of the run's parameters it takes.
         placement: where it runs.
-        train_job: the template of the TrainJob that it starts, as JSON; empty: it does its work itself.
+        train_job: the template of the TrainJob that it starts, as JSON; empty: it does the work itself.
         workers: where that job's pods run.
     """
 
@@ -59,7 +58,7 @@ class Task:
 def component(
     task: Task, run_params: Sequence[RunParameter], workload: Workload, revision: str, image: str, fixed_image: bool
 ) -> Callable[..., Any]:
-    """A container component of the node's own name, with the outputs that KFP's UI shows."""
+    """A container component named like the node, with the outputs that KFP's UI shows."""
     kinds = {"run_id": str} | {p.name: p.type for p in run_params if p.name in task.parameters}
     kinds |= train_job_inputs(task, fixed_image)
 
@@ -67,7 +66,7 @@ def component(
         arguments = ["--node", task.node_id, "--spec", task.argument, "--revision", revision]
         arguments += ["--run-id", given["run_id"]]
         arguments += ["--executor-input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
-        # One word each: a value that starts with "-" would be taken for an option.
+        # One word each: a separate value that starts with "-" would be taken for an option.
         arguments += [f"--param={name}={given[name]}" for name in task.parameters]
         if task.train_job:
             selector, tolerations = placement_inputs(task)
@@ -91,12 +90,12 @@ def component(
 
 
 def placement_inputs(task: Task) -> tuple[str, str]:
-    """The run's parameters that say where a node's pods, or its workers', may run."""
+    """Names of the run parameters that say where a node's pods, or its workers, may run."""
     return f"{snake_case(task.node_id)}_node_selector", f"{snake_case(task.node_id)}_tolerations"
 
 
 def train_job_inputs(task: Task, fixed_image: bool) -> dict[str, type]:
-    """What a task that starts a TrainJob takes of the run besides its own parameters."""
+    """The further run parameters of a task that starts a TrainJob."""
     if not task.train_job:
         return {}
     selector, tolerations = placement_inputs(task)
@@ -124,5 +123,5 @@ def function_of(
 
 
 def snake_case(node_id: str) -> str:
-    """`ColumnarExampleGen` as Python and KFP spell it: `columnar_example_gen`."""
+    """`ColumnarExampleGen` -> `columnar_example_gen`."""
     return re.sub(r"\W+", "_", _BAR.sub("_", node_id)).lower()

@@ -1,4 +1,4 @@
-"""A run on Kubeflow, read from what KFP's API says of it, and watched until it ends."""
+"""Reads the state of a run on Kubeflow from KFP's API, and watches it until it ends."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipelines.results import ComponentResult, RunResult
-from spec.errors import EXIT_MAY_RETRY
+from spec import exit_codes
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
-PATIENCE_S = 600.0  # an API that is being upgraded comes back; the run does not need it
+PATIENCE_S = 600.0  # an API that is being upgraded comes back, and the run does not need it meanwhile
 _STATUS = {"PENDING": "waiting", "PAUSED": "waiting", "CANCELING": "running", "": "waiting"}
 
 
 class Unavailable(Exception):
-    """KFP's API does not answer, or not now: may be tried again."""
+    """KFP's API does not answer; may be tried again."""
 
 
 def result_of(run: Any, link: str) -> RunResult:
-    """A run as `trainyard run` shows one.
+    """The run as a result like `trainyard run`'s.
 
     Args:
         run: `V2beta1Run`.
@@ -34,14 +34,14 @@ def result_of(run: Any, link: str) -> RunResult:
         result.seconds = ((over or datetime.datetime.now(datetime.UTC)) - began).total_seconds()
     if state in ENDED and state != "SUCCEEDED":
         result.error = _error(run, result)
-        result.exit_code = EXIT_MAY_RETRY
+        result.exit_code = exit_codes.MAY_RETRY
     return result
 
 
 def state_of(run: Any) -> str:
-    """The state of a run, empty while KFP does not know.
+    """The state of a run; empty while KFP does not know it.
 
-    A terminated run ends as FAILED, because its workflow did; that it was CANCELING is in its history.
+    A terminated run ends as FAILED, like its workflow; only its history says that it was CANCELING.
     """
     state = str(run.state or "")
     terminated = any(one.state == "CANCELING" for one in run.state_history or ())
@@ -49,13 +49,13 @@ def state_of(run: Any) -> str:
 
 
 def failed_tasks(run: Any) -> dict[str, str]:
-    """Key of each task that failed -> the name that it shows."""
+    """Key of each failed task -> its display name."""
     failed = {one.display_name for one in _details(run) if one.state == "FAILED"}
     return {key: name for key, name in task_names(run).items() if key in failed}
 
 
 def finished_tasks(run: Any) -> dict[str, str]:
-    """Key of each task that is done -> the name that it shows."""
+    """Key of each finished task -> its display name."""
     done = {one.display_name for one in _details(run) if one.state == "SUCCEEDED"}
     return {key: name for key, name in task_names(run).items() if key in done}
 
@@ -63,13 +63,13 @@ def finished_tasks(run: Any) -> dict[str, str]:
 def watch(
     look: Callable[[], RunResult], show: Callable[[RunResult], None], say: Callable[[str], None], every: float
 ) -> RunResult:
-    """Looks at a run until it has ended. An API that is away for a while is waited for: a line when it goes, one when it is back.
+    """Watches a run until it has ended. Waits for an API that is away, and says when it goes away and comes back.
 
     Args:
-        look: reads the run.
-        show: is given what was read, each time.
+        look: reads the run's state.
+        show: is called with each state.
         say: is told when the API does not answer.
-        every: seconds between two looks.
+        every: seconds between two reads.
 
     Raises:
         Unavailable: it was away for ten minutes.
@@ -96,12 +96,12 @@ def watch(
 
 
 def ended(result: RunResult) -> bool:
-    """Whether nothing more will happen."""
+    """Whether the run has ended."""
     return result.status.upper() in ENDED
 
 
 def task_names(run: Any) -> dict[str, str]:
-    """Key of each task -> the name that it shows, in the file's order; empty if the run does not carry its file."""
+    """Key of each task -> its display name, in the graph's order; empty if KFP has not kept the pipeline."""
     spec = run.pipeline_spec if isinstance(run.pipeline_spec, Mapping) else {}
     spec = spec.get("pipeline_spec", spec)
     tasks = spec.get("root", {}).get("dag", {}).get("tasks", {})
@@ -110,14 +110,14 @@ def task_names(run: Any) -> dict[str, str]:
 
 
 def moment(when: datetime.datetime | None) -> datetime.datetime | None:
-    """A time of KFP's; it writes 1970 for what has not happened yet."""
+    """A time from KFP, which writes 1970 for what has not happened yet: None then."""
     if when is None or when.year <= 1970:
         return None
     return when if when.tzinfo else when.replace(tzinfo=datetime.UTC)
 
 
 def _ordered(upstream: Mapping[str, Any]) -> list[str]:
-    """Tasks, each after those that it waits for; KFP's API sorts them by name."""
+    """Tasks in the order of their dependencies; KFP's API sorts them by name."""
     done: list[str] = []
     while ready := [key for key in upstream if key not in done and set(upstream[key]) & set(upstream) <= set(done)]:
         done += ready
@@ -126,7 +126,7 @@ def _ordered(upstream: Mapping[str, Any]) -> list[str]:
 
 def _components(run: Any) -> list[ComponentResult]:
     details: dict[str, Any] = {}
-    # A task that KFP starts again is there more than once; the newest counts.
+    # A retried task appears more than once; the newest counts.
     for one in sorted(_details(run), key=_began):
         details[one.display_name] = one
     return [_component(name, details.get(key), details.get(f"{key}-driver")) for key, name in task_names(run).items()]
@@ -137,7 +137,7 @@ def _details(run: Any) -> Sequence[Any]:
 
 
 def _component(name: str, task: Any, driver: Any) -> ComponentResult:
-    """KFP has two entries for a task: `trainer-driver`, a pod that prepares, and then `trainer`."""
+    """A task's state. KFP has two entries for it: `trainer-driver`, a pod that prepares, and then `trainer`."""
     if task is None and driver is not None:
         status = "running" if driver.state == "SUCCEEDED" else _status(driver.state)
         return ComponentResult(name, status)
@@ -158,7 +158,7 @@ def _status(state: str | None) -> str:
 
 
 def _error(run: Any, result: RunResult) -> str:
-    """Which tasks failed, and what KFP says of them, which is seldom anything; why is in the pods' logs (messages.py)."""
+    """Which tasks failed, with KFP's own messages, if any; the reasons are in the pods' logs (messages.py)."""
     failed = [one.id for one in result.components if one.status == "failed"]
     messages = [run.error.message] if run.error and run.error.message else []
     for task in _details(run):

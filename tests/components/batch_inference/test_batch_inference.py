@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from tfx.dsl.components.base import base_beam_executor
 
-from components.batch_inference import BatchInferenceConfig, executor
+from components.batch_inference import executor
 from components.batch_inference import predicting as predicting_module
 from components.batch_inference.executor import Executor
-from components.ingestion import Reading, parts, sources
+from components.ingestion import parts, sources
 from components.served_model import RawFeature, ServedModel, load_predictor
 from spec.errors import InputError
+from spec.workload import BatchInput, Read
 
 RELEASE = {"model": "trips", "version": 7, "digest": "abc"}
 
@@ -25,7 +26,7 @@ RELEASE = {"model": "trips", "version": 7, "digest": "abc"}
 def predict(
     model: pathlib.Path, files: list[pathlib.Path], target: pathlib.Path, format: str = "parquet", keys=(), beam_args=()
 ) -> tuple[dict[str, Any], pa.Table, pa.Table]:
-    config = BatchInferenceConfig(str(files[0]), format, tuple(keys))
+    config = BatchInput(uri=str(files[0]), format=format, keys=tuple(keys))
     urls = [f"file://{path}" for path in files]
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=list(beam_args), tmp_dir=str(target.parent / "tmp"), unique_id="1"
@@ -216,5 +217,5 @@ def test_the_same_predictions_on_beam(beam_args, model_folder, make_rows, tmp_pa
 
 def test_a_word_is_missing_if_it_was_in_training_and_a_key_is_carried_as_it_stands() -> None:
     model = ServedModel("binary", "y", ("0", "1"), {"city": RawFeature("string", (), True, na_values=("?",))})
-    reading = executor._as_trained(Reading(separator=";", na_values=("NA",)), model)
+    reading = executor._as_trained(Read(separator=";", na_values=("NA",)), model)
     assert (reading.separator, reading.missing("city"), reading.missing("id")) == (";", ("?",), ())

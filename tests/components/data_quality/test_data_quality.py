@@ -6,6 +6,7 @@ import html.parser
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -17,8 +18,10 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import ROWS_IN, ROWS_OUT, SECONDS, DataQualityReport
 from components.columnar import SplitWriter, encode_splits
-from components.data_quality import DataQuality, _data_docs
+from components.data_quality import _data_docs, waivers
 from components.data_quality._running import columns_of
+from components.data_quality.component import DataQuality
+from components.data_quality.contract import digest
 from components.data_quality.executor import DataQualityExecutor
 from components.data_quality.worker import check_examples
 from components.gates import CheckResult, GateFailed, GateResult, Severity
@@ -312,16 +315,19 @@ def run_executor(tmp_path: pathlib.Path, examples_uri: str, schema_uri: str, sui
     examples, schema, report = standard_artifacts.Examples(), standard_artifacts.Schema(), DataQualityReport()
     examples.uri, schema.uri, report.uri = examples_uri, schema_uri, str(tmp_path / "report")
     examples.split_names = encode_splits(["train", "eval"])
+    (tmp_path / "contract").mkdir()  # what lies beside a suite is in its digest
+    suite = shutil.copy(suite, tmp_path / "contract")
     executor = DataQualityExecutor()
     executor._context = SimpleNamespace(  # what TFX's launcher fills in
         pipeline_run_id="run-1", pipeline_node=SimpleNamespace(node_info=SimpleNamespace(id="DataQuality"))
     )
     properties = {
         "suite_file": suite,
-        "suite_digest": "",
+        "suite_digest": digest(suite, []),
         "fail_on": "critical",
         "pipeline_root": str(tmp_path / "root"),
-        "splits": None,
+        **dict.fromkeys(("keys", "code", "left_out"), "[]"),
+        "waivers": waivers.digest(waivers.beside(suite)),
     }
     executor.Do({"examples": [examples], "schema": [schema]}, {"data_quality": [report]}, properties)
     return report
@@ -363,7 +369,7 @@ def test_component_digests_its_suite_and_imports_no_gx(tmp_path: pathlib.Path) -
     suite = write_suite(tmp_path)
     code = (
         "import sys\nfrom tfx.types import channel, standard_artifacts\n"
-        "from components.data_quality import DataQuality\n"
+        "from components.data_quality.component import DataQuality\n"
         "def make():\n"
         "    return DataQuality(channel.Channel(type=standard_artifacts.Examples),"
         " channel.Channel(type=standard_artifacts.Schema), sys.argv[1], 'root')\n"

@@ -18,10 +18,12 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import ROWS_BY_SPAN, DataDrift
 from components.columnar import SplitWriter, encode_splits
-from components.drift import ColumnLimits, DriftConfig, DriftDetector, Profile
 from components.drift._verdicts import judged
+from components.drift.component import DriftDetector
+from components.drift.profile import Profile
 from components.gates import GateFailed, GateResult, Severity
 from model_store import ModelStore, ReleaseDraft
+from spec.workload import Drift, DriftLimits
 
 ROWS = 2_000
 SCHEMA = """
@@ -29,7 +31,7 @@ feature { name: "fare" type: FLOAT } feature { name: "kind" type: BYTES }
 feature { name: "zone" type: INT int_domain { is_categorical: true } } feature { name: "tip" type: INT }
 feature { name: "note" type: BYTES }
 """
-STILL = DriftConfig(label="tip")
+STILL = Drift()
 
 
 def span(seed: int, scale: float = 1.0, cash: float = 0.5, tip: float = 0.3, length: int = 20) -> dict[str, Any]:
@@ -77,7 +79,7 @@ class Yard:
         self,
         number: int,
         *window: dict[str, Any],
-        config: DriftConfig = STILL,
+        allowed: Drift = STILL,
         champion_of: tuple[str, str] | None = None,
     ) -> GateResult:
         """Raises what the node raised; returns what its gate found."""
@@ -87,7 +89,9 @@ class Yard:
             source_uri=str(self.folder / "schema"), artifact_type=standard_artifacts.Schema
         ).with_id("Schema")
         root = str(self.folder / "root")
-        detector = DriftDetector(examples.outputs["result"], schema.outputs["result"], config, root, champion_of)
+        detector = DriftDetector(
+            examples.outputs["result"], schema.outputs["result"], allowed, "tip", root, champion_of
+        )
         LocalDagRunner().run(
             pipeline.Pipeline(
                 pipeline_name="yard",
@@ -139,9 +143,9 @@ def test_within_a_window_the_newest_span_alone_is_compared_with_the_one_before(y
 
 
 def test_a_critical_limit_stops_the_run_and_leaves_its_evidence(yard: Yard) -> None:
-    strict = DriftConfig(columns={"tip": ColumnLimits({"psi": 0.1}, Severity.CRITICAL)}, label="tip")
+    strict = Drift(columns={"tip": DriftLimits(psi=0.1, severity=Severity.CRITICAL)})
     with pytest.raises(GateFailed, match="tip shifted from span 1: PSI"):
-        yard.run(2, span(1), span(2, tip=0.9), config=strict)
+        yard.run(2, span(1), span(2, tip=0.9), allowed=strict)
     assert yard.artifacts() == []
     (evidence,) = (yard.folder / "root" / "_gates").glob("*/DriftDetector")
     assert {path.name for path in evidence.iterdir()} >= {"gate.json", "profile.json", "drift.json"}
@@ -151,15 +155,13 @@ def test_a_slice_can_move_while_the_whole_does_not(yard: Yard) -> None:
     before, after = span(1), span(2)
     card = after["kind"] == "card"
     after["fare"] = np.where(card, after["fare"].mean() * 0.9, after["fare"])
-    result = yard.run(
-        2, before, after, config=DriftConfig(ColumnLimits({"kolmogorov_smirnov": 0.45}), slices=("kind",))
-    )
+    result = yard.run(2, before, after, allowed=Drift(limits=DriftLimits(kolmogorov_smirnov=0.45), slices=("kind",)))
     assert failed(result) == {"drift(fare, kind=card)"}
 
 
 def test_columns_that_may_move_and_spans_that_are_too_small_are_recorded_and_not_judged(yard: Yard) -> None:
-    free = DriftConfig(columns={"fare": ColumnLimits({})})
-    result = yard.run(2, span(1), span(2, scale=50), config=free)
+    free = Drift(columns={"fare": DriftLimits()})
+    result = yard.run(2, span(1), span(2, scale=50), allowed=free)
     (check,) = [one for one in result.checks if one.name == "drift(fare)"]
     assert check.passes and check.severity is Severity.INFO and check.diagnostics["measures"]["psi"] > 1
     few = {name: values[:400] for name, values in span(3, scale=50).items()}
@@ -185,8 +187,8 @@ def test_the_same_again_is_answered_from_the_cache_and_a_new_reference_is_not(ya
 
 @pytest.mark.parametrize("measure", ["ks", "PSI"])
 def test_an_unknown_measure_is_refused(measure: str) -> None:
-    with pytest.raises(ValueError, match=f"of 'fare': unknown measure '{measure}'. Known: psi"):
-        DriftConfig(columns={"fare": ColumnLimits({measure: 0.1})})
+    with pytest.raises(ValueError, match=rf"columns\.fare\.{measure}\n  Extra inputs are not permitted"):
+        Drift.model_validate({"columns": {"fare": {measure: 0.1}}})
 
 
 def test_a_span_is_compared_with_what_the_champion_was_trained_on(yard: Yard) -> None:
@@ -216,7 +218,7 @@ def test_no_value_of_a_personal_column_is_kept_by_name_or_said(yard: Yard) -> No
     (yard.folder / "schema" / "schema.pbtxt").write_text(schema)
     moved = span(2, scale=4)
     moved["kind"] = np.where(moved["kind"] == "cash", "a secret of fifty letters and more than that in all", "card")
-    result = yard.run(2, span(1), moved, config=DriftConfig(label="tip", slices=("kind",)))
+    result = yard.run(2, span(1), moved, allowed=Drift(slices=("kind",)))
     assert failed(result) == {"drift(fare)", "drift(kind)"}
     kept = "".join(path.read_text() for path in pathlib.Path(yard.artifacts()[-1].uri).iterdir())
     assert "secret" not in kept and "cash" not in kept and "its values are personal and not shown" in kept
@@ -230,18 +232,18 @@ def test_no_value_of_a_personal_column_is_kept_by_name_or_said(yard: Yard) -> No
 
 def test_a_refused_span_is_nobodys_reference(yard: Yard) -> None:
     """The same damage delivered twice is refused twice, and the good span after it does not drift."""
-    strict = DriftConfig(columns={"tip": ColumnLimits({"psi": 0.1}, Severity.CRITICAL)}, label="tip")
-    yard.run(1, span(1), config=strict)
+    strict = Drift(columns={"tip": DriftLimits(psi=0.1, severity=Severity.CRITICAL)})
+    yard.run(1, span(1), allowed=strict)
     for number in (2, 3):
         with pytest.raises(GateFailed, match="tip shifted from span 1: PSI"):
-            yard.run(number, span(number, tip=0.9), config=strict)
+            yard.run(number, span(number, tip=0.9), allowed=strict)
     # In a window it is passed over, too, until it is replaced.
     with pytest.raises(GateFailed, match="tip shifted from span 1: PSI"):
-        yard.run(3, span(1), span(2, tip=0.9), span(3, tip=0.9), config=strict)
-    good = yard.run(4, span(4), config=strict)
+        yard.run(3, span(1), span(2, tip=0.9), span(3, tip=0.9), allowed=strict)
+    good = yard.run(4, span(4), allowed=strict)
     assert good.passes and good.checks[0].diagnostics["reference"] == "span 1"
-    assert yard.run(2, span(7), config=strict).passes, "delivered again"
-    assert yard.run(3, span(8), config=strict).checks[0].diagnostics["reference"] == "span 2"
+    assert yard.run(2, span(7), allowed=strict).passes, "delivered again"
+    assert yard.run(3, span(8), allowed=strict).checks[0].diagnostics["reference"] == "span 2"
 
 
 def test_what_another_gate_says_of_a_span_counts() -> None:

@@ -6,9 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.drift import DriftConfig, Profile, _leakage
+from components.drift import _leakage
 from components.drift._leakage import Strength, strengths
+from components.drift.profile import Profile
 from components.gates import CheckResult, Severity, Verdict
+from spec.workload import Drift
 
 SIZE = 4000
 TRAIN = np.arange(SIZE) % 5 != 0
@@ -22,9 +24,9 @@ def strength(values: pa.ChunkedArray, label: pa.ChunkedArray, is_train: np.ndarr
     return found and found.value
 
 
-def checks(newest: Profile, before: Profile | None, config: DriftConfig) -> list[CheckResult]:
+def checks(newest: Profile, before: Profile | None) -> list[CheckResult]:
     told = {name: Strength(value, value) for name, value in newest.strengths.items()}
-    return list(_leakage.checks(told, newest, before, config))
+    return list(_leakage.checks(told, newest, before, "tip", Drift()))
 
 
 def column(values: object) -> pa.ChunkedArray:
@@ -84,7 +86,7 @@ def judged(label: np.ndarray, **columns: object) -> list[CheckResult]:
     """The checks of some rows, a fifth of them held out."""
     sample = {name: column(values) for name, values in columns.items()} | {"tip": column(label)}
     told = strengths(sample, np.arange(len(label)) % 5 != 0, "tip")
-    return list(_leakage.checks(told, Profile("span 1", {"": len(label)}, {}), None, DriftConfig(label="tip")))
+    return list(_leakage.checks(told, Profile("span 1", {"": len(label)}, {}), None, "tip", Drift()))
 
 
 def rare(rows: int, positives: int) -> np.ndarray:
@@ -136,15 +138,15 @@ def described(name: str, **told: float) -> Profile:
 
 
 def test_a_leak_is_a_warning_by_column() -> None:
-    found = list(checks(described("span 2", refund=0.998, fare=0.7), None, DriftConfig(label="tip")))
+    found = list(checks(described("span 2", refund=0.998, fare=0.7), None))
     assert [check.name for check in found] == ["leakage(refund)"] and not found[0].passes
     assert "refund alone tells tip: 0.998" in found[0].message
-    (fine,) = checks(described("span 2", fare=0.7), None, DriftConfig(label="tip"))
+    (fine,) = checks(described("span 2", fare=0.7), None)
     assert fine.passes and "fare does so with 0.700" in fine.message
 
 
 def test_an_association_that_is_gone_is_a_warning() -> None:
     before = described("span 1", fare=0.92, kind=0.6)
-    found = list(checks(described("span 2", fare=0.51, kind=0.5), before, DriftConfig(label="tip")))
+    found = list(checks(described("span 2", fare=0.51, kind=0.5), before))
     assert [check.name for check in found if not check.passes] == ["association(fare)"]
     assert "fare told tip with 0.920 in span 1, and does so with 0.510 now" in found[-1].message

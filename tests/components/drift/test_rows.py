@@ -7,11 +7,12 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from components.drift import DriftConfig, Profile
 from components.drift import _rows as rows
+from components.drift.profile import Profile
 from components.gates import CheckResult, Severity, Verdict
+from spec.workload import Drift
 
-CONFIG = DriftConfig(label="tip", min_rows=100)
+ALLOWED = Drift(min_rows=100)
 
 
 def table(seed: int = 1, size: int = 1000) -> pa.Table:
@@ -34,7 +35,7 @@ def described(name: str, data: pa.Table, digest: str = "") -> Profile:
 
 def found(before: Profile | None, data: pa.Table, digest: str = "") -> dict[str, CheckResult]:
     newest = described("span 2", data, digest)
-    return {check.name: check for check in rows.checks(newest, before, hashed(data), CONFIG)}
+    return {check.name: check for check in rows.checks(newest, before, hashed(data), ALLOWED)}
 
 
 def test_a_fingerprint_is_of_the_rows_and_not_of_their_order() -> None:
@@ -65,7 +66,7 @@ def test_where_a_column_is_left_out_only_the_bytes_tell_a_repeated_span() -> Non
     made.leave_out()
     assert not len(made.of_rows()) and made.by_split() == {}
     first, second = (Profile(f"span {n}", {"": 1000}, {}, digest="abc") for n in (1, 2))
-    found = {check.name: check.verdict for check in rows.checks(second, first, made, CONFIG)}
+    found = {check.name: check.verdict for check in rows.checks(second, first, made, ALLOWED)}
     assert found == {
         "stale": Verdict.FAILED,
         "rows": Verdict.PASSED,
@@ -117,7 +118,7 @@ def test_rows_that_the_model_was_made_from_are_found_in_test() -> None:
     twice = pa.concat_tables([data, data.slice(490, 20)])
     for name in twice.column_names:
         made.add(name, twice.column(name))
-    found = {check.name: check for check in rows.checks(described("span 1", data), None, made, CONFIG)}
+    found = {check.name: check for check in rows.checks(described("span 1", data), None, made, ALLOWED)}
     assert found["overlap(eval)"].passes and not found["overlap(test)"].passes
     assert "20 of the 220 rows of test (9.1%) are rows of train or eval" in found["overlap(test)"].message
 

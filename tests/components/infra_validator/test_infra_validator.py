@@ -13,15 +13,15 @@ import pyarrow as pa
 import pytest
 from tfx.types import standard_artifacts
 
-from components import prepared
+from components import border, prepared
 from components.gates import GateResult
-from components.infra_validator.config import InfraConfig
 from components.infra_validator.executor import Executor, how_it_ended
 from components.infra_validator.golden import instances
 from components.infra_validator.limits import Ended, watch
 from components.infra_validator.worker import Examination, serialized_examples
 from components.served_model import MISSING_INT64, RawFeature, ServedModel
 from spec.errors import InputError
+from spec.workload import InfraValidation
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def run(
         made = output(blessing=standard_artifacts.InfraBlessing)
         examples = examples_artifact(make_rows(40, task) if rows is None else rows)
         inputs = {"model": [model_artifact(task, **options)], "examples": [examples]}
-        Executor().Do(inputs, made, {"config": json.dumps(limits or {"requests": 16})})
+        Executor().Do(inputs, made, {"limits": json.dumps(limits or {"requests": 16})})
         (blessing,) = made["blessing"]
         gate = GateResult.from_json((pathlib.Path(blessing.uri) / "gate.json").read_text())
         status = "INFRA_BLESSED" if gate.passes else "INFRA_NOT_BLESSED"
@@ -149,7 +149,7 @@ def test_no_rows_to_ask_for(run: Callable[..., Any], make_rows: Callable[..., pa
 @pytest.mark.parametrize("text", ["{", '{"requests": 0}', '{"cores": 4}'])
 def test_a_wrong_configuration_says_so(text: str) -> None:
     with pytest.raises(InputError, match="infra_validation"):
-        InfraConfig.from_json(text)
+        border.load(InfraValidation, text)
 
 
 @pytest.fixture
@@ -168,9 +168,9 @@ def limited(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 
 def test_a_crash_is_named(limited: Callable[..., Ended]) -> None:
     ended = limited("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    said = how_it_ended(ended, "loading the SavedModel", InfraConfig())
+    said = how_it_ended(ended, "loading the SavedModel", InfraValidation())
     assert said.startswith("the process died of SIGSEGV while loading the SavedModel")
-    killed = how_it_ended(Ended(-9, "", 1, 100, ""), "loading the SavedModel", InfraConfig())
+    killed = how_it_ended(Ended(-9, "", 1, 100, ""), "loading the SavedModel", InfraValidation())
     assert "SIGKILL, most likely by the kernel for lack of memory" in killed
 
 

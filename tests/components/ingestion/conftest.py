@@ -11,8 +11,10 @@ import pytest
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
-from components.ingestion import IngestionConfig, sources
+from components import border
+from components.ingestion import sources
 from components.ingestion.executor import Executor
+from spec.workload import Ingestion, Label
 
 SCHEMA = """
 feature { name: "id" type: INT presence { min_fraction: 1.0 } shape {} }
@@ -38,7 +40,7 @@ def ingest(tmp_path: pathlib.Path) -> Callable[..., standard_artifacts.Examples]
             path = tmp_path / "data" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        config = IngestionConfig(**{"uri": f"{tmp_path}/data/*", "format": "csv", "label": "price", **options})
+        config = Ingestion(**{"uri": f"{tmp_path}/data/*", "format": "csv", "label": Label(column="price"), **options})
         spans = [
             {"span": s.number, "digest": s.digest, "files": s.files}
             for s in sources.resolve_window(config.uri, sources.newest_span(config.uri), config.window)
@@ -51,7 +53,7 @@ def ingest(tmp_path: pathlib.Path) -> Callable[..., standard_artifacts.Examples]
         Executor(context).Do(
             {"schema": [schema]},
             {"examples": [examples]},
-            {"input_config": config.to_json(), "spans": json.dumps(spans), "span": 0},
+            {"input_config": border.dump(config), "spans": json.dumps(spans), "span": 0},
         )
         return examples
 

@@ -21,6 +21,7 @@ from components.ingestion.readers import read_file
 from components.ingestion.rows import read_rows
 from spec.errors import InputError
 from spec.splits import SPLITS
+from spec.workload import Label
 
 SCHEMA = """
 feature { name: "id" type: INT presence { min_fraction: 1.0 } shape {} }
@@ -93,7 +94,7 @@ def test_ten_thousand_columns_of_the_schema(ingest, tmp_path) -> None:
     examples = ingest(
         {"a.csv": "\n".join([",".join(names), *(f"{i}{line[3:]}" for i, line in enumerate(lines[:-1])), lines[-1]])},
         contract,
-        label="x1",
+        label=Label(column="x1"),
         on_bad_rows="quarantine",
     )
     assert examples.get_int_custom_property("rows_out") == 300

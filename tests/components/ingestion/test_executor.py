@@ -11,6 +11,7 @@ import pytest
 from components.columnar import read_split
 from spec.errors import InputError
 from spec.splits import SPLITS
+from spec.workload import Split
 
 
 def rows(count: int, *bad: str) -> str:
@@ -65,7 +66,7 @@ def test_good_data_leave_no_side_file(ingest) -> None:
 
 
 def test_a_split_by_time_reads_past_bad_rows(ingest) -> None:
-    examples = ingest(FILES, on_bad_rows="quarantine", max_bad_fraction=0.1, split_time="id", test_fraction=0.1)
+    examples = ingest(FILES, on_bad_rows="quarantine", max_bad_fraction=0.1, split=Split(time="id", test_fraction=0.1))
     assert examples.get_int_custom_property("rows_quarantined") == 3
     assert min(read_split(examples.uri, "test")["id"].to_pylist()) > 100
 
@@ -74,10 +75,14 @@ def test_a_split_by_time_reads_past_bad_rows(ingest) -> None:
     ("content", "fields", "says"),
     [
         (rows(2), {}, r"no row fell into the \w+ split \(train \d, eval \d, test \d\)\. Deliver more rows, or raise"),
-        ("id,price\n1,1\n2,2\n2,3\n", {"split_time": "id"}, "into the train split .* three times or more are needed"),
+        (
+            "id,price\n1,1\n2,2\n2,3\n",
+            {"split": Split(time="id")},
+            "into the train split .* three times or more are needed",
+        ),
         (
             "id,price,part\n1,1,train\n2,2,train\n",
-            {"split_column": "part"},
+            {"split": Split(column="part")},
             "The column has to name rows for train, and for test or eval",
         ),
     ],

@@ -15,11 +15,13 @@ import tensorflow as tf
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
+from components import border
 from components.columnar import read_split
-from components.ingestion import IngestionConfig, sources
+from components.ingestion import sources
 from components.ingestion.executor import Executor
 from spec.errors import InputError
 from spec.splits import SPLITS
+from spec.workload import Ingestion, Label
 
 SCHEMA = """
 feature { name: "image" type: BYTES presence { min_fraction: 1.0 } shape {} image_domain {} }
@@ -55,7 +57,7 @@ def ingest(folder: pathlib.Path, schema: str = SCHEMA, **options: Any) -> standa
     (place / "schema" / "schema.pbtxt").write_text(schema)
     contract = standard_artifacts.Schema()
     contract.uri = str(place / "schema")
-    config = IngestionConfig(**{"uri": f"{folder}/*/*", "format": "images", "label": "label", **options})
+    config = Ingestion(**{"uri": f"{folder}/*/*", "format": "images", "label": Label(column="label"), **options})
     window = sources.resolve_window(config.uri, 0, 1, empty_files=True)
     spans = [{"span": s.number, "digest": s.digest, "files": s.files} for s in window]
     examples = standard_artifacts.Examples()
@@ -64,7 +66,7 @@ def ingest(folder: pathlib.Path, schema: str = SCHEMA, **options: Any) -> standa
     Executor(context).Do(
         {"schema": [contract]},
         {"examples": [examples]},
-        {"input_config": config.to_json(), "spans": json.dumps(spans), "span": 0},
+        {"input_config": border.dump(config), "spans": json.dumps(spans), "span": 0},
     )
     return examples
 

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.ingestion import Reading
-from components.ingestion.contract import Column
+from components.ingestion.contract import Column, columns_as_read
 from components.ingestion.readers import read_file
 from components.ingestion.rows import read_rows
 from spec.errors import InputError
+from spec.workload import Read
 
 COLUMNS = [
     Column("id", pa.int64(), True, False),
@@ -32,27 +32,27 @@ ROWS = {"id": [1, 2, 3], "price": [2.5, None, -0.5], "city": ["Köln", 'a "b"', 
 
 def read(path: pathlib.Path, format: str = "csv", **fields: Any) -> dict[str, list[Any]]:
     """Both ways of reading, which must give the same."""
-    reading = Reading(**fields)
+    reading = Read(**fields)
     strict = pa.Table.from_batches(read_file(path, format, COLUMNS, (), reading=reading)).to_pydict()
     apart = pa.Table.from_batches([one.batch for one in _apart(path, format, reading)]).to_pydict()
     assert apart == strict
     return strict
 
 
-def _apart(path: pathlib.Path, format: str, reading: Reading) -> Any:
+def _apart(path: pathlib.Path, format: str, reading: Read) -> Any:
     from components.ingestion import rows
 
-    return rows._apart(path, format, reading.applied(COLUMNS), (), rows.WHOLE, reading)
+    return rows._apart(path, format, columns_as_read(COLUMNS, reading), (), rows.WHOLE, reading)
 
 
 def bad_rows(path: pathlib.Path, format: str = "csv", **fields: Any) -> list[tuple[int, str | None]]:
-    found = read_rows(path, format, COLUMNS, (), reading=Reading(**fields))
+    found = read_rows(path, format, COLUMNS, (), reading=Read(**fields))
     return [(one.row, one.column) for rows in found for one in rows.bad]
 
 
 def refusal(path: pathlib.Path, format: str = "csv", **fields: Any) -> str:
     with pytest.raises(InputError) as caught:
-        list(read_file(path, format, COLUMNS, (), reading=Reading(**fields)))
+        list(read_file(path, format, COLUMNS, (), reading=Read(**fields)))
     message = str(caught.value)
     assert "\n" not in message and str(path) in message and "trainyard-plain" not in message
     return message

@@ -15,6 +15,7 @@ from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.ingestion.rows import read_rows
 from spec.errors import InputError
+from spec.workload import Label
 
 SCHEMA = """
 feature { name: "id" type: INT presence { min_fraction: 1.0 } shape {} }
@@ -150,7 +151,7 @@ def test_a_row_longer_than_a_block(tmp_path) -> None:
 
 def test_nothing_is_asked_of_a_row_that_is_left_out(tmp_path) -> None:
     """A row without a label is left out, so what else it lacks stops nothing; what a labelled row lacks does."""
-    columns = with_label(COLUMNS, schema_pb2.Schema(), "kind", merge_spellings=False, drop_unlabelled=True)
+    columns = with_label(COLUMNS, schema_pb2.Schema(), Label(column="kind", drop_unlabelled=True))
     path = write(tmp_path / "a.csv", "id,price,kind\n1,1,a\n2,,\n,3, \n4,4,b\n")
     (batch,) = read_file(path, "csv", columns, ())
     assert batch.filter(labelled(batch["kind"])).to_pylist() == [

@@ -4,14 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.ingestion import IngestionConfig
 from components.ingestion.splitting import Places, count_values, counted_column, splitter
 from spec.errors import InputError
 from spec.splits import EVAL, SPLITS, TEST, TRAIN
-
-
-def config(**fields) -> IngestionConfig:
-    return IngestionConfig(uri="", format="csv", label="y", **fields)
+from spec.workload import Split
 
 
 def batch(rows: int = 20_000) -> pa.RecordBatch:
@@ -26,10 +22,10 @@ def batch(rows: int = 20_000) -> pa.RecordBatch:
 
 
 def places(rows: pa.RecordBatch, **fields) -> Places:
-    asked = config(**fields)
+    asked = Split(**fields)
     column = counted_column(asked)
     counted = count_values(asked, [rows.column(column)]) if column else None
-    return splitter(asked, counted).places(rows)
+    return splitter(asked, "y", counted).places(rows)
 
 
 def splits(rows: pa.RecordBatch, **fields) -> list[str]:
@@ -75,7 +71,7 @@ def test_a_table_of_nothing_but_the_label_is_split_by_it() -> None:
 def test_a_key_keeps_its_rows_together() -> None:
     rows = batch()
     by_user: dict[str, set[str]] = {}
-    for user, split in zip(rows.column("user").to_pylist(), splits(rows, split_key="user"), strict=True):
+    for user, split in zip(rows.column("user").to_pylist(), splits(rows, key="user"), strict=True):
         by_user.setdefault(user, set()).add(split)
     assert all(len(found) == 1 for found in by_user.values())
     assert set.union(*by_user.values()) == set(SPLITS)
@@ -83,7 +79,7 @@ def test_a_key_keeps_its_rows_together() -> None:
 
 def test_the_hash_is_the_same_in_every_process() -> None:
     # Written down once: another figure would move rows between the splits of every user's data.
-    found = enumerate(splits(batch(30), split_key="user"))
+    found = enumerate(splits(batch(30), key="user"))
     held_back = {4: TEST, 10: TEST, 18: TEST, 21: EVAL, 24: TEST, 26: TEST, 29: EVAL}
     assert {row: split for row, split in found if split != TRAIN} == held_back
 
@@ -93,7 +89,7 @@ def test_by_time_the_newest_are_test_and_those_before_them_eval(iso: bool) -> No
     times = list(range(100))
     values = [f"2024-01-01T00:{t // 60:02d}:{t % 60:02d}Z" for t in times] if iso else times
     rows = pa.RecordBatch.from_pydict({"t": values})
-    found = splits(rows, split_time="t", test_fraction=0.25, eval_fraction=0.15)
+    found = splits(rows, time="t", test_fraction=0.25, eval_fraction=0.15)
     assert sorted(found, key=[TRAIN, EVAL, TEST].index) == found
     assert (found.count(TEST), found.count(EVAL)) == (25, 15)
 
@@ -101,13 +97,13 @@ def test_by_time_the_newest_are_test_and_those_before_them_eval(iso: bool) -> No
 def test_neighbouring_nanoseconds_are_told_apart() -> None:
     times = 1_700_000_000_000_000_000 + np.arange(100)  # as doubles, one and the same
     rows = pa.RecordBatch.from_pydict({"t": times, "y": np.zeros(100)})
-    assert splits(rows, split_time="t") == [TRAIN] * 70 + [EVAL] * 10 + [TEST] * 20
+    assert splits(rows, time="t") == [TRAIN] * 70 + [EVAL] * 10 + [TEST] * 20
 
 
 def test_rows_of_one_time_stay_together() -> None:
     times = [1] * 40 + [2] * 20 + [3] * 40
-    assert splits(pa.RecordBatch.from_pydict({"t": times}), split_time="t") == [TRAIN] * 40 + [EVAL] * 20 + [TEST] * 40
-    two = shares(pa.RecordBatch.from_pydict({"t": [1] * 50 + [2] * 50}), split_time="t")
+    assert splits(pa.RecordBatch.from_pydict({"t": times}), time="t") == [TRAIN] * 40 + [EVAL] * 20 + [TEST] * 40
+    two = shares(pa.RecordBatch.from_pydict({"t": [1] * 50 + [2] * 50}), time="t")
     assert two == {TRAIN: 0, EVAL: 0.5, TEST: 0.5}  # and the executor says that nothing is left to train on
 
 
@@ -119,20 +115,20 @@ def named(**values: int) -> pa.RecordBatch:
 
 def test_a_column_that_names_all_three_is_taken_at_its_word() -> None:
     rows = pa.RecordBatch.from_pydict({"part": ["Train", "validation", " TEST ", "training", "dev"]})
-    assert splits(rows, split_column="part") == [TRAIN, EVAL, TEST, TRAIN, EVAL]
+    assert splits(rows, column="part") == [TRAIN, EVAL, TEST, TRAIN, EVAL]
 
 
 @pytest.mark.parametrize("held_back", ["test", "eval"])
 def test_an_official_test_set_judges_and_eval_is_taken_out_of_train(held_back: str) -> None:
     rows = named(train=2000, **{held_back: 500})
-    found = np.array(splits(rows, split_column="part"))
+    found = np.array(splits(rows, column="part"))
     assert set(found[2000:]) == {TEST}
     assert set(found[:2000]) == {TRAIN, EVAL} and 0.08 < (found[:2000] == EVAL).mean() < 0.12
     later = named(train=3000, **{held_back: 500})  # the rows that were there are where they were
-    assert (np.array(splits(later, split_column="part"))[:2000] == found[:2000]).all()
+    assert (np.array(splits(later, column="part"))[:2000] == found[:2000]).all()
 
 
 def test_a_column_that_says_anything_else_is_refused() -> None:
     for value, received in (("fold-1", "'fold-1'"), (None, "nothing")):
         with pytest.raises(InputError, match=f"train, eval .* or test. Received: {received}"):
-            splits(pa.RecordBatch.from_pydict({"part": ["train", value]}), split_column="part")
+            splits(pa.RecordBatch.from_pydict({"part": ["train", value]}), column="part")

@@ -18,6 +18,7 @@ from components.ingestion.parts import Part, Unit, plan
 from components.ingestion.work import Work, in_order
 from spec.errors import InputError
 from spec.splits import SPLITS
+from spec.workload import Split
 
 IN_MEMORY = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
 MULTI_PROCESSING = ("--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -69,7 +70,7 @@ def test_the_same_rows_in_the_same_order_on_beam(ingest, small_units, format: st
 @pytest.mark.slow
 def test_the_same_rows_and_the_same_error_on_worker_processes(ingest, small_units) -> None:
     files = {f"{i}.csv": content("csv", 1000 * i, 1000) for i in range(3)}
-    options = {"on_bad_rows": "quarantine", "max_bad_fraction": 0.1, "split_time": "id"}
+    options = {"on_bad_rows": "quarantine", "max_bad_fraction": 0.1, "split": Split(time="id")}
     assert found(ingest(files, beam_args=MULTI_PROCESSING, **options)) == found(ingest(files, **options))
     with pytest.raises(InputError) as here:
         ingest(files)

@@ -11,11 +11,12 @@ import tensorflow_data_validation as tfdv
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.types import standard_artifacts
 
+from components import border
 from components.artifacts import DataDrift
-from components.drift import DriftConfig
 from components.drift.executor import Executor as DriftExecutor
 from components.report.statistics import read_statistics
 from components.statistics.executor import Executor as StatisticsExecutor
+from spec.workload import Drift
 
 SCHEMA = """
 feature { name: "fare" type: FLOAT }
@@ -45,8 +46,8 @@ def test_statistics_and_drift(tmp_path: pathlib.Path, examples_artifact: Callabl
     inputs = {"examples": [examples], "schema": [schema]}
     context = base_beam_executor.BaseBeamExecutor.Context(tmp_dir=str(tmp_path / "tmp"), unique_id="1")
     StatisticsExecutor(context).Do(inputs, {"statistics": [statistics]}, {})
-    config = DriftConfig(slices=("title",), min_rows=1).to_json()
-    properties = {"config": config, "pipeline_root": str(tmp_path), "baseline": ""}
+    allowed = border.dump(Drift(slices=("title",), min_rows=1))
+    properties = {"allowed": allowed, "label": "", "pipeline_root": str(tmp_path), "baseline": ""}
     DriftExecutor(base_executor.BaseExecutor.Context(tmp_dir=str(tmp_path / "tmp"), unique_id="1")).Do(
         inputs, {"drift": [drift]}, properties
     )

@@ -14,7 +14,8 @@ from tfx.orchestration import pipeline
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from pipelines.metadata.connecting import RunExecutions, open_once
+from pipelines.metadata.attempts import RunExecutions
+from pipelines.metadata.connecting import open_once
 from pipelines.runners.kubeflow import spec
 from pipelines.runners.kubeflow.launching import run_node
 

@@ -8,6 +8,7 @@ import fsspec
 import pytest
 
 from model_store import ModelStore
+from pipelines.training_examples import training_examples
 from quality.history import History, Outcome
 from quality.monitoring._training import training_of
 from quality.reports import build, page_of
@@ -78,7 +79,7 @@ def test_a_released_span_has_its_page_and_kubeflow_links_to_it(cluster: Cluster,
     with pytest.MonkeyPatch.context() as patch:  # what its release was trained on is found where the run left it
         patch.setenv("TRAINYARD_METADATA", cluster.environment["TRAINYARD_METADATA"])
         patch.setenv("TRAINYARD_STORE", f"{cluster.bucket}/models")
-        training = training_of("tips", ModelStore(f"{cluster.bucket}/models").resolve("tips", 1))
+        training = training_of("tips", ModelStore(f"{cluster.bucket}/models").resolve("tips", 1), training_examples)
     assert set(training.columns.distributions[""]) == {"fare", "miles", "kind"}
     assert training.predictions.rows[""] > 50
 

@@ -13,7 +13,8 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipelines.metadata.connecting import connect, connection_config, open_once, patiently
-from pipelines.metadata.runs import bury_unfinished, clear_ahead, open_store
+from pipelines.metadata.opening import open_store
+from pipelines.metadata.upkeep import bury_unfinished, clear_ahead
 from spec.errors import InputError
 from tests.pipelines.kubeflow.kubeflow_double import ROOT
 

@@ -6,20 +6,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.ingestion import IngestionConfig
 from components.ingestion.splitting import splitter
+from components.tasks import Draft, LabelColumn, find
 from pipelines.scaffold.dividing import Division, divide, told
-from pipelines.scaffold.labelling import Label, describe
+from pipelines.scaffold.labelling import draft
 from spec.errors import InputError
 from spec.splits import EVAL, SPLITS, TEST
-from spec.workload import Task
+from spec.workload import Split
 
 
-def labelled(classes: list[str], task: Task = Task.BINARY, positive: str | None = None) -> tuple[pa.Table, Label]:
+def labelled(classes: list[str], task: str = "binary", positive: str | None = None) -> tuple[pa.Table, Draft]:
     random = np.random.default_rng(5)
     label = pa.chunked_array([random.permutation(classes)])
     table = pa.table({"x": random.normal(size=len(classes)), "day": np.arange(len(classes)) % 7, "y": label})
-    return table, describe(label, "y", task, "a test", positive)
+    return table, draft(find(task), LabelColumn("y", label), positive)
 
 
 def test_each_split_has_its_share_of_a_rare_class() -> None:
@@ -29,9 +29,9 @@ def test_each_split_has_its_share_of_a_rare_class() -> None:
     assert (found.eval_fraction, found.test_fraction) == (0.2, 0.2)
     assert sum(rows.values()) == 21 and rows[EVAL] in (4, 5) and rows[TEST] in (4, 5)
     # A run divides them in the same way.
-    config = IngestionConfig(uri="", format="", label="y", eval_fraction=0.2, test_fraction=0.2, split_seed=found.seed)
+    split = Split(eval_fraction=0.2, test_fraction=0.2, seed=found.seed)
     (batch,) = table.combine_chunks().to_batches()
-    places = splitter(config).places(batch)[np.array(table["y"].to_pylist()) == "fraud"]
+    places = splitter(split, "y").places(batch)[np.array(table["y"].to_pylist()) == "fraud"]
     assert dict(zip(SPLITS, np.bincount(places, minlength=3).tolist(), strict=True)) == rows
     story = "\n".join(told(label, found))
     assert "Positive: fraud (the rarer one, 21 of 10,000 rows; --positive changes it)" in story
@@ -48,7 +48,7 @@ def test_where_classes_are_large_nothing_is_searched_for() -> None:
 
 def test_a_number_has_no_classes_to_spread() -> None:
     table = pa.table({"x": np.arange(30.0)})
-    label = describe(table["x"], "x", Task.REGRESSION, "a test")
+    label = draft(find("regression"), LabelColumn("x", table["x"]), None)
     assert divide(table, label) == Division(0.2, 0.2) and told(label, divide(table, label)) == []
 
 
@@ -86,4 +86,4 @@ def test_the_positive_class_may_be_said() -> None:
     with pytest.raises(InputError, match="--positive 'yes': the label 'y' has the classes '0' and '1'"):
         labelled(["0", "1"] * 20, positive="yes")
     with pytest.raises(InputError, match="--positive 'a': is for labels of two classes"):
-        labelled(["a", "b", "c"] * 20, Task.MULTICLASS, positive="a")
+        labelled(["a", "b", "c"] * 20, "multiclass", positive="a")

@@ -17,6 +17,7 @@ import pytest
 
 from cli import main as cli
 from quality.contracts import _sources
+from spec import environment as env
 from spec.errors import InputError
 from tests.servers import PASSWORD, Postgres, postgres_server
 
@@ -44,7 +45,7 @@ def shop(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pa
     for name in ("HOME", "WORKLOADS", "SCHEMAS", "DATA"):
         monkeypatch.setenv(f"TRAINYARD_{name}", str(tmp_path / name.lower()))
     monkeypatch.delenv("TRAINYARD_HISTORY", raising=False)
-    monkeypatch.delenv(_sources.PASSWORD, raising=False)
+    monkeypatch.delenv(env.SOURCE_PASSWORD, raising=False)
     monkeypatch.setattr(_sources, "_WAIT_S", 0.01)
     for name, text in (("workloads/shop/workload.yaml", WORKLOAD), ("schemas/shop/schema.pbtxt", SCHEMA)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -220,8 +221,8 @@ def test_postgresql(
     engine.dispose()
     query = ("--query", "select * from orders order by net")
     code, _, err = run(capsys, "check", "shop", "--data", url, *query)
-    assert code == 2 and _sources.PASSWORD in err and PASSWORD not in err
-    monkeypatch.setenv(_sources.PASSWORD, PASSWORD)
+    assert code == 2 and env.SOURCE_PASSWORD in err and PASSWORD not in err
+    monkeypatch.setenv(env.SOURCE_PASSWORD, PASSWORD)
     code, out, err = run(capsys, "check", "shop", "--data", url, *query, "--json")
     assert code == 0 and json.loads(out)["rows"] == 200, err
     assert PASSWORD not in out + err

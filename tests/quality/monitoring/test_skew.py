@@ -12,10 +12,12 @@ import pytest
 
 from cli import main as cli
 from components.columnar import decode_splits, read_split
-from components.drift import Profile, categories, numbers
+from components.drift.distributions import categories, numbers
+from components.drift.profile import Profile
 from components.infra_validator.golden import golden_rows, instances
 from components.served_model import ServedModel, load_answerer
 from model_store import ModelStore, ReleaseDraft
+from pipelines.training_examples import training_examples
 from quality.history import History, Outcome
 from quality.monitoring import SkewRequest, check_skew
 from quality.monitoring._requests import read_requests, requests_profile
@@ -88,7 +90,7 @@ def served(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
 
 
 def ask(record: pathlib.Path, **more):
-    return check_skew(SkewRequest("tips", record, "1", **more))
+    return check_skew(SkewRequest("tips", record, "1", **more), training_examples)
 
 
 def test_requests_like_the_training_data_are_not_skewed(served: pathlib.Path) -> None:
@@ -177,13 +179,13 @@ def test_values_are_described_as_the_reference_is() -> None:
 @pytest.mark.slow
 def test_the_reference_is_what_a_real_release_was_trained_on(yard: Yard) -> None:
     from pipelines.run import Display, RunRequest, run
-    from quality.monitoring._training import _examples_of, training_of
+    from quality.monitoring._training import training_of
 
     result = run(RunRequest("tips"), Display())
     release = ModelStore(home.store_uri()).resolve("tips", 1)
     assert result.release["version"] == release.version
-    training = training_of("tips", release)
-    examples = _examples_of("tips", release)
+    training = training_of("tips", release, training_examples)
+    examples = training_examples("tips", release, pathlib.Path("unused"))
     split = decode_splits(examples.split_names)[0]
     fares = read_split(examples.uri, split, ["fare"])["fare"]
     assert training.columns.distributions[""]["fare"].rows == len(fares)

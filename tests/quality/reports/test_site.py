@@ -13,8 +13,9 @@ import urllib.parse
 
 import pytest
 
+from components.report.site import page_url
 from quality.history import SERVING, History, Outcome, Release, Validation
-from quality.reports import _site, build, page_of, page_url
+from quality.reports import _site, build, page_of
 from tests.quality.reports.conftest import MARKUP, validation
 
 

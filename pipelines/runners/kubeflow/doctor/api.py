@@ -1,4 +1,4 @@
-"""The Kubernetes API, read alone, by its official client and the current context of kubeconfig."""
+"""The Kubernetes API, read only, by the official client with the current context of kubeconfig."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _TIMEOUT = (10, 30)
 
 
 class NotAllowed(Exception):
-    """This user may not look."""
+    """This user may not read that."""
 
 
 class Kubernetes:
-    """One cluster, as one user.
+    """One cluster, accessed as one user.
 
     Args:
         context: of kubeconfig; empty: the current one, or in a pod its service account.
@@ -62,7 +62,7 @@ class Kubernetes:
         return self._ask("GET", path)
 
     def may_i(self, namespace: str, verb: str, group: str, resource: str) -> bool:
-        """Whether this user may do something (SelfSubjectAccessReview: anybody may ask)."""
+        """Whether this user may do something (by a SelfSubjectAccessReview, which everybody may request)."""
         attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": resource}
         review = {
             "apiVersion": "authorization.k8s.io/v1",

@@ -1,4 +1,4 @@
-"""The checks. Each looks at one thing and yields what it found, a line each, with what to do."""
+"""The checks. Each examines one thing and yields its findings, one line each, with the remedy."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Finding:
     """One line of the diagnosis.
 
     Attributes:
-        name: what was looked at.
-        state: ok, note (worth knowing), problem (to be mended) or unchecked (this user may not look).
+        name: what was examined.
+        state: ok, note (worth knowing), problem (needs mending) or unchecked (this user may not read it).
         message: what was found.
-        remedy: what to do; empty where there is nothing to do.
+        remedy: what to do; empty if nothing.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """What is looked at.
+    """What is examined.
 
     Attributes:
         api: Kubernetes'.
@@ -109,7 +109,7 @@ def check_argo(cluster: Cluster) -> Iterator[Finding]:
 
 
 def check_kinds(cluster: Cluster) -> Iterator[Finding]:
-    """Which operators are there, by the groups of their kinds."""
+    """Which operators are installed, by the API groups of their kinds."""
     groups = {one["name"] for one in (cluster.api.get("/apis") or {}).get("groups", ())}
     several = sorted(name for name, pool in cluster.pools.items() if pool.nodes > 1)
     for group, what, needed, otherwise in (
@@ -152,7 +152,7 @@ def check_service_account(cluster: Cluster) -> Iterator[Finding]:
 
 
 def check_secrets(cluster: Cluster) -> Iterator[Finding]:
-    """That they are there and have the keys that are asked for; no value is shown."""
+    """That the Secrets exist and have the keys that are used; no value is shown."""
     for secret in (cluster.site.metadata.secret, *cluster.site.secrets):
         try:
             yield _secret(cluster, secret)
@@ -188,7 +188,7 @@ def check_volume(cluster: Cluster) -> Iterator[Finding]:
 
 
 def check_pools(cluster: Cluster) -> Iterator[Finding]:
-    """Nodes with the pools' labels. None may be right: autoscalers start the first one when a pod asks for it."""
+    """Nodes with the pools' labels. Having none may be right: autoscalers start the first one for a pod that needs it."""
     nodes = (cluster.api.get("/api/v1/nodes") or {}).get("items", [])
     for name, pool in sorted(cluster.pools.items()):
         fitting = [one for one in nodes if pool.node_selector.items() <= one["metadata"].get("labels", {}).items()]
@@ -205,7 +205,7 @@ def check_pools(cluster: Cluster) -> Iterator[Finding]:
 
 
 def check_rights(cluster: Cluster) -> Iterator[Finding]:
-    """What KFP's API asks Kubernetes about whoever starts runs, where Kubeflow has several users."""
+    """The rights that KFP's API checks for users who start runs, where Kubeflow has several users."""
     lacking = [
         f"{verb} {resource}"
         for resource, verbs in (
@@ -237,7 +237,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def diagnose(cluster: Cluster) -> list[Finding]:
-    """All findings. What this user may not look at is said, and the other checks are still heard.
+    """All findings. What this user may not read is reported as unchecked, and the other checks go on.
 
     Raises:
         Unavailable: the cluster does not answer.
@@ -254,7 +254,7 @@ def diagnose(cluster: Cluster) -> list[Finding]:
 
 
 def _container(deployment: Mapping[str, Any]) -> dict[str, Any]:
-    """The container that has the deployment's own name, else the first: sidecars are put in by meshes."""
+    """The container named like the deployment, else the first: service meshes add sidecars."""
     containers = deployment["spec"]["template"]["spec"]["containers"]
     own = [one for one in containers if str(one["name"]).startswith(deployment["metadata"]["name"])]
     found: dict[str, Any] = (own or containers)[0]

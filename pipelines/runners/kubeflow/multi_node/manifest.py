@@ -15,6 +15,7 @@ from typing import Any
 
 from pipelines.runners.kubeflow.pools import Placement, Pool, cores
 from pipelines.runners.kubeflow.site import ClusterSite, Secret
+from spec import environment as env
 from spec.errors import InputError
 from spec.workload import Training
 
@@ -25,7 +26,6 @@ COMMAND = ("python", "-P", "-m", "pipelines.runners.kubeflow.multi_node.worker")
 # The names that Kubeflow Trainer looks for in a runtime: its replicated job, and the container in it.
 JOB = CONTAINER = "node"
 PORT = 2222
-WORKERS = "TRAINYARD_WORKERS"
 WORKER_LABEL = "trainyard.dev/train-job"
 
 # A pod is called <job>-node-0-<index>-<five letters>, which has to be a DNS label of 63 letters.
@@ -161,7 +161,7 @@ def manifest(request: TrainJobRequest, name: str, owner: Owner, arguments: Seque
     made["metadata"] |= {"name": name, "ownerReferences": [owner.reference()]}
     trainer = made["spec"]["trainer"]
     trainer |= {"image": request.image, "args": list(arguments)}
-    trainer["env"].append({"name": WORKERS, "value": ",".join(addresses(name, trainer["numNodes"]))})
+    trainer["env"].append({"name": env.WORKERS, "value": ",".join(addresses(name, trainer["numNodes"]))})
     pod = _pod_template(made)["spec"]
     pod |= {"nodeSelector": dict(request.node_selector), "tolerations": [dict(one) for one in request.tolerations]}
     return made

@@ -14,16 +14,17 @@ from google.protobuf import message
 from tfx.orchestration.portable import base_executor_operator, data_types
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
-from pipelines.runners.kubeflow import transfer
+import storage
 from pipelines.runners.kubeflow.multi_node.exchange import Exchange
 from pipelines.runners.kubeflow.multi_node.jobs import TrainJobs
 from pipelines.runners.kubeflow.multi_node.manifest import Owner, TrainJobRequest, job_name, manifest
 from pipelines.runners.kubeflow.staging import say
 from quality.provenance import code_of
-from spec.errors import EXIT_FIX_INPUT, InputError
+from spec import environment as env
+from spec import exit_codes
+from spec.errors import InputError
 
 # Set from the pod's own fields (pods.py).
-POD_NAME, POD_UID, POD_NAMESPACE = "TRAINYARD_POD_NAME", "TRAINYARD_POD_UID", "TRAINYARD_POD_NAMESPACE"
 _LOOK_EVERY_S = 5.0
 
 
@@ -60,7 +61,7 @@ class TrainJobOperator(base_executor_operator.BaseExecutorOperator):
             TrainJobFailed: the job failed otherwise.
             KeyboardInterrupt: this pod is told to end; the job is deleted.
         """
-        exchange, jobs = Exchange.of(execution_info), TrainJobs(_field(POD_NAMESPACE))
+        exchange, jobs = Exchange.of(execution_info), TrainJobs(_field(env.POD_NAMESPACE))
         info = execution_info.pipeline_info
         name = job_name(str(execution_info.pipeline_run_id), execution_info.pipeline_node.node_info.id, info.id)
         with _ended_with_us(lambda: jobs.delete(name, wait=False)):
@@ -72,7 +73,7 @@ class TrainJobOperator(base_executor_operator.BaseExecutorOperator):
         return output
 
     def _start_or_attach(self, jobs: TrainJobs, name: str, info: data_types.ExecutionInfo, exchange: Exchange) -> None:
-        owner = Owner(_field(POD_NAME), _field(POD_UID))
+        owner = Owner(_field(env.POD_NAME), _field(env.POD_UID))
         job = jobs.find(name)
         if job is not None and _is_of_use(job, info, exchange):
             say(f"TrainJob {name} is there from an earlier attempt")
@@ -84,7 +85,7 @@ class TrainJobOperator(base_executor_operator.BaseExecutorOperator):
         exchange.clear(self._workers)
         for artifacts in info.output_dict.values():
             for artifact in artifacts:
-                transfer.discard(artifact.uri)
+                storage.discard(artifact.uri)
         exchange.put_invocation(info)
         arguments = ["--folder", exchange.folder, "--executor", self._executor_spec.class_path]
         arguments += ["--node", info.pipeline_node.node_info.id, "--revision", code_of().revision]
@@ -111,7 +112,7 @@ class TrainJobOperator(base_executor_operator.BaseExecutorOperator):
     def _failure(self, name: str, condition: Mapping[str, Any], exchange: Exchange) -> Exception:
         failures = exchange.failures(self._workers)
         for failure in failures.values():
-            if failure.code == EXIT_FIX_INPUT:
+            if failure.code == exit_codes.FIX_INPUT:
                 return InputError(failure.message)
         said = "".join(f"; worker {index}: {failure.message}" for index, failure in failures.items())
         return TrainJobFailed(
@@ -126,7 +127,7 @@ def _is_of_use(job: Mapping[str, Any], info: data_types.ExecutionInfo, exchange:
     if not _condition(job, "Complete"):
         return True
     artifacts = [one for listed in info.output_dict.values() for one in listed]
-    whole = all(transfer.is_whole(one.uri) for one in artifacts if transfer.is_remote(one.uri))
+    whole = all(storage.is_whole(one.uri) for one in artifacts if storage.is_remote(one.uri))
     return whole and exchange.output() is not None
 
 

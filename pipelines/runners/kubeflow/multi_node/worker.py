@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from components import lazy_imports
 from pipelines.runners import _failures
-from pipelines.runners.kubeflow.multi_node.manifest import WORKERS
-from pipelines.runners.kubeflow.node import check_revision, readable
-from spec.errors import EXIT_OK, InputError
+from pipelines.runners.kubeflow.refusals import as_refusal, check_revision
+from spec import environment as env
+from spec import exit_codes
+from spec.errors import InputError
 
 if TYPE_CHECKING:
     from tfx.orchestration.portable import data_types
@@ -50,12 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run(exchange, options.executor, index)
     except BaseException as error:
         traceback.print_exc()
-        message, code = _failures.describe(options.node, readable(error))
+        message, code = _failures.describe(options.node, as_refusal(error))
         if exchange is not None:
             _tell(exchange, index, message, code)
         print(f"trainyard: {message}", file=sys.stderr, flush=True)
         return code
-    return EXIT_OK
+    return exit_codes.OK
 
 
 def tf_config(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -71,12 +72,12 @@ def tf_config(environment: Mapping[str, str]) -> dict[str, Any]:
         >>> tf_config({"TRAINYARD_WORKERS": "a:2222,b:2222", "JOB_COMPLETION_INDEX": "1"})["task"]
         {'type': 'worker', 'index': 1}
     """
-    workers = [one for one in environment.get(WORKERS, "").split(",") if one]
+    workers = [one for one in environment.get(env.WORKERS, "").split(",") if one]
     index = environment.get(INDEX, "")
     if len(workers) < 2 or not index.isdecimal() or int(index) >= len(workers):
         raise InputError(
-            f"expected the pod of a TrainJob, with {WORKERS} (two addresses or more) and {INDEX} (a number below that). "
-            f"Received: {environment.get(WORKERS)!r} and {index!r}"
+            f"expected the pod of a TrainJob, with {env.WORKERS} (two addresses or more) and {INDEX} (a number below that). "
+            f"Received: {environment.get(env.WORKERS)!r} and {index!r}"
         )
     return {"cluster": {"worker": workers}, "task": {"type": "worker", "index": int(index)}}
 

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class BaselineConfig:
+    """What is predicted, and from what.
+
+    Attributes:
+        task: by name.
+        label: the label's column.
+        positive_class: of two classes; empty: the last of the domain.
+        query: the column whose rows are judged together; empty without one.
+        leave_out: columns that say to which split or query a row belongs; they are not learnt from.
+    """
+
+    task: str
+    label: str
+    positive_class: str = ""
+    query: str = ""
+    leave_out: tuple[str, ...] = ()
