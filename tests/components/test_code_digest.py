@@ -11,6 +11,7 @@ import pytest
 from components import code_digest, code_files
 from components.code_digest import Code
 from components.schema.component import SchemaImporter
+from pipelines.training import code_of
 
 ROOT = pathlib.Path(code_digest.__file__).resolve().parents[1]
 FILES = {
@@ -119,6 +120,14 @@ def test_a_big_file_is_read_again_once_it_has_changed(tmp_path: pathlib.Path) ->
     time.sleep(0.02)  # longer than the file system's clock ticks
     file.write_bytes(b"b" * 2**21)
     assert code_files.sha256(file) != first
+
+
+def test_a_use_cases_own_task_is_code_of_every_node(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "task.py").write_text("from spec.tasks import TaskFacts\nclass Mine(TaskFacts): ...\n")
+    monkeypatch.setenv("TRAINYARD_WORKLOADS", str(tmp_path))
+    assert code_of("mine.task.Mine") == [tmp_path / "mine"]
+    assert code_of("binary") == []
 
 
 def test_code_of_other_folders_is_added_to_the_key_of_a_component(tmp_path: pathlib.Path) -> None:
