@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import pathlib
+import textwrap
 
 import pytest
 
 from spec import graph
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("package", graph.TRAINING)
@@ -36,3 +40,11 @@ def test_names_are_unique() -> None:
         [one.gate.task for one in graph.data_gates() if one.gate],
     ):
         assert len(set(names)) == len(names)
+
+
+def test_the_guide_shows_the_example_that_the_tests_run() -> None:
+    guide = (ROOT / "docs" / "guides" / "add-a-component.md").read_text()
+    example = ROOT / "tests" / "added_component"
+    wiring = (example / "component.py").read_text().partition("def node")[2]
+    for code in ((example / "record.py").read_text(), f"def node{wiring}"):
+        assert textwrap.indent(code, "    ") in guide
