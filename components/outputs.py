@@ -13,7 +13,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.artifacts import ROWS_OUT, SECONDS
 from components.gates import GateResult
-from spec.nodes import ArtifactType, NodeRecord
+from spec.nodes import ArtifactType, GateRecord, NodeRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +80,6 @@ def shown(made: Outputs, record: NodeRecord) -> dict[str, Shown]:
 
 
 def _default(made: Outputs, record: NodeRecord, name: str) -> Shown:
-    if record.gate and record.shows[name] == ArtifactType.METRICS:
-        return Shown(made.gate(record.gate.output).counts())
+    if isinstance(record, GateRecord) and record.shows[name] == ArtifactType.METRICS:
+        return Shown(made.gate(record.result).counts())
     return made.located(name, rows=made.property(name, ROWS_OUT))

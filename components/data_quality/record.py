@@ -1,14 +1,12 @@
-from spec.nodes import ArtifactType, Gate, NodeRecord, Page
+from spec.nodes import ArtifactType, GateRecord, Page
 
-RECORD = NodeRecord(
+RECORD = GateRecord(
     id="DataQuality",
     title="Data quality",
     reported={"data_quality": "data_quality"},
-    gate=Gate(
-        output="data_quality",
-        asks="Do the expectations of `expectations.json` hold (Great Expectations)?",
-        task="check_quality",
-    ),
+    result="data_quality",
+    asks="Do the expectations of `expectations.json` hold (Great Expectations)?",
+    task="check_quality",
     remedy="Mend the rows at their source and deliver the span again. If the contract is wrong, change "
     "schemas/{name}/expectations.json and have its owner review it.",
     reads_data=True,

@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 from spec import graph
+from spec.nodes import GateRecord
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -19,10 +20,10 @@ def test_a_record_fits_its_component(package: str) -> None:
     component = getattr(module, record.id)
     outputs = component.SPEC_CLASS.OUTPUTS
     assert set(record.reported) <= set(outputs)
-    if record.gate:
-        assert record.gate.output in outputs and record.section
-        assert record.gate.blessing in outputs if record.gate.blessing else record.gate.task
-        assert record.gate.output in record.reported, "the report, the history and the Pusher ask for it"
+    if isinstance(record, GateRecord):
+        assert record.result in outputs
+        assert record.result in record.reported, "the report, the history and the Pusher ask for it"
+        assert record.blessing in outputs if record.blessing else record.task
     if record.page:
         assert record.page.output in outputs
     assert not record.run_parameter or record.run_parameter in component.SPEC_CLASS.PARAMETERS
@@ -37,7 +38,7 @@ def test_names_are_unique() -> None:
         [one.id for one in records],
         [name for one in records for name in one.reported.values()],
         [one.section for one in graph.gates()],
-        [one.gate.task for one in graph.data_gates() if one.gate],
+        [one.task for one in graph.data_gates()],
     ):
         assert len(set(names)) == len(names)
 
