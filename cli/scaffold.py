@@ -38,9 +38,7 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--data", required=True, metavar="FILE", help="file, quoted glob, or folder of class folders of images"
     )
-    command.add_argument(
-        "--label", metavar="COLUMN", help="the column to predict (of images: the name of their folder)"
-    )
+    command.add_argument("--label", metavar="COLUMN", help="the column to predict (for images: what to call it)")
     command.add_argument(
         "--task", help=f"{', '.join(TASKS)}, or the dotted path of a class of your own; default: by the label's values"
     )
@@ -54,12 +52,12 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--positive",
         metavar="CLASS",
-        help="of two classes the one whose probability is predicted; default: by name, else the rarer",
+        help="of two classes, the one whose probability is predicted; default: by name, else the rarer",
     )
     command.add_argument(
-        "--merge-labels", action="store_true", help="take labels that differ only in case or spaces for one class"
+        "--merge-labels", action="store_true", help="treat labels that differ only in case or spaces as one class"
     )
-    command.add_argument("--drop-unlabelled", action="store_true", help="leave rows without a label out, in every run")
+    command.add_argument("--drop-unlabelled", action="store_true", help="leave out rows without a label, in every run")
     read_options.add_options(command)
     command.add_argument("--run", action="store_true", help="run its pipeline at once")
     command.set_defaults(handler=_new)

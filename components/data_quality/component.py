@@ -76,7 +76,7 @@ class DataQuality(base_component.BaseComponent):
             fail_on: the least severity that stops the run: critical, warning or never.
             keys: columns that say which row a finding is about.
             code: more folders where the suite's own classes of expectations are looked for.
-            left_out: columns that nobody reads; what the suite expects of them is reported as not judged.
+            left_out: columns that are not read; their expectations are reported as not judged.
 
         Raises:
             InputError: the suite is missing, or fail_on is none of the three.

@@ -140,26 +140,8 @@ class Draft:
     outputs: int = 1
 
 
-def draft_classes(
-    task: str,
-    label: LabelColumn,
-    *,
-    trivial: str,
-    bars: tuple[str, ...],
-    training_of_rare: str = "",
-    positive: Positive | None = None,
-    outputs: int = 1,
-) -> Draft:
+def draft_classes(task: str, label: LabelColumn, trivial: str, bars: tuple[str, ...]) -> Draft:
     """The draft for a label of classes.
-
-    Args:
-        task: the task's name.
-        label: the column.
-        trivial: see `Draft`.
-        bars: see `Draft`.
-        training_of_rare: lines of `training:` where a class is rare, beside those that weigh the classes.
-        positive: see `Draft`.
-        outputs: see `Draft`.
 
     Raises:
         InputError: there are too many classes.
@@ -182,12 +164,10 @@ def draft_classes(
         bars=bars,
         max_loss=float(f"{min(0.1, label.chance):.2g}"),
         most_epochs=_MOST_EPOCHS_OF_CLASSES,
-        training=_BALANCED + training_of_rare if label.rare else "",
+        training=_BALANCED if label.rare else "",
         classes=classes,
         counts={str(one): label.counts[one] for one in classes},
         rare=label.rare,
-        positive=positive,
-        outputs=outputs,
     )
 
 

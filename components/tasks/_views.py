@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,13 +11,13 @@ class View:
     """A figure on the report's page.
 
     Attributes:
-        chart: what draws it: roc, precision_recall, calibration, histogram or confusion_matrix.
+        chart: what draws it (components/report/figures.py).
         title: its heading.
         caption: how to read it.
         key: where its data lies in metrics.json; empty: under the chart's name.
     """
 
-    chart: str
+    chart: Literal["roc", "precision_recall", "calibration", "histogram", "confusion_matrix"]
     title: str
     caption: str = ""
     key: str = ""

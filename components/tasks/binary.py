@@ -229,14 +229,9 @@ class Binary(ClassTask):
         if label.rare == chosen.name:
             rare = 1 - share  # of the rows, which is the auc_pr of guessing
             bars.append(f"{at_least('auc_pr', rare + RARE_MARGIN)} # guessing has {rare:.3g}")
-        return draft_classes(
-            cls.name,
-            label,
-            trivial=f"0.5 is guessing; always saying {majority} has an accuracy of {share:.3f}.",
-            bars=tuple(bars),
-            training_of_rare=_BEST_F1,
-            positive=chosen,
-        )
+        trivial = f"0.5 is guessing; always saying {majority} has an accuracy of {share:.3f}."
+        drafted = draft_classes(cls.name, label, trivial, tuple(bars))
+        return dataclasses.replace(drafted, positive=chosen, training=drafted.training and drafted.training + _BEST_F1)
 
 
 def _thresholds() -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,7 @@ class Multiclass(ClassTask):
         else:
             chance = math.sqrt(share * (1 - share) / label.test_rows)
             bar = at_least("accuracy", share + min((1 - share) / 2, chance))
-        return draft_classes(cls.name, label, trivial=f"{trivial}.", bars=(bar,), outputs=label.distinct)
+        return dataclasses.replace(draft_classes(cls.name, label, f"{trivial}.", (bar,)), outputs=label.distinct)
 
 
 def _macro_f1(confusion: np.ndarray, level: float) -> Bounds | None:

@@ -48,7 +48,7 @@ class Executor(base_executor.BaseExecutor):
         with measured(output_dict) as rows:
             keras.backend.clear_session()
             keras.utils.set_random_seed(config.seed)
-            features = _features(transform, config.label)
+            features = transformed_features(transform, config.label)
             positive = read_positive(graph)
             classes = tuple(output_classes(raw_schema, config.label, config.kind, positive.name))
             checks = {
@@ -80,7 +80,7 @@ class Executor(base_executor.BaseExecutor):
         checkpoints.clear()
 
 
-def _features(transform: tft.TFTransformOutput, label: str | None) -> dict[str, Feature]:
+def transformed_features(transform: tft.TFTransformOutput, label: str | None) -> dict[str, Feature]:
     """The transformed features that the model may take, sorted by name."""
     schema = transform.transformed_metadata.schema
     ranges = {f.name: f.int_domain.max + 1 for f in schema.feature if f.HasField("int_domain")}

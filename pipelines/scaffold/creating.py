@@ -152,7 +152,7 @@ def _decide_images(
     label = labelling.draft(task, column, request.positive)
     size = images.working_size(files)
     note = f"brought to {size} x {size} pixels"
-    image = Column(IMAGE, Kind.IMAGE, "BYTES", 1.0, len(files), longest=size, note=note)
+    image = Column(IMAGE, Kind.IMAGE, "BYTES", 1.0, longest=size, note=note)
     return table, label, Profile((image,), {}), [reason]
 
 

@@ -43,8 +43,8 @@ class Division:
 def divide(rows: pa.Table, label: Draft, time: str | None = None, key: str | None = None) -> Division:
     """Chooses fractions and seed.
 
-    A class of a few hundred rows may have none in eval by chance. Every seed is a division at random; of the first fifty that one
-    is taken which gives each split its share of every class most nearly. Labels alone decide, no model is looked at.
+    A class of a few hundred rows may have none in eval by chance. Every seed is a division at random; of the first fifty, the
+    one that comes nearest to giving each split its share of every class is taken. Labels alone decide, no model is looked at.
 
     Args:
         rows: as a run reads them.

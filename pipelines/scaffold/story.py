@@ -1,4 +1,4 @@
-"""What was decided, and why, in lines for a person: as many as a screen bears, however many columns there are."""
+"""What was decided, and why, in lines for a person: no more than fit on a screen, however many columns there are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipelines.scaffold.templates import Content
 from spec import home
 
 _MOST_NAMES = 12  # in a line
-_MOST_REASONS = 15  # lines for a column each; more are told by the reason
+_MOST_REASONS = 15  # columns with a line each; more are grouped by the reason
 _TITLES = {
     Kind.NUMBER: "Numbers",
     Kind.SKEWED: "Skewed numbers",
@@ -76,7 +76,7 @@ def _of_ignored(ignored: Mapping[str, str]) -> list[str]:
 
 
 def _near_duplicates(table: pa.Table, columns: Sequence[Column]) -> list[str]:
-    """Categories that a person would take for one; the model does not."""
+    """Categories that a person would take for the same; the model does not."""
     lines = []
     for column in columns:
         found = spelling.spellings(table.column(column.name)) if column.kind is Kind.CATEGORY else []

@@ -81,27 +81,21 @@ def _predict(
     from tensorflow_transform.tf_metadata import schema_utils
 
     from components.tasks import find
-    from components.trainer import Feature, ModelSchema
+    from components.trainer import ModelSchema
+    from components.trainer.executor import transformed_features
     from components.transform.labels import output_classes
 
     label = workload.data.label_column
     specs = schema_utils.schema_as_feature_spec(schema).feature_spec
     raw = {name: _tensor(rows[name], spec) for name, spec in specs.items() if name != label}
     features = graph.transform_features_layer()(raw)
-    sizes = {
-        f.name: f.int_domain.max + 1 for f in graph.transformed_metadata.schema.feature if f.HasField("int_domain")
-    }
-    described = {
-        name: Feature(name, tensor.dtype.name, tuple(tensor.shape[1:]), sizes.get(name))
-        for name, tensor in sorted(features.items())
-    }
     positive = workload.data.label.positive_class if workload.data.label else None
     classes = output_classes(schema, label, find(workload.task), positive or "")
     build_model = load_function(module, "build_model")
     steps = {"steps_per_epoch": 1, "epochs": workload.training.epochs}  # as the trainer gives them
     with blame(module):
         model = build_model(
-            ModelSchema(described, workload.task, label, tuple(classes)),
+            ModelSchema(transformed_features(graph, label), workload.task, label, tuple(classes)),
             {**workload.training.hyperparameters, **steps},
         )
         return np.asarray(tf.cast(model(features, training=False), tf.float32))

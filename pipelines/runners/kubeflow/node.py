@@ -135,9 +135,10 @@ def _run(
     earlier: RunExecutions,
     train_job: TrainJobRequest | None,
 ) -> Ended:
-    from pipelines.runners.kubeflow import spec, transfer
+    import storage
+    from pipelines.runners.kubeflow import spec
 
-    transfer.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
+    storage.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
     lazy_imports.install()
     # Seconds of imports: after everything that can be refused without them.
     from pipelines.runners.kubeflow.launching import run_node

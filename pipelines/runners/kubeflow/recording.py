@@ -17,13 +17,13 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+import storage
 from components.data_quality.record import RECORD as DATA_QUALITY
 from components.gates import evidence_directory
 from components.report.collect import artifact_facts, collect, collect_failure
 from components.report.facts import ArtifactFacts, RunFacts
 from components.report.record import RECORD as REPORT
 from components.staged import CANONICAL_URI
-from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.staging import say
 from quality import lineage
 from quality.history import History, Validation, runs
@@ -150,7 +150,7 @@ def _fetched(facts: ArtifactFacts, files: tuple[str, ...], folder: pathlib.Path)
 def _fetch(uri: str, names: tuple[str, ...], folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        if (content := transfer.read_if_there(f"{uri.rstrip('/')}/{name}")) is not None:
+        if (content := storage.read_if_there(f"{uri.rstrip('/')}/{name}")) is not None:
             (folder / name).write_bytes(content)
     if not any(folder.iterdir()) and folder.parent.name == "evidence":
         folder.rmdir()

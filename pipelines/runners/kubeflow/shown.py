@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+import storage
 from components import outputs
 from components.outputs import Outputs, Shown
-from pipelines.runners.kubeflow import executor_output, transfer
+from pipelines.runners.kubeflow import executor_output
 from spec import graph
 from spec.nodes import ArtifactType
 
@@ -41,7 +42,7 @@ def _shown(node_id: str, artifacts: Mapping[str, Sequence[mlmd.Artifact]]) -> di
     if record is None or not artifacts:
         return {}
     try:
-        return outputs.shown(Outputs(artifacts, transfer.read), record)
+        return outputs.shown(Outputs(artifacts, storage.read), record)
     except Exception as error:
         # The files must be there all the same: KFP's launcher fails a task that leaves out what it declares.
         traceback.print_exc()

@@ -1,8 +1,9 @@
-"""A store in a folder: every file is synced before a rename makes it visible, so that a crash loses nothing."""
+"""Files in a folder: every file is synced before a rename makes it visible, so that a crash loses nothing."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -11,12 +12,45 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from typing import IO
 
-from model_store._errors import StoreError
-from model_store._files import CHUNK, LOCK_SECONDS
+import tenacity
+
+from storage._errors import Busy, Conflict
+from storage._files import CHUNK, LOCK_SECONDS, StillHeld
 
 
-class LocalFiles:
+@contextlib.contextmanager
+def exclusive(path: pathlib.Path, wait_s: float = LOCK_SECONDS) -> Iterator[IO[str]]:
+    """Holds a lock file while the body runs. The kernel frees it when its holder dies, kill -9 included.
+
+    Args:
+        path: of the file; made where it is not there, and left there.
+        wait_s: seconds to wait for another holder.
+
+    Yields:
+        The open file, whose content is the holder's to use.
+
+    Raises:
+        Busy: another process did not let go in time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            tenacity.Retrying(
+                retry=tenacity.retry_if_exception_type(BlockingIOError),
+                stop=tenacity.stop_after_delay(wait_s),
+                wait=tenacity.wait_random(0.01, 0.05),
+                reraise=True,
+            )(fcntl.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(
+                f"another process has held {path} for {wait_s:.0f} s. `fuser {path}` names it; try again when it is done."
+            ) from None
+        yield file
+
+
+class LocalFolder:
     """Files of a local (or mounted) folder."""
 
     renames = True
@@ -33,13 +67,23 @@ class LocalFiles:
             return []
 
     def files(self, folder: str) -> dict[str, int]:
-        return dict(sorted(_walk(str(self._root / folder), "")))
+        try:
+            return dict(sorted(_walk(str(self._root / folder), "")))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
 
     def exists(self, path: str) -> bool:
         return (self._root / path).exists()
 
     def read(self, path: str) -> bytes:
         return (self._root / path).read_bytes()
+
+    def read_version(self, path: str) -> tuple[bytes, str | None]:
+        try:
+            content = self.read(path)
+        except FileNotFoundError:
+            return b"", None
+        return content, hashlib.sha256(content).hexdigest()
 
     def chunks(self, path: str) -> Iterator[bytes]:
         with (self._root / path).open("rb") as file:
@@ -56,38 +100,41 @@ class LocalFiles:
                 writer.write(chunk)
                 digest.update(chunk)
                 size += len(chunk)
-            _sync(writer.fileno(), writer.flush)
+            _sync(writer)
         return {"sha256": digest.hexdigest(), "bytes": size}
 
+    def copy_out(self, path: str, target: pathlib.Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._root / path, target)
+
     def write(self, path: str, data: bytes) -> None:
-        """Replaces a file in one step: a reader sees the old or the new one, whole."""
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
             with aside.open("xb") as file:
                 file.write(data)
-                _sync(file.fileno(), file.flush)
+                _sync(file)
             aside.replace(target)
         except OSError:
             aside.unlink(missing_ok=True)
             raise
         _sync_folder(target.parent)
 
-    def create(self, path: str, data: bytes) -> None:
-        with (self._root / path).open("xb") as file:
-            file.write(data)
-            _sync(file.fileno(), file.flush)
-
-    def append_line(self, path: str, line: str) -> None:
-        """Appends a line; a line that a crash cut short before it stays on a line of its own."""
-        with (self._root / path).open("a+b") as file:
-            size = file.seek(0, os.SEEK_END)
-            if size:
-                file.seek(size - 1)
-            cut_short = size > 0 and file.read(1) != b"\n"
-            file.write(b"\n" * cut_short + line.encode() + b"\n")
-            _sync(file.fileno(), file.flush)
+    def swap(self, path: str, data: bytes, version: str | None) -> str:
+        """Where there was nothing, a reader may see the new file while it grows."""
+        target = self._root / path
+        if version is None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file:
+                file.write(data)
+                _sync(file)
+        else:
+            with exclusive(target.with_name(".swapping")):
+                if self.read_version(path)[1] != version:
+                    raise Conflict(errno.EEXIST, "is no longer what was read", str(target))
+                self.write(path, data)
+        return hashlib.sha256(data).hexdigest()
 
     def rename(self, folder: str, target: str) -> None:
         for name, _, _ in os.walk(self._root / folder):
@@ -97,6 +144,9 @@ class LocalFiles:
 
     def remove(self, folder: str) -> None:
         shutil.rmtree(self._root / folder, ignore_errors=True)
+
+    def remove_file(self, path: str) -> None:
+        (self._root / path).unlink(missing_ok=True)
 
     def seconds_since_change(self, folder: str) -> float:
         newest = None
@@ -108,33 +158,12 @@ class LocalFiles:
         return 0.0 if newest is None else time.time() - newest
 
     @contextlib.contextmanager
-    def lock(self, path: str) -> Iterator[None]:
-        """Holds a lock that the kernel frees when its holder dies, kill -9 included."""
-        target = self._root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            _acquire(handle, target)
-            yield
-        finally:
-            os.close(handle)
+    def lock(self, path: str) -> Iterator[StillHeld]:
+        with exclusive(self._root / path):
+            yield lambda: None  # the kernel takes it from nobody who lives
 
     def local_path(self, path: str) -> pathlib.Path | None:
         return self._root / path
-
-
-def _acquire(handle: int, target: pathlib.Path) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise StoreError(
-                    f"another process has held {target} for {LOCK_SECONDS:.0f} s. "
-                    f"`fuser {target}` names it; try again when it is done."
-                ) from None
-            time.sleep(0.02)
 
 
 def _walk(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
@@ -146,10 +175,9 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
                 yield prefix + entry.name, entry.stat(follow_symlinks=False).st_size
 
 
-def _sync(handle: int, flush: object = None) -> None:
-    if callable(flush):
-        flush()
-    os.fsync(handle)
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _sync_folder(folder: pathlib.Path) -> None:

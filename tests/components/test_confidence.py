@@ -8,24 +8,17 @@ import numpy as np
 import pytest
 
 from components.confidence import area_bounds, proportion_bounds
-from components.evaluator.confidence import bounds
-from components.evaluator.metrics import (
-    METRICS,
-    BinaryMetrics,
-    MulticlassMetrics,
-    RegressionMetrics,
-    RowMetrics,
-    Sums,
-    TaskMetrics,
-)
-from components.evaluator.ranking import RankingMetrics
-from components.evaluator.trivial import trivial
+from components.tasks import MergeableSums, Task
+from components.tasks.binary import Binary
+from components.tasks.multiclass import Multiclass
+from components.tasks.ranking import Ranking
+from components.tasks.regression import Regression
 
 LEVEL = 0.95
 
 
-def of(task: RowMetrics, labels: object, predictions: object) -> Sums:
-    return task.reduce(task.prepare(np.asarray(labels), np.asarray(predictions, np.float64)))
+def of(task: Task, labels: object, predictions: object) -> MergeableSums:
+    return task.reduce(task.terms(np.asarray(labels), np.asarray(predictions, np.float64)))
 
 
 def test_a_proportion_is_scipy_s_exact_one() -> None:
@@ -50,85 +43,85 @@ def test_an_area_solves_newcombe_s_equation_and_does_not_collapse() -> None:
 
 
 def test_a_few_rows_without_an_error_are_no_proof() -> None:
-    four = of(BinaryMetrics(), [0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
+    four = of(Binary(), [0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
     for metric in ("auc", "accuracy", "f1", "precision", "recall", "auc_pr"):
-        assert (found := bounds(BinaryMetrics(), metric, four, LEVEL)) and found.low < 0.65, metric
-    three = MulticlassMetrics(3)
+        assert (found := Binary().bounds(metric, four, LEVEL)) and found.low < 0.65, metric
+    three = Multiclass("abc")
     perfect = of(three, [0, 1, 2] * 4, np.eye(3)[[0, 1, 2] * 4])
     for metric in ("accuracy", "macro_f1"):
-        assert (found := bounds(three, metric, perfect, LEVEL)) and found.low < 0.8, metric
-    ranking = RankingMetrics()
-    rows, _ = ranking.by_query(np.tile([1.0, 0.0], 8), np.tile([2.0, 1.0], 8), np.repeat(np.arange(8), 2))
-    assert (found := bounds(ranking, "ndcg_10", ranking.reduce(rows), LEVEL)) and found.low < 0.75
+        assert (found := three.bounds(metric, perfect, LEVEL)) and found.low < 0.8, metric
+    ranking = Ranking()
+    rows, _ = ranking.group_terms(np.tile([1.0, 0.0], 8), np.tile([2.0, 1.0], 8), np.repeat(np.arange(8), 2))
+    assert (found := ranking.bounds("ndcg_10", ranking.reduce(rows), LEVEL)) and found.low < 0.75
 
 
 def test_of_what_nothing_can_be_said_there_are_no_bounds() -> None:
-    exact = of(RegressionMetrics(), [1.0, 2, 3], [1.0, 2, 3])
-    assert all(bounds(RegressionMetrics(), metric, exact, LEVEL) is None for metric in METRICS["regression"])
-    single = of(BinaryMetrics(), [1], [0.7])
-    assert [bounds(BinaryMetrics(), m, single, LEVEL) for m in ("auc", "log_loss", "calibration")] == [None] * 3
+    exact = of(Regression(), [1.0, 2, 3], [1.0, 2, 3])
+    assert all(Regression().bounds(metric, exact, LEVEL) is None for metric in Regression.metric_names())
+    single = of(Binary(), [1], [0.7])
+    assert [Binary().bounds(m, single, LEVEL) for m in ("auc", "log_loss", "calibration")] == [None] * 3
 
 
-def binary(random: np.random.Generator, rows: int) -> Sums:
+def binary(random: np.random.Generator, rows: int) -> MergeableSums:
     labels = (random.random(rows) < 0.3).astype(int)
     score = random.normal(size=rows) + 1.8 * labels
-    return of(BinaryMetrics(), labels, 1 / (1 + np.exp(-(1.8 * score - 1.62 + np.log(3 / 7)))))
+    return of(Binary(), labels, 1 / (1 + np.exp(-(1.8 * score - 1.62 + np.log(3 / 7)))))
 
 
-def multiclass(random: np.random.Generator, rows: int) -> Sums:
+def multiclass(random: np.random.Generator, rows: int) -> MergeableSums:
     labels = random.choice(4, p=[0.4, 0.3, 0.2, 0.1], size=rows)
     scores = np.exp(random.normal(size=(rows, 4)) + 2 * np.eye(4)[labels])
-    return of(MulticlassMetrics(4), labels, scores / scores.sum(axis=1, keepdims=True))
+    return of(Multiclass("abcd"), labels, scores / scores.sum(axis=1, keepdims=True))
 
 
-def regression(random: np.random.Generator, rows: int) -> Sums:
+def regression(random: np.random.Generator, rows: int) -> MergeableSums:
     labels = 5 + random.normal(size=rows)
-    return of(RegressionMetrics(4.0), labels, labels + 0.5 * random.normal(size=rows))
+    return of(Regression(pivot=4.0), labels, labels + 0.5 * random.normal(size=rows))
 
 
-def ranking(random: np.random.Generator, rows: int) -> Sums:
+def ranking(random: np.random.Generator, rows: int) -> MergeableSums:
     relevant = (random.random(rows * 4) < 0.3).astype(float)
     scores = 1.5 * relevant + random.normal(size=rows * 4)
-    found, _ = RankingMetrics().by_query(relevant, scores, np.repeat(np.arange(rows), 4))
-    return RankingMetrics().reduce(found)
+    found, _ = Ranking().group_terms(relevant, scores, np.repeat(np.arange(rows), 4))
+    return Ranking().reduce(found)
 
 
 @pytest.mark.parametrize(
     ("task", "draw"),
     [
-        (BinaryMetrics(), binary),
-        (MulticlassMetrics(4), multiclass),
-        (RegressionMetrics(4.0), regression),
-        (RankingMetrics(), ranking),
+        (Binary(), binary),
+        (Multiclass("abcd"), multiclass),
+        (Regression(pivot=4.0), regression),
+        (Ranking(), ranking),
     ],
     ids=["binary", "multiclass", "regression", "ranking"],
 )
 def test_bounds_miss_the_truth_about_as_often_as_they_say(
-    task: TaskMetrics, draw: Callable[[np.random.Generator, int], Sums]
+    task: Task, draw: Callable[[np.random.Generator, int], MergeableSums]
 ) -> None:
     """One in twenty, give or take what 150 draws can tell, and the few more that skewed figures cost."""
     random = np.random.default_rng(7)
-    truth = task.metrics(draw(random, 100_000))
+    truth = task.values(draw(random, 100_000))
     missed = dict.fromkeys(truth, 0.0)
     for _ in range(150):
         sums = draw(random, 150)
         for metric, value in truth.items():
-            found = bounds(task, metric, sums, LEVEL)
+            found = task.bounds(metric, sums, LEVEL)
             assert found is not None and value is not None and found.low <= found.high
             missed[metric] += (found.low > value) / 150
     assert max(missed.values()) < 0.12, missed
 
 
 def test_a_trivial_model() -> None:
-    binary = of(BinaryMetrics(), [1] * 3 + [0] * 7, [0.5] * 10)
-    found = trivial(BinaryMetrics(), binary, np.zeros(0))
+    binary = of(Binary(), [1] * 3 + [0] * 7, [0.5] * 10)
+    found = Binary().trivial(binary, np.zeros(0))
     assert found["accuracy"] == 0.7 and found["auc"] == 0.5 and found["recall"] == 1
     assert found["log_loss"] == pytest.approx(-(0.3 * np.log(0.3) + 0.7 * np.log(0.7)))
     labels = np.array([1.0, 2, 3, 10])
-    found = trivial(RegressionMetrics(3.0), of(RegressionMetrics(3.0), labels, labels), labels)
+    found = Regression(pivot=3.0).trivial(of(Regression(pivot=3.0), labels, labels), labels)
     assert found["rmse"] == pytest.approx(labels.std()) and found["mae"] == pytest.approx(2.5) and found["r2"] == 0
     answers = np.linspace(0.5, 10, 2000)
     assert found["mape"] == pytest.approx(min(np.abs(1 - a / labels).mean() for a in answers) * 100, rel=1e-3)
-    three = MulticlassMetrics(3)
-    found = trivial(three, of(three, [0, 0, 0, 1, 2], np.full((5, 3), 1 / 3)), np.zeros(0))
+    three = Multiclass("abc")
+    found = three.trivial(of(three, [0, 0, 0, 1, 2], np.full((5, 3), 1 / 3)), np.zeros(0))
     assert found["accuracy"] == 0.6 and found["top_3_accuracy"] == 1 and found["macro_f1"] == pytest.approx(0.25)

@@ -7,22 +7,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.evaluator.metrics import METRICS, Values
-from components.evaluator.ranking import RankingMetrics, query_keys
+from components.tasks import Values, query_keys
+from components.tasks.ranking import Ranking
 from spec.errors import InputError
 
-RANKING = RankingMetrics()
+RANKING = Ranking()
 
 
 def ranked(labels: list[float], scores: list[float], queries: list[int] | None = None) -> Values:
-    rows, _ = RANKING.by_query(np.array(labels), np.array(scores), np.array(queries or [0] * len(labels), np.int64))
-    return RANKING.metrics(RANKING.reduce(rows))
+    rows, _ = RANKING.group_terms(np.array(labels), np.array(scores), np.array(queries or [0] * len(labels), np.int64))
+    return RANKING.values(RANKING.reduce(rows))
 
 
 def test_one_query_by_hand() -> None:
     """In the order of the scores: relevances 0, 3, 1, 0."""
     found = ranked([1, 0, 3, 0], [0.2, 0.9, 0.5, 0.1])
-    assert set(found) == set(METRICS["ranking"])
+    assert set(found) == set(RANKING.metric_names())
     gained, ideal = 3 / math.log2(3) + 1 / math.log2(4), 3 / math.log2(2) + 1 / math.log2(3)
     assert found["ndcg_10"] == pytest.approx(gained / ideal)
     assert found["mrr"] == pytest.approx(1 / 2)
@@ -70,14 +70,14 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     labels, queries = random.integers(0, 4, 3000), random.integers(0, 200, 3000)
     scores, slices = np.round(random.random(3000), 2).astype(np.float32), random.integers(0, 3, 3000)
     shuffled = random.permutation(3000)
-    rows, _ = RANKING.by_query(labels, scores, queries, slices)
-    again, firsts = RANKING.by_query(*(values[shuffled] for values in (labels, scores, queries, slices)))
+    rows, _ = RANKING.group_terms(labels, scores, queries, slices)
+    again, firsts = RANKING.group_terms(*(values[shuffled] for values in (labels, scores, queries, slices)))
     for name, value in rows.terms.items():
         np.testing.assert_array_equal(again.terms[name], value, name)
     sums = RANKING.reduce(again, slices[shuffled][firsts], 3)
     alone = slices == 1
-    only, _ = RANKING.by_query(labels[alone], scores[alone], queries[alone])
-    assert RANKING.metrics(sums, 1) == pytest.approx(RANKING.metrics(RANKING.reduce(only)), rel=1e-12)
+    only, _ = RANKING.group_terms(labels[alone], scores[alone], queries[alone])
+    assert RANKING.values(sums, 1) == pytest.approx(RANKING.values(RANKING.reduce(only)), rel=1e-12)
 
 
 def test_ndcg_is_scikit_learn_s() -> None:

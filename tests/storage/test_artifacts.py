@@ -12,10 +12,10 @@ import time
 import fsspec
 import pytest
 
-from pipelines.runners.kubeflow import transfer
+import storage
 from spec.errors import InputError
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def artifact(folder: pathlib.Path, files: int = 3, size: int = 1000) -> pathlib.Path:
@@ -33,17 +33,17 @@ def content(folder: pathlib.Path) -> dict[str, bytes | None]:
 
 def test_what_goes_up_comes_down(s3: str, tmp_path: pathlib.Path) -> None:
     there, back = artifact(tmp_path / "there"), tmp_path / "back"
-    transfer.upload(there, f"{s3}/one")
-    assert transfer.is_whole(f"{s3}/one")
-    transfer.download(f"{s3}/one", back)
+    storage.upload(there, f"{s3}/one")
+    assert storage.is_whole(f"{s3}/one")
+    storage.download(f"{s3}/one", back)
     assert content(back) == content(there)
 
 
 def test_a_folder_without_files_is_an_artifact(s3: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "empty").mkdir()
-    transfer.upload(tmp_path / "empty", f"{s3}/empty")
-    transfer.download(f"{s3}/empty", tmp_path / "back")
-    assert transfer.is_whole(f"{s3}/empty") and (tmp_path / "back").is_dir()
+    storage.upload(tmp_path / "empty", f"{s3}/empty")
+    storage.download(f"{s3}/empty", tmp_path / "back")
+    assert storage.is_whole(f"{s3}/empty") and (tmp_path / "back").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -56,20 +56,20 @@ def test_a_folder_without_files_is_an_artifact(s3: str, tmp_path: pathlib.Path) 
 )
 def test_a_damaged_artifact_is_refused(s3: str, tmp_path: pathlib.Path, damage, said: str) -> None:
     uri = f"{s3}/damaged"
-    transfer.upload(artifact(tmp_path / "there"), uri)
-    store, at = transfer.open_store(uri)
+    storage.upload(artifact(tmp_path / "there"), uri)
+    store, at = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     damage(store, at)
-    with pytest.raises(transfer.Incomplete, match=said):
-        transfer.download(uri, tmp_path / "back")
+    with pytest.raises(storage.Incomplete, match=said):
+        storage.download(uri, tmp_path / "back")
 
 
 def test_a_process_killed_in_mid_upload_leaves_nothing_and_the_next_goes_on_from_there(
     s3: str, tmp_path: pathlib.Path
 ) -> None:
     there, uri = artifact(tmp_path / "there", files=300, size=100_000), f"{s3}/killed"
-    code = f"import pathlib; from pipelines.runners.kubeflow.transfer import upload; upload(pathlib.Path({str(there)!r}), {uri!r})"
+    code = f"import pathlib; from storage import upload; upload(pathlib.Path({str(there)!r}), {uri!r})"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": python_path()})
-    store, at = transfer.open_store(uri)
+    store, at = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     deadline = time.monotonic() + 60
     while len(store.find(at)) < 20:
         assert process.poll() is None and time.monotonic() < deadline
@@ -77,48 +77,30 @@ def test_a_process_killed_in_mid_upload_leaves_nothing_and_the_next_goes_on_from
     process.wait()
     left = store.find(at, detail=True)
     assert 20 <= len(left) < 300
-    assert not transfer.is_whole(uri)
-    with pytest.raises(transfer.Incomplete, match="upload did not finish"):
-        transfer.download(uri, tmp_path / "back")
+    assert not storage.is_whole(uri)
+    with pytest.raises(storage.Incomplete, match="upload did not finish"):
+        storage.download(uri, tmp_path / "back")
 
     store.pipe_file(f"{at}/Split-9/stale.parquet", b"of another attempt")
-    transfer.upload(there, uri)
+    storage.upload(there, uri)
     after = store.find(at, detail=True)
     assert all(after[name]["LastModified"] == info["LastModified"] for name, info in left.items())
-    transfer.download(uri, tmp_path / "back")
+    storage.download(uri, tmp_path / "back")
     assert content(tmp_path / "back") == content(there)
 
 
 def test_refused_credentials_and_a_missing_bucket_are_one_line(s3: str, tmp_path: pathlib.Path) -> None:
     with pytest.raises(InputError, match="Make the bucket"):
-        transfer.probe("s3://no-such-bucket-here/x")
-    refused = transfer.as_refused(PermissionError("The AWS Access Key Id you provided does not exist"), "s3://b")
+        storage.probe("s3://no-such-bucket-here/x")
+    refused = storage.as_refused(PermissionError("The AWS Access Key Id you provided does not exist"), "s3://b")
     assert refused and "Check the object store's credentials" in str(refused)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        transfer.probe(str(tmp_path / "file" / "below"))
+        storage.probe(str(tmp_path / "file" / "below"))
 
 
 def python_path() -> str:
     return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
-def test_the_remote_filesystem_is_plugged_into_tfx(s3: str) -> None:
-    from tfx.dsl.io import fileio
-
-    from pipelines.runners.kubeflow import filesystem
-
-    filesystem.register()
-    fileio.makedirs(f"{s3}/made")
-    assert not fileio.exists(f"{s3}/made")  # an object store has no empty folders
-    with fileio.open(f"{s3}/made/file", "wb") as file:
-        file.write(b"x")
-    assert fileio.exists(f"{s3}/made") and fileio.isdir(f"{s3}/made") and fileio.listdir(f"{s3}/made") == ["file"]
-    fileio.rmtree(f"{s3}/made")
-    fileio.remove(f"{s3}/made")
-    assert not fsspec.filesystem("s3", use_listings_cache=False).exists(f"{s3}/made")
-    with pytest.raises(fileio.NotFoundError):
-        fileio.open(f"{s3}/gone", "rb").read()
