@@ -73,7 +73,7 @@ class Outputs:
 def shown(made: Outputs, record: NodeRecord) -> dict[str, Shown]:
     """What Kubeflow's UI shows of a node: as its `shown_by` says, else where each output lies and how many checks passed."""
     if record.shown_by:
-        module, _, name = record.shown_by.rpartition(".")
+        module, _, name = record.shown_by.partition(":")
         maker: Callable[[Outputs], dict[str, Shown]] = getattr(importlib.import_module(module), name)
         return maker(made)
     return {name: _default(made, record, name) for name in record.shows}

@@ -51,7 +51,7 @@ class NodeRecord:
         page: that it leaves for people.
         run_parameter: the execution property that a run on Kubeflow may set.
         shows: what Kubeflow's UI shows of it: outputs by name.
-        shown_by: dotted path of the function that makes them of a `components.outputs.Outputs`. Empty: of each output where it
+        shown_by: `module:function` that makes them from a `components.outputs.Outputs`. Empty: of each output where it
             lies, and of a gate how many checks passed.
     """
 

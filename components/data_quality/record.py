@@ -13,5 +13,5 @@ RECORD = GateRecord(
     page=Page(name="data_quality", output="data_quality", file="data_docs/index.html"),
     section="quality",
     shows={"data_quality_report": ArtifactType.HTML, "data_quality_checks": ArtifactType.METRICS},
-    shown_by="components.data_quality.shown.shown",
+    shown_by="components.data_quality.shown:shown",
 )

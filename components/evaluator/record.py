@@ -9,5 +9,5 @@ RECORD = GateRecord(
     blessing="blessing",
     section="evaluation",
     shows={"evaluation_metrics": ArtifactType.METRICS, "classification_metrics": ArtifactType.CLASSIFICATION},
-    shown_by="components.evaluator.shown.shown",
+    shown_by="components.evaluator.shown:shown",
 )

@@ -11,5 +11,5 @@ RECORD = GateRecord(
     refused="The exported model did not pass.",
     section="infra",
     shows={"infra_checks": ArtifactType.METRICS},
-    shown_by="components.infra_validator.shown.shown",
+    shown_by="components.infra_validator.shown:shown",
 )

@@ -28,7 +28,7 @@ def test_a_record_fits_its_component(package: str) -> None:
         assert record.page.output in outputs
     assert not record.run_parameter or record.run_parameter in component.SPEC_CLASS.PARAMETERS
     if record.shown_by:
-        maker, _, name = record.shown_by.rpartition(".")
+        maker, _, name = record.shown_by.partition(":")
         assert callable(getattr(importlib.import_module(maker), name))
 
 
