@@ -171,8 +171,9 @@ class _Reader:
     def gates(self) -> dict[str, GateResult]:
         found = {}
         for record in graph.gates():
-            role = record.name_of(record.gate.output) if record.gate else ""
-            gate = self.read(role, "gate.json", lambda path: GateResult.from_json(path.read_text(encoding="utf-8")))
+            gate = self.read(
+                record.result_name, "gate.json", lambda path: GateResult.from_json(path.read_text(encoding="utf-8"))
+            )
             if gate is not None:
                 found[record.id] = gate
         return found
