@@ -27,7 +27,7 @@ def add_commands(commands: Commands) -> None:
 
 def _remove(options: argparse.Namespace) -> int:
     from pipelines.removal import find, remove
-    from pipelines.runners import _lock
+    from storage import Busy
 
     found = find(options.workload)
     print("\n".join(found.lines))
@@ -37,7 +37,7 @@ def _remove(options: argparse.Namespace) -> int:
         return exit_codes.FIX_INPUT
     try:
         remove(found)
-    except _lock.Busy as error:
+    except Busy as error:
         print(f"trainyard: {error} Nothing was deleted.", file=sys.stderr)
         return exit_codes.MAY_RETRY
     print(f"{options.workload}: removed. `trainyard reports build` takes it out of the pages.")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from model_store import StoreError
-from spec.errors import LASTING, InputError
+from spec.errors import LASTING, InputError, TryAgainError
 
 
 @contextmanager
@@ -16,7 +16,10 @@ def store_errors() -> Iterator[None]:
         yield
     except StoreError as error:
         origin = error.__cause__ or error.__context__
-        if isinstance(origin, OSError) and origin.errno not in LASTING and not isinstance(origin, FileNotFoundError):
+        passing = (
+            isinstance(origin, OSError) and origin.errno not in LASTING and not isinstance(origin, FileNotFoundError)
+        )
+        if passing or isinstance(origin, TryAgainError | FileExistsError):  # another process was at work, or faster
             raise
         raise InputError(str(error)) from error
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Whether a span is whole: markers, names of copies under way, and what changes between two looks."""
+"""Whether a span is complete: markers, names of copies in progress, and what changes between two looks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNFINISHED_NAMES = (".partial", ".part", ".filepart", ".tmp", ".crdownload", ".i
 
 
 def unfinished(known: Mapping[int, Location], span: int) -> str:
-    """What shows that a span is still being written, in words; empty if nothing does.
+    """The sign that a span is still being written, in words; empty if there is none.
 
     As the tools do that write into folders: Spark and Hadoop have a `_temporary` folder until they commit and a `_SUCCESS`
     afterwards, Hive a `.hive-staging` folder; a copy that is under way ends in `.partial`, `.part`, `.tmp` and the like.
@@ -39,12 +39,12 @@ def unfinished(known: Mapping[int, Location], span: int) -> str:
 
 
 def newest_finished(known: Mapping[int, Location]) -> int | None:
-    """The newest span that nothing shows to be unfinished; None where there is none."""
+    """The newest span without a sign that it is unfinished; None if there is none."""
     return next((span for span in sorted(known, reverse=True) if not unfinished(known, span)), None)
 
 
 def is_marked(location: Location) -> bool:
-    """Whether `_SUCCESS` lies beside the span's files: they are whole, however young."""
+    """Whether `_SUCCESS` lies beside the span's files: they are complete, however recent."""
     filesystem, folder = _folder(location.uri)
     return SUCCESS in _names(filesystem, folder)
 
@@ -74,7 +74,7 @@ def content_digest(location: Location) -> str:
 
 
 def unread_folders(location: Location) -> list[str]:
-    """Folders of a span beside its files, which nobody reads: their names, sorted.
+    """Names of the folders beside a span's files, which are not read; sorted.
 
     Only where the pattern ends in one level of files, such as `span-{SPAN}/*`.
     """
@@ -90,7 +90,7 @@ def unread_folders(location: Location) -> list[str]:
 
 
 def _folder(uri: str) -> tuple[Any, str]:
-    """The folder that a span's pattern names, less what stands for files."""
+    """The folder of a span's pattern, without the part that matches files."""
     filesystem, path = storage.filesystem(uri)
     base, rest = fixed_part(filesystem, path)
     return filesystem, base if rest else base.rpartition("/")[0]

@@ -1,7 +1,7 @@
-"""Files that a path or a pattern names. What is there by that very name is meant, before anything is taken for a pattern.
+"""Files that a path or a glob pattern names. A file of exactly that name comes first, before the name is read as a pattern.
 
-A folder may be called `[raw]` or `a*b`: patterns are for what nobody has called so. `*` and `?` stand for what is within one name,
-`[ab]` for one of its characters, `**` for folders at any depth.
+A folder may be called `[raw]` or `a*b`. `*` and `?` match within one name, `[ab]` matches one of its characters, `**` folders at
+any depth.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _MAGIC = "*?["
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a name or path may stand for others."""
+    """Whether a name or path may be a pattern."""
     return any(character in text for character in _MAGIC)
 
 
@@ -33,13 +33,13 @@ def glob(filesystem: Any, path: str) -> dict[str, Mapping[str, Any]]:
 
 
 def fixed_part(filesystem: Any, path: str) -> tuple[str, list[str]]:
-    """How far a path goes without standing for several: that part, and the names after it."""
+    """The part of a path before its first pattern, and the names from there on."""
     parts = path.split("/")
     for at, part in enumerate(parts):
         if not is_pattern(part):
             continue
         exact = "/".join(parts[: at + 1])
-        # The last name stands for files: one that is called `*` does not hide the others.
+        # The last name matches files: a file that is called `*` does not hide the others.
         if (at + 1 < len(parts) or "[" in part) and "**" not in part and filesystem.exists(exact):
             continue
         return "/".join(parts[:at]), parts[at:]

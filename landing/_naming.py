@@ -1,4 +1,4 @@
-"""The name of data for those who collect lineage, by OpenLineage's rules (https://openlineage.io/docs/spec/naming)."""
+"""The name of a data set for lineage, by OpenLineage's rules (https://openlineage.io/docs/spec/naming)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 
 def dataset_name(uri: str) -> tuple[str, str]:
-    """Namespace and name of files; patterns of files and what a URL says of a person are left out.
+    """Namespace and name of files; file patterns and a URL's user and password are left out.
 
     Example:
         >>> dataset_name("s3://bucket/taxi/span-3/*.csv"), dataset_name("/data/taxi/span-3/*")

@@ -1,4 +1,4 @@
-"""What `{SPAN}`, `{VERSION}` and `{YYYY}{MM}{DD}` in a URI stand for, as TFX defines them."""
+"""The placeholders `{SPAN}`, `{VERSION}` and `{YYYY}{MM}{DD}` of a URI, as TFX defines them."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def span_of_day(day: datetime.date) -> int:
 
 
 def refresh(uri: str) -> None:
-    """Forgets what fsspec has listed: the next look sees what is there now."""
+    """Drops cached listings, so that the next look sees what is there now."""
     storage.filesystem(uri)[0].invalidate_cache()
 
 
 def locations(uri: str) -> dict[int, Location]:
-    """The spans that a URI pattern matches, by number, oldest first; of each the newest version."""
+    """The newest version of each span that a URI pattern matches, by number, oldest first."""
     filesystem, path = storage.filesystem(uri)
     prefix = _up_to_last_placeholder(path)
     pattern = _expression(prefix)

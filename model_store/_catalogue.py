@@ -1,4 +1,4 @@
-"""What a store holds: find, verify, fetch. Reading never waits."""
+"""Reading a store: find, verify, fetch. Never waits for a writer."""
 
 from __future__ import annotations
 
@@ -18,15 +18,7 @@ MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 class Catalogue:
-    """The releases of all models below one folder or URL, as they are read.
-
-    Args:
-        uri: a path, or a URL that fsspec can read, e.g. `s3://bucket/models`.
-        keys: whom to trust; default: as TRAINYARD_SIGNING_KEY and TRAINYARD_PUBLIC_KEYS say.
-
-    Raises:
-        StoreError: nothing can read such a URL, or a key cannot be used.
-    """
+    """The part of `ModelStore` that only reads."""
 
     def __init__(self, uri: str | os.PathLike[str], keys: Keys | None = None) -> None:
         try:
@@ -41,7 +33,7 @@ class Catalogue:
         return self._files.exists("")
 
     def models(self) -> list[str]:
-        """Models with at least one release, sorted; also those whose folder cannot be read, as every question about them says.
+        """Models with at least one release, sorted; those whose folder cannot be read are among them.
 
         Raises:
             StoreError: the store as a whole cannot be read.
@@ -54,7 +46,7 @@ class Catalogue:
         try:
             return bool(self.versions(model))
         except StoreError:
-            return True  # unreadable is not empty: whoever asks on is told so
+            return True  # unreadable is not empty: the next question about it says so
 
     def versions(self, model: str) -> list[int]:
         """Published versions, oldest first.
@@ -63,7 +55,7 @@ class Catalogue:
             StoreError: the model's folder cannot be read.
         """
         if not MODEL_NAME.fullmatch(model):
-            return []  # not a folder of ours, but perhaps a way out of the store
+            return []  # such a name may lead out of the store
         with reading(self._uri(model)):
             found = _folders.numbers(self._files, model)
             return [n for n in found if self._files.exists(f"{model}/{n}/{RELEASE_FILE}")]
@@ -148,7 +140,7 @@ class Catalogue:
             return (str(error),)
         problems = release_problems(manifest, self._keys)
         if problems:
-            return tuple(problems)  # what a changed manifest says of the files proves nothing
+            return tuple(problems)  # a changed manifest proves nothing about the files
         if (release.model, release.version) != (model, version):
             problems.append(f"{RELEASE_FILE} belongs to {release.model} version {release.version}")
         return (*problems, *_fetch.compare(self._files, folder, release))

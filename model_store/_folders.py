@@ -11,7 +11,7 @@ from model_store._labels import HistoryEntry
 from model_store._release import RELEASE_FILE
 from storage import Files
 
-_UNFINISHED_PREFIX = ".publishing-"  # not a number, so TF Serving passes over it
+_UNFINISHED_PREFIX = ".publishing-"  # not a number, so TF Serving ignores it
 _STALE_SECONDS = 6 * 3600.0
 _SEQUENCE_FILE = ".sequence"
 
@@ -22,7 +22,7 @@ def numbers(files: Files, model: str) -> list[int]:
 
 
 def unfinished(model: str, what: str = "") -> str:
-    """A new folder that readers pass over, and that a later publication removes should its maker die."""
+    """Name for a new folder that readers skip, and that a later publication removes if its writer dies."""
     return f"{model}/{_UNFINISHED_PREFIX}{what}{uuid.uuid4().hex}"
 
 
@@ -41,7 +41,7 @@ def allot_version(files: Files, model: str, history: Sequence[HistoryEntry]) -> 
 
 
 def remove_stale(files: Files, model: str) -> None:
-    """What dead publishers left, once it is hours old: younger leftovers may belong to one at work."""
+    """Removes what dead publishers left, once it is hours old: newer leftovers may belong to a running one."""
     for name in files.folders(model):
         left = name.startswith(_UNFINISHED_PREFIX) or (
             name.isdecimal() and not files.renames and not files.exists(f"{model}/{name}/{RELEASE_FILE}")

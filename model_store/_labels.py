@@ -1,8 +1,8 @@
 """Labels (`labels.json`) and what happened to them (`history.jsonl`).
 
 A label is written as its version, `{"stable": 3}`; one that gets a share of the requests that name no version as
-`{"canary": {"version": 4, "share": 0.05}}`. The history names changes of a share `share <label>`, and labels that were taken
-away because the version did not do `withdraw <label>`.
+`{"canary": {"version": 4, "share": 0.05}}`. The history calls a change of the share `share <label>`, and the removal of
+a label from a bad version `withdraw <label>`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def read_labels(files: Files, model: str) -> dict[str, Label]:
 
 
 def read_history(files: Files, model: str) -> list[HistoryEntry]:
-    """Oldest first. A line that a crash cut short, or that says no such thing, is passed over."""
+    """The entries, oldest first. A line that a crash cut short, or that is no entry, is skipped."""
     try:
         with reading(f"{files.uri}/{model}/{_HISTORY}"):
             return _entries(files.read(f"{model}/{_HISTORY}"))
@@ -112,7 +112,7 @@ class Change:
         self._noted += json.dumps(dataclasses.asdict(entry)).encode() + b"\n"
 
     def commit(self) -> None:
-        """Writes what changed. The history goes first: whoever lost the lock meanwhile meets the other's entry there.
+        """Writes what changed, the history first: a process that lost the lock finds the other's entry there and stops.
 
         Raises:
             Conflict: another process changed them.

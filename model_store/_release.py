@@ -8,7 +8,9 @@ import hashlib
 import json
 import math
 import pathlib
+import typing
 from collections.abc import Mapping
+from types import UnionType
 from typing import Any
 
 from model_store._errors import StoreError
@@ -149,25 +151,12 @@ def parse_release(text: bytes, uri: str) -> Release:
     return release
 
 
-# What `release.json` must say of each field, for those who read it without asking further.
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "model": str,
-    "version": int,
-    "created_at": str,
-    "publication_key": str,
-    "task": str,
-    "spans": list,
-    "code_revision": str,
-    "metrics": dict,
-    "gates": list,
-    "parent": (int, type(None)),
-    "run_id": str,
-    "pipeline": str,
-    "files": dict,
-    "digest": str,
-    "seal": str,
-    "signature": (dict, type(None)),
-    "code_digest": str,
+# The type of each field of `release.json`; readers rely on it.
+_KINDS = {
+    name: tuple(
+        typing.get_origin(kind) or kind for kind in (typing.get_args(hint) if isinstance(hint, UnionType) else (hint,))
+    )
+    for name, hint in typing.get_type_hints(Release).items()
 }
 
 

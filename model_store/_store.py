@@ -1,4 +1,4 @@
-"""The store as those see it who change it: publish, label, roll back, delete."""
+"""Changing a store: publish, label, roll back, delete."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class ModelStore(Catalogue):
                 change.note(f"{SHARE} {label}", version, version, f"{labels[label].share:g}: {reason}", actor)
 
     def remove_label(self, model: str, label: str, *, reason: str, actor: str) -> None:
-        """Takes a label away; nothing happens if it is not set."""
+        """Removes a label; does nothing if it is not set."""
         if not self.versions(model):
             raise self._unknown(model, f"label {label!r}")
         with self._changing(model) as change:
@@ -141,12 +141,12 @@ class ModelStore(Catalogue):
                 change.note(f"{REMOVE} {label}", None, before.version, reason, actor)
 
     def withdraw(self, model: str, version: int, *, reason: str, actor: str) -> list[str]:
-        """Takes a version that did not do out of service: every label that points there goes, and `rolled_back` says so.
+        """Takes a bad version out of service: removes every label that points at it, and `rolled_back` says so.
 
-        A stable release that has one before it is better replaced by `rollback`.
+        Use `rollback` for a stable release that has another before it.
 
         Returns:
-            The labels that were taken away; empty if there was none.
+            The labels that were removed.
         """
         with self._changing(model) as change:
             pointing = [name for name, label in change.labels.items() if label.version == version]
@@ -200,7 +200,7 @@ class ModelStore(Catalogue):
             change.commit()
             folder = f"{model}/{version}"
             if self._files.renames:
-                # Under a name that readers pass over, and that a later publication removes should we be killed now.
+                # Readers skip this name, and a later publication removes it should we be killed now.
                 aside = _folders.unfinished(model, f"deleted-{version}-")
                 self._files.rename(folder, aside)
                 folder = aside
@@ -209,7 +209,7 @@ class ModelStore(Catalogue):
             self._files.remove(folder)
 
     def remove(self, model: str) -> None:
-        """Deletes a model with its releases, labels and history. Its labels go first: from then on nobody is led to it.
+        """Deletes a model with its releases, labels and history. Its labels go first, so that nobody follows them meanwhile.
 
         Raises:
             StoreError: there is no such model.
@@ -250,7 +250,7 @@ class ModelStore(Catalogue):
         return self._files.lock(f"{model}/.lock")
 
     def _note_publication(self, release: Release) -> None:
-        """Notes a publication once; a note that could not be written is made up for by the next publish."""
+        """Adds a publication to the history once; the next publish adds it if this one could not."""
         model, version = release.model, release.version
         try:
             change = Change(self._files, model)
@@ -267,7 +267,7 @@ class ModelStore(Catalogue):
             try:
                 release = self.release(model, version)
             except StoreError:
-                continue  # damaged: verify says so; it cannot be told which publication it was
+                continue  # damaged, so its publication is unknown; verify says what is wrong
             if release.publication_key == publication_key:
                 return release
         return None

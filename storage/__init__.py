@@ -36,7 +36,7 @@ from storage._files import Files, StillHeld
 from storage._local import LocalFolder, exclusive
 from storage._object_store import ObjectStore
 from storage._opening import open_files
-from storage._retrying import retrying
+from storage._retrying import patiently, retrying
 
 __all__ = [
     "MARKER",
@@ -60,6 +60,7 @@ __all__ = [
     "is_whole",
     "open_file",
     "open_files",
+    "patiently",
     "probe",
     "read",
     "read_if_there",

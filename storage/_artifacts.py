@@ -1,4 +1,4 @@
-"""Artifacts between a folder and an object store: whole or not at all.
+"""Artifacts copied between a folder and an object store, whole or not at all.
 
 An upload writes the files, in parallel, and last a marker that names each with its size and SHA-256. Without the marker
 there is no artifact, whatever lies there: a node killed in mid-upload leaves nothing that another could take for whole.
@@ -35,8 +35,8 @@ class Incomplete(InputError):
 def upload(local: pathlib.Path, uri: str) -> None:
     """Makes the artifact at `uri` what the folder `local` is.
 
-    What an attempt before has left there is used where size and MD5 are the same (the store's own MD5: S3's ETag of a
-    single part, Google's md5Hash), replaced where not, and removed where `local` has no such file.
+    Files that an earlier attempt left are used where size and MD5 are the same (the store's own MD5: S3's ETag of a
+    single part, Google's md5Hash), replaced where not, and removed if `local` has no such file.
     """
     with store_trouble(uri):
         store = ObjectStore(uri)
@@ -105,7 +105,7 @@ def is_whole(uri: str) -> bool:
 
 
 def discard(uri: str) -> None:
-    """What lies there counts as nothing from now on. The bytes stay: the next upload uses those that are right."""
+    """Makes an artifact incomplete. In an object store the bytes stay, and the next upload uses those that fit."""
     if is_remote(uri):
         remove(f"{uri}/{MARKER}")
     else:

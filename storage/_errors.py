@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from spec.errors import LASTING, InputError, TryAgainError
+from spec.words import one_line
 
 # As s3fs, gcsfs and adlfs say it; not any "bucket": a path may have the word.
 _NO_BUCKET = re.compile(r"(bucket|container) does ?n[o']t exist|NoSuchBucket|ContainerNotFound", re.IGNORECASE)
@@ -37,7 +38,7 @@ def as_refused(error: BaseException, uri: str = "") -> InputError | None:
         return None
     place = f"{uri}: access" if uri else "access to the object store"
     return InputError(
-        f"{place} is refused ({' '.join(str(error).split())[:200]}). Check the object store's credentials and the rights of the "
+        f"{place} is refused ({one_line(error, 200)}). Check the object store's credentials and the rights of the "
         "pod's service account."
     )
 

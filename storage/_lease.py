@@ -85,7 +85,7 @@ class _Lease:
     def keep(self) -> None:
         """Renews the lease until it is lost, or no longer needed."""
         while not self.ended.wait(LEASE_SECONDS / _RENEWALS):
-            with contextlib.suppress(OSError):  # a renewal that does not get through is tried again
+            with contextlib.suppress(Exception):  # each client has errors of its own; the next renewal may get through
                 try:
                     self._write(LEASE_SECONDS, self._version)
                 except (Conflict, FileNotFoundError):

@@ -123,7 +123,7 @@ def is_local(url: str) -> bool:
 def localize(url: str, folder: str) -> pathlib.Path:
     """A local path to read a file from: the file itself, or a copy in `folder`."""
     filesystem, path = storage.filesystem(url)
-    if is_local(url):
+    if storage.is_on_disk(filesystem):
         return pathlib.Path(path)
     target = pathlib.Path(tempfile.mkdtemp(dir=folder)) / path.rpartition("/")[2]
     filesystem.get_file(path, str(target))

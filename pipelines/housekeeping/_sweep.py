@@ -10,10 +10,10 @@ from model_store import ModelStore, StoreError
 from pipelines.housekeeping._items import Item, Limits
 from pipelines.housekeeping._places import clean_place, find_old, places
 from pipelines.housekeeping._releases import delete_releases, old_releases
-from pipelines.runners._lock import Busy
 from spec import home
 from spec.errors import InputError
 from spec.words import one_line
+from storage import Busy
 
 
 @dataclasses.dataclass

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 import sys
 import tempfile
-import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -17,6 +15,7 @@ import ml_metadata
 from ml_metadata import errors
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+import storage
 from pipelines.metadata.postgresql import PostgresqlStore
 from spec import environment as env
 from spec.errors import InputError
@@ -24,7 +23,6 @@ from spec.words import one_line
 
 # Seconds to wait for a store that is away; a failover or an upgrade takes one or two minutes.
 _PATIENCE_S = 300.0
-_LONGEST_PAUSE_S = 15.0
 
 # What PostgreSQL and MySQL say about credentials and names. Not any "does not exist": of two nodes that find an empty database,
 # one creates the tables, and the other meets a relation that does not exist yet.
@@ -111,20 +109,11 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
 
 def patiently(work: Callable[[], Result]) -> Result:
     """Repeats `work`, with growing pauses, while it fails because the metadata store is away."""
-    deadline = time.monotonic() + float(os.environ.get(env.METADATA_PATIENCE_S) or _PATIENCE_S)
-    pause = 0.5
-    while True:
-        try:
-            return work()
-        except (errors.StatusError, StoreAway) as error:
-            if not _is_away(error) or time.monotonic() >= deadline:
-                raise
-            print(f"the metadata store is away, trying again: {one_line(error, 160)}", flush=True)
-        time.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311
-        pause = min(2 * pause, _LONGEST_PAUSE_S)
+    patience_s = float(os.environ.get(env.METADATA_PATIENCE_S) or _PATIENCE_S)
+    return storage.patiently(work, _is_away, patience_s, "the metadata store")
 
 
-def _is_away(error: Exception) -> bool:
+def _is_away(error: BaseException) -> bool:
     """Whether an error means that the store cannot be reached, rather than that it refuses the query."""
     if isinstance(error, StoreAway | errors.AbortedError | errors.UnavailableError | errors.DeadlineExceededError):
         return True

@@ -8,11 +8,6 @@ import pathlib
 from collections.abc import Callable, Iterator
 
 import storage
-from spec.errors import TryAgainError
-
-
-class Busy(TryAgainError):
-    """Another run of the same workload did not end in time; may be tried again."""
 
 
 @contextlib.contextmanager
@@ -26,7 +21,7 @@ def exclusive(path: pathlib.Path, owner: str, wait_s: float, say: Callable[[str]
         say: is told once that we are waiting.
 
     Raises:
-        Busy: the other holder did not end in time.
+        storage.Busy: the other holder did not end in time.
     """
     with contextlib.ExitStack() as held:
         try:
@@ -36,7 +31,7 @@ def exclusive(path: pathlib.Path, owner: str, wait_s: float, say: Callable[[str]
             try:
                 file = held.enter_context(storage.exclusive(path, wait_s))
             except storage.Busy:
-                raise Busy(
+                raise storage.Busy(
                     f"{_holder(path)} is still under way after {wait_s:.0f} s. Try again later, or raise --wait."
                 ) from None
         file.truncate(0)

@@ -1,7 +1,7 @@
-"""TFX's own plug-in point for file systems, over fsspec: makes its launcher at home in object stores.
+"""A file system for TFX's own plug-in point: lets its launcher work with object stores.
 
 TFX's launcher makes, looks for and removes folders through `tfx.dsl.io.fileio`. For s3:// and its like that would go to
-TensorFlow's file systems, which know no abfs:// and need another package for s3://. Executors never come here: they see
+TensorFlow's file systems, which do not know abfs:// and need another package for s3://. Executors do not use it: they see
 local folders (staging.py).
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from tfx.dsl.io import filesystem, filesystem_registry
@@ -23,7 +22,7 @@ _PREFERRED = 0  # TensorFlow's has 10; less is more
 
 
 class ObjectStore(filesystem.Filesystem):
-    """Object stores as folders. A folder exists when something lies in it; making one is no work."""
+    """The calls that TFX's launcher makes. A folder exists when there is something in it, so making one does nothing."""
 
     SUPPORTED_SCHEMES = list(SCHEMES)
 
@@ -34,23 +33,9 @@ class ObjectStore(filesystem.Filesystem):
             return store.open(path, mode)
 
     @staticmethod
-    def copy(src: PathType, dst: PathType, overwrite: bool = False) -> None:
-        store, path = _at(src)
-        target = _at(dst)[1]
-        if not overwrite and store.exists(target):
-            raise OSError(f"{os.fsdecode(dst)} exists")
-        with _not_found():
-            store.cp_file(path, target)
-
-    @staticmethod
     def exists(path: PathType) -> bool:
         store, at = _at(path)
         return bool(store.exists(at))
-
-    @staticmethod
-    def glob(pattern: PathType) -> list[PathType]:
-        store, at = _at(pattern)
-        return [store.unstrip_protocol(name) for name in store.glob(at)]
 
     @staticmethod
     def isdir(path: PathType) -> bool:
@@ -68,40 +53,17 @@ class ObjectStore(filesystem.Filesystem):
         """Nothing: an object's name is its folder."""
 
     @staticmethod
-    def mkdir(path: PathType) -> None:
-        """Nothing: an object's name is its folder."""
-
-    @staticmethod
     def remove(path: PathType) -> None:
-        """As in S3 it is no error if there is nothing: the launcher removes outputs that were never uploaded."""
+        """Not an error if there is nothing, as in S3: the launcher removes outputs that were never uploaded."""
         store, at = _at(path)
         with contextlib.suppress(FileNotFoundError):
             store.rm_file(at)
-
-    @staticmethod
-    def rename(src: PathType, dst: PathType, overwrite: bool = False) -> None:
-        ObjectStore.copy(src, dst, overwrite)
-        ObjectStore.remove(src)
 
     @staticmethod
     def rmtree(path: PathType) -> None:
         store, at = _at(path)
         with _not_found():
             store.rm(at, recursive=True)
-
-    @staticmethod
-    def stat(path: PathType) -> Any:
-        store, at = _at(path)
-        with _not_found():
-            return store.info(at)
-
-    @staticmethod
-    def walk(
-        top: PathType, topdown: bool = True, onerror: Callable[..., None] | None = None
-    ) -> Iterable[tuple[PathType, list[PathType], list[PathType]]]:
-        store, at = _at(top)
-        for folder, folders, files in store.walk(at, topdown=topdown):
-            yield store.unstrip_protocol(folder), list(folders), list(files)
 
 
 def register() -> None:

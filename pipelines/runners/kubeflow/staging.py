@@ -1,7 +1,7 @@
 """Executors see local folders, wherever the artifacts lie.
 
 MLMD records an artifact's own URI (s3://...). These operators take the place of TFX's, fetch the inputs, run the executor on
-local copies, bring the outputs up, and hand the launcher what the executor said with the own URIs again.
+local copies, upload the outputs, and hand the launcher the executor's answer with the original URIs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import storage
 from components.staged import CANONICAL_URI
 from spec import environment as env
 
-# Where copies go: the pods' /tmp is an empty folder of its own size (site.scratch_size).
+# Folder of the copies: the pods' /tmp is a volume of limited size (site.scratch_size).
 _EVIDENCE = "_gates"
 
 
@@ -39,7 +39,7 @@ class Stage:
     """The local copies of one execution.
 
     Args:
-        info: what the launcher says; not changed.
+        info: from the launcher; not changed.
         folder: everything is copied below it.
     """
 
@@ -48,12 +48,12 @@ class Stage:
         self._root = str(info.exec_properties.get("pipeline_root", ""))
 
     def local(self, uri: str) -> str:
-        """Where the copy of an URI lies. The path reads like the URI: it appears in messages."""
+        """Path of the local copy of a URI. It reads like the URI, because it appears in messages."""
         scheme, _, rest = uri.partition("://")
         return str(self._folder / scheme / rest) if storage.is_remote(uri) else uri
 
     def canonical(self, text: str) -> str:
-        """A text with local copies' paths turned into what they are copies of."""
+        """A text in which the paths of local copies are replaced by the URIs that they are copies of."""
         start = f"{self._folder}{os.sep}"
         while (at := text.find(start)) >= 0:
             scheme, _, rest = text[at + len(start) :].partition(os.sep)
@@ -61,7 +61,7 @@ class Stage:
         return text
 
     def fetch_inputs(self) -> int:
-        """Brings the inputs down; returns how many were remote."""
+        """Downloads the inputs; returns how many were remote."""
         uris = {_folder_of(one): one for artifacts in self._info.input_dict.values() for one in artifacts}
         remote = {uri: one for uri, one in uris.items() if storage.is_remote(uri)}
         for uri, one in remote.items():
@@ -71,7 +71,7 @@ class Stage:
         return len(remote)
 
     def local_info(self) -> data_types.ExecutionInfo:
-        """The launcher's word with every remote URI replaced by its copy."""
+        """The execution info with every remote URI replaced by the path of its copy."""
         properties = dict(self._info.exec_properties)
         if storage.is_remote(self._root):
             properties["pipeline_root"] = self.local(self._root)
@@ -92,7 +92,7 @@ class Stage:
         return info
 
     def publish(self, output: execution_result_pb2.ExecutorOutput) -> execution_result_pb2.ExecutorOutput:
-        """Brings the outputs up, and says where they are."""
+        """Uploads the outputs; returns the executor's answer with the original URIs."""
         for artifacts in self._info.output_dict.values():
             for one in artifacts:
                 if storage.is_remote(uri := _folder_of(one)):
@@ -106,7 +106,7 @@ class Stage:
         return output
 
     def keep_evidence(self) -> None:
-        """A gate that stopped the run left its evidence beside the artifacts: it goes up, whatever happened."""
+        """Uploads the evidence that a gate left beside the artifacts, whether or not it stopped the run."""
         if not storage.is_remote(self._root):
             return
         local = pathlib.Path(self.local(self._root)) / _EVIDENCE
@@ -152,14 +152,14 @@ class _Staged(base_executor_operator.BaseExecutorOperator):
                 stage.keep_evidence()
             started = time.monotonic()
             published = stage.publish(output)
-            say(f"outputs brought up in {time.monotonic() - started:.1f} s")
+            say(f"outputs uploaded in {time.monotonic() - started:.1f} s")
             return published
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _empty_folder(info: data_types.ExecutionInfo) -> pathlib.Path:
-    """The execution's own scratch folder. TFT writes its path into the graph: an attempt that is repeated gives the same bytes."""
+    """The execution's own scratch folder, the same at every attempt: TFT writes its path into the graph."""
     root = info.execution_output_uri.partition("/.system/")[0]
     folder = scratch() / f"stage-{hashlib.sha256(root.encode()).hexdigest()[:8]}-{info.execution_id}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -168,7 +168,7 @@ def _empty_folder(info: data_types.ExecutionInfo) -> pathlib.Path:
 
 
 def scratch() -> pathlib.Path:
-    """Where this pod keeps what goes with it."""
+    """Folder for files that end with this pod."""
     return pathlib.Path(os.environ.get(env.SCRATCH) or tempfile.gettempdir()).resolve()
 
 

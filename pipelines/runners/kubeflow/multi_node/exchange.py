@@ -18,7 +18,7 @@ _INVOCATION, _OUTPUT = "invocation.pb", "output.pb"
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """How a worker ended that failed.
+    """How a failed worker ended.
 
     Attributes:
         message: one line.
@@ -33,7 +33,7 @@ class Exchange:
     """The files of one execution.
 
     Args:
-        folder: an URI, or a path that all pods mount.
+        folder: a URI, or a path that all pods mount.
     """
 
     def __init__(self, folder: str) -> None:
@@ -56,7 +56,7 @@ class Exchange:
         return data_types.ExecutionInfo.from_proto(execution_invocation_pb2.ExecutionInvocation.FromString(content))
 
     def put_output(self, output: execution_result_pb2.ExecutorOutput) -> None:
-        """The chief's last word: its artifacts are whole by now."""
+        """Written last by the chief, when its artifacts are complete."""
         storage.write(f"{self.folder}/{_OUTPUT}", output.SerializeToString(deterministic=True))
 
     def output(self) -> execution_result_pb2.ExecutorOutput | None:
@@ -68,7 +68,7 @@ class Exchange:
         storage.write(f"{self.folder}/{_failure(worker)}", text.encode())
 
     def failures(self, workers: int) -> dict[int, Failure]:
-        """By worker; a worker that was killed left none."""
+        """Failures by worker; a killed worker leaves none."""
         found = {}
         for index in range(workers):
             if content := storage.read_if_there(f"{self.folder}/{_failure(index)}"):

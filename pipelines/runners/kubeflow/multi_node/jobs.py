@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import storage
 from pipelines.runners.kubeflow.multi_node.manifest import API_GROUP, API_VERSION, Owner
 from spec.errors import InputError
+from spec.words import one_line
 
 _PLURAL = "trainjobs"
 _VERSION = API_VERSION.partition("/")[2]
 _REQUEST_S = 30
 _PATIENCE_S = 300.0
-_LONGEST_PAUSE_S = 15.0
 Result = TypeVar("Result")
 
 
@@ -126,24 +127,17 @@ def _patiently(work: Callable[[], Result], patience_s: float) -> Result:
         InputError: the API refuses it, with what it says and what to do.
         JobsAway: it was away for longer.
     """
-    deadline, pause = time.monotonic() + patience_s, 0.5
-    while True:
-        try:
-            return work()
-        except Exception as error:
-            if refused := _refusal(error):
-                raise refused from error
-            if not _is_away(error):
-                raise
-            said = " ".join(str(error).split())[:160]
-            if time.monotonic() >= deadline:
-                raise JobsAway(f"the Kubernetes API is away: {said}") from error
-            print(f"the Kubernetes API is away, trying again: {said}", flush=True)
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_S)
+    try:
+        return storage.patiently(work, _is_away, patience_s, "the Kubernetes API")
+    except Exception as error:
+        if refused := _refusal(error):
+            raise refused from error
+        if _is_away(error):
+            raise JobsAway(f"the Kubernetes API is away: {one_line(error, 160)}") from error
+        raise
 
 
-def _is_away(error: Exception) -> bool:
+def _is_away(error: BaseException) -> bool:
     from urllib3.exceptions import HTTPError
 
     status = getattr(error, "status", None)

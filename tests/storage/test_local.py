@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import storage
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+_HOLD = """
+import pathlib, sys, time
+import storage
+with storage.exclusive(pathlib.Path(sys.argv[1])) as file:
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_lock_file_is_free_once_its_holder_is_killed(tmp_path: pathlib.Path) -> None:
+    lock = tmp_path / "new" / "lock"
+    holder = subprocess.Popen([sys.executable, "-c", _HOLD, str(lock)], cwd=ROOT, stdout=subprocess.PIPE)
+    assert holder.stdout and holder.stdout.readline() == b"held\n"
+    with pytest.raises(storage.Busy, match=f"another process has held {lock} for 0 s"), storage.exclusive(lock, 0):
+        pass
+    holder.kill()
+    holder.wait()
+    with storage.exclusive(lock, 5):
+        pass
+
+
+def test_a_write_that_fails_leaves_the_file_before(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = storage.open_files(str(tmp_path))
+    files.write("one", b"1")
+    monkeypatch.setattr(storage._local.os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(OSError, match="full"):
+        files.write("one", b"2")
+    assert files.files("") == {"one": 1} and files.read("one") == b"1"
