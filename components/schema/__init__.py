@@ -1,6 +1,7 @@
-"""SchemaImporter: the reviewed contract of schemas/<workload>/ as an artifact."""
+"""Reading a reviewed contract, schemas/<workload>/schema.pbtxt, and what it says of each column."""
 
 from components.schema._schema import (
+    FILE_NAME,
     MASKED,
     booleans_of,
     classes_of,
@@ -14,6 +15,7 @@ from components.schema._schema import (
 )
 
 __all__ = [
+    "FILE_NAME",
     "MASKED",
     "booleans_of",
     "classes_of",

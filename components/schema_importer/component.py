@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 
 from components import border
 from components.graph import Graph
-from components.schema import executor
+from components.schema_importer import executor
 
 
 class SchemaImporterSpec(ComponentSpec):

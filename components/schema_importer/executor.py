@@ -11,7 +11,7 @@ from tfx.types import artifact_utils
 
 from components import border
 from components.artifacts import measured
-from components.schema._schema import FILE_NAME, read_schema
+from components.schema import FILE_NAME, read_schema
 from spec.errors import ChangedError
 
 

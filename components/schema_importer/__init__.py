@@ -1,0 +1,1 @@
+"""SchemaImporter: the reviewed contract of schemas/<workload>/ as an artifact."""
