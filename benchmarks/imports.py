@@ -22,7 +22,7 @@ from benchmarks.running import environment
 _START = "from components import lazy_imports; lazy_imports.install(); "
 _LAUNCHER = _START + "import tfx.orchestration.portable.launcher; "
 EXECUTORS = {
-    "SchemaImporter": "components.schema_importer.executor",
+    "SchemaImporter": "components.schema.executor",
     "ColumnarExampleGen": "components.ingestion.executor",
     "StatisticsGen": "components.statistics.executor",
     "ExampleValidator": "components.example_validator.executor",

@@ -12,7 +12,7 @@ from spec.nodes import NodeRecord
 
 # In the order in which the nodes are built and run: a gate on data before Transform, one on models before the Pusher.
 TRAINING = (
-    "components.schema_importer",
+    "components.schema",
     "components.ingestion",
     "components.statistics",
     "components.example_validator",

@@ -1,7 +1,6 @@
-"""Reading a reviewed contract, schemas/<workload>/schema.pbtxt, and what it says of each column."""
+"""SchemaImporter: the reviewed contract of schemas/<workload>/ as an artifact."""
 
 from components.schema._schema import (
-    FILE_NAME,
     MASKED,
     booleans_of,
     classes_of,
@@ -15,7 +14,6 @@ from components.schema._schema import (
 )
 
 __all__ = [
-    "FILE_NAME",
     "MASKED",
     "booleans_of",
     "classes_of",

@@ -68,6 +68,10 @@ class Task(TaskFacts, abc.ABC):
         self.classes = tuple(classes)
         self.threshold = threshold
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker finds the class by its name: that of a use case's own task is in no module that it could import.
+        return _restored, (self.name, vars(self))
+
     # The label.
 
     @classmethod
@@ -367,6 +371,12 @@ class Task(TaskFacts, abc.ABC):
             f"--task {cls.name}: `trainyard new` does not draft this task. Write its workload by hand "
             "(docs/guides/new-workload.md)."
         )
+
+
+def _restored(name: str, state: dict[str, Any]) -> Task:
+    task = find(name)()
+    vars(task).update(state)
+    return task
 
 
 def find(name: str) -> type[Task]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import pathlib
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -182,6 +184,20 @@ def test_its_head_is_built_fitted_and_answers(task: Task) -> None:
             assert served.keys() == expected.keys()
             for name, value in expected.items():
                 np.testing.assert_array_equal(served[name], value)
+
+
+def test_airflow_can_ask_them() -> None:
+    """Its environment has neither of these libraries; it reads every workload.yaml twice a minute."""
+    code = """
+import sys
+
+for name in ("numpy", "pandas", "pyarrow", "scipy", "tensorflow", "keras", "tensorflow_metadata"):
+    sys.modules[name] = None
+from spec.tasks import TASKS, find
+
+assert all(find(name).metric_names() for name in [*TASKS, "readings.task.Reconstruction"])
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=GUIDE.parents[2], check=True)
 
 
 def test_metrics_over_a_corpus_see_it_first() -> None:

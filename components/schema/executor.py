@@ -11,12 +11,12 @@ from tfx.types import artifact_utils
 
 from components import border
 from components.artifacts import measured
-from components.schema import FILE_NAME, read_schema
+from components.schema._schema import FILE_NAME, read_schema
 from spec.errors import ChangedError
 
 
 class Executor(base_executor.BaseExecutor):
-    """Checks that the file is a schema, and copies it, less what is left out."""
+    """Checks that the file is a schema, and copies it without the features that are left out."""
 
     def Do(
         self,

@@ -1,1 +1,0 @@
-"""SchemaImporter: the reviewed contract of schemas/<workload>/ as an artifact."""
