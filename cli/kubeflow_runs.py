@@ -17,9 +17,9 @@ from spec import exit_codes
 from spec.errors import InputError
 
 if TYPE_CHECKING:
-    from pipelines.results import RunResult
     from pipelines.runners.kubeflow.client import Kubeflow
     from pipelines.runners.kubeflow.site import ClusterSite
+    from pipelines.runners.results import RunResult
 
 _ACCESS = """\
 where KFP is: api.host in kubeflow.yaml (--site, TRAINYARD_KUBEFLOW), or KF_PIPELINES_ENDPOINT.
