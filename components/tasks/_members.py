@@ -28,7 +28,7 @@ class MeanAnswer(keras.layers.Layer):
     def __init__(self, task: str, **options: Any) -> None:
         super().__init__(**options)
         self.task = task
-        found: Any = tasks.find(task)  # a components.tasks.Task, whose module imports this one
+        found: Any = tasks.find(task)  # a Task, which imports this module
         self._curved_loss: Callable[[Any], Any] = found().curved_loss
 
     def call(self, answers: Any, training: bool = False) -> Any:
