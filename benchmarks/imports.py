@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.running import environment
+from benchmarks.pipeline.running import environment
 from spec import graph
 
 _START = "from components import lazy_imports; lazy_imports.install(); "

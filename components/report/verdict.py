@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from components.formats import figure, is_number, plural, shorten, signed
 from components.gates import GateResult, Severity
 from components.report.facts import FAILED, SUCCEEDED, ComponentFacts, RunFacts
-from components.report.formats import figure, is_number, plural, shorten, signed
 from components.report.view import tally
 from spec import graph
 from spec.nodes import GateRecord

@@ -22,8 +22,8 @@ from components.graph import Site
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from pipelines.metadata import upkeep
 from pipelines.metadata.opening import connection
-from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _noise
+from pipelines.runners.results import ComponentResult, RunResult
 from spec import exit_codes, graph
 from spec.errors import InputError
 from spec.nodes import GateRecord, NodeRecord

@@ -15,9 +15,9 @@ import pytest
 
 from cli.display import summary_lines
 from model_store import ModelStore
-from pipelines.results import RunResult
 from pipelines.run import Display, RunRequest, run
 from pipelines.runners import _lock
+from pipelines.runners.results import RunResult
 from quality.history import History
 from spec import home
 from spec.workload import WorkloadError

@@ -24,7 +24,7 @@ from components.report.collect import artifact_facts, collect, collect_failure
 from components.report.facts import ArtifactFacts, RunFacts
 from components.report.record import RECORD as REPORT
 from components.staged import CANONICAL_URI
-from pipelines.runners.kubeflow.staging import say
+from pipelines.runners.kubeflow.pod.staging import say
 from quality import lineage
 from quality.history import History, Validation, runs
 from quality.provenance import code_of
