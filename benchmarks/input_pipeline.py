@@ -1,11 +1,12 @@
-"""How fast rows reach the model: the Trainer's input pipeline alone and with the taxi model, against other ways.
+"""How fast rows reach the model: the Trainer's input pipeline, alone and with the taxi model, compared with others.
 
     python -m benchmarks.input_pipeline                      # 500,000 rows of the taxi workload's transformed features
     python -m benchmarks.input_pipeline --rows 10000000 --way streaming
 
-Ways: `memory` (the Trainer's, the whole split in one pool), `streaming` (the Trainer's, an eighth of the split in memory at a
-time), `arrays` (`model.fit` on numpy arrays) and `tfrecord` (gzipped tf.Examples by `TFExampleRecord.TensorFlowDataset`, which
-is what stock TFX's `tf_dataset_factory` calls). Each number is the median of the passes after the first; all share a process.
+Ways: `memory` (the Trainer's, with the whole split in one pool), `streaming` (the Trainer's, with an eighth of the split in memory
+at a time), `arrays` (`model.fit` on numpy arrays) and `tfrecord` (gzipped tf.Examples, read with
+`TFExampleRecord.TensorFlowDataset`, which stock TFX's `tf_dataset_factory` calls). Each number is the median of the passes after
+the first; all ways share a process.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import tensorflow as tf
 
 from benchmarks.pipeline.cases.taxi import CASE
 from components.columnar import SplitWriter, read_batches, tfx_columns
+from components.tasks import find
 from components.trainer import Feature, ModelSchema, TrainingConfig, _fitting
 from components.trainer._checks import SplitChecks
 from components.trainer._input import open_split
@@ -62,7 +64,7 @@ def main() -> int:
 
 
 def write_examples(uri: str, rows: int) -> None:
-    """Writes `rows` rows as the train split of transformed Examples, block by block; the same rows every time."""
+    """Writes `rows` rows as the train split of transformed Examples, block by block; always the same rows."""
     random = np.random.default_rng(7)
     schema = pa.schema([(f.name, pa.int64() if f.dtype == "int64" else pa.float32()) for f in FEATURES.values()])
     with SplitWriter(uri, "train", schema.append(pa.field(CASE.label, pa.int64()))) as writer:
@@ -131,13 +133,13 @@ _WAYS: dict[str, Callable[[str, argparse.Namespace], Any]] = {
 
 
 def _checks() -> SplitChecks:
-    return SplitChecks("train", "binary", CASE.label, _CLASSES)
+    return SplitChecks("train", find("binary")(_CLASSES), CASE.label)
 
 
 def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
     """Seconds and CPU seconds of one pass without a model."""
     seconds, cpu = time.perf_counter(), time.process_time()
-    # Inside TensorFlow: a loop in Python would be measured with it.
+    # Inside TensorFlow, so as not to measure a loop in Python.
     dataset.reduce(np.int64(0), lambda total, batch: total + tf.shape(batch[1], tf.int64)[0]).numpy()
     return time.perf_counter() - seconds, time.process_time() - cpu
 
@@ -147,7 +149,7 @@ def _fit(data: Any, options: argparse.Namespace) -> list[tuple[float, float]]:
     keras.backend.clear_session()
     keras.utils.set_random_seed(1)
     config = TrainingConfig(
-        "binary", CASE.label, batch_size=options.batch_size, hyperparameters=dict(CASE.hyperparameters)
+        task="binary", label=CASE.label, batch_size=options.batch_size, hyperparameters=dict(CASE.hyperparameters)
     )
     module = str(home.ROOT / "pipelines" / "workloads" / "taxi" / "model.py")
     model = _fitting.build(module, ModelSchema(FEATURES, "binary", CASE.label, _CLASSES), config, options.rows)

@@ -132,7 +132,7 @@ def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict
         )
     rows = pa.Table.from_batches((p.batch for p in pieces), pa.schema([(c.name, c.type) for c in columns]))
     earlier = _earlier_rows(workload.name, span)
-    drafted = draft(rows, schema, workload.data.label.column, str(workload.task), workload.key_columns, earlier)
+    drafted = draft(rows, schema, workload.data.label_column, workload.task, workload.key_columns, earlier)
     path = folder / "expectations.json"
     return workload, path, *merge_into(path, drafted)
 

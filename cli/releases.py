@@ -9,7 +9,8 @@ from cli import arguments
 from cli.arguments import Commands
 from model_store import ModelStore, Release, StoreError
 from spec import exit_codes, home
-from spec.workload import METRICS
+from spec.errors import InputError
+from spec.tasks import find
 
 
 def add_commands(commands: Commands) -> None:
@@ -83,7 +84,10 @@ def _which(text: str) -> str | int:
 def _overall(release: Release) -> dict[str, float]:
     """The metrics over all rows, without those that have no value; the task's most important ones first."""
     values = {name: value for name, value in release.metrics.get("overall", {}).items() if value is not None}
-    known = [name for task, names in METRICS.items() if task == release.task for name in names if name in values]
+    try:
+        known = [name for name in find(release.task).metric_names() if name in values]
+    except InputError:  # a task of a use case that is not here
+        known = []
     return {name: values[name] for name in [*known, *sorted(set(values) - set(known))]}
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from cli import terminal
 from cli.arguments import Commands
 from pipelines.scaffold import read_options
+from pipelines.scaffold.request import Request
 from spec import exit_codes
+from spec.tasks import TASKS
 
 if TYPE_CHECKING:
-    from pipelines.scaffold.creating import Created, Request
+    from pipelines.scaffold.creating import Created
 
 _EPILOG = """\
 examples:
@@ -36,11 +38,9 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--data", required=True, metavar="FILE", help="file, quoted glob, or folder of class folders of images"
     )
+    command.add_argument("--label", metavar="COLUMN", help="the column to predict (for images: what to call it)")
     command.add_argument(
-        "--label", metavar="COLUMN", help="the column to predict (of images: the name of their folder)"
-    )
-    command.add_argument(
-        "--task", choices=("binary", "multiclass", "regression"), help="default: by the label's values"
+        "--task", help=f"{', '.join(TASKS)}, or the dotted path of a class of your own; default: by the label's values"
     )
     command.add_argument("--owner", default="ml-platform", help="who answers for the model (ml-platform)")
     command.add_argument("--description", default="", help="one sentence for a reader who has never heard of it")
@@ -52,12 +52,12 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--positive",
         metavar="CLASS",
-        help="of two classes the one whose probability is predicted; default: by name, else the rarer",
+        help="of two classes, the one whose probability is predicted; default: by name, else the rarer",
     )
     command.add_argument(
-        "--merge-labels", action="store_true", help="take labels that differ only in case or spaces for one class"
+        "--merge-labels", action="store_true", help="treat labels that differ only in case or spaces as one class"
     )
-    command.add_argument("--drop-unlabelled", action="store_true", help="leave rows without a label out, in every run")
+    command.add_argument("--drop-unlabelled", action="store_true", help="leave out rows without a label, in every run")
     read_options.add_options(command)
     command.add_argument("--run", action="store_true", help="run its pipeline at once")
     command.set_defaults(handler=_new)
@@ -65,9 +65,6 @@ def add_commands(commands: Commands) -> None:
 
 def _new(options: argparse.Namespace) -> int:
     """Creates the workload, says what was decided and why, and runs it if asked to."""
-    with terminal.busy("loading what reads data"):
-        from pipelines.scaffold.creating import Request
-
     created = _create(
         Request(
             name=options.name,
@@ -99,8 +96,9 @@ def _new(options: argparse.Namespace) -> int:
 
 def _create(request: Request) -> Created:
     """Creates the workload. What only a person can decide is asked at a terminal, and an error elsewhere."""
-    from pipelines.scaffold.creating import create
-    from pipelines.scaffold.spelling import Undecided
+    with terminal.busy("loading what reads data"):
+        from pipelines.scaffold.creating import create
+        from pipelines.scaffold.spelling import Undecided
 
     while True:
         try:

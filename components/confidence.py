@@ -1,11 +1,28 @@
-"""Confidence bounds of a proportion and of the area under the ROC curve, that stay wide where a small sample has no error."""
+"""How sure a figure is: what it is at least, and at most, at a level of confidence, from the sums that it is made of.
+
+Closed forms, so that a billion rows cost what ten cost, slices have theirs, and sums of many workers are enough. None of them
+has zero width where a small sample happens to be without an error, as a bootstrap or a normal interval has. Each bound is
+one-sided: at 0.95 the true value lies below `low` in at most about 5 of 100 samples, and above `high` in as many.
+
+| metric | method |
+|---|---|
+| accuracy, precision, recall, top_3_accuracy | exact for a proportion (Clopper and Pearson, 1934) |
+| f1 | 2J / (1 + J) of the Jaccard proportion J = TP / (TP + FP + FN), exact |
+| macro_f1 | of each class as f1, combined by the square-and-add rule (Zou and Donner, 2008) |
+| auc | method 5 of Newcombe (2006), with a variance after Hanley and McNeil (1982) |
+| auc_pr | exact, as for a proportion of the positives (the binomial interval of Boyd, Eng and Page, 2013) |
+| rmse, mae, mape, log_loss, r2, calibration | the delta method on the logarithm of a mean or of a ratio of means, with Student's t |
+| bias | Student's t |
+| ranking | a mean over queries of values from 0 to 1, with pseudo-queries after Agresti and Coull (1998) |
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from scipy import optimize, stats
 
 
@@ -43,6 +60,69 @@ def area_bounds(value: float, positives: float, negatives: float, level: float) 
     low = _root(lambda at: value - at - spread(at), 0.0, value)
     high = _root(lambda at: at - value - spread(at), 1.0, value)
     return Bounds(low, high)
+
+
+def mean_of_shares(total: float, squares: float, rows: float, level: float) -> Bounds | None:
+    """Of a mean of values from 0 to 1, with z^2 / 2 values of 0 and as many of 1 added (after Agresti and Coull, 1998)."""
+    if rows < 2:
+        return None
+    z = float(stats.norm.ppf(level))
+    more = rows + z**2
+    mean = (total + z**2 / 2) / more
+    width = z * math.sqrt(max(0.0, (squares + z**2 / 2) / more - mean**2) / more)
+    return Bounds(max(0.0, min(mean - width, total / rows)), min(1.0, max(mean + width, total / rows)))
+
+
+def mean(total: float, squares: float, rows: float, level: float) -> Bounds | None:
+    """Of a mean (Student, 1908); None of a single row, and where all have the same value."""
+    error = standard_error(total, squares, rows)
+    if not error:
+        return None
+    middle, width = total / rows, float(stats.t.ppf(level, rows - 1)) * error
+    return Bounds(middle - width, middle + width)
+
+
+def positive(value: float, relative_error: float | None, rows: float, level: float) -> Bounds | None:
+    """Of a mean, or a ratio of means, that is above 0, on the logarithm's scale: its distribution is skewed to the right."""
+    if not value > 0 or not relative_error:
+        return None
+    factor = math.exp(min(700.0, float(stats.t.ppf(level, rows - 1)) * relative_error))
+    return Bounds(value / factor, value * factor)
+
+
+def mean_loss(total: float, squares: float, rows: float, level: float, unit: float = 1.0) -> Bounds | None:
+    """Of a mean of losses of 0 or more, in units of which `unit` make 1."""
+    value, error = total / rows, standard_error(total, squares, rows)
+    return positive(value * unit, error / value if error and value else None, rows, level)
+
+
+def mean_of_parts(parts: Sequence[tuple[float, Bounds]]) -> Bounds:
+    """Of the mean of several figures that have bounds: square-and-add (Zou and Donner, 2008)."""
+    middle = float(np.mean([value for value, _ in parts]))
+    down = math.sqrt(sum((value - found.low) ** 2 for value, found in parts)) / len(parts)
+    up = math.sqrt(sum((found.high - value) ** 2 for value, found in parts)) / len(parts)
+    return Bounds(max(0.0, middle - down), min(1.0, middle + up))
+
+
+def standard_error(total: float, squares: float, rows: float) -> float | None:
+    """Of a mean; None of a single row, 0 where all values are the same but for rounding."""
+    if rows < 2:
+        return None
+    spread = squares - total**2 / rows
+    return math.sqrt(spread / (rows - 1) / rows) if spread > 1e-12 * squares else 0.0
+
+
+def f1_bounds(hits: float, wrong: float, level: float) -> Bounds:
+    """Of 2 hits / (2 hits + wrong), by the share of the hits among both."""
+    found = proportion_bounds(hits, hits + wrong, level)
+    return Bounds(2 * found.low / (1 + found.low), 2 * found.high / (1 + found.high))
+
+
+def relative_error(a: float, b: float, aa: float, ab: float, bb: float, rows: float) -> float | None:
+    """The standard error of log(a / b), from the means of a, b, a^2, a b and b^2 over rows (delta method)."""
+    if rows < 2 or not a or not b:
+        return None
+    return math.sqrt(max(0.0, aa / a**2 - 2 * ab / (a * b) + bb / b**2) / (rows - 1))
 
 
 def _root(function: Callable[[float], float], far: float, near: float) -> float:

@@ -6,9 +6,10 @@ Imports nothing of TFX: the infrastructure check loads models in a process that 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.columnar import is_list
+from components.tasks import Task, find
 from spec.errors import InputError
 from spec.workload import PLAIN
 
 SERVING_FOLDER = "Format-Serving"
 SPEC_FILE = pathlib.Path("assets.extra") / "trainyard.json"
-OUTPUTS = {"binary": "probability", "multiclass": "probabilities", "regression": "prediction", "ranking": "prediction"}
-# Tasks whose label and answer are one number a row; the others have classes.
-NUMERIC = frozenset({"regression", "ranking"})
 
 # What stands for a missing value of a nullable feature in the raw-tensor signature.
 MISSING_INT64 = -(2**63)
@@ -60,15 +59,15 @@ class ServedModel:
     """What `assets.extra/trainyard.json` says about an exported model.
 
     Attributes:
-        task: binary, multiclass, regression or ranking.
-        label: the label's column.
-        classes: in the order of the output, [negative, positive] for binary; empty for regression and ranking.
+        task: by name.
+        label: the label's column; None without one.
+        classes: in the order of the output, [negative, positive] for binary; empty where the label has none.
         features: by column, which is also the feature's name in a tf.Example.
         threshold: binary only: the label is the positive class where its probability is above it.
     """
 
     task: str
-    label: str
+    label: str | None
     classes: tuple[str, ...]
     features: Mapping[str, RawFeature]
     threshold: float = 0.5
@@ -102,8 +101,10 @@ class ServedModel:
             raise InputError(f"{path}: there is no such file. Export the model with Trainyard's Trainer.") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: not the description of a model: {error!r}. Export the model anew.") from None
-        if found.task not in OUTPUTS:
-            raise InputError(f"{path}: task must be one of {', '.join(OUTPUTS)}. Received: {found.task!r}.")
+        try:
+            find(found.task)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
         return found
 
     def write(self, saved_model: pathlib.Path) -> None:
@@ -112,10 +113,15 @@ class ServedModel:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True), encoding="utf-8")
 
+    @functools.cached_property
+    def kind(self) -> Task:
+        """The task itself, with this model's classes and threshold."""
+        return find(self.task)(self.classes, self.threshold)
+
     @property
     def output(self) -> str:
         """The output of `serving_default` that carries the prediction."""
-        return OUTPUTS[self.task]
+        return self.kind.output
 
     def input_name(self, column: str) -> str:
         """What `serving_default` calls a column."""
@@ -196,44 +202,8 @@ def is_missing(value: Any, feature: RawFeature) -> bool:
     return bool(value == (MISSING_INT64 if feature.dtype == "int64" else MISSING_STRING))
 
 
-def class_indices(column: pa.Array, classes: Sequence[str]) -> np.ndarray:
-    """The classes of a raw label column as int64 indices [N]; 1 is the positive class of two.
-
-    Integers, booleans and whole floats match the classes by their text: 3, 3.0 and "3" are the class "3".
-
-    Raises:
-        InputError: a label is missing or is none of the classes.
-    """
-    if column.null_count:
-        raise InputError(
-            f"{column.null_count} of {len(column)} labels are missing. Remove those rows or complete them."
-        )
-    encoded = column.dictionary_encode()
-    known = {name: index for index, name in enumerate(classes)}
-    raw = encoded.dictionary.to_pylist()
-    indices = [next((known[name] for name in _class_names(value) if name in known), -1) for value in raw]
-    unknown = [_class_names(value)[0] for value, index in zip(raw, indices, strict=True) if index < 0]
-    if unknown:
-        raise InputError(
-            f"labels outside the model's classes ({', '.join(map(repr, classes[:20]))}). Received: "
-            f"{', '.join(map(repr, unknown[:5]))}. Mend the data, or the label's domain in schema.pbtxt and train anew."
-        )
-    table = np.array(indices, dtype=np.int64)
-    return table[encoded.indices.to_numpy(zero_copy_only=False)] if len(column) else np.empty(0, np.int64)
-
-
-def _class_names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, bytes):
-        return (value.decode("utf-8", "replace"),)
-    if isinstance(value, bool):
-        return (str(value).lower(), str(int(value)), str(value))
-    if isinstance(value, float) and value.is_integer():
-        return (str(int(value)),)
-    return (str(value),)
-
-
 def load_predictor(saved_model: pathlib.Path, model: ServedModel) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
-    """Loads a SavedModel; the returned function maps raw tensors to predictions, [N] or [N, C].
+    """Loads a SavedModel; the returned function maps raw tensors to predictions, [N, *answer_shape].
 
     Raises:
         InputError: the SavedModel does not load, or lacks the signature or the output of its task.

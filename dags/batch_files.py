@@ -1,8 +1,8 @@
-"""Which files of an inbox have no predictions yet. Standard library and fsspec only.
+"""Which files of an inbox have no predictions yet. Standard library, landing and storage only.
 
-The record is beside the results: `<out>/<file>-<digest>/` appears by one rename when a file's predictions are complete, and
-`<out>/.files/<file>-<digest>.json` says which file it is, and why one was refused. So a crash at any point repeats work at
-most, and never a result.
+The record is kept beside the results: `<out>/<file>-<digest>/` appears in one rename when a file's predictions are complete, and
+`<out>/.files/<file>-<digest>.json` says which file it was and, if it was refused, why. So a crash may repeat work, but never a
+result.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
+import storage
 from landing import UNFINISHED_NAMES, glob
 
 INDEX = "index.json"
@@ -30,10 +29,10 @@ class InboxFile:
     """A file to predict for.
 
     Attributes:
-        uri: where it lies.
+        uri: where it is.
         name: of its results: file name and digest.
         size: in bytes.
-        stamp: time or tag by which a change shows.
+        stamp: modification time or ETag, to notice changes.
         digest: SHA-256 over URI and content.
     """
 
@@ -45,12 +44,12 @@ class InboxFile:
 
 
 def pending(pattern: str, out: Path, most: int = 1000) -> list[InboxFile]:
-    """The files of a pattern that have neither results nor a refusal, oldest name first; noted in `out`.
+    """The files of a pattern that have neither results nor a refusal, in the order of their names; noted in `out`.
 
     Args:
         pattern: glob pattern or fsspec URL.
         out: folder of the results.
-        most: at most so many; the others have their turn next time.
+        most: return at most this many; the rest are left for the next call.
     """
     noted = {(note["uri"], note["size"], note["stamp"]): note for note in notes(out)}
     found: list[InboxFile] = []
@@ -73,13 +72,13 @@ def is_done(out: Path, name: str) -> bool:
 
 
 def refuse(out: Path, name: str, reason: str) -> None:
-    """Notes that a file cannot be predicted for as it is: it is not tried again until its content changes."""
+    """Notes that no predictions can be made for a file: it is not tried again until its content changes."""
     note = _read(_note_file(out, name)) or {}
     _write(_note_file(out, name), note | {"refused": reason})
 
 
 def notes(out: Path) -> Iterator[dict[str, Any]]:
-    """What is noted of the files seen so far."""
+    """The notes about the files seen so far."""
     for file in sorted((out / _NOTES).glob("*.json")):
         note = _read(file)
         if note is not None and isinstance(note.get("name"), str) and isinstance(note.get("uri"), str):
@@ -87,10 +86,10 @@ def notes(out: Path) -> Iterator[dict[str, Any]]:
 
 
 def write_index(out: Path) -> dict[str, Any]:
-    """Writes `index.json` over all results, anew from what is there, in one step.
+    """Rebuilds `index.json`, the index of all results, and replaces it atomically.
 
     Returns:
-        It: `files`, with status, version, rows and folder of each, and `totals`.
+        The index: `files`, with the status, version, rows and folder of each, and `totals`.
     """
     files = [_entry(out, note) for note in notes(out)]
     totals = {
@@ -124,20 +123,19 @@ def _entry(out: Path, note: dict[str, Any]) -> dict[str, Any]:
 
 
 def _files(pattern: str) -> Iterator[tuple[str, int, str]]:
-    filesystem, path = fsspec.core.url_to_fs(pattern)
+    filesystem, path = storage.filesystem(pattern)
     filesystem.invalidate_cache()
     for name, info in glob(filesystem, path).items():
         base = name.rpartition("/")[2]
         if info.get("type") != "file" or base.startswith((".", "_")) or base.endswith(UNFINISHED_NAMES):
             continue
-        stamp = next((info[k] for k in ("mtime", "ETag", "etag", "LastModified", "created") if info.get(k)), "")
         uri = name if path == pattern or pattern.startswith("/") else filesystem.unstrip_protocol(name)
-        yield uri, int(info.get("size") or 0), str(stamp)
+        yield uri, int(info.get("size") or 0), storage.stamp(info)
 
 
 def _identified(uri: str, size: int, stamp: str) -> InboxFile:
     digest = hashlib.sha256(uri.encode() + b"\0")
-    with fsspec.open(uri, "rb") as file:
+    with storage.open_file(uri) as file:
         while block := file.read(2**22):
             digest.update(block)
     base = re.sub(r"[^A-Za-z0-9._-]", "_", uri.rpartition("/")[2])[:100]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk import Asset, Context
@@ -16,52 +15,13 @@ from dags.links import DATA_QUALITY, pages_of, report_links
 from dags.operators import FINAL, PipelineRunOperator, last_json_object, read_outcome, summary_lines, unchanged
 from dags.skips import skipped
 from dags.spans import settle
-from spec import exit_codes
+from spec import exit_codes, graph
 from spec.workload import Workload
 
 READ = "read_data"
 """The task that looks at the span."""
 JUDGED = "judged"
 """Under this key a gate's task keeps, over its tries, whose findings it has judged."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A gate on data.
-
-    Attributes:
-        node: of the pipeline.
-        task_id: of its task.
-        asks: what it asks, for its notes.
-        mend: where to look when it refuses.
-    """
-
-    node: str
-    task_id: str
-    asks: str
-    mend: str
-
-
-GATES = (
-    Gate(
-        "ExampleValidator",
-        "check_schema",
-        "Are the columns, types and values those that `schema.pbtxt` allows?",
-        "Mend the data and land it again; or change `schema.pbtxt` if the data is right.",
-    ),
-    Gate(
-        "DataQuality",
-        "check_quality",
-        "Do the expectations of `expectations.json` hold (Great Expectations)?",
-        "Mend the data and land it again; or change the expectation, or waive it, if the data is right.",
-    ),
-    Gate(
-        "DriftDetector",
-        "check_drift",
-        "Has a column moved further from the span before than `quality.drift` allows?",
-        "See the page for what moved. If the world has changed, raise the limit in `workload.yaml`.",
-    ),
-)
 
 
 def add_gates(workload: Workload, span: Any, data: Asset, *, trains: bool) -> tuple[Any, list[Any]]:
@@ -86,14 +46,15 @@ def add_gates(workload: Workload, span: Any, data: Asset, *, trains: bool) -> tu
     # No group: it would be folded up, and which gate refused is to be seen without a click.
     gates = [
         GateOperator(
-            task_id=gate.task_id,
+            task_id=record.gate.task,
             workload=workload.name,
             span_of=span_of,
-            gate=gate.node,
-            doc_md=_GATE_DOC.format(asks=gate.asks, mend=gate.mend),
+            gate=record.id,
+            doc_md=_GATE_DOC.format(asks=record.gate.asks, mend=record.remedy.format(name=workload.name)),
             **run,
         )
-        for gate in GATES
+        for record in graph.data_gates()
+        if record.gate
     ]
     span >> read >> gates
     return read, gates
@@ -106,7 +67,7 @@ class ReadDataOperator(PipelineRunOperator):
     """
 
     def __init__(self, *, settles: tuple[Workload, Asset] | None = None, **kwargs: Any) -> None:
-        super().__init__(until=[gate.node for gate in GATES], **kwargs)
+        super().__init__(until=[record.id for record in graph.data_gates()], **kwargs)
         self.settles = settles
 
     def execute(self, context: Context) -> dict[str, Any]:

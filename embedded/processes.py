@@ -1,4 +1,4 @@
-"""Processes that end: each in its own group with a pid file, strays found by the platform's mark. Needs /proc."""
+"""Processes that are sure to end: each has its own group and a pid file; strays are found by the platform's mark. Needs /proc."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from spec import environment as env
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 LOG_BYTES = 20_000_000
-"""A log that is longer when its process starts is set aside as `<name>.log.1`, and the one before it is dropped."""
+"""A longer log is renamed to `<name>.log.1`, replacing the previous one, when its process starts."""
 STEADY_SECONDS = 60.0
-"""A process that has lived this long starts again at the first backoff when it dies."""
+"""After living this long, a process that dies is restarted with the first backoff again."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A process that cannot be mistaken for another: Linux reuses pids, never a pid with its start time."""
+    """Identifies a process: Linux reuses pids, but never a pid with the same start time."""
 
     pid: int
     start_time: int
@@ -34,7 +36,10 @@ class Identity:
 
 
 def start_time_of(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when it is gone or a zombie."""
+    """When a process started, in clock ticks since boot; None when it is gone or a zombie.
+
+    psutil tells it by the wall clock, which another process may see set: pid files outlive that.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -49,7 +54,7 @@ def identity_of(pid: int) -> Identity | None:
 
 @dataclass
 class Component:
-    """One process of the platform, started again when it dies."""
+    """One process of the platform, restarted when it dies."""
 
     name: str
     argv: Sequence[str]
@@ -64,7 +69,7 @@ class Component:
     _restart_at: float | None = field(default=None)
 
     def start(self) -> None:
-        """Starts the process in a session and group of its own."""
+        """Starts the process in its own session and group."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
@@ -92,10 +97,10 @@ class Component:
         return None if self.process is None else self.process.poll()
 
     def revive(self) -> str | None:
-        """Looks after the process once: notes its death, starts it again when its backoff is over.
+        """Checks the process once: notes its death, and restarts it when its backoff is over.
 
         Returns:
-            What happened, in words; None when nothing did.
+            What happened, in words; None if nothing did.
         """
         if self.is_alive:
             return None
@@ -114,7 +119,7 @@ class Component:
         return f"{self.name} started again (pid {self.identity.pid if self.identity else '?'})"
 
     def _end_session(self) -> None:
-        """Ends what the dead process left behind: it would hold the port, or run a task that nobody listens to."""
+        """Ends the dead process's children: they would hold the port, or run a task that nobody waits for."""
         if self.process is None:
             return
         for one in marked(Path(self.environment[env.PLATFORM])):
@@ -133,7 +138,7 @@ def describe_exit(returncode: int | None) -> str:
 
 
 def tail_of(path: Path, lines: int) -> str:
-    """The last lines of a log file; empty when there is none."""
+    """The last lines of a log file; empty if there is none."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 64 * 1024))
@@ -143,7 +148,7 @@ def tail_of(path: Path, lines: int) -> str:
 
 
 def end_all(components: Iterable[Component], home: Path, grace_seconds: float = 8.0) -> int:
-    """Ends the components, then every other process that bears the platform's mark (tasks, their pipelines).
+    """Ends the components, then every other process with the platform's mark (tasks and their pipelines).
 
     Returns:
         How many processes had to be killed.
@@ -163,7 +168,7 @@ def end_all(components: Iterable[Component], home: Path, grace_seconds: float = 
 
 
 def end_marked(home: Path, grace_seconds: float = 4.0) -> int:
-    """Ends every process that bears a platform's mark: SIGTERM, and after the grace time SIGKILL.
+    """Ends every process with a platform's mark: SIGTERM, and SIGKILL after the grace period.
 
     Returns:
         How many processes had to be killed.
@@ -172,7 +177,7 @@ def end_marked(home: Path, grace_seconds: float = 4.0) -> int:
         _signal(one, signal.SIGTERM)
     _wait(lambda: not marked(home), grace_seconds)
     killed = 0
-    # A process that forks while we look leaves a child for the next round.
+    # A process that forks meanwhile leaves a child for the next round.
     for _ in range(20):
         left = marked(home)
         if not left:
@@ -186,23 +191,18 @@ def end_marked(home: Path, grace_seconds: float = 4.0) -> int:
 
 def marked(home: Path) -> list[Identity]:
     """The living processes of a platform, whoever is their parent now; never this process or one above it."""
-    mark = f"{env.PLATFORM}={home}".encode()
-    spared = _self_and_ancestors()
+    spared = {os.getpid(), *(one.pid for one in psutil.Process().parents())}
     found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) in spared:
-            continue
-        try:
-            environment = (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if mark in environment.split(b"\0") and (identity := identity_of(int(entry.name))):
-            found.append(identity)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            bears_mark = process.pid not in spared and process.environ().get(env.PLATFORM) == str(home)
+            if bears_mark and (identity := identity_of(process.pid)):
+                found.append(identity)
     return found
 
 
 def pid_file_identities(folder: Path) -> list[Identity]:
-    """The processes that pid files speak of and that are still the same ones."""
+    """The processes named by pid files that are still alive."""
     identities = []
     for file in folder.glob("*.pid"):
         try:
@@ -222,17 +222,6 @@ def _signal(one: Identity, signum: signal.Signals) -> None:
     if one.is_alive:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(one.pid, signum)
-
-
-def _self_and_ancestors() -> set[int]:
-    pids, pid = set(), os.getpid()
-    while pid > 1 and pid not in pids:
-        pids.add(pid)
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            break
-    return pids
 
 
 def _wait(done: Callable[[], bool], seconds: float) -> None:

@@ -1,6 +1,6 @@
 """Where data lands: which spans a URI pattern matches, and whether one of them is still being written.
 
-Imports fsspec and nothing heavier: Airflow's triggerer looks every few seconds, and ingestion asks the same questions.
+Imports nothing heavy: Airflow's triggerer looks every few seconds, and ingestion asks the same questions.
 
 Example:
     >>> import pathlib, tempfile

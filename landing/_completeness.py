@@ -6,8 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import fsspec
-
+import storage
 from landing._files import fixed_part, glob
 from landing._patterns import Location
 
@@ -52,9 +51,9 @@ def is_marked(location: Location) -> bool:
 
 def fingerprint(location: Location) -> str:
     """A short digest of names, sizes and times of a span's files: it changes while somebody writes. Reads no content."""
-    filesystem, path = fsspec.core.url_to_fs(location.uri)
+    filesystem, path = storage.filesystem(location.uri)
     found = glob(filesystem, path)
-    looks = sorted(f"{name}\0{info.get('size')}\0{_stamp(info)}" for name, info in found.items())
+    looks = sorted(f"{name}\0{info.get('size')}\0{storage.stamp(info)}" for name, info in found.items())
     return hashlib.sha256("\n".join(looks).encode()).hexdigest()[:16]
 
 
@@ -63,8 +62,8 @@ def content_digest(location: Location) -> str:
 
     Reading an object store's files would cost a download, and its ETags, which `fingerprint` looks at, mostly tell as much.
     """
-    filesystem, path = fsspec.core.url_to_fs(location.uri)
-    if "file" not in ((filesystem.protocol,) if isinstance(filesystem.protocol, str) else filesystem.protocol):
+    filesystem, path = storage.filesystem(location.uri)
+    if not storage.is_on_disk(filesystem):
         return ""
     digest = hashlib.sha256()
     for name in glob(filesystem, path):
@@ -79,7 +78,7 @@ def unread_folders(location: Location) -> list[str]:
 
     Only where the pattern ends in one level of files, such as `span-{SPAN}/*`.
     """
-    filesystem, path = fsspec.core.url_to_fs(location.uri)
+    filesystem, path = storage.filesystem(location.uri)
     if "**" in path or not fixed_part(filesystem, path)[1]:
         return []
     names = [
@@ -90,14 +89,9 @@ def unread_folders(location: Location) -> list[str]:
     return sorted(name for name in names if not name.startswith((".", "_")))
 
 
-def _stamp(info: Mapping[str, Any]) -> str:
-    # Object stores say ETag or LastModified; where none of them is said, the size has to do.
-    return str(next((info[key] for key in ("mtime", "ETag", "etag", "LastModified", "created") if info.get(key)), ""))
-
-
 def _folder(uri: str) -> tuple[Any, str]:
     """The folder that a span's pattern names, less what stands for files."""
-    filesystem, path = fsspec.core.url_to_fs(uri)
+    filesystem, path = storage.filesystem(uri)
     base, rest = fixed_part(filesystem, path)
     return filesystem, base if rest else base.rpartition("/")[0]
 

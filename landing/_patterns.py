@@ -6,8 +6,7 @@ import dataclasses
 import datetime
 import re
 
-import fsspec
-
+import storage
 from landing._files import glob
 
 _PLACEHOLDERS = {"SPAN": r"\d+", "VERSION": r"\d+", "YYYY": r"\d{4}", "MM": r"\d{2}", "DD": r"\d{2}"}
@@ -61,12 +60,12 @@ def span_of_day(day: datetime.date) -> int:
 
 def refresh(uri: str) -> None:
     """Forgets what fsspec has listed: the next look sees what is there now."""
-    fsspec.core.url_to_fs(uri)[0].invalidate_cache()
+    storage.filesystem(uri)[0].invalidate_cache()
 
 
 def locations(uri: str) -> dict[int, Location]:
     """The spans that a URI pattern matches, by number, oldest first; of each the newest version."""
-    filesystem, path = fsspec.core.url_to_fs(uri)
+    filesystem, path = storage.filesystem(uri)
     prefix = _up_to_last_placeholder(path)
     pattern = _expression(prefix)
     found: dict[int, Location] = {}

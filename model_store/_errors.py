@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from spec.errors import InputError, TryAgainError
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EIO, errno.ELOOP})
 
 
 class StoreError(Exception):
@@ -10,6 +15,32 @@ class StoreError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """What cannot be read, today or tomorrow, is damage to that one thing; a lost connection is not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNREADABLE:
+            raise
+        raise StoreError(
+            f"{what} cannot be read: {error.strerror}. Mend its rights, or restore it from a copy."
+        ) from error
+
+
+@contextmanager
+def writing(doing: str) -> Iterator[None]:
+    """What a failed write means, in one line."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise StoreError(f"another process was faster while {doing}. Try again.") from error
+    except OSError as error:
+        raise from_os_error(error, doing) from error
+    except (InputError, TryAgainError) as error:
+        raise StoreError(str(error)) from error
 
 
 def from_os_error(error: OSError, doing: str) -> StoreError:

@@ -8,18 +8,14 @@ import shutil
 import uuid
 
 from model_store._errors import StoreError, from_os_error
-from model_store._files import Files
-from model_store._local import LocalFiles
 from model_store._release import RELEASE_FILE, Release, release_problems
 from model_store._signing import Keys
+from storage import Files, LocalFolder
 
 
 def compare(files: Files, folder: str, release: Release) -> list[str]:
     """What differs between the files of a folder and a release's manifest, in words."""
-    try:
-        present = files.files(folder)
-    except FileNotFoundError:
-        present = {}
+    present = files.files(folder)
     present.pop(RELEASE_FILE, None)
     problems = [f"{name} is missing" for name in release.files if name not in present]
     problems += [f"{name} was added after publishing" for name in present if name not in release.files]
@@ -47,7 +43,7 @@ def _difference(files: Files, path: str, size: int, expected: dict[str, object])
 def download(files: Files, release: Release, folder: pathlib.Path, keys: Keys) -> pathlib.Path:
     """Copies a release to `<folder>/<model>/<version>`, checks the copy, and only then gives it that name."""
     remote = f"{release.model}/{release.version}"
-    cache = LocalFiles(folder)
+    cache = LocalFolder(folder)
     manifest = files.read(f"{remote}/{RELEASE_FILE}")
     if problems := release_problems(manifest, keys):
         raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems)}.")
@@ -56,10 +52,7 @@ def download(files: Files, release: Release, folder: pathlib.Path, keys: Keys) -
     aside = f"{release.model}/.fetching-{uuid.uuid4().hex}"
     try:
         for name in release.files:
-            target = folder / aside / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as writer:
-                writer.writelines(files.chunks(f"{remote}/{name}"))
+            files.copy_out(f"{remote}/{name}", folder / aside / name)
         if problems := compare(cache, aside, release):
             raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems[:3])}.")
         (folder / aside / RELEASE_FILE).write_bytes(manifest)

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Sequence
 
 from model_store._errors import StoreError
-from model_store._files import Files
 from model_store._labels import HistoryEntry
 from model_store._release import RELEASE_FILE
+from storage import Files
 
 _UNFINISHED_PREFIX = ".publishing-"  # not a number, so TF Serving passes over it
 _STALE_SECONDS = 6 * 3600.0
@@ -27,13 +27,16 @@ def unfinished(model: str, what: str = "") -> str:
 
 
 def allot_version(files: Files, model: str, history: Sequence[HistoryEntry]) -> int:
-    """The next version, noted before use: a version that was deleted, or never finished, is not used again."""
-    try:
-        last = int(files.read(f"{model}/{_SEQUENCE_FILE}"))
-    except (FileNotFoundError, ValueError):
-        last = 0
+    """The next version, noted before use: a version that was deleted, or never finished, is not used again.
+
+    Raises:
+        Conflict: another publisher noted one meanwhile.
+    """
+    path = f"{model}/{_SEQUENCE_FILE}"
+    noted, seen = files.read_version(path)
+    last = int(noted) if noted.strip().isdigit() else 0
     version = max([last, *numbers(files, model), *(entry.version or 0 for entry in history)]) + 1
-    files.write(f"{model}/{_SEQUENCE_FILE}", f"{version}\n".encode())
+    files.swap(path, f"{version}\n".encode(), seen)
     return version
 
 

@@ -8,12 +8,16 @@ away because the version did not do `withdraw <label>`.
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import functools
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from model_store._errors import StoreError
-from model_store._files import Files
+from model_store._errors import StoreError, reading
+from storage import Files
+
+_LABELS, _HISTORY = "labels.json", "history.jsonl"
 
 STABLE = "stable"
 CANARY = "canary"
@@ -62,19 +66,85 @@ class Label:
     share: float = 0.0
 
 
-def read_labels(files: Files, path: str) -> dict[str, Label]:
+def read_labels(files: Files, model: str) -> dict[str, Label]:
     """What the labels point at, by label; empty when none was ever set."""
+    uri = f"{files.uri}/{model}/{_LABELS}"
     try:
-        text = files.read(path)
+        with reading(uri):
+            return _labels(files.read(f"{model}/{_LABELS}"), uri)
     except FileNotFoundError:
         return {}
+
+
+def read_history(files: Files, model: str) -> list[HistoryEntry]:
+    """Oldest first. A line that a crash cut short, or that says no such thing, is passed over."""
+    try:
+        with reading(f"{files.uri}/{model}/{_HISTORY}"):
+            return _entries(files.read(f"{model}/{_HISTORY}"))
+    except FileNotFoundError:
+        return []
+
+
+class Change:
+    """Labels and history of a model as they were read, to be changed together while they are still that.
+
+    Attributes:
+        history: as it was read.
+    """
+
+    def __init__(self, files: Files, model: str) -> None:
+        self._files, self._model = files, model
+        self._history, self._history_version = self._read(_HISTORY)
+        self.history = _entries(self._history)
+        self._noted = b""
+
+    @functools.cached_property
+    def labels(self) -> dict[str, Label]:
+        """To change in place. Raises StoreError: labels.json is damaged."""
+        text, self._labels_version = self._read(_LABELS)
+        labels = {} if self._labels_version is None else _labels(text, f"{self._files.uri}/{self._model}/{_LABELS}")
+        self._labels_before = dict(labels)
+        return labels
+
+    def note(self, action: str, version: int | None, previous: int | None, reason: str, actor: str) -> None:
+        """Adds to the history."""
+        entry = HistoryEntry(now(), action, version, previous, reason, actor)
+        self._noted += json.dumps(dataclasses.asdict(entry)).encode() + b"\n"
+
+    def commit(self) -> None:
+        """Writes what changed. The history goes first: whoever lost the lock meanwhile meets the other's entry there.
+
+        Raises:
+            Conflict: another process changed them.
+        """
+        if self._noted:
+            # A line that a crash cut short stays on a line of its own.
+            between = b"\n" if self._history[-1:] not in (b"", b"\n") else b""
+            text = self._history + between + self._noted
+            self._files.swap(f"{self._model}/{_HISTORY}", text, self._history_version)
+        if "labels" in self.__dict__ and self.labels != self._labels_before:
+            # Without a share a label is a plain number, as it was before there were shares: older readers understand it.
+            said = {n: dataclasses.asdict(one) if one.share else one.version for n, one in self.labels.items()}
+            text = (json.dumps(said, sort_keys=True) + "\n").encode()
+            self._files.swap(f"{self._model}/{_LABELS}", text, self._labels_version)
+
+    def _read(self, name: str) -> tuple[bytes, str | None]:
+        with reading(f"{self._files.uri}/{self._model}/{name}"):
+            return self._files.read_version(f"{self._model}/{name}")
+
+
+def now() -> str:
+    """ISO 8601, in UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def _labels(text: bytes, uri: str) -> dict[str, Label]:
     try:
         return {str(label): _label(said) for label, said in sorted(json.loads(text).items())}
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         why = "it is empty" if not text.strip() else str(error)
         raise StoreError(
-            f"{files.uri}/{path} is damaged ({why}). "
-            'Write it anew as {"stable": <version>}; history.jsonl beside it says which.'
+            f'{uri} is damaged ({why}). Write it anew as {{"stable": <version>}}; history.jsonl beside it says which.'
         ) from None
 
 
@@ -87,20 +157,9 @@ def _label(said: Any) -> Label:
     return Label(version, float(share))
 
 
-def write_labels(files: Files, path: str, labels: Mapping[str, Label]) -> None:
-    # Without a share a label is a plain number, as it was before there were shares: older readers understand it.
-    said = {name: dataclasses.asdict(label) if label.share else label.version for name, label in labels.items()}
-    files.write(path, (json.dumps(said, sort_keys=True) + "\n").encode())
-
-
-def read_history(files: Files, path: str) -> list[HistoryEntry]:
-    """Oldest first. A line that a crash cut short, or that says no such thing, is passed over."""
-    try:
-        lines = files.read(path).splitlines()
-    except FileNotFoundError:
-        return []
+def _entries(lines: bytes) -> list[HistoryEntry]:
     entries = []
-    for line in lines:
+    for line in lines.splitlines():
         try:
             entry = HistoryEntry(**json.loads(line))
         except (ValueError, TypeError, RecursionError):
@@ -110,10 +169,6 @@ def read_history(files: Files, path: str) -> list[HistoryEntry]:
         if all(isinstance(t, str) for t in texts) and all(v is None or type(v) is int for v in versions):
             entries.append(entry)
     return entries
-
-
-def append_history(files: Files, path: str, entry: HistoryEntry) -> None:
-    files.append_line(path, json.dumps(dataclasses.asdict(entry)))
 
 
 def stable_before(history: Sequence[HistoryEntry], current: int, versions: Collection[int]) -> int | None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.results import RunResult
 from quality.provenance import Code
-from spec import home
+from spec import graph, home
 from spec.words import one_line
 from spec.workload import Workload
 
 if TYPE_CHECKING:
-    from components.report import ArtifactFacts, RunFacts
+    from components.report.facts import ArtifactFacts, RunFacts
     from quality.history import History
 
 Outputs = Mapping[str, Mapping[str, list[Any]]]
@@ -29,7 +29,7 @@ def make_report(workload: Workload, result: RunResult, directory: pathlib.Path, 
     if "run" in result.reports:
         shutil.copyfile(result.reports["run"], page)
     elif result.components and result.status == "failed":
-        from components.report import render_run
+        from components.report.render import render_run
 
         page.write_text(render_run(_facts(workload, result, outputs)), encoding="utf-8")
     else:
@@ -84,16 +84,15 @@ def _record(workload: Workload, result: RunResult, outputs: Outputs, say: Callab
 
 def _judged_before(history: History, result: RunResult) -> str | None:
     """The earlier validation that still holds, because all of this run's gates came from the cache; else None."""
-    from components.gates import DATA_GATES
-
-    gates = [one for one in result.components if one.id in DATA_GATES]
+    judging = {record.id for record in graph.data_gates()}
+    gates = [one for one in result.components if one.id in judging]
     if result.status != "succeeded" or not gates or not all(one.cached for one in gates):
         return None
     return next((one.id for one in history.validations(result.workload) if one.span == result.span), None)
 
 
 def _facts(workload: Workload, result: RunResult, outputs: Outputs) -> RunFacts:
-    from components.report import collect, collect_failure
+    from components.report.collect import collect, collect_failure
 
     plain, artifacts = workload.model_dump(mode="json"), _artifacts(outputs)
     if result.status == "succeeded":
@@ -109,12 +108,12 @@ def _evidence(workload: Workload, result: RunResult) -> pathlib.Path:
 
 
 def _artifacts(outputs: Outputs) -> dict[str, ArtifactFacts]:
-    """What the finished nodes wrote, by role."""
-    from components.report import artifact_facts
+    """What the finished nodes wrote, by its names among a run's artifacts."""
+    from components.report.collect import artifact_facts
 
     return {
-        role: facts
-        for channels in outputs.values()
-        for role, artifacts in channels.items()
-        if role != "blessing" and (facts := artifact_facts(artifacts)) is not None
+        record.name_of(output): facts
+        for record in graph.records()
+        for output, artifacts in outputs.get(record.id, {}).items()
+        if (facts := artifact_facts(artifacts)) is not None
     }

@@ -22,7 +22,7 @@ from spec.words import one_line
 from spec.workload import Workload, find_workload
 
 if TYPE_CHECKING:
-    from pipelines.training import Site
+    from components.graph import Site
 
 # DataQuality's worker: it imports Great Expectations while we import TensorFlow.
 _FIRST_WORKER = "components.data_quality.worker"
@@ -175,8 +175,8 @@ def make_site(
     code: provenance.Code | None = None,
 ) -> Site:
     """Where a workload's pipeline finds and leaves things on this machine; artifacts and metadata lie in `root`."""
+    from components.graph import Site
     from pipelines.metadata.opening import open_store
-    from pipelines.training import Site
 
     code = code or provenance.code_of(workload.name)
     return Site(

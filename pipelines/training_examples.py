@@ -5,9 +5,9 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+import storage
 from components import lazy_imports
 from model_store import Release
-from pipelines.runners.kubeflow import transfer
 from quality.monitoring import Examples
 from spec import home
 from spec.errors import InputError
@@ -26,8 +26,8 @@ def training_examples(workload: str, release: Release, folder: pathlib.Path) -> 
     """
     artifact = _artifact(workload, release)
     uri = str(artifact.uri)
-    if transfer.is_remote(uri):
-        transfer.download(uri, folder)
+    if storage.is_remote(uri):
+        storage.download(uri, folder)
         uri = str(folder)
     return Examples(uri, artifact.split_names)
 
@@ -52,4 +52,4 @@ def _artifact(workload: str, release: Release) -> Any:
 
 
 def _is_there(uri: str) -> bool:
-    return transfer.is_whole(uri) if transfer.is_remote(uri) else pathlib.Path(uri).is_dir()
+    return storage.is_whole(uri) if storage.is_remote(uri) else pathlib.Path(uri).is_dir()

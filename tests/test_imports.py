@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "serving": ("model_store", "storage", "spec"),
     "airflow_kubeflow": (),
     "dags": ("airflow_kubeflow", "landing", "model_store", "storage", "spec"),
-    "embedded": ("pipelines.datasets", "pipelines.housekeeping", "components.sizes", "model_store", "spec"),
+    "embedded": ("pipelines.datasets", "pipelines.housekeeping", "components.sizes", "model_store", "storage", "spec"),
     "benchmarks": GROUND,
     "cli": (*GROUND, "benchmarks", "embedded"),
 }
@@ -67,7 +67,6 @@ FORBIDDEN = {
             "run_parameters",
             "site",
             "submit",
-            "transfer",
             "ui",
             "watching",
         )

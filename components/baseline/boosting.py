@@ -22,7 +22,7 @@ def most_rows(columns: int) -> int:
 
 
 class Boosting:
-    """Trees for one task.
+    """Trees for classes or for numbers.
 
     Args:
         classes: how many; 0 for numbers.

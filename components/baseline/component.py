@@ -5,9 +5,11 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components import border
 from components.artifacts import BaselineMetrics
 from components.baseline import executor
 from components.baseline.config import BaselineConfig
+from components.graph import Graph
 
 
 class BaselineSpec(ComponentSpec):
@@ -39,7 +41,22 @@ class Baseline(base_component.BaseComponent):
             BaselineSpec(
                 examples=examples,
                 schema=schema,
-                config=config.to_json(),
+                config=border.dump(config),
                 baseline=types.Channel(type=BaselineMetrics),
             )
         )
+
+
+def node(graph: Graph) -> base_component.BaseComponent | None:
+    workload = graph.workload
+    label, split = workload.data.label, workload.data.split
+    if label is None or workload.evaluation.baseline == "none":
+        return None
+    config = BaselineConfig(
+        task=workload.task,
+        label=label.column,
+        positive_class=label.positive_class or "",
+        query=workload.data.query or "",
+        leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
+    )
+    return graph.after_data_gates(Baseline(graph.outputs["examples"], graph.outputs["schema"], config))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -9,10 +8,10 @@ class BaselineConfig:
     """What is predicted, and from what.
 
     Attributes:
-        task: binary, multiclass, regression or ranking.
+        task: by name.
         label: the label's column.
-        positive_class: binary only; empty: the last of the domain.
-        query: ranking only: the column whose rows are ranked against each other.
+        positive_class: of two classes; empty: the last of the domain.
+        query: the column whose rows are judged together; empty without one.
         leave_out: columns that say to which split or query a row belongs; they are not learnt from.
     """
 
@@ -21,11 +20,3 @@ class BaselineConfig:
     positive_class: str = ""
     query: str = ""
     leave_out: tuple[str, ...] = ()
-
-    def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> BaselineConfig:
-        raw = json.loads(text)
-        return cls(**{**raw, "leave_out": tuple(raw["leave_out"])})

@@ -9,6 +9,7 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
+from components import border
 from components.artifacts import BASELINE_FILE, ROWS_IN, ROWS_OUT, measured
 
 
@@ -31,7 +32,7 @@ class Executor(base_executor.BaseExecutor):
         from components.schema import read_schema
 
         self._log_startup(input_dict, output_dict, exec_properties)
-        config = BaselineConfig.from_json(exec_properties["config"])
+        config = border.load(BaselineConfig, exec_properties["config"])
         examples = artifact_utils.get_single_uri(input_dict["examples"])
         schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
         folder = pathlib.Path(artifact_utils.get_single_uri(output_dict["baseline"]))

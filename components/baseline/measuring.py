@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,13 @@ from components import columnar
 from components.baseline.boosting import Boosting, most_rows
 from components.baseline.config import BaselineConfig
 from components.baseline.encoding import Encoder, fit_encoder, unfit
-from components.evaluator.combining import read_labels
-from components.evaluator.config import EvaluationConfig
-from components.evaluator.findings import Findings, task_metrics
-from components.evaluator.metrics import METRICS
-from components.evaluator.ranking import query_keys
-from components.served_model import NUMERIC
+from components.evaluator.findings import Findings
+from components.tasks import Task, Values, find, query_keys
 from components.transform.labels import output_classes
 from spec.splits import TEST, TRAIN
 
 NAME = "gradient boosting"
+_BATCH_ROWS = 8192
 
 
 def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig) -> dict[str, Any]:
@@ -59,24 +57,25 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
         "overall": {},
         "not_applicable": "",
     }
-    classes = tuple(output_classes(schema, config.label, config.task, config.positive_class))
-    reading = EvaluationConfig(config.task, config.label, METRICS[config.task][0], config.query)
-    labels = read_labels(train.column(config.label).combine_chunks(), reading, classes)
+    kind = find(config.task)
+    task = kind(output_classes(schema, config.label, kind, config.positive_class))
+    labels = task.read_labels(train.column(config.label).combine_chunks(), config.label)
+    if not task.has_baseline:
+        return {
+            **found,
+            "not_applicable": f"trees answer with a class or a number a row, and task {task.name} does not",
+        }
     if not encoder.columns:
         return {
             **found,
             "not_applicable": "no column is a number, a date or a category, which is what trees learn from",
         }
-    boosting = Boosting(0 if config.task in NUMERIC else len(classes), encoder.categorical)
+    boosting = Boosting(len(task.classes), encoder.categorical)
     try:
         boosting.fit(encoder.matrix(train), labels)
     except ValueError as error:  # scikit-learn's word for data that there is nothing to learn from
         return {**found, "not_applicable": " ".join(str(error).split())[:300]}
-    pivot = float(np.mean(labels)) if config.task == "regression" else 0.0
-    findings = Findings(task_metrics(config.task, len(classes), pivot), (), champion=None, seed=1)
-    _judge(examples_uri, encoder, boosting, findings, reading, classes)
-    assert findings.challenger.sums is not None
-    return {**found, "overall": findings.metrics.metrics(findings.challenger.sums)}
+    return {**found, "overall": _judge(examples_uri, encoder, boosting, task, config)}
 
 
 def _sample(uri: str, columns: list[str], most: int, in_all: int) -> pa.Table:
@@ -92,24 +91,22 @@ def _sample(uri: str, columns: list[str], most: int, in_all: int) -> pa.Table:
     return pa.Table.from_batches(parts).select(columns)
 
 
-def _judge(
-    uri: str,
-    encoder: Encoder,
-    boosting: Boosting,
-    findings: Findings,
-    reading: EvaluationConfig,
-    classes: tuple[str, ...],
-) -> None:
-    columns = list(dict.fromkeys([reading.label, *filter(None, [reading.query]), *encoder.columns]))
+def _judge(uri: str, encoder: Encoder, boosting: Boosting, task: Task, config: BaselineConfig) -> Values:
+    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        return columnar.read_batches(uri, TEST, list(columns), _BATCH_ROWS)
+
+    def predict(batch: pa.RecordBatch) -> np.ndarray:
+        return boosting.predict(encoder.matrix(pa.Table.from_batches([batch])))
+
+    findings = Findings(task.prepare(config.label, read, predict), (), champion=None, seed=1)
     place = 0
-    for batch in columnar.read_batches(uri, TEST, columns, reading.batch_size):
+    for batch in read(list(dict.fromkeys([config.label, *filter(None, [config.query]), *encoder.columns]))):
         if not batch.num_rows:
             continue
-        labels = read_labels(batch.column(reading.label), reading, classes)
-        queries = np.zeros(batch.num_rows, np.int64)
-        if reading.query:
-            queries = query_keys(batch.column(reading.query), reading.query)
-        predictions = boosting.predict(encoder.matrix(pa.Table.from_batches([batch])))
-        findings.add(np.arange(place, place + batch.num_rows), labels, queries, (), (predictions,))
+        groups = query_keys(batch.column(config.query), config.query) if config.query else np.zeros(batch.num_rows, int)
+        places = np.arange(place, place + batch.num_rows)
+        findings.add(places, task.truths(batch, config.label), groups, (), (predict(batch),))
         place += batch.num_rows
     findings.finish()
+    assert findings.challenger.sums is not None
+    return findings.task.values(findings.challenger.sums)

@@ -21,7 +21,7 @@ from spec.workload import Read
 
 _NUMBERS = {"float32": pa.float64(), "int64": pa.int64()}
 _SAMPLE_LINES = 200
-RESERVED = ("file", "row", "probability", "probabilities", "prediction", "label", "model_version")
+_RESERVED = ("file", "row", "model_version")
 
 
 def columns_for(
@@ -40,7 +40,7 @@ def columns_for(
         InputError: a key is not a column, or has the name of an output column.
     """
     for key in keys:
-        if key in RESERVED:
+        if key in (*_RESERVED, *model.kind.prediction_types()):
             raise InputError(
                 f"--keys: {key!r} is the name of an output column. Rename it in the data, or leave it out."
             )

@@ -16,7 +16,7 @@ from components.columnar import ShardWriter
 from components.ingestion.bad_rows import BadRow, ReadRows
 from components.ingestion.contract import Column
 from components.ingestion.quarantine import BadRowWriter
-from components.served_model import NUMERIC, ServedModel
+from components.served_model import ServedModel
 
 FAILED_FILE = "failed.parquet"
 
@@ -37,7 +37,7 @@ class Output:
         types = {c.name: c.type for c in columns}
         self._keys, self._model, self._version = tuple(keys), model, version
         identity = [(key, types[key]) for key in keys] or [("file", pa.string()), ("row", pa.int64())]
-        self._schema = pa.schema([*identity, *_prediction_fields(model), ("model_version", pa.int64())])
+        self._schema = pa.schema([*identity, *model.kind.prediction_types().items(), ("model_version", pa.int64())])
         self._predictions = ShardWriter(target, "predictions", self._schema)
         self._failed = BadRowWriter(target / FAILED_FILE)
         self._counts: dict[str, list[int]] = {}
@@ -54,7 +54,8 @@ class Output:
             identity = [pa.array(names), pa.array(np.ones(count, np.int64))]
         else:
             identity = [pa.array([file]).take(pa.array(np.zeros(count, np.int64))), pa.array(rows.numbers)]
-        arrays = [*identity, *_prediction_arrays(self._model, answers), pa.array(np.full(count, self._version))]
+        predicted = [_column(answers[name], kind) for name, kind in self._model.kind.prediction_types().items()]
+        arrays = [*identity, *predicted, pa.array(np.full(count, self._version))]
         self._predictions.write(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def failed(self, file: str, bad: Sequence[BadRow], names: Sequence[str] | None = None) -> None:
@@ -98,20 +99,9 @@ class Output:
             raise RuntimeError(f"{self.total_predicted} rows were predicted and {self._predictions.rows} written")
 
 
-def _prediction_fields(model: ServedModel) -> list[tuple[str, pa.DataType]]:
-    if model.task in NUMERIC:
-        return [("prediction", pa.float32())]
-    if model.task == "binary":
-        return [("probability", pa.float32()), ("label", pa.string())]
-    return [("probabilities", pa.list_(pa.float32())), ("label", pa.string())]
-
-
-def _prediction_arrays(model: ServedModel, answers: Answers) -> list[pa.Array]:
-    values = answers[model.output]
-    if model.task in NUMERIC:
-        return [pa.array(values.reshape(-1).astype(np.float32))]
-    label = pa.array(answers["label"].reshape(-1), pa.binary()).cast(pa.string())
-    if model.task == "binary":
-        return [pa.array(values.reshape(-1).astype(np.float32)), label]
-    offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1])
-    return [pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1).astype(np.float32))), label]
+def _column(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """An output [N, ...] as a column: nested lists where a row has several values, texts from bytes."""
+    if values.ndim == 1:
+        return pa.array(values, pa.binary()).cast(kind) if pa.types.is_string(kind) else pa.array(values).cast(kind)
+    flat = _column(values.reshape(-1, *values.shape[2:]), kind.value_type)
+    return pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]), flat)

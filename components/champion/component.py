@@ -7,6 +7,7 @@ from tfx.types import channel, component_spec, standard_artifacts
 
 from components.champion.driver import Driver
 from components.champion.executor import Executor
+from components.graph import Graph
 
 
 class ChampionResolverSpec(component_spec.ComponentSpec):
@@ -46,3 +47,7 @@ class ChampionResolver(base_component.BaseComponent):
                 champion=channel.Channel(type=standard_artifacts.Model),
             )
         )
+
+
+def node(graph: Graph) -> ChampionResolver:
+    return ChampionResolver(store_uri=graph.site.store_uri, model_name=graph.workload.name)

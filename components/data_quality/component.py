@@ -11,9 +11,11 @@ from tfx.types import BaseChannel, channel, component_spec, standard_artifacts
 
 from components import border
 from components.artifacts import DataQualityReport
-from components.data_quality._contract import digest
+from components.data_quality.contract import check_contract, digest
 from components.data_quality.driver import Driver
 from components.data_quality.executor import DATA_QUALITY, EXAMPLES, FAIL_ON, SCHEMA, DataQualityExecutor
+from components.graph import Graph
+from components.schema import left_out, read_schema
 from spec.errors import InputError
 
 
@@ -96,3 +98,20 @@ class DataQuality(base_component.BaseComponent):
                 waivers="",
             )
         )
+
+
+def node(graph: Graph) -> DataQuality:
+    site = graph.site
+    suite = site.schema_folder / "expectations.json"
+    ignored = left_out(read_schema(str(site.schema_folder)), graph.workload.data.ignore)
+    check_contract(suite, site.schema_folder, ignored)
+    return DataQuality(
+        graph.outputs["examples"],
+        graph.outputs["schema"],
+        suite_file=str(suite),
+        pipeline_root=graph.root,
+        fail_on=graph.workload.quality.fail_on,
+        keys=graph.workload.key_columns,
+        code=[site.workload_folder],
+        left_out=ignored,
+    )

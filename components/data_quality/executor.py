@@ -15,7 +15,7 @@ from components import border, prepared
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import decode_splits
 from components.data_quality import waivers
-from components.data_quality._contract import digest
+from components.data_quality.contract import digest
 from components.gates import GateResult, insist_on_pass
 from spec.errors import ChangedError
 

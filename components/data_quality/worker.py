@@ -13,11 +13,11 @@ from typing import Any
 
 from components import lazy_imports
 from components.data_quality import waivers
-from components.data_quality._contract import check_contract
+from components.data_quality.contract import check_contract
+from components.data_quality.record import RECORD
 from components.gates import CheckResult, GateResult, Severity
 from components.schema import is_personal, read_schema
 
-GATE = "data quality"
 GATE_FILE = "gate.json"
 VALIDATION_FILE = "validation.json"
 DATA_DOCS = "data_docs"
@@ -105,7 +105,7 @@ def check_examples(
     if not suite.expectations:
         nothing = f"{pathlib.Path(suite_file).name} has no expectations; trainyard quality draft makes some"
         checks = (*checks, CheckResult.not_judged("expectations", nothing, Severity.WARNING))
-    result = GateResult(gate=GATE, checks=_checks.worst_first(checks))
+    result = GateResult(gate=RECORD.id, checks=_checks.worst_first(checks))
     (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
     (output / VALIDATION_FILE).write_text(_checks.validation_json(found), encoding="utf-8")
     _data_docs.write(found, suite, result, output / DATA_DOCS)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from scipy import stats
 
 from components.confidence import area_bounds
-from components.drift._profile import Profile
+from components.drift.profile import Profile
 from components.gates import CheckResult, Severity
 from spec.workload import Drift
 
@@ -49,16 +49,16 @@ class Strength:
     is_firm: bool = True
 
 
-def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: Bools, label: str) -> dict[str, Strength]:
+def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: Bools, label: str | None) -> dict[str, Strength]:
     """How well each column alone predicts the label, where there are enough rows.
 
     Args:
         sample: rows of some columns, the label among them.
         is_train: which of the rows are trained on: what a value says of the label is learnt from them, and asked of the others,
             so that a column of which each row has a value of its own (an id) tells nothing.
-        label: its column.
+        label: its column; None without one.
     """
-    if label not in sample:
+    if label is None or label not in sample:
         return {}
     told = {name: strength(values, sample[label], is_train) for name, values in sample.items() if name != label}
     return {name: found for name, found in told.items() if found is not None}
@@ -68,6 +68,8 @@ def checks(
     told: Mapping[str, Strength], newest: Profile, before: Profile | None, label: str, allowed: Drift
 ) -> Iterator[CheckResult]:
     """Checks for columns that predict the label too well, and for those that predict it much worse than in the previous span."""
+    if not label:
+        return
     yield from _leakage(told, label, allowed.leakage)
     if before is not None:
         yield from _association(newest, before, label, allowed.association)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.columnar import Hashes, add_column, spread_bits
-from components.drift._profile import ALL, Profile
+from components.drift.profile import ALL, Profile
 from components.gates import CheckResult, Severity
 from spec.splits import SPLITS
 from spec.workload import Drift
@@ -25,7 +25,7 @@ class RowHashes:
         label: its column, which is kept out of the hash of features.
     """
 
-    def __init__(self, rows: Mapping[str, int], label: str) -> None:
+    def __init__(self, rows: Mapping[str, int], label: str | None) -> None:
         self._rows, self._label = rows, label
         self._features: Hashes | None = None
         self._whole = True

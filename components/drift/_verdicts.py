@@ -11,7 +11,7 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.artifacts import DataDrift
-from components.gates import DATA_GATES
+from spec import graph
 
 _WELL = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 _ILL = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
@@ -47,7 +47,8 @@ def judged(store: Any, pipeline: str) -> list[Judged]:
     if context is None:
         return []
     kinds = {kind.id: kind.name.rpartition(".")[2] for kind in store.get_execution_types()}
-    asked = {one.id: one for one in store.get_executions_by_context(context.id) if kinds.get(one.type_id) in DATA_GATES}
+    gates = {record.id for record in graph.data_gates()}
+    asked = {one.id: one for one in store.get_executions_by_context(context.id) if kinds.get(one.type_id) in gates}
     states: dict[int, dict[str, int]] = {}  # id of the examples -> gate -> state of its last execution
     made: dict[int, list[int]] = {}  # execution -> ids of its outputs
     read: dict[int, int] = {}
@@ -60,9 +61,9 @@ def judged(store: Any, pipeline: str) -> list[Judged]:
         execution = asked[execution_id]
         states.setdefault(read[execution_id], {})[kinds[execution.type_id]] = execution.last_known_state
     profiles = _profiles(store, {read[e]: ids for e, ids in made.items() if e in read})
-    gates = {kinds[one.type_id] for one in asked.values()}
+    asked_gates = {kinds[one.type_id] for one in asked.values()}
     found = [
-        Judged(span, digest, _verdict(states[examples_id], gates), profiles.get(examples_id, ""))
+        Judged(span, digest, _verdict(states[examples_id], asked_gates), profiles.get(examples_id, ""))
         for examples_id, span, digest in _spans(store, states)
     ]
     return sorted(found, key=lambda one: one.span)

@@ -8,6 +8,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from components import border
 from components.artifacts import DataDrift
 from components.drift import driver, executor
+from components.graph import Graph
 from spec.workload import Drift
 
 
@@ -85,3 +86,16 @@ class DriftDetector(base_component.BaseComponent):
                 drift=types.Channel(type=DataDrift),
             )
         )
+
+
+def node(graph: Graph) -> DriftDetector:
+    workload, site = graph.workload, graph.site
+    reads_champion = workload.quality.drift.reference == "champion"
+    return DriftDetector(
+        graph.outputs["examples"],
+        graph.outputs["schema"],
+        workload.quality.drift,
+        label=workload.data.label_column or "",
+        pipeline_root=graph.root,
+        champion_of=(site.store_uri, workload.name) if reads_champion else None,
+    )

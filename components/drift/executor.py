@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -15,11 +14,13 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
+import storage
 from components import border
 from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
 from components.columnar import ColumnReader, count_rows, decode_splits
-from components.drift import _judge, _leakage, _rows
-from components.drift._profile import ALL, Profile, profile
+from components.drift import _leakage, _rows, judge
+from components.drift.profile import ALL, Profile, profile
+from components.drift.record import RECORD
 from components.gates import CheckResult, GateResult, Severity, insist_on_pass
 from components.schema import is_personal, read_schema, time_format_of
 from spec.splits import TRAIN
@@ -54,15 +55,15 @@ class Executor(base_executor.BaseExecutor):
             named = {f.name for f in schema.feature if f.int_domain.is_categorical}
             newest, hashes, told = window.describe(-1, allowed, named)
             before = _reference(window, allowed, named, exec_properties)
-            found = list(_judge.comparisons(newest, before, allowed, label=label)) if before else []
+            found = list(judge.comparisons(newest, before, allowed, label=label)) if before else []
             checks = [
                 *_checks(found, newest, before, allowed),
                 *_rows.checks(newest, before, hashes, allowed),
                 *_leakage.checks(told, newest, before, label, allowed),
             ]
-            result = GateResult("DriftDetector", tuple(checks))
+            result = GateResult(RECORD.id, tuple(checks))
             (folder / PROFILE_FILE).write_text(newest.to_json(), encoding="utf-8")
-            (folder / DRIFT_FILE).write_text(json.dumps([_judge.plain(one) for one in found]), encoding="utf-8")
+            (folder / DRIFT_FILE).write_text(json.dumps([judge.plain(one) for one in found]), encoding="utf-8")
             (folder / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
             output.span = examples.span
             rows[ROWS_IN] = rows[ROWS_OUT] = newest.rows[ALL]
@@ -151,8 +152,7 @@ def _reference(window: _Window, allowed: Drift, named: set[str], exec_properties
         return window.describe(held[-1], allowed, named)[0]
     if not baseline:
         return None
-    with fsspec.open(f"{baseline.rstrip('/')}/{PROFILE_FILE}", "rt", encoding="utf-8") as file:
-        found = Profile.from_json(file.read())
+    found = Profile.from_json(storage.read(f"{baseline.rstrip('/')}/{PROFILE_FILE}").decode())
     if not champion:
         verdict = exec_properties.get("baseline_verdict")
         return dataclasses.replace(found, name=f"{found.name} (whose verdict is not known)") if verdict else found
@@ -163,13 +163,13 @@ def _reference(window: _Window, allowed: Drift, named: set[str], exec_properties
 
 
 def _checks(
-    found: Sequence[_judge.Comparison], newest: Profile, before: Profile | None, allowed: Drift
+    found: Sequence[judge.Comparison], newest: Profile, before: Profile | None, allowed: Drift
 ) -> list[CheckResult]:
     """One check per comparison, and one `not judged` for each that was asked for and is not possible."""
     if before is None:
         reason = f"{newest.name} is the first: there is nothing to compare it with"
         return [CheckResult.not_judged("drift", reason, Severity.INFO)]
-    checks = [_judge.check(one) for one in found]
+    checks = [judge.check(one) for one in found]
     fewest = min(newest.rows.get(ALL, 0), before.rows.get(ALL, 0))
     few = f"{fewest:,} rows are too few to compare {newest.name} with {before.name} (min_rows {allowed.min_rows:,})"
     if not found:

@@ -1,6 +1,1 @@
 """Evaluator: metrics by slice, thresholds, champion against challenger."""
-
-from components.evaluator.component import Evaluator
-from components.evaluator.config import EvaluationConfig, Threshold
-
-__all__ = ["EvaluationConfig", "Evaluator", "Threshold"]

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from components.confidence import Bounds
-from components.evaluator.confidence import bounds
-from components.evaluator.config import EvaluationConfig, Threshold
+from components.evaluator.config import EvaluationConfig
 from components.evaluator.evaluation import Outcome
-from components.evaluator.metrics import IDEAL, LOWER_IS_BETTER, Sums, TaskMetrics
 from components.gates import CheckResult, Verdict
+from components.tasks import MergeableSums, Task
+from spec.metrics import Metric
+from spec.workload import Threshold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Bar:
     Attributes:
         threshold: the bound.
         slice: the value of `threshold.slice`; None: all rows.
-        rows: that it was measured on; of ranking over all rows, queries.
+        rows: that it was measured on; over all rows, units of the task.
         found: the metric there; None where it is undefined.
         bounds: how sure that is; None where nothing can be said of it.
         verdict: passed only if the bound holds with the confidence that is asked for.
@@ -47,22 +48,22 @@ def _of_threshold(threshold: Threshold, outcome: Outcome, level: float) -> Itera
     sums = outcome.challenger.sums
     assert sums is not None
     if threshold.slice is None:
-        rows = int(sums.terms["judged" if outcome.metrics.task == "ranking" else "rows"][0])
-        yield _bar(threshold, None, rows, outcome.metrics, sums, 0, level)
+        units = int(sums.terms[outcome.task.unit_term][0])
+        yield _bar(threshold, None, units, outcome.task, sums, 0, level)
         return
     sliced = outcome.slices[threshold.slice]
     for value, index, rows in sliced.by_rows():
         if rows >= threshold.least and sliced.sums is not None:
-            yield _bar(threshold, value, rows, outcome.metrics, sliced.sums, index, level)
+            yield _bar(threshold, value, rows, outcome.task, sliced.sums, index, level)
 
 
 def _bar(
-    threshold: Threshold, value: str | None, rows: int, metrics: TaskMetrics, sums: Sums, index: int, level: float
+    threshold: Threshold, value: str | None, rows: int, task: Task, sums: MergeableSums, index: int, level: float
 ) -> Bar:
     metric = threshold.metric
-    found = metrics.value(metric, sums, index)
-    sure = bounds(metrics, metric, sums, level, index)
-    unit = "queries" if value is None and metrics.task == "ranking" else "rows"
+    found = task.value(metric, sums, index)
+    sure = task.bounds(metric, sums, level, index)
+    unit = task.unit if value is None else "rows"
     if rows < threshold.least:
         verdict, said = (
             Verdict.NOT_JUDGED,
@@ -78,17 +79,20 @@ def _bar(
             f"{metric} {figure(found)} is the same on each of {rows:,} {unit}: no telling of others",
         )
     elif not threshold.keeps_surely(sure.low, sure.high):
-        verdict, said = Verdict.FAILED, _unsure(threshold, found, sure, level, f"{rows:,} {unit}")
+        verdict, said = Verdict.FAILED, _unsure(task.metric(metric), threshold, found, sure, level, f"{rows:,} {unit}")
     else:
-        verdict, said = Verdict.PASSED, f"{metric} {figure(found)} ({words(metric, sure, level, threshold)})"
+        verdict, said = (
+            Verdict.PASSED,
+            f"{metric} {figure(found)} ({words(task.metric(metric), sure, level, threshold)})",
+        )
     return Bar(threshold, value, rows, found, sure, verdict, said)
 
 
-def words(metric: str, sure: Bounds, level: float, threshold: Threshold | None = None) -> str:
+def words(metric: Metric, sure: Bounds, level: float, threshold: Threshold | None = None) -> str:
     """How sure a metric is, e.g. `95 % at least 0.9310`: on the side that a threshold bounds, or else that matters."""
     asked = (threshold.min, threshold.max) if threshold else (None, None)
-    is_low = asked[0] is not None or (asked[1] is None and metric not in LOWER_IS_BETTER)
-    is_high = asked[1] is not None or (asked[0] is None and (metric in LOWER_IS_BETTER or metric in IDEAL))
+    is_low = asked[0] is not None or (asked[1] is None and not metric.lower_is_better)
+    is_high = asked[1] is not None or (asked[0] is None and (metric.lower_is_better or metric.ideal is not None))
     sides = [f"at least {figure(sure.low)}"] * is_low + [f"at most {figure(sure.high)}"] * is_high
     return f"{100 * level:g} % {' and '.join(sides)}"
 
@@ -169,10 +173,10 @@ def _breach(threshold: Threshold, value: float) -> str:
     return f"{threshold.metric} {figure(value)} is above {threshold.max:g}"
 
 
-def _unsure(threshold: Threshold, value: float, sure: Bounds, level: float, rows: str) -> str:
+def _unsure(metric: Metric, threshold: Threshold, value: float, sure: Bounds, level: float, rows: str) -> str:
     bound = threshold.min if threshold.min is not None and sure.low < threshold.min else threshold.max
     side = "above" if bound == threshold.min else "below"
     return (
-        f"{threshold.metric} {figure(value)} is {side} {bound:g}, but not surely: {words(threshold.metric, sure, level, threshold)} "
+        f"{threshold.metric} {figure(value)} is {side} {bound:g}, but not surely: {words(metric, sure, level, threshold)} "
         f"on {rows}; give more data, or lower the bar"
     )

@@ -9,7 +9,6 @@ from typing import Any
 from components.artifacts import BASELINE_FILE
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.evaluation import Outcome
-from components.evaluator.metrics import loss_against
 from components.gates import CheckResult, Severity
 
 
@@ -27,10 +26,10 @@ def beside(folder: pathlib.Path, outcome: Outcome, config: EvaluationConfig) -> 
     """
     found: dict[str, Any] = json.loads((folder / BASELINE_FILE).read_text(encoding="utf-8"))
     assert outcome.challenger.sums is not None
-    metric = config.champion_metric
-    ours, theirs = outcome.metrics.value(metric, outcome.challenger.sums), found["overall"].get(metric)
+    metric = config.champion_metric.name
+    ours, theirs = outcome.task.value(metric, outcome.challenger.sums), found["overall"].get(metric)
     compared = ours is not None and theirs is not None
-    wins = loss_against(metric, ours, theirs) >= 0 if ours is not None and theirs is not None else None
+    wins = config.champion_metric.loss(ours, theirs) >= 0 if ours is not None and theirs is not None else None
     words = f"{found['name']} was not compared: "
     words += found["not_applicable"] or f"{metric} is undefined on these rows"
     if compared:

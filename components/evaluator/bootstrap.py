@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from components.evaluator.metrics import Rows, TaskMetrics
+from components.tasks import Task, UnitTerms
 
 # Enough for an interval whose own error is that of 200 draws; five times as many rows take five times as long.
 MAX_DRAWN = 20_000
@@ -87,8 +87,8 @@ class Pair:
         seen: of how many units these are a sample.
     """
 
-    ours: Rows
-    theirs: Rows
+    ours: UnitTerms
+    theirs: UnitTerms
     seen: int
 
 
@@ -101,7 +101,7 @@ class Interval:
 
 
 def paired_interval(
-    metrics: TaskMetrics, metric: str, pair: Pair, difference: float, resamples: int, seed: int
+    task: Task, metric: str, pair: Pair, difference: float, resamples: int, seed: int
 ) -> Interval | None:
     """The percentile bootstrap of the difference of two models on the same rows, or on the same queries.
 
@@ -110,7 +110,7 @@ def paired_interval(
     scaled by the root of its share (m-out-of-n bootstrap).
 
     Args:
-        metrics: of the task.
+        task: what is judged.
         metric: to compare by.
         pair: what to draw from.
         difference: over all units.
@@ -123,7 +123,7 @@ def paired_interval(
     count = len(pair.ours.terms["rows"])
 
     def measured(weights: np.ndarray) -> float | None:
-        mine, other = (metrics.value(metric, metrics.reduce(r, weights=weights)) for r in (pair.ours, pair.theirs))
+        mine, other = (task.value(metric, task.reduce(r, weights=weights)) for r in (pair.ours, pair.theirs))
         return None if mine is None or other is None else mine - other
 
     centre = measured(np.ones(count))

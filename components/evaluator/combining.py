@@ -8,15 +8,12 @@ from collections.abc import Iterable
 
 import apache_beam as beam
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from components import columnar
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.contender import Contender
-from components.evaluator.findings import Findings, task_metrics
-from components.evaluator.ranking import query_keys
-from components.served_model import NUMERIC, class_indices
+from components.evaluator.findings import Findings
+from components.tasks import Task, query_keys
 from spec.errors import InputError
 
 
@@ -39,21 +36,19 @@ class Plan:
 
     Attributes:
         config: what to compute.
-        classes: of the challenger.
+        task: prepared for the challenger, at its decision threshold.
         challenger: SavedModel folder.
-        champion: SavedModel folder; None without one.
         columns: to read.
-        pivot: for RegressionMetrics.
-        thresholds: of challenger and champion, for BinaryMetrics.
+        champion: SavedModel folder; None without one.
+        champion_task: prepared for the champion.
     """
 
     config: EvaluationConfig
-    classes: tuple[str, ...]
+    task: Task
     challenger: pathlib.Path
-    champion: pathlib.Path | None
     columns: tuple[str, ...]
-    pivot: float = 0.0
-    thresholds: tuple[float, float] = (0.5, 0.5)
+    champion: pathlib.Path | None = None
+    champion_task: Task | None = None
 
 
 class EvaluateShards(beam.CombineFn):
@@ -72,10 +67,7 @@ class EvaluateShards(beam.CombineFn):
 
     def create_accumulator(self) -> Findings:
         plan = self._plan
-        ours, theirs = (
-            task_metrics(plan.config.task, len(plan.classes), plan.pivot, threshold) for threshold in plan.thresholds
-        )
-        return Findings(ours, plan.config.slice_columns, theirs if plan.champion else None, plan.config.seed)
+        return Findings(plan.task, plan.config.slice_columns, plan.champion_task, plan.config.seed)
 
     def add_input(self, findings: Findings, shard: Shard) -> Findings:
         self._load(findings, shard)
@@ -110,9 +102,10 @@ class EvaluateShards(beam.CombineFn):
         for batch in columnar.read_file(shard.group.path, columns, config.batch_size, shard.group.number):
             if not batch.num_rows:
                 continue
-            labels = read_labels(batch.column(config.label), config, self._plan.classes)
-            zeros = np.zeros(batch.num_rows, np.int64)
-            queries = query_keys(batch.column(config.query), config.query) if config.query else zeros
+            truths = self._plan.task.truths(batch, config.label)
+            groups = np.zeros(batch.num_rows, np.int64)
+            if config.query:
+                groups = query_keys(batch.column(config.query), config.query)
             codes = [one.codes(batch.column(one.column)) for one in findings.slices.values()]
             predictions = [self._challenger.predict(batch)]
             if findings.champion is not None:
@@ -122,27 +115,5 @@ class EvaluateShards(beam.CombineFn):
                 except InputError as error:
                     findings.drop_champion(place, str(error))
             places = np.arange(place, place + batch.num_rows)
-            findings.add(places, labels, queries, codes, predictions)
+            findings.add(places, truths, groups, codes, predictions)
             place += batch.num_rows
-
-
-def read_labels(column: pa.Array, config: EvaluationConfig, classes: tuple[str, ...]) -> np.ndarray:
-    """A batch's labels, [N]: class indices, or numbers.
-
-    Raises:
-        InputError: a label is missing, none of the classes, no finite number, or a negative relevance.
-    """
-    where = f"label {config.label!r}: "
-    try:
-        if config.task not in NUMERIC:
-            return class_indices(column, classes)
-        values = np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False))
-    except InputError as error:
-        raise InputError(where + str(error)) from None
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise InputError(f"{where}{config.task} needs numbers. Received: {column.type}.") from None
-    if bad := int((~np.isfinite(values)).sum()):
-        raise InputError(f"{where}{bad} of {len(values)} values are missing or not finite. Remove those rows.")
-    if config.task == "ranking" and (values < 0).any():
-        raise InputError(f"{where}a relevance is 0 or more. Received: {values.min():g}. Mend those rows.")
-    return values

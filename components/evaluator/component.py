@@ -5,8 +5,11 @@ from __future__ import annotations
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components import border
 from components.artifacts import BaselineMetrics
+from components.evaluator.config import EvaluationConfig
 from components.evaluator.executor import Executor
+from components.graph import Graph
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):
@@ -34,7 +37,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
     Args:
         examples: Parquet Examples with a test split.
         model: exported by the Trainer.
-        evaluation_config: JSON, see `EvaluationConfig.from_json`.
+        config: what is predicted, and how it is judged.
         champion: of the ChampionResolver; default none.
         schema: of the raw data; a changed one evaluates anew.
         baseline: what a simple method reaches on the same rows; default: the model stands alone.
@@ -47,7 +50,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         self,
         examples: channel.BaseChannel,
         model: channel.BaseChannel,
-        evaluation_config: str,
+        config: EvaluationConfig,
         champion: channel.BaseChannel | None = None,
         schema: channel.BaseChannel | None = None,
         baseline: channel.BaseChannel | None = None,
@@ -59,8 +62,25 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 champion=champion,
                 schema=schema,
                 baseline=baseline,
-                evaluation_config=evaluation_config,
+                evaluation_config=border.dump(config),
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
             )
         )
+
+
+def node(graph: Graph) -> Evaluator:
+    made, workload = graph.outputs, graph.workload
+    return Evaluator(
+        examples=made["examples"],
+        model=made["model"],
+        champion=made["champion"],
+        schema=made["schema"],
+        config=EvaluationConfig(
+            task=workload.task,
+            label=workload.data.label_column,
+            query=workload.data.query,
+            **workload.evaluation.model_dump(),
+        ),
+        baseline=made.get("baseline"),
+    )

@@ -23,7 +23,7 @@ class Contender:
         self._predict = load_predictor(saved_model, self.spec)
 
     def predict(self, batch: pa.RecordBatch) -> np.ndarray:
-        """Predictions for a batch of raw columns, [N] or [N, C].
+        """Predictions for a batch of raw columns, [N, *answer_shape].
 
         Raises:
             InputError: the batch does not fit the model, or its graph refuses it.
@@ -37,10 +37,10 @@ class Contender:
             raise InputError(
                 f"the model fails on a batch of the test split: {' '.join(str(error).split())[:300]}"
             ) from None
-        classes = (len(self.spec.classes),) if self.spec.task == "multiclass" else ()
-        if found.shape != (batch.num_rows, *classes):
+        shape = self.spec.kind.answer_shape
+        if found.shape != (batch.num_rows, *shape):
             raise InputError(
-                f"{self.spec.output!r} of a {self.spec.task} model has shape {['N', *classes]}. "
+                f"{self.spec.output!r} of a {self.spec.task} model has shape {['N', *shape]}. "
                 f"Received: {list(found.shape)} for {batch.num_rows} rows. Mend build_model's output layer."
             )
         return found

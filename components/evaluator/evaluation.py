@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -13,13 +13,13 @@ import pyarrow as pa
 
 from components import columnar
 from components.evaluator.bootstrap import Pair, PairedSample
-from components.evaluator.combining import EvaluateShards, Plan, Shard, read_labels
+from components.evaluator.combining import EvaluateShards, Plan, Shard
 from components.evaluator.config import EvaluationConfig
+from components.evaluator.contender import Contender
 from components.evaluator.findings import Findings, ModelSums
-from components.evaluator.metrics import BinaryMetrics, TaskMetrics, Values
 from components.evaluator.slices import SlicedSums
-from components.evaluator.trivial import trivial
-from components.served_model import NUMERIC, ServedModel
+from components.served_model import ServedModel
+from components.tasks import Task, Values
 from spec.errors import InputError
 from spec.splits import TEST
 
@@ -32,19 +32,19 @@ class Outcome:
     """What one pass found.
 
     Attributes:
-        metrics: of the task.
+        task: prepared for the challenger.
         classes: of the challenger.
         rows: of the test split.
         challenger: what was summed of it.
         champion: what was summed of it, None where there is none or it cannot be compared.
         slices: by column.
-        sample: of rows with both predictions; empty for ranking.
+        sample: of rows with both predictions; empty for tasks with a query.
         pair: what both models are compared on; None without a champion.
         not_comparable: why there is a champion and no comparison; empty otherwise.
         trivial: the metrics of a model that ignores its inputs.
     """
 
-    metrics: TaskMetrics
+    task: Task
     classes: tuple[str, ...]
     rows: int
     challenger: ModelSums
@@ -79,30 +79,33 @@ def evaluate(
     spec = ServedModel.read(challenger)
     if spec.task != config.task:
         raise InputError(f"the workload's task is {config.task}, the model's is {spec.task}. Train it anew.")
-    _require(schema, [config.label], "the label")
+    _require(schema, [config.label] if config.label else [], "the label")
     _require(schema, [config.query] if config.query else [], "data.query names it")
     _require(schema, list(config.slice_columns), "evaluation.slices names it")
     _require(schema, list(spec.features), "the model takes it as input")
-    columns = dict.fromkeys([config.label, *config.slice_columns, *spec.features])
-    if config.query:
-        columns[config.query] = None
-    not_comparable, thresholds = "", (spec.threshold, spec.threshold)
+    columns = dict.fromkeys(filter(None, [config.label, *config.slice_columns, *spec.features, config.query]))
+    not_comparable, theirs = "", None
     if champion is not None:
         try:
             theirs = _comparable(spec, champion, schema)
             columns |= dict.fromkeys(theirs.features)
-            thresholds = (spec.threshold, theirs.threshold)
         except InputError as error:
             champion, not_comparable = None, str(error)
-    pivot = _pivot(shards[0], config) if config.task == "regression" else 0.0
-    plan = Plan(config, spec.classes, challenger, champion, tuple(columns), pivot, thresholds)
+    plan = Plan(
+        config,
+        _prepared(spec, challenger, shards, config),
+        challenger,
+        tuple(columns),
+        champion,
+        _prepared(theirs, champion, shards, config) if theirs and champion else None,
+    )
     found: Findings = combine(shards, EvaluateShards(plan), sum(shard.group.size_bytes for shard in shards))
     if found.rows != (rows := columnar.count_rows(examples_uri, TEST)):
         raise RuntimeError(f"the test split has {rows} rows and {found.rows} were evaluated")
     if found.not_comparable is not None:
         not_comparable = found.not_comparable[1]
     return Outcome(
-        found.metrics,
+        found.task,
         spec.classes,
         found.rows,
         found.challenger,
@@ -118,8 +121,24 @@ def evaluate(
 def _trivial(found: Findings) -> Values:
     sums = found.constant or found.challenger.sums
     assert sums is not None
-    labels, *_ = found.sample.arrays() or (np.zeros(0),)
-    return trivial(found.metrics, sums, labels)
+    truths, *_ = found.sample.arrays() or (np.zeros(0),)
+    return found.task.trivial(sums, truths)
+
+
+def _prepared(spec: ServedModel, saved_model: pathlib.Path, shards: Sequence[Shard], config: EvaluationConfig) -> Task:
+    """The model's task, with what it needs to know of all rows before any of them is judged."""
+    contender: list[Contender] = []
+
+    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        for shard in shards:
+            yield from columnar.read_file(shard.group.path, list(columns), config.batch_size, shard.group.number)
+
+    def predict(batch: pa.RecordBatch) -> np.ndarray:
+        if not contender:
+            contender.append(Contender(saved_model))
+        return contender[0].predict(batch)
+
+    return spec.kind.prepare(config.label, read, predict)
 
 
 def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:
@@ -159,23 +178,3 @@ def _comparable(ours: ServedModel, champion: pathlib.Path, schema: pa.Schema) ->
 
 def _words(classes: tuple[str, ...]) -> str:
     return ", ".join(map(repr, classes[:20])) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
-
-
-def _pivot(shard: Shard, config: EvaluationConfig) -> float:
-    """The mean of the first labels: near to all of them, and the same for every worker."""
-    batch = next(columnar.read_file(shard.group.path, [config.label], config.batch_size, shard.group.number))
-    return float(np.mean(read_labels(batch.column(0), config, ())))
-
-
-def confusion_counts(outcome: Outcome) -> np.ndarray | None:
-    """Rows by truth and prediction, [C, C]; None where there are no classes."""
-    sums = outcome.challenger.sums
-    assert sums is not None
-    if outcome.metrics.task in NUMERIC:
-        return None
-    if isinstance(outcome.metrics, BinaryMetrics):
-        rows, positives, called, hits = (
-            float(sums.terms[name][0]) for name in ("rows", "labels", "called", "true_positives")
-        )
-        return np.array([[rows - positives - called + hits, called - hits], [positives - hits, hits]])
-    return sums.cells["confusion"][0].reshape(len(outcome.classes), -1)

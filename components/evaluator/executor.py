@@ -8,6 +8,7 @@ from typing import Any
 
 from tfx.types import artifact, artifact_utils
 
+from components import border
 from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.champion.artifact import champion_version
 from components.columnar.executor import ColumnarBeamExecutor
@@ -34,7 +35,7 @@ class Executor(ColumnarBeamExecutor):
         from components.evaluator.tfma_files import write_tfma_files
 
         self._log_startup(input_dict, output_dict, exec_properties)
-        config = EvaluationConfig.from_json(exec_properties["evaluation_config"])
+        config = border.load(EvaluationConfig, exec_properties["evaluation_config"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         model = artifact_utils.get_single_instance(input_dict["model"])
         champions = input_dict.get("champion") or []

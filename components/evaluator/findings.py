@@ -8,31 +8,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from components.evaluator.bootstrap import MAX_DRAWN, Pair, PairedSample, priorities
-from components.evaluator.metrics import (
-    BinaryMetrics,
-    MulticlassMetrics,
-    RegressionMetrics,
-    RowMetrics,
-    Sums,
-    TaskMetrics,
-)
-from components.evaluator.ranking import RankingMetrics
 from components.evaluator.slices import SlicedSums
+from components.tasks import MergeableSums, Task
 
 # Predictions are summed in larger portions than they are made in: histograms of many slices are costly to add.
 _ROWS_PER_SUM = 131_072
-_PLACES, _LABELS, _QUERIES = range(3)
+_PLACES, _TRUTHS, _GROUPS = range(3)
 
 Placed = tuple[int, str]
-
-
-def task_metrics(task: str, classes: int = 0, pivot: float = 0.0, threshold: float = 0.5) -> TaskMetrics:
-    """The metrics of a task; each argument is for the one task that knows it."""
-    if task == "multiclass":
-        return MulticlassMetrics(classes)
-    if task == "regression":
-        return RegressionMetrics(pivot)
-    return RankingMetrics() if task == "ranking" else BinaryMetrics(threshold)
 
 
 @dataclasses.dataclass
@@ -40,16 +23,16 @@ class ModelSums:
     """What was summed of one model's predictions.
 
     Attributes:
-        metrics: of the task, at this model's own decision threshold.
+        task: prepared for this model, at its own decision threshold.
         sums: over all rows with a valid prediction; None before the first.
         invalid_rows: rows whose prediction is not finite or does not fit the task.
     """
 
-    metrics: TaskMetrics
-    sums: Sums | None = None
+    task: Task
+    sums: MergeableSums | None = None
     invalid_rows: int = 0
 
-    def add(self, sums: Sums | None, invalid_rows: int = 0) -> None:
+    def add(self, sums: MergeableSums | None, invalid_rows: int = 0) -> None:
         """Adds what was summed over other rows."""
         self.invalid_rows += invalid_rows
         if sums is not None:
@@ -59,40 +42,40 @@ class ModelSums:
 class Findings:
     """Predictions of the challenger and, where there is one, the champion, summed overall and by slice.
 
-    Ranking keeps its rows until the end instead: a query's rows may come from everywhere. A row takes 16 bytes (query,
-    relevance, score), 4 more for a champion's score and 2 for each slice column; about 340 while they are ranked.
+    A task with a query keeps its rows until the end instead: a group's rows may come from everywhere. A row takes 16 bytes
+    (group, truth, prediction), 4 more for a champion's score and 2 for each slice column; about 340 while they are ranked.
 
     Attributes:
-        metrics: of the task.
+        task: of the challenger.
         rows: that were added.
         challenger: what was summed of it.
         champion: what was summed of it, None where there is none or it cannot be compared.
         slices: by column.
-        sample: of rows with valid predictions of all models; empty for ranking.
+        sample: of rows with valid predictions of all models; empty for tasks with a query.
         pair: what challenger and champion are compared on; after `finish`, where there is a champion.
-        constant: of ranking, what scores that are all the same come to; None for other tasks.
+        constant: what predictions that are all the same come to; None for tasks without a query.
         not_comparable: why the champion dropped out, with the place where it did.
     """
 
-    def __init__(self, metrics: TaskMetrics, slices: Sequence[str], champion: TaskMetrics | None, seed: int) -> None:
-        self.metrics = metrics
+    def __init__(self, task: Task, slices: Sequence[str], champion: Task | None, seed: int) -> None:
+        self.task = task
         self.rows = 0
-        self.challenger = ModelSums(metrics)
+        self.challenger = ModelSums(task)
         self.champion = ModelSums(champion) if champion else None
-        self.slices: Mapping[str, SlicedSums] = {column: SlicedSums(column, metrics) for column in slices}
+        self.slices: Mapping[str, SlicedSums] = {column: SlicedSums(column, task) for column in slices}
         self.sample = PairedSample(seed)
         self.pair: Pair | None = None
-        self.constant: Sums | None = None
+        self.constant: MergeableSums | None = None
         self.not_comparable: Placed | None = None
         self._seed = seed
-        # Parts of (places, labels, queries, code of each slice column..., prediction of each model...).
+        # Parts of (places, truths, groups, code of each slice column..., prediction of each model...).
         self._waiting: list[tuple[np.ndarray, ...]] = []
 
     def add(
         self,
         places: np.ndarray,
-        labels: np.ndarray,
-        queries: np.ndarray,
+        truths: np.ndarray,
+        groups: np.ndarray,
         codes: Sequence[np.ndarray],
         predictions: Sequence[np.ndarray],
     ) -> None:
@@ -100,17 +83,17 @@ class Findings:
 
         Args:
             places: of the rows in the split, [N].
-            labels: [N].
-            queries: [N]; all 0 where the task has none.
+            truths: [N, ...].
+            groups: [N]; all 0 where the task has none.
             codes: the slice of each row, [N], for each of `slices`.
             predictions: of the challenger, then of the champion unless it dropped out.
         """
-        self.rows += len(labels)
-        if self._keeps_rows:
-            # A place is not needed: queries are sampled, not rows.
-            places, labels = places[:0], labels.astype(np.float32)
+        self.rows += len(truths)
+        if self.task.needs_query:
+            # A place is not needed: groups are sampled, not rows.
+            places, truths = places[:0], truths.astype(np.float32)
             predictions = [found.astype(np.float32, copy=False) for found in predictions]
-        self._waiting.append((places, labels, queries, *(code.astype(np.int16) for code in codes), *predictions))
+        self._waiting.append((places, truths, groups, *(code.astype(np.int16) for code in codes), *predictions))
         self._sum_enough()
 
     def drop_champion(self, place: int, reason: str) -> None:
@@ -129,8 +112,8 @@ class Findings:
         self.rows += other.rows
         orders = [mine.merge(theirs) for mine, theirs in zip(self.slices.values(), other.slices.values(), strict=True)]
         for part in other._waiting:
-            codes = [order[code] for order, code in zip(orders, part[_QUERIES + 1 : self._models], strict=True)]
-            self._waiting.append((*part[: _QUERIES + 1], *codes, *part[self._models :]))
+            codes = [order[code] for order, code in zip(orders, part[_GROUPS + 1 : self._models], strict=True)]
+            self._waiting.append((*part[: _GROUPS + 1], *codes, *part[self._models :]))
         for mine, theirs in ((self.challenger, other.challenger), (self.champion, other.champion)):
             if mine is not None and theirs is not None:
                 mine.add(theirs.sums, theirs.invalid_rows)
@@ -144,23 +127,18 @@ class Findings:
             self.drop_champion(0, f"{self.champion.invalid_rows:,} of its predictions are not finite or not in range")
         if self.champion is None:
             self.pair = None
-        elif isinstance(self.metrics, RowMetrics) and (arrays := self.sample.arrays()):
-            labels, ours, theirs = arrays
-            assert isinstance(self.champion.metrics, RowMetrics)
-            mine, other = self.metrics.prepare(labels, ours), self.champion.metrics.prepare(labels, theirs)
+        elif arrays := self.sample.arrays():
+            truths, ours, theirs = arrays
+            mine, other = self.task.terms(truths, ours), self.champion.task.terms(truths, theirs)
             self.pair = Pair(mine, other, self.sample.rows_seen)
-
-    @property
-    def _keeps_rows(self) -> bool:
-        return isinstance(self.metrics, RankingMetrics)
 
     @property
     def _models(self) -> int:
         """Where in a part the predictions begin."""
-        return _QUERIES + 1 + len(self.slices)
+        return _GROUPS + 1 + len(self.slices)
 
     def _sum_enough(self) -> None:
-        if not self._keeps_rows and sum(len(part[_LABELS]) for part in self._waiting) >= _ROWS_PER_SUM:
+        if not self.task.needs_query and sum(len(part[_TRUTHS]) for part in self._waiting) >= _ROWS_PER_SUM:
             self._sum()
 
     def _sum(self) -> None:
@@ -168,49 +146,49 @@ class Findings:
             return
         columns = [np.concatenate(arrays) for arrays in zip(*self._waiting, strict=True)]
         self._waiting = []
-        codes = [code.astype(np.int64) for code in columns[_QUERIES + 1 : self._models]]  # int16 is only for waiting
+        codes = [code.astype(np.int64) for code in columns[_GROUPS + 1 : self._models]]  # int16 is only for waiting
         predictions = columns[self._models :]
-        valid = [self.metrics.valid(found) for found in predictions]
+        valid = [self.task.valid(found) for found in predictions]
         models = [self.challenger] if self.champion is None else [self.challenger, self.champion]
         for model, good in zip(models, valid, strict=True):
             model.invalid_rows += int((~good).sum())
-        if isinstance(self.metrics, RankingMetrics):
-            self._rank(self.metrics, columns, codes, predictions, valid)
+        if self.task.needs_query:
+            self._sum_groups(columns, codes, predictions, valid)
             return
-        labels = columns[_LABELS]
+        truths = columns[_TRUTHS]
         for model, found, good in zip(models, predictions, valid, strict=True):
-            assert isinstance(model.metrics, RowMetrics)
-            rows = model.metrics.prepare(labels[good], found[good])
-            model.add(self.metrics.reduce(rows))
+            rows = model.task.terms(truths[good], found[good])
+            model.add(model.task.reduce(rows))
             if model is self.challenger:
                 for one, code in zip(self.slices.values(), codes, strict=True):
                     one.add(rows, code[good])
         both = np.logical_and.reduce(valid)
-        self.sample.add(columns[_PLACES][both], labels[both], *(found[both] for found in predictions))
+        self.sample.add(columns[_PLACES][both], truths[both], *(found[both] for found in predictions))
 
-    def _rank(
+    def _sum_groups(
         self,
-        metrics: RankingMetrics,
         columns: Sequence[np.ndarray],
         codes: Sequence[np.ndarray],
         predictions: Sequence[np.ndarray],
         valid: Sequence[np.ndarray],
     ) -> None:
-        labels, queries = columns[_LABELS], columns[_QUERIES]
-        good = valid[0]
-        ours, chosen = metrics.by_query(labels[good], predictions[0][good], queries[good])
-        self.challenger.add(metrics.reduce(ours))
-        alike = np.zeros(int(good.sum()), np.float32)
-        self.constant = metrics.reduce(metrics.by_query(labels[good], alike, queries[good])[0])
+        task, good = self.task, valid[0]
+        truths, groups, found = (values[good] for values in (columns[_TRUTHS], columns[_GROUPS], predictions[0]))
+        ours, chosen = task.group_terms(truths, found, groups)
+        self.challenger.add(task.reduce(ours))
+        self.constant = task.reduce(task.group_terms(truths, np.zeros_like(found), groups)[0])
         for one, code in zip(self.slices.values(), codes, strict=True):
             if not one.too_many:
-                rows, firsts = metrics.by_query(labels[good], predictions[0][good], queries[good], code[good])
-                one.add(rows, code[good][firsts])
+                units, firsts = task.group_terms(truths, found, groups, code[good])
+                one.add(units, code[good][firsts])
         if self.champion is None:
             return
-        theirs, _ = metrics.by_query(labels[valid[1]], predictions[1][valid[1]], queries[valid[1]])
-        self.champion.add(metrics.reduce(theirs))
-        if good.all() and valid[1].all():  # else the champion drops out, or the challenger is refused
-            priority = priorities(queries[chosen].view(np.uint64), self._seed)
+        sound = valid[1]
+        theirs, _ = self.champion.task.group_terms(
+            columns[_TRUTHS][sound], predictions[1][sound], columns[_GROUPS][sound]
+        )
+        self.champion.add(self.champion.task.reduce(theirs))
+        if good.all() and sound.all():  # else the champion drops out, or the challenger is refused
+            priority = priorities(groups[chosen].view(np.uint64), self._seed)
             drawn = np.sort(np.argsort(priority)[:MAX_DRAWN])
             self.pair = Pair(ours.take(drawn), theirs.take(drawn), len(chosen))

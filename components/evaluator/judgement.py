@@ -10,12 +10,10 @@ from components.evaluator.beside import checks_against
 from components.evaluator.bootstrap import Interval, paired_interval
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.evaluation import Outcome
-from components.evaluator.metrics import loss_against
+from components.evaluator.record import RECORD
 from components.evaluator.slices import SlicedSums
 from components.gates import CheckResult, GateResult, Severity
-from components.served_model import NUMERIC
 
-GATE = "Evaluation"
 # The difference of two equal sums may be 1e-17; that is no loss.
 _ROUNDING = 1e-9
 
@@ -49,15 +47,16 @@ def compare(outcome: Outcome, config: EvaluationConfig) -> Comparison | None:
     """Compares with the champion; None without one or where the metric is undefined for either."""
     if outcome.champion is None or outcome.champion.sums is None or outcome.challenger.sums is None:
         return None
-    metric = config.champion_metric
-    ours = outcome.metrics.value(metric, outcome.challenger.sums)
-    theirs = outcome.metrics.value(metric, outcome.champion.sums)
+    metric = config.champion_metric.name
+    ours = outcome.task.value(metric, outcome.challenger.sums)
+    theirs = outcome.task.value(metric, outcome.champion.sums)
     if ours is None or theirs is None:
         return None
     interval = None
     if outcome.pair is not None:
-        interval = paired_interval(outcome.metrics, metric, outcome.pair, ours - theirs, config.resamples, config.seed)
-    return Comparison(metric, ours, theirs, interval, loss_against(metric, ours, theirs), config.max_loss)
+        interval = paired_interval(outcome.task, metric, outcome.pair, ours - theirs, config.resamples, config.seed)
+    loss = config.champion_metric.loss(ours, theirs)
+    return Comparison(metric, ours, theirs, interval, loss, config.champion.max_loss)
 
 
 def judge(
@@ -68,7 +67,8 @@ def judge(
     simple: dict[str, Any] | None = None,
 ) -> GateResult:
     """Every check of the evaluation; the model is blessed if all critical ones pass."""
-    checks = [_predictions_fit(outcome), *_single_class(outcome), *_queries(outcome, config)]
+    assert outcome.challenger.sums is not None
+    checks = [_predictions_fit(outcome), *outcome.task.data_checks(outcome.challenger.sums, config.query or "")]
     for threshold, found in zip(config.thresholds, bars(outcome, config), strict=True):
         if threshold.slice is None:
             checks.append(overall_check(found[0], config))
@@ -85,46 +85,18 @@ def judge(
     if champion_version:
         checks.append(_against_champion(outcome, config, comparison, champion_version))
     checks += checks_against(simple)
-    return GateResult(GATE, tuple(checks))
+    return GateResult(RECORD.id, tuple(checks))
 
 
 def _predictions_fit(outcome: Outcome) -> CheckResult:
     bad = outcome.challenger.invalid_rows
-    allowed = "finite" if outcome.metrics.task in NUMERIC else "finite and a probability"
     if not bad:
         return CheckResult("predictions fit the task", True, message=f"{outcome.rows:,} predictions")
     message = (
-        f"{bad:,} of {outcome.rows:,} predictions are not {allowed}; look for NaN in features or a diverged training"
+        f"{bad:,} of {outcome.rows:,} predictions are not {outcome.task.valid_words}; look for NaN in features or a "
+        "diverged training"
     )
     return CheckResult("predictions fit the task", False, message=message)
-
-
-def _single_class(outcome: Outcome) -> list[CheckResult]:
-    if outcome.metrics.task != "binary":
-        return []
-    assert outcome.challenger.sums is not None
-    rows, positives = (int(outcome.challenger.sums.terms[name][0]) for name in ("rows", "labels"))
-    if not rows or 0 < positives < rows:
-        return []
-    only = outcome.classes[1 if positives else 0]
-    message = f"all {rows:,} rows of the test split are of class {only!r}: auc is undefined; give more data or resplit"
-    return [CheckResult("the test split has both classes", False, Severity.WARNING, message)]
-
-
-def _queries(outcome: Outcome, config: EvaluationConfig) -> list[CheckResult]:
-    """Whether there is something to rank: a column that is no query makes any model look perfect."""
-    if outcome.metrics.task != "ranking":
-        return []
-    assert outcome.challenger.sums is not None
-    queries, judged, single = (int(outcome.challenger.sums.terms[name][0]) for name in ("queries", "judged", "single"))
-    shown = f"{queries:,} queries; {queries - judged:,} of them without a relevant row are left out"
-    if not judged:
-        message = f"none of {queries:,} queries has a row of relevance above 0: all metrics are undefined"
-    elif single > queries / 2:
-        message = f"{single:,} of {queries:,} queries have one row, which any model ranks right: is {config.query!r} the query?"
-    else:
-        return [CheckResult("queries have rows to rank", True, message=shown)]
-    return [CheckResult("queries have rows to rank", False, Severity.WARNING, message)]
 
 
 def _too_many_values(sliced: SlicedSums) -> CheckResult:
@@ -135,7 +107,7 @@ def _too_many_values(sliced: SlicedSums) -> CheckResult:
 def _against_champion(
     outcome: Outcome, config: EvaluationConfig, comparison: Comparison | None, version: int
 ) -> CheckResult:
-    name = f"{config.champion_metric} against champion version {version}"
+    name = f"{config.champion_metric.name} against champion version {version}"
     if outcome.champion is None:
         # The data or the contract changed under it: to refuse every challenger would leave a model that cannot
         # answer for today's data in service for good. The thresholds still judge.
@@ -143,7 +115,7 @@ def _against_champion(
         return CheckResult.not_judged(name, message, Severity.WARNING)
     if comparison is None:
         message = (
-            f"{config.champion_metric} is undefined on this test split, so champion version {version} cannot be "
+            f"{config.champion_metric.name} is undefined on this test split, so champion version {version} cannot be "
             "compared; give more data or compare by another metric"
         )
         return CheckResult.not_judged(name, message, config.unjudged_severity)

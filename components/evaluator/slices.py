@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from components.evaluator.metrics import Rows, Sums, TaskMetrics
+from components.tasks import MergeableSums, Task, UnitTerms
 
 MISSING = "(missing)"
 # A column of more values is an identifier, not something to slice by; a table of it would help nobody.
@@ -22,14 +22,14 @@ class SlicedSums:
         too_many: whether the column has more values than can be sliced by; there are no sums then.
     """
 
-    def __init__(self, column: str, metrics: TaskMetrics) -> None:
+    def __init__(self, column: str, task: Task) -> None:
         self.column = column
         self.values: dict[str, int] = {}
         self.raw: dict[str, object] = {}
-        self.sums: Sums | None = None
+        self.sums: MergeableSums | None = None
         self.too_many = False
-        self._metrics = metrics
-        self._limit = min(MAX_VALUES, max(1, _MAX_CELLS // max(1, sum(metrics.widths.values()))))
+        self._task = task
+        self._limit = min(MAX_VALUES, max(1, _MAX_CELLS // max(1, sum(task.widths.values()))))
 
     def codes(self, column: pa.Array) -> np.ndarray:
         """The slice of each row, [N]."""
@@ -44,11 +44,11 @@ class SlicedSums:
         table = np.array([self.values.setdefault(name, len(self.values)) for name in names], dtype=np.int64)
         return table[encoded.indices.to_numpy(zero_copy_only=False)]
 
-    def add(self, rows: Rows, codes: np.ndarray) -> None:
-        """Adds rows whose slices are `codes`."""
+    def add(self, units: UnitTerms, codes: np.ndarray) -> None:
+        """Adds units whose slices are `codes`."""
         if self.too_many:
             return
-        found = self._metrics.reduce(rows, codes, len(self.values))
+        found = self._task.reduce(units, codes, len(self.values))
         self.sums = found if self.sums is None else self.sums + found
 
     def merge(self, other: SlicedSums) -> np.ndarray:
@@ -65,11 +65,7 @@ class SlicedSums:
         if len(self.values) > self._limit:
             self.too_many, self.sums = True, None
         elif other.sums is not None:
-            theirs = other.sums.padded(len(other.values))
-            moved = Sums(
-                {name: _scatter(value, order, len(self.values)) for name, value in theirs.terms.items()},
-                {name: _scatter(value, order, len(self.values)) for name, value in theirs.cells.items()},
-            )
+            moved = other.sums.padded(len(other.values)).moved(order, len(self.values))
             self.sums = moved if self.sums is None else self.sums + moved
         return order if len(order) else np.zeros(1, np.int64)
 
@@ -80,12 +76,6 @@ class SlicedSums:
         rows = self.sums.terms["rows"]
         found = [(name, index, int(rows[index])) for name, index in self.values.items() if index < len(rows)]
         return sorted((f for f in found if f[2]), key=lambda f: (-f[2], f[0]))
-
-
-def _scatter(values: np.ndarray, order: np.ndarray, count: int) -> np.ndarray:
-    moved = np.zeros((count, *values.shape[1:]))
-    moved[order] = values
-    return moved
 
 
 def _text(value: object) -> str:

@@ -18,13 +18,13 @@ from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2, validation_result_pb2
 
 from components.evaluator.bars import Bar, bars
-from components.evaluator.config import EvaluationConfig, Threshold
-from components.evaluator.evaluation import Outcome, confusion_counts
+from components.evaluator.config import EvaluationConfig
+from components.evaluator.evaluation import Outcome
 from components.evaluator.judgement import Comparison
-from components.evaluator.metrics import LOWER_IS_BETTER, METRICS, BinaryMetrics
 from components.evaluator.slices import MISSING
 from components.gates import GateResult, Severity, Verdict
-from components.served_model import NUMERIC
+from components.tasks import ScoreCounts
+from spec.workload import Threshold
 
 _PLOT_STEP = 10  # of the 10,000 thresholds: TFMA's own plots have 1,000
 
@@ -54,8 +54,8 @@ def _write(path: pathlib.Path, messages: Iterable[Any]) -> None:
 
 
 def _eval_config(config: EvaluationConfig) -> config_pb2.EvalConfig:
-    metrics = [config_pb2.MetricConfig(class_name=name) for name in METRICS[config.task]]
-    specs = config_pb2.MetricsSpec(metrics=metrics, query_key=config.query)
+    metrics = [config_pb2.MetricConfig(class_name=name) for name in config.kind.metric_names()]
+    specs = config_pb2.MetricsSpec(metrics=metrics, query_key=config.query or "")
     for threshold in config.thresholds:
         if threshold.slice is None:
             specs.thresholds[threshold.metric].CopyFrom(_threshold(threshold))
@@ -65,7 +65,7 @@ def _eval_config(config: EvaluationConfig) -> config_pb2.EvalConfig:
             )
             specs.per_slice_thresholds[threshold.metric].thresholds.append(bound)
     return config_pb2.EvalConfig(
-        model_specs=[config_pb2.ModelSpec(signature_name="serving_default", label_key=config.label)],
+        model_specs=[config_pb2.ModelSpec(signature_name="serving_default", label_key=config.label or "")],
         slicing_specs=[config_pb2.SlicingSpec(), *_slicing(config)],
         metrics_specs=[specs],
     )
@@ -89,7 +89,7 @@ def _slices(outcome: Outcome, column: str | None = None) -> Iterator[_Slice]:
     for name, sliced in outcome.slices.items():
         for value, index, rows in sliced.by_rows():
             if column in (None, name) and value != MISSING and sliced.sums is not None:
-                yield _slice_key(name, sliced.raw[value]), outcome.metrics.metrics(sliced.sums, index), rows
+                yield _slice_key(name, sliced.raw[value]), outcome.task.values(sliced.sums, index), rows
 
 
 def _slice_key(column: str, value: object) -> Any:
@@ -111,7 +111,7 @@ def _value(number: float | None) -> metrics_for_slice_pb2.MetricValue:
 
 def _metrics(outcome: Outcome, comparison: Comparison | None) -> Iterator[metrics_for_slice_pb2.MetricsForSlice]:
     assert outcome.challenger.sums is not None
-    overall = (SliceKey(), outcome.metrics.metrics(outcome.challenger.sums), outcome.rows)
+    overall = (SliceKey(), outcome.task.values(outcome.challenger.sums), outcome.rows)
     for key, metrics, rows in (overall, *_slices(outcome)):
         found = metrics_for_slice_pb2.MetricsForSlice(slice_key=key)
         for name, number in {**metrics, "example_count": float(rows)}.items():
@@ -129,16 +129,14 @@ def _metrics(outcome: Outcome, comparison: Comparison | None) -> Iterator[metric
 def _plots(outcome: Outcome) -> metrics_for_slice_pb2.PlotsForSlice:
     found = metrics_for_slice_pb2.PlotsForSlice(slice_key=SliceKey())
     sums = outcome.challenger.sums
-    if sums is None or outcome.metrics.task in NUMERIC:
+    if sums is None or (counts := outcome.task.confusion(sums)) is None:
         return found
     data = found.plot_keys_and_values.add().value
-    if isinstance(outcome.metrics, BinaryMetrics):
-        _confusion_at_thresholds(data, outcome.metrics, *outcome.metrics.counts_above(sums, 0))
-        _calibration(data, sums.cells["score"][0].reshape(2, -1))
+    if (scores := outcome.task.score_counts(sums)) is not None:
+        _confusion_at_thresholds(data, scores)
+        _calibration(data, scores.histogram)
         return found
     matrix = data.multi_class_confusion_matrix_at_thresholds.matrices.add(threshold=0.0)
-    counts = confusion_counts(outcome)
-    assert counts is not None
     for actual, predicted in zip(*np.nonzero(counts), strict=True):
         matrix.entries.add(
             actual_class_id=int(actual),
@@ -148,12 +146,13 @@ def _plots(outcome: Outcome) -> metrics_for_slice_pb2.PlotsForSlice:
     return found
 
 
-def _confusion_at_thresholds(data: Any, metrics: BinaryMetrics, fp: np.ndarray, tp: np.ndarray) -> None:
+def _confusion_at_thresholds(data: Any, counts: ScoreCounts) -> None:
+    fp, tp = counts.false_positives, counts.true_positives
     negatives, positives = fp[0], tp[0]
     for index in (*range(0, len(fp) - 1, _PLOT_STEP), len(fp) - 1):
         called = tp[index] + fp[index]
         data.confusion_matrix_at_thresholds.matrices.add(
-            threshold=metrics.thresholds[index],
+            threshold=counts.thresholds[index],
             true_positives=tp[index],
             false_positives=fp[index],
             true_negatives=negatives - fp[index],
@@ -191,7 +190,7 @@ def _validation(
             key = _slice_key(column, outcome.slices[column].raw[bar.slice])
             _fail(found.metric_validations_per_slice.add(slice_key=key), bar)
     if comparison is not None and comparison.loss > comparison.max_loss:
-        lower = comparison.metric in LOWER_IS_BETTER
+        lower = outcome.task.metric(comparison.metric).lower_is_better
         change = config_pb2.GenericChangeThreshold(direction=1 if lower else 2)
         change.absolute.value = comparison.max_loss if lower else -comparison.max_loss
         overall.failures.add(

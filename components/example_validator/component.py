@@ -6,6 +6,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.example_validator import executor
+from components.graph import Graph
 
 
 class ExampleValidatorSpec(ComponentSpec):
@@ -40,3 +41,8 @@ class ExampleValidator(base_component.BaseComponent):
                 anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
             )
         )
+
+
+def node(graph: Graph) -> ExampleValidator:
+    made = graph.outputs
+    return ExampleValidator(made["examples"], made["statistics"], made["schema"], pipeline_root=graph.root)

@@ -12,6 +12,7 @@ from components.artifacts import measured
 from components.columnar import decode_splits, encode_splits
 from components.example_validator._checks import checks_of
 from components.example_validator._validation import validate
+from components.example_validator.record import RECORD
 from components.gates import CheckResult, GateResult, insist_on_pass
 from components.schema import read_schema
 
@@ -39,7 +40,7 @@ class Executor(base_executor.BaseExecutor):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(found.SerializeToString())
                 checks += checks_of(found, loaded, schema, split, examples.uri)
-            result = GateResult("ExampleValidator", tuple(checks))
+            result = GateResult(RECORD.id, tuple(checks))
             (pathlib.Path(output.uri) / "gate.json").write_text(result.to_json())
             output.split_names = encode_splits(splits)
             output.span = examples.span

@@ -6,6 +6,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components import border
+from components.graph import Graph
 from components.infra_validator.executor import Executor
 from spec.workload import InfraValidation
 
@@ -54,3 +55,13 @@ class InfraValidator(base_component.BaseComponent):
                 blessing=channel.Channel(type=standard_artifacts.InfraBlessing),
             )
         )
+
+
+def node(graph: Graph) -> InfraValidator:
+    made = graph.outputs
+    return InfraValidator(
+        model=made["model"],
+        examples=made["examples"],
+        schema=made["schema"],
+        limits=graph.workload.infra_validation,
+    )

@@ -18,12 +18,12 @@ from components.artifacts import ROWS_IN, ROWS_OUT, measured
 from components.gates import CheckResult, GateResult
 from components.infra_validator.golden import golden_rows, instances
 from components.infra_validator.limits import Ended, watch
+from components.infra_validator.record import RECORD
 from components.served_model import SERVING_FOLDER, ServedModel
 from spec.errors import InputError
 from spec.splits import TEST
 from spec.workload import InfraValidation
 
-GATE = "Infrastructure"
 GOLDEN_REQUESTS = "golden_requests.json"
 GOLDEN_ANSWERS = "golden_answers.json"
 WORKER = "components.infra_validator.worker"
@@ -68,12 +68,12 @@ class Executor(base_executor.BaseExecutor):
             (batch,) = golden.combine_chunks().to_batches(max_chunksize=golden.num_rows)
             requests = instances(model, batch)
         except InputError as error:
-            return GateResult(GATE, (CheckResult("golden requests", False, message=str(error)),)), 0
+            return GateResult(RECORD.id, (CheckResult("golden requests", False, message=str(error)),)), 0
         (folder / GOLDEN_REQUESTS).write_text(json.dumps({"instances": requests}), encoding="utf-8")
         with tempfile.TemporaryDirectory() as scratch:
             checks, answers = examine(saved_model, golden, pathlib.Path(scratch), limits)
         (folder / GOLDEN_ANSWERS).write_text(json.dumps(answers), encoding="utf-8")
-        return GateResult(GATE, tuple(checks)), golden.num_rows
+        return GateResult(RECORD.id, tuple(checks)), golden.num_rows
 
 
 def examine(

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import lazy_imports
-from components.served_model import NUMERIC, RawFeature, ServedModel, is_missing
+from components.served_model import RawFeature, ServedModel, is_missing
 
 _TOLERANCE = 1e-5
 _SINGLE_ROWS = 4
@@ -42,7 +42,8 @@ class Examination:
 
     def run(self) -> None:
         """The checks, from the one that all others build on."""
-        wanted = ["serving_default", "serving_examples", "regress" if self._model.task in NUMERIC else "classify"]
+        own = self._model.kind.tfs_signature
+        wanted = ["serving_default", "serving_examples", *([own] if own else [])]
         missing = [name for name in wanted if name not in self._loaded.signatures]
         self._note("signatures", not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(wanted))
         if "serving_default" in missing:
@@ -60,9 +61,10 @@ class Examination:
         if "serving_examples" not in missing:
             with self._check("serving_examples answers as serving_default"):
                 _same(self._ask("serving_examples", {"examples": examples}), self.answers, "serialized tf.Examples")
-        if wanted[2] not in missing:
-            with self._check(f"{wanted[2]} answers as serving_default"):
-                self._classify_or_regress(wanted[2], examples)
+        if own and own not in missing:
+            with self._check(f"{own} answers as serving_default"):
+                found, expected = self._ask(own, {"inputs": examples}), self._model.kind.tfs_expected(self.answers)
+                _same(found, expected, own)
 
     def _named(self, rows: slice) -> Tensors:
         return {self._model.input_name(name): value[rows] for name, value in self._inputs.items()}
@@ -77,39 +79,14 @@ class Examination:
         return {name: value.numpy() for name, value in call(**{k: tf.constant(v) for k, v in inputs.items()}).items()}
 
     def _fits_task(self, answers: Tensors) -> None:
-        classes, name = len(self._model.classes), self._model.output
+        task, name = self._model.kind, self._model.output
         _insist(name in answers, f"output {name!r} is missing; there are {_names(set(answers))}")
-        values = answers[name]
-        shape = (self._count, classes) if self._model.task == "multiclass" else (self._count,)
+        values, shape = answers[name], (self._count, *task.answer_shape)
         _insist(values.shape == shape, f"{name!r} has shape {list(values.shape)}, needed is {list(shape)}")
         bad = int((~np.isfinite(values)).sum())
         _insist(not bad, f"{bad} of {values.size} values of {name!r} are not finite")
-        if self._model.task in NUMERIC:
-            return
-        low, high = float(values.min()), float(values.max())
-        inside = low >= -_TOLERANCE and high <= 1 + _TOLERANCE
-        _insist(inside, f"{name!r} must lie in [0, 1]; it goes from {low:g} to {high:g}")
-        if self._model.task == "multiclass":
-            worst = float(np.abs(values.sum(axis=1) - 1).max())
-            _insist(worst < 1e-3, f"each row of {name!r} must sum to 1; one is off by {worst:g}")
-        labels = answers.get("label")
-        _insist(labels is not None and labels.shape == (self._count,), "output 'label' must be one string a row")
-        unknown = {one.decode("utf-8", "replace") for one in np.asarray(labels).tolist()} - set(self._model.classes)
-        _insist(not unknown, f"'label' says {_names(unknown)}; the classes are {_names(set(self._model.classes))}")
-
-    def _classify_or_regress(self, signature: str, examples: np.ndarray) -> None:
-        found = self._ask(signature, {"inputs": examples})
-        values = self.answers[self._model.output]
-        if signature == "regress":
-            _insist("outputs" in found, f"output 'outputs' is missing; there are {_names(set(found))}")
-            _same({"outputs": found["outputs"].reshape(-1)}, {"outputs": values}, signature)
-            return
-        _insist(
-            {"classes", "scores"} <= set(found), f"needed are 'classes' and 'scores'; there are {_names(set(found))}"
-        )
-        scores = np.stack([1 - values, values], axis=1) if self._model.task == "binary" else values
-        names = np.array([[name.encode() for name in self._model.classes]] * self._count, dtype=object)
-        _same({"scores": found["scores"], "classes": found["classes"]}, {"scores": scores, "classes": names}, signature)
+        objection = task.objection_to_answers(answers)
+        _insist(not objection, objection)
 
     @contextlib.contextmanager
     def _check(self, name: str) -> Iterator[None]:

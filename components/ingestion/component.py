@@ -6,6 +6,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import border
+from components.graph import Graph
 from components.ingestion import driver, executor
 from spec.workload import Ingestion
 
@@ -48,3 +49,8 @@ class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
                 examples=types.Channel(type=standard_artifacts.Examples),
             )
         )
+
+
+def node(graph: Graph) -> ColumnarExampleGen:
+    ingestion = graph.workload.ingestion(graph.site.data_root)
+    return ColumnarExampleGen(graph.outputs["schema"], ingestion, graph.span)

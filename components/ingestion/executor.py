@@ -23,6 +23,7 @@ from components.ingestion.contract import Column, columns_of
 from components.ingestion.labels import with_label
 from components.ingestion.parts import Unit, plan
 from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
+from components.ingestion.record import RECORD
 from components.ingestion.splitting import Splitter, counted_column, merge_counts, splitter
 from components.ingestion.units import CountValues, WriteUnits, Written
 from components.ingestion.work import in_order, staging
@@ -133,7 +134,7 @@ class Executor(ColumnarBeamExecutor):
             f"All of them: {kept}. Mend the data, or raise the bound in workload.yaml."
         )
         check = CheckResult("max_bad_fraction", passes=False, message=message, diagnostics=_summary(written))
-        keep_evidence(GateResult("ColumnarExampleGen", (check,)), folder)
+        keep_evidence(GateResult(RECORD.id, (check,)), folder)
         raise InputError(message)
 
     def _evidence(self, target: pathlib.Path) -> pathlib.Path:

@@ -7,10 +7,10 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 
+import storage
 from components.ingestion.bad_rows import BadRow, ReadRows
 from components.ingestion.contract import Column
 from spec.errors import InputError
@@ -59,7 +59,7 @@ def insist_on_classes(files: Sequence[str], pattern: str) -> None:
     """Raises InputError if a class has a folder and no image."""
     folders = {file.rpartition("/")[0] for file in files}
     for above in sorted({folder.rpartition("/")[0] for folder in folders}):
-        filesystem, path = fsspec.core.url_to_fs(above)
+        filesystem, path = storage.filesystem(above)
         for entry in filesystem.ls(path, detail=True):
             name = entry["name"].rstrip("/")
             hidden = name.rpartition("/")[2].startswith((".", "_"))
@@ -105,7 +105,7 @@ def _load(url: str) -> bytes | _BadImage:
     import tensorflow as tf
 
     try:
-        with fsspec.open(url, "rb") as file:
+        with storage.open_file(url) as file:
             content = _read(file)
         # Only decoding proves that an image is complete.
         tf.io.decode_image(content, expand_animations=False)

@@ -7,10 +7,10 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import storage
 from components.ingestion.plain_files import is_plain
 from components.ingestion.sources import is_local
 from spec.workload import PLAIN, Read
@@ -97,7 +97,7 @@ def _together(files: Sequence[str], format: str, reading: Read) -> Iterator[tupl
 
 
 def _pieces(url: str, format: str, reading: Read) -> Iterator[tuple[Piece, int]]:
-    filesystem, path = fsspec.core.url_to_fs(url)
+    filesystem, path = storage.filesystem(url)
     size = int(filesystem.size(path) or 0)
     if size > UNIT_BYTES and is_local(url):
         if format == "parquet":

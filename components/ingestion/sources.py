@@ -16,8 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import fsspec
-
+import storage
 from landing import (
     MOST_SPAN_DIGITS,
     SUCCESS,
@@ -118,17 +117,12 @@ def _insist_on_a_number(one: Location) -> None:
 
 def is_local(url: str) -> bool:
     """Whether a file is on this machine."""
-    return _is_on_disk(fsspec.core.url_to_fs(url)[0])
-
-
-def _is_on_disk(filesystem: Any) -> bool:
-    protocol = filesystem.protocol
-    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+    return storage.is_on_disk(storage.filesystem(url)[0])
 
 
 def localize(url: str, folder: str) -> pathlib.Path:
     """A local path to read a file from: the file itself, or a copy in `folder`."""
-    filesystem, path = fsspec.core.url_to_fs(url)
+    filesystem, path = storage.filesystem(url)
     if is_local(url):
         return pathlib.Path(path)
     target = pathlib.Path(tempfile.mkdtemp(dir=folder)) / path.rpartition("/")[2]
@@ -161,7 +155,7 @@ def files_at(uri: str, images: bool = False) -> Span:
         InputError: there are none, or one of them is empty.
     """
     try:
-        filesystem, path = fsspec.core.url_to_fs(uri)
+        filesystem, path = storage.filesystem(uri)
         if filesystem.isdir(path):
             uri = uri.rstrip("/") + ("/**" if images else "/*")
         return _span(uri, 0, "Check the path.", images)
@@ -177,7 +171,7 @@ def _span(
     advice: str = "Check the folder, or data.uri in workload.yaml.",
     empty_files: bool = False,
 ) -> Span:
-    filesystem, path = fsspec.core.url_to_fs(pattern)
+    filesystem, path = storage.filesystem(pattern)
     found = glob(filesystem, path)
     if lost := next((f for f, info in found.items() if not _is_hidden(f) and is_dangling(filesystem, f, info)), None):
         raise InputError("is a link to what is not there. Deliver the file, or remove the link.", file=lost)
@@ -230,9 +224,9 @@ def as_hashed(files: Sequence[str], digest: str) -> Iterator[None]:
 
 
 def _insist(files: Sequence[str], digest: str) -> None:
-    filesystem = fsspec.core.url_to_fs(files[0])[0]
+    filesystem = storage.filesystem(files[0])[0]
     filesystem.invalidate_cache()
-    paths = [fsspec.core.url_to_fs(url)[1] for url in files]
+    paths = [storage.filesystem(url)[1] for url in files]
     for path in paths:
         kept = _HASHED.get((id(filesystem), path))
         if kept and kept.look != (now := _look(filesystem, path)):
@@ -270,7 +264,7 @@ _TICK_NS = 20_000_000  # two writes within a tick of the kernel's clock (4 or 10
 
 def _digest(filesystem: Any, files: Sequence[str]) -> str:
     """SHA-256 over names and content of files that do not change while they are hashed."""
-    if _is_on_disk(filesystem) and time.time_ns() - max(os.stat(f).st_ctime_ns for f in files) < _TICK_NS:  # noqa: PTH116
+    if storage.is_on_disk(filesystem) and time.time_ns() - max(os.stat(f).st_ctime_ns for f in files) < _TICK_NS:  # noqa: PTH116
         time.sleep(_TICK_NS / 1e9)
     digest = hashlib.sha256()
     shared = len(os.path.commonpath([file.rpartition("/")[0] for file in files])) + 1
@@ -297,14 +291,13 @@ def _hashed(filesystem: Any, path: str) -> bytes:
 
 def _look(filesystem: Any, path: str) -> _Look:
     try:
-        if _is_on_disk(filesystem):
+        if storage.is_on_disk(filesystem):
             stat = os.stat(path)  # noqa: PTH116 it may be any kind of path
             return _Look(stat.st_size, f"{stat.st_ino} {stat.st_mtime_ns} {stat.st_ctime_ns}")
         info = filesystem.info(path)
     except FileNotFoundError:
         raise ChangedError(path, "it was there, and is gone") from None
-    stamp = next((info[key] for key in ("ETag", "etag", "mtime", "LastModified", "created") if info.get(key)), "")
-    return _Look(int(info.get("size") or 0), str(stamp))
+    return _Look(int(info.get("size") or 0), storage.stamp(info))
 
 
 def _changed(path: str, then: _Look, now: _Look) -> ChangedError:
@@ -318,8 +311,5 @@ def _is_hidden(path: str) -> bool:
 
 
 def _sha256(filesystem: Any, path: str) -> bytes:
-    sha = hashlib.sha256()
     with filesystem.open(path, "rb") as file:
-        while block := file.read(2**22):
-            sha.update(block)
-    return sha.digest()
+        return hashlib.file_digest(file, "sha256").digest()

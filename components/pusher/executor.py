@@ -19,16 +19,16 @@ from components.pusher.driver import MODEL_ID, MODEL_NAME, STORE_URI
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
 from model_store import RELEASE_FILE, ModelStore, Release, ReleaseDraft
+from spec import graph
 
 GOLDEN_REQUESTS = "golden_requests.json"
 _KEPT = ("task", "label", "classes", "rows", "span", "overall", "confidence", "bounds", "trivial", "slices")
-_GATED = ("anomalies", "data_quality", "evaluation", "infra_blessing")
 
 Artifacts = Mapping[str, list[artifact.Artifact]]
 
 
 class Executor(base_executor.BaseExecutor):
-    """Publishes what both validators blessed."""
+    """Publishes what every gate on models blessed."""
 
     def Do(
         self,
@@ -56,11 +56,13 @@ class Executor(base_executor.BaseExecutor):
     def refusals(self, input_dict: Artifacts) -> list[str]:
         """Why the model may not be pushed; empty if it may. For subclasses that know more gates."""
         found = []
-        for key, validator in (("model_blessing", "Evaluator"), ("infra_blessing", "InfraValidator")):
-            blessing = artifact_utils.get_single_instance(input_dict[key])
+        for record in graph.gates():
+            if record.gate is None or record.gate.on_data:
+                continue
+            blessing = artifact_utils.get_single_instance(input_dict[record.name_of(record.gate.blessing)])
             if blessing.get_int_custom_property("blessed") != 1:
                 reason = blessing.get_string_custom_property("reason")
-                found.append(f"not blessed by {validator}" + (f" ({reason})" if reason else ""))
+                found.append(f"not blessed by {record.id}" + (f" ({reason})" if reason else ""))
         return found
 
     def publish(self, input_dict: Artifacts, exec_properties: Mapping[str, Any]) -> Release:
@@ -139,8 +141,8 @@ def _metrics(evaluation: artifact.Artifact) -> dict[str, Any]:
 
 def _gates(input_dict: Artifacts) -> list[dict[str, Any]]:
     found = []
-    for key in _GATED:
-        for one in input_dict.get(key) or ():
+    for record in graph.gates():
+        for one in input_dict.get(record.name_of(record.gate.output) if record.gate else "") or ():
             path = pathlib.Path(one.uri) / "gate.json"
             if path.is_file():
                 gate = GateResult.from_json(path.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from components.gates import Severity
 from components.report import formats, verdict
 from components.report.evaluation_view import SMALL_SLICE, decision_words, metric_rows, others, sentence, slice_groups
 from components.report.facts import RunFacts
+from spec import graph
 
 _WEAKEST = 5  # slices of each column
 # What Markdown, or the HTML inside of it, would take for markup.
@@ -91,7 +92,6 @@ def _metrics(facts: RunFacts) -> str:
 
 
 def _slices(facts: RunFacts) -> str:
-    primary = formats.primary_metric(facts.workload, facts.metrics)
     _, groups = slice_groups(facts, limit=_WEAKEST)
     rows = [
         (group.column, one.value, one.rows, formats.figure(one.primary), one.word)
@@ -100,7 +100,7 @@ def _slices(facts: RunFacts) -> str:
     ]
     if not rows:
         return ""
-    head = ("Column", "Value", "Rows", formats.metric_name(primary), "Bound")
+    head = ("Column", "Value", "Rows", facts.primary.title, "Bound")
     return f"## Weakest slices\n\n{_table(head, rows)}"
 
 
@@ -109,7 +109,7 @@ def _limits(facts: RunFacts) -> str:
     metrics = facts.metrics or {}
     lines = [f"- {text(reason)}" for reason in verdict.verdict(facts).details]
     lines += [
-        f"- {text(check.words)} ({text(formats.NODE_NAMES.get(node, node))}, warning)"
+        f"- {text(check.words)} ({text(graph.title(node))}, warning)"
         for node, gate in facts.gates.items()
         for check in gate.objections(Severity.WARNING)
     ]

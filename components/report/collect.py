@@ -10,7 +10,9 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from components.gates import CheckResult, GateResult, Severity
+from components.data_quality.record import RECORD as DATA_QUALITY
+from components.drift.record import RECORD as DRIFT
+from components.gates import GateResult
 from components.report.facts import (
     FAILED,
     SUCCEEDED,
@@ -22,25 +24,9 @@ from components.report.facts import (
     RunFacts,
 )
 from components.report.statistics import read_statistics
+from spec import graph
 
-# Which component makes what Report reads, in pipeline order.
-PRODUCERS = {
-    "examples": "ColumnarExampleGen",
-    "data_quality": "DataQuality",
-    "drift": "DriftDetector",
-    "statistics": "StatisticsGen",
-    "anomalies": "ExampleValidator",
-    "transform_graph": "Transform",
-    "model": "Trainer",
-    "model_run": "Trainer",
-    "champion": "ChampionResolver",
-    "baseline": "Baseline",
-    "evaluation": "Evaluator",
-    "model_blessing": "Evaluator",
-    "infra_blessing": "InfraValidator",
-    "pushed_model": "Pusher",
-}
-_GATE_ROLES = ("anomalies", "data_quality", "drift", "evaluation", "infra_blessing")
+_DATA_DOCS = "data_docs/index.html"
 
 _Read = TypeVar("_Read")
 
@@ -51,7 +37,7 @@ def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) 
     Args:
         workload: the Workload model, its plain data or its JSON.
         run_id: the run's name.
-        artifacts: by role (the keys of PRODUCERS); any of them may be absent.
+        artifacts: by their names among a run's artifacts (`NodeRecord.reported`); any of them may be absent.
     """
     reader = _Reader(artifacts)
     profile = reader.json("drift", "profile.json")
@@ -70,7 +56,7 @@ def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) 
         profile=profile,
         infra_blessed=reader.infra_blessed(),
         artifacts=dict(artifacts),
-        data_docs=reader.path("data_quality", "data_docs/index.html"),
+        data_docs=reader.path("data_quality", _DATA_DOCS),
         notes=tuple(reader.notes),
     )
 
@@ -96,8 +82,8 @@ def collect_failure(
     artifacts = artifacts or {}
     reader = _Reader(artifacts)
     gates = {**reader.gates(), **_evidence_gates(evidence, reader.notes)}
-    profile = reader.json("drift", "profile.json") or reader.evidence(evidence / PRODUCERS["drift"] / "profile.json")
-    data_docs = evidence / PRODUCERS["data_quality"] / "data_docs" / "index.html"
+    profile = reader.json("drift", "profile.json") or reader.evidence(evidence / DRIFT.id / "profile.json")
+    data_docs = evidence / DATA_QUALITY.id / _DATA_DOCS
     return RunFacts(
         workload=plain_workload(workload),
         run_id=run_id,
@@ -114,7 +100,7 @@ def collect_failure(
         profile=profile,
         infra_blessed=reader.infra_blessed(),
         artifacts=dict(artifacts),
-        data_docs=str(data_docs) if data_docs.is_file() else reader.path("data_quality", "data_docs/index.html"),
+        data_docs=str(data_docs) if data_docs.is_file() else reader.path("data_quality", _DATA_DOCS),
         notes=tuple(reader.notes),
     )
 
@@ -160,9 +146,7 @@ class _Reader:
         try:
             return parse(path)
         except Exception as error:  # A report about a broken run must come out whatever the run left behind.
-            self.notes.append(
-                f"{PRODUCERS.get(role, role)}: {path} could not be read ({type(error).__name__}: {error})"
-            )
+            self.notes.append(f"{role}: {path} could not be read ({type(error).__name__}: {error})")
             return None
 
     def json(self, role: str, name: str) -> dict[str, Any] | None:
@@ -186,12 +170,11 @@ class _Reader:
 
     def gates(self) -> dict[str, GateResult]:
         found = {}
-        for role in _GATE_ROLES:
+        for record in graph.gates():
+            role = record.name_of(record.gate.output) if record.gate else ""
             gate = self.read(role, "gate.json", lambda path: GateResult.from_json(path.read_text(encoding="utf-8")))
-            if gate is None and role == "anomalies":
-                gate = self.read(role, "", _anomalies)
             if gate is not None:
-                found[PRODUCERS[role]] = gate
+                found[record.id] = gate
         return found
 
     def release(self) -> dict[str, Any] | None:
@@ -210,13 +193,7 @@ class _Reader:
 
     def infra_blessed(self) -> bool | None:
         artifact = self._artifacts.get("infra_blessing")
-        if artifact is None:
-            return None
-        if "blessing_status" in artifact.properties:
-            return bool(artifact.properties["blessing_status"] == "INFRA_BLESSED")
-        if "blessed" in artifact.properties:
-            return bool(int(artifact.properties["blessed"]))
-        return self._locate("infra_blessing", "INFRA_BLESSED") is not None
+        return artifact.properties.get("blessing_status") == "INFRA_BLESSED" if artifact else None
 
     def _locate(self, role: str, name: str) -> pathlib.Path | None:
         if role not in self._artifacts:
@@ -244,29 +221,12 @@ def _evidence_gates(evidence: pathlib.Path, notes: list[str]) -> dict[str, GateR
     return gates
 
 
-def _anomalies(folder: pathlib.Path) -> GateResult | None:
-    """The schema gate from a stock ExampleValidator's output, which has no gate.json."""
-    from tensorflow_metadata.proto.v0 import anomalies_pb2
-
-    checks = []
-    paths = sorted(folder.glob("Split-*/SchemaDiff.pb"))
-    for path in paths:
-        anomalies = anomalies_pb2.Anomalies.FromString(path.read_bytes())
-        split = path.parent.name.removeprefix("Split-")
-        for column, info in sorted(anomalies.anomaly_info.items()):
-            message = f"{info.short_description}: {info.description}"
-            checks.append(CheckResult(f"{column} ({split})", False, Severity.CRITICAL, message))
-        if not anomalies.anomaly_info:
-            checks.append(CheckResult(f"schema ({split})", True, message="every column is as the schema says"))
-    return GateResult("Schema", tuple(checks)) if paths else None
-
-
 def _components(artifacts: Mapping[str, ArtifactFacts]) -> tuple[ComponentFacts, ...]:
-    found: dict[str, ComponentFacts] = {}
-    for role, node in PRODUCERS.items():
-        if role in artifacts and node not in found:
-            found[node] = _component({"id": node, "status": SUCCEEDED, **artifacts[role].properties})
-    return tuple(found.values())
+    found = []
+    for record in graph.records():
+        if made := [artifacts[name] for name in record.reported.values() if name in artifacts]:
+            found.append(_component({"id": record.id, "status": SUCCEEDED, **made[0].properties}))
+    return tuple(found)
 
 
 def _component(raw: Mapping[str, Any]) -> ComponentFacts:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.report.facts import RunFacts
-from components.report.formats import LOWER_IS_BETTER, count, figure, is_number, metric_name, primary_metric, shorten
+from components.report.formats import count, figure, is_number, shorten
+from spec.metrics import Metric
 
 SMALL_SLICE = 30
 _MOST_WEIGHTS = 5
@@ -42,7 +43,7 @@ def sentence(words: str) -> str:
 def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
     """Every overall metric beside those of simpler models and the champion's, and its bound; the one that is compared stands first."""
     metrics = facts.metrics or {}
-    primary = primary_metric(facts.workload, metrics)
+    primary = facts.primary.name
     overall: Mapping[str, Any] = metrics.get("overall") or {}
     sure, beside = metrics.get("bounds") or {}, others(facts)
     rows = []
@@ -51,7 +52,7 @@ def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
         state, word = _judged(bars)
         rows.append(
             MetricRow(
-                metric_name(metric),
+                facts.metric(metric).title,
                 figure(value),
                 (sure.get(metric) or {}).get("words", ""),
                 tuple(figure(values[metric]) if metric in values else "" for _, values in beside),
@@ -118,9 +119,9 @@ class SliceGroup:
 
 
 def slice_groups(facts: RunFacts, limit: int = 40) -> tuple[tuple[str, ...], tuple[SliceGroup, ...]]:
-    """The other metrics' keys (table heads), and the slices by column, weakest first."""
+    """The titles of the other metrics (table heads), and the slices by column, weakest first."""
     metrics = facts.metrics or {}
-    primary = primary_metric(facts.workload, metrics)
+    primary = facts.primary.name
     others = tuple(metric for metric in (metrics.get("overall") or {}) if metric != primary)[:4]
     by_column: dict[str, list[Mapping[str, Any]]] = {}
     for one in metrics.get("slices") or ():
@@ -132,11 +133,11 @@ def slice_groups(facts: RunFacts, limit: int = 40) -> tuple[tuple[str, ...], tup
         values += [overall] if is_number(overall) else []
         bounds = [t for t in thresholds(facts) if t.get("slice") == column and t.get("metric") == primary]
         values += [t[k] for t in bounds for k in ("min", "max") if is_number(t.get(k))]
-        ordered = sorted(slices, key=lambda one: (_is_small(one), _weakness(one, primary)))
+        ordered = sorted(slices, key=lambda one: (_is_small(one), _weakness(one, facts.primary)))
         rows = tuple(_slice_row(facts, one, primary, others, bounds) for one in ordered[:limit])
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         groups.append(SliceGroup(column, low, high, rows, max(0, len(slices) - limit)))
-    return others, tuple(groups)
+    return tuple(facts.metric(metric).title for metric in others), tuple(groups)
 
 
 def _is_small(one: Mapping[str, Any]) -> bool:
@@ -144,11 +145,11 @@ def _is_small(one: Mapping[str, Any]) -> bool:
     return rows is not None and is_number(rows) and rows < SMALL_SLICE
 
 
-def _weakness(one: Mapping[str, Any], metric: str) -> float:
-    value = (one.get("metrics") or {}).get(metric)
+def _weakness(one: Mapping[str, Any], metric: Metric) -> float:
+    value = (one.get("metrics") or {}).get(metric.name)
     if value is None or not is_number(value):
         return float("inf")
-    return -float(value) if metric in LOWER_IS_BETTER else float(value)
+    return -float(value) if metric.lower_is_better else float(value)
 
 
 def _slice_row(
@@ -180,9 +181,8 @@ class ConfusionRow:
     recall: float
 
 
-def confusion(metrics: Mapping[str, Any], limit: int = 40) -> tuple[tuple[str, ...], tuple[ConfusionRow, ...]]:
+def confusion(matrix: Mapping[str, Any], limit: int = 40) -> tuple[tuple[str, ...], tuple[ConfusionRow, ...]]:
     """Column heads, and rows of (count, shade 0 to 1, diagonal?). Errors are shaded against the largest error share."""
-    matrix = metrics.get("confusion_matrix") or {}
     labels, counts = [str(v) for v in matrix.get("labels") or ()], matrix.get("counts") or ()
     if (
         not labels
@@ -203,9 +203,8 @@ def confusion(metrics: Mapping[str, Any], limit: int = 40) -> tuple[tuple[str, .
     return tuple(labels), tuple(rows)
 
 
-def frequent_confusions(metrics: Mapping[str, Any], limit: int = 15) -> tuple[tuple[str, str, str], ...]:
+def frequent_confusions(matrix: Mapping[str, Any], limit: int = 15) -> tuple[tuple[str, str, str], ...]:
     """The pairs that are mixed up most: truth, prediction, rows."""
-    matrix = metrics.get("confusion_matrix") or {}
     labels, counts = [str(v) for v in matrix.get("labels") or ()], matrix.get("counts") or ()
     pairs = [
         (value, labels[i], labels[j])
@@ -214,14 +213,6 @@ def frequent_confusions(metrics: Mapping[str, Any], limit: int = 15) -> tuple[tu
         if i != j and value and i < len(labels) and j < len(labels)
     ]
     return tuple((truth, predicted, count(value)) for value, truth, predicted in sorted(pairs, reverse=True)[:limit])
-
-
-def chosen_threshold(metrics: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    """Recall, precision and threshold at which the model calls rows positive; None where there is no such point."""
-    overall = metrics.get("overall") or {}
-    figures = (overall.get("recall"), overall.get("precision"), metrics.get("threshold"))
-    found = [float(one) for one in figures if one is not None and is_number(one)]
-    return (found[0], found[1], found[2]) if len(found) == len(figures) else None
 
 
 def decision_words(training: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from tfx.types import artifact, artifact_utils
 
 from components.artifacts import measured
 from components.report.card import render_card
-from components.report.collect import PRODUCERS, artifact_facts, collect
+from components.report.collect import artifact_facts, collect
 from components.report.render import render_run
 
 
@@ -24,8 +24,8 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         with measured(output_dict):
-            found = {role: artifact_facts(input_dict.get(role) or ()) for role in PRODUCERS}
-            known = {role: facts for role, facts in found.items() if facts is not None}
+            found = {name: artifact_facts(artifacts) for name, artifacts in input_dict.items()}
+            known = {name: facts for name, facts in found.items() if facts is not None}
             run_id = (self._context.pipeline_run_id if self._context else None) or ""
             facts = collect(exec_properties["workload"], run_id, known)
             folder = pathlib.Path(artifact_utils.get_single_uri(output_dict["report"]))

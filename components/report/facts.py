@@ -10,6 +10,10 @@ from typing import Any
 from components.gates import GateResult
 from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from components.staged import CANONICAL_URI
+from components.tasks import Task, find
+from spec.errors import InputError
+from spec.metrics import LOSS, Metric
+from spec.metrics import find as find_metric
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"
@@ -127,6 +131,27 @@ class RunFacts:
     profile: Mapping[str, Any] | None = None
     data_docs: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> type[Task] | None:
+        """What the model predicts; None where its class is gone: a page about an old run still has its figures."""
+        try:
+            return find(str((self.metrics or {}).get("task") or self.workload.get("task")))
+        except InputError:
+            return None
+
+    def metric(self, name: str) -> Metric:
+        """What is known of one of the model's metrics."""
+        known = {one.name: one for one in self.task.metrics} if self.task else {}
+        return known.get(name) or find_metric(name)
+
+    @property
+    def primary(self) -> Metric:
+        """The metric by which this workload's models are compared."""
+        champions = ((self.metrics or {}).get("champion"), (self.workload.get("evaluation") or {}).get("champion"))
+        if name := next((one["metric"] for one in champions if one and one.get("metric")), None):
+            return self.metric(str(name))
+        return self.task.metrics[0] if self.task else LOSS
 
     @property
     def personal(self) -> frozenset[str]:

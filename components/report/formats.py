@@ -4,62 +4,9 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
 from typing import Any
 
-METRIC_NAMES = {
-    "auc": "AUC",
-    "auc_pr": "AUC, precision–recall",
-    "accuracy": "Accuracy",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
-    "macro_f1": "Macro F1",
-    "top_3_accuracy": "Top-3 accuracy",
-    "log_loss": "Log loss",
-    "calibration": "Calibration",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "mape": "MAPE",
-    "r2": "R²",
-    "bias": "Bias",
-    "ndcg_10": "NDCG@10",
-    "map": "MAP",
-    "mrr": "MRR",
-    "precision_10": "Precision@10",
-    "recall_10": "Recall@10",
-}
-LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss", "loss"})
-_DEFAULT_METRIC = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse", "ranking": "ndcg_10"}
-
-NODE_NAMES = {
-    "ColumnarExampleGen": "Ingestion",
-    "ExampleValidator": "Schema",
-    "DataQuality": "Data quality",
-    "DriftDetector": "Drift",
-    "Baseline": "Baseline",
-    "Evaluator": "Evaluation",
-    "InfraValidator": "Load and predict",
-    "Pusher": "Release",
-}
-
 NOTHING = "–"
-
-
-def metric_name(metric: str) -> str:
-    """`auc` -> `AUC`; an unknown metric keeps its name, in words."""
-    return METRIC_NAMES.get(metric, metric.replace("_", " "))
-
-
-def primary_metric(workload: Mapping[str, Any], metrics: Mapping[str, Any] | None = None) -> str:
-    """The metric by which this workload's models are compared."""
-    evaluation = workload.get("evaluation") or {}
-    task = str((metrics or {}).get("task") or workload.get("task") or "")
-    return str(
-        ((metrics or {}).get("champion") or {}).get("metric")
-        or (evaluation.get("champion") or {}).get("metric")
-        or _DEFAULT_METRIC.get(task, "loss")
-    )
 
 
 def is_number(value: Any) -> bool:

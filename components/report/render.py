@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from components.gates import GateResult
-from components.report import charts, evaluation_view, formats, verdict, view
+from components.report import charts, evaluation_view, figures, formats, verdict, view
 from components.report.collect import collect_failure
 from components.report.facts import ArtifactFacts, RunFacts
 from components.report.site import span_url
@@ -31,17 +31,20 @@ def render_run(facts: RunFacts) -> str:
         facts=facts,
         verdict=judged,
         gates=verdict.gate_strip(facts),
+        data_gates=verdict.data_gates(facts),
+        model_gates=verdict.model_gates(facts),
         steps=verdict.next_steps(facts, judged.state),
         figures=view.key_figures(facts),
         metrics=facts.metrics or {},
         metric_rows=evaluation_view.metric_rows(facts),
         others=evaluation_view.others(facts),
         sentence=evaluation_view.sentence,
-        primary=formats.primary_metric(facts.workload, facts.metrics),
+        primary=facts.primary,
+        views=figures.figures(facts),
         other_metrics=others,
         slice_groups=groups,
         comparison=_comparison(facts),
-        curves=_curves(facts.training or {}),
+        curves=_curves(facts),
         decision=evaluation_view.decision_words(facts.training or {}),
         timings=view.timing_rows(facts),
         lineage=(lineage := _lineage(facts)),
@@ -87,24 +90,11 @@ def _environment() -> jinja2.Environment:
         charts=charts,
         style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704 our own file
         render_gate=render_gate,
-        chosen_threshold=evaluation_view.chosen_threshold,
         confusion=evaluation_view.confusion,
         frequent_confusions=evaluation_view.frequent_confusions,
         link=_link,
-        node_names=formats.NODE_NAMES,
     )
-    for name in (
-        "count",
-        "figure",
-        "brief",
-        "signed",
-        "percent",
-        "duration",
-        "when",
-        "shorten",
-        "metric_name",
-        "plural",
-    ):
+    for name in ("count", "figure", "brief", "signed", "percent", "duration", "when", "shorten", "plural"):
         environment.filters[name] = getattr(formats, name)
     return environment
 
@@ -124,20 +114,20 @@ def _comparison(facts: RunFacts) -> Markup | None:
     if len(known) < len(figures):
         return None
     difference, low, high = known
-    metric = formats.primary_metric(facts.workload, facts.metrics)
     return charts.interval_chart(
         "comparison",
-        formats.metric_name(metric),
+        facts.primary.title,
         difference,
         low,
         high,
         comparison.get("max_loss") or 0.0,
-        lower_is_better=metric in formats.LOWER_IS_BETTER,
+        lower_is_better=facts.primary.lower_is_better,
     )
 
 
-def _curves(training: Mapping[str, Any]) -> tuple[tuple[str, Markup], ...]:
+def _curves(facts: RunFacts) -> tuple[tuple[str, Markup], ...]:
     """One named chart per measure, train and eval in the same; the loss first."""
+    training = facts.training or {}
     history: Mapping[str, Sequence[float]] = training.get("history") or {}
     names = [name for name in history if not name.startswith("val_") and name != "learning_rate"]
     names.sort(key=lambda name: name != "loss")
@@ -145,7 +135,7 @@ def _curves(training: Mapping[str, Any]) -> tuple[tuple[str, Markup], ...]:
     epochs = training.get("epochs") or list(range(1, length + 1))
     best = training.get("best_epoch")
     best = best if formats.is_number(best) else None
-    titles = {name: "Loss" if name == "loss" else formats.metric_name(name) for name in names[:_CURVES]}
+    titles = {name: facts.metric(name).title for name in names[:_CURVES]}
     return tuple(
         (title, charts.learning_chart(f"curve-{i}", title, epochs, history[name], history.get(f"val_{name}", ()), best))
         for i, (name, title) in enumerate(titles.items())

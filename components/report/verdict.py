@@ -8,20 +8,12 @@ from typing import Any
 
 from components.gates import GateResult, Severity
 from components.report.facts import FAILED, SUCCEEDED, ComponentFacts, RunFacts
-from components.report.formats import (
-    NODE_NAMES,
-    figure,
-    is_number,
-    metric_name,
-    plural,
-    primary_metric,
-    shorten,
-    signed,
-)
+from components.report.formats import figure, is_number, plural, shorten, signed
 from components.report.view import tally
+from spec import graph
+from spec.nodes import NodeRecord
 
 PASSED, WARNED, STOPPED, NOT_REACHED = "good", "warn", "bad", "idle"
-_ORDER = ("DataQuality", "ExampleValidator", "DriftDetector", "Evaluator", "InfraValidator")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +84,10 @@ def _not_released(facts: RunFacts) -> Verdict:
     if facts.metrics is not None and not facts.metrics.get("blessed", True):
         because = f" because {_clause(reasons[0])}" if reasons else ": the evaluation gate withheld its blessing"
         return Verdict(WARNED, f"{_kept(facts)}{because}.", reasons[1:])
-    if facts.infra_blessed is False:
-        failed = [c for g in (facts.gates.get("InfraValidator"),) if g for c in g.objections(Severity.CRITICAL)]
-        messages = tuple(c.words for c in failed)
-        because = (
-            f" because {_clause(messages[0])}" if messages else " because the exported model did not load and predict"
-        )
-        return Verdict(WARNED, f"{_kept(facts)}{because}.", messages[1:])
+    objections = [check for _, gate in model_gates(facts) for check in gate.objections(Severity.CRITICAL)]
+    if objections:
+        words = tuple(check.words for check in objections)
+        return Verdict(WARNED, f"{_kept(facts)} because {_clause(words[0])}.", words[1:])
     pushed = facts.artifacts.get("pushed_model")
     reason = str(pushed.properties.get("reason") or "") if pushed else ""
     if reason:
@@ -122,11 +111,10 @@ def champion_version(facts: RunFacts) -> int | None:
 
 def _achievement(facts: RunFacts) -> str:
     metrics = facts.metrics or {}
-    metric = primary_metric(facts.workload, metrics)
-    value = (metrics.get("overall") or {}).get(metric)
+    value = (metrics.get("overall") or {}).get(facts.primary.name)
     if not is_number(value):
         return ""
-    text = f": {metric_name(metric)} {figure(value)}"
+    text = f": {facts.primary.title} {figure(value)}"
     comparison = metrics.get("champion") or {}
     if is_number(comparison.get("difference")):
         text += f", {signed(comparison['difference'])} against champion version {comparison.get('version', '?')}"
@@ -140,12 +128,14 @@ def _clause(reason: str) -> str:
 
 
 def _gate_name(node: str) -> str:
-    return NODE_NAMES.get(node, node).lower()
+    return graph.title(node).lower()
 
 
 def gate_strip(facts: RunFacts) -> tuple[GateState, ...]:
-    """Every gate between data and release, in order, and how far the run came."""
-    states = [_gate_state(facts, node) for node in _ORDER]
+    """Every gate between data and release, and how far the run came: those on data worst first, then those on models."""
+    on_data = [_gate_state(facts, record) for record in _data_gates(facts)]
+    on_models = [_gate_state(facts, record) for record in graph.gates() if record.gate and not record.gate.on_data]
+    states = (*on_data, *on_models)
     if facts.release:
         released = GateState("Release", PASSED, "Released", f"version {facts.release['version']}", "lineage")
     elif facts.status == FAILED:
@@ -155,46 +145,46 @@ def gate_strip(facts: RunFacts) -> tuple[GateState, ...]:
     return (*states, released)
 
 
-_ANCHORS = {
-    "ExampleValidator": "schema",
-    "DataQuality": "quality",
-    "DriftDetector": "drift",
-    "Evaluator": "evaluation",
-    "InfraValidator": "infra",
-}
+def data_gates(facts: RunFacts) -> list[tuple[NodeRecord, GateResult]]:
+    """What the gates on data found, worst first."""
+    return [(record, facts.gates[record.id]) for record in _data_gates(facts) if record.id in facts.gates]
 
 
-def _gate_state(facts: RunFacts, node: str) -> GateState:
-    name, anchor, gate = NODE_NAMES[node], _ANCHORS[node], facts.gates.get(node)
-    withheld = _withheld(facts, node)
-    if gate is None and withheld is None:
-        return _state_of_component(facts, node)
-    detail = _tally(gate) if gate else ""
-    if withheld or (gate is not None and not gate.passes):
-        word = "Not judged" if gate and not gate.passes and not gate.failures(Severity.CRITICAL) else "Failed"
-        return GateState(name, STOPPED, word, detail or "blessing withheld", anchor)
-    warnings = gate.objections(Severity.WARNING) if gate else ()
+def model_gates(facts: RunFacts) -> list[tuple[NodeRecord, GateResult]]:
+    """What the gates on models found."""
+    on_models = [record for record in graph.gates() if record.gate and not record.gate.on_data]
+    return [(record, facts.gates[record.id]) for record in on_models if record.id in facts.gates]
+
+
+def _data_gates(facts: RunFacts) -> list[NodeRecord]:
+    def gravity(record: NodeRecord) -> int:
+        gate = facts.gates.get(record.id)
+        return 3 if gate is None else 0 if not gate.passes else 1 if gate.objections(Severity.WARNING) else 2
+
+    return sorted(graph.data_gates(), key=gravity)
+
+
+def _gate_state(facts: RunFacts, record: NodeRecord) -> GateState:
+    name, anchor, gate = record.title, record.section, facts.gates.get(record.id)
+    if gate is None:
+        return _state_of_component(facts, record)
+    detail = _tally(gate)
+    if not gate.passes:
+        word = "Failed" if gate.failures(Severity.CRITICAL) else "Not judged"
+        return GateState(name, STOPPED, word, detail, anchor)
+    warnings = gate.objections(Severity.WARNING)
     return GateState(name, WARNED if warnings else PASSED, "Warned" if warnings else "Passed", detail, anchor)
 
 
-def _state_of_component(facts: RunFacts, node: str) -> GateState:
+def _state_of_component(facts: RunFacts, record: NodeRecord) -> GateState:
     """A gate that left no result: its component tells how far it came."""
-    name = NODE_NAMES[node]
-    status = next((c.status for c in facts.components if c.id == node), None)
+    name = record.title
+    status = next((c.status for c in facts.components if c.id == record.id), None)
     if status == FAILED:
         return GateState(name, STOPPED, "Failed", "before it could judge", "error")
     if status == SUCCEEDED:
         return GateState(name, PASSED, "Passed", "", "")
     return GateState(name, NOT_REACHED, "Not reached" if facts.status == FAILED else "No result", "", "")
-
-
-def _withheld(facts: RunFacts, node: str) -> bool | None:
-    """Whether a blessing was withheld; None where the gate gives none or was not reached."""
-    if node == "Evaluator" and facts.metrics is not None:
-        return not facts.metrics.get("blessed", True)
-    if node == "InfraValidator" and facts.infra_blessed is not None:
-        return not facts.infra_blessed
-    return None
 
 
 def _tally(gate: GateResult) -> str:
@@ -243,15 +233,7 @@ def _after_failure(facts: RunFacts, name: str) -> tuple[Step, ...]:
     examples = facts.artifacts.get("examples")
     span = examples.properties.get("span") if examples else None
     again = f"./trainyard run {name}" + (f" --span {span}" if is_number(span) else "")
-    steps = {
-        "DataQuality": "Mend the rows at their source and deliver the span again. If the contract is wrong, "
-        f"change schemas/{name}/expectations.json and have its owner review it.",
-        "ExampleValidator": "Mend the columns at their source and deliver the span again. If the change is meant, "
-        f"change schemas/{name}/schema.pbtxt and have its owner review it.",
-        "DriftDetector": "Find out what changed at the source. If the new data is right, raise the limit or allow the column to "
-        f"move in pipelines/workloads/{name}/workload.yaml, quality.drift.",
-        "Trainer": f"Look at pipelines/workloads/{name}/model.py and at the log of the run.",
-        "Transform": f"Look at pipelines/workloads/{name}/features.py and at the log of the run.",
-    }
-    first = steps.get(node.id if node else "", "Read the message above and the log of the run.")
+    record = graph.find(node.id) if node else None
+    first = record.remedy.format(name=name) if record else ""
+    first = first or "Read the message above and the log of the run."
     return (Step(first), Step("Then run again: finished components come from the cache.", again))

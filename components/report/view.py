@@ -9,17 +9,7 @@ from typing import Any
 
 from components.gates import CheckResult, GateResult, Severity
 from components.report.facts import FAILED, RunFacts
-from components.report.formats import (
-    count,
-    duration,
-    figure,
-    is_number,
-    metric_name,
-    plural,
-    primary_metric,
-    shorten,
-    signed,
-)
+from components.report.formats import count, duration, figure, is_number, plural, shorten, signed
 
 _SAMPLE_ROWS = 10
 _SAMPLE_COLUMNS = 12
@@ -36,9 +26,9 @@ def key_figures(facts: RunFacts) -> tuple[KeyFigure, ...]:
     """The five or six figures that most readers come for."""
     figures = []
     metrics = facts.metrics or {}
-    metric = primary_metric(facts.workload, metrics)
-    if is_number((metrics.get("overall") or {}).get(metric)):
-        figures.append(KeyFigure(metric_name(metric), figure(metrics["overall"][metric]), "on the test split"))
+    value = (metrics.get("overall") or {}).get(facts.primary.name)
+    if is_number(value):
+        figures.append(KeyFigure(facts.primary.title, figure(value), "on the test split"))
     comparison = metrics.get("champion") or {}
     if is_number(comparison.get("difference")):
         note = f"champion has {figure(comparison.get('champion_value'))}"

@@ -1,15 +1,17 @@
+"""Reading a schema. TFMD is imported by who reads one: the package is loaded where there is none, in Airflow."""
+
 from __future__ import annotations
 
 import functools
 import pathlib
 import re
 from collections.abc import Collection
-from typing import Any
-
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
+from typing import TYPE_CHECKING, Any
 
 from spec.errors import InputError
+
+if TYPE_CHECKING:
+    from tensorflow_metadata.proto.v0 import schema_pb2
 
 FILE_NAME = "schema.pbtxt"
 _PERSONAL = "personal"
@@ -27,6 +29,9 @@ def read_schema(uri: str, left_out: Collection[str] = ()) -> schema_pb2.Schema:
     Raises:
         InputError: there is no schema, or it is not valid; names the line.
     """
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
     path = pathlib.Path(uri) / FILE_NAME
     try:
         schema = schema_pb2.Schema()
@@ -54,6 +59,9 @@ def read_schema(uri: str, left_out: Collection[str] = ()) -> schema_pb2.Schema:
 @functools.lru_cache(maxsize=4)
 def _parsed(text: str) -> schema_pb2.Schema:
     """Parsed and cached: every node of a run reads the same schema, and 2,000 features take half a second to parse."""
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
     return text_format.Parse(text, schema_pb2.Schema())
 
 
@@ -94,16 +102,22 @@ def is_personal(feature: schema_pb2.Feature) -> bool:
 
 def booleans_of(feature: schema_pb2.Feature) -> tuple[str, ...]:
     """How a text column with a `bool_domain` writes false and true; () for any other column."""
-    if feature.type != schema_pb2.BYTES or feature.WhichOneof("domain_info") != "bool_domain":
+    if not _is_text(feature) or feature.WhichOneof("domain_info") != "bool_domain":
         return ()
     return (feature.bool_domain.false_value or "false", feature.bool_domain.true_value or "true")
 
 
 def time_format_of(feature: schema_pb2.Feature) -> str:
     """The strftime format of dates in a text column with a `time_domain`; "" for any other column."""
-    if feature.type != schema_pb2.BYTES or feature.WhichOneof("domain_info") != "time_domain":
+    if not _is_text(feature) or feature.WhichOneof("domain_info") != "time_domain":
         return ""
     return feature.time_domain.string_format
+
+
+def _is_text(feature: schema_pb2.Feature) -> bool:
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    return bool(feature.type == schema_pb2.BYTES)
 
 
 def known_texts(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> list[str] | None:

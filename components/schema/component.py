@@ -10,7 +10,8 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import border
-from components.schema import executor
+from components.graph import Graph
+from components.schema import executor, left_out, read_schema
 
 
 class SchemaImporterSpec(ComponentSpec):
@@ -48,3 +49,9 @@ class SchemaImporter(base_component.BaseComponent):
                 schema=types.Channel(type=standard_artifacts.Schema),
             )
         )
+
+
+def node(graph: Graph) -> SchemaImporter:
+    folder = graph.site.schema_folder
+    ignored = left_out(read_schema(str(folder)), graph.workload.data.ignore)
+    return SchemaImporter(str(folder / "schema.pbtxt"), ignored)

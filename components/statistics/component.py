@@ -5,6 +5,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec
 
+from components.graph import Graph
 from components.statistics import executor
 
 
@@ -29,3 +30,7 @@ class StatisticsGen(base_beam_component.BaseBeamComponent):
                 examples=examples, schema=schema, statistics=types.Channel(type=standard_artifacts.ExampleStatistics)
             )
         )
+
+
+def node(graph: Graph) -> StatisticsGen:
+    return StatisticsGen(graph.outputs["examples"], graph.outputs["schema"])

@@ -1,7 +1,6 @@
 """Trainer: fits a workload's Keras model on transformed Examples and exports it for serving."""
 
+from components.tasks._schema import Feature, ModelSchema
 from components.trainer._config import TrainingConfig
-from components.trainer._schema import Feature, ModelSchema
-from components.trainer.component import Trainer
 
-__all__ = ["Feature", "ModelSchema", "Trainer", "TrainingConfig"]
+__all__ = ["Feature", "ModelSchema", "TrainingConfig"]

@@ -24,6 +24,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+import storage
 from components.columnar import split_files
 from components.trainer._progress import Progress
 from spec import environment as env
@@ -230,41 +231,34 @@ class _Remote:
     """The same folders below a URL."""
 
     def __init__(self, uri: str, key: str) -> None:
-        import fsspec.core
-
         self.uri = f"{uri.rstrip('/')}/{key}"
         try:
-            self._fs: Any
-            self._fs, self._root = fsspec.core.url_to_fs(self.uri)
-        except (ValueError, ImportError) as error:
+            self._files = storage.open_files(self.uri)
+        except InputError as error:
             raise InputError(
                 f"{env.CHECKPOINTS}: must be a URL that fsspec can write, e.g. s3://bucket/checkpoints. Received: {uri!r} ({error})."
             ) from error
 
     def names(self) -> list[str]:
-        self._fs.invalidate_cache()
-        try:
-            found = self._fs.find(self._root)
-        except FileNotFoundError:
-            return []
-        return [path.split("/")[-2] for path in found if path.endswith(f"/{_MARKER}")]
+        return [path.split("/")[-2] for path in self._files.files("") if path.endswith(f"/{_MARKER}")]
 
     def get(self, name: str, folder: pathlib.Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         for file in (_ARRAYS, _MARKER):
-            self._fs.get_file(f"{self._root}/{name}/{file}", str(folder / file))
+            self._files.copy_out(f"{name}/{file}", folder / file)
 
     def put(self, folder: pathlib.Path) -> None:
         before = self.names()
-        self._fs.makedirs(f"{self._root}/{folder.name}", exist_ok=True)
         for file in (_ARRAYS, _MARKER):  # the marker last
-            self._fs.put_file(str(folder / file), f"{self._root}/{folder.name}/{file}")
+            self._files.copy_in(folder / file, f"{folder.name}/{file}")
         for name in before:
-            # The marker first: what is half removed is no checkpoint.
-            self._fs.rm_file(f"{self._root}/{name}/{_MARKER}")
-            self._fs.rm(f"{self._root}/{name}", recursive=True)
+            self._remove(name)
 
     def clear(self) -> None:
         for name in self.names():
-            self._fs.rm_file(f"{self._root}/{name}/{_MARKER}")
-        self._fs.rm(self._root, recursive=True)
+            self._remove(name)
+        self._files.remove("")
+
+    def _remove(self, name: str) -> None:
+        # The marker first: what is half removed is no checkpoint.
+        self._files.remove_file(f"{name}/{_MARKER}")
+        self._files.remove(name)

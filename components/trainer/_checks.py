@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from components.served_model import NUMERIC
+from components.tasks import Task
 from spec.errors import InputError
 from spec.splits import TRAIN
+from spec.tasks import LabelKind
 
 
 class SplitChecks:
     """Looks at a split's rows, part by part: labels that can be learnt, features that are finite numbers.
 
     Example:
-        checks = SplitChecks("train", "binary", "tip", ("no", "yes"))
+        checks = SplitChecks("train", Binary(("no", "yes")), "tip")
         for columns in parts:
             checks.add(columns)
         checks.finish()
     """
 
-    def __init__(self, split: str, task: str, label: str, classes: Sequence[str], label_scale: str = "linear") -> None:
+    def __init__(self, split: str, task: Task, label: str | None, label_scale: str = "linear") -> None:
         self.label = label
         self._label_scale = label_scale
-        self._split, self._task, self._classes = split, task, tuple(classes)
+        self._split, self.task, self._classes = split, task, task.classes
         self._rows = 0
         self._mean = self._squares = 0.0
         self._counts = np.zeros(len(self._classes), np.int64)
@@ -54,12 +55,11 @@ class SplitChecks:
         Raises:
             InputError: a label is no class or no finite number.
         """
-        label = columns[self.label]
-        if self._task in NUMERIC:
-            self._add_numbers(label)
-        else:
-            self._add_classes(label)
-        self._rows += len(label)
+        if self.label is not None and self.task.label_kind is LabelKind.NUMBER:
+            self._add_numbers(columns[self.label])
+        elif self.label is not None and self.task.label_kind.has_classes:
+            self._add_classes(columns[self.label])
+        self._rows += len(next(iter(columns.values())))
         for name, values in columns.items():
             if name != self.label and np.issubdtype(values.dtype, np.floating):
                 count = int(values.size - np.count_nonzero(np.isfinite(values)))
@@ -77,7 +77,7 @@ class SplitChecks:
                     f"feature {name!r}: preprocessing_fn returns NaN or infinity in {count} values. "
                     "Fill missing values, and guard logarithms and divisions."
                 )
-        if self._split == TRAIN and self._task not in NUMERIC and np.count_nonzero(self._counts) < 2:
+        if self._split == TRAIN and self.task.label_kind.has_classes and np.count_nonzero(self._counts) < 2:
             only = [self._classes[index] for index in np.flatnonzero(self._counts)]
             raise InputError(
                 f"label {self.label!r}: all rows of train are {', '.join(map(repr, only))}; there is nothing to learn."
@@ -90,10 +90,11 @@ class SplitChecks:
                 f"label {self.label!r}, row {self._row(~finite)} of {self._split}: is not a finite number. "
                 "Remove or mend the row."
             )
-        if self._task == "ranking" and (label < 0).any():
+        least = self.task.least_label
+        if least is not None and (low := label < least).any():
             raise InputError(
-                f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: a relevance is 0 or more. "
-                f"Received: {label[label < 0][0]:g}. Mend the row."
+                f"label {self.label!r}, row {self._row(low)} of {self._split}: a {self.task.label_word} is {least:g} or more. "
+                f"Received: {label[low][0]:g}. Mend the row."
             )
         if self._label_scale == "log":
             if (label < 0).any():

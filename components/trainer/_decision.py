@@ -81,8 +81,8 @@ def decide(rule: Rule, probabilities: Floats, labels: npt.NDArray[Any]) -> Decis
 
 
 def on_eval(model: keras.Model, evaluation: Split, config: TrainingConfig) -> Decision:
-    """The threshold of a fitted model; other tasks than binary have none, and their default is of no account."""
-    if config.task != "binary" or isinstance(config.decision_threshold, int | float):
+    """The threshold of a fitted model; where the task has none, the default is of no account."""
+    if not config.kind.takes_threshold or isinstance(config.decision_threshold, int | float):
         return decide(config.decision_threshold, np.empty(0), np.empty(0))
     answers, labels = [], []
     for features, label in evaluation.dataset(_BATCH):

@@ -15,7 +15,8 @@ import tensorflow_transform as tft
 
 from components import served_model
 from components.schema import booleans_of, is_personal, time_format_of
-from components.trainer._schema import ModelSchema
+from components.tasks import find
+from components.tasks._schema import ModelSchema
 
 # What stands for "missing" in a dense request, besides NaN; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
 _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_STRING}
@@ -28,12 +29,11 @@ class ServingModule(tf.Module):
         self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema, threshold: float
     ) -> None:
         super().__init__()
-        self._schema, self._threshold = schema, threshold
+        self._task = find(schema.task)(schema.classes, threshold)
         # Read-only views: TensorFlow would track each entry of a dictionary, and look through all of them whenever it saves.
         specs = transform.raw_feature_spec()
         self._raw_specs = types.MappingProxyType({n: s for n, s in specs.items() if n != schema.label})
         self.input_names = types.MappingProxyType(input_names(self._raw_specs))
-        self._classes = tf.constant(schema.classes or [""], tf.string)
         transform_layer = transform.transform_features_layer()
         # Saving looks through everything that hangs on this module several times, and traces a tf_keras layer once more: what
         # the signatures need hangs here, not the model and the layer with all that is theirs (optimizer, history, graphs).
@@ -54,18 +54,15 @@ class ServingModule(tf.Module):
         """Concrete functions by signature name."""
         examples = tf.TensorSpec([None], tf.string, "examples")
         inputs = tf.TensorSpec([None], tf.string, "inputs")
-        by_tensors = _graph(lambda **raw: self._answer(self._predict(self._from_dense(raw))))
-        by_examples = _graph(lambda examples: self._answer(self._predict(self._parse(examples))))
+        by_tensors = _graph(lambda **raw: self._task.answers(*self._predict(self._from_dense(raw))))
+        by_examples = _graph(lambda examples: self._task.answers(*self._predict(self._parse(examples))))
         signatures = {
             "serving_default": by_tensors.get_concrete_function(**self.raw_inputs()),
             "serving_examples": by_examples.get_concrete_function(examples=examples),
         }
-        if self._schema.task in served_model.NUMERIC:
-            regress = _graph(lambda inputs: {"outputs": self._predict(self._parse(inputs))[:, 0]})
-            signatures["regress"] = regress.get_concrete_function(inputs=inputs)
-        else:
-            classify = _graph(lambda inputs: self._classify(self._predict(self._parse(inputs))))
-            signatures["classify"] = classify.get_concrete_function(inputs=inputs)
+        if own := self._task.tfs_signature:
+            by_inputs = _graph(lambda inputs: self._task.tfs_answers(self._predict(self._parse(inputs))[0]))
+            signatures[own] = by_inputs.get_concrete_function(inputs=inputs)
         return signatures
 
     def _parse(self, serialized: tf.Tensor) -> dict[str, Any]:
@@ -77,19 +74,6 @@ class ServingModule(tf.Module):
             for name, spec in self._raw_specs.items()
             for given in (self.input_names[name],)
         }
-
-    def _answer(self, output: tf.Tensor) -> dict[str, tf.Tensor]:
-        if self._schema.task in served_model.NUMERIC:
-            return {"prediction": output[:, 0]}
-        if self._schema.task == "binary":
-            label = tf.gather(self._classes, tf.cast(output[:, 0] > self._threshold, tf.int32))
-            return {"probability": output[:, 0], "label": label}
-        return {"probabilities": output, "label": tf.gather(self._classes, tf.argmax(output, axis=1))}
-
-    def _classify(self, output: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = tf.concat([1 - output, output], axis=1) if self._schema.task == "binary" else output
-        classes = tf.tile(self._classes[tf.newaxis], [tf.shape(scores)[0], 1])
-        return {"classes": classes, "scores": scores}
 
 
 def export(
@@ -161,10 +145,13 @@ def _identifier(feature: str) -> str:
     return name
 
 
-def _predict(raw: dict[str, Any], transform_layer: Any, model: keras.Model, schema: ModelSchema) -> tf.Tensor:
+def _predict(
+    raw: dict[str, Any], transform_layer: Any, model: keras.Model, schema: ModelSchema
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """What the model answers, and the features that it was given."""
     transformed = transform_layer(raw)
     inputs = {name: tf.reshape(transformed[name], [-1, *feature.shape]) for name, feature in schema.features.items()}
-    return tf.cast(model(inputs, training=False), tf.float32)
+    return tf.cast(model(inputs, training=False), tf.float32), inputs
 
 
 def _graph(function: Callable[..., Any]) -> Any:

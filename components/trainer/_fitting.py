@@ -15,15 +15,13 @@ import tensorflow as tf
 
 from components import user_code
 from components.progress import tell
-from components.served_model import NUMERIC
+from components.tasks._schema import ModelSchema
 from components.trainer import _replicas
 from components.trainer._checkpoints import Checkpoints
 from components.trainer._config import TrainingConfig
 from components.trainer._devices import Devices
 from components.trainer._input import Split, Weights
-from components.trainer._label_scale import ScaledError
 from components.trainer._progress import Progress
-from components.trainer._schema import ModelSchema
 from spec.errors import InputError
 
 _EVAL_BATCH = 1024
@@ -31,13 +29,6 @@ _EVAL_BATCH = 1024
 # a short training is better off without. Callbacks that look at batches see every so manieth; ours look at epochs, and a loss
 # that is not a number stays so.
 _STEPS_PER_EXECUTION, _WORTH_A_LOOP = 32, 400
-
-_LOSS = {
-    "binary": "binary_crossentropy",
-    "multiclass": "sparse_categorical_crossentropy",
-    "regression": "mse",
-    "ranking": "mse",
-}
 
 
 def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int, digest: str = "") -> keras.Model:
@@ -60,17 +51,10 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
         model = build_model(schema, {**config.hyperparameters, **steps})
     _check(model, schema, module_file)
     if not model.compiled:
-        metrics = [] if schema.task in NUMERIC else ["accuracy"]
-        if schema.task == "binary":
-            metrics.append(keras.metrics.AUC(name="auc"))
-        loss: Any = _LOSS[schema.task]
-        if schema.task in NUMERIC:
-            loss = ScaledError(schema.label_std, schema.label_scale)
-            metrics.append(keras.metrics.RootMeanSquaredError(name="rmse"))
         model.compile(
             optimizer=_optimizer(config, steps["steps_per_epoch"] * steps["epochs"]),
-            loss=loss,
-            metrics=metrics,
+            loss=schema.kind.loss(schema),
+            metrics=schema.kind.training_metrics(),
             steps_per_execution=_steps_per_execution(steps["steps_per_epoch"] * steps["epochs"]),
             jit_compile=_jit_compile(config, schema),
         )
@@ -212,7 +196,7 @@ def _steps_per_execution(steps: int) -> int:
 def _check(model: Any, schema: ModelSchema, module_file: str) -> None:
     if not isinstance(model, keras.Model):
         raise InputError(f"{module_file}: build_model must return a keras.Model. Received: {type(model).__name__}.")
-    width = len(schema.classes) if schema.task == "multiclass" else 1
+    shape = schema.kind.head_shape(schema)
     try:
         sample = {
             name: np.full(
@@ -227,16 +211,14 @@ def _check(model: Any, schema: ModelSchema, module_file: str) -> None:
             f"{module_file}: the model does not take the features of features.py ({inputs}): "
             f"{user_code.explain(error, module_file)[:300]}"
         ) from error
-    if output.shape != (2, width):
+    if output.shape != (2, *shape):
+        needed, found = (", ".join(["N", *map(str, one)]) for one in (shape, output.shape[1:]))
         raise InputError(
-            f"{module_file}: task {schema.task} needs an output of shape [N, {width}]. Received: [N, "
-            f"{', '.join(str(d) for d in output.shape[1:])}]. End build_model with schema.outputs(x)."
+            f"{module_file}: task {schema.task} needs an output of shape [{needed}]. Received: [{found}]. "
+            "End build_model with schema.outputs(x)."
         )
-    if schema.task not in NUMERIC and not ((output >= 0) & (output <= 1)).all():
-        raise InputError(
-            f"{module_file}: task {schema.task} needs probabilities between 0 and 1. Received values from {output.min():.3g} "
-            f"to {output.max():.3g}. End build_model with schema.outputs(x), or a sigmoid or softmax."
-        )
+    if objection := schema.kind.objection_to_output(output):
+        raise InputError(f"{module_file}: {objection}")
 
 
 class _Keeper(keras.callbacks.Callback):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from components import progress
 from components.columnar import RowGroup, is_list, row_groups, split_directory
+from components.tasks._schema import Feature
 from components.trainer._checks import SplitChecks
-from components.trainer._schema import Feature
 from spec.errors import InputError
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -37,6 +37,8 @@ _DTYPES: dict[str, Any] = {"float32": np.float32, "int64": np.int64, "string": o
 class Split:
     """One split of transformed Examples; only the features and the label are read. `open_split` makes one.
 
+    Without a label, `target` makes what is learnt of the features [n, *shape] of a batch.
+
     Rows are read by pools: row groups that together are about `pool_bytes` as arrays. A split that fits one pool is read once.
 
     Attributes:
@@ -46,10 +48,16 @@ class Split:
     """
 
     def __init__(
-        self, uri: str, split: str, features: Iterable[Feature], label: str, pool_bytes: int = _POOL_BYTES
+        self,
+        uri: str,
+        split: str,
+        features: Iterable[Feature],
+        label: str | None,
+        pool_bytes: int = _POOL_BYTES,
+        target: Callable[[Mapping[str, Any]], Any] | None = None,
     ) -> None:
         self._features = {feature.name: feature for feature in features}
-        self._label, self._pool_bytes = label, pool_bytes
+        self._label, self._pool_bytes, self._target = label, pool_bytes, target
         self._groups = row_groups(uri, split)
         self.rows = sum(group.rows for group in self._groups)
         self.epoch = 0
@@ -58,7 +66,7 @@ class Split:
                 f"{split_directory(uri, split)}: split {split} has no rows. Give the pipeline more data, or change data.split."
             )
         self._bytes = _bytes_as_arrays(self._groups, self._features.values())
-        self._label_dtype = _label_dtype(self._groups[0].path, label)
+        self._label_dtype = label and _label_dtype(self._groups[0].path, label)
         # The pool read last. An iterator of tf.data may run in a thread beside one that is about to end.
         self._pool: tuple[list[RowGroup], Columns] | None = None
         self._reading = threading.Lock()
@@ -93,18 +101,21 @@ class Split:
             lambda: (_weighed(block, weights) for block in self._blocks(batch_size, seed, replicas)),
             output_signature=(
                 specs,
-                tf.TensorSpec([None, None], self._label_dtype),
+                *([] if self._label is None else [tf.TensorSpec([None, None], self._label_dtype)]),
                 *([] if weights is None else [tf.TensorSpec([None, None], tf.float32)]),
             ),
         )
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         batches = blocks.prefetch(1).unbatch()
+        if self._target is not None:
+            target = self._target
+            batches = batches.map(lambda features: (features, target(features)))
         steps = -(-self.rows // batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(_PREFETCHED_BATCHES)
         return batches.with_options(options)
 
-    def _blocks(self, batch_size: int, seed: int | None, replicas: int) -> Iterator[tuple[Columns, npt.NDArray[Any]]]:
+    def _blocks(self, batch_size: int, seed: int | None, replicas: int) -> Iterator[tuple[Any, ...]]:
         """Arrays [batches, batch_size, *shape]; what is left at the end is one smaller batch, or two."""
         last = last_batches(self.rows, batch_size, replicas)
         whole_batches = (self.rows - sum(last)) // batch_size
@@ -114,20 +125,20 @@ class Split:
         for columns in self._chunks(block_rows, seed):
             if left:
                 columns = {name: np.concatenate([left[name], values]) for name, values in columns.items()}
-            batches = min(len(columns[self._label]) // batch_size, whole_batches)
+            batches = min(_rows(columns) // batch_size, whole_batches)
             whole_batches -= batches
             whole = batches * batch_size
             if batches:
                 yield self._block({name: values[:whole] for name, values in columns.items()}, batch_size)
-            rest = len(columns[self._label]) - whole
+            rest = _rows(columns) - whole
             left = {name: values[whole:] for name, values in columns.items()} if rest else {}
         for rows in last:
             yield self._block({name: values[:rows] for name, values in left.items()}, rows)
             left = {name: values[rows:] for name, values in left.items()}
 
-    def _block(self, columns: Columns, batch_size: int) -> tuple[Columns, npt.NDArray[Any]]:
+    def _block(self, columns: Columns, batch_size: int) -> tuple[Any, ...]:
         shaped = {name: values.reshape(-1, batch_size, *values.shape[1:]) for name, values in columns.items()}
-        return shaped, shaped.pop(self._label)
+        return (shaped,) if self._label is None else (shaped, shaped.pop(self._label))
 
     def _chunks(self, rows: int, seed: int | None) -> Iterator[Columns]:
         """All rows in the order of this pass, at most `rows` at a time."""
@@ -139,7 +150,7 @@ class Split:
     # A generator of its own, so that nothing holds a pool while the next one is read.
     def _pool_chunks(self, groups: list[RowGroup], rows: int, random: np.random.Generator | None) -> Iterator[Columns]:
         columns = self._read(groups)
-        count = len(columns[self._label])
+        count = _rows(columns)
         order = None if random is None else random.permutation(count)
         for start in range(0, count, rows):
             chosen = slice(start, start + rows) if order is None else order[start : start + rows]
@@ -164,7 +175,8 @@ class Split:
         columns = {
             name: np.empty((rows, *feature.shape), _DTYPES[feature.dtype]) for name, feature in self._features.items()
         }
-        columns[self._label] = np.empty(rows, self._label_dtype)
+        if self._label is not None:
+            columns[self._label] = np.empty(rows, self._label_dtype)
         start = 0
         for group in groups:
             with pq.ParquetFile(group.path) as file:
@@ -190,14 +202,19 @@ def open_split(
     Raises:
         InputError: the split has no rows, or cannot be learnt from.
     """
-    opened = Split(uri, split, features, checks.label, pool_bytes)
+    target = checks.task.training_target if checks.label is None else None
+    opened = Split(uri, split, features, checks.label, pool_bytes, target)
     for columns in opened.pools():
         checks.add(columns)
     checks.finish()
     return opened
 
 
-def _weighed(block: tuple[Columns, npt.NDArray[Any]], weights: Weights | None) -> tuple[Any, ...]:
+def _rows(columns: Columns) -> int:
+    return len(next(iter(columns.values())))
+
+
+def _weighed(block: tuple[Any, ...], weights: Weights | None) -> tuple[Any, ...]:
     return block if weights is None else (*block, weights[block[1]])
 
 

@@ -7,7 +7,8 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components import user_code
+from components import border, user_code
+from components.graph import Graph
 from components.trainer import executor
 from components.trainer._config import TrainingConfig
 
@@ -53,8 +54,26 @@ class Trainer(base_component.BaseComponent):
                 schema=schema,
                 module_file=module_file,
                 module_digest=user_code.digest(pathlib.Path(module_file).parent),
-                training=training.to_json(),
+                training=border.dump(training),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
             )
         )
+
+
+def node(graph: Graph) -> Trainer:
+    workload = graph.workload
+    read = workload.data.read
+    return Trainer(
+        graph.outputs["transformed_examples"],
+        graph.outputs["transform_graph"],
+        graph.outputs["schema"],
+        module_file=str(graph.site.workload_folder / "model.py"),
+        training=TrainingConfig(
+            task=workload.task,
+            label=workload.data.label_column,
+            na_values=read.na_values,
+            na_values_by_column=read.na_values_by_column,
+            **workload.training.model_dump(),
+        ),
+    )

@@ -11,12 +11,12 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
+from components import border
 from components.artifacts import ROWS_IN, measured
 from components.schema import read_schema
-from components.served_model import NUMERIC
+from components.tasks._schema import Feature, ModelSchema
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
-from components.trainer._schema import Feature, ModelSchema
 from components.trainer._weights import class_weights
 from components.transform.labels import output_classes, read_positive
 from spec.errors import InputError
@@ -36,7 +36,7 @@ class Executor(base_executor.BaseExecutor):
 
         from components.trainer import _checkpoints, _decision, _devices, _export, _fitting, _input
 
-        config = TrainingConfig.from_json(exec_properties["training"])
+        config = border.load(TrainingConfig, exec_properties["training"])
         devices = _devices.find(config)  # before anything else asks TensorFlow for one
         module = exec_properties["module_file"]
         examples = artifact_utils.get_single_uri(input_dict["transformed_examples"])
@@ -48,11 +48,11 @@ class Executor(base_executor.BaseExecutor):
         with measured(output_dict) as rows:
             keras.backend.clear_session()
             keras.utils.set_random_seed(config.seed)
-            features = _features(transform, config.label)
+            features = transformed_features(transform, config.label)
             positive = read_positive(graph)
-            classes = tuple(output_classes(raw_schema, config.label, config.task, positive.name))
+            classes = tuple(output_classes(raw_schema, config.label, config.kind, positive.name))
             checks = {
-                split: SplitChecks(split, config.task, config.label, classes, config.label_scale)
+                split: SplitChecks(split, config.kind(classes), config.label, config.label_scale)
                 for split in (TRAIN, EVAL)
             }
             train, evaluation = (_input.open_split(examples, s, features.values(), c) for s, c in checks.items())
@@ -80,7 +80,7 @@ class Executor(base_executor.BaseExecutor):
         checkpoints.clear()
 
 
-def _features(transform: tft.TFTransformOutput, label: str) -> dict[str, Feature]:
+def transformed_features(transform: tft.TFTransformOutput, label: str | None) -> dict[str, Feature]:
     """The transformed features that the model may take, sorted by name."""
     schema = transform.transformed_metadata.schema
     ranges = {f.name: f.int_domain.max + 1 for f in schema.feature if f.HasField("int_domain")}
@@ -98,12 +98,11 @@ def _features(transform: tft.TFTransformOutput, label: str) -> dict[str, Feature
 def _model_schema(
     features: dict[str, Feature], config: TrainingConfig, classes: tuple[str, ...], train: SplitChecks
 ) -> ModelSchema:
-    if config.task not in NUMERIC:
-        return ModelSchema(features, config.task, config.label, classes)
     return ModelSchema(
         features,
         config.task,
         config.label,
+        classes,
         label_mean=train.label_mean,
         label_std=train.label_std,
         label_scale=config.label_scale,

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pathlib
 
 from tfx import types
-from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.dsl.components.base import base_beam_component, base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import user_code
+from components.graph import Graph
 from components.transform import executor
 
 
@@ -61,3 +62,17 @@ class Transform(base_beam_component.BaseBeamComponent):
                 transformed_examples=types.Channel(type=standard_artifacts.Examples),
             )
         )
+
+
+def node(graph: Graph) -> base_component.BaseComponent:
+    workload, label = graph.workload, graph.workload.data.label
+    return graph.after_data_gates(
+        Transform(
+            graph.outputs["examples"],
+            graph.outputs["schema"],
+            module_file=str(graph.site.workload_folder / "features.py"),
+            label=workload.data.label_column or "",
+            task=workload.task,
+            positive_class=(label and label.positive_class) or "",
+        )
+    )

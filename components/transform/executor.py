@@ -33,8 +33,9 @@ from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
 from components.positive import Positive
 from components.schema import read_schema
+from components.tasks import Task, find
 from components.transform._source_keys import quick_source_keys
-from components.transform.labels import map_label, output_classes, positive_class, write_positive
+from components.transform.labels import output_classes, positive_class, write_positive
 from spec.errors import InputError
 from spec.splits import TRAIN
 
@@ -74,12 +75,12 @@ class Executor(ColumnarBeamExecutor):
         target: str,
         properties: dict[str, Any],
     ) -> None:
-        module, label, task = properties["module_file"], properties["label"], properties["task"]
+        module, label, task = properties["module_file"], properties["label"] or None, find(properties["task"])
         positive = _positive(uri, schema, properties)
         classes = output_classes(schema, label, task, positive.name)
         digest = properties["module_digest"]
         loaded = user_code.load_function(module, "preprocessing_fn", digest)
-        function = _with_label(loaded, lambda: user_code.calling(module, digest), module, label, classes, task)
+        function = _with_label(loaded, lambda: user_code.calling(module, digest), module, label, task(classes))
         sample = next(read_batches(uri, splits[0], rows=1))
         config = _tensors(schema, sample)
         marked_config = _tensors(schema, sample, mark=_SPLIT)
@@ -118,7 +119,7 @@ class Executor(ColumnarBeamExecutor):
 def _positive(uri: str, schema: schema_pb2.Schema, properties: dict[str, Any]) -> Positive:
     if properties["positive_class"]:
         return Positive(properties["positive_class"], "data.label.positive_class says so")
-    return positive_class(uri, schema, properties["label"], properties["task"]) or Positive("", "")
+    return positive_class(uri, schema, properties["label"] or None, find(properties["task"])) or Positive("", "")
 
 
 def _tensors(
@@ -136,16 +137,15 @@ def _with_label(
     preprocessing_fn: Callable[..., Any],
     calling: Callable[[], contextlib.AbstractContextManager[None]],
     module_file: str,
-    label: str,
-    classes: list[str],
-    task: str,
+    label: str | None,
+    task: Task,
 ) -> Callable[..., Any]:
     def transform(inputs: dict[str, Any]) -> dict[str, Any]:
         features = {name: tensor for name, tensor in inputs.items() if name != label}
         with calling():
             outputs = preprocessing_fn(_Inputs(features))
         _check_outputs(outputs, label, module_file)
-        return {**outputs, label: map_label(inputs[label], classes, task)}
+        return outputs if label is None else {**outputs, label: task.targets(inputs[label])}
 
     return transform
 
@@ -167,7 +167,7 @@ class _Inputs(dict[str, Any]):
         )
 
 
-def _check_outputs(outputs: Any, label: str, module_file: str) -> None:
+def _check_outputs(outputs: Any, label: str | None, module_file: str) -> None:
     if not isinstance(outputs, dict) or not outputs:
         raise InputError(
             f"{module_file}: preprocessing_fn must return a dictionary of features. Received: {type(outputs).__name__}."

@@ -7,18 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.gates import GateResult, evidence_directory
+from spec import graph
+from spec.nodes import NodeRecord
 
 _FILE = "gate.json"
-_REPORT = pathlib.Path("data_docs", "index.html")
 _MOST_FINDINGS = 20
-# Node -> channel that holds its gate.json.
-_GATES = {
-    "ExampleValidator": "anomalies",
-    "DataQuality": "data_quality",
-    "DriftDetector": "drift",
-    "Evaluator": "evaluation",
-    "InfraValidator": "blessing",
-}
 
 
 def gates_of(outputs: Mapping[str, Mapping[str, Any]], pipeline_root: str, run_id: str) -> list[dict[str, Any]]:
@@ -29,20 +22,21 @@ def gates_of(outputs: Mapping[str, Mapping[str, Any]], pipeline_root: str, run_i
         that do not pass: `severity`, `verdict` and `message`), and `report`, a page to read, where there is one.
     """
     found = []
-    for node, channel in _GATES.items():
+    for record in graph.gates():
         # A gate that stopped the run has no outputs any more; it left its evidence.
-        folder = evidence_directory(pipeline_root, run_id, node)
-        if node in outputs:
-            folder = pathlib.Path(outputs[node][channel][0].uri)
+        folder = evidence_directory(pipeline_root, run_id, record.id)
+        if record.gate and record.id in outputs:
+            folder = pathlib.Path(outputs[record.id][record.gate.output][0].uri)
         if (folder / _FILE).is_file():
-            found.append(_shown(node, folder))
+            found.append(_shown(record, folder))
     return found
 
 
-def _shown(node: str, folder: pathlib.Path) -> dict[str, Any]:
+def _shown(record: NodeRecord, folder: pathlib.Path) -> dict[str, Any]:
     result = GateResult.from_json((folder / _FILE).read_text())
+    page = folder / record.page.file if record.page else None
     return {
-        "gate": node,
+        "gate": record.id,
         "passes": result.passes,
         "summary": result.summary(),
         "counts": result.counts(),
@@ -50,5 +44,5 @@ def _shown(node: str, folder: pathlib.Path) -> dict[str, Any]:
             {"severity": str(check.severity), "verdict": str(check.verdict), "message": check.words}
             for check in result.objections()[:_MOST_FINDINGS]
         ],
-        "report": str(folder / _REPORT) if (folder / _REPORT).is_file() else None,
+        "report": str(page) if page and page.is_file() else None,
     }

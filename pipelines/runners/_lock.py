@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import pathlib
-import time
 from collections.abc import Callable, Iterator
 
+import storage
 from spec.errors import TryAgainError
 
 
@@ -29,25 +28,22 @@ def exclusive(path: pathlib.Path, owner: str, wait_s: float, say: Callable[[str]
     Raises:
         Busy: the other holder did not end in time.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        deadline, told = time.monotonic() + wait_s, False
-        while True:
+    with contextlib.ExitStack() as held:
+        try:
+            file = held.enter_context(storage.exclusive(path, 0))
+        except storage.Busy:
+            say(f"{_holder(path)} is under way; waiting up to {wait_s:.0f} s for it to end")
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                if not told:
-                    say(f"{holder} is under way; waiting up to {wait_s:.0f} s for it to end")
-                    told = True
-                if time.monotonic() >= deadline:
-                    raise Busy(
-                        f"{holder} is still under way after {wait_s:.0f} s. Try again later, or raise --wait."
-                    ) from None
-                time.sleep(0.5)
+                file = held.enter_context(storage.exclusive(path, wait_s))
+            except storage.Busy:
+                raise Busy(
+                    f"{_holder(path)} is still under way after {wait_s:.0f} s. Try again later, or raise --wait."
+                ) from None
         file.truncate(0)
         file.write(f"{owner} (pid {os.getpid()})")
         file.flush()
         yield
+
+
+def _holder(path: pathlib.Path) -> str:
+    return path.read_text().strip() or "another process"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -18,14 +18,15 @@ from tfx.proto.orchestration import pipeline_pb2
 from components import prepared, progress
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.gates import GateFailed, GateResult, Severity
+from components.graph import Site
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from pipelines.metadata import upkeep
 from pipelines.metadata.opening import connection
 from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _noise
-from pipelines.training import Site
-from spec import exit_codes
+from spec import exit_codes, graph
 from spec.errors import InputError
+from spec.nodes import NodeRecord
 
 # A worker that imports TensorFlow while the node of this name works, on one core as a rule: InfraValidator will take it.
 _STARTED_WITH = {"Transform": "components.infra_validator.worker"}
@@ -47,7 +48,7 @@ class NodeFailed(RuntimeError):
 
 
 def run_pipeline(
-    graph: tfx_pipeline.Pipeline, site: Site, result: RunResult, observer: Observer, until: Sequence[str] = ()
+    built: tfx_pipeline.Pipeline, site: Site, result: RunResult, observer: Observer, until: Sequence[str] = ()
 ) -> Outputs:
     """Runs every node in order and fills `result`; stops at the first that fails.
 
@@ -55,7 +56,7 @@ def run_pipeline(
     on the data found, not only the first.
 
     Args:
-        graph: of training, of batch inference, or another that was built for this site.
+        built: the graph of training, of batch inference, or another that was built for this site.
         site: where things lie; its pipeline is nobody else's in the metadata store while the run lock is held.
         result: is filled as the run goes on.
         observer: is told after every change.
@@ -65,7 +66,7 @@ def run_pipeline(
         The output artifacts of the nodes that succeeded.
     """
     started = time.monotonic()
-    pipeline = compiler.Compiler().compile(graph)
+    pipeline = compiler.Compiler().compile(built)
     nodes = _needed(pipeline, until)
     runtime_parameter_utils.substitute_runtime_parameter(
         pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: result.run_id}
@@ -185,46 +186,50 @@ def _is_refusal(error: BaseException) -> bool:
 
 def _harvest(result: RunResult, outputs: Outputs) -> None:
     """Reads what the summary shows from the nodes' artifacts."""
-    if "Evaluator" in outputs:
-        path = pathlib.Path(outputs["Evaluator"]["evaluation"][0].uri) / "metrics.json"
-        metrics = json.loads(path.read_text())
+    made = {
+        record.name_of(output): artifacts[0]
+        for record in graph.records()
+        for output, artifacts in outputs.get(record.id, {}).items()
+    }
+    for record in graph.records():
+        if record.id in outputs:
+            _harvest_record(result, record, made)
+    if "evaluation" in made:
+        metrics = json.loads((pathlib.Path(made["evaluation"].uri) / "metrics.json").read_text())
         result.metrics, result.bounds, result.trivial = metrics["overall"], metrics["bounds"], metrics["trivial"]
-        result.blessed, result.reasons = metrics["blessed"], list(metrics["reasons"])
         result.baseline = metrics.get("baseline")
         champion = metrics.get("champion")
         if champion:
             result.champion = {k: v for k, v in champion.items() if k not in ("roc", "overall")}
-    if "InfraValidator" in outputs:
-        gate = GateResult.from_json(
-            (pathlib.Path(outputs["InfraValidator"]["blessing"][0].uri) / "gate.json").read_text()
-        )
-        failed = [check.words for check in gate.objections(Severity.CRITICAL)]
-        result.blessed = bool(result.blessed) and not failed
-        result.reasons += failed
-    if "DataQuality" in outputs:
-        uri = pathlib.Path(outputs["DataQuality"]["data_quality"][0].uri)
-        result.reports["data_quality"] = str(uri / "data_docs" / "index.html")
-        gate = GateResult.from_json((uri / "gate.json").read_text())
-        result.warnings += [check.words for check in gate.objections(Severity.WARNING)]
-    if "DriftDetector" in outputs:
-        gate = GateResult.from_json((pathlib.Path(outputs["DriftDetector"]["drift"][0].uri) / "gate.json").read_text())
-        result.warnings += [check.words for check in gate.objections(Severity.WARNING)]
-    if "Pusher" in outputs:
-        pushed = outputs["Pusher"]["pushed_model"][0]
-        if pushed.get_int_custom_property("pushed"):
-            result.release = {
-                "version": int(pushed.get_string_custom_property("pushed_version")),
-                "uri": pushed.get_string_custom_property("pushed_destination"),
-            }
-    if "ColumnarExampleGen" in outputs:
-        examples = outputs["ColumnarExampleGen"]["examples"][0]
-        result.unlabelled = _rows(examples, ROWS_UNLABELLED)
-        if quarantined := _rows(examples, ROWS_QUARANTINED):
-            result.quarantine = {"rows": quarantined, "file": str(pathlib.Path(examples.uri) / QUARANTINE_FILE)}
+    if "pushed_model" in made and made["pushed_model"].get_int_custom_property("pushed"):
+        pushed = made["pushed_model"]
+        result.release = {
+            "version": int(pushed.get_string_custom_property("pushed_version")),
+            "uri": pushed.get_string_custom_property("pushed_destination"),
+        }
+    if "examples" in made:
+        result.unlabelled = _rows(made["examples"], ROWS_UNLABELLED)
+        if quarantined := _rows(made["examples"], ROWS_QUARANTINED):
+            file = pathlib.Path(made["examples"].uri) / QUARANTINE_FILE
+            result.quarantine = {"rows": quarantined, "file": str(file)}
     if "BatchInference" in outputs:
         index = pathlib.Path(outputs["BatchInference"]["predictions"][0].uri) / "index.json"
         found = json.loads(index.read_text())
         keys = ("version", "rows", "predicted", "failed")
         result.predictions = {**{key: found[key] for key in keys}, "folder": str(index.parent)}
-    if "Report" in outputs:
-        result.reports["run"] = str(pathlib.Path(outputs["Report"]["report"][0].uri) / "index.html")
+
+
+def _harvest_record(result: RunResult, record: NodeRecord, made: Mapping[str, Any]) -> None:
+    """A node's page; what a gate on data let pass with a warning, and why one on models withheld its blessing."""
+    if record.page:
+        page = pathlib.Path(made[record.name_of(record.page.output)].uri) / record.page.file
+        result.reports[record.page.name] = str(page)
+    if record.gate is None:
+        return
+    folder = pathlib.Path(made[record.name_of(record.gate.output)].uri)
+    gate = GateResult.from_json((folder / "gate.json").read_text())
+    if record.gate.on_data:
+        result.warnings += [check.words for check in gate.objections(Severity.WARNING)]
+    else:
+        result.blessed = result.blessed is not False and gate.passes
+        result.reasons += [check.words for check in gate.objections(Severity.CRITICAL)]

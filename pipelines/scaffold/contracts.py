@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pipelines.scaffold.labelling import Label
+from components.tasks import Draft
 from pipelines.scaffold.profiling import Column, Kind
 from pipelines.scaffold.texts import yes_and_no
-from spec.workload import Task
 
 _EVAL_SHARE = 0.2  # the schema is held against each split, and the smaller one wavers most
 _NEW_CATEGORIES = 0.05  # share of rows that may have a category which the schema does not know
 
 
-def schema_text(columns: tuple[Column, ...], label: Label, rows: int) -> str:
+def schema_text(columns: tuple[Column, ...], label: Draft, rows: int) -> str:
     """The schema in TFMD's text format, with the reasons as comments."""
     parts = [
         f"# Drafted from {rows:,} rows by `trainyard new`: read it, correct it, keep it in review.\n"
@@ -64,10 +63,10 @@ def _feature(column: Column, rows: int) -> str:
     return _block(lines)
 
 
-def _label_feature(label: Label) -> str:
+def _label_feature(label: Draft) -> str:
     lines = [f"name: {quote(label.name)}  # the label", f"type: {label.dtype}"]
     lines += ["presence { min_fraction: 1.0 min_count: 1 }", "shape {}"]
-    if label.task is Task.REGRESSION:
+    if not label.classes:
         lines.append("float_domain { disallow_nan: true disallow_inf: true }")
     elif label.dtype == "INT":
         lines.append(f"int_domain {{ min: {label.classes[0]} max: {label.classes[-1]} }}")

@@ -8,8 +8,7 @@ import pathlib
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
 
 import pyarrow as pa
 
@@ -18,37 +17,19 @@ from components.ingestion.images import IMAGE
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
+from components.tasks import Draft, LabelColumn, find
 from pipelines.scaffold import contracts, images, labelling, profiling, reading, spelling, story, taking, templates
 from pipelines.scaffold.dividing import Division, divide
-from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
+from pipelines.scaffold.request import Request
 from pipelines.scaffold.taking import Taken
 from quality.contracts import draft_all, merge, most_useful, suite_text
 from spec import home
 from spec.errors import InputError
 from spec.workload import Label as DeclaredLabel
-from spec.workload import Read, Task, load_workload
+from spec.workload import Read, load_workload
 
 _FEWEST_ROWS = 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What `trainyard new` was asked for; the fields are its options."""
-
-    name: str
-    data: str
-    label: str
-    task: str | None = None
-    owner: str = "ml-platform"
-    description: str = ""
-    time: str | None = None
-    key: str | None = None
-    ignore: tuple[str, ...] = ()
-    positive: str | None = None
-    read: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # fields of data.read
-    merge_labels: bool = False
-    drop_unlabelled: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +50,7 @@ class Created:
     schemas: pathlib.Path
     test: pathlib.Path
     span: pathlib.Path
-    label: Label
+    label: Draft
     profile: Profile
     story: tuple[str, ...]
 
@@ -105,7 +86,7 @@ def create(request: Request) -> Created:
     load_workload(targets["workload"])
     categories = [column.name for column in profile.columns if column.kind is Kind.CATEGORY]
     done = [*taken.notes, *taking.about_words(files, format, categories, taken), *done]
-    told = story.tell(request, content, targets, done, left_out)
+    told = story.tell(content, targets, done, left_out)
     return Created(**targets, label=label, profile=profile, story=told)
 
 
@@ -158,25 +139,26 @@ def _refuse_existing(targets: dict[str, pathlib.Path]) -> None:
 
 def _decide_images(
     request: Request, files: list[pathlib.Path], format: str, taken: Taken
-) -> tuple[pa.Table, Label, Profile, list[str]]:
+) -> tuple[pa.Table, Draft, Profile, list[str]]:
     for option, given in (("--time", request.time), ("--key", request.key), ("--ignore", request.ignore)):
         if given:
             raise InputError(f"{option}: images have no columns to name. Leave it out.")
-    if request.task == Task.REGRESSION:
-        raise InputError("--task regression: images are told apart by their folders, which are classes.")
+    if request.task and not find(request.task).label_kind.has_classes:
+        raise InputError(f"--task {request.task}: images are told apart by their folders, which are classes.")
     table = images.table_of(files, request.label)
     labelling.check_values(table, request.label)
-    values = table.column(request.label)
-    task, reason = labelling.guess_task(values)
-    label = labelling.describe(values, request.label, Task(request.task or task), reason, request.positive)
+    column = LabelColumn(request.label, table.column(request.label))
+    task, reason = labelling.choose_task(column, request.task)
+    label = labelling.draft(task, column, request.positive)
     size = images.working_size(files)
-    column = Column(IMAGE, Kind.IMAGE, "BYTES", 1.0, len(files), note=f"brought to {size} x {size} pixels")
-    return table, label, Profile((dataclasses.replace(column, longest=size),), {}), []
+    note = f"brought to {size} x {size} pixels"
+    image = Column(IMAGE, Kind.IMAGE, "BYTES", 1.0, longest=size, note=note)
+    return table, label, Profile((image,), {}), [reason]
 
 
 def _decide(
     request: Request, files: list[pathlib.Path], format: str, taken: Taken
-) -> tuple[pa.Table, Label, Profile, list[str]]:
+) -> tuple[pa.Table, Draft, Profile, list[str]]:
     table = reading.read_files(files, format, taken.codes, taken.reading)
     options = {
         "--label": (request.label,),
@@ -194,9 +176,9 @@ def _decide(
     table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
     labelling.check_values(table, request.label)
     values = table.column(request.label)
-    task, reason = (Task(request.task), "you said so") if request.task else labelling.guess_task(values)
+    task, reason = labelling.choose_task(column := LabelColumn(request.label, values), request.task)
     as_text = set(profiling.text_columns(table))
-    if labelling.is_text(values, task):
+    if labelling.is_text(column, task):
         as_text.add(request.label)
     if format in ("jsonl", "json"):
         if not pa.types.is_boolean(values.type):
@@ -206,9 +188,9 @@ def _decide(
     if as_text:
         table = reading.read_files(files, format, sorted({*as_text, *taken.codes}), taken.reading)
         table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
-    label = labelling.describe(table.column(request.label), request.label, task, reason, request.positive)
+    label = labelling.draft(task, LabelColumn(request.label, table.column(request.label)), request.positive)
     carried = [name for name in (request.time, request.key) if name]
-    return table, label, profiling.profile(table, request.label, carried, request.ignore), done
+    return table, label, profiling.profile(table, request.label, carried, request.ignore), [*done, reason]
 
 
 def _check_json_label(values: pa.ChunkedArray, name: str, as_text: Collection[str]) -> None:
@@ -278,11 +260,11 @@ def _read_as_a_run(
     return rows.filter(labelled(rows.column(request.label))) if request.drop_unlabelled else rows
 
 
-def _suite(request: Request, label: Label, rows: pa.Table, stage: dict[str, pathlib.Path]) -> tuple[str, int]:
+def _suite(request: Request, label: Draft, rows: pa.Table, stage: dict[str, pathlib.Path]) -> tuple[str, int]:
     """The suite that `trainyard quality draft` would write, and how many expectations it leaves out."""
     schema = read_schema(str(stage["schemas"]))
     keys = [request.key] if request.key else []
-    drafted = draft_all(rows, schema, label.name, str(label.task), keys)
+    drafted = draft_all(rows, schema, label.name, label.task, keys)
     kept = most_useful(drafted)
     suite, _ = merge(None, kept, request.name)
     return suite_text(suite), len(drafted) - len(kept)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from components.ingestion.splitting import ByHash, Places, count_values, counted_column, splitter
-from pipelines.scaffold.labelling import Label
+from components.tasks import Draft
 from spec.errors import InputError
 from spec.splits import SPLITS, TEST
 from spec.workload import Split
@@ -40,11 +40,11 @@ class Division:
     rows: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
 
 
-def divide(rows: pa.Table, label: Label, time: str | None = None, key: str | None = None) -> Division:
+def divide(rows: pa.Table, label: Draft, time: str | None = None, key: str | None = None) -> Division:
     """Chooses fractions and seed.
 
-    A class of a few hundred rows may have none in eval by chance. Every seed is a division at random; of the first fifty that one
-    is taken which gives each split its share of every class most nearly. Labels alone decide, no model is looked at.
+    A class of a few hundred rows may have none in eval by chance. Every seed is a division at random; of the first fifty, the
+    one that comes nearest to giving each split its share of every class is taken. Labels alone decide, no model is looked at.
 
     Args:
         rows: as a run reads them.
@@ -77,20 +77,20 @@ def divide(rows: pa.Table, label: Label, time: str | None = None, key: str | Non
     return dataclasses.replace(chosen, rows=counts)
 
 
-def told(label: Label, division: Division) -> list[str]:
+def told(label: Draft, division: Division) -> list[str]:
     """Which class is positive and which is rare, and what that means, in lines for a person."""
     lines = []
     total = sum(label.counts.values())
     if label.positive is not None:
         share = label.counts[label.positive.name] / total
-        odd = f", though {share:.1%} of the rows have it" if label.imbalanced and share > _HALF else ""
+        odd = f", though {share:.1%} of the rows have it" if label.rare and share > _HALF else ""
         lines.append(f"Positive: {label.positive.name} ({label.positive.reason}{odd}; --positive changes it)")
-    if label.imbalanced:
-        found = label.counts[label.rarest]
-        parts = division.rows.get(label.rarest, {})
+    if label.rare:
+        found = label.counts[label.rare]
+        parts = division.rows.get(label.rare, {})
         where = f" ({', '.join(f'{rows:,} in {split}' for split, rows in parts.items())})" if parts else ""
         lines.append(
-            f"Rare: {label.rarest}, {found:,} of {total:,} rows{where}, so classes are weighed in training, and bars are on "
+            f"Rare: {label.rare}, {found:,} of {total:,} rows{where}, so classes are weighed in training, and bars are on "
             "metrics that always saying the frequent class fails"
         )
     scarce = [

@@ -42,7 +42,7 @@ def table_of(files: Sequence[pathlib.Path], label: str) -> pa.Table:
 
 
 def working_size(files: Sequence[pathlib.Path]) -> int:
-    """Height and width to bring images to: about those of the smaller ones, and no more than a CPU bears."""
+    """Height and width to bring images to: about that of the smaller ones, and no more than a CPU can cope with."""
     sizes = [image_size(path.read_bytes()) for path in files[:: max(1, len(files) // _SAMPLE)]]
     sides = [min(size) for size in sizes if size]
     typical = statistics.median(sides) if sides else _SIZES[-1]

@@ -1,4 +1,4 @@
-"""Columns of text that a person reads as numbers: how they are written, and the few values that are none."""
+"""Columns of text that a person reads as numbers: how they are written, and the few values that are not numbers."""
 
 from __future__ import annotations
 
@@ -11,46 +11,29 @@ import pyarrow.compute as pc
 
 from components.ingestion.formatted_numbers import STYLES, Style, as_plain, style
 
-# What people write where there is nothing.
-PLACEHOLDERS = frozenset(
-    (
-        "?",
-        "-",
-        "--",
-        "---",
-        ".",
-        "..",
-        "...",
-        "n/a",
-        "na",
-        "#n/a",
-        "nil",
-        "none",
-        "null",
-        "nan",
-        "missing",
-        "unknown",
-    )
-)
-MOST_ODD = 5  # different values that are no numbers, or no dates
+# What people write where a value is missing.
+PLACEHOLDERS = frozenset((
+    "?", "-", "--", "---", ".", "..", "...", "n/a", "na", "#n/a", "nil", "none", "null", "nan", "missing", "unknown",
+))  # fmt: skip
+MOST_ODD = 5  # different values that are not numbers, or not dates
 ODD_SHARE = 0.05  # of the rows; of placeholders a half
 _PLACEHOLDER_SHARE = 0.5
 _FEWEST_NUMBERS = 5  # different ones
-_ENOUGH = 2000  # different values tell how the others are written
+_ENOUGH = 2000  # different values show how the rest are written
 _ORDER = ("1234.5", "1,234.5", "1234,5", "1.234,5", "1 234,5", "1 234.5", "1'234.5", "1'234,5")
 
 
 @dataclasses.dataclass(frozen=True)
 class Numberish:
-    """A column that is one of numbers.
+    """A column of numbers.
 
     Attributes:
         style: how they are written, by STYLES.
         is_plain: whether nothing stands with the number: no unit, no grouping, no bracket.
         is_sure: whether the decimal mark could not as well group thousands.
         example: one of them.
-        missing: texts that mean that there is none.
-        odd: texts that are no number, and no known way to say that there is none.
+        missing: texts that mean that there is no value.
+        odd: texts that are neither a number nor a known way to say that there is none.
     """
 
     style: str
@@ -62,7 +45,7 @@ class Numberish:
 
 
 def is_code(texts: pa.Array) -> bool:
-    """Whether digits are no number: a zero in front says that all of them count, as in a postcode."""
+    """Whether digits are a code rather than a number: a leading zero means that every digit counts, as in a postcode."""
     digits = pc.all(pc.match_substring_regex(texts, r"^\d+$")).as_py()
     return bool(digits and pc.any(pc.match_substring_regex(texts, r"^0\d")).as_py())
 
@@ -77,12 +60,12 @@ def is_number(texts: pa.Array) -> bool:
 
 
 def judge(texts: pa.Array, counts: pa.Array, styles: Sequence[str] = _ORDER) -> Numberish | None:
-    """What a column of numbers is like; None: it is none.
+    """What a column of numbers is like; None: it is not one.
 
     Args:
         texts: its different values, without spaces around them, none of them empty.
         counts: how many rows have each.
-        styles: that come into question, the likelier first.
+        styles: the candidates, likeliest first.
     """
     if not any(pc.sum(_fits(texts.slice(0, _ENOUGH), one)).as_py() * 2 >= min(_ENOUGH, len(texts)) for one in styles):
         return None
@@ -125,7 +108,7 @@ def _mark(name: str) -> str:
 
 
 def _units(numbers: pa.Array) -> set[str]:
-    """What stands with the numbers; a column has one unit, or none."""
+    """What is written beside the numbers; a column has one unit, or none."""
     found = pc.unique(
         pc.replace_substring_regex(numbers, r"[-+\x{2212}\d.,'()\s\x{00A0}\x{202F}\x{2009}]|[eE][-+]?\d+$", "")
     )

@@ -16,8 +16,8 @@ from pipelines.scaffold import texts
 from pipelines.scaffold.row_numbers import is_called_identifier, is_row_number
 from spec.errors import InputError
 
-FEW_VALUES = 20  # so many distinct texts make a closed set
-_SMALL_INTEGERS = 12  # so many distinct integers are codes rather than amounts
+FEW_VALUES = 20  # distinct texts, and fewer, make a closed set
+_SMALL_INTEGERS = 12  # distinct integers, and fewer, are codes rather than amounts
 _ROWS_A_VALUE = 10  # fewer rows for each value than this tell nothing about the value
 _MOSTLY_DISTINCT = 0.5
 _NEARLY_EMPTY = 0.01
@@ -55,12 +55,9 @@ class Column:
         kind: how it enters the model.
         dtype: INT, FLOAT or BYTES, as TFMD says it.
         present: share of rows that have a value.
-        distinct: number of distinct values.
-        low: least value of a number, else None.
-        high: greatest value of a number, else None.
         values: all values where they are few, sorted; else ().
         longest: characters of the longest text, else None.
-        personal: its texts are of persons, by their form.
+        personal: by their form, its texts are personal data.
         format: of dates: how the files write them, as strftime would; "" elsewhere.
         note: what a person should know of how it was taken, if anything.
     """
@@ -69,9 +66,6 @@ class Column:
     kind: Kind
     dtype: str
     present: float
-    distinct: int
-    low: int | float | None = None
-    high: int | float | None = None
     values: tuple[Any, ...] = ()
     longest: int | None = None
     personal: bool = False
@@ -135,13 +129,12 @@ def _carried(table: pa.Table, name: str) -> Column:
         raise InputError(f"column {name!r} decides the split, and {values.null_count:,} rows have no value there.")
     is_int, is_float = pa.types.is_integer(values.type), pa.types.is_floating(values.type)
     dtype = "INT" if is_int else "FLOAT" if is_float else "BYTES"
-    distinct = pc.count_distinct(values).as_py()
     personal = pa.types.is_string(values.type) and _is_personal(values)
     if dtype == "BYTES" and texts.looks_like_dates(text := values.cast(pa.string())):
-        found = _date(name, text, 1.0, distinct)
+        found = _date(name, text, 1.0)
         if isinstance(found, Column):
             return dataclasses.replace(found, kind=Kind.CARRIED)
-    return Column(name, Kind.CARRIED, dtype, 1.0, distinct, personal=personal)
+    return Column(name, Kind.CARRIED, dtype, 1.0, personal=personal)
 
 
 def _look(name: str, values: pa.ChunkedArray, rows: int) -> Column | str:
@@ -179,19 +172,19 @@ def _number(name: str, values: pa.ChunkedArray, rows: int, present: float, disti
     if integer and _DAY_NUMBER.search(name.lower()) and low >= 19000101 and high <= 21001231:
         text = values.cast(pa.string())
         if texts.date_formats(text, ("%Y%m%d",)):
-            return _date(name, text, present, distinct, "%Y%m%d")
+            return _date(name, text, present, "%Y%m%d")
     dtype = "INT" if integer else "FLOAT"
     if integer and distinct <= _SMALL_INTEGERS and rows >= _ROWS_A_VALUE * distinct and low >= 0:
         codes = tuple(sorted(pc.unique(values.drop_null()).to_pylist()))
-        return Column(name, Kind.CODE, dtype, present, distinct, low, high, codes)
+        return Column(name, Kind.CODE, dtype, present, codes)
     # A category for each, or nothing: that one is greater than another says nothing.
     if integer and is_called_identifier(name):
         if distinct > _MOSTLY_DISTINCT * (known := rows - values.null_count):
             return f"{distinct:,} distinct identifiers in {known:,} rows: too many to learn from"
         note = f"rows share its {distinct:,} values. If predictions will be for new ones, --key keeps the rows of one in one split"
-        return Column(name, Kind.IDENTIFIER, dtype, present, distinct, low, high, note=note)
+        return Column(name, Kind.IDENTIFIER, dtype, present, note=note)
     kind = Kind.SKEWED if low >= 0 and _is_skewed(values) else Kind.NUMBER
-    return Column(name, kind, dtype, present, distinct, low, high)
+    return Column(name, kind, dtype, present)
 
 
 def _is_skewed(values: pa.ChunkedArray) -> bool:
@@ -205,9 +198,9 @@ def _text(name: str, values: pa.ChunkedArray, rows: int, present: float, distinc
     text = values.cast(pa.string())
     known = text.drop_null()
     if texts.looks_like_dates(text):
-        return _date(name, text, present, distinct)
+        return _date(name, text, present)
     if distinct > FEW_VALUES and texts.is_prose(known):
-        return Column(name, Kind.TEXT, "BYTES", present, distinct, longest=pc.max(pc.utf8_length(known)).as_py())
+        return Column(name, Kind.TEXT, "BYTES", present, longest=pc.max(pc.utf8_length(known)).as_py())
     if distinct == len(known):
         return "each row has its own text: an identifier or a name"
     if distinct > _MOSTLY_DISTINCT * len(known):
@@ -217,11 +210,11 @@ def _text(name: str, values: pa.ChunkedArray, rows: int, present: float, distinc
     personal = _is_personal(known)
     options = tuple(sorted(pc.unique(known).to_pylist())) if few and not personal else ()
     if pair := texts.yes_and_no(list(options)):
-        return Column(name, Kind.BOOLEAN, "BYTES", present, distinct, values=pair)
-    return Column(name, Kind.CATEGORY, "BYTES", present, distinct, values=options, longest=longest, personal=personal)
+        return Column(name, Kind.BOOLEAN, "BYTES", present, values=pair)
+    return Column(name, Kind.CATEGORY, "BYTES", present, values=options, longest=longest, personal=personal)
 
 
-def _date(name: str, text: pa.ChunkedArray, present: float, distinct: int, format: str = "") -> Column | str:
+def _date(name: str, text: pa.ChunkedArray, present: float, format: str = "") -> Column | str:
     formats = [format] if format else texts.date_formats(text)
     if not formats:
         likely, (odd, *_) = texts.odd_dates(text, 1)
@@ -230,7 +223,7 @@ def _date(name: str, text: pa.ChunkedArray, present: float, distinct: int, forma
     note = ""
     if other := next((one for one in formats[1:] if one.replace("%d", "%m") == formats[0].replace("%d", "%m")), None):
         note = f"read as {formats[0]}; {other} would do, too: time_domain in schema.pbtxt decides"
-    return Column(name, Kind.DATE, "BYTES", present, distinct, format=formats[0], note=note)
+    return Column(name, Kind.DATE, "BYTES", present, format=formats[0], note=note)
 
 
 def _is_personal(values: pa.ChunkedArray) -> bool:

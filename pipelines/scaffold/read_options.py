@@ -1,4 +1,4 @@
-"""The options of `trainyard new` that say how files are written, where what it finds out is not so."""
+"""The options of `trainyard new` that say how files are written, where its guess is wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "bar": "|", 
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Adds them, in a group of their own."""
-    group = command.add_argument_group("how the files are written, where it is not found out rightly")
+    group = command.add_argument_group("how the files are written, where the guess is wrong")
     group.add_argument("--sep", metavar="CHARACTER", help="between the columns: a character, or tab")
     group.add_argument("--encoding", metavar="NAME", help="of text, e.g. cp1252, utf-16")
     group.add_argument("--decimal", choices=(".", ","), help="the decimal mark")
@@ -21,7 +21,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--header", action=argparse.BooleanOptionalAction, help="whether the first row has the columns' names"
     )
     group.add_argument("--skip-rows", type=int, metavar="N", help="lines ahead of the header")
-    group.add_argument("--comment", metavar="TEXT", help="what a line begins with that is no data")
+    group.add_argument("--comment", metavar="TEXT", help="what a line that is not data begins with")
     group.add_argument("--sheet", metavar="NAME", help="which sheet of an Excel file")
     group.add_argument(
         "--na-values", nargs="*", metavar="TEXT", help="texts that mean a missing value (NA NaN nan null NULL None)"

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
+import storage
 from components.ingestion.arrow_types import plain
 from components.ingestion.plain_files import format_of, known_endings
 from components.ingestion.readers import DataFile, opened
@@ -35,7 +35,7 @@ def find_files(pattern: str) -> tuple[list[pathlib.Path], str]:
         InputError: there are none, they differ in format, or the format is unknown.
     """
     name = pathlib.Path(pattern).expanduser().absolute()
-    found = glob(LocalFileSystem(), str(name))
+    found = glob(storage.filesystem("/")[0], str(name))
     check_names(found)
     if name.is_dir():
         if images := find_images(name):
@@ -111,8 +111,8 @@ def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def as_texts(table: pa.Table, names: Collection[str]) -> pa.Table:
-    """The table with some of its columns as texts."""
-    for name in names:
+    """The table with some of its columns, where it has them, as texts."""
+    for name in set(names) & set(table.column_names):
         table = table.set_column(table.column_names.index(name), name, table.column(name).cast(pa.string()))
     return table
 
@@ -158,10 +158,7 @@ def _read_parquet(path: pathlib.Path, as_text: Sequence[str]) -> pa.Table:
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"not a whole Parquet file: {_line(error)}. Deliver it again.", file=path) from None
     _check_names(path, table.column_names)
-    for n, name in enumerate(table.column_names):
-        if name in as_text:
-            table = table.set_column(n, name, table.column(n).cast(pa.string()))
-    return table
+    return as_texts(table, as_text)
 
 
 def _read_jsonl(path: pathlib.Path, as_text: Sequence[str], reading: Read) -> pa.Table:
@@ -178,15 +175,11 @@ def _read_jsonl(path: pathlib.Path, as_text: Sequence[str], reading: Read) -> pa
         except pa.ArrowInvalid:
             raise InputError(f"{_line(error)}. Each field must be of one type.", file=path) from None
     _check_names(path, table.column_names)
-    for name in as_text:
-        if name in table.column_names:
-            n = table.column_names.index(name)
-            table = table.set_column(n, name, table.column(n).cast(pa.string()))
-    return table
+    return as_texts(table, as_text)
 
 
 def _words_as_null(path: pathlib.Path, reading: Read) -> bytes:
-    """The lines with null where a field of numbers has a text that means that there is none, as every run reads them."""
+    """The lines with null where a numeric field has a text that means a missing value, as every run reads them."""
     rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line.strip()]
     numeric = {name for row in rows for name, value in row.items() if isinstance(value, int | float)}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Row numbers and identifiers: they say which row it is, and nothing of what it is about."""
+"""Row numbers and identifiers: they say which row it is, and nothing about it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 _IDENTIFIER = re.compile(r"(.*[\W_])?(id|uid|uuid|guid|row|rows?\W*n\w*|unnamed.*)\W*\d*", re.DOTALL)
 _CAMEL_CASE = re.compile(r".*[a-z]I[dD]", re.DOTALL)
 _NUMBER = re.compile(r"(.*[\W_])?(idx|index|nr|no|key|number)\W*\d*", re.DOTALL)
-# What is counted in whole units, too, and may well be sorted by: a rank, a year, the days since the start.
+# Also counted in whole units, and rows may well be sorted by it: a rank, a year, the days since the start.
 _AMOUNT = re.compile(
     r"(.*[\W_])?(rank|ranking|place|position|score|age|price|amount|cost|sales|quantity|size|distance|t|ts|time|"
     r"timestamp|epoch|step|date|year|quarter|month|week|day|hour|minute|second|millisecond)s?([\W_].*)?"
 )
 _MOST_GAPS = 2  # numbers for each row: of a numbered file at least half of the rows are still there
 _FIRST = 10  # some of the first rows may be gone, too
-_LONG = 300  # rows that no measured amount counts through one by one: not even years do
+_LONG = 300  # rows: no measured amount goes up by one through all of them, not even years
 
 
 def is_row_number(name: str, values: pa.ChunkedArray) -> bool:

@@ -1,4 +1,4 @@
-"""How a file is written, found out from its beginning: encoding, separator, header, and the lines that are no data."""
+"""How a file is written, guessed from its beginning: encoding, separator, header, and the lines that are not data."""
 
 from __future__ import annotations
 
@@ -24,24 +24,14 @@ _ROWS = 300  # that are looked at
 _MOST_TITLES = 50  # rows ahead of a header
 _NUMBER = re.compile(r"[-+(]?\W{0,2}\d[\d.,' ]*([eE][-+]?\d+)?\W{0,3}")
 # A short text fits many encodings; these are the ones that spreadsheets and databases write.
-_ENCODINGS = (
-    "cp1252",
-    "cp1250",
-    "cp1251",
-    "cp1253",
-    "cp1254",
-    "shift_jis",
-    "euc_jp",
-    "gb18030",
-    "big5",
-    "cp949",
-    "mac_roman",
-)
+_ENCODINGS = [
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "shift_jis", "euc_jp", "gb18030", "big5", "cp949", "mac_roman",
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class Sniffed:
-    """How a file is to be read, and what of that was found out, for a person."""
+    """How to read a file, and what was guessed, for a person."""
 
     reading: Read
     notes: tuple[str, ...] = ()
@@ -88,7 +78,7 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
 
 
 def guess_encoding(path: pathlib.Path) -> str:
-    """By its byte order mark, by being UTF-8 from end to end, or by what its odd bytes would mean in the language that they make."""
+    """By its byte order mark; else UTF-8 if all of it decodes; else by the language in which its other bytes make sense."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     odd: list[bytes] = []
     for n, block in enumerate(blocks(path)):
@@ -105,7 +95,7 @@ def guess_encoding(path: pathlib.Path) -> str:
 
 
 def _without_mark(head: bytes) -> str:
-    """UTF-16 has zeros in every other place; what has them elsewhere is no text, and the reader says so."""
+    """UTF-16 has zeros in every other place; a file with zeros elsewhere is not text, and the reader says so."""
     even, uneven = head[::2].count(0), head[1::2].count(0)
     if max(even, uneven) < len(head) / 8 or min(even, uneven) > max(even, uneven) / 8:
         return "utf-8"
@@ -115,7 +105,7 @@ def _without_mark(head: bytes) -> str:
 def _by_language(sample: bytes) -> str:
     import charset_normalizer
 
-    best = charset_normalizer.from_bytes(sample, cp_isolation=list(_ENCODINGS)).best()
+    best = charset_normalizer.from_bytes(sample, cp_isolation=_ENCODINGS).best()
     if best is None:
         return "cp1252"
     # Where both give the same letters, the encoding that Western Windows writes.
@@ -124,7 +114,7 @@ def _by_language(sample: bytes) -> str:
 
 
 def _guess_sheet(path: pathlib.Path, found: dict[str, Any], label: str) -> list[str]:
-    """The first sheet with a cell that is the label's name, else the first that has anything, which is what is read by default."""
+    """The first sheet with the label's name in a cell; else the first that is not empty, which is read by default."""
     if "sheet" in found:
         return []
     tables = sheets(path, _MOST_TITLES)
@@ -138,7 +128,7 @@ def _guess_sheet(path: pathlib.Path, found: dict[str, Any], label: str) -> list[
 
 
 def _head(path: pathlib.Path) -> list[str]:
-    """The file's first lines, whole ones; a blank line is one, too."""
+    """The file's first whole lines, blank ones included."""
     with pa.input_stream(str(path)) as file:
         text = file.read(_HEAD_BYTES).decode("utf-8", "replace").removeprefix("\ufeff")
     lines = list(io.StringIO(text, newline=""))
@@ -193,7 +183,7 @@ def _guess_separator(lines: Sequence[str], label: str) -> str:
 
 
 def _guess_comment(lines: list[str], found: dict[str, Any]) -> list[str]:
-    """Lines that begin with # and are no rows; they are blanked, so that nobody looks at them further."""
+    """Lines that begin with # and are not rows; they are blanked out, so that later guesses skip them."""
     mark = found.get("comment")
     separator = found.get("separator", ",")
     if mark is None:

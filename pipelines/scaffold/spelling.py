@@ -1,4 +1,4 @@
-"""What only a person can say of a label: whether two spellings are one class, and what becomes of rows without one."""
+"""What only a person can say about a label: whether two spellings are one class, and what happens to rows without one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from components.ingestion.rewriting import Spellings, fold
 from spec.errors import InputError
 
 _SHOWN = 5
-_MOST_VALUES = 5000  # of more, none is a spelling of another that a person would look at
+_MOST_VALUES = 5000  # distinct texts at most; nobody would look at the spellings of more
 
 
 class Undecided(InputError):

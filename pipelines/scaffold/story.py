@@ -1,26 +1,21 @@
-"""What was decided, and why, in lines for a person: as many as a screen bears, however many columns there are."""
+"""What was decided, and why, in lines for a person: no more than fit on a screen, however many columns there are."""
 
 from __future__ import annotations
 
 import collections
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from pipelines.scaffold import spelling
 from pipelines.scaffold.dividing import told
-from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind
+from pipelines.scaffold.templates import Content
 from spec import home
 
-if TYPE_CHECKING:
-    from pipelines.scaffold.creating import Request
-    from pipelines.scaffold.templates import Content
-
 _MOST_NAMES = 12  # in a line
-_MOST_REASONS = 15  # lines for a column each; more are told by the reason
+_MOST_REASONS = 15  # columns with a line each; more are grouped by the reason
 _TITLES = {
     Kind.NUMBER: "Numbers",
     Kind.SKEWED: "Skewed numbers",
@@ -36,7 +31,6 @@ _TITLES = {
 
 
 def tell(
-    request: Request,
     content: Content,
     targets: Mapping[str, pathlib.Path],
     done: Sequence[str],
@@ -45,17 +39,16 @@ def tell(
     """The whole story.
 
     Args:
-        request: what was asked for.
         content: what the files were made from.
         targets: what was made, and where.
-        done: what was done to the rows first.
+        done: what was done to the rows first, and why the task was chosen.
         left_out: expectations that were not written down.
     """
     table, label, profile = content.table, content.label, content.profile
     lines = [
-        f"{table.num_rows:,} rows, {table.num_columns:,} columns in {request.data}",
+        f"{table.num_rows:,} rows, {table.num_columns:,} columns in {content.request.data}",
         *done,
-        *_of_label(request, label),
+        *label.story,
         *told(label, content.division),
     ]
     for kind, title in _TITLES.items():
@@ -71,19 +64,6 @@ def tell(
     return (*lines, "Made:", *(f"  {_short(path)}" for path in targets.values()))
 
 
-def _of_label(request: Request, label: Label) -> list[str]:
-    change = "" if request.task else "; --task changes it"
-    task = f"Task: {label.task} ({label.reason}{change})"
-    if label.majority is None:
-        scale = f"{label.name!r} has a long tail: its logarithm is learnt, and answers are in its own unit"
-        hint = " (workload.yaml, training.label_scale)"
-        trivial = f"{label.name!r}: mean {label.mean:.4g}; always saying that has an RMSE of {label.std:.4g}"
-        return [task, trivial, *([scale + hint] if label.long_tail else [])]
-    shown = ", ".join(str(c) for c in label.classes[:8]) + (", ..." if len(label.classes) > 8 else "")
-    always = f"always saying {label.majority[0]} is right in {label.majority[1]:.1%}"
-    return [task, f"Classes of {label.name!r}: {shown}; {always}"]
-
-
 def _of_ignored(ignored: Mapping[str, str]) -> list[str]:
     if len(ignored) <= _MOST_REASONS:
         return [f"Ignored: {name!r}: {reason}" for name, reason in ignored.items()]
@@ -96,7 +76,7 @@ def _of_ignored(ignored: Mapping[str, str]) -> list[str]:
 
 
 def _near_duplicates(table: pa.Table, columns: Sequence[Column]) -> list[str]:
-    """Categories that a person would take for one; the model does not."""
+    """Categories that a person would take for the same; the model does not."""
     lines = []
     for column in columns:
         found = spelling.spellings(table.column(column.name)) if column.kind is Kind.CATEGORY else []

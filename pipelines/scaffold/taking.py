@@ -1,4 +1,4 @@
-"""What is to be declared about files so that every command reads them as a person would: `data.read` of a new workload."""
+"""What to declare about files so that every command reads them as a person would: `data.read` of a new workload."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Taken:
 
     Attributes:
         reading: for workload.yaml.
-        codes: columns whose digits are no numbers.
+        codes: columns whose digits are not numbers.
         notes: what was found out, a line each for a person.
     """
 
@@ -128,13 +128,13 @@ def _headers_within(texts: pa.Table) -> int:
 def _judge(
     texts: pa.Table, reading: Read, decimal: str | None, thousands: str | None
 ) -> tuple[dict[str, Numberish], tuple[str, ...], tuple[str, ...]]:
-    """The columns of numbers that Arrow would not take as such, those of digits that are none, and those that Arrow takes.
+    """The columns of numbers that Arrow does not recognise, those of codes, and those that Arrow recognises.
 
     Args:
         texts: all values.
         reading: says what is missing.
         decimal: the mark, where it is known.
-        thousands: what groups digits, where a person has said it.
+        thousands: what groups digits, where a person has said so.
     """
     styles = numberish.known_styles(decimal, thousands)
     judged: dict[str, Numberish] = {}
@@ -155,13 +155,13 @@ def _judge(
 
 
 def _decimal_mark(judged: Mapping[str, Numberish], codes: Collection[str], places: _Places) -> str:
-    """Of the file: a comma where plain numbers have one, and none has a point."""
+    """The file's decimal mark: a comma where plain numbers have one, and none has a point."""
     has_commas = any(one.style == "1234,5" and one.is_plain for one in judged.values())
     return "," if has_commas and not places.has_points({*judged, *codes}) else "."
 
 
 def _numbers(judged: Mapping[str, Numberish], reading: Read, places: _Places) -> tuple[dict[str, str], list[str]]:
-    """The styles of the columns whose numbers Arrow does not read by itself, and what to say of all that were judged."""
+    """The styles of the columns whose numbers Arrow does not read by itself, and notes about all that were judged."""
     numbers: dict[str, str] = {}
     notes = []
     for name, one in judged.items():
@@ -180,7 +180,7 @@ def _numbers(judged: Mapping[str, Numberish], reading: Read, places: _Places) ->
 
 
 def _not_dates(texts: pa.Table, reading: Read, but: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """The few values of columns of dates that are none; what merely says that there is no date comes last."""
+    """The few values in date columns that are not dates; placeholders come last."""
     found = {}
     for name in texts.column_names:
         if name in but:
@@ -200,7 +200,7 @@ def _not_dates(texts: pa.Table, reading: Read, but: Collection[str]) -> dict[str
 
 
 def _odd(values: Mapping[str, Sequence[str]], what: str, places: _Places) -> list[str]:
-    """What to say of the values of each column that are not what the others are."""
+    """Notes about the values that do not fit the rest of their column."""
     return [
         f"{name!r}: {text!r} is no {what} ({places.of(name, text)}): read as missing. Mend it, and take it out of "
         "data.read.na_values_by_column"
@@ -210,7 +210,7 @@ def _odd(values: Mapping[str, Sequence[str]], what: str, places: _Places) -> lis
 
 
 def _settled(one: Numberish, decimal: str) -> str:
-    """Where the mark may group thousands as well, it does so, unless it is the file's decimal mark."""
+    """A mark that could as well group thousands does group them, unless it is the file's decimal mark."""
     if one.is_sure or decimal == STYLES[one.style][0]:
         return one.style
     return {"1,234.5": "1.234,5", "1.234,5": "1,234.5", "1234,5": "1,234.5"}.get(one.style, one.style)

@@ -7,28 +7,24 @@ import json
 import math
 import pathlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion.dates import Dates
 from components.schema import MASKED
-from pipelines.scaffold.bars import max_loss_text, one_line, rare_text, thresholds_text
+from components.tasks import Draft
 from pipelines.scaffold.dividing import Division
-from pipelines.scaffold.labelling import Label
 from pipelines.scaffold.profiling import Column, Kind, Profile
-from spec.workload import PLAIN, Read, Task
-
-if TYPE_CHECKING:
-    from pipelines.scaffold.creating import Request
+from pipelines.scaffold.request import Request
+from spec.workload import PLAIN, Read
 
 _FOLDER = pathlib.Path(__file__).parent / "files"
 _SAMPLE_ROWS = 6
 _MOST_WORDS = 256
 _STEPS = 4000  # a small network on a table has mostly converged by then; early stopping ends it sooner
-# Over few rows: after more epochs it knows them by heart, classes sooner than amounts. A hundred rows take some steps all the same.
-_MOST_EPOCHS, _MOST_EPOCHS_OF_AMOUNTS, _FEWEST_STEPS = 20, 50, 200
+_FEWEST_STEPS = 200  # however few epochs a task has for few rows
 _MOST_SLICES = 2
 _MOST_IGNORED = 50  # more are not named one by one
 _WIDTH = 90  # of a list, so that its name fits on the line too
@@ -45,9 +41,6 @@ _SCHEDULE = """
   # The learning rate falls to nearly nothing over the epochs: fewer of them, and it falls faster.
   learning_rate_schedule: cosine
   weight_decay: 0.01"""
-_LABEL_SCALE = """
-  # It learns log(1 + label), which has no long tail; answers and metrics are in the label's own unit.
-  label_scale: log"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +49,7 @@ class Content:
 
     request: Request
     format: str
-    label: Label
+    label: Draft
     profile: Profile
     table: pa.Table
     division: Division
@@ -73,7 +66,7 @@ def write_workload(content: Content, folder: pathlib.Path) -> None:
 
 def test_text(content: Content) -> str:
     """The workload's test, with a few rows of its own data in it."""
-    outputs = len(content.label.classes) if content.label.task is Task.MULTICLASS else 1
+    outputs = content.label.outputs
     if _image(content):
         return _fill("test_images.py.txt", NAME=content.request.name, OUTPUTS=str(outputs))
     names = [column.name for column in content.profile.columns]
@@ -153,7 +146,7 @@ def _text_length(content: Content) -> int:
     return max(8, min(_MOST_WORDS, math.ceil(max(counts, default=0) / 8) * 8))
 
 
-def _prefix(label: Label) -> str:
+def _prefix(label: Draft) -> str:
     """Of the features' names, where one of them would be the label's."""
     return (
         "the_" if re.fullmatch(r"numbers|ranks|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
@@ -182,13 +175,13 @@ def _plain_values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _workload_text(content: Content) -> str:
-    request, label, rows = content.request, content.label, content.table.num_rows
+    request, label = content.request, content.label
     batch, epochs, patience = _schedule(content)
     description = request.description or f"Predicts {label.name}."
     return _fill(
         "workload.yaml.txt",
         NAME=request.name,
-        TASK=str(label.task),
+        TASK=label.task,
         OWNER=_yaml(request.owner),
         DESCRIPTION=_yaml(description),
         FORMAT=content.format
@@ -208,11 +201,12 @@ def _workload_text(content: Content) -> str:
         EPOCHS=str(epochs),
         PATIENCE=str(patience),
         SCHEDULE=_SCHEDULE if _falls(content) else "",
-        LABEL_SCALE=_LABEL_SCALE if label.long_tail else "",
-        RARE=rare_text(label),
-        THRESHOLDS=thresholds_text(label, rows),
+        TRAINING=label.training,
+        TRIVIAL=label.trivial,
+        TEST_ROWS=f"{label.test_rows:,.0f}",
+        BARS="\n".join(f"    - {bar}" for bar in label.bars),
         SLICES=_slices(content.profile),
-        MAX_LOSS=max_loss_text(label, rows),
+        MAX_LOSS=repr(label.max_loss),
     )
 
 
@@ -236,8 +230,7 @@ def _hyperparameters(content: Content) -> str:
     else:
         # By how much the columns' weights are drawn to 0: as chance does to a mean, by the root of the rows.
         values["column_penalty"] = round(min(0.01, 0.5 / math.sqrt(content.table.num_rows)), 4)
-        if content.label.task is Task.REGRESSION:
-            values["dropout"] = 0.0  # what it leaves out at random shifts an amount, and moves no class
+        values |= content.label.hyperparameters
     return "\n".join(f"    {name}: {value}" for name, value in values.items())
 
 
@@ -259,17 +252,16 @@ def _schedule(content: Content) -> tuple[int, int, int]:
     epochs = min(200, max(10, math.ceil(_STEPS * batch / rows)))
     # Where the learning rate falls, the best epochs are the late ones.
     if _is_plain(content):
-        most = _MOST_EPOCHS_OF_AMOUNTS if content.label.task is Task.REGRESSION else _MOST_EPOCHS
-        epochs = min(epochs, max(most, math.ceil(_FEWEST_STEPS * batch / rows)))
+        epochs = min(epochs, max(content.label.most_epochs, math.ceil(_FEWEST_STEPS * batch / rows)))
     elif _image(content):
         epochs = min(epochs, 20)
     return batch, epochs, max(3, epochs // (3 if _falls(content) else 10))
 
 
-def _positive(label: Label) -> str:
+def _positive(label: Draft) -> str:
     if label.positive is None:
         return ""
-    reason = one_line(label.positive.reason)
+    reason = _one_line(label.positive.reason)
     return (
         f"\n    # The class whose probability is predicted: {reason}.\n    positive_class: {_yaml(label.positive.name)}"
     )
@@ -300,13 +292,17 @@ def _ignore(profile: Profile) -> str:
         return "  # Columns of the files that are not read: ignore: [column, ...]"
     if len(profile.ignored) > _MOST_IGNORED:
         return f'  ignore: ["*"] # all that schema.pbtxt does not name; {len(profile.ignored):,} columns when this was drafted'
-    lines = [f"    - {_yaml(name)} # {one_line(reason)}" for name, reason in profile.ignored.items()]
+    lines = [f"    - {_yaml(name)} # {_one_line(reason)}" for name, reason in profile.ignored.items()]
     return "\n".join(["  ignore:", *lines])
 
 
 def _slices(profile: Profile) -> str:
     names = [c.name for c in profile.columns if c.kind is Kind.CATEGORY and c.values][:_MOST_SLICES]
     return "[" + ", ".join(_yaml(name) for name in names) + "]"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _yaml(text: str) -> str:

@@ -27,7 +27,7 @@ _CLOCKS = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", "T%H:%M", " %I:%M:%S %p", " %
 _YES_AND_NO = (
     ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"), ("nein", "ja"), ("non", "oui"), ("nee", "ja"),
 )  # fmt: skip
-_WORDS = 6  # so many on average are a text that somebody wrote, not a name
+_WORDS = 6  # words on average that make a text that somebody wrote, not a name
 
 
 def looks_like_dates(text: pa.ChunkedArray) -> bool:
@@ -52,7 +52,7 @@ def odd_dates(text: pa.ChunkedArray | pa.Array, most: int) -> tuple[str, list[st
 
     Args:
         text: the texts.
-        most: so many that do not fit are told of, or a few more.
+        most: how many that do not fit are returned, or a few more.
     """
     values = pc.unique(text.drop_null().cast(pa.string()))
     first = [values.slice(n, 1) for n in range(min(20, len(values)))]
@@ -110,5 +110,5 @@ def _all(values: pa.Array, format: str) -> bool:
         return False
     if format != dates.DAY:
         return True
-    # Without a time of day where there is one, it would be lost.
+    # A format without a time of day would lose one that is there.
     return bool(pc.all(pc.equal(times, pc.floor_temporal(times, unit="day"))).as_py())

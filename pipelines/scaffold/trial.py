@@ -33,24 +33,23 @@ def try_workload(
         scratch: an empty folder for TFT.
 
     Returns:
-        the model's output, [N, 1] or [N, classes].
+        the model's output, [N, *head_shape of the task].
 
     Raises:
         InputError: the workload's code or contracts are at fault; says where.
         WorkloadError: workload.yaml is.
     """
-    from components.data_quality import check_suite
+    from components.data_quality.contract import check_suite
 
     folder, contracts = pathlib.Path(workload_folder), pathlib.Path(schema_folder)
     workload = load_workload(folder)
     schema = read_schema(str(contracts))
     check_suite(contracts / "expectations.json", contracts)
-    label = workload.data.label.column
-    graph = _analyze(str(folder / "features.py"), schema, rows, label, scratch)
+    graph = _analyze(str(folder / "features.py"), schema, rows, workload.data.label_column, scratch)
     return _predict(str(folder / "model.py"), workload, schema, graph, rows)
 
 
-def _analyze(module: str, schema: Any, rows: Mapping[str, Sequence[Any]], label: str, scratch: Any) -> Any:
+def _analyze(module: str, schema: Any, rows: Mapping[str, Sequence[Any]], label: str | None, scratch: Any) -> Any:
     """Runs TFT's analysis of preprocessing_fn over the rows; returns its TFTransformOutput."""
     import apache_beam as beam
     import tensorflow_transform as tft
@@ -81,26 +80,22 @@ def _predict(
     import tensorflow as tf
     from tensorflow_transform.tf_metadata import schema_utils
 
-    from components.trainer import Feature, ModelSchema
+    from components.tasks import find
+    from components.trainer import ModelSchema
+    from components.trainer.executor import transformed_features
     from components.transform.labels import output_classes
 
-    label = workload.data.label
+    label = workload.data.label_column
     specs = schema_utils.schema_as_feature_spec(schema).feature_spec
-    raw = {name: _tensor(rows[name], spec) for name, spec in specs.items() if name != label.column}
+    raw = {name: _tensor(rows[name], spec) for name, spec in specs.items() if name != label}
     features = graph.transform_features_layer()(raw)
-    sizes = {
-        f.name: f.int_domain.max + 1 for f in graph.transformed_metadata.schema.feature if f.HasField("int_domain")
-    }
-    described = {
-        name: Feature(name, tensor.dtype.name, tuple(tensor.shape[1:]), sizes.get(name))
-        for name, tensor in sorted(features.items())
-    }
-    classes = output_classes(schema, label.column, str(workload.task), label.positive_class or "")
+    positive = workload.data.label.positive_class if workload.data.label else None
+    classes = output_classes(schema, label, find(workload.task), positive or "")
     build_model = load_function(module, "build_model")
     steps = {"steps_per_epoch": 1, "epochs": workload.training.epochs}  # as the trainer gives them
     with blame(module):
         model = build_model(
-            ModelSchema(described, str(workload.task), label.column, tuple(classes)),
+            ModelSchema(transformed_features(graph, label), workload.task, label, tuple(classes)),
             {**workload.training.hyperparameters, **steps},
         )
         return np.asarray(tf.cast(model(features, training=False), tf.float32))

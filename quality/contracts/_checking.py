@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from components.columnar import SplitWriter
-from components.data_quality import check_contract
+from components.data_quality.contract import check_contract
 from components.gates import CheckResult, GateResult, Severity
 from components.ingestion.bad_rows import BadRow
 from components.schema import MASKED, is_personal, left_out, read_schema

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from components.data_quality import check_contract
+from components.data_quality.contract import check_contract
 from quality.contracts import _merging
 from quality.contracts._facts import look
 from quality.contracts._ranking import most_useful
@@ -20,21 +20,21 @@ from spec.errors import InputError
 
 
 def draft(
-    rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
+    rows: pa.Table, schema: Any, label: str | None, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
 ) -> list[Expectation]:
     """The most useful of the expectations that `draft_all` finds: few enough for a data team to read."""
     return most_useful(draft_all(rows, schema, label, task, keys, earlier))
 
 
 def draft_all(
-    rows: pa.Table, schema: Any, label: str, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
+    rows: pa.Table, schema: Any, label: str | None, task: str, keys: Collection[str] = (), earlier: Sequence[int] = ()
 ) -> list[Expectation]:
     """All expectations that hold in some rows; the same rows give the same.
 
     Args:
         rows: of the schema's columns and types.
         schema: TFMD's.
-        label: the column to predict.
+        label: the column to predict; None where the task needs none.
         task: the workload's.
         keys: columns that name a row.
         earlier: rows of earlier spans.

@@ -13,6 +13,7 @@ from typing import Any
 
 from quality.contracts._facts import FORMATS, Facts
 from quality.contracts._relations import Relations
+from spec.tasks import LabelKind, find
 
 Expectation = dict[str, Any]
 
@@ -25,21 +26,21 @@ _YEARS_AHEAD = datetime.timedelta(days=3653)  # spans go on
 
 
 def rules(
-    facts: Sequence[Facts], relations: Relations, label: str, task: str, rows: int, earlier: Sequence[int] = ()
+    facts: Sequence[Facts], relations: Relations, label: str | None, task: str, rows: int, earlier: Sequence[int] = ()
 ) -> list[Expectation]:
     """The expectations that a draft proposes, in a fixed order.
 
     Args:
         facts: of the columns, in the schema's order.
         relations: between them.
-        label: the column to predict.
-        task: binary, multiclass, regression or ranking.
+        label: the column to predict; None where the task needs none.
+        task: the workload's.
         rows: of the data at hand.
         earlier: rows of earlier spans, where they are known.
     """
     drafted = [*_of_table(facts, rows, earlier)]
     for one in facts:
-        drafted += _of_label(one, task) if one.name == label else _of_column(one)
+        drafted += _of_label(one, find(task).label_kind) if one.name == label else _of_column(one)
     return [*drafted, *_of_relations(relations, [one.name for one in facts])]
 
 
@@ -73,7 +74,7 @@ def _of_table(facts: Sequence[Facts], rows: int, earlier: Sequence[int]) -> Iter
     )
 
 
-def _of_label(one: Facts, task: str) -> Iterator[Expectation]:
+def _of_label(one: Facts, kind: LabelKind) -> Iterator[Expectation]:
     yield _expect(
         f"present({one.name})",
         "expect_column_values_to_not_be_null",
@@ -81,9 +82,10 @@ def _of_label(one: Facts, task: str) -> Iterator[Expectation]:
         "A row without a label teaches nothing.",
         column=one.name,
     )
-    if task in ("regression", "ranking"):
+    if kind is LabelKind.NUMBER:
         yield from _range(one)
         yield from _middle(one)
+    if not kind.has_classes:
         return
     classes = list(one.domain) if one.domain is not None else _codes(one) or list(one.values)
     if classes:

@@ -39,7 +39,7 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
         parts: Splitter | None = None  # the column that decides the split is not read
     else:
         counted = None if column is None else count_values(way, read_split(rows, split, [column]).column(0).chunks)
-        parts = splitter(way, workload.data.label.column, counted)
+        parts = splitter(way, workload.data.label_column, counted)
     checks = []
     for place, name in enumerate(SPLITS if parts else (split,)):
         options = tfdv.StatsOptions(schema=schema, infer_type_from_schema=True)

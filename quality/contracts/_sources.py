@@ -9,12 +9,12 @@ import os
 import pathlib
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
+import storage
 from components import progress
 from components.ingestion import sources
 from components.ingestion.bad_rows import BadRow
@@ -72,8 +72,8 @@ class Piece:
 
 def columns_for(workload: Workload, schema: Any) -> list[Column]:
     """The columns that a workload's rows must have; its label is read as workload.yaml says."""
-    label = workload.data.label
-    return with_label(columns_of(schema), schema, label)
+    columns, label = columns_of(schema), workload.data.label
+    return with_label(columns, schema, label) if label else columns
 
 
 def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
@@ -93,8 +93,9 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
         _read_query(source, columns, data.ignore) if source.query is not None else _read_files(source, columns, data)
     )
     for piece in pieces:
-        if data.label.drop_unlabelled and data.label.column in piece.batch.schema.names:
-            kept = labelled(piece.batch.column(data.label.column))
+        label = data.label
+        if label and label.drop_unlabelled and label.column in piece.batch.schema.names:
+            kept = labelled(piece.batch.column(label.column))
             piece = dataclasses.replace(piece, batch=piece.batch.filter(kept))
         yield piece
 
@@ -114,27 +115,35 @@ def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterat
 
 
 def _insistently(what: str, attempt: Callable[[], T]) -> T:
-    """The result of `attempt`, which is repeated if the source does not answer."""
-    for left in reversed(range(_ATTEMPTS)):
-        try:
-            return attempt()
-        except InputError:
+    """The result, at the third attempt at the latest."""
+    try:
+        return storage.retrying(_may_pass, _ATTEMPTS, _WAIT_S)(attempt)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{what}: there is no such file or bucket. Check the path.") from None
+    except Exception as error:  # each store's client has errors of its own
+        if _is_refused(error):
+            raise InputError(
+                f"{what}: {_one_line(error)}. Set the store's credentials in the environment, e.g. AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_CONNECTION_STRING."
+            ) from None
+        if not _may_pass(error):
             raise
-        except FileNotFoundError:
-            raise InputError(f"{what}: there is no such file or bucket. Check the path.") from None
-        except Exception as error:  # each store's client has errors of its own
-            if "Credentials" in type(error).__name__ or (isinstance(error, PermissionError) and "://" in what):
-                raise InputError(
-                    f"{what}: {_one_line(error)}. Set the store's credentials in the environment, e.g. AWS_ACCESS_KEY_ID and "
-                    "AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_CONNECTION_STRING."
-                ) from None
-            if isinstance(error, OSError) and error.errno in LASTING:
-                raise
-            if not left:
-                reason = f"{type(error).__name__}: {one_line(error, 200)}"
-                raise SourceAway(f"{what} did not answer {_ATTEMPTS} times ({reason}). Try again later.") from None
-            time.sleep(_WAIT_S * (_ATTEMPTS - left))
-    raise AssertionError
+        reason = f"{type(error).__name__}: {one_line(error, 200)}"
+        raise SourceAway(f"{what} did not answer {_ATTEMPTS} times ({reason}). Try again later.") from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    lasting = isinstance(error, InputError | FileNotFoundError) or (
+        isinstance(error, OSError) and error.errno in LASTING
+    )
+    return isinstance(error, Exception) and not lasting and not _is_refused(error)
+
+
+def _is_refused(error: BaseException) -> bool:
+    """Whether an object store refuses the credentials; a refusal of this machine's disk has an errno."""
+    return storage.as_refused(error) is not None
 
 
 def _url(uri: str) -> Any:

@@ -8,7 +8,6 @@ import re
 import smtplib
 import socket
 import ssl
-import time
 import urllib.parse
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -16,12 +15,13 @@ from typing import Any, TypeVar
 
 import httpx
 
+import storage
 from spec import environment as env
 from spec.errors import InputError, TryAgainError
 
 _TRIES = 4
 _SECONDS = 10.0
-_WAITS = (1.0, 3.0, 6.0)
+_PAUSE_S = 1.0
 _Answer = TypeVar("_Answer")
 
 
@@ -131,11 +131,7 @@ def _connect(server: urllib.parse.SplitResult) -> smtplib.SMTP:
 
 def _again(send: Callable[[], _Answer]) -> _Answer:
     """Repeats `send`, with growing pauses, while the other side is away."""
-    for nth in range(_TRIES):
-        try:
-            return send()
-        except NotSent as error:
-            if nth == _TRIES - 1:
-                raise NotSent(f"the digest was not sent: {error}, {_TRIES} times. Try again later.") from None
-            time.sleep(_WAITS[nth])
-    raise AssertionError("unreachable")
+    try:
+        return storage.retrying(lambda error: isinstance(error, NotSent), _TRIES, _PAUSE_S)(send)
+    except NotSent as error:
+        raise NotSent(f"the digest was not sent: {error}, {_TRIES} times. Try again later.") from None

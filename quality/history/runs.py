@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from components.drift import Categories, Distribution, from_json
-from components.gates import DATA_GATES, CheckResult, GateResult, Severity
+from components.drift.distributions import Categories, Distribution, from_json
+from components.gates import CheckResult, GateResult, Severity
 from components.report.facts import FAILED, ColumnFacts, ColumnStatistics, RunFacts
 from components.report.verdict import failed_component
 from quality.history._headline import headline
 from quality.history._records import Change, Check, Column, Outcome, Release, Validation
+from spec import graph
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _TOP_VALUES = 20
@@ -26,7 +27,7 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
         span: the newest that it trained on.
         documents: further pages by name, e.g. `{"report": "/.../report.html"}`.
     """
-    gates = {name: gate for name, gate in facts.gates.items() if name in DATA_GATES}
+    gates = {one.id: facts.gates[one.id] for one in graph.data_gates() if one.id in facts.gates}
     broke = _broke_at_the_data(facts)
     if not gates and not broke:
         return None
@@ -50,7 +51,7 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
         documents={**({"data_docs": facts.data_docs} if facts.data_docs else {}), **(documents or {})},
         checks=checks,
         columns=columns,
-        changes=tuple(changes(gates["DriftDetector"])) if "DriftDetector" in gates else (),
+        changes=tuple(change for gate in gates.values() for change in changes(gate)),
     )
 
 
@@ -72,7 +73,7 @@ def release_of(facts: RunFacts, span: int | None) -> Release | None:
 def _broke_at_the_data(facts: RunFacts) -> bool:
     """Whether the run failed at a node that reads data, without a gate's result to explain it."""
     node = failed_component(facts)
-    at_data = ("ColumnarExampleGen", "StatisticsGen", *DATA_GATES)
+    at_data = {record.id for record in graph.records() if record.reads_data}
     return facts.status == FAILED and node is not None and node.id in at_data and node.id not in facts.gates
 
 
@@ -112,7 +113,7 @@ def _column_named(gate: str, check: CheckResult) -> str:
 
 
 def changes(gate: GateResult) -> Iterator[Change]:
-    """The comparisons behind a drift gate's checks, one row per measure."""
+    """The comparisons behind a gate's checks, one row per measure."""
     for check in gate.checks:
         found = check.diagnostics or {}
         for measure, value in (found.get("measures") or {}).items():

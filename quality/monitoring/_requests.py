@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.drift import Categories, Distribution, Profile, categories, numbers
+from components.drift.distributions import Categories, Distribution, categories, numbers
+from components.drift.profile import Profile
 from spec.errors import InputError
 
 MOST_ROWS = 100_000

@@ -7,7 +7,9 @@ import datetime
 import pathlib
 from collections.abc import Sequence
 
-from components.drift import PREDICTION_DRIFT, SKEW, Distribution, Profile, check, comparisons
+from components.drift.distributions import Distribution
+from components.drift.judge import PREDICTION_DRIFT, SKEW, check, comparisons
+from components.drift.profile import Profile
 from components.gates import CheckResult, GateResult, Severity
 from model_store import ModelStore
 from quality.history import SERVING, History, Outcome, Validation

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from components import lazy_imports
 from components.columnar import ColumnReader, decode_splits, read_batches
-from components.drift import Profile, profile
+from components.drift.profile import Profile, profile
 from components.served_model import ServedModel, load_answerer
 from model_store import ModelStore, Release
 from spec import home

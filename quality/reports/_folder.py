@@ -9,8 +9,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping
 
-import fsspec
-
+import storage
 from quality.reports import _pages, _paths
 
 _MANIFEST = ".site.json"
@@ -97,11 +96,9 @@ def _fetch(place: str, target: pathlib.Path, whole_folder: bool) -> bool:
     target.mkdir(parents=True, exist_ok=True)
     try:
         if whole_folder:
-            files, folder = fsspec.core.url_to_fs(place.rsplit("/", 1)[0])
-            files.get(f"{folder}/", f"{target}/", recursive=True)
+            storage.download_unmarked(place.rsplit("/", 1)[0], target)
         else:
-            files, path = fsspec.core.url_to_fs(place)
-            files.get_file(path, str(target / path.rsplit("/", 1)[-1]))
+            (target / place.rsplit("/", 1)[1]).write_bytes(storage.read(place))
     except Exception:  # gone, forbidden, or a store that this machine does not know: the page says so
         return False
     return True

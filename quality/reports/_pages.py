@@ -11,8 +11,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from components.report import formats, render_gate
+from components.report import formats
 from components.report import render as run_report
+from components.report.render import render_gate
 from quality.history import Column, Outcome, Validation
 from quality.reports import _charts, _paths, _views
 from quality.reports._views import Entry, WorkloadView

@@ -5,16 +5,17 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import hashlib
 import json
+import math
 import multiprocessing
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+import storage
 from quality.history import History, Validation
 from quality.reports import _export, _pages, _paths, _views
 from quality.reports._folder import Folder
@@ -54,7 +55,7 @@ def build(history: History, folder: pathlib.Path, only: str | None = None) -> Bu
             made = [_build_workload(history, folder, name) for name in chosen]
         else:
             made = list(pool.map(_build_in_process, [history.url] * len(chosen), [folder] * len(chosen), chosen))
-    with _locked(folder):  # of two concurrent overviews, the one from newer data must win
+    with storage.exclusive(folder / ".lock", math.inf):  # of two overviews the one that was read later must stay
         made.append(_build_overview(history, folder))
     written, kept = (sum(counts) for counts in zip(*made, strict=True))
     return Built(folder / _paths.INDEX, written, kept)
@@ -125,13 +126,6 @@ def _write_validation(site: Folder, load: _Load, view: _views.WorkloadView, plac
     for name, text in _export.validation_files(whole).items():
         site.put(f"{beside}/{name}", key, partial(str, text))
     site.put(page, key, partial(_pages.validation, view, whole, reference, neighbours, docs))
-
-
-@contextlib.contextmanager
-def _locked(folder: pathlib.Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

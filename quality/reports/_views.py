@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from components.gates import CheckResult, GateResult, Severity, Verdict
 from components.report.formats import plural
 from quality.history import SERVING, Change, Check, Column, History, Outcome, Release, Validation
+from spec import graph
 from spec.words import some_of
 
 STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
@@ -16,14 +17,6 @@ WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED
 SERVING_WORDS = {Outcome.PASSED: "Alike", Outcome.WARNED: "Differs", Outcome.FAILED: "Differs too much"}
 """For requests to a model, which are never stopped."""
 GRAVEST_FIRST = (Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)
-GATE_NAMES = {
-    "DataQuality": "Expectations",
-    "ExampleValidator": "Schema",
-    "DriftDetector": "Drift",
-    "SkewDetector": "Skew between training and serving",
-}
-COMPARING = ("DriftDetector", "SkewDetector")
-"""Gates whose checks are comparisons, which the table of changes shows."""
 DOCUMENTS = {"data_docs": "Great Expectations' own page", "report": "The report of the training run"}
 MEASURES = {
     "psi": "PSI",
@@ -183,18 +176,17 @@ def gates(validation: Validation) -> list[tuple[str, GateResult]]:
     found: dict[str, list[CheckResult]] = {}
     for check in validation.checks:
         found.setdefault(check.gate, []).append(_result(check))
-    order = {name: place for place, name in enumerate(GATE_NAMES)}
+    order = {record.id: place for place, record in enumerate(graph.data_gates())}
     results = [GateResult(name, tuple(checks)) for name, checks in found.items()]
     results.sort(key=lambda gate: (_gravity(gate), order.get(gate.gate, len(order))))
-    return [(GATE_NAMES.get(gate.gate, gate.gate), gate) for gate in results]
+    return [(KINDS["skew"] if gate.gate == "SkewDetector" else graph.title(gate.gate), gate) for gate in results]
 
 
 def beyond_changes(gates: Sequence[tuple[str, GateResult]]) -> list[tuple[str, GateResult]]:
     """Drops comparisons that hold, which the table of changes shows, and gates that are empty without them."""
     kept = []
     for name, gate in gates:
-        told = gate.gate in COMPARING
-        checks = tuple(c for c in gate.checks if not (told and c.passes and (c.diagnostics or {}).get("measures")))
+        checks = tuple(c for c in gate.checks if not (c.passes and (c.diagnostics or {}).get("measures")))
         if checks:
             kept.append((name, GateResult(gate.gate, checks)))
     return kept

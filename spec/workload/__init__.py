@@ -7,13 +7,9 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
-    BOUNDED_METRICS,
-    LOWER_IS_BETTER,
-    METRICS,
     Champion,
     Evaluation,
     InfraValidation,
-    Task,
     Threshold,
     Training,
 )
@@ -29,7 +25,7 @@ from spec.workload._operation import (
     Serving,
 )
 from spec.workload._quality import ColumnLimits, Drift, DriftLimits, Quality, Skew
-from spec.workload._section import NamedColumn, Use, named_columns
+from spec.workload._section import NamedColumn, Section, Use, named_columns
 from spec.workload._workload import (
     BeamValue,
     Workload,
@@ -41,9 +37,6 @@ from spec.workload._workload import (
 )
 
 __all__ = [
-    "BOUNDED_METRICS",
-    "LOWER_IS_BETTER",
-    "METRICS",
     "PLAIN",
     "Alerts",
     "Batch",
@@ -68,10 +61,10 @@ __all__ = [
     "Read",
     "Resources",
     "Schedule",
+    "Section",
     "Serving",
     "Skew",
     "Split",
-    "Task",
     "Threshold",
     "Training",
     "Use",

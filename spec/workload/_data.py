@@ -144,6 +144,11 @@ class Ingestion(Section):
     max_bad_fraction: Fraction = 0.01
     """quarantine only: the run ends all the same when a greater share of the rows is bad."""
 
+    @property
+    def label_column(self) -> str | None:
+        """The label's column; None where the task learns without one."""
+        return self.label.column if self.label else None
+
 
 class BatchInput(Section):
     """What batch inference is told."""
@@ -162,8 +167,8 @@ class Data(Ingestion):
     uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*"
     """Where the data lies. `{SPAN}` is the span's number; `{YYYY}`, `{MM}` and `{DD}` its day instead (the span is then the days
     since 1970-01-01); of `{VERSION}` the newest counts; `{DATA}` is the landing folder (TRAINYARD_DATA)."""
-    label: Label
-    """What to predict."""
+    label: Label | None = None
+    """What to predict; needed, but for tasks that learn without one."""
     query: ColumnName | None = None
     """ranking only, and needed there: the column of which one value (a search, a user) makes the rows that are ranked against each
     other."""

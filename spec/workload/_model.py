@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import math
-from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from spec import metrics
 from spec.workload._section import ColumnName, LookedAtColumn, Section
-
-
-class Task(StrEnum):
-    """What the model predicts; it decides loss, metrics and the served signatures."""
-
-    BINARY = "binary"
-    MULTICLASS = "multiclass"
-    REGRESSION = "regression"
-    RANKING = "ranking"
 
 
 class Training(Section):
@@ -90,6 +81,9 @@ def _is_number(value: Any, above: float = -math.inf, most: float = math.inf) -> 
     return isinstance(value, int | float) and not isinstance(value, bool) and above < value <= most and value < math.inf
 
 
+_LEAST_ROWS, _LEAST_ROWS_OF_SLICE = 10, 100
+
+
 class Threshold(Section):
     metric: str
     """A metric of this task, e.g. auc, accuracy, rmse (docs/reference/metrics.md)."""
@@ -103,13 +97,34 @@ class Threshold(Section):
     """Rows that it takes to judge (of ranking over all rows: queries). Smaller slices are shown but not judged; where none is large
     enough the bound is not judged (see `not_judged`). Default: 100 of a slice, 10 over all rows."""
 
+    @property
+    def least(self) -> int:
+        """Rows that it takes to judge."""
+        return self.min_rows or (_LEAST_ROWS if self.slice is None else _LEAST_ROWS_OF_SLICE)
+
+    def keeps_surely(self, low: float, high: float) -> bool:
+        """Whether a value that is at least `low` and at most `high` lies within the bounds."""
+        return (self.min is None or low >= self.min) and (self.max is None or high <= self.max)
+
+    def keeps(self, value: float | None) -> bool:
+        """Whether a value lies within the bounds; an undefined one does not."""
+        return value is not None and self.keeps_surely(value, value)
+
+    def __str__(self) -> str:
+        bounds = [
+            f">= {self.min:g}" if self.min is not None else "",
+            f"<= {self.max:g}" if self.max is not None else "",
+        ]
+        where = f" in every slice of {self.slice}" if self.slice else ""
+        return f"{self.metric} {' and '.join(b for b in bounds if b)}{where}"
+
     @model_validator(mode="after")
     def _has_bound(self) -> Threshold:
         if self.min is None and self.max is None:
             raise ValueError(f"threshold for {self.metric!r} needs min or max")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"threshold for {self.metric!r}: min {self.min} is above max {self.max}")
-        if self.metric in BOUNDED_METRICS:
+        if metrics.find(self.metric).bounded:
             for bound in (self.min, self.max):
                 if bound is not None and not 0 <= bound <= 1:
                     raise ValueError(f"threshold for {self.metric!r} must lie between 0 and 1. Received: {bound}")
@@ -121,25 +136,6 @@ class Champion(Section):
     """The metric by which challenger and champion are compared. Default: auc, accuracy, rmse or ndcg_10, by task."""
     max_loss: float = Field(default=0.0, ge=0)
     """How much worse than the champion the challenger may be, in the metric's own unit."""
-
-
-_RANKING_METRICS = ("ndcg_10", "map", "mrr", "precision_10", "recall_10")
-BOUNDED_METRICS = frozenset(
-    {"auc", "auc_pr", "accuracy", "precision", "recall", "f1", "macro_f1", "top_3_accuracy", *_RANKING_METRICS}
-)
-METRICS: dict[Task, tuple[str, ...]] = {
-    Task.BINARY: ("auc", "auc_pr", "accuracy", "precision", "recall", "f1", "log_loss", "calibration"),
-    Task.MULTICLASS: ("accuracy", "macro_f1", "top_3_accuracy", "log_loss"),
-    Task.REGRESSION: ("rmse", "mae", "mape", "r2", "bias"),
-    Task.RANKING: _RANKING_METRICS,
-}
-DEFAULT_CHAMPION_METRIC = {
-    Task.BINARY: "auc",
-    Task.MULTICLASS: "accuracy",
-    Task.REGRESSION: "rmse",
-    Task.RANKING: "ndcg_10",
-}
-LOWER_IS_BETTER = frozenset({"rmse", "mae", "mape", "log_loss"})
 
 
 class Evaluation(Section):
@@ -158,6 +154,11 @@ class Evaluation(Section):
     not_judged: Literal["hold", "warn"] = "hold"
     """What it means that a bound cannot be judged, because too few rows or no slice is there to judge it by. hold: the model is not
     released; warn: it may be, and the run says what was not judged."""
+
+    @property
+    def slice_columns(self) -> tuple[str, ...]:
+        """The columns to slice by: those shown and those judged."""
+        return tuple(dict.fromkeys((*self.slices, *(t.slice for t in self.thresholds if t.slice))))
 
 
 class InfraValidation(Section):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pydantic
 import yaml
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, field_validator, model_validator
 
 from spec.errors import InputError
+from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
 from spec.workload._data import Data, Ingestion, Split
-from spec.workload._model import DEFAULT_CHAMPION_METRIC, METRICS, Evaluation, InfraValidation, Task, Training
+from spec.workload._model import Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
 from spec.workload._quality import Quality
 from spec.workload._section import Name, Section
@@ -62,8 +64,9 @@ class Workload(Section):
 
     name: Name
     """Lower-case letters, digits and underscores; also the served model's name and the DAGs' suffix."""
-    task: Task
-    """binary, multiclass, regression or ranking."""
+    task: str
+    """binary, multiclass, regression or ranking; or a task of your own, by dotted path: mine.task.Mine is the class in task.py of the
+    workload `mine` (docs/guides/add-a-task.md)."""
     owner: str = "ml-platform"
     """Team or person who answers for this model; shown in Airflow and in every report."""
     description: str = ""
@@ -92,46 +95,23 @@ class Workload(Section):
     """Beam's options, where the data is too much for one process: {runner: FlinkRunner, flink_master: "host:8081"}. A switch is
     `true`, a repeated option a list; `--beam` wins key by key (docs/guides/scaling.md)."""
 
-    @model_validator(mode="after")
-    def _metrics_fit_task(self) -> Workload:
-        known = METRICS[self.task]
-        asked = [t.metric for t in self.evaluation.thresholds] + [self.champion_metric]
-        for metric in asked:
-            if metric not in known:
-                raise ValueError(
-                    f"evaluation: metric {metric!r} does not exist for task {self.task}; known: {', '.join(known)}"
-                )
-        return self
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, task: str) -> str:
+        with contextlib.suppress(MissingLibraryError):
+            find(task)
+        return task
 
     @model_validator(mode="after")
-    def _classes_fit_task(self) -> Workload:
-        training = self.training
-        if training.class_weights != "none" and self.task not in (Task.BINARY, Task.MULTICLASS):
-            raise ValueError(f"training.class_weights is for tasks with classes. Received: task {self.task}. Remove it")
-        if training.decision_threshold != 0.5 and self.task is not Task.BINARY:
-            raise ValueError(f"training.decision_threshold is for task binary. Received: task {self.task}. Remove it")
-        return self
-
-    @model_validator(mode="after")
-    def _label_scale_fits_task(self) -> Workload:
-        if self.training.label_scale != "linear" and self.task is not Task.REGRESSION:
-            raise ValueError(
-                f"training.label_scale is for task regression. Received: {self.training.label_scale} for task {self.task}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _query_fits_task(self) -> Workload:
-        if self.task is Task.RANKING and self.data.query is None:
-            raise ValueError("task ranking needs data.query: the column whose rows are ranked against each other")
-        if self.task is not Task.RANKING and self.data.query is not None:
-            raise ValueError(
-                f"data.query is for task ranking. Received: task {self.task}. Remove it, or change the task"
-            )
-        if self.data.query is not None and self.data.query in (self.data.label.column, *self.data.ignore):
-            raise ValueError(
-                f"data.query must be a column that is read and not the label. Received: {self.data.query!r}"
-            )
+    def _fits_task(self) -> Workload:
+        """Every rule that depends on the task. Where its module lacks a library, as in Airflow, the run checks them."""
+        try:
+            task = find(self.task)
+        except MissingLibraryError:
+            return self
+        for rule in (_metric_objections, _training_objections, _label_objections, _query_objections):
+            for objection in rule(self, task):
+                raise ValueError(objection)
         return self
 
     @model_validator(mode="after")
@@ -156,14 +136,14 @@ class Workload(Section):
 
     @property
     def champion_metric(self) -> str:
-        return self.evaluation.champion.metric or DEFAULT_CHAMPION_METRIC[self.task]
+        return self.evaluation.champion.metric or find(self.task).metrics[0].name
 
     def ingestion(self, data_root: str | os.PathLike[str]) -> Ingestion:
         """What ingestion depends on, and no more: another positive class, say, reads no row anew."""
         data = self.data
         fields = {name: getattr(data, name) for name in Ingestion.model_fields}
         fields["uri"] = self.span_uri("{SPAN}", data_root)
-        fields["label"] = data.label.model_copy(update={"positive_class": None})
+        fields["label"] = data.label and data.label.model_copy(update={"positive_class": None})
         fields["split"] = self.split
         return Ingestion(**fields)
 
@@ -171,6 +151,41 @@ class Workload(Section):
         """The files of one span: a path, a glob pattern or a URL that fsspec can read."""
         uri = self.data.uri.replace("{SPAN}", str(span)).replace("{WORKLOAD}", self.name)
         return uri.replace("{DATA}", str(data_root))
+
+
+def _metric_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    known = task.metric_names()
+    for metric in [t.metric for t in workload.evaluation.thresholds] + [workload.champion_metric]:
+        if metric not in known:
+            yield f"evaluation: metric {metric!r} does not exist for task {task.name}; known: {', '.join(known)}"
+
+
+def _training_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    training = workload.training
+    if training.class_weights != "none" and not task.label_kind.has_classes:
+        yield f"training.class_weights is for tasks with classes. Received: task {task.name}. Remove it"
+    if training.decision_threshold != 0.5 and not task.takes_threshold:
+        yield f"training.decision_threshold is for task binary. Received: task {task.name}. Remove it"
+    if training.label_scale != "linear" and not task.takes_label_scale:
+        yield f"training.label_scale is for task regression. Received: {training.label_scale} for task {task.name}"
+
+
+def _label_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    label = workload.data.label_column
+    if label is None and task.label_kind is not LabelKind.NONE:
+        yield f"data.label: task {task.name} needs it. Add `label: {{column: ...}}`, the column to predict"
+    if label is not None and task.label_kind is LabelKind.NONE:
+        yield f"data.label: task {task.name} learns without one. Received: {label!r}. Remove it"
+
+
+def _query_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    query = workload.data.query
+    if query is None and task.needs_query:
+        yield f"task {task.name} needs data.query: the column whose rows are ranked against each other"
+    if query is not None and not task.needs_query:
+        yield f"data.query is for task ranking. Received: task {task.name}. Remove it, or change the task"
+    if query is not None and query in (workload.data.label_column, *workload.data.ignore):
+        yield f"data.query must be a column that is read and not the label. Received: {query!r}"
 
 
 def load_workload(folder: str | os.PathLike[str]) -> Workload:

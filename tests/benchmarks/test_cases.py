@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.pipeline import case as cases
 from benchmarks.pipeline.tabular import Table
-from components.data_quality import check_suite
+from components.data_quality.contract import check_suite
 
 ROWS = 1_200
 

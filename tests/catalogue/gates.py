@@ -79,7 +79,7 @@ class Site:
 
         from components.artifacts import DataDrift, DataQualityReport
         from components.data_quality import waivers
-        from components.data_quality._contract import digest
+        from components.data_quality.contract import digest
         from components.data_quality.executor import DataQualityExecutor
         from components.drift.executor import Executor as DriftDetector
         from components.example_validator.executor import Executor as ExampleValidator

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from dags.gates import GATES, READ, GateOperator, ReadDataOperator, is_refusal
+from dags.gates import READ, GateOperator, ReadDataOperator, is_refusal
+from spec import graph
 
 
 class Ti:
@@ -25,12 +27,12 @@ class Ti:
 def found(**refused: str) -> dict[str, Any]:
     gates = [
         {
-            "gate": gate.node,
-            "passes": gate.node not in refused,
-            "summary": f"{gate.node}: {refused.get(gate.node, 'fine')}",
+            "gate": record.id,
+            "passes": record.id not in refused,
+            "summary": f"{record.id}: {refused.get(record.id, 'fine')}",
             "findings": [],
         }
-        for gate in GATES
+        for record in graph.data_gates()
     ]
     status = "failed" if refused else "succeeded"
     components = [{"id": gate["gate"], "status": "succeeded" if gate["passes"] else "failed"} for gate in gates]
@@ -119,3 +121,14 @@ class Store(dict[str, str]):
 
     def set(self, key: str, value: str) -> None:
         self[key] = value
+
+
+def test_a_gate_that_the_graph_gains_has_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow reads its record alone; tests/pipelines/test_added_component.py runs it."""
+    place = graph.TRAINING.index("components.transform")
+    monkeypatch.setattr(graph, "TRAINING", (*graph.TRAINING[:place], "tests.added_component", *graph.TRAINING[place:]))
+    dag = DagBag(Path(__file__).resolve().parents[2] / "dags").dags["data_quality_taxi"]
+    task = dag.get_task("check_rows")
+    assert task.upstream_task_ids == {READ} and task.until == ("RowCount",)
+    assert "Does the span have rows enough" in task.doc_md and "lower the bar of taxi" in task.doc_md
+    assert dag.get_task(READ).until == ("ExampleValidator", "DataQuality", "DriftDetector", "RowCount")

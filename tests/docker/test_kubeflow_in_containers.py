@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import storage
 from pipelines import datasets
 from pipelines.results import RunResult
-from pipelines.runners.kubeflow import transfer
 from spec import home
 from tests.docker.derived_image import Image
 from tests.docker.kubeflow_containers import (
@@ -168,7 +168,7 @@ def check_died_in_the_trainer(cluster: ContainerCluster, run: KfpRun) -> None:
     assert "Trainer.model" not in comparison.outputs(cluster.metadata, run_id)
     # The other output, model_run, may be whole: each is brought up by itself. Nobody reads either before both are published.
     folder = f"{cluster.bucket}/pipelines/digits/Trainer/model"
-    assert not [name for name in cluster.store.find(folder) if name.endswith(transfer.MARKER)]
+    assert not [name for name in cluster.store.find(folder) if name.endswith(storage.MARKER)]
 
 
 def test_a_model_deleted_by_hand_is_made_again(make_cluster, local) -> None:
@@ -180,7 +180,7 @@ def test_a_model_deleted_by_hand_is_made_again(make_cluster, local) -> None:
     assert run.code == 0 and run.exit_codes == [0] * NODES, run.text[-4000:]
     assert run.outcomes["Transform"] == "from the cache" and run.outcomes["Trainer"] == "done"
     made = comparison.outputs(cluster.metadata, cluster.run_ids()[-1])
-    assert transfer.is_whole(made["Trainer.model"].uri)
+    assert storage.is_whole(made["Trainer.model"].uri)
     assert cluster.json(f"{made['Evaluator.evaluation'].uri}/metrics.json")["overall"] == local("digits").metrics
 
 

@@ -158,7 +158,8 @@ def test_a_threshold_that_eval_chose_goes_with_the_release(yard) -> None:
     import numpy as np
 
     from components.columnar import read_split
-    from components.served_model import ServedModel, class_indices, load_answerer
+    from components.served_model import ServedModel, load_answerer
+    from components.tasks import class_indices
 
     aim = "training.decision_threshold={recall: 0.9}"
     result = once("training.class_weights=balanced", aim, "evaluation.thresholds=[{metric: auc, min: 0.6}]")

@@ -20,10 +20,11 @@ from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import classes_of, feature_of, is_personal, read_schema
 from pipelines.scaffold import creating
-from pipelines.scaffold.creating import Created, Request, create
+from pipelines.scaffold.creating import Created, create
 from pipelines.scaffold.profiling import Kind
+from pipelines.scaffold.request import Request
 from spec.errors import InputError
-from spec.workload import Task, load_workload
+from spec.workload import load_workload
 
 pytestmark = pytest.mark.usefixtures("places")
 ROWS = 240
@@ -157,26 +158,54 @@ def test_columns_of_persons_are_tagged(places: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("label", "task", "classes"),
     [
-        (np.arange(120) % 3 + 1, Task.MULTICLASS, ["1", "2", "3"]),
-        (np.arange(120) % 2, Task.BINARY, ["0", "1"]),
-        (np.arange(120) % 2 == 0, Task.BINARY, ["False", "True"]),
-        (np.where(np.arange(120) % 2, 1, -1), Task.BINARY, ["-1", "1"]),
-        (np.array([10, 20, 40])[np.arange(120) % 3], Task.MULTICLASS, ["10", "20", "40"]),
-        (np.array([0.0, 1.0])[np.arange(120) % 2], Task.BINARY, ["0.0", "1.0"]),
-        (np.array(["b", "a", "c"])[np.arange(120) % 3], Task.MULTICLASS, ["a", "b", "c"]),
-        (np.arange(120) * 1000, Task.REGRESSION, None),
-        (np.arange(120) / 7, Task.REGRESSION, None),
+        (np.arange(120) % 3 + 1, "multiclass", ["1", "2", "3"]),
+        (np.arange(120) % 2, "binary", ["0", "1"]),
+        (np.arange(120) % 2 == 0, "binary", ["False", "True"]),
+        (np.where(np.arange(120) % 2, 1, -1), "binary", ["-1", "1"]),
+        (np.array([10, 20, 40])[np.arange(120) % 3], "multiclass", ["10", "20", "40"]),
+        (np.array([0.0, 1.0])[np.arange(120) % 2], "binary", ["0.0", "1.0"]),
+        (np.array(["b", "a", "c"])[np.arange(120) % 3], "multiclass", ["a", "b", "c"]),
+        (np.arange(120) * 1000, "regression", None),
+        (np.arange(120) / 7, "regression", None),
     ],
 )
 def test_the_label_decides_task_and_classes(
-    places: pathlib.Path, label: Any, task: Task, classes: list[str] | None
+    places: pathlib.Path, label: Any, task: str, classes: list[str] | None
 ) -> None:
     created = make(places, simple(label))
-    assert load_workload(created.workload).task is task
+    assert load_workload(created.workload).task == task
     if classes is not None:
         assert classes_of(read_schema(str(created.schemas)), "label") == classes
     read = ingested(created)[0].column("label").to_pylist()
     assert {str(v) for v in read} == set(classes) if classes else all(isinstance(v, float) for v in read)
+
+
+OWN_TASK = """
+import dataclasses
+
+from components.tasks.regression import Regression
+
+
+class Tolerant(Regression):
+    @classmethod
+    def draft(cls, label, positive=None):
+        return dataclasses.replace(super().draft(label, positive), bars=("{metric: mae, max: 3.5}",))
+"""
+
+
+def test_a_task_drafts_its_own_label(places: pathlib.Path) -> None:
+    (places / "workloads" / "own").mkdir(parents=True)
+    (places / "workloads" / "own" / "task.py").write_text(OWN_TASK)
+    workload = load_workload(make(places, simple(np.arange(120) / 7), task="own.task.Tolerant").workload)
+    assert workload.task == "own.task.Tolerant"
+    assert [(bar.metric, bar.max) for bar in workload.evaluation.thresholds] == [("mae", 3.5)]
+
+
+def test_a_task_that_drafts_nothing_is_refused(places: pathlib.Path) -> None:
+    with pytest.raises(InputError, match="--task ranking: `trainyard new` does not draft this task"):
+        make(places, simple(np.arange(120) / 7), task="ranking")
+    with pytest.raises(InputError, match="there is no task 'clustering'"):
+        make(places, simple(np.arange(120) / 7), task="clustering")
 
 
 def test_thresholds_beat_a_trivial_model_by_more_than_chance(places: pathlib.Path) -> None:

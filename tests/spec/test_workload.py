@@ -4,10 +4,9 @@ import pathlib
 
 import pytest
 
-from components.evaluator.metrics import METRICS as EVALUATED
 from pipelines import parameters, reference
 from spec import home
-from spec.workload import METRICS, Workload, WorkloadError, load_workload, workload_names
+from spec.workload import Workload, WorkloadError, load_workload, workload_names
 
 MINIMAL = "name: trips\ntask: binary\ndata: {label: {column: tip}}\n"
 
@@ -126,10 +125,6 @@ def test_a_query_stays_in_one_split(tmp_path: pathlib.Path, split: str, key: str
     text = f"name: trips\ntask: ranking\ndata: {{label: {{column: tip}}, query: user, split: {split}}}\n"
     workload = load(tmp_path, text)
     assert workload.split.key == key and workload.champion_metric == "ndcg_10"
-
-
-def test_the_metrics_that_may_be_asked_for_are_those_that_are_computed() -> None:
-    assert {str(task): tuple(names) for task, names in METRICS.items()} == {t: tuple(n) for t, n in EVALUATED.items()}
 
 
 def test_the_workloads_that_ship_are_valid() -> None:

@@ -2,7 +2,7 @@
 
 from components.report.charts._comparison import interval_chart
 from components.report.charts._curves import calibration_chart, learning_chart, precision_recall_chart, roc_chart
-from components.report.charts._histograms import residual_chart, sparkline
+from components.report.charts._histograms import histogram_chart, sparkline
 from components.report.charts._marks import bar, dot_plot
 from components.report.charts._svg import Scale, Svg, tick_label
 
@@ -12,10 +12,10 @@ __all__ = [
     "bar",
     "calibration_chart",
     "dot_plot",
+    "histogram_chart",
     "interval_chart",
     "learning_chart",
     "precision_recall_chart",
-    "residual_chart",
     "roc_chart",
     "sparkline",
     "tick_label",

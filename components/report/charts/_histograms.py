@@ -1,4 +1,4 @@
-"""Distributions: the small ones in the table of columns, and the residuals of a regression."""
+"""Distributions: the small ones in the table of columns, and a large one, as of residuals."""
 
 from __future__ import annotations
 
@@ -75,15 +75,15 @@ def _shares(statistics: ColumnStatistics) -> dict[str, float]:
     return {value: rows / total for value, rows in statistics.top_values}
 
 
-def residual_chart(key: str, residuals: Mapping[str, Any]) -> Markup:
-    """How far predictions lie from the truth; nought is a perfect prediction."""
-    edges = [float(edge) for edge in residuals.get("edges", ()) if is_number(edge)]
-    counts = [float(c) for c in residuals.get("counts", ()) if is_number(c)]
+def histogram_chart(key: str, title: str, histogram: Mapping[str, Any]) -> Markup:
+    """How many rows have which value, e.g. of their residuals; 0 is marked."""
+    edges = [float(edge) for edge in histogram.get("edges", ()) if is_number(edge)]
+    counts = [float(c) for c in histogram.get("counts", ()) if is_number(c)]
     if len(edges) != len(counts) + 1 or not counts:
         return Markup("")
     width, height, bottom = 680.0, 220.0, 190.0
-    description = f"{sum(counts):,.0f} rows; residuals from {figure(edges[0])} to {figure(edges[-1])}."
-    svg = Svg(key, "Residuals: prediction less truth", description, width, height, "chart wide")
+    description = f"{sum(counts):,.0f} rows; from {figure(edges[0])} to {figure(edges[-1])}."
+    svg = Svg(key, title, description, width, height, "chart wide")
     x, y = Scale(edges[0], edges[-1], 44, width - 10), Scale(0, max(counts) * 1.05 or 1, bottom, 12)
     for tick in y.ticks(4):
         svg.line(44, y(tick), width - 10, y(tick), "grid")

@@ -19,6 +19,7 @@ from kfp import dsl, kubernetes
 from tfx.dsl.compiler import compiler as tfx_compiler
 from tfx.proto.orchestration import pipeline_pb2
 
+from components.graph import Site
 from pipelines import columns, parameters
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import pools as pools_module
@@ -28,18 +29,11 @@ from pipelines.runners.kubeflow.pools import SHARES_WORK, Placement, place
 from pipelines.runners.kubeflow.run_parameters import RunParameter
 from pipelines.runners.kubeflow.site import ClusterSite
 from pipelines.runners.kubeflow.tasks import IMAGE, Task, component, function_of, placement_inputs, python_parameter
-from pipelines.training import Site, training_pipeline
+from pipelines.training import training_pipeline
 from quality.provenance import code_of
-from spec import home
+from spec import graph, home
 from spec.errors import InputError
 from spec.workload import Workload, find_workload
-
-# Node -> (execution property, runtime parameter).
-_RUNTIME = {
-    "ColumnarExampleGen": ("span", run_parameters.SPAN),
-    "Trainer": ("training", run_parameters.TRAINING),
-    "Report": ("workload", run_parameters.WORKLOAD),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,10 +106,10 @@ def _intermediate(workload: Workload, folder: pathlib.Path, request: CompileRequ
 
 def _make_runtime_parameter(node: pipeline_pb2.PipelineNode) -> None:
     """Turns a fixed execution property into a runtime parameter with that default."""
-    key, name = _RUNTIME.get(node.node_info.id, ("", ""))
-    if key not in node.parameters.parameters:
+    name = _run_parameter(node.node_info.id)
+    if name not in node.parameters.parameters:
         return
-    value = node.parameters.parameters[key]
+    value = node.parameters.parameters[name]
     default, is_int = value.field_value, value.field_value.HasField("int_value")
     parameter = pipeline_pb2.RuntimeParameter(
         name=name,
@@ -126,6 +120,12 @@ def _make_runtime_parameter(node: pipeline_pb2.PipelineNode) -> None:
     value.runtime_parameter.CopyFrom(parameter)
 
 
+def _run_parameter(node_id: str) -> str:
+    """The execution property of a node that a run sets; empty: none."""
+    record = graph.find(node_id)
+    return record.run_parameter if record else ""
+
+
 def _task(
     ir: pipeline_pb2.Pipeline,
     node: pipeline_pb2.PipelineNode,
@@ -133,7 +133,7 @@ def _task(
     placement: Placement,
 ) -> Task:
     node_id = node.node_info.id
-    runtime = _RUNTIME.get(node_id, ("", ""))[1]
+    runtime = _run_parameter(node_id)
     takes: tuple[str, ...] = ()
     if runtime == run_parameters.SPAN:
         takes = (run_parameters.SPAN,)

@@ -10,31 +10,18 @@ What KFP's launchers do with the output, and so what is written here (up to 2.15
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.runners.kubeflow import ui
+from components.outputs import Shown
+from spec.nodes import ArtifactType
 
 # KFP's launcher mounts its stores here, and uploads what a container leaves there.
 _MOUNTS = {"s3://": "/s3/", "gs://": "/gcs/", "minio://": "/minio/"}
-_IN_METADATA_ALONE = frozenset({ui.METRICS, ui.CLASSIFICATION})
-
-
-@dataclasses.dataclass(frozen=True)
-class Shown:
-    """One artifact, as KFP's UI shows it.
-
-    Attributes:
-        metadata: what the UI lists; a null and what is not finite are left out, for Metrics all that is no number too.
-        page: the artifact's content, HTML or Markdown; empty: the metadata in lines.
-    """
-
-    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    page: str = ""
+_IN_METADATA_ALONE = frozenset({ArtifactType.METRICS, ArtifactType.CLASSIFICATION})
 
 
 def write(executor_input: str, shown: Mapping[str, Shown]) -> None:
@@ -57,7 +44,7 @@ def write(executor_input: str, shown: Mapping[str, Shown]) -> None:
 def _artifact(declared: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
     title = declared.get("type", {}).get("schemaTitle", "")
     metadata = _without_nothing(dict(shown.metadata))
-    if title == ui.METRICS:
+    if title == ArtifactType.METRICS:
         metadata = {key: value for key, value in metadata.items() if isinstance(value, int | float)}
     if title not in _IN_METADATA_ALONE:
         path = local_path(declared["uri"])

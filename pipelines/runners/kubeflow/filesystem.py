@@ -16,7 +16,7 @@ from tfx.dsl.io import filesystem, filesystem_registry
 from tfx.dsl.io.filesystem import PathType
 from tfx.dsl.io.plugins import tensorflow_gfile  # noqa: F401  registers first; we are preferred for our schemes
 
-from pipelines.runners.kubeflow.transfer import open_store
+from storage import filesystem as open_filesystem
 
 SCHEMES = ("s3://", "gs://", "abfs://", "abfss://", "az://", "memory://")
 _PREFERRED = 0  # TensorFlow's has 10; less is more
@@ -110,7 +110,8 @@ def register() -> None:
 
 
 def _at(path: PathType) -> tuple[Any, str]:
-    return open_store(os.fsdecode(path))
+    store, at = open_filesystem(os.fsdecode(path), fresh=True)
+    return store, at.rstrip("/")
 
 
 @contextlib.contextmanager

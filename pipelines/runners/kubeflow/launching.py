@@ -14,11 +14,12 @@ from tfx.orchestration.portable import launcher, outputs_utils, runtime_paramete
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
+import storage
 from pipelines.metadata import upkeep
 from pipelines.metadata.attempts import RunExecutions
 from pipelines.metadata.connecting import patiently
 from pipelines.metadata.opening import PatientMetadata
-from pipelines.runners.kubeflow import filesystem, spec, transfer
+from pipelines.runners.kubeflow import filesystem, spec
 from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
 from pipelines.runners.kubeflow.staging import OPERATORS, say
 
@@ -143,7 +144,7 @@ def _tidy(part: pipeline_pb2.Pipeline, connection: metadata.Metadata, earlier: R
             folder = outputs_utils.get_node_dir(part.runtime_spec, node.node_info.id)
             outputs = outputs_utils.generate_output_artifacts(execution.id, node.outputs.outputs, folder)
             for artifact in (one for listed in outputs.values() for one in listed):
-                transfer.discard(artifact.uri)
+                storage.discard(artifact.uri)
         if node.execution_options.caching_options.enable_cache:
             # Only this node's: runs are concurrent here.
             context = spec.node_context(part)
@@ -152,4 +153,4 @@ def _tidy(part: pipeline_pb2.Pipeline, connection: metadata.Metadata, earlier: R
 
 
 def _is_whole(artifact: mlmd.Artifact) -> bool:
-    return transfer.is_whole(artifact.uri) if transfer.is_remote(artifact.uri) else upkeep.is_whole(artifact)
+    return storage.is_whole(artifact.uri) if storage.is_remote(artifact.uri) else upkeep.is_whole(artifact)

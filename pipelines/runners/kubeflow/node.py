@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2 as mlmd
     from tfx.proto.orchestration import pipeline_pb2
 
+    from components.outputs import Outputs
     from pipelines.metadata.attempts import RunExecutions
     from pipelines.runners.kubeflow.launching import Ended
     from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
-    from pipelines.runners.kubeflow.shown import Outputs
 
 _TERMINATION_LOG, _TERMINATION_LIMIT = pathlib.Path("/dev/termination-log"), 4096
 _ENDED = "its pod was told to end (a drained node, spot, eviction, a deadline, or by hand); may be tried again"
@@ -63,13 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _note(earlier, message)
                 _record(part, options, message)
         return _failed(message, code)
+    from components.outputs import Outputs
     from components.report.site import page_url
     from pipelines.runners.kubeflow import shown
     from pipelines.runners.kubeflow.staging import say
 
     shown.show(options.executor_input, options.node, ended.outputs, page_url(part.pipeline_info.id, options.run_id))
     _record(part, options)
-    _say_the_span(shown.Outputs(ended.outputs), options.node)
+    _say_the_span(Outputs(ended.outputs), options.node)
     say(f"{options.node}: {ended.outcome}")
     return exit_codes.OK
 
@@ -134,9 +135,10 @@ def _run(
     earlier: RunExecutions,
     train_job: TrainJobRequest | None,
 ) -> Ended:
-    from pipelines.runners.kubeflow import spec, transfer
+    import storage
+    from pipelines.runners.kubeflow import spec
 
-    transfer.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
+    storage.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
     lazy_imports.install()
     # Seconds of imports: after everything that can be refused without them.
     from pipelines.runners.kubeflow.launching import run_node

@@ -17,32 +17,23 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.gates import DATA_GATES, evidence_directory
-from components.report import ArtifactFacts, RunFacts, artifact_facts, collect, collect_failure
+import storage
+from components.data_quality.record import RECORD as DATA_QUALITY
+from components.gates import evidence_directory
+from components.report.collect import artifact_facts, collect, collect_failure
+from components.report.facts import ArtifactFacts, RunFacts
+from components.report.record import RECORD as REPORT
 from components.staged import CANONICAL_URI
-from pipelines.runners.kubeflow import transfer
 from pipelines.runners.kubeflow.staging import say
 from quality import lineage
 from quality.history import History, Validation, runs
 from quality.provenance import code_of
 from spec import environment as env
-from spec import home
+from spec import graph, home
 from spec.words import one_line
 from spec.workload import find_workload
 
-_REPORT = "Report"
-_READS_DATA = ("ColumnarExampleGen", "StatisticsGen", *DATA_GATES)
-# The files that the history is made from, by role. The rest, which is large, stays where it is and is linked to.
-_READ = {
-    "examples": (),
-    "anomalies": ("gate.json",),
-    "data_quality": ("gate.json",),
-    "drift": ("gate.json", "profile.json"),
-    "champion": ("release.json",),
-    "pushed_model": ("release.json",),
-}
 _EVIDENCE = ("gate.json", "profile.json")
-_DOCS = "data_docs/index.html"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +61,7 @@ def record(run: Run, node_id: str, error: str = "") -> None:
         node_id: the node that ended.
         error: what ended it, in words; empty where it succeeded.
     """
-    if not os.environ.get(env.HISTORY) or node_id not in (_REPORT, *_READS_DATA):
+    if not os.environ.get(env.HISTORY) or not _ends_a_run(node_id):
         return
     try:
         with History.open() as history:
@@ -81,9 +72,9 @@ def record(run: Run, node_id: str, error: str = "") -> None:
 
 def _record(history: History, run: Run, node_id: str, error: str) -> None:
     known = history.load(run.run_id)
-    if node_id != _REPORT and not error and (known is None or known.outcome != "failed"):
+    if node_id != REPORT.id and not error and (known is None or known.outcome != "failed"):
         return  # the run goes on, and Report will cover this gate
-    refused = known.error or known.headline if known is not None and node_id != _REPORT else ""
+    refused = known.error or known.headline if known is not None and node_id != REPORT.id else ""
     said = error or refused
     for _ in range(2):  # a gate that refused at the same moment may have written its evidence meanwhile
         with tempfile.TemporaryDirectory() as folder:
@@ -108,23 +99,35 @@ def _facts(run: Run, node_id: str, error: str, folder: pathlib.Path) -> tuple[Ru
     workload: dict[str, Any] = {"name": run.workload}
     with contextlib.suppress(Exception):  # the image may hold other workloads
         workload = find_workload(run.workload)[0].model_dump(mode="json")
-    artifacts, cached = {}, []
-    for node, state, role, made in _outputs(run.store, run.run_id):
-        if role in _READ and (facts := artifact_facts([made])) is not None:
-            artifacts[role] = _fetched(facts, role, folder / role)
-        if node in DATA_GATES:
+    artifacts, cached, files = {}, [], _files()
+    gates = {record.id for record in graph.data_gates()}
+    for node, state, name, made in _outputs(run.store, run.run_id):
+        if name in files and (facts := artifact_facts([made])) is not None:
+            artifacts[name] = _fetched(facts, files[name], folder / name)
+        if node in gates:
             cached.append(state == mlmd.Execution.CACHED)
     if not error:
         return collect(workload, run.run_id, artifacts), bool(cached) and all(cached)
-    for gate in DATA_GATES:
+    for gate in sorted(gates):
         place = evidence_directory("", run.run_id, gate).as_posix()
         _fetch(f"{run.root}/{place}", _EVIDENCE, folder / "evidence" / gate)
     failed = [{"id": node_id, "status": "failed"}]
     return collect_failure(workload, run.run_id, failed, error, folder / "evidence", artifacts), False
 
 
+def _files() -> dict[str, tuple[str, ...]]:
+    """What the history is made from: the small files of artifacts, by the names of these. A page links to the rest."""
+    found = {record.name_of(record.gate.output): _EVIDENCE for record in graph.data_gates() if record.gate}
+    return {"examples": (), **found, "champion": ("release.json",), "pushed_model": ("release.json",)}
+
+
+def _ends_a_run(node_id: str) -> bool:
+    record = graph.find(node_id)
+    return record is not None and (record.reads_data or node_id == REPORT.id)
+
+
 def _outputs(store: Any, run_id: str) -> Iterator[tuple[str, Any, str, Any]]:
-    """(node, state, role, artifact) of each output that the run's nodes produced or took from the cache."""
+    """(node, state, output, artifact) of each output that the run's nodes produced or took from the cache."""
     from pipelines.metadata.upkeep import tfx_outputs_of
 
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
@@ -133,21 +136,21 @@ def _outputs(store: Any, run_id: str) -> Iterator[tuple[str, Any, str, Any]]:
         if execution.last_known_state not in (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED):
             continue
         node = kinds[execution.type_id].rpartition(".")[2]
-        for role, made in tfx_outputs_of(store, execution.id).items():
+        for output, made in tfx_outputs_of(store, execution.id).items():
             if made:
-                yield node, execution.last_known_state, role, made[0]
+                yield node, execution.last_known_state, output, made[0]
 
 
-def _fetched(facts: ArtifactFacts, role: str, folder: pathlib.Path) -> ArtifactFacts:
+def _fetched(facts: ArtifactFacts, files: tuple[str, ...], folder: pathlib.Path) -> ArtifactFacts:
     """The artifact with its needed files copied to a local folder; it remembers where it really lies."""
-    _fetch(facts.uri, _READ[role], folder)
+    _fetch(facts.uri, files, folder)
     return dataclasses.replace(facts, uri=str(folder), properties={**facts.properties, CANONICAL_URI: facts.original})
 
 
 def _fetch(uri: str, names: tuple[str, ...], folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        if (content := transfer.read_if_there(f"{uri.rstrip('/')}/{name}")) is not None:
+        if (content := storage.read_if_there(f"{uri.rstrip('/')}/{name}")) is not None:
             (folder / name).write_bytes(content)
     if not any(folder.iterdir()) and folder.parent.name == "evidence":
         folder.rmdir()
@@ -156,11 +159,12 @@ def _fetch(uri: str, names: tuple[str, ...], folder: pathlib.Path) -> None:
 def _documents(run: Run, facts: RunFacts) -> Mapping[str, str]:
     """Where this run's pages lie; they are fetched when a site is built."""
     places = {}
-    if (quality := facts.artifacts.get("data_quality")) is not None:
-        places["data_docs"] = f"{quality.original}/{_DOCS}"
-    elif "DataQuality" in facts.gates:
-        places["data_docs"] = f"{run.root}/{evidence_directory('', run.run_id, 'DataQuality').as_posix()}/{_DOCS}"
-    report = next((made.uri for _, _, role, made in _outputs(run.store, run.run_id) if role == "report"), "")
+    if DATA_QUALITY.page and (quality := facts.artifacts.get(DATA_QUALITY.page.output)) is not None:
+        places["data_docs"] = f"{quality.original}/{DATA_QUALITY.page.file}"
+    elif DATA_QUALITY.page and DATA_QUALITY.id in facts.gates:
+        evidence = evidence_directory("", run.run_id, DATA_QUALITY.id).as_posix()
+        places["data_docs"] = f"{run.root}/{evidence}/{DATA_QUALITY.page.file}"
+    report = next((made.uri for node, _, _, made in _outputs(run.store, run.run_id) if node == REPORT.id), "")
     return {**places, "report": f"{report}/index.html"} if report else places
 
 

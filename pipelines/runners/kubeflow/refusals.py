@@ -23,11 +23,11 @@ def check_revision(compiled: str) -> None:
 
 def as_refusal(error: BaseException) -> BaseException:
     """The error; refused access that a component's own reads met, as the InputError that it is."""
-    from pipelines.runners.kubeflow import transfer
+    import storage
 
     for one in _failures.chain(error):
         if isinstance(one, InputError):
             return one  # it says which place it was
-        if refused := transfer.as_refused(one):
+        if refused := storage.as_refused(one):
             return refused
     return error

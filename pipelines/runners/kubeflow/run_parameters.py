@@ -18,7 +18,7 @@ from typing import Any
 import pydantic
 
 from pipelines import parameters
-from pipelines.runners.kubeflow import ui
+from spec import graph
 from spec.errors import InputError
 from spec.workload import Training, Workload
 
@@ -28,7 +28,9 @@ TRAINING = "training"
 WORKLOAD = "workload"
 _FIELDS = parameters.TRAINING_FIELDS
 # Outputs too: a KFP component's inputs and outputs share one namespace.
-_RESERVED = frozenset({SPAN, FORCE_RETRAIN, "image", "run_id", *_FIELDS}) | ui.names("Trainer", "Report")
+_RESERVED = frozenset({SPAN, FORCE_RETRAIN, "image", "run_id", *_FIELDS}) | {
+    output for record in graph.records() if record.run_parameter in (TRAINING, WORKLOAD) for output in record.shows
+}
 
 Value = bool | int | float | str
 

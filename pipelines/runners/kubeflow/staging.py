@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 import attr
+import psutil
 from tfx.orchestration.portable import (
     base_executor_operator,
     beam_executor_operator,
@@ -26,8 +27,8 @@ from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 from tfx.types import artifact as tfx_artifact
 from tfx.types import value_artifact
 
+import storage
 from components.staged import CANONICAL_URI
-from pipelines.runners.kubeflow import transfer
 from spec import environment as env
 
 # Where copies go: the pods' /tmp is an empty folder of its own size (site.scratch_size).
@@ -49,7 +50,7 @@ class Stage:
     def local(self, uri: str) -> str:
         """Where the copy of an URI lies. The path reads like the URI: it appears in messages."""
         scheme, _, rest = uri.partition("://")
-        return str(self._folder / scheme / rest) if transfer.is_remote(uri) else uri
+        return str(self._folder / scheme / rest) if storage.is_remote(uri) else uri
 
     def canonical(self, text: str) -> str:
         """A text with local copies' paths turned into what they are copies of."""
@@ -62,17 +63,17 @@ class Stage:
     def fetch_inputs(self) -> int:
         """Brings the inputs down; returns how many were remote."""
         uris = {_folder_of(one): one for artifacts in self._info.input_dict.values() for one in artifacts}
-        remote = {uri: one for uri, one in uris.items() if transfer.is_remote(uri)}
+        remote = {uri: one for uri, one in uris.items() if storage.is_remote(uri)}
         for uri, one in remote.items():
             # What no node of ours wrote has no marker: an Importer names data that lies where it always lay.
-            fetch = transfer.download_unmarked if one.is_external else transfer.download
+            fetch = storage.download_unmarked if one.is_external else storage.download
             fetch(uri, pathlib.Path(self.local(uri)))
         return len(remote)
 
     def local_info(self) -> data_types.ExecutionInfo:
         """The launcher's word with every remote URI replaced by its copy."""
         properties = dict(self._info.exec_properties)
-        if transfer.is_remote(self._root):
+        if storage.is_remote(self._root):
             properties["pipeline_root"] = self.local(self._root)
         changed: dict[str, Any] = {
             "input_dict": self._with_origin(self._localised(self._info.input_dict)),
@@ -94,8 +95,8 @@ class Stage:
         """Brings the outputs up, and says where they are."""
         for artifacts in self._info.output_dict.values():
             for one in artifacts:
-                if transfer.is_remote(uri := _folder_of(one)):
-                    transfer.upload(pathlib.Path(self.local(uri)), uri)
+                if storage.is_remote(uri := _folder_of(one)):
+                    storage.upload(pathlib.Path(self.local(uri)), uri)
         for listed in output.output_artifacts.values():
             for artifact in listed.artifacts:
                 artifact.uri = self.canonical(artifact.uri)
@@ -106,11 +107,11 @@ class Stage:
 
     def keep_evidence(self) -> None:
         """A gate that stopped the run left its evidence beside the artifacts: it goes up, whatever happened."""
-        if not transfer.is_remote(self._root):
+        if not storage.is_remote(self._root):
             return
         local = pathlib.Path(self.local(self._root)) / _EVIDENCE
         for folder in sorted({path.parent for path in local.rglob("gate.json")}):
-            transfer.upload(folder, f"{self._root}/{_EVIDENCE}/{folder.relative_to(local).as_posix()}")
+            storage.upload(folder, f"{self._root}/{_EVIDENCE}/{folder.relative_to(local).as_posix()}")
 
     def _localised(self, artifacts: Any) -> dict[str, list[tfx_artifact.Artifact]]:
         copied = {key: copy.deepcopy(list(listed)) for key, listed in artifacts.items()}
@@ -191,9 +192,8 @@ def say(message: str) -> None:
 
 
 def process_age() -> float:
-    """Seconds since this process started, by the kernel's account."""
-    ticks = int(pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    """Seconds since this process started."""
+    return time.time() - psutil.Process().create_time()
 
 
 def _folder_of(artifact: tfx_artifact.Artifact) -> str:

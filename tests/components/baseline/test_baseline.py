@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from components import border
 from components.artifacts import BaselineMetrics
-from components.baseline import BaselineConfig
 from components.baseline.boosting import Boosting, most_rows
+from components.baseline.component import BaselineConfig
 from components.baseline.encoding import fit_encoder, unfit
 from components.baseline.executor import Executor
 from spec.errors import InputError
@@ -33,7 +34,7 @@ def run(examples_artifact, output, tmp_path):
         pathlib.Path(schema.uri).mkdir()
         (pathlib.Path(schema.uri) / "schema.pbtxt").write_text(SCHEMAS[task])
         made = output(baseline=BaselineMetrics)
-        config = BaselineConfig(task, "target", **fields).to_json()
+        config = border.dump(BaselineConfig(task, "target", **fields))
         Executor().Do({"examples": [examples_artifact(rows)], "schema": [schema]}, made, {"config": config})
         return json.loads(
             (pathlib.Path(made["baseline"][0].uri) / "baseline.json").read_text(), parse_constant=pytest.fail

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tfx.types import standard_artifacts
 
-from components.champion import ChampionResolver, champion_version
+from components.champion.artifact import champion_version
+from components.champion.component import ChampionResolver
 from components.champion.executor import Executor
 from model_store import ModelStore, ReleaseDraft, StoreError
 from spec.errors import InputError

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from components.data_quality import check_contract, waivers
+from components.data_quality import waivers
+from components.data_quality.contract import check_contract
 from components.gates import CheckResult, GateResult, Severity
 from spec.errors import InputError
 
@@ -95,7 +96,7 @@ def test_the_shipped_contracts_agree() -> None:
 def test_a_contract_is_checked_without_great_expectations(contract: Any) -> None:
     path = contract(expect("column_to_exist", column="fare"))
     code = (
-        "import sys\nfrom components.data_quality import check_contract\n"
+        "import sys\nfrom components.data_quality.contract import check_contract\n"
         f"check_contract({str(path)!r}, {str(path.parent)!r})\n"
         "sys.exit(any(name in sys.modules for name in ('great_expectations', 'tensorflow', 'tfx')))"
     )

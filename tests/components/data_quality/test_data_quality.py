@@ -18,9 +18,10 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import ROWS_IN, ROWS_OUT, SECONDS, DataQualityReport
 from components.columnar import SplitWriter, encode_splits
-from components.data_quality import DataQuality, _data_docs, waivers
-from components.data_quality._contract import digest
+from components.data_quality import _data_docs, waivers
 from components.data_quality._running import columns_of
+from components.data_quality.component import DataQuality
+from components.data_quality.contract import digest
 from components.data_quality.executor import DataQualityExecutor
 from components.data_quality.worker import check_examples
 from components.gates import CheckResult, GateFailed, GateResult, Severity
@@ -368,7 +369,7 @@ def test_component_digests_its_suite_and_imports_no_gx(tmp_path: pathlib.Path) -
     suite = write_suite(tmp_path)
     code = (
         "import sys\nfrom tfx.types import channel, standard_artifacts\n"
-        "from components.data_quality import DataQuality\n"
+        "from components.data_quality.component import DataQuality\n"
         "def make():\n"
         "    return DataQuality(channel.Channel(type=standard_artifacts.Examples),"
         " channel.Channel(type=standard_artifacts.Schema), sys.argv[1], 'root')\n"

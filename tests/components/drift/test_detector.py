@@ -18,8 +18,9 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import ROWS_BY_SPAN, DataDrift
 from components.columnar import SplitWriter, encode_splits
-from components.drift import DriftDetector, Profile
 from components.drift._verdicts import judged
+from components.drift.component import DriftDetector
+from components.drift.profile import Profile
 from components.gates import GateFailed, GateResult, Severity
 from model_store import ModelStore, ReleaseDraft
 from spec.workload import Drift, DriftLimits

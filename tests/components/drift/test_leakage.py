@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.drift import Profile, _leakage
+from components.drift import _leakage
 from components.drift._leakage import Strength, strengths
+from components.drift.profile import Profile
 from components.gates import CheckResult, Severity, Verdict
 from spec.workload import Drift
 

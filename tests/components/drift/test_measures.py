@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from scipy import spatial, stats
 
-from components.drift import Categories, Numbers, categories, compare, from_json, numbers
+from components.drift.distributions import Categories, Numbers, categories, from_json, numbers
+from components.drift.measures import compare
 
 RNG = np.random.default_rng(7)
 _EXPONENTIAL = RNG.exponential(size=20_000)

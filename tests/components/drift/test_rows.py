@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from components.drift import Profile
 from components.drift import _rows as rows
+from components.drift.profile import Profile
 from components.gates import CheckResult, Severity, Verdict
 from spec.workload import Drift
 

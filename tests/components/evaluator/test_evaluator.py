@@ -10,20 +10,19 @@ import pyarrow as pa
 import pytest
 from tfx.types import standard_artifacts
 
+from components import border
 from components.artifacts import BaselineMetrics
-from components.champion import champion_version
-from components.evaluator import EvaluationConfig
+from components.champion.artifact import champion_version
 from components.evaluator.bootstrap import PairedSample
+from components.evaluator.config import EvaluationConfig
 from components.evaluator.executor import Executor
 from components.gates import GateResult
 from spec.errors import InputError
 from spec.workload import Workload
 
-DEFAULT_METRIC = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse", "ranking": "ndcg_10"}
-
 
 def config_json(task: str = "binary", **fields: Any) -> str:
-    return json.dumps({"task": task, "label": "target", "champion_metric": DEFAULT_METRIC[task], **fields})
+    return json.dumps({"task": task, "label": "target", **fields})
 
 
 @pytest.fixture
@@ -40,6 +39,7 @@ def run(
         baseline: Any = None,
         model: Any = None,
         max_loss: float = 0,
+        metric: str | None = None,
         **fields: Any,
     ) -> tuple[dict[str, Any], Any]:
         made = output(evaluation=standard_artifacts.ModelEvaluation, blessing=standard_artifacts.ModelBlessing)
@@ -48,7 +48,11 @@ def run(
             inputs["champion"] = [champion]
         if baseline is not None:
             inputs["baseline"] = [baseline]
-        Executor().Do(inputs, made, {"evaluation_config": config_json(task, champion={"max_loss": max_loss}, **fields)})
+        Executor().Do(
+            inputs,
+            made,
+            {"evaluation_config": config_json(task, champion={"max_loss": max_loss, "metric": metric}, **fields)},
+        )
         folder = pathlib.Path(made["evaluation"][0].uri)
         summary = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
         gate = GateResult.from_json((folder / "gate.json").read_text())
@@ -73,12 +77,11 @@ def test_a_workload_s_evaluation_is_understood() -> None:
     )
     fields = {
         "task": workload.task,
-        "label": workload.data.label.column,
-        "champion_metric": workload.champion_metric,
+        "label": workload.data.label_column,
         **workload.evaluation.model_dump(mode="json"),
     }
-    config = EvaluationConfig.from_json(json.dumps(fields))
-    assert config.max_loss == 0.01 and config.slice_columns == ("payment_type", "company")
+    config = border.load(EvaluationConfig, json.dumps(fields))
+    assert config.champion.max_loss == 0.01 and config.slice_columns == ("payment_type", "company")
     assert str(config.thresholds[1]) == "log_loss <= 1 in every slice of company"
 
 
@@ -89,14 +92,14 @@ def test_a_workload_s_evaluation_is_understood() -> None:
         "[]",
         '{"task": "ranking"}',
         config_json(wrong=1),
-        config_json(champion_metric=7),
+        config_json(champion={"metric": 7}),
         config_json("ranking"),
         config_json(query="search"),
     ],
 )
 def test_a_wrong_configuration_says_so(text: str) -> None:
     with pytest.raises(InputError, match="evaluation"):
-        EvaluationConfig.from_json(text)
+        border.load(EvaluationConfig, text)
 
 
 def test_binary_model_is_judged_overall_and_by_slice(
@@ -278,7 +281,7 @@ def test_challenger_and_champion_are_measured_at_their_own_thresholds(
     assert champion["overall"]["auc"] == summary["overall"]["auc"]
     assert champion["overall"]["recall"] > summary["overall"]["recall"] == pytest.approx(counts[1, 1] / counts[1].sum())
 
-    summary, _ = run(rows, champion=model_artifact(champion_version=7), model=low, champion_metric="recall")
+    summary, _ = run(rows, champion=model_artifact(champion_version=7), model=low, metric="recall")
     better = summary["champion"]
     assert summary["blessed"] and better["metric"] == "recall" and 0 < better["ci_low"] < better["difference"]
 

@@ -40,9 +40,8 @@ def run(
         config = {
             "task": task,
             "label": "target",
-            "champion_metric": DEFAULT_METRIC[task],
             "slices": ["company", "hour"],
-            "query": "search" if task == "ranking" else "",
+            "query": "search" if task == "ranking" else None,
             **fields,
         }
         context = base_beam_executor.BaseBeamExecutor.Context(

@@ -9,14 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.evaluator.config import EvaluationConfig, Threshold
+from components.evaluator.config import EvaluationConfig
 from components.evaluator.evaluation import Outcome, evaluate
 from components.evaluator.executor import Executor
 from components.evaluator.judgement import compare, judge
-from components.evaluator.metrics import MulticlassMetrics
-from components.evaluator.ranking import RankingMetrics, query_keys
 from components.evaluator.tfma_files import write_tfma_files
 from components.served_model import ServedModel, load_predictor
+from components.tasks import query_keys
+from components.tasks.multiclass import Multiclass
+from components.tasks.ranking import Ranking
+from spec.workload import Threshold
 
 # TFMA's class, and its name in a result, of our metrics.
 TFMA = {
@@ -49,9 +51,8 @@ def evaluated(
 
     def go(task: str, champion: bool = False, **config: Any) -> tuple[Outcome, pa.Table, pathlib.Path]:
         rows = make_rows(2000, task)
-        metric = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse", "ranking": "ndcg_10"}[task]
-        query = "search" if task == "ranking" else ""
-        settings = EvaluationConfig(task, "target", metric, query, **config)
+        query = "search" if task == "ranking" else None
+        settings = EvaluationConfig(task=task, label="target", query=query, **config)
         folder = model_folder(task) / "Format-Serving"
         other = model_folder(task, weight=0.2) / "Format-Serving" if champion else None
         outcome = evaluate(examples_artifact(rows).uri, folder, other, settings, Executor()._combine)
@@ -80,13 +81,17 @@ def analysed(frame: Any, config: str) -> dict[Any, Any]:
 def test_tfma_loads_what_we_write(evaluated: Callable[..., Any]) -> None:
     import tensorflow_model_analysis as tfma
 
-    bounds = (Threshold("auc", min=0.99), Threshold("accuracy", min=0.95, slice="company"), Threshold("f1", max=1))
+    bounds = (
+        Threshold(metric="auc", min=0.99),
+        Threshold(metric="accuracy", min=0.95, slice="company"),
+        Threshold(metric="f1", max=1),
+    )
     outcome, _, folder = evaluated("binary", champion=True, slices=("company", "hour"), thresholds=bounds)
     result = tfma.load_eval_result(str(folder))
     slices = dict(result.slicing_metrics)
     assert len(slices) == 1 + 3 + 24, "overall, companies, hours; rows without a company are none of TFMA's slices"
     assert {(("company", "cash"),), (("hour", 7),), ()} <= slices.keys()
-    ours = outcome.metrics.metrics(outcome.challenger.sums)
+    ours = outcome.task.values(outcome.challenger.sums)
     assert {**ours, "example_count": 2000}.items() <= numbers(slices[()]).items()
     assert "auc_diff" in slices[()][""][""]
     assert sum(numbers(s)["example_count"] for key, s in slices.items() if key and key[0][0] == "hour") == 2000
@@ -106,7 +111,7 @@ def test_tfma_loads_every_task(evaluated: Callable[..., Any], task: str) -> None
 
     outcome, _, folder = evaluated(task, champion=True, slices=("company",))
     result = tfma.load_eval_result(str(folder))
-    ours = outcome.metrics.metrics(outcome.challenger.sums)
+    ours = outcome.task.values(outcome.challenger.sums)
     assert ours.items() <= numbers(dict(result.slicing_metrics)[()]).items()
     assert len(result.slicing_metrics) == 4 and result.config.metrics_specs[0].query_key == (
         "search" if task == "ranking" else ""
@@ -142,7 +147,7 @@ def test_values_are_tfma_s(evaluated: Callable[..., Any], model_folder: Callable
     for value, index, _ in sliced.by_rows():
         if value == "(missing)":
             continue
-        ours, found = outcome.metrics.metrics(sliced.sums, index), numbers(theirs[(("company", value),)])
+        ours, found = outcome.task.values(sliced.sums, index), numbers(theirs[(("company", value),)])
         for name, (_, key) in wanted.items():
             expected = math.sqrt(found[key]) if name == "rmse" else found[key]
             assert ours[name] == pytest.approx(expected, abs=1e-6), name
@@ -157,9 +162,9 @@ def test_multiclass_values_are_tfma_s_on_digits() -> None:
     pixels, digits = sklearn.datasets.load_digits(return_X_y=True)
     model = sklearn.linear_model.LogisticRegression(max_iter=20, C=1e-3).fit(pixels[:900], digits[:900])
     labels, predictions = digits[900:], model.predict_proba(pixels[900:]).astype(np.float32)
-    metrics = MulticlassMetrics(10)
-    sums = metrics.reduce(metrics.prepare(labels, predictions))
-    ours = metrics.metrics(sums)
+    metrics = Multiclass("0123456789")
+    sums = metrics.reduce(metrics.terms(labels, predictions))
+    ours = metrics.values(sums)
     frame = pd.DataFrame({"label": labels.astype(np.int64), "prediction": list(predictions)})
     theirs = analysed(
         frame,
@@ -216,12 +221,12 @@ def test_ranking_values_are_tfma_s() -> None:
         slicing_specs {} slicing_specs { feature_keys: "device" } slicing_specs { feature_keys: "search" }
         """,
     )
-    metrics = RankingMetrics()
+    metrics = Ranking()
     queries = query_keys(pa.array(names), "search")
     for value in (None, "desk", "phone"):
         kept = np.ones(600, dtype=bool) if value is None else device == value
-        rows, _ = metrics.by_query(labels[kept], scores[kept], queries[kept])
-        ours = metrics.metrics(metrics.reduce(rows))
+        rows, _ = metrics.group_terms(labels[kept], scores[kept], queries[kept])
+        ours = metrics.values(metrics.reduce(rows))
         found = theirs[() if value is None else (("device", value),)][""]
         assert ours["ndcg_10"] == pytest.approx(found["topK:10"]["ndcg"]["doubleValue"], abs=1e-6)
         places = [

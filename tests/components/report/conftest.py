@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.gates import CheckResult, GateResult, Severity, keep_evidence
-from components.report import ArtifactFacts, ColumnFacts, ColumnStatistics, ComponentFacts, DatasetFacts, RunFacts
+from components.report.facts import ArtifactFacts, ColumnFacts, ColumnStatistics, ComponentFacts, DatasetFacts, RunFacts
 
 _NODES = (
     "ColumnarExampleGen",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from components.report import RunFacts, render_card
+from components.report.card import render_card
+from components.report.facts import RunFacts
 
 
 def test_it_says_what_a_reader_of_the_model_needs(runs: dict[str, RunFacts]) -> None:

@@ -8,10 +8,12 @@ import pathlib
 from typing import Any
 
 import pytest
-from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.gates import CheckResult, GateResult, keep_evidence
-from components.report import ArtifactFacts, collect, collect_failure, render_run
+from components.report.collect import collect, collect_failure
+from components.report.facts import ArtifactFacts
+from components.report.render import render_run
 from components.report.statistics import read_statistics
 
 
@@ -125,17 +127,6 @@ def test_broken_files_become_notes(artifacts: dict[str, ArtifactFacts]) -> None:
     facts = collect({"name": "taxi"}, "run-1", artifacts)
     assert len(facts.notes) == 4 and facts.metrics is None and facts.dataset is None
     assert "Not readable" in render_run(facts)
-
-
-def test_stock_anomalies_become_a_gate(artifacts: dict[str, ArtifactFacts]) -> None:
-    anomalies = anomalies_pb2.Anomalies()
-    anomalies.anomaly_info["fare"].short_description = "Column dropped"
-    anomalies.anomaly_info["fare"].description = "Column is completely missing"
-    folder = pathlib.Path(artifacts["anomalies"].uri) / "Split-train"
-    folder.mkdir()
-    (folder / "SchemaDiff.pb").write_bytes(anomalies.SerializeToString())
-    gate = collect({}, "run-1", artifacts).gates["ExampleValidator"]
-    assert not gate.passes and gate.checks[0].message == "Column dropped: Column is completely missing"
 
 
 def test_failure_takes_the_evidence(tmp_path: pathlib.Path, artifacts: dict[str, ArtifactFacts]) -> None:

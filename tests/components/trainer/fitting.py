@@ -73,6 +73,7 @@ def main(job: Job) -> None:
     import keras
     import tensorflow as tf
 
+    from components.tasks import find
     from components.trainer import Feature, ModelSchema, TrainingConfig, _checkpoints, _devices, _fitting
     from components.trainer._checks import SplitChecks
     from components.trainer._input import open_split
@@ -80,13 +81,15 @@ def main(job: Job) -> None:
     if job.cpus > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * job.cpus)
-    config = TrainingConfig("binary", "y", **job.config)
+    config = TrainingConfig(task="binary", label="y", **job.config)
     devices = _devices.find(config)
     kinds = {"half": "float32", "number": "int64", "text": "string"}
     if not config.hyperparameters.get("text", True):
         del kinds["text"]
     features = {name: Feature(name, dtype) for name, dtype in kinds.items()}
-    split = open_split(job.uri, "train", features.values(), SplitChecks("train", "binary", "y", ("no", "yes")), 12_000)
+    split = open_split(
+        job.uri, "train", features.values(), SplitChecks("train", find("binary")(("no", "yes")), "y"), 12_000
+    )
     devices = devices.that_share(config.batch_size, train=split.rows)
     keras.utils.set_random_seed(config.seed)
     schema = ModelSchema(features, "binary", "y", ("no", "yes"))

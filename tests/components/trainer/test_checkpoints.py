@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import pathlib
@@ -11,6 +10,8 @@ import keras
 import numpy as np
 import pytest
 
+from components import border
+from components.tasks import find
 from components.trainer import Feature, ModelSchema, TrainingConfig
 from components.trainer._checkpoints import Checkpoints, at, key
 from components.trainer._checks import SplitChecks
@@ -51,9 +52,9 @@ class Training:
     def __init__(self, uri: str, module: str, tmp_path: pathlib.Path) -> None:
         self.features = {"half": Feature("half", "float32")}
         self.schema = ModelSchema(self.features, "binary", "y", ("no", "yes"))
-        self.config = TrainingConfig("binary", "y", epochs=3, batch_size=512, early_stopping_patience=None)
+        self.config = TrainingConfig(task="binary", label="y", epochs=3, batch_size=512, early_stopping_patience=None)
         self.split = open_split(
-            uri, "train", self.features.values(), SplitChecks("train", "binary", "y", ("no", "yes"))
+            uri, "train", self.features.values(), SplitChecks("train", find("binary")(("no", "yes")), "y")
         )
         self.module, self.folder, self.logs = module, tmp_path / "checkpoints", tmp_path / "logs"
 
@@ -178,16 +179,16 @@ def test_a_url_that_fsspec_does_not_know_is_named(tmp_path) -> None:
 def test_whatever_decides_the_weights_decides_the_key(write_split) -> None:
     uri = write_split({"x": np.arange(8.0), "y": np.arange(8) % 2})
     write_split({"x": np.arange(8.0), "y": np.arange(8) % 2}, "eval")
-    config = TrainingConfig("binary", "y")
+    config = TrainingConfig(task="binary", label="y")
     keys = {
-        key(config.to_json(), "code", "schema", uri),
-        key(dataclasses.replace(config, seed=2).to_json(), "code", "schema", uri),
-        key(config.to_json(), "other", "schema", uri),
-        key(config.to_json(), "code", "other", uri),
+        key(border.dump(config), "code", "schema", uri),
+        key(border.dump(config.model_copy(update={"seed": 2})), "code", "schema", uri),
+        key(border.dump(config), "other", "schema", uri),
+        key(border.dump(config), "code", "other", uri),
     }
-    assert key(config.to_json(), "code", "schema", uri) in keys
+    assert key(border.dump(config), "code", "schema", uri) in keys
     write_split({"x": np.arange(8.0) + 1e-9, "y": np.arange(8) % 2}, "eval")
-    assert len(keys | {key(config.to_json(), "code", "schema", uri)}) == 5
+    assert len(keys | {key(border.dump(config), "code", "schema", uri)}) == 5
 
 
 def test_executions_of_a_node_share_the_folder(tmp_path) -> None:

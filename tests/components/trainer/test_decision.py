@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from components.tasks import find
 from components.trainer import TrainingConfig
 from components.trainer._checks import SplitChecks
 from components.trainer._decision import decide
@@ -80,7 +81,7 @@ def test_what_is_chosen_is_the_best_there_is() -> None:
 
 
 def weights(asked: object, counts: list[int], classes: tuple[str, ...] = ("ok", "fraud")) -> list[float] | None:
-    config = TrainingConfig("binary", "y", class_weights=asked)  # type: ignore[arg-type]
+    config = TrainingConfig(task="binary", label="y", class_weights=asked)  # type: ignore[arg-type]
     found = class_weights(config, classes, np.array(counts))
     return None if found is None else found.tolist()
 
@@ -102,7 +103,7 @@ def test_weights_by_class() -> None:
 
 
 def test_the_rows_of_each_class_are_counted_part_by_part() -> None:
-    checks = SplitChecks("train", "multiclass", "y", ("a", "b", "c"))
+    checks = SplitChecks("train", find("multiclass")(("a", "b", "c")), "y")
     for part in ([0, 0, 2], [2, 0]):
         checks.add({"y": np.array(part)})
     assert checks.class_counts.tolist() == [3, 0, 2]

@@ -88,14 +88,14 @@ def test_devices_that_cannot_share_a_batch(batch_size: int, rows: int, part: str
 def test_several_workers_need_a_cluster(given: str, monkeypatch) -> None:
     monkeypatch.setenv("TF_CONFIG", given)
     with pytest.raises(InputError, match=r"multi_worker needs TF_CONFIG.*Received: "):
-        find(TrainingConfig("binary", "y", distribution="multi_worker"))
+        find(TrainingConfig(task="binary", label="y", distribution="multi_worker"))
 
 
 def test_one_worker_is_not_several(monkeypatch) -> None:
     alone = {"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(alone))
     with pytest.raises(InputError, match=r"needs two workers\. Received: 1"):
-        find(TrainingConfig("binary", "y", distribution="multi_worker"))
+        find(TrainingConfig(task="binary", label="y", distribution="multi_worker"))
 
 
 def test_half_precision_is_for_the_layers_and_for_training_only(job, start) -> None:

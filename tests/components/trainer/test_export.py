@@ -17,6 +17,7 @@ from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 from components import served_model
 from components.columnar import tfx_columns
 from components.served_model import ServedModel
+from components.tasks import find
 from components.trainer import Feature, ModelSchema
 from components.trainer._export import export
 
@@ -136,7 +137,7 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
         loaded.signatures["serving_default"](**{name: tf.constant(value) for name, value in raw.items()}),
         loaded.signatures["serving_examples"](examples=examples),
     ]
-    output = served_model.OUTPUTS[task]
+    output = find(task).output
     for answer in answers:
         np.testing.assert_allclose(answer[output], expected if task == "multiclass" else expected[:, 0], rtol=1e-5)
     if task == "regression":

@@ -8,6 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from components.tasks import find
 from components.trainer import Feature
 from components.trainer._checks import SplitChecks
 from components.trainer._input import open_split
@@ -40,7 +41,7 @@ def columns(rows: int = ROWS) -> dict[str, np.ndarray]:
 
 
 def checks(split: str = "train", task: str = "binary") -> SplitChecks:
-    return SplitChecks(split, task, "y", ("no", "yes") if task == "binary" else ())
+    return SplitChecks(split, find(task)(("no", "yes") if task == "binary" else ()), "y")
 
 
 @pytest.fixture
@@ -199,13 +200,14 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+from components.tasks import find
 from components.trainer import Feature, ModelSchema, TrainingConfig, _devices, _fitting
 from components.trainer._checks import SplitChecks
 from components.trainer._input import open_split
 
 uri, module, logs = sys.argv[1:]
-split = open_split(uri, "train", [Feature("half", "float32")], SplitChecks("train", "binary", "y", ("no", "yes")), 4_000)
-config = TrainingConfig("binary", "y", epochs=2, batch_size=64, distribution="mirrored")
+split = open_split(uri, "train", [Feature("half", "float32")], SplitChecks("train", find("binary")(("no", "yes")), "y"), 4_000)
+config = TrainingConfig(task="binary", label="y", epochs=2, batch_size=64, distribution="mirrored")
 devices = _devices.find(config)
 strategy = devices.strategy
 rows = []
@@ -228,7 +230,7 @@ def test_two_devices_share_the_batches(uri: str, module: str, tmp_path: pathlib.
 
 
 def test_a_relevance_below_nought_is_named() -> None:
-    checks = SplitChecks("train", "ranking", "y", ())
+    checks = SplitChecks("train", find("ranking")(), "y")
     checks.add({"y": np.array([1.0, 0.0])})
     with pytest.raises(InputError, match=r"row 3 of train: a relevance is 0 or more\. Received: -2"):
         checks.add({"y": np.array([3.0, -2.0])})

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
 
+from components.tasks import find
 from components.trainer import Feature, ModelSchema, TrainingConfig
 from components.trainer._checks import SplitChecks
 from components.trainer._export import input_names
@@ -26,7 +25,7 @@ def split(write_split):
 
     def opened(x, y, pool_bytes: int = 2**30) -> Split:
         features = [Feature(name, "float32") for name in x]
-        checks = SplitChecks("train", "regression", "y", ())
+        checks = SplitChecks("train", find("regression")(), "y")
         return open_split(write_split({**x, "y": y}), "train", features, checks, pool_bytes)
 
     return opened
@@ -47,7 +46,9 @@ def test_regression_learns_whatever_the_labels_unit(module, tmp_path, split, sca
     x, y = linear(512, scale)
     features = {name: Feature(name, "float32") for name in x}
     schema = ModelSchema(features, "regression", "y", label_mean=float(y.mean()), label_std=float(y.std()))
-    config = TrainingConfig("regression", "y", epochs=30, batch_size=32, hyperparameters={"learning_rate": 0.02})
+    config = TrainingConfig(
+        task="regression", label="y", epochs=30, batch_size=32, hyperparameters={"learning_rate": 0.02}
+    )
     model = build(module, schema, config, len(y))
     data = split(x, y, pool_bytes)
     fit(model, data, data, config, tmp_path / "logs")
@@ -59,13 +60,15 @@ def test_a_label_on_a_log_scale_is_answered_in_its_own_unit(module, tmp_path, sp
     keras.utils.set_random_seed(1)
     x, y = linear(512, 0.5)
     y = np.expm1(np.maximum(y, 0) + 3).astype("float32")  # 19 to 3,000
-    checks = SplitChecks("train", "regression", "y", (), "log")
+    checks = SplitChecks("train", find("regression")(), "y", "log")
     checks.add({"y": y})
     features = {name: Feature(name, "float32") for name in x}
     mean, deviation = checks.label_mean, checks.label_std
     assert (mean, deviation) == pytest.approx((np.log1p(y).mean(), np.log1p(y).std()), rel=1e-6)
     schema = ModelSchema(features, "regression", "y", (), mean, deviation, "log")
-    config = TrainingConfig("regression", "y", epochs=30, batch_size=32, hyperparameters={"learning_rate": 0.02})
+    config = TrainingConfig(
+        task="regression", label="y", epochs=30, batch_size=32, hyperparameters={"learning_rate": 0.02}
+    )
     model = build(module, schema, config, len(y))
     fit(model, split(x, y), split(x, y), config, tmp_path / "logs")
     found = model.predict(x, verbose=0)[:, 0]
@@ -78,7 +81,7 @@ def test_a_label_on_a_log_scale_is_answered_in_its_own_unit(module, tmp_path, sp
 def test_a_diverged_training_says_so(module, tmp_path, split) -> None:
     x, y = linear(64, 1.0)
     schema = ModelSchema({name: Feature(name, "float32") for name in x}, "regression", "y", label_std=1e-30)
-    config = TrainingConfig("regression", "y", epochs=2, hyperparameters={"learning_rate": 1e30})
+    config = TrainingConfig(task="regression", label="y", epochs=2, hyperparameters={"learning_rate": 1e30})
     with pytest.raises(InputError, match="diverged"):
         fit(build(module, schema, config, 64), split(x, y), split(x, y), config, tmp_path / "logs")
 
@@ -86,7 +89,7 @@ def test_a_diverged_training_says_so(module, tmp_path, split) -> None:
 def test_history_names_the_best_epoch(module, tmp_path, split) -> None:
     x, y = linear(64, 1.0)
     schema = ModelSchema({name: Feature(name, "float32") for name in x}, "regression", "y", label_std=1.0)
-    config = TrainingConfig("regression", "y", epochs=3, early_stopping_patience=None)
+    config = TrainingConfig(task="regression", label="y", epochs=3, early_stopping_patience=None)
     history = fit(build(module, schema, config, 64), split(x, y), split(x, y), config, tmp_path / "logs")
     assert history["epochs"] == [1, 2, 3]
     losses = history["history"]["val_loss"]
@@ -97,13 +100,13 @@ def test_history_names_the_best_epoch(module, tmp_path, split) -> None:
 def test_the_same_seed_gives_the_same_model(module, tmp_path, split) -> None:
     x, y = linear(512, 1.0)
     schema = ModelSchema({name: Feature(name, "float32") for name in x}, "regression", "y", label_std=1.0)
-    config = TrainingConfig("regression", "y", epochs=2, batch_size=32)
+    config = TrainingConfig(task="regression", label="y", epochs=2, batch_size=32)
 
     def weights(shuffle_seed: int) -> list[float]:
         keras.utils.set_random_seed(1)
         model = build(module, schema, config, len(y))
         data = split(x, y)
-        fit(model, data, data, dataclasses.replace(config, seed=shuffle_seed), tmp_path / "logs")
+        fit(model, data, data, config.model_copy(update={"seed": shuffle_seed}), tmp_path / "logs")
         return np.concatenate([w.ravel() for w in model.get_weights()]).tolist()
 
     first = weights(1)

@@ -5,7 +5,8 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.transform.labels import map_label, output_classes
+from components.tasks import find
+from components.transform.labels import output_classes
 from spec.errors import InputError
 
 
@@ -18,11 +19,11 @@ WORDS = schema('type: BYTES string_domain { value: "no" value: "yes" }')
 
 
 def test_classes_come_from_the_domain() -> None:
-    assert output_classes(INTS, "y", "multiclass") == ["1", "2", "3"]
-    assert output_classes(WORDS, "y", "binary") == ["no", "yes"]
-    assert output_classes(WORDS, "y", "binary", "no") == ["yes", "no"]
-    assert output_classes(schema("type: FLOAT"), "y", "regression") == []
-    assert output_classes(INTS, "y", "ranking") == []
+    assert output_classes(INTS, "y", find("multiclass")) == ["1", "2", "3"]
+    assert output_classes(WORDS, "y", find("binary")) == ["no", "yes"]
+    assert output_classes(WORDS, "y", find("binary"), "no") == ["yes", "no"]
+    assert output_classes(schema("type: FLOAT"), "y", find("regression")) == []
+    assert output_classes(INTS, "y", find("ranking")) == []
 
 
 @pytest.mark.parametrize(
@@ -36,16 +37,16 @@ def test_classes_come_from_the_domain() -> None:
 )
 def test_a_domain_that_does_not_fit_the_task(found, task: str, positive: str, part: str) -> None:
     with pytest.raises(InputError, match=part):
-        output_classes(found, "y", task, positive)
+        output_classes(found, "y", find(task), positive)
 
 
 def test_an_unknown_label_column() -> None:
     with pytest.raises(InputError, match="has no feature 'z'"):
-        output_classes(WORDS, "z", "binary")
+        output_classes(WORDS, "z", find("binary"))
 
 
 def test_labels_become_indices() -> None:
-    assert map_label(tf.constant([3, 1, 9], tf.int64), ["1", "2", "3"], "multiclass").numpy().tolist() == [2, 0, -1]
-    assert map_label(tf.constant(["yes", "no"]), ["no", "yes"], "binary").numpy().tolist() == [1, 0]
-    assert map_label(tf.constant([1.5]), [], "regression").numpy().tolist() == [1.5]
-    assert map_label(tf.constant([3, 0], tf.int64), [], "ranking").numpy().tolist() == [3.0, 0.0]
+    assert find("multiclass")(["1", "2", "3"]).targets(tf.constant([3, 1, 9], tf.int64)).numpy().tolist() == [2, 0, -1]
+    assert find("binary")(["no", "yes"]).targets(tf.constant(["yes", "no"])).numpy().tolist() == [1, 0]
+    assert find("regression")([]).targets(tf.constant([1.5])).numpy().tolist() == [1.5]
+    assert find("ranking")([]).targets(tf.constant([3, 0], tf.int64)).numpy().tolist() == [3.0, 0.0]

@@ -37,13 +37,13 @@ def preprocessing_fn(inputs):
 # The label is mapped by our Transform itself; to stock Transform it is part of preprocessing_fn.
 STOCK = """
 from components import user_code
-from components.transform.labels import map_label
+from components.tasks import find
 
 FEATURES = user_code.load_function({module!r}, "preprocessing_fn")
 
 def preprocessing_fn(inputs):
     features = FEATURES({{name: tensor for name, tensor in inputs.items() if name != {label!r}}})
-    return {{**features, {label!r}: map_label(inputs[{label!r}], ["0", "1"], "binary")}}
+    return {{**features, {label!r}: find("binary")(["0", "1"]).targets(inputs[{label!r}])}}
 """
 
 

@@ -161,7 +161,7 @@ def test_no_secret_is_in_the_file(taxi: str) -> None:
 
 
 def test_the_same_input_gives_the_same_bytes_in_another_checkout(taxi: str, tmp_path: pathlib.Path) -> None:
-    for name in ("components", "model_store", "pipelines", "schemas"):
+    for name in ("cli", "components", "model_store", "pipelines", "quality", "schemas", "spec"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("benchmarks", "embedded", "landing"):
         (tmp_path / name).symlink_to(ROOT / name)

@@ -9,7 +9,7 @@ import time
 import pytest
 import yaml
 
-from pipelines.runners.kubeflow import transfer
+import storage
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled
 from pipelines.runners.kubeflow.pools import load_pools
@@ -32,7 +32,7 @@ def test_two_nodes_leave_whole_artifacts_under_their_own_uris(cluster: Cluster) 
     assert [a.code for a in attempts] == [0, 0], attempts[-1].output
     (examples,) = cluster.artifacts("Examples")
     assert examples.uri.startswith(f"{cluster.bucket}/pipelines/tips/ColumnarExampleGen/examples/")
-    assert transfer.is_whole(examples.uri)
+    assert storage.is_whole(examples.uri)
     assert examples.custom_properties["rows_out"].int_value == 600
     assert not list(pathlib.Path(cluster.environment["TRAINYARD_SCRATCH"]).iterdir())
     shown = cluster.double.shown(EXAMPLES, "run-1")["examples"]
@@ -56,7 +56,7 @@ def test_an_artifact_deleted_by_hand_is_made_again(cluster: Cluster) -> None:
     assert [a.code for a in attempts] == [0, 0]
     assert "from the cache" in attempts[0].output and "is made again where it is needed" in attempts[1].output
     newest = max(cluster.artifacts("Examples"), key=lambda a: a.id)
-    assert newest.id != examples.id and transfer.is_whole(newest.uri)
+    assert newest.id != examples.id and storage.is_whole(newest.uri)
 
 
 def test_an_attempt_that_died_is_taken_up_by_the_next(cluster: Cluster) -> None:

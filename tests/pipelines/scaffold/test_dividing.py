@@ -7,18 +7,19 @@ import pyarrow as pa
 import pytest
 
 from components.ingestion.splitting import splitter
+from components.tasks import Draft, LabelColumn, find
 from pipelines.scaffold.dividing import Division, divide, told
-from pipelines.scaffold.labelling import Label, describe
+from pipelines.scaffold.labelling import draft
 from spec.errors import InputError
 from spec.splits import EVAL, SPLITS, TEST
-from spec.workload import Split, Task
+from spec.workload import Split
 
 
-def labelled(classes: list[str], task: Task = Task.BINARY, positive: str | None = None) -> tuple[pa.Table, Label]:
+def labelled(classes: list[str], task: str = "binary", positive: str | None = None) -> tuple[pa.Table, Draft]:
     random = np.random.default_rng(5)
     label = pa.chunked_array([random.permutation(classes)])
     table = pa.table({"x": random.normal(size=len(classes)), "day": np.arange(len(classes)) % 7, "y": label})
-    return table, describe(label, "y", task, "a test", positive)
+    return table, draft(find(task), LabelColumn("y", label), positive)
 
 
 def test_each_split_has_its_share_of_a_rare_class() -> None:
@@ -47,7 +48,7 @@ def test_where_classes_are_large_nothing_is_searched_for() -> None:
 
 def test_a_number_has_no_classes_to_spread() -> None:
     table = pa.table({"x": np.arange(30.0)})
-    label = describe(table["x"], "x", Task.REGRESSION, "a test")
+    label = draft(find("regression"), LabelColumn("x", table["x"]), None)
     assert divide(table, label) == Division(0.2, 0.2) and told(label, divide(table, label)) == []
 
 
@@ -85,4 +86,4 @@ def test_the_positive_class_may_be_said() -> None:
     with pytest.raises(InputError, match="--positive 'yes': the label 'y' has the classes '0' and '1'"):
         labelled(["0", "1"] * 20, positive="yes")
     with pytest.raises(InputError, match="--positive 'a': is for labels of two classes"):
-        labelled(["a", "b", "c"] * 20, Task.MULTICLASS, positive="a")
+        labelled(["a", "b", "c"] * 20, "multiclass", positive="a")

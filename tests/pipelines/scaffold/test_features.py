@@ -14,7 +14,8 @@ import yaml
 
 from components.schema import read_schema
 from pipelines.scaffold import trial
-from pipelines.scaffold.creating import Created, Request, create
+from pipelines.scaffold.creating import Created, create
+from pipelines.scaffold.request import Request
 
 pytestmark = pytest.mark.usefixtures("places")
 ROWS = 300

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from components.schema import classes_of, feature_of, read_schema
-from pipelines.scaffold.creating import Created, Request, create
+from pipelines.scaffold.creating import Created, create
 from pipelines.scaffold.images import find_images
+from pipelines.scaffold.request import Request
 from spec.errors import InputError
 from spec.workload import load_workload
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipelines.scaffold.labelling import has_long_tail
+from components.tasks.regression import has_long_tail
 
 _RANDOM = np.random.default_rng(1)
 _PRICES = np.exp(_RANDOM.normal(7.8, 1.0, 2000))

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from components import user_code
+from components.tasks._schema import Feature
 from components.trainer import ModelSchema
-from components.trainer._schema import Feature
 from pipelines.scaffold import templates
 
 

@@ -89,7 +89,7 @@ def test_an_empty_history_says_so(tmp_path: pathlib.Path) -> None:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sending, "_WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(_sending, "_PAUSE_S", 0.0)
 
 
 def test_a_busy_webhook_is_asked_again(history: History, webhook, at_once, monkeypatch, capsys) -> None:

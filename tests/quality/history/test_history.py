@@ -11,9 +11,10 @@ import threading
 import pyarrow as pa
 import pytest
 
-from components.drift import Profile, numbers
+from components.drift.distributions import numbers
+from components.drift.profile import Profile
 from components.gates import CheckResult, GateResult, Severity
-from components.report import ColumnFacts, ColumnStatistics, ComponentFacts, DatasetFacts, RunFacts
+from components.report.facts import ColumnFacts, ColumnStatistics, ComponentFacts, DatasetFacts, RunFacts
 from quality.history import Change, Check, Column, History, HistoryError, Outcome, Release, Validation, runs
 from quality.history._headline import headline, worst
 from tests.servers import PASSWORD

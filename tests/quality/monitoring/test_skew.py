@@ -12,7 +12,8 @@ import pytest
 
 from cli import main as cli
 from components.columnar import decode_splits, read_split
-from components.drift import Profile, categories, numbers
+from components.drift.distributions import categories, numbers
+from components.drift.profile import Profile
 from components.infra_validator.golden import golden_rows, instances
 from components.served_model import ServedModel, load_answerer
 from model_store import ModelStore, ReleaseDraft

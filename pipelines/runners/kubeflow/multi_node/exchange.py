@@ -11,7 +11,7 @@ import json
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import execution_invocation_pb2, execution_result_pb2
 
-from pipelines.runners.kubeflow import transfer
+import storage
 
 _INVOCATION, _OUTPUT = "invocation.pb", "output.pb"
 
@@ -46,32 +46,32 @@ class Exchange:
     def clear(self, workers: int) -> None:
         """Removes what an earlier job left."""
         for name in (_OUTPUT, *(_failure(index) for index in range(workers))):
-            transfer.remove(f"{self.folder}/{name}")
+            storage.remove(f"{self.folder}/{name}")
 
     def put_invocation(self, info: data_types.ExecutionInfo) -> None:
-        transfer.write(f"{self.folder}/{_INVOCATION}", info.to_proto().SerializeToString(deterministic=True))
+        storage.write(f"{self.folder}/{_INVOCATION}", info.to_proto().SerializeToString(deterministic=True))
 
     def invocation(self) -> data_types.ExecutionInfo:
-        content = transfer.read(f"{self.folder}/{_INVOCATION}")
+        content = storage.read(f"{self.folder}/{_INVOCATION}")
         return data_types.ExecutionInfo.from_proto(execution_invocation_pb2.ExecutionInvocation.FromString(content))
 
     def put_output(self, output: execution_result_pb2.ExecutorOutput) -> None:
         """The chief's last word: its artifacts are whole by now."""
-        transfer.write(f"{self.folder}/{_OUTPUT}", output.SerializeToString(deterministic=True))
+        storage.write(f"{self.folder}/{_OUTPUT}", output.SerializeToString(deterministic=True))
 
     def output(self) -> execution_result_pb2.ExecutorOutput | None:
-        content = transfer.read_if_there(f"{self.folder}/{_OUTPUT}")
+        content = storage.read_if_there(f"{self.folder}/{_OUTPUT}")
         return None if content is None else execution_result_pb2.ExecutorOutput.FromString(content)
 
     def put_failure(self, worker: int, failure: Failure) -> None:
         text = json.dumps(dataclasses.asdict(failure))
-        transfer.write(f"{self.folder}/{_failure(worker)}", text.encode())
+        storage.write(f"{self.folder}/{_failure(worker)}", text.encode())
 
     def failures(self, workers: int) -> dict[int, Failure]:
         """By worker; a worker that was killed left none."""
         found = {}
         for index in range(workers):
-            if content := transfer.read_if_there(f"{self.folder}/{_failure(index)}"):
+            if content := storage.read_if_there(f"{self.folder}/{_failure(index)}"):
                 read = json.loads(content)
                 found[index] = Failure(str(read["message"]), int(read["code"]))
         return found

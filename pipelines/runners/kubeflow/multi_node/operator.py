@@ -14,7 +14,7 @@ from google.protobuf import message
 from tfx.orchestration.portable import base_executor_operator, data_types
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
-from pipelines.runners.kubeflow import transfer
+import storage
 from pipelines.runners.kubeflow.multi_node.exchange import Exchange
 from pipelines.runners.kubeflow.multi_node.jobs import TrainJobs
 from pipelines.runners.kubeflow.multi_node.manifest import Owner, TrainJobRequest, job_name, manifest
@@ -85,7 +85,7 @@ class TrainJobOperator(base_executor_operator.BaseExecutorOperator):
         exchange.clear(self._workers)
         for artifacts in info.output_dict.values():
             for artifact in artifacts:
-                transfer.discard(artifact.uri)
+                storage.discard(artifact.uri)
         exchange.put_invocation(info)
         arguments = ["--folder", exchange.folder, "--executor", self._executor_spec.class_path]
         arguments += ["--node", info.pipeline_node.node_info.id, "--revision", code_of().revision]
@@ -127,7 +127,7 @@ def _is_of_use(job: Mapping[str, Any], info: data_types.ExecutionInfo, exchange:
     if not _condition(job, "Complete"):
         return True
     artifacts = [one for listed in info.output_dict.values() for one in listed]
-    whole = all(transfer.is_whole(one.uri) for one in artifacts if transfer.is_remote(one.uri))
+    whole = all(storage.is_whole(one.uri) for one in artifacts if storage.is_remote(one.uri))
     return whole and exchange.output() is not None
 
 

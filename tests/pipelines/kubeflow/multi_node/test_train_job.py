@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+import storage
 from pipelines.metadata.attempts import RunExecutions
 from pipelines.metadata.connecting import connection_config
-from pipelines.runners.kubeflow import spec, transfer
+from pipelines.runners.kubeflow import spec
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.launching import run_node
 from pipelines.runners.kubeflow.lint import lint
@@ -111,7 +112,7 @@ def test_two_nodes_publish_once_what_one_process_learns(compiled: Yard) -> None:
     assert attempt.code == 0, attempt.output + "".join(pod.text() for pod in compiled.kubernetes.pods[-1])
     (execution,) = compiled.executions("run-1")
     model = compiled.output(execution, "model")
-    assert transfer.is_whole(model.uri) and model.uri.startswith(f"{compiled.cluster.bucket}/pipelines/tips/Trainer/")
+    assert storage.is_whole(model.uri) and model.uri.startswith(f"{compiled.cluster.bucket}/pipelines/tips/Trainer/")
     assert len(compiled.cluster.artifacts("Model")) == 1
     assert model.custom_properties["rows_in"].int_value == 600
     two = compiled.history("run-1")

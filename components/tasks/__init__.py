@@ -1,0 +1,28 @@
+"""What models predict, a class each: to add a task, read one (docs/guides/add-a-task.md).
+
+Airflow imports these modules to check workload.yaml and has no NumPy: everything heavy is imported by `lazily`.
+"""
+
+from components.tasks._base import Task, find
+from components.tasks._columns import class_indices, query_keys
+from components.tasks._drafts import Draft, LabelColumn
+from components.tasks._lazily import lazily
+from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
+from components.tasks._views import View
+
+__all__ = [
+    "Draft",
+    "LabelColumn",
+    "MergeableSums",
+    "ScoreCounts",
+    "Task",
+    "UnitTerms",
+    "Values",
+    "View",
+    "class_indices",
+    "divide",
+    "find",
+    "lazily",
+    "query_keys",
+    "ratio",
+]

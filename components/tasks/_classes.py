@@ -1,0 +1,82 @@
+"""What tasks whose label is a class share."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from components.tasks._base import Task, Tensors
+from components.tasks._lazily import lazily
+from components.tasks._views import View
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+else:
+    np, pa = map(lazily, ("numpy", "pyarrow"))
+
+EPSILON = 1e-7
+_TOLERANCE = 1e-5
+
+
+class ClassTask(Task):
+    """The label is a class, the answer a probability, or one for each class, and the label that follows from it."""
+
+    tfs_signature = "classify"
+    valid_words = "finite and a probability"
+    views: ClassVar[tuple[View, ...]] = (View("confusion_matrix", "Confusion matrix"),)
+
+    @abc.abstractmethod
+    def scores(self, values: Any) -> Any:
+        """The probability of each class, [N, C], in the graph or of arrays."""
+
+    @abc.abstractmethod
+    def called(self, output: Any) -> Any:
+        """The index of the class that each row is called, [N], in the graph."""
+
+    def objection_to_output(self, output: np.ndarray) -> str:
+        if ((output >= 0) & (output <= 1)).all():
+            return ""
+        return (
+            f"task {self.name} needs probabilities between 0 and 1. Received values from {output.min():.3g} to "
+            f"{output.max():.3g}. End build_model with schema.outputs(x), or a sigmoid or softmax."
+        )
+
+    def answers(self, output: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow as tf
+
+        label = tf.gather(tf.constant(self.classes, tf.string), self.called(output))
+        return {self.output: tf.reshape(output, [-1, *self.answer_shape]), "label": label}
+
+    def tfs_answers(self, output: Any) -> dict[str, Any]:
+        import tensorflow as tf
+
+        scores = self.scores(output)
+        classes = tf.tile(tf.constant(self.classes, tf.string)[tf.newaxis], [tf.shape(scores)[0], 1])
+        return {"classes": classes, "scores": scores}
+
+    def tfs_expected(self, answers: Tensors) -> Tensors:
+        names = np.array([[name.encode() for name in self.classes]] * len(answers[self.output]), dtype=object)
+        return {"scores": self.scores(answers[self.output]), "classes": names}
+
+    def objection_to_answers(self, answers: Tensors) -> str:
+        values, labels = answers[self.output], answers.get("label")
+        low, high = float(values.min()), float(values.max())
+        if low < -_TOLERANCE or high > 1 + _TOLERANCE:
+            return f"{self.output!r} must lie in [0, 1]; it goes from {low:g} to {high:g}"
+        if self.answer_shape and (worst := float(np.abs(values.sum(axis=1) - 1).max())) >= 1e-3:
+            return f"each row of {self.output!r} must sum to 1; one is off by {worst:g}"
+        if labels is None or labels.shape != values.shape[:1]:
+            return "output 'label' must be one string a row"
+        unknown = {one.decode("utf-8", "replace") for one in labels.tolist()} - set(self.classes)
+        if unknown:
+            return f"'label' says {_names(unknown)}; the classes are {_names(set(self.classes))}"
+        return ""
+
+    def prediction_types(self) -> dict[str, pa.DataType]:
+        return {**super().prediction_types(), "label": pa.string()}
+
+
+def _names(values: set[str]) -> str:
+    return ", ".join(repr(value) for value in sorted(values)) or "none"

@@ -1,0 +1,79 @@
+"""What `build_model` is told about its inputs and its output."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from spec.tasks import find
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """A transformed feature.
+
+    Attributes:
+        name: as `preprocessing_fn` returned it.
+        dtype: float32, int64 or string.
+        shape: of one row, without the batch dimension; () for a scalar.
+        vocabulary_size: for integer ids, how many there are (out-of-vocabulary ids included); None where unknown.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+    vocabulary_size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSchema:
+    """The transformed features and the task.
+
+    Attributes:
+        features: by name, in a fixed order.
+        task: its name.
+        label: the label's column; None without one.
+        classes: in the order of the output, [negative, positive] for binary; empty where the label has none.
+        label_mean: of the training split, on the label's scale, where it is a number.
+        label_std: of the training split, on the label's scale, where it is a number.
+        label_scale: linear, or log: what is learnt is log(1 + label).
+    """
+
+    features: Mapping[str, Feature]
+    task: str
+    label: str | None
+    classes: tuple[str, ...] = ()
+    label_mean: float = 0.0
+    label_std: float = 1.0
+    label_scale: str = "linear"
+
+    @property
+    def kind(self) -> Any:
+        """The task itself, a `components.tasks.Task`."""
+        return cast(Any, find(self.task))(self.classes)
+
+    def inputs(self) -> dict[str, keras.KerasTensor]:
+        """One `keras.Input` a feature."""
+        import keras
+
+        return {
+            # Keras takes any name but one with a slash, which TensorFlow's scopes reserve.
+            name: keras.Input(shape=feature.shape, dtype=feature.dtype, name=name.replace("/", "_"))
+            for name, feature in self.features.items()
+        }
+
+    def outputs(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """The head that fits the task, on features of shape [N, d].
+
+        Of several networks side by side, [N, members, d], each has a head of its own and is trained by its own loss; the model
+        answers with their mean.
+
+        Returns:
+            binary: probability of the positive class [N, 1]; multiclass: probabilities [N, C]; regression and
+            ranking: the value [N, 1] in the label's own unit; other tasks: [N, *head_shape].
+        """
+        return self.kind.head(self, x)

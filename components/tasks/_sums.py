@@ -1,0 +1,141 @@
+"""Metrics as sums that can be merged: over batches, over Beam's workers, over slices."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from components.tasks._lazily import lazily
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = lazily("numpy")
+
+Values = dict[str, float | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitTerms:
+    """Judged units, rows or the groups of a query, reduced to what the metrics need.
+
+    Attributes:
+        terms: by name, a number or an array for each unit, [N, ...]; summed per slice. `rows` is always among them.
+        cells: by name, the index of each unit's cell in a histogram, [N]; counted per slice.
+    """
+
+    terms: dict[str, np.ndarray]
+    cells: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def take(self, index: np.ndarray) -> UnitTerms:
+        """Some of the units."""
+        terms = {name: value[index] for name, value in self.terms.items()}
+        return UnitTerms(terms, {name: cell[index] for name, cell in self.cells.items()})
+
+
+@dataclasses.dataclass
+class MergeableSums:
+    """Sums over the units of K slices; `a + b` are the sums over the units of both.
+
+    Attributes:
+        terms: by name, [K, ...].
+        cells: by name, [K, number of cells].
+    """
+
+    terms: dict[str, np.ndarray]
+    cells: dict[str, np.ndarray]
+
+    def __add__(self, other: MergeableSums) -> MergeableSums:
+        """Both must be of the same task; the one with fewer slices is taken to have seen none of the others."""
+        slices = max(len(self), len(other))
+        mine, theirs = self.padded(slices), other.padded(slices)
+        return MergeableSums(
+            {name: value + theirs.terms[name] for name, value in mine.terms.items()},
+            {name: value + theirs.cells[name] for name, value in mine.cells.items()},
+        )
+
+    def __len__(self) -> int:
+        return len(self.terms["rows"])
+
+    def padded(self, slices: int) -> MergeableSums:
+        """The same sums with room for so many slices; the new ones are empty."""
+        return self.moved(np.arange(len(self)), slices) if slices > len(self) else self
+
+    def moved(self, places: np.ndarray, slices: int) -> MergeableSums:
+        """The same sums, each slice at its place among so many."""
+        return MergeableSums(
+            {name: _scattered(value, places, slices) for name, value in self.terms.items()},
+            {name: _scattered(value, places, slices) for name, value in self.cells.items()},
+        )
+
+    def of(self, slice_index: int = 0) -> dict[str, float]:
+        """The terms of one slice that are single numbers."""
+        return {name: float(value[slice_index]) for name, value in self.terms.items() if value.ndim == 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreCounts:
+    """How many rows of two classes have which score.
+
+    Attributes:
+        thresholds: rising, [T].
+        false_positives: at each threshold, [T], falling.
+        true_positives: at each threshold, [T], falling.
+        histogram: rows by class and by the interval between thresholds, [2, T + 1].
+    """
+
+    thresholds: np.ndarray
+    false_positives: np.ndarray
+    true_positives: np.ndarray
+    histogram: np.ndarray
+
+
+def reduce(
+    units: UnitTerms,
+    widths: dict[str, int],
+    slices: np.ndarray | None = None,
+    count: int = 1,
+    weights: np.ndarray | None = None,
+) -> MergeableSums:
+    """See `Task.reduce`."""
+    if slices is None:
+        index: np.ndarray | int = 0
+        # Not `@`: BLAS would start threads for sums that one core is done with sooner.
+        terms = {name: _weighted(value, weights).sum(axis=0)[np.newaxis] for name, value in units.terms.items()}
+    else:
+        index = slices
+        terms = {name: _by_slice(_weighted(value, weights), slices, count) for name, value in units.terms.items()}
+    cells = {}
+    for name, cell in units.cells.items():
+        width = widths[name]
+        flat = np.bincount(index * width + cell, weights=weights, minlength=count * width)
+        cells[name] = flat.astype(np.float64, copy=False).reshape(count, width)
+    return MergeableSums(terms, cells)
+
+
+def ratio(numerator: float, denominator: float) -> float | None:
+    """None where there is nothing to divide by."""
+    return numerator / denominator if denominator else None
+
+
+def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a / b, and 0 where b is 0."""
+    return np.divide(a, b, out=np.zeros_like(b, dtype=np.float64), where=b != 0)
+
+
+def _weighted(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    return values if weights is None else values * weights.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def _by_slice(values: np.ndarray, slices: np.ndarray, count: int) -> np.ndarray:
+    if values.ndim == 1:
+        return np.bincount(slices, weights=values, minlength=count)
+    columns = values.reshape(len(values), -1).T
+    sums = [np.bincount(slices, weights=column, minlength=count) for column in columns]
+    return np.stack(sums, axis=1).reshape(count, *values.shape[1:])
+
+
+def _scattered(values: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
+    moved = np.zeros((count, *values.shape[1:]))
+    moved[places] = values
+    return moved

@@ -1,0 +1,192 @@
+"""What a store holds: find, verify, fetch. Reading never waits."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+
+from model_store import _fetch, _folders
+from model_store._errors import StoreError, reading
+from model_store._labels import STABLE, HistoryEntry, Label, read_history, read_labels, rolled_back, stable_before
+from model_store._release import RELEASE_FILE, Release, parse_release, release_problems
+from model_store._signing import Keys
+from spec.errors import InputError
+from storage import open_files
+
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+class Catalogue:
+    """The releases of all models below one folder or URL, as they are read.
+
+    Args:
+        uri: a path, or a URL that fsspec can read, e.g. `s3://bucket/models`.
+        keys: whom to trust; default: as TRAINYARD_SIGNING_KEY and TRAINYARD_PUBLIC_KEYS say.
+
+    Raises:
+        StoreError: nothing can read such a URL, or a key cannot be used.
+    """
+
+    def __init__(self, uri: str | os.PathLike[str], keys: Keys | None = None) -> None:
+        try:
+            self._files = open_files(os.fspath(uri))
+        except InputError as error:
+            raise StoreError(f"model store {error}") from None
+        self._keys = Keys.from_environment() if keys is None else keys
+        self.uri = self._files.uri
+
+    def exists(self) -> bool:
+        """Whether there is anything at the store's URI."""
+        return self._files.exists("")
+
+    def models(self) -> list[str]:
+        """Models with at least one release, sorted; also those whose folder cannot be read, as every question about them says.
+
+        Raises:
+            StoreError: the store as a whole cannot be read.
+        """
+        with reading(self.uri):
+            names = [name for name in self._files.folders("") if MODEL_NAME.fullmatch(name)]
+        return [name for name in names if self._has_versions(name)]
+
+    def _has_versions(self, model: str) -> bool:
+        try:
+            return bool(self.versions(model))
+        except StoreError:
+            return True  # unreadable is not empty: whoever asks on is told so
+
+    def versions(self, model: str) -> list[int]:
+        """Published versions, oldest first.
+
+        Raises:
+            StoreError: the model's folder cannot be read.
+        """
+        if not MODEL_NAME.fullmatch(model):
+            return []  # not a folder of ours, but perhaps a way out of the store
+        with reading(self._uri(model)):
+            found = _folders.numbers(self._files, model)
+            return [n for n in found if self._files.exists(f"{model}/{n}/{RELEASE_FILE}")]
+
+    def release(self, model: str, version: int) -> Release:
+        """What `release.json` of one version says.
+
+        Raises:
+            StoreError: there is no such model or version, or its release.json is damaged.
+        """
+        uri = self._uri(f"{model}/{version}")
+        try:
+            with reading(f"{uri}/{RELEASE_FILE}"):
+                text = self._files.read(f"{model}/{version}/{RELEASE_FILE}")
+        except FileNotFoundError:
+            raise self._unknown(model, f"release {version}") from None
+        release = parse_release(text, uri)
+        if (release.model, release.version) != (model, version):
+            raise StoreError(
+                f"{uri}/{RELEASE_FILE} belongs to {release.model} version {release.version}. Restore it from a copy, or "
+                "publish the model again."
+            )
+        return release
+
+    def resolve(self, model: str, reference: str | int) -> Release:
+        """The release behind a label (`stable`, `canary`) or a version.
+
+        Raises:
+            StoreError: there is none; the message names the labels and versions that exist.
+        """
+        if isinstance(reference, int):
+            return self.release(model, reference)
+        version = self.labels(model).get(reference)
+        if version is None and reference.isdecimal():
+            version = int(reference)
+        if version is None:
+            raise self._unknown(model, f"release labelled {reference!r}")
+        return self.release(model, version)
+
+    def labels(self, model: str) -> dict[str, int]:
+        """Label -> version."""
+        return {name: label.version for name, label in self.label_details(model).items()}
+
+    def label_details(self, model: str) -> dict[str, Label]:
+        """Label -> version and the share of requests it gets, read at once.
+
+        Raises:
+            StoreError: labels.json is damaged; the message says how to mend it.
+        """
+        return read_labels(self._files, model)
+
+    def history(self, model: str) -> list[HistoryEntry]:
+        """What happened to the model's releases, oldest first."""
+        return read_history(self._files, model)
+
+    def rolled_back(self, model: str, version: int) -> HistoryEntry | None:
+        """When and why a version was taken out of service; None if it was not, or is stable again since."""
+        return rolled_back(self.history(model), version)
+
+    def stable_before(self, model: str) -> int | None:
+        """The version that `rollback` would go back to; None if there is none, or no stable release."""
+        current = self.labels(model).get(STABLE)
+        return None if current is None else stable_before(self.history(model), current, self.versions(model))
+
+    def verify(self, model: str, version: int) -> tuple[str, ...]:
+        """Compares every byte of a release with what was published.
+
+        Returns:
+            The problems in words (files changed, missing or added, release.json changed); empty if it is intact.
+
+        Raises:
+            StoreError: there is no such release.
+        """
+        folder = f"{model}/{version}"
+        try:
+            with reading(self._uri(f"{folder}/{RELEASE_FILE}")):
+                manifest = self._files.read(f"{folder}/{RELEASE_FILE}")
+            release = parse_release(manifest, self._uri(folder))
+        except FileNotFoundError:
+            raise self._unknown(model, f"release {version}") from None
+        except StoreError as error:
+            return (str(error),)
+        problems = release_problems(manifest, self._keys)
+        if problems:
+            return tuple(problems)  # what a changed manifest says of the files proves nothing
+        if (release.model, release.version) != (model, version):
+            problems.append(f"{RELEASE_FILE} belongs to {release.model} version {release.version}")
+        return (*problems, *_fetch.compare(self._files, folder, release))
+
+    def fetch(self, model: str, version: int, folder: str | os.PathLike[str]) -> pathlib.Path:
+        """A verified release on the local disk, ready to load.
+
+        Args:
+            folder: a remote release is copied to `<folder>/<model>/<version>`; a good copy there is used again.
+
+        Returns:
+            The SavedModel's folder; in a local store the release itself, not a copy: never write to it.
+
+        Raises:
+            StoreError: there is no such release, or its bytes are not those that were published.
+        """
+        local = self._files.local_path(f"{model}/{version}")
+        if local is None:
+            release = self.release(model, version)
+            return _fetch.download(self._files, release, pathlib.Path(folder), self._keys)
+        self._insist_intact(model, version)
+        return local
+
+    def _insist_intact(self, model: str, version: int) -> None:
+        if problems := self.verify(model, version):
+            more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+            raise StoreError(
+                f"{model} version {version} is not what was published: {'; '.join(problems[:3])}{more}. "
+                "Restore it from a copy, or publish the model again."
+            )
+
+    def _uri(self, path: str) -> str:
+        return f"{self.uri}/{path}"
+
+    def _unknown(self, model: str, what: str) -> StoreError:
+        versions = self.versions(model)
+        if not versions:
+            known = ", ".join(self.models()) or "none"
+            return StoreError(f"there is no model {model!r} in {self.uri}. Known models: {known}.")
+        labels = ", ".join(f"{label} -> {version}" for label, version in self.labels(model).items()) or "none"
+        return StoreError(f"{model} has no {what}. Known versions: {', '.join(map(str, versions))}; labels: {labels}.")

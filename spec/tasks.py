@@ -1,0 +1,137 @@
+"""Which tasks there are, and what is known of a task before anything is computed.
+
+A task is a class, found by name as entry points are, so that nothing imports upward: Airflow and the CLI ask the facts, the
+components the whole class (`components.tasks.Task`). To add one: its class, and a line in TASKS; or a use case's own, named by
+dotted path in workload.yaml (docs/guides/add-a-task.md).
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import importlib
+import importlib.util
+import pathlib
+import re
+import sys
+from types import ModuleType
+from typing import ClassVar
+
+from spec.errors import InputError
+from spec.home import workloads_root
+from spec.metrics import Metric
+
+TASKS = {
+    "binary": "components.tasks.binary.Binary",
+    "multiclass": "components.tasks.multiclass.Multiclass",
+    "regression": "components.tasks.regression.Regression",
+    "ranking": "components.tasks.ranking.Ranking",
+}
+
+
+class LabelKind(enum.Enum):
+    """What the label's column holds."""
+
+    TWO_CLASSES = "two classes"
+    CLASSES = "classes"
+    NUMBER = "number"
+    IMAGE = "image"
+    NONE = "none"
+
+    @property
+    def has_classes(self) -> bool:
+        return self in (LabelKind.TWO_CLASSES, LabelKind.CLASSES)
+
+
+class TaskFacts:
+    """What workload.yaml's checks, the CLI and Airflow ask a task.
+
+    Attributes:
+        name: as workload.yaml says it; that of a use case's own task is its dotted path, and `find` sets it.
+        metrics: that a model is judged by; the first is the one that models are compared by unless the workload says otherwise.
+        label_kind: what the label's column holds; NONE: `data.label` must be left out.
+        needs_query: whether rows are judged by groups, those of one value of `data.query`.
+        takes_threshold: whether `training.decision_threshold` means something.
+        takes_label_scale: whether `training.label_scale` does.
+    """
+
+    name: ClassVar[str] = ""
+    metrics: ClassVar[tuple[Metric, ...]]
+    label_kind: ClassVar[LabelKind] = LabelKind.NUMBER
+    needs_query: ClassVar[bool] = False
+    takes_threshold: ClassVar[bool] = False
+    takes_label_scale: ClassVar[bool] = False
+
+    @classmethod
+    def metric_names(cls) -> tuple[str, ...]:
+        return tuple(one.name for one in cls.metrics)
+
+    @classmethod
+    def metric(cls, name: str) -> Metric:
+        """The record of one of its metrics.
+
+        Raises:
+            InputError: it has no such metric.
+        """
+        for one in cls.metrics:
+            if one.name == name:
+                return one
+        known = ", ".join(cls.metric_names())
+        raise InputError(f"evaluation: metric {name!r} does not exist for task {cls.name}; known: {known}")
+
+
+class MissingLibraryError(InputError):
+    """The module of a use case's own task needs a library that this process does not have, as Airflow's lacks TensorFlow."""
+
+
+def find(name: str) -> type[TaskFacts]:
+    """The class of a task.
+
+    Args:
+        name: one of TASKS, or a dotted path: `mine.task.Reconstruction` is the class in `task.py` of the workload `mine`, wherever
+            the workloads' folder lies; any other module is imported by its name.
+
+    Raises:
+        InputError: there is no such task; says which there are.
+        MissingLibraryError: its module cannot be imported here for want of a library.
+    """
+    path = TASKS.get(name, name)
+    module_name, _, class_name = path.rpartition(".")
+    if not re.fullmatch(r"\w+(\.\w+)+", path):
+        raise InputError(
+            f"task: there is no task {name!r}. Known: {', '.join(TASKS)}; or the dotted path of a class of your own, such as "
+            "mine.task.Mine (docs/guides/add-a-task.md)"
+        )
+    found = getattr(_module(module_name, name), class_name, None)
+    if not (isinstance(found, type) and issubclass(found, TaskFacts)):
+        raise InputError(
+            f"task: {name}: {module_name} has no class {class_name!r} that is a components.tasks.Task. "
+            f"Received: {type(found).__name__}"
+        )
+    if name not in TASKS:
+        found.name = name
+    return found
+
+
+def _module(module: str, task: str) -> ModuleType:
+    file = workloads_root().joinpath(*module.split(".")).with_suffix(".py")
+    try:
+        return _of_file(file, file.stat().st_mtime_ns) if file.is_file() else importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and not f"{module}.".startswith(f"{error.name}."):
+            raise MissingLibraryError(f"task: {task}: needs {error.name}, which is not installed here") from None
+        raise InputError(f"task: {task}: there is no module {module}, and no file {file}. Mend the path") from None
+    except Exception as error:
+        detail = " ".join(str(error).split())[:300]
+        raise InputError(f"task: {task}: does not import: {type(error).__name__}: {detail}. Mend it") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _of_file(path: pathlib.Path, modified: int) -> ModuleType:
+    """A module of a workload's folder, read again once it was edited. Two workloads may both have a task.py."""
+    name = f"trainyard_workload_{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

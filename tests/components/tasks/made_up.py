@@ -1,0 +1,126 @@
+"""Tasks that are not in the repository, as a use case would bring them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+
+from components.tasks import MergeableSums, Task, UnitTerms, Values, ratio
+from components.tasks._base import Predict, Read
+from components.tasks._schema import ModelSchema
+from spec.metrics import Metric
+from spec.tasks import LabelKind
+
+
+class Keypoints(Task):
+    """A head of several axes: four points of three coordinates."""
+
+    metrics = (Metric("distance", "Distance", lower_is_better=True),)
+    label_kind = LabelKind.IMAGE
+
+    def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
+        return (4, 3)
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        return (4, 3)
+
+    def loss(self, schema: ModelSchema) -> Any:
+        return "mse"
+
+    def terms(self, truths: np.ndarray, predictions: np.ndarray) -> UnitTerms:
+        distance = np.sqrt(((predictions - truths) ** 2).sum(axis=2)).mean(axis=1)
+        return UnitTerms({"rows": np.ones(len(distance)), "distance": distance, "squared_distance": distance**2})
+
+    def value(self, metric: str, sums: MergeableSums, slice_index: int = 0) -> float | None:
+        terms = sums.of(slice_index)
+        return ratio(terms[metric], terms["rows"])
+
+
+class Generation(Keypoints):
+    """Judged as a whole: how far the mean and the covariance of what it makes are from those of what there is."""
+
+    metrics = (Metric("frechet", "Fréchet distance", lower_is_better=True),)
+    label_kind = LabelKind.NONE
+
+    def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
+        return (2,)
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        return (2,)
+
+    def truths(self, batch: pa.RecordBatch, label: str | None) -> np.ndarray:
+        return np.stack([batch.column(name).to_numpy() for name in ("x", "y")], axis=1)
+
+    def terms(self, truths: np.ndarray, predictions: np.ndarray) -> UnitTerms:
+        return UnitTerms(
+            {
+                "rows": np.ones(len(truths)),
+                **{f"mean_{name}": value for name, value in (("true", truths), ("made", predictions))},
+                **{
+                    f"outer_{name}": value[:, :, None] * value[:, None, :]
+                    for name, value in (("true", truths), ("made", predictions))
+                },
+            }
+        )
+
+    def value(self, metric: str, sums: MergeableSums, slice_index: int = 0) -> float | None:
+        from scipy import linalg
+
+        rows = sums.terms["rows"][slice_index]
+        if rows < 3:
+            return None
+        means, spreads = [], []
+        for name in ("true", "made"):
+            mean = sums.terms[f"mean_{name}"][slice_index] / rows
+            means.append(mean)
+            spreads.append(sums.terms[f"outer_{name}"][slice_index] / rows - np.outer(mean, mean))
+        root = linalg.sqrtm(spreads[0] @ spreads[1]).real
+        return float(((means[0] - means[1]) ** 2).sum() + np.trace(spreads[0] + spreads[1] - 2 * root))
+
+
+class Retrieval(Task):
+    """Over a corpus: where among the answers to all rows a row finds its own group."""
+
+    metrics = (Metric("hit_rate", "Hit rate", bounded=True),)
+
+    def __init__(self, classes: Any = (), threshold: float = 0.5) -> None:
+        super().__init__(classes, threshold)
+        self.corpus = np.zeros((0,))
+        self.owners = np.zeros((0,))
+
+    def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
+        return (1,)
+
+    def answers(self, output: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.output: output[:, 0]}
+
+    def loss(self, schema: ModelSchema) -> Any:
+        return "mse"
+
+    def prepare(self, label: str | None, read: Read, predict: Predict) -> Self:
+        assert label is not None
+        found = [(predict(batch), self.truths(batch, label)) for batch in read(["x", label])]
+        self.corpus, self.owners = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return self
+
+    def terms(self, truths: np.ndarray, predictions: np.ndarray) -> UnitTerms:
+        distance = np.abs(predictions[:, None] - self.corpus[None])
+        distance[distance == 0] = np.inf  # itself
+        hit = (self.owners[distance.argmin(axis=1)] == truths).astype(np.float64)
+        return UnitTerms({"rows": np.ones(len(hit)), "hit_rate": hit, "squared_hit_rate": hit})
+
+    def value(self, metric: str, sums: MergeableSums, slice_index: int = 0) -> float | None:
+        terms = sums.of(slice_index)
+        return ratio(terms[metric], terms["rows"])
+
+    def trivial(self, sums: MergeableSums, truths: np.ndarray) -> Values:
+        return {"hit_rate": float(np.unique(truths, return_counts=True)[1].max() / len(truths))}
+
+
+for made_up in (Keypoints, Generation, Retrieval):
+    made_up.name = f"tests.components.tasks.made_up.{made_up.__name__}"
