@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.artifacts import DataDrift
+from components.artifacts import DataDrift, noted_spans
 from spec import graph
 
 _WELL = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
@@ -78,8 +77,8 @@ def _verdict(states: dict[str, int], gates: Collection[str]) -> Verdict:
 def _spans(store: Any, examples_ids: Iterable[int]) -> Iterable[tuple[int, int, str]]:
     """(id, newest span, its digest) of Examples artifacts, oldest first."""
     for artifact in sorted(store.get_artifacts_by_id(list(examples_ids)), key=lambda one: one.id):
-        noted = json.loads(artifact.custom_properties["spans"].string_value or "[]")
-        yield artifact.id, artifact.properties["span"].int_value, str(noted[-1].get("digest", "")) if noted else ""
+        noted = noted_spans(artifact.custom_properties["spans"].string_value)
+        yield artifact.id, artifact.properties["span"].int_value, noted[-1][1] if noted else ""
 
 
 def _profiles(store: Any, made: dict[int, list[int]]) -> dict[int, str]:
