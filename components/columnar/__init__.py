@@ -16,10 +16,9 @@ from components.columnar._files import (
     split_schema,
 )
 from components.columnar._hashing import Hashes, add_column, hash_rows, spread_bits
-from components.columnar._layout import stored_batch, stored_schema
+from components.columnar._layout import stored_batch
 from components.columnar._reading import (
     RowGroup,
-    batch_rows,
     read_batches,
     read_file,
     read_list_batches,
@@ -35,7 +34,6 @@ __all__ = [
     "ShardWriter",
     "SplitWriter",
     "add_column",
-    "batch_rows",
     "commit_shards",
     "count_rows",
     "decode_splits",
@@ -56,6 +54,5 @@ __all__ = [
     "split_schema",
     "spread_bits",
     "stored_batch",
-    "stored_schema",
     "tfx_columns",
 ]

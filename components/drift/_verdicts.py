@@ -48,8 +48,8 @@ def judged(store: Any, pipeline: str) -> list[Judged]:
     kinds = {kind.id: kind.name.rpartition(".")[2] for kind in store.get_execution_types()}
     gates = {record.id for record in graph.data_gates()}
     asked = {one.id: one for one in store.get_executions_by_context(context.id) if kinds.get(one.type_id) in gates}
-    states: dict[int, dict[str, int]] = {}  # id of the examples -> gate -> how its last execution ended
-    made: dict[int, list[int]] = {}  # execution -> ids of what it made
+    states: dict[int, dict[str, int]] = {}  # id of the examples -> gate -> state of its last execution
+    made: dict[int, list[int]] = {}  # execution -> ids of its outputs
     read: dict[int, int] = {}
     for event in store.get_events_by_execution_ids(sorted(asked)) if asked else ():
         if event.type == mlmd.Event.INPUT and event.path.steps and event.path.steps[0].key == "examples":
