@@ -19,6 +19,7 @@ from components.columnar._hashing import Hashes, add_column, hash_rows, spread_b
 from components.columnar._layout import stored_batch
 from components.columnar._reading import (
     RowGroup,
+    batch_rows,
     read_batches,
     read_file,
     read_list_batches,
@@ -34,6 +35,7 @@ __all__ = [
     "ShardWriter",
     "SplitWriter",
     "add_column",
+    "batch_rows",
     "commit_shards",
     "count_rows",
     "decode_splits",
