@@ -16,7 +16,7 @@ _WELL = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 _ILL = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 
 
-class Verdict(enum.StrEnum):
+class SpanVerdict(enum.StrEnum):
     """The latest verdict on a span; a span whose failures are waived is accepted."""
 
     ACCEPTED = "accepted"
@@ -36,7 +36,7 @@ class Judged:
 
     span: int
     digest: str
-    verdict: Verdict
+    verdict: SpanVerdict
     profile: str
 
 
@@ -68,10 +68,10 @@ def judged(store: Any, pipeline: str) -> list[Judged]:
     return sorted(found, key=lambda one: one.span)
 
 
-def _verdict(states: dict[str, int], gates: Collection[str]) -> Verdict:
+def _verdict(states: dict[str, int], gates: Collection[str]) -> SpanVerdict:
     if any(state in _ILL for state in states.values()):
-        return Verdict.REFUSED
-    return Verdict.ACCEPTED if all(states.get(gate) in _WELL for gate in gates) else Verdict.UNKNOWN
+        return SpanVerdict.REFUSED
+    return SpanVerdict.ACCEPTED if all(states.get(gate) in _WELL for gate in gates) else SpanVerdict.UNKNOWN
 
 
 def _spans(store: Any, examples_ids: Iterable[int]) -> Iterable[tuple[int, int, str]]:

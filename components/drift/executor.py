@@ -163,7 +163,7 @@ def _reference(window: _Window, allowed: Drift, named: set[str], exec_properties
 
 
 def _checks(
-    found: Sequence[judge.Comparison], newest: Profile, before: Profile | None, allowed: Drift
+    found: Sequence[judge.ColumnComparison], newest: Profile, before: Profile | None, allowed: Drift
 ) -> list[CheckResult]:
     """One check per comparison, and one `not judged` for each that was asked for and is not possible."""
     if before is None:
