@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from components import progress
 from components.columnar import RowGroup, is_list, row_groups, split_directory
-from components.tasks._schema import Feature
+from components.tasks import Feature
 from components.trainer._checks import SplitChecks
 from spec.errors import InputError
 

@@ -14,7 +14,7 @@ from tfx.types import artifact_utils
 from components import border
 from components.artifacts import ROWS_IN, measured
 from components.schema import read_schema
-from components.tasks._schema import Feature, ModelSchema
+from components.tasks import Feature, ModelSchema
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._weights import class_weights
