@@ -234,6 +234,7 @@ class Binary(ClassTask):
         return dataclasses.replace(drafted, positive=chosen, training=drafted.training and drafted.training + _BEST_F1)
 
 
+@functools.cache
 def _thresholds() -> np.ndarray:
     return np.concatenate([[-EPSILON], np.arange(1, _THRESHOLDS - 1) / (_THRESHOLDS - 1), [1.0 + EPSILON]])
 
