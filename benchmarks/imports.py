@@ -17,30 +17,17 @@ import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.running import environment
+from benchmarks.pipeline.running import environment
+from spec import graph
 
 _START = "from components import lazy_imports; lazy_imports.install(); "
 _LAUNCHER = _START + "import tfx.orchestration.portable.launcher; "
-EXECUTORS = {
-    "SchemaImporter": "components.schema.executor",
-    "ColumnarExampleGen": "components.ingestion.executor",
-    "StatisticsGen": "components.statistics.executor",
-    "ExampleValidator": "components.example_validator.executor",
-    "DataQuality": "components.data_quality.executor",
-    "Transform": "components.transform.executor",
-    "Trainer": "components.trainer.executor",
-    "ChampionResolver": "components.champion.executor",
-    "Evaluator": "components.evaluator.executor",
-    "InfraValidator": "components.infra_validator.executor",
-    "Pusher": "components.pusher.executor",
-    "Report": "components.report.executor",
-    "BatchInference": "components.batch_inference.executor",
-}
+EXECUTORS = {graph.record_of(package).id: f"{package}.executor" for package in graph.TRAINING}
 PROGRAMS = {
     "tensorflow": "import tensorflow",
     "tfx.v1": "from tfx import v1",
     **{name: f"{_LAUNCHER}import {module}" for name, module in EXECUTORS.items()},
-    "all": _START + "import pipelines.runners.local, pipelines.training",
+    "all": f"{_START}import pipelines.runners.local, {', '.join(f'{package}.component' for package in graph.TRAINING)}",
 }
 
 

@@ -15,8 +15,8 @@ from spec.errors import InputError
 from spec.workload import find_workload
 
 if TYPE_CHECKING:
-    from pipelines.runners.kubeflow.pools import Pool
-    from pipelines.runners.kubeflow.site import ClusterSite
+    from pipelines.runners.kubeflow.cluster.pools import Pool
+    from pipelines.runners.kubeflow.cluster.site import ClusterSite
 
 
 def add_commands(commands: Commands) -> None:
@@ -95,8 +95,8 @@ def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Map
         options: those of `add_cluster_options`.
         fields: of the site, to be replaced by the options of the same name.
     """
-    from pipelines.runners.kubeflow.pools import DEFAULT_FILE, load_pools
-    from pipelines.runners.kubeflow.site import load_site, site_file
+    from pipelines.runners.kubeflow.cluster.pools import DEFAULT_FILE, load_pools
+    from pipelines.runners.kubeflow.cluster.site import load_site, site_file
 
     changes = {field: value for field in fields if (value := getattr(options, field))}
     site = load_site(options.site or site_file(), **changes)

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from components import progress
-from pipelines.results import ComponentResult, RunResult
 from pipelines.run import Display
+from pipelines.runners.results import ComponentResult, RunResult
 
 _MARKS = {
     "waiting": ("·", "dim"),

@@ -17,9 +17,9 @@ from spec import exit_codes
 from spec.errors import InputError
 
 if TYPE_CHECKING:
-    from pipelines.results import RunResult
     from pipelines.runners.kubeflow.client import Kubeflow
-    from pipelines.runners.kubeflow.site import ClusterSite
+    from pipelines.runners.kubeflow.cluster.site import ClusterSite
+    from pipelines.runners.results import RunResult
 
 _ACCESS = """\
 where KFP is: api.host in kubeflow.yaml (--site, TRAINYARD_KUBEFLOW), or KF_PIPELINES_ENDPOINT.
@@ -291,7 +291,7 @@ def _watch(run_id: str, kubeflow: Kubeflow, options: argparse.Namespace) -> int:
 
 
 def _site(options: argparse.Namespace) -> ClusterSite:
-    from pipelines.runners.kubeflow.site import load_site, site_file
+    from pipelines.runners.kubeflow.cluster.site import load_site, site_file
 
     return load_site(options.site or site_file())
 

@@ -131,7 +131,7 @@ def _refusals_as_json(options: argparse.Namespace) -> Iterator[None]:
         yield
     except (WorkloadError, InputError, StoreError) as error:
         if options.json:
-            from pipelines.results import RunResult
+            from pipelines.runners.results import RunResult
 
             refused = RunResult(options.workload, "", status="failed", error=str(error), exit_code=exit_codes.FIX_INPUT)
             print(refused.to_json())

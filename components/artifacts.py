@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,11 @@ class RunReport(artifact.Artifact):
     """About one run: `index.html`, a self-contained page, and `model_card.md`."""
 
     TYPE_NAME = "RunReport"
+
+
+def noted_spans(text: str) -> list[tuple[int, str]]:
+    """Number and digest of each span of a window, oldest first, from the property `spans` of Examples."""
+    return [(int(one["span"]), str(one.get("digest", ""))) for one in json.loads(text or "[]")]
 
 
 @contextmanager

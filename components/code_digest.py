@@ -1,4 +1,4 @@
-"""A digest of the code that a component runs: its module, and all of ours that it imports, however far away.
+"""A digest of the code that a node runs: its executor's module, its driver's, and all of ours that they import, however far away.
 
 A cached result is good until that code changes, and no longer: an edited report page must not train a model anew, and a mended
 trainer must not be answered with what the broken one made. docs/decisions/0035-code-in-the-cache-key.md
@@ -33,10 +33,16 @@ def add_to_cache_keys(components: Iterable[BaseComponent], folders: Iterable[str
         folders: of further code that every one of them runs.
     """
     further = [code_files.digest(folder) for folder in folders]
-    modules = [(component, type(component).__module__) for component in components]
-    code = Code(_ROOT, *dict.fromkeys(root for _, module in modules for root in _own_root(module)))
-    for component, module in modules:
-        component.executor_spec.add_extra_flags([f"--code_digest={'-'.join([code.digest(module), *further])}"])
+    run = [(component, _modules_run(component)) for component in components]
+    code = Code(_ROOT, *dict.fromkeys(root for _, modules in run for module in modules for root in _own_root(module)))
+    for component, modules in run:
+        component.executor_spec.add_extra_flags([f"--code_digest={'-'.join([code.digest(*modules), *further])}"])
+
+
+def _modules_run(component: BaseComponent) -> list[str]:
+    """Not the component's own: what that says reaches the executor as inputs and parameters, which are in the key anyway."""
+    classes = (component.executor_spec.executor_class, component.driver_class)
+    return [one.__module__ for one in classes if not one.__module__.startswith("tfx.")]
 
 
 def _own_root(module: str) -> Iterator[pathlib.Path]:
@@ -57,18 +63,18 @@ class Code:
         self._sha256 = functools.cache(code_files.sha256)
         self._packages = {entry.name.removesuffix(".py") for root in roots for entry in os.scandir(root)}
 
-    def digest(self, module: str) -> str:
-        """SHA-256 over the names and content of what a module consists of."""
-        return code_files.digest_of({name: self._sha256(path) for name, path in sorted(self.files(module).items())})
+    def digest(self, *modules: str) -> str:
+        """SHA-256 over the names and content of what some modules consist of."""
+        return code_files.digest_of({name: self._sha256(path) for name, path in sorted(self.files(*modules).items())})
 
-    def files(self, module: str) -> dict[str, pathlib.Path]:
-        """Name below its root -> path: a module, every module that it imports (also inside functions), and so on.
+    def files(self, *modules: str) -> dict[str, pathlib.Path]:
+        """Name below its root -> path: modules, every module that they import (also inside functions), and so on.
 
         What a package holds besides modules (templates, tables) belongs to it. A module that is only named in quotes, to be
         imported by its name or run as a process, belongs to whoever imports its package: a list of names is no import.
         """
         found: dict[str, pathlib.Path] = {}
-        waiting, quoted = {module}, set[str]()
+        waiting, quoted = set(modules), set[str]()
         while waiting:
             new = {name: path for one in waiting for name, path in self._files(one).items() if name not in found}
             found |= new
@@ -88,8 +94,10 @@ class Code:
 
     def _files_of(self, module: str) -> dict[str, pathlib.Path]:
         """What the import of a module runs: its packages' `__init__.py`, and its own file."""
-        package, _, _ = module.rpartition(".")
+        package, _, name = module.rpartition(".")
         found = dict(self._files(package)) if package else {}
+        if name == "record":  # whoever reads it has no use for the package's templates
+            found = {file: path for file, path in found.items() if path.suffix == ".py"}
         for root in self._roots:
             place = root.joinpath(*module.split("."))
             if (place / "__init__.py").is_file():
@@ -105,7 +113,10 @@ class Code:
             {name for name in names if name.partition(".")[0] in self._packages}
             for names in (names_in(source), _QUOTED.findall(source))
         )
-        return imported, {name for name in quoted if not self._is_package(name)}
+        packages = {name for name in quoted if self._is_package(name)}
+        if file.parts[-2:] == ("spec", "graph.py"):  # names packages, and loads the record of each
+            imported |= {f"{package}.record" for package in packages}
+        return imported, quoted - packages
 
     def _is_package(self, name: str) -> bool:
         return any(root.joinpath(*name.split("."), "__init__.py").is_file() for root in self._roots)

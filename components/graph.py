@@ -15,7 +15,7 @@ from tfx.dsl.components.base import base_component
 from tfx.types import BaseChannel, component_spec
 
 from spec.graph import record_of
-from spec.nodes import NodeRecord
+from spec.nodes import GateRecord, NodeRecord
 from spec.workload import Workload
 
 
@@ -88,18 +88,14 @@ class Graph:
 
     def gated(self) -> dict[str, BaseChannel]:
         """What the gates found, and the blessings that those on models give."""
-        names = [
-            record.name_of(output)
-            for record, _ in self._nodes
-            if record.gate
-            for output in (record.gate.output, record.gate.blessing)
-            if output
-        ]
+        gates = [record for record, _ in self._nodes if isinstance(record, GateRecord)]
+        names = [one.name_of(output) for one in gates for output in (one.result, one.blessing) if output]
         return {name: self.outputs[name] for name in names}
 
     def after_data_gates(self, node: base_component.BaseComponent) -> base_component.BaseComponent:
         """A node that waits for the gates on data. They make nothing that it needs: order alone makes them gates."""
-        node.add_upstream_nodes([gate for record, gate in self._nodes if record.gate and record.gate.on_data])
+        gates = [one for record, one in self._nodes if isinstance(record, GateRecord) and record.on_data]
+        node.add_upstream_nodes(gates)
         return node
 
 

@@ -13,7 +13,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.artifacts import ROWS_OUT, SECONDS
 from components.gates import GateResult
-from spec.nodes import ArtifactType, NodeRecord
+from spec.nodes import ArtifactType, GateRecord, NodeRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,13 +73,13 @@ class Outputs:
 def shown(made: Outputs, record: NodeRecord) -> dict[str, Shown]:
     """What Kubeflow's UI shows of a node: as its `shown_by` says, else where each output lies and how many checks passed."""
     if record.shown_by:
-        module, _, name = record.shown_by.rpartition(".")
+        module, _, name = record.shown_by.partition(":")
         maker: Callable[[Outputs], dict[str, Shown]] = getattr(importlib.import_module(module), name)
         return maker(made)
     return {name: _default(made, record, name) for name in record.shows}
 
 
 def _default(made: Outputs, record: NodeRecord, name: str) -> Shown:
-    if record.gate and record.shows[name] == ArtifactType.METRICS:
-        return Shown(made.gate(record.gate.output).counts())
+    if isinstance(record, GateRecord) and record.shows[name] == ArtifactType.METRICS:
+        return Shown(made.gate(record.result).counts())
     return made.located(name, rows=made.property(name, ROWS_OUT))

@@ -14,8 +14,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from dags import alerts, deployment
 from dags.assets import deployed_model, released_model
 from dags.deploy_docs import DOCS
-from dags.deployment import DEPLOY, ROLLBACK, Deployment, DeploymentRefused
+from dags.deployment import Deployment, DeploymentRefused
 from dags.deployment.watch import WatchCanaryOperator
+from dags.release_choice import DEPLOY, ROLLBACK, choose_release
 from dags.skips import skipped
 from spec.workload import CanaryStep, Workload
 
@@ -100,7 +101,7 @@ def _resolve_release(workload: Workload) -> Any:
     @_refusals_are_final
     def resolve_release(**context: Any) -> dict[str, Any]:
         triggering = context.get("triggering_asset_events") or {}
-        release = deployment.choose_release(workload.name, context.get("params") or {}, triggering)
+        release = choose_release(workload.name, context.get("params") or {}, triggering)
         release["actor"] = _person(context)
         log.info(
             f"To {release['action']}: {workload.name}/{release['version']}; stable is {release['previous'] or 'not set'}. "

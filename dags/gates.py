@@ -46,15 +46,14 @@ def add_gates(workload: Workload, span: Any, data: Asset, *, trains: bool) -> tu
     # No group: it would be folded up, and which gate refused is to be seen without a click.
     gates = [
         GateOperator(
-            task_id=record.gate.task,
+            task_id=record.task,
             workload=workload.name,
             span_of=span_of,
             gate=record.id,
-            doc_md=_GATE_DOC.format(asks=record.gate.asks, mend=record.remedy.format(name=workload.name)),
+            doc_md=_GATE_DOC.format(asks=record.asks, mend=record.remedy.format(name=workload.name)),
             **run,
         )
         for record in graph.data_gates()
-        if record.gate
     ]
     span >> read >> gates
     return read, gates

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipelines.results import RunResult
+from pipelines.runners.results import RunResult
 from quality.provenance import Code
 from spec import graph, home
 from spec.words import one_line

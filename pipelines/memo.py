@@ -21,7 +21,7 @@ from components.data_quality import waivers
 from components.ingestion import sources
 from components.sizes import content_size
 from model_store import ModelStore, StoreError
-from pipelines.results import ComponentResult, RunResult
+from pipelines.runners.results import ComponentResult, RunResult
 from quality.provenance import NOT_PRODUCT, ROOMS
 from spec import home
 from spec.workload import Workload

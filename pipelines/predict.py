@@ -12,9 +12,9 @@ import shutil
 from components import lazy_imports
 from model_store import ModelStore
 from pipelines import beam_options
-from pipelines.results import RunResult
 from pipelines.run import Display, logged, make_site, recorded
 from pipelines.runners import _lock
+from pipelines.runners.results import RunResult
 from spec import home
 from spec.errors import InputError
 from spec.run_ids import new_run_id

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from components import lazy_imports, prepared, progress
 from pipelines import aftermath, beam_options, columns, memo, parameters
-from pipelines.results import RunResult
 from pipelines.runners import _lock, _noise
+from pipelines.runners.results import RunResult
 from quality import provenance
 from spec import exit_codes, home
 from spec.errors import InputError, TryAgainError, machine_trouble

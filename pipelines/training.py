@@ -5,6 +5,8 @@ The same function serves every runner; what differs (where artifacts and metadat
 
 from __future__ import annotations
 
+import inspect
+import pathlib
 from collections.abc import Sequence
 
 from tfx.dsl.components.base import base_component
@@ -12,7 +14,7 @@ from tfx.orchestration import pipeline as tfx_pipeline
 
 from components import code_digest
 from components.graph import Graph, Site
-from spec import graph
+from spec import graph, tasks
 from spec.workload import Workload
 
 
@@ -26,12 +28,26 @@ def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline
     """
     built = Graph(workload, span, site)
     built.add(graph.TRAINING)
-    return pipeline_of(workload.name, built.nodes, site)
+    return pipeline_of(workload.name, built.nodes, site, code_of(str(workload.task)))
 
 
-def pipeline_of(name: str, nodes: Sequence[base_component.BaseComponent], site: Site) -> tfx_pipeline.Pipeline:
-    """Nodes as a pipeline, for any runner."""
-    code_digest.add_to_cache_keys(nodes)
+def code_of(task: str) -> list[pathlib.Path]:
+    """The folder of a use case's own task, whose code runs in most nodes; empty for one of ours, which they import."""
+    return [] if task in tasks.TASKS else [pathlib.Path(inspect.getfile(tasks.find(task))).parent]
+
+
+def pipeline_of(
+    name: str, nodes: Sequence[base_component.BaseComponent], site: Site, code: Sequence[pathlib.Path] = ()
+) -> tfx_pipeline.Pipeline:
+    """Nodes as a pipeline, for any runner.
+
+    Args:
+        name: of the pipeline.
+        nodes: its components.
+        site: where things are.
+        code: folders of further code that every node runs.
+    """
+    code_digest.add_to_cache_keys(nodes, code)
     return tfx_pipeline.Pipeline(
         pipeline_name=name,
         pipeline_root=str(site.pipeline_root),

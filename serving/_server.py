@@ -172,7 +172,7 @@ async def _drain(
     """Refuses new requests, answers those in progress, then closes."""
     inference.draining = True
     manager.stop()
-    _log.info("stopping: %d requests in progress", inference.in_flight)
+    _log.info("stopping: %d requests under way", inference.in_flight)
     grpc_stopped = grpc_server.stop(seconds)
     http.should_exit = True
     await http_task

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 
-from spec.nodes import NodeRecord
+from spec.nodes import GateRecord, NodeRecord
 
 # In the order in which the nodes are built and run: a gate on data before Transform, one on models before the Pusher.
 TRAINING = (
@@ -51,11 +51,16 @@ def title(node_id: str) -> str:
     return found.title if found else node_id
 
 
-def gates() -> tuple[NodeRecord, ...]:
+def gates() -> tuple[GateRecord, ...]:
     """The gates, in the graph's order."""
-    return tuple(one for one in records() if one.gate)
+    return tuple(one for one in records() if isinstance(one, GateRecord))
 
 
-def data_gates() -> tuple[NodeRecord, ...]:
+def data_gates() -> tuple[GateRecord, ...]:
     """The gates that judge a span: what none of them refuses is accepted."""
-    return tuple(one for one in gates() if one.gate and one.gate.on_data)
+    return tuple(one for one in gates() if one.on_data)
+
+
+def model_gates() -> tuple[GateRecord, ...]:
+    """The gates that judge a model: what one of them does not bless is not released."""
+    return tuple(one for one in gates() if not one.on_data)

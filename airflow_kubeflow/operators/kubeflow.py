@@ -10,12 +10,13 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
-from airflow_kubeflow import outcome, pipeline_file, runs, submission
+from airflow_kubeflow import outcome, pipeline_file, runs
 from airflow_kubeflow.api import Json
 from airflow_kubeflow.exceptions import KubeflowRunFailed, KubeflowUnavailable, KubeflowUserError
 from airflow_kubeflow.hooks.kubeflow import KubeflowHook
 from airflow_kubeflow.links.kubeflow import XCOM_UI, KubeflowRunLink
-from airflow_kubeflow.submission import Submission
+from airflow_kubeflow.operators import submission
+from airflow_kubeflow.operators.submission import Submission
 from airflow_kubeflow.triggers.kubeflow import KubeflowRunTrigger
 from airflow_kubeflow.watch import Watch
 

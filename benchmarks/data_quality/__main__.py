@@ -23,8 +23,8 @@ from typing import Any
 from benchmarks.pipeline.machine import this_machine
 from benchmarks.pipeline.memory_limit import memory_limit
 from benchmarks.pipeline.process import Cost, run
+from benchmarks.pipeline.running import environment, say
 from benchmarks.pipeline.table import aligned
-from benchmarks.running import environment, say
 
 SIDES = ("gates", "plain")
 STAGES = ("statistics", "schema", "expectations", "drift", "pages")

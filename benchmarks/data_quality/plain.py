@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.data_quality.suite import Expectation, expectations
 from benchmarks.pipeline.floor import statistics_of
-from benchmarks.running import Stopwatch
+from benchmarks.pipeline.running import Stopwatch
 
 _TENTHS = np.linspace(0.1, 0.9, 9)
 _LIMIT = 0.25  # PSI

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from benchmarks.pipeline import case as cases
 from benchmarks.pipeline.case import EVAL_BATCH_SIZE, Case
-from benchmarks.running import Stopwatch
+from benchmarks.pipeline.running import Stopwatch
 from spec.splits import EVAL, SPLITS, TEST, TRAIN
 
 _THRESHOLDS = 10_000

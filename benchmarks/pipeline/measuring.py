@@ -20,7 +20,7 @@ from benchmarks.pipeline.machine import this_machine
 from benchmarks.pipeline.measurement import EXTRA, REST, STAGES, WHOLE, Measurement, Results, Round
 from benchmarks.pipeline.memory_limit import memory_limit
 from benchmarks.pipeline.process import Cost, run
-from benchmarks.running import environment, say
+from benchmarks.pipeline.running import environment, say
 from components.progress import Beat
 from spec.errors import InputError
 

@@ -5,5 +5,5 @@ RECORD = NodeRecord(
     title="Baseline",
     reported={"baseline": "baseline"},
     shows={"baseline_metrics": ArtifactType.METRICS},
-    shown_by="components.baseline.shown.shown",
+    shown_by="components.baseline.shown:shown",
 )

@@ -5,5 +5,5 @@ RECORD = NodeRecord(
     title="Champion",
     reported={"champion": "champion"},
     shows={"champion": ArtifactType.MODEL},
-    shown_by="components.champion.shown.shown",
+    shown_by="components.champion.shown:shown",
 )

@@ -16,7 +16,7 @@ from components.columnar._files import (
     split_schema,
 )
 from components.columnar._hashing import Hashes, add_column, hash_rows, spread_bits
-from components.columnar._layout import stored_batch, stored_schema
+from components.columnar._layout import stored_batch
 from components.columnar._reading import (
     RowGroup,
     batch_rows,
@@ -56,6 +56,5 @@ __all__ = [
     "split_schema",
     "spread_bits",
     "stored_batch",
-    "stored_schema",
     "tfx_columns",
 ]

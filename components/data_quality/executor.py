@@ -12,7 +12,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
 from components import border, prepared
-from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
+from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured, noted_spans
 from components.columnar import decode_splits
 from components.data_quality import waivers
 from components.data_quality.contract import digest
@@ -82,7 +82,7 @@ def _insist_on_contracts(exec_properties: dict[str, Any]) -> None:
 def _spans(examples: artifact.Artifact, splits: list[str]) -> list[dict[str, Any]]:
     """The spans of the window, oldest first, with their rows in each split; one span with all rows if that is not known."""
     rows = json.loads(examples.get_string_custom_property(ROWS_BY_SPAN) or "{}")
-    numbers = [int(one["span"]) for one in json.loads(examples.get_string_custom_property("spans") or "[]")]
+    numbers = [number for number, _ in noted_spans(examples.get_string_custom_property("spans"))]
     if not set(splits) <= set(rows) or not numbers:
         return [{"span": int(examples.span or 0), "parts": None}]
     first = {split: [0, *itertools.accumulate(rows[split])] for split in splits}

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.artifacts import DataDrift
+from components.artifacts import DataDrift, noted_spans
 from spec import graph
 
 _WELL = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 _ILL = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 
 
-class Verdict(enum.StrEnum):
+class SpanVerdict(enum.StrEnum):
     """The latest verdict on a span; a span whose failures are waived is accepted."""
 
     ACCEPTED = "accepted"
@@ -37,7 +36,7 @@ class Judged:
 
     span: int
     digest: str
-    verdict: Verdict
+    verdict: SpanVerdict
     profile: str
 
 
@@ -49,8 +48,8 @@ def judged(store: Any, pipeline: str) -> list[Judged]:
     kinds = {kind.id: kind.name.rpartition(".")[2] for kind in store.get_execution_types()}
     gates = {record.id for record in graph.data_gates()}
     asked = {one.id: one for one in store.get_executions_by_context(context.id) if kinds.get(one.type_id) in gates}
-    states: dict[int, dict[str, int]] = {}  # id of the examples -> gate -> how its last execution ended
-    made: dict[int, list[int]] = {}  # execution -> ids of what it made
+    states: dict[int, dict[str, int]] = {}  # id of the examples -> gate -> state of its last execution
+    made: dict[int, list[int]] = {}  # execution -> ids of its outputs
     read: dict[int, int] = {}
     for event in store.get_events_by_execution_ids(sorted(asked)) if asked else ():
         if event.type == mlmd.Event.INPUT and event.path.steps and event.path.steps[0].key == "examples":
@@ -69,17 +68,17 @@ def judged(store: Any, pipeline: str) -> list[Judged]:
     return sorted(found, key=lambda one: one.span)
 
 
-def _verdict(states: dict[str, int], gates: Collection[str]) -> Verdict:
+def _verdict(states: dict[str, int], gates: Collection[str]) -> SpanVerdict:
     if any(state in _ILL for state in states.values()):
-        return Verdict.REFUSED
-    return Verdict.ACCEPTED if all(states.get(gate) in _WELL for gate in gates) else Verdict.UNKNOWN
+        return SpanVerdict.REFUSED
+    return SpanVerdict.ACCEPTED if all(states.get(gate) in _WELL for gate in gates) else SpanVerdict.UNKNOWN
 
 
 def _spans(store: Any, examples_ids: Iterable[int]) -> Iterable[tuple[int, int, str]]:
     """(id, newest span, its digest) of Examples artifacts, oldest first."""
     for artifact in sorted(store.get_artifacts_by_id(list(examples_ids)), key=lambda one: one.id):
-        noted = json.loads(artifact.custom_properties["spans"].string_value or "[]")
-        yield artifact.id, artifact.properties["span"].int_value, str(noted[-1].get("digest", "")) if noted else ""
+        noted = noted_spans(artifact.custom_properties["spans"].string_value)
+        yield artifact.id, artifact.properties["span"].int_value, noted[-1][1] if noted else ""
 
 
 def _profiles(store: Any, made: dict[int, list[int]]) -> dict[int, str]:

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from tfx.orchestration.portable import data_types
 
 from components import border
-from components.artifacts import DataDrift
-from components.drift._verdicts import Verdict, judged
+from components.artifacts import DataDrift, noted_spans
+from components.drift._verdicts import SpanVerdict, judged
 from components.drivers import PropertyDriver
 from components.store_errors import store_errors
 from model_store import STABLE, ModelStore
@@ -48,15 +47,12 @@ class Driver(PropertyDriver):
         known to be accepted; `refused`: spans of the window that were refused as they are."""
         with self._metadata as handle:
             found = judged(handle.store, pipeline)
-        window = {
-            (int(one["span"]), str(one.get("digest", "")))
-            for one in json.loads(examples.get_string_custom_property("spans") or "[]")
-        }
+        window = set(noted_spans(examples.get_string_custom_property("spans")))
         last = {(one.span, one.digest): one.verdict for one in found}
-        refused = sorted(span for span, digest in window if last.get((span, digest)) is Verdict.REFUSED)
+        refused = sorted(span for span, digest in window if last.get((span, digest)) is SpanVerdict.REFUSED)
         before = [one for one in found if one.span < int(examples.span) and one.profile]
-        accepted = [one for one in before if one.verdict is Verdict.ACCEPTED]
-        unknown = [one for one in before if one.verdict is Verdict.UNKNOWN]
+        accepted = [one for one in before if one.verdict is SpanVerdict.ACCEPTED]
+        unknown = [one for one in before if one.verdict is SpanVerdict.UNKNOWN]
         chosen = accepted[-1] if accepted else unknown[-1] if unknown else None
         return {
             "baseline": chosen.profile if chosen else "",

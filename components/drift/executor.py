@@ -16,7 +16,7 @@ from tfx.types import artifact_utils
 
 import storage
 from components import border
-from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
+from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured, noted_spans
 from components.columnar import ColumnReader, count_rows, decode_splits
 from components.drift import _leakage, _rows, judge
 from components.drift.profile import ALL, Profile, profile
@@ -81,9 +81,9 @@ class _Window:
         self._readers = {split: ColumnReader(examples.uri, split) for split in self._splits}
         noted = examples.get_string_custom_property(ROWS_BY_SPAN)
         self._rows: Mapping[str, Sequence[int]] = json.loads(noted) if noted else {}
-        spans = json.loads(examples.get_string_custom_property("spans") or "[]")
-        self.spans = [int(one["span"]) for one in spans] or [int(examples.span or 0)]
-        self._digests = [str(one.get("digest", "")) for one in spans] or [""]
+        spans = noted_spans(examples.get_string_custom_property("spans")) or [(int(examples.span or 0), "")]
+        self.spans = [number for number, _ in spans]
+        self._digests = [digest for _, digest in spans]
 
     def describe(
         self, place: int, allowed: Drift, named: set[str]
@@ -163,7 +163,7 @@ def _reference(window: _Window, allowed: Drift, named: set[str], exec_properties
 
 
 def _checks(
-    found: Sequence[judge.Comparison], newest: Profile, before: Profile | None, allowed: Drift
+    found: Sequence[judge.ColumnComparison], newest: Profile, before: Profile | None, allowed: Drift
 ) -> list[CheckResult]:
     """One check per comparison, and one `not judged` for each that was asked for and is not possible."""
     if before is None:

@@ -25,7 +25,7 @@ _WORDS = {DRIFT: "drifted", LABEL_SHIFT: "shifted", SKEW: "is skewed", PREDICTIO
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class ColumnComparison:
     """One column's distance from the reference, in one slice.
 
     Attributes:
@@ -56,7 +56,7 @@ class Comparison:
 
 def comparisons(
     new: Profile, reference: Profile, allowed: ColumnLimits, kind: str = DRIFT, label: str = ""
-) -> Iterator[Comparison]:
+) -> Iterator[ColumnComparison]:
     """Compares every column that both profiles have in every slice that both have, where both have enough rows.
 
     Args:
@@ -75,7 +75,7 @@ def comparisons(
             if type(before) is not type(distribution) or before is None:
                 continue  # its type has changed, or it is new, which the schema's gate reports
             limits = allowed.of(column)
-            yield Comparison(
+            yield ColumnComparison(
                 LABEL_SHIFT if kind == DRIFT and column == label else kind,
                 column,
                 part,
@@ -87,7 +87,7 @@ def comparisons(
             )
 
 
-def check(one: Comparison) -> CheckResult:
+def check(one: ColumnComparison) -> CheckResult:
     """A comparison as a check of the gate; without limits it passes and is only recorded."""
     exceeded = one.exceeded
     where = f"{one.column} where {one.slice}" if one.slice != ALL else one.column
@@ -139,6 +139,6 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def plain(one: Comparison) -> dict[str, Any]:
+def plain(one: ColumnComparison) -> dict[str, Any]:
     """As plain values for JSON."""
     return dataclasses.asdict(one)

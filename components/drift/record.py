@@ -1,14 +1,12 @@
-from spec.nodes import ArtifactType, Gate, NodeRecord
+from spec.nodes import ArtifactType, GateRecord
 
-RECORD = NodeRecord(
+RECORD = GateRecord(
     id="DriftDetector",
     title="Drift",
     reported={"drift": "drift"},
-    gate=Gate(
-        output="drift",
-        asks="Has a column moved further from the span before than `quality.drift` allows?",
-        task="check_drift",
-    ),
+    result="drift",
+    asks="Has a column moved further from the span before than `quality.drift` allows?",
+    task="check_drift",
     remedy="Find out what changed at the source. If the new data is right, raise the limit or allow the column to move in "
     "pipelines/workloads/{name}/workload.yaml, quality.drift.",
     reads_data=True,

@@ -1,15 +1,13 @@
-from spec.nodes import ArtifactType, Gate, NodeRecord
+from spec.nodes import ArtifactType, GateRecord
 
-RECORD = NodeRecord(
+RECORD = GateRecord(
     id="Evaluator",
     title="Evaluation",
     reported={"evaluation": "evaluation", "blessing": "model_blessing"},
-    gate=Gate(
-        output="evaluation",
-        asks="Does the model keep to its thresholds, and is it no worse than the champion?",
-        blessing="blessing",
-    ),
+    result="evaluation",
+    asks="Does the model keep to its thresholds, and is it no worse than the champion?",
+    blessing="blessing",
     section="evaluation",
     shows={"evaluation_metrics": ArtifactType.METRICS, "classification_metrics": ArtifactType.CLASSIFICATION},
-    shown_by="components.evaluator.shown.shown",
+    shown_by="components.evaluator.shown:shown",
 )

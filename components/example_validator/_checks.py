@@ -8,6 +8,8 @@ from components.example_validator._rows import offending_rows
 from components.gates import CheckResult, Severity
 from components.schema import is_personal
 
+_WHOLE = "the whole data set"
+
 
 def checks_of(
     found: anomalies_pb2.Anomalies,
@@ -41,7 +43,7 @@ def checks_of(
             checks.append(_check(feature.name, info, feature, schema, split, uri, rows_of))
     checks += [_check(name, info, None, schema, split, uri, rows_of) for name, info in anomalies.items()]
     if found.HasField("dataset_anomaly_info"):
-        checks.append(_check("the whole data set", found.dataset_anomaly_info, None, schema, split, uri, rows_of))
+        checks.append(_check(_WHOLE, found.dataset_anomaly_info, None, schema, split, uri, rows_of))
     return checks
 
 
@@ -65,8 +67,9 @@ def _check(
     uri: str,
     rows_of: str,
 ) -> CheckResult:
+    column = {} if name == _WHOLE else {"column": name}
     if info is None:
-        return CheckResult(name=f"{split}/{name}", passes=True)
+        return CheckResult(name=f"{split}/{name}", passes=True, diagnostics=column)
     personal = feature is not None and is_personal(feature)
     # The long description names values.
     found = info.short_description if personal else info.description
@@ -78,5 +81,5 @@ def _check(
         passes=False,
         severity=Severity.WARNING if info.severity == anomalies_pb2.AnomalyInfo.WARNING else Severity.CRITICAL,
         message=f"{name} ({split}): {found.rstrip('. ')}.{f' First rows: {rows}.' if rows else ''}",
-        diagnostics={"anomalies": kinds, **({"column": feature.name} if feature else {}), "sample": sample},
+        diagnostics={"anomalies": kinds, **column, "sample": sample},
     )

@@ -69,38 +69,34 @@ class CsvFile:
         on_ragged: Callable[[Any], str] | None = None,
     ) -> pa.csv.CSVStreamingReader:
         """Arrow's reader of `columns`. `on_ragged` decides about rows with too few or too many fields; default: an error."""
-        reading = self.reading
-        return pa.csv.open_csv(
-            self.path,
-            read_options=self._read_options(threads, BLOCK_BYTES),
-            parse_options=pa.csv.ParseOptions(
-                delimiter=reading.separator, newlines_in_values=True, invalid_row_handler=on_ragged
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                column_types={column.name: self._raw_type(column) for column in columns},
-                include_columns=[column.name for column in columns],
-                null_values=["", *reading.na_values],
-                # Missing texts are recognised later, by column; a missing number may be quoted or not.
-                strings_can_be_null=False,
-                quoted_strings_can_be_null=True,
-                decimal_point=reading.decimal,
-            ),
-        )
+        types = {column.name: self._raw_type(column) for column in columns}
+        convert = self._convert_options(types)
+        convert.include_columns = list(types)
+        read = self._read_options(threads, BLOCK_BYTES)
+        return pa.csv.open_csv(self.path, read, self._parse_options(on_ragged), convert)
 
     def whole(self, types: Mapping[str, pa.DataType], block_size: int) -> pa.Table:
         """All rows and columns; Arrow guesses the types that are not given.
 
         It reads one block, because Arrow fixes a column's type in the first and fails on a 3.5 in the second.
         """
-        options = pa.csv.ConvertOptions(
+        read = self._read_options(True, block_size)
+        return pa.csv.read_csv(self.path, read, self._parse_options(), self._convert_options(types))
+
+    def _parse_options(self, on_ragged: Callable[[Any], str] | None = None) -> pa.csv.ParseOptions:
+        return pa.csv.ParseOptions(
+            delimiter=self.reading.separator, newlines_in_values=True, invalid_row_handler=on_ragged
+        )
+
+    def _convert_options(self, types: Mapping[str, pa.DataType]) -> pa.csv.ConvertOptions:
+        return pa.csv.ConvertOptions(
             column_types=dict(types),
             null_values=["", *self.reading.na_values],
+            # Missing texts are recognised later, by column; a missing number may be quoted or not.
             strings_can_be_null=False,
             quoted_strings_can_be_null=True,
             decimal_point=self.reading.decimal,
         )
-        parse = pa.csv.ParseOptions(delimiter=self.reading.separator, newlines_in_values=True)
-        return pa.csv.read_csv(self.path, self._read_options(True, block_size), parse, options)
 
     def _read_options(self, threads: bool, block_size: int) -> pa.csv.ReadOptions:
         named = self.reading.names or not self.reading.header

@@ -65,7 +65,8 @@ class Executor(ColumnarBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         with measured(output_dict) as rows:
             written = self._ingest(pathlib.Path(examples.uri), config, columns, spans)
-            per_span = _rows_by_span(written, len(spans))
+            by_split = _rows_by_split(written, len(spans))
+            per_span = [sum(counts) for counts in zip(*by_split.values(), strict=True)]
             rows[ROWS_QUARANTINED] = bad = sum(one.bad for one in written)
             rows[ROWS_UNLABELLED] = unlabelled = sum(one.unlabelled for one in written)
             rows[ROWS_IN], rows[ROWS_OUT] = sum(per_span) + unlabelled + bad, sum(per_span)
@@ -77,7 +78,7 @@ class Executor(ColumnarBeamExecutor):
             {"span": s["span"], "digest": s["digest"], "rows": count} for s, count in zip(spans, per_span, strict=True)
         ]
         examples.set_string_custom_property("spans", json.dumps(facts))
-        examples.set_string_custom_property(ROWS_BY_SPAN, json.dumps(_split_rows(written, len(spans))))
+        examples.set_string_custom_property(ROWS_BY_SPAN, json.dumps(by_split))
         if bad:
             examples.set_string_custom_property(QUARANTINE, json.dumps(_summary(written)))
 
@@ -190,14 +191,7 @@ def _merge_side_files(written: Sequence[Written], path: pathlib.Path) -> int:
     return quarantine.merge([pathlib.Path(one.side_file) for one in written if one.side_file], path)
 
 
-def _rows_by_span(written: Sequence[Written], spans: int) -> list[int]:
-    rows = [0] * spans
-    for one in written:
-        rows[one.span] += sum(one.counts.values())
-    return rows
-
-
-def _split_rows(written: Sequence[Written], spans: int) -> dict[str, list[int]]:
+def _rows_by_split(written: Sequence[Written], spans: int) -> dict[str, list[int]]:
     """Rows of each span by split; a split's files hold them in this order."""
     rows = {split: [0] * spans for split in SPLITS}
     for one in written:

@@ -118,35 +118,21 @@ def _read_csv(
     yield from csv.batches(wanted, threads=True)
 
 
-def among(columns: Sequence[Column], names: Collection[str]) -> list[Column]:
-    """The columns that a file has."""
-    present = set(names)
-    return [c for c in columns if c.name in present]
-
-
-def _read_parquet(
+def read_parquet(
     file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[pa.RecordBatch]:
-    with open_parquet(file.path) as stored:
+    """The rows of a Parquet file with its own types, in batches that fit into memory, however long the values are."""
+    # Without checksums, which not every writer leaves, damage looks like just another value.
+    with pq.ParquetFile(file.path, page_checksum_verification=True) as stored:
         names = stored.schema_arrow.names
         check_header(file.path, names, columns, ignore)
-        yield from parquet_batches(stored, among(columns, names), part)
-
-
-def open_parquet(path: pathlib.Path) -> pq.ParquetFile:
-    """Opens a file with its checksums verified, where the writer left any; otherwise damage looks like just another value."""
-    return pq.ParquetFile(path, page_checksum_verification=True)
-
-
-def parquet_batches(file: pq.ParquetFile, columns: Sequence[Column], part: Part) -> Iterator[pa.RecordBatch]:
-    """Batches that fit into memory, however long the values are."""
-    groups = list(part.groups) or list(range(file.metadata.num_row_groups))
-    if not groups:  # a file of no rows
-        return
-    stored = [file.metadata.row_group(number) for number in groups]
-    rows, size = sum(one.num_rows for one in stored), sum(one.total_byte_size for one in stored)
-    most = max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(1, size)))
-    yield from file.iter_batches(batch_size=most, row_groups=groups, columns=[c.name for c in columns])
+        groups = list(part.groups) or list(range(stored.metadata.num_row_groups))
+        facts = [stored.metadata.row_group(number) for number in groups]
+        rows, size = sum(one.num_rows for one in facts), sum(one.total_byte_size for one in facts)
+        most = max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(1, size)))
+        wanted = [column.name for column in columns if column.name in names]
+        if groups:  # or Arrow would read a file without rows as one with all of them
+            yield from stored.iter_batches(batch_size=most, row_groups=groups, columns=wanted)
 
 
 def _read_jsonl(
@@ -167,7 +153,7 @@ def _read_tfrecord(
 _Reader = Callable[[DataFile, list[Column], Collection[str] | None, Part], Iterator[pa.RecordBatch]]
 _READERS: dict[str, _Reader] = {
     "csv": _read_csv,
-    "parquet": _read_parquet,
+    "parquet": read_parquet,
     "jsonl": _read_jsonl,
     "tfrecord": _read_tfrecord,
 }

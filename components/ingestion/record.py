@@ -7,5 +7,5 @@ RECORD = NodeRecord(
     reads_data=True,
     run_parameter="span",
     shows={"examples": ArtifactType.DATASET},
-    shown_by="components.ingestion.shown.shown",
+    shown_by="components.ingestion.shown:shown",
 )

@@ -56,9 +56,9 @@ def read_rows(
     """
     read = part.first_row
     try:
-        for batch in readers.read_file(path, format, columns, ignore, part, reading):
-            yield ReadRows(batch, np.arange(read + 1, read + 1 + batch.num_rows))
-            read += batch.num_rows
+        for rows in _numbered(readers.read_file(path, format, columns, ignore, part, reading), part):
+            yield rows
+            read += rows.batch.num_rows
         return
     except InputError as error:
         first_problem = error
@@ -130,13 +130,14 @@ def _insist_on_closed_quotes(unclosed: list[InputError]) -> None:
 def _read_parquet(
     file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
 ) -> Iterator[ReadRows]:
-    with readers.open_parquet(file.path) as stored:
-        names = stored.schema_arrow.names
-        check_header(file.path, names, columns, ignore)
-        done = part.first_row
-        for batch in readers.parquet_batches(stored, readers.among(columns, names), part):
-            yield ReadRows(batch, np.arange(done + 1, done + 1 + batch.num_rows))
-            done += batch.num_rows
+    return _numbered(readers.read_parquet(file, columns, ignore, part), part)
+
+
+def _numbered(batches: Iterator[pa.RecordBatch], part: Part) -> Iterator[ReadRows]:
+    done = part.first_row
+    for batch in batches:
+        yield ReadRows(batch, np.arange(done + 1, done + 1 + batch.num_rows))
+        done += batch.num_rows
 
 
 def _read_jsonl(

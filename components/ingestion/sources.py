@@ -116,7 +116,7 @@ def _insist_on_a_number(one: Location) -> None:
 
 
 def is_local(url: str) -> bool:
-    """Whether a file is read where it lies."""
+    """Whether a file is on this machine."""
     return storage.is_on_disk(storage.filesystem(url)[0])
 
 
@@ -263,7 +263,7 @@ _TICK_NS = 20_000_000  # two writes within a tick of the kernel's clock (4 or 10
 
 
 def _digest(filesystem: Any, files: Sequence[str]) -> str:
-    """SHA-256 over names and content; each file is hashed from one opening, and looks the same before and after."""
+    """SHA-256 over names and content of files that do not change while they are hashed."""
     if storage.is_on_disk(filesystem) and time.time_ns() - max(os.stat(f).st_ctime_ns for f in files) < _TICK_NS:  # noqa: PTH116
         time.sleep(_TICK_NS / 1e9)
     digest = hashlib.sha256()

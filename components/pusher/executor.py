@@ -56,10 +56,8 @@ class Executor(base_executor.BaseExecutor):
     def refusals(self, input_dict: Artifacts) -> list[str]:
         """Why the model may not be pushed; empty if it may. For subclasses that know more gates."""
         found = []
-        for record in graph.gates():
-            if record.gate is None or record.gate.on_data:
-                continue
-            blessing = artifact_utils.get_single_instance(input_dict[record.name_of(record.gate.blessing)])
+        for record in graph.model_gates():
+            blessing = artifact_utils.get_single_instance(input_dict[record.name_of(record.blessing)])
             if blessing.get_int_custom_property("blessed") != 1:
                 reason = blessing.get_string_custom_property("reason")
                 found.append(f"not blessed by {record.id}" + (f" ({reason})" if reason else ""))
@@ -142,7 +140,7 @@ def _metrics(evaluation: artifact.Artifact) -> dict[str, Any]:
 def _gates(input_dict: Artifacts) -> list[dict[str, Any]]:
     found = []
     for record in graph.gates():
-        for one in input_dict.get(record.name_of(record.gate.output) if record.gate else "") or ():
+        for one in input_dict.get(record.result_name) or ():
             path = pathlib.Path(one.uri) / "gate.json"
             if path.is_file():
                 gate = GateResult.from_json(path.read_text(encoding="utf-8"))

@@ -5,5 +5,5 @@ RECORD = NodeRecord(
     title="Release",
     reported={"pushed_model": "pushed_model"},
     shows={"release": ArtifactType.MODEL},
-    shown_by="components.pusher.shown.shown",
+    shown_by="components.pusher.shown:shown",
 )

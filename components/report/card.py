@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from components import formats
 from components.gates import Severity
-from components.report import formats, verdict
+from components.report import verdict
 from components.report.evaluation_view import SMALL_SLICE, decision_words, metric_rows, others, sentence, slice_groups
 from components.report.facts import RunFacts
 from spec import graph

@@ -25,6 +25,7 @@ from components.report.facts import (
 )
 from components.report.statistics import read_statistics
 from spec import graph
+from spec.workload import Workload
 
 _DATA_DOCS = "data_docs/index.html"
 
@@ -35,7 +36,7 @@ def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) 
     """The facts about a run that reached its end.
 
     Args:
-        workload: the Workload model, its plain data or its JSON.
+        workload: the Workload model or its plain data.
         run_id: the run's name.
         artifacts: by their names among a run's artifacts (`NodeRecord.reported`); any of them may be absent.
     """
@@ -72,7 +73,7 @@ def collect_failure(
     """The facts about a run that stopped: what its finished components left, and the evidence of its gates.
 
     Args:
-        workload: the Workload model, its plain data or its JSON.
+        workload: the Workload model or its plain data.
         run_id: the run's name.
         components: in pipeline order, each `{"id", "status", "seconds", "cached", "rows_in", "rows_out"}`.
         error: what stopped it, in words.
@@ -120,12 +121,8 @@ def _without_values(column: ColumnFacts) -> ColumnFacts:
 
 
 def plain_workload(workload: Any) -> Mapping[str, Any]:
-    """A Workload model, its JSON or its plain data, as plain data."""
-    if isinstance(workload, str):
-        workload = json.loads(workload)
-    elif hasattr(workload, "model_dump"):
-        workload = workload.model_dump(mode="json")
-    return dict(workload)
+    """A Workload model or its plain data, as plain data."""
+    return dict(workload.model_dump(mode="json") if isinstance(workload, Workload) else workload)
 
 
 def now() -> str:
@@ -171,8 +168,9 @@ class _Reader:
     def gates(self) -> dict[str, GateResult]:
         found = {}
         for record in graph.gates():
-            role = record.name_of(record.gate.output) if record.gate else ""
-            gate = self.read(role, "gate.json", lambda path: GateResult.from_json(path.read_text(encoding="utf-8")))
+            gate = self.read(
+                record.result_name, "gate.json", lambda path: GateResult.from_json(path.read_text(encoding="utf-8"))
+            )
             if gate is not None:
                 found[record.id] = gate
         return found

@@ -8,9 +8,11 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
+from components import border
 from components.artifacts import RunReport
 from components.graph import Graph, with_inputs
 from components.report import executor
+from spec.workload import Workload
 
 
 class ReportSpec(component_spec.ComponentSpec):
@@ -31,7 +33,7 @@ class Report(base_component.BaseComponent):
 
     Example:
         Report(
-            workload=workload.model_dump_json(),
+            workload=workload,
             pipeline_root=pipeline_root,
             examples=example_gen.outputs["examples"],
             evaluation=evaluator.outputs["evaluation"],
@@ -43,7 +45,7 @@ class Report(base_component.BaseComponent):
 
     def __init__(
         self,
-        workload: str,
+        workload: Workload,
         pipeline_root: str,
         examples: BaseChannel,
         **made: BaseChannel,
@@ -51,13 +53,13 @@ class Report(base_component.BaseComponent):
         """Wires the page to what it shows.
 
         Args:
-            workload: JSON of the whole Workload model.
+            workload: whose run it is.
             pipeline_root: the pipeline's artifact root, where gates keep their evidence.
             examples: the data of the run.
             made: what later components made of it, by the names among a run's artifacts.
         """
         spec = with_inputs(ReportSpec, made)(
-            workload=workload,
+            workload=border.dump(workload),
             pipeline_root=pipeline_root,
             examples=examples,
             report=Channel(type=RunReport),
@@ -67,4 +69,4 @@ class Report(base_component.BaseComponent):
 
 
 def node(graph: Graph) -> Report:
-    return Report(workload=graph.workload.model_dump_json(), pipeline_root=graph.root, **graph.reported())
+    return Report(workload=graph.workload, pipeline_root=graph.root, **graph.reported())

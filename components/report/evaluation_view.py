@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.formats import count, figure, is_number, shorten
 from components.report.facts import RunFacts
-from components.report.formats import count, figure, is_number, shorten
 from spec.metrics import Metric
 
 SMALL_SLICE = 30

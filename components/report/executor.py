@@ -8,6 +8,7 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
+from components import border
 from components.artifacts import measured
 from components.report.card import render_card
 from components.report.collect import artifact_facts, collect
@@ -27,7 +28,7 @@ class Executor(base_executor.BaseExecutor):
             found = {name: artifact_facts(artifacts) for name, artifacts in input_dict.items()}
             known = {name: facts for name, facts in found.items() if facts is not None}
             run_id = (self._context.pipeline_run_id if self._context else None) or ""
-            facts = collect(exec_properties["workload"], run_id, known)
+            facts = collect(border.load(dict[str, Any], exec_properties["workload"]), run_id, known)
             folder = pathlib.Path(artifact_utils.get_single_uri(output_dict["report"]))
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "index.html").write_text(render_run(facts), encoding="utf-8")

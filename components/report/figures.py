@@ -8,9 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from components.formats import is_number
 from components.report import charts
 from components.report.facts import RunFacts
-from components.report.formats import is_number
 from components.tasks import View
 
 _SQUARE = frozenset({"roc", "precision_recall", "calibration"})

@@ -6,5 +6,5 @@ RECORD = NodeRecord(
     page=Page(name="run", output="report", file="index.html"),
     run_parameter="workload",
     shows={"run_report": ArtifactType.HTML, "model_card": ArtifactType.MARKDOWN},
-    shown_by="components.report.shown.shown",
+    shown_by="components.report.shown:shown",
 )

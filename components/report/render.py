@@ -11,11 +11,13 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from components import formats
 from components.gates import GateResult
-from components.report import charts, evaluation_view, figures, formats, verdict, view
+from components.report import charts, evaluation_view, figures, verdict, view
 from components.report.collect import collect_failure
 from components.report.facts import ArtifactFacts, RunFacts
 from components.report.site import span_url
+from components.report.sparklines import sparkline
 
 MAX_COLUMNS = 200
 _CURVES = 4
@@ -88,6 +90,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(
         charts=charts,
+        sparkline=sparkline,
         style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704 our own file
         render_gate=render_gate,
         confusion=evaluation_view.confusion,

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from components.formats import figure, is_number, plural, shorten, signed
 from components.gates import GateResult, Severity
 from components.report.facts import FAILED, SUCCEEDED, ComponentFacts, RunFacts
-from components.report.formats import figure, is_number, plural, shorten, signed
 from components.report.view import tally
 from spec import graph
-from spec.nodes import NodeRecord
+from spec.nodes import GateRecord
 
 PASSED, WARNED, STOPPED, NOT_REACHED = "good", "warn", "bad", "idle"
 
@@ -134,7 +134,7 @@ def _gate_name(node: str) -> str:
 def gate_strip(facts: RunFacts) -> tuple[GateState, ...]:
     """Every gate between data and release, and how far the run came: those on data worst first, then those on models."""
     on_data = [_gate_state(facts, record) for record in _data_gates(facts)]
-    on_models = [_gate_state(facts, record) for record in graph.gates() if record.gate and not record.gate.on_data]
+    on_models = [_gate_state(facts, record) for record in graph.model_gates()]
     states = (*on_data, *on_models)
     if facts.release:
         released = GateState("Release", PASSED, "Released", f"version {facts.release['version']}", "lineage")
@@ -145,26 +145,25 @@ def gate_strip(facts: RunFacts) -> tuple[GateState, ...]:
     return (*states, released)
 
 
-def data_gates(facts: RunFacts) -> list[tuple[NodeRecord, GateResult]]:
+def data_gates(facts: RunFacts) -> list[tuple[GateRecord, GateResult]]:
     """What the gates on data found, worst first."""
     return [(record, facts.gates[record.id]) for record in _data_gates(facts) if record.id in facts.gates]
 
 
-def model_gates(facts: RunFacts) -> list[tuple[NodeRecord, GateResult]]:
+def model_gates(facts: RunFacts) -> list[tuple[GateRecord, GateResult]]:
     """What the gates on models found."""
-    on_models = [record for record in graph.gates() if record.gate and not record.gate.on_data]
-    return [(record, facts.gates[record.id]) for record in on_models if record.id in facts.gates]
+    return [(record, facts.gates[record.id]) for record in graph.model_gates() if record.id in facts.gates]
 
 
-def _data_gates(facts: RunFacts) -> list[NodeRecord]:
-    def gravity(record: NodeRecord) -> int:
+def _data_gates(facts: RunFacts) -> list[GateRecord]:
+    def gravity(record: GateRecord) -> int:
         gate = facts.gates.get(record.id)
         return 3 if gate is None else 0 if not gate.passes else 1 if gate.objections(Severity.WARNING) else 2
 
     return sorted(graph.data_gates(), key=gravity)
 
 
-def _gate_state(facts: RunFacts, record: NodeRecord) -> GateState:
+def _gate_state(facts: RunFacts, record: GateRecord) -> GateState:
     name, anchor, gate = record.title, record.section, facts.gates.get(record.id)
     if gate is None:
         return _state_of_component(facts, record)
@@ -176,7 +175,7 @@ def _gate_state(facts: RunFacts, record: NodeRecord) -> GateState:
     return GateState(name, WARNED if warnings else PASSED, "Warned" if warnings else "Passed", detail, anchor)
 
 
-def _state_of_component(facts: RunFacts, record: NodeRecord) -> GateState:
+def _state_of_component(facts: RunFacts, record: GateRecord) -> GateState:
     """A gate that left no result: its component tells how far it came."""
     name = record.title
     status = next((c.status for c in facts.components if c.id == record.id), None)

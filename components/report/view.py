@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.formats import count, duration, figure, is_number, plural, shorten, signed
 from components.gates import CheckResult, GateResult, Severity
 from components.report.facts import FAILED, RunFacts
-from components.report.formats import count, duration, figure, is_number, plural, shorten, signed
 
 _SAMPLE_ROWS = 10
 _SAMPLE_COLUMNS = 12

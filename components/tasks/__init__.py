@@ -3,17 +3,26 @@
 Airflow imports these modules to check workload.yaml and has no NumPy: everything heavy is imported by `lazily`.
 """
 
-from components.tasks._base import Task, find
+from components.tasks._base import Predict, Read, Task, find
+from components.tasks._classes import ClassTask
 from components.tasks._columns import class_indices, query_keys
 from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._lazily import lazily
+from components.tasks._numbers import NumberTask
+from components.tasks._schema import Feature, ModelSchema
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
 from components.tasks._views import View
 
 __all__ = [
+    "ClassTask",
     "Draft",
+    "Feature",
     "LabelColumn",
     "MergeableSums",
+    "ModelSchema",
+    "NumberTask",
+    "Predict",
+    "Read",
     "ScoreCounts",
     "Task",
     "UnitTerms",

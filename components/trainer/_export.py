@@ -15,8 +15,7 @@ import tensorflow_transform as tft
 
 from components import served_model
 from components.schema import booleans_of, is_personal, time_format_of
-from components.tasks import find
-from components.tasks._schema import ModelSchema
+from components.tasks import ModelSchema, find
 
 # What stands for "missing" in a dense request, besides NaN; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
 _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_STRING}

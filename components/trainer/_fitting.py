@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from components import user_code
 from components.progress import tell
-from components.tasks._schema import ModelSchema
+from components.tasks import ModelSchema
 from components.trainer import _replicas
 from components.trainer._checkpoints import Checkpoints
 from components.trainer._config import TrainingConfig

@@ -14,7 +14,7 @@ from tfx.types import artifact_utils
 from components import border
 from components.artifacts import ROWS_IN, measured
 from components.schema import read_schema
-from components.tasks._schema import Feature, ModelSchema
+from components.tasks import Feature, ModelSchema
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._weights import class_weights
@@ -50,12 +50,15 @@ class Executor(base_executor.BaseExecutor):
             keras.utils.set_random_seed(config.seed)
             features = transformed_features(transform, config.label)
             positive = read_positive(graph)
-            classes = tuple(output_classes(raw_schema, config.label, config.kind, positive.name))
+            classes = tuple(output_classes(raw_schema, config.label, config.task_class, positive.name))
             checks = {
-                split: SplitChecks(split, config.kind(classes), config.label, config.label_scale)
+                split: SplitChecks(split, config.task_class(classes), config.label, config.label_scale)
                 for split in (TRAIN, EVAL)
             }
-            train, evaluation = (_input.open_split(examples, s, features.values(), c) for s, c in checks.items())
+            shape = tuple(transform.transformed_feature_spec()[config.label].shape) if config.label else ()
+            train, evaluation = (
+                _input.open_split(examples, s, features.values(), c, label_shape=shape) for s, c in checks.items()
+            )
             rows[ROWS_IN] = train.rows + evaluation.rows
             schema = _model_schema(features, config, classes, checks[TRAIN])
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)

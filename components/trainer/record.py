@@ -7,5 +7,5 @@ RECORD = NodeRecord(
     remedy="Look at pipelines/workloads/{name}/model.py and at the log of the run.",
     run_parameter="training",
     shows={"trained_model": ArtifactType.MODEL, "training_metrics": ArtifactType.METRICS},
-    shown_by="components.trainer.shown.shown",
+    shown_by="components.trainer.shown:shown",
 )

@@ -25,8 +25,8 @@ def gates_of(outputs: Mapping[str, Mapping[str, Any]], pipeline_root: str, run_i
     for record in graph.gates():
         # A gate that stopped the run has no outputs any more; it left its evidence.
         folder = evidence_directory(pipeline_root, run_id, record.id)
-        if record.gate and record.id in outputs:
-            folder = pathlib.Path(outputs[record.id][record.gate.output][0].uri)
+        if record.id in outputs:
+            folder = pathlib.Path(outputs[record.id][record.result][0].uri)
         if (folder / _FILE).is_file():
             found.append(_shown(record, folder))
     return found

@@ -22,11 +22,11 @@ from components.graph import Site
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from pipelines.metadata import upkeep
 from pipelines.metadata.opening import connection
-from pipelines.results import ComponentResult, RunResult
 from pipelines.runners import _failures, _gates, _noise
+from pipelines.runners.results import ComponentResult, RunResult
 from spec import exit_codes, graph
 from spec.errors import InputError
-from spec.nodes import NodeRecord
+from spec.nodes import GateRecord, NodeRecord
 
 # A worker that imports TensorFlow while the node of this name works, on one core as a rule: InfraValidator will take it.
 _STARTED_WITH = {"Transform": "components.infra_validator.worker"}
@@ -224,11 +224,11 @@ def _harvest_record(result: RunResult, record: NodeRecord, made: Mapping[str, An
     if record.page:
         page = pathlib.Path(made[record.name_of(record.page.output)].uri) / record.page.file
         result.reports[record.page.name] = str(page)
-    if record.gate is None:
+    if not isinstance(record, GateRecord):
         return
-    folder = pathlib.Path(made[record.name_of(record.gate.output)].uri)
+    folder = pathlib.Path(made[record.result_name].uri)
     gate = GateResult.from_json((folder / "gate.json").read_text())
-    if record.gate.on_data:
+    if record.on_data:
         result.warnings += [check.words for check in gate.objections(Severity.WARNING)]
     else:
         result.blessed = result.blessed is not False and gate.passes

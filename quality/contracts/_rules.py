@@ -48,10 +48,11 @@ def _of_table(facts: Sequence[Facts], rows: int, earlier: Sequence[int]) -> Iter
     counts = [*earlier, rows]
     spans = f"{len(counts)} spans had {min(counts):,} to {max(counts):,} rows" if earlier else f"It had {rows:,} rows"
     kind = "expect_table_row_count_to_be_between"
+    # Critical: a handful of rows cannot judge a model.
     yield _expect(
         "rows.least",
         kind,
-        "critical",  # a handful of rows cannot judge a model
+        "critical",
         f"{spans}; less than a tenth is a delivery that was cut off.",
         min_value=max(1, min(counts) // 10),
     )
@@ -75,12 +76,8 @@ def _of_table(facts: Sequence[Facts], rows: int, earlier: Sequence[int]) -> Iter
 
 
 def _of_label(one: Facts, kind: LabelKind) -> Iterator[Expectation]:
-    yield _expect(
-        f"present({one.name})",
-        "expect_column_values_to_not_be_null",
-        "critical",
-        "A row without a label teaches nothing.",
-        column=one.name,
+    yield _about(
+        one, "present", "expect_column_values_to_not_be_null", "critical", "A row without a label teaches nothing."
     )
     if kind is LabelKind.NUMBER:
         yield from _range(one)
@@ -89,12 +86,12 @@ def _of_label(one: Facts, kind: LabelKind) -> Iterator[Expectation]:
         return
     classes = list(one.domain) if one.domain is not None else _codes(one) or list(one.values)
     if classes:
-        yield _expect(
-            f"classes({one.name})",
+        yield _about(
+            one,
+            "classes",
             "expect_column_values_to_be_in_set",
             "critical",
             "The classes that the model knows; the domain in schema.pbtxt says the same.",
-            column=one.name,
             value_set=classes,
         )
     if len(one.frequent) > 1:
@@ -103,12 +100,12 @@ def _of_label(one: Facts, kind: LabelKind) -> Iterator[Expectation]:
         low, high = _odds(one.share, one.rows)
         if low < 1 - one.share < high:  # too close to a half: flipped labels would look the same
             return
-        yield _expect(
-            f"share({one.name})",
+        yield _about(
+            one,
+            "share",
             "expect_column_mean_to_be_between",
             "critical",
             f"{one.share:.1%} were positive. With three times the odds, or a third, the label means something else.",
-            column=one.name,
             min_value=low,
             max_value=high,
         )
@@ -131,12 +128,12 @@ def _of_column(one: Facts) -> Iterator[Expectation]:
         return
     yield from _present(one)
     if one.is_key:
-        yield _expect(
-            f"unique({one.name})",
+        yield _about(
+            one,
+            "unique",
             "expect_column_values_to_be_unique",
             "critical",
             "It names a row; one that comes twice was delivered twice.",
-            column=one.name,
         )
     for rule in _TEXT_RULES if one.kind == "BYTES" else _NUMBER_RULES:
         yield from rule(one)
@@ -146,14 +143,14 @@ def _present(one: Facts) -> Iterator[Expectation]:
     kind = "expect_column_values_to_not_be_null"
     if one.required:
         note = "Each row must have it; schema.pbtxt says the same."
-        yield _expect(f"present({one.name})", kind, "critical", note, column=one.name)
+        yield _about(one, "present", kind, "critical", note)
         return
     # The observed share minus the smaller split's chance variation; never looser than the schema, which stops the run.
     spread = math.sqrt(one.present * (1 - one.present) / max(1.0, _EVAL_SHARE * one.rows))
     least = max(math.floor((one.present - 0.05 - 4 * spread) * 100) / 100, one.least_present)
     if least > 0:
         note = f"{1 - one.present:.1%} were missing when this was drafted."
-        yield _expect(f"present({one.name})", kind, "warning", note, column=one.name, mostly=min(least, _NEARLY_ALL))
+        yield _about(one, "present", kind, "warning", note, mostly=min(least, _NEARLY_ALL))
 
 
 def _domain(one: Facts) -> Iterator[Expectation]:
@@ -165,21 +162,14 @@ def _domain(one: Facts) -> Iterator[Expectation]:
             if one.domain is not None
             else "All values that came so far; a new one is unknown to the model until it is trained on."
         )
-        yield _expect(
-            f"values({one.name})",
-            "expect_column_values_to_be_in_set",
-            "warning",
-            note,
-            column=one.name,
-            value_set=values,
-        )
+        yield _about(one, "values", "expect_column_values_to_be_in_set", "warning", note, value_set=values)
         if one.kind == "BYTES" and one.distinct > 1:
-            yield _expect(
-                f"coding({one.name})",
+            yield _about(
+                one,
+                "coding",
                 "expect_column_values_to_be_in_set",
                 "critical",
                 "Where most values are unknown, they are written in another way: upper case, another language, codes.",
-                column=one.name,
                 value_set=values,
                 mostly=0.5,
             )
@@ -188,12 +178,12 @@ def _domain(one: Facts) -> Iterator[Expectation]:
 
 def _frequent(one: Facts) -> Iterator[Expectation]:
     if one.frequent and one.distinct > 1 and not one.personal:
-        yield _expect(
-            f"frequent({one.name})",
+        yield _about(
+            one,
+            "frequent",
             "expect_column_distinct_values_to_contain_set",
             "warning",
             "Each had at least a twentieth of the rows; one that is gone was renamed, or a source is missing.",
-            column=one.name,
             value_set=sorted(one.frequent),
         )
 
@@ -205,12 +195,12 @@ def _dates(one: Facts) -> Iterator[Expectation]:
     headroom = max(datetime.timedelta(days=366), (last - first) * _HEADROOM)
     least = max(first, datetime.date(2, 1, 1) + headroom) - headroom
     most = min(last, datetime.date(9998, 12, 31) - _YEARS_AHEAD) + _YEARS_AHEAD
-    yield _expect(
-        f"dates({one.name})",
+    yield _about(
+        one,
+        "dates",
         "expect_column_values_to_be_between",
         "warning",
         f"From {one.dates[0]} to {one.dates[1]} when this was drafted; far from there lie defaults such as 1900-01-01 or 9999-12-31.",
-        column=one.name,
         min_value=least.isoformat(),
         max_value=most.isoformat(),
         mostly=_RARE,
@@ -220,12 +210,12 @@ def _dates(one: Facts) -> Iterator[Expectation]:
 def _lengths(one: Facts) -> Iterator[Expectation]:
     if one.closed or one.dates or not one.distinct:  # nothing is known about images
         return
-    yield _expect(
-        f"length({one.name})",
+    yield _about(
+        one,
+        "length",
         "expect_column_value_lengths_to_be_between",
         "warning",
         f"The longest had {one.longest} characters; far longer ones, or empty ones, point to a broken file.",
-        column=one.name,
         min_value=min(1, one.shortest),
         max_value=max(1, 2 * one.longest),
         mostly=_RARE,
@@ -234,12 +224,12 @@ def _lengths(one: Facts) -> Iterator[Expectation]:
 
 def _form(one: Facts) -> Iterator[Expectation]:
     if one.form and not one.closed:
-        yield _expect(
-            f"form({one.name})",
+        yield _about(
+            one,
+            "form",
             "expect_column_values_to_match_regex",
             "warning",
             f"Each was {one.form}.",
-            column=one.name,
             regex=FORMATS[one.form],
             mostly=_RARE,
         )
@@ -273,15 +263,7 @@ def _range(one: Facts) -> Iterator[Expectation]:
     if high is not None and limits.get("max_value", high) > high:
         limits["max_value"] = high
     if (low, high) != (limits.get("min_value"), limits.get("max_value")):  # else the schema says the same
-        yield _expect(
-            f"range({one.name})",
-            "expect_column_values_to_be_between",
-            "warning",
-            note,
-            column=one.name,
-            **limits,
-            mostly=_RARE,
-        )
+        yield _about(one, "range", "expect_column_values_to_be_between", "warning", note, **limits, mostly=_RARE)
 
 
 def _middle(one: Facts) -> Iterator[Expectation]:
@@ -290,22 +272,22 @@ def _middle(one: Facts) -> Iterator[Expectation]:
         return
     low, _, high = one.quartiles
     if low < high:
-        yield _expect(
-            f"median({one.name})",
+        yield _about(
+            one,
+            "median",
             "expect_column_median_to_be_between",
             "warning",
             f"Half of the values lay between {low:g} and {high:g}, and the middle one among them.",
-            column=one.name,
             min_value=float(f"{low:.6g}"),
             max_value=float(f"{high:.6g}"),
         )
         least, most = _far(low, high)
-        yield _expect(
-            f"unit({one.name})",
+        yield _about(
+            one,
+            "unit",
             "expect_column_median_to_be_between",
             "critical",
             f"Half of the values lay between {low:g} and {high:g}. With the middle one so far away it is another unit.",
-            column=one.name,
             min_value=least,
             max_value=most,
         )
@@ -324,12 +306,12 @@ def _far(low: float, high: float) -> tuple[float, float]:
 
 def _order(one: Facts) -> Iterator[Expectation]:
     if one.increasing and not one.personal:
-        yield _expect(
-            f"order({one.name})",
+        yield _about(
+            one,
+            "order",
             "expect_column_values_to_be_increasing",
             "warning",
             "The rows came in this order; each file may begin anew.",
-            column=one.name,
             mostly=0.95,
         )
 
@@ -396,3 +378,7 @@ def _rounded(value: float, towards: Any) -> float:
 
 def _expect(rule: str, kind: str, severity: str, notes: str, **kwargs: Any) -> Expectation:
     return {"type": kind, "kwargs": kwargs, "severity": severity, "notes": notes, "meta": {"rule": rule}}
+
+
+def _about(one: Facts, rule: str, kind: str, severity: str, notes: str, **kwargs: Any) -> Expectation:
+    return _expect(f"{rule}({one.name})", kind, severity, notes, column=one.name, **kwargs)

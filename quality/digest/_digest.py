@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from components.report.formats import when
+from components.formats import when
 from components.report.site import page_url
 from quality.history import History, Outcome, worst
 from quality.reports._views import GRAVEST_FIRST, Entry, WorkloadView, overview_sentence, overview_views

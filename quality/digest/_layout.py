@@ -6,7 +6,7 @@ import html
 from email.message import EmailMessage
 from typing import Any
 
-from components.report.formats import shorten
+from components.formats import shorten
 from quality.digest._digest import Digest, Item
 from quality.history import Outcome
 from spec.words import one_line, some_of

@@ -145,8 +145,7 @@ class History:
         query = sa.select(table).order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
         if workload is not None:
             query = query.where(table.c.workload == workload)
-        with self._engine.connect() as connection:
-            return [_validation(row) for row in connection.execute(query).mappings()]
+        return [_validation(row) for row in self._all(query)]
 
     def newest_of_spans(self, limit: int) -> list[Validation]:
         """The newest validation of each of the last spans of every workload, newest first, without their parts.
@@ -163,8 +162,7 @@ class History:
         nth = sa.func.row_number().over(partition_by=once.c.workload, order_by=last_first)
         counted = sa.select(once, nth.label("nth")).where(once.c.again == 1).subquery()
         query = sa.select(counted).where(counted.c.nth <= limit).order_by(*newest_first)
-        with self._engine.connect() as connection:
-            return [_validation(row) for row in connection.execute(query).mappings()]
+        return [_validation(row) for row in self._all(query)]
 
     def newest_of_serving(self) -> list[Validation]:
         """The newest validation of each workload's requests, without its parts."""
@@ -173,9 +171,7 @@ class History:
             partition_by=table.c.workload, order_by=(table.c.created_at.desc(), table.c.id.desc())
         )
         ranked = sa.select(table, nth.label("nth")).where(table.c.source == SERVING).subquery()
-        with self._engine.connect() as connection:
-            found = connection.execute(sa.select(ranked).where(ranked.c.nth == 1)).mappings()
-            return [_validation(row) for row in found]
+        return [_validation(row) for row in self._all(sa.select(ranked).where(ranked.c.nth == 1))]
 
     def newest(self, workload: str) -> Validation | None:
         """The newest validation of a workload, with its parts."""
@@ -184,21 +180,15 @@ class History:
 
     def load(self, validation_id: str) -> Validation | None:
         """A validation with its parts; None if the id is unknown."""
-        table = tables.VALIDATIONS
-        with self._engine.connect() as connection:
-            row = connection.execute(sa.select(table).where(table.c.id == validation_id)).mappings().one_or_none()
-            if row is None:
-                return None
-            parts = {
-                name: tuple(
-                    connection.execute(
-                        sa.select(part).where(part.c.validation_id == validation_id).order_by(part.c.nth)
-                    ).mappings()
-                )
-                for name, part in tables.PARTS.items()
-            }
+        rows = self._all(sa.select(tables.VALIDATIONS).where(tables.VALIDATIONS.c.id == validation_id))
+        if not rows:
+            return None
+        parts = {
+            name: self._all(sa.select(part).where(part.c.validation_id == validation_id).order_by(part.c.nth))
+            for name, part in tables.PARTS.items()
+        }
         return dataclasses.replace(
-            _validation(row),
+            _validation(rows[0]),
             checks=tuple(Check(**_fields(Check, one)) for one in parts["checks"]),
             columns=tuple(_column(one) for one in parts["columns"]),
             changes=tuple(Change(**_fields(Change, one)) for one in parts["changes"]),
@@ -243,8 +233,11 @@ class History:
         """Oldest first."""
         table = tables.RELEASES
         query = sa.select(table).where(table.c.workload == workload).order_by(table.c.version)
+        return [Release(**_fields(Release, row)) for row in self._all(query)]
+
+    def _all(self, query: sa.Select) -> Sequence[sa.RowMapping]:
         with self._engine.connect() as connection:
-            return [Release(**_fields(Release, row)) for row in connection.execute(query).mappings()]
+            return connection.execute(query).mappings().all()
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

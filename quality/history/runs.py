@@ -96,7 +96,7 @@ def check_record(gate: str, check: CheckResult) -> Check:
         passes=check.passes,
         severity=str(found.get("waived_severity") or check.severity.value),
         message=check.message,
-        column=str(found.get("column") or "") or _column_named(gate, check),
+        column=str(found.get("column") or ""),
         expectation=str(found.get("expectation") or ""),
         unexpected=None if unexpected is None else int(unexpected),
         total=None if total is None else int(total),
@@ -104,12 +104,6 @@ def check_record(gate: str, check: CheckResult) -> Check:
         evidence=json.loads(json.dumps(found, default=str)),
         judged=check.judged,
     )
-
-
-def _column_named(gate: str, check: CheckResult) -> str:
-    """The column in a schema check's name, `<split>/<column>`; names of checks on the data as a whole contain a space."""
-    name = check.name.partition("/")[2] if gate == "ExampleValidator" else ""
-    return "" if " " in name else name
 
 
 def changes(gate: GateResult) -> Iterator[Change]:

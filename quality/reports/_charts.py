@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
+from components.formats import brief, is_number, percent, shorten
 from components.report.charts import Scale, Svg, tick_label
-from components.report.formats import brief, is_number, percent, shorten
 from quality.history import Column
 
 _WIDTH, _HEIGHT = 680.0, 190.0

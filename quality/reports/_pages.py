@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from components.report import formats
+from components import formats
 from components.report import render as run_report
 from components.report.render import render_gate
 from quality.history import Column, Outcome, Validation

@@ -6,8 +6,8 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 
+from components.formats import plural
 from components.gates import CheckResult, GateResult, Severity, Verdict
-from components.report.formats import plural
 from quality.history import SERVING, Change, Check, Column, History, Outcome, Release, Validation
 from spec import graph
 from spec.words import some_of

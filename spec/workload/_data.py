@@ -129,7 +129,7 @@ class Ingestion(Section):
     read: Read = PLAIN
     """How the files are to be read; `trainyard new` finds out and writes it. Every command obeys it."""
     label: Label | None = None
-    """What to predict."""
+    """What to predict; required, except for tasks that learn without one."""
     window: int = Field(default=1, ge=1, le=1000)
     """How many spans to train on: the newest and those before it."""
     split: Split = Split()
@@ -167,8 +167,6 @@ class Data(Ingestion):
     uri: str = "{DATA}/{WORKLOAD}/span-{SPAN}/*"
     """Where the data lies. `{SPAN}` is the span's number; `{YYYY}`, `{MM}` and `{DD}` its day instead (the span is then the days
     since 1970-01-01); of `{VERSION}` the newest counts; `{DATA}` is the landing folder (TRAINYARD_DATA)."""
-    label: Label | None = None
-    """What to predict; needed, but for tasks that learn without one."""
     query: ColumnName | None = None
     """ranking only, and needed there: the column of which one value (a search, a user) makes the rows that are ranked against each
     other."""

@@ -1,10 +1,12 @@
-from spec.nodes import ArtifactType, Gate, NodeRecord
+from spec.nodes import ArtifactType, GateRecord
 
-RECORD = NodeRecord(
+RECORD = GateRecord(
     id="RowCount",
     title="Enough rows",
     reported={"row_count": "row_count"},
-    gate=Gate(output="row_count", asks="Does the span have rows enough to train on?", task="check_rows"),
+    result="row_count",
+    asks="Does the span have rows enough to train on?",
+    task="check_rows",
     remedy="Wait for more data, or lower the bar of {name}.",
     reads_data=True,
     section="rows",

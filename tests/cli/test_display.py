@@ -10,7 +10,7 @@ import pytest
 from cli import display
 from cli.display import Lines, Screen
 from components import progress
-from pipelines.results import ComponentResult, RunResult
+from pipelines.runners.results import ComponentResult, RunResult
 
 
 class Terminal(io.StringIO):

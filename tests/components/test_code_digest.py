@@ -11,6 +11,8 @@ import pytest
 from components import code_digest, code_files
 from components.code_digest import Code
 from components.schema.component import SchemaImporter
+from pipelines.training import code_of
+from spec import graph
 
 ROOT = pathlib.Path(code_digest.__file__).resolve().parents[1]
 FILES = {
@@ -103,13 +105,21 @@ def test_imports_are_found_as_pythons_own_parser_finds_them() -> None:
 
 
 def test_a_model_does_not_depend_on_what_comes_after_it() -> None:
-    files = Code(ROOT).files("components.trainer.component")
+    files = Code(ROOT).files("components.trainer.executor")
     assert {"components/trainer/_fitting.py", "components/tasks/ranking.py", "spec/errors.py"} <= set(files)
     after = ("evaluator", "report", "pusher", "infra_validator", "baseline", "drift", "data_quality")
     assert not [name for name in files if name.startswith(tuple(f"components/{one}/" for one in after))]
-    ingestion = Code(ROOT).files("components.ingestion.component")
+    ingestion = Code(ROOT).files("components.ingestion.executor")
     assert "components/columnar/_worker_main.py" in ingestion and "components/tasks/ranking.py" not in ingestion
-    assert "components/report/templates/page.html.j2" in Code(ROOT).files("components.report.component")
+    assert "components/report/templates/page.html.j2" in Code(ROOT).files("components.report.executor")
+
+
+def test_what_reads_the_graph_depends_on_the_records_and_on_no_more_of_the_components() -> None:
+    files = set(Code(ROOT).files("components.pusher.executor"))
+    assert {f"{package.replace('.', '/')}/record.py" for package in graph.TRAINING} <= files
+    assert not [
+        name for name in files if name.startswith(("components/report/templates", "components/trainer/_fitting"))
+    ]
 
 
 def test_a_big_file_is_read_again_once_it_has_changed(tmp_path: pathlib.Path) -> None:
@@ -119,6 +129,14 @@ def test_a_big_file_is_read_again_once_it_has_changed(tmp_path: pathlib.Path) ->
     time.sleep(0.02)  # longer than the file system's clock ticks
     file.write_bytes(b"b" * 2**21)
     assert code_files.sha256(file) != first
+
+
+def test_a_use_cases_own_task_is_code_of_every_node(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "task.py").write_text("from spec.tasks import TaskFacts\nclass Mine(TaskFacts): ...\n")
+    monkeypatch.setenv("TRAINYARD_WORKLOADS", str(tmp_path))
+    assert code_of("mine.task.Mine") == [tmp_path / "mine"]
+    assert code_of("binary") == []
 
 
 def test_code_of_other_folders_is_added_to_the_key_of_a_component(tmp_path: pathlib.Path) -> None:

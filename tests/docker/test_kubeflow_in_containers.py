@@ -12,7 +12,7 @@ import pytest
 
 import storage
 from pipelines import datasets
-from pipelines.results import RunResult
+from pipelines.runners.results import RunResult
 from spec import home
 from tests.docker.derived_image import Image
 from tests.docker.kubeflow_containers import (

@@ -9,10 +9,10 @@ import pytest
 
 from cli.display import component_line, summary_lines
 from pipelines.run import Display, RunRequest, run
+from pipelines.runners.kubeflow.cluster.pools import load_pools
+from pipelines.runners.kubeflow.cluster.site import DEFAULT_FILE, load_site
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled, lint
-from pipelines.runners.kubeflow.pools import load_pools
-from pipelines.runners.kubeflow.site import DEFAULT_FILE, load_site
 from spec import graph
 from tests.added_component.record import RECORD
 

@@ -11,8 +11,8 @@ import pytest
 from cli import main as cli
 from model_store import ModelStore, ReleaseDraft
 from pipelines.predict import PredictRequest, predict
-from pipelines.results import RunResult
 from pipelines.run import Display
+from pipelines.runners.results import RunResult
 from spec import home
 
 FEATURES = {

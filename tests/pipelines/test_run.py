@@ -15,9 +15,9 @@ import pytest
 
 from cli.display import summary_lines
 from model_store import ModelStore
-from pipelines.results import RunResult
 from pipelines.run import Display, RunRequest, run
 from pipelines.runners import _lock
+from pipelines.runners.results import RunResult
 from quality.history import History
 from spec import home
 from spec.workload import WorkloadError
@@ -238,7 +238,7 @@ def test_a_label_out_of_range_is_an_anomaly_that_names_the_row(restored) -> None
 def test_a_critical_expectation_stops_the_run(restored) -> None:
     path = restored.root / "data" / "tips" / "span-1" / "trips.csv"
     path.write_text(path.read_text() + "100000,3,card,1\n")
-    refused(once(), "data quality: 1 of 1 checks failed", "fare", "100000")
+    refused(once(), "DataQuality: 1 of 1 checks failed", "fare", "100000")
 
 
 def test_a_gate_that_refuses_does_not_keep_the_others_from_judging(restored) -> None:

@@ -2,7 +2,7 @@
 
 from components.report.charts._comparison import interval_chart
 from components.report.charts._curves import calibration_chart, learning_chart, precision_recall_chart, roc_chart
-from components.report.charts._histograms import histogram_chart, sparkline
+from components.report.charts._histograms import histogram_chart
 from components.report.charts._marks import bar, dot_plot
 from components.report.charts._svg import Scale, Svg, tick_label
 
@@ -17,6 +17,5 @@ __all__ = [
     "learning_chart",
     "precision_recall_chart",
     "roc_chart",
-    "sparkline",
     "tick_label",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from components.formats import signed
 from components.report.charts._svg import Scale, Svg, spread, tick_label
-from components.report.formats import signed
 
 
 def interval_chart(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
-from components.report.formats import figure, is_number
+from components.formats import figure, is_number
 
 
 class Svg:

@@ -22,7 +22,7 @@ import urllib3
 from kfp import client as kfp_client
 from kfp.client import token_credentials_base
 
-from pipelines.runners.kubeflow.site import Api
+from pipelines.runners.kubeflow.cluster.site import Api
 from pipelines.runners.kubeflow.watching import Unavailable
 from spec import environment as env
 from spec.errors import InputError

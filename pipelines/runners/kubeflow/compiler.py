@@ -22,12 +22,12 @@ from tfx.proto.orchestration import pipeline_pb2
 from components.graph import Site
 from pipelines import columns, parameters
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
-from pipelines.runners.kubeflow import pools as pools_module
 from pipelines.runners.kubeflow import tasks as tasks_module
+from pipelines.runners.kubeflow.cluster import pools as pools_module
+from pipelines.runners.kubeflow.cluster.pools import SHARES_WORK, Placement, place
+from pipelines.runners.kubeflow.cluster.site import ClusterSite
 from pipelines.runners.kubeflow.multi_node import manifest
-from pipelines.runners.kubeflow.pools import SHARES_WORK, Placement, place
 from pipelines.runners.kubeflow.run_parameters import RunParameter
-from pipelines.runners.kubeflow.site import ClusterSite
 from pipelines.runners.kubeflow.tasks import IMAGE, Task, component, function_of, placement_inputs, python_parameter
 from pipelines.training import training_pipeline
 from quality.provenance import code_of

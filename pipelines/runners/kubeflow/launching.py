@@ -19,9 +19,10 @@ from pipelines.metadata import upkeep
 from pipelines.metadata.attempts import RunExecutions
 from pipelines.metadata.connecting import patiently
 from pipelines.metadata.opening import PatientMetadata
-from pipelines.runners.kubeflow import filesystem, spec
+from pipelines.runners.kubeflow import spec
 from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
-from pipelines.runners.kubeflow.staging import OPERATORS, say
+from pipelines.runners.kubeflow.pod import filesystem
+from pipelines.runners.kubeflow.pod.staging import OPERATORS, say
 
 _FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 # The cache may use any of a node's former outputs, newest first. So many are checked.

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from pipelines.runners.kubeflow import retries
-from pipelines.runners.kubeflow.site import LABEL_KEY, LABEL_VALUE
+from pipelines.runners.kubeflow.cluster.site import LABEL_KEY, LABEL_VALUE
 
 SCHEMA_VERSION = "2.1.0"
 ARGUMENT_LIMIT = 128 * 1024  # Linux: one argument of a program

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from components import lazy_imports
 from pipelines.runners import _failures
-from pipelines.runners.kubeflow.refusals import as_refusal, check_revision
+from pipelines.runners.kubeflow.pod.refusals import as_refusal, check_revision
 from spec import environment as env
 from spec import exit_codes
 from spec.errors import InputError
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from components.outputs import Outputs
     from components.report.site import page_url
     from pipelines.runners.kubeflow import shown
-    from pipelines.runners.kubeflow.staging import say
+    from pipelines.runners.kubeflow.pod.staging import say
 
     shown.show(options.executor_input, options.node, ended.outputs, page_url(part.pipeline_info.id, options.run_id))
     _record(part, options)

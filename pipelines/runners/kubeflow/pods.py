@@ -9,8 +9,8 @@ from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
 from pipelines.runners.kubeflow import retries
-from pipelines.runners.kubeflow.pools import SHARES_WORK, Placement, Pool, cores, size_of
-from pipelines.runners.kubeflow.site import ClusterSite, Secret
+from pipelines.runners.kubeflow.cluster.pools import SHARES_WORK, Placement, Pool, cores, size_of
+from pipelines.runners.kubeflow.cluster.site import ClusterSite, Secret
 from spec import environment as env
 
 

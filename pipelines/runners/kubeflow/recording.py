@@ -24,7 +24,7 @@ from components.report.collect import artifact_facts, collect, collect_failure
 from components.report.facts import ArtifactFacts, RunFacts
 from components.report.record import RECORD as REPORT
 from components.staged import CANONICAL_URI
-from pipelines.runners.kubeflow.staging import say
+from pipelines.runners.kubeflow.pod.staging import say
 from quality import lineage
 from quality.history import History, Validation, runs
 from quality.provenance import code_of
@@ -117,7 +117,7 @@ def _facts(run: Run, node_id: str, error: str, folder: pathlib.Path) -> tuple[Ru
 
 def _files() -> dict[str, tuple[str, ...]]:
     """What the history is made from: the small files of artifacts, by the names of these. A page links to the rest."""
-    found = {record.name_of(record.gate.output): _EVIDENCE for record in graph.data_gates() if record.gate}
+    found = {record.result_name: _EVIDENCE for record in graph.data_gates()}
     return {"examples": (), **found, "champion": ("release.json",), "pushed_model": ("release.json",)}
 
 

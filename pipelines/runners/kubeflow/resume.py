@@ -10,6 +10,7 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
+from components.ingestion.record import RECORD as INGESTION
 from pipelines.runners.kubeflow import messages, run_parameters, watching
 from pipelines.runners.kubeflow.submit import LONGEST_NAME
 from spec.errors import InputError
@@ -17,7 +18,7 @@ from spec.errors import InputError
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.client import Kubeflow
 
-EXAMPLE_GEN = "ColumnarExampleGen"
+EXAMPLE_GEN = INGESTION.id
 _RESUMED = " (resumed)"
 _EXAMPLES, _TRAINER = "columnar-example-gen", "trainer"
 SPAN_LINE = "the span of this run:"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines import columns, parameters
 from pipelines.runners.kubeflow import run_parameters
-from pipelines.runners.kubeflow.pools import Pool
-from pipelines.runners.kubeflow.site import ClusterSite
+from pipelines.runners.kubeflow.cluster.pools import Pool
+from pipelines.runners.kubeflow.cluster.site import ClusterSite
 from quality.provenance import code_of
 from spec.errors import InputError
 from spec.workload import find_workload

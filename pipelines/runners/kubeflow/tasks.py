@@ -11,7 +11,7 @@ from typing import Any
 from kfp import dsl
 
 from pipelines.runners.kubeflow import ui
-from pipelines.runners.kubeflow.pools import Placement
+from pipelines.runners.kubeflow.cluster.pools import Placement
 from pipelines.runners.kubeflow.run_parameters import RunParameter
 from spec.workload import Workload
 

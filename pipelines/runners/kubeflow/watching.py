@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pipelines.results import ComponentResult, RunResult
+from pipelines.runners.results import ComponentResult, RunResult
 from spec import exit_codes
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})

@@ -84,7 +84,7 @@ def artifacts(tmp_path: pathlib.Path) -> dict[str, ArtifactFacts]:
 
 
 def test_complete_run(artifacts: dict[str, ArtifactFacts]) -> None:
-    facts = collect('{"name": "taxi", "task": "binary"}', "run-1", artifacts)
+    facts = collect({"name": "taxi", "task": "binary"}, "run-1", artifacts)
     assert facts.workload["name"] == "taxi" and not facts.notes
     assert set(facts.gates) == {"DataQuality", "InfraValidator"}
     assert facts.release == {"version": 4, "uri": "/models/taxi/4"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 
 from tfx.dsl.components.common import importer
@@ -13,6 +12,7 @@ from tfx.types import standard_artifacts
 from components.artifacts import DataQualityReport
 from components.gates import CheckResult, GateResult
 from components.report.component import Report
+from spec.workload import Data, Label, Workload
 
 
 def test_tfx_runs_it(tmp_path: pathlib.Path) -> None:
@@ -27,7 +27,7 @@ def test_tfx_runs_it(tmp_path: pathlib.Path) -> None:
     checked = importer.Importer(source_uri=str(quality), artifact_type=DataQualityReport).with_id("DataQuality")
     root = str(tmp_path / "root")
     report = Report(
-        workload=json.dumps({"name": "taxi", "task": "binary"}),
+        workload=Workload(name="taxi", task="binary", data=Data(label=Label(column="tip"))),
         pipeline_root=root,
         examples=examples.outputs["result"],
         data_quality=checked.outputs["result"],

@@ -8,9 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from components.tasks import MergeableSums, Task, UnitTerms, Values, ratio
-from components.tasks._base import Predict, Read
-from components.tasks._schema import ModelSchema
+from components.tasks import MergeableSums, ModelSchema, Predict, Read, Task, UnitTerms, Values, ratio
 from spec.metrics import Metric
 from spec.tasks import LabelKind
 

@@ -15,8 +15,7 @@ import pyarrow as pa
 import pytest
 
 from components.evaluator.findings import Findings
-from components.tasks import Task, UnitTerms, find
-from components.tasks._schema import Feature, ModelSchema
+from components.tasks import Feature, ModelSchema, Task, UnitTerms, find
 from spec import tasks
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind, MissingLibraryError

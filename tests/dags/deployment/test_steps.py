@@ -15,6 +15,7 @@ from dags import deployment
 from dags.deployment import Deployment, DeploymentRefused
 from dags.deployment.requests import golden_requests
 from dags.deployment.watch import CanaryTrigger
+from dags.release_choice import choose_release
 from model_store import Label, ModelStore, ReleaseDraft
 from tests.dags.deployment.conftest import ROW, VERSIONS, Traffic, serving
 
@@ -153,15 +154,15 @@ def test_slow_release_is_refused(store: ModelStore) -> None:
 
 def test_going_back_by_hand(store: ModelStore) -> None:
     deploy(2).promote("test", said.append)
-    chosen = deployment.choose_release("taxi", {"action": "rollback"}, {})
+    chosen = choose_release("taxi", {"action": "rollback"}, {})
     assert (chosen["version"], chosen["previous"]) == (1, 2)
     deploy(1, previous=2).go_back_to("test", said.append)
     assert store.labels("taxi") == {"stable": 1}
     with pytest.raises(DeploymentRefused, match=r"taxi/2 was rolled back before.*force: true"):
-        deployment.choose_release("taxi", {"version": 2}, {})
-    assert deployment.choose_release("taxi", {"version": 2, "force": True}, {})["despite"].startswith("taxi/2 was")
+        choose_release("taxi", {"version": 2}, {})
+    assert choose_release("taxi", {"version": 2, "force": True}, {})["despite"].startswith("taxi/2 was")
     with pytest.raises(DeploymentRefused, match="there is no stable release before 1"):
-        deployment.choose_release("taxi", {"action": "rollback"}, {})
+        choose_release("taxi", {"action": "rollback"}, {})
 
 
 def test_no_server_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

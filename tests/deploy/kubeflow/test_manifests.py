@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.runners.kubeflow.pools import Pool, load_pools, size_of
-from pipelines.runners.kubeflow.site import DEFAULT_FILE, ClusterSite, load_site
+from pipelines.runners.kubeflow.cluster.pools import Pool, load_pools, size_of
+from pipelines.runners.kubeflow.cluster.site import DEFAULT_FILE, ClusterSite, load_site
 from tests.deploy.manifests import (
     Manifest,
     check_with_kubernetes,

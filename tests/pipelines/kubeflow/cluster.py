@@ -14,9 +14,9 @@ import fsspec
 import yaml
 
 from pipelines.metadata.connecting import connection_config, open_once
+from pipelines.runners.kubeflow.cluster.pools import load_pools
+from pipelines.runners.kubeflow.cluster.site import load_site
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
-from pipelines.runners.kubeflow.pools import load_pools
-from pipelines.runners.kubeflow.site import load_site
 from tests.pipelines.kubeflow.kubeflow_double import ROOT, KubeflowDouble
 
 REVISION = "0123456789ab"

@@ -13,7 +13,7 @@ from kfp import dsl
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from model_store import ModelStore
-from pipelines.results import RunResult
+from pipelines.runners.results import RunResult
 from spec import home
 
 

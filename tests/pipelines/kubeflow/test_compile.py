@@ -15,10 +15,10 @@ from kfp import dsl
 
 from cli import main as cli
 from pipelines.runners.kubeflow import spec, ui
+from pipelines.runners.kubeflow.cluster.pools import Pool, Toleration, load_pools
+from pipelines.runners.kubeflow.cluster.site import DEFAULT_FILE, load_site
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled, lint
-from pipelines.runners.kubeflow.pools import Pool, Toleration, load_pools
-from pipelines.runners.kubeflow.site import DEFAULT_FILE, load_site
 from spec.errors import InputError
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
 

@@ -7,7 +7,7 @@ import pytest
 def test_the_remote_filesystem_is_plugged_into_tfx(s3: str) -> None:
     from tfx.dsl.io import fileio
 
-    from pipelines.runners.kubeflow import filesystem
+    from pipelines.runners.kubeflow.pod import filesystem
 
     filesystem.register()
     fileio.makedirs(f"{s3}/made")

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 import storage
+from pipelines.runners.kubeflow.cluster.pools import load_pools
+from pipelines.runners.kubeflow.cluster.site import load_site
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled
-from pipelines.runners.kubeflow.pools import load_pools
-from pipelines.runners.kubeflow.site import load_site
 from tests.pipelines.kubeflow.cluster import REVISION, Cluster, make_cluster
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
 

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from pipelines.runners.kubeflow.pools import load_pools, place
+from pipelines.runners.kubeflow.cluster.pools import load_pools, place
 from spec.errors import InputError
 from spec.workload import Resources
 

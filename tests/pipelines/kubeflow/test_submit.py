@@ -15,7 +15,7 @@ import pytest
 
 from cli import main as cli
 from pipelines.runners.kubeflow import submit as submit_module
-from pipelines.runners.kubeflow.site import DEFAULT_FILE
+from pipelines.runners.kubeflow.cluster.site import DEFAULT_FILE
 from tests.pipelines.kubeflow.kubeflow_api_double import TOKEN, KubeflowApiDouble, pod_name
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]

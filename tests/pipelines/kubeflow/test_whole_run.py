@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.results import RunResult
 from pipelines.run import Display, RunRequest, run
+from pipelines.runners.results import RunResult
 from tests.pipelines.kubeflow import comparison
 from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
 from tests.pipelines.kubeflow.kubeflow_double import Attempt

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from components import user_code
-from components.tasks._schema import Feature
+from components.tasks import Feature
 from components.trainer import ModelSchema
 from pipelines.scaffold import templates
 

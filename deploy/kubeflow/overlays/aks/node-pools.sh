@@ -1,5 +1,5 @@
 #!/bin/sh
-# GPU node pools for the pools of pools.yaml. They shrink to nothing when no run needs them.
+# GPU node pools for the pools of pools.yaml. They scale to zero when no run needs them.
 # Usage: node-pools.sh GROUP CLUSTER
 set -eu
 group=$1 cluster=$2

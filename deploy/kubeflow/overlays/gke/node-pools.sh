@@ -1,5 +1,5 @@
 #!/bin/sh
-# GPU node pools for the pools of pools.yaml. They shrink to nothing when no run needs them.
+# GPU node pools for the pools of pools.yaml. They scale to zero when no run needs them.
 # Usage: node-pools.sh CLUSTER REGION
 set -eu
 cluster=$1 region=$2
@@ -19,5 +19,5 @@ l4_pool trainyard-l4
 
 # pool: gke-l4-spot
 # As above (cloud.google.com/gke-accelerator=nvidia-l4, taint nvidia.com/gpu); --spot labels them cloud.google.com/gke-spot=true.
-# GKE does not taint Spot nodes that have GPUs apart from others: without this taint, gke-l4 would land on them too.
+# GKE taints Spot nodes with GPUs like any others: without this taint, gke-l4 would use them, too.
 l4_pool trainyard-l4-spot --spot --node-taints cloud.google.com/gke-spot=true:NoSchedule

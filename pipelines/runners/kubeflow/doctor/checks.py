@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pipelines.runners.kubeflow.cluster.pools import Pool
+from pipelines.runners.kubeflow.cluster.site import ClusterSite, Secret
 from pipelines.runners.kubeflow.doctor.api import Kubernetes, NotAllowed
-from pipelines.runners.kubeflow.pools import Pool
-from pipelines.runners.kubeflow.site import ClusterSite, Secret
 from pipelines.runners.kubeflow.watching import Unavailable
 
 OK, NOTE, PROBLEM, UNCHECKED = "ok", "note", "problem", "unchecked"

@@ -13,8 +13,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.runners.kubeflow.pools import Placement, Pool, cores
-from pipelines.runners.kubeflow.site import ClusterSite, Secret
+from pipelines.runners.kubeflow.cluster.pools import Placement, Pool, cores
+from pipelines.runners.kubeflow.cluster.site import ClusterSite, Secret
 from spec import environment as env
 from spec.errors import InputError
 from spec.workload import Training

@@ -18,7 +18,7 @@ import storage
 from pipelines.runners.kubeflow.multi_node.exchange import Exchange
 from pipelines.runners.kubeflow.multi_node.jobs import TrainJobs
 from pipelines.runners.kubeflow.multi_node.manifest import Owner, TrainJobRequest, job_name, manifest
-from pipelines.runners.kubeflow.staging import say
+from pipelines.runners.kubeflow.pod.staging import say
 from quality.provenance import code_of
 from spec import environment as env
 from spec import exit_codes

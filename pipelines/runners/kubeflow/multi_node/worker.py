@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from components import lazy_imports
 from pipelines.runners import _failures
-from pipelines.runners.kubeflow.refusals import as_refusal, check_revision
+from pipelines.runners.kubeflow.pod.refusals import as_refusal, check_revision
 from spec import environment as env
 from spec import exit_codes
 from spec.errors import InputError
@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["TF_CONFIG"] = json.dumps(config)
         lazy_imports.install()
         # Seconds of imports: after everything that can be refused without them.
-        from pipelines.runners.kubeflow import filesystem
         from pipelines.runners.kubeflow.multi_node.exchange import Exchange
+        from pipelines.runners.kubeflow.pod import filesystem
 
         filesystem.register()
         exchange = Exchange(options.folder)
@@ -85,7 +85,7 @@ def tf_config(environment: Mapping[str, str]) -> dict[str, Any]:
 def _run(exchange: Exchange, executor: str, index: int) -> None:
     from tfx.proto.orchestration import executable_spec_pb2
 
-    from pipelines.runners.kubeflow.staging import StagedPythonOperator, say
+    from pipelines.runners.kubeflow.pod.staging import StagedPythonOperator, say
 
     info = exchange.invocation()
     is_chief = index == 0
@@ -100,7 +100,7 @@ def _run(exchange: Exchange, executor: str, index: int) -> None:
 
 def _elsewhere(info: data_types.ExecutionInfo) -> dict[str, list[Any]]:
     """Output artifacts in a scratch folder: what another than the chief leaves there goes with its pod."""
-    from pipelines.runners.kubeflow.staging import scratch
+    from pipelines.runners.kubeflow.pod.staging import scratch
 
     outputs = {key: copy.deepcopy(list(listed)) for key, listed in info.output_dict.items()}
     for key, listed in outputs.items():

@@ -7,11 +7,11 @@ import json
 import pytest
 import yaml
 
+from pipelines.runners.kubeflow.cluster.pools import Pool, load_pools
+from pipelines.runners.kubeflow.cluster.site import DEFAULT_FILE, load_site
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled, lint
 from pipelines.runners.kubeflow.multi_node.manifest import Owner, TrainJobRequest, job_name, manifest
-from pipelines.runners.kubeflow.pools import Pool, load_pools
-from pipelines.runners.kubeflow.site import DEFAULT_FILE, load_site
 from spec.errors import InputError
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
 from tests.pipelines.kubeflow.multi_node.cluster_double import RUNTIME

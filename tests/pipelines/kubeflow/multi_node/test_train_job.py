@@ -15,11 +15,11 @@ import storage
 from pipelines.metadata.attempts import RunExecutions
 from pipelines.metadata.connecting import connection_config
 from pipelines.runners.kubeflow import spec
+from pipelines.runners.kubeflow.cluster.pools import Pool, load_pools
+from pipelines.runners.kubeflow.cluster.site import load_site
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.launching import run_node
 from pipelines.runners.kubeflow.lint import lint
-from pipelines.runners.kubeflow.pools import Pool, load_pools
-from pipelines.runners.kubeflow.site import load_site
 from tests.fuse import FUSE, IMPORTS
 from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble

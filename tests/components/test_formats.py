@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.report import formats
+from components import formats
 
 FIGURES = [
     (0.91324, "0.9132"),

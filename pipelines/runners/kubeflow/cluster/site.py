@@ -17,7 +17,7 @@ from spec import environment as env
 from spec.errors import InputError
 from spec.workload import explained
 
-DEFAULT_FILE = pathlib.Path(__file__).with_name("kubeflow.yaml")
+DEFAULT_FILE = pathlib.Path(__file__).parents[1] / "kubeflow.yaml"
 KubernetesName = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
 Model = TypeVar("Model", bound=BaseModel)
 LABEL_KEY = re.compile(r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")

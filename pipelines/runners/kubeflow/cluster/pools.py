@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 
-from pipelines.runners.kubeflow.site import checked_labels, load_yaml
+from components.trainer.record import RECORD as TRAINER
+from pipelines.runners.kubeflow.cluster.site import checked_labels, load_yaml
 from spec.errors import InputError
 from spec.workload import Resources
 
-DEFAULT_FILE = pathlib.Path(__file__).with_name("pools.yaml")
+DEFAULT_FILE = pathlib.Path(__file__).parents[1] / "pools.yaml"
 DEFAULT_POOL = "cpu"
-SHARES_WORK = "Trainer"
+SHARES_WORK = TRAINER.id
 _UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")]
 

@@ -1,0 +1,1 @@
+"""What each pod does around an executor: staging, TFX's file system, refusals."""
