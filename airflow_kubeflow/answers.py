@@ -1,4 +1,4 @@
-"""Answers of KFP's API, and errors of the network, told as ours."""
+"""Turns answers of KFP's API, and network errors, into this provider's exceptions."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from airflow_kubeflow.api import Json, Refused
 from airflow_kubeflow.exceptions import KubeflowUnavailable, KubeflowUserError
 
 _LONGEST_MESSAGE = 300
-_MEND: dict[int, str] = {
+_REMEDIES: dict[int, str] = {
     http.HTTPStatus.UNAUTHORIZED: "no access. Put a valid token into the connection",
-    http.HTTPStatus.FORBIDDEN: "this user may not. Ask for access, or check the namespace",
+    http.HTTPStatus.FORBIDDEN: "this user may not do that. Ask for access, or check the namespace",
 }
 
 
@@ -22,8 +22,8 @@ def read(answer: httpx.Response, host: str) -> Json:
     """The JSON of an answer.
 
     Args:
-        answer: of KFP, or of what stands before it.
-        host: as messages name it.
+        answer: of KFP, or of a proxy in front of it.
+        host: for messages.
 
     Raises:
         Refused: 4xx.
@@ -35,26 +35,26 @@ def read(answer: httpx.Response, host: str) -> Json:
     said = f"{host} says {answer.status_code} {_message(answer)}".rstrip(". ")
     if answer.is_redirect:
         raise KubeflowUserError(f"{said}: it wants a login. Put a token, or a session's cookie, into the connection.")
-    # A request that was turned away for its number was not acted on.
+    # A request that was refused by a rate limit had no effect.
     if answer.status_code == http.HTTPStatus.TOO_MANY_REQUESTS:
         raise KubeflowUnavailable(f"{said}.")
     if answer.is_server_error or answer.status_code == http.HTTPStatus.REQUEST_TIMEOUT:
         raise KubeflowUnavailable(f"{said}.", sent=True)
-    if mend := _MEND.get(answer.status_code):
-        said = f"{said}: {mend}"
+    if remedy := _REMEDIES.get(answer.status_code):
+        said = f"{said}: {remedy}"
     raise Refused(f"{said}.", answer.status_code)
 
 
 def unavailable(error: Exception, host: str) -> KubeflowUnavailable:
-    """An error of the network as ours.
+    """Converts a network error.
 
     Raises:
-        KubeflowUserError: the host's certificate is not trusted, or its name is none.
+        KubeflowUserError: the host's certificate is not trusted, or its name is invalid.
     """
     if isinstance(_cause(error), ssl.SSLCertVerificationError):
         raise KubeflowUserError(f"{host}: its certificate is not trusted ({error}). Set the connection's ca_file.")
     if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
-        raise KubeflowUserError(f"{host} is no host: {error}. Mend the connection.")
+        raise KubeflowUserError(f"{host} is not a valid host: {error}. Correct the connection.")
     not_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     return KubeflowUnavailable(f"{host} does not answer: {str(error) or type(error).__name__}.", sent=not not_sent)
 
@@ -66,14 +66,14 @@ def _json(answer: httpx.Response, host: str) -> Json:
         value = None
     if not isinstance(value, dict):
         raise KubeflowUserError(
-            f"{host} answers with a page and not as KFP's API does: it may want a login. Put a token, or a session's "
+            f"{host} answers with a web page, not as KFP's API does: it may want a login. Put a token, or a session's "
             "cookie, into the connection; or check the host, which is what comes before /apis."
         )
     return value
 
 
 def _message(answer: httpx.Response) -> str:
-    """What the API said, else the status' own words. Headers, which may hold a token, are left out."""
+    """The API's message, else the reason phrase. Headers are left out, since they may hold a token."""
     try:
         body: Any = answer.json()
         message = str(body["message"])

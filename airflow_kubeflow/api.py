@@ -1,7 +1,7 @@
-"""KFP's API (v2beta1): what is asked and what the answers mean, apart from how requests travel.
+"""KFP's API (v2beta1): requests and the meaning of answers, independent of how they are sent.
 
-Each function is a generator that yields requests and is sent the answers, so the hook can do the same work with and
-without asyncio. Names and shapes are those of KFP's OpenAPI description.
+Each function is a generator that yields requests and is sent the answers, so the hook can use it with and without asyncio.
+Names and shapes are those of KFP's OpenAPI description.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Request:
     Attributes:
         method: of HTTP.
         path: below `/apis/v2beta1`.
-        query: what follows the question mark.
+        query: the query parameters.
         body: JSON.
-        repeatable: whether sending it twice does no harm; if not, it is sent again only where it surely did not arrive.
+        repeatable: whether sending it twice is harmless; if not, it is sent again only if it certainly did not arrive.
     """
 
     method: str
@@ -42,7 +42,7 @@ class Request:
 
 
 class Refused(KubeflowUserError):
-    """An answer 4xx.
+    """KFP answered with 4xx.
 
     Attributes:
         status: of HTTP.
@@ -57,12 +57,12 @@ Asking = Generator[Request, Json, T]
 
 
 def health() -> Asking[Json]:
-    """How KFP is; `multi_user` says whether it has several users."""
+    """KFP's health; `multi_user` says whether it has several users."""
     return (yield Request("GET", "/healthz"))
 
 
 def namespace_to_use(namespace: str) -> Asking[str]:
-    """The namespace to name in requests: none where KFP has one user, which refuses any.
+    """The namespace for requests: empty if KFP has only one user, because it then refuses any namespace.
 
     Raises:
         KubeflowUserError: KFP has several users, and no namespace is given.
@@ -83,7 +83,7 @@ def find_experiment(name: str, namespace: str) -> Asking[str]:
 
 
 def get_or_create_experiment(name: str, namespace: str) -> Asking[str]:
-    """Id of the experiment of that name, which is made if there is none."""
+    """Id of the experiment of that name, which is created if there is none."""
     if found := (yield from find_experiment(name, namespace)):
         return found
     body = {"display_name": name, **({"namespace": namespace} if namespace else {})}
@@ -92,7 +92,7 @@ def get_or_create_experiment(name: str, namespace: str) -> Asking[str]:
     except Refused as error:
         if error.status != CONFLICT:
             raise
-        return (yield from find_experiment(name, namespace))  # somebody was quicker
+        return (yield from find_experiment(name, namespace))  # somebody else has just created it
     return str(made["experiment_id"])
 
 

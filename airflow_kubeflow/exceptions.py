@@ -1,4 +1,4 @@
-"""What can go wrong, told apart by what Airflow should do about it."""
+"""What can go wrong, by what Airflow should do about it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 
 class KubeflowUserError(AirflowFailException):
-    """Something a person has to mend: a parameter, a token, the input of a pipeline. The task fails and is not retried."""
+    """Something that the user has to correct: a parameter, a token, the input of a pipeline. The task is not retried."""
 
 
 class KubeflowUnavailable(AirflowException):
-    """KFP does not answer, or not now. May be tried again.
+    """KFP does not answer at the moment. The task may be retried.
 
     Attributes:
-        sent: the request may have reached KFP all the same.
+        sent: the request may have reached KFP nevertheless.
     """
 
     def __init__(self, message: str, sent: bool = False) -> None:
@@ -26,4 +26,4 @@ class KubeflowRunFailed(AirflowException):
 
 
 class KubeflowRunTimeout(AirflowException):
-    """The remote run was longer at work than it may be, and was terminated."""
+    """The remote run took longer than allowed, and was terminated."""

@@ -1,4 +1,4 @@
-"""What Airflow is told about this provider, by the entry point `apache_airflow_provider`."""
+"""What the entry point `apache_airflow_provider` tells Airflow about this provider."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _INTEGRATION = "Kubeflow Pipelines"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The provider's parts, as `airflow/provider_info.schema.json` has them."""
+    """The provider's parts, in the format of `airflow/provider_info.schema.json`."""
     return {
         "package-name": "airflow-provider-kubeflow",
         "name": "Kubeflow",
@@ -31,7 +31,7 @@ def _modules(kind: str) -> dict[str, Any]:
 
 
 def _connection_type() -> dict[str, Any]:
-    """The connection's form. What is in `host` and `password` needs no field of its own."""
+    """The connection's form. `host` and `password` need no extra fields."""
     return {
         "connection-type": "kubeflow",
         "hook-class-name": "airflow_kubeflow.hooks.kubeflow.KubeflowHook",
@@ -46,16 +46,16 @@ def _connection_type() -> dict[str, Any]:
         },
         "conn-fields": {
             "ui": _text(
-                "UI address", "For links, where it is not the API's, e.g. https://kubeflow.example.com/_/pipeline"
+                "UI address", "For links, if it differs from the API's, e.g. https://kubeflow.example.com/_/pipeline"
             ),
-            "namespace": _text("Namespace", "Your profile, where Kubeflow has several users"),
+            "namespace": _text("Namespace", "Your profile, if Kubeflow has several users"),
             "credentials_file": _text("Token file", "Path of a file with the token; read for every request"),
             "cookie_secret": {
                 "label": "Session cookie",
                 "schema": {"type": ["string", "null"], "format": "password"},
-                "description": "authservice_session=...; for a login page that knows browsers alone",
+                "description": "authservice_session=...; for a login page that only knows browsers",
             },
-            "ca_file": _text("CA file", "Certificates of the authority that signed the host's"),
+            "ca_file": _text("CA file", "Certificates of the authority that signed the host's certificate"),
             "verify": {
                 "label": "Verify TLS",
                 "schema": {"type": ["boolean", "null"], "default": True},
@@ -67,7 +67,7 @@ def _connection_type() -> dict[str, Any]:
                 "schema": {"type": ["integer", "null"], "default": 3, "minimum": 0},
                 "description": "How often a request is sent again after 5xx, 429 or a connection error",
             },
-            "backoff": _number("Backoff", 1, "Seconds before the first of them; each further one waits twice as long"),
+            "backoff": _number("Backoff", 1, "Seconds before the first retry; each further one waits twice as long"),
         },
     }
 

@@ -1,4 +1,4 @@
-"""How a remote run ended, as a task's result or as its error."""
+"""Turns the end of a remote run into a task's result or error."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def result(event: Json) -> Json:
         event: of a watch.
 
     Raises:
-        KubeflowUserError: a person has to mend something, or has ended the run.
-        KubeflowUnavailable: KFP was away for too long.
+        KubeflowUserError: the user has to correct something, or somebody has ended the run.
+        KubeflowUnavailable: KFP did not answer for too long.
         KubeflowRunFailed: the run failed.
         KubeflowRunTimeout: it took too long.
     """

@@ -1,4 +1,4 @@
-"""A compiled pipeline, as `kfp` writes it: YAML of schema 2.1.0, with a second document for the platform's part."""
+"""A compiled pipeline as `kfp` writes it: YAML of schema 2.1.0, with a second document for the platform."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CompiledPipeline:
     """What KFP is told to run.
 
     Attributes:
-        where: as messages name it.
+        where: its name in messages.
         pipeline: the first document (`PipelineSpec`).
         platform: the second one (`PlatformSpec`); empty if there is none.
     """
@@ -44,13 +44,13 @@ class CompiledPipeline:
         return str(self.pipeline["pipelineInfo"]["name"])
 
     def body(self) -> Json:
-        """`pipeline_spec` of a run: KFP takes both documents side by side, and one alone without a frame."""
+        """`pipeline_spec` of a run: KFP takes two documents side by side, and a single one as it is."""
         if not self.platform:
             return self.pipeline
         return {"pipeline_spec": self.pipeline, "platform_spec": self.platform}
 
     def with_caching(self, enabled: bool) -> CompiledPipeline:
-        """The same with KFP's cache switched on or off for every task, also of nested graphs."""
+        """A copy with KFP's cache switched on or off for every task, including nested graphs."""
         pipeline = copy.deepcopy(self.pipeline)
         for component in (pipeline["root"], *pipeline.get("components", {}).values()):
             for task in component.get("dag", {}).get("tasks", {}).values():
@@ -60,7 +60,7 @@ class CompiledPipeline:
     def checked(self, given: Mapping[str, Any]) -> Json:
         """A run's parameters with the types that the pipeline declares.
 
-        Text that says a value of another type, as templates make it, becomes that value: "12" for an integer.
+        Text, which is all that templates produce, is converted where another type is declared: "12" becomes an integer.
 
         Raises:
             KubeflowUserError: a parameter is unknown, missing, or has the wrong type.
@@ -90,7 +90,7 @@ def read(path: pathlib.Path) -> CompiledPipeline:
     """Reads a compiled file.
 
     Raises:
-        KubeflowUserError: there is none, or it is no compiled pipeline of KFP v2.
+        KubeflowUserError: it does not exist, or is not a compiled pipeline of KFP v2.
     """
     try:
         documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
@@ -106,11 +106,13 @@ def from_documents(where: str, pipeline: Any, platform: Any = None) -> CompiledP
     """A pipeline from its documents.
 
     Raises:
-        KubeflowUserError: they are none of KFP v2.
+        KubeflowUserError: they are not a compiled pipeline of KFP v2.
     """
     if isinstance(pipeline, dict) and pipeline.get("kind") == "Workflow":
         raise KubeflowUserError(f"{where} is a workflow of KFP v1. Compile it with kfp 2.")
-    if isinstance(pipeline, dict) and "pipeline_spec" in pipeline:  # as KFP's API gives back a file of two documents
+    if (
+        isinstance(pipeline, dict) and "pipeline_spec" in pipeline
+    ):  # KFP's API returns a file of two documents like this
         pipeline, platform = pipeline["pipeline_spec"], pipeline.get("platform_spec")
     for key in ("pipelineInfo", "root"):
         if not isinstance(pipeline, dict) or not isinstance(pipeline.get(key), dict):
@@ -118,12 +120,12 @@ def from_documents(where: str, pipeline: Any, platform: Any = None) -> CompiledP
     if not pipeline["pipelineInfo"].get("name"):
         raise KubeflowUserError(f"{where} is no compiled pipeline: its pipelineInfo has no 'name'.")
     if platform is not None and not isinstance(platform, dict):
-        raise KubeflowUserError(f"{where} is no compiled pipeline: its second document is none of a platform.")
+        raise KubeflowUserError(f"{where} is no compiled pipeline: its second document does not describe a platform.")
     return CompiledPipeline(where, pipeline, platform or {})
 
 
 def _from_text(text: str, kind: str) -> Any:
-    """The value that a text says, or the text itself."""
+    """The value that a text spells out, or the text itself."""
     if kind == "STRING":
         return text
     if kind == "BOOLEAN":

@@ -1,4 +1,4 @@
-"""A remote run, read from what KFP's API says of it."""
+"""Reads a remote run from what KFP's API says about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from airflow_kubeflow.api import ENDED, Json
 
 USER_EXIT_CODES = (2,)
-# What Kubernetes and Argo write where it was not the program's fault.
+# What Kubernetes and Argo write when it was not the program's fault.
 _PLATFORM = re.compile(
     r"evict|preempt|oomkilled|node (?:was )?(?:shutdown|lost)|imagepull|pod (?:was )?(?:deleted|terminated)|deadline",
     re.IGNORECASE,
@@ -25,11 +25,11 @@ class Task:
     """A task of a run.
 
     Attributes:
-        name: as the pipeline's file names it.
-        state: of KFP.
-        seconds: how long it took; None while it has not ended.
-        error: what KFP says.
-        outputs: ids of artifacts by the output's name.
+        name: its name in the pipeline's file.
+        state: KFP's.
+        seconds: how long it took; None until it has ended.
+        error: KFP's message.
+        outputs: output's name -> ids of artifacts.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Task:
 
 
 def state(run: Json) -> str:
-    """The state of a run; KFP leaves it out before it knows.
+    """The state of a run; KFP omits it at first.
 
-    A run that was terminated may end as FAILED, because its workflow did; that it was CANCELING is in its history.
+    A terminated run may end as FAILED because its workflow did; its history then contains CANCELING.
     """
     now = str(run.get("state") or "PENDING")
     terminated = any(one.get("state") == "CANCELING" for one in run.get("state_history") or ())
@@ -55,7 +55,7 @@ def ended(run: Json) -> bool:
 
 
 def moment(text: Any) -> datetime.datetime | None:
-    """A time of KFP's; it writes 1970 for what has not happened yet."""
+    """Parses KFP's time; it writes 1970 for what has not happened yet."""
     if not text:
         return None
     when = datetime.datetime.fromisoformat(str(text))
@@ -66,8 +66,8 @@ def moment(text: Any) -> datetime.datetime | None:
 def tasks(run: Json) -> list[Task]:
     """The tasks that have begun.
 
-    KFP lists more than tasks: a driver for each, the graph itself. A task that KFP tried again is there more than
-    once; the newest counts.
+    KFP also lists a driver for each task, and the graph itself. A task that KFP has retried is listed more than once; the
+    newest entry counts.
     """
     newest: dict[str, Mapping[str, Any]] = {}
     details = (run.get("run_details") or {}).get("task_details") or []
@@ -79,11 +79,11 @@ def tasks(run: Json) -> list[Task]:
 
 
 def summary(run: Json, link: str) -> Json:
-    """A run in a few JSON values: what goes through a trigger's event, and into XCom.
+    """A run in a few JSON values, for a trigger's event and XCom.
 
     Args:
         run: `V2beta1Run`.
-        link: to KFP's page of it.
+        link: to its page in KFP.
     """
     every = tasks(run)
     began, over = moment(run.get("created_at")), moment(run.get("finished_at"))
@@ -103,7 +103,7 @@ def summary(run: Json, link: str) -> Json:
 
 
 def progress(before: Mapping[str, str], every: list[Task]) -> Iterator[str]:
-    """A line for each task whose state is another one than before.
+    """A line for each task whose state has changed.
 
     Example:
         >>> list(progress({"trainer": "RUNNING"}, [Task("trainer", "SUCCEEDED", 192, "", {})]))
@@ -132,7 +132,7 @@ def in_words(seconds: float) -> str:
 
 
 def _declared(run: Json) -> dict[str, str]:
-    """Key of each task of the pipeline's file -> the name it shows, as dependencies go; empty if KFP sends no file."""
+    """Task key in the pipeline's file -> displayed name, in the order of dependencies; empty if KFP sends no file."""
     spec = run.get("pipeline_spec") or {}
     declared = ((spec.get("pipeline_spec") or spec).get("root") or {}).get("dag", {}).get("tasks", {})
     left = {key: set(task.get("dependentTasks", ())) & set(declared) for key, task in declared.items()}
@@ -157,7 +157,7 @@ def _task(name: str, detail: Mapping[str, Any]) -> Task:
 
 
 def _messages(run: Json) -> Iterator[str]:
-    """What KFP says of a run that did not succeed."""
+    """KFP's messages about a run that did not succeed."""
     yield from _errors_of(run)
     for detail in (run.get("run_details") or {}).get("task_details") or ():
         if detail.get("state") == "FAILED":
@@ -171,6 +171,6 @@ def _errors_of(thing: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_users(message: str) -> bool:
-    """Whether a message says that the program itself refused its input."""
+    """Whether a message means that the program itself refused its input."""
     codes = {int(code) for code in _EXIT_CODE.findall(message)}
     return bool(codes & set(USER_EXIT_CODES)) and not _PLATFORM.search(message)

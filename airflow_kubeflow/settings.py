@@ -1,4 +1,4 @@
-"""What a connection of type "kubeflow" says."""
+"""The settings in a connection of type "kubeflow"."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Where KFP is, and who asks.
+    """Where KFP is, and how to log in.
 
     Attributes:
-        host: URL of what comes before `/apis`.
+        host: the URL up to, but without, `/apis`.
         ui: URL of KFP's pages.
-        namespace: the profile, where Kubeflow has several users; else empty.
+        namespace: the profile, if Kubeflow has several users; else empty.
         token: bearer token.
-        token_file: file with such a token; read for every request, because service accounts' tokens are short-lived.
-        cookie: `name=value`, for a proxy that knows browsers alone.
-        ca_file: certificates of the authority that signed the host's; empty: the public ones.
+        token_file: file with a token; read for every request, because the tokens of service accounts are short-lived.
+        cookie: `name=value`, for a proxy that only knows browsers.
+        ca_file: certificates of the authority that signed the host's certificate; empty: the public ones.
         verify: whether the host's certificate is checked.
         timeout: seconds that one request may take.
         retries: how often a request is sent again after 5xx, 429 or a connection error.
-        backoff: seconds before the first of them; each further one waits twice as long, a minute at most.
+        backoff: seconds before the first retry; each further one waits twice as long, at most a minute.
     """
 
     host: str
@@ -92,7 +92,7 @@ class Settings:
         return token
 
     def link(self, run_id: str) -> str:
-        """Where KFP's pages show a run.
+        """The URL of a run's page in KFP.
 
         Example:
             >>> Settings("http://kfp", "http://kfp").link("4f0b")
@@ -104,7 +104,7 @@ class Settings:
 def _url(text: str, port: int | None, where: str) -> str:
     if not text:
         raise KubeflowUserError(
-            f"{where}: where is KFP? Name what comes before /apis, e.g. https://kubeflow.example.com/pipeline"
+            f"{where}: where is KFP? Enter the URL up to /apis, e.g. https://kubeflow.example.com/pipeline"
         )
     url = urllib.parse.urlsplit(text if "://" in text else f"https://{text}")
     if url.scheme not in ("http", "https") or not url.hostname:

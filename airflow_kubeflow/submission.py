@@ -1,8 +1,7 @@
-"""Submitting a run once.
+"""Submits a run exactly once.
 
-A run carries a key in its display name. It is made of the task instance and of its series of tries (a series ends when
-a person clears the task), so the next try finds the run that an earlier one has started, even if that one was killed
-before it could write the id down.
+A run carries a key in its display name, made from the task instance and its series of tries (a series ends when somebody clears
+the task). So the next try finds the run that an earlier one started, even if that was killed before it could record the id.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from airflow_kubeflow.api import Json
 from airflow_kubeflow.exceptions import KubeflowUnavailable
 from airflow_kubeflow.hooks.kubeflow import KubeflowHook
 
-_LONGEST_NAME = 128  # of a run, in KFP
+_LONGEST_NAME = 128  # of a run in KFP
 _OVER = ("FAILED", "CANCELED", "CANCELING", "SKIPPED")
 
 
@@ -27,12 +26,12 @@ class Submission:
     """What one try wants to run.
 
     Attributes:
-        hook: to KFP.
-        experiment_id: where.
+        hook: connects to KFP.
+        experiment_id: the experiment to run it in.
         key: see above.
         body: `V2beta1Run` of KFP's API.
-        say: takes a line for the task's log.
-        note: is given the run's id as soon as there is one.
+        say: receives lines for the task's log.
+        note: receives the run's id as soon as there is one.
     """
 
     hook: KubeflowHook
@@ -43,10 +42,10 @@ class Submission:
     note: Callable[[str], None]
 
     def once(self) -> Json:
-        """The run: the one that is there and has not failed, else a new one.
+        """The existing run, if it has not failed, else a new one.
 
         Raises:
-            KubeflowUnavailable: KFP does not answer. The next try finds what may have been started.
+            KubeflowUnavailable: KFP does not answer. The next try finds the run if it was started.
             KubeflowUserError: KFP refuses.
         """
         if found := self.usable():
@@ -64,13 +63,13 @@ class Submission:
         return self._alone(created)
 
     def usable(self) -> list[Json]:
-        """Runs of this series that are under way or have succeeded, the newest first."""
-        return [run for run in self.hook.find_runs(self.experiment_id, self.key) if runs.state(run) not in _OVER]
+        """Runs of this series that are in progress or have succeeded, newest first."""
+        return [run for run in self.hook.find_runs(self.experiment_id, self.key) if usable(run)]
 
     def _alone(self, created: Json) -> Json:
-        """The run to go on with: an earlier request may have been acted on after we looked.
+        """The run to continue with: an earlier request may have taken effect after we looked.
 
-        The oldest stays, so that two workers with the same task, one of them given up for dead, agree.
+        The oldest run stays, so that two workers with the same task, one of them presumed dead, agree.
         """
         try:
             found = self.usable()
@@ -93,24 +92,24 @@ class Submission:
 
 
 def usable(run: Json) -> bool:
-    """Whether a try may go on with a run: it is under way, or has succeeded."""
+    """Whether a try may continue with a run: it is in progress or has succeeded."""
     return runs.state(run) not in _OVER
 
 
 def key_of(context: Any) -> str:
     """The key of a task instance and its series of tries.
 
-    `max_tries` grows when a person clears the task, and stays over retries.
+    `max_tries` grows when somebody clears the task, but not with retries.
     """
     ti, dag_run = context["ti"], context["dag_run"]
     map_index = -1 if ti.map_index is None else ti.map_index
-    # Two Airflows with the same DAG may share one KFP: the moment a DAG run began is its own.
+    # Two Airflows with the same DAG may share one KFP: the start time of the DAG run tells them apart.
     named = [ti.dag_id, ti.run_id, ti.task_id, map_index, ti.max_tries, str(dag_run.start_date)]
     return f"airflow-{hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]}"
 
 
 def display_name(name: str, key: str) -> str:
-    """A run's name for people, with its key.
+    """A run's display name, with its key.
 
     Example:
         >>> display_name("taxi, 2026-11-21", "airflow-3f9c2a71d0b84e55")

@@ -1,11 +1,11 @@
-"""Watching a remote run until it ends: the same in the triggerer and in a worker.
+"""Watches a remote run until it ends, in the triggerer as in a worker.
 
-A watch is told what was seen and answers with the event that ends it, or None. An event has a `kind`:
+A watch is told what was seen and returns the event that ends it, or None. An event has a `kind`:
 
 - "ended": the run has ended; `run` is its summary.
-- "overdue": it was longer at work than it may be.
-- "away": KFP did not answer for too long; the run goes on.
-- "refused": KFP refuses us, such as for a token that is no longer valid; the run goes on.
+- "overdue": it took longer than allowed.
+- "away": KFP did not answer for too long; the run continues.
+- "refused": KFP refuses our requests, for instance because a token has expired; the run continues.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from collections.abc import Callable
 from airflow_kubeflow import runs
 from airflow_kubeflow.api import Json
 
-_REFUSALS = 2  # a token that is just being renewed is refused once
+_REFUSALS = 2  # a token that is being renewed is refused once
 _LONGEST_PAUSE = 120.0
 
 
 class Watch:
-    """One run under watch.
+    """Watches one run.
 
     Args:
-        say: takes a line for the task's log.
-        poll_interval: Seconds between two looks.
-        deadline: When the run must have ended.
-        patience: Seconds that KFP may be away.
+        say: receives lines for the task's log.
+        poll_interval: seconds between polls.
+        deadline: when the run must have ended.
+        patience: seconds for which KFP may fail to answer.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Watch:
 
     @property
     def pause(self) -> float:
-        """Seconds until the next look; longer and longer while KFP is away, and not past the deadline."""
+        """Seconds until the next poll: longer and longer while KFP does not answer, but not beyond the deadline."""
         pause = min(self._poll_interval * 2.0**self._misses, max(_LONGEST_PAUSE, self._poll_interval))
         if self._deadline is None or self.overdue:
             return pause
@@ -59,7 +59,7 @@ class Watch:
         return self._deadline is not None and datetime.datetime.now(datetime.UTC) >= self._deadline
 
     def terminated(self, run_id: str) -> Json:
-        """The run was over its deadline, and KFP was told to terminate it."""
+        """The run missed its deadline, and KFP was told to terminate it."""
         assert self._deadline is not None
         return {"kind": "overdue", "run_id": run_id, "deadline": self._deadline.isoformat(timespec="seconds")}
 
@@ -86,6 +86,6 @@ class Watch:
         return {"kind": "away", "error": str(problem)} if away >= self._patience else None
 
     def refused(self, problem: Exception) -> Json | None:
-        """KFP answers that we may not."""
+        """KFP refuses the request."""
         self._refusals += 1
         return {"kind": "refused", "error": str(problem)} if self._refusals >= _REFUSALS else None

@@ -1,7 +1,7 @@
 """How long Airflow takes to read the DAG folder: `python -m benchmarks.dag_parsing`, in the airflow environment.
 
-Makes workloads (50 by default) and reads `dags/` in a fresh process, as the DAG processor does for each file. Seconds of CPU are
-shown beside the clock's: on a shared machine they are what lasts.
+Makes workloads (50 by default) and reads `dags/` in a fresh process, as the DAG processor does for each file. CPU seconds are
+shown beside wall-clock seconds because they are comparable even on a shared machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from spec import home
+
 _WORKLOAD = """\
 name: {name}
 task: binary
@@ -32,7 +33,7 @@ evaluation:
 schedule: {{cron: "{minute} 3 * * 1", deadline_minutes: 90}}
 batch: {{uri: "{{DATA}}/_inbox/{{WORKLOAD}}/*.csv"}}
 """
-# Airflow's own imports first, then ours and theirs that they pull in, then the files.
+# First Airflow's own imports, then ours with what they pull in, then the files.
 _READ = """
 import json, sys, time
 def now(): return time.perf_counter(), time.process_time()
@@ -73,7 +74,7 @@ def main() -> int:
 
 
 def make_workloads(folder: pathlib.Path, number: int) -> None:
-    """Writes so many workload.yaml, each of a good size."""
+    """Writes the given number of workload.yaml files, each of a realistic size."""
     for n in range(number):
         path = folder / f"workload_{n:03}" / "workload.yaml"
         path.parent.mkdir(parents=True)
@@ -81,7 +82,7 @@ def make_workloads(folder: pathlib.Path, number: int) -> None:
 
 
 def read_folder(folder: pathlib.Path) -> dict[str, list[float]]:
-    """Seconds and seconds of CPU of each part, in a process of its own."""
+    """Wall-clock and CPU seconds of each part, in a fresh process."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "TRAINYARD"))} | {
         "AIRFLOW_HOME": str(folder / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -90,7 +91,7 @@ def read_folder(folder: pathlib.Path) -> dict[str, list[float]]:
         "TRAINYARD_WORKLOADS": str(folder / "workloads"),
     }
     done = subprocess.run(
-        [sys.executable, "-c", _READ], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", _READ], cwd=home.ROOT, env=environment, capture_output=True, text=True, check=True
     )
     line = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES "))
     return json.loads(line.removeprefix("FIGURES "))

@@ -1,12 +1,12 @@
-"""What the network that `trainyard new` drafts is worth: beside a linear model and gradient boosting, on the same rows.
+"""How good the network is that `trainyard new` drafts, compared with a linear model and gradient boosting on the same rows.
 
     python -m benchmarks.drafted_models                               # six data sets, three splits each
     python -m benchmarks.drafted_models --only taxi wine --seeds 1
     python -m benchmarks.drafted_models --csv diamonds.csv:price --csv penguins.csv:species --only
 
-Every figure of the network is that of a whole `trainyard new` and `trainyard run`: train to learn from, eval for early stopping,
-test for the figure. Gradient boosting is the run's own Baseline. The linear model (logistic or ridge regression on standardised
-numbers and one-hot categories, scikit-learn's defaults) learns from the same train rows. A seed deals the rows to the splits anew.
+The network's figures come from complete runs of `trainyard new` and `trainyard run`: it learns from train, stops early by eval,
+and is measured on test. Gradient boosting is the run's own Baseline. The linear model (logistic or ridge regression on standardised
+numbers and one-hot categories, with scikit-learn's defaults) learns from the same train rows. Each seed splits the rows differently.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def measure(name: str, frame: Frame, label: str, seed: int) -> dict[str, Any]:
-    """Drafts, runs and compares once, in a home of its own."""
+    """Drafts, runs and compares once, in its own home."""
     with tempfile.TemporaryDirectory(prefix="trainyard-drafted-") as folder:
         root = pathlib.Path(folder)
         keys = np.random.default_rng(seed).permutation(len(frame)) + seed * len(frame)
@@ -107,7 +107,7 @@ def _linear(examples: str, label: str, metric: str) -> float:
     model.fit(train.drop(columns=[label]), train[label])
     inputs, truth = test.drop(columns=[label]), test[label]
     if metric == "auc":
-        # As an area, whichever of the two classes is the positive one.
+        # The area is the same, whichever class is the positive one.
         return float(roc_auc_score(truth == model.classes_[1], model.predict_proba(inputs)[:, 1]))
     score = {"rmse": root_mean_squared_error, "accuracy": accuracy_score}[metric]
     return float(score(truth, model.predict(inputs)))
@@ -170,14 +170,16 @@ _DATA: dict[str, Callable[[], tuple[Frame, str]]] = {
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drafted_models", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="how many splits (3)")
-    parser.add_argument("--only", nargs="*", choices=[*_DATA], metavar="NAME", help="of the data sets that are at hand")
+    parser.add_argument(
+        "--only", nargs="*", choices=[*_DATA], metavar="NAME", help="only these of the built-in data sets"
+    )
     parser.add_argument(
         "--csv",
         action="append",
         default=[],
         type=lambda text: tuple(text.rsplit(":", 1)),
         metavar="FILE:LABEL",
-        help="a file of your own",
+        help="your own file",
     )
     return parser.parse_args()
 

@@ -1,11 +1,11 @@
-"""What a process costs before it does anything: each component's import against TensorFlow's.
+"""What a process costs before it does anything: each component's imports, compared with TensorFlow's.
 
-    python -m benchmarks.imports                 # every component, the least of three
+    python -m benchmarks.imports                 # every component, the lowest of three measurements
     python -m benchmarks.imports --rounds 5 Trainer Transform
 
-A process that runs one node imports TFX's launcher and its executor (as a container of Kubeflow's does); the measured
-process ends there. `all` imports every component and builds no graph: `trainyard run`. The goal is 1.4 times
-`import tensorflow` in CPU seconds; wall-clock seconds depend on what else the machine does.
+A process that runs one node, such as a container on Kubeflow, imports TFX's launcher and the node's executor; the measured process
+ends there. `all` imports every component but builds no graph, like `trainyard run`. The goal is 1.4 times the CPU seconds of
+`import tensorflow`; wall-clock seconds depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from spec import home
+from benchmarks.running import environment
 
-GOAL = 1.4
 _START = "from components import lazy_imports; lazy_imports.install(); "
 _LAUNCHER = _START + "import tfx.orchestration.portable.launcher; "
 EXECUTORS = {
@@ -51,9 +50,8 @@ def measure(program: str) -> tuple[float, float, float]:
     Raises:
         RuntimeError: it failed; its last line is in the message.
     """
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(home.ROOT)}
     started = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment(), stderr=subprocess.PIPE)
     assert process.stderr is not None
     said = process.stderr.read().decode(errors="replace")
     _, status, usage = os.wait4(process.pid, 0)
@@ -66,12 +64,12 @@ def measure(program: str) -> tuple[float, float, float]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.imports", description="Import costs of the components.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PROGRAMS)}; default: all of them")
-    parser.add_argument("--rounds", type=int, default=3, help="measure so often and take the least (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often to measure; the lowest counts (3)")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(PROGRAMS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; known: {', '.join(PROGRAMS)}")
     names = ["tensorflow", *(name for name in options.names or PROGRAMS if name != "tensorflow")]
-    # Round by round, so that a busy minute of the machine meets all of them.
+    # Round by round, so that a busy minute affects all of them.
     rounds = [{name: measure(PROGRAMS[name]) for name in names} for _ in range(max(1, options.rounds))]
     least = {name: tuple(min(one[name][i] for one in rounds) for i in range(3)) for name in names}
     print(f"{'import':20} {'CPU s':>6} {'wall s':>7} {'MiB':>6} {'x TensorFlow':>13}")

@@ -1,11 +1,12 @@
-"""How fast rows reach the model: the Trainer's input pipeline alone and with the taxi model, against other ways.
+"""How fast rows reach the model: the Trainer's input pipeline, alone and with the taxi model, compared with others.
 
     python -m benchmarks.input_pipeline                      # 500,000 rows of the taxi workload's transformed features
     python -m benchmarks.input_pipeline --rows 10000000 --way streaming
 
-Ways: `memory` (the Trainer's, the whole split in one pool), `streaming` (the Trainer's, an eighth of the split in memory at a
-time), `arrays` (`model.fit` on numpy arrays) and `tfrecord` (gzipped tf.Examples by `TFExampleRecord.TensorFlowDataset`, which
-is what stock TFX's `tf_dataset_factory` calls). Each number is the median of the passes after the first; all share a process.
+Ways: `memory` (the Trainer's, with the whole split in one pool), `streaming` (the Trainer's, with an eighth of the split in memory
+at a time), `arrays` (`model.fit` on numpy arrays) and `tfrecord` (gzipped tf.Examples, read with
+`TFExampleRecord.TensorFlowDataset`, which stock TFX's `tf_dataset_factory` calls). Each number is the median of the passes after
+the first; all ways share a process.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def main() -> int:
 
 
 def write_examples(uri: str, rows: int) -> None:
-    """Writes `rows` rows as the train split of transformed Examples, block by block; the same rows every time."""
+    """Writes `rows` rows as the train split of transformed Examples, block by block; always the same rows."""
     random = np.random.default_rng(7)
     schema = pa.schema([(f.name, pa.int64() if f.dtype == "int64" else pa.float32()) for f in FEATURES.values()])
     with SplitWriter(uri, "train", schema.append(pa.field(CASE.label, pa.int64()))) as writer:
@@ -138,7 +139,7 @@ def _checks() -> SplitChecks:
 def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
     """Seconds and CPU seconds of one pass without a model."""
     seconds, cpu = time.perf_counter(), time.process_time()
-    # Inside TensorFlow: a loop in Python would be measured with it.
+    # Inside TensorFlow, so as not to measure a loop in Python.
     dataset.reduce(np.int64(0), lambda total, batch: total + tf.shape(batch[1], tf.int64)[0]).numpy()
     return time.perf_counter() - seconds, time.process_time() - cpu
 

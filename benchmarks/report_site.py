@@ -1,8 +1,8 @@
-"""How long the report site takes with a long history: `python -m benchmarks.report_site`, in the pipelines environment.
+"""How long building the report site takes with a long history: `python -m benchmarks.report_site`, in the pipelines environment.
 
-Fills a history (50 workloads x 365 spans x 18 columns x 60 checks by default; made-up figures, real tables), builds the whole
-site in a process of its own, then brings it up to date after one more run, as `trainyard run` does. Seconds, peak memory and
-the largest pages are shown.
+Fills a history (by default 50 workloads x 365 spans x 18 columns x 60 checks; made-up figures, real tables), builds the whole
+site in a fresh process, then updates it after one more run, as `trainyard run` does. Shows seconds, peak memory and the largest
+pages.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--columns", type=int, default=18)
     parser.add_argument("--checks", type=int, default=60)
     parser.add_argument(
-        "--keep", type=pathlib.Path, help="a folder for the history and the site; one that is filled is used"
+        "--keep", type=pathlib.Path, help="a folder to keep the history and the site in; an existing history is used"
     )
     parser.add_argument("--build", choices=("all", "one"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -94,7 +94,7 @@ def _build(folder: pathlib.Path, which: str) -> int:
 
 
 def fill(history: History, workload: str, spans: int, columns: int, checks: int) -> None:
-    """Records so many spans of a workload; every tenth publishes a release."""
+    """Records the given number of spans of a workload; every tenth publishes a release."""
     for span in range(1, spans + 1):
         one = validation(workload, span, columns, checks)
         release = Release(workload, span // 10, span, one.created_at, one.id) if span % 10 == 0 else None
@@ -102,7 +102,7 @@ def fill(history: History, workload: str, spans: int, columns: int, checks: int)
 
 
 def validation(workload: str, span: int, columns: int, checks: int) -> Validation:
-    """A made-up validation: one in twenty stops, one in seven warns, columns wander."""
+    """A made-up validation: one in twenty fails, one in seven warns, and columns drift."""
     outcome = Outcome.FAILED if span % 20 == 0 else Outcome.WARNED if span % 7 == 0 else Outcome.PASSED
     created = _START + datetime.timedelta(days=span)
     names = [f"{'amount' if n % 3 else 'kind'}_{n:02}" for n in range(columns)]
@@ -144,19 +144,8 @@ def _column(name: str, nth: int, span: int) -> Column:
         (float(a + middle), float(b + middle), float(1e5 * np.exp(-a * a))) for a, b in itertools.pairwise(_EDGES)
     )
     quantiles = {p: float(middle + 3 * (p - 0.5)) for p in _PROBABILITIES}
-    return Column(
-        name,
-        "float",
-        100_000,
-        0.02,
-        None,
-        float(middle),
-        1.0,
-        float(middle - 3),
-        float(middle + 3),
-        quantiles,
-        histogram,
-    )
+    low, high = float(middle - 3), float(middle + 3)
+    return Column(name, "float", 100_000, 0.02, None, float(middle), 1.0, low, high, quantiles, histogram)
 
 
 def _change(column: str, measure: str, limit: float | None, span: int, nth: int) -> Change:

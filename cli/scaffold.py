@@ -64,7 +64,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _new(options: argparse.Namespace) -> int:
-    """Makes the workload, says what was decided and why, and runs it if asked to."""
+    """Creates the workload, says what was decided and why, and runs it if asked to."""
     created = _create(
         Request(
             name=options.name,
@@ -95,7 +95,7 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _create(request: Request) -> Created:
-    """Makes the workload; at a terminal a person is asked what only a person can say, elsewhere it is an error."""
+    """Creates the workload. What only a person can decide is asked at a terminal, and an error elsewhere."""
     with terminal.busy("loading what reads data"):
         from pipelines.scaffold.creating import create
         from pipelines.scaffold.spelling import Undecided

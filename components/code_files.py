@@ -7,6 +7,7 @@ What an interpreter, an editor or a version control system leaves there does not
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
 import os
 import pathlib
@@ -47,7 +48,16 @@ def digest_of(found: Mapping[str, str]) -> str:
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-    with pathlib.Path(path).open("rb") as file:
+    """SHA-256 of a file. One of more than a megabyte is read once in a process, for as long as it looks the same."""
+    look = (path := pathlib.Path(path)).stat()
+    if look.st_size < 2**20:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return _sha256_of_big(path.resolve(), look.st_ino, look.st_size, look.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=1024)
+def _sha256_of_big(path: pathlib.Path, *_look: int) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -55,10 +65,15 @@ def _walk(folder: pathlib.Path, prefix: str, above: tuple[str, ...]) -> Iterator
     real = os.path.realpath(folder)
     if real in above or not folder.is_dir():
         return  # a link that leads back up
+    for path in visible(folder):
+        if path.is_dir():
+            yield from _walk(path, f"{prefix}{path.name}/", (*above, real))
+        elif path.is_file():  # not a link to nowhere
+            yield f"{prefix}{path.name}", path
+
+
+def visible(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """What a folder holds that counts as code."""
     for entry in os.scandir(folder):
-        if any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in _LEFT_OUT):
-            continue
-        if entry.is_dir():
-            yield from _walk(pathlib.Path(entry.path), f"{prefix}{entry.name}/", (*above, real))
-        elif entry.is_file():  # not a link to nowhere
-            yield f"{prefix}{entry.name}", pathlib.Path(entry.path)
+        if not any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in _LEFT_OUT):
+            yield pathlib.Path(entry.path)

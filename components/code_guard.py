@@ -20,7 +20,6 @@ from spec.errors import InputError
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _PRODUCT = pathlib.Path(__file__).resolve().parents[1]
-_ROOMS = ("airflow_kubeflow", "benchmarks", "components", "landing", "model_store", "pipelines", "serving", ".venv")
 
 
 class _Known:
@@ -105,7 +104,8 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 @functools.cache
 def _environment() -> tuple[str, ...]:
-    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, *(str(_PRODUCT / room) for room in _ROOMS)}
+    packages = [str(file.parent) for file in _PRODUCT.glob("*/__init__.py")]
+    prefixes = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(_PRODUCT / ".venv"), *packages]
     settings = [str(pathlib.Path.home() / ".keras" / "keras.json"), str(pathlib.Path.home() / ".config")]
     system = ["/dev", "/etc", "/lib", "/lib64", "/proc", "/sys", "/usr"]
     return tuple(dict.fromkeys(os.path.realpath(one) for one in [*prefixes, *settings, *system]))

@@ -6,7 +6,6 @@ Each component's module has `node(graph)`, which builds its node, or None where 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,6 @@ from typing import Any
 from tfx.dsl.components.base import base_component
 from tfx.types import BaseChannel, component_spec
 
-from components.schema import left_out, read_schema
 from spec.graph import record_of
 from spec.nodes import NodeRecord
 from spec.workload import Workload
@@ -72,11 +70,6 @@ class Graph:
     @property
     def nodes(self) -> list[base_component.BaseComponent]:
         return [node for _, node in self._nodes]
-
-    @functools.cached_property
-    def left_out(self) -> tuple[str, ...]:
-        """The schema's columns that the workload ignores."""
-        return left_out(read_schema(str(self.site.schema_folder)), self.workload.data.ignore)
 
     def add(self, packages: Sequence[str]) -> None:
         """Builds the node of each component, in order; a later one may take what an earlier one makes."""

@@ -3,8 +3,8 @@
 Great Expectations and TensorFlow take seconds to import, and the process that runs the pipeline imports on one core. A
 runner that knows what comes next says so; whoever does the work takes the child that waits, or starts one where none does:
 
-    prepared.prepare("components.data_quality.worker")  # early, in the runner
-    with prepared.take("components.data_quality.worker") as worker:  # in the executor, on any platform
+    prepared.prepare("components.golden.worker")  # early, in the runner
+    with prepared.take("components.golden.worker") as worker:  # in the executor, on any platform
         answer = worker.ask({"examples_uri": ...})
 
 A worker module has `warm()`, which imports, and `work(request)`, whose answer is JSON again. A child never outlives its

@@ -60,16 +60,16 @@ class Channels:
 
 
 def send(workload: Workload | None, title: str, text: str, severity: Severity = Severity.ERROR) -> tuple[str, ...]:
-    """Tells those who answer for a workload.
+    """Sends an alert to the people responsible for a workload.
 
     Args:
-        workload: None: the site's own (housekeeping).
+        workload: None: the site's own DAGs (housekeeping).
         title: one line.
         text: what happened and what to do, a few lines; no secrets.
-        severity: below `alerts.level` it is only logged.
+        severity: an alert below `alerts.level` is only logged.
 
     Returns:
-        The channels that took it: "email", "slack".
+        The channels that accepted it: "email", "slack".
     """
     channels = Channels.of(workload.alerts if workload else Alerts())
     title = _titled(workload, title)
@@ -87,7 +87,7 @@ def send(workload: Workload | None, title: str, text: str, severity: Severity = 
 
 
 def task_failed(workload: Workload | None) -> Callable[[Mapping[str, Any]], None]:
-    """The callback of a task that failed for good: says which, why, and where its log is."""
+    """The callback for a task that has failed for good: reports which one, why, and where its log is."""
     return partial(_task_failed, workload)
 
 
@@ -111,14 +111,14 @@ def retrain_deadline(workload: Workload) -> DeadlineAlert | None:
 async def deadline_passed(
     workload: str, minutes: int, alerts: dict[str, Any], context: Mapping[str, Any] | None = None
 ) -> None:
-    """Runs in the triggerer when a retraining is not done in time."""
+    """Runs in the triggerer when a retraining misses its deadline."""
     channels = Channels.of(Alerts.model_validate(alerts))
     run = (context or {}).get("dag_run") or {}
     run_id = run.get("dag_run_id") or run.get("run_id") if isinstance(run, Mapping) else getattr(run, "run_id", None)
     title = f"{workload}: the retraining has passed its deadline"
     text = (
-        f"Run {run_id or 'unknown'} of retrain_{workload} has not ended {minutes} minutes after it was queued. It goes on.\n"
-        f"See which task runs and the end of its log; schedule.timeout_minutes ends it."
+        f"Run {run_id or 'unknown'} of retrain_{workload} has not ended {minutes} minutes after it was queued. It is still running.\n"
+        "Look at the task that is running and the end of its log; schedule.timeout_minutes ends the run."
     )
     log.error("Alert (%s): %s\n%s", Severity.ERROR, title, text)
     if channels.email:

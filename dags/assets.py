@@ -11,7 +11,7 @@ from spec.workload import Workload
 
 GROUP = "trainyard"
 LOCAL_POLL_SECONDS, REMOTE_POLL_SECONDS = 2.0, 60.0
-"""Between two looks; on an object store each look is a few requests that cost money."""
+"""Polling intervals; on an object store each poll is a few requests that cost money."""
 
 
 def new_data(workload: Workload) -> Asset:
@@ -25,22 +25,22 @@ def new_data(workload: Workload) -> Asset:
 
 
 def released_model(workload: Workload) -> Asset:
-    """The workload's releases: an event for every release, its `extra` holds version, metrics and report paths."""
+    """The workload's releases: an event for every release; its `extra` has the version, metrics and report paths."""
     return Asset(name=f"{workload.name}_released_model", uri=f"trainyard://model/{workload.name}", group=GROUP)
 
 
 def deployed_model(workload: Workload) -> Asset:
-    """What is live: an event for every release that has become stable by deployment."""
+    """What is live: an event for every release that a deployment has made stable."""
     return Asset(name=f"{workload.name}_deployed_model", uri=f"trainyard://deployed/{workload.name}", group=GROUP)
 
 
 def quality_report(workload: Workload) -> Asset:
-    """What the daily look at the data found: an event for every span that was checked, `extra` has the gates."""
+    """What the daily check of the data found: an event for every span that was checked; its `extra` has the gates."""
     return Asset(name=f"{workload.name}_quality_report", uri=f"trainyard://quality/{workload.name}", group=GROUP)
 
 
 def new_files(workload: Workload) -> Asset:
-    """The files to predict for: an event when the inbox has changed and is at rest."""
+    """The files to predict for: an event when the inbox has changed and settled."""
     uri = batch_pattern(workload)
     trigger = FileTrigger(uri, workload.schedule.quiet_seconds, _poll_seconds(uri))
     watchers = [AssetWatcher(name=f"{workload.name}_files", trigger=trigger)]
@@ -55,7 +55,7 @@ def predictions(workload: Workload) -> Asset:
 
 
 def span_pattern(workload: Workload) -> str:
-    """`data.uri` with everything filled in but the span."""
+    """`data.uri` with everything but the span filled in."""
     return workload.span_uri("{SPAN}", home.data_uri())
 
 

@@ -1,4 +1,4 @@
-"""`backfill`: a workload's retraining for several spans, in order. Airflow's own backfills go by date, spans by number."""
+"""`backfill`: retrains a workload on several spans, in order. Airflow's own backfills go by date; spans are numbered."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def build_backfill_dag() -> DAG:
 
         TriggerDagRunOperator.partial(
             task_id="queue_runs",
-            # In the spans' order, and each once, however often this task is tried.
+            # In the order of the spans, and each only once, however often this task is retried.
             max_active_tis_per_dagrun=1,
             skip_when_already_exists=True,
             map_index_template="span {{ task.conf['span'] }}",
@@ -57,10 +57,10 @@ def build_backfill_dag() -> DAG:
 
 
 def planned(workload: str, spans: str, run_id: str) -> list[dict[str, Any]]:
-    """One retraining a span, oldest first.
+    """One retraining per span, oldest first.
 
     Raises:
-        AirflowFailException: there is no such workload, or the spans are none.
+        AirflowFailException: there is no such workload, or the spans cannot be read.
     """
     try:
         definition = load_workload(home.workloads_root() / workload)
@@ -79,16 +79,16 @@ def planned(workload: str, spans: str, run_id: str) -> list[dict[str, Any]]:
 
 _DAG_DOC = """\
 ### Retraining on several spans
-Trigger with `{"workload": "taxi", "spans": "3-7"}`: `retrain_taxi` gets a run for each of the spans 3 to 7, and works them off
-one after the other, oldest first. What is released is deployed as ever. A span that fails does not keep the next from its turn.
+Trigger with `{"workload": "taxi", "spans": "3-7"}`: `retrain_taxi` gets one run for each of the spans 3 to 7, which run one after
+another, oldest first. Releases are deployed as usual. A span that fails does not hold up the next one.
 
 **To stop it:** mark the queued runs of `retrain_<workload>` failed.
 """
 _PLAN_DOC = """\
-Reads `workload` and `spans` of the run.
-**If it fails:** its last log line says what is wrong with them; trigger again.
+Reads the run's `workload` and `spans` parameters.
+**If it fails:** its last log line says what is wrong with them; correct it and trigger again.
 """
 _QUEUE_DOC = """\
-Queues a run of `retrain_<workload>` for a span. A run that is there already is left alone.
-**If it fails:** the DAG is paused or broken: see Airflow's import errors; clear it afterwards.
+Queues a run of `retrain_<workload>` for a span. A run that already exists is left alone.
+**If it fails:** the DAG is paused or broken (see Airflow's import errors). Fix that, then clear the task.
 """

@@ -1,8 +1,8 @@
 """Which files of an inbox have no predictions yet. Standard library, landing and storage only.
 
-The record is beside the results: `<out>/<file>-<digest>/` appears by one rename when a file's predictions are complete, and
-`<out>/.files/<file>-<digest>.json` says which file it is, and why one was refused. So a crash at any point repeats work at
-most, and never a result.
+The record is kept beside the results: `<out>/<file>-<digest>/` appears in one rename when a file's predictions are complete, and
+`<out>/.files/<file>-<digest>.json` says which file it was and, if it was refused, why. So a crash may repeat work, but never a
+result.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class InboxFile:
     """A file to predict for.
 
     Attributes:
-        uri: where it lies.
+        uri: where it is.
         name: of its results: file name and digest.
         size: in bytes.
-        stamp: time or tag by which a change shows.
+        stamp: modification time or ETag, to notice changes.
         digest: SHA-256 over URI and content.
     """
 
@@ -44,12 +44,12 @@ class InboxFile:
 
 
 def pending(pattern: str, out: Path, most: int = 1000) -> list[InboxFile]:
-    """The files of a pattern that have neither results nor a refusal, oldest name first; noted in `out`.
+    """The files of a pattern that have neither results nor a refusal, in the order of their names; noted in `out`.
 
     Args:
         pattern: glob pattern or fsspec URL.
         out: folder of the results.
-        most: at most so many; the others have their turn next time.
+        most: return at most this many; the rest are left for the next call.
     """
     noted = {(note["uri"], note["size"], note["stamp"]): note for note in notes(out)}
     found: list[InboxFile] = []
@@ -72,13 +72,13 @@ def is_done(out: Path, name: str) -> bool:
 
 
 def refuse(out: Path, name: str, reason: str) -> None:
-    """Notes that a file cannot be predicted for as it is: it is not tried again until its content changes."""
+    """Notes that no predictions can be made for a file: it is not tried again until its content changes."""
     note = _read(_note_file(out, name)) or {}
     _write(_note_file(out, name), note | {"refused": reason})
 
 
 def notes(out: Path) -> Iterator[dict[str, Any]]:
-    """What is noted of the files seen so far."""
+    """The notes about the files seen so far."""
     for file in sorted((out / _NOTES).glob("*.json")):
         note = _read(file)
         if note is not None and isinstance(note.get("name"), str) and isinstance(note.get("uri"), str):
@@ -86,10 +86,10 @@ def notes(out: Path) -> Iterator[dict[str, Any]]:
 
 
 def write_index(out: Path) -> dict[str, Any]:
-    """Writes `index.json` over all results, anew from what is there, in one step.
+    """Rebuilds `index.json`, the index of all results, and replaces it atomically.
 
     Returns:
-        It: `files`, with status, version, rows and folder of each, and `totals`.
+        The index: `files`, with the status, version, rows and folder of each, and `totals`.
     """
     files = [_entry(out, note) for note in notes(out)]
     totals = {

@@ -1,4 +1,4 @@
-"""`batch_predict_<workload>`: files that arrive are predicted for, each exactly once."""
+"""`batch_predict_<workload>`: makes predictions for the files that arrive, exactly once for each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spec.workload import Workload
 
 
 def build_batch_predict_dag(workload: Workload) -> DAG | None:
-    """The batch DAG of a workload that names an inbox: find_files -> predict (a file each) -> write_index -> announce."""
+    """The batch DAG of a workload that names an inbox: find_files -> predict (one task per file) -> write_index -> announce."""
     if workload.batch.uri is None:
         return None
     files, predicted = new_files(workload), predictions(workload)
@@ -50,8 +50,8 @@ def _add_tasks(workload: Workload, files: Asset, predicted: Asset, out: Path) ->
             raise skipped(f"no file of {batch_pattern(workload)} is new")
         return [{"uri": one.uri, "name": one.name} for one in found]
 
-    # All done, failed ones too: the index is to say so. A leaf of its own comes after it: Airflow judges a run by its
-    # leaves, and an index that was written must not make a run with failures green.
+    # Runs after failures too, because the index lists them. announce_predictions is the leaf: Airflow judges a run by its
+    # leaves, and a written index must not turn a run with failures green.
     @task(trigger_rule=TriggerRule.ALL_DONE, doc_md=_INDEX_DOC)
     def write_index() -> dict[str, Any]:
         totals: dict[str, Any] = batch_files.write_index(out)["totals"]
@@ -67,7 +67,7 @@ def _add_tasks(workload: Workload, files: Asset, predicted: Asset, out: Path) ->
         task_id="predict",
         definition=workload,
         out=str(out),
-        # One at a time: each loads TensorFlow, and the CLI would make them wait for one another.
+        # One at a time: each loads TensorFlow, and the CLI would make them wait for one another anyway.
         max_active_tis_per_dag=1,
         map_index_template="{{ task.file['name'] }}",
         doc_md=_PREDICT_DOC,
@@ -79,7 +79,7 @@ def _add_tasks(workload: Workload, files: Asset, predicted: Asset, out: Path) ->
 
 
 class PredictOperator(TrainyardOperator):
-    """Predicts for one file. A file that cannot be read is noted as refused and not tried again as it is.
+    """Makes predictions for one file. A file that cannot be read is noted as refused, and not tried again until it changes.
 
     Args:
         definition: the workload.
@@ -101,7 +101,7 @@ class PredictOperator(TrainyardOperator):
         try:
             outcome = self.outcome(predict_arguments(self.definition, self.file["uri"], out / name))
         except AirflowFailException as error:
-            if batch_files.is_done(out, name):  # another process has come to the end of it meanwhile
+            if batch_files.is_done(out, name):  # another process has finished it meanwhile
                 return {"folder": str(out / name)}
             if _is_about_the_file(str(error), self.file["uri"]):
                 batch_files.refuse(out, name, str(error).removeprefix(FINAL))
@@ -111,7 +111,7 @@ class PredictOperator(TrainyardOperator):
 
 
 def predict_arguments(workload: Workload, uri: str, out: Path) -> list[str]:
-    """`predict` for one file."""
+    """The arguments of `trainyard predict` for one file."""
     batch = workload.batch
     arguments = ["predict", workload.name, "--data", uri, "--out", str(out), "--release", batch.release, "--json"]
     if batch.keys:
@@ -122,7 +122,7 @@ def predict_arguments(workload: Workload, uri: str, out: Path) -> list[str]:
 
 
 def _is_about_the_file(error: str, uri: str) -> bool:
-    """Whether another file could do better: a missing release or a full disk is no fault of this one."""
+    """Whether the file itself is at fault, rather than a missing release or a full disk."""
     return uri.rpartition("/")[2] in error
 
 
@@ -134,32 +134,32 @@ def _schedule(workload: Workload, files: Asset) -> Any:
 
 _DAG_DOC = """\
 ### Batch predictions with {workload}
-Every file of `{uri}` is predicted for once, with the release `{release}`, when it has come to rest. The results lie in
-`{out}`: a folder for each file, and `index.json` over all. **Answers for it:** {owner}.
+Makes predictions once for every file of `{uri}`, with the release `{release}`, when the file has stopped changing. The results
+are in `{out}`: a folder for each file, and `index.json` for all of them. **Owner:** {owner}.
 
-A file is the same as long as place and content are. Changed content under the same name is predicted for anew, into a folder of
-its own.
+A file counts as the same while its place and content are unchanged. New content under the same name gets new predictions, in a
+folder of its own.
 
 | What you see | What it means |
 | --- | --- |
 | `find_files` skipped | Nothing new. |
-| one `predict` red, no retry | That file cannot be read: its last log line says which row or column. It is not tried again as it is. |
+| one `predict` red, no retry | The file cannot be read; its last log line says where. It is not tried again until it changes. |
 | `announce_predictions` not run | At least one file failed; the others' results are there, and `index.json` says which. |
 """
 _FIND_DOC = """\
 Lists the files that have no results yet.
-**If it fails:** the inbox or the folder of the results cannot be read; its log names it.
+**If it fails:** the inbox or the results folder cannot be read; the log says which.
 """
 _PREDICT_DOC = """\
-Predicts for one file (`./trainyard predict`); the results' folder appears when they are complete.
+Makes predictions for one file (`./trainyard predict`); the results folder appears when they are complete.
 **If it fails and does not retry:** its last log line says what is wrong with the file, or that there is no such release.
-Mend the file and put it there again. **If it retries:** nothing half done is left; it begins anew.
+Correct the file and deliver it again. **If it retries:** no partial results are left behind; it starts over.
 """
 _INDEX_DOC = """\
-Writes `index.json` over all results, anew from what is there.
-**If it fails:** the folder of the results cannot be written.
+Rebuilds `index.json`, the index of all results.
+**If it fails:** the results folder cannot be written.
 """
 _ANNOUNCE_DOC = """\
-Tells Airflow that there are predictions (the predictions asset): other DAGs may start on it.
+Tells Airflow that there are new predictions (the predictions asset), which other DAGs can be scheduled on.
 **If it is upstream_failed:** a file failed; see `predict`.
 """

@@ -1,6 +1,6 @@
-"""Shows as an Airflow import error, with file and field, each workload that cannot be used.
+"""Shows each workload that cannot be used as an Airflow import error, with file and field.
 
-It is a file of its own because Airflow drops all DAGs of a file that raises: the good ones stay in `workloads.py`.
+It is a separate file because Airflow drops every DAG of a file that raises; the good ones are in `workloads.py`.
 """
 
 from __future__ import annotations

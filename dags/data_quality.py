@@ -1,4 +1,4 @@
-"""`data_quality_<workload>`: a daily look at the newest data, whether or not anything is trained on it."""
+"""`data_quality_<workload>`: a daily check of the newest data, whether or not anything is trained on it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def build_data_quality_dag(workload: Workload) -> DAG:
                 )
             return extra
 
-        # The verdicts and the report are leaves: what a gate refused is announced, and the run is red.
+        # Both the gates and the report are leaves: a refusal is announced, and the run is red.
         read, _ = add_gates(workload, newest_span(), data, trains=False)
         publish_report(read.output)
         SkewOperator(task_id="check_skew", workload=workload.name, doc_md=_SKEW_DOC, execution_timeout=SKEW_TIMEOUT)
@@ -61,7 +61,7 @@ def build_data_quality_dag(workload: Workload) -> DAG:
 
 
 def span_to_check(workload: Workload, asked: Any) -> int | None:
-    """The span asked for, else the newest that is whole.
+    """The span that was asked for, or the newest complete one.
 
     Raises:
         AirflowSkipException: nothing has landed yet.
@@ -76,7 +76,7 @@ def span_to_check(workload: Workload, asked: Any) -> int | None:
 
 
 def report_event(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """What the quality report's asset event says."""
+    """The content of the quality report's asset event."""
     return {
         "workload": outcome["workload"],
         "span": outcome.get("span"),
@@ -93,27 +93,27 @@ def report_event(outcome: Mapping[str, Any]) -> dict[str, Any]:
 _DAG_DOC = """\
 ### Data quality of {workload}
 Every day (`schedule.quality_cron`) the newest span is checked against schema.pbtxt and expectations.json, as a retraining
-would. What it reads is kept: a retraining on the same span takes it from the cache. **Answers for it:** {owner}.
+would. Its results are cached: a retraining on the same span reuses them. **Owner:** {owner}.
 
 | What you see | What it means |
 | --- | --- |
-| all green | The gates let the data pass; their logs have the address of the page. |
-| `check_schema`, `check_quality`, `check_drift` red | That gate refuses: a retraining on this data would stop there too. |
+| all green | The data passed the gates; their logs have the address of the page. |
+| `check_schema`, `check_quality`, `check_drift` red | That gate refused the data: a retraining on it would stop there too. |
 | `newest_span` skipped | No data has landed yet. |
-| `check_skew` red | What the model is asked has moved away from what it was trained on: the page shows which columns. |
+| `check_skew` red | Requests no longer look like the training data: the page shows which columns differ. |
 | `check_skew` skipped | The model server keeps no record of requests, or nothing is deployed. |
 """
 _SPAN_DOC = """\
-Chooses the newest span that is whole, or the run's `span` parameter.
-**If it is skipped:** nothing has landed yet. **If it fails:** the landing place cannot be listed; its log says why.
+Chooses the newest complete span, or the run's `span` parameter.
+**If it is skipped:** nothing has landed yet. **If it fails:** the landing folder cannot be listed; the log says why.
 """
 _PUBLISH_DOC = """\
-Announces what was found (the quality-report asset): the gates' verdicts, good or bad, and the place of the page.
-**If it fails:** Airflow's API is away; clear it.
+Announces what was found (the quality-report asset): the gates' verdicts, good or bad, and the page's address.
+**If it fails:** Airflow's API was unreachable; clear it.
 """
 _SKEW_DOC = """\
 Compares the requests of the last day (`trainyard serve --record`) with the training data of the stable release, column by column,
 and its answers with those on the test split: `trainyard skew`. Limits are `quality.skew` in workload.yaml.
-**If it fails:** its log has the columns, and the address of the page. Retrain on newer data, or find out which caller changed.
+**If it fails:** its log has the columns and the page's address. Retrain on newer data, or find out which caller has changed.
 **If it is skipped:** no requests are recorded (TRAINYARD_RECORD), or no release is stable.
 """

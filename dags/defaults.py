@@ -1,4 +1,4 @@
-"""What all tasks have in common: who answers for them, how often they are tried, whom they tell."""
+"""What all tasks have in common: owner, retries, timeout and alerts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def workload_dag(workload: Workload, kind: str, tag: str, **settings: Any) -> DAG:
-    """`<kind>_<workload>`: one run at a time, nothing made up for, tags to find it by.
+    """`<kind>_<workload>`: one run at a time, no catch-up, and tags to find it by.
 
-    No start date: with one, Airflow would at once make up for the last tick of the clock.
+    It has no start date: with one, Airflow would immediately run for the last tick of the clock.
     """
     return DAG(
         dag_id=f"{kind}_{workload.name}",
@@ -37,8 +37,8 @@ def task_defaults(workload: Workload | None, owner: str = "ml-platform") -> dict
     """`default_args` of a DAG: owner, retries, timeout and callbacks.
 
     Args:
-        workload: None: the site's own DAGs.
-        owner: of those.
+        workload: None: a DAG of the site.
+        owner: of a DAG of the site.
     """
     return {
         "owner": workload.owner if workload else owner,
@@ -53,7 +53,7 @@ def task_defaults(workload: Workload | None, owner: str = "ml-platform") -> dict
 
 
 def pipeline_task(workload: Workload) -> dict[str, Any]:
-    """What tasks that run a pipeline have instead: workload.yaml's retries and timeout."""
+    """What tasks that run a pipeline use instead: the retries and timeout of workload.yaml."""
     return {
         "retries": workload.schedule.retries,
         "retry_delay": timedelta(seconds=30),
@@ -75,7 +75,7 @@ def clock(workload: Workload, cron: str, field: str) -> CronTriggerTimetable:
 
 
 def check_clocks(workload: Workload) -> None:
-    """Raises WorkloadError for the first clock of a workload that is none."""
+    """Raises WorkloadError for the first of a workload's schedules that is not a cron expression."""
     for field, cron in (
         ("schedule.cron", workload.schedule.cron),
         ("schedule.quality_cron", workload.schedule.quality_cron),
@@ -97,7 +97,7 @@ def _cron_problem(cron: str, zone: str) -> str:
 
 
 def tell_retry(context: Mapping[str, Any]) -> None:
-    """Names the error of a try that is followed by another; the last one's is an alert."""
+    """Logs why a try failed that will be retried; the last failure is an alert."""
     error = " ".join(str(context.get("exception") or "no reason was given").split())[:400]
     log.warning(
         "Try %s of %s failed and is followed by another: %s", context["ti"].try_number, context["ti"].task_id, error

@@ -1,4 +1,4 @@
-"""`deploy_<workload>`: a release is verified, tried beside stable, given a growing share of the traffic, and promoted."""
+"""`deploy_<workload>`: verifies a release, tries it beside stable, gives it a growing share of the traffic, and promotes it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from spec.workload import CanaryStep, Workload
 
 RESOLVE = "resolve_release"
 LOAD_PATIENCE_S, LOAD_POLL_S, LOAD_TIMEOUT_S = 20.0, 15.0, 900.0
-"""How long a worker waits for a release to be loaded, when it looks again, and when it is no longer waited for."""
+"""How long a worker waits for a release to load, how long until it looks again, and when it gives up; seconds."""
 
 log = logging.getLogger(__name__)
 
 
 def build_deploy_dag(workload: Workload) -> DAG:
-    """The deployment DAG: verify, shadow, a canary step after another, promote, announce; else roll back; notify."""
+    """The deployment DAG: verify, shadow, canary steps, promote and announce, or else roll back; and notify."""
     dag = DAG(
         dag_id=f"deploy_{workload.name}",
-        description=f"Deploys released models of {workload.name}, and rolls back what does not do",
+        description=f"Deploys released models of {workload.name}, and rolls back those that fail a check",
         schedule=[released_model(workload)],
         catchup=False,
         max_active_runs=1,
@@ -54,18 +54,18 @@ _PARAMS = {
     "action": Param(
         DEPLOY,
         enum=[DEPLOY, ROLLBACK],
-        description="deploy: by shadow and canary. rollback: make an earlier release stable again, at once.",
+        description="deploy: with shadow and canary. rollback: make an earlier release stable again at once.",
     ),
     "version": Param(
         None,
         type=["null", "integer"],
         minimum=1,
-        description="Release to deploy; empty: the newest. To roll back to; empty: the stable one before.",
+        description="The release to deploy (empty: the newest) or to go back to (empty: the previous stable one).",
     ),
     "force": Param(
         False,
         type="boolean",
-        description="Deploy a release that was rolled back before. The history names who said so.",
+        description="Deploy a release that was rolled back before. The history records who forced it.",
     ),
 }
 
@@ -81,16 +81,16 @@ def _add_tasks(workload: Workload, deployed: Asset) -> None:
     resolved >> path >> by_hand
     chain(path, verification, shadow, *steps, promoted)
 
-    # A leaf of its own: Airflow judges a run by its leaves, and a rollback that worked must not make the run green.
+    # A leaf: Airflow judges a run by its leaves, and a rollback that worked must not make the run green.
     [promoted, by_hand] >> _announce_deployment(workload, deployed)
-    # Whichever step fails, those after it up to promote are upstream_failed, and that starts the rollback: one line in the
-    # graph instead of one from every step.
+    # Whichever step fails, those after it up to promote become upstream_failed, which starts the rollback: the graph needs one
+    # edge instead of one from every step.
     promoted >> (rolled_back := _roll_back(workload))
     [by_hand, rolled_back] >> _notify(workload)
 
 
 def _release(context: Mapping[str, Any]) -> dict[str, Any]:
-    """What `resolve_release` has chosen. Asked by name: as an argument it would draw a line to every task of the graph."""
+    """What `resolve_release` has chosen. Pulled by name: as an argument it would draw an edge to every task of the graph."""
     release: dict[str, Any] = context["ti"].xcom_pull(task_ids=RESOLVE)
     return release
 
@@ -150,7 +150,7 @@ def _infra_check(workload: Workload) -> Any:
         try:
             _deployment(workload, release).load(reason, log.info, LOAD_PATIENCE_S)
         except TimeoutError as not_yet:
-            log.info("Not yet: %s. Looking again in %.0f s; no worker is held meanwhile.", not_yet, LOAD_POLL_S)
+            log.info("Not yet: %s. Looking again in %.0f s; no worker slot is held meanwhile.", not_yet, LOAD_POLL_S)
             return False
         return True
 
@@ -167,7 +167,7 @@ def _compare_answers(workload: Workload) -> Any:
 
 
 def _add_step(workload: Workload, number: int, step: CanaryStep) -> TaskGroup:
-    """One step: the share is set, then watched; to Airflow two tasks, so that watching begins anew without setting."""
+    """One step. Setting the share and watching it are two tasks, so that a retry of the watch does not set it again."""
     label = f"Canary {step.share:.0%}" + (f", {step.minutes:g} min" if step.minutes else "")
     with TaskGroup(f"canary_step_{number}", prefix_group_id=False, group_display_name=label) as group:
 
@@ -220,7 +220,7 @@ def _announce_deployment(workload: Workload, deployed: Asset) -> Any:
             "workload": workload.name,
             "version": release["version"],
             "previous": release["previous"],
-            # None after a return by hand, which compares nothing.
+            # None after a manual return, which compares nothing.
             "comparison": context["ti"].xcom_pull(task_ids="compare_answers"),
         }
         context["outlet_events"][deployed].extra = extra
@@ -264,7 +264,7 @@ def _notify(workload: Workload) -> Any:
 
 
 def _told(states: Mapping[str, Any], version: str) -> tuple[str, alerts.Severity] | None:
-    """What became of a deployment, and how much it matters; None where nothing was deployed."""
+    """What became of a deployment, and how severe that is; None where nothing was deployed."""
     if states.get("roll_back") == "failed":
         return f"the rollback of {version} FAILED, act now", alerts.Severity.ERROR
     if states.get("return_to_release") == "failed":
@@ -297,7 +297,7 @@ def _failed_step(context: Mapping[str, Any]) -> str:
 
 
 def _refusals_are_final(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A refused deployment fails its task at once: asking again would give the same answer."""
+    """Makes a refused deployment fail its task without retries: the answer would be the same."""
 
     @wraps(step)
     def run(*args: Any, **kwargs: Any) -> Any:

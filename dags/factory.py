@@ -24,7 +24,7 @@ from spec.workload import Workload, WorkloadError, load_workload, workload_names
 
 log = logging.getLogger(__name__)
 
-# A builder may answer None: not every workload asks for every DAG.
+# A builder may return None: not every workload has every DAG.
 _BUILDERS: dict[str, Callable[[Workload], DAG | None]] = {
     "retrain_": build_retrain_dag,
     "deploy_": build_deploy_dag,
@@ -38,7 +38,7 @@ _SITE_BUILDERS: dict[str, Callable[[], DAG]] = {
 
 
 def build_dags() -> dict[str, DAG]:
-    """The DAGs of every workload that can be used and the site's own, or only the one that Airflow is about to run a task of."""
+    """The site's own DAGs and those of every usable workload, or only the one that Airflow is about to run a task of."""
     wanted = get_parsing_context().dag_id
     dags = {name: build() for name, build in _SITE_BUILDERS.items() if wanted in (None, name)}
     for name in _workloads(wanted):
@@ -47,15 +47,15 @@ def build_dags() -> dict[str, DAG]:
         except WorkloadError:
             continue  # `problems` names it
         except Exception as error:
-            # What nobody has foreseen must not take the other DAGs along, nor be passed over.
+            # An unforeseen error must neither take the other DAGs down nor go unnoticed.
             dags[f"broken_{name}"] = _placeholder(name, error)
     return dags
 
 
 def problems() -> list[str]:
-    """One message a workload that cannot be used: file, field, what was received and how to mend it.
+    """One message per workload that cannot be used: file, field, what was received and how to fix it.
 
-    Builds no DAG: Airflow reads both files of the folder again and again.
+    Builds no DAGs, because Airflow keeps re-reading both files of the folder.
     """
     found = []
     for name in _workloads(None):
@@ -67,10 +67,10 @@ def problems() -> list[str]:
 
 
 def _checked(name: str) -> Workload:
-    """A workload, when Airflow can use it.
+    """A workload that Airflow can use.
 
     Raises:
-        WorkloadError: workload.yaml cannot be used, or says something that Airflow cannot do.
+        WorkloadError: workload.yaml is invalid, or asks for something that Airflow cannot do.
     """
     workload = load_workload(home.workloads_root() / name)
     check_clocks(workload)
@@ -80,7 +80,7 @@ def _checked(name: str) -> Workload:
 
 def _placeholder(name: str, error: Exception) -> DAG:
     path = home.workloads_root() / name / "workload.yaml"
-    text = f"{path}: no DAG could be built of it: {type(error).__name__}: {error}"
+    text = f"{path}: no DAG could be built for it: {type(error).__name__}: {error}"
     log.error(text)
     return DAG(
         dag_id=f"broken_{name}",
@@ -96,13 +96,13 @@ def _build(workload: Workload, wanted: str | None) -> dict[str, DAG]:
     dags = {}
     for prefix, build in _BUILDERS.items():
         if wanted in (None, prefix + workload.name) and (dag := build(workload)) is not None:
-            _see_to_alerts(dag, workload)
+            _ensure_alerts(dag, workload)
             dags[dag.dag_id] = dag
     return dags
 
 
-def _see_to_alerts(dag: DAG, workload: Workload) -> None:
-    """No task fails unheard, whatever its builder thought of."""
+def _ensure_alerts(dag: DAG, workload: Workload) -> None:
+    """Makes sure that every task alerts when it fails, even if its builder forgot to."""
     for one in dag.tasks:
         if not one.on_failure_callback:
             one.on_failure_callback = [alerts.task_failed(workload)]

@@ -1,4 +1,4 @@
-"""`housekeeping`: old runs, artifacts, metadata and releases go; a dry run unless the site says otherwise."""
+"""`housekeeping`: deletes old runs, artifacts, metadata and releases; a dry run unless the site says otherwise."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from dags.operators import TrainyardOperator
 from dags.skips import skipped
 from spec import environment as env
 
-"""Environment variable: `delete` lets the scheduled runs delete. Default: they only say what they would delete."""
-
 _LIMITS = (
-    ("keep_runs", 1, "The newest runs of each workload stay. Empty: the site's."),
-    ("keep_days", 1, "What is younger stays. Empty: the site's."),
-    ("keep_releases", 2, "The newest releases of each model stay. Empty: the site's."),
+    ("keep_runs", 1, "How many of each workload's newest runs to keep. Empty: the site's setting."),
+    ("keep_days", 1, "Keep whatever is younger than this. Empty: the site's setting."),
+    ("keep_releases", 2, "How many of each model's newest releases to keep. Empty: the site's setting."),
 )
 
 
@@ -35,9 +33,9 @@ def build_housekeeping_dag() -> DAG:
             "dry_run": Param(
                 os.environ.get(env.HOUSEKEEPING) != "delete",
                 type="boolean",
-                description="Only say what would be deleted.",
+                description="Only report what would be deleted.",
             ),
-            # What they are where nobody says is `trainyard housekeeping`'s own, in one place for a person and for this.
+            # Their defaults are those of `trainyard housekeeping`.
             **{
                 name: Param(None, type=["null", "integer"], minimum=least, description=text)
                 for name, least, text in _LIMITS
@@ -76,7 +74,7 @@ def _add_tasks() -> None:
 
 
 class HousekeepingOperator(TrainyardOperator):
-    """`housekeeping` with those limits that the run names."""
+    """`trainyard housekeeping` with the limits that the run's parameters set."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         asked = ((name, context["params"].get(name)) for name, _, _ in _LIMITS)
@@ -86,26 +84,25 @@ class HousekeepingOperator(TrainyardOperator):
 
 _DAG_DOC = """\
 ### Housekeeping
-Every Sunday at 04:30 UTC: what of runs, artifacts, metadata and releases is old, and of the embedded Airflow's own logs and
-rows. A labelled release, the one before stable, and
-what belongs to a release that stays are never among it.
+Every Sunday at 04:30 UTC: finds old runs, artifacts, metadata and releases, and old logs and rows of the embedded Airflow.
+Labelled releases, the release before stable, and whatever belongs to a release that is kept are never deleted.
 
-It is a **dry run** unless triggered with `{"dry_run": false}`, or TRAINYARD_HOUSEKEEPING=delete is set for Airflow.
+This is a **dry run** unless it is triggered with `{"dry_run": false}`, or TRAINYARD_HOUSEKEEPING=delete is set for Airflow.
 
 | What you see | What it means |
 | --- | --- |
 | `confirm` and `delete_old` skipped | A dry run; `find_old`'s log lists what would go. |
-| `delete_old` green | It is gone; a workload that was being trained was passed over until next time. |
+| `delete_old` green | Everything is deleted, except for workloads that were being trained: those are left for next time. |
 """
 _FIND_DOC = """\
 Lists what is older than the limits: `./trainyard housekeeping`. Deletes nothing.
 **If it fails:** its last log line names the file or store that cannot be read.
 """
 _CONFIRM_DOC = """\
-Lets the deletion go ahead, or not: the run's `dry_run` parameter.
-**If it is skipped:** a dry run; trigger with `{"dry_run": false}` to delete.
+Decides by the run's `dry_run` parameter whether to go ahead.
+**If it is skipped:** it was a dry run; trigger with `{"dry_run": false}` to delete.
 """
 _DELETE_DOC = """\
-Deletes what was found: `./trainyard housekeeping --yes`. Killed half-way it leaves nothing broken: the next run goes on.
-**If it fails:** its last log line names what cannot be deleted, mostly a matter of rights; clear it when mended.
+Deletes what was found: `./trainyard housekeeping --yes`. If it is killed half-way, nothing is broken: the next run continues.
+**If it fails:** its last log line names what cannot be deleted, mostly for lack of permissions; fix that and clear it.
 """

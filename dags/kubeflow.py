@@ -16,15 +16,12 @@ from spec import environment as env
 from spec import exit_codes, home
 from spec.workload import Workload
 
-"""Environment variable: a folder of compiled pipelines, `<workload>.yaml`, made with the image. Without it they are compiled."""
-"""Environment variable: Airflow's connection to Kubeflow Pipelines. Default: kubeflow_default."""
-
 _SPAN = "{% set span = ti.xcom_pull(task_ids='resolve_span') %}{{ -1 if span is none else span }}"
 
 
 def add_tasks(workload: Workload, span: Any, data: Asset, released: Asset) -> None:
-    """resolve_span -> compile -> train -> release, where `train` is the run on Kubeflow."""
-    # Only workloads that run there need the provider.
+    """Adds compile -> train -> release after resolve_span; `train` is the run on Kubeflow."""
+    # Only workloads that run on Kubeflow need the provider.
     from airflow_kubeflow.operators.kubeflow import KubeflowPipelineRunOperator  # type: ignore
 
     timeout = timedelta(minutes=workload.schedule.timeout_minutes)
@@ -54,10 +51,10 @@ def add_tasks(workload: Workload, span: Any, data: Asset, released: Asset) -> No
 
 
 class CompileOperator(TrainyardOperator):
-    """The compiled pipeline's path: the one that came with the image, or compiled now.
+    """Returns the compiled pipeline's path: that of the image, or one compiled now.
 
-    Compiling needs the pipelines environment and a folder that the next task sees too (TRAINYARD_HOME on a shared volume);
-    where tasks run in pods of their own, compile when the image is built and set TRAINYARD_COMPILED.
+    Compiling needs the pipelines environment, and a folder that the next task sees too (TRAINYARD_HOME on a shared volume).
+    Where each task has its own pod, compile when the image is built and set TRAINYARD_COMPILED.
     """
 
     def __init__(self, *, workload: str, **kwargs: Any) -> None:
@@ -84,13 +81,13 @@ class CompileOperator(TrainyardOperator):
 
 
 class FindReleaseOperator(BaseOperator):
-    """Announces the release that a run on Kubeflow published, if it did.
+    """Announces the release that a run on Kubeflow published, if it published one.
 
     Args:
         definition: the workload.
         run: what the run's task returned.
-        data: the data's asset, whose spans this run has handled.
-        released: the asset to announce the release with.
+        data: the data's asset, whose spans this run has processed.
+        released: the asset that announces the release.
     """
 
     template_fields = ("run",)
@@ -106,7 +103,7 @@ class FindReleaseOperator(BaseOperator):
 
 
 def outcome_of(model: str, run: dict[str, Any]) -> dict[str, Any]:
-    """A run on Kubeflow, in the words of `trainyard run --json`, with what the model store knows of its release."""
+    """A run on Kubeflow in the format of `trainyard run --json`, with what the model store knows about its release."""
     from model_store import ModelStore
 
     store = ModelStore(home.store_uri())
@@ -131,12 +128,12 @@ Compiles the pipeline for Kubeflow, or takes the file that came with the image (
 **If it fails:** the last line of its log says what Kubeflow would refuse, or which file is missing.
 """
 _TRAIN_DOC = """\
-Runs the pipeline on Kubeflow; the gates on data, training and evaluation are tasks there (the link above leads to them). It
-waits in the triggerer. **If it fails:** its log names the task that did, and the link; the line of that task's log that starts with
-`trainyard:` says what to mend. A retry goes on where this one ended: what is done comes from the cache.
+Runs the pipeline on Kubeflow; the data gates, training and evaluation are tasks there (follow the link above). It waits in the
+triggerer. **If it fails:** its log names the task that failed and links to it; in that task's log, the line that starts with
+`trainyard:` says what to fix. A retry continues where this try stopped: finished tasks come from the cache.
 **To stop it:** mark it failed; the run on Kubeflow is terminated.
 """
 _RELEASE_DOC = """\
-Looks into the model store for what the run released, and announces it, which starts the deployment.
-**If it is skipped:** the model was not released; the Evaluator's and InfraValidator's outputs on Kubeflow say why.
+Looks up in the model store what the run released, and announces it, which starts the deployment.
+**If it is skipped:** the model was not released; the outputs of Evaluator and InfraValidator on Kubeflow say why.
 """

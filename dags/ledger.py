@@ -1,8 +1,8 @@
-"""Which spans a workload's retraining has taken on, and so which is next: read off the disk and this ledger, never off events.
+"""Which spans a workload has been retrained on, and so which is next: decided by the disk and this ledger, never by events.
 
-Airflow may merge or drop events (with one active run, the next is given one of two), a triggerer may be down, a workload may
-have a clock alone. So each run asks what lies there and was not taken on, and at its end a further run is started if there is
-more. The ledger is kept beside the data's asset, in Airflow's database.
+Airflow may merge or drop events (with one active run, the next gets one of two), a triggerer may be down, or a workload may
+only have a clock. So each run looks for a span on disk that no run has claimed, and ends by starting another run if one is left.
+The ledger is kept with the data's asset, in Airflow's database.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from landing import Location, content_digest, fingerprint, unfinished
 HANDLED_BY = "handled_by_run_span_"
 SINCE, TAKEN_ON = "trained_since_span", "spans_taken_on"
 _LOOK_BACK = 10
-"""So many of the newest spans are looked at for a replacement of one that was refused."""
+"""How many of the newest spans are checked for a replacement of one that was refused."""
 
 
 class Outcome(enum.StrEnum):
-    TAKEN = "taken"  # a run is at work on it, or ended without a verdict on it: a person clears that run
+    TAKEN = "taken"  # a run is working on it, or ended without a verdict: somebody has to clear that run
     REFUSED = "refused"
     TRAINED = "trained"
 
@@ -40,10 +40,10 @@ class Ledger:
 
     Args:
         store: where it is kept.
-        known: the spans that there are.
-        window: how many spans a training looks at.
-        run_id: of the run that asks: what it took on itself it may take on again.
-        definition: changes with the workload's code and contracts: what was refused before may pass now.
+        known: the spans that exist.
+        window: how many spans a training uses.
+        run_id: of the run that asks; it may claim again what it has claimed before.
+        definition: changes with the workload's code and contracts; a span that was refused may then pass.
     """
 
     def __init__(
@@ -55,11 +55,12 @@ class Ledger:
         self._notes: dict[int, dict[str, str]] = {}
 
     def next(self, arrived: Iterable[int] = ()) -> int | None:
-        """The span to train on next: the oldest that was not taken on as it is, or with a window the newest that still has it in
-        its window. None where nothing is left, and where nothing was taken on yet: the first training begins with the newest.
+        """The span to train on next: the oldest that no run has claimed in its present state or, with a window, the newest span
+        whose window still contains it. None if nothing is left, or if no run has claimed anything yet: the first training uses
+        the newest span.
 
         Args:
-            arrived: spans that are looked at besides, because an event spoke of them.
+            arrived: further spans to check, because an event named them.
         """
         since = self._store.get(SINCE)
         if since in (None, ""):
@@ -72,17 +73,17 @@ class Ledger:
         for place, span in enumerate(self._numbers):
             if span < int(since) and span not in newest:
                 continue
-            if span in taken_on and not (span in again and self._is_to_do_again(span, in_window=span in newest)):
+            if span in taken_on and not (span in again and self._needs_another_run(span, in_window=span in newest)):
                 continue
             if not unfinished(self._known, span):
                 return self._covering(place)
         return None
 
     def take(self, span: int, *, begins: bool) -> None:
-        """Notes that this run trains on a span and those of its window, as they are now.
+        """Notes that this run trains on a span and its window, in their present state.
 
         Args:
-            begins: the first of them is where the ledger begins, unless it has begun.
+            begins: start the ledger with the first of them, if it has not been started.
         """
         window = self._window_of(span)
         if begins and self._store.get(SINCE) in (None, ""):
@@ -95,7 +96,7 @@ class Ledger:
         self._store.set(TAKEN_ON, encode_spans({*taken_on, *window}))
 
     def settle(self, span: int, outcome: Outcome) -> None:
-        """Notes what came of a span that was taken: as it was then, for it may have been replaced meanwhile."""
+        """Notes the outcome for a span in the state in which it was claimed: it may have been replaced since."""
         for one in self._window_of(span) if outcome is Outcome.TRAINED else [span]:
             note = self.note(one)
             sign = note.get("sign") or self.sign(one)
@@ -103,7 +104,7 @@ class Ledger:
             self._put(one, outcome, sign, content)
 
     def handled(self, spans: Iterable[int]) -> dict[int, Outcome]:
-        """Those that another run took on as they are: clearing a run's tasks must train again, a repeated event must not."""
+        """The spans that another run claimed in their present state: clearing tasks trains again, a repeated event does not."""
         found = {}
         for span in spans:
             note = self.note(span)
@@ -112,7 +113,7 @@ class Ledger:
         return found
 
     def note(self, span: int) -> dict[str, str]:
-        """What is noted of a span: `run`, `sign`, `content`, `outcome`, `definition`; empty where nothing is."""
+        """The note about a span: `run`, `sign`, `content`, `outcome`, `definition`; empty if there is none."""
         if span not in self._notes:
             self._notes[span] = _read(self._store.get(f"{HANDLED_BY}{span}"))
         return self._notes[span]
@@ -121,13 +122,13 @@ class Ledger:
         return fingerprint(self._known[span]) if span in self._known else ""
 
     def _mine(self) -> int | None:
-        """The newest span that this run took: its tasks were cleared."""
+        """The newest span that this run has claimed before: its tasks were cleared."""
         for span in reversed(self._numbers[-_LOOK_BACK:]):
             if self.note(span).get("run") == self._run_id:
                 return span
         return None
 
-    def _is_to_do_again(self, span: int, *, in_window: bool) -> bool:
+    def _needs_another_run(self, span: int, *, in_window: bool) -> bool:
         note = self.note(span)
         if not note or note["run"] == self._run_id or (note["outcome"] == Outcome.TRAINED and not in_window):
             return False
@@ -138,11 +139,11 @@ class Ledger:
             return False
         if note["sign"] == self.sign(span):
             return True
-        # Delivered twice: other times, the same bytes.
+        # Delivered again: different times, the same bytes.
         return bool(note["content"]) and span in self._known and note["content"] == content_digest(self._known[span])
 
     def _covering(self, place: int) -> int:
-        """The newest whole span in whose window the one at a place still is."""
+        """The newest complete span whose window still contains the one at this index."""
         for span in reversed(self._numbers[place : place + self._window]):
             if not unfinished(self._known, span):
                 return span
@@ -158,7 +159,7 @@ class Ledger:
 
 
 def _read(text: Any) -> dict[str, str]:
-    """A note; what an earlier Trainyard noted was trained on."""
+    """Parses a note; earlier versions noted only spans that were trained on."""
     try:
         note = json.loads(text)
         found = {key: str(note.get(key) or "") for key in ("run", "sign", "content", "definition")}

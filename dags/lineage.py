@@ -1,7 +1,7 @@
-"""What OpenLineage's provider is told of a task, where it is installed: the data that was read, the gates' verdicts, the release.
+"""What OpenLineage's provider, if installed, is told about a task: the data it read, the gates' verdicts, the release.
 
-Airflow's own inlets and outlets do not tell it: their URIs name a workload's data or model as a whole (`trainyard://`), and only
-storage that a provider knows is translated. Names follow OpenLineage's rules (https://openlineage.io/docs/spec/naming).
+Airflow's own inlets and outlets do not say that: their URIs name a workload's data or model as a whole (`trainyard://`), and only
+URIs of known storage are translated. Names follow OpenLineage's rules (https://openlineage.io/docs/spec/naming).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from spec.workload import load_workload
 
 
 def lineage_of(workload: str, outcome: Mapping[str, Any], gates: Any = ()) -> Any:
-    """An `OperatorLineage`; the provider calls for it, so its libraries are there.
+    """An `OperatorLineage`. The provider asks for it, so its libraries are installed.
 
     Args:
         workload: its name.
-        outcome: of the run of the pipeline.
-        gates: those whose verdicts the task has told.
+        outcome: of the pipeline's run.
+        gates: those whose verdicts the task has reported.
     """
     from airflow.providers.openlineage.extractors import OperatorLineage
     from openlineage.client.event_v2 import InputDataset, OutputDataset  # type: ignore
@@ -46,7 +46,7 @@ def lineage_of(workload: str, outcome: Mapping[str, Any], gates: Any = ()) -> An
 
 
 def data_of(workload: str, span: int | None) -> list[str]:
-    """Where a span of a workload's data lies; all of it where it has no spans, nothing where the span is gone."""
+    """The URI of a span of a workload's data; of all data if it has no spans; none if the span is gone."""
     uri = span_pattern(load_workload(home.workloads_root() / workload))
     if not has_spans(uri):
         return [uri]
@@ -55,7 +55,7 @@ def data_of(workload: str, span: int | None) -> list[str]:
 
 
 def _assertions(gate: Mapping[str, Any]) -> list[tuple[str, bool]]:
-    # Of what was not judged nothing is asserted.
+    # Nothing is asserted about what was not judged.
     failed = [one for one in gate.get("findings") or [] if one.get("verdict") != "not judged"]
     findings = [(f"{gate['gate']}: {one['message']}", False) for one in failed]
     return [(str(gate["gate"]), bool(gate["passes"])), *findings]

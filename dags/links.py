@@ -1,4 +1,4 @@
-"""Where a run's pages can be opened: links on the tasks, and in what asset events say."""
+"""Where a run's pages can be opened: links on tasks and in asset events."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-"""Environment variable: where the site of `trainyard reports` is served, and the runs' pages under `runs/`. Without it
-reports are known by their paths, and tasks have no links to them."""
 RUN, DATA_QUALITY = "run", "data_quality_page"
-"""Reports, by the names that `trainyard run --json` gives them."""
+"""The names of reports in the output of `trainyard run --json`."""
 
 
 def page_url(path: str) -> str | None:
@@ -32,13 +30,13 @@ def page_url(path: str) -> str | None:
 
 
 def report_links(reports: Mapping[str, str | None]) -> dict[str, str]:
-    """Reports as links, where a server shows them, else as paths; each place once, under its first name."""
+    """Reports as URLs if a server shows them, else as paths; each place only once, under its first name."""
     places = {name: page_url(path) or path for name, path in reports.items() if path}
     return {name: place for at, (name, place) in enumerate(places.items()) if place not in list(places.values())[:at]}
 
 
 def pages_of(reports: Mapping[str, str | None]) -> dict[str, str]:
-    """The addresses of a run's pages, for the links on its task; none where no server shows them."""
+    """The URLs of a run's pages, for the links on its task; empty if no server shows them."""
     return {name: url for name, path in reports.items() if path and (url := page_url(path))}
 
 
@@ -46,12 +44,12 @@ class _PageLink(BaseOperatorLink):
     _page: str
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        # Asked once, when the task has ended, in its own process; Airflow keeps the answer.
+        # Called once, in the task's process when it has ended; Airflow stores the answer.
         return str(getattr(operator, "pages", {}).get(self._page, ""))
 
 
 class ReportLink(_PageLink):
-    """Opens the report of the run of the pipeline: figures, gates, lineage."""
+    """Opens the report of the pipeline's run: figures, gates, lineage."""
 
     name = "Report"
     _page = RUN

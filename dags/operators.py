@@ -1,4 +1,4 @@
-"""Runs Trainyard's commands in the pipelines environment, as processes of their own."""
+"""Runs Trainyard's commands as processes in the pipelines environment."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from dags.process import Finished, StreamedProcess
 from dags.skips import skipped
 from spec import exit_codes, graph, home
 
-"""What the CLI exits with when a retry cannot help (spec/errors.py, which needs TFX's environment)."""
 FINAL = "Not retried, the input needs mending: "
 
 
 class TrainyardOperator(BaseOperator):
     """Runs a `trainyard` command that prints one JSON object, and returns that.
 
-    Its progress goes to the task log line by line. Exit code 2 fails the task for good, any other may retry. When the
-    task is marked failed or runs into its timeout, the whole process group ends.
+    Its messages go to the task log line by line. Exit code 2 fails the task for good; after any other it may be retried. When
+    the task is marked failed or times out, the whole process group is ended.
 
     Args:
         arguments: after `trainyard`.
 
     Attributes:
-        pages: addresses of the pages that the command has made, by the names of its `reports`.
+        pages: URLs of the pages that the command made, by the names in its `reports`.
     """
 
     template_fields: Sequence[str] = ("arguments",)
@@ -46,10 +45,10 @@ class TrainyardOperator(BaseOperator):
         return self.outcome(list(self.arguments))
 
     def outcome(self, arguments: Sequence[str]) -> dict[str, Any]:
-        """Runs the command to its end.
+        """Runs the command and waits for its end.
 
         Raises:
-            AirflowFailException: the input needs mending.
+            AirflowFailException: the input has to be corrected.
             AirflowException: anything else that went wrong.
         """
         finished = self.finished(arguments)
@@ -60,7 +59,7 @@ class TrainyardOperator(BaseOperator):
         return read_outcome(finished)
 
     def finished(self, arguments: Sequence[str]) -> Finished:
-        """Runs the command to its end, whatever that is."""
+        """Runs the command and waits for its end, however it ends."""
         argv = command(*arguments)
         self.log.info("Starting: %s", " ".join(argv))
         try:
@@ -88,14 +87,14 @@ class TrainyardOperator(BaseOperator):
 class PipelineRunOperator(TrainyardOperator):
     """Runs a workload's pipeline, or a part of it, and returns the run's outcome.
 
-    Parts share one cache: what an earlier task of the DAG has done, this one takes from there.
+    Parts share one cache: this task takes from it what earlier tasks of the DAG have done.
 
     Args:
-        workload: The workload's name.
-        span_of: The task that has chosen the span, and returned it; None of it: the newest. Asked when this one runs: as an
-            argument it would draw a line from there to every task of the graph.
-        until: Nodes to end with; none: the whole pipeline.
-        skip_if_unchanged: Skip, and with it what comes after, where a whole run has seen the same data, code and champion.
+        workload: the workload's name.
+        span_of: the task that has chosen the span and returned it (None: the newest). Its result is pulled when this task runs:
+            as an argument it would draw an edge to every task of the graph.
+        until: nodes to end with; empty: the whole pipeline.
+        skip_if_unchanged: skip this task, and those after it, if a whole run has seen the same data, code and champion.
     """
 
     template_fields: Sequence[str] = ()
@@ -118,7 +117,7 @@ class PipelineRunOperator(TrainyardOperator):
         self._found: Mapping[str, Any] = {}
 
     def outcome(self, arguments: Sequence[str]) -> dict[str, Any]:
-        """What the run came to; see `TrainyardOperator.outcome`."""
+        """The outcome of the run; see `TrainyardOperator.outcome`."""
         self._found = outcome = super().outcome(arguments)
         return outcome
 
@@ -135,17 +134,17 @@ class PipelineRunOperator(TrainyardOperator):
         return lineage_of(self.workload, self._found)
 
     def run_arguments(self, context: Context) -> list[str]:
-        """`run` for the workload and the span that was chosen."""
+        """The arguments of `trainyard run` for the workload and the chosen span."""
         return run_arguments(self.workload, context["ti"].xcom_pull(task_ids=self.span_of), self.until)
 
 
 def command(*arguments: str) -> list[str]:
-    """A `trainyard` command, in the pipelines environment."""
+    """The command line of a `trainyard` command in the pipelines environment."""
     return [str(home.environment_python("pipelines")), "-P", "-m", "cli.main", *arguments]
 
 
 def run_arguments(workload: str, span: int | None, until: Sequence[str] = ()) -> list[str]:
-    """`run` for a workload."""
+    """The arguments of `trainyard run` for a workload."""
     arguments = ["run", workload, "--json"]
     if span is not None:
         arguments += ["--span", str(span)]
@@ -166,7 +165,7 @@ def unchanged(outcome: Mapping[str, Any]) -> str:
 
 
 def tried_before(model: str, version: int) -> str:
-    """What has been done with a release since it was published, in words; empty for a new one."""
+    """What has happened to a release since it was published, in words; empty for a new one."""
     from model_store import ModelStore
 
     moved = [e for e in ModelStore(home.store_uri()).history(model) if e.version == version and e.action != "publish"]
@@ -177,8 +176,8 @@ def read_outcome(finished: Finished) -> dict[str, Any]:
     """The JSON object that a finished command printed.
 
     Raises:
-        AirflowFailException: the input needs mending; trying again cannot help.
-        AirflowException: anything else; Airflow tries again.
+        AirflowFailException: the input has to be corrected; a retry cannot help.
+        AirflowException: anything else; Airflow retries.
     """
     said = finished.last_lines[-1] if finished.last_lines else "it printed nothing"
     outcome = last_json_object(finished.stdout)
@@ -197,7 +196,7 @@ def read_outcome(finished: Finished) -> dict[str, Any]:
 
 
 def summary_lines(outcome: Mapping[str, Any]) -> list[str]:
-    """The run in a few lines for the task log: figures, verdict, where the reports are."""
+    """A summary of the run for the task log: figures, verdict, and where the reports are."""
     lines = [f"Run {outcome.get('run_id')}: {outcome.get('status')} in {outcome.get('seconds')} s"]
     metrics = outcome.get("metrics") or {}
     figures = {k: round(v, 4) for k, v in metrics.get("overall", metrics).items() if isinstance(v, int | float)}
@@ -222,7 +221,7 @@ def in_words(champion: Mapping[str, Any]) -> str:
 
 
 def last_json_object(text: str) -> dict[str, Any] | None:
-    """The object that a command printed; None if it is none."""
+    """The JSON object that a command printed; None if it printed something else."""
     for candidate in (text, text.strip().rsplit("\n", 1)[-1]):
         try:
             value = json.loads(candidate)
@@ -234,5 +233,5 @@ def last_json_object(text: str) -> dict[str, Any] | None:
 
 
 def _environment() -> dict[str, str]:
-    # Airflow's own settings hold its keys: the pipeline has no use for them.
+    # Airflow's settings hold its keys, which the pipeline does not need.
     return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}

@@ -1,4 +1,4 @@
-"""Runs a command in a process group of its own and hands its messages over line by line. Standard library only."""
+"""Runs a command in its own process group and passes its messages on line by line. Standard library only."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Finished:
 
 
 class StreamedProcess:
-    """A command whose stderr is streamed and whose stdout is kept whole.
+    """A command whose stderr is streamed and whose stdout is collected.
 
-    Its whole group ends with `stop()`, and the command itself ends when this process is killed.
+    `stop()` ends its whole process group; the command itself also ends when this process is killed.
     """
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str], None]) -> None:
@@ -65,7 +65,7 @@ class StreamedProcess:
         return Finished(returncode, "".join(stdout), tuple(last))
 
     def stop(self, grace_seconds: float = 15.0) -> None:
-        """Ends the whole group: SIGTERM, and SIGKILL for what is left after the grace time."""
+        """Ends the whole group: SIGTERM first, and SIGKILL for what is left after the grace period."""
         self._signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=grace_seconds)

@@ -1,4 +1,4 @@
-"""The end of a retraining: what passed is released, and Airflow is told."""
+"""The end of a retraining: announces to Airflow what was released."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from spec.workload import Workload
 
 
 class ReleaseOperator(PipelineRunOperator):
-    """Announces what the run before it has released. It runs the pipeline too, which finds nothing to do, in half a second.
+    """Announces what the `train` task has released. It runs the pipeline again, which finds nothing to do within half a second.
 
     Args:
         definition: the workload.
-        data: its data's asset, whose spans this run has handled.
-        released: the asset to announce the release with.
+        data: its data's asset, whose spans this run has processed.
+        released: the asset that announces the release.
     """
 
     def __init__(self, *, definition: Workload, data: Asset, released: Asset, **kwargs: Any) -> None:
@@ -36,7 +36,7 @@ class ReleaseOperator(PipelineRunOperator):
 
 
 def announce(task: BaseOperator, context: Mapping[str, Any], outcome: dict[str, Any]) -> None:
-    """Tells Airflow of a run's release.
+    """Announces a run's release to Airflow.
 
     Args:
         task: with `definition`, `data` and `released`.
@@ -48,7 +48,7 @@ def announce(task: BaseOperator, context: Mapping[str, Any], outcome: dict[str, 
     """
     definition: Workload = task.definition
     settle(definition, task.data, context, outcome.get("span"))
-    # A skipped task returns nothing; its outcome is to be seen all the same.
+    # A skipped task returns nothing, but its outcome should still be visible.
     context["ti"].xcom_push(key="return_value", value=outcome)
     if not outcome.get("release"):
         reasons = "; ".join(outcome.get("reasons") or []) or "the run gave no reason"
@@ -59,7 +59,7 @@ def announce(task: BaseOperator, context: Mapping[str, Any], outcome: dict[str, 
 
 
 def release_event(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """What the released-model asset's event says.
+    """The content of the released-model asset's event.
 
     Raises:
         AirflowSkipException: the run released nothing; the message says why.
@@ -69,8 +69,8 @@ def release_event(outcome: Mapping[str, Any]) -> dict[str, Any]:
         reasons = "; ".join(outcome.get("reasons") or []) or "the run gave no reason"
         raise skipped(f"{outcome['workload']}: nothing was released: {reasons}")
     version = int(release["version"])
-    # A run on unchanged data comes to the release that it came to before. Announced again, the clock would deploy anew what
-    # a person rolled back yesterday.
+    # A run on unchanged data ends with the same release as before. Announcing it again would redeploy what somebody rolled
+    # back yesterday.
     if tried := tried_before(outcome["workload"], version):
         raise skipped(
             f"{outcome['workload']}: version {version} is no news: {tried}. deploy_* deploys it again by hand"

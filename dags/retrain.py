@@ -1,4 +1,4 @@
-"""`retrain_<workload>`: new data, or the clock, becomes a trained, judged and perhaps released model."""
+"""`retrain_<workload>`: on new data, or by the clock, trains and judges a model, and releases it if it passes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from landing import has_spans, locations
 from spec import environment as env
 from spec import home
 from spec.workload import Workload, WorkloadError
-
-"""Environment variable: where pipelines run, `local` or `kubeflow`, for workloads that do not say."""
 
 
 def build_retrain_dag(workload: Workload) -> DAG:
@@ -58,20 +56,20 @@ def build_retrain_dag(workload: Workload) -> DAG:
             skip_when_already_exists=True,
             doc_md=_NEXT_DOC,
         )
-        # A teardown runs however the run ends, and says nothing about how it ended.
+        # A teardown runs however the run ends, and has no say in its state.
         dag.get_task("release") >> last.as_teardown()
     return dag
 
 
 class NextSpanOperator(TriggerDagRunOperator):
-    """Starts a further run if a span is there that no run has taken on: Airflow's events may have been merged or lost.
+    """Starts another run if there is a span that no run has claimed: Airflow may have merged or lost events.
 
     Args:
         definition: the workload.
-        data: its data's asset, beside which the ledger of its spans is kept.
+        data: its data's asset, which the ledger of its spans is kept with.
     """
 
-    operator_extra_links = ()  # its link asks for what a skipped task has not
+    operator_extra_links = ()  # the inherited link needs what a skipped task does not have
 
     def __init__(self, *, definition: Workload, data: Asset, **kwargs: Any) -> None:
         super().__init__(inlets=[data], **kwargs)
@@ -90,7 +88,7 @@ class NextSpanOperator(TriggerDagRunOperator):
 
 
 def span_sensor(workload: Workload, data: Asset) -> Any:
-    """The task that chooses the span and waits until it is whole, without a worker in between."""
+    """The task that chooses the span and waits until it is complete, without holding a worker slot."""
 
     @task.sensor(
         task_id="resolve_span",
@@ -121,7 +119,7 @@ def runner_of(workload: Workload) -> str:
 
 
 def schedule_of(workload: Workload, data: Asset) -> Any:
-    """When to retrain: by cron, on new data, on either, or by hand only."""
+    """When to retrain: by cron, on new data, on either, or only by hand."""
     watched = [data] if workload.schedule.on_new_data and data.watchers else []
     if workload.schedule.cron is None:
         return watched or None
@@ -151,45 +149,46 @@ _DAG_DOC = """\
 ### {workload}
 {description}
 
-Trains on the next span, passes it through the gates (schema, data quality, evaluation against thresholds and the
-champion, load-and-predict) and releases what passes. A release starts `deploy_{workload}`.
+Trains on the next span, puts data and model through the gates (schema, data quality, evaluation against thresholds and the
+champion, load-and-predict), and releases the model if it passes. A release starts `deploy_{workload}`.
 
-**Run by hand:** Trigger, with `{{"span": 2}}` for a certain span. Several spans in turn: the DAG `backfill`.
-**Answers for it:** {owner}.
+**To run it by hand:** trigger it, with `{{"span": 2}}` for a particular span. For several spans use the DAG `backfill`.
+**Owner:** {owner}.
 
 | What you see | What it means |
 | --- | --- |
-| `release` skipped | The model was trained and not released. The reason is the last line of its log. |
-| `check_schema`, `check_quality`, `check_drift` failed | That gate refused the data. Its log has the findings, its page the rows. |
-| `read_data` failed | The data could not be looked at: its log's last line says why. |
-| `read_data` skipped | Data, code, contracts and champion are those of an earlier run: nothing to train. |
-| `train` failed at once, no retry | Data or workload need mending: the log's last line says where. |
-| any task up for retry | The machine's fault (killed, disk, memory). Finished components are not done again. |
-| `resolve_span` up for reschedule | It waits until the span is whole; its log says what is missing. |
-| `resolve_span` skipped | The span was handled before, was refused and is the same, or is older than all that was trained on. |
-| `next_span` green | Another span is there that was not trained on: a further run is started for it. |
+| `release` skipped | The model was trained but not released. The last line of its log gives the reason. |
+| `check_schema`, `check_quality`, `check_drift` failed | That gate refused the data. Its log lists the findings, its page the rows. |
+| `read_data` failed | The data could not be read: the last line of its log says why. |
+| `read_data` skipped | Data, code, contracts and champion are the same as in an earlier run: there is nothing to train. |
+| `train` failed at once, no retry | The data or the workload has to be corrected: the last line of its log says where. |
+| any task up for retry | The machine was at fault (killed, disk, memory). Finished components do not run again. |
+| `resolve_span` up for reschedule | It is waiting until the span is complete; its log says what is missing. |
+| `resolve_span` skipped | The span was trained on before, was refused and has not changed, or is older than everything trained on. |
+| `next_span` green | There is another span to train on: a run was started for it. |
 """
 _RESOLVE_DOC = """\
-Chooses the span: the run's `span` parameter, else the oldest that was not trained on since the first (with a window the newest
-whose window still holds it), else the newest. It looks at what lies there, not at events. Waits for one that is being written.
-**If it skips:** its log says why nothing needs training. To train all the same, trigger with `{"span": n}`.
-**If it waits for long:** a job left `_temporary` or a `.part` file behind, or forgot `_SUCCESS`. Its log names it.
+Chooses the span: the run's `span` parameter, else the oldest since the first training that has not been trained on (with a
+window: the newest span whose window still contains it), else the newest. It goes by what is there, not by events. It waits for a
+span that is still being written.
+**If it is skipped:** its log says why nothing needs training. To train anyway, trigger with `{"span": n}`.
+**If it waits for a long time:** a job left `_temporary` or a `.part` file behind, or forgot `_SUCCESS`. Its log says which.
 """
 _NEXT_DOC = """\
-Looks once more at what has landed. If there is a span that no run has taken on, it starts a run; spans that were refused wait
-until they are replaced, or code or contracts change.
-**If it is skipped:** nothing is left. **If it fails:** the landing place cannot be listed, or Airflow's API is away; clear it.
+Looks once more at what has landed, and starts a run if there is a span that no run has claimed. Refused spans wait until they are
+replaced, or until code or contracts change.
+**If it is skipped:** nothing is left. **If it fails:** the landing folder cannot be listed, or Airflow's API was away; clear it.
 """
 _TRAIN_DOC = """\
 Transforms, trains, evaluates against thresholds and the champion, loads the model and asks it for predictions, and publishes it
 in the model store if every gate blessed it. What `read_data` did comes from the cache.
-**If it failed and does not retry:** read the last log line; mend the data, features.py, model.py or workload.yaml, clear it.
-**If it retries:** it resumes; components that finished are taken from the cache. **To stop it:** mark it failed.
-Green says that it was judged, not that it passed: `release` tells.
+**If it failed and does not retry:** read the last log line; correct the data, features.py, model.py or workload.yaml, and clear it.
+**If it retries:** it resumes; finished components come from the cache. **To stop it:** mark it failed.
+Green means that the model was judged, not that it passed: see `release`.
 """
 _RELEASE_DOC = """\
-Says what came of it, and announces a release (the released-model asset), which starts the deployment. Its run of the pipeline
-finds nothing to do.
+Reports the result and announces a release (the released-model asset), which starts the deployment. It runs the pipeline again,
+which finds nothing to do.
 **If it is skipped:** the model was not released; the last line gives the reasons with figures.
-**If it fails:** the model store cannot be read (its log names the path). Clear it when that is mended; nothing is trained again.
+**If it fails:** the model store cannot be read (its log names the path). Fix that and clear the task; nothing is trained again.
 """

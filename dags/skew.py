@@ -1,4 +1,4 @@
-"""What the stable release is asked in service, against what it was trained on: `trainyard skew`, once a day."""
+"""Compares the stable release's requests with its training data: `trainyard skew`, once a day."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERIOD = "24h"
 
 
 class SkewOperator(TrainyardOperator):
-    """Compares the last day's recorded requests with the training data; fails where a critical limit is passed.
+    """Compares the last day's recorded requests with the training data; fails if a critical limit is exceeded.
 
     Args:
         workload: its name.

@@ -1,4 +1,4 @@
-"""Which span a run works on, and whether it is whole."""
+"""Which span a run works on, and whether it is complete."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from spec import home
 from spec.workload import Workload
 
 NEXT = "next__"
-"""Runs that start because a run before them found more to train on begin with it."""
+"""Prefix of the ids of runs that an earlier run started, because it found more to train on."""
 MOST_SPANS = 1000
-"""Of one backfill."""
+"""In one backfill."""
 
 log = logging.getLogger(__name__)
 
 
 def find_span(workload: Workload, data: Asset, context: Mapping[str, Any]) -> PokeReturnValue:
-    """One look for the span to train on; a sensor looks again until it is whole.
+    """Looks once for the span to train on; the sensor repeats it until the span is complete.
 
     Raises:
-        AirflowFailException: the span asked for is none.
-        AirflowSkipException: nothing is to be trained.
+        AirflowFailException: the span parameter cannot be read.
+        AirflowSkipException: there is nothing to train.
     """
     uri = span_pattern(workload)
     asked = parse_span((context.get("params") or {}).get("span"), uri)
@@ -56,7 +56,7 @@ def find_span(workload: Workload, data: Asset, context: Mapping[str, Any]) -> Po
     ledger = ledger_of(workload, data, context, known)
     span = asked if asked is not None else _next_span(ledger, arrived, known, workload.data.window, context)
     if span is None or span not in known:
-        return PokeReturnValue(True, span)  # the pipeline lays it out from the data set, or says that it is not there
+        return PokeReturnValue(True, span)  # the pipeline prepares it from the data set, or says that it does not exist
     if sign := being_written(known, span, 0 if arrived else workload.schedule.quiet_seconds):
         log.info("Waiting: %s is still being written: %s", in_words(span, uri), sign)
         return PokeReturnValue(False)
@@ -73,10 +73,10 @@ def ledger_of(
     known: Mapping[int, Location],
     run_id: str | None = None,
 ) -> Ledger | None:
-    """The ledger of a workload's spans; None where Airflow keeps no state.
+    """The ledger of a workload's spans; None if Airflow keeps no state.
 
     Args:
-        run_id: of the run that asks; None: the one that is at work.
+        run_id: of the run that asks; None: the current one.
     """
     stores = context.get("asset_state_store")
     if stores is None:
@@ -138,7 +138,7 @@ def parse_spans(text: str, uri: str, most: int = MOST_SPANS) -> list[int]:
         end = parse_span(last, uri) if separator else begin
         if begin is None or end is None or end < begin:
             raise AirflowFailException(f"spans: {part!r} is no range; the older comes first, e.g. 3-7.")
-        # Before they are counted out: `1-20261128` would be two gigabytes of numbers.
+        # Checked before the range is built: `1-20261128` would be two gigabytes of numbers.
         if end - begin >= most or len(found) >= most:
             raise AirflowFailException(f"spans: {part!r} makes more than {most} spans; that is the most for one run.")
         found.update(range(begin, end + 1))
@@ -148,7 +148,7 @@ def parse_spans(text: str, uri: str, most: int = MOST_SPANS) -> list[int]:
 
 
 def arrived_spans(triggering: Mapping[Any, Iterable[Any]]) -> set[int]:
-    """The spans that the asset events of this run speak of; a watcher's event carries them in its payload."""
+    """The spans named by this run's asset events; a watcher's event has them in its payload."""
     spans: set[int] = set()
     for events in triggering.values():
         for event in events:
@@ -159,7 +159,7 @@ def arrived_spans(triggering: Mapping[Any, Iterable[Any]]) -> set[int]:
 
 
 def _spans_of(payload: Any) -> set[int]:
-    """The spans of one event. Anyone may send one: what is no number of a span is named and passed over."""
+    """The spans named by one event. Anyone may send events: whatever is not a span's number is logged and ignored."""
     said = payload.get("spans") if isinstance(payload, dict) else None
     listed = said if isinstance(said, list | tuple) else [] if said is None else [said]
     texts = [str(one).strip() for one in listed if not isinstance(one, bool)]
@@ -174,13 +174,13 @@ def _spans_of(payload: Any) -> set[int]:
 def choose_span(
     asked: int | None, arrived: set[int], handled: Mapping[int, Outcome], known: Mapping[int, Location], window: int
 ) -> int | None:
-    """The span to train on where none is left untrained: the one asked for, else the newest that has arrived or is whole.
+    """The span to train on when the ledger has none left: the one asked for, else the newest that arrived or is complete.
 
     Returns:
-        None when nothing has landed: the pipeline then decides.
+        None if nothing has landed: the pipeline then decides.
 
     Raises:
-        AirflowSkipException: the data that triggered this run changes no training.
+        AirflowSkipException: the data that triggered this run would not change the training.
     """
     if asked is not None:
         return asked
@@ -207,7 +207,7 @@ _HANDLED = {
 
 
 def being_written(known: Mapping[int, Location], span: int, quiet_seconds: float) -> str:
-    """What shows that a span is not whole; empty if nothing does. Looks twice, `quiet_seconds` apart, at one without a marker."""
+    """Why a span seems incomplete; empty if it does not. A span without a marker is checked twice, `quiet_seconds` apart."""
     if sign := unfinished(known, span):
         return sign
     if quiet_seconds and not is_marked(known[span]):
@@ -221,7 +221,7 @@ def being_written(known: Mapping[int, Location], span: int, quiet_seconds: float
 def settle(
     workload: Workload, data: Asset, context: Mapping[str, Any], span: int | None, outcome: Outcome = Outcome.TRAINED
 ) -> None:
-    """Notes what came of the span that this run has taken on: as it is, it is done with."""
+    """Notes the outcome for the span that this run has claimed: in this state, it is done."""
     uri = span_pattern(workload)
     known = locations(uri) if has_spans(uri) else {}
     if span in known and (ledger := ledger_of(workload, data, context, known)) is not None:

@@ -1,7 +1,7 @@
 """The triggers that watch landing folders. The triggerer keeps the module in memory: restart it after a change.
 
-They look with fsspec, so a folder and an object store are watched alike, and by `landing`'s rules, so that what they report
-is what ingestion reads.
+They use fsspec, so folders and object stores are watched in the same way, and follow the rules of `landing`, so they report
+exactly what ingestion reads.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _REST_PER_LOOK = 20.0
 
 
 class _Watcher(BaseEventTrigger):
-    """Looks every few seconds; an event is written down once Airflow surely has it.
+    """Polls every few seconds, and records an event once Airflow is sure to have it.
 
     What was seen is kept in the asset's state store, so a restart of the triggerer does not fire again. It is written
-    `settle_seconds` after the event: a crash in between repeats an event (the DAGs pass over what they have handled) and
-    never loses one. A place that cannot be listed is looked at again, after pauses that grow to five minutes.
+    `settle_seconds` after the event: a crash in between repeats an event (the DAGs ignore what they have processed) but never
+    loses one. A place that cannot be listed is polled again, after pauses that grow to five minutes.
 
     Args:
         uri: the place to watch, with placeholders.
-        quiet_seconds: what has not changed for so long is whole.
-        poll_seconds: seconds between two looks.
+        quiet_seconds: whatever has not changed for this long is complete.
+        poll_seconds: seconds between polls.
         settle_seconds: seconds from an event to its entry in the state store.
     """
 
@@ -84,7 +84,7 @@ class _Watcher(BaseEventTrigger):
 
     @abstractmethod
     def _look(self) -> dict[str, Any] | None:
-        """What is new and whole, noted as seen; None if nothing is."""
+        """What is new and complete, which then counts as seen; None if nothing is."""
 
     @abstractmethod
     async def _load(self) -> None: ...
@@ -109,13 +109,13 @@ class _Watcher(BaseEventTrigger):
 
 
 class SpanTrigger(_Watcher):
-    """Fires once for the spans that have appeared and are whole, and for those that training looks at when they are replaced.
+    """Fires once when new spans are complete, and when spans that training uses are replaced.
 
-    A span that is gone is forgotten: landed anew, it fires again. So does a new `{VERSION}` of a span. Whether a replaced
-    span has other content than before, the DAG finds out: this looks at names, sizes and times.
+    A span that is gone is forgotten: when it lands again, it fires again. So does a new `{VERSION}` of a span. Whether the content
+    of a replaced span has really changed is for the DAG to find out: this trigger looks at names, sizes and times.
 
     Args:
-        window: so many of the newest spans are looked at for changes in place; others change no training.
+        window: how many of the newest spans are watched for changes in place; others do not affect training.
     """
 
     _seen: dict[int, int]
@@ -157,20 +157,20 @@ class SpanTrigger(_Watcher):
         return {"spans": spans, "span": spans[-1], "uri": self.uri}
 
     def _replaced(self, known: Mapping[int, Location], fresh: Collection[int]) -> list[int]:
-        """The spans that have come to rest with other files than they had; those that are not known yet are noted."""
+        """The spans that have settled with different files; spans seen for the first time are noted."""
         started = time.monotonic()
         if started < self._next_look_in_place and not fresh:
             return []
         watched = [span for span in sorted(known)[-self.window :] if span in self._seen]
         found = {span: fingerprint(known[span]) for span in watched}
-        # A span may have very many files: listing them again and again is to take a small part of the time.
+        # A span may have very many files: listing them should take only a small part of the time.
         self._next_look_in_place = time.monotonic() + _REST_PER_LOOK * (time.monotonic() - started)
         replaced = [
             span
             for span, sign in found.items()
             if span not in fresh
             and self._signs.get(span, sign) != sign
-            # `_SUCCESS` may still lie there from before: only rest tells.
+            # `_SUCCESS` may be left over from before: only rest proves that the span is complete.
             and not unfinished(known, span)
             and self._is_quiet(span, sign)
         ]
@@ -197,7 +197,7 @@ class SpanTrigger(_Watcher):
 
 
 class FileTrigger(_Watcher):
-    """Fires once for every change of a set of files, when it has come to rest. Which of them are new, the DAG finds out."""
+    """Fires once for every change of a set of files, when it has settled. The DAG finds out which of them are new."""
 
     _listing: str
 
@@ -221,7 +221,7 @@ _NOTHING = fingerprint(Location(0, 0, "/nonexistent/*"))
 
 
 def encode_spans(spans: Mapping[int, int] | Iterable[int]) -> str:
-    """Writes spans as ranges, so that years of daily spans stay one short value; versions, where there are any, with `v`.
+    """Writes spans as ranges, so that years of daily spans stay one short value; versions, if any, follow a `v`.
 
     Example:
         >>> encode_spans({1, 2, 3, 7}), encode_spans({1: 0, 2: 0, 3: 4})
@@ -239,7 +239,7 @@ def encode_spans(spans: Mapping[int, int] | Iterable[int]) -> str:
 
 
 def decode_spans(text: str) -> dict[int, int]:
-    """Reads what `encode_spans` wrote: span -> version, 0 where it has none."""
+    """Reads what `encode_spans` wrote: span -> version, 0 if it has none."""
     spans: dict[int, int] = {}
     for part in filter(None, text.split(",")):
         number, _, version = part.partition("v")
@@ -249,5 +249,5 @@ def decode_spans(text: str) -> dict[int, int]:
 
 
 def decode_signs(text: str) -> dict[int, str]:
-    """Reads the fingerprints of spans, kept as JSON; none where nothing is kept."""
+    """Reads the fingerprints of spans from JSON; an empty text has none."""
     return {int(span): str(sign) for span, sign in json.loads(text or "{}").items()}

@@ -1,10 +1,10 @@
-# The Airflow image: Trainyard's DAGs and the providers of a cluster, as user 50000 of group 0 on Debian 13: what the official
-# Helm chart expects of an image. It trains nothing itself; a DAG's work runs in the pipeline image.
+# The Airflow image: Trainyard's DAGs and the providers for a cluster, as user 50000 of group 0 on Debian 13, as the official Helm
+# chart expects. It trains nothing itself; the DAGs' work runs in the pipeline image.
 #   docker/build airflow            (docs/guides/containers.md)
 ARG BASE=debian:trixie-slim
 
 FROM ${BASE} AS system
-# dumb-init: process 1 that passes signals on and buries what a killed task leaves.
+# dumb-init: a process 1 that passes signals on and reaps the orphans of killed tasks.
 RUN --mount=type=bind,source=docker/steps/system.sh,target=/system.sh \
     sh /system.sh airflow 50000 0 /opt/airflow dumb-init
 
@@ -12,9 +12,9 @@ FROM system AS environment
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/opt/venv
 WORKDIR /build
-# Dependencies alone: these layers last until the lock changes.
+# Dependencies only: these layers are reused until the lock changes.
 COPY pyproject.toml uv.lock bootstrap/fetch_uv.py docker/steps/environment.sh ./
-# A distribution of its own: Airflow finds providers by their entry points.
+# Installed as a distribution: Airflow finds providers by their entry points.
 COPY airflow_kubeflow ./airflow_kubeflow
 ARG GROUPS="airflow airflow-cluster"
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
@@ -52,8 +52,8 @@ FROM system AS image
 COPY --from=environment /image/ /
 COPY --from=app /image/ /
 COPY --from=sbom /sbom/ /
-# Where Airflow looks for DAGs by itself is a link to ours: a mount or a bundle over it takes its place. Group 0 may write, so
-# that any user id of it works.
+# Airflow's default DAG folder is a link to ours, which a mount or a bundle can replace. Group 0 may write, so that any user id in it
+# works.
 RUN install -d -m 775 -o 50000 -g 0 /opt/airflow /opt/airflow/logs /var/lib/trainyard \
  && ln -s /opt/trainyard/dags /opt/airflow/dags
 ARG TRAINYARD_CODE_REVISION=""

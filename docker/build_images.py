@@ -1,7 +1,7 @@
-"""Builds Trainyard's container images from this checkout: what `docker/build` runs.
+"""Builds Trainyard's container images from this checkout; `docker/build` runs it.
 
-Standard library only. The build sees the files that git tracks, as they are now, with the commit's time on them: no stray
-file gets into an image, and the same commit gives the same layers. docs/guides/containers.md is the guide.
+Standard library only. The build sees the tracked files in their present state, with the commit's time: no stray file gets into an
+image, and the same commit makes the same layers. See docs/guides/containers.md.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Image:
     """One image that can be built.
 
     Attributes:
-        name: its repository name, unless --tag says another.
+        name: its repository name, unless --tag sets another.
         dockerfile: in docker/.
-        target: the Dockerfile's stage; empty: its last.
-        groups: pyproject.toml's dependency groups in it.
+        target: stage of the Dockerfile.
+        groups: its dependency groups in pyproject.toml.
         summary: one line for --help.
     """
 
@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--network",
         metavar="MODE",
-        help="of the build's containers (default: the daemon's; host where it has no bridge)",
+        help="network of the build's containers (default: the daemon's; host if it has no bridge)",
     )
     parser.add_argument(
         "--sbom",
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="copy each image's bill of materials to FOLDER/NAME.cdx.json",
     )
-    parser.add_argument("--no-cache", action="store_true", help="build every step anew")
+    parser.add_argument("--no-cache", action="store_true", help="rebuild every step")
     return parser
 
 
@@ -129,7 +129,7 @@ def _check(options: argparse.Namespace, chosen: Sequence[str]) -> None:
 
 
 def _secrets(options: argparse.Namespace, folder: pathlib.Path) -> list[str]:
-    """Files for the build alone: they are mounted, and stay in no layer and no history."""
+    """Options for files that are only mounted during the build, so that no layer and no history keeps them."""
     folder.mkdir(mode=0o700, exist_ok=True)
     found = ["--secret", f"id=ca,src={options.ca}"] if options.ca else []
     if options.index:
@@ -158,13 +158,8 @@ def _build(
         "CREATED": created,
         "SOURCE_DATE_EPOCH": str(epoch),
     }
-    command = [
-        *builder.command,
-        "--file",
-        str(context / "docker" / f"{image.dockerfile}.Dockerfile"),
-        "--target",
-        image.target,
-    ]
+    dockerfile = str(context / "docker" / f"{image.dockerfile}.Dockerfile")
+    command = [*builder.command, "--file", dockerfile, "--target", image.target]
     for name, value in values.items():
         command += ["--build-arg", f"{name}={value}"]
     for tag in tags:
@@ -177,7 +172,7 @@ def _build(
     started = time.monotonic()
     print(f"docker/build: {image.name}, code revision {revision}, on {options.base}", flush=True)
     if subprocess.run(command, env={**os.environ, **builder.environment}).returncode != 0:
-        raise BuildError(f"{image.name} was not built; the failing step's words are above")
+        raise BuildError(f"{image.name} was not built; the messages of the failing step are above")
     size = engine.size(builder, tags[0])
     print(f"docker/build: {' '.join(tags)}: {size / 1e9:.2f} GB, {time.monotonic() - started:.0f} s", flush=True)
     if options.sbom:

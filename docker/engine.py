@@ -15,12 +15,12 @@ from source import BuildError
 
 @dataclasses.dataclass(frozen=True)
 class Builder:
-    """A Docker client that can build with BuildKit, which build secrets and cache mounts need.
+    """A Docker client that can use BuildKit, which build secrets and cache mounts need.
 
     Attributes:
         docker: the client's path.
-        command: a build, without its options.
-        environment: for it.
+        command: the build command, without options.
+        environment: variables for it.
     """
 
     docker: str
@@ -29,7 +29,7 @@ class Builder:
 
 
 def find_builder() -> Builder:
-    """The first client on PATH that has buildx, else the first with BuildKit built in (Docker 18.09 to 22).
+    """The first client on PATH with buildx, else the first with built-in BuildKit (Docker 18.09 to 22).
 
     Raises:
         BuildError: there is none, or no daemon answers.
@@ -69,18 +69,18 @@ def _answering(builder: Builder) -> Builder:
 
 
 def default_network(builder: Builder) -> str:
-    """`host` on a daemon without a bridge, whose containers would have no network at all; else the daemon's own choice."""
+    """`host` if the daemon has no bridge, since containers would then have no network; else empty, the daemon's default."""
     names = _output([builder.docker, "network", "ls", "--format", "{{.Name}}"]).split()
     return "" if "bridge" in names else "host"
 
 
 def size(builder: Builder, tag: str) -> int:
-    """Of an image on disk, its base included, in bytes."""
+    """An image's size on disk including its base, in bytes."""
     return int(_output([builder.docker, "image", "inspect", "--format", "{{.Size}}", tag]) or 0)
 
 
 def copy_out(builder: Builder, tag: str, path: str, folder: pathlib.Path) -> pathlib.Path:
-    """Copies one file out of an image, from a container that never runs."""
+    """Copies a file out of an image, from a container that is never started."""
     folder.mkdir(parents=True, exist_ok=True)
     container = _output([builder.docker, "create", tag])
     try:

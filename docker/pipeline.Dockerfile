@@ -10,9 +10,9 @@ FROM system AS environment
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/opt/venv
 WORKDIR /build
-# Dependencies alone: these layers last until the lock changes.
+# Dependencies only: these layers are reused until the lock changes.
 COPY pyproject.toml uv.lock bootstrap/fetch_uv.py docker/steps/environment.sh ./
-# The gpu target wants "pipelines gpu".
+# The gpu target needs "pipelines gpu".
 ARG GROUPS="pipelines"
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=index \
@@ -56,7 +56,7 @@ LABEL org.opencontainers.image.title="${IMAGE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${TRAINYARD_CODE_REVISION}" \
       org.opencontainers.image.created="${CREATED}"
-# Without a revision the Kubeflow node refuses to run: its cache keys and its lineage would name no code.
+# Without a revision the Kubeflow node refuses to run, because its lineage would name no code.
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TRAINYARD_ROOT=/opt/trainyard TRAINYARD_HOME=/var/lib/trainyard TRAINYARD_CODE_REVISION=${TRAINYARD_CODE_REVISION}
 WORKDIR /opt/trainyard

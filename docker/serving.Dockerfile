@@ -10,7 +10,7 @@ FROM system AS environment
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_PROJECT_ENVIRONMENT=/opt/venv
 WORKDIR /build
-# Dependencies alone: these layers last until the lock changes.
+# Dependencies only: these layers are reused until the lock changes.
 COPY pyproject.toml uv.lock bootstrap/fetch_uv.py docker/steps/environment.sh ./
 ARG GROUPS="serving"
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
@@ -50,9 +50,9 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/trainyard PYTHONSAFEPATH=1 PYTHONUN
 WORKDIR /opt/trainyard
 USER 10001:10001
 EXPOSE 8500 8501
-# The server writes its ports there once every model is loaded.
+# The server writes its ports to this file once every model is loaded.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", "\
 import json, urllib.request as r; port = json.load(open('/tmp/ready.json'))['rest']; r.urlopen(f'http://127.0.0.1:{port}/healthz', timeout=2)"]
-# The store is mounted here, or named: docker run ... trainyard-serving --store s3://models --host 0.0.0.0
+# Mount the store here, or name it: docker run ... trainyard-serving --store s3://models --host 0.0.0.0
 ENTRYPOINT ["python", "-m", "serving", "--ready-file", "/tmp/ready.json"]
 CMD ["--store", "/models", "--host", "0.0.0.0"]

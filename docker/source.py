@@ -1,4 +1,4 @@
-"""What an image is built from: this checkout's tracked files, its revision, its time. For build_images.py."""
+"""What an image is built from: this checkout's tracked files, revision and commit time. For build_images.py."""
 
 from __future__ import annotations
 
@@ -12,23 +12,12 @@ import time
 import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-CONTEXT = (
-    "airflow_kubeflow",
-    "benchmarks",
-    "bootstrap/fetch_uv.py",
-    "components",
-    "dags",
-    "docker",
-    "embedded",
-    "landing",
-    "model_store",
-    "pipelines",
-    "schemas",
-    "serving",
-    "pyproject.toml",
-    "uv.lock",
-)
-"""What the Dockerfiles copy."""
+_COPY = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)
+_COPIED = [
+    line for file in (ROOT / "docker").glob("*.Dockerfile") for line in _COPY.findall(file.read_text(encoding="utf-8"))
+]
+CONTEXT = tuple(sorted({"docker", *(name for line in _COPIED for name in line.split())}))
+"""What the Dockerfiles copy, and the steps that they run."""
 
 
 class BuildError(Exception):
@@ -36,12 +25,12 @@ class BuildError(Exception):
 
 
 def git(*arguments: str) -> str:
-    """What a git command on this checkout prints.
+    """The output of a git command on this checkout.
 
     Raises:
         BuildError: git failed.
     """
-    # As quality/provenance.py asks: of this checkout and no repository further up, whoever its owner is.
+    # As in quality/provenance.py: only this checkout, not a repository above it, and whoever its owner is.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["GIT_CEILING_DIRECTORIES"] = str(ROOT.parent)
     options = ["--no-optional-locks", "-c", "safe.directory=*", "-C", str(ROOT)]
@@ -58,13 +47,13 @@ def git(*arguments: str) -> str:
 
 
 def revision() -> str:
-    """What quality/provenance.py says of this checkout: a run compiled here and the image then agree."""
+    """The same revision as in quality/provenance.py, so that a run compiled here and the image agree."""
     named = os.environ.get("TRAINYARD_CODE_REVISION")
     return named or git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").strip()
 
 
 def commit_time() -> int:
-    """SOURCE_DATE_EPOCH, else the commit's, in seconds since 1970."""
+    """SOURCE_DATE_EPOCH, else the commit's time, in seconds since 1970."""
     return int(os.environ.get("SOURCE_DATE_EPOCH") or git("log", "-1", "--format=%ct"))
 
 
@@ -73,7 +62,7 @@ def iso_time(seconds: int) -> str:
 
 
 def version() -> str:
-    """The project's version of pyproject.toml, which Python 3.8 has no parser for."""
+    """The project's version in pyproject.toml, for which Python 3.8 has no parser."""
     found = re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     if not found:
         raise BuildError(f"{ROOT / 'pyproject.toml'} names no version")
@@ -81,7 +70,7 @@ def version() -> str:
 
 
 def url() -> str:
-    """Where the code is kept, as git's remote `origin` has it, without a password; empty where that is no web address."""
+    """The URL of git's remote `origin`, without a password; empty if it is not a web address."""
     try:
         remote = urllib.parse.urlsplit(git("remote", "get-url", "origin").strip())
     except BuildError:
@@ -90,7 +79,7 @@ def url() -> str:
 
 
 def warn_of_untracked() -> None:
-    """Names what git does not know: the revision could not say that it is in the image, so it is not."""
+    """Warns about untracked files: they are not part of the revision, so they are left out of the image."""
     found = git("ls-files", "--others", "--exclude-standard", "--", *CONTEXT).splitlines()
     if found:
         others = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -98,11 +87,11 @@ def warn_of_untracked() -> None:
 
 
 def write_context(folder: pathlib.Path, epoch: int) -> None:
-    """Copies the tracked files, as they are in the checkout now, with equal modes and times wherever it is done."""
+    """Copies the tracked files in their present state, with modes and times that are the same everywhere."""
     for name in git("ls-files", "-z", "--", *CONTEXT).split("\0"):
         path = ROOT / name
         if not name or not path.is_file():
-            continue  # deleted in the checkout, which `-dirty` tells
+            continue  # deleted in the checkout, which `-dirty` shows
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

@@ -1,4 +1,4 @@
-"""What the demo reads from Airflow: runs, tasks, results over its REST API; task logs from its log folder."""
+"""What the demo reads from Airflow: runs, tasks and results from the REST API, task logs from the log folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TaskState:
 
 
 class AirflowApi:
-    """A logged-in client of the platform's own Airflow."""
+    """A logged-in client of the platform's Airflow."""
 
     def __init__(self, ports: Ports, paths: Paths, password: str) -> None:
         self._paths = paths
@@ -62,7 +62,7 @@ class AirflowApi:
         return [TaskState(one["task_id"], one["state"], one["duration"], one["try_number"]) for one in found]
 
     def result(self, run: DagRun, task_id: str) -> Any:
-        """What a task returned; None when it returned nothing."""
+        """What a task returned; None if it returned nothing."""
         path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         answer = self._client.get(path)
         if answer.status_code == 404:
@@ -71,50 +71,8 @@ class AirflowApi:
         value = answer.json()["value"]
         return json.loads(value) if isinstance(value, str) and value[:1] in "{[" else value
 
-    def asset_id(self, name: str) -> int:
-        """The number under which the UI and the API know an asset."""
-        found = self._get("/api/v2/assets", name_pattern=name)["assets"]
-        return int(next(one["id"] for one in found if one["name"] == name))
-
-    def trigger(self, dag_id: str, conf: dict[str, Any]) -> DagRun:
-        """Starts a run by hand."""
-        answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
-        answer.raise_for_status()
-        return DagRun(dag_id, answer.json()["dag_run_id"], answer.json()["state"])
-
-    def post_event(self, asset: str, extra: dict[str, Any]) -> None:
-        """Says that an asset has changed, as a system outside would."""
-        found = self._get("/api/v2/assets", name_pattern=asset)["assets"]
-        asset_id = next(one["id"] for one in found if one["name"] == asset)
-        self._client.post("/api/v2/assets/events", json={"asset_id": asset_id, "extra": extra}).raise_for_status()
-
-    def events(self, asset: str) -> list[dict[str, Any]]:
-        """What an asset's events said, oldest first."""
-        found = self._get("/api/v2/assets/events", asset_id=self.asset_id(asset), order_by="timestamp")["asset_events"]
-        return [one["extra"] for one in found]
-
-    def add_connection(self, name: str, **settings: Any) -> None:
-        """Saves a connection, as a person would in the UI."""
-        self._client.post("/api/v2/connections", json={"connection_id": name, **settings}).raise_for_status()
-
-    def links(self, run: DagRun, task_id: str) -> dict[str, str]:
-        """The buttons of a task: name -> address."""
-        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/links"
-        return {name: url for name, url in self._get(path)["extra_links"].items() if url}
-
-    def clear(self, run: DagRun, *task_ids: str) -> None:
-        """Has tasks, and what comes after them, run again."""
-        body = {"dag_run_id": run.run_id, "task_ids": task_ids, "include_downstream": True, "dry_run": False}
-        body["only_failed"] = False
-        self._client.post(f"/api/v2/dags/{run.dag_id}/clearTaskInstances", json=body).raise_for_status()
-
-    def set_state(self, run: DagRun, task_id: str, state: str) -> None:
-        """Marks a task, as the buttons of the UI do."""
-        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}"
-        self._client.patch(path, json={"new_state": state}).raise_for_status()
-
     def log_lines(self, run: DagRun, task_id: str) -> list[str]:
-        """What a task has logged so far, over all its tries, without Airflow's own frame."""
+        """What a task has logged so far in all its tries, without the lines that Airflow adds."""
         folder = self._paths.task_logs / f"dag_id={run.dag_id}" / f"run_id={run.run_id}" / f"task_id={task_id}"
         return [line for file in sorted(folder.glob("attempt=*.log")) for line in _events(file)]
 

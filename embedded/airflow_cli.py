@@ -1,6 +1,6 @@
 """Airflow's command line with the embedded platform's settings: `./trainyard airflow dags list`.
 
-Works beside a running platform, and without one. Imports nothing of Airflow: it becomes Airflow's process.
+Works with or without a running platform. It does not import Airflow: the process becomes Airflow's.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def has_database(paths: Paths) -> bool:
 
 
 def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """Runs an `airflow` command with the home's settings to its end, and returns what it printed.
+    """Runs an `airflow` command with the home's settings, and returns what it printed.
 
     Raises:
-        CredentialsError, DatabaseError: the files of keys, or the database, cannot be used.
+        CredentialsError, DatabaseError: the key files or the database cannot be used.
     """
     paths = Paths(home.home())
     argv = [str(home.environment_python("airflow")), "-P", "-m", "airflow", *arguments]
@@ -55,7 +55,7 @@ def _environment(paths: Paths, database: Database) -> dict[str, str]:
     state = read_state(paths)
     keys, _ = load_secrets(paths)
     environment = airflow_environment(paths, Ports(**state["ports"]) if state else PREFERRED, keys, database)
-    # A command of the user's is no part of the platform: stopping that must not end it.
+    # The user's command is not part of the platform: stopping the platform must not end it.
     environment.pop(env.PLATFORM)
     # Airflow logs to stdout, which would spoil `-o json`.
     environment["AIRFLOW__LOGGING__LOGGING_LEVEL"] = os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")

@@ -31,7 +31,7 @@ ENVIRONMENTS = ("airflow", "serving")
 
 
 def say(line: str) -> None:
-    """Prints at once, also into a pipe; a reader that has gone away must not stop the platform."""
+    """Prints at once, even into a pipe; a reader that has gone away must not stop the platform."""
     try:
         print(line, flush=True)
     except (BrokenPipeError, OSError):
@@ -49,13 +49,13 @@ def up(
     """Starts the platform and keeps it running until Ctrl-C, SIGTERM or `trainyard down`.
 
     Args:
-        airflow_port, rest_port, grpc_port, reports_port: Loopback ports; None: the usual one, or a free one.
-        workloads: Only these workloads' DAGs; empty: all.
-        database: URL of Airflow's PostgreSQL database, without a password; None: what was used last, else SQLite.
+        airflow_port, rest_port, grpc_port, reports_port: loopback ports; None: the usual one, or a free one.
+        workloads: load only the DAGs of these workloads; empty: all.
+        database: URL of Airflow's PostgreSQL database, without a password; None: the last one used, else SQLite.
 
     Returns:
-        0 stopped as asked, or running already; 1 could not start; 2 a port is taken, an environment is missing, or the
-        database or a file of keys cannot be used.
+        0: stopped as asked, or already running; 1: could not start; 2: a port is taken, an environment is missing, or the
+        database or a key file cannot be used.
     """
     paths = Paths(home.home())
     if is_locked(paths):
@@ -66,7 +66,7 @@ def up(
     extra = {env.DAG_WORKLOADS: ",".join(workloads)} if workloads else {}
     try:
         chosen = choose(paths, database)
-        # Orphans of a killed supervisor hold the ports: they go first.
+        # Orphans of a killed supervisor hold the ports, so they are ended first.
         clean_up(paths)
         ports = choose_ports(airflow_port, rest_port, grpc_port, reports_port)
     except (DatabaseError, PortTakenError) as unusable:
@@ -103,7 +103,7 @@ def _run(platform: Platform) -> int:
 
 
 def down() -> int:
-    """Stops the platform of this home, whoever started it, and ends what a killed supervisor left behind."""
+    """Stops this home's platform, whoever started it, and ends the processes that a killed supervisor left behind."""
     paths = Paths(home.home())
     state = read_state(paths)
     supervisor = Identity(**state["supervisor"]) if state and state.get("supervisor") else None
@@ -126,7 +126,7 @@ def down() -> int:
 
 
 def status() -> int:
-    """Prints what runs, where and how it is; 0 when all of it is healthy."""
+    """Prints what is running, where, and in what state; 0 if everything is healthy."""
     paths = Paths(home.home())
     state = read_state(paths)
     if state is None or not is_locked(paths):
@@ -152,7 +152,7 @@ def status() -> int:
 
 
 def links(paths: Paths, ports: Ports, password: str | None = None) -> list[str]:
-    """The addresses of a platform. The password is shown only when given: when it was made just now."""
+    """The addresses of a platform. The password is shown only if it is given, right after it was made."""
     login = f"user {USER}, password {password}" if password else f"user {USER}, password in {paths.passwords}"
     return [
         f"  Airflow       {ports.airflow_url}  ({login})",
@@ -172,7 +172,7 @@ def missing_environments() -> list[str]:
 
 @contextmanager
 def stop_on_signals(platform: Platform) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed terminal ask the platform to stop; asking again changes nothing."""
+    """Ctrl-C, SIGTERM and a closed terminal ask the platform to stop; repeating it changes nothing."""
 
     def request(signum: int, frame: object) -> None:
         platform.stop_requested.set()

@@ -1,4 +1,4 @@
-"""The platform's keys and password: made once a home, in files that only their owner can read."""
+"""The platform's keys and password: made once per home, in files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ KEYS = ("jwt", "fernet", "session")
 
 
 class CredentialsError(ValueError):
-    """A file of keys cannot be used; the message is one line for the user."""
+    """A key file cannot be used; the message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What all Airflow components share, and the password of the one user."""
+    """The keys that all Airflow components share, and the password of the only user."""
 
     jwt: str
     fernet: str
@@ -36,8 +36,8 @@ def load_secrets(paths: Paths) -> tuple[Secrets, bool]:
         The secrets, and whether the password was made just now.
 
     Raises:
-        CredentialsError: a file is there and cannot be read as what it should be. New keys are never made over it: with
-            another Fernet key, the connections that Airflow has stored could not be read any more.
+        CredentialsError: a file exists but cannot be parsed. It is never overwritten with new keys: with another Fernet key,
+            the connections that Airflow has stored could no longer be read.
     """
     keys = _read(paths.secrets, KEYS)
     if not keys:
@@ -56,7 +56,7 @@ def load_secrets(paths: Paths) -> tuple[Secrets, bool]:
 
 
 def close_off(paths: Paths) -> list[Path]:
-    """Takes from others the right to read the files of keys.
+    """Makes the key files unreadable for other users.
 
     Returns:
         The files that others could read until now.
@@ -68,10 +68,10 @@ def close_off(paths: Paths) -> list[Path]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner can read, in one step."""
+    """Atomically writes a file that only its owner can read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    # Nobody may read it even for the instant between making it and closing it off.
+    # Created with these permissions, so that nobody can read it even for an instant.
     try:
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
@@ -86,7 +86,7 @@ def _others_may(file: Path) -> bool:
 
 
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, str]:
-    """The file's values; empty when there is no file."""
+    """The file's values; empty if there is no file."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Airflow's database: a SQLite file in the home, or a PostgreSQL database that is already there.
+"""Airflow's database: a SQLite file in the home, or an existing PostgreSQL database.
 
-The password of a PostgreSQL database never stands in an argument, which every user of the machine can read, nor in a file
-of ours: it comes with the URL in TRAINYARD_AIRFLOW_DATABASE, or as libpq finds it (PGPASSWORD, ~/.pgpass).
+The password of a PostgreSQL database is never an argument, which every user of the machine could read, and never in a file of
+ours: it comes with the URL in TRAINYARD_AIRFLOW_DATABASE, or from where libpq looks (PGPASSWORD, ~/.pgpass).
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class Database:
     """Where Airflow keeps its runs.
 
     Attributes:
-        url: What SQLAlchemy connects to. May hold a password: for environments of processes, never for a line or a file.
+        url: SQLAlchemy's URL. It may hold a password: for the environment of processes, never for a message or a file.
     """
 
     url: str
 
     @property
     def settings(self) -> dict[str, str]:
-        """What Airflow's processes get.
+        """Environment variables for Airflow's processes.
 
-        TLS goes by libpq's variable: Airflow also connects by asyncpg, which refuses `sslmode` in a URL and reads PGSSLMODE.
+        TLS is set with libpq's variable: Airflow also connects with asyncpg, which refuses `sslmode` in a URL and reads PGSSLMODE.
         """
         parts = urllib.parse.urlsplit(self.url)
         options = dict(urllib.parse.parse_qsl(parts.query))
@@ -54,15 +54,15 @@ class Database:
 
     @property
     def shown(self) -> str:
-        """The address without a password."""
+        """The URL without its password."""
         return without_password(self.url)
 
 
 def choose(paths: Paths, asked: str | None = None, environment: Mapping[str, str] = os.environ) -> Database:
-    """The database that was asked for; else TRAINYARD_AIRFLOW_DATABASE's; else this home's last; else SQLite.
+    """The database that was asked for; else that of TRAINYARD_AIRFLOW_DATABASE; else this home's last one; else SQLite.
 
     Raises:
-        DatabaseError: the URL is none of a PostgreSQL database, or holds a password where others can read it.
+        DatabaseError: the URL is not that of a PostgreSQL database, or holds a password where others can read it.
     """
     if asked is not None:
         chosen = _parse(asked, "--database", paths)
@@ -80,7 +80,7 @@ def choose(paths: Paths, asked: str | None = None, environment: Mapping[str, str
 
 
 def remember(paths: Paths, database: Database) -> None:
-    """Lets the next start of this home, and `trainyard airflow`, find the same database."""
+    """Makes the next start in this home, and `trainyard airflow`, use the same database."""
     if database.is_sqlite:
         paths.database_choice.unlink(missing_ok=True)
     else:
@@ -88,7 +88,7 @@ def remember(paths: Paths, database: Database) -> None:
 
 
 def check(database: Database, python: Path, environment: Mapping[str, str]) -> None:
-    """Logs in once, in Airflow's environment, which has the driver: a wrong password is one line, not a traceback.
+    """Logs in once, in Airflow's environment, which has the driver: a wrong password becomes one line, not a traceback.
 
     Raises:
         DatabaseError: the server does not let us in.
@@ -146,7 +146,7 @@ def _parse(text: str, where: str, paths: Paths) -> Database:
 
 
 def without_password(url: str) -> str:
-    """The same URL, well-formed or not, without what may be a password."""
+    """The URL, well-formed or not, without anything that may be a password."""
     return re.sub(r"([?&])password=[^&]*&?", r"\1", re.sub(r"//([^/@:]*):.*@", r"//\1@", url)).rstrip("?&")
 
 

@@ -1,4 +1,4 @@
-"""`trainyard demo`: two spans of data arrive, Airflow trains, releases and deploys; a client asks in between."""
+"""`trainyard demo`: two spans of data arrive, Airflow trains, releases and deploys, and a client asks for predictions."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ WORKLOAD = "taxi"
 LOADED_TIMEOUT_S, NOTICED_TIMEOUT_S, RUN_TIMEOUT_S = 90.0, 90.0, 900.0
 CLIENT_REQUESTS = 50
 POLL_S = 1.0
-# Only the DAGs that are shown, parsed once: on two cores the training needs the processor more.
+# Only the DAGs that are shown, and parsed only once: on two cores the training needs the processor more.
 SETTINGS = {env.DAG_WORKLOADS: WORKLOAD, "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120"}
 
 
 class DemoError(Exception):
-    """A step went wrong: what it was, and the end of its log."""
+    """A step went wrong: says which one, with the end of its log."""
 
     def __init__(self, what: str, log: list[str] | None = None) -> None:
         super().__init__(what)
@@ -43,10 +43,10 @@ class DemoError(Exception):
 
 
 def demo() -> int:
-    """Runs the demo in a home of its own and stops everything that it started.
+    """Runs the demo in its own home and stops everything that it started.
 
     Returns:
-        0 the loop was shown; 1 a step failed; 2 an environment is missing or the data cannot be had; 130 interrupted.
+        0: the loop was shown; 1: a step failed; 2: an environment is missing or the data cannot be obtained; 130: interrupted.
     """
     if missing := missing_environments():
         say(f"The environments {', '.join(missing)} are not installed. Run: ./trainyard setup {' '.join(missing)}")
@@ -68,7 +68,7 @@ def demo() -> int:
             timeline.detail(line)
         say(f"\nEvery process has ended. State and logs: {folder}")
     except ValueError as error:
-        # InputError: data that cannot be had is the user's to mend.
+        # InputError: the user has to see to data that cannot be obtained.
         say(f"trainyard demo: {error}")
         return exit_codes.FIX_INPUT
     return exit_codes.MAY_RETRY
@@ -76,7 +76,7 @@ def demo() -> int:
 
 def _demo_in(folder: Path, timeline: Timeline) -> int:
     ports = choose_ports(airflow=free_port(), rest=free_port(), grpc=free_port(), reports=free_port())
-    # The demo's database is its own, whatever the environment says of the user's.
+    # The demo has its own database, whatever the environment says about the user's.
     platform = Platform(folder, ports, timeline.event, SETTINGS, choose(Paths(folder), SQLITE))
     with stop_on_signals(platform):
         platform.acquire()
@@ -139,7 +139,7 @@ class _Demo:
         self.timeline.event(f"Airflow has loaded the DAGs {' and '.join(dags)}")
 
     def retrain(self, span: int) -> dict[str, Any]:
-        """Lets a span land and follows retrain_taxi to its end."""
+        """Delivers a span and follows retrain_taxi until it ends."""
         from pipelines import datasets
 
         landed = datasets.prepare(WORKLOAD, span, self.paths.home / "data" / WORKLOAD)
@@ -158,7 +158,7 @@ class _Demo:
         }
 
     def deploy(self, version: int, *, first_deployment: bool) -> None:
-        """Follows deploy_taxi to its end; a refused successor is a good end, a refused first model is not."""
+        """Follows deploy_taxi until it ends. A refused successor is fine, a refused first model is not."""
         run = self.follow(
             self.next_run(f"deploy_{WORKLOAD}", f"The release of version {version} has started a deployment")
         )
@@ -180,7 +180,7 @@ class _Demo:
         self.timeline.detail(text)
 
     def ask(self, what: str) -> None:
-        """Sends the model server requests as a client would, and prints an answer and the latency."""
+        """Sends requests to the model server as a client would, and prints an answer and the latency."""
         url = f"{self.platform.ports.server_url}/v1/models/{WORKLOAD}"
         with httpx.Client(timeout=30, trust_env=False) as client:
             version = client.get(f"{url}/labels/stable").json()["model_version_status"][0]["version"]
@@ -199,7 +199,7 @@ class _Demo:
         )
 
     def next_run(self, dag_id: str, what: str) -> DagRun:
-        """Waits for a run of the DAG that was not there before."""
+        """Waits for a new run of the DAG."""
         found: list[DagRun] = []
 
         def appeared() -> bool:
@@ -227,10 +227,10 @@ class _Demo:
         return replace(run, state=state[0])
 
     def until(self, done: Callable[[], bool], seconds: float, failure: Callable[[], DemoError]) -> None:
-        """Polls until something holds.
+        """Polls until a condition holds.
 
         Raises:
-            DemoError: it does not within the time.
+            DemoError: it does not hold in time.
             StoppedError: the user asked to stop.
         """
         deadline = time.monotonic() + seconds
@@ -239,7 +239,7 @@ class _Demo:
                 if done():
                     return
             except httpx.HTTPError:
-                # The API server may be starting again: the deadline decides.
+                # The API server may be restarting: the deadline decides.
                 pass
             if self.platform.stop_requested.wait(POLL_S):
                 raise StoppedError
@@ -247,7 +247,7 @@ class _Demo:
                 raise failure()
 
     def failure(self, run: DagRun) -> DemoError:
-        """Names the task at which a run came to grief, with the end of its log."""
+        """Names the task at which a run failed, with the end of its log."""
         tasks = self._api.tasks(run)
         bad = next((task for task in tasks if task.state == "failed"), None) or next(
             (task for task in tasks if task.state in ("running", "up_for_retry", "queued")), None
@@ -275,7 +275,7 @@ class _Demo:
 
     def _tell_components(self, run: DagRun, task_id: str) -> None:
         lines = self._api.log_lines(run, task_id)
-        # Components report themselves with an indented line; the rest of the log is for the log.
+        # Components report progress in indented lines; the rest stays in the log.
         told = self._told.get((run.run_id, task_id, "lines"), 0)
         for line in lines[told:]:
             if line.startswith("  ") and " cached" not in line:

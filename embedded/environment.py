@@ -1,4 +1,4 @@
-"""The environment of the platform's processes: their settings, and nothing of anyone else's Airflow."""
+"""The environment of the platform's processes: their settings, and nothing of any other Airflow."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from spec import home
 
 
 def process_environment(paths: Paths, ports: Ports) -> dict[str, str]:
-    """What every process of the platform inherits: Trainyard's folders, the platform's mark, no proxy for loopback."""
-    # Someone else's Airflow settings, and settings of the Python we run under, have no business in our processes.
+    """What every process of the platform inherits: Trainyard's folders, the platform's mark, and no proxy for loopback."""
+    # Settings of another Airflow, or of the Python that we run under, have no place in our processes.
     # The database's URL may hold a password, and reaches Airflow's processes as Airflow's own setting.
     foreign = ("AIRFLOW", "_AIRFLOW", "PYTHONHOME", env.AIRFLOW_DATABASE)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
@@ -27,15 +27,15 @@ def process_environment(paths: Paths, ports: Ports) -> dict[str, str]:
         "NO_PROXY": direct,
         "no_proxy": direct,
         "PYTHONUNBUFFERED": "1",
-        "PYTHONSAFEPATH": "1",  # what lies in a working folder is not ours
-        # setproctitle would write its title over /proc/<pid>/environ, where the mark is looked for.
+        "PYTHONSAFEPATH": "1",  # files in the working folder are not ours
+        # setproctitle would overwrite /proc/<pid>/environ, where we look for the mark.
         "SPT_NOENV": "1",
         env.PLATFORM: str(paths.home),
     }
 
 
 def airflow_environment(paths: Paths, ports: Ports, keys: Secrets, database: Database | None = None) -> dict[str, str]:
-    """The environment of Airflow's components and of its command line; without a database named, the home's."""
+    """The environment of Airflow's components and of its command line; the default database is the home's."""
     return process_environment(paths, ports) | {
         "AIRFLOW_HOME": str(paths.airflow),
         **_settings("core", _core(paths, ports, keys)),
@@ -43,18 +43,18 @@ def airflow_environment(paths: Paths, ports: Ports, keys: Secrets, database: Dat
         **_settings("api", _api(ports, keys)),
         **_settings("api_auth", {"jwt_secret": keys.jwt}),
         **_settings("logging", {"base_log_folder": str(paths.task_logs)}),
-        # A changed workload.yaml shows within seconds, the DAGs of a removed one leave the list within a minute.
+        # A changed workload.yaml shows within seconds; the DAGs of a removed one disappear within a minute.
         **_settings("dag_processor", {"refresh_interval": "10", "min_file_process_interval": "10"}),
         **_settings("dag_processor", {"stale_dag_threshold": "30"}),
         # A task whose scheduler was killed is picked up after half a minute instead of five.
         **_settings("scheduler", {"orphaned_tasks_check_interval": "30", "parsing_cleanup_interval": "20"}),
-        # A task whose whole worker was killed is tried again after two minutes instead of five.
+        # A task whose whole worker was killed is retried after two minutes instead of five.
         **_settings("scheduler", {"task_instance_heartbeat_timeout": "120"}),
-        # A running task outlives an API server that is being restarted, and so does one that starts meanwhile: at 5 attempts
-        # within some 8 s, a killed API server cost a task all its retries. One that is slow, on a busy machine, is not dead.
+        # Running tasks, and those that start meanwhile, survive a restart of the API server: with 5 attempts within some 8 s,
+        # a killed API server cost a task all its retries. On a busy machine, a slow server is not a dead one.
         **_settings("workers", {"max_failed_heartbeats": "60", "execution_api_timeout": "60"}),
-        # A worker looks this often whether its task has ended, and misses about every end in between: at 5 s its slot was
-        # taken as long, and a deferred task that resumed meanwhile was taken for lost and lost a try.
+        # How often a worker checks whether its task has ended: at 5 s the slot stayed occupied that long, and a deferred task
+        # that resumed meanwhile counted as lost, which cost it a try.
         **_settings("workers", {"min_heartbeat_interval": "1"}),
         **_settings("workers", {"execution_api_retries": "20", "execution_api_retry_wait_max": "10"}),
     }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from http import HTTPStatus
+
 import httpx
 
 from embedded.settings import Ports
 
 NOT_READY = "not ready"
-"""The model server answers, and cannot serve a model that it should; its log says which."""
+"""The model server answers but cannot serve one of its models; its log says which."""
 AIRFLOW_PARTS = {
     "metadatabase": "api-server",
     "scheduler": "scheduler",
@@ -18,10 +21,13 @@ AIRFLOW_PARTS = {
 
 
 def check(ports: Ports, timeout_s: float = 3.0) -> dict[str, str]:
-    """The state of every component: "healthy", or in words what is wrong."""
-    # trust_env: a proxy between two ends of one machine would only be in the way.
+    """The state of every component: "healthy", or what is wrong, in words."""
+    # trust_env: within one machine a proxy would only be in the way.
     with httpx.Client(timeout=timeout_s, trust_env=False) as client:
-        servers = {"model-server": _model_server(client, ports), "report-server": _report_server(client, ports)}
+        servers = {
+            "model-server": _server(client, f"{ports.server_url}/healthz", lambda status: NOT_READY),
+            "report-server": _server(client, ports.reports_url, lambda status: f"answers {status}"),
+        }
         return _airflow(client, ports) | servers
 
 
@@ -39,22 +45,19 @@ def _airflow(client: httpx.Client, ports: Ports) -> dict[str, str]:
         answer.raise_for_status()
         parts = answer.json()
     except (httpx.HTTPError, ValueError) as error:
-        why = "does not answer yet" if isinstance(error, httpx.ConnectError) else f"does not answer: {error}"
-        return {"api-server": why} | {name: "unknown" for name in AIRFLOW_PARTS.values() if name != "api-server"}
+        return {"api-server": _no_answer(error)} | {
+            name: "unknown" for name in AIRFLOW_PARTS.values() if name != "api-server"
+        }
     return {name: (parts.get(part) or {}).get("status") or "not started" for part, name in AIRFLOW_PARTS.items()}
 
 
-def _model_server(client: httpx.Client, ports: Ports) -> str:
+def _server(client: httpx.Client, url: str, unhealthy: Callable[[int], str]) -> str:
     try:
-        answer = client.get(f"{ports.server_url}/healthz")
+        status = client.get(url).status_code
     except httpx.HTTPError as error:
-        return "does not answer yet" if isinstance(error, httpx.ConnectError) else f"does not answer: {error}"
-    return "healthy" if answer.status_code == 200 else NOT_READY
+        return _no_answer(error)
+    return "healthy" if status == HTTPStatus.OK else unhealthy(status)
 
 
-def _report_server(client: httpx.Client, ports: Ports) -> str:
-    try:
-        answer = client.get(ports.reports_url)
-    except httpx.HTTPError as error:
-        return "does not answer yet" if isinstance(error, httpx.ConnectError) else f"does not answer: {error}"
-    return "healthy" if answer.status_code == 200 else f"answers {answer.status_code}"
+def _no_answer(error: Exception) -> str:
+    return "does not answer yet" if isinstance(error, httpx.ConnectError) else f"does not answer: {error}"

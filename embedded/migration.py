@@ -1,4 +1,4 @@
-"""Airflow's tables: made at the first start, brought up to date after an upgrade, left alone otherwise."""
+"""Airflow's tables: created at the first start, migrated after an upgrade, left alone otherwise."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from spec import home
 
 
 class Migration:
-    """`airflow db migrate`, where it is needed.
+    """`airflow db migrate`, where needed.
 
     Args:
-        paths: The home's files. A marker there names the version and the database of the last run: it saves the seconds.
-        database: The database.
-        environment: What Airflow's processes get.
+        paths: the home's files; a marker among them names the version and database that were migrated last, to save time.
+        database: the database.
+        environment: of Airflow's processes.
     """
 
     def __init__(self, paths: Paths, database: Database, environment: Mapping[str, str]) -> None:
@@ -42,14 +42,14 @@ class Migration:
         return not (self._wanted and self._is_there and self._marked() == self._wanted)
 
     def check(self) -> None:
-        """Raises DatabaseError where PostgreSQL does not let us in."""
+        """Raises DatabaseError if PostgreSQL does not let us in."""
         check(self._database, self._python, self._environment)
 
     def run(self, stop: threading.Event) -> str | None:
-        """Migrates if that is needed; ends early when asked to stop.
+        """Migrates if necessary; ends early when asked to stop.
 
         Returns:
-            What went wrong, with the end of the log; None when nothing did.
+            What went wrong, with the end of the log; None if nothing did.
         """
         if not self.is_needed:
             return None
@@ -86,6 +86,6 @@ class Migration:
 
 
 def _airflow_version(python: Path) -> str:
-    """The installed Airflow's version, read off its metadata folder: importing Airflow to ask takes seconds."""
+    """The installed Airflow's version, from the name of its metadata folder: importing Airflow takes seconds."""
     found = sorted((python.parents[1] / "lib").glob("python3*/site-packages/apache_airflow_core-*.dist-info"))
     return found[-1].name if found else ""

@@ -1,7 +1,7 @@
 """Shows a home's reports in the browser: `python -m embedded.pages --port 8088`. Standard library only.
 
-`/` is the site of data quality (`reports/`), `/runs/<workload>/<run>/report.html` the report of a run. Nothing else of the home
-is shown: keys and passwords lie there too.
+`/` is the data-quality site (`reports/`), `/runs/<workload>/<run>/report.html` the report of a run. Nothing else in the home is
+shown, because it also contains keys and passwords.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NOTHING_YET = b"""\
 
 
 def page_of(folder: Path, url_path: str) -> Path | None:
-    """The file that an address shows; None where it shows none.
+    """The file that a URL shows; None if there is none.
 
     Args:
         folder: the home.

@@ -1,4 +1,4 @@
-"""Processes that end: each in its own group with a pid file, strays found by the platform's mark. Needs /proc."""
+"""Processes that are sure to end: each has its own group and a pid file; strays are found by the platform's mark. Needs /proc."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from spec import environment as env
 
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 LOG_BYTES = 20_000_000
-"""A log that is longer when its process starts is set aside as `<name>.log.1`, and the one before it is dropped."""
+"""A longer log is renamed to `<name>.log.1`, replacing the previous one, when its process starts."""
 STEADY_SECONDS = 60.0
-"""A process that has lived this long starts again at the first backoff when it dies."""
+"""After living this long, a process that dies is restarted with the first backoff again."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A process that cannot be mistaken for another: Linux reuses pids, never a pid with its start time."""
+    """Identifies a process: Linux reuses pids, but never a pid with the same start time."""
 
     pid: int
     start_time: int
@@ -54,7 +54,7 @@ def identity_of(pid: int) -> Identity | None:
 
 @dataclass
 class Component:
-    """One process of the platform, started again when it dies."""
+    """One process of the platform, restarted when it dies."""
 
     name: str
     argv: Sequence[str]
@@ -69,7 +69,7 @@ class Component:
     _restart_at: float | None = field(default=None)
 
     def start(self) -> None:
-        """Starts the process in a session and group of its own."""
+        """Starts the process in its own session and group."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
@@ -97,10 +97,10 @@ class Component:
         return None if self.process is None else self.process.poll()
 
     def revive(self) -> str | None:
-        """Looks after the process once: notes its death, starts it again when its backoff is over.
+        """Checks the process once: notes its death, and restarts it when its backoff is over.
 
         Returns:
-            What happened, in words; None when nothing did.
+            What happened, in words; None if nothing did.
         """
         if self.is_alive:
             return None
@@ -119,7 +119,7 @@ class Component:
         return f"{self.name} started again (pid {self.identity.pid if self.identity else '?'})"
 
     def _end_session(self) -> None:
-        """Ends what the dead process left behind: it would hold the port, or run a task that nobody listens to."""
+        """Ends the dead process's children: they would hold the port, or run a task that nobody waits for."""
         if self.process is None:
             return
         for one in marked(Path(self.environment[env.PLATFORM])):
@@ -138,7 +138,7 @@ def describe_exit(returncode: int | None) -> str:
 
 
 def tail_of(path: Path, lines: int) -> str:
-    """The last lines of a log file; empty when there is none."""
+    """The last lines of a log file; empty if there is none."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 64 * 1024))
@@ -148,7 +148,7 @@ def tail_of(path: Path, lines: int) -> str:
 
 
 def end_all(components: Iterable[Component], home: Path, grace_seconds: float = 8.0) -> int:
-    """Ends the components, then every other process that bears the platform's mark (tasks, their pipelines).
+    """Ends the components, then every other process with the platform's mark (tasks and their pipelines).
 
     Returns:
         How many processes had to be killed.
@@ -168,7 +168,7 @@ def end_all(components: Iterable[Component], home: Path, grace_seconds: float = 
 
 
 def end_marked(home: Path, grace_seconds: float = 4.0) -> int:
-    """Ends every process that bears a platform's mark: SIGTERM, and after the grace time SIGKILL.
+    """Ends every process with a platform's mark: SIGTERM, and SIGKILL after the grace period.
 
     Returns:
         How many processes had to be killed.
@@ -177,7 +177,7 @@ def end_marked(home: Path, grace_seconds: float = 4.0) -> int:
         _signal(one, signal.SIGTERM)
     _wait(lambda: not marked(home), grace_seconds)
     killed = 0
-    # A process that forks while we look leaves a child for the next round.
+    # A process that forks meanwhile leaves a child for the next round.
     for _ in range(20):
         left = marked(home)
         if not left:
@@ -202,7 +202,7 @@ def marked(home: Path) -> list[Identity]:
 
 
 def pid_file_identities(folder: Path) -> list[Identity]:
-    """The processes that pid files speak of and that are still the same ones."""
+    """The processes named by pid files that are still alive."""
     identities = []
     for file in folder.glob("*.pid"):
         try:

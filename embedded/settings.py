@@ -1,4 +1,4 @@
-"""Where the embedded platform keeps its things, and its ports."""
+"""The embedded platform's files and ports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 USER = "admin"
 HOST = "127.0.0.1"
-"""In the environment of every process that a platform starts: the platform's home. Strays are found by it."""
 
 
 class PortTakenError(Exception):
@@ -43,7 +42,7 @@ PREFERRED = Ports(airflow=8080, rest=8501, grpc=8500, reports=8088)
 def choose_ports(
     airflow: int | None = None, rest: int | None = None, grpc: int | None = None, reports: int | None = None
 ) -> Ports:
-    """The ports asked for; for the others the usual ones, or any free ones where those are taken.
+    """The ports that were asked for; otherwise the usual ones, or free ones if those are taken.
 
     Raises:
         PortTakenError: a port that was asked for is not free.
@@ -65,10 +64,10 @@ _claims: dict[int, socket.socket] = {}
 
 
 def _claim(port: int) -> bool:
-    """Keeps a port for this process until it ends; False where another platform, still starting, has it.
+    """Reserves a port for this process until it ends; False if another platform that is still starting has it.
 
-    Seconds pass between choosing a port and a server's listening on it. A name in Linux's abstract namespace belongs to one
-    process of the machine at a time, and to none when that has died.
+    Seconds pass between choosing a port and a server listening on it. A name in Linux's abstract socket namespace belongs to
+    one process of the machine at a time, and is released when that dies.
     """
     if port in _claims:
         return True
@@ -89,7 +88,7 @@ def _claimed_free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on a loopback port now."""
+    """Whether a server could listen on a loopback port at the moment."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""The platform on one machine: Airflow's four components, the model server and the reports, started, watched, ended together."""
+"""The platform on one machine: Airflow's four components, the model server and the reports, started, watched and stopped together."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ AIRFLOW_COMMANDS = {
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 COMPONENTS_ONLY = {
-    # We migrate before anything asks the database; each component's own look for it costs a second of imports.
+    # We migrate before anything uses the database; each component's own check costs a second of imports.
     "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
 }
 START_TIMEOUT_S = 180.0
 LEAD_S = 10.0
-"""How long the last components wait for the UI: starting is all imports, and people wait for the UI."""
+"""How long the last components wait for the UI, which people are waiting for: starting means importing, on few cores."""
 
 
 class PlatformError(Exception):
-    """The platform cannot start; one line, with the log to read."""
+    """The platform cannot start; the message names the log to read."""
 
 
 class AlreadyRunningError(Exception):
@@ -64,11 +64,11 @@ class Platform:
     """One platform in one TRAINYARD_HOME.
 
     Args:
-        home_folder: The TRAINYARD_HOME.
-        ports: Its loopback ports.
-        say: Receives one line per event.
-        extra_environment: More environment variables for every process.
-        database: Airflow's database; None: what the environment or an earlier start says, else SQLite in the home.
+        home_folder: the TRAINYARD_HOME.
+        ports: its loopback ports.
+        say: receives one line per event.
+        extra_environment: more environment variables for every process.
+        database: Airflow's database; None: that of the environment or of an earlier start, else SQLite in the home.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Platform:
         self.stop()
 
     def acquire(self) -> None:
-        """Takes the home for this supervisor and ends what a killed one left behind.
+        """Locks the home for this supervisor and ends what a killed one left behind.
 
         Raises:
             AlreadyRunningError: another supervisor has it.
@@ -112,16 +112,16 @@ class Platform:
             self.say(f"Ended {left} processes that an earlier platform had left behind.")
 
     def start(self) -> None:
-        """Starts everything and waits until all of it is healthy.
+        """Starts everything and waits until it is healthy.
 
         Raises:
             PlatformError: a component cannot start; the message ends with its log.
-            CredentialsError, DatabaseError: the files of keys, or the database, cannot be used.
+            CredentialsError, DatabaseError: the key files or the database cannot be used.
             StoppedError: the user asked to stop.
         """
         for opened in close_off(self.paths):
             self.say(
-                f"Others of this machine could read {opened}: closed off now. For a new password delete {self.paths.passwords}"
+                f"Other users could read {opened}; they no longer can. For a new password delete {self.paths.passwords}"
             )
         keys, made = load_secrets(self.paths)
         self.fresh_password = keys.password if made else None
@@ -129,8 +129,8 @@ class Platform:
         migration = Migration(self.paths, self.database, environment)
         migration.check()
         self.write_state("starting")
-        # The API server imports for seconds before it asks the database anything: a new one is made meanwhile. One that
-        # exists is never changed under a running server.
+        # The API server imports for seconds before it uses the database, so a new database is created meanwhile. An existing
+        # one is never changed under a running server.
         order = [lambda: self._start_airflow("api-server", environment), lambda: self._migrate(migration)]
         for step in order if migration.is_first else reversed(order):
             step()
@@ -145,19 +145,19 @@ class Platform:
         self.write_state("running")
 
     def watch(self, poll_seconds: float = 1.0) -> None:
-        """Starts again what dies, until a stop is requested."""
+        """Restarts what dies, until a stop is requested."""
         while not self.stop_requested.wait(poll_seconds):
             self.revive()
 
     def revive(self) -> None:
-        """Looks after every component once."""
+        """Checks every component once."""
         for component in self.components.values():
             if event := component.revive():
                 self.say(event)
                 self.write_state(self._phase)
 
     def stop(self) -> None:
-        """Ends every process of the platform; safe to call twice."""
+        """Ends every process of the platform; may be called twice."""
         self.stop_requested.set()
         if self.components:
             self.write_state("stopping")
@@ -168,7 +168,7 @@ class Platform:
         self._lock.close()
 
     def write_state(self, state: str) -> None:
-        """Writes platform.json: what runs where, for `status`, `down` and other tools."""
+        """Writes platform.json, which tells `status`, `down` and other tools what runs where."""
         self._phase = state
         supervisor = identity_of(os.getpid())
         content = {
@@ -241,8 +241,8 @@ class Platform:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             states = health.check(self.ports)
-            # A release that cannot be served must not keep Airflow from training the next one.
-            # Alive as well: the answer could be a neighbour's who took the port.
+            # A release that cannot be served must not keep Airflow from training the next one. Components must be alive as well:
+            # another program could have taken the port and answered.
             alive = all(component.is_alive for component in self.components.values())
             if alive and all(state in ("healthy", health.NOT_READY) for state in states.values()):
                 if states["model-server"] != "healthy":
@@ -263,14 +263,14 @@ class Platform:
 
 
 def clean_up(paths: Paths) -> int:
-    """Ends what is left of a platform whose supervisor is gone, and forgets it.
+    """Ends what is left of a platform whose supervisor is gone, and removes its state.
 
     Returns:
-        How many processes there were.
+        How many processes were left.
     """
     left = {one.pid for one in marked(paths.home)} | {one.pid for one in pid_file_identities(paths.pids)}
     for one in pid_file_identities(paths.pids):
-        # Our components lead their own groups: one that does not is no longer the process that we started.
+        # Our components lead their own groups: a process that does not is not the one that we started.
         if os.getpgid(one.pid) == one.pid:
             signal_group(one.pid, signal.SIGTERM)
     if left:
@@ -282,7 +282,7 @@ def clean_up(paths: Paths) -> int:
 
 
 def read_state(paths: Paths) -> dict[str, Any] | None:
-    """What platform.json says; None when no platform has been started or it was stopped."""
+    """The content of platform.json; None if no platform was started, or it was stopped."""
     try:
         state = json.loads(paths.state.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

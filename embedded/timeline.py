@@ -1,4 +1,4 @@
-"""Prints what happens, when."""
+"""Prints what happens and when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self._started = time.monotonic()
-        # Colour only where a person looks on: in a pipe, escape codes are noise.
+        # Colour only on a terminal: in a pipe, escape codes are noise.
         self._bold, self._plain = ("\033[1m", "\033[0m") if sys.stdout is not None and sys.stdout.isatty() else ("", "")
 
     @property

@@ -83,7 +83,7 @@ def _record(workload: Workload, result: RunResult, outputs: Outputs, say: Callab
 
 
 def _judged_before(history: History, result: RunResult) -> str | None:
-    """The validation that this run's gates come from, if all of them were answered from the cache: it stays the one."""
+    """The earlier validation that still holds, because all of this run's gates came from the cache; else None."""
     judging = {record.id for record in graph.data_gates()}
     gates = [one for one in result.components if one.id in judging]
     if result.status != "succeeded" or not gates or not all(one.cached for one in gates):

@@ -174,7 +174,7 @@ def make_site(
     beam: tuple[str, ...] = (),
     code: provenance.Code | None = None,
 ) -> Site:
-    """This machine's folders for a workload's pipeline whose artifacts and metadata lie in `root`, and Beam's arguments."""
+    """Where a workload's pipeline finds and leaves things on this machine; artifacts and metadata lie in `root`."""
     from components.graph import Site
     from pipelines.metadata.opening import open_store
 

@@ -5,13 +5,12 @@ The same function serves every runner; what differs (where artifacts and metadat
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Sequence
 
 from tfx.dsl.components.base import base_component
 from tfx.orchestration import pipeline as tfx_pipeline
 
-from components import user_code
+from components import code_digest
 from components.graph import Graph, Site
 from spec import graph
 from spec.workload import Workload
@@ -32,11 +31,7 @@ def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline
 
 def pipeline_of(name: str, nodes: Sequence[base_component.BaseComponent], site: Site) -> tfx_pipeline.Pipeline:
     """Nodes as a pipeline, for any runner."""
-    # TFX's cache knows inputs and parameters. The components' own code belongs to the key too: a mended trainer must not be
-    # answered with what the broken one made.
-    code = user_code.digest(pathlib.Path(user_code.__file__).parent)
-    for node in nodes:
-        node.executor_spec.add_extra_flags([f"--components={code}"])
+    code_digest.add_to_cache_keys(nodes)
     return tfx_pipeline.Pipeline(
         pipeline_name=name,
         pipeline_root=str(site.pipeline_root),

@@ -19,9 +19,10 @@ from spec import environment as env
 from spec import home
 
 """Environment variable: what an image, which holds no repository, says of the revision that it was built from."""
-ROOMS = ("components", "landing", "model_store", "pipelines")
+ROOMS = ("components", "landing", "model_store", "pipelines", "quality", "spec", "storage")
+"""What a run imports."""
 NOT_PRODUCT = ("workloads",)
-"""In pipelines/: a workload's own folder is asked for by itself; the others' are none of its business."""
+"""In pipelines/: a workload's own folder is looked at by itself, and the others play no part in its runs."""
 
 
 @dataclasses.dataclass(frozen=True)

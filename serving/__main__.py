@@ -1,4 +1,4 @@
-"""`python -m serving`: the ports first, then TensorFlow, then the models."""
+"""`python -m serving`: opens the ports first, then loads TensorFlow, then the models."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
     )
-    # A taken port is said at once, not after the seconds that TensorFlow takes to import.
+    # Report a taken port at once, not after the seconds that importing TensorFlow takes.
     try:
         rest = _listen(options.host, options.rest_port)
         _check_free(options.host, options.grpc_port)
     except OSError as error:
-        return _mend(str(error))
+        return _refuse(str(error))
     _log.info("loading TensorFlow, then the models")
     starting = Starting()
     try:
@@ -42,20 +42,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             asyncio.run(serve(options, rest, starting.end))
         except (CannotServeError, StoreError) as error:
-            return _mend(str(error))
+            return _refuse(str(error))
     finally:
         starting.end()
     return exit_codes.OK
 
 
-def _mend(message: str) -> int:
+def _refuse(message: str) -> int:
     print(f"serving: {message}", file=sys.stderr)
     return exit_codes.FIX_INPUT
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sets TCP_NODELAY; without it, each answer waits 40 ms for the client's ACK.
+    # asyncio only sets TCP_NODELAY if the protocol is named; without it, each answer waits 40 ms for the client's ACK.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -83,13 +83,13 @@ def _set_up_tensorflow(options: argparse.Namespace) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(options.tf_threads)
         tf.config.list_logical_devices()
     logging.getLogger("absl").setLevel(logging.ERROR)
-    # While a new version loads it holds Python's lock for long stretches: let waiting requests in sooner.
+    # A version that is loading holds Python's lock for long periods: let waiting requests in sooner.
     sys.setswitchinterval(0.001)
 
 
 @contextlib.contextmanager
 def _stderr_kept_back() -> Iterator[None]:
-    """Holds back what TensorFlow's libraries print while they load (no option does); shows it if they fail to."""
+    """Hides what TensorFlow's libraries print while they load, which no option does, unless they fail."""
     kept = os.dup(2)
     with tempfile.TemporaryFile() as noise:
         os.dup2(noise.fileno(), 2)

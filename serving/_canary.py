@@ -1,7 +1,6 @@
-"""The canary's lane: its share of the requests runs apart from the others, so that its trouble stays its own.
+"""The canary's lane: its share of the requests runs separately, so that its problems affect nothing else.
 
-A canary that hangs takes the lane's few threads and no other; one that fails costs a second answer, by the stable
-version. Callers never see it.
+A canary that hangs blocks only the lane's few threads; if it fails, the stable version answers as well. Callers notice neither.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from serving._errors import ServingError
 
 _Answer = TypeVar("_Answer")
 _WAIT_SECONDS = 0.1
-"""How long a request waits for a place in the lane: long against a healthy answer, short against a caller's patience."""
+"""How long a request waits for a free thread: long for a healthy answer, short for a waiting caller."""
 
 
 class LaneFullError(Exception):
-    """All of the lane's threads are at work; the stable version answers."""
+    """All of the lane's threads are busy; the stable version answers."""
 
 
 class NotFiniteError(ServingError):
@@ -42,8 +41,8 @@ class CanaryLane:
     """Runs requests of the canary.
 
     Args:
-        threads: how many at once.
-        seconds: what one may take.
+        threads: how many run at once.
+        seconds: how long a request may take.
     """
 
     def __init__(self, threads: int, seconds: float) -> None:
@@ -55,8 +54,8 @@ class CanaryLane:
         """Runs one request.
 
         Raises:
-            LaneFullError: no thread became free; the work was not begun.
-            CanaryTimeoutError: no answer in time; the thread is free again once it has one.
+            LaneFullError: no thread became free; the work was not started.
+            CanaryTimeoutError: no answer in time; the thread becomes free when it has finished.
         """
         if not self._free.acquire(timeout=_WAIT_SECONDS):
             raise LaneFullError
@@ -65,7 +64,7 @@ class CanaryLane:
         try:
             return future.result(self._seconds)
         except NotInTime:
-            if future.done():  # the work itself ran into a timeout of its own
+            if future.done():  # the work raised a TimeoutError itself
                 raise
             raise CanaryTimeoutError(f"no answer within {self._seconds:g} s (--canary-seconds)") from None
 
@@ -74,16 +73,16 @@ class CanaryLane:
 
 
 def chosen(share: float) -> bool:
-    """Whether the canary answers a request: by chance.
+    """Whether the canary answers a request, at random.
 
-    Not by the request's content: then one that is asked over and over would be all the canary's or none of it, and the
+    If it depended on the request's content, a request that is often repeated would always or never go to the canary, and the
     predictions of canary and stable would differ because their requests do.
     """
     return random.random() < share  # noqa: S311 - a sample, not a secret
 
 
 def insist_finite(outputs: Arrays) -> None:
-    """Raises NotFiniteError if an answer holds NaN or infinity."""
+    """Raises NotFiniteError if an answer contains NaN or infinity."""
     for name, array in outputs.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise NotFiniteError(f"output {name!r} holds NaN or infinity")

@@ -1,6 +1,6 @@
 """JSON to tensors and back, by TF Serving's conventions (row form and column form).
 
-Numbers go through NumPy, a column at a time; only the search for an offending value walks them one by one.
+Numbers go through NumPy a column at a time; they are visited one by one only to find an invalid value.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Arrays = dict[str, "np.ndarray[Any, Any]"]
 _Where = Callable[[tuple[int, ...]], str]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
-_TAKES = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "V": "fiu"}  # V: bfloat16 and its like
+_TAKES = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "V": "fiu"}  # V: bfloat16 and similar
 _EXPECTED = {"f": "a number", "i": "a whole number", "u": "a whole number", "b": "true or false", "V": "a number"}
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """The object in a request body. NaN and Infinity are taken, as TF Serving takes them."""
+    """The object in a request body. NaN and Infinity are accepted, as by TF Serving."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -52,7 +52,7 @@ def decode_predict(document: Mapping[str, Any], inputs: Mapping[str, TensorInfo]
         The tensors by input name, and whether the request is in row form ("instances").
 
     Raises:
-        BadRequestError: naming the row and the input that do not fit.
+        BadRequestError: names the row and the input that do not fit.
     """
     if ("instances" in document) == ("inputs" in document):
         found = ", ".join(sorted(document)) or "an empty object"
@@ -102,10 +102,10 @@ def _decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
 
 
 def by_input(given: Mapping[str, Any], inputs: Mapping[str, TensorInfo], where: str) -> dict[str, Any]:
-    """What a request gives by columns' own names, by the names that TensorFlow takes; those do as well.
+    """Renames columns from their own names to those that TensorFlow accepts; a request may use either.
 
     Raises:
-        BadRequestError: one input is given by both.
+        BadRequestError: an input is given under both names.
     """
     own = {info.column: name for name, info in inputs.items() if info.column and info.column not in inputs}
     for column in own.keys() & given.keys():
@@ -115,7 +115,7 @@ def by_input(given: Mapping[str, Any], inputs: Mapping[str, TensorInfo], where: 
 
 
 def fill_missing(arrays: Arrays, inputs: Mapping[str, TensorInfo]) -> Arrays:
-    """Adds nullable inputs that were left out, as the model's own "missing" value.
+    """Adds nullable inputs that were left out, with the model's value for "missing".
 
     Raises:
         BadRequestError: an input that is not nullable is missing.
@@ -133,7 +133,7 @@ def fill_missing(arrays: Arrays, inputs: Mapping[str, TensorInfo]) -> Arrays:
 
 
 def check_array(array: np.ndarray[Any, Any], info: TensorInfo) -> None:
-    """Insists that a tensor fits an input of the signature."""
+    """Raises BadRequestError unless a tensor fits an input of the signature."""
     if array.dtype.kind != info.dtype.kind or array.dtype.itemsize != info.dtype.itemsize:
         found = "string" if array.dtype.kind in "OSU" else str(array.dtype)
         raise BadRequestError(f"input {info.shown!r}: expected type {info.type_name}. Received: {found}")
@@ -144,11 +144,11 @@ def check_array(array: np.ndarray[Any, Any], info: TensorInfo) -> None:
 
 
 def settle_missing(array: np.ndarray[Any, Any], info: TensorInfo) -> np.ndarray[Any, Any]:
-    """The tensor with the model's own "missing" value wherever a value means that, as in the data that it was trained on: NaN,
-    the least int64, the empty text, and the texts of `na_values`.
+    """Replaces values that mean "missing" with the model's own value for it, as in its training data: NaN, the smallest int64, the
+    empty text, and the texts of `na_values`.
 
     Raises:
-        BadRequestError: a value is missing, and the input must have one.
+        BadRequestError: a value is missing, but the input requires one.
     """
     if info.feature is None:
         return array
@@ -198,7 +198,7 @@ def _fill_nulls(values: list[Any], info: TensorInfo, where: _Where) -> list[Any]
 def _numbers(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
     try:
         array = np.array(values)
-    except (ValueError, OverflowError):  # lists of unequal length, or a whole number beyond 64 bits
+    except (ValueError, OverflowError):  # lists of unequal length, or an integer beyond 64 bits
         array = np.empty((), dtype=object)
     if array.size and array.dtype.kind not in _TAKES[info.dtype.kind]:
         _raise_type(values, info, where)
@@ -232,7 +232,7 @@ def _strings(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, An
 
 
 def _insist_on_dates(values: list[str], info: TensorInfo, where: _Where) -> None:
-    """A text that the model cannot read as a date would count as a missing one."""
+    """Raises BadRequestError for a text that the model cannot read as a date: it would silently count as missing."""
     for row, value in enumerate(values):
         missing = info.feature is None or value.encode() in info.feature.missing_texts
         if not missing and not _DATE.fullmatch(value):
@@ -293,7 +293,7 @@ def _raise_type(values: Any, info: TensorInfo, where: _Where) -> None:
 
 
 def _raise_shape(values: Any, info: TensorInfo, where: _Where) -> NoReturn:
-    """Names the first row whose shape is not that of the signature."""
+    """Raises BadRequestError for the first row whose shape is not that of the signature."""
     if isinstance(values, list) and values and info.shape != ():
         wanted = info.row_shape
         for row, value in enumerate(values):
@@ -305,7 +305,7 @@ def _raise_shape(values: Any, info: TensorInfo, where: _Where) -> NoReturn:
                 raise BadRequestError(
                     f"{where((row,))}: expected {_show_row(wanted)} for {info.shown!r}. Received: {received}"
                 )
-            wanted = found  # whatever the signature leaves open, the rows of one request are alike
+            wanted = found  # dimensions that the signature leaves open must be equal in all rows of a request
     raise BadRequestError(
         f"{where(())}: expected shape {show_shape(info.shape)} for {info.shown!r}. Received: {list(_shape(values))}"
     )
@@ -316,7 +316,7 @@ def _show_row(shape: tuple[int | None, ...] | None) -> str:
 
 
 def _in_row(name: str, instances: list[dict[str, Any]]) -> _Where:
-    """Where a value of a named input stands: instances[3].fare, or that it is not there at all."""
+    """Where a value of a named input is, e.g. instances[3].fare."""
 
     def where(path: tuple[int, ...]) -> str:
         if not path:
@@ -361,7 +361,7 @@ def _show(value: Any) -> str:
 
 
 def encode_predict(outputs: Arrays, row_form: bool, rows: int) -> bytes:
-    """The answer to a predict request; a single output goes without its name.
+    """The answer to a predict request; a single output has no name.
 
     Args:
         rows: how many instances the request had (row form only).
@@ -390,7 +390,7 @@ def _by_row(name: str, array: np.ndarray[Any, Any]) -> list[Any]:
 
 
 def _jsonable(name: str, array: np.ndarray[Any, Any]) -> Any:
-    """An array that orjson writes by itself (float32 in its own shortest form), or nested lists of strings."""
+    """An array that orjson can write (float32 in its shortest form), or nested lists of strings."""
     if array.dtype.kind == "O":
         return _text(array.tolist(), name.endswith("_bytes"))
     if array.dtype.kind == "V":
@@ -413,7 +413,7 @@ def _text(value: Any, binary: bool) -> Any:
 def _dump(document: dict[str, Any], outputs: Arrays) -> bytes:
     if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in outputs.values()):
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    # JSON has no NaN and orjson writes null; TF Serving writes NaN, Infinity and -Infinity, and so does this.
+    # JSON has no NaN, and orjson would write null; like TF Serving, write NaN, Infinity and -Infinity.
     return json.dumps(document, default=_floats).encode()
 
 

@@ -1,4 +1,4 @@
-"""Errors that a caller sees: an HTTP status, a gRPC status, and one line that says how to mend the request."""
+"""Errors that a caller sees: an HTTP status, a gRPC status, and one line that says how to correct the request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class ServingError(Exception):
-    """What is wrong with a request, or with the server just now, in one line.
+    """What is wrong with a request, or with the server at the moment, in one line.
 
     Attributes:
         http_status: of the REST answer.
@@ -23,7 +23,7 @@ class ServingError(Exception):
 
 
 class BadRequestError(ServingError):
-    """The request does not fit the signature: the caller's to mend."""
+    """The request does not fit the signature; the caller has to correct it."""
 
     http_status = 400
     grpc_status = "INVALID_ARGUMENT"
@@ -37,7 +37,7 @@ class NotFoundError(ServingError):
 
 
 class TooLargeError(ServingError):
-    """The body is larger than the server takes."""
+    """The body is larger than the server accepts."""
 
     http_status = 413
     grpc_status = "RESOURCE_EXHAUSTED"
@@ -52,7 +52,7 @@ class NotReadyError(ServingError):
 
 
 class BusyError(ServingError):
-    """More requests are under way than the server takes at once."""
+    """The server is already working on as many requests as it accepts at once."""
 
     http_status = 503
     grpc_status = "RESOURCE_EXHAUSTED"

@@ -20,7 +20,7 @@ def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]
     Args:
         document: `{"context": {feature: value}, "examples": [{feature: value}]}`; a value is a number, a string,
             `{"b64": ...}`, or a list of those.
-        features: the model's raw features, if it says; a whole number is then written as float where that is the type.
+        features: the model's raw features, if known; an integer is then written as float where that is the type.
 
     Returns:
         Serialized tf.Example, [N].
@@ -62,7 +62,7 @@ def _serialize(example: Any, context: Mapping[str, Any], features: Mapping[str, 
 
 
 def _is_missing(value: Any, feature: Feature) -> bool:
-    """Whether a value means that there is none, as in the data that the model was trained on."""
+    """Whether a value means "missing", as in the model's training data."""
     if isinstance(value, str):
         return value.encode() in feature.missing_texts
     return isinstance(value, float | int) and (math.isnan(value) or (feature.dtype == "int64" and value == -(2**63)))

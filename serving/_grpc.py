@@ -108,7 +108,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc]
-    """GetModelStatus. Which models are served is the store's and the command line's to say, not a caller's."""
+    """GetModelStatus. The store and the command line decide which models are served, not callers."""
 
     def __init__(self, inference: Inference) -> None:
         self._inference = inference
@@ -132,11 +132,11 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
 
 
 def make_server(inference: Inference, threads: int, max_bytes: int) -> grpc.Server:
-    """A gRPC server with both services; not bound, not started."""
+    """A gRPC server with both services, neither bound nor started."""
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
         options=[
-            ("grpc.so_reuseport", 0),  # else a second server would quietly share the port
+            ("grpc.so_reuseport", 0),  # otherwise a second server would silently share the port
             ("grpc.max_receive_message_length", max_bytes),
             ("grpc.max_send_message_length", -1),
         ],
@@ -151,7 +151,7 @@ def _abort(context: grpc.ServicerContext, error: ServingError) -> None:
 
 
 def _wanted(spec: model_pb2.ModelSpec) -> tuple[int | None, str | None]:
-    """Version and label that a ModelSpec asks for."""
+    """The version and label that a ModelSpec asks for."""
     choice = spec.WhichOneof("version_choice")
     return (
         int(spec.version.value) if choice == "version" else None,
@@ -160,7 +160,7 @@ def _wanted(spec: model_pb2.ModelSpec) -> tuple[int | None, str | None]:
 
 
 def _spec(call: Call, asked: model_pb2.ModelSpec) -> model_pb2.ModelSpec:
-    """The ModelSpec of an answer: always with the version that gave it."""
+    """The ModelSpec of an answer; it always has the version that answered."""
     spec = model_pb2.ModelSpec(name=asked.name, signature_name=asked.signature_name)
     spec.version.value = call.servable.version
     return spec

@@ -1,4 +1,4 @@
-"""How a request finds its version, is bounded, counted and recorded: what REST and gRPC share."""
+"""Shared by REST and gRPC: finds the version for a request, and limits, counts and records requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ METADATA = "metadata"
 
 
 class Call:
-    """One request under way: which version answers, and what went in and came out."""
+    """A request in progress: which version answers, its inputs and its outputs."""
 
     def __init__(self, servable: Servable, label: str) -> None:
         self.servable = servable
@@ -68,12 +68,12 @@ class Request:
 
 
 class Inference:
-    """Finds the version for each request, bounds how many run, counts and records them.
+    """Finds the version for each request, limits how many run at once, and counts and records them.
 
     Args:
-        max_in_flight: more requests than this at once are refused.
-        lane: where the canary's share runs; None: there is no canary share.
-        record: where requests are recorded; None: nowhere.
+        max_in_flight: further requests are refused.
+        lane: runs the canary's share; None: there is no canary share.
+        record: records requests; None: they are not recorded.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class Inference:
         self.draining = False
 
     def admit(self) -> None:
-        """Takes a place, to be given back by `leave`.
+        """Admits a request; `leave` must follow.
 
         Raises:
-            BusyError: all places are taken.
+            BusyError: the limit is reached.
             NotReadyError: the server is stopping.
         """
         if self.draining:
@@ -121,12 +121,12 @@ class Inference:
         return self._in_flight
 
     def answer(self, request: Request, work: Callable[[Call], _Answer]) -> _Answer:
-        """Answers a request: by the version it names, else by stable, or by the canary if it falls to its share.
+        """Answers a request with the version it names, otherwise with stable, or with the canary for its share of requests.
 
-        A canary that fails, hangs or answers NaN costs the caller nothing but time: stable answers.
+        If the canary fails, hangs or answers NaN, stable answers, and the caller only loses time.
 
         Args:
-            work: decodes, runs and encodes; called again for stable where the canary failed.
+            work: decodes, runs and encodes; called again for stable if the canary failed.
         """
         if self._lane is None or request.version is not None or request.label or request.method == METADATA:
             return self._answer_by_label(request, work)
@@ -190,11 +190,11 @@ class Inference:
         failure: Exception,
         seconds: float,
     ) -> _Answer:
-        """The stable version's answer to what the canary failed at, and the blame: whose fault it was."""
+        """Answers with the stable version after the canary failed, and counts whose fault it was."""
         try:
             answer = self._answer_by_label(request, work)
         except BaseException:
-            # Both refuse: the request is at fault, or all is. Either way it says nothing against the canary.
+            # Both refuse: the request is at fault, or everything is. Either way the canary is not to blame.
             code = failure.grpc_status if isinstance(failure, ServingError) else "INTERNAL"
             self._count(names, request, code, seconds)
             raise
@@ -210,7 +210,7 @@ class Inference:
         self.metrics.seconds.labels(*names, request.method, request.protocol).observe(seconds)
 
     def _observe(self, call: Call) -> None:
-        """Counts and records an answer that was given; nothing here may cost the caller that answer."""
+        """Counts and records an answer; failures here must not cost the caller the answer."""
         if not call.outputs:
             return
         try:

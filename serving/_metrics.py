@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus."""
+"""The server's metrics, for Prometheus."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
 
 class Metrics:
-    """The server's own registry: no global state, so that a process may hold several servers."""
+    """The server's own registry, not the global one, so that a process may run several servers."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "trainyard_serving_requests",
-            "Requests answered. Model and version are empty where the request named none that is served.",
+            "Requests answered. Model and version are empty if the request named none that is served.",
             ["model", "version", "label", "method", "protocol", "code"],
             registry=self.registry,
         )
         self.seconds = Histogram(
             "trainyard_serving_request_seconds",
-            "Seconds from the whole request read to the answer ready.",
+            "Seconds from having read the whole request to having the answer.",
             ["model", "version", "label", "method", "protocol"],
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.in_flight = Gauge("trainyard_serving_in_flight", "Requests under way.", registry=self.registry)
+        self.in_flight = Gauge("trainyard_serving_in_flight", "Requests in progress.", registry=self.registry)
         self.rejected = Counter(
             "trainyard_serving_rejected",
-            "Requests refused unread: too many, or too large.",
+            "Requests refused without being read: too many, or too large.",
             ["reason"],
             registry=self.registry,
         )
         self.loaded = Gauge(
             "trainyard_serving_loaded_version",
-            "The version that a label is served with.",
+            "The version that is served for a label.",
             ["model", "label"],
             registry=self.registry,
         )
         self.load_seconds = Gauge(
             "trainyard_serving_load_seconds",
-            "Seconds it took to verify, load and warm up.",
+            "Seconds to verify, load and warm up a version.",
             ["model", "version"],
             registry=self.registry,
         )
@@ -72,7 +72,7 @@ class Metrics:
         )
         self.predictions = Counter(
             "trainyard_serving_predictions",
-            "Rows predicted, by bin: of a class its name, of a number the lower edge.",
+            "Rows predicted, by bin: the name of a class, or the lower edge for a number.",
             ["model", "version", "output", "bin"],
             registry=self.registry,
         )
@@ -82,7 +82,7 @@ class Metrics:
             ["model", "outcome"],
             registry=self.registry,
         )
-        self.ready = Gauge("trainyard_serving_ready", "1 if every asked model is loaded.", registry=self.registry)
+        self.ready = Gauge("trainyard_serving_ready", "1 if every requested model is loaded.", registry=self.registry)
 
         self._bins = PredictionBins()
 
@@ -92,10 +92,10 @@ class Metrics:
             self.predictions.labels(model, version, output, bin_).inc(rows)
 
     def forget_predictions(self, model: str, version: int) -> None:
-        """Lets go of the distribution of a version that is no longer loaded: its series would be kept for ever."""
+        """Drops the distribution of a version that is no longer loaded; its series would otherwise be kept for ever."""
         self._bins.forget(model, version)
         self.predictions.remove_by_labels({"model": model, "version": str(version)})
 
     def text(self) -> bytes:
-        """The exposition that /metrics answers."""
+        """The text that /metrics returns."""
         return prometheus_client.generate_latest(self.registry)

@@ -1,7 +1,7 @@
 """Which versions are in service: follows the store's labels, loads, verifies, switches and unloads.
 
-Requests read one immutable picture (`ServedModel`) that is replaced as a whole, so a switch costs them nothing and no
-request falls between two versions. Everything that changes happens in one thread.
+Requests read an immutable snapshot (`ServedModel`) that is replaced as a whole, so a switch costs them nothing and no request
+falls between two versions. All changes happen in one thread.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class VersionStatus:
 
 @dataclasses.dataclass(frozen=True)
 class ServedModel:
-    """A model as it is in service just now.
+    """A model as it is currently served.
 
     Attributes:
         labels: label -> the version that answers for it.
-        share: of the requests that name neither version nor label, how many the canary answers.
-        why_not: why it has no stable version; empty when it has.
-        damaged: why the store cannot be followed: its labels cannot be read, or the stable version is refused. What was loaded
-            before stays in service. Empty when it can.
+        share: which share of the requests without version or label the canary answers.
+        why_not: why it has no stable version; empty if it has one.
+        damaged: why the store cannot be followed (its labels cannot be read, or the stable version is refused); what was loaded
+            before stays in service. Empty if it can.
     """
 
     name: str
@@ -75,12 +75,12 @@ class _Failure:
 
 
 class ModelManager:
-    """Keeps the asked models loaded as the store's labels say.
+    """Keeps the requested models loaded according to the store's labels.
 
     Args:
         names: the models to serve; None: all that have a label in the store.
         cache: where releases of a remote store are copied to.
-        load: how a verified folder becomes a servable.
+        load: turns a verified folder into a servable.
     """
 
     def __init__(
@@ -108,14 +108,14 @@ class ModelManager:
     # -- what requests read
 
     def models(self) -> Mapping[str, ServedModel]:
-        """The models in service, or asked for."""
+        """The models that are served or requested."""
         return self._models
 
     @property
     def ready(self) -> bool:
-        """Whether the first pass is over and every asked model has a stable version loaded.
+        """Whether the first pass is over and every requested model has a stable version loaded.
 
-        Where none was named, a model whose record is damaged holds back no other: it is not counted, unless it is the only one.
+        If no models were named, one whose record is damaged does not hold up the others: it does not count, unless it is the only one.
         """
         models = self._models.values()
         counted = [model for model in models if self._names is not None or model.ready or not model.damaged]
@@ -134,11 +134,11 @@ class ModelManager:
             raise NotFoundError(f"there is no model {name!r} here. Served: {known}") from None
 
     def find(self, name: str, version: int | None = None, label: str | None = None) -> tuple[Servable, str]:
-        """The version that answers a request, and the label by which it does (empty: asked by version).
+        """The version that answers a request, and its label (empty if the request named the version).
 
         Raises:
             NotFoundError: no such model, version or label.
-            NotReadyError: the model is known, but nothing of it is loaded.
+            NotReadyError: the model is known, but no version of it is loaded.
         """
         model = self.model(name)
         if version is not None:
@@ -156,7 +156,7 @@ class ModelManager:
         return servable, wanted
 
     def canary_for(self, name: str) -> Servable | None:
-        """The canary if it is to answer this request, which names neither version nor label; None: stable answers."""
+        """The canary, if it should answer this request, which names neither version nor label; None: stable answers."""
         model = self._models.get(name)
         if model is None or not model.share or not model.ready:
             return None
@@ -165,12 +165,12 @@ class ModelManager:
     # -- what the polling thread does
 
     def start(self, poll_seconds: float) -> None:
-        """Loads what the labels point at, then follows them until `stop`."""
+        """Loads the versions that labels point at, then follows the labels until `stop`."""
         self._thread = threading.Thread(target=self._poll, args=(poll_seconds,), name="models", daemon=True)
         self._thread.start()
 
     def wait_for_first_pass(self, timeout: float | None = None) -> bool:
-        """Waits until every asked model has been tried once."""
+        """Waits until every requested model has been tried once."""
         return self._first_pass.wait(timeout)
 
     def stop(self) -> None:
@@ -181,7 +181,7 @@ class ModelManager:
         while not self._stop.is_set():
             self.refresh()
             if not self._first_pass.is_set():
-                # Everything so far lives for ever: leave it out of later collections, which would hold up requests.
+                # Objects created so far live for ever: exclude them from later collections, which would delay requests.
                 gc.collect()
                 gc.freeze()
                 self._first_pass.set()
@@ -189,7 +189,7 @@ class ModelManager:
             self._stop.wait(poll_seconds)
 
     def refresh(self) -> None:
-        """One look at the store: load what is new, switch, let go of what is no longer asked for."""
+        """Reads the store once: loads what is new, switches, and unloads what is no longer needed."""
         try:
             names = self._names if self._names is not None else self._labelled_models()
         except Exception as error:
@@ -215,7 +215,7 @@ class ModelManager:
         try:
             return bool(self._store.labels(name))
         except StoreError:
-            return True  # damaged: `_refresh_model` says so, for this one alone
+            return True  # damaged: `_refresh_model` reports it, for this model only
 
     def _refresh_model(self, name: str) -> None:
         details = self._store.label_details(name)
@@ -223,7 +223,7 @@ class ModelManager:
         model = self._models.get(name) or ServedModel(name)
         self._models[name] = model
         if not wanted and model.labels:
-            # A store that is away for a moment looks the same as one without labels: better old answers than none.
+            # A store that is briefly unavailable looks like one without labels: better old answers than none.
             self._say(name, f"{name}: labels.json is gone from {self._store.uri}; what is loaded stays in service")
             return
         self._switch(name, details)
@@ -233,7 +233,7 @@ class ModelManager:
         self._explain(name, wanted)
 
     def _switch(self, name: str, wanted: Mapping[str, Label]) -> None:
-        """Points every wanted label at its version if that is loaded, else leaves it where it was, in one step."""
+        """Atomically points every label at its version if that is loaded, and leaves it unchanged otherwise."""
         model = self._models[name]
         choice = {
             label: self._loaded.get((name, said.version)) or model.labels.get(label) for label, said in wanted.items()
@@ -320,7 +320,7 @@ class ModelManager:
         self._say(name, why and f"{name} is not served: {why}")
 
     def _unload_unused(self) -> None:
-        """Lets go of versions that no label points at, once their last request is answered."""
+        """Unloads versions that no label points at, once their last request is answered."""
         used = {(name, version) for name, model in self._models.items() for version in model.servables}
         done = [key for key, servable in self._loaded.items() if key not in used and servable.idle]
         for name, version in done:
@@ -329,10 +329,10 @@ class ModelManager:
             self._metrics.forget_predictions(name, version)
             _log.info("%s version %d: unloaded", name, version)
         if done:
-            gc.collect()  # a SavedModel is full of cycles: without this its weights stay
+            gc.collect()  # a SavedModel is full of reference cycles, which would keep its weights in memory
 
     def _note_damage(self, name: str, why: str) -> None:
-        """One model's record cannot be followed: it stays as it is, and says so; the others are followed."""
+        """Reports that a model's record cannot be read; the model stays as it is, and the others are followed."""
         self._metrics.store_failures.inc()
         model = self._models.get(name) or ServedModel(name)
         self._models[name] = dataclasses.replace(model, damaged=why, why_not="" if model.ready else why)
@@ -343,7 +343,7 @@ class ModelManager:
         self._say(name or "store", f"cannot read the store: {error}")
 
     def _say(self, about: str, message: str) -> None:
-        """Logs a state once, not at every poll."""
+        """Logs a state once rather than at every poll."""
         if self._said.get(about, "") != message:
             self._said[about] = message
             if message:
@@ -351,6 +351,6 @@ class ModelManager:
 
 
 def _share(labels: Mapping[str, Servable], wanted: Mapping[str, Label]) -> float:
-    """The canary's share, once the very version that it was given to is loaded."""
+    """The canary's share, once the version that it was assigned to is loaded."""
     canary, said = labels.get(CANARY), wanted.get(CANARY)
     return said.share if canary is not None and said is not None and canary.version == said.version else 0.0

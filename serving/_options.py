@@ -14,8 +14,8 @@ _DESCRIPTION = """\
 Serves the releases of a model store over TF Serving's REST and gRPC.
 
 The server follows labels: it loads the version that `stable` (and `canary`, if set) points at, and switches without a
-failed request when a label moves. Every file is checked against its published digest first; a release that was changed
-is refused and the version before it stays in service.
+failed request when a label moves. Every file is first checked against its published digest; a release that was changed is
+refused, and the previous version stays in service.
 """
 
 _EPILOG = """\
@@ -27,16 +27,15 @@ ask it:
   curl -d '{"instances": [...]}' http://127.0.0.1:8501/v1/models/digits/labels/canary:predict
   curl http://127.0.0.1:8501/metrics
 
-exit codes: 0 stopped by SIGTERM or Ctrl-C after the last answer; 2 something to mend (a port is taken, an option does
-not fit, or with --fail-fast a model cannot be served); 1 anything else.
+exit codes: 0 stopped by SIGTERM or Ctrl-C after the last answer; 2 something to correct (a port is taken, an option is
+invalid, or with --fail-fast a model cannot be served); 1 anything else.
 """
 
 MIB = 1 << 20
-"""Environment variable: the folder of the request record. Whoever compares with recent requests reads it there too."""
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads and checks the command line; argparse exits with 2 on what it cannot use."""
+    """Parses the command line; argparse exits with 2 if it is invalid."""
     cpus = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(
         prog=os.environ.get(env.PROGRAM) or "python -m serving",
@@ -96,7 +95,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=_count,
         default=max(4, 2 * cpus),
         metavar="N",
-        help="requests worked on at once, per protocol (default %(default)s)",
+        help="requests processed at once, per protocol (default %(default)s)",
     )
     add(
         "--tf-threads",
@@ -117,7 +116,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=_positive,
         default=10.0,
         metavar="S",
-        help="what the canary may take for a request of its share before stable answers (default %(default)s)",
+        help="how long the canary may take for a request before stable answers (default %(default)s)",
     )
     add(
         "--record",
@@ -145,7 +144,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=_positive,
         default=7.0,
         metavar="D",
-        help="what is older is deleted (default %(default)s)",
+        help="older records are deleted (default %(default)s)",
     )
     add(
         "--record-exclude",

@@ -1,7 +1,7 @@
-"""What a version predicts, as counts in bins that are the same for every version: the ground of prediction drift.
+"""Counts a version's predictions in bins that are the same for every version: the basis for measuring prediction drift.
 
-Bins do not depend on the data, so counts of several servers add up and two versions compare bin by bin. `low` sorts them:
-a reader may join neighbours.
+Bins do not depend on the data, so the counts of several servers can be added, and two versions compared bin by bin. A reader may
+merge neighbouring bins.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MOST_OUTPUTS = 4
 _MOST_ROWS = 1024
 _PROBABILITY_BINS = 20
 _GROWTH = math.log(1.2)
-_MOST_STEPS = 100  # 1.2 ** 100 is 8e7; what lies beyond, or is nearer to 0 than 1e-8, shares the outermost bin
+_MOST_STEPS = 100  # 1.2 ** 100 is 8e7; larger values, and those closer to 0 than 1e-8, share the outermost bins
 
 
 class PredictionBins:
-    """Sorts predictions into bins; remembers which classes a version has named, so that their number stays bounded."""
+    """Sorts predictions into bins; remembers the classes of each version, to limit their number."""
 
     def __init__(self) -> None:
         self._classes: dict[tuple[str, int, str], set[str]] = {}

@@ -1,11 +1,11 @@
-"""A bounded, sampled record of requests and answers: for shadow comparisons and for skew between training and serving.
+"""A sampled record of requests and answers of limited size, for shadow comparisons and training-serving skew.
 
-JSON lines in segments, `<folder>/<model>/<time>-<pid>.jsonl`, one line a row:
+JSON lines in segments, `<folder>/<model>/<time>-<pid>.jsonl`, one line per row:
 
     {"at": "2026-01-31T09:30:00.123+00:00", "model": "taxi", "version": 3, "label": "stable",
      "columns": {"fare": 9.5, "company": null}, "prediction": {"label": "1", "probability": 0.69}}
 
-A request never waits for the record: rows that do not fit into the queue are dropped, and counted.
+A request never waits for the record: rows that do not fit into the queue are dropped and counted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from serving._servable import Servable
 from serving._signature import Feature
 
 MOST_ROWS = 16
-"""Rows of one request that are recorded: a batch of thousands must not push out everyone else's."""
+"""How many rows of one request are recorded: a batch of thousands must not displace other requests."""
 _MOST_ROW_BYTES = 64 * 1024
 _QUEUE = 256
 _FLUSH_SECONDS = 0.5
@@ -48,10 +48,10 @@ class RecordOptions:
     """How much is recorded.
 
     Attributes:
-        rate: share of the requests.
-        max_bytes: of a model's segments together; the oldest go first.
-        max_seconds: a segment older than this is deleted.
-        exclude: columns that are never written, besides those that the schema marks as personal.
+        rate: share of the requests to record.
+        max_bytes: total size of a model's segments; the oldest are deleted first.
+        max_seconds: older segments are deleted.
+        exclude: columns that are never written, in addition to those that the schema marks as personal.
     """
 
     folder: pathlib.Path
@@ -71,7 +71,7 @@ class _Rows:
 
 
 class RequestRecord:
-    """Writes a sample of what is asked and answered, in a thread of its own."""
+    """Writes a sample of requests and answers, in a separate thread."""
 
     def __init__(self, options: RecordOptions, metrics: Metrics) -> None:
         self._options = options
@@ -86,7 +86,7 @@ class RequestRecord:
         self._thread.start()
 
     def offer(self, servable: Servable, label: str, inputs: Arrays, outputs: Arrays) -> None:
-        """Takes a request into the sample, perhaps; returns at once."""
+        """May add a request to the sample; returns at once."""
         if not servable.features or self._random.random() >= self._options.rate:
             return
         try:
@@ -110,7 +110,7 @@ class RequestRecord:
                 if time.monotonic() - self._expired_at > _EXPIRE_SECONDS:
                     self._expire()
             except Exception as error:
-                # A full disk must not take the server along; say so once, not for every request.
+                # A full disk must not stop the server; report it once, not for every request.
                 if self._failing != (problem := f"{type(error).__name__}: {error}"):
                     _log.warning("requests are not recorded: %s", problem)
                 self._failing = problem
@@ -141,14 +141,14 @@ class RequestRecord:
         return segment
 
     def _is_full(self, segment: _Segment) -> bool:
-        # Whole segments are deleted, so they are small against the bounds.
+        # Whole segments are deleted, so they must be small compared with the limits.
         return (
             segment.file.tell() > self._options.max_bytes / _SEGMENTS
             or time.time() - segment.began > self._options.max_seconds / _SEGMENTS
         )
 
     def _expire(self) -> None:
-        """Deletes the oldest segments of every model, of dead servers too, until the bounds are kept."""
+        """Deletes the oldest segments of every model, including those of dead servers, until the limits are met."""
         self._expired_at = time.monotonic()
         for folder in self._options.folder.iterdir() if self._options.folder.is_dir() else ():
             room = self._options.max_bytes
@@ -168,7 +168,7 @@ class _Segment:
 
 
 def _open_segment(folder: pathlib.Path) -> _Segment:
-    """A new file that only this user may read; what is written is there at once, without a buffer to lose."""
+    """A new file that only this user may read; unbuffered, so that nothing is lost."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}.jsonl"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
@@ -176,7 +176,7 @@ def _open_segment(folder: pathlib.Path) -> _Segment:
 
 
 def describe(rows: _Rows, exclude: Collection[str] = ()) -> list[bytes]:
-    """The lines of a request, without their ends."""
+    """The lines for a request, without newlines."""
     features = {
         name: feature
         for name, feature in rows.servable.features.items()
@@ -206,7 +206,7 @@ def _column(inputs: Mapping[str, np.ndarray[Any, Any]], name: str, feature: Feat
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it: NaN, which stands for missing, becomes null; bytes that are no text base64."""
+    """A value for JSON: NaN, which means missing, becomes null; bytes that are not text become base64."""
     if isinstance(value, np.ndarray):
         return [_plain(item) for item in value]
     if isinstance(value, bytes):

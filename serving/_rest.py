@@ -1,4 +1,4 @@
-"""TF Serving's REST API, and what a platform asks of a server: /healthz, /livez, /metrics."""
+"""TF Serving's REST API, and what platforms need: /healthz, /livez, /metrics."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class RestApi:
     """The HTTP application.
 
     Args:
-        threads: runs decoding, TensorFlow and encoding, so that the event loop only moves bytes.
-        max_bytes: the largest body taken.
+        threads: run decoding, TensorFlow and encoding, so that the event loop only moves bytes.
+        max_bytes: the largest accepted body.
     """
 
     def __init__(self, inference: Inference, threads: ThreadPoolExecutor, max_bytes: int) -> None:
@@ -85,7 +85,7 @@ class RestApi:
             )
             return Response(await run, media_type="application/json")
         except ClientDisconnect:
-            return _error(400, "the client went away before the body was whole.")
+            return _error(400, "the client disconnected before the body was complete.")
         finally:
             self._inference.leave()
 

@@ -38,7 +38,7 @@ class Signature:
 
     @property
     def takes_examples(self) -> bool:
-        """Whether its one input is a batch of serialized tf.Example."""
+        """Whether its only input is a batch of serialized tf.Example."""
         return len(self.inputs) == 1 and all(
             info.is_string and len(info.shape or ()) == 1 for info in self.inputs.values()
         )
@@ -48,7 +48,7 @@ class Servable:
     """A loaded model version.
 
     Attributes:
-        features: its raw features, as its own trainyard.json says; empty for a SavedModel that is not ours.
+        features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
         signature_defs: as stored in saved_model.pb, for metadata.
     """
 
@@ -69,7 +69,7 @@ class Servable:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Marks one request under way, so that the version is unloaded only after it."""
+        """Marks a request in progress, so that the version is not unloaded before its end."""
         with self._lock:
             self._in_flight += 1
         try:
@@ -80,11 +80,11 @@ class Servable:
 
     @property
     def idle(self) -> bool:
-        """Whether no request is under way."""
+        """Whether no request is in progress."""
         return self._in_flight == 0
 
     def signature(self, name: str = "") -> Signature:
-        """A signature by name; none: serving_default."""
+        """A signature by name; serving_default if the name is empty."""
         wanted = name or DEFAULT_SIGNATURE
         try:
             return self.signatures[wanted]
@@ -93,10 +93,10 @@ class Servable:
             raise BadRequestError(f"{self.model} has no signature {wanted!r}. Known: {known}") from None
 
     def signature_for(self, method: str, name: str = "") -> Signature:
-        """The signature for classify or regress: the one named, else the default one if it fits, else one named so.
+        """The signature for classify or regress: the one named, else the default if it fits, else the one named like the method.
 
         Raises:
-            BadRequestError: it does not take tf.Example, or does not give what the method answers.
+            BadRequestError: it does not take tf.Example, or does not have the method's output.
         """
         output = _ANSWER_OF[method]
         if not name:
@@ -115,7 +115,7 @@ class Servable:
         """Runs a signature.
 
         Raises:
-            BadRequestError: an input is missing, unknown, or of another type or shape; or the graph refuses the values.
+            BadRequestError: an input is missing, unknown, or has the wrong type or shape; or the graph refuses the values.
         """
         if unknown := arrays.keys() - signature.inputs.keys():
             known = ", ".join(info.shown for info in signature.inputs.values())
@@ -139,7 +139,7 @@ class Servable:
     def classify(
         self, signature: Signature, examples: np.ndarray[Any, Any]
     ) -> tuple[np.ndarray[Any, Any] | None, np.ndarray[Any, Any]]:
-        """Classes (bytes, [N, C]; None if it names none) and scores (float, [N, C]) of serialized examples [N]."""
+        """Classes (bytes, [N, C]; None if the model has no names for them) and scores (float, [N, C]) of serialized examples [N]."""
         outputs = self.run(signature, {next(iter(signature.inputs)): examples})
         return outputs.get("classes"), outputs["scores"]
 
@@ -148,12 +148,12 @@ class Servable:
         return self.run(signature, {next(iter(signature.inputs)): examples})["outputs"].reshape(len(examples))
 
     def warm_up(self) -> None:
-        """Runs each signature once, so that the first caller does not pay for tracing and allocation."""
+        """Runs each signature once, so that the first caller does not wait for tracing and allocation."""
         for signature in self.signatures.values():
             try:
                 self.run(signature, _one_row(signature, self.features))
             except ServingError as error:
-                # A made-up row need not make sense to the model; the release was tried on real ones before.
+                # A made-up row need not make sense to the model; the release has been tested with real ones.
                 _log.info("%s version %d, warm-up of %s: %s", self.model, self.version, signature.name, error)
 
 
@@ -212,7 +212,7 @@ def _fill(target: Any, feature: Feature) -> None:
 
 
 def _first_line(error: tf.errors.OpError) -> str:
-    """TensorFlow's own words without the graph nodes it lists after them."""
+    """TensorFlow's message without the graph nodes listed after it."""
     lines = [line.split("[[{{")[0].strip() for line in str(error.message).splitlines()]
     told = [line for line in lines if line and not line.startswith(_TENSORFLOW_PREAMBLE)]
     return told[0] if told else type(error).__name__

@@ -1,4 +1,4 @@
-"""Puts the parts together: store, models, REST, gRPC; starts and stops them in order."""
+"""Puts the parts together (store, models, REST, gRPC), and starts and stops them in order."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from serving._rest import RestApi
 _log = logging.getLogger("serving")
 
 _CANARY_PART = 2
-"""A canary that hangs holds at most one thread in so many; the others stay with the stable version."""
+"""A canary that hangs blocks at most one in this many threads; the others remain for the stable version."""
 
 
 class CannotServeError(Exception):
-    """The server cannot start as it was asked to; the message says what to change."""
+    """The server cannot start with these options; the message says what to change."""
 
 
 class _HttpServer(uvicorn.Server):
-    """Leaves signals to `serve`, which has a gRPC server to drain as well."""
+    """Leaves signals to `serve`, which has to drain the gRPC server as well."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -51,7 +51,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     Args:
         options: of the command line.
         listener: the bound and listening REST socket.
-        ready: is called when every model that there is answers.
+        ready: called when every existing model answers.
 
     Raises:
         CannotServeError: the gRPC port is taken, or with --fail-fast a model cannot be served.
@@ -169,10 +169,10 @@ async def _drain(
     grpc_server: grpc.Server,
     seconds: float,
 ) -> None:
-    """Takes no new request, answers those under way, then closes."""
+    """Refuses new requests, answers those in progress, then closes."""
     inference.draining = True
     manager.stop()
-    _log.info("stopping: %d requests under way", inference.in_flight)
+    _log.info("stopping: %d requests in progress", inference.in_flight)
     grpc_stopped = grpc_server.stop(seconds)
     http.should_exit = True
     await http_task

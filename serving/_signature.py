@@ -1,4 +1,4 @@
-"""What a signature of a SavedModel takes and gives, and what a missing value becomes."""
+"""The inputs and outputs of a SavedModel's signatures, and the values that mean "missing"."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy as np
 
 FEATURES_FILE = "assets.extra/trainyard.json"
 
-# What the exported model takes for "missing"; the transform graph turns it back.
+# The values that mean "missing" to the exported model; the transform graph converts them back.
 SENTINELS: dict[str, Any] = {"float32": math.nan, "int64": -(2**63), "string": b""}
 
 
 @dataclasses.dataclass(frozen=True)
 class Feature:
-    """A raw feature as `assets.extra/trainyard.json` describes it.
+    """A raw feature, as described in `assets.extra/trainyard.json`.
 
     Attributes:
         shape: of one row; () for a scalar.
         nullable: whether a request may leave it out.
-        input: its name in `serving_default`, where the column's name is no identifier; empty: the column's name.
+        input: its name in `serving_default` if the column's name is not an identifier; empty: the column's name.
         personal: whether the schema marks it as personal data; such a column is never recorded.
-        na_values: texts that meant a missing value when the model was trained, besides the empty one.
-        is_date: whether its texts are dates in ISO 8601.
-        booleans: the texts for no and yes, where JSON's booleans are taken for them.
+        na_values: texts that meant "missing" in the training data, besides the empty one.
+        is_date: whether its texts are ISO 8601 dates.
+        booleans: the texts for false and true, if requests may use JSON's booleans.
     """
 
     dtype: str
@@ -53,8 +53,8 @@ class TensorInfo:
         dtype: NumPy's; object for strings.
         shape: the leading dimension is the batch; None: any size. None as a whole: any rank.
         nullable: whether it may be left out.
-        feature: what the model's description says of it; None: nothing, and any value is taken.
-        column: the column's own name, where TensorFlow takes no input of that name; a request may use either.
+        feature: its description; None: there is none, and any value is accepted.
+        column: the column's own name if TensorFlow does not accept it as an input's name; a request may use either.
     """
 
     name: str
@@ -66,7 +66,7 @@ class TensorInfo:
 
     @property
     def shown(self) -> str:
-        """What people call it."""
+        """Its name in messages."""
         return self.column or self.name
 
     @property
@@ -75,7 +75,7 @@ class TensorInfo:
 
     @property
     def booleans(self) -> tuple[str, ...]:
-        """The texts for no and yes, where JSON's booleans are taken for them."""
+        """The texts for false and true, if requests may use JSON's booleans."""
         return self.feature.booleans if self.feature is not None else ()
 
     @property
@@ -95,7 +95,7 @@ class TensorInfo:
         return SENTINELS[self.type_name]
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
-        """Whether a tensor of this shape may be fed."""
+        """Whether a tensor of this shape fits."""
         if self.shape is None:
             return True
         return len(shape) == len(self.shape) and all(
@@ -125,5 +125,5 @@ def read_features(folder: pathlib.Path) -> dict[str, Feature]:
 
 
 def show_shape(shape: tuple[int | None, ...] | None) -> str:
-    """A shape as people write it, e.g. `[?, 64]`; "any" if nothing is known."""
+    """A shape in words, e.g. `[?, 64]`; "any" if it is unknown."""
     return "any" if shape is None else "[" + ", ".join("?" if n is None else str(n) for n in shape) + "]"

@@ -1,4 +1,4 @@
-"""Model status and metadata as TF Serving's protos; REST answers their JSON."""
+"""Model status and metadata as TF Serving's protos; REST returns them as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def status_response(
     """The status of all versions of a model, newest first, or of one.
 
     Raises:
-        NotFoundError: there is no such model, or nothing is known of such a version or label.
+        NotFoundError: there is no such model, version or label.
     """
     served = manager.model(model)
     if label is not None:
@@ -48,13 +48,13 @@ def signature_def_map(servable: Servable) -> get_model_metadata_pb2.SignatureDef
 
 
 def metadata_response(servable: Servable) -> dict[str, Any]:
-    """The JSON of /metadata, as TF Serving prints it."""
+    """The JSON of /metadata, in TF Serving's format."""
     spec = {"name": servable.model, "signature_name": "", "version": str(servable.version)}
     return {"model_spec": spec, "metadata": {SIGNATURE_DEF: to_json(signature_def_map(servable))}}
 
 
 def to_json(message: Message) -> dict[str, Any]:
-    """A proto as TF Serving writes it: its own field names, defaults shown."""
+    """A proto as TF Serving writes it: with the original field names and with defaults."""
     document: dict[str, Any] = json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )

@@ -1,4 +1,4 @@
-"""What a person sees while the server starts: TensorFlow and the models take seconds to load."""
+"""Progress while the server starts: loading TensorFlow and the models takes seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _EVERY_S = 4.0
 
 
 class Starting:
-    """Writes a line to stderr every four seconds until `end`; also while file descriptor 2 is somebody else's."""
+    """Writes a line to stderr every four seconds until `end`, even while file descriptor 2 is redirected."""
 
     def __init__(self) -> None:
         self._stderr, self._ended = os.dup(2), threading.Event()
@@ -19,7 +19,7 @@ class Starting:
         self._thread.start()
 
     def end(self) -> None:
-        """It has started, or will not. May be called twice."""
+        """Stops the progress lines; may be called twice."""
         if not self._ended.is_set():
             self._ended.set()
             self._thread.join()

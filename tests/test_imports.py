@@ -17,7 +17,7 @@ GROUND = ("spec", "storage", "landing", "model_store", "components", "quality", 
 MAY_IMPORT = {
     **{room: GROUND[:floor] for floor, room in enumerate(GROUND)},
     "model_store": ("storage", "spec"),
-    "components.progress": (),
+    "components.progress": ("spec",),
     "components.columnar": ("components.progress", "spec"),
     "pipelines.datasets": ("spec",),
     "pipelines.metadata": ("components", "storage", "spec"),

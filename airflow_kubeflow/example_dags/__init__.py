@@ -1,1 +1,1 @@
-"""DAGs to begin with; a test runs them."""
+"""DAGs to start from; a test runs them."""

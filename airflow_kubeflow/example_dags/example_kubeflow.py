@@ -1,4 +1,4 @@
-"""A pipeline's run, waited for in the triggerer, and a sensor for a run that somebody else started."""
+"""Runs a pipeline and waits for it in the triggerer; a sensor waits for a run that somebody else started."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ with DAG(
     schedule=None,
     params={
         "pipeline_file": Param(
-            "/opt/pipelines/taxi.yaml", type="string", description="Compiled by kfp; on the worker."
+            "/opt/pipelines/taxi.yaml", type="string", description="Compiled by kfp; a path on the worker."
         ),
         "span": Param(-1, type="integer", description="A parameter that the pipeline declares."),
     },

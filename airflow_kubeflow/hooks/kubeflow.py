@@ -22,14 +22,14 @@ _LONGEST_PAUSE = 60.0
 
 
 class KubeflowHook(BaseHook):
-    """Talks to KFP's API (v2beta1) as a connection of type "kubeflow" says.
+    """Talks to KFP's API (v2beta1) with the settings of a connection of type "kubeflow".
 
-    5xx, 429 and connection errors are tried again with growing pauses, as often as the connection says, and end in
-    `KubeflowUnavailable`; whatever a person has to mend is a `KubeflowUserError`, which Airflow does not retry. Each
-    method has a twin for asyncio whose name begins with `a`.
+    After 5xx, 429 and connection errors, requests are retried with growing pauses, as often as the connection says, and finally
+    raise `KubeflowUnavailable`. Whatever the user has to correct is a `KubeflowUserError`, which Airflow does not retry. Methods
+    whose names begin with `a` are for asyncio.
 
     Args:
-        kubeflow_conn_id: The connection.
+        kubeflow_conn_id: the connection.
 
     Example:
         >>> with KubeflowHook("kubeflow_default") as hook:  # doctest: +SKIP
@@ -59,14 +59,14 @@ class KubeflowHook(BaseHook):
 
     @property
     def settings(self) -> Settings:
-        """What the connection says; it is read once."""
+        """The connection's settings; it is read once."""
         if self._settings is None:
             connection = self.get_connection(self.kubeflow_conn_id)
             self._settings = Settings.from_connection(connection, connection.extra_dejson)
         return self._settings
 
     async def asettings(self) -> Settings:
-        """What the connection says, read without blocking."""
+        """The connection's settings, read without blocking."""
         if self._settings is None:
             connection = await self.aget_connection(self.kubeflow_conn_id)
             self._settings = Settings.from_connection(connection, await connection.aextra_dejson())
@@ -79,20 +79,20 @@ class KubeflowHook(BaseHook):
         return self._client
 
     def close(self) -> None:
-        """Ends the HTTP client's connections."""
+        """Closes the HTTP client."""
         if self._client is not None:
             self._client.close()
             self._client = None
 
     async def aclose(self) -> None:
-        """Ends the connections of asyncio's HTTP client, and forgets the connection: a changed token counts next time."""
+        """Closes the asynchronous HTTP client and forgets the settings, so that a changed token is used next time."""
         self._settings = None
         if self._async_client is not None:
             await self._async_client.aclose()
             self._async_client = None
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether KFP answers and lets this connection in: the button "Test" in Airflow's connection form."""
+        """Whether KFP answers and accepts this connection; the button "Test" in Airflow's connection form calls it."""
         try:
             namespace = self._do(api.namespace_to_use(self.settings.namespace))
             self._do(api.find_experiment("Default", namespace))
@@ -104,15 +104,15 @@ class KubeflowHook(BaseHook):
         return True, f"Kubeflow Pipelines answers at {self.settings.host} ({users})."
 
     def health(self) -> Json:
-        """How KFP is; `multi_user` says whether it has several users."""
+        """KFP's health; `multi_user` says whether it has several users."""
         return self._do(api.health())
 
     def get_or_create_experiment(self, name: str, namespace: str = "") -> str:
-        """Id of the experiment of that name, which is made if there is none.
+        """Id of the experiment of that name, which is created if there is none.
 
         Args:
             name: of the experiment.
-            namespace: its namespace, where Kubeflow has several users; default: the connection's.
+            namespace: its namespace, if Kubeflow has several users; default: the connection's.
         """
         namespace = self._do(api.namespace_to_use(namespace or self.settings.namespace))
         return self._do(api.get_or_create_experiment(name, namespace))
@@ -128,7 +128,7 @@ class KubeflowHook(BaseHook):
             body: `V2beta1Run` of KFP's API.
 
         Raises:
-            KubeflowUnavailable: its `sent` says whether KFP may have started the run all the same.
+            KubeflowUnavailable: its `sent` says whether KFP may have started the run nevertheless.
         """
         return self._do(api.create_run(body))
 
@@ -153,7 +153,7 @@ class KubeflowHook(BaseHook):
         await self._ado(api.terminate_run(run_id))
 
     def link(self, run_id: str) -> str:
-        """Where KFP's pages show a run."""
+        """The URL of a run's page in KFP."""
         return self.settings.link(run_id)
 
     def _do(self, asking: Asking[T]) -> T:
@@ -225,7 +225,7 @@ def _client_options(settings: Settings) -> dict[str, Any]:
 
 
 def _verify(settings: Settings) -> ssl.SSLContext | bool:
-    """How the host's certificate is checked. Reading authorities' certificates takes a while."""
+    """How to check the host's certificate. Reading the authorities' certificates takes a while."""
     if not settings.verify or settings.host.startswith("http://"):
         return False
     if not settings.ca_file:
@@ -247,5 +247,5 @@ def _request_options(request: Request, token: str) -> dict[str, Any]:
 
 
 def _pause(settings: Settings, attempt: int) -> float:
-    """Seconds until the next attempt; a random part keeps many tasks from coming back at once."""
+    """Seconds until the next attempt; random, to keep many tasks from coming back at once."""
     return min(settings.backoff * 2.0**attempt, _LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311

@@ -1,4 +1,4 @@
-"""From a task in Airflow to its run in KFP."""
+"""The link from a task in Airflow to its run in KFP."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ XCOM_UI = "kubeflow_ui"
 
 
 class KubeflowRunLink(BaseOperatorLink):
-    """Opens the page of the remote run. It is there as soon as the run has been submitted."""
+    """Opens the page of the remote run. It appears as soon as the run has been submitted."""
 
     name = "Kubeflow run"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """The address, empty before there is a run."""
+        """The URL; empty until there is a run."""
         return str(XCom.get_value(ti_key=ti_key, key=XCOM_UI) or "")

@@ -25,34 +25,34 @@ STATE_KEY = "kubeflow_run"
 class KubeflowPipelineRunOperator(BaseOperator):
     """Runs a pipeline on Kubeflow and waits for it, in the triggerer unless `deferrable` is False.
 
-    The run is submitted once: a try that comes after a crash or a platform's error goes on with the run that is there,
-    whether it is still under way or has succeeded. A try after the remote run failed, and a cleared task, start a fresh
-    one. The remote run is terminated when the task is marked failed or successful, cleared, or over its `timeout`.
+    The run is submitted once: after a crash or a platform error, the next try continues with the existing run, whether it is in
+    progress or has succeeded. After a failure of the remote run, and after clearing the task, a new run is started. The remote run
+    is terminated when the task is marked failed or successful, is cleared, or exceeds its `timeout`.
 
-    Not retried: an unknown or wrong parameter, a file that is none, an answer 4xx, a run that somebody ended in
-    Kubeflow, a run whose tasks refuse their input (exit code 2, where KFP tells it). Everything else fails the try, and
-    `retries` decides; pauses between tries double by default.
+    Not retried: an unknown or wrong parameter, an invalid pipeline file, a 4xx answer, a run that somebody ended in Kubeflow, and
+    a run whose tasks refuse their input (exit code 2, if KFP reports it). Everything else fails the try and is left to `retries`;
+    by default the pauses between tries double.
 
     Returns (as XCom): `run_id`, `state`, `ui`, `seconds`, `tasks` (name -> state), `outputs` (task -> output -> ids of
     artifacts).
 
     Args:
-        pipeline_file: Path of a compiled pipeline on the worker (templated). Either this or `pipeline_id`.
-        pipeline_id: Id of a pipeline that was uploaded to KFP (templated).
-        version_id: Id of its version (templated); default: the newest.
-        parameters: Of the run (templated), checked against those that the pipeline declares. Text that says a number,
-            true or false, a list or a dict is taken for it where the pipeline wants one.
-        experiment: Its name (templated); made if there is none. Default: the pipeline's name.
-        run_name: Shown in KFP (templated), with a key behind it. Default: DAG, task and run id.
-        service_account: Of the pods (templated); default: KFP's.
-        namespace: Where Kubeflow has several users (templated); default: the connection's.
-        pipeline_root: Where KFP keeps artifacts (templated); default: the pipeline's, or KFP's.
-        enable_caching: KFP's cache for all tasks; default: as compiled. Only with `pipeline_file`.
-        timeout: The remote run may take as long; then it is terminated. Counted from its submission, over all tries.
-        poll_interval: Seconds between two looks at the run.
-        patience: Seconds that KFP may be away while the run is under way.
-        kubeflow_conn_id: The connection.
-        deferrable: Whether to wait in the triggerer.
+        pipeline_file: path of a compiled pipeline on the worker (templated). Either this or `pipeline_id`.
+        pipeline_id: id of a pipeline that was uploaded to KFP (templated).
+        version_id: id of its version (templated); default: the newest.
+        parameters: of the run (templated), checked against those that the pipeline declares. Text that spells out a number,
+            a boolean, a list or a dict is converted where the pipeline expects one.
+        experiment: its name (templated); created if there is none. Default: the pipeline's name.
+        run_name: shown in KFP (templated), followed by a key. Default: DAG, task and run id.
+        service_account: of the pods (templated); default: KFP's.
+        namespace: needed if Kubeflow has several users (templated); default: the connection's.
+        pipeline_root: where KFP keeps artifacts (templated); default: the pipeline's, or KFP's.
+        enable_caching: switches KFP's cache on or off for all tasks; default: as compiled. Only with `pipeline_file`.
+        timeout: how long the remote run may take, from its submission and over all tries; then it is terminated.
+        poll_interval: seconds between polls of the run.
+        patience: seconds for which KFP may fail to answer during the run.
+        kubeflow_conn_id: the connection.
+        deferrable: whether to wait in the triggerer.
 
     Example:
         >>> with DAG("taxi", schedule="@daily") as dag:  # doctest: +SKIP
@@ -130,7 +130,7 @@ class KubeflowPipelineRunOperator(BaseOperator):
             run = self._earlier(hook, context) or self._submitted(hook, context)
             link = hook.link(self._run_id)
             context["ti"].xcom_push(key=XCOM_UI, value=link)
-            if self._killed:  # while KFP was asked; the process itself goes on after on_kill
+            if self._killed:  # during the submission; the process continues after on_kill
                 self._terminate(hook)
                 raise KubeflowRunFailed(f"Ended while run {self._run_id} was being submitted; it was terminated.")
             deadline = self._deadline(run)
@@ -140,12 +140,12 @@ class KubeflowPipelineRunOperator(BaseOperator):
             return self._finish(self._watched(hook, deadline))
 
     def execute_complete(self, context: Context, event: Json) -> Json:
-        """Goes on with what the trigger saw, if it is this task's run that it looked at."""
+        """Continues with what the trigger saw, provided that it watched this task's run."""
         noted = context["task_state_store"].get(STATE_KEY)
         if isinstance(noted, dict) and event.get("run_id", noted["run_id"]) != noted["run_id"]:
-            # On SQLite the ids of triggers are used again. The triggerer then takes a cleared task's new trigger for the
-            # old one, which still runs, and tells the task what became of the run before.
-            self.log.info("Heard of run %s, which is not this task's any more.", event["run_id"])
+            # On SQLite the ids of triggers are reused. The triggerer then mistakes a cleared task's new trigger for the old one,
+            # which is still running, and tells the task about the previous run.
+            self.log.info("Got an event about run %s, which no longer belongs to this task.", event["run_id"])
             return self.execute(context)
         return self._finish(event)
 
@@ -154,15 +154,15 @@ class KubeflowPipelineRunOperator(BaseOperator):
         self._killed = True
         if self._hook is not None and self._run_id:
             hook = KubeflowHook(self.kubeflow_conn_id)
-            hook._settings = self._hook.settings  # a signal's handler: nothing may ask Airflow now
+            hook._settings = self._hook.settings  # in a signal handler: Airflow must not be asked now
             with hook:
                 self._terminate(hook)
 
     def _earlier(self, hook: KubeflowHook, context: Context) -> Json | None:
-        """The run that an earlier try wrote down, if this one may go on with it.
+        """The run that an earlier try recorded, if this try may continue with it.
 
         Raises:
-            KubeflowUserError: it has refused its input.
+            KubeflowUserError: it refused its input.
         """
         noted = context["task_state_store"].get(STATE_KEY)
         if not isinstance(noted, dict):
@@ -173,17 +173,17 @@ class KubeflowPipelineRunOperator(BaseOperator):
         except KubeflowUserError as error:
             if getattr(error, "status", None) != 404:
                 raise
-            self.log.info("Run %s of an earlier try is not in Kubeflow any more.", run_id)
+            self.log.info("Run %s of an earlier try no longer exists in Kubeflow.", run_id)
             return None
         if same_series and submission.usable(run):
             self.log.info("Run %s was started by an earlier try; it is watched on.", run_id)
             self._run_id = run_id
             return run
         if same_series and (seen := runs.summary(run, hook.link(run_id)))["user_error"]:
-            # Airflow may start a next try all the same, where its scheduler misses how this one ended.
+            # Airflow may start another try anyway, if its scheduler misses how this one ended.
             raise outcome.failure(seen)
         if not same_series and not runs.ended(run):
-            self.log.info("The task was cleared; its run %s is terminated, and a fresh one is started.", run_id)
+            self.log.info("The task was cleared; its run %s is terminated, and a new one is started.", run_id)
             hook.terminate_run(run_id)
         return None
 
@@ -208,7 +208,7 @@ class KubeflowPipelineRunOperator(BaseOperator):
         return pipeline_file.from_documents(f"pipeline {self.pipeline_id}", version.get("pipeline_spec"))
 
     def _body(self, pipeline: pipeline_file.CompiledPipeline, context: Context) -> Json:
-        """`V2beta1Run`, but for its experiment.
+        """`V2beta1Run`, without its experiment.
 
         Raises:
             KubeflowUserError: a parameter is unknown, missing, or has the wrong type.
@@ -264,7 +264,7 @@ class KubeflowPipelineRunOperator(BaseOperator):
             self._sleep(watch.pause)
 
     def _sleep(self, seconds: float) -> None:
-        """Sleeps, unless a person ends the task: Airflow calls on_kill then, and lets the process go on."""
+        """Sleeps until somebody ends the task: Airflow then calls on_kill, but lets the process continue."""
         until = time.monotonic() + seconds
         while not self._killed and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, 0.5))

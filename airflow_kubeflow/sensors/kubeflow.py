@@ -17,13 +17,13 @@ from airflow_kubeflow.triggers.kubeflow import KubeflowRunTrigger
 
 
 class KubeflowRunSensor(BaseSensorOperator):
-    """Waits until a run on Kubeflow has succeeded; fails if it failed. The run itself is never terminated by it.
+    """Waits until a run on Kubeflow has succeeded, and fails if it failed. It never terminates the run.
 
     Args:
-        run_id: Of KFP (templated).
-        patience: Seconds that KFP may be away.
-        kubeflow_conn_id: The connection.
-        deferrable: Whether to wait in the triggerer.
+        run_id: KFP's id (templated).
+        patience: seconds for which KFP may fail to answer.
+        kubeflow_conn_id: the connection.
+        deferrable: whether to wait in the triggerer.
 
     Example:
         >>> KubeflowRunSensor(task_id="wait", run_id="{{ dag_run.conf['run_id'] }}", poke_interval=30)  # doctest: +SKIP
@@ -69,7 +69,7 @@ class KubeflowRunSensor(BaseSensorOperator):
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Whether the run has succeeded. A KFP that is away may be there at the next look."""
+        """Whether the run has succeeded. If KFP does not answer, the next poll may tell."""
         with KubeflowHook(self.kubeflow_conn_id) as hook:
             try:
                 run = hook.get_run(self.run_id)
@@ -83,7 +83,7 @@ class KubeflowRunSensor(BaseSensorOperator):
         return PokeReturnValue(is_done=True, xcom_value=outcome.result(seen))
 
     def execute_complete(self, context: Context, event: Json) -> Json:
-        """Goes on with what the trigger saw; looks anew if that was another run (see KubeflowPipelineRunOperator)."""
+        """Continues with what the trigger saw; starts over if that was another run (see KubeflowPipelineRunOperator)."""
         if event.get("run_id", self.run_id) != self.run_id:
             return self.execute(context)
         return outcome.result(event)

@@ -15,22 +15,22 @@ from airflow_kubeflow.hooks.kubeflow import KubeflowHook
 from airflow_kubeflow.watch import Watch
 
 _ENDING: set[asyncio.Task[None]] = set()
-"""Runs that are being terminated: asyncio itself holds its tasks weakly."""
+"""Runs that are being terminated: asyncio only keeps weak references to its tasks."""
 
 
 class KubeflowRunTrigger(BaseTrigger):
-    """Fires once, when a remote run has ended or cannot be waited for any longer.
+    """Fires once, when a remote run has ended or there is no point in waiting any longer.
 
-    What it knows is in its arguments and in KFP, so it goes on in another triggerer after a crash. Its arguments are
-    stored in Airflow's database: they name the connection and hold no token.
+    Its whole state is in its arguments and in KFP, so another triggerer can take over after a crash. The arguments are stored in
+    Airflow's database: they name the connection and contain no token.
 
     Args:
-        kubeflow_conn_id: The connection.
-        run_id: Of KFP.
-        poll_interval: Seconds between two looks.
-        deadline: When the run must have ended, in ISO 8601; at that time it is terminated. None: never.
-        patience: Seconds that KFP may be away.
-        terminate_on_kill: Whether the remote run ends when a person ends or clears the waiting task.
+        kubeflow_conn_id: the connection.
+        run_id: KFP's id.
+        poll_interval: seconds between polls.
+        deadline: when the run must have ended, in ISO 8601; it is terminated then. None: never.
+        patience: seconds for which KFP may fail to answer.
+        terminate_on_kill: whether the remote run ends when somebody ends or clears the waiting task.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class KubeflowRunTrigger(BaseTrigger):
         self._fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class's path and the arguments that make this trigger again."""
+        """The class's path and the arguments to recreate this trigger."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "kubeflow_conn_id": self.kubeflow_conn_id,
             "run_id": self.run_id,
@@ -63,7 +63,7 @@ class KubeflowRunTrigger(BaseTrigger):
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Looks at the run until it ends."""
+        """Polls the run until it ends."""
         deadline = datetime.datetime.fromisoformat(self.deadline) if self.deadline else None
         watch = Watch(self.log.info, self.poll_interval, deadline, self.patience)
         hook = KubeflowHook(self.kubeflow_conn_id)
@@ -72,7 +72,7 @@ class KubeflowRunTrigger(BaseTrigger):
                 await asyncio.sleep(watch.pause)
         finally:
             await hook.aclose()
-        self._fired = True  # whatever cancels the trigger now, its run is not to be terminated
+        self._fired = True  # whatever cancels the trigger from now on, its run must not be terminated
         yield TriggerEvent({**event, "run_id": self.run_id})
 
     async def _look(self, hook: KubeflowHook, watch: Watch) -> dict[str, Any] | None:
@@ -90,10 +90,9 @@ class KubeflowRunTrigger(BaseTrigger):
             return watch.refused(error)
 
     async def on_kill(self) -> None:
-        """Terminates the remote run: a person has ended or cleared the task.
+        """Terminates the remote run, because somebody has ended or cleared the task.
 
-        Airflow 3.3 cancels this coroutine too, again at every turn of its loop of about a second: the work goes on in a
-        task of its own.
+        Airflow 3.3 cancels this coroutine too, about once a second, so the work is done in a separate task.
         """
         if self._fired or not self.terminate_on_kill:
             return
@@ -103,7 +102,7 @@ class KubeflowRunTrigger(BaseTrigger):
         await asyncio.shield(ending)
 
     async def _terminate(self) -> None:
-        """Terminates the remote run, unless it is another triggerer's now: then the task is still deferred."""
+        """Terminates the remote run, unless another triggerer has taken over, in which case the task is still deferred."""
         hook = KubeflowHook(self.kubeflow_conn_id)
         try:
             if await asyncio.to_thread(self._still_deferred):

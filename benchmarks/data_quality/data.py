@@ -1,4 +1,4 @@
-"""What both sides read: Examples in Parquet of taxi-like trips, and the profile that an earlier span left.
+"""The data for both sides: Examples of taxi-like trips in Parquet, and the profile of an earlier span.
 
 Usage: python -m benchmarks.data_quality.data ROWS FOLDER
 """
@@ -18,7 +18,7 @@ from components.drift.profile import profile
 from components.ingestion.contract import columns_of
 
 SPLITS = ("train", "eval")
-_EVAL_BLOCK = 5  # every fifth block is evaluated
+_EVAL_BLOCK = 5  # every fifth block goes to eval
 _ROWS_OF_THE_SPAN_BEFORE = 200_000
 
 

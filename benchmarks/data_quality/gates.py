@@ -1,4 +1,4 @@
-"""Trainyard's side: the executors of the data gates, and the pages, as a run calls them.
+"""Trainyard's side: the executors of the data gates, and the pages, called as in a run.
 
 Usage: python -m benchmarks.data_quality.gates DATA OUT.json
 """
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     data, out = map(pathlib.Path, arguments)
     started = time.monotonic()
     lazy_imports.install()
-    prepared.prepare(_WORKER)  # as a run does: it imports while this process imports
+    prepared.prepare(_WORKER)  # like a run: it imports while this process imports
     with tempfile.TemporaryDirectory(prefix="trainyard-gates-") as scratch:
         found = _Run(data, pathlib.Path(scratch)).all(started)
     out.write_text(json.dumps(found), encoding="utf-8")
@@ -111,7 +111,7 @@ class _Run:
 
 
 def _checks(path: pathlib.Path) -> Iterator[tuple[str, list[Any]]]:
-    """Of each expectation: whether it holds, and how many values do not."""
+    """For each expectation: whether it holds, and how many values do not meet it."""
     for check in json.loads(path.read_text(encoding="utf-8"))["checks"]:
         found = check["diagnostics"]
         unexpected = found.get("unexpected_count") if "element_count" in found else None
@@ -119,7 +119,7 @@ def _checks(path: pathlib.Path) -> Iterator[tuple[str, list[Any]]]:
 
 
 def key(expectation: str, kwargs: dict[str, Any]) -> str:
-    """What tells an expectation from the other 59."""
+    """A name that only one of the 60 expectations has."""
     return f"{expectation}({kwargs.get('column', '')})"
 
 

@@ -1,6 +1,6 @@
-"""The same checks as expressions of pyarrow and numpy, as one would write them in a notebook.
+"""The same checks as pyarrow and numpy expressions, as one would write them in a notebook.
 
-No contract that a team reviews, no evidence by row, no history: what the hardware allows.
+Without a contract to review, evidence by row or a history, they show what the hardware allows.
 Usage: python -m benchmarks.data_quality.plain DATA OUT.json
 """
 
@@ -10,7 +10,6 @@ import html
 import json
 import pathlib
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.data_quality.suite import Expectation, expectations
 from benchmarks.pipeline.floor import statistics_of
+from benchmarks.running import Stopwatch
 
 _TENTHS = np.linspace(0.1, 0.9, 9)
 _LIMIT = 0.25  # PSI
@@ -30,32 +30,25 @@ Found = tuple[bool, int | None]
 
 def main(arguments: list[str]) -> int:
     data, out = map(pathlib.Path, arguments)
-    seconds: dict[str, float] = {}
-    clock = time.monotonic()
-
-    def lap(stage: str) -> None:
-        nonlocal clock
-        seconds[stage] = round(time.monotonic() - clock, 3)
-        clock = time.monotonic()
-
+    watch = Stopwatch()
     splits = {name: _read(data / "examples" / f"Split-{name}") for name in ("train", "eval")}
     statistics = {name: statistics_of(split) for name, split in splits.items()}
-    lap("statistics")
+    watch.lap("statistics")
     table = pa.concat_tables(splits.values())
     checks = {f"{one['type']}({one['kwargs'].get('column', '')})": _check(table, one) for one in expectations()}
-    lap("expectations")
+    watch.lap("expectations")
     measures = _drift(table, json.loads((data / "baseline" / "profile.json").read_text())["distributions"][""])
-    lap("drift")
+    watch.lap("drift")
     page = out.with_suffix(".html")
     page.write_text(_page(statistics, checks, measures), encoding="utf-8")
-    lap("pages")
+    watch.lap("pages")
     drifted = sorted(name for name, found in measures.items() if found["psi"] > _LIMIT)
-    out.write_text(json.dumps({"seconds": seconds, "checks": checks, "drifted": drifted}), encoding="utf-8")
+    out.write_text(json.dumps({"seconds": watch.seconds, "checks": checks, "drifted": drifted}), encoding="utf-8")
     return 0
 
 
 def _read(folder: pathlib.Path) -> pa.Table:
-    """Plain columns: TFX's lists of one value are taken apart."""
+    """Plain columns: TFX's lists of one value are unpacked."""
     stored = pa.concat_tables([pq.read_table(path) for path in sorted(folder.glob("*.parquet"))])
     return pa.table({name: _plain(stored.column(name)) for name in stored.column_names})
 
@@ -75,7 +68,7 @@ def _check(table: pa.Table, expectation: Expectation) -> Found:
 
 
 def _each(holds: Callable[[pa.ChunkedArray, dict[str, Any]], Any]) -> Callable[..., Found]:
-    """A check of every value that is there; `holds` says of each whether it does."""
+    """A check of every value that is not missing; `holds` says for each whether it passes."""
 
     def check(table: pa.Table, column: pa.ChunkedArray, kwargs: dict[str, Any]) -> Found:
         return _mostly(pc.sum(pc.invert(holds(column, kwargs))).as_py(), len(column) - column.null_count, kwargs)

@@ -1,4 +1,4 @@
-"""Sixty expectations on the 18 columns of the taxi data: as many, and of as many kinds, as a data team writes in a year."""
+"""Sixty expectations on the 18 columns of the taxi data: as many and as varied as a data team writes in a year."""
 
 from __future__ import annotations
 

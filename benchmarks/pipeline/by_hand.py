@@ -1,4 +1,4 @@
-"""What the scripts written by hand share: standardising, vocabularies and ids, with numpy and pyarrow."""
+"""Shared by the hand-written scripts: standardising, vocabularies and ids, with numpy and pyarrow."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pyarrow.compute as pc
 
 
 def moments(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of what is there."""
+    """Mean and standard deviation of the values that are not missing."""
     return float(np.nanmean(values)), float(np.nanstd(values))
 
 
 def standardised(values: np.ndarray, mean: float, deviation: float) -> np.ndarray:
-    """float32; what is missing becomes the mean."""
+    """Standardised values, float32; missing values become the mean."""
     return np.nan_to_num((values.astype(np.float32) - np.float32(mean)) / np.float32(deviation or 1.0))
 
 
 def vocabulary(values: pa.ChunkedArray | pa.Array, top_k: int, fewest: int = 1) -> pa.Array:
     """The most frequent values that occur `fewest` times or more, most frequent first.
 
-    The empty word is none, as in TFT.
+    The empty word does not count, as in TFT.
     """
     counts = pc.value_counts(values)
     if pa.types.is_string(values.type):
@@ -30,5 +30,5 @@ def vocabulary(values: pa.ChunkedArray | pa.Array, top_k: int, fewest: int = 1) 
 
 
 def ids(values: pa.ChunkedArray | pa.Array, known: pa.Array) -> np.ndarray:
-    """Place of each value in the vocabulary, int64; its size for others."""
+    """Each value's index in the vocabulary, int64; the vocabulary's size for unknown values."""
     return pc.fill_null(pc.index_in(values, known), len(known)).to_numpy().astype(np.int64)

@@ -1,4 +1,4 @@
-"""What a benchmark case is: data, features, a model, and the same by hand. One file in cases/ each.
+"""A benchmark case: data, features and a model, and the same by hand. Each case is a file in cases/.
 
 `python -m benchmarks.pipeline.case NAME ROWS FOLDER` writes a case's data.
 """
@@ -30,12 +30,12 @@ EVAL_BATCH_SIZE = 1024
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column of the data, as the schema says it.
+    """A column of the data, as in the schema.
 
     Attributes:
         name: of the column.
         type: FLOAT, INT or BYTES.
-        required: whether every row has a value; the column is dense then, else sparse.
+        required: whether every row has a value; if so the column is dense, else sparse.
         more: further fields of TFMD's Feature, in protobuf's text format.
     """
 
@@ -53,14 +53,14 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """What a line of the table should come to.
+    """The goal for a line of the table.
 
     Attributes:
         line: a stage, or `whole process`.
         kind: `stock`: at least `bound` times as fast as stock; `floor`: at most `bound` times the script's time;
-            `seconds`: at most so many; `growth`: from this size to the next, its time grows at most `bound` times as
+            `seconds`: at most `bound` seconds; `growth`: from this size to the next, time grows at most `bound` times as
             fast as the rows.
-        bound: see there.
+        bound: see `kind`.
     """
 
     line: str
@@ -72,22 +72,22 @@ class Case(abc.ABC):
     """One kind of data and the work on it.
 
     Stock TFX and Trainyard run `preprocessing_fn` and `build_model`; the script does the same with `read`, `analyse` and
-    `transform`. Class attributes say the rest.
+    `transform`. The rest is in class attributes.
 
     Attributes:
         title: the data in a few words.
-        columns: of the data, the label among them; schema and expectations are made of them.
+        columns: of the data, including the label; schema and expectations are made from them.
         label: name of the label's column.
         classes: in the order of the model's output; the second of two is the positive one.
-        slice_by: a column by whose values every metric is computed too.
+        slice_by: every metric is also computed for each value of this column.
         epochs: passes over the training split.
-        batch_size: rows a training step.
+        batch_size: rows per training step.
         patience: epochs without improvement before training stops; None: never.
         hyperparameters: for `build_model`; `learning_rate` is the optimizer's.
-        buckets: of the split, train, eval and test, as TFX's hash_buckets.
+        buckets: shares of train, eval and test, as TFX's hash_buckets.
         format: csv, or tfrecord of tf.Example.
-        default_rows: how many rows where nobody asks for another number.
-        fixed_rows: the data is what it is and has so many rows.
+        default_rows: the number of rows by default.
+        fixed_rows: the number of rows if the data cannot be made in other sizes.
     """
 
     title: ClassVar[str]
@@ -106,7 +106,7 @@ class Case(abc.ABC):
 
     @abc.abstractmethod
     def generate(self, rows: int, folder: pathlib.Path) -> None:
-        """Writes files of `rows` rows into an empty folder; the same bytes every time."""
+        """Writes files of `rows` rows into an empty folder; always the same bytes."""
 
     @abc.abstractmethod
     def preprocessing_fn(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -122,22 +122,22 @@ class Case(abc.ABC):
 
     @abc.abstractmethod
     def analyse(self, train: pa.Table) -> Any:
-        """By hand: what the features need to know of the training split (means, vocabularies)."""
+        """By hand: what the features need to know about the training split (means, vocabularies)."""
 
     @abc.abstractmethod
     def transform(self, table: pa.Table, analysed: Any) -> dict[str, np.ndarray]:
         """By hand: the features of `preprocessing_fn`, [N, ...] each."""
 
     def vocabulary_sizes(self, analysed: Any) -> dict[str, int]:
-        """By hand: how many ids each feature of ids has."""
+        """By hand: the number of ids of each feature that holds ids."""
         return {}
 
     def share(self, split: str) -> float:
-        """Of the rows."""
+        """A split's share of the rows."""
         return round(self.buckets[SPLITS.index(split)] / sum(self.buckets), 4)
 
     def goals(self, rows: int) -> tuple[Goal, ...]:
-        """What is to be reached at this size."""
+        """The goals for this number of rows."""
         return ()
 
     def schema(self) -> str:
@@ -145,7 +145,7 @@ class Case(abc.ABC):
         return "".join(map(str, self.columns))
 
     def expectations(self) -> dict[str, Any]:
-        """expectations.json: the columns, what is always there, and the label's classes."""
+        """expectations.json: the columns, which of them are never missing, and the label's classes."""
         checks = [_expect("expect_table_columns_to_match_set", column_set=[c.name for c in self.columns])]
         for column in self.columns:
             if column.required:
@@ -155,7 +155,7 @@ class Case(abc.ABC):
 
     @property
     def width(self) -> int:
-        """How many columns the data has."""
+        """The number of columns of the data."""
         return self.schema().count("feature {")
 
     @property
@@ -173,7 +173,7 @@ def _expect(kind: str, **kwargs: Any) -> dict[str, Any]:
 
 
 def names() -> list[str]:
-    """The cases there are: the modules of cases/. Imports none of them."""
+    """The names of all cases, which are the modules of cases/; does not import them."""
     return sorted(module.name for module in pkgutil.iter_modules([str(pathlib.Path(__file__).parent / "cases")]))
 
 
@@ -184,7 +184,7 @@ def load(name: str) -> Case:
 
 
 def lay_out(name: str, root: pathlib.Path) -> None:
-    """Writes workloads/bench and schemas/bench below `root`: the case as a workload of Trainyard's."""
+    """Writes workloads/bench and schemas/bench below `root`: the case as a Trainyard workload."""
     case = load(name)
     workload, schema = root / "workloads" / "bench", root / "schemas" / "bench"
     for folder in (workload, schema):

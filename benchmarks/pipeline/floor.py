@@ -1,6 +1,6 @@
-"""The same work by hand, with pyarrow, numpy and Keras: what the hardware allows.
+"""The same work by hand, with pyarrow, numpy and Keras, as a measure of what the hardware allows.
 
-No schema gate, no metadata, no cache, no lineage. Usage: python -m benchmarks.pipeline.floor CASE DATA ROOT OUT.json ROWS
+It has no schema gate, metadata, cache or lineage. Usage: python -m benchmarks.pipeline.floor CASE DATA ROOT OUT.json ROWS
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import pathlib
 import sys
-import time
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 
 from benchmarks.pipeline import case as cases
 from benchmarks.pipeline.case import EVAL_BATCH_SIZE, Case
+from benchmarks.running import Stopwatch
 from spec.splits import EVAL, SPLITS, TEST, TRAIN
 
 _THRESHOLDS = 10_000
@@ -27,39 +27,32 @@ Columns = dict[str, np.ndarray]
 def main(arguments: list[str]) -> int:
     case = cases.load(arguments[0])
     source, root, out = map(pathlib.Path, arguments[1:4])
-    seconds: dict[str, float] = {}
-    clock = time.monotonic()
-
-    def lap(stage: str) -> None:
-        nonlocal clock
-        seconds[stage] = round(time.monotonic() - clock, 3)
-        clock = time.monotonic()
-
+    watch = Stopwatch()
     table = case.read(source)
     ends = np.cumsum([case.share(split) for split in SPLITS[:-1]])
     places = np.searchsorted(ends, np.random.default_rng(1).random(len(table)), side="right")
     splits = {split: table.filter(pa.array(places == place)) for place, split in enumerate(SPLITS)}
-    lap("ingestion")
+    watch.lap("ingestion")
     statistics = {name: statistics_of(split) for name, split in splits.items()}
     (root / "statistics.json").write_text(json.dumps(statistics, default=str))
-    lap("statistics")
+    watch.lap("statistics")
     analysed = case.analyse(splits[TRAIN])
     features = {name: case.transform(split, analysed) for name, split in splits.items()}
-    lap("transform")
+    watch.lap("transform")
     labels = {name: split.column(case.label).to_numpy() for name, split in splits.items()}
     model = _train(case, features, labels, case.vocabulary_sizes(analysed))
-    lap("training")
+    watch.lap("training")
     slices = splits[TEST].column(case.slice_by).to_numpy()
     quality = _evaluate(case, model, features[TEST], labels[TEST], slices)
-    lap("evaluation")
+    watch.lap("evaluation")
     model.export(str(root / "exported"), verbose=False)
-    seconds["training"] += round(time.monotonic() - clock, 3)  # the other sides export in their Trainer
-    out.write_text(json.dumps({"seconds": seconds, "quality": quality, "eval_rows": len(splits[TEST])}))
+    watch.lap("training")  # the other sides export in their Trainer
+    out.write_text(json.dumps({"seconds": watch.seconds, "quality": quality, "eval_rows": len(splits[TEST])}))
     return 0
 
 
 def statistics_of(table: pa.Table) -> dict[str, Any]:
-    """What a data team would look at: missing and distinct values, top values of texts, moments and quantiles of numbers."""
+    """What a data team looks at: missing and distinct values, the top values of texts, moments and quantiles of numbers."""
     found: dict[str, Any] = {}
     for name in table.column_names:
         column = table.column(name)

@@ -1,4 +1,4 @@
-"""How stock TFX's user code and the script compile and fit a case's model: as Trainyard's Trainer does."""
+"""Compiles a case's model for stock TFX's user code and the script, in the same way as Trainyard's Trainer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def compiled(case: Case, features: dict[str, Feature]) -> Any:
 
 
 def callbacks(case: Case) -> list[Any]:
-    """Early stopping, where the case has it; the best weights are kept."""
+    """Early stopping with the best weights, if the case has it."""
     if case.patience is None:
         return []
     return [keras.callbacks.EarlyStopping("val_loss", patience=case.patience, restore_best_weights=True)]

@@ -1,4 +1,4 @@
-"""What was measured on: the machine, the libraries and the code."""
+"""What the measurements were made on: the machine, the libraries and the code."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import importlib.metadata
 import os
 import pathlib
 import platform
-import subprocess
-from typing import Any
 
-from spec import home
+from quality.provenance import git
 
 _LIBRARIES = (
     "tfx",
@@ -27,16 +25,16 @@ _LIBRARIES = (
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """Where and with what it was measured.
+    """The machine and the software that were measured.
 
     Attributes:
-        cpu: its model, as the kernel names it.
-        cores: that this process may use.
+        cpu: its model, as named by the kernel.
+        cores: how many this process may use.
         memory_mb: of the machine, MiB.
         kernel: system and release.
         python: version.
-        versions: of the libraries, by distribution.
-        revision: of the code, with `-dirty` where files differ from it; "unknown" outside a checkout.
+        versions: distribution -> version.
+        revision: of the code, with `-dirty` if files differ from it; "unknown" outside a checkout.
     """
 
     cpu: str
@@ -62,7 +60,7 @@ def this_machine() -> Machine:
         kernel=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         versions={name: importlib.metadata.version(name) for name in _LIBRARIES},
-        revision=_revision(),
+        revision=git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").strip() or "unknown",
     )
 
 
@@ -72,11 +70,3 @@ def _field(path: str, name: str) -> str:
         if key.strip() == name:
             return value.strip()
     return ""
-
-
-def _revision() -> str:
-    command: list[Any] = ["git", "-C", home.ROOT, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

@@ -1,4 +1,4 @@
-"""What was measured, and its way to a JSON file and back."""
+"""Measurements, and their JSON files."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Round:
 
     Attributes:
         seconds: by line of the table: the stages, nodes that the other sides do not have, the rest, the whole process.
-        cpu_seconds: user and system.
-        peak_mb: most memory of the process and its children at one time, MiB.
-        largest_mb: most memory of one process of them, MiB.
-        quality: what its model scored in the case's metric, on `eval_rows` rows.
-        eval_rows: see there.
-        load: the machine's load average of one minute before it.
+        cpu_seconds: user and system time.
+        peak_mb: peak memory of the process and its children together, MiB.
+        largest_mb: peak memory of the largest single process, MiB.
+        quality: the model's score in the case's metric, on `eval_rows` rows.
+        eval_rows: the number of rows evaluated.
+        load: the machine's one-minute load average before the run.
         limit: how memory was limited: none, cgroup v1, cgroup v2 or watched.
-        failure: why there are no figures; None: there are.
+        failure: why there are no figures; None if there are.
     """
 
     seconds: dict[str, float]
@@ -47,7 +47,7 @@ class Round:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """One side of a case on one size, all rounds.
+    """All rounds of one side of a case at one size.
 
     Attributes:
         case: its name.
@@ -57,7 +57,7 @@ class Measurement:
         rows: of the data.
         columns: of the data.
         data_mb: of the files, MiB.
-        memory_mb: the limit that it ran under, MiB; None: none.
+        memory_mb: memory limit, MiB; None: no limit.
         rounds: in the order in which they ran.
     """
 
@@ -73,15 +73,15 @@ class Measurement:
 
     @property
     def failure(self) -> str | None:
-        """Why a round has no figures; None if all have."""
+        """Why a round has no figures; None if all have some."""
         return next((one.failure for one in self.rounds if one.failure), None)
 
     def seconds(self, line: str) -> list[float]:
-        """Of a line of the table, a round each; empty where a round failed."""
+        """Seconds of a line of the table in each round; empty if a round failed."""
         return [] if self.failure else [one.seconds[line] for one in self.rounds]
 
     def median(self, line: str) -> float:
-        """Seconds of a line of the table; NaN where a round failed."""
+        """Median seconds of a line of the table; NaN if a round failed."""
         return statistics.median(self.seconds(line) or [math.nan])
 
     def middle(self, field: str) -> float:
@@ -91,7 +91,7 @@ class Measurement:
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """All of one run of the benchmark."""
+    """The results of one run of the benchmark."""
 
     machine: Machine
     measured_at: str
@@ -102,10 +102,10 @@ class Results:
 
 
 def read(paths: Sequence[pathlib.Path]) -> Results:
-    """Results as `to_json` wrote them, of one or several files together.
+    """Reads the results that `to_json` wrote, from one or several files.
 
     Raises:
-        InputError: a file is not there or is something else, or they come from more than one machine or revision.
+        InputError: a file does not exist or is something else, or they come from more than one machine or revision.
     """
     first, *others = map(_read, paths)
     for path, other in zip(paths[1:], others, strict=True):
@@ -136,8 +136,16 @@ def _measurement(raw: dict[str, Any]) -> Measurement:
 
 
 def sizes(measurements: Sequence[Measurement]) -> dict[tuple[str, int], dict[str, Measurement]]:
-    """The sides by name, for each case and size in the order of measuring."""
+    """Side -> measurement, for each case and size, in the order in which they were measured."""
     found: dict[tuple[str, int], dict[str, Measurement]] = {}
     for one in measurements:
         found.setdefault((one.case, one.rows), {})[one.side] = one
     return found
+
+
+def growing(measurements: Sequence[Measurement]) -> dict[str, list[dict[str, Measurement]]]:
+    """The sides at each size, smallest first, of the cases that were measured at several sizes."""
+    found: dict[str, list[dict[str, Measurement]]] = {}
+    for (case, _), sides in sorted(sizes(measurements).items()):
+        found.setdefault(case, []).append(sides)
+    return {case: ones for case, ones in found.items() if len(ones) > 1}

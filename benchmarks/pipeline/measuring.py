@@ -1,4 +1,4 @@
-"""Runs the sides, each in a fresh process, and reads what they cost."""
+"""Runs the sides, each in a fresh process, and measures what they cost."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from benchmarks.pipeline.machine import this_machine
 from benchmarks.pipeline.measurement import EXTRA, REST, STAGES, WHOLE, Measurement, Results, Round
 from benchmarks.pipeline.memory_limit import memory_limit
 from benchmarks.pipeline.process import Cost, run
+from benchmarks.running import environment, say
 from components.progress import Beat
-from spec import home
 from spec.errors import InputError
 
 SIDES = ("stock", "trainyard", "floor")
-# Stage of each node; what is not named here is a gate or report that only Trainyard has.
+# The stage of each node; nodes not listed are gates and reports that only Trainyard has.
 _STAGE_OF = {
     "CsvExampleGen": "ingestion",
     "ImportExampleGen": "ingestion",
@@ -41,7 +41,7 @@ _STAGE_OF = {
 
 
 def refuse_case(name: str | None) -> None:
-    """Raises InputError for a case where files are to be shown."""
+    """Raises InputError if a case is named although files are to be shown."""
     if name:
         raise InputError(f"--from shows what was measured; leave out the case. Received: {name!r}.")
 
@@ -53,16 +53,16 @@ def measure(
 
     Args:
         name: of the case.
-        rows: the sizes; None: the case's own.
-        rounds: of each size.
-        only: of SIDES; empty: all.
+        rows: the sizes; None: the case's default.
+        rounds: how often to measure each size.
+        only: some of SIDES; empty: all.
         memory_mb: limit of each side's process tree, MiB; None: none.
 
     Yields:
         All results so far, after each run of a side.
 
     Raises:
-        InputError: there is no such case, or it has a number of rows of its own.
+        InputError: there is no such case, or its number of rows is fixed.
     """
     if name is None:
         raise InputError(f"bench what? Name one of {', '.join(cases.names())}, or show a file by --from.")
@@ -93,8 +93,7 @@ def _measurements(
 def _one_size(
     name: str, rows: int, rounds: int, sides: Sequence[str], memory_mb: int | None, folder: pathlib.Path
 ) -> Iterator[list[Measurement]]:
-    """Within a round the sides follow one another, so that all meet the same machine. A side that fails is not tried
-    again."""
+    """Runs the sides in turn within each round, so that all see the same machine. A side that fails is not repeated."""
     case, data = cases.load(name), folder / "data"
     _generate(name, rows, data)
     data_mb = sum(path.stat().st_size for path in data.iterdir()) / 1024**2
@@ -108,37 +107,32 @@ def _one_size(
                 continue
             one = _run(name, side, rows, data, folder / f"{side}-{number}", memory_mb)
             found[side] = dataclasses.replace(measured, rounds=(*measured.rounds, one))
-            _say(f"{name}, {rows:,} rows: {side}{_summary(one)}")
+            say(f"{name}, {rows:,} rows: {side}{_summary(one)}")
             yield [each for each in found.values() if each.rounds]
 
 
 def _generate(name: str, rows: int, folder: pathlib.Path) -> None:
-    """In a process of its own: this one stays small beside those that are measured."""
-    _say(f"{name}, {rows:,} rows: generating")
+    """Generates the data in another process, so that this one stays small while others are measured."""
+    say(f"{name}, {rows:,} rows: generating")
     folder.mkdir(parents=True)
     command = [sys.executable, "-m", "benchmarks.pipeline.case", name, str(rows), str(folder)]
     with _waited_for(f"{name}, {rows:,} rows: generating"):
-        done = subprocess.run(command, env=_environment(), stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(command, env=environment(), stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise InputError(f"the data of {name} could not be generated: {' '.join(done.stderr[-600:].split())}")
-
-
-def _environment() -> dict[str, str]:
-    path = os.pathsep.join(filter(None, (str(home.ROOT), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 def _run(name: str, side: str, rows: int, data: pathlib.Path, root: pathlib.Path, memory_mb: int | None) -> Round:
     cases.lay_out(name, root)
     out = root / "result.json"
-    environment = _environment() | {"TMPDIR": str(root)}
+    variables = environment() | {"TMPDIR": str(root)}
     python = [sys.executable, "-m"]
     if side == "trainyard":
         landing = root / "landing" / "bench" / "span-1"
         landing.mkdir(parents=True)
         for path in data.iterdir():
             (landing / path.name).hardlink_to(path)
-        environment |= {
+        variables |= {
             "TRAINYARD_HOME": str(root / "home"),
             "TRAINYARD_DATA": str(root / "landing"),
             "TRAINYARD_STORE": str(root / "models"),
@@ -150,11 +144,11 @@ def _run(name: str, side: str, rows: int, data: pathlib.Path, root: pathlib.Path
         command = [*python, f"benchmarks.pipeline.{side}", name, str(data), str(root), str(out), str(rows)]
     load = os.getloadavg()[0]
     with memory_limit(memory_mb) as limit, _waited_for(f"{name}, {rows:,} rows: {side}"):
-        cost = run(command, environment, root, out if side == "trainyard" else root / "log.txt", limit)
+        cost = run(command, variables, root, out if side == "trainyard" else root / "log.txt", limit)
     one = _round(side, cost, out, load, limit.kind, cases.load(name).metric)
     if one.failure:
-        _say((root / "log.txt").read_text(errors="replace")[-4000:])
-    shutil.rmtree(root)  # ten rounds of artifacts fill a disk
+        say((root / "log.txt").read_text(errors="replace")[-4000:])
+    shutil.rmtree(root)  # the artifacts of ten rounds would fill the disk
     return one
 
 
@@ -188,14 +182,10 @@ def _summary(one: Round) -> str:
 
 @contextlib.contextmanager
 def _waited_for(what: str) -> Iterator[None]:
-    """A line every so often while a process works, by a thread that sleeps in between: what is measured is another process."""
+    """Reports every now and then that a process is still running, from a thread that sleeps in between."""
     started = time.monotonic()
-    beat = Beat(lambda: _say(f"{what}, {time.monotonic() - started:.0f} s so far"))
+    beat = Beat(lambda: say(f"{what}, {time.monotonic() - started:.0f} s so far"))
     try:
         yield
     finally:
         beat.stop()
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
 """A limit on the memory of a process and its children.
 
-A memory cgroup is the real thing: the kernel ends what asks for more, and page cache is reclaimed before. Where this process
-may not make one, the processes are watched instead and ended at the next look, which a quick rise can outrun: the result
-says which it was. (RLIMIT_AS is no way: TensorFlow reserves far more addresses than it uses.)
+A memory cgroup enforces it properly: the kernel reclaims page cache first and kills what still asks for more. Where this process
+may not create one, the processes are polled instead and ended when they exceed the limit, which a quick rise can outrun; the result
+says which it was. (RLIMIT_AS does not work: TensorFlow reserves far more address space than it uses.)
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _MIB = 1024**2
 
 
 class MemoryLimit:
-    """No limit; the base of those that are one."""
+    """No limit, and the base class of real limits."""
 
     kind = "none"
     watched_mb: float | None = None
 
     def wrapped(self, command: Sequence[str]) -> list[str]:
-        """The command, so that it starts inside the limit."""
+        """The command line that starts the command within the limit."""
         return list(command)
 
     def failure(self, killed: bool) -> str | None:
-        """What the limit did to the process: None if nothing. `killed`: it was watched and ended."""
+        """Why the limit ended the process; None if it did not. `killed`: it was polled and ended."""
         return None
 
 
@@ -51,12 +51,12 @@ class _Cgroup(MemoryLimit):
             2: ("memory.max", "memory.swap.max"),
         }[version]
         (folder / limit).write_text(str(megabytes * _MIB))
-        with contextlib.suppress(OSError):  # a kernel without swap accounting
+        with contextlib.suppress(OSError):  # the kernel has no swap accounting
             (folder / swap).write_text(str(megabytes * _MIB if version == 1 else 0))
         self._events = folder / ("memory.oom_control" if version == 1 else "memory.events")
 
     def wrapped(self, command: Sequence[str]) -> list[str]:
-        # The shell joins the group, then becomes the command: no byte is allocated outside.
+        # The shell joins the group, then becomes the command, so nothing is allocated outside.
         return ["/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"', str(self._folder / "cgroup.procs"), *command]
 
     def failure(self, killed: bool) -> str | None:
@@ -68,7 +68,7 @@ class _Cgroup(MemoryLimit):
 
 @contextlib.contextmanager
 def memory_limit(megabytes: int | None) -> Iterator[MemoryLimit]:
-    """The best limit that this machine allows, for one process tree.
+    """The strictest limit that this machine allows, for one process tree.
 
     Args:
         megabytes: MiB; None: no limit.
@@ -81,7 +81,7 @@ def memory_limit(megabytes: int | None) -> Iterator[MemoryLimit]:
     try:
         group.mkdir()
         limit: MemoryLimit = _Cgroup(group, megabytes, version)
-    except OSError:  # no right to, no such controller, or not delegated to us
+    except OSError:  # no permission, no such controller, or not delegated to us
         with contextlib.suppress(OSError):
             group.rmdir()
         yield _Watched(megabytes)
@@ -93,7 +93,7 @@ def memory_limit(megabytes: int | None) -> Iterator[MemoryLimit]:
 
 
 def _parent_group() -> tuple[pathlib.Path, int]:
-    """The memory cgroup of this process and cgroup's version."""
+    """The memory cgroup of this process, and the version of cgroups."""
     unified = "/"
     for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)

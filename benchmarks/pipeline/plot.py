@@ -1,4 +1,4 @@
-"""Measurements as one SVG: bars for each stage and side, and lines over the rows where several sizes were measured."""
+"""Plots measurements as one SVG: bars for each stage and side, and lines over the number of rows if several sizes were measured."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from benchmarks.pipeline.measurement import LINES, STAGES, WHOLE, Measurement, Results, sizes
+from benchmarks.pipeline.measurement import LINES, STAGES, WHOLE, Measurement, Results, growing, sizes
 from components.report.charts import Scale, Svg, tick_label
 
 _WIDTH, _MARGIN = 960.0, 24.0
 _NAMES = {"stock": "stock TFX", "trainyard": "Trainyard", "floor": "script written by hand"}
-# Okabe and Ito's vermilion and blue, and a grey: apart for every kind of colour vision, and apart in grey as well.
+# Okabe and Ito's vermilion and blue, and a grey: distinguishable with any colour vision, and in greyscale.
 _STYLE = Markup("""
 text { font: 13px system-ui, "DejaVu Sans", Arial, sans-serif; fill: #1f2328; }
 .title { font-size: 17px; font-weight: 600; }
@@ -30,31 +30,26 @@ path.stock { stroke: #d55e00; } path.trainyard { stroke: #0072b2; } path.floor {
 
 _LABELS = 170.0  # width of the lines' names
 _BAR, _GAP, _GROUP_GAP = 13.0, 2.0, 12.0
-_FIGURES = 150.0  # room for the figure behind the longest bar
+_FIGURES = 150.0  # room for the figure after the longest bar
 _PANEL, _PANEL_GAP, _AXIS = 190.0, 62.0, 46.0
 _PANELS_A_ROW = 3
-# Of the lines over rows: the others hardly depend on them.
+# The lines that are plotted over rows; the others hardly depend on them.
 _GROWING = (WHOLE, *(stage for stage in STAGES if stage != "validation"))
 
 
 def plot(results: Results) -> str:
-    """The picture, a whole SVG file on a white ground."""
-    measured = sizes(results.measurements)
+    """A complete SVG file with a white background."""
     drawing = _Drawing()
-    for sides in measured.values():
+    for sides in sizes(results.measurements).values():
         drawing.bars(sides)
-    grown: dict[str, list[dict[str, Measurement]]] = {}
-    for (case, _), sides in sorted(measured.items()):
-        grown.setdefault(case, []).append(sides)
-    for case, ones in grown.items():
-        if len(ones) > 1:
-            drawing.lines(case, ones)
+    for case, ones in growing(results.measurements).items():
+        drawing.lines(case, ones)
     drawing.footer(f"Measured {results.measured_at} on {results.machine}.")
     return drawing.file()
 
 
 class _Drawing:
-    """Charts one below another; `_y` is where the next begins."""
+    """Charts below one another; `_y` is where the next begins."""
 
     def __init__(self) -> None:
         self._y = _MARGIN
@@ -157,7 +152,7 @@ class _Drawing:
         svg.rect(0, 0, _WIDTH, height, "paper")
         for kind, arguments in self._marks:
             getattr(svg, kind)(*arguments)
-        # The charts of a report take namespace and style from their page; a file brings its own.
+        # Charts in a report get namespace and style from their page; a file needs its own.
         frame = Markup(
             '<svg xmlns="http://www.w3.org/2000/svg" width="{0:g}" height="{1:g}" viewBox="0 0 {0:g} {1:g}">'
             "<style>{2}</style>{3}</svg>\n"

@@ -1,4 +1,4 @@
-"""Runs one side in a process of its own and says what it cost: seconds, and the memory of it and all its children."""
+"""Runs one side in a separate process and measures its cost: seconds, and the memory of it and all its children."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.pipeline.memory_limit import MemoryLimit
 
-_PERIOD = 0.25  # seconds between two looks at the memory
+_PERIOD = 0.25  # seconds between samples of the memory
 _GROWTH = 1.01
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 1024**2
@@ -26,13 +26,13 @@ class Cost:
     """What a process and its children cost.
 
     Attributes:
-        seconds: wall clock from start to exit.
-        cpu_seconds: user and system, of the process and the children it waited for.
-        peak_mb: most memory of the whole tree at one time, MiB: proportional set sizes, sampled every quarter of a second,
-            to a hundredth, and at least `largest_mb`.
-        largest_mb: the largest resident set of one process, MiB, as the kernel recorded it up to the last look. Not what
-            wait4 says: that counts the memory of the process that forked, too.
-        failure: why it did not end well; None: it did.
+        seconds: wall-clock time from start to exit.
+        cpu_seconds: user and system time of the process and the children it waited for.
+        peak_mb: peak memory of the whole tree, MiB: the sum of proportional set sizes, sampled every quarter of a second, to within
+            one percent, and at least `largest_mb`.
+        largest_mb: the largest resident set of a single process, MiB, as recorded by the kernel up to the last sample. wait4's
+            figure is not used because it includes the memory of the process that forked.
+        failure: why it failed; None if it succeeded.
     """
 
     seconds: float
@@ -49,19 +49,19 @@ def run(
     stdout: pathlib.Path,
     limit: MemoryLimit,
 ) -> Cost:
-    """Runs a command to its end; stderr goes into `folder`/log.txt. Leaves no process behind.
+    """Runs a command and waits for it; stderr goes to `folder`/log.txt. Leaves no process behind.
 
     Args:
         command: program and arguments.
-        environment: whole, not added to ours.
+        environment: the complete environment, not additions to ours.
         folder: the working folder.
-        stdout: gets what the command prints.
-        limit: of memory; the command is ended when it needs more.
+        stdout: the file for the command's output.
+        limit: of memory; the command is ended when it exceeds it.
     """
     log = folder / "log.txt"
     started = time.monotonic()
     with log.open("a") as errors, stdout.open("a") as out:
-        # A session of its own: what the command leaves behind is found by it and ended.
+        # In a new session, by which anything that the command leaves behind is found and ended.
         process = subprocess.Popen(
             limit.wrapped(command), env=environment, stdout=out, stderr=errors, cwd=folder, start_new_session=True
         )
@@ -88,8 +88,8 @@ def run(
 class _Watch(threading.Thread):
     """Watches the memory of a process and its children.
 
-    Reading a proportional set size walks the page tables, which takes time from what is measured. So the cheap sum of the
-    resident sets is looked at, and the dear figure only when that sum has grown by a hundredth since.
+    Reading a proportional set size walks the page tables, which slows down what is measured. So it is read only when the cheaper
+    sum of the resident sets has grown by one percent.
     """
 
     def __init__(self, leader: int, most_mb: float | None) -> None:
@@ -126,18 +126,18 @@ class _Watch(threading.Thread):
 
 
 def _tree(leader: int) -> list[pathlib.Path]:
-    """The folders in /proc of a session's processes and of all their children, zombies left out."""
+    """The /proc folders of a session's processes and of all their children, without zombies."""
     members: dict[int, int] = {}  # parents by child
     others: dict[int, int] = {}
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):
-            # After the program's name, which stands in brackets and may hold blanks: state, parent, group, session.
+            # After the program's name, which is in brackets and may contain spaces: state, parent, group, session.
             stat = pathlib.Path(entry.path, "stat").read_text(errors="replace").rpartition(")")[2].split()
             if stat[0] != "Z":
                 (members if int(stat[3]) == leader else others)[int(entry.name)] = int(stat[1])
-    # A child may have begun a session of its own.
+    # A child may have started a new session.
     while found := {pid: parent for pid, parent in others.items() if parent in members and pid not in members}:
         members |= found
     return [pathlib.Path("/proc", str(pid)) for pid in members]

@@ -1,8 +1,8 @@
-"""Stock TFX on a case, as its documentation builds a pipeline.
+"""Stock TFX on a case, with a pipeline built as in its documentation.
 
 Usage: python -m benchmarks.pipeline.stock CASE DATA ROOT OUT.json ROWS
 
-DATA is the folder of the files, ROOT takes the artifacts, and ROOT/schemas/bench/schema.pbtxt is the schema.
+DATA is the folder with the files, ROOT receives the artifacts, and ROOT/schemas/bench/schema.pbtxt is the schema.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from spec.splits import SPLITS, TEST
 _USER_CODE = "benchmarks.pipeline.stock_user_code"
 _BEAM = ["--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
 _EXAMPLE_GEN = {"csv": tfx.components.CsvExampleGen, "tfrecord": tfx.components.ImportExampleGen}
-# TFMA's names for what our Evaluator always computes. Its macro F1 binarises at 0.5 and is another metric: left out.
+# TFMA's names for what our Evaluator always computes. Its macro F1 is left out: it binarises at 0.5, which is a different metric.
 _METRICS = {
     "binary": (
         {"class_name": "AUC"},
@@ -46,7 +46,7 @@ _TFMA_NAMES = {"auc": "auc", "accuracy": "sparse_categorical_accuracy"}
 
 
 def pipeline(name: str, data: pathlib.Path, root: pathlib.Path, rows: int) -> tfx.dsl.Pipeline:
-    """The graph: what Trainyard's has, less the gates that stock TFX does not have."""
+    """The same graph as Trainyard's, without the gates that stock TFX does not have."""
     case = cases.load(name)
     examples = _EXAMPLE_GEN[case.format](input_base=str(data), output_config=_splits(case))
     schema = tfx.components.ImportSchemaGen(schema_file=str(root / "schemas" / "bench" / "schema.pbtxt"))

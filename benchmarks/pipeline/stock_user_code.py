@@ -1,6 +1,6 @@
-"""What a user of stock TFX writes: preprocessing_fn and run_fn, after TFX's own taxi and penguin examples.
+"""What a user of stock TFX writes: preprocessing_fn and run_fn, modelled on TFX's taxi and penguin examples.
 
-Features and model are the case's, so that all sides compute the same; `custom_config` names it.
+`custom_config` names the case, whose features and model are used, so that all sides compute the same.
 """
 
 from __future__ import annotations

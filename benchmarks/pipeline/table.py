@@ -1,4 +1,4 @@
-"""Measurements as tables: for the terminal and, in markdown, for pages. No figure is ever typed by hand."""
+"""Measurements as tables, for the terminal and in markdown, so that no figure is ever typed by hand."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from benchmarks.pipeline import case as cases
 from benchmarks.pipeline.case import Goal
-from benchmarks.pipeline.measurement import EXTRA, LINES, WHOLE, Measurement, Results, sizes
+from benchmarks.pipeline.measurement import EXTRA, LINES, WHOLE, Measurement, Results, growing, sizes
 
 _NAMES = {"stock": "stock", "trainyard": "Trainyard", "floor": "script"}
 _METRICS = {"auc": "AUC", "accuracy": "accuracy"}
-_NOTHING = "-"
 _LEAST_SECONDS = 0.02
 
 Sides = Mapping[str, Measurement]
@@ -22,8 +21,8 @@ Row = list[str]
 
 
 def to_text(results: Results) -> str:
-    """For the terminal: a table for each case and size, then how cost grows."""
-    return _render(results, _aligned, lambda title: title)
+    """For the terminal: a table for each case and size, then one for growth."""
+    return _render(results, aligned, lambda title: title)
 
 
 def to_markdown(results: Results) -> str:
@@ -32,7 +31,7 @@ def to_markdown(results: Results) -> str:
 
 
 def growth(small: Measurement, large: Measurement, line: str) -> float:
-    """How many times as fast as the rows a line's time grows: 1 is linear, less is better."""
+    """How much faster than the rows a line's time grows: 1 is linear, less is better."""
     return _ratio(large.median(line), small.median(line)) / (large.rows / small.rows)
 
 
@@ -41,7 +40,7 @@ def _render(results: Results, tabulate: Callable[[list[Row]], str], headline: Ca
     for sides in sizes(results.measurements).values():
         parts += [headline(_title(sides)), tabulate(_table(sides))]
         parts += [f"{_NAMES[one.side]}: {one.failure}" for one in sides.values() if one.failure]
-    for case, ones in _grown(results.measurements).items():
+    for case, ones in growing(results.measurements).items():
         parts += [headline(f"{case}: seconds per million rows, and growth"), tabulate(_growth_table(ones))]
     parts.append(f"Measured {results.measured_at} on {results.machine}.")
     return "\n\n".join(parts)
@@ -57,18 +56,18 @@ def _title(sides: Sides) -> str:
 
 
 def _table(sides: Sides) -> list[Row]:
+    one = next(iter(sides.values()))
     head = ["", *(_NAMES[side] for side in sides), "stock / Trainyard", "goal", "Trainyard / script"]
-    goals = cases.load(next(iter(sides.values())).case).goals(next(iter(sides.values())).rows)
+    goals = cases.load(one.case).goals(one.rows)
     rows = [_seconds_row(line, sides, [goal for goal in goals if goal.line == line]) for line in LINES]
     memory = {side: one.middle("peak_mb") for side, one in sides.items()}
     cpu = {side: one.middle("cpu_seconds") for side, one in sides.items()}
     per_second = [_figure(one.rows / one.median(WHOLE), ",.0f") for one in sides.values()]
-    metric = next(iter(sides.values())).metric
     rows += [
-        ["rows a second", *per_second, "", "", ""],
+        ["rows per second", *per_second],
         ["CPU seconds", *(_figure(v, ".1f") for v in cpu.values()), *_ratios(cpu)],
         ["peak memory of all processes, MiB", *(_figure(v, ",.0f") for v in memory.values()), *_ratios(memory)],
-        [f"{_METRICS[metric]} of the model", *(_figure(one.middle("quality"), ".4f") for one in sides.values())],
+        [f"{_METRICS[one.metric]} of the model", *(_figure(one.middle("quality"), ".4f") for one in sides.values())],
         ["rows evaluated", *(_figure(one.middle("eval_rows"), ",.0f") for one in sides.values())],
         ["load before", *(f"{statistics.fmean(r.load for r in one.rounds):.1f}" for one in sides.values())],
     ]
@@ -78,13 +77,7 @@ def _table(sides: Sides) -> list[Row]:
 def _seconds_row(line: str, sides: Sides, goals: list[Goal]) -> Row:
     cells = [_spread(one.seconds(line)) for one in sides.values()]
     if line == EXTRA:
-        return [
-            line,
-            *(cell if side == "trainyard" else "" for side, cell in zip(sides, cells, strict=True)),
-            "",
-            "",
-            "",
-        ]
+        return [line, *(cell if side == "trainyard" else "" for side, cell in zip(sides, cells, strict=True))]
     faster, _, slower = _ratios({side: one.median(line) for side, one in sides.items()})
     return [line, *cells, faster, _judged(goals, sides), slower]
 
@@ -93,7 +86,7 @@ def _ratios(values: Mapping[str, float]) -> Row:
     ours = values.get("trainyard", math.nan)
     faster = _ratio(values.get("stock", math.nan), ours)
     slower = _ratio(ours, values.get("floor", math.nan))
-    return [_times(faster, ""), "", _times(slower, "")]
+    return [_times(faster), "", _times(slower)]
 
 
 def _judged(goals: list[Goal], sides: Sides) -> str:
@@ -118,15 +111,7 @@ def _verdict(words: str, value: float, holds: Callable[[float, float], bool], bo
     return f"{words}: {'reached' if holds(value, bound) else 'missed'}"
 
 
-def _grown(measurements: Sequence[Measurement]) -> dict[str, list[Sides]]:
-    """The sizes of each case that has several, the smallest first."""
-    found: dict[str, list[Sides]] = {}
-    for (case, _), sides in sorted(sizes(measurements).items()):
-        found.setdefault(case, []).append(sides)
-    return {case: ones for case, ones in found.items() if len(ones) > 1}
-
-
-def _growth_table(ones: list[Sides]) -> list[Row]:
+def _growth_table(ones: Sequence[Sides]) -> list[Row]:
     rows = [next(iter(sides.values())).rows for sides in ones]
     head = ["side", "line", *(f"{n:,} rows" for n in rows)]
     head += [f"growth {a:,} to {b:,}" for a, b in itertools.pairwise(rows)]
@@ -147,7 +132,7 @@ def _growth_cells(measured: list[Measurement], line: str) -> Iterator[str]:
     verdicts = []
     for small, large in itertools.pairwise(measured):
         found = growth(small, large, line)
-        yield _times(found, "")
+        yield _times(found)
         if small.side == "trainyard":
             goals = [g for g in cases.load(small.case).goals(small.rows) if (g.line, g.kind) == (line, "growth")]
             verdicts += [_verdict(f"<= {goal.bound:g}x", found, operator.le, goal.bound) for goal in goals]
@@ -162,21 +147,22 @@ def _spread(seconds: Sequence[float]) -> str:
 
 
 def _ratio(one: float, other: float) -> float:
-    """NaN where the second is next to nothing: thousands of times a millisecond say nothing."""
+    """NaN if the second is tiny: a ratio to a millisecond means nothing."""
     return one / other if other >= _LEAST_SECONDS else math.nan
 
 
-def _times(ratio: float, nothing: str) -> str:
+def _times(ratio: float) -> str:
     if math.isnan(ratio):
-        return nothing
+        return ""
     return f"{ratio:,.0f}x" if ratio >= 19.5 else f"{ratio:.1f}x" if ratio >= 9.5 else f"{ratio:.2f}x"
 
 
 def _figure(value: float, form: str) -> str:
-    return _NOTHING if math.isnan(value) else format(value, form)
+    return "-" if math.isnan(value) else format(value, form)
 
 
-def _aligned(rows: list[Row]) -> str:
+def aligned(rows: list[Row]) -> str:
+    """Rows as lines of text, the first of which is the head; columns that are empty below it are left out."""
     shown = _without_empty_columns(rows)
     widths = [max(len(row[i]) for row in shown) for i in range(len(shown[0]))]
     text = _left(shown[0])
@@ -196,7 +182,7 @@ def _piped(rows: list[Row]) -> str:
 
 
 def _left(head: Row) -> set[int]:
-    """Columns of words; the others hold figures."""
+    """Indices of the columns that hold words rather than figures."""
     return {i for i, name in enumerate(head) if name in ("", "side", "line", "goal")}
 
 

@@ -1,4 +1,4 @@
-"""Tables of any width: columns of floats, whole numbers and words, and a label that depends on some of each."""
+"""Tables of any width: columns of floats, integers and words, and a label that depends on some of each."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from components.trainer import ModelSchema
 
 _SEED = 11
-_WORDS = 50  # a column of words has so many different ones
+_WORDS = 50  # distinct words in a column
 _TOP_K = 40
-_SLICES = 8  # the first column of words has only these
-_MISSING = 0.1  # of every fourth column of floats
+_SLICES = 8  # distinct words in the first column of words
+_MISSING = 0.1  # share of missing values in every fourth column of floats
 _NUMBERS_A_BLOCK = 10_000_000
 
 
 class Table(Case):
-    """`floats` + `ints` + `words` columns and a label; every number is standardised, every word looked up.
+    """`floats` + `ints` + `words` columns and a label; numbers are standardised, words are looked up.
 
-    Every fourth float column lacks a tenth of its values. The label leans on the first two columns of each kind.
+    Every fourth float column lacks a tenth of its values. The label depends on the first two columns of each kind.
     """
 
     label = "label"
@@ -59,22 +59,22 @@ class Table(Case):
     def _block(self, rows: int, random: np.random.Generator) -> pa.Table:
         known = pa.array([f"value {i}" for i in range(_WORDS)])
         columns: dict[str, pa.Array] = {}
-        leaning = np.zeros(rows)
+        score = np.zeros(rows)
         for number, name in enumerate(self._floats):
             values = random.standard_normal(rows)
-            leaning += values if number < 2 else 0
+            score += values if number < 2 else 0
             lost = random.random(rows) < _MISSING if name in self._sparse else None
             columns[name] = pa.array(values.round(6), mask=lost)
         for number, name in enumerate(self._ints):
             whole = random.integers(0, 1000, rows)
-            leaning += whole / 500 - 1 if number < 2 else 0
+            score += whole / 500 - 1 if number < 2 else 0
             columns[name] = pa.array(whole)
         for number, name in enumerate(self._words):
             # Squared: some words are frequent, most are not.
             places = (random.random(rows) ** 2 * (_WORDS if number else _SLICES)).astype(np.int64)
-            leaning += (places % 4 - 1.5) / 2 if number < 2 else 0
+            score += (places % 4 - 1.5) / 2 if number < 2 else 0
             columns[name] = known.take(pa.array(places))
-        columns[self.label] = pa.array((leaning + random.standard_normal(rows) > 0).astype(np.int64))
+        columns[self.label] = pa.array((score + random.standard_normal(rows) > 0).astype(np.int64))
         return pa.table(columns)
 
     def preprocessing_fn(self, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Between plain columns, as people and Parquet have them, and list columns, as TFDV and TFT want them."""
+"""Converts between plain columns, as in most Parquet files, and list columns, as TFDV and TFT need them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 
 def tfx_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A batch as TFDV and TFT take it: every column a large_list of int64, float32 or large_binary.
+    """A batch as TFDV and TFT need it: every column a large_list of int64, float32 or large_binary.
 
-    A null becomes a null list, which is TFX's missing value. Without Python per row: values and offsets are arrays.
+    A null becomes a null list, which is TFX's missing value.
     """
     arrays = [_to_list(column) for column in batch.columns]
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
@@ -82,7 +82,7 @@ def _from_list(name: str, column: pa.Array) -> pa.Array:
     if not is_list(column.type):
         return column
     values, inner = column, column.type
-    while is_list(inner):  # TFT nests a list for every dimension of a tensor
+    while is_list(inner):  # TFT nests one list per dimension of a tensor
         values = pc.list_flatten(values)
         inner = values.type
     width, rest = divmod(len(values), max(1, len(column)))

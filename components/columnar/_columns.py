@@ -8,14 +8,14 @@ from components.columnar._files import split_schema
 from components.columnar._reading import read_split, row_groups
 
 _BLOCK_BYTES = 8 * 2**20
-_VALUE_BYTES = 8  # of a value in memory, at least; encoded it may be less
+_VALUE_BYTES = 8  # of a value in memory; encoded it may be less
 
 
 class ColumnReader:
-    """The columns of a split, one at a time and in any order; quickest in the order of the files.
+    """Reads the columns of a split one at a time; fastest in the order of the files.
 
-    Reading one column alone takes as long as reading hundreds, because a file's footer speaks of every column. So columns that lie
-    side by side are read together, as many as come to about 8 MiB, and kept until one is asked for that is not among them.
+    Reading one column takes as long as reading hundreds, because a file's footer describes every column. So neighbouring columns
+    are read together, about 8 MiB of them, and kept until another one is needed.
 
     Args:
         uri: of an Examples artifact.
@@ -51,7 +51,7 @@ class ColumnReader:
         """
         number, place = divmod(self._places[name], self._block_columns)
         if self._block is None or self._block[0] != number:
-            self._block = None  # let go first, or two are in memory
+            self._block = None  # free the old block first, or both are in memory
             start = number * self._block_columns
             columns = self.columns[start : start + self._block_columns]
             self._block = number, read_split(self._uri, self._split, columns)

@@ -1,4 +1,4 @@
-"""A combination of shards whose result, or whose refusal of the data, comes back from any Beam runner."""
+"""Combines shards on any Beam runner and gets the result, or the error that the data caused."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 
-# Its accumulator, and the number and error of the first element that it refused.
+# The accumulator, and the number and error of the first element that failed.
 _Outcome = tuple[Any, tuple[int, ValueError] | None]
 
 
 def combine_here(elements: Sequence[Any], combine: beam.CombineFn) -> Any:
-    """What `combine` makes of the elements, in this process and in their order."""
+    """Combines the elements in this process, in order."""
     combine.setup()
     try:
         accumulator = combine.create_accumulator()
@@ -28,7 +28,7 @@ def combine_here(elements: Sequence[Any], combine: beam.CombineFn) -> Any:
 
 
 def combine_on(pipeline: beam.Pipeline, elements: Sequence[Any], combine: beam.CombineFn, target: str) -> None:
-    """Adds to a pipeline what writes the outcome to `target`, for `collect`."""
+    """Adds steps to a pipeline that write the outcome to `target`, for `collect`."""
     _ = (
         pipeline
         | "Shards" >> beam.Create(list(enumerate(elements)), reshuffle=True)
@@ -38,10 +38,10 @@ def combine_on(pipeline: beam.Pipeline, elements: Sequence[Any], combine: beam.C
 
 
 def collect(target: str) -> Any:
-    """The result that a pipeline with `combine_on` has written; it is read once.
+    """The result that a pipeline with `combine_on` has written; deletes the file.
 
     Raises:
-        ValueError: what `combine` raised for the first element that it refused.
+        ValueError: as `combine` raised it for the first element that failed.
     """
     with FileSystems.open(target, compression_type="uncompressed") as file:
         result, refused = pickle.loads(file.read())  # noqa: S301 - our own, in the run's folder, of a name that nobody guesses
@@ -53,17 +53,17 @@ def collect(target: str) -> Any:
 
 
 def new_target(folder: str) -> str:
-    """A name in a folder of any of Beam's file systems, which is made where the system has folders."""
-    with contextlib.suppress(OSError):  # it is there already
+    """A new file name in a folder on any of Beam's file systems."""
+    with contextlib.suppress(OSError):  # it exists already
         FileSystems.mkdirs(folder)
     return FileSystems.join(folder, f"combined-{uuid.uuid4().hex}.pickle")
 
 
 class _Refusing(beam.CombineFn):
-    """Another CombineFn, whose ValueErrors are part of the outcome.
+    """Wraps a CombineFn and returns its ValueErrors as part of the outcome.
 
-    A ValueError says what is wrong with the data. Raised in a worker it would be tried again, in vain, and come back as text;
-    any other exception is raised, and the runner may try again.
+    A ValueError means that the data is wrong. Raised in a worker, it would be retried in vain and come back as text; any other
+    exception is raised, and the runner may retry.
     """
 
     def __init__(self, combine: beam.CombineFn) -> None:
@@ -91,13 +91,13 @@ class _Refusing(beam.CombineFn):
             return accumulator, (number, self._setup)
         try:
             return self._combine.add_input(accumulator, element), refused
-        except ValueError as error:  # what it has half changed is left behind
+        except ValueError as error:  # the accumulator may be half updated, so start over
             return self._combine.create_accumulator(), (number, error)
 
     def merge_accumulators(self, outcomes: Iterable[_Outcome]) -> _Outcome:
         accumulators, refusals = zip(*outcomes, strict=True)
         first = min((refused for refused in refusals if refused is not None), key=lambda r: r[0], default=None)
-        if first is not None:  # the result will not be asked for
+        if first is not None:  # the result is not needed
             return self._combine.create_accumulator(), first
         return self._combine.merge_accumulators(list(accumulators)), None
 
@@ -116,7 +116,7 @@ class _Refusing(beam.CombineFn):
 
 
 def _keep(outcome: _Outcome, target: str) -> None:
-    # A bundle that is tried again writes another part; whole or not at all under the name that is read.
+    # A retried bundle writes another part; only a complete file gets the name that is read.
     part = f"{target}.{uuid.uuid4().hex}.part"
     with FileSystems.create(part, compression_type="uncompressed") as file:
         file.write(pickle.dumps(outcome))

@@ -1,4 +1,4 @@
-"""Where work goes when nobody says where: docs/decisions/0008-beam-defaults.md has the measurements."""
+"""Where work runs by default; docs/decisions/0008-beam-defaults.md has the measurements."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def choose(size_bytes: int, cores: int, memory_bytes: int) -> list[str]:
         >>> choose(20 << 30, cores=8, memory_bytes=32 << 30)
         ['--direct_running_mode=multi_processing', '--direct_num_workers=8']
     """
-    by_memory = memory_bytes // _MEMORY_PER_WORKER - 1  # one share is our own
+    by_memory = memory_bytes // _MEMORY_PER_WORKER - 1  # one share is for this process
     workers = min(size_bytes // _BYTES_PER_WORKER, cores, by_memory)
     if workers < 2:
         return []
@@ -36,7 +36,7 @@ def choose(size_bytes: int, cores: int, memory_bytes: int) -> list[str]:
 
 
 def usable_machine(cgroup: pathlib.Path = _CGROUP) -> tuple[int, int]:
-    """Cores and bytes of memory that this process may use, in a container too.
+    """Cores and bytes of memory that this process may use, within its container's limits.
 
     Args:
         cgroup: of the container, as cgroup v2 shows it inside.
@@ -46,7 +46,7 @@ def usable_machine(cgroup: pathlib.Path = _CGROUP) -> tuple[int, int]:
     with contextlib.suppress(OSError, ValueError):  # no such cgroup, or "max"
         memory = min(memory, int((cgroup / "memory.max").read_text()))
     with contextlib.suppress(OSError, ValueError):
-        # Kubernetes limits a pod's share of time, and all cores of the node stay in sight.
+        # Kubernetes limits a pod's CPU time, but the pod still sees all cores of the node.
         quota, period = (cgroup / "cpu.max").read_text().split()
         cores = min(cores, max(1, int(quota) // int(period)))
     return cores, memory

@@ -1,7 +1,7 @@
-"""Errors of the data, out of Beam's workers.
+"""Recovers errors in the data from what Beam reports.
 
-A worker's exception comes back as text, or with "[while running ...]" at its end. Of ValueErrors, which say what is wrong
-with the data and which trying again does not mend, the person who mends it gets the message alone.
+A worker's exception comes back as text, or with "[while running ...]" appended. A ValueError means that the data is wrong and
+that retrying is no use; the user gets to see only its message.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _WHERE = re.compile(r" \[while running .*$", re.DOTALL)
 
 
 def restored(error: BaseException) -> ValueError | None:
-    """The ValueError of this project's own that a pipeline failed with, as it was raised; None if it was another error."""
+    """Our own ValueError that made a pipeline fail, as it was raised; None for any other error."""
     if isinstance(error, ValueError) and type(error).__module__.startswith(_OURS):
         message = str(error)
         return type(error)(_WHERE.sub("", message)) if _WHERE.search(message) else error

@@ -49,7 +49,7 @@ def count_rows(uri: str | os.PathLike[str], split: str) -> int:
 
 
 def mark_as_parquet(examples: Any) -> None:
-    """Notes on an Examples artifact, in the properties that TFX's own components look at, how its files are to be read."""
+    """Marks an Examples artifact as Parquet, in the properties that TFX's own components read."""
     for name, value in _PARQUET.items():
         examples.set_string_custom_property(name, value)
 
@@ -65,7 +65,7 @@ def decode_splits(split_names: str) -> list[str]:
 
 
 def commit_shards(shards: Sequence[pathlib.Path], directory: str | os.PathLike[str], name: str) -> list[pathlib.Path]:
-    """Gives whole files their final names, `<name>-00000-of-0000N.parquet`, by renaming them in their order.
+    """Gives complete files their final names, `<name>-00000-of-0000N.parquet`, by renaming them in their order.
 
     Args:
         shards: files on the folder's own file system.
@@ -81,14 +81,14 @@ def commit_shards(shards: Sequence[pathlib.Path], directory: str | os.PathLike[s
 
 
 def open_shard(path: pathlib.Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """A Parquet file as all of ours are written."""
+    """Opens a Parquet file with the settings that all of ours have."""
     # Snappy: half of zstd's size gain at a fifth of its time; these files are read within minutes.
-    # Dictionaries of values that hardly repeat cost half of the writing and save nothing.
+    # Dictionaries take half of the writing time, and save nothing where values hardly repeat.
     return pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=_repeating(schema))
 
 
 class ShardWriter:
-    """Writes `<name>-00000-of-0000N.parquet` into a folder; a shard gets its name when all are whole.
+    """Writes `<name>-00000-of-0000N.parquet` into a folder; shards get their names when all are complete.
 
     Attributes:
         rows: how many went in.
@@ -117,7 +117,7 @@ class ShardWriter:
         if batch.num_rows == 0:
             return
         self.rows += batch.num_rows
-        # Rows of many small batches make one row group: each has a cost of its own to write and to read.
+        # Small batches are collected into one row group, since each row group costs time to write and to read.
         self._pending.append(batch)
         self._pending_rows += batch.num_rows
         self._pending_bytes += batch.nbytes
@@ -149,7 +149,7 @@ class ShardWriter:
             return
         self._flush()
         if self._writer is None:
-            self._next_shard()  # an empty split is a file of no rows, so that readers learn its schema
+            self._next_shard()  # an empty split is a file without rows, so that readers find its schema
         assert self._writer is not None
         self._writer.close()
         self.shards = commit_shards(self.shards, self._directory, self._name)
@@ -164,7 +164,7 @@ class ShardWriter:
 
 
 def _repeating(schema: pa.Schema) -> list[str]:
-    """Parquet's names of the columns whose values are likely to repeat: whole numbers and words, one a row."""
+    """Parquet paths of the columns whose values are likely to repeat: scalar integers and texts."""
     plain = plain_schema(schema)
     return [
         f"{field.name}.list.element" if pa.types.is_nested(field.type) else field.name
@@ -174,7 +174,7 @@ def _repeating(schema: pa.Schema) -> list[str]:
 
 
 class ExamplesWriter(ShardWriter):
-    """Writes shards of plain columns as Examples keep them: in the columns that TFX's own components can read too.
+    """Writes shards of plain columns in the layout of Examples, which TFX's own components can read too.
 
     A float64 keeps the precision of a float32, as everywhere in TFX.
     """

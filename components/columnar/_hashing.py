@@ -15,7 +15,7 @@ Hashes = npt.NDArray[np.uint64]
 
 
 def hash_rows(columns: Iterable[pa.Array]) -> Hashes:
-    """A hash of each row over columns in their order, read one after the other; uint64[rows].
+    """A hash of each row over columns, in order; uint64[rows].
 
     Args:
         columns: at least one, all of one length: numbers, booleans, texts, bytes, or lists of numbers.
@@ -24,17 +24,17 @@ def hash_rows(columns: Iterable[pa.Array]) -> Hashes:
     for array in columns:
         total = hash_column(array) if total is None else add_column(total, array)
     assert total is not None
-    # Numbers hash by their bits, neighbours to neighbours; one more round spreads them.
+    # Neighbouring numbers have neighbouring hashes; one more round spreads them.
     return spread_bits(total)
 
 
 def add_column(total: Hashes, array: pa.Array) -> Hashes:
-    """Hashes of rows that have one more column."""
+    """Hashes of rows with one more column."""
     return total * np.uint64(1_000_003) + hash_column(array)
 
 
 def spread_bits(total: Hashes) -> Hashes:
-    """Hashes whose every bit depends on every bit."""
+    """Mixes hashes so that every bit depends on all bits."""
     import pandas as pd
 
     return pd.util.hash_array(total)  # type: ignore[no-any-return]
@@ -42,7 +42,7 @@ def spread_bits(total: Hashes) -> Hashes:
 
 def hash_column(array: pa.Array) -> Hashes:
     """A hash of each value; a missing text is hashed as an empty one."""
-    import pandas as pd  # who only reads and writes need not wait for it
+    import pandas as pd  # slow to import, and readers and writers do not need it
 
     if not is_text_or_bytes(array.type):
         return pd.util.hash_array(_hashable(array), categorize=False)  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""How the rows of an Examples artifact lie in Parquet: as the list columns that TFX's own readers hand on unchanged.
+"""How Examples are stored in Parquet: as the list columns that TFX's own readers pass on unchanged.
 
-TFX's ParquetTFXIO gives TFDV and TFT the columns that it finds, and they take nothing but large_list of int64, float32 and
-large_binary. The types that the rows had stand in the file's metadata, and whoever reads rows here gets those again.
+TFX's ParquetTFXIO passes columns to TFDV and TFT as it finds them, and those accept only large_list of int64, float32 and
+large_binary. The original types are kept in the file's metadata, and reading rows with this package restores them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PLAIN = b"trainyard.plain"
 
 
 def stored_schema(plain: pa.Schema) -> pa.Schema:
-    """The schema of a file that keeps rows of a plain schema."""
+    """The schema of a file that stores rows of a plain schema."""
     fields = [pa.field(field.name, list_type(field.type)) for field in plain]
     return pa.schema(fields, metadata={_PLAIN: base64.b64encode(plain.serialize().to_pybytes())})
 
@@ -28,7 +28,7 @@ def stored_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def plain_schema(stored: pa.Schema) -> pa.Schema:
-    """The schema of the rows that a file keeps; a file that was written otherwise keeps what it shows."""
+    """The original schema of a file's rows; the file's own schema if it was not written by us."""
     metadata = stored.metadata or {}
     if _PLAIN not in metadata:
         return stored
@@ -60,7 +60,7 @@ def _values(values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(values))
     if pa.types.is_float64(kind):
-        # By way of its shortest decimals: 0.1 comes back as 0.1, not as 0.10000000149, and still meets the bound 0.1.
+        # Via the shortest decimal: 0.1 comes back as 0.1, not as 0.10000000149, and still passes a bound of 0.1.
         return values.cast(pa.string()).cast(kind)
     if pa.types.is_large_binary(values.type) and not pa.types.is_binary(kind):
         return values.cast(pa.large_string()).cast(kind)

@@ -21,7 +21,7 @@ _OPEN_FILES = 16
 
 @dataclasses.dataclass(frozen=True)
 class RowGroup:
-    """A piece in which a split can be read; small enough to travel to a worker.
+    """A row group of a split; small enough to be sent to a worker.
 
     Attributes:
         path: of the Parquet file.
@@ -37,7 +37,7 @@ class RowGroup:
 
 
 def batch_rows(uri: str | os.PathLike[str], split: str, target_bytes: int = _BATCH_BYTES) -> int:
-    """Rows a batch that come to about `target_bytes` in memory, so that wide rows do not fill it."""
+    """Rows per batch that take about `target_bytes` in memory, however wide they are."""
     groups = row_groups(uri, split)
     rows, uncompressed = sum(group.rows for group in groups), sum(group.size_bytes for group in groups)
     if rows == 0:
@@ -111,14 +111,14 @@ def read_split(uri: str | os.PathLike[str], split: str, columns: Sequence[str] |
 def _read(path: str | os.PathLike[str], columns: Sequence[str] | None) -> pa.Table:
     found = pathlib.Path(path).stat()
     file = _opened(str(path), found.st_mtime_ns, found.st_size)
-    # A file of no rows may have no row groups, and then Arrow reads nothing, not even columns.
+    # A file without rows may have no row groups, and then Arrow does not even return its columns.
     table = file.read(columns=columns) if file.num_row_groups else file.schema_arrow.empty_table()
     return table if columns is None else table.select(list(columns))
 
 
 @functools.lru_cache(maxsize=_OPEN_FILES)
 def _opened(path: str, changed_ns: int, size: int) -> pq.ParquetFile:
-    """A file as it is now. Its footer speaks of every column: reading it takes as long as reading hundreds of them."""
+    """An open file, cached: its footer describes every column, and takes as long to read as hundreds of columns."""
     return pq.ParquetFile(path)
 
 

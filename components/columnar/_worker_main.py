@@ -1,6 +1,6 @@
-"""A Beam worker process that ends with the process that started it: `python -m components.columnar._worker_main PID`.
+"""A Beam worker that ends when its parent process ends: `python -m components.columnar._worker_main PID`.
 
-Beam's own stays when that process is killed, with its memory.
+Beam's own worker stays behind, with its memory, when the parent is killed.
 """
 
 from __future__ import annotations

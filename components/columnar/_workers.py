@@ -1,8 +1,8 @@
-"""Beam's worker processes on this machine, watched.
+"""Watches Beam's worker processes on this machine.
 
-Beam 2.77 starts them for `--direct_running_mode=multi_processing` and does not notice their end: a worker that is killed, most
-likely by the kernel for want of memory, leaves the pipeline hanging if it had not connected yet or works on a stage that sends
-nothing back, a write for instance. Here it ends the pipeline, and workers end with the process that started them.
+Beam 2.77 starts them for `--direct_running_mode=multi_processing` and does not notice when one ends. If a worker is killed, most
+likely by the kernel for lack of memory, before it has connected or during a stage that sends nothing back, such as a write, the
+pipeline hangs. With these workers the pipeline fails, and they end with the process that started them.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _SECONDS_TO_LEAVE = 10
 
 
 class WorkerLost(ConnectionError):
-    """A worker process ended before its work did. Nothing that it made counts; the same work may succeed when run again."""
+    """A worker process ended before its work did. Its output is discarded; the same work may succeed when run again."""
 
 
 class Crew:
     """The worker processes of one pipeline.
 
     Attributes:
-        lost: what became of the first that ended too early, if one did.
+        lost: the error of the first worker that ended too early, if any.
     """
 
     _by_name: weakref.WeakValueDictionary[str, Crew] = weakref.WeakValueDictionary()
@@ -47,7 +47,7 @@ class Crew:
         self._by_name[self._name] = self
 
     def environment(self) -> environments.Environment:
-        """What a runner starts this crew's workers by."""
+        """The environment by which a runner starts this crew's workers."""
         return _Environment(self._name, capabilities=environments.python_sdk_capabilities())
 
     def _lose(self, code: int) -> None:
@@ -58,7 +58,7 @@ class Crew:
                 f"a Beam worker process {how}{memory}; nothing of its work was kept. Run again, with fewer workers "
                 "(--beam direct_num_workers=N) if memory is short."
             )
-        for worker in self._workers:  # their work is of no use without the other's
+        for worker in self._workers:  # their work is useless without the lost one's
             worker.dismiss()
 
 
@@ -70,7 +70,7 @@ class _Environment(environments.SubprocessSDKEnvironment):
 
 @worker_handlers.WorkerHandler.register_environment(_URN, bytes)
 class _WatchedWorker(worker_handlers.GrpcWorkerHandler):
-    """Beam's SubprocessSdkWorkerHandler, which nobody tells that its process has ended."""
+    """Beam's SubprocessSdkWorkerHandler, but noticing when its process ends."""
 
     def __init__(self, crew: bytes, state: Any, provision_info: Any, grpc_server: Any) -> None:
         super().__init__(state, provision_info, grpc_server)
@@ -92,7 +92,7 @@ class _WatchedWorker(worker_handlers.GrpcWorkerHandler):
 
     def close(self) -> None:
         if self.control_conn._futures_by_id:
-            self.dismiss()  # the pipeline has failed, and nobody waits for what this worker still does
+            self.dismiss()  # the pipeline has failed, and nobody needs what this worker is doing
         self._dismissed = True
         try:
             super().close()
@@ -100,7 +100,7 @@ class _WatchedWorker(worker_handlers.GrpcWorkerHandler):
             self._closed.set()
 
     def dismiss(self) -> None:
-        """Ends the process; that it ends is no surprise then."""
+        """Ends the process deliberately, so that its end is not reported as a loss."""
         if self._process.poll() is None:
             self._dismissed = True
             self._process.kill()
@@ -109,7 +109,7 @@ class _WatchedWorker(worker_handlers.GrpcWorkerHandler):
         code = self._process.wait()
         if not self._dismissed:
             self._crew._lose(code)
-        # Beam's threads wait without a limit for answers, for output, and for room to send more; each is let go.
+        # Beam's threads wait indefinitely for answers, output and room to send; release all of them.
         while not self._closed.wait(0.2):
             lost = self._crew.lost or WorkerLost("a Beam worker process was ended")
             for future in list(self.control_conn._futures_by_id.values()):
@@ -123,7 +123,7 @@ class _WatchedWorker(worker_handlers.GrpcWorkerHandler):
         describe = text_format.MessageToString
         return {
             **os.environ,
-            # Our packages may be importable here by the working folder or a test runner alone.
+            # Our packages may be importable only because of the working folder or a test runner.
             "PYTHONPATH": os.pathsep.join(path or str(pathlib.Path.cwd()) for path in sys.path),
             "CONTROL_API_SERVICE_DESCRIPTOR": describe(self.control_api_service_descriptor()),
             "LOGGING_API_SERVICE_DESCRIPTOR": describe(self.logging_api_service_descriptor()),

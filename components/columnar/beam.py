@@ -1,4 +1,4 @@
-"""Columnar Examples as a Beam source whose elements are RecordBatches. Apart, since importing Beam takes seconds."""
+"""Columnar Examples as a Beam source of RecordBatches. A separate module because importing Beam takes seconds."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pyarrow as pa
 
 from components.columnar._reading import RowGroup, batch_rows, read_group, row_groups
 
-# What one worker reads in one go: a million rows of a narrow table, so that names stay few and reading runs ahead.
+# Read together by one worker: a million rows of a narrow table, so that there are few elements and reading runs ahead.
 _GROUPS_AT_ONCE = 16
 
 
 class ReadExamples(beam.PTransform):
-    """Reads a split, some row groups an element of work, as RecordBatches of list columns (what TFDV and TFT take).
+    """Reads a split as RecordBatches of list columns, which TFDV and TFT need; each element of work is some row groups.
 
     Args:
         uri: of an Examples artifact.
         split: its name.
         columns: which to read, in this order; default all.
         rows: at most so many rows a batch; default about 32 MiB.
-        after: reading begins when this collection is whole. For a pass that has to wait for a result of another one: so
-            it is the names of row groups that wait, and not their rows.
+        after: reading starts when this collection is complete. For a pass that needs another one's result: then only the names
+            of row groups are kept waiting, not their rows.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ReadExamples(beam.PTransform):
 def _read_ahead(
     groups: list[RowGroup], columns: tuple[str, ...] | None, rows: int, after: Any = None
 ) -> Iterator[pa.RecordBatch]:
-    """Decodes the next batch on another core while this one is worked on."""
+    """Decodes the next batch on another core while this one is processed."""
     batches = (batch for group in groups for batch in read_group(group, columns, rows))
     with concurrent.futures.ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, batches, None)

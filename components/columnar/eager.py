@@ -1,11 +1,11 @@
-"""A Beam runner for one process: elements go from step to step as they are, without coders, protos or bundles.
+"""A Beam runner for one process that passes elements from step to step without coders, protos or bundles.
 
-Beam's own runner for one process speaks the protocol of a distributed one with itself: it serialises every DoFn and every
-element between stages, and keeps what passes between two stages in memory, encoded. For a graph of TFT or TFDV that costs more
-than the work. Here an element is handed on by a function call, depth first: a RecordBatch is let go once its last step is done.
+Beam's own runner for one process uses the protocol of a distributed one: it serialises every DoFn, and every element between
+stages, and keeps those elements in memory, encoded. For a TFT or TFDV graph that costs more than the actual work. Here a
+function call passes an element on, depth first, so that a RecordBatch is freed once its last step is done.
 
-It runs what batch pipelines of TFT and TFDV are made of: Impulse, ParDo with side inputs and several outputs, GroupByKey,
-CombinePerKey, Flatten, Reshuffle, all in the global window. A pipeline with anything else goes to Beam's runner as a whole.
+It supports what batch pipelines of TFT and TFDV consist of: Impulse, ParDo with side inputs and several outputs, GroupByKey,
+CombinePerKey, Flatten, Reshuffle, all in the global window. Any other pipeline is run by Beam's runner.
 docs/decisions/0009-eager-runner.md has the figures.
 """
 
@@ -30,14 +30,14 @@ from apache_beam.transforms import combiners, core, sideinputs, util, window
 from apache_beam.utils.windowed_value import WindowedValue
 
 _windowed = window.GlobalWindows.windowed_value
-# Keys of these very types are equal only where their bytes are.
+# Keys of exactly these types are equal only if their bytes are.
 _OWN_INDEX = frozenset({str, bytes, int, type(None)})
-# Composites that are one step here. Counting is the one thing that TFT does element by element, for vocabularies.
+# Composites that are a single step here. TFT counts element by element, for vocabularies.
 _AS_ONE = (core.CombinePerKey, combiners.Count.PerElement, util.Reshuffle, util.ReshufflePerKey)
 
 
 class EagerRunner(PipelineRunner):
-    """Runs a batch pipeline in this thread; hands one that it does not know how to run to FnApiRunner."""
+    """Runs a batch pipeline in this thread, or with FnApiRunner if it does not support the pipeline."""
 
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> PipelineResult:
         applied = list(_primitives(pipeline._root_transform()))
@@ -53,13 +53,15 @@ class _Done(PipelineResult):
 
 
 def _primitives(applied: AppliedPTransform) -> Iterator[AppliedPTransform]:
-    """What there is to run, in the order of the graph: leaves, and those composites that are one step here."""
+    """The steps to run, in the order of the graph: leaves, and composites that are a single step here."""
     if isinstance(applied.transform, _AS_ONE):
         yield applied
     elif applied.parts:
         for part in applied.parts:
             yield from _primitives(part)
-    elif any(output not in applied.inputs for output in applied.outputs.values()):  # not one that returns its input
+    elif any(
+        output not in applied.inputs for output in applied.outputs.values()
+    ):  # not a composite that returns its input
         yield applied
 
 
@@ -76,7 +78,7 @@ def _is_known(applied: AppliedPTransform) -> bool:
 
 
 class _Collection:
-    """A PCollection while the pipeline runs: who takes its elements, and those that somebody needs all at once."""
+    """A PCollection while the pipeline runs: its consumers, and its elements if a step needs all of them at once."""
 
     def __init__(self) -> None:
         self.consumers: list[_Step] = []
@@ -90,14 +92,14 @@ class _Collection:
             step.take(element)
 
     def entrance(self) -> Callable[[WindowedValue], None]:
-        """What to call with each element from now on; the shortest way there is."""
+        """The function to call with each element from now on, as direct as possible."""
         if len(self.consumers) == 1 and not self.waiting and not self.consumers[0].missing_sides:
             return self.consumers[0].process
         return self.add
 
 
 class _Step:
-    """One transform: takes elements, hands results on, and ends when all its inputs have ended."""
+    """One transform: processes elements, passes results on, and ends when all its inputs have ended."""
 
     def __init__(self, applied: AppliedPTransform, outputs: dict[Any, _Collection]) -> None:
         self.outputs = outputs
@@ -106,7 +108,7 @@ class _Step:
         self._kept: list[WindowedValue] = []
 
     def prepare(self) -> None:
-        """Before the first element of the pipeline; what fails here is followed by `abandon`, too."""
+        """Called before the first element of the pipeline; if it fails, `abandon` is called too."""
 
     def take(self, element: WindowedValue) -> None:
         if self.missing_sides:
@@ -115,7 +117,7 @@ class _Step:
             self.process(element)
 
     def has_side_inputs(self) -> None:
-        """Catches up on what came before the side inputs were whole."""
+        """Processes the elements that arrived before the side inputs were complete."""
         kept, self._kept = self._kept, []
         for element in kept:
             self.process(element)
@@ -157,7 +159,7 @@ class _CountPerElement(_Step):
 
     def process(self, element: WindowedValue) -> None:
         value = element.value
-        index = value if type(value) in _OWN_INDEX else _index(value)  # a call less for each word of a vocabulary
+        index = value if type(value) in _OWN_INDEX else _index(value)  # saves a call for each word of a vocabulary
         try:
             self._counts[index][1] += 1
         except KeyError:
@@ -170,7 +172,7 @@ class _CountPerElement(_Step):
 
 
 class _CombinePerKey(_Step):
-    """One accumulator a key: nothing is kept but sums."""
+    """Keeps one accumulator per key, and no elements."""
 
     def __init__(self, applied: AppliedPTransform, outputs: dict[Any, _Collection]) -> None:
         super().__init__(applied, outputs)
@@ -218,7 +220,7 @@ class _ParDo(_Step):
         ]
         self._receivers = _Receivers({tag: _Receiver(collection) for tag, collection in outputs.items()})
         self._runner = common.DoFnRunner(
-            copy.copy(transform.fn),  # as on a worker, what a DoFn keeps on itself is its own
+            copy.copy(transform.fn),  # a copy, as on a worker, so that it can keep state
             transform.args,
             transform.kwargs,
             views,
@@ -262,7 +264,7 @@ class _Receiver(common.Receiver):
 
 
 class _Receivers(dict[Any, _Receiver]):
-    """By tag; what is sent to an output that nobody declared goes nowhere, as on Beam's runners."""
+    """Receivers by tag; elements for an undeclared output are dropped, as by Beam's runners."""
 
     def __missing__(self, tag: Any) -> _Receiver:
         nowhere = _Receiver(_Collection())
@@ -276,7 +278,7 @@ class _Graph:
         self._steps = []
         for one in applied:
             outputs = {tag: collections_by_value[value] for tag, value in one.outputs.items()}
-            if len(outputs) == 1:  # whatever the tag of the only output is, what comes untagged goes there
+            if len(outputs) == 1:  # untagged elements go to the only output, whatever its tag
                 outputs.setdefault(None, next(iter(outputs.values())))
             sides = [collections_by_value[side.pvalue] for side in one.side_inputs]
             step = _step(one, outputs, sides)
@@ -286,7 +288,7 @@ class _Graph:
             for side in sides:
                 side.waiting.append(step)
             self._steps.append(step)
-        # Impulse, and a Flatten of nothing, whose followers end all the same.
+        # Impulse, and a Flatten of nothing, whose consumers have to end too.
         self._roots = [
             step
             for one, step in zip(applied, self._steps, strict=True)
@@ -298,20 +300,20 @@ class _Graph:
             for step in self._steps:
                 step.prepare()
             ended = sum(self._end(root) for root in self._roots)
-            if ended != len(self._steps):  # never to be mistaken for a result
+            if ended != len(self._steps):  # must not be mistaken for a result
                 raise RuntimeError(
                     f"{len(self._steps) - ended} of {len(self._steps)} steps of the pipeline did not run"
                 )
         except BaseException:
             for step in self._steps:
-                with contextlib.suppress(Exception):  # the first error is the one to tell
+                with contextlib.suppress(Exception):  # the first error is the one to report
                     step.abandon()
             raise
 
     def _end(self, first: _Step) -> int:
-        """Ends a step whose inputs have ended, and all that end with it; returns how many.
+        """Ends a step whose inputs have ended, and all steps that end as a consequence; returns how many.
 
-        A queue, since graphs are deeper than the stack.
+        It uses a queue, because graphs are deeper than Python's stack.
         """
         ending = collections.deque([first])
         ended = 0
@@ -345,11 +347,11 @@ def _step(applied: AppliedPTransform, outputs: dict[Any, _Collection], sides: li
     for kind, step in kinds.items():
         if isinstance(applied.transform, kind):
             return step(applied, outputs)
-    return _Step(applied, outputs)  # Flatten and Reshuffle hand on what they get
+    return _Step(applied, outputs)  # Flatten and Reshuffle pass elements on
 
 
 def _index(key: Any) -> Hashable:
-    """What stands for a key in a dictionary. Beam compares keys by their bytes: 1, 1.0 and True are three, all NaN are one."""
+    """A dictionary key for a Beam key. Beam compares keys by their bytes: 1, 1.0 and True differ, and all NaN are equal."""
     if type(key) in _OWN_INDEX:
         return key  # type: ignore[no-any-return]
     if isinstance(key, (float, np.floating)):
@@ -360,6 +362,6 @@ def _index(key: Any) -> Hashable:
         return tuple(map(_index, key))
     try:
         hash(key)
-    except TypeError:  # an array, say
+    except TypeError:  # e.g. an array
         return pickle.dumps(key)
     return key  # type: ignore[no-any-return]

@@ -1,10 +1,8 @@
-"""The base of our Beam executors: work goes where the Beam arguments say, and stays in this process where none are given.
+"""The base of our Beam executors: work runs where the Beam arguments say, or in this process if there are none.
 
-Beam as TFX starts it, less what Beam 2.77 computes again for every transform.
-
-A graph of TFDV or TFT has hundreds of transforms, and building it takes longer than running it on a few thousand rows. Two
-thirds of that were answers that do not change: parsing the options (each look at an option builds an argparse parser) and
-inspecting the signatures of the same methods. Both are remembered here. docs/performance.md has the figures.
+A TFDV or TFT graph has hundreds of transforms, and building it takes longer than running it on a few thousand rows. Beam 2.77
+spends two thirds of that on parsing the options again (every access builds an argparse parser) and on inspecting the signatures
+of the same methods again. Both are cached here. docs/performance.md has the figures.
 """
 
 from __future__ import annotations
@@ -30,16 +28,16 @@ _DIRECT = (None, "DirectRunner", "SwitchingDirectRunner", "FnApiRunner")
 
 
 class ColumnarBeamExecutor(base_beam_executor.BaseBeamExecutor):
-    """A BaseBeamExecutor whose pipeline is built quickly; it runs wherever the pipeline's Beam arguments say.
+    """A BaseBeamExecutor that builds its pipeline quickly and runs it where the Beam arguments say.
 
-    Without Beam arguments what can stays in this process, and what needs a pipeline runs on Beam in this process.
+    Without Beam arguments everything stays in this process, with Beam only where a pipeline is needed.
     """
 
     def __init__(self, context: base_beam_executor.BaseBeamExecutor.Context | None = None) -> None:
         arguments = list(context.beam_pipeline_args or []) if context else []
         local = bool(arguments) and _runs_here(arguments)
         if context and local:
-            context.beam_pipeline_args = []  # or TFX builds a package of its own code, a second each, for workers elsewhere
+            context.beam_pipeline_args = []  # or TFX packages its own code for remote workers, which takes a second each time
         super().__init__(context)
         if context and local:
             context.beam_pipeline_args = self._beam_pipeline_args = arguments
@@ -105,13 +103,13 @@ class ColumnarBeamExecutor(base_beam_executor.BaseBeamExecutor):
         options = _Options(list(arguments))
         if not arguments:
             return beam.Pipeline(EagerRunner(), options=options)
-        # DirectRunner looks through the whole graph to see which runner can take it; batch pipelines end at this one.
+        # DirectRunner inspects the whole graph to choose a runner; for batch pipelines it chooses this one.
         if options.view_as(StandardOptions).runner not in _DIRECT:
             return beam.Pipeline(options=options)
         direct = options.view_as(DirectOptions)
         if direct.direct_running_mode != "multi_processing":
             return beam.Pipeline(FnApiRunner(), options=options)
-        direct.direct_running_mode = None  # the runner would take Beam's own processes, which nobody watches
+        direct.direct_running_mode = None  # or the runner would use Beam's own processes, which are not watched
         return beam.Pipeline(FnApiRunner(crew.environment()), options=options)
 
 
@@ -120,7 +118,7 @@ def _runs_here(arguments: Sequence[str]) -> bool:
 
 
 class _Options(PipelineOptions):
-    """Options that keep their views: all views of one object share its values anyway."""
+    """Options that cache their views, which all share the same values."""
 
     def view_as(self, cls: type[Any]) -> Any:
         views = self.__dict__.setdefault("_views", {})
@@ -134,15 +132,15 @@ class _Options(PipelineOptions):
 
 @contextlib.contextmanager
 def _remembered_signatures() -> Iterator[None]:
-    """Beam inspects each method of a DoFn up to six times; meanwhile each function is inspected once."""
+    """Caches signatures while a pipeline is built: Beam inspects each method of a DoFn up to six times."""
     inspect: Callable[[Any], tuple[list[str], list[Any]]] | None = getattr(core, "get_function_args_defaults", None)
-    if inspect is None:  # another Beam: it does without
+    if inspect is None:  # another version of Beam
         yield
         return
     known: weakref.WeakKeyDictionary[Any, tuple[list[str], list[Any]]] = weakref.WeakKeyDictionary()
 
     def remembered(function: Any) -> tuple[list[str], list[Any]]:
-        method = getattr(function, "__func__", None)  # only methods: what they are bound to does not show in the answer
+        method = getattr(function, "__func__", None)  # only methods, whose signature does not depend on the instance
         if method is None:
             return inspect(function)
         if method not in known:

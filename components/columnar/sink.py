@@ -1,4 +1,4 @@
-"""Writing RecordBatches from Beam as one split of columnar Examples."""
+"""Writes RecordBatches from Beam as one split of columnar Examples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from components.columnar._files import commit_shards, open_shard, split_director
 
 
 class WriteExamples(beam.PTransform):
-    """Writes a split: each bundle a shard of its own, renamed to its final name once all are whole."""
+    """Writes a split: one shard per bundle, renamed when all are complete."""
 
     def __init__(self, uri: str, split: str) -> None:
         super().__init__()
@@ -42,8 +42,8 @@ class _WriteShard(beam.DoFn):
         if self._writer is None:
             folder = pathlib.Path(self._directory)
             folder.mkdir(parents=True, exist_ok=True)
-            # A bundle that Beam tries again writes another name; only names that came through are committed.
-            # By its first rows: which worker came first may not change the order of the shards, and so the model.
+            # A retried bundle writes under another name, and only the names that Beam delivers are committed. Names begin with a
+            # hash of the first rows, so that the order of shards, and so the model, does not depend on which worker was faster.
             first = hashlib.sha256(repr(batch.slice(0, 4).to_pylist()).encode()).hexdigest()[:16]
             self._path = folder / f".{first}-{uuid.uuid4().hex}.partial"
             self._writer = open_shard(self._path, batch.schema)
@@ -59,6 +59,6 @@ class _WriteShard(beam.DoFn):
 
 def _commit(directory: str, shards: list[str]) -> int:
     commit_shards([pathlib.Path(shard) for shard in sorted(shards)], directory, "examples")
-    for leftover in pathlib.Path(directory).glob(".*.partial"):  # of bundles that were tried again
+    for leftover in pathlib.Path(directory).glob(".*.partial"):  # of bundles that were retried
         leftover.unlink()
     return len(shards)

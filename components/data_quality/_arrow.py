@@ -1,8 +1,8 @@
-"""Great Expectations' metrics computed by Arrow, a column at a time; GX's own expectations judge them.
+"""Computes Great Expectations' metrics with Arrow, a column at a time; GX's own expectations judge them.
 
-An expectation asks for metrics by name (`column_values.between.unexpected_count`), and makes its verdict, its percentages and its
-sample of them; which engine computed them it does not know. What is not here (custom expectations, row conditions, several columns,
-a value set of another type than the column) is for GX's pandas engine.
+An expectation asks for metrics by name (`column_values.between.unexpected_count`) and derives its verdict, percentages and sample
+from them, whichever engine has computed them. The rest (custom expectations, row conditions, several columns, value sets of
+another type than the column) is left to GX's pandas engine.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _Holds = Callable[[pa.ChunkedArray, _Arguments], pa.ChunkedArray]
 
 
 class NotHere(Exception):
-    """Arrow does not compute this metric, or not on this type."""
+    """Arrow does not compute this metric, or not for this type."""
 
 
 class ArrowMetrics:
-    """Metrics of a batch. Ask column by column: what is known of one is forgotten with the next.
+    """Metrics of a batch. Ask column by column, because only the current column is cached.
 
     Args:
         batch: the rows.
@@ -38,13 +38,13 @@ class ArrowMetrics:
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self._name = ""
-        self._known: dict[Any, Any] = {}  # of the column at hand
+        self._known: dict[Any, Any] = {}  # of the current column
 
     def of(self, expectation: Any, engine: Any, runtime: Mapping[str, Any]) -> dict[Any, Any]:
         """What `expectation.metrics_validate` takes.
 
         Raises:
-            NotHere: it asks for something that is for another engine.
+            NotHere: it asks for something that another engine has to compute.
         """
         asked = expectation.get_validation_dependencies(execution_engine=engine, runtime_configuration=dict(runtime))
         return {one.id: self._metric(name, one) for name, one in asked.metric_configurations.items()}
@@ -118,7 +118,7 @@ class ArrowMetrics:
         raise NotHere(f"{stem}.{what}")
 
     def _broken(self, stem: str, arguments: _Arguments) -> npt.NDArray[np.int64]:
-        """The rows for which it does not hold; missing values are for `nonnull` alone."""
+        """The rows that do not meet it; only `nonnull` looks at missing values."""
         if stem == _PRESENT:
             return _places(self._missing())
         broken = _places(pc.invert(_HOLDS[stem](self._values(), arguments)))
@@ -147,10 +147,10 @@ def _within(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
 
 
 def _bound(value: Any, kind: pa.DataType) -> pa.Scalar | None:
-    """A bound as precise as the column: 0.1 is not less than the 0.1 of a float32."""
+    """A bound with the column's precision: 0.1 is not less than the 0.1 of a float32."""
     if value is None:
         return None
-    if isinstance(value, datetime.date) and pa.types.is_string(kind):  # GX takes a bound in ISO 8601 for a date
+    if isinstance(value, datetime.date) and pa.types.is_string(kind):  # GX parses a bound in ISO 8601 as a date
         return pa.scalar(value.isoformat(), kind)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise NotHere(f"a bound of type {type(value).__name__}")
@@ -158,7 +158,7 @@ def _bound(value: Any, kind: pa.DataType) -> pa.Scalar | None:
 
 
 def _between(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
-    # Texts are compared with dates only, which sort as texts in ISO 8601; any other bound is refused where it is made.
+    # Texts are compared only with dates, because ISO 8601 sorts as text; `_bound` refuses anything else.
     if not (is_text(values.type) or pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         raise NotHere(f"between of {values.type}")
     return _within(values, arguments)
@@ -171,12 +171,12 @@ def _lengths(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
 
 
 def _regex(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
-    """Asks Python, once for each different text: a pattern means what it means to Python, as in GX on pandas."""
+    """Matches with Python's `re`, once per distinct text, so that patterns mean the same as in GX on pandas."""
     if not is_text(values.type):
         raise NotHere(f"regex of {values.type}")
     pattern = re.compile(arguments["regex"])
     parts = []
-    for chunk in map(pc.dictionary_encode, values.chunks):  # of all together, each would carry the values of all
+    for chunk in map(pc.dictionary_encode, values.chunks):  # encoded together, each chunk would carry the values of all
         holds = np.array([pattern.search(text) is not None for text in chunk.dictionary.to_pylist()], dtype=bool)
         parts.append(pa.array(holds[chunk.indices.to_numpy()] if len(holds) else np.zeros(0, dtype=bool)))
     return pa.chunked_array(parts, pa.bool_())
@@ -190,7 +190,7 @@ def _in_set(values: pa.ChunkedArray, arguments: _Arguments) -> pa.ChunkedArray:
 
 
 def _is_of(value: Any, kind: pa.DataType) -> bool:
-    """Whether a value means the same as one of the column's type; Arrow would make 2 of 2.5."""
+    """Whether a value is unchanged in the column's type; Arrow would turn 2.5 into 2."""
     if isinstance(value, bool):
         return False
     if pa.types.is_integer(kind):

@@ -1,4 +1,4 @@
-"""The examples as pandas frames, a few columns at a time, with types that keep what Parquet says."""
+"""The examples as pandas frames, a few columns at a time, with types that preserve Parquet's."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Batch:
-    """Rows of an Examples artifact, split after split. Nothing is read before it is asked for.
+    """The rows of an Examples artifact, split after split, read lazily.
 
     Args:
         examples_uri: of the artifact.
         splits: which, in order.
         parts: by split, the first row and the number of rows; default: all.
-        paired: columns that are compared with each other. GX compares them with plain operators, which pandas' NA does
-            not survive; these become floats where they hold nulls, or Python's integers where a float would lose digits.
+        paired: columns that are compared with each other. GX compares them with plain operators, which fail on
+            pandas' NA, so those with nulls become floats, or Python's integers where a float would lose digits.
 
     Attributes:
         splits: their names.
@@ -112,7 +112,7 @@ def _nullable_integer(kind: pa.DataType) -> Any:
 
 
 def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Bytes as text: a suite is JSON and can only speak of text. Bytes that are not UTF-8 show as escapes."""
+    """Bytes as text, because a suite is JSON and can only name texts. Bytes that are not UTF-8 are escaped."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):

@@ -1,4 +1,4 @@
-"""From GX's results to the checks of a gate: plain words, figures, evidence."""
+"""Turns GX's results into the checks of a gate: plain words, figures, evidence."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from spec.words import one_line
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 
-_SHOWN = 3  # example values in a message; all of GX's sample is in the diagnostics
+_SHOWN = 3  # example values in a message; the diagnostics have GX's whole sample
 _LONGEST = 60  # characters of a value in a message
-_MOST_COLUMNS = 4  # that a message names
+_MOST_COLUMNS = 4  # named in a message
 _MOST_VALUES = 100
 
 
@@ -52,7 +52,7 @@ def judge(
 
 
 def not_judged(suite_file: str | os.PathLike[str], left_out: Collection[str]) -> tuple[CheckResult, ...]:
-    """The expectations of columns that nobody reads: nothing can be said about them, by choice."""
+    """Checks for the expectations of columns that are not read, as `not judged`."""
     if not left_out:
         return ()
     checks = []
@@ -66,7 +66,7 @@ def not_judged(suite_file: str | os.PathLike[str], left_out: Collection[str]) ->
 
 
 def worst_first(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
-    """Those that do not pass first, gravest first; otherwise as they come."""
+    """Sorted: those that do not pass come first, the most severe before the others."""
     order = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
     return tuple(sorted(checks, key=lambda c: (c.passes, order[c.severity], not c.judged)))
 
@@ -133,7 +133,7 @@ def _check(result: ExpectationValidationResult, batch: Batch, fail_on: str, keys
     if trouble:
         return CheckResult.not_judged(name, _message(result, sample, trouble, tolerated), severity, diagnostics)
     if result.success and (nothing := _nothing_to_judge(result)):
-        # That no row meets a condition is as it may be; a column without a value is not what the suite asks about.
+        # It is fine if no row meets a condition, but a column without values cannot be what the suite is about.
         severity = Severity.INFO if config.kwargs.get("row_condition") else severity
         return CheckResult.not_judged(name, f"{config.description or _claim(config)}: {nothing}", severity, diagnostics)
     message = _message(result, sample, trouble, tolerated)
@@ -141,14 +141,14 @@ def _check(result: ExpectationValidationResult, batch: Batch, fail_on: str, keys
 
 
 def _nothing_to_judge(result: ExpectationValidationResult) -> str:
-    """Why an expectation holds of no value at all; empty where it has looked at some."""
+    """Why an expectation was met without looking at any value; empty if it has looked at some."""
     assert result.expectation_config is not None
     found, config = result.result, result.expectation_config
     if "unexpected_count" in found and found.get("element_count") is not None:
         if found["element_count"] - (found.get("missing_count") or 0) > 0:
             return ""
     elif "observed_value" not in found or plain(found["observed_value"]) is not None or "partial_missing_list" in found:
-        return ""  # of a set that is to be there GX tells what is missing, and nothing else
+        return ""  # of a required set GX reports only what is missing
     if config.kwargs.get("row_condition"):
         return "no row meets its condition"
     return "there is no value to look at"
@@ -175,7 +175,7 @@ def _severity(suite_severity: Severity, fail_on: str) -> Severity:
 
 
 def _tolerated(result: ExpectationValidationResult) -> float | None:
-    """The share of the rows that may fail, if no more than it did."""
+    """The share of rows that may fail, if no more have failed."""
     share = ((result.expectation_config and result.expectation_config.meta) or {}).get(MAX_FAILED_FRACTION)
     failed, rows = result.result.get("unexpected_count"), result.result.get("element_count")
     return float(share) if share is not None and rows and failed is not None and failed <= share * rows else None
@@ -193,7 +193,7 @@ def _name(config: Any) -> str:
 
 
 def _named_apart(checks: Sequence[CheckResult]) -> list[CheckResult]:
-    """The same expectation may stand in a suite twice, with other arguments: the second is `name #2`."""
+    """Makes names unique: an expectation that is in a suite twice, with other arguments, becomes `name #2`."""
     seen: Counter[str] = Counter()
     apart = []
     for check in checks:
@@ -248,7 +248,7 @@ def _counted(found: dict[str, Any]) -> str:
 
 
 def _percent(part: int, whole: int) -> str:
-    """Enough digits that a little is not shown as nothing, nor nearly all as all."""
+    """A percentage with enough digits that a little does not read 0 % and nearly all not 100 %."""
     share = 100 * part / max(1, whole)
     for digits in (1, 2, 3):
         text = f"{share:.{digits}f}"
@@ -281,7 +281,7 @@ def _show(value: Any) -> str:
 
 
 def _sample(found: dict[str, Any], batch: Batch, keys: _Keys) -> list[dict[str, Any]]:
-    """Unexpected values with the rows where they stand, and those rows' keys."""
+    """Unexpected values with their rows and those rows' keys."""
     values = found.get("partial_unexpected_list") or []
     rows = found.get("partial_unexpected_index_list") or []
     if len(rows) != len(values):
@@ -305,7 +305,7 @@ def _trouble(result: ExpectationValidationResult) -> str | None:
 
 
 def _brief(config: Any) -> str:
-    """The claim about many columns or values, which GX would name one by one, at some milliseconds each."""
+    """A short claim about many columns or values; GX would list each, at some milliseconds apiece."""
     named = columns(config.kwargs)
     shown = ", ".join(named[: _MOST_COLUMNS - 1]) if len(named) > _MOST_COLUMNS else ", ".join(named)
     more = f" and {len(named) - _MOST_COLUMNS + 1} more" if len(named) > _MOST_COLUMNS else ""
@@ -315,7 +315,7 @@ def _brief(config: Any) -> str:
 
 def _claim(config: Any) -> str:
     """The expectation in GX's own words, e.g. `fare values must not be null, at least 90 % of the time`."""
-    # GX takes 30 ms for it, and a window of spans asks for the same ones span by span.
+    # Cached: GX takes 30 ms, and each span of a window asks for the same ones.
     key = json.dumps([config.type, config.kwargs], sort_keys=True, default=str)
     if key not in _claims:
         _claims[key] = _rendered_claim(config)

@@ -1,6 +1,6 @@
-"""Where a suite and a schema cannot both hold. They divide the work: the schema says what must hold, the suite what is expected.
+"""Finds where a suite contradicts a schema: the schema says what must hold, the suite what is expected.
 
-Plain data and TFMD's protos alone: a run is refused for it before anything heavy is imported.
+It needs only plain data and TFMD's protos, so that a run can be refused before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SETS = {
     "expect_column_distinct_values_to_equal_set": "equal",
     "expect_column_most_common_value_to_be_in_set": "be in",
 }
-# What GX's readers call the types of the examples; a type that is not named here is left to GX.
+# What GX calls the types of the examples; other types are left to GX.
 _TYPES = {
     "INT": {"int", "int64", "Int64", "int32", "Int32", "integer", "INTEGER", "BIGINT"},
     "FLOAT": {"float", "float64", "float32", "double", "Float64", "DOUBLE", "FLOAT"},
@@ -58,7 +58,7 @@ def contradictions(
     Args:
         expectations: as `read_format` gives them.
         schema: the contract of the same data.
-        left_out: columns that nobody reads, and no expectation is judged by.
+        left_out: columns that are not read, and whose expectations are not checked.
 
     Yields:
         (JSON path, what is wrong and how to mend it)

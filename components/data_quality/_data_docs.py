@@ -1,8 +1,8 @@
-"""GX's Data Docs as a folder that opens from the file system.
+"""Writes GX's Data Docs as a folder that opens from the file system.
 
-The pages are GX's own (its page renderers and its view). Three things of them are not fit for evidence, and are mended:
-GX puts data values into the page as they are, so that markup in a value becomes markup in the page; it loads styles and
-scripts from seven content delivery networks; and it copies 4 MB of pictures and fonts.
+The pages come from GX's own renderers and view, with three changes: GX inserts data values unescaped, so that markup in a value
+becomes markup in the page; it loads styles and scripts from seven content delivery networks; and it copies 4 MB of pictures and
+fonts.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
 
 INDEX = "index.html"
-_MOST = 200  # values of a list on a page: GX's renderers take milliseconds for each
+_MOST = 200  # values of a list on a page, since GX's renderers take milliseconds per value
 SUITE = "suite.html"
 
-# Markup characters of data travel through GX's templates as characters of the private use area, which no template
-# touches, and become entities at the end. Escaping beforehand would show `&amp;lt;` where GX escapes by itself.
+# Markup characters in data are replaced by private use characters, which GX's templates leave alone, and become entities at the
+# end. Escaping first would show `&amp;lt;` where GX escapes too.
 _MARKUP = {"<": "\ue000", ">": "\ue001", "&": "\ue002", '"': "\ue003", "'": "\ue004"}
 _HIDE = str.maketrans(_MARKUP)
 _SHOW = str.maketrans({hidden: html.escape(shown) for shown, hidden in _MARKUP.items()})
@@ -73,7 +73,7 @@ def _hide(value: Any) -> Any:
         return {_hide(k): _hide(v) for k, v in value.items()}
     if not isinstance(value, list):
         return value
-    if any(isinstance(one, dict) for one in value):  # the results themselves
+    if any(isinstance(one, dict) for one in value):  # the list of results
         return [_hide(one) for one in value]
     more = [f"... and {len(value) - _MOST:,} more"] if len(value) > _MOST else []
     return [*(_hide(v) for v in value[:_MOST]), *more]
@@ -86,7 +86,7 @@ def _hidden_validation(validation: ExpectationSuiteValidationResult) -> Expectat
     for one in raw["results"]:
         found = one["result"]
         if "unexpected_count" in found and "unexpected_percent" not in found:
-            del found["unexpected_count"]  # GX's renderer then wants the percentage, which it did not compute
+            del found["unexpected_count"]  # or GX's renderer would need the percentage, which GX did not compute
     raw["meta"] = {
         k: v for k, v in raw["meta"].items() if k in ("great_expectations_version", "run_id", "batch_kwargs")
     }
@@ -117,7 +117,7 @@ def _attributes(kept: dict[str, str]) -> str:
     return "".join(f' {key}="{html.escape(value)}"' for key, value in kept.items())
 
 
-# What stays of GX's page, and what goes with all it holds; any other tag goes and leaves its text.
+# Tags of GX's page to keep, and to drop with their content; of other tags only the content is kept.
 _KEPT = frozenset(
     (
         "div",
@@ -152,7 +152,7 @@ class _Rewriter(html.parser.HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
-        self._within = 0  # nested elements that are dropped with all they hold
+        self._within = 0  # depth within dropped elements
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)

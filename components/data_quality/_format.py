@@ -1,4 +1,4 @@
-"""A suite's file as plain data: reading it, and what can be said of it without Great Expectations."""
+"""Reads a suite's file as plain data and checks what can be checked without Great Expectations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_FAILED_FRACTION = "max_failed_fraction"
 
 
 def read_format(path: pathlib.Path, columns: AbstractSet[str] = frozenset(), text: str | None = None) -> dict[str, Any]:
-    """Reads a native GX suite as it stands in its file.
+    """Reads a native GX suite.
 
     Args:
         path: of the file.
@@ -31,7 +31,7 @@ def read_format(path: pathlib.Path, columns: AbstractSet[str] = frozenset(), tex
         text: what the file is to hold, where it is still to be written.
 
     Raises:
-        InputError: it is no suite; names the file and the place in it.
+        InputError: it is not a suite; names the file and the place in it.
     """
     raw = _read_json(path, text)
     for number, one in enumerate(raw["expectations"]):
@@ -45,7 +45,7 @@ def read_format(path: pathlib.Path, columns: AbstractSet[str] = frozenset(), tex
 
 
 def _with_values(value: Any, parameters: dict[str, Any], place: str) -> Any:
-    """What stands as `{"$PARAMETER": name}` is the suite's own parameter: nothing else gives one a value here."""
+    """Replaces `{"$PARAMETER": name}` by the value in the suite's own parameters."""
     if isinstance(value, list):
         return [_with_values(one, parameters, f"{place}[{n}]") for n, one in enumerate(value)]
     if not isinstance(value, dict):
@@ -62,13 +62,13 @@ def _with_values(value: Any, parameters: dict[str, Any], place: str) -> Any:
 
 
 def similar(name: str, known: Iterable[str]) -> str:
-    """` Did you mean ...?` where a known name is near."""
+    """` Did you mean ...?` if a known name is similar."""
     near = difflib.get_close_matches(name, sorted(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def named_columns(kwargs: dict[str, Any]) -> list[tuple[str, str]]:
-    """Where an expectation's arguments name columns: (place, column)."""
+    """The columns that an expectation's arguments name, as (place, column)."""
     named = [(f"kwargs.{key}", kwargs[key]) for key in COLUMN_KWARGS if key in kwargs]
     for key in _COLUMN_LISTS:
         if isinstance(kwargs.get(key), list):
@@ -77,7 +77,7 @@ def named_columns(kwargs: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def names_any(expectation: dict[str, Any], columns: Collection[str]) -> list[str]:
-    """Those of `columns` that an expectation is about, by its arguments or its condition on rows; of the number of columns, all."""
+    """Those of `columns` that an expectation's arguments or row condition name; all of them if it is about their number."""
     if expectation["type"].startswith("expect_table_column_count_"):
         return list(columns)
     kwargs = expectation["kwargs"]
@@ -135,7 +135,7 @@ def _check_columns(kwargs: dict[str, Any], columns: AbstractSet[str], place: str
 
 
 def _check_values(kwargs: dict[str, Any], place: str) -> None:
-    """What GX takes and then trips over when it runs."""
+    """Checks values that GX accepts but fails on when it runs."""
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
     if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
         raise InputError(f"{place}.kwargs.min_value: must not be above max_value. Received: {low} above {high}.")
@@ -153,7 +153,7 @@ def _check_values(kwargs: dict[str, Any], place: str) -> None:
 
 
 def _check_meta(meta: Any, place: str) -> None:
-    """Of an expectation's meta data, what the gate reads."""
+    """Checks the metadata that the gate reads."""
     if not isinstance(meta, dict):
         return
     share = meta.get(MAX_FAILED_FRACTION)

@@ -1,4 +1,4 @@
-"""Columns about persons, by the schema's annotation: what the gate found there is counted and never shown.
+"""Columns that the schema marks as personal: findings there are counted, and values never shown.
 
 feature { name: "passenger" type: BYTES annotation { tag: "personal" } }
 """
@@ -13,7 +13,7 @@ from components.schema import MASKED
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
 
-# Of a result that speaks of a personal column, what stays: counts and shares.
+# What is kept of a result about a personal column: counts and shares.
 _COUNTS = frozenset(
     {
         "element_count",
@@ -27,7 +27,7 @@ _COUNTS = frozenset(
         "unexpected_index_list",
     }
 )
-# Observed values that are figures over all rows, not the value of any one of them.
+# Expectations whose observed value is a figure over all rows, not the value of a single row.
 _FIGURES = frozenset(
     {
         "expect_column_proportion_of_non_null_values_to_be_between",
@@ -40,7 +40,7 @@ _FIGURES = frozenset(
 
 
 def mask(validation: ExpectationSuiteValidationResult, columns_of: Any, personal: Collection[str]) -> None:
-    """Takes the values of personal columns out of GX's result, in place: nothing that is made from it can show them.
+    """Removes the values of personal columns from GX's result, in place, so that nothing made from it can show them.
 
     Args:
         validation: what GX found.
@@ -66,7 +66,7 @@ def masked(result: Mapping[str, Any], figures: bool = False) -> dict[str, Any]:
 
 
 def _masked_trouble(info: Any) -> Any:
-    """What went wrong in GX may quote a value; the kind of error stays."""
+    """Removes GX's error message, which may quote a value; the kind of error stays."""
     if not isinstance(info, dict):
         return info
     if "raised_exception" not in info:

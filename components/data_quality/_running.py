@@ -1,8 +1,9 @@
-"""Runs a suite on the examples: Arrow computes what GX's expectations ask for, GX on pandas what Arrow cannot.
+"""Runs a suite on the examples: Arrow computes the metrics that it can, and GX on pandas the others.
 
-GX on pandas filters the whole frame for every metric, and keeps what it computed until the last one is done: given 18 columns at
-once, 60 expectations on 10 million rows need more time and memory than a machine has to spare. So most metrics come from Arrow, a
-column at a time, and what is left gets the columns that it names. docs/decisions/0019-arrow-computes-gx-judges.md has the figures.
+GX on pandas filters the whole frame for every metric, and keeps all intermediate results: given 18 columns at once, 60
+expectations on 10 million rows need more time and memory than a machine has. So most metrics are computed by Arrow, a column at a
+time, and pandas gets only the columns that the other expectations name.
+docs/decisions/0019-arrow-computes-gx-judges.md has the figures.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     import great_expectations as gx
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 
-SAMPLE = 20  # unexpected values that are kept of each expectation
+SAMPLE = 20  # unexpected values kept per expectation
 _RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE}
 _Results = dict[int, "ExpectationValidationResult"]  # by the expectation's place in the suite
-# Columns are looked at together up to so many values: few frames where rows are few, small ones where they are many.
+# Columns are put into one frame up to this many values: few frames for few rows, small frames for many.
 _CELLS = 1_000_000
 _OF_ROWS = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
 _OF_NAMES = frozenset(
@@ -52,7 +53,7 @@ def import_gx() -> Any:
 
 @functools.cache
 def _tell_columns_apart() -> None:
-    """GX looks a column up as databases do, where `Amount` and `amount` are one; in our files each is itself."""
+    """Makes column names case-sensitive in GX, which looks them up as databases do: `Amount` and `amount` are two columns."""
     from great_expectations.expectations.metrics import util
 
     look_up = util._verify_column_names_exist_and_get_normalized_typed_column_names_map
@@ -74,7 +75,7 @@ def _tell_columns_apart() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """GX logs tracebacks of what it also raises or returns."""
+    """Silences GX, which logs tracebacks of errors that it also raises or returns."""
     logger = logging.getLogger("great_expectations")
     before = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -91,7 +92,7 @@ def paired_columns(suite: gx.ExpectationSuite) -> frozenset[str]:
 
 
 def columns_of(kind: str, kwargs: Mapping[str, Any], columns: Collection[str]) -> frozenset[str] | None:
-    """Those of `columns` whose values an expectation looks at; None: it looks at the columns' names alone.
+    """Those of `columns` whose values an expectation needs; None: it needs only the columns' names.
 
     Args:
         kind: GX's type.
@@ -105,7 +106,7 @@ def columns_of(kind: str, kwargs: Mapping[str, Any], columns: Collection[str]) -
         text = json.dumps(condition, default=str)
         named |= {column for column in columns if column in text}
     if not named and kind not in _OF_ROWS:
-        return frozenset(columns)  # as far as one can tell
+        return frozenset(columns)  # all of them, because it does not say
     return frozenset(named) & frozenset(columns)
 
 
@@ -129,7 +130,7 @@ def validate(suite: gx.ExpectationSuite, batch: Batch) -> ExpectationSuiteValida
 
 
 def _by_arrow(suite: gx.ExpectationSuite, batch: Batch) -> _Results:
-    """What Arrow's metrics are enough for, column by column."""
+    """The expectations that Arrow can serve, column by column."""
     from great_expectations.execution_engine import PandasExecutionEngine
 
     engine, metrics = PandasExecutionEngine(), ArrowMetrics(batch)
@@ -146,7 +147,7 @@ def _by_arrow(suite: gx.ExpectationSuite, batch: Batch) -> _Results:
                 )
         except NotHere:
             continue
-        except Exception:  # GX on pandas says what is wrong in its own result
+        except Exception:  # GX on pandas reports the error in its result
             logging.getLogger(__name__).debug("%s is left to pandas", configurations[place].type, exc_info=True)
             continue
         results[place].expectation_config = configurations[place]
@@ -180,21 +181,21 @@ def _by_pandas(suite: gx.ExpectationSuite, batch: Batch, places: Sequence[int]) 
 
 
 def _numbered(expectation: Any, place: int) -> Any:
-    """A copy that is known again in the results: GX sorts them, and two may have the same type and column."""
+    """A copy with its place as id: GX sorts the results, and two may have the same type and column."""
     numbered = copy.deepcopy(expectation)
     numbered.id = str(place)
     return numbered
 
 
 def alike(columns: Collection[str]) -> bool:
-    """Whether some names differ in case only: of two such columns in one frame GX takes the first for either."""
+    """Whether some names differ only in case: of two such columns in one frame, GX uses the first for both."""
     return len({name.lower() for name in columns}) < len(columns)
 
 
 def _together(
     suite: gx.ExpectationSuite, batch: Batch, places: Sequence[int]
 ) -> Iterator[tuple[frozenset[str] | None, Sequence[int]]]:
-    """Which columns to look at together, and the expectations that then can be judged."""
+    """Groups of columns for one frame, with the expectations that need them."""
     by_columns: dict[frozenset[str] | None, list[int]] = {}
     for place in places:
         one = suite.expectations[place].configuration

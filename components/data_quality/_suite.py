@@ -1,4 +1,4 @@
-"""From a suite's file to Great Expectations' own object."""
+"""Loads a suite's file into Great Expectations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_suite(
         suite_file: an ExpectationSuite as GX writes it; a `type` with a dot is the path of a class.
         columns: those of the schema; empty: any column will do.
         code: folders where modules of such classes are looked for, besides the suite's own.
-        left_out: columns that nobody reads; expectations of them are not in the suite.
+        left_out: columns that are not read; expectations about them are left out.
 
     Raises:
         InputError: names the file and the place in it.
@@ -55,7 +55,7 @@ def read_suite(
 
 
 def _load(name: str, folders: Sequence[pathlib.Path], place: str) -> str:
-    """Imports a class by its path, which makes it known to GX; returns the type that GX gave it."""
+    """Imports a class by its path, which registers it with GX; returns its type in GX."""
     gx = import_gx()
     module, _, title = name.rpartition(".")
     files = [folder.joinpath(*module.split(".")).with_suffix(".py") for folder in folders]
@@ -92,7 +92,7 @@ def _check_buildable(one: dict[str, Any], place: str) -> None:
     with quiet():
         try:
             gx.ExpectationSuite(name="one", expectations=[one])
-        except Exception as error:  # GX raises pydantic's errors, its own, and an IndexError of its handler
+        except Exception as error:  # GX raises pydantic's errors, its own, and an IndexError from its error handler
             raise InputError(f"{place}.{_explain(error)}") from None
     meta = one.get("meta") or {}
     of_rows = (kinds.ColumnMapExpectation, kinds.ColumnPairMapExpectation, kinds.MulticolumnMapExpectation)

@@ -15,6 +15,7 @@ from components.data_quality.contract import check_contract, digest
 from components.data_quality.driver import Driver
 from components.data_quality.executor import DATA_QUALITY, EXAMPLES, FAIL_ON, SCHEMA, DataQualityExecutor
 from components.graph import Graph
+from components.schema import left_out, read_schema
 from spec.errors import InputError
 
 
@@ -75,7 +76,7 @@ class DataQuality(base_component.BaseComponent):
             fail_on: the least severity that stops the run: critical, warning or never.
             keys: columns that say which row a finding is about.
             code: more folders where the suite's own classes of expectations are looked for.
-            left_out: columns that nobody reads; what the suite expects of them is reported as not judged.
+            left_out: columns that are not read; their expectations are reported as not judged.
 
         Raises:
             InputError: the suite is missing, or fail_on is none of the three.
@@ -102,7 +103,8 @@ class DataQuality(base_component.BaseComponent):
 def node(graph: Graph) -> DataQuality:
     site = graph.site
     suite = site.schema_folder / "expectations.json"
-    check_contract(suite, site.schema_folder, graph.left_out)
+    ignored = left_out(read_schema(str(site.schema_folder)), graph.workload.data.ignore)
+    check_contract(suite, site.schema_folder, ignored)
     return DataQuality(
         graph.outputs["examples"],
         graph.outputs["schema"],
@@ -111,5 +113,5 @@ def node(graph: Graph) -> DataQuality:
         fail_on=graph.workload.quality.fail_on,
         keys=graph.workload.key_columns,
         code=[site.workload_folder],
-        left_out=graph.left_out,
+        left_out=ignored,
     )

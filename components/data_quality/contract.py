@@ -1,4 +1,4 @@
-"""The contracts of a workload held against each other: schema.pbtxt, expectations.json, waivers.yaml. No GX, no TFX."""
+"""Checks a workload's contracts against each other: schema.pbtxt, expectations.json, waivers.yaml. Without GX and TFX."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def check_contract(
     left_out: Collection[str] = (),
     text: str | None = None,
 ) -> None:
-    """Holds a suite against its schema, and reads its waivers.
+    """Checks a suite against its schema, and its waivers.
 
     Args:
         suite_file: the suite.
         schema_folder: where schema.pbtxt lies.
-        left_out: columns that nobody reads; what a suite expects of them is not judged.
+        left_out: columns that are not read, and whose expectations are not checked.
         text: of the suite, where its file is still to be written.
 
     Raises:
-        InputError: a file is malformed, or the two cannot both hold; names file and place of each contradiction.
+        InputError: a file is malformed, or the suite contradicts the schema; names file and place of each contradiction.
     """
     suite, schema = pathlib.Path(suite_file), read_schema(os.fspath(schema_folder), left_out)
     raw = read_format(suite, {feature.name for feature in schema.feature} | set(left_out), text)
@@ -45,9 +45,9 @@ def check_contract(
 
 
 def digest(suite_file: str | os.PathLike[str], code: Sequence[str | os.PathLike[str]] = ()) -> str:
-    """SHA-256 of a suite, of what lies beside it, and of the folders where classes of its own may be, if it names any.
+    """SHA-256 of a suite, of the files beside it, and of the folders with its own classes if it names any.
 
-    The schema and the waivers in force are not in it: they are inputs of their own.
+    Schema and waivers are not included, because they are inputs of their own.
 
     Raises:
         InputError: there is no such file.

@@ -9,7 +9,7 @@ from components.drivers import PropertyDriver
 
 
 class Driver(PropertyDriver):
-    """Puts the waivers that are in force today into the cache key: one that has expired must not be honoured from the cache."""
+    """Puts the waivers that are in force today into the cache key: an expired one must not be honoured by a cached result."""
 
     def properties(self, execution_info: data_types.ExecutionInfo) -> Mapping[str, int | str]:
         file = waivers.beside(str(execution_info.exec_properties["suite_file"]))

@@ -1,4 +1,4 @@
-"""DataQuality's side of the pipeline: a worker reads, runs the suite, judges and renders; a failed gate stops the run."""
+"""DataQuality in the pipeline: a worker process reads, runs the suite, judges and renders; a failed gate stops the run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORKER = "components.data_quality.worker"
 
 
 class DataQualityExecutor(base_executor.BaseExecutor):
-    """Runs the suite on all splits together and raises GateFailed if an expectation that matters does not hold."""
+    """Runs the suite on all splits together and raises GateFailed if a critical expectation is not met."""
 
     def Do(
         self,
@@ -70,7 +70,7 @@ class DataQualityExecutor(base_executor.BaseExecutor):
 
 
 def _insist_on_contracts(exec_properties: dict[str, Any]) -> None:
-    """Raises ChangedError if suite or waivers are no longer those of the cache's key: the worker has read them since."""
+    """Raises ChangedError if suite or waivers have changed since the cache key was computed: the worker may have read the change."""
     suite = exec_properties["suite_file"]
     if digest(suite, border.load(list[str], exec_properties["code"])) != exec_properties["suite_digest"]:
         raise ChangedError(suite, "it, or what lies beside it, was edited since the run began")
@@ -80,7 +80,7 @@ def _insist_on_contracts(exec_properties: dict[str, Any]) -> None:
 
 
 def _spans(examples: artifact.Artifact, splits: list[str]) -> list[dict[str, Any]]:
-    """The spans of the window, oldest first, and which rows of each split are theirs; one of all rows where it is not noted."""
+    """The spans of the window, oldest first, with their rows in each split; one span with all rows if that is not known."""
     rows = json.loads(examples.get_string_custom_property(ROWS_BY_SPAN) or "{}")
     numbers = [int(one["span"]) for one in json.loads(examples.get_string_custom_property("spans") or "[]")]
     if not set(splits) <= set(rows) or not numbers:

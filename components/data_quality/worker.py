@@ -1,4 +1,4 @@
-"""The work of DataQuality, in a process of its own: Great Expectations and the rows go when it ends.
+"""The work of DataQuality, in its own process, which frees the memory of Great Expectations and the rows when it ends.
 
 Imports no TFX and no TensorFlow (components.prepared starts it).
 """
@@ -53,8 +53,8 @@ def check_examples(
 ) -> tuple[GateResult, int]:
     """Checks an Examples artifact and writes gate.json, validation.json and data_docs/ into `output`.
 
-    Every span of a window is judged by itself, or an empty delivery would hide behind those before it. Of the older spans, which
-    were judged when they came, only what stops the run is told: data that was refused must not be trained on a span later.
+    Every span of a window is judged by itself, or an empty delivery would hide behind earlier ones. Older spans were judged when they
+    were delivered, so only what stops the run is reported: refused data must not be trained on as part of a later window.
 
     Args:
         examples_uri: of the artifact.
@@ -68,7 +68,7 @@ def check_examples(
         spans: those of the window, oldest first: `span`, and `parts`: first row and number of rows by split. Default: all rows.
         keys: columns that say which row a finding is about.
         code: more folders for classes of expectations.
-        left_out: columns that nobody reads; what the suite expects of them is reported as not judged.
+        left_out: columns that are not read; their expectations are reported as not judged.
 
     Returns:
         what the gate found, and the number of rows that it looked at.

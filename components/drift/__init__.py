@@ -1,1 +1,1 @@
-"""How far data moved: distributions of columns, measures between them, and a gate that has limits for them."""
+"""How far data has moved: distributions of columns, measures between them, and a gate with limits for them."""

@@ -1,4 +1,4 @@
-"""How well each column alone tells the label: too well, and it gives it away; no more, and rows do not belong together."""
+"""How well each single column predicts the label: too well means a leak, and no longer at all means wrongly joined rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENOUGH = (
     50  # rows of a class (of amounts: rows) in either part: what is found on the held-out ones is then taken as it is
 )
 _FOLDS = 5
-_FEWEST = 2  # rows of a class in either part, to learn from and to ask
+_FEWEST = 2  # rows of a class needed for training and for testing
 _SURE = 0.95  # with fewer than enough rows: how sure it has to be ...
 _AT_LEAST = 0.9  # ... that a column is at least so good, before it is said to give the label away
 
@@ -38,9 +38,9 @@ class Strength:
 
     Attributes:
         value: 0.5 (not at all; of amounts 0) to 1 (always right).
-        least: what it surely is, where few rows say so.
-        perfect: what a column that is always right would surely be on these rows.
-        is_firm: whether enough rows say so that it can be compared with another span's.
+        least: a lower confidence bound, where there are few rows.
+        perfect: the lower bound that a column would have that is always right.
+        is_firm: whether there are enough rows to compare it with another span's.
     """
 
     value: float
@@ -50,7 +50,7 @@ class Strength:
 
 
 def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: Bools, label: str | None) -> dict[str, Strength]:
-    """How well each column alone tells the label, where any rows can say.
+    """How well each column alone predicts the label, where there are enough rows.
 
     Args:
         sample: rows of some columns, the label among them.
@@ -67,7 +67,7 @@ def strengths(sample: Mapping[str, pa.ChunkedArray], is_train: Bools, label: str
 def checks(
     told: Mapping[str, Strength], newest: Profile, before: Profile | None, label: str, allowed: Drift
 ) -> Iterator[CheckResult]:
-    """Columns that tell the label better than they can know it, and those that tell it much worse than in the span before."""
+    """Checks for columns that predict the label too well, and for those that predict it much worse than in the previous span."""
     if not label:
         return
     yield from _leakage(told, label, allowed.leakage)
@@ -116,7 +116,7 @@ def _leak(name: str, found: Strength, label: str, limit: float) -> CheckResult:
 
 
 def _could_tell(found: Strength) -> bool:
-    """Whether a column that is always right would be known from chance on rows of which this one was measured."""
+    """Whether these rows are enough to tell a column that is always right from chance."""
     return found.perfect > _AT_LEAST
 
 
@@ -144,11 +144,11 @@ def _check(kind: str, column: str, passes: bool, message: str, found: float, lim
 
 
 def strength(column: pa.ChunkedArray, label: pa.ChunkedArray, is_train: Bools) -> Strength | None:
-    """How well a column alone ranks the label, 0.5 (not at all) to 1; None where no rows say.
+    """How well a column alone ranks the label, 0.5 (not at all) to 1; None if there are too few rows.
 
-    Of classes the area under the ROC curve, the mean over classes; of amounts Spearman's correlation, from 0. A value, or a
-    two-hundredth of the numbers, is scored by the label's mean among the rows of train that have it. Where the held-out rows
-    are few, those of train are asked as well, each by the others.
+    For classes it is the area under the ROC curve, averaged over classes; for amounts Spearman's correlation, from 0. A value, or
+    one of two hundred ranges of numbers, is scored by the label's mean in train. If few rows are held out, rows of train are scored
+    by the other rows of train as well.
     """
     codes = _codes(column, is_train)
     if codes is None:
@@ -162,7 +162,7 @@ def strength(column: pa.ChunkedArray, label: pa.ChunkedArray, is_train: Bools) -
     number = encoded.combine_chunks().indices.to_numpy(zero_copy_only=False)
     wanted = range(1, 2) if len(classes) == 2 else range(min(len(classes), _MOST_CLASSES))
     found = [one for one in (_of_class(asked, (number == n).astype(np.float64)) for n in wanted) if one is not None]
-    firm = [one for one in found if one.is_firm] or found  # rare classes say less of the mean than frequent ones
+    firm = [one for one in found if one.is_firm] or found  # rare classes weigh less in the mean
     if not firm:
         return None
     value, least, perfect = (
@@ -180,14 +180,14 @@ class _Asked:
     is_train: Bools
 
     def parts(self) -> Iterator[tuple[Bools, Bools]]:
-        """Rows to learn from, and rows to ask: those held out by train's, and train's by the others of train."""
+        """Rows to learn from and rows to score: held-out rows by train, and rows of train by the others of train."""
         yield self.is_train, ~self.is_train
         fold = np.random.default_rng(1).integers(0, _FOLDS, len(self.codes))
         for one in range(_FOLDS):
             yield self.is_train & (fold != one), self.is_train & (fold == one)
 
     def scores(self, target: Floats, learn: Bools, ask: Bools) -> list[Floats]:
-        """By the mean of rows alike, and by the number itself: a limit between two classes cuts through a range of numbers."""
+        """Scores by the mean of equal values, and by the number itself: the limit between two classes may cut a range of numbers."""
         found = [_scores(self.codes, target, learn)[ask]]
         if self.order is not None:
             found.append(
@@ -197,7 +197,7 @@ class _Asked:
 
 
 def _of_class(asked: _Asked, target: Floats) -> Strength | None:
-    """Of one class against the others."""
+    """The strength for one class against the others."""
     sides = target[asked.is_train], target[~asked.is_train]
     fewest = min(min(side.sum(), len(side) - side.sum()) for side in sides)
     if fewest >= _ENOUGH:
@@ -239,7 +239,7 @@ def _of_amounts(asked: _Asked, target: Floats) -> Strength | None:
 
 
 def _codes(column: pa.ChunkedArray, is_train: Bools) -> npt.NDArray[np.int64] | None:
-    """A small number for each value, or for each range of numbers; missing ones have one of their own."""
+    """An integer code for each value or range of numbers, and one for missing values."""
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         missing = pc.is_null(column, nan_is_null=True).to_numpy()
@@ -254,7 +254,7 @@ def _codes(column: pa.ChunkedArray, is_train: Bools) -> npt.NDArray[np.int64] | 
 
 
 def _order(column: pa.ChunkedArray) -> Floats | None:
-    """The numbers of a column that has one in each row, [N]."""
+    """The numbers of a column without missing values, [N]."""
     if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         return None
     values = column.cast(pa.float64(), safe=False).to_numpy()
@@ -262,7 +262,7 @@ def _order(column: pa.ChunkedArray) -> Floats | None:
 
 
 def _scores(codes: npt.NDArray[np.int64], target: Floats, learn: Bools) -> Floats:
-    """The label's mean among the rows to learn from with the same code, drawn a little to that of all."""
+    """The label's mean over training rows with the same code, shrunk towards the overall mean."""
     size = int(codes.max()) + 1
     rows = np.bincount(codes[learn], minlength=size)
     mean = float(target[learn].mean())
@@ -270,7 +270,7 @@ def _scores(codes: npt.NDArray[np.int64], target: Floats, learn: Bools) -> Float
 
 
 def _area(scores: Floats, is_positive: Bools) -> float:
-    """Under the ROC curve, from the ranks of the positives (Mann and Whitney, 1947)."""
+    """The area under the ROC curve, from the ranks of the positives (Mann and Whitney, 1947)."""
     positives = int(is_positive.sum())
     negatives = len(scores) - positives
     if not positives or not negatives:
@@ -286,7 +286,7 @@ def _rank_correlation(scores: Floats, target: Floats) -> float | None:
 
 
 def _ranks(values: Floats) -> Floats:
-    """From 1; equal values share the mean of theirs."""
+    """Ranks from 1; equal values share their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[place]

@@ -1,4 +1,4 @@
-"""What rows tell as a whole: how many there are, whether they came before, and whether those that are evaluated were trained on."""
+"""Checks of the rows as a whole: how many there are, whether they are new, and whether evaluated rows were trained on."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SHOWN = 5
 
 
 class RowHashes:
-    """Hashes of a span's rows, made column by column while something else reads them.
+    """Hashes of a span's rows, built column by column while the columns are being read.
 
     Args:
         rows: by split, in the order in which their rows come.
-        label: its column, which tells no two rows of the same features apart.
+        label: its column, which is kept out of the hash of features.
     """
 
     def __init__(self, rows: Mapping[str, int], label: str | None) -> None:
@@ -32,7 +32,7 @@ class RowHashes:
         self._target: Hashes = np.zeros(sum(rows.values()), np.uint64)
 
     def add(self, name: str, values: pa.ChunkedArray) -> None:
-        """Takes a column into account, each once and always in the same order."""
+        """Adds a column; call it once per column and always in the same order."""
         column = values.combine_chunks()
         if name == self._label:
             self._target = add_column(self._target, column)
@@ -42,11 +42,11 @@ class RowHashes:
             )
 
     def leave_out(self) -> None:
-        """A column is not hashed: that two rows are alike can no longer be told."""
+        """Notes that a column is not hashed, so that equal rows can no longer be recognised."""
         self._whole = False
 
     def of_rows(self) -> Hashes:
-        """Of all columns, in the order of the rows; none where a column was left out."""
+        """Hashes over all columns, in the order of the rows; none if a column was left out."""
         if self._features is None or not self._whole:
             return np.zeros(0, np.uint64)
         return spread_bits(self._features * np.uint64(31) + self._target)
@@ -60,7 +60,7 @@ class RowHashes:
         raise IndexError(row)
 
     def by_split(self) -> dict[str, Hashes]:
-        """Of the features alone; none where a column was left out."""
+        """Hashes over the features, by split; none if a column was left out."""
         if self._features is None or not self._whole:
             return {}
         ends = np.cumsum(list(self._rows.values()))
@@ -68,7 +68,7 @@ class RowHashes:
 
 
 def marks(hashes: Hashes) -> tuple[str, float]:
-    """A fingerprint of rows, the same in any order and in any files, and the share of them that have a twin; ("", 0) without one."""
+    """A fingerprint that does not depend on the rows' order or files, and the share of rows with a duplicate; ("", 0) without rows."""
     if not len(hashes):
         return "", 0.0
     _, times = np.unique(hashes, return_counts=True)
@@ -76,7 +76,7 @@ def marks(hashes: Hashes) -> tuple[str, float]:
 
 
 def checks(newest: Profile, before: Profile | None, rows: RowHashes, allowed: Drift) -> Iterator[CheckResult]:
-    """Whether the span repeats the one before or itself, is much smaller or larger, and whether its splits share rows."""
+    """Checks whether the span repeats the previous one or itself, is much smaller or larger, and whether its splits share rows."""
     if before is not None:
         has_prints = bool(before.fingerprint and newest.fingerprint)
         if has_prints or (before.digest and newest.digest):
@@ -135,7 +135,7 @@ def _doubles(newest: Profile, before: Profile, rows: RowHashes, allowed: Drift) 
 
 
 def _twins(rows: RowHashes) -> list[dict[str, object]]:
-    """The first few rows that have a twin, side by side."""
+    """The first few pairs of duplicate rows."""
     hashes = rows.of_rows()
     order = np.argsort(hashes, kind="stable")
     same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])[:_SHOWN]
@@ -148,7 +148,7 @@ def _unjudged(kind: str, why: str) -> CheckResult:
 
 
 def _overlap(splits: Mapping[str, Hashes], allowed: Drift) -> Iterator[CheckResult]:
-    """Of each split whether its rows are rows of the splits before it, which the model was made from."""
+    """Checks for each split whether its rows also are in the splits that the model is made from."""
     if not splits:
         yield _unjudged("overlap", "rows with pictures or lists are not compared one by one")
     for at, split in enumerate(SPLITS):

@@ -1,4 +1,4 @@
-"""What the gates on data said of each span so far, as the metadata store tells: on one machine, in Airflow's tasks and in pods."""
+"""What the data gates have decided about each span, according to the metadata store."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _ILL = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 
 
 class Verdict(enum.StrEnum):
-    """What the last look at a span came to; a span whose failures are waived is accepted."""
+    """The latest verdict on a span; a span whose failures are waived is accepted."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    UNKNOWN = "unknown"  # a gate was not asked, or nobody knows any more
+    UNKNOWN = "unknown"  # a gate has not run, or its result is gone
 
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """A span as it was delivered once.
+    """One delivery of a span.
 
     Attributes:
         span: its number.
-        digest: of its files; empty where nobody noted it.
-        profile: where DriftDetector left its distributions; empty where it refused, or they are gone.
+        digest: of its files; empty if it is not known.
+        profile: where DriftDetector left its distributions; empty if it refused the span, or they are gone.
     """
 
     span: int
@@ -42,7 +42,7 @@ class Judged:
 
 
 def judged(store: Any, pipeline: str) -> list[Judged]:
-    """The deliveries that a pipeline has looked at, in the order of their spans, the last of a span last."""
+    """The deliveries that a pipeline has judged, by span, the latest delivery of a span last."""
     context = store.get_context_by_type_and_name("pipeline", pipeline)
     if context is None:
         return []
@@ -83,7 +83,7 @@ def _spans(store: Any, examples_ids: Iterable[int]) -> Iterable[tuple[int, int, 
 
 
 def _profiles(store: Any, made: dict[int, list[int]]) -> dict[int, str]:
-    """Id of the examples -> where the profile made of them lies."""
+    """The URI of the profile by the id of the examples."""
     kinds = {kind.id for kind in store.get_artifact_types() if kind.name == DataDrift.TYPE_NAME}
     live = {
         one.id: one.uri

@@ -34,11 +34,10 @@ class DriftDetectorSpec(ComponentSpec):
 class DriftDetector(base_component.BaseComponent):
     """Compares the newest span with the last accepted one, column by column; a drift beyond a critical limit stops the run.
 
-    That is the nearest span before which the gates on data did not refuse, as they said last: the same damage delivered twice is
-    refused twice. It is taken from the window if it lies there, else from the profile that an earlier run left. Where only spans
-    are left whose verdict is not known, one of them is taken, and the findings say so. A first span has nothing to be compared
-    with, and passes. Where `champion_of` is given and that model has a stable release, the newest span that the release was
-    trained on takes its place.
+    The reference is the latest earlier span that the data gates did not refuse, so the same damage delivered twice is refused
+    twice. It is read from the window if it is there, otherwise from the profile that an earlier run left. If only spans with an
+    unknown verdict are left, the reference is one of them, and the findings say so. A first span has no reference, and passes. If
+    `champion_of` is given and that model has a stable release, the reference is the newest span that the release was trained on.
 
     Args:
         examples: the window; the newest span in it is looked at.

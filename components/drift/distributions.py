@@ -1,4 +1,4 @@
-"""A column's distribution in a few kilobytes: enough to compare it with another one, a year later."""
+"""A column's distribution in a few kilobytes, enough to compare it with another one a year later."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ KEPT_VALUES = 1_000
 
 @dataclasses.dataclass(frozen=True)
 class Numbers:
-    """Numbers, by their distribution function.
+    """The distribution function of numbers.
 
     Attributes:
         values: rising; float64[n].
         below: share of the rows with at most that value, rising to 1; float64[n].
         rows: with a value.
-        missing: rows without one; NaN is none.
-        exact: whether every value that occurs is there; else between two of them lies at most 1 / (POINTS - 1) of the rows.
+        missing: rows without one; NaN counts as missing.
+        exact: whether all values are listed; otherwise at most 1 / (POINTS - 1) of the rows lie between two of them.
         mean: of the finite values.
         deviation: their standard deviation.
     """
@@ -39,7 +39,7 @@ class Numbers:
     deviation: float = 0.0
 
     def share_up_to(self, at: np.ndarray) -> np.ndarray:
-        """The share of the rows with at most a value: linear between the points, a step where many rows share one."""
+        """The share of rows up to a value: linear between the points, with a step where many rows share a value."""
         if not self.rows:
             return np.zeros(len(at))
         left = np.searchsorted(self.values, at, side="right") - 1
@@ -49,17 +49,17 @@ class Numbers:
             low = left[inside]
             width = self.values[low + 1] - self.values[low]
             part = (at[inside] - self.values[low]) / width
-            # The points are quantiles: the rows of a step end at it, and those before it lie between its neighbours.
+            # The points are quantiles: a step's rows are at its point, and the rows before it lie between the points.
             found[inside] += part * self._between[low]
         return np.clip(found, 0.0, 1.0)
 
     def quantile(self, probability: np.ndarray) -> np.ndarray:
-        """The least value that at least this share of the rows does not exceed."""
+        """The smallest value that at least this share of the rows does not exceed."""
         nth = np.searchsorted(self.below, np.asarray(probability) - 1e-12, side="left")
         return self.values[np.minimum(nth, len(self.values) - 1)]
 
     def histogram(self, buckets: int = 24) -> list[tuple[float, float, float]]:
-        """(low, high, rows) of equally wide buckets over the inner 99 % of the rows: a few far values do not flatten it."""
+        """(low, high, rows) of buckets of equal width over the middle 99 % of the rows, so that outliers do not flatten it."""
         low, high = (float(v) for v in self.quantile(np.array([0.005, 0.995]))) if self.rows else (0.0, 0.0)
         if not np.isfinite([low, high]).all() or not self.rows:
             return []
@@ -73,7 +73,7 @@ class Numbers:
 
     @property
     def _between(self) -> np.ndarray:
-        """The share of the rows strictly between a point and the next; the rest of a step's rise sits on the next."""
+        """The share of rows strictly between a point and the next; the rest of the rise is at the next point."""
         rise = np.diff(self.below)
         return np.minimum(rise, 1.0 / (POINTS - 1))
 
@@ -91,13 +91,13 @@ class Numbers:
 
 @dataclasses.dataclass(frozen=True)
 class Categories:
-    """Values by name.
+    """The distribution of named values.
 
     Attributes:
         counts: rows by value, the most frequent ones.
         other: rows with a rarer value.
         missing: rows without one.
-        distinct: different values, the rarer ones too.
+        distinct: distinct values, including the rarer ones.
     """
 
     counts: Mapping[str, int]
@@ -139,7 +139,7 @@ def numbers(column: pa.ChunkedArray | pa.Array) -> Numbers:
     rows, missing = len(values), len(column) - len(values)
     if not rows:
         return Numbers(np.zeros(0), np.zeros(0), 0, missing)
-    last = np.flatnonzero(np.append(values[1:] != values[:-1], True))  # of the rows that share a value
+    last = np.flatnonzero(np.append(values[1:] != values[:-1], True))  # row of each value
     exact = len(last) <= POINTS
     if not exact:
         wanted = np.linspace(last[0], rows - 1, POINTS).astype(np.int64)

@@ -15,7 +15,7 @@ from model_store import STABLE, ModelStore
 
 
 class Driver(PropertyDriver):
-    """Finds the profile of the last span that was accepted, when the node runs, and puts its place into the cache key."""
+    """Finds the profile of the last accepted span when the node runs, and puts its URI into the cache key."""
 
     def properties(self, execution_info: data_types.ExecutionInfo) -> Mapping[str, int | str]:
         (examples,) = execution_info.input_dict["examples"]
@@ -27,7 +27,7 @@ class Driver(PropertyDriver):
         return {**reference, "baseline_name": name}
 
     def _of_champion(self, store_uri: str, model: str) -> tuple[str, str]:
-        """Where the profile lies that the run left which published the stable release, and what to call it; ("", "") if nowhere."""
+        """The URI of the profile from the run that published the stable release, and its name; ("", "") if there is none."""
         with store_errors():
             models = ModelStore(store_uri)
             if STABLE not in models.labels(model):
@@ -44,8 +44,8 @@ class Driver(PropertyDriver):
         return (str(found[0].uri), f"release {release.version}") if found else ("", "")
 
     def _reference(self, examples: Any, pipeline: str) -> dict[str, str]:
-        """`baseline`: where the profile of the last accepted span before lies; `baseline_span`: which that is, and
-        `baseline_verdict`, where it is not known to be accepted; `refused`: spans of the window that were refused as they are."""
+        """`baseline`: the URI of the last accepted span's profile; `baseline_span`: its number; `baseline_verdict`: set if it is not
+        known to be accepted; `refused`: spans of the window that were refused as they are."""
         with self._metadata as handle:
             found = judged(handle.store, pipeline)
         window = {

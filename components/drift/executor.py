@@ -26,12 +26,12 @@ from components.schema import is_personal, read_schema, time_format_of
 from spec.splits import TRAIN
 from spec.workload import Drift
 
-_LONGEST = 1024  # bytes a value, on average: pictures are not compared row by row
+_LONGEST = 1024  # bytes per value, on average: images are not compared row by row
 PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"
 
 
 class Executor(base_executor.BaseExecutor):
-    """Profiles the newest span, compares it with the last accepted one, and writes both, and the gate's result."""
+    """Profiles the newest span, compares it with the last accepted one, and writes profile, comparison and the gate's result."""
 
     def Do(
         self,
@@ -88,7 +88,7 @@ class _Window:
     def describe(
         self, place: int, allowed: Drift, named: set[str]
     ) -> tuple[Profile, _rows.RowHashes, dict[str, _leakage.Strength]]:
-        """The span at a place in the window (-1: the newest), hashes of its rows, and how well each column tells the label."""
+        """The span at a place in the window (-1: the newest), hashes of its rows, and how well each column predicts the label."""
         columns = self._readers[self._splits[0]].columns
         slices = [column for column in allowed.slices if column in columns]
         rows = {split: self._length(split, place) for split in self._splits}
@@ -157,7 +157,7 @@ def _reference(window: _Window, allowed: Drift, named: set[str], exec_properties
         verdict = exec_properties.get("baseline_verdict")
         return dataclasses.replace(found, name=f"{found.name} (whose verdict is not known)") if verdict else found
     if found.name == f"span {window.spans[-1]}":
-        # The champion was trained on this very span, which is no news of the delivery.
+        # The champion was trained on this very span, so it does not mean that the delivery is stale.
         found = dataclasses.replace(found, digest="", fingerprint="")
     return dataclasses.replace(found, name=f"{found.name} of {champion}")
 
@@ -165,7 +165,7 @@ def _reference(window: _Window, allowed: Drift, named: set[str], exec_properties
 def _checks(
     found: Sequence[judge.Comparison], newest: Profile, before: Profile | None, allowed: Drift
 ) -> list[CheckResult]:
-    """One check a comparison, and one that says why for each that was asked for and could not be made."""
+    """One check per comparison, and one `not judged` for each that was asked for and is not possible."""
     if before is None:
         reason = f"{newest.name} is the first: there is nothing to compare it with"
         return [CheckResult.not_judged("drift", reason, Severity.INFO)]
@@ -173,7 +173,7 @@ def _checks(
     fewest = min(newest.rows.get(ALL, 0), before.rows.get(ALL, 0))
     few = f"{fewest:,} rows are too few to compare {newest.name} with {before.name} (min_rows {allowed.min_rows:,})"
     if not found:
-        # A limit that stops a run stops it where it cannot be judged, too.
+        # A critical limit stops the run also if it cannot be judged.
         is_critical = Severity.CRITICAL in {
             one.severity for one in (allowed.limits, *allowed.columns.values()) if one.by_measure()
         }

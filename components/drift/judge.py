@@ -1,4 +1,4 @@
-"""From two profiles to measures, and from measures and limits to the checks of a gate."""
+"""Compares two profiles, and turns measures and limits into the checks of a gate."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Comparison:
         slice: `column=value`; empty: all rows.
         reference: what it was compared with, in words.
         measures: value by measure.
-        limits: of those that have one.
+        limits: by measure, for those that have one.
         severity: of exceeding one.
         message: where it moved, in words, with figures.
     """
@@ -73,7 +73,7 @@ def comparisons(
         for column, distribution in columns.items():
             before = known.get(column)
             if type(before) is not type(distribution) or before is None:
-                continue  # its type changed, or it is new: the schema's gate speaks of that
+                continue  # its type has changed, or it is new, which the schema's gate reports
             limits = allowed.of(column)
             yield Comparison(
                 LABEL_SHIFT if kind == DRIFT and column == label else kind,
@@ -88,7 +88,7 @@ def comparisons(
 
 
 def check(one: Comparison) -> CheckResult:
-    """The check of a gate that a comparison is; without a limit it passes, and is recorded."""
+    """A comparison as a check of the gate; without limits it passes and is only recorded."""
     exceeded = one.exceeded
     where = f"{one.column} where {one.slice}" if one.slice != ALL else one.column
     name = f"{one.kind}({one.column}{f', {one.slice}' if one.slice != ALL else ''})"
@@ -102,7 +102,7 @@ def check(one: Comparison) -> CheckResult:
 
 
 def _moved(new: Distribution, before: Distribution, is_personal: bool = False) -> str:
-    """The largest single move, in words: what a person looks for first. Of a personal column, no value."""
+    """The largest moves, in words: what people look for first. No values of personal columns."""
     parts = []
     gone = (new.missing / max(1, new.rows + new.missing)), (before.missing / max(1, before.rows + before.missing))
     if abs(gone[0] - gone[1]) >= 0.01:
@@ -140,5 +140,5 @@ def _percent(share: float) -> str:
 
 
 def plain(one: Comparison) -> dict[str, Any]:
-    """As JSON holds it."""
+    """As plain values for JSON."""
     return dataclasses.asdict(one)

@@ -1,4 +1,4 @@
-"""Measures between two distributions of a column: 0 where they are the same. Missing values are a value of their own."""
+"""Measures of how far two distributions of a column differ, 0 if they are the same. Missing is treated as one more value."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from components.drift.distributions import Categories, Distribution, Numbers
 
 _BINS = 10
-# Of a bin in which one side has no rows: half a row's share, so that a small sample is not called a large change.
+# The share of an empty bin: half a row, so that a small sample is not taken for a large change.
 _HALF_A_ROW = 0.5
-# A value in fewer rows of both sides together says nothing of its share; such values are compared as one.
+# Values with fewer rows on both sides together have no reliable share; they are compared together.
 _LEAST_ROWS = 20
-# What two samples of one distribution may differ by: (bins - 1) (1/n + 1/m) on average. It bounds the number of bins of names.
+# Two samples of one distribution differ by (bins - 1) (1/n + 1/m) on average; this limits the number of bins of names.
 _NOISE = 0.05
 
 
 def compare(new: Distribution, reference: Distribution) -> dict[str, float]:
-    """All measures that apply to a pair, by name; none where either side has no rows.
+    """All measures that apply to a pair, by name; none if either side has no rows.
 
     - `psi`, population stability index: the sum over bins of (p - q) ln(p / q). Bins of numbers are the reference's tenths;
       less than 0.1 is usually called stable, more than 0.25 a shift (Siddiqi, Credit Risk Scorecards, 2006). Bins of names
       are the frequent values, and all others together: of n and m rows of one distribution it is (bins - 1) (1/n + 1/m) on
-      average (Yurdakul and Naranjo, J. Risk Model Validation 14, 2020), so that a bin for each rare value would alarm for ever.
+      average (Yurdakul and Naranjo, J. Risk Model Validation 14, 2020), so a bin for every rare value would always raise an alarm.
     - `kolmogorov_smirnov`: the largest difference between the distribution functions, 0 to 1; of numbers alone.
     - `jensen_shannon`: divergence with logarithms of base 2, 0 to 1 (Lin, IEEE Trans. Inf. Theory 37, 1991), as in TFDV.
     - `l_infinity`: the largest difference of a value's share, 0 to 1, as in TFDV; of named values alone.
@@ -58,7 +58,7 @@ def _total(one: Distribution) -> int:
 
 
 def _binned(new: Numbers, reference: Numbers) -> tuple[np.ndarray, np.ndarray]:
-    """Shares in the reference's tenths, then of missing values."""
+    """Shares in the reference's deciles, then of missing values."""
     edges = np.unique(reference.quantile(np.arange(1, _BINS) / _BINS)) if reference.rows else np.zeros(0)
     shares = []
     for one in (new, reference):
@@ -68,7 +68,7 @@ def _binned(new: Numbers, reference: Numbers) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _shares(new: Categories, reference: Categories, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of some values, then of the others together and of missing ones."""
+    """Shares of some values, then of all others together and of missing ones."""
     found = []
     for one in (new, reference):
         rows = [one.counts.get(name, 0) for name in names]
@@ -77,7 +77,7 @@ def _shares(new: Categories, reference: Categories, names: Sequence[str]) -> tup
 
 
 def _frequent(new: Categories, reference: Categories) -> list[str]:
-    """The values whose shares can be compared, the most frequent first."""
+    """The values whose shares are reliable enough to compare, the most frequent first."""
     rows = {
         name: new.counts.get(name, 0) + reference.counts.get(name, 0) for name in {**reference.counts, **new.counts}
     }
@@ -91,7 +91,7 @@ def _frequent(new: Categories, reference: Categories) -> list[str]:
 
 
 def _is_known(name: str, here: Categories, there: Categories) -> bool:
-    """Whether a side tells how many rows a value has: it may be among its `other` ones without being new."""
+    """Whether one side knows a value's rows: if not, the value may be among its `other` ones without being new."""
     if name in here.counts or not here.other:
         return True
     usual = there.counts.get(name, 0) * _total(here) / _total(there)

@@ -15,7 +15,7 @@ from components.drift.distributions import Categories, Distribution, categories,
 ALL = ""
 """The slice that all rows are in."""
 _MOST_SLICES = 20
-# A column of texts of which most rows have one of their own is free text: its lengths can be compared, its values cannot.
+# A text column with mostly unique values is free text: its lengths can be compared, but not its values.
 _FREE_TEXT = 0.5
 
 
@@ -28,9 +28,9 @@ class Profile:
         rows: by slice; the slice ALL has all of them.
         distributions: slice -> column -> distribution.
         digest: of the delivered files; empty where it is not known.
-        fingerprint: of the rows, the same in any order and in any files; empty where it is not known.
-        doubled: share of the rows that have a twin.
-        strengths: how well each column alone tells the label.
+        fingerprint: of the rows, independent of their order and files; empty if it is not known.
+        doubled: share of the rows that have a duplicate.
+        strengths: how well each column alone predicts the label.
         personal: columns whose values are shown nowhere; texts among them are described by their length.
     """
 
@@ -60,7 +60,7 @@ class Profile:
             for part, columns in raw["distributions"].items()
         }
         rows = {part: int(count) for part, count in raw["rows"].items()}
-        # Profiles of an earlier version have none of these.
+        # Profiles of earlier versions lack these.
         marks = {name: raw[name] for name in ("digest", "fingerprint", "doubled", "strengths") if name in raw}
         return cls(str(raw["name"]), rows, distributions, **marks, personal=tuple(raw.get("personal", ())))
 
@@ -75,7 +75,7 @@ def profile(
     personal: Iterable[str] = (),
     dates: Iterable[str] = (),
 ) -> Profile:
-    """Describes data column by column: no more than two columns are asked for at a time.
+    """Describes data column by column, with at most two columns in memory.
 
     Args:
         name: of the data.
@@ -86,7 +86,7 @@ def profile(
         min_rows: a value of a slice with fewer rows is passed over.
         personal: columns whose values must not be kept by name: texts are described by their length, codes as amounts, and
             they make no slices.
-        dates: columns of dates in ISO 8601. They are described by their days of the week: the calendar itself moves from span to
+        dates: columns of dates in ISO 8601. They are described by day of the week, because the dates themselves move from span to
             span.
     """
     in_time = frozenset(dates)
@@ -120,13 +120,13 @@ def _weekday(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _length(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts as their length in bytes; what is no text as it is."""
+    """Texts as their length in bytes; other values unchanged."""
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     return pc.binary_length(values.cast(pa.large_binary())) if is_text_or_bytes(kind) else values
 
 
 def describe(values: pa.ChunkedArray, is_named: bool) -> Distribution | None:
-    """The distribution of a column; of free text, of its length in bytes; None for lists, structures and raw bytes."""
+    """The distribution of a column, or of the lengths of free text; None for lists, structures and raw bytes."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -147,7 +147,7 @@ def _is_free_text(values: pa.ChunkedArray) -> bool:
 
 
 def _slices(column: str, values: pa.ChunkedArray, min_rows: int) -> list[tuple[str, pa.ChunkedArray]]:
-    """(`column=value`, which rows) of the most frequent values."""
+    """(`column=value`, row mask) of the most frequent values."""
     found = categories(values)
     names = [name for name, rows in found.counts.items() if rows >= min_rows][:_MOST_SLICES]
     texts = values.cast(pa.large_binary()) if is_text_or_bytes(values.type) else values.cast(pa.large_string())

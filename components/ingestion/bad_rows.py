@@ -1,4 +1,4 @@
-"""What reading a file comes to where a row that does not fit is set aside instead of ending it."""
+"""What reading a file yields if rows that do not fit are set aside."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class BadRow:
 
     Attributes:
         row: its number in the file, from 1; a CSV's header and blank lines do not count.
-        column: where it does not fit; None: as a whole.
+        column: where it does not fit; None: the whole row.
         reason: what is wrong, and what was received.
-        content: the row as it stands in the file, where it could not be taken apart.
+        content: the row as it is in the file, if it could not be parsed.
     """
 
     row: int
@@ -28,7 +28,7 @@ class BadRow:
 
 @dataclasses.dataclass(frozen=True)
 class ReadRows:
-    """Part of a file: the rows that fit, their numbers in the file, and those that do not fit."""
+    """A batch of rows that fit, their numbers in the file, and the rows that do not fit."""
 
     batch: pa.RecordBatch
     numbers: npt.NDArray[np.int64]

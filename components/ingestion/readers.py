@@ -1,4 +1,4 @@
-"""Files to RecordBatches of the schema's types. A row that does not fit is named by file, line, row and column."""
+"""Reads files into RecordBatches of the schema's types. A row that does not fit is named by file, line, row and column."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _BATCH_BYTES = 32 * 2**20
 
 @dataclasses.dataclass(frozen=True)
 class DataFile:
-    """A file that is open for reading.
+    """A file to read.
 
     Attributes:
-        path: of what is read: the file, or a plain copy of it.
-        kind: csv, parquet, jsonl or tfrecord: of what is read.
+        path: of the file, or of a plain copy of it.
+        kind: csv, parquet, jsonl or tfrecord.
         reading: how it is written.
     """
 
@@ -70,7 +70,7 @@ def read_file(
         path: of the file.
         format: csv, xlsx, parquet, jsonl, json or tfrecord.
         columns: what the batches have.
-        ignore: columns that may be there besides; None: any.
+        ignore: columns that may be there too; None: any.
         part: which rows of a Parquet or JSON-lines file; default: all.
         reading: how it is written.
 
@@ -95,7 +95,7 @@ def read_file(
 
 @contextlib.contextmanager
 def opened(path: pathlib.Path, format: str, reading: Read) -> Iterator[DataFile]:
-    """A file as one of the kinds that are read here."""
+    """A file, converted first if it is not of a kind that can be read directly."""
     with plain(path, format, reading) as found:
         kind = {"xlsx": "csv", "json": "jsonl"}.get(format, format)
         yield DataFile(found, kind, reading.model_copy(update={"separator": ","}) if format == "xlsx" else reading)
@@ -119,7 +119,7 @@ def _read_csv(
 
 
 def among(columns: Sequence[Column], names: Collection[str]) -> list[Column]:
-    """Those of the columns that a file has."""
+    """The columns that a file has."""
     present = set(names)
     return [c for c in columns if c.name in present]
 
@@ -134,12 +134,12 @@ def _read_parquet(
 
 
 def open_parquet(path: pathlib.Path) -> pq.ParquetFile:
-    """Damage shows where the writer left checksums; without them a changed value is only another value."""
+    """Opens a file with its checksums verified, where the writer left any; otherwise damage looks like just another value."""
     return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def parquet_batches(file: pq.ParquetFile, columns: Sequence[Column], part: Part) -> Iterator[pa.RecordBatch]:
-    """Batches of a size that memory bears, however long the values are."""
+    """Batches that fit into memory, however long the values are."""
     groups = list(part.groups) or list(range(file.metadata.num_row_groups))
     if not groups:  # a file of no rows
         return
@@ -174,7 +174,7 @@ _READERS: dict[str, _Reader] = {
 
 
 def has_zero_byte(array: pa.Array) -> bool:
-    """Whether a column of text holds U+0000; looked for in the values' bytes as a whole."""
+    """Whether a text column holds U+0000; checks the whole buffer of bytes first, which is fast."""
     if not (pa.types.is_string(array.type) or pa.types.is_binary(array.type)) or not len(array):
         return False
     values = array.buffers()[2]
@@ -186,7 +186,7 @@ def _zero_bytes(array: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def lacking(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> Iterator[tuple[Column, npt.NDArray[np.bool_]]]:
-    """The columns where rows have no value though each must have one, or a gap in their vector, and which rows do."""
+    """The columns in which a required value, or part of a vector, is missing, and the rows where it is."""
     keeping = (array for array, column in zip(arrays, columns, strict=True) if column.keeps)
     kept = next((labelled(array).to_numpy(zero_copy_only=False) for array in keeping), None)
     for array, column in zip(arrays, columns, strict=True):
@@ -231,7 +231,7 @@ def _conform(file: DataFile, batch: pa.RecordBatch, columns: Sequence[Column], f
 
 
 def to_type(array: pa.Array, column: Column) -> pa.Array:
-    """Casts without loss, to the one form of each value; what means that a value is missing becomes null.
+    """Casts without loss to the column's type and spelling; texts that mean a missing value become null.
 
     Raises:
         ArrowInvalid: a value does not fit.

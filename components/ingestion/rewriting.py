@@ -1,4 +1,4 @@
-"""What texts become on their way in, so that all that comes after ingestion knows one form of each value."""
+"""Rewrites texts while they are read, so that everything after ingestion sees one spelling of each value."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from components.ingestion.dates import Dates
 
 
 class Rewrite(Protocol):
-    """A column's values in their one form. It travels to Beam's workers, so it is to be a dataclass of plain values."""
+    """Brings a column's values to one spelling. It is pickled for Beam's workers, so implement it as a dataclass of plain values."""
 
     @property
     def expected(self) -> str:
-        """What a value is to be, for messages."""
+        """What a value has to be, for messages."""
 
     def __call__(self, array: pa.Array) -> pa.Array:
         """An array of texts, as long as the one received.
@@ -27,13 +27,13 @@ class Rewrite(Protocol):
 
 
 def fold(text: str) -> str:
-    """What two spellings of one value have in common: case and spaces are left out of account."""
+    """A key that two spellings of one value share: case and surrounding spaces do not count."""
     return " ".join(text.split()).casefold()
 
 
 @dataclasses.dataclass(frozen=True)
 class Spellings:
-    """Each text as one of the classes from which it differs only in case or spaces; other texts stay as they are."""
+    """Replaces texts that differ from a class only in case or spaces by that class; other texts stay as they are."""
 
     classes: tuple[str, ...]
 
@@ -46,7 +46,7 @@ class Spellings:
 
 @dataclasses.dataclass(frozen=True)
 class Booleans:
-    """Yes and no as a schema writes them; `true` and `false`, as Parquet and JSON have them, are the same, and so is any case."""
+    """Writes booleans as the schema does, from the schema's own words or `true` and `false`, in any case."""
 
     no: str
     yes: str
@@ -61,7 +61,7 @@ class Booleans:
 
 
 def rewrite_of(time_format: str, booleans: tuple[str, ...]) -> Rewrite | None:
-    """What is done with a column of texts; None: nothing.
+    """How a text column is rewritten; None: not at all.
 
     Args:
         time_format: of dates, as strftime writes it; empty: there are none.
@@ -73,6 +73,6 @@ def rewrite_of(time_format: str, booleans: tuple[str, ...]) -> Rewrite | None:
 
 
 def _by_value(array: pa.Array, function: Callable[[str], str]) -> pa.Array:
-    """Asks once for each different value."""
+    """Applies a function once for each distinct value."""
     encoded = array.dictionary_encode()
     return pa.array([function(value) for value in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)

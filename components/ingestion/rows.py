@@ -1,8 +1,8 @@
-"""Files to RecordBatches, with the rows that do not fit set aside instead of ending the reading.
+"""Reads files into RecordBatches and sets rows aside that do not fit, instead of failing.
 
-A file is read the strict way first (`readers.read_file`), which costs nothing extra. Where that finds something wrong, the
-file is read once more from the row that was reached: values as text, converted column by column, and halved where a
-conversion fails until the bad rows are alone. So good data pay nothing, and bad rows a few more conversions each.
+A file is read strictly first (`readers.read_file`), which costs nothing extra. If that fails, the file is read again, with values
+as text that are converted column by column; where a conversion fails, the batch is halved until the bad rows are found. So good
+data costs nothing, and a bad row a few more conversions.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def read_rows(
     part: Part = WHOLE,
     reading: Read = PLAIN,
 ) -> Iterator[ReadRows]:
-    """Yields a file's rows; each is in one batch or among the bad.
+    """Yields a file's rows, each either in a batch or among the bad ones.
 
     Args:
         path: of the file.
         format: csv, xlsx, parquet, jsonl, json or tfrecord.
         columns: what the batches have, in this order.
-        ignore: columns that may be there besides; None: any.
+        ignore: columns that may be there too; None: any.
         part: which rows of a Parquet or JSON-lines file; default: all. Numbers are those in the whole file.
         reading: how it is written.
 
@@ -64,12 +64,12 @@ def read_rows(
         first_problem = error
     found = False
     for rows in _apart(path, format, columns_as_read(columns, reading), ignore, part, reading):
-        fresh = rows.numbers > read  # what was read the strict way is not given twice
+        fresh = rows.numbers > read  # rows that the strict reader has yielded are not yielded again
         bad = tuple(one for one in rows.bad if one.row > read)
         found = found or bool(bad)
         yield ReadRows(rows.batch.filter(pa.array(fresh)), rows.numbers[fresh], bad)
     if not found:
-        raise first_problem  # nothing is wrong with any one row, so it is the file
+        raise first_problem  # no single row is wrong, so the file is
 
 
 def _apart(
@@ -110,7 +110,7 @@ def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | N
     done = 0
     for batch in csv.batches(as_bytes, threads=False, on_ragged=set_aside):
         _insist_on_closed_quotes(unclosed)
-        # Arrow leaves the ragged rows out; the others take the numbers that those left.
+        # Arrow omits ragged rows, whose numbers the other rows must not get.
         last = done + batch.num_rows + len(ragged)
         numbers = np.setdiff1d(np.arange(done + 1, last + 1), [b.row for b in ragged])[: batch.num_rows]
         done = int(numbers[-1]) if batch.num_rows else done
@@ -122,7 +122,7 @@ def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | N
 
 
 def _insist_on_closed_quotes(unclosed: list[InputError]) -> None:
-    # Hundreds of good rows within one bad one: to count them as one row would hide what is lost.
+    # An unclosed quote swallows hundreds of good rows: counting them as one bad row would hide the loss.
     if unclosed:
         raise unclosed[0]
 
@@ -230,7 +230,7 @@ def _convert(file: DataFile, array: pa.Array, column: Column) -> tuple[pa.Array,
     try:
         expected = f"is not of the type {column.expected}"
         array = _by_halves(array, column.type, lambda a: readers.to_type(a, column), wrong, expected)
-    except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:  # no value of this type would fit
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:  # no value of this type can be converted
         raise InputError(
             f"must be {column.type}. Received: {str(array.type)[:100]} ({one_line(error, 300)}).",
             file=file.path,

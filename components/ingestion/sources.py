@@ -39,7 +39,7 @@ class Span:
         number: of the span, for dates the days since 1970-01-01; 0 where the URI tells no spans apart.
         files: URLs in a fixed order.
         digest: SHA-256 over names and content.
-        version: of the span, the newest there is; 0 where the URI has no `{VERSION}`.
+        version: the newest one of the span; 0 where the URI has no `{VERSION}`.
     """
 
     number: int
@@ -78,7 +78,7 @@ def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) 
         uri: with `{SPAN}`, or `{YYYY}`, `{MM}` and `{DD}`; `{VERSION}` stands for the newest version of each span.
         span: the newest.
         window: how many.
-        empty_files: whether a file may have no bytes: an image folder's reader names all that it cannot use.
+        empty_files: whether a file may be empty; the reader of images reports all unusable files itself.
 
     Raises:
         InputError: a span has no files, one of them is empty, or it is still being written.
@@ -132,9 +132,9 @@ def localize(url: str, folder: str) -> pathlib.Path:
 
 @contextlib.contextmanager
 def local_copy(url: str, scratch: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """A local path to read a file from; a copy of a remote one lies below `scratch` and is gone afterwards.
+    """A local path to read a file from; a remote file is copied into `scratch` for as long.
 
-    Errors of the user's name the file as it was asked for, not its copy.
+    Errors name the file that was asked for, not its copy.
     """
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         path = localize(url, folder)
@@ -149,7 +149,7 @@ def files_at(uri: str, images: bool = False) -> Span:
 
     Args:
         uri: of a folder: the files in it.
-        images: a folder's files at any depth, and they may be empty; their reader names what it cannot use.
+        images: whether to search folders recursively and to allow empty files, which the reader reports itself.
 
     Raises:
         InputError: there are none, or one of them is empty.
@@ -190,7 +190,7 @@ def _span(
 
 
 def check_names(files: Iterable[str]) -> None:
-    """Names that can be written down: in JSON, in metadata, in a report.
+    """Checks that names can be written into JSON, metadata and reports.
 
     Raises:
         InputError: one of them is not UTF-8.
@@ -204,9 +204,9 @@ def check_names(files: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def as_hashed(files: Sequence[str], digest: str) -> Iterator[None]:
-    """Around the reading of files: they have to be those that were hashed before, and stay so until the end.
+    """Checks after files were read that they are still the ones that were hashed before.
 
-    Costs no further reading where this process has hashed them: how a file looked then is kept, and every write shows in it.
+    If this process has hashed them, nothing is read again: it compares their size and time stamp, which every write changes.
 
     Args:
         files: URLs, in the order of `Span.files`.
@@ -239,12 +239,12 @@ def _insist(files: Sequence[str], digest: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Look:
-    """What a file looks like from outside.
+    """A file's size and time stamp.
 
     Attributes:
         size: in bytes.
-        stamp: changes with every write: on a disk the file's number and the time of its last change, which no program can set
-            back; of an object its ETag, or the time that its store says. Empty where there is none: such a file is hashed again.
+        stamp: changes with every write: on disk the inode and its change time, which programs cannot set; of an object its ETag, or
+            its store's time stamp. Empty if there is none: such a file is always hashed again.
     """
 
     size: int
@@ -258,7 +258,7 @@ class _Hashed:
 
 
 _HASHED: dict[tuple[int, str], _Hashed] = {}
-"""By file system and path, what this process has hashed: a run asks for the same files before and after TensorFlow loads."""
+"""What this process has hashed, by file system and path: a run hashes the same files before and after loading TensorFlow."""
 _TICK_NS = 20_000_000  # two writes within a tick of the kernel's clock (4 or 10 ms) have the same time
 
 
@@ -270,7 +270,7 @@ def _digest(filesystem: Any, files: Sequence[str]) -> str:
     shared = len(os.path.commonpath([file.rpartition("/")[0] for file in files])) + 1
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         for file, sha in zip(files, pool.map(lambda f: _hashed(filesystem, f), files), strict=True):
-            # Names below what all files share: a copy elsewhere is the same data, an image in another class is not.
+            # Names relative to the common folder: a copy elsewhere is the same data, an image in another class is not.
             digest.update(file[shared:].encode() + b"\0" + sha)
     return digest.hexdigest()
 

@@ -37,13 +37,13 @@ class Splitter(abc.ABC):
 
     @abc.abstractmethod
     def places(self, batch: pa.RecordBatch) -> Places:
-        """Of each row the place of its split in SPLITS, [rows]."""
+        """The index in SPLITS of each row's split, [rows]."""
 
 
 class ByHash(Splitter):
-    """A row's hash decides, today and in every later span. From the least hashes on: test, eval, train.
+    """Splits by a hash of the row, which is the same in every span. The lowest hashes are test, then eval, then train.
 
-    A larger test_fraction takes rows from eval first, and a larger eval_fraction from train. Another seed is another division.
+    So a larger test_fraction takes rows from eval first, and a larger eval_fraction from train. Another seed gives another split.
     """
 
     def __init__(self, split: Split, label: str | None) -> None:
@@ -55,9 +55,9 @@ class ByHash(Splitter):
         return self.places_of(self.hashes(batch))
 
     def hashes(self, batch: pa.RecordBatch) -> Hashes:
-        """Of the rows, whatever the seed; uint64[rows]."""
-        # Not the label: where rows repeat, a hash of features and label sends those of one label to train and those of another
-        # to eval, and what is learnt is the opposite of what is asked.
+        """A hash of each row, independent of the seed; uint64[rows]."""
+        # Without the label: of rows with the same features, a hash over the label too would put those with one label into train
+        # and those with another into eval, and the model would learn the opposite of what it is evaluated on.
         features = [name for name in batch.schema.names if name not in (self._label, self._split.column)]
         columns = [self._split.key] if self._split.key else features or [self._label]
         return hash_rows(batch.column(name) for name in columns)
@@ -70,7 +70,7 @@ class ByHash(Splitter):
 
 
 class ByTime(Splitter):
-    """The newest rows are test, those before them eval; rows of one time stay together."""
+    """Splits by time: the newest rows are test, those before them eval; rows with the same time stay together."""
 
     def __init__(self, split: Split, counted: Counted) -> None:
         assert split.time
@@ -86,9 +86,9 @@ class ByTime(Splitter):
 
 
 class ByColumn(Splitter):
-    """A column says which. What comes with two parts keeps its official test set as test, and eval is taken out of train by hash.
+    """Splits by a column. Data with two parts keeps its held-out part as test, and eval is taken out of train by hash.
 
-    Two parts are train and test, or train and eval: the only rows that were held back, by whatever name, judge the model.
+    The two parts are train and test, or train and eval: whatever its name, the only part that was held out judges the model.
     """
 
     def __init__(self, split: Split, label: str | None, counted: Counted) -> None:
@@ -106,7 +106,7 @@ class ByColumn(Splitter):
 
 
 def splitter(split: Split, label: str | None, counted: Counted | None = None) -> Splitter:
-    """The way that a workload splits.
+    """The splitter for a workload's settings.
 
     Args:
         split: as the workload says.
@@ -119,19 +119,19 @@ def splitter(split: Split, label: str | None, counted: Counted | None = None) ->
 
 
 def counted_column(split: Split) -> str | None:
-    """The column of which all values have to be known before the first row is split."""
+    """The column whose values must all be known before the first row can be split."""
     return split.time or split.column
 
 
 def count_values(split: Split, arrays: Iterable[pa.Array]) -> Counted:
-    """The different values of the column that is counted, as numbers: times, or places in SPLITS."""
+    """How often each value of the counted column occurs, as numbers: times, or indices in SPLITS."""
     as_numbers, column = (_as_time, split.time) if split.time else (_as_place, split.column)
     assert column
     return merge_counts([np.unique(as_numbers(array, column), return_counts=True) for array in arrays])
 
 
 def merge_counts(parts: Sequence[Counted]) -> Counted:
-    """The counts of several parts together."""
+    """The combined counts of several parts."""
     if not parts:
         return np.empty(0), np.empty(0, np.int64)
     values, places = np.unique(np.concatenate([values for values, _ in parts]), return_inverse=True)
@@ -141,7 +141,7 @@ def merge_counts(parts: Sequence[Counted]) -> Counted:
 
 
 def newest_from(times: Counted, fraction: float) -> int | float:
-    """The time from which on rows are among the newest, so that about `fraction` of them are."""
+    """The time from which on about `fraction` of the rows are."""
     values, counts = times
     if not len(values):
         return -math.inf
@@ -160,7 +160,7 @@ def _as_time(array: pa.Array, column: str) -> Values:
             array = pa.array(pd.to_datetime(array.to_pandas(), utc=True, format="ISO8601").astype("int64"))
         except ValueError as error:
             raise InputError(f"column {column!r} splits the data by time and is not ISO 8601: {error}") from None
-    # Whole numbers stay so: as doubles, nanoseconds since 1970 are the same for 200 of them.
+    # Integers stay integers: a double cannot tell nanoseconds since 1970 apart that differ by less than 200.
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 

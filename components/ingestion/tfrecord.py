@@ -1,4 +1,4 @@
-"""TFRecord files of tf.Example, gzipped or not, to RecordBatches of plain columns."""
+"""Reads TFRecord files of tf.Example, gzipped or not, into RecordBatches of plain columns."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _GZIP = b"\x1f\x8b"
 def read_tfrecord(
     path: pathlib.Path, columns: Sequence[Column], ignore: Collection[str] | None
 ) -> Iterator[tuple[ReadRows, dict[int, tuple[str, str]]]]:
-    """Yields rows as the file types them, and by index the rows with several values where one is expected.
+    """Yields rows with the file's own types, and by index those with several values where one is expected.
 
-    Records that are no tf.Example, or whose feature has another type than in the records around them, are among `bad`.
+    Records that are not a tf.Example, or whose feature has another type than in neighbouring records, are among `bad`.
 
     Raises:
-        InputError: the file is no TFRecord file, is cut off, or has a column that nobody knows.
+        InputError: the file is not a TFRecord file, is truncated, or has an unknown column.
     """
     from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
@@ -42,7 +42,7 @@ def read_tfrecord(
         done += len(records)
         for part, kept, bad in _decode(decoder, records, numbers):
             names = part.schema.names
-            # A feature that no record of this batch has is missing in its rows, not in the file.
+            # A feature that no record of this batch has may still be in the file.
             check_header(path, [*names, *(c.name for c in columns if c.name not in names)], list(columns), ignore)
             batch, wrong = _plain(part, [c for c in columns if c.name in names])
             yield ReadRows(batch, kept, bad), wrong
@@ -109,15 +109,13 @@ def _records(path: pathlib.Path) -> Iterator[list[bytes]]:
 
 
 def _insist_on_whole_gzip(path: pathlib.Path, total: int) -> None:
-    """TensorFlow takes a gzip stream that was cut off between two records for its end; the stream's own length tells."""
+    """TensorFlow mistakes a gzip stream that is cut off between two records for a complete one; the stream's length tells."""
     with path.open("rb") as file:
         file.seek(-4, os.SEEK_END)
         if int.from_bytes(file.read(4), "little") == total % 2**32:
             return
     try:
-        with gzip.open(
-            path
-        ) as file:  # several streams in a row are allowed, and only reading them shows that they are whole
+        with gzip.open(path) as file:  # a file may have several streams, and only reading shows that they are complete
             while file.read(2**22):
                 pass
     except (EOFError, OSError, zlib.error) as error:

@@ -1,4 +1,4 @@
-"""What ingestion does with a unit of work: reads its rows, splits them, writes shards of its own."""
+"""What ingestion does with a unit of work: reads its rows, splits them, and writes its own shards."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from spec.workload import Ingestion
 
 @dataclasses.dataclass(frozen=True)
 class Written:
-    """What one unit left in its folder.
+    """What one unit has written.
 
     Attributes:
         span: the place of its span in the window.
         counts: rows by split.
-        shards: files by split, in the order of their rows; empty where there is no row.
+        shards: files by split, in the order of their rows; empty if there are none.
         unlabelled: rows without a label, which were left out.
         bad: rows that did not fit.
         side_file: where they are; None: there are none.
-        first: the first of them in words.
+        first: a description of the first.
         examples: the first few of them.
         by_column: how many of them in which column.
     """
@@ -54,7 +54,7 @@ class Written:
 
 
 class WriteUnits(Work):
-    """Reads units and writes their shards into a folder each below `staging`: a unit that is done again takes another."""
+    """Reads units and writes the shards of each into a new folder below `staging`, also when a unit is done again."""
 
     def __init__(self, config: Ingestion, columns: list[Column], splitter: Splitter, staging: pathlib.Path) -> None:
         self._config, self._columns, self._splitter, self._staging = config, columns, splitter, staging
@@ -90,11 +90,11 @@ class WriteUnits(Work):
 
 
 class CountValues(Work):
-    """The values of one column in the units' rows, for a split that goes by all of them."""
+    """Counts the values of the column that the split goes by."""
 
     def __init__(self, config: Ingestion, columns: list[Column], staging: pathlib.Path) -> None:
         self._config, self._staging = config, staging
-        # Labels tend to come later than rows: where rows without one are left out, the newest with one are test.
+        # Labels tend to arrive later than rows: if rows without a label are dropped, test is the newest of those that have one.
         names = {counted_column(config.split)}
         if config.label and config.label.drop_unlabelled:
             names.add(config.label.column)
@@ -131,7 +131,7 @@ def read_unit(
         unit: what to read.
         config: how.
         columns: what the batches have.
-        ignore: columns that may be there besides; None: any.
+        ignore: columns that may be there too; None: any.
         scratch: where copies of remote files may lie.
         aside: takes the rows that do not fit.
     """
@@ -150,7 +150,7 @@ def read_unit(
 
 
 def _read_images(unit: Unit, columns: list[Column], aside: BadRowWriter | None) -> Iterator[pa.RecordBatch]:
-    """Images that cannot be used go aside in any case: the executor names all of them together."""
+    """Unusable images are always set aside, because the executor reports all of them together."""
     from components.ingestion.images import read_images  # imports TensorFlow
 
     files = [piece.url for piece in unit.pieces]

@@ -1,4 +1,4 @@
-"""Units of work under Beam's CombineGlobally, or without Beam in the same order, and the folder that they write into."""
+"""Units of work, run by Beam's CombineGlobally or in order without Beam, and the folder that they write into."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import apache_beam as beam
 
 from components.ingestion.parts import Unit
 
-_STAGING = ".staging-"  # no reader looks into hidden folders
+_STAGING = ".staging-"  # readers skip hidden folders
 
 
 Results = dict[int, Any]  # by the unit's number
@@ -23,7 +23,7 @@ class Work(beam.CombineFn):
     """Does units of work, on any worker and in any order. Subclasses define `do`."""
 
     def do(self, unit: Unit) -> Any:
-        """Does one unit and returns what is small enough to travel: names and counts, no rows.
+        """Does one unit and returns something small: names and counts, not rows.
 
         Raises:
             InputError: the unit's files do not fit; the first one in the order of the units ends the work.
@@ -51,8 +51,8 @@ class Work(beam.CombineFn):
 
 @contextlib.contextmanager
 def staging(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A new folder in `target` for what units write, until it is whole and moves; gone afterwards."""
-    for leftover in target.glob(f"{_STAGING}*"):  # of an attempt that was killed
+    """A temporary folder in `target` that units write into before their files are moved."""
+    for leftover in target.glob(f"{_STAGING}*"):  # left by an attempt that was killed
         shutil.rmtree(leftover, ignore_errors=True)
     folder = target / f"{_STAGING}{uuid.uuid4().hex}"
     folder.mkdir(parents=True)

@@ -27,7 +27,7 @@ def read_schema(uri: str, left_out: Collection[str] = ()) -> schema_pb2.Schema:
         left_out: features that are not to be in it (`left_out`).
 
     Raises:
-        InputError: there is no schema, or it is not one; says the line.
+        InputError: there is no schema, or it is not valid; names the line.
     """
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
@@ -58,7 +58,7 @@ def read_schema(uri: str, left_out: Collection[str] = ()) -> schema_pb2.Schema:
 
 @functools.lru_cache(maxsize=4)
 def _parsed(text: str) -> schema_pb2.Schema:
-    """Of a file's text. Every node of a run reads the same schema, and 2,000 features take half a second to parse."""
+    """Parsed and cached: every node of a run reads the same schema, and 2,000 features take half a second to parse."""
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -66,7 +66,7 @@ def _parsed(text: str) -> schema_pb2.Schema:
 
 
 def is_ignored(name: str, ignore: Collection[str]) -> bool:
-    """Whether a column is among names and patterns, in which only `*` stands for something.
+    """Whether a column matches one of some names and patterns, in which only `*` is special.
 
     Example:
         >>> is_ignored("debug_1", ["debug_*"]), is_ignored("debug", ["debug_*"])
@@ -101,14 +101,14 @@ def is_personal(feature: schema_pb2.Feature) -> bool:
 
 
 def booleans_of(feature: schema_pb2.Feature) -> tuple[str, ...]:
-    """How a column of texts with a `bool_domain` writes no and yes; () for any other column."""
+    """How a text column with a `bool_domain` writes false and true; () for any other column."""
     if not _is_text(feature) or feature.WhichOneof("domain_info") != "bool_domain":
         return ()
     return (feature.bool_domain.false_value or "false", feature.bool_domain.true_value or "true")
 
 
 def time_format_of(feature: schema_pb2.Feature) -> str:
-    """How the files of a column of texts with a `time_domain` write dates, as strftime would; "" for any other column."""
+    """The strftime format of dates in a text column with a `time_domain`; "" for any other column."""
     if not _is_text(feature) or feature.WhichOneof("domain_info") != "time_domain":
         return ""
     return feature.time_domain.string_format
@@ -121,7 +121,7 @@ def _is_text(feature: schema_pb2.Feature) -> bool:
 
 
 def known_texts(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> list[str] | None:
-    """The values of a feature's domain of texts, its own or one that it shares; None if it has no such domain."""
+    """The values of a feature's domain of texts, its own or a shared one; None if it has none."""
     domain = feature.WhichOneof("domain_info")
     if booleans := booleans_of(feature):
         return list(booleans)

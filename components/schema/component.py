@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 
 from components import border
 from components.graph import Graph
-from components.schema import executor
+from components.schema import executor, left_out, read_schema
 
 
 class SchemaImporterSpec(ComponentSpec):
@@ -27,7 +27,7 @@ class SchemaImporterSpec(ComponentSpec):
 class SchemaImporter(base_component.BaseComponent):
     """Brings a reviewed schema file into the pipeline.
 
-    TFX's own ImportSchemaGen keys its cache on the path alone, and so misses an edit; this one keys it on the content.
+    TFX's own ImportSchemaGen caches by path and so misses edits; this one caches by content.
     """
 
     SPEC_CLASS = SchemaImporterSpec
@@ -38,7 +38,7 @@ class SchemaImporter(base_component.BaseComponent):
 
         Args:
             schema_file: schema.pbtxt.
-            left_out: features that nobody downstream is to know of.
+            left_out: features to remove for everything downstream.
         """
         path = pathlib.Path(schema_file)
         super().__init__(
@@ -52,4 +52,6 @@ class SchemaImporter(base_component.BaseComponent):
 
 
 def node(graph: Graph) -> SchemaImporter:
-    return SchemaImporter(str(graph.site.schema_folder / "schema.pbtxt"), graph.left_out)
+    folder = graph.site.schema_folder
+    ignored = left_out(read_schema(str(folder)), graph.workload.data.ignore)
+    return SchemaImporter(str(folder / "schema.pbtxt"), ignored)

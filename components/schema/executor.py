@@ -16,7 +16,7 @@ from spec.errors import ChangedError
 
 
 class Executor(base_executor.BaseExecutor):
-    """Checks that the file is a schema, and copies it, less what is left out."""
+    """Checks that the file is a schema, and copies it without the features that are left out."""
 
     def Do(
         self,

@@ -1,4 +1,4 @@
-"""How often each value of a column occurs, exactly, in memory that does not grow with the number of different values."""
+"""Counts how often each value of a column occurs, exactly and in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Counts are added up when they have doubled, so that each is touched a constant number of times; not below this.
+# Counts are merged when they have doubled, so that each is merged a constant number of times, and not below this size.
 _MIN_PENDING = 65_536
-# Values looked at in each run to cut all runs into parts of about equal size.
+# Values sampled from each run, to cut all runs into parts of about equal size.
 _SAMPLES = 512
 
 _LARGEST_FIRST = [("count", "descending"), ("value", "descending")]
@@ -22,8 +22,8 @@ _LARGEST_FIRST = [("count", "descending"), ("value", "descending")]
 class ValueCounter:
     """Counts the values of one column.
 
-    What is counted stays in memory until `spill` is called; then it goes to a file, sorted by value. The end result reads all
-    such files range of values by range of values, so that no more than about one spill's worth is in memory at a time.
+    Counts stay in memory until `spill` writes them to a file, sorted by value. The result is computed from all such files, one
+    range of values at a time, so that about one file's worth is in memory.
 
     Args:
         stem: where files go: `<stem>-<number>.arrow`, in a folder that exists. Whoever made the folder removes it.
@@ -45,7 +45,7 @@ class ValueCounter:
         self.nbytes = 0
 
     def add(self, values: pa.Array) -> None:
-        """Counts an array of values; nulls are no values."""
+        """Counts an array of values, without nulls."""
         counted = values.drop_null().value_counts()
         if len(counted):
             self._keep(pa.table({"value": counted.field("values"), "count": counted.field("counts")}))
@@ -53,7 +53,7 @@ class ValueCounter:
             self._settle()
 
     def settle(self) -> None:
-        """Adds up what is in memory; `nbytes` is then what the different values need."""
+        """Merges the counts in memory; `nbytes` is then what the distinct values need."""
         if len(self._pending) > 1:
             self._settle()
 
@@ -74,7 +74,7 @@ class ValueCounter:
     def unique_and_top(self, size: int) -> tuple[int, list[tuple[Any, int]]]:
         """How many different values there are, and the `size` most frequent, each with its count.
 
-        Among values of one count the larger comes first, as TFDV has it.
+        Of values with equal counts the larger comes first, as in TFDV.
         """
         if not self._runs:
             self.settle()
@@ -101,7 +101,7 @@ class ValueCounter:
 
 
 def _added_up(counts: list[pa.Table]) -> pa.Table:
-    # One thread: the others of Arrow's pool wait for Python more than they help, and their order varies.
+    # One thread: more of Arrow's threads mostly wait for Python's lock, and their order varies.
     added = pa.concat_tables(counts).group_by("value", use_threads=False).aggregate([("count", "sum")])
     return pa.table({"value": added["value"], "count": added["count_sum"]})
 
@@ -120,8 +120,8 @@ def _ranked(settled: list[pa.Table], size: int) -> tuple[int, list[tuple[Any, in
 
 
 def _ranges(runs: list[pa.Table], parts: int) -> Iterator[list[pa.Table]]:
-    """Cuts sorted runs at the same values, and yields the slices of all runs that belong together."""
-    # From every run, not the first alone: where ids grow with time, each run has a range of its own.
+    """Cuts sorted runs at the same values, and yields the matching slices of all runs."""
+    # From every run, not just the first: where ids grow with time, each run has its own range.
     samples = sorted(value for run in runs for value in run["value"][:: max(1, run.num_rows // _SAMPLES)].to_pylist())
     bounds = [samples[len(samples) * part // parts] for part in range(1, parts)]
     starts = [0] * len(runs)
@@ -136,7 +136,7 @@ def _ranges(runs: list[pa.Table], parts: int) -> Iterator[list[pa.Table]]:
 
 
 class _Values:
-    """An Arrow array as bisect wants a sequence."""
+    """An Arrow array as a sequence for bisect."""
 
     def __init__(self, array: pa.Array) -> None:
         self._array = array

@@ -1,7 +1,7 @@
-"""TFDV's histograms of equally wide buckets, computed for all buckets of a column at a time.
+"""TFDV's histograms with buckets of equal width, computed for all buckets of a column at once.
 
-TFDV 1.21 makes a message of each of a thousand quantiles, and a Python call for each of them in each bucket: 4 ms a column,
-four fifths of what statistics of many columns and few rows take. The arithmetic here is the same, in the same order.
+TFDV 1.21 creates a message for each of a thousand quantiles and makes a Python call for each of them in each bucket: 4 ms per
+column, four fifths of the time for many columns and few rows. This does the same arithmetic in the same order.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def quick_histograms() -> AbstractContextManager[None]:
-    """Meanwhile TFDV's generators take `equi_width_histogram` for theirs."""
+    """Makes TFDV's generators use `equi_width_histogram` meanwhile."""
     return replaced(quantiles_util, "generate_equi_width_histogram", equi_width_histogram)
 
 
@@ -34,7 +34,7 @@ def equi_width_histogram(
     num_buckets: int,
     num_pos_inf: float,
 ) -> statistics_pb2.Histogram:
-    """What `quantiles_util.generate_equi_width_histogram` makes of the same, bit for bit; of rows without weights.
+    """The same, bit for bit, as `quantiles_util.generate_equi_width_histogram` for rows without weights.
 
     Args:
         quantiles: rising; [n].
@@ -68,10 +68,10 @@ def equi_width_histogram(
 
 
 def _in_buckets(quantiles: Floats, cumulative_counts: Floats, edges: Floats) -> Iterator[float]:
-    """How many values each bucket has; between two quantiles values are spread evenly.
+    """How many values each bucket has, if values are spread evenly between two quantiles.
 
-    Intervals inside a bucket count as a whole, and at most two are cut by its edges. What is cut has the precision of the edges
-    (float32 of a column of float32), and so has the sum from there on, because TFDV adds up in that order, one after the other.
+    Intervals inside a bucket count completely, and its edges cut at most two. Cut intervals have the precision of the edges
+    (float32 for a float32 column), and so has the sum from there on, because TFDV adds them up in this order.
     """
     low, high = quantiles[:-1].astype(np.float64), quantiles[1:].astype(np.float64)
     counts = _counts(low, high, cumulative_counts.astype(np.float64))
@@ -80,11 +80,10 @@ def _in_buckets(quantiles: Floats, cumulative_counts: Floats, edges: Floats) -> 
         width = high[interval].item() - low[interval].item()
         return (end - start) / width * counts[interval].item()
 
-    # Of intervals by bucket: the first that does not end before it, the first that starts in it, the first that ends beyond it,
-    # the first that starts beyond it.
+    # By bucket, the first interval that does not end before it, that starts in it, that ends beyond it, and that starts beyond it.
     reaching = np.searchsorted(high, edges[:-1], "left")
     starting = np.searchsorted(low, edges[:-1], "left")
-    # A point on the edge between two buckets is in the first of them.
+    # A point on the edge of two buckets belongs to the first.
     inside = np.append(starting[:1], np.maximum(starting, np.searchsorted(high, edges[:-1], "right"))[1:])
     outside = np.searchsorted(high, edges[1:], "right")
     beyond = np.searchsorted(low, edges[1:], "right")
@@ -101,14 +100,14 @@ def _in_buckets(quantiles: Floats, cumulative_counts: Floats, edges: Floats) -> 
 
 
 def _counts(low: Floats, high: Floats, cumulative_counts: Floats) -> Floats:
-    """Values in each interval, [intervals]; those of intervals that end at the same value are spread evenly over them."""
+    """Values in each interval, [intervals]; intervals that end at the same value share their values evenly."""
     counts = np.diff(cumulative_counts)
     if not len(counts):
         return counts
     starts = np.flatnonzero(np.append(True, high[1:] != high[:-1]))
     lengths = np.diff(np.append(starts, len(high)))
     counts = np.repeat(np.add.reduceat(counts, starts) / lengths, lengths)
-    # The values that are the least one lie in the first interval, or in those that are the same as it.
+    # Values equal to the minimum belong to the first interval, or to those that are the same.
     first = (low[: lengths[0]] == low[0]).sum()
     counts[:first] += cumulative_counts[0] / first
     return counts

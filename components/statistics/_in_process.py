@@ -1,7 +1,7 @@
 """TFDV's statistics without Beam: the same generators, fed batch by batch in this process.
 
 TFDV has two generators of top values and unique counts: an exact one, which is a Beam graph (and most of its cost), and a
-sketch, which estimates. Statistics must not depend on where they were computed, so here the exact counts are made another way.
+sketch, which estimates. Statistics must not depend on where they are computed, so this counts exactly in another way.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _MEMORY = 256 * 2**20
 def generate_statistics(
     batches: Iterable[pa.RecordBatch], options: tfdv.StatsOptions, spill: pathlib.Path, memory: int = _MEMORY
 ) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """What `tfdv.GenerateStatistics(options)` makes of the batches, computed here and now.
+    """The same as `tfdv.GenerateStatistics(options)`, computed immediately in this process.
 
     Args:
         batches: with list columns, as TFDV takes them.
         options: without slices, weights or a label's lift.
-        spill: a folder for what does not fit into `memory`; made where missing, left as it was.
+        spill: a folder for temporary files, used if counts do not fit into `memory`; created if it is missing.
         memory: bytes for the counts of values.
     """
     spill.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def generate_statistics(
         for generator in generators:
             generator.setup()
         accumulators = [generator.create_accumulator() for generator in generators]
-        # Threads were tried: the quantile sketches, two thirds of the work, hold Python's lock.
+        # Threads do not help: the quantile sketches, two thirds of the work, hold Python's lock.
         for batch in batches:
             for index, generator in enumerate(generators):
                 accumulators[index] = generator.add_input(accumulators[index], batch)
@@ -68,9 +68,9 @@ _Counters = dict[FeaturePath, ValueCounter]
 
 
 class _TopValues(stats_generator.CombinerStatsGenerator):
-    """The most frequent values and the number of different ones, of text and of integers that the schema calls categories.
+    """The most frequent values and the number of distinct ones, of texts and of integers that the schema calls categorical.
 
-    As TFDV's TopKUniquesStatsGenerator, value for value. Its counters may lie in files of this machine: they are not merged.
+    The same values as TFDV's TopKUniquesStatsGenerator. Counters may be in local files, so accumulators cannot be merged.
     """
 
     def __init__(self, options: tfdv.StatsOptions, folder: pathlib.Path, memory: int) -> None:
@@ -129,7 +129,7 @@ class _TopValues(stats_generator.CombinerStatsGenerator):
             return
         for counter in counters.values():
             counter.settle()
-        # Down to half, the largest first, so that this does not happen again with every batch.
+        # Down to half, the largest first, so that not every batch spills.
         for counter in sorted(counters.values(), key=lambda one: one.nbytes, reverse=True):
             if sum(one.nbytes for one in counters.values()) <= self._memory // 2:
                 return

@@ -1,4 +1,4 @@
-"""Statistics of columns about persons: how many and how long, but no value of theirs."""
+"""Statistics of personal columns: counts and lengths, but no values."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from components.schema import MASKED, is_personal, known_texts
 
 
 def mask(statistics: Any, schema: Any) -> None:
-    """Takes the values of personal columns out of a DatasetFeatureStatisticsList, in place.
+    """Removes the values of personal columns from a DatasetFeatureStatisticsList, in place.
 
-    Of texts, the schema's own domain stays, so that ExampleValidator can still count what is outside of it; every other text
-    becomes one and the same mark. Of numbers the distribution goes; least and greatest stay only where the schema bounds them.
+    Texts in the schema's domain stay, so that ExampleValidator can still count those outside it; all others become the same mark.
+    Distributions of numbers are removed; minimum and maximum stay only if the schema bounds them.
     """
     personal = {feature.name: feature for feature in schema.feature if is_personal(feature)}
     for dataset in statistics.datasets:

@@ -21,7 +21,7 @@ FILE_NAME = "FeatureStats.pb"
 
 
 class Executor(ColumnarBeamExecutor):
-    """Generates statistics for every split and checks that no row was lost on the way."""
+    """Generates statistics for every split and checks that no row was lost."""
 
     def Do(
         self,
@@ -80,7 +80,7 @@ def _mask(targets: Iterable[pathlib.Path], schema: Any) -> None:
 
 
 def _check_rows(examples_uri: str, statistics_uri: str, splits: list[str]) -> int:
-    """Beam has been seen to lose rows in silence (TFDV issue 247): what was counted must be what was read."""
+    """Compares the rows counted with the rows read, because Beam has been seen to lose rows silently (TFDV issue 247)."""
     total = 0
     for split in splits:
         expected = count_rows(examples_uri, split)

@@ -1,6 +1,6 @@
 """Deploying a release: what `deploy_<workload>` does at each step, without Airflow.
 
-The model servers follow the labels of the store: to deploy a release is to label it and to wait until it is served.
+The model servers follow the labels of the store: deploying a release means labelling it and waiting until it is served.
 """
 
 from dags.deployment.answers import Comparison, is_changed, is_finite

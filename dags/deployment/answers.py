@@ -1,4 +1,4 @@
-"""Asking a served version, and what its answers are worth."""
+"""Sends requests to a served version, and compares its answers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Answers:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the canary's answers were like, beside the stable release's."""
+    """The canary's answers, compared with those of the stable release."""
 
     requests: int
     canary_version: int
     stable_version: int | None
     changed_share: float | None
-    """Share of requests whose answer differs from the stable release's; None without one."""
+    """Share of requests that the stable release answers differently; None if there is no stable release."""
     canary_median_ms: float
     stable_median_ms: float | None
     source: str = "golden"
@@ -58,10 +58,10 @@ class Comparison:
 def ask(
     server: str, path: str, who: str, instances: Sequence[Any], headers: Mapping[str, str] | None = None
 ) -> Answers:
-    """Asks one request a row, as a client would, over one kept-alive connection.
+    """Sends one request per row, as a client would, over one kept-alive connection.
 
     Args:
-        who: is asked, for messages.
+        who: who is asked, for messages.
 
     Raises:
         DeploymentRefused: a row was refused.
@@ -92,7 +92,7 @@ def insist_finite(who: str, answers: Answers) -> None:
 
 
 def is_finite(answer: Any) -> bool:
-    """Whether an answer holds no NaN and no infinity, however deep it nests."""
+    """Whether an answer contains no NaN and no infinity at any depth."""
     if isinstance(answer, dict):
         return bool(answer) and all(is_finite(value) for value in answer.values())
     if isinstance(answer, list):
@@ -103,7 +103,7 @@ def is_finite(answer: Any) -> bool:
 
 
 def is_changed(old: Any, new: Any) -> bool:
-    """Whether a client would see another answer: another label, or a number that moved by more than a tenth."""
+    """Whether a client would see a different answer: another label, or a number that moved by more than a tenth."""
     if isinstance(old, dict) and isinstance(new, dict):
         if "label" in old:
             return bool(old["label"] != new.get("label"))

@@ -1,6 +1,6 @@
 """The steps of a deployment, as plain functions over the model store and the place that serves (`Target`).
 
-Each says what is to be, not what to change: a step that was cut short is simply run again.
+Each describes the state to reach, not the change to make: a step that was cut short is simply run again.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class Deployment:
         self.target: Target = ModelServer(model) if kserve is None else InferenceService(model, kserve)
 
     def load(self, reason: str, say: Say, wait_s: float = 120.0) -> None:
-        """Has the release loaded beside stable, without traffic, and asks it its golden requests.
+        """Loads the release beside stable, without traffic, and sends it its golden requests.
 
         Raises:
             DeploymentRefused: it cannot be loaded, or does not answer as it should.
-            TimeoutError: it is not there yet after `wait_s` seconds; ask again.
+            TimeoutError: it is not loaded after `wait_s` seconds; call again.
         """
         store = open_store()
         store.set_label(self.model, CANARY, self.version, share=0.0, reason=reason, actor=ACTOR)
@@ -62,10 +62,10 @@ class Deployment:
         say(f"{len(answers.predictions)} golden requests: all answers finite, median {answers.median_ms:.1f} ms")
 
     def compare(self, say: Say) -> Comparison:
-        """Asks canary and stable the same requests: recent ones if the model server records them, else golden ones.
+        """Sends canary and stable the same requests: recent ones if the model server records them, else golden ones.
 
         Raises:
-            DeploymentRefused: a limit of `serving` is passed.
+            DeploymentRefused: a limit of `serving` is exceeded.
         """
         store = open_store()
         source, instances = "recent", recent_requests(store, self.model, self.version)
@@ -108,21 +108,21 @@ class Deployment:
             )
 
     def begin_step(self, share: float, reason: str, say: Say) -> dict[str, Any]:
-        """Gives the canary its share; returns what `look` needs to know of the step's beginning."""
+        """Gives the canary its share; returns what `look` needs to know about the start of the step."""
         open_store().set_label(self.model, CANARY, self.version, share=share, reason=reason, actor=ACTOR)
         self.target.share(self.version, share, say)
         return self.target.begin(self.version, self.previous)
 
     def look(self, begun: dict[str, Any]) -> Verdict | None:
-        """Holds the traffic since a step began against the limits; None if nothing counts it."""
+        """Compares the traffic since a step began with the limits; None if nothing counts it."""
         traffic = self.target.traffic(self.version, self.previous, begun)
         return None if traffic is None else judge(traffic, self.serving.canary.limits)
 
     def end_step(self, begun: dict[str, Any], say: Say) -> dict[str, Any]:
-        """The verdict on a step: by its traffic, or where that proves nothing by sample requests.
+        """The verdict on a step: by its traffic or, if that proves nothing, by sample requests.
 
         Raises:
-            DeploymentRefused: a limit is passed.
+            DeploymentRefused: a limit is exceeded.
         """
         verdict = self.look(begun)
         if verdict is not None:
@@ -144,24 +144,24 @@ class Deployment:
         }
 
     def brake(self, reason: str) -> None:
-        """Takes the canary's traffic away at once; the label and what else there is to undo is `roll_back`'s."""
+        """Takes the canary's traffic away at once; the rest, such as the label, is left to `roll_back`."""
         store = open_store()
         if store.labels(self.model).get(CANARY) == self.version:
             store.set_label(self.model, CANARY, self.version, share=0.0, reason=reason, actor=ACTOR)
         self.target.share(self.version, 0.0, lambda _: None)
 
     def promote(self, reason: str, say: Say) -> None:
-        """Makes the release stable and waits until it is what users get."""
+        """Makes the release stable and waits until it serves users."""
         open_store().promote(self.model, self.version, reason=reason, actor=ACTOR)
         self.target.serve(self.version, say)
 
     def go_back_to(self, reason: str, say: Say) -> None:
-        """Makes an earlier release stable again, at once: a person has decided, so there is no canary."""
+        """Makes an earlier release stable again at once: somebody has decided, so there is no canary."""
         open_store().rollback(self.model, to=self.version, reason=reason, actor=ACTOR)
         self.target.serve(self.version, say)
 
     def roll_back(self, reason: str, say: Say) -> list[str]:
-        """Undoes what a failed deployment has changed; safe to call again.
+        """Undoes what a failed deployment has changed; may be called again.
 
         Returns:
             What was done, in words; empty when nothing had been changed.
@@ -178,5 +178,5 @@ class Deployment:
 
 
 def seconds_left(begun: dict[str, Any], minutes: float) -> float:
-    """How long a step that has begun still lasts."""
+    """Seconds until a step ends that has begun."""
     return float(begun["at"]) + minutes * 60 - time.time()

@@ -1,4 +1,4 @@
-"""Which release a run deploys, or goes back to, and what speaks against it."""
+"""Which release a run deploys or goes back to, and what speaks against it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def choose_release(model: str, params: Mapping[str, Any], triggering: Mapping[An
 
     Returns:
         {"action": deploy or rollback, "version": n, "previous": the stable version or None,
-        "despite": why it would be refused had nobody said force, else ""}
+        "despite": why it would be refused without `force`, else ""}
 
     Raises:
         DeploymentRefused: there is no such release, or it was rolled back before.
-        AirflowSkipException: it is stable already, or a newer one is.
+        AirflowSkipException: it, or a newer one, is already stable.
     """
     store = open_store()
     known = store.versions(model)

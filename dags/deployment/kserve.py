@@ -1,7 +1,7 @@
-"""Deploying to KServe: an InferenceService (serving.kserve.io/v1beta1) takes the place of the model servers.
+"""Deploying to KServe: an InferenceService (serving.kserve.io/v1beta1) replaces the model servers.
 
-KServe makes a revision of every change of the predictor and remembers the last one that had all requests.
-`canaryTrafficPercent` splits between that one and the newest; without it the newest gets all
+KServe makes a revision for every change of the predictor and remembers the last one that had all traffic.
+`canaryTrafficPercent` splits the traffic between that one and the newest; without it the newest gets everything
 (https://kserve.github.io/website/docs/model-serving/predictive-inference/rollout-strategies/canary).
 """
 
@@ -21,7 +21,7 @@ from dags.deployment.traffic import Window
 from spec.workload import KServe
 
 LOAD_TIMEOUT_S = 280.0
-"""Within the task's own timeout. A pod that starts later is waited for by the task's next try."""
+"""Shorter than the task's timeout. The task's next try waits for a pod that takes longer."""
 _POLL_S = 2.0
 _GO_BACK_S = 50.0
 _VERSION = "trainyard.dev/version"
@@ -49,7 +49,7 @@ class InferenceService:
         return f"InferenceService {self._settings.namespace}/{self._name}"
 
     def load(self, version: int, say: Say, wait_s: float) -> None:
-        """A new revision of the release, without traffic. The first makes the service, and gets all of it."""
+        """Creates a new revision without traffic. The first one creates the service, and gets all traffic."""
         if self._api.get(self._one) is None:
             metadata = {"name": self._name, "namespace": self._settings.namespace, "annotations": _annotations(version)}
             document = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": metadata}
@@ -74,7 +74,7 @@ class InferenceService:
         }
 
     def traffic(self, version: int, previous: int | None, begun: dict[str, Any]) -> Traffic | None:
-        """Errors and latency by Knative's own figures; it knows nothing of predictions."""
+        """Errors and latency from Knative's own figures; it knows nothing about predictions."""
         if self._settings.prometheus is None:
             return None
         seconds = max(1, round(time.time() - begun["at"]))
@@ -90,15 +90,15 @@ class InferenceService:
         return ask(url, path, f"{self.address()} ({which})", instances, headers)
 
     def serve(self, version: int, say: Say) -> None:
-        """All requests to the newest revision, which is made of this version if it is not yet."""
+        """Sends all traffic to the newest revision, which is made from this version if necessary."""
         self._change(version, None)
         self._wait(version, LOAD_TIMEOUT_S, say)
 
     def withdraw(self, version: int, previous: int | None, say: Say) -> None:
-        """No traffic first, then the release before in the spec, so that nobody rolls the bad one out by accident.
+        """Takes the traffic away, then puts the previous release into the spec, so that nobody rolls out the bad one by accident.
 
         Raises:
-            TimeoutError: KServe has not gone back; the spec is left as it is, for it would roll out the wrong revision.
+            TimeoutError: KServe has not gone back; the spec is left alone, since a change would roll out the wrong revision.
         """
         found = self._api.get(self._one)
         if found is None or self._served(found) != version or previous is None:
@@ -148,7 +148,7 @@ class InferenceService:
         return int((found["metadata"].get("annotations") or {}).get(_VERSION, 0))
 
     def _wait(self, version: int, timeout_s: float, say: Say) -> None:
-        """Waits until the newest revision is ready and is the one that was asked for."""
+        """Waits until the newest revision is ready and serves this version."""
         deadline, last = time.monotonic() + timeout_s, ""
         while True:
             ready, said = _readiness(self._object(), version)
@@ -162,7 +162,7 @@ class InferenceService:
             time.sleep(_POLL_S)
 
     def _url(self, which: str) -> str:
-        """The address of one revision, which KServe gives with tag routing; the service's own while it has only one."""
+        """The URL of a revision, which KServe provides with tag routing; that of the service while it has only one."""
         found = self._object()
         tag = "latest" if which == CANARY else "prev"
         for one in _predictor_status(found).get("traffic") or ():
@@ -206,10 +206,10 @@ def _predictor_status(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _readiness(found: dict[str, Any], version: int) -> tuple[bool, str]:
-    """Whether the newest revision answers, and the state in words.
+    """Whether the newest revision is ready, and its state in words.
 
     Raises:
-        DeploymentRefused: KServe has tried to load the model and could not.
+        DeploymentRefused: KServe tried to load the model and could not.
     """
     status = found.get("status") or {}
     if status.get("observedGeneration") != found["metadata"].get("generation"):

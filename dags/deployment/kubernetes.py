@@ -1,4 +1,4 @@
-"""As much of Kubernetes' API as a deployment needs: reading, creating and patching one custom object."""
+"""The part of Kubernetes' API that a deployment needs: reading, creating and patching one custom object."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Kubernetes:
 
     Args:
         connection: an Airflow connection's id: `host` is the API server's URL, `password` a bearer token, `extra` may name
-            `ca_file`. None: the pod's service account. Tokens are read anew for every request: they expire.
+            `ca_file`. None: the pod's service account. Tokens expire, so they are read again for every request.
 
     Raises:
-        DeploymentRefused: there is neither; asking again would not help.
+        DeploymentRefused: there is neither; a retry would not help.
     """
 
     def __init__(self, connection: str | None = None) -> None:
@@ -36,7 +36,7 @@ class Kubernetes:
         return self._send("GET", path, missing_is_none=True)
 
     def create(self, path: str, document: dict[str, Any]) -> None:
-        """Creates an object; one that another has just created is as good."""
+        """Creates an object; it is fine if somebody else has just created it."""
         self._send("POST", path, document, exists_is_fine=True)
 
     def patch(self, path: str, document: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ class Kubernetes:
         if reply.status_code == 409 and exists_is_fine:
             return None
         if reply.status_code >= 500 or reply.status_code in (408, 429):
-            reply.raise_for_status()  # theirs, and perhaps gone in a moment: Airflow tries again
+            reply.raise_for_status()  # the server's fault and perhaps temporary: Airflow retries
         if reply.status_code >= 400:
             raise DeploymentRefused(f"Kubernetes refused {method} {path}: {reply.status_code} {_message(reply)}")
         found: dict[str, Any] = reply.json()

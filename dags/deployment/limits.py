@@ -22,8 +22,8 @@ class Verdict:
     """What was found.
 
     Attributes:
-        reasons: the limits that are passed, in words; empty if none is.
-        proven: whether there were enough requests for the figures to mean something.
+        reasons: the limits that are exceeded, in words.
+        proven: whether there were enough requests for the figures to be meaningful.
     """
 
     reasons: tuple[str, ...]
@@ -41,11 +41,11 @@ class Verdict:
 
 
 def judge(traffic: Traffic, limits: CanaryLimits) -> Verdict:
-    """Holds a window against the limits. May be asked at any time: what is passed early stays passed."""
+    """Compares a window with the limits. May be called at any time: a limit that is exceeded early stays exceeded."""
     canary = traffic.canary
     proven = canary.requests >= limits.min_requests
     reasons = []
-    # As if all requests that are still to come went well: more cannot save it.
+    # Even if all requests still to come succeed, the rate stays above the limit.
     if canary.errors > limits.error_rate * max(canary.requests, limits.min_requests):
         reasons.append(
             f"{canary.errors} of {canary.requests} requests of the canary failed; "
@@ -68,7 +68,7 @@ def _drift(traffic: Traffic, min_rows: int) -> tuple[str, float] | None:
     def enough(window: Window) -> dict[str, dict[str, float]]:
         return {output: dict(bins) for output, bins in window.predictions.items() if sum(bins.values()) >= min_rows}
 
-    # Stable's answers of other times are no measure: callers ask other things in the morning than at night.
+    # Only answers of the same time compare: callers ask different things in the morning than at night.
     return drift(enough(traffic.canary), enough(traffic.stable))
 
 

@@ -1,4 +1,4 @@
-"""What to ask a release for a trial: recent requests from the model server's record, else its golden requests."""
+"""Requests to try a release with: recent ones from the model server's record, else its golden requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def golden_requests(store: ModelStore, model: str, version: int) -> list[Any]:
     """The rows that the Pusher put into the release.
 
     Raises:
-        DeploymentRefused: the release brings none, so nobody could say whether it answers well.
+        DeploymentRefused: the release has none, so nobody could say whether it answers well.
     """
     if GOLDEN_REQUESTS not in store.release(model, version).files:
         raise DeploymentRefused(
@@ -41,9 +41,9 @@ def golden_requests(store: ModelStore, model: str, version: int) -> list[Any]:
 
 
 def recent_requests(store: ModelStore, model: str, version: int) -> list[Any]:
-    """The newest recorded rows that the release can be asked, newest first; empty if there is no record to speak of.
+    """The newest recorded rows that the release can answer, newest first; empty if fewer than eight are recorded.
 
-    A row lacks the columns that are not recorded; it can be asked if the release does without them.
+    A row lacks the columns that are not recorded; it is used if the release does not need them.
     """
     folder = os.environ.get(env.RECORD)
     if not folder or _DESCRIPTION not in store.release(model, version).files:
@@ -60,14 +60,14 @@ def recent_requests(store: ModelStore, model: str, version: int) -> list[Any]:
 
 
 def _newest(folder: Path) -> Iterator[Mapping[str, Any]]:
-    """The recorded columns, newest first. A line that is being written is passed over."""
+    """The recorded columns, newest first. A line that is still being written is skipped."""
     for path in sorted(folder.glob("*.jsonl"), reverse=True):
         try:
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - _MOST_BYTES))
                 lines = file.read(_MOST_BYTES).splitlines()
         except (FileNotFoundError, IsADirectoryError):
-            continue  # the server has just deleted it, or it is none of its files
+            continue  # the server has just deleted it, or it is not one of its files
         for line in reversed(lines):
             try:
                 yield json.loads(line)["columns"]

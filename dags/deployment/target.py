@@ -1,4 +1,4 @@
-"""Where releases are deployed to: what a deployment asks of it, and the model servers that follow the store's labels."""
+"""Where releases are deployed: the interface of such a place, and the model servers, which follow the store's labels."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ Say = Callable[[str], None]
 
 
 class Target(Protocol):
-    """A place that serves a model's stable version and a canary. Every step may be repeated: it says what is to be."""
+    """A place that serves a model's stable version and a canary. Every method may be repeated: it states the state to reach."""
 
     def address(self) -> str:
-        """Where a client asks."""
+        """Where clients send requests."""
 
     def load(self, version: int, say: Say, wait_s: float) -> None:
-        """Has the version loaded beside the stable one, without traffic, and waits until it answers.
+        """Loads the version beside the stable one, without traffic, and waits until it answers.
 
         Raises:
             DeploymentRefused: it cannot be loaded.
-            TimeoutError: it did not come up within `wait_s`; ask again.
+            TimeoutError: it did not come up within `wait_s` seconds; call again.
         """
 
     def share(self, version: int, share: float, say: Say) -> None:
         """Gives the canary its share of the requests."""
 
     def begin(self, version: int, previous: int | None) -> dict[str, Any]:
-        """What `traffic` needs to know of the moment at which a stretch of time begins, as JSON."""
+        """What `traffic` needs to know about the start of a period, as JSON."""
 
     def traffic(self, version: int, previous: int | None, begun: dict[str, Any]) -> Traffic | None:
-        """What canary and stable answered since `begun`; None if nothing here counts that."""
+        """The traffic of canary and stable since `begun`; None if nothing here counts it."""
 
     def ask(self, which: str, instances: Sequence[Any]) -> Answers:
-        """Answers of `stable` or `canary` to rows, one request a row."""
+        """The answers of `stable` or `canary` to rows, one request per row."""
 
     def serve(self, version: int, say: Say) -> None:
-        """Has all requests answered by this version and waits until it is so."""
+        """Sends all traffic to this version and waits until it answers."""
 
     def withdraw(self, version: int, previous: int | None, say: Say) -> None:
-        """Takes the canary's traffic away at once, then the canary."""
+        """Takes the canary's traffic away at once, then removes the canary."""
 
 
 def open_store() -> ModelStore:
@@ -69,7 +69,7 @@ def server_url() -> str:
 
 
 class ModelServer:
-    """Trainyard's model servers. They follow the labels of the store, so there is nothing to tell them: only to wait."""
+    """Trainyard's model servers. They follow the labels of the store, so there is nothing to do but wait."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -81,7 +81,7 @@ class ModelServer:
         wait_until_served(self._model, CANARY, version, wait_s, say)
 
     def share(self, version: int, share: float, say: Say) -> None:
-        """Waits until the server has seen the share; one that is slow to see it gets no blame for it."""
+        """Waits until the server uses the share; a server that is slow to do so does not fail the deployment."""
         deadline = time.monotonic() + SHARE_TIMEOUT_S
         while (metrics := self._metrics()) is not None and metrics[1] != share:
             if time.monotonic() > deadline:
@@ -113,7 +113,7 @@ class ModelServer:
         wait_until_served(self._model, STABLE, version, LOAD_TIMEOUT_S, say)
 
     def withdraw(self, version: int, previous: int | None, say: Say) -> None:
-        """The labels are gone already; a server that is down comes back without the canary."""
+        """The labels are gone already: a server that is down comes back without the canary."""
         if previous is not None:
             wait_until_served(self._model, STABLE, previous, LOAD_TIMEOUT_S, say)
 
@@ -128,11 +128,11 @@ class ModelServer:
 
 
 def wait_until_served(model: str, label: str, version: int, timeout_s: float, say: Say = print) -> None:
-    """Waits until the model server answers for a label with this version.
+    """Waits until the model server serves this version under a label.
 
     Raises:
         DeploymentRefused: the server tried to load the version and could not.
-        TimeoutError: it did not come up in time, or there is no server; the message holds its last answer.
+        TimeoutError: it was not served in time, or there is no server; the message has its last answer.
     """
     import httpx
 
@@ -141,7 +141,7 @@ def wait_until_served(model: str, label: str, version: int, timeout_s: float, sa
     while True:
         try:
             state, said = _state_of(httpx.get(url, timeout=5), version)
-            if state is None:  # a label that is not served yet; the model's versions say whether it ever will be
+            if state is None:  # the label is not served yet; the model's versions tell whether it will ever be
                 _state_of(httpx.get(f"{server_url()}/v1/models/{model}", timeout=5), version)
         except httpx.HTTPError as error:
             state, said = None, f"no answer: {error}"

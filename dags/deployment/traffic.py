@@ -1,4 +1,4 @@
-"""What a version's traffic was like between two looks at its counters: errors, latency, distribution of predictions."""
+"""A version's traffic between two readings of its counters: errors, latency, distribution of predictions."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _PREFIX = "trainyard_serving_"
 _SERIES = re.compile(rf"{_PREFIX}(\w+)\{{(.*)\}} (\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _ESCAPED = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
-# The caller's own mistakes say nothing of the version. A request that only the canary refuses counts as INTERNAL.
+# The caller's own mistakes say nothing about the version. A request that only the canary refuses counts as INTERNAL.
 _NOT_THE_VERSIONS_FAULT = frozenset({"OK", "INVALID_ARGUMENT", "NOT_FOUND"})
 _GROUPS = 10
 
 
 @dataclass(frozen=True)
 class Window:
-    """One version's requests over a stretch of time.
+    """One version's requests over a period.
 
     Attributes:
-        p99_ms: None without requests.
+        p99_ms: 99th percentile of the latency in milliseconds; None without requests.
         predictions: output -> bin -> rows.
     """
 
@@ -103,7 +103,7 @@ def window(before: Snapshot, after: Snapshot, version: int | None) -> Window:
 
 
 def _increase(before: Mapping[str, float], after: Mapping[str, float]) -> Counts:
-    """How far counters went up. One that fell was begun anew (the server was restarted): all of it is new."""
+    """How far counters went up. If one fell, the server was restarted and counts from zero."""
     restarted = any(after.get(key, 0.0) < count for key, count in before.items())
     return {key: count - (0.0 if restarted else before.get(key, 0.0)) for key, count in after.items()}
 
@@ -132,7 +132,7 @@ def quantile(buckets: Mapping[str, float], share: float) -> float | None:
 
 
 def drift(canary: Mapping[str, Counts], stable: Mapping[str, Counts]) -> tuple[str, float] | None:
-    """The output whose predictions lie farthest apart, and how far (`divergence`); None if there is nothing to compare."""
+    """The output whose predictions differ most, and by how much (`divergence`); None if there is nothing to compare."""
     found = [
         (output, divergence(canary[output], stable[output]))
         for output in sorted(canary.keys() & stable.keys())
@@ -142,13 +142,12 @@ def drift(canary: Mapping[str, Counts], stable: Mapping[str, Counts]) -> tuple[s
 
 
 def divergence(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    """Jensen-Shannon divergence of two histograms in bits, 0 (alike) to 1 (nothing in common), less what chance makes of it.
+    """Jensen-Shannon divergence of two histograms in bits, 0 (equal) to 1 (disjoint), less what is due to chance.
 
     JSD(P, Q) = H((P + Q) / 2) - (H(P) + H(Q)) / 2, with H(P) = -sum p log2 p (J. Lin, "Divergence measures based on the
     Shannon entropy", IEEE Transactions on Information Theory 37, 1991). Two samples of n and m rows from one distribution
-    over k bins differ by about (k - 1)(1/n + 1/m) / (8 ln 2) all the same, from JSD's second-order expansion; that much is
-    taken off, so that a small canary is not blamed for being small.
-    Neighbouring bins of numbers are joined to at most ten of about equal weight.
+    over k bins still differ by about (k - 1)(1/n + 1/m) / (8 ln 2), by JSD's second-order expansion. That much is subtracted,
+    so that a small canary is not blamed for its size. Neighbouring bins of numbers are merged into at most ten of about equal weight.
     """
     groups = _grouped(one, other)
     n, m = sum(one.values()), sum(other.values())
@@ -168,7 +167,7 @@ def _grouped(one: Mapping[str, float], other: Mapping[str, float]) -> list[list[
     weights = {bin_: one.get(bin_, 0.0) / n + other.get(bin_, 0.0) / m for bin_ in one.keys() | other.keys()}
     try:
         ordered = sorted(weights, key=float)
-    except ValueError:  # classes have no neighbours: the rare ones form one group
+    except ValueError:  # classes have no order: the rare ones share a group
         ordered = sorted(weights, key=lambda bin_: -weights[bin_])
     if len(ordered) <= _GROUPS:
         return [[bin_] for bin_ in ordered]

@@ -1,7 +1,7 @@
-"""Watching a canary without holding a worker: the operator defers, and the triggerer looks every two seconds.
+"""Watching a canary without holding a worker slot: the operator defers, and the triggerer looks every two seconds.
 
-All that the trigger needs is in its arguments, the end of the step as a time of day too: killed and started again, on this
-triggerer or another, it goes on where it was.
+The trigger's arguments are all it needs, with the start of the step as a time of day: killed and restarted, on this triggerer or
+another, it continues where it was.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from spec.workload import Serving
 
 POLL_S = 2.0
 BLIND_S = 60.0
-"""A canary that nobody can see for so long is taken to fail."""
+"""A canary whose traffic cannot be read for this long counts as failed."""
 _GRACE = timedelta(minutes=5)
 
 _log = logging.getLogger(__name__)
 
 
 class CanaryTrigger(BaseTrigger):
-    """Fires when a step's time is over, or as soon as a limit is passed; then it takes the canary's traffic away first.
+    """Fires when the step is over or as soon as a limit is exceeded; in that case it first takes the canary's traffic away.
 
     Args:
         model: the workload.
@@ -60,9 +60,9 @@ class CanaryTrigger(BaseTrigger):
                 verdict = await asyncio.to_thread(deployment.look, self.begun)
                 reasons, seen = () if verdict is None else verdict.reasons, time.monotonic()
             except Exception as error:
-                _log.warning("%s: cannot see the canary's traffic: %s", self.model, error)
+                _log.warning("%s: cannot read the canary's traffic: %s", self.model, error)
                 if time.monotonic() - seen > BLIND_S:
-                    reasons = (f"the canary's traffic cannot be seen for {BLIND_S:.0f} s: {error}",)
+                    reasons = (f"the canary's traffic could not be read for {BLIND_S:.0f} s: {error}",)
             if reasons:
                 await self._brake(deployment, "; ".join(reasons))
             if reasons or left <= 0:
@@ -83,7 +83,7 @@ class WatchCanaryOperator(BaseOperator):
     Args:
         release_of: the task that returned the release of the run, as `choose_release` does.
         begun: what `Deployment.begin_step` returned.
-        minutes: how long the step lasts; 0: it is judged at once.
+        minutes: how long the step lasts; 0: judge it at once.
     """
 
     template_fields: Sequence[str] = ("begun",)
@@ -101,7 +101,7 @@ class WatchCanaryOperator(BaseOperator):
         left = seconds_left(self.begun, self.minutes)
         if left <= 0:
             return self.judge(context)
-        self.log.info("Watching the canary for %.0f s more; a limit that is passed ends it within seconds.", left)
+        self.log.info("Watching the canary for %.0f s more; exceeding a limit ends it within seconds.", left)
         trigger = CanaryTrigger(self.workload, self.serving, self._release(context), dict(self.begun), self.minutes)
         self.defer(trigger=trigger, method_name="judge", timeout=timedelta(seconds=left) + _GRACE)
         raise AssertionError("defer raises")
@@ -110,7 +110,7 @@ class WatchCanaryOperator(BaseOperator):
         """The step's verdict.
 
         Raises:
-            AirflowFailException: a limit is passed.
+            AirflowFailException: a limit is exceeded.
         """
         if event and event["reasons"]:
             raise AirflowFailException("; ".join(event["reasons"]))

@@ -1,4 +1,4 @@
-"""Exits with 0 when the API server has heard of a component lately: `airflow jobs check` takes seconds of processor time a look.
+"""Exits with 0 if the API server has recently heard from a component; `airflow jobs check` takes seconds of CPU time per call.
 
 Usage: python airflow_health.py scheduler|dag_processor|triggerer
 """
@@ -13,7 +13,7 @@ _URL = "http://airflow-api:8080/api/v2/monitor/health"
 
 
 def main(part: str) -> int:
-    """Returns the exit code; prints what the API server says."""
+    """Prints the API server's answer; returns the exit code."""
     try:
         with urllib.request.urlopen(_URL, timeout=10) as reply:
             state = json.load(reply)[part]["status"]

@@ -1,6 +1,6 @@
-"""Brings Airflow's database up to date and makes its first user, `admin`, where there is none.
+"""Migrates Airflow's database and creates its first user, `admin`, if it does not exist.
 
-The password comes from the environment: `airflow users create --password` would show it in the list of processes.
+The password comes from the environment: `airflow users create --password` would show it in the process list.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def main() -> int:
     with get_application_builder() as builder:
         manager = builder.sm
         if manager.find_user(username=USER) is not None:
-            print(f"user {USER} is there; its password stays (airflow users reset-password changes it)")
+            print(f"user {USER} exists; its password stays (airflow users reset-password changes it)")
             return 0
         role = manager.find_role("Admin")
         password = os.environ["AIRFLOW_ADMIN_PASSWORD"]
         if not manager.add_user(USER, "Trainyard", "Admin", f"{USER}@localhost", role, password):
-            print(f"airflow_migrate: could not make the user {USER}", file=sys.stderr)
+            print(f"airflow_migrate: could not create the user {USER}", file=sys.stderr)
             return 1
-    print(f"made user {USER}")
+    print(f"created user {USER}")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Makes the bucket of the model store and its two accounts: `pipelines` reads and writes, `model-server` reads.
+"""Creates the model store's bucket and its two accounts: `pipelines` reads and writes, `model-server` only reads.
 
-Runs with the root key, once a start of the platform, and may run again: it brings bucket, secrets and policy up to date.
+Runs with the root key at every start of the platform, and brings bucket, secrets and policy up to date.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def policy() -> dict[str, Any]:
-    """Who may do what in the bucket; the root key alone may change this."""
+    """Who may do what in the bucket; only the root key may change this."""
     whole, objects = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"
     multipart = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
 
@@ -65,7 +65,7 @@ def _make_bucket(session: Any) -> None:
 
 
 def _put_account(session: Any, access: str, secret: str) -> None:
-    """Makes an account of the gateway, or gives the one that is there this secret."""
+    """Creates an account of the gateway, or sets the secret of an existing one."""
     made = _ask(
         session, "create-user", {}, f"<Account><Access>{access}</Access><Secret>{secret}</Secret>{_ROLE}</Account>"
     )
@@ -77,7 +77,7 @@ _ROLE = "<Role>user</Role>"
 
 
 def _ask(session: Any, action: str, query: Mapping[str, str], body: str) -> int:
-    """Sends a signed request to the gateway's admin API; the HTTP status, of what succeeded or was there already."""
+    """Sends a signed request to the gateway's admin API; returns the HTTP status: success, or that it already exists."""
     url = f"{os.environ['AWS_ENDPOINT_URL']}/{action}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
     request = AWSRequest(method="PATCH", url=url, data=body.encode())
     S3SigV4Auth(session.get_credentials(), "s3", os.environ["AWS_DEFAULT_REGION"]).add_auth(request)

@@ -1,10 +1,10 @@
-"""Writes an image's bill of materials, CycloneDX 1.5: what uv.lock put into its environment, and Debian's packages.
+"""Writes an image's bill of materials (CycloneDX 1.5): the packages from uv.lock in its environment, and Debian's packages.
 
     python3 sbom.py --name IMAGE --groups "GROUP ..." --environment VENV --output FOLDER
 
-Runs inside the build, beside pyproject.toml and uv.lock, where dpkg knows the image's own packages. The file goes to
-FOLDER/usr/share/sbom/IMAGE.cdx.json. Fails where environment and lock disagree: the list must name what is there.
-Same packages and revision, same bytes: time and serial number come from SOURCE_DATE_EPOCH and the content.
+Runs inside the build, beside pyproject.toml and uv.lock, where dpkg knows the image's packages. Writes
+FOLDER/usr/share/sbom/IMAGE.cdx.json. Fails if environment and lock disagree, because the bill must list what is installed.
+The same packages and revision give the same bytes: time and serial number come from SOURCE_DATE_EPOCH and the content.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SERIAL_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/trainya
 
 
 def exported(groups: list[str]) -> dict[str, Any]:
-    """uv's own bill of the groups: every package of the lock with its files' hashes and its dependencies."""
+    """uv's bill of materials for the groups: every locked package with hashes and dependencies."""
     chosen = [word for group in groups for word in ("--group", group)]
     command = ["uv", "export", "-q", "--frozen", "--no-dev", "--preview-features", "sbom-export"]
     done = subprocess.run([*command, *chosen, "--format", "cyclonedx1.5"], check=True, stdout=subprocess.PIPE)
@@ -33,7 +33,7 @@ def exported(groups: list[str]) -> dict[str, Any]:
 
 
 def installed(environment: pathlib.Path) -> dict[str, str]:
-    """Name, normalised, and version of every distribution in a virtual environment."""
+    """Normalised name -> version of every distribution in a virtual environment."""
     folders = [str(path) for path in environment.glob("lib/python3.*/site-packages")]
     return {normalised(one.name): one.version for one in importlib.metadata.distributions(path=folders)}
 
@@ -43,13 +43,13 @@ def normalised(name: str) -> str:
 
 
 def python_components(bill: dict[str, Any], present: dict[str, str]) -> list[dict[str, Any]]:
-    """The components that are installed; the lock also has those of other Pythons.
+    """The components that are installed; the lock also has those for other Pythons.
 
     Raises:
-        SystemExit: something is installed that the lock does not have in this version.
+        SystemExit: something is installed whose version is not in the lock.
     """
     found = [one for one in bill["components"] if present.get(normalised(one["name"])) == one["version"]]
-    for one in found:  # uv gives no purl to what comes from this checkout
+    for one in found:  # uv gives no purl to packages from this checkout
         one.setdefault("purl", f"pkg:pypi/{normalised(one['name'])}@{one['version']}")
     missing = sorted(set(present) - {normalised(one["name"]) for one in found})
     if missing:
@@ -58,7 +58,7 @@ def python_components(bill: dict[str, Any], present: dict[str, str]) -> list[dic
 
 
 def debian_components() -> list[dict[str, Any]]:
-    """Every installed package, as dpkg knows it."""
+    """Every package that dpkg lists as installed."""
     fields = "${Package}\t${Version}\t${Architecture}\t${source:Package}\t${db:Status-Status}\n"
     done = subprocess.run(["dpkg-query", "-W", "-f", fields], check=True, stdout=subprocess.PIPE, text=True)
     release = os_release()
@@ -89,7 +89,7 @@ def os_release() -> dict[str, str]:
 
 
 def merged(name: str, bill: dict[str, Any], components: list[dict[str, Any]]) -> dict[str, Any]:
-    """One bill for the image: uv's, with these components, and references to them alone."""
+    """The image's bill of materials: uv's, but with these components and only references to them."""
     root, epoch = bill["metadata"]["component"], int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
     kept = {one["bom-ref"] for one in components} | {root["bom-ref"]}
     image = {"type": "container", "bom-ref": root["bom-ref"], "name": name, "version": root["version"]}

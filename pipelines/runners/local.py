@@ -185,7 +185,7 @@ def _is_refusal(error: BaseException) -> bool:
 
 
 def _harvest(result: RunResult, outputs: Outputs) -> None:
-    """Takes what the summary shows out of the nodes' artifacts."""
+    """Reads what the summary shows from the nodes' artifacts."""
     made = {
         record.name_of(output): artifacts[0]
         for record in graph.records()

@@ -24,7 +24,7 @@ class Check:
     """One check of one validation.
 
     Attributes:
-        gate: who checked: the id of a node.
+        gate: which gate checked, by the id of its node.
         name: unique within its gate and validation.
         severity: critical, warning or info; for a waived failure, what it would have been.
         message: one sentence with figures.

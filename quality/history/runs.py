@@ -113,7 +113,7 @@ def _column_named(gate: str, check: CheckResult) -> str:
 
 
 def changes(gate: GateResult) -> Iterator[Change]:
-    """The comparisons that a gate's checks tell of, a row a measure."""
+    """The comparisons behind a gate's checks, one row per measure."""
     for check in gate.checks:
         found = check.diagnostics or {}
         for measure, value in (found.get("measures") or {}).items():

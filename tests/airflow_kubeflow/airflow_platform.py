@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from embedded.airflow_api import FINISHED, AirflowApi, DagRun
+from embedded.airflow_api import FINISHED, DagRun
 from embedded.credentials import load_secrets
 from embedded.environment import airflow_environment
 from embedded.processes import Component, end_all, signal_group
 from embedded.settings import Paths, Ports, free_port
+from tests.airflow_client import AirflowClient
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = {
@@ -53,7 +54,7 @@ class AirflowPlatform:
             **extra,
         }
         self.components = {name: self._component(name, command) for name, command in COMMANDS.items()}
-        self.api: AirflowApi
+        self.api: AirflowClient
 
     def start(self, dag_id: str) -> None:
         """Starts everything, and waits until the DAG is loaded."""
@@ -65,7 +66,7 @@ class AirflowPlatform:
 
         def logged_in() -> bool:
             try:
-                self.api = AirflowApi(self.ports, self.paths, self._password)
+                self.api = AirflowClient(self.ports, self.paths, self._password)
             except Exception:
                 return False
             self.api._client.timeout = 120  # a machine may be busy

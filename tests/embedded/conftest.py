@@ -13,11 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from embedded.airflow_api import FINISHED, AirflowApi, DagRun
+from embedded.airflow_api import FINISHED, DagRun
 from embedded.credentials import load_secrets
 from embedded.processes import end_marked
 from embedded.settings import Paths, Ports, free_port
 from embedded.supervisor import read_state
+from tests.airflow_client import AirflowClient
 from tests.embedded.doubles import make_environments
 from tests.servers import PASSWORD, Postgres, postgres_server
 
@@ -82,10 +83,10 @@ class Home:
         server.create_database(name)
         self.environment |= {"TRAINYARD_AIRFLOW_DATABASE": server.url(name), "PGPASSWORD": PASSWORD}
 
-    def api(self) -> AirflowApi:
+    def api(self) -> AirflowClient:
         state = read_state(self.paths)
         assert state is not None
-        return AirflowApi(Ports(**state["ports"]), self.paths, load_secrets(self.paths)[0].password)
+        return AirflowClient(Ports(**state["ports"]), self.paths, load_secrets(self.paths)[0].password)
 
 
 @pytest.fixture(scope="session")

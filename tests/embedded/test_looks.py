@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from embedded.airflow_api import AirflowApi, DagRun
+from embedded.airflow_api import DagRun
 from embedded.processes import end_marked
 from spec import home
+from tests.airflow_client import AirflowClient
 from tests.embedded.browser import Browser, Theme
 from tests.embedded.conftest import Home, Running, wait_for
 
@@ -29,7 +30,7 @@ LAND = "import sys; from pathlib import Path; from pipelines import datasets; da
 class Scene:
     """A platform on which a model was trained, released and deployed."""
 
-    api: AirflowApi
+    api: AirflowClient
     url: str
     run: DagRun
     deployment: DagRun

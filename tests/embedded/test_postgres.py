@@ -13,12 +13,12 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from embedded.airflow_api import AirflowApi
 from embedded.credentials import load_secrets
 from embedded.database import Database
 from embedded.processes import Component, end_marked, marked
 from embedded.settings import choose_ports, free_port
 from embedded.supervisor import Platform
+from tests.airflow_client import AirflowClient
 from tests.embedded.conftest import Home, Running, wait_for
 from tests.servers import PASSWORD, Postgres
 
@@ -108,7 +108,7 @@ def test_two_schedulers_run_no_task_twice_and_lose_none(
     two_schedulers: Platform, postgres: Postgres, tmp_path: Path
 ) -> None:
     platform = two_schedulers
-    api = AirflowApi(platform.ports, platform.paths, load_secrets(platform.paths)[0].password)
+    api = AirflowClient(platform.ports, platform.paths, load_secrets(platform.paths)[0].password)
     wait_for(lambda: api.dag_is_loaded("counted"), 60, "the DAG is loaded")
     alive = "select id from job where job_type = 'SchedulerJob' and state = 'running'"
     wait_for(lambda: len(rows(postgres, alive)) == 2, 60, "both schedulers have reported")

@@ -1,1 +1,1 @@
-"""The cases: each module has a `CASE` (benchmarks/pipeline/case.py says what that is). To add one, write a file here."""
+"""The cases: each module has a `CASE` (see benchmarks/pipeline/case.py). To add one, write a file here."""

@@ -1,7 +1,7 @@
-"""The digits workload as it stands, 1,797 pictures of 8 x 8 pixels for 40 epochs: what a small pipeline costs.
+"""The digits workload, 1,797 pictures of 8 x 8 pixels for 40 epochs: what a small pipeline costs.
 
-The data is CSV, a column for each pixel: stock TFX reads no lists from a file but through an executor of one's own. Pixels are
-whole numbers, since CsvExampleGen takes a column's type from its values.
+The data is CSV with a column for each pixel, because stock TFX needs a custom executor to read lists from files. Pixels are
+integers because CsvExampleGen infers a column's type from its values.
 """
 
 from __future__ import annotations

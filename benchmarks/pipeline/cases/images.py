@@ -1,6 +1,6 @@
 """Pictures: PNGs of 32 x 32 pixels in TFRecords of tf.Example, decoded by preprocessing_fn.
 
-Trainyard reads folders of pictures too, but stock TFX does not: both sides get the same TFRecord files.
+Trainyard could read folders of pictures, but stock TFX cannot, so both sides get the same TFRecord files.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _decode(png: Any) -> Any:
 
 
 def _pictures(rows: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Handwritten digits, four times as large, shifted and on noise: uint8 [N, 32, 32], and labels [N]."""
+    """Handwritten digits, enlarged four times, shifted and with noise: uint8 [N, 32, 32], and labels [N]."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

@@ -1,4 +1,4 @@
-"""Three columns: what a row costs where there is hardly anything in it."""
+"""Three columns: what a row costs that has hardly anything in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taxi-like trips of 18 columns: TFX's sample drawn again with noise."""
+"""Taxi-like trips of 18 columns, resampled from TFX's sample with noise."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from components.trainer import ModelSchema
 
 _SEED = 7
-# What is left out of the sample's 19 columns: it gives the label away.
+# The one of the sample's 19 columns that is left out: it gives the label away.
 _LEAKS = ("tips",)
-# Relative noise for amounts; in degrees, about 100 m, for places.
+# Noise: relative for amounts; in degrees (about 100 m) for places.
 _NOISE = {"fare": 0.05, "trip_miles": 0.05}
 _PLACE_NOISE = 0.001
 
@@ -36,7 +36,7 @@ _PLACES = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropoff_l
 _CYCLES = {"trip_start_hour": 24, "trip_start_day": 7, "trip_start_month": 12}
 _CATEGORIES = ("payment_type", "company", "pickup_community_area", "dropoff_community_area")
 
-# The taxi workload ignores these; here everybody reads all there is.
+# The taxi workload ignores these; here all sides read every column.
 _MORE_COLUMNS = (
     Column("trip_start_timestamp", "INT"),
     Column("pickup_census_tract", "INT", required=False),
@@ -69,7 +69,7 @@ class Taxi(Case):
         write_csv(folder / "trips.csv", schema, tables)
 
     def tables(self, rows: int) -> tuple[pa.Schema, Iterator[pa.Table]]:
-        """The same trips every time, block by block."""
+        """Always the same trips, block by block."""
         with tempfile.TemporaryDirectory() as scratch:
             sample = _sample(pathlib.Path(scratch))
         random = np.random.default_rng(_SEED)
@@ -122,7 +122,7 @@ def _sample(folder: pathlib.Path) -> pa.Table:
     for span in datasets.spans("taxi"):
         tables += [pa.csv.read_csv(p, convert_options=nulls) for p in _files(datasets.prepare("taxi", span, folder))]
     kinds = {field.name: field.type for table in tables for field in table.schema if field.type != pa.null()}
-    # pyarrow takes a column of whole amounts for integers; any decimal makes it one of decimals.
+    # pyarrow reads a column of round amounts as integers; if it has decimals anywhere, it is a column of floats.
     for table in tables:
         kinds |= {field.name: field.type for field in table.schema if pa.types.is_floating(field.type)}
     schema = pa.schema([(name, kinds[name]) for name in tables[0].column_names if name not in _LEAKS])
@@ -146,7 +146,7 @@ def _noisy(table: pa.Table, random: np.random.Generator) -> pa.Table:
         elif name == "trip_seconds":
             column = pc.add(column, (np.abs(noise) * 10).astype(np.int64))
         columns[name] = column
-    # In the sample one trip in 15,002 has it; a column of nothing would tell stock TFX no type.
+    # Only one trip in 15,002 of the sample has it, and stock TFX cannot infer the type of an empty column.
     tracts = columns["dropoff_census_tract"]
     columns["pickup_census_tract"] = tracts.take(random.permutation(len(tracts)))
     return pa.table(columns)

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from components.trainer import ModelSchema
 
 _SEED = 13
-_WORDS = 20_000  # made-up ones; the n-th occurs 1/n as often as the first
+_WORDS = 20_000  # made up; the n-th occurs 1/n times as often as the first
 _TOP_K = 10_000
-_LENGTH = 128  # longer texts are cut, shorter ones filled up
+_LENGTH = 128  # longer texts are truncated, shorter ones padded
 _MEAN_LENGTH = 100
-_TELLING = 0.05  # of the words tell the label
+_TELLING = 0.05  # share of words that depend on the label
 _SOURCES = ("mail", "web", "phone", "chat")
 _FEATURE = "words"
 _ROWS_PER_BLOCK = 10_000
@@ -55,7 +55,7 @@ class Text(Case):
 
         words = tf.strings.split(tf.strings.lower(inputs["text"])).to_sparse()
         ids = tft.compute_and_apply_vocabulary(words, top_k=_TOP_K, num_oov_buckets=1, vocab_filename="words")
-        # 0 fills up what is shorter; the words begin at 1.
+        # 0 is padding; words begin at 1.
         dense = tf.RaggedTensor.from_sparse(ids.with_values(ids.values + 1)).to_tensor(shape=[None, _LENGTH])
         return {_FEATURE: tf.ensure_shape(dense, [None, _LENGTH])}
 
@@ -106,7 +106,7 @@ def _block(rows: int, words: np.ndarray, random: np.random.Generator) -> pa.Tabl
     lengths = np.clip(random.normal(_MEAN_LENGTH, 15, rows), 5, None).astype(np.int64)
     total = int(lengths.sum())
     places = np.searchsorted(frequency, random.random(total) * frequency[-1])
-    # A telling word is an even or odd one by its row's label, four times in five.
+    # Words that depend on the label are even or odd by it, four times in five.
     telling = random.random(total) < _TELLING
     wanted = np.repeat(labels, lengths) ^ (random.random(total) < 0.2)
     places = np.where(telling, (places - places % 2 + wanted).clip(0, _WORDS - 1), places)

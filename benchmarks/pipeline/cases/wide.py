@@ -1,4 +1,4 @@
-"""Three hundred columns of floats, whole numbers and words: what a column costs."""
+"""Three hundred columns of floats, integers and words: what a column costs."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def _intermediate(workload: Workload, folder: pathlib.Path, request: CompileRequ
 
 
 def _make_runtime_parameter(node: pipeline_pb2.PipelineNode) -> None:
-    """Turns a fixed execution property into a runtime parameter whose default it is."""
+    """Turns a fixed execution property into a runtime parameter with that default."""
     name = _run_parameter(node.node_info.id)
     if name not in node.parameters.parameters:
         return

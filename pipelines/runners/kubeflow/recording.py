@@ -73,7 +73,7 @@ def record(run: Run, node_id: str, error: str = "") -> None:
 def _record(history: History, run: Run, node_id: str, error: str) -> None:
     known = history.load(run.run_id)
     if node_id != REPORT.id and not error and (known is None or known.outcome != "failed"):
-        return  # the run goes on, and Report will tell of this gate
+        return  # the run goes on, and Report will cover this gate
     refused = known.error or known.headline if known is not None and node_id != REPORT.id else ""
     said = error or refused
     for _ in range(2):  # a gate that refused at the same moment may have written its evidence meanwhile
@@ -127,7 +127,7 @@ def _ends_a_run(node_id: str) -> bool:
 
 
 def _outputs(store: Any, run_id: str) -> Iterator[tuple[str, Any, str, Any]]:
-    """(node, state, output, artifact) of what the run's nodes made or took from the cache."""
+    """(node, state, output, artifact) of each output that the run's nodes produced or took from the cache."""
     from pipelines.metadata.upkeep import tfx_outputs_of
 
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
@@ -142,7 +142,7 @@ def _outputs(store: Any, run_id: str) -> Iterator[tuple[str, Any, str, Any]]:
 
 
 def _fetched(facts: ArtifactFacts, files: tuple[str, ...], folder: pathlib.Path) -> ArtifactFacts:
-    """An artifact's few files as local ones; it says where it really lies."""
+    """The artifact with its needed files copied to a local folder; it remembers where it really lies."""
     _fetch(facts.uri, files, folder)
     return dataclasses.replace(facts, uri=str(folder), properties={**facts.properties, CANONICAL_URI: facts.original})
 

@@ -27,7 +27,7 @@ FORCE_RETRAIN = "force_retrain"
 TRAINING = "training"
 WORKLOAD = "workload"
 _FIELDS = parameters.TRAINING_FIELDS
-# Outputs too: in a component of KFP they share one list of names with the parameters.
+# Outputs too: a KFP component's inputs and outputs share one namespace.
 _RESERVED = frozenset({SPAN, FORCE_RETRAIN, "image", "run_id", *_FIELDS}) | {
     output for record in graph.records() if record.run_parameter in (TRAINING, WORKLOAD) for output in record.shows
 }

@@ -15,12 +15,13 @@ from typing import Protocol, TypeVar
 import httpx
 
 from embedded import health
-from embedded.airflow_api import AirflowApi, DagRun, TaskState
+from embedded.airflow_api import DagRun, TaskState
 from embedded.credentials import load_secrets
 from embedded.database import Database
 from embedded.processes import Identity, end_marked, marked
 from embedded.settings import choose_ports, free_port
 from embedded.supervisor import Platform
+from tests.airflow_client import AirflowClient
 
 Answer = TypeVar("Answer")
 COMPONENTS = ("scheduler", "triggerer", "api-server", "dag-processor")
@@ -75,7 +76,7 @@ class Arena:
         self.platform = Platform(folder, ports, self._told, extra, database)
         self._remotes = dict(remotes or {})
         self._watcher = threading.Thread(target=self.platform.watch, args=(0.2,))
-        self._api: AirflowApi | None = None
+        self._api: AirflowClient | None = None
 
     def start(self, *dag_ids: str) -> None:
         """Starts everything and waits until the DAGs are loaded."""
@@ -93,11 +94,11 @@ class Arena:
         end_marked(self.platform.paths.home, grace_seconds=0)
 
     @property
-    def api(self) -> AirflowApi:
+    def api(self) -> AirflowClient:
         """Logged in; the session of a killed API server is no longer worth anything."""
         if self._api is None:
             password = load_secrets(self.platform.paths)[0].password
-            self._api = AirflowApi(self.platform.ports, self.platform.paths, password)
+            self._api = AirflowClient(self.platform.ports, self.platform.paths, password)
         return self._api
 
     def kill(self, victim: str) -> Kill:
