@@ -6,8 +6,9 @@ import pathlib
 
 import pytest
 
-from components.report import RunFacts, render_run
 from components.report.card import render_card
+from components.report.facts import RunFacts
+from components.report.render import render_run
 
 TASK = """
 from components.tasks import Task, View
