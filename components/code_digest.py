@@ -64,15 +64,27 @@ class Code:
     def files(self, module: str) -> dict[str, pathlib.Path]:
         """Name below its root -> path: a module, every module that it imports (also inside functions), and so on.
 
-        What a package holds besides modules (templates, tables) belongs to it.
+        What a package holds besides modules (templates, tables) belongs to it. A module that is only named in quotes, to be
+        imported by its name or run as a process, belongs to whoever imports its package: a list of names is no import.
         """
         found: dict[str, pathlib.Path] = {}
-        waiting = {module}
+        waiting, quoted = {module}, set[str]()
         while waiting:
             new = {name: path for one in waiting for name, path in self._files(one).items() if name not in found}
             found |= new
-            waiting = {one for path in new.values() if path.suffix == ".py" for one in self._named(path)}
+            named = [self._named(path) for path in new.values() if path.suffix == ".py"]
+            quoted = quoted.union(*(names for _, names in named))
+            run = {one for one in quoted if any(package in found for package in self._packages_of(one))}
+            waiting, quoted = run.union(*(imports for imports, _ in named)), quoted - run
         return found
+
+    def _packages_of(self, name: str) -> Iterator[str]:
+        """The `__init__.py` of the package that holds the module of a quoted name: `a.b.module`, or `a.b.module.Class`."""
+        for root in self._roots:
+            for parts in (name.split(".")[:-1], name.split(".")[:-2]):
+                if parts and root.joinpath(*parts, "__init__.py").is_file():
+                    yield "/".join((*parts, "__init__.py"))
+                    break
 
     def _files_of(self, module: str) -> dict[str, pathlib.Path]:
         """What the import of a module runs: its packages' `__init__.py`, and its own file."""
@@ -86,17 +98,24 @@ class Code:
                 found[str(file.relative_to(root))] = file
         return found
 
-    def _named_in(self, file: pathlib.Path) -> set[str]:
-        """Of ours, what a file imports, and what it names in quotes to import it or to run it as a process."""
-        return {name for name in names_in(file.read_text()) if name.partition(".")[0] in self._packages}
+    def _named_in(self, file: pathlib.Path) -> tuple[set[str], set[str]]:
+        """Of ours, what a file imports, and what it names in quotes."""
+        source = file.read_text()
+        imported, quoted = (
+            {name for name in names if name.partition(".")[0] in self._packages}
+            for names in (names_in(source), _QUOTED.findall(source))
+        )
+        return imported, {name for name in quoted if not self._is_package(name)}
+
+    def _is_package(self, name: str) -> bool:
+        return any(root.joinpath(*name.split("."), "__init__.py").is_file() for root in self._roots)
 
 
 def names_in(source: str) -> Iterator[str]:
-    """Dotted names that a module imports (`from a import b` may be the module a.b, or a name in a), or has in quotes."""
+    """Dotted names that a module imports: `from a import b` may be the module a.b, or a name in a."""
     for module, names, modules in _IMPORT.findall(source):
         for name in re.findall(r"[\w.]+", re.sub(r"#.*| as \w+", "", names or modules)):
             yield f"{module}.{name}" if module else name
-    yield from _QUOTED.findall(source)
 
 
 def _data_of(package: pathlib.Path) -> Iterator[pathlib.Path]:

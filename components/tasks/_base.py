@@ -89,7 +89,10 @@ class Task(TaskFacts, abc.ABC):
         return list(domain)
 
     def targets(self, values: Any) -> Any:
-        """Raw label tensor [N] -> what the loss takes, inside the transform graph: class index int64 (-1: unknown), or float32."""
+        """Raw label tensor [N] -> what the loss takes, inside the transform graph: class index int64 (-1: unknown), or float32.
+
+        A task whose label is an image decodes it here, to a tensor of known shape.
+        """
         import tensorflow as tf
 
         if isinstance(values, tf.SparseTensor):

@@ -37,7 +37,8 @@ _DTYPES: dict[str, Any] = {"float32": np.float32, "int64": np.int64, "string": o
 class Split:
     """One split of transformed Examples; only the features and the label are read. `open_split` makes one.
 
-    Without a label, `target` makes what is learnt of the features [n, *shape] of a batch.
+    Where the label is an image or a vector, `label_shape` is that of one row. Without a label, `target` makes what is learnt of the
+    features [n, *shape] of a batch.
 
     Rows are read by pools: row groups that together are about `pool_bytes` as arrays. A split that fits one pool is read once.
 
@@ -55,9 +56,10 @@ class Split:
         label: str | None,
         pool_bytes: int = _POOL_BYTES,
         target: Callable[[Mapping[str, Any]], Any] | None = None,
+        label_shape: tuple[int, ...] = (),
     ) -> None:
         self._features = {feature.name: feature for feature in features}
-        self._label, self._pool_bytes, self._target = label, pool_bytes, target
+        self._label, self._label_shape, self._pool_bytes, self._target = label, label_shape, pool_bytes, target
         self._groups = row_groups(uri, split)
         self.rows = sum(group.rows for group in self._groups)
         self.epoch = 0
@@ -65,7 +67,7 @@ class Split:
             raise InputError(
                 f"{split_directory(uri, split)}: split {split} has no rows. Give the pipeline more data, or change data.split."
             )
-        self._bytes = _bytes_as_arrays(self._groups, self._features.values())
+        self._bytes = _bytes_as_arrays(self._groups, self._features.values(), label_shape)
         self._label_dtype = label and _label_dtype(self._groups[0].path, label)
         # The pool read last. An iterator of tf.data may run in a thread beside one that is about to end.
         self._pool: tuple[list[RowGroup], Columns] | None = None
@@ -101,7 +103,7 @@ class Split:
             lambda: (_weighed(block, weights) for block in self._blocks(batch_size, seed, replicas)),
             output_signature=(
                 specs,
-                *([] if self._label is None else [tf.TensorSpec([None, None], self._label_dtype)]),
+                *([] if self._label is None else [tf.TensorSpec([None, None, *self._label_shape], self._label_dtype)]),
                 *([] if weights is None else [tf.TensorSpec([None, None], tf.float32)]),
             ),
         )
@@ -176,7 +178,7 @@ class Split:
             name: np.empty((rows, *feature.shape), _DTYPES[feature.dtype]) for name, feature in self._features.items()
         }
         if self._label is not None:
-            columns[self._label] = np.empty(rows, self._label_dtype)
+            columns[self._label] = np.empty((rows, *self._label_shape), self._label_dtype)
         start = 0
         for group in groups:
             with pq.ParquetFile(group.path) as file:
@@ -188,7 +190,12 @@ class Split:
 
 
 def open_split(
-    uri: str, split: str, features: Iterable[Feature], checks: SplitChecks, pool_bytes: int = _POOL_BYTES
+    uri: str,
+    split: str,
+    features: Iterable[Feature],
+    checks: SplitChecks,
+    pool_bytes: int = _POOL_BYTES,
+    label_shape: tuple[int, ...] = (),
 ) -> Split:
     """Opens a split and looks through all of its rows, pool by pool.
 
@@ -198,12 +205,13 @@ def open_split(
         features: what the model takes.
         checks: told about every row of the split, in their order.
         pool_bytes: how much is in memory at a time.
+        label_shape: of one row's label.
 
     Raises:
         InputError: the split has no rows, or cannot be learnt from.
     """
     target = checks.task.training_target if checks.label is None else None
-    opened = Split(uri, split, features, checks.label, pool_bytes, target)
+    opened = Split(uri, split, features, checks.label, pool_bytes, target, label_shape)
     for columns in opened.pools():
         checks.add(columns)
     checks.finish()
@@ -229,11 +237,11 @@ def last_batches(rows: int, batch_size: int, replicas: int = 1) -> list[int]:
     return [batch_size - missing, rest + missing]
 
 
-def _bytes_as_arrays(groups: Iterable[RowGroup], features: Iterable[Feature]) -> int:
+def _bytes_as_arrays(groups: Iterable[RowGroup], features: Iterable[Feature], label_shape: tuple[int, ...]) -> int:
     """What row groups take in memory as arrays of the features and the label."""
     features = list(features)
-    # 8 more are the label.
-    row_bytes = 8 + sum(
+    # 8 more are each number of the label.
+    row_bytes = 8 * int(np.prod(label_shape)) + sum(
         _STRING_OVERHEAD if f.dtype == "string" else int(np.prod(f.shape)) * np.dtype(_DTYPES[f.dtype]).itemsize
         for f in features
     )

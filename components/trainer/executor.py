@@ -55,7 +55,10 @@ class Executor(base_executor.BaseExecutor):
                 split: SplitChecks(split, config.kind(classes), config.label, config.label_scale)
                 for split in (TRAIN, EVAL)
             }
-            train, evaluation = (_input.open_split(examples, s, features.values(), c) for s, c in checks.items())
+            shape = tuple(transform.transformed_feature_spec()[config.label].shape) if config.label else ()
+            train, evaluation = (
+                _input.open_split(examples, s, features.values(), c, label_shape=shape) for s, c in checks.items()
+            )
             rows[ROWS_IN] = train.rows + evaluation.rows
             schema = _model_schema(features, config, classes, checks[TRAIN])
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)

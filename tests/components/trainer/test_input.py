@@ -49,6 +49,20 @@ def uri(write_split) -> str:
     return write_split(columns())
 
 
+def test_a_label_of_any_shape_and_none_at_all(write_split) -> None:
+    rows = columns(90)
+    uri = write_split({"half": rows["half"], "pair": rows["pair"]})
+    task = find("tests.components.tasks.made_up.Keypoints")()
+    vector = open_split(uri, "train", FEATURES[1:2], SplitChecks("train", task, "pair"), label_shape=(2,))
+    for features, label in vector.dataset(40):
+        assert label.shape == (*features["half"].shape, 2) and (label[:, 0].numpy() == features["half"].numpy()).all()
+    task.training_target = lambda features: -features["half"]  # type: ignore[method-assign]
+    for features, target in open_split(uri, "train", FEATURES[1:2], SplitChecks("train", task, None)).dataset(
+        40, seed=1
+    ):
+        assert (target.numpy() == -features["half"].numpy()).all()
+
+
 def numbers(dataset) -> list[list[int]]:
     return [features["number"].numpy().tolist() for features, _ in dataset]
 
