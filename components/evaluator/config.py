@@ -33,23 +33,23 @@ class EvaluationConfig(Evaluation):
 
     @model_validator(mode="after")
     def _fits_task(self) -> EvaluationConfig:
-        if self.kind.needs_query != (self.query is not None):
+        if self.task_class.needs_query != (self.query is not None):
             raise ValueError(
                 f"query is for tasks that judge by groups. Received: task {self.task}, query {self.query!r}"
             )
         for name in (self.champion_metric.name, *(one.metric for one in self.thresholds)):
-            self.kind.metric(name)
+            self.task_class.metric(name)
         return self
 
     @property
-    def kind(self) -> type[Task]:
-        """The task itself."""
+    def task_class(self) -> type[Task]:
+        """Of the task."""
         return find(self.task)
 
     @property
     def champion_metric(self) -> Metric:
         """By which challenger and champion are compared."""
-        return self.kind.metric(self.champion.metric) if self.champion.metric else self.kind.metrics[0]
+        return self.task_class.metric(self.champion.metric) if self.champion.metric else self.task_class.metrics[0]
 
     @property
     def unjudged_severity(self) -> Severity:

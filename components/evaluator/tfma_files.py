@@ -54,7 +54,7 @@ def _write(path: pathlib.Path, messages: Iterable[Any]) -> None:
 
 
 def _eval_config(config: EvaluationConfig) -> config_pb2.EvalConfig:
-    metrics = [config_pb2.MetricConfig(class_name=name) for name in config.kind.metric_names()]
+    metrics = [config_pb2.MetricConfig(class_name=name) for name in config.task_class.metric_names()]
     specs = config_pb2.MetricsSpec(metrics=metrics, query_key=config.query or "")
     for threshold in config.thresholds:
         if threshold.slice is None:

@@ -40,7 +40,7 @@ class Pusher(base_component.BaseComponent):
         examples: that it was trained on.
         store_uri: of the model store.
         model_name: under which to publish.
-        task: binary, multiclass, regression or ranking.
+        task: by name.
         code_revision: of the code that trained it.
         code_digest: of its bytes.
         champion: that it was compared with; becomes the release's parent.

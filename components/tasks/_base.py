@@ -166,10 +166,13 @@ class Task(TaskFacts, abc.ABC):
         return MeanAnswer(self.name, dtype="float32")(own)
 
     def curved_loss(self, answers: Any) -> Any:
-        """[..., d] -> [...]: the part of the loss that is not linear in the answers of members (components/tasks/_members.py)."""
+        """[..., d] -> [...]: the part of the loss that is not linear in the answers of members (components/tasks/_members.py).
+
+        Default: of a mean squared error.
+        """
         from keras import ops
 
-        return ops.sum(ops.square(answers), axis=-1)
+        return ops.mean(ops.square(answers), axis=-1)
 
     def training_metrics(self) -> list[Any]:
         """Keras metrics that each epoch shows beside the loss."""

@@ -90,10 +90,10 @@ class Binary(ClassTask):
         return ["accuracy", keras.metrics.AUC(name="auc")]
 
     def scores(self, values: Any) -> Any:
-        import tensorflow as tf
-
         if isinstance(values, np.ndarray):
             return np.stack([1 - values, values], axis=1)
+        import tensorflow as tf
+
         return tf.concat([1 - values, values], axis=1)
 
     def called(self, output: Any) -> Any:
@@ -234,6 +234,7 @@ class Binary(ClassTask):
         return dataclasses.replace(drafted, positive=chosen, training=drafted.training and drafted.training + _BEST_F1)
 
 
+@functools.cache
 def _thresholds() -> np.ndarray:
     return np.concatenate([[-EPSILON], np.arange(1, _THRESHOLDS - 1) / (_THRESHOLDS - 1), [1.0 + EPSILON]])
 

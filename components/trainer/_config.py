@@ -22,8 +22,8 @@ class TrainingConfig(Training):
     na_values_by_column: Mapping[str, Sequence[str]] = {}
 
     @property
-    def kind(self) -> type[Task]:
-        """The task itself."""
+    def task_class(self) -> type[Task]:
+        """Of the task."""
         return find(self.task)
 
     def missing(self, column: str) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ def decide(rule: Rule, probabilities: Floats, labels: npt.NDArray[Any]) -> Decis
 
 def on_eval(model: keras.Model, evaluation: Split, config: TrainingConfig) -> Decision:
     """The threshold of a fitted model; where the task has none, the default is of no account."""
-    if not config.kind.takes_threshold or isinstance(config.decision_threshold, int | float):
+    if not config.task_class.takes_threshold or isinstance(config.decision_threshold, int | float):
         return decide(config.decision_threshold, np.empty(0), np.empty(0))
     answers, labels = [], []
     for features, label in evaluation.dataset(_BATCH):

@@ -50,9 +50,9 @@ class Executor(base_executor.BaseExecutor):
             keras.utils.set_random_seed(config.seed)
             features = transformed_features(transform, config.label)
             positive = read_positive(graph)
-            classes = tuple(output_classes(raw_schema, config.label, config.kind, positive.name))
+            classes = tuple(output_classes(raw_schema, config.label, config.task_class, positive.name))
             checks = {
-                split: SplitChecks(split, config.kind(classes), config.label, config.label_scale)
+                split: SplitChecks(split, config.task_class(classes), config.label, config.label_scale)
                 for split in (TRAIN, EVAL)
             }
             shape = tuple(transform.transformed_feature_spec()[config.label].shape) if config.label else ()

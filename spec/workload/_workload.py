@@ -109,7 +109,9 @@ class Workload(Section):
             task = find(self.task)
         except MissingLibraryError:
             return self
-        for rule in (_metric_objections, _training_objections, _label_objections, _query_objections):
+        for metric in (*(one.metric for one in self.evaluation.thresholds), self.champion_metric):
+            task.metric(metric)
+        for rule in (_training_objections, _label_objections, _query_objections):
             for objection in rule(self, task):
                 raise ValueError(objection)
         return self
@@ -151,13 +153,6 @@ class Workload(Section):
         """The files of one span: a path, a glob pattern or a URL that fsspec can read."""
         uri = self.data.uri.replace("{SPAN}", str(span)).replace("{WORKLOAD}", self.name)
         return uri.replace("{DATA}", str(data_root))
-
-
-def _metric_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
-    known = task.metric_names()
-    for metric in [t.metric for t in workload.evaluation.thresholds] + [workload.champion_metric]:
-        if metric not in known:
-            yield f"evaluation: metric {metric!r} does not exist for task {task.name}; known: {', '.join(known)}"
 
 
 def _training_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
