@@ -20,7 +20,7 @@ from cli.main import main
 from model_store import ModelStore, ReleaseDraft, StoreError
 from pipelines.housekeeping import Limits, sweep
 from pipelines.metadata import connecting as metadata
-from pipelines.runners import _lock
+from pipelines.runners import run_lock
 from spec import environment, home
 from spec.errors import InputError
 from tests.servers import Postgres
@@ -175,7 +175,7 @@ def test_a_workload_that_is_being_run_is_passed_over() -> None:
     names = [run_id(days) for days in (90, 80, 70)]
     for name in names:
         yard.run(name)
-    with _lock.exclusive(home.pipeline_root("taxi") / ".lock", "a run", 0, lambda _: None):
+    with run_lock.exclusive(home.pipeline_root("taxi") / ".lock", "a run", 0, lambda _: None):
         assert sweep(LIMITS, delete=True).busy == ["taxi"]
     assert yard.runs() == sorted(names)
 
