@@ -20,6 +20,7 @@ from typing import ClassVar
 from spec.errors import InputError
 from spec.home import workloads_root
 from spec.metrics import Metric
+from spec.words import one_line
 
 TASKS = {
     "binary": "components.tasks.binary.Binary",
@@ -99,14 +100,16 @@ def find(name: str) -> type[TaskFacts]:
     module_name, _, class_name = path.rpartition(".")
     if not re.fullmatch(r"\w+(\.\w+)+", path):
         raise InputError(
-            f"task: there is no task {name!r}. Known: {', '.join(TASKS)}; or the dotted path of a class of your own, such as "
-            "mine.task.Mine (docs/guides/add-a-task.md)"
+            f"there is no task {name!r}. Known: {', '.join(TASKS)}; or the dotted path of a class of your own, such as "
+            "mine.task.Mine (docs/guides/add-a-task.md)",
+            field="task",
         )
     found = getattr(_module(module_name, name), class_name, None)
     if not (isinstance(found, type) and issubclass(found, TaskFacts)):
         raise InputError(
-            f"task: {name}: {module_name} has no class {class_name!r} that is a components.tasks.Task. "
-            f"Received: {type(found).__name__}"
+            f"{name}: {module_name} has no class {class_name!r} that is a components.tasks.Task. "
+            f"Received: {type(found).__name__}",
+            field="task",
         )
     if name not in TASKS:
         found.name = name
@@ -119,11 +122,14 @@ def _module(module: str, task: str) -> ModuleType:
         return _of_file(file, file.stat().st_mtime_ns) if file.is_file() else importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and not f"{module}.".startswith(f"{error.name}."):
-            raise MissingLibraryError(f"task: {task}: needs {error.name}, which is not installed here") from None
-        raise InputError(f"task: {task}: there is no module {module}, and no file {file}. Mend the path") from None
+            raise MissingLibraryError(
+                f"{task}: needs {error.name}, which is not installed here", field="task"
+            ) from None
+        problem = f"{task}: there is no module {module}, and no file {file}. Mend the path"
+        raise InputError(problem, field="task") from None
     except Exception as error:
-        detail = " ".join(str(error).split())[:300]
-        raise InputError(f"task: {task}: does not import: {type(error).__name__}: {detail}. Mend it") from error
+        problem = f"{task}: does not import: {type(error).__name__}: {one_line(error, 300)}. Mend it"
+        raise InputError(problem, field="task") from error
 
 
 @functools.lru_cache(maxsize=64)

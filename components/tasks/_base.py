@@ -393,5 +393,7 @@ def find(name: str) -> type[Task]:
     """
     found = tasks.find(name)
     if not issubclass(found, Task):
-        raise InputError(f"task: {name}: must be a subclass of components.tasks.Task. Received: {found.__mro__[1]}.")
+        raise InputError(
+            f"{name}: must be a subclass of components.tasks.Task. Received: {found.__mro__[1]}.", field="task"
+        )
     return found

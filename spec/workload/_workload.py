@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -98,8 +97,12 @@ class Workload(Section):
     @field_validator("task")
     @classmethod
     def _known_task(cls, task: str) -> str:
-        with contextlib.suppress(MissingLibraryError):
+        try:
             find(task)
+        except MissingLibraryError:
+            return task
+        except InputError as error:
+            raise ValueError(error.problem) from error
         return task
 
     @model_validator(mode="after")
