@@ -40,7 +40,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _skew(options: argparse.Namespace) -> int:
-    from pipelines.runners import _noise
+    from pipelines.runners import noise
     from pipelines.training_examples import training_examples
     from quality.history import Outcome
     from quality.monitoring import SkewRequest, check_skew, save
@@ -51,7 +51,7 @@ def _skew(options: argparse.Namespace) -> int:
             f"--record names no folder, and {env.RECORD} is not set. It is where `trainyard serve --record` writes."
         )
     since = None if options.since is None else datetime.datetime.now(datetime.UTC) - options.since
-    with _noise.to_log(home.home() / "monitoring" / "log.txt"):  # the first look at a release loads TensorFlow
+    with noise.to_log(home.home() / "monitoring" / "log.txt"):  # the first look at a release loads TensorFlow
         request = SkewRequest(options.workload, pathlib.Path(record), options.release, since)
         validation = check_skew(request, training_examples)
     page = save(validation)

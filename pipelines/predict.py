@@ -13,7 +13,7 @@ from components import lazy_imports
 from model_store import ModelStore
 from pipelines import beam_options
 from pipelines.run import Display, logged, make_site, recorded
-from pipelines.runners import _lock
+from pipelines.runners import run_lock
 from pipelines.runners.results import RunResult
 from spec import home
 from spec.errors import InputError
@@ -69,7 +69,9 @@ def predict(request: PredictRequest, display: Display) -> RunResult:
     place = f"{workload.name}.predict"
     with logged(result, home.runs_root(place), display), recorded(result):
         lock = home.pipeline_root(place) / ".lock"
-        with _lock.exclusive(lock, f"prediction run {result.run_id} of {workload.name}", request.wait_s, display.said):
+        with run_lock.exclusive(
+            lock, f"prediction run {result.run_id} of {workload.name}", request.wait_s, display.said
+        ):
             _predict_locked(workload, folder, request, beam, out, result, display)
     return result
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from components import lazy_imports, prepared, progress
 from pipelines import aftermath, beam_options, columns, memo, parameters
-from pipelines.runners import _lock, _noise
+from pipelines.runners import noise, run_lock
 from pipelines.runners.results import RunResult
 from quality import provenance
 from spec import exit_codes, home
@@ -97,7 +97,7 @@ def logged(result: RunResult, runs_root: pathlib.Path, display: Display) -> Iter
     directory = runs_root / result.run_id
     directory.mkdir(parents=True)
     result.log = str(directory / "log.txt")
-    with _noise.to_log(directory / "log.txt") as (out, err), progress.followed():
+    with noise.to_log(directory / "log.txt") as (out, err), progress.followed():
         display.started(result, out, err)
         try:
             yield directory
@@ -116,7 +116,7 @@ def _run_locked(
     display: Display,
 ) -> dict[str, dict[str, list[Any]]]:
     lock = home.pipeline_root(workload.name) / ".lock"
-    with _lock.exclusive(lock, f"run {result.run_id} of {workload.name}", request.wait_s, display.said):
+    with run_lock.exclusive(lock, f"run {result.run_id} of {workload.name}", request.wait_s, display.said):
         span = _lay_out(workload, request.span, display.said)
         result.span = span
         _say_unread(workload, span, display.said)
@@ -240,7 +240,7 @@ def recorded(result: RunResult) -> Iterator[None]:
     except KeyboardInterrupt:
         result.error, result.exit_code = "interrupted", exit_codes.INTERRUPTED
     except Exception as error:
-        _noise.trace(error)
+        noise.trace(error)
         trouble = machine_trouble(error)
         result.error = trouble or f"{type(error).__name__}: {one_line(error, 400)}"
         result.exit_code = exit_codes.FIX_INPUT if trouble else exit_codes.MAY_RETRY

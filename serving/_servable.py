@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import pathlib
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -53,7 +52,6 @@ class Servable:
     """
 
     def __init__(self, model: str, version: int, folder: pathlib.Path) -> None:
-        started = time.monotonic()
         self.model = model
         self.version = version
         self.features = read_features(folder)
@@ -65,7 +63,6 @@ class Servable:
         }
         self._in_flight = 0
         self._lock = threading.Lock()
-        self.load_seconds = time.monotonic() - started
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

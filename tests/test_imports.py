@@ -156,7 +156,6 @@ def test_no_packages_import_each_other_in_a_circle() -> None:
     assert not circles((module.rpartition(".")[0], target.rpartition(".")[0]) for module, target in arrows())
 
 
-@pytest.mark.xfail(strict=True, reason="modules that others import lose their underscore when all rooms are merged")
 def test_what_begins_with_an_underscore_is_imported_by_its_own_package_alone() -> None:
     reached = set()
     for module, target in arrows():

@@ -11,7 +11,7 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.data_quality._format import names_any
+from components.data_quality.suite_format import names_any
 from components.schema import known_texts
 
 _KINDS = {schema_pb2.INT: "INT", schema_pb2.FLOAT: "FLOAT", schema_pb2.BYTES: "BYTES"}

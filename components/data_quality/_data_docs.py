@@ -12,9 +12,9 @@ import html.parser
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from components.data_quality._checks import plain
 from components.data_quality._running import import_gx, quiet
 from components.data_quality._style import STYLE
+from components.data_quality.judging import plain
 from components.gates import GateResult
 
 if TYPE_CHECKING:

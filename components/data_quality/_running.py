@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.data_quality._arrow import ArrowMetrics, NotHere
 from components.data_quality._batch import Batch
-from components.data_quality._format import COLUMN_KWARGS
+from components.data_quality.suite_format import COLUMN_KWARGS
 
 if TYPE_CHECKING:
     import great_expectations as gx

@@ -10,8 +10,8 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 from components import user_code
-from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format, similar
 from components.data_quality._running import import_gx, quiet
+from components.data_quality.suite_format import MAX_FAILED_FRACTION, names_any, read_format, similar
 from spec.errors import InputError
 from spec.words import one_line
 

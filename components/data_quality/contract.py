@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from components import code_files
 from components.data_quality import waivers
 from components.data_quality._contradictions import contradictions
-from components.data_quality._format import read_format
+from components.data_quality.suite_format import read_format
 from components.schema import read_schema
 from spec.errors import InputError
 

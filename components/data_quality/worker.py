@@ -26,7 +26,7 @@ DATA_DOCS = "data_docs"
 def warm() -> None:
     """Imports what `work` will need."""
     lazy_imports.install()
-    from components.data_quality import _batch, _checks, _data_docs, _running, _suite  # noqa: F401
+    from components.data_quality import _batch, _data_docs, _running, _suite, judging  # noqa: F401
 
     _running.import_gx()
 
@@ -76,7 +76,7 @@ def check_examples(
     Raises:
         InputError: suite, schema or waivers contradict each other or cannot be used.
     """
-    from components.data_quality import _batch, _checks, _data_docs, _personal, _running, _suite
+    from components.data_quality import _batch, _data_docs, _personal, _running, _suite, judging
 
     check_contract(suite_file, schema_uri, left_out)
     schema = read_schema(schema_uri, left_out)
@@ -88,7 +88,7 @@ def check_examples(
         batch = _batch.Batch(examples_uri, splits, parts, _running.paired_columns(suite))
         found = _running.validate(suite, batch)
         _personal.mask(found, lambda c: _running.columns_of(c.type, c.kwargs, batch.columns) or (), personal)
-        checks = _checks.judge(found, batch, fail_on, keys, personal)
+        checks = judging.judge(found, batch, fail_on, keys, personal)
         return found, waivers.apply(checks, held, span, waivers.today()), batch.rows
 
     *older, newest = spans or [{"span": None, "parts": None}]
@@ -96,7 +96,7 @@ def check_examples(
     for one in older:
         _, before, many = judge(one["span"], one["parts"])
         checks, rows = (*checks, *(_of_span(c, one["span"]) for c in before if _stops(c))), rows + many
-    checks = (*checks, *_checks.not_judged(suite_file, left_out))
+    checks = (*checks, *judging.not_judged(suite_file, left_out))
     # What Data Docs and GX's other readers show as the run and the data asset.
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     # "run" in front, because GX tries to read the name as a time, and 20261121T093144-8457 has a zone of -84:57 hours.
@@ -105,9 +105,9 @@ def check_examples(
     if not suite.expectations:
         nothing = f"{pathlib.Path(suite_file).name} has no expectations; trainyard quality draft makes some"
         checks = (*checks, CheckResult.not_judged("expectations", nothing, Severity.WARNING))
-    result = GateResult(gate=RECORD.id, checks=_checks.worst_first(checks))
+    result = GateResult(gate=RECORD.id, checks=judging.worst_first(checks))
     (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
-    (output / VALIDATION_FILE).write_text(_checks.validation_json(found), encoding="utf-8")
+    (output / VALIDATION_FILE).write_text(judging.validation_json(found), encoding="utf-8")
     _data_docs.write(found, suite, result, output / DATA_DOCS)
     return result, rows
 

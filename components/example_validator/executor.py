@@ -10,9 +10,9 @@ from tfx.types import artifact_utils
 
 from components.artifacts import measured
 from components.columnar import decode_splits, encode_splits
-from components.example_validator._checks import checks_of
-from components.example_validator._validation import validate
 from components.example_validator.record import RECORD
+from components.example_validator.schema_checks import checks_of
+from components.example_validator.validation import validate
 from components.gates import CheckResult, GateResult, insist_on_pass
 from components.schema import read_schema
 

@@ -11,6 +11,7 @@ from components.report.facts import RunFacts
 from spec.metrics import Metric
 
 SMALL_SLICE = 30
+TRIVIAL = "Trivial model"
 _MOST_WEIGHTS = 5
 
 
@@ -30,10 +31,12 @@ def others(facts: RunFacts) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """What stands beside the model: a table head, and its metrics."""
     metrics = facts.metrics or {}
     baseline, champion = metrics.get("baseline") or {}, metrics.get("champion") or {}
-    found = [("Trivial model", metrics.get("trivial"))]
-    found += [(str(baseline.get("name", "Baseline")).capitalize(), baseline.get("overall"))]
-    found += [(f"Champion, version {champion.get('version')}", champion.get("overall"))]
-    return tuple((head, values) for head, values in found if values)
+    found = (
+        (TRIVIAL, metrics.get("trivial") or {}),
+        (str(baseline.get("name", "Baseline")).capitalize(), baseline.get("overall") or {}),
+        (f"Champion, version {champion.get('version')}", champion.get("overall") or {}),
+    )
+    return tuple((head, values) for head, values in found if any(value is not None for value in values.values()))
 
 
 def sentence(words: str) -> str:

@@ -40,6 +40,7 @@ def render_run(facts: RunFacts) -> str:
         metrics=facts.metrics or {},
         metric_rows=evaluation_view.metric_rows(facts),
         others=evaluation_view.others(facts),
+        trivial=evaluation_view.TRIVIAL,
         sentence=evaluation_view.sentence,
         primary=facts.primary,
         views=figures.figures(facts),

@@ -14,8 +14,8 @@ from components.columnar import count_rows, decode_splits, encode_splits, read_l
 from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
 from components.schema import is_personal, read_schema
-from components.statistics import _personal
-from components.statistics._in_process import generate_statistics
+from components.statistics import masking
+from components.statistics.in_process import generate_statistics
 
 FILE_NAME = "FeatureStats.pb"
 
@@ -75,7 +75,7 @@ def _write(statistics: Any, path: str) -> None:
 def _mask(targets: Iterable[pathlib.Path], schema: Any) -> None:
     for target in targets:
         statistics = tfdv.load_stats_binary(str(target))
-        _personal.mask(statistics, schema)
+        masking.mask(statistics, schema)
         _write(statistics, str(target))
 
 

@@ -6,7 +6,7 @@ Airflow imports these modules to check workload.yaml and has no NumPy: everythin
 from components.tasks._base import Predict, Read, Task, find
 from components.tasks._classes import ClassTask
 from components.tasks._columns import class_indices, query_keys
-from components.tasks._drafts import Draft, LabelColumn
+from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._schema import Feature, ModelSchema
@@ -28,8 +28,10 @@ __all__ = [
     "UnitTerms",
     "Values",
     "View",
+    "at_least",
     "class_indices",
     "divide",
+    "draft_classes",
     "find",
     "lazily",
     "query_keys",

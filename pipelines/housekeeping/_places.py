@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from components.sizes import content_size
 from pipelines.housekeeping._items import Item, Limits
 from pipelines.metadata import deleting
-from pipelines.runners import _lock
+from pipelines.runners import run_lock
 from spec import home
 from spec.run_ids import started_at
 
@@ -57,7 +57,7 @@ def clean_place(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[
         Busy: a run is under way.
     """
     root, runs = home.pipeline_root(place), home.runs_root(place)
-    with _lock.exclusive(root / ".lock", f"housekeeping of {place}", 0, lambda message: None):
+    with run_lock.exclusive(root / ".lock", f"housekeeping of {place}", 0, lambda message: None):
         old = old_runs(place, limits, needed)
         items = find_old(place, limits, needed)
         if found := deleting.find(root, old):

@@ -9,7 +9,7 @@ import shutil
 from model_store import ModelStore
 from pipelines.metadata import deleting
 from pipelines.removal._finding import Found
-from pipelines.runners import _lock
+from pipelines.runners import run_lock
 from quality.history import History
 from spec import home
 
@@ -28,7 +28,7 @@ def remove(found: Found) -> None:
     with contextlib.ExitStack() as locks:
         for place in (name, f"{name}.predict"):
             if (root := home.pipeline_root(place)).is_dir():
-                locks.enter_context(_lock.exclusive(root / ".lock", f"removal of {name}", 0, lambda message: None))
+                locks.enter_context(run_lock.exclusive(root / ".lock", f"removal of {name}", 0, lambda message: None))
         if found.releases or found.labels:
             ModelStore(home.store_uri()).remove(name)
         if found.validations:

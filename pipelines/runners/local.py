@@ -22,7 +22,7 @@ from components.graph import Site
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from pipelines.metadata import upkeep
 from pipelines.metadata.opening import connection
-from pipelines.runners import _failures, _gates, _noise
+from pipelines.runners import _failures, _gates, noise
 from pipelines.runners.results import ComponentResult, RunResult
 from spec import exit_codes, graph
 from spec.errors import InputError
@@ -172,7 +172,7 @@ def _rows(artifact: Any, key: str) -> int | None:
 
 def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
     result.status, result.component(node_id).status = "failed", "failed"
-    _noise.trace(error)
+    noise.trace(error)
     message, code = _failures.describe(node_id, error)
     if result.error and code == result.exit_code:
         message = f"{result.error.rstrip('.')}. Also: {message}"  # a second gate that refused

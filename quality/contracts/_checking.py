@@ -51,7 +51,7 @@ def check(workload: Workload, folder: pathlib.Path, source: Source, span: int | 
         InputError: contracts or source need mending.
         SourceAway: the source does not answer.
     """
-    from components.data_quality._checks import worst_first
+    from components.data_quality.judging import worst_first
     from components.data_quality.worker import GATE_FILE, check_examples
 
     schemas = home.schemas_root() / workload.name

@@ -54,7 +54,7 @@ def merge_into(path: pathlib.Path, drafted: Sequence[Expectation]) -> tuple[dict
     Raises:
         InputError: the file is no suite.
     """
-    from components.data_quality._format import read_format
+    from components.data_quality.suite_format import read_format
 
     return _merging.merge(read_format(path) if path.exists() else None, drafted, path.parent.name)
 

@@ -28,10 +28,10 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
     """
     import tensorflow_data_validation as tfdv
 
-    from components.example_validator._checks import checks_of
-    from components.example_validator._validation import validate
-    from components.statistics import _personal
-    from components.statistics._in_process import generate_statistics
+    from components.example_validator.schema_checks import checks_of
+    from components.example_validator.validation import validate
+    from components.statistics import masking
+    from components.statistics.in_process import generate_statistics
 
     way = workload.split
     column = counted_column(way)
@@ -48,7 +48,7 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
             message = f"no row falls into the {name} split: a run on these rows alone would end there"
             checks.append(CheckResult(f"rows_in_{name}", False, message=message))
             continue
-        _personal.mask(statistics, schema)
+        masking.mask(statistics, schema)
         anomalies = validate(statistics, schema)
         found = checks_of(anomalies, statistics, schema, name, str(rows), split)
         checks += [dataclasses.replace(one, name=f"schema {one.name}") for one in found]

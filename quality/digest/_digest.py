@@ -8,7 +8,7 @@ import datetime
 from components.formats import when
 from components.report.site import page_url
 from quality.history import History, Outcome, worst
-from quality.reports._views import GRAVEST_FIRST, Entry, WorkloadView, overview_sentence, overview_views
+from quality.reports.site_views import GRAVEST_FIRST, Entry, WorkloadView, overview_sentence, overview_views
 
 FINDINGS = 3
 _SPANS = 30

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from quality.history import Validation
-from quality.reports._views import WorkloadView
+from quality.reports.site_views import WorkloadView
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _VALIDATION = ("id", "workload", "span", "created_at", "source", "outcome", "headline", "rows", "quarantined", "owner")

@@ -15,8 +15,8 @@ from components import formats
 from components.report import render as run_report
 from components.report.render import render_gate
 from quality.history import Column, Outcome, Validation
-from quality.reports import _charts, _paths, _views
-from quality.reports._views import Entry, WorkloadView
+from quality.reports import _charts, _paths, site_views
+from quality.reports.site_views import Entry, WorkloadView
 
 STRIP = 60
 """How many spans of a workload the overview shows."""
@@ -60,7 +60,7 @@ def overview(views: Sequence[WorkloadView]) -> str:
         told=[view for view in views if not listed or view.outcome is not Outcome.PASSED],
         listed=listed,
         short_strip=SHORT_STRIP,
-        sentence=_views.overview_sentence(views),
+        sentence=site_views.overview_sentence(views),
         strip=STRIP,
         updated=max((view.newest.validation.created_at for view in views), default=""),
     )
@@ -119,21 +119,21 @@ def validation(
         documents: further pages by name, as paths from this one.
     """
     before = {column.name: column for column in reference.columns} if reference else {}
-    gates = _views.gates(whole)
+    gates = site_views.gates(whole)
     compared = list(dict.fromkeys(change.reference for change in whole.changes))
-    label = _views.label(reference) if reference else ""
+    label = site_views.label(reference) if reference else ""
     return _render(
         "validation.html.j2",
         _paths.validation(view.name, whole.id),
         view=view,
         one=whole,
-        label=_views.label(whole),
-        state=_views.STATES[whole.outcome],
+        label=site_views.label(whole),
+        state=site_views.STATES[whole.outcome],
         word=Entry(whole, "").word,
-        gates=_views.beyond_changes(gates),
-        tallies=_views.tallies(gates),
+        gates=site_views.beyond_changes(gates),
+        tallies=site_views.tallies(gates),
         places={gate.gate: place for place, (_, gate) in enumerate(gates, 1)},
-        changes=_views.change_rows(whole.changes),
+        changes=site_views.change_rows(whole.changes),
         against=compared[0] if len(compared) == 1 else "",
         drawn_beside=label,
         before=before,
@@ -141,7 +141,7 @@ def validation(
         after_entry=neighbours[1],
         documents=documents,
         out_of_reach={name: place for name, place in whole.documents.items() if name not in documents},
-        document_names=_views.DOCUMENTS,
+        document_names=site_views.DOCUMENTS,
         has_pages=set(view.columns()[:300]),
         max_rows=MAX_ROWS,
     )
@@ -272,8 +272,8 @@ def _change_charts(
             if not change.slice:
                 at.setdefault((change.kind, change.measure), {})[place] = change
     drawn = []
-    for kind, title in _views.KINDS.items():
-        for measure, named in _views.MEASURES.items():
+    for kind, title in site_views.KINDS.items():
+        for measure, named in site_views.MEASURES.items():
             if found := at.get((kind, measure)):
                 limit = next((found[p].limit for p in sorted(found, reverse=True) if found[p].limit is not None), None)
                 values = [found[p].value if p in found else None for p in range(len(entries))]
@@ -300,8 +300,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        charts=_charts, paths=_paths, render_gate=render_gate, words=_views.WORDS, states=_views.STATES,
-        kinds=_views.KINDS, measures=_views.MEASURES,
+        charts=_charts, paths=_paths, render_gate=render_gate, words=site_views.WORDS, states=site_views.STATES,
+        kinds=site_views.KINDS, measures=site_views.MEASURES,
     )  # fmt: skip
     for name in ("brief", "count", "figure", "percent", "plural", "shorten", "when"):
         environment.filters[name] = getattr(formats, name)

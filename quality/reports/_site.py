@@ -17,7 +17,7 @@ from functools import partial
 
 import storage
 from quality.history import History, Validation
-from quality.reports import _export, _pages, _paths, _views
+from quality.reports import _export, _pages, _paths, site_views
 from quality.reports._folder import Folder
 
 MAX_COLUMN_PAGES = 300
@@ -69,9 +69,9 @@ def page_of(folder: pathlib.Path, workload: str, validation_id: str) -> pathlib.
 def _build_overview(history: History, folder: pathlib.Path) -> tuple[int, int]:
     site = Folder(folder)
     site.put(_paths.STYLE, "", _pages.style)
-    views = _views.overview_views(history, _pages.STRIP)
+    views = site_views.overview_views(history, _pages.STRIP)
     newest_first = sorted(views, key=lambda view: view.newest.validation.created_at, reverse=True)
-    newest_first.sort(key=lambda view: _views.GRAVEST_FIRST.index(view.outcome))
+    newest_first.sort(key=lambda view: site_views.GRAVEST_FIRST.index(view.outcome))
     key = _digest([entry.validation for view in views for entry in (*view.spans, *view.now)])
     site.put(_paths.INDEX, key, partial(_pages.overview, newest_first))
     site.put("index.json", key, partial(_export.overview_json, newest_first))
@@ -82,16 +82,16 @@ def _build_overview(history: History, folder: pathlib.Path) -> tuple[int, int]:
 def _build_workload(history: History, folder: pathlib.Path, name: str) -> tuple[int, int]:
     """Pages (written, up to date) of one workload."""
     site = Folder(folder, _paths.slug(name))
-    light = _views.workload_view(history, name, columns=False)
+    light = site_views.workload_view(history, name, columns=False)
     whole = _digest([entry.validation for entry in light.entries], light.releases)
     # A workload's own page is written last: if it is current, all others are.
     if not site.is_current(_paths.workload(name), whole):
-        _write_workload(site, history, _views.workload_view(history, name), whole)
+        _write_workload(site, history, site_views.workload_view(history, name), whole)
     site.close()
     return site.written, site.kept
 
 
-def _write_workload(site: Folder, history: History, view: _views.WorkloadView, whole: str) -> None:
+def _write_workload(site: Folder, history: History, view: site_views.WorkloadView, whole: str) -> None:
     for name, text in _export.workload_files(view).items():
         site.put(f"{_paths.slug(view.name)}/{name}", whole, text)
     for column in view.columns()[:MAX_COLUMN_PAGES]:
@@ -110,7 +110,7 @@ def _write_workload(site: Folder, history: History, view: _views.WorkloadView, w
     site.put(_paths.workload(view.name), whole, partial(_pages.workload, view, MAX_COLUMN_PAGES))
 
 
-def _write_validation(site: Folder, load: _Load, view: _views.WorkloadView, place: int) -> None:
+def _write_validation(site: Folder, load: _Load, view: site_views.WorkloadView, place: int) -> None:
     entry = view.entries[place]
     neighbours = _pages.neighbours(view, place)
     page = _paths.validation(view.name, entry.validation.id)

@@ -16,8 +16,8 @@ class Label(Section):
     """The column to predict. Its classes are its domain in schema.pbtxt (int_domain, string_domain or bool_domain); for ranking
     it is the relevance of a row to its query, 0 or more."""
     positive_class: str | None = None
-    """binary only: which class counts as positive. Default: the one that is by its name (1 of 0 and 1, true, yes, `fraud` of `fraud`
-    and `not fraud`); else the rarer one, where at most a third of train's rows have it; else the last of the domain."""
+    """Of two classes, the one that counts as positive. Default: the one that is by its name (1 of 0 and 1, true, yes, `fraud`
+    of `fraud` and `not fraud`); else the rarer one, where at most a third of train's rows have it; else the last of the domain."""
     merge_spellings: bool = False
     """Whether the classes may be written in any case and with spaces around them: `YES` and `yes ` are then the class `yes`, as the
     domain in schema.pbtxt writes it."""
@@ -168,8 +168,8 @@ class Data(Ingestion):
     """Where the data lies. `{SPAN}` is the span's number; `{YYYY}`, `{MM}` and `{DD}` its day instead (the span is then the days
     since 1970-01-01); of `{VERSION}` the newest counts; `{DATA}` is the landing folder (TRAINYARD_DATA)."""
     query: ColumnName | None = None
-    """ranking only, and needed there: the column of which one value (a search, a user) makes the rows that are ranked against each
-    other."""
+    """For tasks that rank rows against each other, and needed there: the column of which one value (a search, a user) makes the
+    rows of one ranking."""
     dataset: str | None = None
     """A data set that Trainyard knows how to fetch (pipelines/datasets): a span that is not there yet is laid out from it."""
 

@@ -41,12 +41,12 @@ class Training(Section):
     build_model compiles itself."""
 
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
-    """binary and multiclass: what a row counts in the loss. balanced: all classes weigh the same together, however few rows they
+    """For labels of classes: what a row counts in the loss. balanced: all classes weigh the same together, however few rows they
     have; else a weight by class, 1 for those that are not named. The probabilities then rank rows and are no shares."""
     decision_threshold: float | Literal["best_f1"] | dict[str, float] = 0.5
-    """binary: above which probability a row is called positive, by the served model and in accuracy, precision, recall and f1.
-    best_f1: where F1 is greatest on eval; {precision: 0.9}: where recall is greatest of all that keep that precision on eval;
-    {recall: 0.8}: the other way round."""
+    """For labels of two classes: above which probability a row is called positive, by the served model and in accuracy,
+    precision, recall and f1. best_f1: where F1 is greatest on eval; {precision: 0.9}: where recall is greatest of all that keep
+    that precision on eval; {recall: 0.8}: the other way round."""
 
     # Each in one line, where pydantic would have one for every type that is allowed.
     @field_validator("class_weights", mode="before")

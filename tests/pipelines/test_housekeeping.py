@@ -20,8 +20,8 @@ from cli.main import main
 from model_store import ModelStore, ReleaseDraft, StoreError
 from pipelines.housekeeping import Limits, sweep
 from pipelines.metadata import connecting as metadata
-from pipelines.runners import _lock
-from spec import home
+from pipelines.runners import run_lock
+from spec import environment, home
 from spec.errors import InputError
 from tests.servers import Postgres
 
@@ -49,7 +49,7 @@ class Yard:
         config = mlmd.ConnectionConfig()
         config.sqlite.filename_uri = str(self.root / "metadata.sqlite")
         config.sqlite.connection_mode = 3
-        if os.environ.get(metadata.URI):
+        if os.environ.get(environment.METADATA):
             config = metadata.connection_config()
         self.store = metadata_store.MetadataStore(config)
         kinds = (
@@ -126,7 +126,7 @@ def test_rows_of_a_shared_database_go_too_and_another_machine_s_stay(
     assert {a.id for a in yard.store.get_artifacts()} == {artifacts[1].id, artifacts[3].id, elsewhere.id}
     assert [pathlib.Path(a.uri).exists() for a in artifacts] == [False, True, False, True]
     assert sweep(LIMITS).items == []
-    monkeypatch.setenv(metadata.PASSWORD, "wrong")
+    monkeypatch.setenv(environment.METADATA_PASSWORD, "wrong")
     with pytest.raises(InputError, match=r"TRAINYARD_METADATA: the metadata store cannot be reached: .*authentication"):
         sweep(LIMITS)
 
@@ -175,7 +175,7 @@ def test_a_workload_that_is_being_run_is_passed_over() -> None:
     names = [run_id(days) for days in (90, 80, 70)]
     for name in names:
         yard.run(name)
-    with _lock.exclusive(home.pipeline_root("taxi") / ".lock", "a run", 0, lambda _: None):
+    with run_lock.exclusive(home.pipeline_root("taxi") / ".lock", "a run", 0, lambda _: None):
         assert sweep(LIMITS, delete=True).busy == ["taxi"]
     assert yard.runs() == sorted(names)
 

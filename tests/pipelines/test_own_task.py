@@ -75,7 +75,7 @@ def test_it_reaches_a_release_and_answers(use_case: pathlib.Path, tmp_path: path
     assert result.blessed and result.metrics["reconstruction_error"] < 0.5
     assert ModelStore(home.store_uri()).verify("readings", 1) == ()
     report = pathlib.Path(result.reports["run"]).read_text()
-    assert "Reconstruction error" in report and "readings" in report
+    assert "<h3>Reconstruction errors</h3>" in report and "The farther right, the stranger the row." in report
     release = ModelStore(home.store_uri()).release("readings", 1)
     assert release.metrics["label"] is None and release.metrics["bounds"]["reconstruction_error"]["gated"]
     described = json.loads((pathlib.Path(result.release["uri"]) / "assets.extra" / "trainyard.json").read_text())

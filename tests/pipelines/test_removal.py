@@ -10,7 +10,7 @@ import pytest
 from cli import main as cli
 from model_store import ModelStore, ReleaseDraft
 from pipelines.removal._finding import SHIPPED
-from pipelines.runners import _lock
+from pipelines.runners import run_lock
 from quality.history import History, Outcome, Release, Validation
 from spec import home
 
@@ -77,7 +77,7 @@ def test_nothing_goes_without_a_yes(
 
 def test_a_run_that_is_under_way_is_left_alone(places: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = everything(places, "trial")
-    with _lock.exclusive(home.pipeline_root("trial") / ".lock", "run 1 of trial", 0, print):
+    with run_lock.exclusive(home.pipeline_root("trial") / ".lock", "run 1 of trial", 0, print):
         assert cli.main(["remove", "trial", "--yes"]) == 1
     assert "run 1 of trial" in (err := capsys.readouterr().err) and "Nothing was deleted" in err
     assert set(before) <= set(everything(places, "trial"))

@@ -16,7 +16,7 @@ import pytest
 from cli.display import summary_lines
 from model_store import ModelStore
 from pipelines.run import Display, RunRequest, run
-from pipelines.runners import _lock
+from pipelines.runners import run_lock
 from pipelines.runners.results import RunResult
 from quality.history import History
 from spec import home
@@ -197,7 +197,7 @@ def test_the_stable_release_is_the_champion(yard) -> None:
 
 
 def test_a_second_run_of_the_workload_waits_or_says_so(yard) -> None:
-    with _lock.exclusive(home.pipeline_root("tips") / ".lock", "run elsewhere of tips", 0, print):
+    with run_lock.exclusive(home.pipeline_root("tips") / ".lock", "run elsewhere of tips", 0, print):
         result = once(wait_s=0.1)
     assert result.exit_code == 1 and "run elsewhere of tips" in result.error
 

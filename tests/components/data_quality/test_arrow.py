@@ -14,8 +14,8 @@ import pytest
 from components.columnar import SplitWriter, read_split
 from components.data_quality import _running
 from components.data_quality._batch import Batch
-from components.data_quality._checks import plain
 from components.data_quality._suite import read_suite
+from components.data_quality.judging import plain
 
 EXPECTATIONS: list[tuple[str, dict[str, Any]]] = [
     ("expect_table_row_count_to_be_between", {"min_value": 50}),

@@ -12,9 +12,9 @@ from tensorflow_data_validation.statistics.stats_impl import generate_statistics
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.columnar import SplitWriter, tfx_columns
-from components.example_validator import _validation
-from components.example_validator._checks import checks_of
-from components.example_validator._validation import validate
+from components.example_validator import validation
+from components.example_validator.schema_checks import checks_of
+from components.example_validator.validation import validate
 
 SCHEMA = """
 feature { name: "fare" type: FLOAT presence { min_fraction: 1.0 } shape {} float_domain { min: 0 } }
@@ -112,7 +112,7 @@ def test_columns_looked_at_apart_have_the_anomalies_of_all_together(
     schema = text_format.Parse(MANY, schema_pb2.Schema())
     batch = tfx_columns(pa.RecordBatch.from_pydict(columns).slice(0, rows))
     statistics = generate_statistics_in_memory(batch, tfdv.StatsOptions())
-    monkeypatch.setattr(_validation, "_TOGETHER", together)
+    monkeypatch.setattr(validation, "_TOGETHER", together)
     found, whole = validate(statistics, schema), tfdv.validate_statistics(statistics, schema)
     assert found == whole
     assert whole.dataset_anomaly_info.reason if rows else True

@@ -114,9 +114,7 @@ def test_gates_tell_how_far_the_run_came(failure: dict[str, Any], runs: dict[str
 
 def test_a_crash_is_no_gate(failure: dict[str, Any], tmp_path: Any) -> None:
     components = [{"id": "Trainer", "status": "failed", "seconds": 3.0}]
-    page = Page(
-        render_failure("{}", "r1", components, "ResourceExhaustedError: OOM when allocating", tmp_path / "none")
-    )
+    page = Page(render_failure({}, "r1", components, "ResourceExhaustedError: OOM when allocating", tmp_path / "none"))
     assert page.text("h1") == "Failed in Trainer: nothing was released."
     assert "ResourceExhaustedError: OOM when allocating" in page.text("pre")
 

@@ -35,6 +35,7 @@ METRICS = {
     "label": None,
     "rows": 200,
     "overall": {"r2": 0.9, "distance": 0.25},
+    "trivial": {"r2": None, "distance": None},
     "distances": {"edges": [0.0, 0.5, 1.0], "counts": [150, 50]},
     "slices": [
         {"column": "city", "value": value, "rows": 100, "metrics": {"distance": distance, "r2": 0.9}}
@@ -58,6 +59,7 @@ def test_a_use_cases_own_task_is_reported_like_ours(facts: RunFacts) -> None:
     assert "Released as version 1: Distance to the input 0.2500." in page
     assert page.index("Distance to the input</th>") < page.index("Share explained</th>")  # what is compared leads
     assert "<h3>Distances</h3>" in page and "The farther right, the stranger the row." in page and "150" in page
+    assert "Trivial" not in page  # nobody can say what it would reach
     assert page.index(">far<") < page.index(">near<")  # the weakest first: a smaller distance is better
     assert "| Distance to the input | 0.2500" in card and "Label" not in card
 

@@ -13,9 +13,9 @@ import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.utils import quantiles_util
 from tfx_bsl.sketches import QuantilesSketch
 
-from components.statistics import _in_process
+from components.statistics import in_process
 from components.statistics._histograms import equi_width_histogram
-from components.statistics._in_process import generate_statistics
+from components.statistics.in_process import generate_statistics
 
 _RANDOM = np.random.default_rng(11)
 _INF = float("inf")
@@ -93,5 +93,5 @@ def test_columns_of_every_kind_keep_tfdvs_statistics(tmp_path: Any) -> None:
     }  # fmt: skip
     batch, options = pa.record_batch(columns), tfdv.StatsOptions()
     ours = generate_statistics([batch], options, tmp_path)
-    with mock.patch.object(_in_process, "quick_histograms", contextlib.nullcontext):
+    with mock.patch.object(in_process, "quick_histograms", contextlib.nullcontext):
         assert generate_statistics([batch], options, tmp_path) == ours

@@ -20,8 +20,8 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import ROWS_OUT
 from components.columnar import SplitWriter, encode_splits, mark_as_parquet, read_list_batches
-from components.statistics._in_process import generate_statistics
 from components.statistics.executor import Executor
+from components.statistics.in_process import generate_statistics
 
 ON_BEAM = ["--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1"]
 EPSILON = 0.01  # tfdv.StatsOptions.epsilon: how far a quantile's rank may be off, as a fraction of the rows

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.data_quality._batch import Batch
-from components.data_quality._format import MAX_FAILED_FRACTION, names_any, read_format
+from components.data_quality.suite_format import MAX_FAILED_FRACTION, names_any, read_format
 from components.gates import CheckResult, Severity
 from components.schema import MASKED
 from spec.words import one_line
