@@ -61,7 +61,7 @@ def test_a_refused_span_has_its_page_with_the_evidence_of_every_gate(
 
 def test_a_released_span_has_its_page_and_kubeflow_links_to_it(cluster: Cluster, history_url: str, tmp_path) -> None:
     attempts = cluster.double.run("good")
-    assert [a.code for a in attempts] == [0] * 13, attempts[-1].output
+    assert [a.code for a in attempts] == [0] * 14, attempts[-1].output
     assert "history of data quality: It can be trusted" in attempts[-1].output
     shown = cluster.double.all_shown("good")
     assert shown["run_report"].metadata["data_quality_page"] == f"{SITE}/tips/validations/good/index.html"
