@@ -90,6 +90,6 @@ def test_a_history_that_is_away_fails_no_node(cluster: Cluster) -> None:
     assert [a.code for a in attempts] == [0] * 6, attempts[-1].output
     data = f"{cluster.bucket}/data/tips/span-1/trips.csv"
     fsspec.filesystem("s3").pipe_file(data, b"fare,miles,kind,tipped\nx,1,cash,0\n")
-    (attempt,) = cluster.double.run("broken", only=["columnar-example-gen"])
+    _, attempt = cluster.double.run("broken", only=["schema-importer", "columnar-example-gen"])
     assert attempt.code == 2
     assert "the history of data quality has no entry of this run" in attempt.output and PASSWORD not in attempt.output

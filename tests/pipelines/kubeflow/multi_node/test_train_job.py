@@ -114,7 +114,7 @@ def test_two_nodes_publish_once_what_one_process_learns(compiled: Yard) -> None:
     model = compiled.output(execution, "model")
     assert storage.is_whole(model.uri) and model.uri.startswith(f"{compiled.cluster.bucket}/pipelines/tips/Trainer/")
     assert len(compiled.cluster.artifacts("Model")) == 1
-    assert model.custom_properties["rows_in"].int_value == 600
+    assert model.custom_properties["rows_in"].int_value == 487  # of 600; the others are test
     two = compiled.history("run-1")
     assert (two["distribution"], two["replicas"], two["resumed_after"]) == ("multi_worker", 2, [])
     assert len(compiled.kubernetes.made) == 1 and not compiled.checkpoints()
