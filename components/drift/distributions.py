@@ -78,15 +78,7 @@ class Numbers:
         return np.minimum(rise, 1.0 / (POINTS - 1))
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "values": self.values.tolist(),
-            "below": self.below.tolist(),
-            "rows": self.rows,
-            "missing": self.missing,
-            "exact": self.exact,
-            "mean": self.mean,
-            "deviation": self.deviation,
-        }
+        return {**vars(self), "values": self.values.tolist(), "below": self.below.tolist()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +103,7 @@ class Categories:
         return sum(self.counts.values()) + self.other
 
     def to_json(self) -> dict[str, Any]:
-        return {"counts": dict(self.counts), "other": self.other, "missing": self.missing, "distinct": self.distinct}
+        return dict(vars(self))
 
 
 Distribution = Numbers | Categories

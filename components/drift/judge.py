@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -98,7 +97,7 @@ def check(one: ColumnComparison) -> CheckResult:
     else:
         message = ", ".join(f"{_NAMES[m]} {value:.3g}" for m, value in one.measures.items())
     severity = Severity(one.severity) if one.limits else Severity.INFO
-    return CheckResult(name, not exceeded, severity, message, plain(one))
+    return CheckResult(name, not exceeded, severity, message, dataclasses.asdict(one))
 
 
 def _moved(new: Distribution, before: Distribution, is_personal: bool = False) -> str:
@@ -137,8 +136,3 @@ def _shown(name: str) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def plain(one: ColumnComparison) -> dict[str, Any]:
-    """As plain values for JSON."""
-    return dataclasses.asdict(one)
