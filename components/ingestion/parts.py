@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 import storage
 from components.ingestion.plain_files import is_plain
-from components.ingestion.sources import is_local
 from spec.workload import PLAIN, Read
 
 UNIT_BYTES = 64 * 2**20
@@ -99,7 +98,7 @@ def _together(files: Sequence[str], format: str, reading: Read) -> Iterator[tupl
 def _pieces(url: str, format: str, reading: Read) -> Iterator[tuple[Piece, int]]:
     filesystem, path = storage.filesystem(url)
     size = int(filesystem.size(path) or 0)
-    if size > UNIT_BYTES and is_local(url):
+    if size > UNIT_BYTES and storage.is_on_disk(filesystem):
         if format == "parquet":
             yield from _row_groups(url, pathlib.Path(path), size)
             return

@@ -115,11 +115,6 @@ def _insist_on_a_number(one: Location) -> None:
         )
 
 
-def is_local(url: str) -> bool:
-    """Whether a file is on this machine."""
-    return storage.is_on_disk(storage.filesystem(url)[0])
-
-
 def localize(url: str, folder: str) -> pathlib.Path:
     """A local path to read a file from: the file itself, or a copy in `folder`."""
     filesystem, path = storage.filesystem(url)
@@ -228,9 +223,9 @@ def _insist(files: Sequence[str], digest: str) -> None:
     filesystem.invalidate_cache()
     paths = [storage.filesystem(url)[1] for url in files]
     for path in paths:
-        kept = _HASHED.get((id(filesystem), path))
-        if kept and kept.look != (now := _look(filesystem, path)):
-            raise _changed(path, kept.look, now)
+        then, _ = _HASHED.get((id(filesystem), path), (None, b""))
+        if then and then != (now := _look(filesystem, path)):
+            raise _changed(path, then, now)
     if (current := _digest(filesystem, paths)) != digest:
         raise ChangedError(
             f"{paths[0]} (and what lies beside it)", f"its digest was {digest[:12]}, and now it is {current[:12]}"
@@ -251,13 +246,7 @@ class _Look:
     stamp: str
 
 
-@dataclasses.dataclass(frozen=True)
-class _Hashed:
-    look: _Look
-    sha256: bytes
-
-
-_HASHED: dict[tuple[int, str], _Hashed] = {}
+_HASHED: dict[tuple[int, str], tuple[_Look, bytes]] = {}
 """What this process has hashed, by file system and path: a run hashes the same files before and after loading TensorFlow."""
 _TICK_NS = 20_000_000  # two writes within a tick of the kernel's clock (4 or 10 ms) have the same time
 
@@ -277,15 +266,15 @@ def _digest(filesystem: Any, files: Sequence[str]) -> str:
 
 def _hashed(filesystem: Any, path: str) -> bytes:
     before, key = _look(filesystem, path), (id(filesystem), path)
-    kept = _HASHED.get(key)
-    if kept and kept.look == before:
-        return kept.sha256
+    then, sha = _HASHED.get(key, (None, b""))
+    if then == before:
+        return sha
     sha = _sha256(filesystem, path)
     filesystem.invalidate_cache()
     if (now := _look(filesystem, path)) != before:
         raise _changed(path, before, now)
     if before.stamp:
-        _HASHED[key] = _Hashed(before, sha)
+        _HASHED[key] = before, sha
     return sha
 
 
