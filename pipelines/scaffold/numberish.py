@@ -50,15 +50,6 @@ def is_code(texts: pa.Array) -> bool:
     return bool(digits and pc.any(pc.match_substring_regex(texts, r"^0\d")).as_py())
 
 
-def is_number(texts: pa.Array) -> bool:
-    """Whether Arrow reads all of them as numbers."""
-    try:
-        texts.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
 def judge(texts: pa.Array, counts: pa.Array, styles: Sequence[str] = _ORDER) -> Numberish | None:
     """What a column of numbers is like; None: it is not one.
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion.contract import Column
-from components.ingestion.formatted_numbers import STYLES
+from components.ingestion.formatted_numbers import STYLES, is_number
 from components.ingestion.readers import opened
 from pipelines.scaffold import numberish
 from pipelines.scaffold import texts as dates
@@ -80,7 +80,7 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
 def _is_read(values: pa.Array, decimal: str | None) -> bool:
     """Whether Arrow reads the values as numbers; where the decimal mark is a comma, 1.234 is 1234."""
     has_point = decimal == "," and pc.any(pc.match_substring(values, ".")).as_py()
-    return not has_point and numberish.is_number(values)
+    return not has_point and is_number(values)
 
 
 def _in_one_line(notes: Sequence[str]) -> tuple[str, ...]:
@@ -238,7 +238,7 @@ class _Places:
                 continue
             values = pc.unique(pc.utf8_trim_whitespace(self._texts.column(name)))
             values = values.filter(pc.invert(pc.is_in(values, pa.array(["", *PLAIN.na_values]))))
-            if not len(values) or not numberish.is_number(values):
+            if not len(values) or not is_number(values):
                 continue
             # Of 1.234 throughout the point may as well group digits.
             pointed = values.filter(pc.match_substring(values, "."))
