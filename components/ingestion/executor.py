@@ -20,6 +20,7 @@ from components.columnar.executor import ColumnarBeamExecutor
 from components.gates import CheckResult, GateResult, evidence_directory, keep_evidence
 from components.ingestion import quarantine, sources
 from components.ingestion.contract import Column, columns_of
+from components.ingestion.images import insist_on_classes
 from components.ingestion.labels import with_label
 from components.ingestion.parts import Unit, plan
 from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
@@ -86,8 +87,6 @@ class Executor(ColumnarBeamExecutor):
         self, target: pathlib.Path, config: Ingestion, columns: list[Column], spans: Sequence[dict[str, Any]]
     ) -> list[Written]:
         if config.format == "images":
-            from components.ingestion.images import insist_on_classes  # imports TensorFlow
-
             for span in spans:
                 insist_on_classes(span["files"], config.uri)
         units = plan([span["files"] for span in spans], config.format, config.read)

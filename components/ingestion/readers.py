@@ -23,6 +23,7 @@ from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.labels import labelled
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.plain_files import plain
+from components.ingestion.tfrecord import read_tfrecord_strictly
 from spec.errors import InputError
 from spec.words import one_line
 from spec.workload import PLAIN, Read
@@ -142,20 +143,12 @@ def _read_jsonl(
         yield from json_files.parse_json(file.path, block, columns, ignore).to_batches()
 
 
-def _read_tfrecord(
-    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
-) -> Iterator[pa.RecordBatch]:
-    from components.ingestion.tfrecord import read_tfrecord_strictly  # imports TensorFlow
-
-    yield from read_tfrecord_strictly(file.path, columns, ignore)
-
-
 _Reader = Callable[[DataFile, list[Column], Collection[str] | None, Part], Iterator[pa.RecordBatch]]
 _READERS: dict[str, _Reader] = {
     "csv": _read_csv,
     "parquet": read_parquet,
     "jsonl": _read_jsonl,
-    "tfrecord": _read_tfrecord,
+    "tfrecord": lambda file, columns, ignore, part: read_tfrecord_strictly(file.path, columns, ignore),
 }
 
 

@@ -25,6 +25,7 @@ from components.ingestion.contract import Column, check_header, columns_as_read
 from components.ingestion.csv_files import too_long
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.readers import DataFile
+from components.ingestion.tfrecord import read_tfrecord
 from spec.errors import InputError
 from spec.words import one_line
 from spec.workload import PLAIN, Read
@@ -127,12 +128,6 @@ def _insist_on_closed_quotes(unclosed: list[InputError]) -> None:
         raise unclosed[0]
 
 
-def _read_parquet(
-    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
-) -> Iterator[ReadRows]:
-    return _numbered(readers.read_parquet(file, columns, ignore, part), part)
-
-
 def _numbered(batches: Iterator[pa.RecordBatch], part: Part) -> Iterator[ReadRows]:
     done = part.first_row
     for batch in batches:
@@ -150,19 +145,11 @@ def _read_jsonl(
         done += len(lines)
 
 
-def _read_tfrecord(
-    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
-) -> Iterator[tuple[ReadRows, dict[int, tuple[str, str]]]]:
-    from components.ingestion.tfrecord import read_tfrecord  # imports TensorFlow
-
-    yield from read_tfrecord(file.path, columns, ignore)
-
-
 _READERS: dict[str, Callable[..., Iterator[Any]]] = {
     "csv": _read_csv,
-    "parquet": _read_parquet,
+    "parquet": lambda file, columns, ignore, part: _numbered(readers.read_parquet(file, columns, ignore, part), part),
     "jsonl": _read_jsonl,
-    "tfrecord": _read_tfrecord,
+    "tfrecord": lambda file, columns, ignore, part: read_tfrecord(file.path, columns, ignore),
 }
 
 

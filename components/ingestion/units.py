@@ -15,6 +15,7 @@ from components.columnar import ExamplesWriter
 from components.ingestion import sources
 from components.ingestion.bad_rows import BadRow
 from components.ingestion.contract import Column
+from components.ingestion.images import read_images
 from components.ingestion.labels import labelled
 from components.ingestion.parts import Unit
 from components.ingestion.quarantine import QUARANTINE_FILE, BadRowWriter
@@ -151,8 +152,6 @@ def read_unit(
 
 def _read_images(unit: Unit, columns: list[Column], aside: BadRowWriter | None) -> Iterator[pa.RecordBatch]:
     """Unusable images are always set aside, because the executor reports all of them together."""
-    from components.ingestion.images import read_images  # imports TensorFlow
-
     files = [piece.url for piece in unit.pieces]
     for rows in read_images(files, columns):
         if aside is not None:
