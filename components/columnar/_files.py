@@ -65,13 +65,7 @@ def decode_splits(split_names: str) -> list[str]:
 
 
 def commit_shards(shards: Sequence[pathlib.Path], directory: str | os.PathLike[str], name: str) -> list[pathlib.Path]:
-    """Gives complete files their final names, `<name>-00000-of-0000N.parquet`, by renaming them in their order.
-
-    Args:
-        shards: files on the folder's own file system.
-        directory: where they go.
-        name: what their names begin with.
-    """
+    """Gives complete files their final names, `<name>-00000-of-0000N.parquet`, by renaming them in their order."""
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     return [

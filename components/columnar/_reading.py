@@ -51,9 +51,6 @@ def read_batches(
     """The rows of a split as RecordBatches of plain columns.
 
     Args:
-        uri: of an Examples artifact.
-        split: its name.
-        columns: which to read; default all.
         rows: at most so many rows a batch; default about 32 MiB.
     """
     size = rows or batch_rows(uri, split)

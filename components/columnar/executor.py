@@ -55,7 +55,6 @@ class ColumnarBeamExecutor(base_beam_executor.BaseBeamExecutor):
         that is given, else into the run's own folder, which workers on other machines have to see.
 
         Args:
-            elements: what `add_input` takes.
             combine: its state has to fit a pickle.
             size_bytes: of the data that the elements name, uncompressed as far as that is known. Without Beam arguments it
                 decides, with the machine's cores and memory, whether the work stays in this process (then the elements come

@@ -29,11 +29,7 @@ class NotHere(Exception):
 
 
 class ArrowMetrics:
-    """Metrics of a batch. Ask column by column, because only the current column is cached.
-
-    Args:
-        batch: the rows.
-    """
+    """Metrics of a batch. Ask column by column, because only the current column is cached."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch

@@ -69,7 +69,6 @@ class DataQuality(base_component.BaseComponent):
         """Wires the component.
 
         Args:
-            examples: Examples in Parquet.
             schema: the contract; a suite that names a column it lacks is refused.
             suite_file: a native GX ExpectationSuite in JSON; waivers.yaml and classes of its expectations may lie beside it.
             pipeline_root: where the evidence of a failed gate is kept (components.gates).

@@ -41,11 +41,9 @@ def judge(
 
     Args:
         validation: what GX found; of personal columns without values already.
-        batch: the rows that it looked at.
         fail_on: the least severity that stops the run. A gate stops on CRITICAL alone, so `warning` makes
             warnings critical, and `never` makes everything that is critical a warning; the suite's own word is kept.
         keys: columns that say which row a finding is about; those that the rows lack are left out.
-        personal: columns whose values are not shown.
     """
     known = _keys(validation, batch, keys, personal)
     return tuple(_named_apart([_check(result, batch, fail_on, known) for result in validation.results]))

@@ -57,13 +57,7 @@ def check_examples(
     were delivered, so only what stops the run is reported: refused data must not be trained on as part of a later window.
 
     Args:
-        examples_uri: of the artifact.
-        splits: which, together as one batch.
-        schema_uri: the folder of schema.pbtxt.
         suite_file: native GX; waivers.yaml and classes of its expectations may lie beside it.
-        fail_on: critical, warning or never.
-        output: a folder.
-        run_id: for Data Docs.
         asset: for Data Docs: what was looked at.
         spans: those of the window, oldest first: `span`, and `parts`: first row and number of rows by split. Default: all rows.
         keys: columns that say which row a finding is about.

@@ -59,8 +59,6 @@ def comparisons(
     """Compares every column that both profiles have in every slice that both have, where both have enough rows.
 
     Args:
-        new: what is looked at.
-        reference: what it is compared with.
         allowed: limits, and the rows that both need.
         kind: of what is found: drift, skew or prediction_drift.
         label: the column whose drift is a label shift.

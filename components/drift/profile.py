@@ -78,7 +78,6 @@ def profile(
     """Describes data column by column, with at most two columns in memory.
 
     Args:
-        name: of the data.
         columns: to describe; lists and structures among them are passed over.
         read: the values of a column, each time in the same order of rows.
         named: columns of whole numbers that are names (codes, zones), not amounts.

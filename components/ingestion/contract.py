@@ -88,9 +88,6 @@ def check_header(
     """Raises InputError if columns are duplicated, missing or unknown.
 
     Args:
-        file: where they were found.
-        names: the columns that it has.
-        columns: those of the schema.
         extra: names, and patterns like `pixel_*`, of columns that may be there too; None: any may.
     """
     present = set(names)

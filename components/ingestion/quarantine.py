@@ -76,7 +76,6 @@ def merge(sides: Iterable[pathlib.Path], path: pathlib.Path) -> int:
     """Merges the quarantine files of several units, in order; returns the number of rows.
 
     Args:
-        sides: the files.
         path: of the new one; nothing is written where there are no rows.
     """
     rows = 0

@@ -39,7 +39,6 @@ class DataFile:
     Attributes:
         path: of the file, or of a plain copy of it.
         kind: csv, parquet, jsonl or tfrecord.
-        reading: how it is written.
     """
 
     path: pathlib.Path
@@ -68,12 +67,9 @@ def read_file(
     """Yields a file's rows as batches that have exactly `columns`, in their order.
 
     Args:
-        path: of the file.
         format: csv, xlsx, parquet, jsonl, json or tfrecord.
-        columns: what the batches have.
         ignore: columns that may be there too; None: any.
         part: which rows of a Parquet or JSON-lines file; default: all.
-        reading: how it is written.
 
     Raises:
         InputError: the file cannot be read as its format, or does not fit the columns.

@@ -45,12 +45,10 @@ def read_rows(
     """Yields a file's rows, each either in a batch or among the bad ones.
 
     Args:
-        path: of the file.
         format: csv, xlsx, parquet, jsonl, json or tfrecord.
         columns: what the batches have, in this order.
         ignore: columns that may be there too; None: any.
         part: which rows of a Parquet or JSON-lines file; default: all. Numbers are those in the whole file.
-        reading: how it is written.
 
     Raises:
         InputError: the file as a whole cannot be read, or lacks a column.

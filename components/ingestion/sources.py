@@ -76,8 +76,6 @@ def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) 
 
     Args:
         uri: with `{SPAN}`, or `{YYYY}`, `{MM}` and `{DD}`; `{VERSION}` stands for the newest version of each span.
-        span: the newest.
-        window: how many.
         empty_files: whether a file may be empty; the reader of images reports all unusable files itself.
 
     Raises:
@@ -205,7 +203,6 @@ def as_hashed(files: Sequence[str], digest: str) -> Iterator[None]:
 
     Args:
         files: URLs, in the order of `Span.files`.
-        digest: of the span.
 
     Raises:
         ChangedError: one of them was written meanwhile; whatever else was found wrong with it may be due to that.

@@ -109,8 +109,6 @@ def splitter(split: Split, label: str | None, counted: Counted | None = None) ->
     """The splitter for a workload's settings.
 
     Args:
-        split: as the workload says.
-        label: the label's column; None: there is none.
         counted: all values of the column `counted_column(split)`, where there is one.
     """
     if counted is None:

@@ -129,9 +129,6 @@ def read_unit(
     """The rows of a unit that fit; with `on_bad_rows: fail` the first one that does not is an InputError.
 
     Args:
-        unit: what to read.
-        config: how.
-        columns: what the batches have.
         ignore: columns that may be there too; None: any.
         scratch: where copies of remote files may lie.
         aside: takes the rows that do not fit.

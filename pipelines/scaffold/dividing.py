@@ -47,8 +47,6 @@ def divide(rows: pa.Table, label: Draft, time: str | None = None, key: str | Non
     one that comes nearest to giving each split its share of every class is taken. Labels alone decide, no model is looked at.
 
     Args:
-        rows: as a run reads them.
-        label: what is predicted.
         time: the column to split by, if any.
         key: the column whose hash decides, if any.
     """

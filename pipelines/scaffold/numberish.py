@@ -55,7 +55,6 @@ def judge(texts: pa.Array, counts: pa.Array, styles: Sequence[str] = _ORDER) -> 
 
     Args:
         texts: its different values, without spaces around them, none of them empty.
-        counts: how many rows have each.
         styles: the candidates, likeliest first.
     """
     if not any(pc.sum(_fits(texts.slice(0, _ENOUGH), one)).as_py() * 2 >= min(_ENOUGH, len(texts)) for one in styles):

@@ -52,7 +52,6 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
 
     Args:
         path: of the file; it speaks for the others.
-        format: csv, xlsx, jsonl or json.
         given: fields of `Read` that the user has said; they are not guessed.
         label: a column that the file has: its name finds the header.
     """

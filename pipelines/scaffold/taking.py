@@ -44,10 +44,7 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
     """Finds out how files are written, and which texts in them are numbers or mean that a value is missing.
 
     Args:
-        files: of one format.
-        format: of theirs.
         given: fields of `Read` that the user has said.
-        label: the column to predict.
 
     Raises:
         InputError: a file cannot be read.
@@ -131,8 +128,6 @@ def _judge(
     """The columns of numbers that Arrow does not recognise, those of codes, and those that Arrow recognises.
 
     Args:
-        texts: all values.
-        reading: says what is missing.
         decimal: the mark, where it is known.
         thousands: what groups digits, where a person has said so.
     """
@@ -252,14 +247,7 @@ class _Places:
 
 
 def about_words(files: Sequence[pathlib.Path], format: str, names: Sequence[str], taken: Taken) -> list[str]:
-    """What a person should know of words among the categories that do, or do not, count as missing.
-
-    Args:
-        files: of one format.
-        format: of theirs.
-        names: the columns of categories.
-        taken: says what is missing.
-    """
+    """What a person should know of words among the categories that do, or do not, count as missing."""
     notes = []
     bare = taken.reading.model_copy(update={"na_values": (), "na_values_by_column": {}})
     table = read_files(files, format, names, bare).select(names) if names else pa.table({})
