@@ -49,8 +49,8 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
     Raises:
         InputError: a file cannot be read.
     """
-    sniffed = sniff(files[0], format, given, label) if format in TEXTUAL else None
-    reading, notes = (sniffed.reading, list(sniffed.notes)) if sniffed else (PLAIN.model_copy(update=given), [])
+    is_text = format in TEXTUAL
+    reading, notes = sniff(files[0], format, given, label) if is_text else (PLAIN.model_copy(update=given), [])
     if format not in ("csv", "xlsx"):
         return Taken(reading, (), _in_one_line(notes))  # types are those of the file
     texts = _texts(files, format, reading)
