@@ -117,7 +117,7 @@ def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | N
         ragged[:] = [b for b in ragged if b.row > done]
         yield ReadRows(batch, numbers, passed)
     _insist_on_closed_quotes(unclosed)
-    yield ReadRows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in as_bytes}), _none(), tuple(ragged))
+    yield _only(ragged, as_bytes)
 
 
 def _insist_on_closed_quotes(unclosed: list[InputError]) -> None:
@@ -168,7 +168,7 @@ def _parse_lines(
             named = re.search(r"Column\(/([^)/]+)", reason)
             content = lines[0].decode("utf-8", "replace").rstrip("\n")[:_CONTENT_CHARACTERS]
             bad = BadRow(int(numbers[0]), named[1] if named else None, reason, content)
-            yield ReadRows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in columns}), _none(), (bad,))
+            yield _only([bad], columns)
             return
         half = len(lines) // 2
         yield from _parse_lines(path, lines[:half], numbers[:half], columns, ignore)
@@ -243,5 +243,6 @@ def _by_halves(
     return pa.concat_arrays(part(array, 0))
 
 
-def _none() -> npt.NDArray[np.int64]:
-    return np.empty(0, np.int64)
+def _only(bad: Sequence[BadRow], columns: Sequence[Column]) -> ReadRows:
+    nothing = pa.RecordBatch.from_pydict({column.name: pa.array([], column.type) for column in columns})
+    return ReadRows(nothing, np.empty(0, np.int64), tuple(bad))
