@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -89,7 +90,8 @@ def check_examples(
     found, checks, rows = judge(newest["span"], newest["parts"])
     for one in older:
         _, before, many = judge(one["span"], one["parts"])
-        checks, rows = (*checks, *(_of_span(c, one["span"]) for c in before if _stops(c))), rows + many
+        stopping = [c for c in before if not c.passes and c.severity is Severity.CRITICAL]
+        checks, rows = (*checks, *(_of_span(c, one["span"]) for c in stopping)), rows + many
     checks = (*checks, *judging.not_judged(suite_file, left_out))
     # What Data Docs and GX's other readers show as the run and the data asset.
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -101,13 +103,9 @@ def check_examples(
         checks = (*checks, CheckResult.not_judged("expectations", nothing, Severity.WARNING))
     result = GateResult(gate=RECORD.id, checks=judging.worst_first(checks))
     (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
-    (output / VALIDATION_FILE).write_text(judging.validation_json(found), encoding="utf-8")
+    (output / VALIDATION_FILE).write_text(json.dumps(judging.plain(found.to_json_dict()), indent=2), encoding="utf-8")
     _data_docs.write(found, suite, result, output / DATA_DOCS)
     return result, rows
-
-
-def _stops(check: CheckResult) -> bool:
-    return not check.passes and check.severity is Severity.CRITICAL
 
 
 def _of_span(check: CheckResult, span: int) -> CheckResult:
