@@ -85,7 +85,6 @@ class ShardWriter:
     """Writes `<name>-00000-of-0000N.parquet` into a folder; shards get their names when all are complete.
 
     Attributes:
-        rows: how many went in.
         shards: the files, in the order of their rows; once closed, under their final names.
 
     Example:
@@ -182,13 +181,7 @@ class ExamplesWriter(ShardWriter):
 
 
 class SplitWriter(ExamplesWriter):
-    """Writes one split of an Examples artifact.
-
-    Example:
-        with SplitWriter(examples.uri, "train", schema) as writer:
-            writer.write(batch)
-        writer.rows  # how many went in
-    """
+    """Writes one split of an Examples artifact."""
 
     def __init__(self, uri: str | os.PathLike[str], split: str, schema: pa.Schema) -> None:
         super().__init__(split_directory(uri, split), "examples", schema)

@@ -24,9 +24,6 @@ class RowGroup:
     """A row group of a split; small enough to be sent to a worker.
 
     Attributes:
-        path: of the Parquet file.
-        number: of the group in the file.
-        rows: how many it has.
         size_bytes: of its columns, encoded and uncompressed.
     """
 

@@ -25,9 +25,6 @@ class Batch:
         parts: by split, the first row and the number of rows; default: all.
         paired: columns that are compared with each other. GX compares them with plain operators, which fail on
             pandas' NA, so those with nulls become floats, or Python's integers where a float would lose digits.
-
-    Attributes:
-        columns: their names, in the files' order.
     """
 
     def __init__(

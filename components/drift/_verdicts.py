@@ -29,7 +29,6 @@ class Judged:
     """One delivery of a span.
 
     Attributes:
-        span: its number.
         digest: of its files; empty if it is not known.
         profile: where DriftDetector left its distributions; empty if it refused the span, or they are gone.
     """

@@ -23,7 +23,6 @@ class Numbers:
     Attributes:
         values: rising; float64[n].
         below: share of the rows with at most that value, rising to 1; float64[n].
-        rows: with a value.
         missing: rows without one; NaN counts as missing.
         exact: whether all values are listed; otherwise at most 1 / (POINTS - 1) of the rows lie between two of them.
         mean: of the finite values.
@@ -88,7 +87,6 @@ class Categories:
     Attributes:
         counts: rows by value, the most frequent ones.
         other: rows with a rarer value.
-        missing: rows without one.
         distinct: distinct values, including the rarer ones.
     """
 

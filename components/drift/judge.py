@@ -29,12 +29,9 @@ class ColumnComparison:
 
     Attributes:
         kind: drift, label_shift, skew or prediction_drift.
-        column: its name.
         slice: `column=value`; empty: all rows.
         reference: what it was compared with, in words.
-        measures: value by measure.
         limits: by measure, for those that have one.
-        severity: of exceeding one.
         message: where it moved, in words, with figures.
     """
 

@@ -30,9 +30,6 @@ class CsvFile:
     """A CSV that is plain text.
 
     Attributes:
-        path: of the file.
-        reading: how it is written.
-        names: of its columns.
         first_line: how many lines come before the first row of data.
     """
 

@@ -36,7 +36,6 @@ class BadRowWriter:
     """Writes bad rows as Parquet: file, row, column, reason, content.
 
     Attributes:
-        rows: how many.
         first: a description of the first; empty while there is none.
         examples: the first few: file, row, column, reason.
         by_column: how many by the column that does not fit; "": the whole row.

@@ -234,7 +234,6 @@ class _Look:
     """A file's size and time stamp.
 
     Attributes:
-        size: in bytes.
         stamp: changes with every write: on disk the inode and its change time, which programs cannot set; of an object its ETag, or
             its store's time stamp. Empty if there is none: such a file is always hashed again.
     """

@@ -36,10 +36,7 @@ class Written:
         counts: rows by split.
         shards: files by split, in the order of their rows; empty if there are none.
         unlabelled: rows without a label, which were left out.
-        bad: rows that did not fit.
         side_file: where they are; None: there are none.
-        first: a description of the first.
-        examples: the first few of them.
         by_column: how many of them in which column.
     """
 

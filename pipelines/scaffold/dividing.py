@@ -28,9 +28,6 @@ class Division:
     """What goes under `data.split`, and what it comes to.
 
     Attributes:
-        eval_fraction: see there.
-        test_fraction: see there.
-        seed: see there.
         rows: of each class by split; empty where the label is a number.
     """
 

@@ -31,7 +31,6 @@ class Numberish:
         style: how they are written, by STYLES.
         is_plain: whether nothing stands with the number: no unit, no grouping, no bracket.
         is_sure: whether the decimal mark could not as well group thousands.
-        example: one of them.
         missing: texts that mean that there is no value.
         odd: texts that are neither a number nor a known way to say that there is none.
     """
