@@ -34,10 +34,6 @@ class Part:
     end: int | None = None
     first_row: int = 0
 
-    @property
-    def whole(self) -> bool:
-        return not self.groups and self.end is None and self.start == 0
-
 
 WHOLE = Part()
 

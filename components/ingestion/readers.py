@@ -86,7 +86,7 @@ def read_file(
             if isinstance(error, OSError) and error.errno:
                 raise
             raise _explained(file, columns, part, error) from error
-        if row == 0 and part.whole:
+        if row == 0 and part == WHOLE:
             raise InputError("the file has no rows. Deliver it again, or remove it from the span.", file=path)
 
 
