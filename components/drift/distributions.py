@@ -23,7 +23,7 @@ class Numbers:
     Attributes:
         values: rising; float64[n].
         below: share of the rows with at most that value, rising to 1; float64[n].
-        missing: rows without one; NaN counts as missing.
+        missing: rows without a value; NaN counts as missing.
         exact: whether all values are listed; otherwise at most 1 / (POINTS - 1) of the rows lie between two of them.
         mean: of the finite values.
         deviation: their standard deviation.

@@ -22,7 +22,7 @@ def checks_of(
     """One check a feature of the schema, and one for anything that concerns none.
 
     Args:
-        rows_of: the split there in which a finding's rows are looked up; default the same.
+        rows_of: the split of the Examples at `uri` in which a finding's rows are looked up; default: `split`.
     """
     rows_of, empty = rows_of or split, _empty(statistics, schema)
     checks = []

@@ -75,7 +75,7 @@ def merge(sides: Iterable[pathlib.Path], path: pathlib.Path) -> int:
     """Merges the quarantine files of several units, in order; returns the number of rows.
 
     Args:
-        path: of the new one; nothing is written where there are no rows.
+        path: of the merged file; nothing is written where there are no rows.
     """
     rows = 0
     with contextlib.ExitStack() as stack:

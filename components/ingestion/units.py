@@ -36,7 +36,7 @@ class Written:
         counts: rows by split.
         shards: files by split, in the order of their rows; empty if there are none.
         unlabelled: rows without a label, which were left out.
-        side_file: where they are; None: there are none.
+        side_file: where the rows are that did not fit; None: there are none.
         by_column: how many of them in which column.
     """
 
