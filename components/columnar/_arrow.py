@@ -60,7 +60,8 @@ def list_type(kind: pa.DataType) -> pa.DataType:
 
 def is_list(kind: pa.DataType) -> bool:
     """Whether a column holds several values a row, however Arrow stores them."""
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    is_view = pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind)
+    return is_view or pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def _to_list(column: pa.Array) -> pa.Array:

@@ -17,13 +17,6 @@ class ColumnReader:
     Reading one column takes as long as reading hundreds, because a file's footer describes every column. So neighbouring columns
     are read together, about 8 MiB of them, and kept until another one is needed.
 
-    Args:
-        uri: of an Examples artifact.
-        split: its name.
-
-    Attributes:
-        columns: their names, in the order of the files.
-
     Example:
         reader = ColumnReader(examples.uri, "train")
         for name in reader.columns:

@@ -19,8 +19,6 @@ def choose(size_bytes: int, cores: int, memory_bytes: int) -> list[str]:
 
     Args:
         size_bytes: of all the shards' data, uncompressed.
-        cores: that this process may use.
-        memory_bytes: that this process and its workers may use.
 
     Example:
         >>> choose(100 << 20, cores=8, memory_bytes=32 << 30)

@@ -65,13 +65,7 @@ def decode_splits(split_names: str) -> list[str]:
 
 
 def commit_shards(shards: Sequence[pathlib.Path], directory: str | os.PathLike[str], name: str) -> list[pathlib.Path]:
-    """Gives complete files their final names, `<name>-00000-of-0000N.parquet`, by renaming them in their order.
-
-    Args:
-        shards: files on the folder's own file system.
-        directory: where they go.
-        name: what their names begin with.
-    """
+    """Gives complete files their final names, `<name>-00000-of-0000N.parquet`, by renaming them in their order."""
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     return [
@@ -91,7 +85,6 @@ class ShardWriter:
     """Writes `<name>-00000-of-0000N.parquet` into a folder; shards get their names when all are complete.
 
     Attributes:
-        rows: how many went in.
         shards: the files, in the order of their rows; once closed, under their final names.
 
     Example:
@@ -188,13 +181,7 @@ class ExamplesWriter(ShardWriter):
 
 
 class SplitWriter(ExamplesWriter):
-    """Writes one split of an Examples artifact.
-
-    Example:
-        with SplitWriter(examples.uri, "train", schema) as writer:
-            writer.write(batch)
-        writer.rows  # how many went in
-    """
+    """Writes one split of an Examples artifact."""
 
     def __init__(self, uri: str | os.PathLike[str], split: str, schema: pa.Schema) -> None:
         super().__init__(split_directory(uri, split), "examples", schema)

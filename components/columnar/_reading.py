@@ -24,9 +24,6 @@ class RowGroup:
     """A row group of a split; small enough to be sent to a worker.
 
     Attributes:
-        path: of the Parquet file.
-        number: of the group in the file.
-        rows: how many it has.
         size_bytes: of its columns, encoded and uncompressed.
     """
 
@@ -51,9 +48,6 @@ def read_batches(
     """The rows of a split as RecordBatches of plain columns.
 
     Args:
-        uri: of an Examples artifact.
-        split: its name.
-        columns: which to read; default all.
         rows: at most so many rows a batch; default about 32 MiB.
     """
     size = rows or batch_rows(uri, split)

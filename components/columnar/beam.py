@@ -19,8 +19,6 @@ class ReadExamples(beam.PTransform):
     """Reads a split as RecordBatches of list columns, which TFDV and TFT need; each element of work is some row groups.
 
     Args:
-        uri: of an Examples artifact.
-        split: its name.
         columns: which to read, in this order; default all.
         rows: at most so many rows a batch; default about 32 MiB.
         after: reading starts when this collection is complete. For a pass that needs another one's result: then only the names

@@ -35,7 +35,7 @@ class ColumnarBeamExecutor(base_beam_executor.BaseBeamExecutor):
 
     def __init__(self, context: base_beam_executor.BaseBeamExecutor.Context | None = None) -> None:
         arguments = list(context.beam_pipeline_args or []) if context else []
-        local = bool(arguments) and _runs_here(arguments)
+        local = bool(arguments) and PipelineOptions(arguments).view_as(StandardOptions).runner in _DIRECT
         if context and local:
             context.beam_pipeline_args = []  # or TFX packages its own code for remote workers, which takes a second each time
         super().__init__(context)
@@ -55,7 +55,6 @@ class ColumnarBeamExecutor(base_beam_executor.BaseBeamExecutor):
         that is given, else into the run's own folder, which workers on other machines have to see.
 
         Args:
-            elements: what `add_input` takes.
             combine: its state has to fit a pickle.
             size_bytes: of the data that the elements name, uncompressed as far as that is known. Without Beam arguments it
                 decides, with the machine's cores and memory, whether the work stays in this process (then the elements come
@@ -111,10 +110,6 @@ class ColumnarBeamExecutor(base_beam_executor.BaseBeamExecutor):
             return beam.Pipeline(FnApiRunner(), options=options)
         direct.direct_running_mode = None  # or the runner would use Beam's own processes, which are not watched
         return beam.Pipeline(FnApiRunner(crew.environment()), options=options)
-
-
-def _runs_here(arguments: Sequence[str]) -> bool:
-    return PipelineOptions(list(arguments)).view_as(StandardOptions).runner in _DIRECT
 
 
 class _Options(PipelineOptions):

@@ -29,11 +29,7 @@ class NotHere(Exception):
 
 
 class ArrowMetrics:
-    """Metrics of a batch. Ask column by column, because only the current column is cached.
-
-    Args:
-        batch: the rows.
-    """
+    """Metrics of a batch. Ask column by column, because only the current column is cached."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -59,7 +55,9 @@ class ArrowMetrics:
             return list(self._batch.columns)
         if domain.get("column") not in self._batch.columns:
             raise NotHere(name)
-        self._turn_to(domain["column"])
+        if self._name != domain["column"]:
+            self._known.clear()
+            self._name = domain["column"]
         stem, _, what = name.rpartition(".")
         try:
             if stem == _PRESENT or stem in _HOLDS:
@@ -71,11 +69,6 @@ class ArrowMetrics:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, TypeError) as error:
             raise NotHere(f"{name}: {error}") from error
         raise NotHere(name)
-
-    def _turn_to(self, column: str) -> None:
-        if self._name != column:
-            self._known.clear()
-            self._name = column
 
     def _once(self, key: Any, compute: Callable[[], Any]) -> Any:
         if key not in self._known:

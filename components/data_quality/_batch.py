@@ -22,16 +22,9 @@ class Batch:
     """The rows of an Examples artifact, split after split, read lazily.
 
     Args:
-        examples_uri: of the artifact.
-        splits: which, in order.
         parts: by split, the first row and the number of rows; default: all.
         paired: columns that are compared with each other. GX compares them with plain operators, which fail on
             pandas' NA, so those with nulls become floats, or Python's integers where a float would lose digits.
-
-    Attributes:
-        splits: their names.
-        rows: of all of them.
-        columns: their names, in the files' order.
     """
 
     def __init__(

@@ -57,7 +57,6 @@ def contradictions(
 
     Args:
         expectations: as `read_format` gives them.
-        schema: the contract of the same data.
         left_out: columns that are not read, and whose expectations are not checked.
 
     Yields:

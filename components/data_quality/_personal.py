@@ -40,13 +40,7 @@ _FIGURES = frozenset(
 
 
 def mask(validation: ExpectationSuiteValidationResult, columns_of: Any, personal: Collection[str]) -> None:
-    """Removes the values of personal columns from GX's result, in place, so that nothing made from it can show them.
-
-    Args:
-        validation: what GX found.
-        columns_of: of a configuration, the columns that it looks at.
-        personal: columns by name.
-    """
+    """Removes the values of personal columns from GX's result, in place, so that nothing made from it can show them."""
     for one in validation.results:
         config = one.expectation_config
         if config is None or not personal or not set(columns_of(config)) & set(personal):

@@ -92,13 +92,7 @@ def paired_columns(suite: gx.ExpectationSuite) -> frozenset[str]:
 
 
 def columns_of(kind: str, kwargs: Mapping[str, Any], columns: Collection[str]) -> frozenset[str] | None:
-    """Those of `columns` whose values an expectation needs; None: it needs only the columns' names.
-
-    Args:
-        kind: GX's type.
-        kwargs: its arguments.
-        columns: all that there are.
-    """
+    """Those of `columns` whose values an expectation needs; None: it needs only the columns' names."""
     if kind in _OF_NAMES:
         return None
     named = {kwargs[key] for key in COLUMN_KWARGS if key in kwargs} | set(kwargs.get("column_list") or ())

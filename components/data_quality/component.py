@@ -13,20 +13,22 @@ from components import border
 from components.artifacts import DataQualityReport
 from components.data_quality.contract import check_contract, digest
 from components.data_quality.driver import Driver
-from components.data_quality.executor import DATA_QUALITY, EXAMPLES, FAIL_ON, SCHEMA, DataQualityExecutor
+from components.data_quality.executor import DataQualityExecutor
 from components.graph import Graph
 from components.schema import left_out, read_schema
 from spec.errors import InputError
+
+_FAIL_ON = ("critical", "warning", "never")
 
 
 class DataQualitySpec(component_spec.ComponentSpec):
     """Inputs, outputs and properties of DataQuality."""
 
     INPUTS: ClassVar[dict[str, Any]] = {
-        EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
-        SCHEMA: component_spec.ChannelParameter(type=standard_artifacts.Schema),
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
     }
-    OUTPUTS: ClassVar[dict[str, Any]] = {DATA_QUALITY: component_spec.ChannelParameter(type=DataQualityReport)}
+    OUTPUTS: ClassVar[dict[str, Any]] = {"data_quality": component_spec.ChannelParameter(type=DataQualityReport)}
     PARAMETERS: ClassVar[dict[str, Any]] = {
         "suite_file": component_spec.ExecutionParameter(type=str),
         "suite_digest": component_spec.ExecutionParameter(type=str),
@@ -69,7 +71,6 @@ class DataQuality(base_component.BaseComponent):
         """Wires the component.
 
         Args:
-            examples: Examples in Parquet.
             schema: the contract; a suite that names a column it lacks is refused.
             suite_file: a native GX ExpectationSuite in JSON; waivers.yaml and classes of its expectations may lie beside it.
             pipeline_root: where the evidence of a failed gate is kept (components.gates).
@@ -81,8 +82,8 @@ class DataQuality(base_component.BaseComponent):
         Raises:
             InputError: the suite is missing, or fail_on is none of the three.
         """
-        if fail_on not in FAIL_ON:
-            raise InputError(f"fail_on must be one of {', '.join(FAIL_ON)}. Received: {fail_on!r}")
+        if fail_on not in _FAIL_ON:
+            raise InputError(f"fail_on must be one of {', '.join(_FAIL_ON)}. Received: {fail_on!r}")
         super().__init__(
             spec=DataQualitySpec(
                 examples=examples,

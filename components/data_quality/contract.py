@@ -27,8 +27,6 @@ def check_contract(
     """Checks a suite against its schema, and its waivers.
 
     Args:
-        suite_file: the suite.
-        schema_folder: where schema.pbtxt lies.
         left_out: columns that are not read, and whose expectations are not checked.
         text: of the suite, where its file is still to be written.
 

@@ -19,12 +19,6 @@ from components.data_quality.contract import digest
 from components.gates import GateResult, insist_on_pass
 from spec.errors import ChangedError
 
-EXAMPLES = "examples"
-SCHEMA = "schema"
-DATA_QUALITY = "data_quality"
-FAIL_ON = ("critical", "warning", "never")
-
-GATE_FILE = "gate.json"
 WORKER = "components.data_quality.worker"
 
 
@@ -37,9 +31,9 @@ class DataQualityExecutor(base_executor.BaseExecutor):
         output_dict: dict[str, list[artifact.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        examples = artifact_utils.get_single_instance(input_dict[EXAMPLES])
-        schema = artifact_utils.get_single_instance(input_dict[SCHEMA])
-        report = artifact_utils.get_single_instance(output_dict[DATA_QUALITY])
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        schema = artifact_utils.get_single_instance(input_dict["schema"])
+        report = artifact_utils.get_single_instance(output_dict["data_quality"])
         folder = pathlib.Path(report.uri)
         folder.mkdir(parents=True, exist_ok=True)
         with measured(output_dict) as rows:
@@ -64,7 +58,7 @@ class DataQualityExecutor(base_executor.BaseExecutor):
                 finally:
                     print(worker.log(), end="", file=sys.stderr, flush=True)
             _insist_on_contracts(exec_properties)
-            result = GateResult.from_json((folder / GATE_FILE).read_text(encoding="utf-8"))
+            result = GateResult.from_json((folder / "gate.json").read_text(encoding="utf-8"))
             rows[ROWS_IN] = rows[ROWS_OUT] = count
         insist_on_pass(result, self._context, exec_properties["pipeline_root"], folder)
 

@@ -16,7 +16,7 @@ from components.data_quality._batch import Batch
 from components.data_quality.suite_format import MAX_FAILED_FRACTION, names_any, read_format
 from components.gates import CheckResult, Severity
 from components.schema import MASKED
-from spec.words import one_line
+from spec.words import one_line, some_of
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
@@ -41,11 +41,9 @@ def judge(
 
     Args:
         validation: what GX found; of personal columns without values already.
-        batch: the rows that it looked at.
         fail_on: the least severity that stops the run. A gate stops on CRITICAL alone, so `warning` makes
             warnings critical, and `never` makes everything that is critical a warning; the suite's own word is kept.
         keys: columns that say which row a finding is about; those that the rows lack are left out.
-        personal: columns whose values are not shown.
     """
     known = _keys(validation, batch, keys, personal)
     return tuple(_named_apart([_check(result, batch, fail_on, known) for result in validation.results]))
@@ -84,11 +82,6 @@ def _keys(
             for row, value in zip(rows, values, strict=True):
                 found[row][key] = value
     return found
-
-
-def validation_json(validation: ExpectationSuiteValidationResult) -> str:
-    """GX's own result as GX writes it, in strict JSON."""
-    return json.dumps(plain(validation.to_json_dict()), indent=2)
 
 
 def plain(value: Any) -> Any:
@@ -307,10 +300,9 @@ def _trouble(result: ExpectationValidationResult) -> str | None:
 def _brief(config: Any) -> str:
     """A short claim about many columns or values; GX would list each, at some milliseconds apiece."""
     named = columns(config.kwargs)
-    shown = ", ".join(named[: _MOST_COLUMNS - 1]) if len(named) > _MOST_COLUMNS else ", ".join(named)
-    more = f" and {len(named) - _MOST_COLUMNS + 1} more" if len(named) > _MOST_COLUMNS else ""
+    shown = some_of(named, _MOST_COLUMNS - 1) if len(named) > _MOST_COLUMNS else ", ".join(named)
     words = config.type.removeprefix("expect_").replace("_", " ")
-    return f"{words} ({shown}{more})" if named else words
+    return f"{words} ({shown})" if named else words
 
 
 def _claim(config: Any) -> str:

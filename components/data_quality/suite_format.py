@@ -26,7 +26,6 @@ def read_format(path: pathlib.Path, columns: AbstractSet[str] = frozenset(), tex
     """Reads a native GX suite.
 
     Args:
-        path: of the file.
         columns: those of the schema; empty: any column will do.
         text: what the file is to hold, where it is still to be written.
 

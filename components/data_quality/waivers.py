@@ -42,9 +42,7 @@ class Waiver:
         place: file and position, for messages.
         expectation: GX's type; None where `id` says which.
         column: the column that it looks at, or several as `a, b`; None: any, or none.
-        id: the expectation's own id in the suite.
         spans: first and last span, both included; None: all.
-        reason: why.
         owner: who has agreed.
         expires: the last day on which it holds (UTC).
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,13 +58,7 @@ def check_examples(
     were delivered, so only what stops the run is reported: refused data must not be trained on as part of a later window.
 
     Args:
-        examples_uri: of the artifact.
-        splits: which, together as one batch.
-        schema_uri: the folder of schema.pbtxt.
         suite_file: native GX; waivers.yaml and classes of its expectations may lie beside it.
-        fail_on: critical, warning or never.
-        output: a folder.
-        run_id: for Data Docs.
         asset: for Data Docs: what was looked at.
         spans: those of the window, oldest first: `span`, and `parts`: first row and number of rows by split. Default: all rows.
         keys: columns that say which row a finding is about.
@@ -95,7 +90,8 @@ def check_examples(
     found, checks, rows = judge(newest["span"], newest["parts"])
     for one in older:
         _, before, many = judge(one["span"], one["parts"])
-        checks, rows = (*checks, *(_of_span(c, one["span"]) for c in before if _stops(c))), rows + many
+        stopping = [c for c in before if not c.passes and c.severity is Severity.CRITICAL]
+        checks, rows = (*checks, *(_of_span(c, one["span"]) for c in stopping)), rows + many
     checks = (*checks, *judging.not_judged(suite_file, left_out))
     # What Data Docs and GX's other readers show as the run and the data asset.
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -107,13 +103,9 @@ def check_examples(
         checks = (*checks, CheckResult.not_judged("expectations", nothing, Severity.WARNING))
     result = GateResult(gate=RECORD.id, checks=judging.worst_first(checks))
     (output / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
-    (output / VALIDATION_FILE).write_text(judging.validation_json(found), encoding="utf-8")
+    (output / VALIDATION_FILE).write_text(json.dumps(judging.plain(found.to_json_dict()), indent=2), encoding="utf-8")
     _data_docs.write(found, suite, result, output / DATA_DOCS)
     return result, rows
-
-
-def _stops(check: CheckResult) -> bool:
-    return not check.passes and check.severity is Severity.CRITICAL
 
 
 def _of_span(check: CheckResult, span: int) -> CheckResult:

@@ -87,7 +87,7 @@ def _leakage(told: Mapping[str, Strength], label: str, limit: float) -> Iterator
         return
     name = max(told, key=lambda one: told[one].value)
     found = told[name]
-    if not _could_tell(found):
+    if found.perfect <= _AT_LEAST:  # even a column that is always right could be chance
         why = (
             f"too few rows of a class of {label} to tell a column that gives it away from chance (the strongest: {name} "
             f"with {found.value:.3f}, at least {found.least:.3f}); give more data"
@@ -113,11 +113,6 @@ def _leak(name: str, found: Strength, label: str, limit: float) -> CheckResult:
         f"Leave it out: `data.ignore: [{name}]` in workload.yaml."
     )
     return _check("leakage", name, False, message, found.value, limit)
-
-
-def _could_tell(found: Strength) -> bool:
-    """Whether these rows are enough to tell a column that is always right from chance."""
-    return found.perfect > _AT_LEAST
 
 
 def _association(newest: Profile, before: Profile, label: str, limit: float) -> Iterator[CheckResult]:

@@ -29,7 +29,6 @@ class Judged:
     """One delivery of a span.
 
     Attributes:
-        span: its number.
         digest: of its files; empty if it is not known.
         profile: where DriftDetector left its distributions; empty if it refused the span, or they are gone.
     """
@@ -83,10 +82,11 @@ def _spans(store: Any, examples_ids: Iterable[int]) -> Iterable[tuple[int, int, 
 
 def _profiles(store: Any, made: dict[int, list[int]]) -> dict[int, str]:
     """The URI of the profile by the id of the examples."""
-    kinds = {kind.id for kind in store.get_artifact_types() if kind.name == DataDrift.TYPE_NAME}
-    live = {
-        one.id: one.uri
-        for one in store.get_artifacts_by_id(sorted({i for ids in made.values() for i in ids}))
-        if one.type_id in kinds and one.state == one.LIVE
-    }
+    live = live_profiles(store, store.get_artifacts_by_id(sorted({i for ids in made.values() for i in ids})))
     return {examples: live[i] for examples, ids in made.items() for i in ids if i in live}
+
+
+def live_profiles(store: Any, artifacts: Iterable[Any]) -> dict[int, str]:
+    """The URI by the id of those artifacts that are profiles, and not deleted."""
+    kinds = {kind.id for kind in store.get_artifact_types() if kind.name == DataDrift.TYPE_NAME}
+    return {one.id: str(one.uri) for one in artifacts if one.type_id in kinds and one.state == one.LIVE}

@@ -23,8 +23,7 @@ class Numbers:
     Attributes:
         values: rising; float64[n].
         below: share of the rows with at most that value, rising to 1; float64[n].
-        rows: with a value.
-        missing: rows without one; NaN counts as missing.
+        missing: rows without a value; NaN counts as missing.
         exact: whether all values are listed; otherwise at most 1 / (POINTS - 1) of the rows lie between two of them.
         mean: of the finite values.
         deviation: their standard deviation.
@@ -78,15 +77,7 @@ class Numbers:
         return np.minimum(rise, 1.0 / (POINTS - 1))
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "values": self.values.tolist(),
-            "below": self.below.tolist(),
-            "rows": self.rows,
-            "missing": self.missing,
-            "exact": self.exact,
-            "mean": self.mean,
-            "deviation": self.deviation,
-        }
+        return {**vars(self), "values": self.values.tolist(), "below": self.below.tolist()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +87,6 @@ class Categories:
     Attributes:
         counts: rows by value, the most frequent ones.
         other: rows with a rarer value.
-        missing: rows without one.
         distinct: distinct values, including the rarer ones.
     """
 
@@ -111,7 +101,7 @@ class Categories:
         return sum(self.counts.values()) + self.other
 
     def to_json(self) -> dict[str, Any]:
-        return {"counts": dict(self.counts), "other": self.other, "missing": self.missing, "distinct": self.distinct}
+        return dict(vars(self))
 
 
 Distribution = Numbers | Categories

@@ -6,8 +6,8 @@ from typing import Any
 from tfx.orchestration.portable import data_types
 
 from components import border
-from components.artifacts import DataDrift, noted_spans
-from components.drift._verdicts import SpanVerdict, judged
+from components.artifacts import noted_spans
+from components.drift._verdicts import SpanVerdict, judged, live_profiles
 from components.drivers import PropertyDriver
 from components.store_errors import store_errors
 from model_store import STABLE, ModelStore
@@ -34,13 +34,8 @@ class Driver(PropertyDriver):
             release = models.resolve(model, STABLE)
         with self._metadata as handle:
             run = handle.store.get_context_by_type_and_name("pipeline_run", release.run_id)
-            kinds = {kind.id for kind in handle.store.get_artifact_types() if kind.name == DataDrift.TYPE_NAME}
-            found = [
-                one
-                for one in (handle.store.get_artifacts_by_context(run.id) if run else ())
-                if one.type_id in kinds and one.state == one.LIVE
-            ]
-        return (str(found[0].uri), f"release {release.version}") if found else ("", "")
+            found = live_profiles(handle.store, handle.store.get_artifacts_by_context(run.id) if run else ())
+        return (next(iter(found.values())), f"release {release.version}") if found else ("", "")
 
     def _reference(self, examples: Any, pipeline: str) -> dict[str, str]:
         """`baseline`: the URI of the last accepted span's profile; `baseline_span`: its number; `baseline_verdict`: set if it is not

@@ -63,7 +63,7 @@ class Executor(base_executor.BaseExecutor):
             ]
             result = GateResult(RECORD.id, tuple(checks))
             (folder / PROFILE_FILE).write_text(newest.to_json(), encoding="utf-8")
-            (folder / DRIFT_FILE).write_text(json.dumps([judge.plain(one) for one in found]), encoding="utf-8")
+            (folder / DRIFT_FILE).write_text(json.dumps([dataclasses.asdict(one) for one in found]), encoding="utf-8")
             (folder / GATE_FILE).write_text(result.to_json(), encoding="utf-8")
             output.span = examples.span
             rows[ROWS_IN] = rows[ROWS_OUT] = newest.rows[ALL]

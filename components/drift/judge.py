@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -30,12 +29,9 @@ class ColumnComparison:
 
     Attributes:
         kind: drift, label_shift, skew or prediction_drift.
-        column: its name.
         slice: `column=value`; empty: all rows.
         reference: what it was compared with, in words.
-        measures: value by measure.
         limits: by measure, for those that have one.
-        severity: of exceeding one.
         message: where it moved, in words, with figures.
     """
 
@@ -60,8 +56,6 @@ def comparisons(
     """Compares every column that both profiles have in every slice that both have, where both have enough rows.
 
     Args:
-        new: what is looked at.
-        reference: what it is compared with.
         allowed: limits, and the rows that both need.
         kind: of what is found: drift, skew or prediction_drift.
         label: the column whose drift is a label shift.
@@ -98,7 +92,7 @@ def check(one: ColumnComparison) -> CheckResult:
     else:
         message = ", ".join(f"{_NAMES[m]} {value:.3g}" for m, value in one.measures.items())
     severity = Severity(one.severity) if one.limits else Severity.INFO
-    return CheckResult(name, not exceeded, severity, message, plain(one))
+    return CheckResult(name, not exceeded, severity, message, dataclasses.asdict(one))
 
 
 def _moved(new: Distribution, before: Distribution, is_personal: bool = False) -> str:
@@ -137,8 +131,3 @@ def _shown(name: str) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def plain(one: ColumnComparison) -> dict[str, Any]:
-    """As plain values for JSON."""
-    return dataclasses.asdict(one)

@@ -31,26 +31,24 @@ def compare(new: Distribution, reference: Distribution) -> dict[str, float]:
     Raises:
         TypeError: one side has numbers and the other names.
     """
+    if type(new) is not type(reference):
+        raise TypeError(
+            f"numbers cannot be compared with names. Received: {type(new).__name__}, {type(reference).__name__}"
+        )
+    if not _total(new) or not _total(reference):
+        return {}
+    smallest = _HALF_A_ROW / _total(new), _HALF_A_ROW / _total(reference)
     if isinstance(new, Numbers) and isinstance(reference, Numbers):
-        if not _total(new) or not _total(reference):
-            return {}
         p, q = _binned(new, reference)
-        smallest = _HALF_A_ROW / _total(new), _HALF_A_ROW / _total(reference)
         found = {"psi": _psi(p, q, *smallest), "jensen_shannon": _jensen_shannon(p, q)}
         if new.rows and reference.rows:
             found["kolmogorov_smirnov"] = _kolmogorov_smirnov(new, reference)
         return found
-    if isinstance(new, Categories) and isinstance(reference, Categories):
-        if not _total(new) or not _total(reference):
-            return {}
-        smallest = _HALF_A_ROW / _total(new), _HALF_A_ROW / _total(reference)
-        p, q = _shares(new, reference, list(dict.fromkeys([*reference.counts, *new.counts])))
-        l_infinity = float(np.max(np.abs(p - q)))
-        p, q = _shares(new, reference, _frequent(new, reference))
-        return {"psi": _psi(p, q, *smallest), "jensen_shannon": _jensen_shannon(p, q), "l_infinity": l_infinity}
-    raise TypeError(
-        f"numbers cannot be compared with names. Received: {type(new).__name__}, {type(reference).__name__}"
-    )
+    assert isinstance(new, Categories) and isinstance(reference, Categories)
+    p, q = _shares(new, reference, list(dict.fromkeys([*reference.counts, *new.counts])))
+    l_infinity = float(np.max(np.abs(p - q)))
+    p, q = _shares(new, reference, _frequent(new, reference))
+    return {"psi": _psi(p, q, *smallest), "jensen_shannon": _jensen_shannon(p, q), "l_infinity": l_infinity}
 
 
 def _total(one: Distribution) -> int:

@@ -78,7 +78,6 @@ def profile(
     """Describes data column by column, with at most two columns in memory.
 
     Args:
-        name: of the data.
         columns: to describe; lists and structures among them are passed over.
         read: the values of a column, each time in the same order of rows.
         named: columns of whole numbers that are names (codes, zones), not amounts.
@@ -150,13 +149,5 @@ def _slices(column: str, values: pa.ChunkedArray, min_rows: int) -> list[tuple[s
     """(`column=value`, row mask) of the most frequent values."""
     found = categories(values)
     names = [name for name, rows in found.counts.items() if rows >= min_rows][:_MOST_SLICES]
-    texts = values.cast(pa.large_binary()) if is_text_or_bytes(values.type) else values.cast(pa.large_string())
-    made = []
-    for name in names:
-        wanted = (
-            pa.scalar(name.encode(), pa.large_binary())
-            if is_text_or_bytes(values.type)
-            else pa.scalar(name, pa.large_string())
-        )
-        made.append((f"{column}={name}", pc.fill_null(pc.equal(texts, wanted), False)))
-    return made
+    texts = (values if is_text_or_bytes(values.type) else values.cast(pa.large_string())).cast(pa.large_binary())
+    return [(f"{column}={name}", pc.fill_null(pc.equal(texts, name.encode()), False)) for name in names]

@@ -39,15 +39,11 @@ def offending_rows(
         mask = column.is_null() if mask is None else pc.or_(mask, column.is_null())
     if mask is None:
         return []
-    personal = is_personal(feature)
-    return [
-        {"split": split, "row": row, "value": _shown(column[row].as_py(), personal)}
-        for row in pc.indices_nonzero(mask)[:_SHOWN].to_pylist()
-    ]
-
-
-def _shown(value: Any, personal: bool) -> Any:
-    return MASKED if personal and value is not None else value
+    rows = pc.indices_nonzero(mask)[:_SHOWN].to_pylist()
+    values = [column[row].as_py() for row in rows]
+    if is_personal(feature):
+        values = [None if value is None else MASKED for value in values]
+    return [{"split": split, "row": row, "value": value} for row, value in zip(rows, values, strict=True)]
 
 
 def _outside_domain(column: pa.ChunkedArray, feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> Any:

@@ -22,12 +22,7 @@ def checks_of(
     """One check a feature of the schema, and one for anything that concerns none.
 
     Args:
-        found: of the statistics, by TFDV.
-        statistics: of a split.
-        schema: that they were compared with.
-        split: its name.
-        uri: of an Examples artifact that has the rows.
-        rows_of: the split there in which a finding's rows are looked up; default the same.
+        rows_of: the split of the Examples at `uri` in which a finding's rows are looked up; default: `split`.
     """
     rows_of, empty = rows_of or split, _empty(statistics, schema)
     checks = []

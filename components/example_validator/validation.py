@@ -14,12 +14,7 @@ _TOGETHER = 100
 def validate(
     statistics: statistics_pb2.DatasetFeatureStatisticsList, schema: schema_pb2.Schema
 ) -> anomalies_pb2.Anomalies:
-    """What `tfdv.validate_statistics(statistics, schema)` finds.
-
-    Args:
-        statistics: of one data set.
-        schema: it has to keep.
-    """
+    """What `tfdv.validate_statistics(statistics, schema)` finds."""
     if schema.weighted_feature or schema.sparse_feature or len(statistics.datasets) != 1:
         return tfdv.validate_statistics(statistics, schema)  # what is made of several columns is looked at as a whole
     found = anomalies_pb2.Anomalies()

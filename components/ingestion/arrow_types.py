@@ -21,6 +21,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.columnar import is_list
+
 # What Arrow raises for a value or a type that it cannot convert.
 NOT_CONVERTED = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
 
@@ -72,15 +74,6 @@ def plain(array: pa.Array) -> pa.Array:
     if pa.types.is_floating(array.type) and pc.any(pc.is_nan(array)).as_py():
         return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
     return array
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Whether each row holds several values, however Arrow stores them."""
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or _is_rare_list(kind))
-
-
-def _is_rare_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
 
 
 def _vectors(array: pa.Array, kind: pa.DataType) -> pa.Array:

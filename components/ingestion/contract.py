@@ -15,6 +15,7 @@ from components.ingestion.formatted_numbers import Style, style
 from components.ingestion.rewriting import Rewrite, rewrite_of
 from components.schema import booleans_of, is_ignored, time_format_of
 from spec.errors import InputError
+from spec.words import some_of
 from spec.workload import Read
 
 _MOST_NAMES = 40  # that fit into one line
@@ -88,9 +89,6 @@ def check_header(
     """Raises InputError if columns are duplicated, missing or unknown.
 
     Args:
-        file: where they were found.
-        names: the columns that it has.
-        columns: those of the schema.
         extra: names, and patterns like `pixel_*`, of columns that may be there too; None: any may.
     """
     present = set(names)
@@ -100,7 +98,7 @@ def check_header(
     missing = [c.name for c in columns if not c.optional and c.name not in present]
     if missing:
         raise InputError(
-            f"column {missing[0]!r} is missing{_and_more(missing)}. Received: {_some(names)}. "
+            f"column {missing[0]!r} is missing{_and_more(missing)}. Received: {some_of(list(names), _MOST_NAMES)}. "
             f"Deliver it, or say in schema.pbtxt that it may be absent: {OPTIONAL}.",
             file=file,
         )
@@ -114,12 +112,6 @@ def check_header(
             "Add it to schema.pbtxt, or to data.ignore in workload.yaml (a pattern like 'prefix_*' or '*' will do).",
             file=file,
         )
-
-
-def _some(names: Collection[str]) -> str:
-    return ", ".join(list(names)[:_MOST_NAMES]) + (
-        f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    )
 
 
 def _and_more(names: list[str]) -> str:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from components.ingestion.contract import Column
-from components.ingestion.plain_files import COMPRESSED
+from components.ingestion.plain_files import COMPRESSED, blocks
 from spec.errors import InputError
 from spec.words import one_line
 from spec.workload import Read
@@ -30,9 +30,6 @@ class CsvFile:
     """A CSV that is plain text.
 
     Attributes:
-        path: of the file.
-        reading: how it is written.
-        names: of its columns.
         first_line: how many lines come before the first row of data.
     """
 
@@ -49,13 +46,7 @@ class CsvFile:
             InputError: it has none, or is not text.
         """
         refuse_binary(path)
-        try:
-            with pa.input_stream(str(path)) as file:
-                head = file.read(_HEAD_BYTES)
-        except OSError as error:
-            if error.errno:
-                raise
-            raise InputError(f"cannot be unpacked ({error}). Deliver it again.", file=path) from None
+        head = next(blocks(path), b"")[:_HEAD_BYTES]
         return cls(path, reading, *_header(path, head, reading))
 
     def among(self, columns: Sequence[Column]) -> list[Column]:

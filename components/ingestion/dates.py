@@ -47,7 +47,6 @@ def parse(array: pa.Array, format: str) -> pa.Array:
     """Points in time, of type timestamp[us]; null where the text is null or empty.
 
     Args:
-        array: texts.
         format: as strftime writes it; ISO 8601 is understood too.
 
     Raises:

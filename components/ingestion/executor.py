@@ -20,6 +20,7 @@ from components.columnar.executor import ColumnarBeamExecutor
 from components.gates import CheckResult, GateResult, evidence_directory, keep_evidence
 from components.ingestion import quarantine, sources
 from components.ingestion.contract import Column, columns_of
+from components.ingestion.images import insist_on_classes
 from components.ingestion.labels import with_label
 from components.ingestion.parts import Unit, plan
 from components.ingestion.quarantine import QUARANTINE, QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
@@ -30,7 +31,7 @@ from components.ingestion.work import in_order, staging
 from components.schema import read_schema
 from spec.errors import InputError
 from spec.splits import SPLITS
-from spec.workload import Ingestion, Split
+from spec.workload import Ingestion
 
 _MOST_NAMED = 10
 # What to do about an empty split, by how rows are split.
@@ -86,8 +87,6 @@ class Executor(ColumnarBeamExecutor):
         self, target: pathlib.Path, config: Ingestion, columns: list[Column], spans: Sequence[dict[str, Any]]
     ) -> list[Written]:
         if config.format == "images":
-            from components.ingestion.images import insist_on_classes  # imports TensorFlow
-
             for span in spans:
                 insist_on_classes(span["files"], config.uri)
         units = plan([span["files"] for span in spans], config.format, config.read)
@@ -161,15 +160,10 @@ def _columns(config: Ingestion, schema_uri: str) -> list[Column]:
 def _insist_on_rows_in_each_split(config: Ingestion, written: Sequence[Written]) -> None:
     counts = {split: sum(one.counts[split] for one in written) for split in SPLITS}
     shown = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    remedy = _REMEDY["time" if config.split.time else "column" if config.split.column else "hash"]
     for split, count in counts.items():
         if count == 0:
-            raise InputError(
-                f"{config.uri}: no row fell into the {split} split ({shown}). {_REMEDY[_way(config.split)]} in workload.yaml."
-            )
-
-
-def _way(split: Split) -> str:
-    return "time" if split.time else "column" if split.column else "hash"
+            raise InputError(f"{config.uri}: no row fell into the {split} split ({shown}). {remedy} in workload.yaml.")
 
 
 def _commit(target: pathlib.Path, written: Sequence[Written]) -> None:

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 import storage
 from components.ingestion.plain_files import is_plain
-from components.ingestion.sources import is_local
 from spec.workload import PLAIN, Read
 
 UNIT_BYTES = 64 * 2**20
@@ -34,10 +33,6 @@ class Part:
     start: int = 0
     end: int | None = None
     first_row: int = 0
-
-    @property
-    def whole(self) -> bool:
-        return not self.groups and self.end is None and self.start == 0
 
 
 WHOLE = Part()
@@ -99,7 +94,7 @@ def _together(files: Sequence[str], format: str, reading: Read) -> Iterator[tupl
 def _pieces(url: str, format: str, reading: Read) -> Iterator[tuple[Piece, int]]:
     filesystem, path = storage.filesystem(url)
     size = int(filesystem.size(path) or 0)
-    if size > UNIT_BYTES and is_local(url):
+    if size > UNIT_BYTES and storage.is_on_disk(filesystem):
         if format == "parquet":
             yield from _row_groups(url, pathlib.Path(path), size)
             return

@@ -214,7 +214,6 @@ def sheets(path: pathlib.Path, rows: int) -> dict[str, list[list[str]]]:
     """The first rows of each non-empty sheet of an Excel file, in order.
 
     Args:
-        path: of the file.
         rows: of each sheet, blank ones not counted.
     """
     with _workbook(path) as book:

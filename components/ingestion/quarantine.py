@@ -36,7 +36,6 @@ class BadRowWriter:
     """Writes bad rows as Parquet: file, row, column, reason, content.
 
     Attributes:
-        rows: how many.
         first: a description of the first; empty while there is none.
         examples: the first few: file, row, column, reason.
         by_column: how many by the column that does not fit; "": the whole row.
@@ -76,8 +75,7 @@ def merge(sides: Iterable[pathlib.Path], path: pathlib.Path) -> int:
     """Merges the quarantine files of several units, in order; returns the number of rows.
 
     Args:
-        sides: the files.
-        path: of the new one; nothing is written where there are no rows.
+        path: of the merged file; nothing is written where there are no rows.
     """
     rows = 0
     with contextlib.ExitStack() as stack:

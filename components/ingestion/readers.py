@@ -23,6 +23,7 @@ from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.labels import labelled
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.plain_files import plain
+from components.ingestion.tfrecord import read_tfrecord_strictly
 from spec.errors import InputError
 from spec.words import one_line
 from spec.workload import PLAIN, Read
@@ -38,7 +39,6 @@ class DataFile:
     Attributes:
         path: of the file, or of a plain copy of it.
         kind: csv, parquet, jsonl or tfrecord.
-        reading: how it is written.
     """
 
     path: pathlib.Path
@@ -67,12 +67,9 @@ def read_file(
     """Yields a file's rows as batches that have exactly `columns`, in their order.
 
     Args:
-        path: of the file.
         format: csv, xlsx, parquet, jsonl, json or tfrecord.
-        columns: what the batches have.
         ignore: columns that may be there too; None: any.
         part: which rows of a Parquet or JSON-lines file; default: all.
-        reading: how it is written.
 
     Raises:
         InputError: the file cannot be read as its format, or does not fit the columns.
@@ -89,7 +86,7 @@ def read_file(
             if isinstance(error, OSError) and error.errno:
                 raise
             raise _explained(file, columns, part, error) from error
-        if row == 0 and part.whole:
+        if row == 0 and part == WHOLE:
             raise InputError("the file has no rows. Deliver it again, or remove it from the span.", file=path)
 
 
@@ -142,20 +139,12 @@ def _read_jsonl(
         yield from json_files.parse_json(file.path, block, columns, ignore).to_batches()
 
 
-def _read_tfrecord(
-    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
-) -> Iterator[pa.RecordBatch]:
-    from components.ingestion.tfrecord import read_tfrecord_strictly  # imports TensorFlow
-
-    yield from read_tfrecord_strictly(file.path, columns, ignore)
-
-
 _Reader = Callable[[DataFile, list[Column], Collection[str] | None, Part], Iterator[pa.RecordBatch]]
 _READERS: dict[str, _Reader] = {
     "csv": _read_csv,
     "parquet": read_parquet,
     "jsonl": _read_jsonl,
-    "tfrecord": _read_tfrecord,
+    "tfrecord": lambda file, columns, ignore, part: read_tfrecord_strictly(file.path, columns, ignore),
 }
 
 

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
 
 import pyarrow as pa
 
 from components.ingestion.dates import Dates
-
-
-class Rewrite(Protocol):
-    """Brings a column's values to one spelling. It is pickled for Beam's workers, so implement it as a dataclass of plain values."""
-
-    @property
-    def expected(self) -> str:
-        """What a value has to be, for messages."""
-
-    def __call__(self, array: pa.Array) -> pa.Array:
-        """An array of texts, as long as the one received.
-
-        Raises:
-            ArrowInvalid: a value cannot be rewritten.
-        """
 
 
 def fold(text: str) -> str:
@@ -58,6 +42,10 @@ class Booleans:
     def __call__(self, array: pa.Array) -> pa.Array:
         known = {"false": self.no, "true": self.yes, fold(self.no): self.no, fold(self.yes): self.yes}
         return _by_value(array, lambda text: known.get(fold(text), text))
+
+
+# What brings a column's values to one spelling; dataclasses of plain values, because they are pickled for Beam's workers.
+Rewrite = Dates | Spellings | Booleans
 
 
 def rewrite_of(time_format: str, booleans: tuple[str, ...]) -> Rewrite | None:

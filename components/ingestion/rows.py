@@ -25,6 +25,7 @@ from components.ingestion.contract import Column, check_header, columns_as_read
 from components.ingestion.csv_files import too_long
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.readers import DataFile
+from components.ingestion.tfrecord import read_tfrecord
 from spec.errors import InputError
 from spec.words import one_line
 from spec.workload import PLAIN, Read
@@ -44,12 +45,10 @@ def read_rows(
     """Yields a file's rows, each either in a batch or among the bad ones.
 
     Args:
-        path: of the file.
         format: csv, xlsx, parquet, jsonl, json or tfrecord.
         columns: what the batches have, in this order.
         ignore: columns that may be there too; None: any.
         part: which rows of a Parquet or JSON-lines file; default: all. Numbers are those in the whole file.
-        reading: how it is written.
 
     Raises:
         InputError: the file as a whole cannot be read, or lacks a column.
@@ -118,19 +117,13 @@ def _read_csv(file: DataFile, columns: list[Column], ignore: Collection[str] | N
         ragged[:] = [b for b in ragged if b.row > done]
         yield ReadRows(batch, numbers, passed)
     _insist_on_closed_quotes(unclosed)
-    yield ReadRows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in as_bytes}), _none(), tuple(ragged))
+    yield _only(ragged, as_bytes)
 
 
 def _insist_on_closed_quotes(unclosed: list[InputError]) -> None:
     # An unclosed quote swallows hundreds of good rows: counting them as one bad row would hide the loss.
     if unclosed:
         raise unclosed[0]
-
-
-def _read_parquet(
-    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
-) -> Iterator[ReadRows]:
-    return _numbered(readers.read_parquet(file, columns, ignore, part), part)
 
 
 def _numbered(batches: Iterator[pa.RecordBatch], part: Part) -> Iterator[ReadRows]:
@@ -150,19 +143,11 @@ def _read_jsonl(
         done += len(lines)
 
 
-def _read_tfrecord(
-    file: DataFile, columns: list[Column], ignore: Collection[str] | None, part: Part
-) -> Iterator[tuple[ReadRows, dict[int, tuple[str, str]]]]:
-    from components.ingestion.tfrecord import read_tfrecord  # imports TensorFlow
-
-    yield from read_tfrecord(file.path, columns, ignore)
-
-
 _READERS: dict[str, Callable[..., Iterator[Any]]] = {
     "csv": _read_csv,
-    "parquet": _read_parquet,
+    "parquet": lambda file, columns, ignore, part: _numbered(readers.read_parquet(file, columns, ignore, part), part),
     "jsonl": _read_jsonl,
-    "tfrecord": _read_tfrecord,
+    "tfrecord": lambda file, columns, ignore, part: read_tfrecord(file.path, columns, ignore),
 }
 
 
@@ -183,7 +168,7 @@ def _parse_lines(
             named = re.search(r"Column\(/([^)/]+)", reason)
             content = lines[0].decode("utf-8", "replace").rstrip("\n")[:_CONTENT_CHARACTERS]
             bad = BadRow(int(numbers[0]), named[1] if named else None, reason, content)
-            yield ReadRows(pa.RecordBatch.from_pydict({c.name: pa.array([], c.type) for c in columns}), _none(), (bad,))
+            yield _only([bad], columns)
             return
         half = len(lines) // 2
         yield from _parse_lines(path, lines[:half], numbers[:half], columns, ignore)
@@ -258,5 +243,6 @@ def _by_halves(
     return pa.concat_arrays(part(array, 0))
 
 
-def _none() -> npt.NDArray[np.int64]:
-    return np.empty(0, np.int64)
+def _only(bad: Sequence[BadRow], columns: Sequence[Column]) -> ReadRows:
+    nothing = pa.RecordBatch.from_pydict({column.name: pa.array([], column.type) for column in columns})
+    return ReadRows(nothing, np.empty(0, np.int64), tuple(bad))

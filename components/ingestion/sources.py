@@ -76,8 +76,6 @@ def resolve_window(uri: str, span: int, window: int, empty_files: bool = False) 
 
     Args:
         uri: with `{SPAN}`, or `{YYYY}`, `{MM}` and `{DD}`; `{VERSION}` stands for the newest version of each span.
-        span: the newest.
-        window: how many.
         empty_files: whether a file may be empty; the reader of images reports all unusable files itself.
 
     Raises:
@@ -113,11 +111,6 @@ def _insist_on_a_number(one: Location) -> None:
         raise InputError(
             f"{one.uri}: span {one.span} has more than {MOST_SPAN_DIGITS} digits. Rename it: a span is a number that counts up."
         )
-
-
-def is_local(url: str) -> bool:
-    """Whether a file is on this machine."""
-    return storage.is_on_disk(storage.filesystem(url)[0])
 
 
 def localize(url: str, folder: str) -> pathlib.Path:
@@ -210,7 +203,6 @@ def as_hashed(files: Sequence[str], digest: str) -> Iterator[None]:
 
     Args:
         files: URLs, in the order of `Span.files`.
-        digest: of the span.
 
     Raises:
         ChangedError: one of them was written meanwhile; whatever else was found wrong with it may be due to that.
@@ -228,9 +220,9 @@ def _insist(files: Sequence[str], digest: str) -> None:
     filesystem.invalidate_cache()
     paths = [storage.filesystem(url)[1] for url in files]
     for path in paths:
-        kept = _HASHED.get((id(filesystem), path))
-        if kept and kept.look != (now := _look(filesystem, path)):
-            raise _changed(path, kept.look, now)
+        then, _ = _HASHED.get((id(filesystem), path), (None, b""))
+        if then and then != (now := _look(filesystem, path)):
+            raise _changed(path, then, now)
     if (current := _digest(filesystem, paths)) != digest:
         raise ChangedError(
             f"{paths[0]} (and what lies beside it)", f"its digest was {digest[:12]}, and now it is {current[:12]}"
@@ -242,7 +234,6 @@ class _Look:
     """A file's size and time stamp.
 
     Attributes:
-        size: in bytes.
         stamp: changes with every write: on disk the inode and its change time, which programs cannot set; of an object its ETag, or
             its store's time stamp. Empty if there is none: such a file is always hashed again.
     """
@@ -251,13 +242,7 @@ class _Look:
     stamp: str
 
 
-@dataclasses.dataclass(frozen=True)
-class _Hashed:
-    look: _Look
-    sha256: bytes
-
-
-_HASHED: dict[tuple[int, str], _Hashed] = {}
+_HASHED: dict[tuple[int, str], tuple[_Look, bytes]] = {}
 """What this process has hashed, by file system and path: a run hashes the same files before and after loading TensorFlow."""
 _TICK_NS = 20_000_000  # two writes within a tick of the kernel's clock (4 or 10 ms) have the same time
 
@@ -277,15 +262,15 @@ def _digest(filesystem: Any, files: Sequence[str]) -> str:
 
 def _hashed(filesystem: Any, path: str) -> bytes:
     before, key = _look(filesystem, path), (id(filesystem), path)
-    kept = _HASHED.get(key)
-    if kept and kept.look == before:
-        return kept.sha256
+    then, sha = _HASHED.get(key, (None, b""))
+    if then == before:
+        return sha
     sha = _sha256(filesystem, path)
     filesystem.invalidate_cache()
     if (now := _look(filesystem, path)) != before:
         raise _changed(path, before, now)
     if before.stamp:
-        _HASHED[key] = _Hashed(before, sha)
+        _HASHED[key] = before, sha
     return sha
 
 

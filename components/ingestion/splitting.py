@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -32,15 +31,7 @@ Values = npt.NDArray[np.number[Any]]
 Counted = tuple[Values, npt.NDArray[np.int64]]
 
 
-class Splitter(abc.ABC):
-    """Tells, for each row of a batch, which split it belongs to."""
-
-    @abc.abstractmethod
-    def places(self, batch: pa.RecordBatch) -> Places:
-        """The index in SPLITS of each row's split, [rows]."""
-
-
-class ByHash(Splitter):
+class ByHash:
     """Splits by a hash of the row, which is the same in every span. The lowest hashes are test, then eval, then train.
 
     So a larger test_fraction takes rows from eval first, and a larger eval_fraction from train. Another seed gives another split.
@@ -52,6 +43,7 @@ class ByHash(Splitter):
         self._eval = round((split.test_fraction + split.eval_fraction) * _BUCKETS)
 
     def places(self, batch: pa.RecordBatch) -> Places:
+        """The index in SPLITS of each row's split, [rows]."""
         return self.places_of(self.hashes(batch))
 
     def hashes(self, batch: pa.RecordBatch) -> Hashes:
@@ -69,7 +61,7 @@ class ByHash(Splitter):
         return np.select([bucket < self._test, bucket < self._eval], [_TEST, _EVAL], _TRAIN)
 
 
-class ByTime(Splitter):
+class ByTime:
     """Splits by time: the newest rows are test, those before them eval; rows with the same time stay together."""
 
     def __init__(self, split: Split, counted: Counted) -> None:
@@ -85,7 +77,7 @@ class ByTime(Splitter):
         return np.select([times >= self._test_from, times >= self._eval_from], [_TEST, _EVAL], _TRAIN)
 
 
-class ByColumn(Splitter):
+class ByColumn:
     """Splits by a column. Data with two parts keeps its held-out part as test, and eval is taken out of train by hash.
 
     The two parts are train and test, or train and eval: whatever its name, the only part that was held out judges the model.
@@ -105,12 +97,13 @@ class ByColumn(Splitter):
         return np.where(named == _TRAIN, np.where(is_taken, _EVAL, _TRAIN), _TEST)
 
 
+Splitter = ByHash | ByTime | ByColumn
+
+
 def splitter(split: Split, label: str | None, counted: Counted | None = None) -> Splitter:
     """The splitter for a workload's settings.
 
     Args:
-        split: as the workload says.
-        label: the label's column; None: there is none.
         counted: all values of the column `counted_column(split)`, where there is one.
     """
     if counted is None:

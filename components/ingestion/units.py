@@ -15,6 +15,7 @@ from components.columnar import ExamplesWriter
 from components.ingestion import sources
 from components.ingestion.bad_rows import BadRow
 from components.ingestion.contract import Column
+from components.ingestion.images import read_images
 from components.ingestion.labels import labelled
 from components.ingestion.parts import Unit
 from components.ingestion.quarantine import QUARANTINE_FILE, BadRowWriter
@@ -35,10 +36,7 @@ class Written:
         counts: rows by split.
         shards: files by split, in the order of their rows; empty if there are none.
         unlabelled: rows without a label, which were left out.
-        bad: rows that did not fit.
-        side_file: where they are; None: there are none.
-        first: a description of the first.
-        examples: the first few of them.
+        side_file: where the rows are that did not fit; None: there are none.
         by_column: how many of them in which column.
     """
 
@@ -128,9 +126,6 @@ def read_unit(
     """The rows of a unit that fit; with `on_bad_rows: fail` the first one that does not is an InputError.
 
     Args:
-        unit: what to read.
-        config: how.
-        columns: what the batches have.
         ignore: columns that may be there too; None: any.
         scratch: where copies of remote files may lie.
         aside: takes the rows that do not fit.
@@ -151,8 +146,6 @@ def read_unit(
 
 def _read_images(unit: Unit, columns: list[Column], aside: BadRowWriter | None) -> Iterator[pa.RecordBatch]:
     """Unusable images are always set aside, because the executor reports all of them together."""
-    from components.ingestion.images import read_images  # imports TensorFlow
-
     files = [piece.url for piece in unit.pieces]
     for rows in read_images(files, columns):
         if aside is not None:

@@ -22,10 +22,6 @@ MASKED = "(personal)"
 def read_schema(uri: str, left_out: Collection[str] = ()) -> schema_pb2.Schema:
     """The schema of a Schema artifact, or of a folder of contracts.
 
-    Args:
-        uri: of the folder.
-        left_out: features that are not to be in it (`left_out`).
-
     Raises:
         InputError: there is no schema, or it is not valid; names the line.
     """

@@ -37,7 +37,6 @@ class SchemaImporter(base_component.BaseComponent):
         """Wires the component.
 
         Args:
-            schema_file: schema.pbtxt.
             left_out: features to remove for everything downstream.
         """
         path = pathlib.Path(schema_file)

@@ -126,23 +126,12 @@ def _ranges(runs: list[pa.Table], parts: int) -> Iterator[list[pa.Table]]:
     bounds = [samples[len(samples) * part // parts] for part in range(1, parts)]
     starts = [0] * len(runs)
     for bound in [*bounds, None]:
-        ends = [
-            run.num_rows if bound is None else bisect.bisect_left(_Values(run["value"].chunk(0)), bound) for run in runs
-        ]
+        ends = [run.num_rows if bound is None else _first_from(run["value"].chunk(0), bound) for run in runs]
         slices = [run.slice(start, end - start) for run, start, end in zip(runs, starts, ends, strict=True)]
         if any(part.num_rows for part in slices):
             yield slices
         starts = ends
 
 
-class _Values:
-    """An Arrow array as a sequence for bisect."""
-
-    def __init__(self, array: pa.Array) -> None:
-        self._array = array
-
-    def __len__(self) -> int:
-        return len(self._array)
-
-    def __getitem__(self, index: int) -> Any:
-        return self._array[index].as_py()
+def _first_from(values: pa.Array, bound: Any) -> int:
+    return bisect.bisect_left(range(len(values)), bound, key=lambda index: values[index].as_py())

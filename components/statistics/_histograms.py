@@ -40,8 +40,6 @@ def equi_width_histogram(
         quantiles: rising; [n].
         cumulative_counts: of the values up to each of them, whole numbers; [n].
         finite_min: the least finite value; infinite where there is none.
-        finite_max: the greatest.
-        num_buckets: of finite values.
         num_pos_inf: how many values are positive infinity.
     """
     result = statistics_pb2.Histogram(type=statistics_pb2.Histogram.STANDARD)

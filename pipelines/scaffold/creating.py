@@ -37,12 +37,7 @@ class Created:
     """What was made.
 
     Attributes:
-        workload: the workload's folder.
-        schemas: the contracts' folder.
-        test: the test file.
         span: the folder of span 1.
-        label: what is predicted.
-        profile: which columns are read.
         story: lines for a person: what was decided, and why.
     """
 

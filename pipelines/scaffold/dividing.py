@@ -28,9 +28,6 @@ class Division:
     """What goes under `data.split`, and what it comes to.
 
     Attributes:
-        eval_fraction: see there.
-        test_fraction: see there.
-        seed: see there.
         rows: of each class by split; empty where the label is a number.
     """
 
@@ -47,8 +44,6 @@ def divide(rows: pa.Table, label: Draft, time: str | None = None, key: str | Non
     one that comes nearest to giving each split its share of every class is taken. Labels alone decide, no model is looked at.
 
     Args:
-        rows: as a run reads them.
-        label: what is predicted.
         time: the column to split by, if any.
         key: the column whose hash decides, if any.
     """

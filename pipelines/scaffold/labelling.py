@@ -33,7 +33,6 @@ def draft(task: type[Task], label: LabelColumn, positive: str | None) -> Draft:
     """The task's draft.
 
     Args:
-        task: of the workload.
         label: the column; as text where `is_text` said so.
         positive: the class that was asked for as the positive one.
 

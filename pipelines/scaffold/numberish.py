@@ -31,7 +31,6 @@ class Numberish:
         style: how they are written, by STYLES.
         is_plain: whether nothing stands with the number: no unit, no grouping, no bracket.
         is_sure: whether the decimal mark could not as well group thousands.
-        example: one of them.
         missing: texts that mean that there is no value.
         odd: texts that are neither a number nor a known way to say that there is none.
     """
@@ -50,21 +49,11 @@ def is_code(texts: pa.Array) -> bool:
     return bool(digits and pc.any(pc.match_substring_regex(texts, r"^0\d")).as_py())
 
 
-def is_number(texts: pa.Array) -> bool:
-    """Whether Arrow reads all of them as numbers."""
-    try:
-        texts.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
 def judge(texts: pa.Array, counts: pa.Array, styles: Sequence[str] = _ORDER) -> Numberish | None:
     """What a column of numbers is like; None: it is not one.
 
     Args:
         texts: its different values, without spaces around them, none of them empty.
-        counts: how many rows have each.
         styles: the candidates, likeliest first.
     """
     if not any(pc.sum(_fits(texts.slice(0, _ENOUGH), one)).as_py() * 2 >= min(_ENOUGH, len(texts)) for one in styles):

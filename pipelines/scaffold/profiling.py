@@ -95,9 +95,7 @@ def profile(table: pa.Table, label: str, carried: Collection[str], ignore: Colle
 
     Args:
         table: all rows; `text_columns` as texts.
-        label: the column to predict.
         carried: columns that the split needs; they become no feature.
-        ignore: columns that the user does not want.
 
     Raises:
         InputError: nothing is left to learn from, or a number is infinite.

@@ -62,10 +62,8 @@ def read_files(
     """Reads files into one table.
 
     Args:
-        files: of one format.
         format: csv, xlsx, parquet, jsonl or json.
         as_text: columns to read as the text that stands in the file.
-        reading: how they are written.
 
     Raises:
         InputError: names the file and, where it can, the row and the column.

@@ -30,14 +30,6 @@ _ENCODINGS = [
 
 
 @dataclasses.dataclass(frozen=True)
-class Sniffed:
-    """How to read a file, and what was guessed, for a person."""
-
-    reading: Read
-    notes: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
 class _Row:
     line: int  # of the file, from 1
     cells: tuple[str, ...]
@@ -47,12 +39,11 @@ class _Row:
         return sum(bool(cell.strip()) for cell in self.cells)
 
 
-def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str) -> Sniffed:
-    """Finds out how a file is written.
+def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str) -> tuple[Read, list[str]]:
+    """Finds out how a file is written: how to read it, and what was guessed, for a person.
 
     Args:
         path: of the file; it speaks for the others.
-        format: csv, xlsx, jsonl or json.
         given: fields of `Read` that the user has said; they are not guessed.
         label: a column that the file has: its name finds the header.
     """
@@ -62,7 +53,7 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
         found["encoding"] = encoding
         notes.append(f"the text is {encoding} (--encoding)")
     if format not in ("csv", "xlsx"):
-        return Sniffed(PLAIN.model_copy(update=found), tuple(notes))
+        return PLAIN.model_copy(update=found), notes
     notes += _guess_sheet(path, found, label) if format == "xlsx" else []
     with plain(
         path, format, PLAIN.model_copy(update={k: v for k, v in found.items() if k in ("encoding", "sheet")})
@@ -74,7 +65,7 @@ def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str)
         notes.append(f"the columns are separated by {SEPARATORS.get(separator, repr(separator))} (--sep)")
     notes += _guess_comment(lines, found)
     notes += _guess_header(lines, found, label)
-    return Sniffed(PLAIN.model_copy(update=found), tuple(notes))
+    return PLAIN.model_copy(update=found), notes
 
 
 def guess_encoding(path: pathlib.Path) -> str:

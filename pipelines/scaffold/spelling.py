@@ -33,8 +33,6 @@ def settle(table: pa.Table, label: str, merge: bool, drop: bool) -> tuple[pa.Tab
     """The rows that have a label, each class spelt in one way; and what was done, in lines for a person.
 
     Args:
-        table: all rows.
-        label: the column to predict.
         merge: whether spellings that differ only in case or spaces are one class.
         drop: whether rows without a label are left out.
 

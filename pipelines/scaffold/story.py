@@ -39,8 +39,6 @@ def tell(
     """The whole story.
 
     Args:
-        content: what the files were made from.
-        targets: what was made, and where.
         done: what was done to the rows first, and why the task was chosen.
         left_out: expectations that were not written down.
     """

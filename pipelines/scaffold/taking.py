@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion.contract import Column
-from components.ingestion.formatted_numbers import STYLES
+from components.ingestion.formatted_numbers import STYLES, is_number
 from components.ingestion.readers import opened
 from pipelines.scaffold import numberish
 from pipelines.scaffold import texts as dates
@@ -44,16 +44,13 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
     """Finds out how files are written, and which texts in them are numbers or mean that a value is missing.
 
     Args:
-        files: of one format.
-        format: of theirs.
         given: fields of `Read` that the user has said.
-        label: the column to predict.
 
     Raises:
         InputError: a file cannot be read.
     """
-    sniffed = sniff(files[0], format, given, label) if format in TEXTUAL else None
-    reading, notes = (sniffed.reading, list(sniffed.notes)) if sniffed else (PLAIN.model_copy(update=given), [])
+    is_text = format in TEXTUAL
+    reading, notes = sniff(files[0], format, given, label) if is_text else (PLAIN.model_copy(update=given), [])
     if format not in ("csv", "xlsx"):
         return Taken(reading, (), _in_one_line(notes))  # types are those of the file
     texts = _texts(files, format, reading)
@@ -80,7 +77,7 @@ def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], l
 def _is_read(values: pa.Array, decimal: str | None) -> bool:
     """Whether Arrow reads the values as numbers; where the decimal mark is a comma, 1.234 is 1234."""
     has_point = decimal == "," and pc.any(pc.match_substring(values, ".")).as_py()
-    return not has_point and numberish.is_number(values)
+    return not has_point and is_number(values)
 
 
 def _in_one_line(notes: Sequence[str]) -> tuple[str, ...]:
@@ -131,8 +128,6 @@ def _judge(
     """The columns of numbers that Arrow does not recognise, those of codes, and those that Arrow recognises.
 
     Args:
-        texts: all values.
-        reading: says what is missing.
         decimal: the mark, where it is known.
         thousands: what groups digits, where a person has said so.
     """
@@ -238,7 +233,7 @@ class _Places:
                 continue
             values = pc.unique(pc.utf8_trim_whitespace(self._texts.column(name)))
             values = values.filter(pc.invert(pc.is_in(values, pa.array(["", *PLAIN.na_values]))))
-            if not len(values) or not numberish.is_number(values):
+            if not len(values) or not is_number(values):
                 continue
             # Of 1.234 throughout the point may as well group digits.
             pointed = values.filter(pc.match_substring(values, "."))
@@ -252,14 +247,7 @@ class _Places:
 
 
 def about_words(files: Sequence[pathlib.Path], format: str, names: Sequence[str], taken: Taken) -> list[str]:
-    """What a person should know of words among the categories that do, or do not, count as missing.
-
-    Args:
-        files: of one format.
-        format: of theirs.
-        names: the columns of categories.
-        taken: says what is missing.
-    """
+    """What a person should know of words among the categories that do, or do not, count as missing."""
     notes = []
     bare = taken.reading.model_copy(update={"na_values": (), "na_values_by_column": {}})
     table = read_files(files, format, names, bare).select(names) if names else pa.table({})

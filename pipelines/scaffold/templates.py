@@ -18,6 +18,7 @@ from components.tasks import Draft
 from pipelines.scaffold.dividing import Division
 from pipelines.scaffold.profiling import Column, Kind, Profile
 from pipelines.scaffold.request import Request
+from spec.words import one_line
 from spec.workload import PLAIN, Read
 
 _FOLDER = pathlib.Path(__file__).parent / "files"
@@ -261,7 +262,7 @@ def _schedule(content: Content) -> tuple[int, int, int]:
 def _positive(label: Draft) -> str:
     if label.positive is None:
         return ""
-    reason = _one_line(label.positive.reason)
+    reason = one_line(label.positive.reason)
     return (
         f"\n    # The class whose probability is predicted: {reason}.\n    positive_class: {_yaml(label.positive.name)}"
     )
@@ -292,17 +293,13 @@ def _ignore(profile: Profile) -> str:
         return "  # Columns of the files that are not read: ignore: [column, ...]"
     if len(profile.ignored) > _MOST_IGNORED:
         return f'  ignore: ["*"] # all that schema.pbtxt does not name; {len(profile.ignored):,} columns when this was drafted'
-    lines = [f"    - {_yaml(name)} # {_one_line(reason)}" for name, reason in profile.ignored.items()]
+    lines = [f"    - {_yaml(name)} # {one_line(reason)}" for name, reason in profile.ignored.items()]
     return "\n".join(["  ignore:", *lines])
 
 
 def _slices(profile: Profile) -> str:
     names = [c.name for c in profile.columns if c.kind is Kind.CATEGORY and c.values][:_MOST_SLICES]
     return "[" + ", ".join(_yaml(name) for name in names) + "]"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _yaml(text: str) -> str:

@@ -40,7 +40,6 @@ def date_formats(text: pa.ChunkedArray, among: Sequence[str] = ()) -> list[str]:
     """The formats in which all of some texts are dates, the likeliest first; ISO 8601 comes as one of `dates`'s two.
 
     Args:
-        text: the texts.
         among: formats to try; default: all that are common.
     """
     values = pc.unique(text.drop_null().cast(pa.string()))
@@ -51,7 +50,6 @@ def odd_dates(text: pa.ChunkedArray | pa.Array, most: int) -> tuple[str, list[st
     """Of texts that look like dates: the format that most of the first ones have, and those that it does not fit.
 
     Args:
-        text: the texts.
         most: how many that do not fit are returned, or a few more.
     """
     values = pc.unique(text.drop_null().cast(pa.string()))

@@ -27,8 +27,6 @@ def try_workload(
     """Runs preprocessing_fn on rows and the untrained model on what comes out.
 
     Args:
-        workload_folder: with workload.yaml, features.py and model.py.
-        schema_folder: with schema.pbtxt and expectations.json.
         rows: raw values by column, None where missing; the label may be among them.
         scratch: an empty folder for TFT.
 
