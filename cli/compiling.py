@@ -92,7 +92,6 @@ def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Map
     """The cluster that the options describe: site, pools by name, and pool by component.
 
     Args:
-        options: those of `add_cluster_options`.
         fields: of the site, to be replaced by the options of the same name.
     """
     from pipelines.runners.kubeflow.cluster.pools import DEFAULT_FILE, load_pools

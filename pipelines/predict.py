@@ -28,13 +28,11 @@ class PredictRequest:
     """What to predict for, and where to put it.
 
     Attributes:
-        workload: its name.
         data: file, folder, glob pattern or fsspec URL.
         out: folder that appears once everything is written.
         release: a label (stable, canary) or a version.
         keys: columns that say which row a prediction is for; empty: file and row number.
         format: of the files; None: the workload's.
-        overwrite: whether predictions that are there already are replaced.
         wait_s: seconds to wait for another prediction run of the same workload.
         beam: Beam's options, `key=value` or `key`, as given; they win over the workload's.
     """

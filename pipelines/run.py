@@ -33,9 +33,7 @@ class RunRequest:
     """What to run.
 
     Attributes:
-        workload: its name.
         span: the newest span to train on; None: the newest there is.
-        parameters: `key=value`, as given.
         wait_s: seconds to wait for another run of the same workload.
         beam: Beam's options, `key=value` or `key`, as given; they win over the workload's.
         until: run only these nodes and what they need; empty: the whole graph.

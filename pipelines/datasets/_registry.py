@@ -37,11 +37,6 @@ def spans(name: str) -> range:
 def prepare(name: str, span: int, folder: str | os.PathLike[str]) -> pathlib.Path:
     """Lays out one span as `<folder>/span-<span>/`, complete from the moment that it exists.
 
-    Args:
-        name: the data set, one of `names()`.
-        span: the span's number, one of `spans(name)`.
-        folder: the workload's landing folder; it is made if need be.
-
     Returns:
         The span's folder. One that is there already is left as it is.
 

@@ -28,8 +28,6 @@ class Item:
     Attributes:
         kind: run, artifact, evidence, release, leftover, compiled, log or rows.
         name: how people refer to it.
-        path: where it lies.
-        bytes: its size.
     """
 
     kind: str

@@ -31,7 +31,6 @@ def find_old(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Ite
 
     Args:
         place: a workload, or `<workload>.predict`.
-        limits: what is kept.
         needed: further runs to keep: those of the releases that are kept.
     """
     old = old_runs(place, limits, needed)

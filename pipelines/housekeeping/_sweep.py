@@ -21,7 +21,6 @@ class Swept:
     """What was found, or deleted.
 
     Attributes:
-        items: what is old.
         busy: workloads that were skipped because a run is under way.
         damaged: workloads that were skipped because something of theirs is damaged, and why.
     """
@@ -33,11 +32,6 @@ class Swept:
 
 def sweep(limits: Limits, workloads: Collection[str] = (), delete: bool = False) -> Swept:
     """Finds what is old, and deletes it if asked to.
-
-    Args:
-        limits: what is kept.
-        workloads: only these; empty: all.
-        delete: whether to delete it.
 
     Raises:
         InputError: there is nothing of such a workload.

@@ -21,11 +21,9 @@ class Found:
     """What removing the workload would delete.
 
     Attributes:
-        workload: its name.
         folders: what it is -> path; only those that exist.
         runs: its runs' ids, including those of batch predictions.
         releases: versions in the model store.
-        labels: label -> version.
         validations: how many the history of data quality has; None: it cannot be read.
     """
 

@@ -56,10 +56,7 @@ def run_pipeline(
     on the data found, not only the first.
 
     Args:
-        built: the graph of training, of batch inference, or another that was built for this site.
         site: where things lie; its pipeline is nobody else's in the metadata store while the run lock is held.
-        result: is filled as the run goes on.
-        observer: is told after every change.
         until: run only these nodes and what they need; none: all.
 
     Returns:

@@ -32,10 +32,7 @@ def draft_all(
     """All expectations that hold in some rows; the same rows give the same.
 
     Args:
-        rows: of the schema's columns and types.
-        schema: TFMD's.
         label: the column to predict; None where the task needs none.
-        task: the workload's.
         keys: columns that name a row.
         earlier: rows of earlier spans.
 

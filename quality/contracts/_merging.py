@@ -25,7 +25,6 @@ class Change:
         kind: `added`, `removed`, `changed`; or `kept`: a draft would change it, but a person's form is kept.
         what: the expectation, by rule or by type and columns.
         was: if it changed, the form before; JSON-serialisable.
-        now: and after.
         why: in words, for what was kept.
     """
 
@@ -43,8 +42,6 @@ def merge(
 
     Args:
         suite: as it stands in its file; None: there is none.
-        drafted: the new draft.
-        name: of a new suite.
     """
     before = dict(suite or {"name": name, "expectations": []})
     meta = dict(before.get("meta") or {})

@@ -45,7 +45,6 @@ class Source:
 
     Attributes:
         uri: a file, a folder, a glob pattern, a URL; or with `query` an SQLAlchemy URL.
-        query: SQL.
         format: of files; None: by their name, else the workload's.
         timeout_s: how long the database may take to the next rows of the query.
     """
@@ -80,8 +79,6 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
     """Yields the rows of a source, typed by the schema and read as a run would.
 
     Args:
-        source: where.
-        columns: what the rows must have.
         data: the workload's: which further columns are allowed, the format of files whose name does not say it, whether rows
             without a label are left out.
 

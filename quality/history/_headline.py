@@ -14,8 +14,6 @@ def headline(outcome: Outcome, checks: Sequence[Check], error: str = "") -> str:
     """One sentence: whether the data can be trusted, and the worst of what was found.
 
     Args:
-        outcome: of the validation.
-        checks: all of them.
         error: what stopped the validation before it could judge.
     """
     if error:

@@ -23,7 +23,6 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
     """The validation of a run's data; None if the run never looked at its data.
 
     Args:
-        facts: what the run left.
         span: the newest that it trained on.
         documents: further pages by name, e.g. `{"report": "/.../report.html"}`.
     """

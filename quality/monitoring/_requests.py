@@ -33,9 +33,7 @@ class Requests:
         columns: values by raw feature, in JSON's types; None if a row had none. A row in which a column was not
             recorded adds nothing to it.
         predictions: values by output.
-        rows: how many.
         first: when the oldest request came, ISO 8601; empty if there are no rows.
-        last: when the newest came.
         versions: rows by version, including other versions that were met.
         unreadable: lines that are not records: cut off by a killed server, or not the server's.
     """
@@ -56,9 +54,6 @@ def read_requests(
 
     Args:
         folder: the model server's `--record`.
-        model: its name.
-        version: whose answers.
-        since: older rows are skipped.
         most_rows: bounds memory.
 
     Raises:
@@ -126,8 +121,6 @@ def requests_profile(name: str, values: Mapping[str, list[Any]], rows: int, refe
 
     Args:
         name: of the data, in words.
-        values: by column, as `Requests` has them.
-        rows: how many were read.
         reference: what they will be compared with; columns that it lacks, and vectors, are skipped.
     """
     described = {}

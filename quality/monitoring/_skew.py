@@ -29,8 +29,6 @@ class SkewRequest:
     """What to compare.
 
     Attributes:
-        workload: its name.
-        record: the folder of the model server's record.
         release: a label (stable, canary) or a version: which release's answers to compare.
         since: older requests are skipped.
         most_rows: how many of the newest requests to read.
@@ -45,10 +43,6 @@ class SkewRequest:
 
 def check_skew(request: SkewRequest, examples_of: ExamplesOf) -> Validation:
     """Compares recorded requests with the training data of the release that answered them, and its answers with its predictions then.
-
-    Args:
-        request: what to compare.
-        examples_of: finds the Examples that the release was trained on.
 
     Raises:
         InputError, StoreError: there is no record, no such release, or its training data are out of reach.

@@ -29,7 +29,6 @@ class Examples:
 
     Attributes:
         uri: a folder of this machine.
-        split_names: as the artifact has them.
     """
 
     uri: str
@@ -59,8 +58,6 @@ def training_of(workload: str, release: Release, examples_of: ExamplesOf) -> Tra
     Made from the Examples of the run that published it, and kept in the home, so that they outlive the Examples.
 
     Args:
-        workload: its name.
-        release: which.
         examples_of: is asked for the Examples where no profiles are kept.
 
     Raises:

@@ -35,7 +35,6 @@ class Line:
     """One value per validation; None where it is unknown.
 
     Attributes:
-        name: shown in the description.
         css: `train`, `eval` or `champion`.
     """
 
@@ -59,14 +58,9 @@ def over_time(
 
     Args:
         key: unique on the page.
-        title: for those who do not see it.
-        axis: the validations.
-        lines: drawn over the bands.
         bands: (lower, upper) values, drawn from the first to the last.
-        limit: drawn as a line of its own.
         floor: the lower end of the scale, e.g. 0 for shares.
         least: height of the scale at least: what hardly moves has to look so.
-        tick: from a figure to its label.
     """
     known = [v for line in lines for v in line.values if v is not None]
     known += [v for band in bands for edge in band for v in edge if v is not None]
@@ -152,7 +146,6 @@ def trend(
 
     Args:
         key: unique on the page.
-        name: of what is drawn.
         values: oldest first.
         floor: the least end of the scale.
         least: height of the scale at least, default a fifth of the largest value: what hardly moves has to look so.

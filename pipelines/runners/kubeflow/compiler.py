@@ -41,9 +41,6 @@ class CompileRequest:
     """What to compile.
 
     Attributes:
-        workload: its name.
-        site: the cluster.
-        pools: by name.
         chosen_pools: component -> pool; overrides what the workload asks for.
         parameters: `key=value` as `trainyard run --param` takes them; they become the run parameters' defaults.
         span: default of the run parameter; -1: the newest span when the run starts.

@@ -83,8 +83,6 @@ def run_node(
 
     Args:
         part: a pipeline with this node alone; its runtime parameters are filled in here.
-        bindings: their values by name.
-        config: of the metadata store.
         earlier: finds what an earlier attempt of this pod registered.
         train_job: runs the executor in the pods of such a job; None: in this process.
 
@@ -134,8 +132,6 @@ def _tidy(part: pipeline_pb2.Pipeline, connection: metadata.Metadata, earlier: R
     """Discards, before TFX looks, the outputs of a dead attempt and damaged ones in the cache.
 
     Args:
-        part: the pipeline with the node.
-        connection: to the metadata store.
         earlier: finds the dead attempt; None: its outputs are left alone.
     """
     node = part.nodes[0].pipeline_node

@@ -59,7 +59,6 @@ def message(log: Callable[[str], str | None], pods: list[Pod]) -> str:
 
     Args:
         log: returns a pod's log by its name, or None.
-        pods: its attempts, newest first.
     """
     logs = [next((text for name in pod.names if (text := log(name)) is not None), None) for pod in pods]
     newest_is_gone = bool(logs) and logs[0] is None

@@ -20,10 +20,6 @@ def configure(
     """Configures everything but where the pod may run: size, retries, labels, Secrets, volumes, security.
 
     Args:
-        task: of KFP's SDK.
-        node_id: in the graph.
-        placement: its pool and what it asks for.
-        site: the cluster.
         origin: workload and revision, for labels.
     """
     pool = placement.pool

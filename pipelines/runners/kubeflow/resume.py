@@ -30,8 +30,6 @@ class Resumed:
     """What was started.
 
     Attributes:
-        run_id: of the new run.
-        name: of the new run.
         done: names of the nodes that are expected to come from the cache.
         span: what it trains on; None: the newest when it starts.
     """
@@ -46,7 +44,6 @@ def resume(kubeflow: Kubeflow, run_id: str, span: int | None = None) -> Resumed:
     """Starts a run that continues where another ended.
 
     Args:
-        kubeflow: where.
         run_id: of a run that failed or was terminated.
         span: for a run of "the newest span" whose log is gone.
 

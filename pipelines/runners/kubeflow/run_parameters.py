@@ -40,10 +40,7 @@ class RunParameter:
     """One of a run's parameters.
 
     Attributes:
-        name: in KFP.
         type: bool, int, float or str.
-        default: its value if the run does not set it.
-        description: for KFP's UI.
     """
 
     name: str
@@ -87,7 +84,6 @@ def chosen(workload: Workload, texts: Sequence[str]) -> tuple[dict[str, Value], 
     """Splits `trainyard submit --param` into a run's parameters and the rest, which is compiled into the file.
 
     Args:
-        workload: as workload.yaml has it.
         texts: `key=value` each. A key is a run parameter (`epochs`, `learning_rate`, `force_retrain`), or a field of
             workload.yaml by its path: `training.epochs` is the run parameter, `data.window` is compiled in.
 

@@ -21,8 +21,6 @@ def show(executor_input: str, node_id: str, artifacts: Mapping[str, Sequence[mlm
 
     Args:
         executor_input: JSON, what KFP puts in place of `{{$}}`; empty where the node was not started by KFP.
-        node_id: in the graph.
-        artifacts: the node's outputs.
         page: URL of the run's page of data quality, for the artifacts that are pages themselves.
     """
     if not executor_input:

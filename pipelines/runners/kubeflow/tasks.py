@@ -37,11 +37,9 @@ class Task:
     """One node, ready to become a container task.
 
     Attributes:
-        node_id: in the graph.
         upstream: ids of the nodes it depends on.
         argument: its encoded part of the IR.
         parameters: which of the run's parameters it takes.
-        placement: where it runs.
         train_job: the template of the TrainJob that it starts, as JSON; empty: it does the work itself.
         workers: where that job's pods run.
     """

@@ -14,7 +14,6 @@ def outputs(node_id: str, task: str) -> dict[str, str]:
     """A node's outputs: name -> KFP's schema title. Empty for a node that is not one of ours.
 
     Args:
-        node_id: in the graph.
         task: the workload's: one whose report has no confusion matrix has no output for it either.
 
     Example:

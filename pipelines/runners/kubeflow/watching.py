@@ -24,7 +24,6 @@ def result_of(run: Any, link: str) -> RunResult:
 
     Args:
         run: `V2beta1Run`.
-        link: to KFP's UI.
     """
     state = state_of(run)
     result = RunResult(run.display_name or "", run.run_id, span=_span(run), status=_status(state), ui=link)
@@ -66,9 +65,6 @@ def watch(
     """Watches a run until it has ended. Waits for an API that is away, and says when it goes away and comes back.
 
     Args:
-        look: reads the run's state.
-        show: is called with each state.
-        say: is told when the API does not answer.
         every: seconds between two reads.
 
     Raises:

@@ -147,14 +147,7 @@ class Pools(RootModel[dict[Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """Where one component runs and what it asks for.
-
-    Attributes:
-        pool_name: in pools.yaml.
-        pool: what it says.
-        cpu: cores.
-        memory: as Kubernetes writes it.
-    """
+    """Where one component runs and what it asks for."""
 
     pool_name: str
     pool: Pool
@@ -180,10 +173,7 @@ def place(
     """Where every component runs.
 
     Args:
-        components: their ids.
-        resources: of workload.yaml, by component id.
         chosen: component -> pool for this compilation; ids are not case-sensitive.
-        pools: by name.
 
     Raises:
         InputError: a component or pool does not exist, or no node of the pool can meet a request.

@@ -209,10 +209,6 @@ def site_file() -> pathlib.Path:
 def load_site(path: pathlib.Path, **changes: str) -> ClusterSite:
     """Reads and checks a cluster's file.
 
-    Args:
-        path: of the file.
-        changes: fields to replace.
-
     Raises:
         InputError: it is missing, is not YAML, or says something that it may not say.
     """

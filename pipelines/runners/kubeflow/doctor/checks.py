@@ -22,9 +22,7 @@ class Finding:
     """One line of the diagnosis.
 
     Attributes:
-        name: what was examined.
         state: ok, note (worth knowing), problem (needs mending) or unchecked (this user may not read it).
-        message: what was found.
         remedy: what to do; empty if nothing.
     """
 
@@ -39,9 +37,6 @@ class Cluster:
     """What is examined.
 
     Attributes:
-        api: Kubernetes'.
-        site: kubeflow.yaml.
-        pools: by name.
         namespace: of the runs.
         kfp_namespace: of KFP and Argo.
     """

@@ -36,12 +36,7 @@ _EVIDENCE = "_gates"
 
 
 class Stage:
-    """The local copies of one execution.
-
-    Args:
-        info: from the launcher; not changed.
-        folder: everything is copied below it.
-    """
+    """The local copies of one execution."""
 
     def __init__(self, info: data_types.ExecutionInfo, folder: pathlib.Path) -> None:
         self._info, self._folder = info, folder
