@@ -87,7 +87,7 @@ def _check_ended_early(run: Any) -> None:
 def _span_of(kubeflow: Kubeflow, run: Any) -> int | None:
     """The span that ColumnarExampleGen found, from what its pod printed."""
     for pod in messages.pods_of(run, _EXAMPLES):
-        for name in pod.names:
+        for name in pod:
             if found := re.search(rf"^{SPAN_LINE} (\d+)$", kubeflow.log(run.run_id, name) or "", re.MULTILINE):
                 return int(found[1])
     return None
