@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+from pydantic import Field, RootModel, field_validator, model_validator
 
 from components.trainer.record import RECORD as TRAINER
-from pipelines.runners.kubeflow.cluster.site import checked_labels, load_yaml
+from pipelines.runners.kubeflow.cluster.site import Section, checked_labels, load_yaml
 from spec.errors import InputError
 from spec.workload import Resources
 
@@ -33,11 +33,7 @@ _SPOT = {
 }
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Toleration(_Section):
+class Toleration(Section):
     """A taint that pods of the pool tolerate, as Kubernetes writes it."""
 
     key: str | None = None
@@ -56,7 +52,7 @@ class Toleration(_Section):
         return self
 
 
-class Affinity(_Section):
+class Affinity(Section):
     """A rule about a node's labels, like one of Kubernetes' matchExpressions."""
 
     key: str
@@ -78,14 +74,14 @@ class Affinity(_Section):
         return self
 
 
-class Accelerator(_Section):
+class Accelerator(Section):
     resource: str = Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")
     """The extended resource that the device plugin offers, e.g. nvidia.com/gpu."""
     count: int = Field(default=1, ge=1, le=16)
     """How many a pod gets."""
 
 
-class NodeSize(_Section):
+class NodeSize(Section):
     """What one node of the pool can give to one pod; a request above it would wait for ever."""
 
     cpu: float = Field(gt=0)
@@ -93,7 +89,7 @@ class NodeSize(_Section):
     accelerators: int = Field(default=0, ge=0)
 
 
-class Pool(_Section):
+class Pool(Section):
     """One kind of node."""
 
     description: str = ""

@@ -32,11 +32,13 @@ _VOLUMES_TAKEN = frozenset({"scratch", "shared-memory", "kfp-launcher"}) | {
 _PATHS_TAKEN = ("/tmp", "/dev/shm", "/kfp-launcher", "/gcs", "/s3", "/minio", "/.local", "/.cache", "/.config")  # noqa: S108
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a file about a cluster: unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Secret(_Section):
+class Secret(Section):
     name: str = Field(pattern=KubernetesName)
     """Name of the Kubernetes Secret, in the namespace of the run."""
     keys: dict[str, str]
@@ -55,7 +57,7 @@ class Secret(_Section):
         return keys
 
 
-class Metadata(_Section):
+class Metadata(Section):
     uri: str = "postgresql://trainyard-metadata:5432/trainyard"
     """postgresql://host:port/database or mysql://host:port/database; user and password come from the Secret."""
     secret: Secret = Secret(
@@ -74,7 +76,7 @@ class Metadata(_Section):
         return uri
 
 
-class Volume(_Section):
+class Volume(Section):
     claim: str = Field(pattern=KubernetesName)
     """Name of a PersistentVolumeClaim (ReadWriteMany) that every node mounts."""
     mount_path: str = Field(pattern=r"^/[^:]+$")
@@ -98,7 +100,7 @@ class Volume(_Section):
         return path
 
 
-class Api(_Section):
+class Api(Section):
     """Where KFP's API answers, for `trainyard submit` and `trainyard runs`. The token itself stands in no file of ours."""
 
     host: str = ""
@@ -122,7 +124,7 @@ class Api(_Section):
         return url.rstrip("/")
 
 
-class ClusterSite(_Section):
+class ClusterSite(Section):
     """Where a cluster keeps images, artifacts, metadata and secrets. No secret stands in it, only names of Secrets."""
 
     image: str = "registry.example.com/trainyard:1.4"
