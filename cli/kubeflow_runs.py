@@ -31,7 +31,6 @@ again); 2 mend the input: a parameter, the cluster's file, access; 130 you press
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds both commands; imports nothing heavy."""
     _add_submit(commands)
     _add_runs(commands)
 
@@ -220,7 +219,7 @@ def _said_by_failed_tasks(kubeflow: Kubeflow, run: Any) -> dict[str, str]:
         return {}
     said = {
         name: messages.message(functools.partial(kubeflow.log, run.run_id), messages.pods_of(run, key))
-        for key, name in watching.failed_tasks(run).items()
+        for key, name in watching.tasks_in(run, "FAILED").items()
     }
     return {name: message for name, message in said.items() if message}
 

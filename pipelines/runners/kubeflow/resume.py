@@ -53,7 +53,7 @@ def resume(kubeflow: Kubeflow, run_id: str, span: int | None = None) -> Resumed:
     """
     run = kubeflow.run(run_id)
     _check_ended_early(run)
-    done = watching.finished_tasks(run)
+    done = watching.tasks_in(run, "SUCCEEDED")
     if not done:
         raise InputError(
             f"{run_id}: nothing of it is done, so there is nothing to resume. Start it anew: trainyard submit"

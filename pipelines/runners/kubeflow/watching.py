@@ -47,16 +47,10 @@ def state_of(run: Any) -> str:
     return "CANCELED" if state == "FAILED" and terminated else state
 
 
-def failed_tasks(run: Any) -> dict[str, str]:
-    """Key of each failed task -> its display name."""
-    failed = {one.display_name for one in _details(run) if one.state == "FAILED"}
-    return {key: name for key, name in task_names(run).items() if key in failed}
-
-
-def finished_tasks(run: Any) -> dict[str, str]:
-    """Key of each finished task -> its display name."""
-    done = {one.display_name for one in _details(run) if one.state == "SUCCEEDED"}
-    return {key: name for key, name in task_names(run).items() if key in done}
+def tasks_in(run: Any, state: str) -> dict[str, str]:
+    """Key of each task in KFP's state of that name (FAILED, SUCCEEDED) -> its display name."""
+    found = {one.display_name for one in _details(run) if one.state == state}
+    return {key: name for key, name in task_names(run).items() if key in found}
 
 
 def watch(
