@@ -93,7 +93,7 @@ def _predict_locked(
     format = request.format or workload.data.format
     config = BatchInput(uri=data, format=format, keys=request.keys, read=workload.data.read)
     graph = batch_inference_pipeline(workload.name, request.release, config, site)
-    outputs = local.run_pipeline(graph, site, result, display)
+    outputs = local.run_pipeline(graph, site, result, display.changed)
     if result.status == "succeeded":
         _deliver(pathlib.Path(outputs["BatchInference"]["predictions"][0].uri), out, request.overwrite)
         assert result.predictions is not None

@@ -19,6 +19,7 @@ from pipelines.metadata import upkeep
 from pipelines.metadata.attempts import RunExecutions
 from pipelines.metadata.connecting import patiently
 from pipelines.metadata.opening import PatientMetadata
+from pipelines.runners import _failures
 from pipelines.runners.kubeflow import spec
 from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
 from pipelines.runners.kubeflow.pod import filesystem
@@ -40,10 +41,6 @@ class Ended:
 
     outcome: str
     outputs: Mapping[str, list[mlmd.Artifact]] = dataclasses.field(default_factory=dict)
-
-
-class NodeFailed(RuntimeError):
-    """A node did not finish and raised nothing."""
 
 
 class PatientLauncher(launcher.Launcher):
@@ -116,7 +113,7 @@ def run_node(
 
     final, outputs = patiently(published)
     if final in _FAILED:
-        raise NodeFailed(f"{node.node_info.id}: its inputs could not be resolved; the log says which")
+        raise _failures.NodeFailed(f"{node.node_info.id}: its inputs could not be resolved; the log says which")
     return Ended("from the cache" if final == mlmd.Execution.CACHED else "done", outputs)
 
 
