@@ -20,7 +20,7 @@ GONE = (
 _MOST_ATTEMPTS = 21  # pools.yaml: retries
 
 
-Pod = tuple[str, ...]
+Pod = tuple[str, str]
 """One attempt of a task: the names by which KFP may know its log, its pod's and its node's id (Argo's POD_NAMES=v1)."""
 
 

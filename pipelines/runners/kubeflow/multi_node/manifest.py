@@ -205,16 +205,12 @@ def _patch(pool: Pool, site: ClusterSite, labels: Mapping[str, str]) -> dict[str
     if site.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in site.image_pull_secrets]
     if pool.rules():
-        rules = [one.model_dump(exclude_defaults=True) for one in pool.rules()]
-        terms = {"nodeSelectorTerms": [{"matchExpressions": [_listed(one) for one in rules]}]}
+        rules = [one.model_dump(mode="json", exclude_defaults=True) for one in pool.rules()]
+        terms = {"nodeSelectorTerms": [{"matchExpressions": rules}]}
         pod["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
     pods = {"metadata": {"labels": dict(labels)}, "spec": pod}
     jobs = [{"name": JOB, "template": {"spec": {"template": pods}}}]
     return {"manager": MANAGER, "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": jobs}}}}
-
-
-def _listed(rule: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in rule.items()}
 
 
 def _pod_template(made: Mapping[str, Any]) -> dict[str, Any]:
