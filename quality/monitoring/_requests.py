@@ -136,9 +136,12 @@ def _distribution(values: list[Any], reference: Distribution) -> Distribution | 
         return None
     if isinstance(reference, Categories):
         return categories(pa.array([None if v is None else _name(v) for v in plain], pa.large_string()))
-    single = _is_single(reference.values)
-    figures = [np.nan if v is None else _figure(v) for v in plain]
-    return numbers(pa.array(np.asarray(figures, np.float32 if single else np.float64).astype(np.float64)))
+    figures = np.asarray([np.nan if v is None else _figure(v) for v in plain], np.float64)
+    known = reference.values
+    # Numbers that were stored in single precision, where 12.45 is 12.449999809: both sides must be rounded alike.
+    if len(known) and np.array_equal(known.astype(np.float32).astype(np.float64), known):
+        figures = figures.astype(np.float32).astype(np.float64)
+    return numbers(pa.array(figures))
 
 
 def _decoded(value: Any) -> Any:
@@ -160,8 +163,3 @@ def _figure(value: Any) -> float:
     if isinstance(value, str):
         return float(len(value.encode("utf-8", "surrogatepass")))
     return float(len(value)) if isinstance(value, bytes) else float(value)
-
-
-def _is_single(values: np.ndarray) -> bool:
-    """Whether numbers were stored in single precision, where 12.45 is 12.449999809: both sides must be rounded alike."""
-    return bool(len(values)) and bool(np.array_equal(values.astype(np.float32).astype(np.float64), values))
