@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds the command; imports nothing heavy."""
     command = commands.add_parser(
         "compile",
         help="compile a workload's training pipeline for Kubeflow Pipelines",
