@@ -112,9 +112,9 @@ def find_old(place: str, limits: Limits, needed: Iterable[str] = ()) -> list[Ite
         _item("evidence", f"{place} {run}", root / "_gates" / run) for run in old if (root / "_gates" / run).is_dir()
     ]
     found = deleting.find(root, old)
-    for uri in sorted(set(found.artifacts.values())) if found else []:
-        if _is_inside(uri, root) and pathlib.Path(uri).is_dir():
-            items.append(_item("artifact", pathlib.Path(uri).relative_to(root).as_posix(), pathlib.Path(uri)))
+    for folder in sorted({pathlib.Path(uri) for uri in found.artifacts.values() if "://" not in uri}) if found else []:
+        if folder.is_relative_to(root) and folder.is_dir():
+            items.append(_item("artifact", folder.relative_to(root).as_posix(), folder))
     return items
 
 
@@ -170,10 +170,6 @@ def _same_as(folder: pathlib.Path) -> str | None:
 
 def _item(kind: str, name: str, path: pathlib.Path) -> Item:
     return Item(kind, name, str(path), content_size(str(path))[1])
-
-
-def _is_inside(uri: str, root: pathlib.Path) -> bool:
-    return "://" not in uri and pathlib.Path(uri).is_relative_to(root)
 
 
 @dataclasses.dataclass

@@ -81,7 +81,8 @@ def find(name: str) -> Found:
     # A name that could lead out of these folders is not a workload's.
     if not name.isidentifier() or not (folders or has_releases):
         raise InputError(f"there is no workload {name!r} on this machine. Known: {', '.join(known) or 'none'}.")
-    runs = [folder.name for place in (name, f"{name}.predict") for folder in _folders_in(home.runs_root(place))]
+    places = (name, f"{name}.predict")
+    runs = [folder.name for place in places for folder in home.runs_root(place).glob("*") if folder.is_dir()]
     return Found(
         name,
         folders,
@@ -114,10 +115,6 @@ def _places(name: str) -> dict[str, pathlib.Path]:
         "artifacts": home.pipeline_root(name),
         "predicting": home.pipeline_root(f"{name}.predict"),
     }
-
-
-def _folders_in(folder: pathlib.Path) -> list[pathlib.Path]:
-    return [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
 
 
 def _validations(name: str) -> int | None:

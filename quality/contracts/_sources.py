@@ -120,7 +120,7 @@ def _insistently(what: str, attempt: Callable[[], T]) -> T:
     except FileNotFoundError:
         raise InputError(f"{what}: there is no such file or bucket. Check the path.") from None
     except Exception as error:  # each store's client has errors of its own
-        if _is_refused(error):
+        if storage.as_refused(error):
             raise InputError(
                 f"{what}: {_one_line(error)}. Set the store's credentials in the environment, e.g. AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_CONNECTION_STRING."
@@ -135,12 +135,7 @@ def _may_pass(error: BaseException) -> bool:
     lasting = isinstance(error, InputError | FileNotFoundError) or (
         isinstance(error, OSError) and error.errno in LASTING
     )
-    return isinstance(error, Exception) and not lasting and not _is_refused(error)
-
-
-def _is_refused(error: BaseException) -> bool:
-    """Whether an object store refuses the credentials; a refusal of this machine's disk has an errno."""
-    return storage.as_refused(error) is not None
+    return isinstance(error, Exception) and not lasting and not storage.as_refused(error)
 
 
 def _url(uri: str) -> Any:

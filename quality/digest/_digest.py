@@ -27,7 +27,6 @@ class Item:
     """One validation of one workload's data.
 
     Attributes:
-        word: the verdict in words.
         label: what was validated, e.g. `span 12`.
         owner: who has to act.
         findings: the worst, gravest first.
@@ -37,7 +36,6 @@ class Item:
 
     workload: str
     outcome: Outcome
-    word: str
     label: str
     at: str
     headline: str
@@ -100,7 +98,6 @@ def _item(history: History, view: WorkloadView, entry: Entry) -> Item:
     return Item(
         workload=view.name,
         outcome=one.outcome,
-        word=entry.word,
         label=entry.label,
         at=when(one.created_at),
         headline=one.headline,

@@ -32,15 +32,10 @@ class Axis:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One value per validation; None where it is unknown.
-
-    Attributes:
-        css: `train`, `eval` or `champion`.
-    """
+    """One value per validation; None where it is unknown."""
 
     name: str
     values: Sequence[float | None]
-    css: str = "train"
 
 
 def over_time(
@@ -122,10 +117,10 @@ def _band(svg: Svg, x: Scale, y: Scale, lower: Sequence[float | None], upper: Se
 def _line(svg: Svg, x: Scale, y: Scale, line: Line) -> None:
     for part in _runs(line.values):
         points = [(x(place), y(value)) for place, value in part]
-        svg.path(points, f"line {line.css}")
+        svg.path(points, "line train")
         if len(points) == 1 or len(line.values) <= 40:
             for at in points:
-                svg.dot(*at, 2.6, f"dot {line.css}")
+                svg.dot(*at, 2.6, "dot train")
 
 
 def _runs(values: Sequence) -> list[list]:
