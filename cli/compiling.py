@@ -93,12 +93,11 @@ def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Map
     Args:
         fields: of the site, to be replaced by the options of the same name.
     """
-    from pipelines.runners.kubeflow.cluster.pools import DEFAULT_FILE, load_pools
-    from pipelines.runners.kubeflow.cluster.site import load_site, site_file
+    from pipelines.runners.kubeflow.cluster.pools import load_pools
+    from pipelines.runners.kubeflow.cluster.site import load_site
 
     changes = {field: value for field in fields if (value := getattr(options, field))}
-    site = load_site(options.site or site_file(), **changes)
-    return site, load_pools(options.pools or DEFAULT_FILE), _assignments(options.pool)
+    return load_site(options.site, **changes), load_pools(options.pools), _assignments(options.pool)
 
 
 def _assignments(texts: list[str]) -> dict[str, str]:

@@ -151,12 +151,13 @@ class Placement:
     memory: str
 
 
-def load_pools(path: pathlib.Path = DEFAULT_FILE) -> dict[str, Pool]:
-    """Reads and checks a file of pools.
+def load_pools(path: pathlib.Path | None = None) -> dict[str, Pool]:
+    """Reads and checks a file of pools; None: the one that is part of Trainyard.
 
     Raises:
         InputError: file, field, what was received and how to mend it.
     """
+    path = path or DEFAULT_FILE
     pools = load_yaml(path, Pools).root
     if DEFAULT_POOL not in pools:
         raise InputError(f"{path}: has no pool {DEFAULT_POOL!r}; components that ask for none run there. Add it.")

@@ -203,18 +203,13 @@ def checked_labels(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
-def site_file() -> pathlib.Path:
-    """The cluster's file: TRAINYARD_KUBEFLOW, else the example that is part of Trainyard."""
-    return pathlib.Path(os.environ.get(env.KUBEFLOW) or DEFAULT_FILE)
-
-
-def load_site(path: pathlib.Path, **changes: str) -> ClusterSite:
-    """Reads and checks a cluster's file.
+def load_site(path: pathlib.Path | None, **changes: str) -> ClusterSite:
+    """Reads and checks a cluster's file; None: the one of TRAINYARD_KUBEFLOW, else the example that is part of Trainyard.
 
     Raises:
         InputError: it is missing, is not YAML, or says something that it may not say.
     """
-    return load_yaml(path, ClusterSite, changes)
+    return load_yaml(path or pathlib.Path(os.environ.get(env.KUBEFLOW) or DEFAULT_FILE), ClusterSite, changes)
 
 
 def load_yaml(path: pathlib.Path, model: type[Model], changes: Mapping[str, Any] | None = None) -> Model:
