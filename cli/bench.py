@@ -26,7 +26,6 @@ examples:
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds `bench` to the CLI's commands."""
     command = commands.add_parser(
         "bench",
         help="measure stock TFX, Trainyard and a hand-written script on the same work",

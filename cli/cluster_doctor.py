@@ -42,13 +42,13 @@ def _doctor(options: argparse.Namespace) -> int:
     if not options.cluster:
         print("trainyard: this machine is looked at by the ./trainyard script; call it through that", file=sys.stderr)
         return exit_codes.FIX_INPUT
-    from pipelines.runners.kubeflow.cluster.pools import DEFAULT_FILE, load_pools
-    from pipelines.runners.kubeflow.cluster.site import load_site, site_file
+    from pipelines.runners.kubeflow.cluster.pools import load_pools
+    from pipelines.runners.kubeflow.cluster.site import load_site
     from pipelines.runners.kubeflow.doctor.api import Kubernetes
     from pipelines.runners.kubeflow.doctor.checks import PROBLEM, UNCHECKED, Cluster, diagnose
     from pipelines.runners.kubeflow.watching import Unavailable
 
-    site, pools = load_site(options.site or site_file()), load_pools(options.pools or DEFAULT_FILE)
+    site, pools = load_site(options.site), load_pools(options.pools)
     api = Kubernetes(options.context)
     namespace = options.namespace or site.api.namespace or api.namespace or options.kfp_namespace
     try:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds the command; imports nothing heavy."""
     command = commands.add_parser(
         "compile",
         help="compile a workload's training pipeline for Kubeflow Pipelines",
@@ -92,15 +91,13 @@ def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Map
     """The cluster that the options describe: site, pools by name, and pool by component.
 
     Args:
-        options: those of `add_cluster_options`.
         fields: of the site, to be replaced by the options of the same name.
     """
-    from pipelines.runners.kubeflow.cluster.pools import DEFAULT_FILE, load_pools
-    from pipelines.runners.kubeflow.cluster.site import load_site, site_file
+    from pipelines.runners.kubeflow.cluster.pools import load_pools
+    from pipelines.runners.kubeflow.cluster.site import load_site
 
     changes = {field: value for field in fields if (value := getattr(options, field))}
-    site = load_site(options.site or site_file(), **changes)
-    return site, load_pools(options.pools or DEFAULT_FILE), _assignments(options.pool)
+    return load_site(options.site, **changes), load_pools(options.pools), _assignments(options.pool)
 
 
 def _assignments(texts: list[str]) -> dict[str, str]:

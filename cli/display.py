@@ -31,8 +31,7 @@ _COUNTED = {"failed": "failed", "warnings": "warned", "not_judged": "not judged"
 class Lines(Display):
     """A line for every component that ends, and occasional ones while it works: for pipes, CI and Airflow's logs."""
 
-    def __init__(self, summary_to_stdout: bool = True) -> None:
-        self._summary_to_stdout = summary_to_stdout
+    def __init__(self) -> None:
         self._told: set[str] = set()
         self._began: dict[str, float] = {}
         self._beat: progress.Beat | None = None
@@ -76,9 +75,8 @@ class Lines(Display):
 
     def ended(self, result: RunResult) -> None:
         self.left()
-        stream = self._out if self._summary_to_stdout else self._err
         for line in summary_lines(result):
-            print(line, file=stream, flush=True)
+            print(line, file=self._out, flush=True)
 
 
 class Screen(Display):

@@ -42,7 +42,6 @@ example:
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds the four commands of the platform."""
     up = commands.add_parser("up", help="start Airflow and the model server, and keep them running", description=_UP)
     ports = (
         ("airflow", "Airflow's UI", 8080),
@@ -67,12 +66,12 @@ def add_commands(commands: Commands) -> None:
         "(default: TRAINYARD_AIRFLOW_DATABASE, else what this home used last, else sqlite)",
     )
     up.set_defaults(handler=_up)
-    for name, help, description, handler in (
-        ("demo", "the whole loop on real data, in a few minutes", _DEMO, _demo),
-        ("status", "what of the platform runs, and how it is", _STATUS, _status),
-        ("down", "stop the platform", _DOWN, _down),
+    for name, help, description in (
+        ("demo", "the whole loop on real data, in a few minutes", _DEMO),
+        ("status", "what of the platform runs, and how it is", _STATUS),
+        ("down", "stop the platform", _DOWN),
     ):
-        commands.add_parser(name, help=help, description=description).set_defaults(handler=handler)
+        commands.add_parser(name, help=help, description=description).set_defaults(handler=_run, command=name)
 
 
 # Imports are inside the handlers: --help of another command must not wait for them.
@@ -83,19 +82,7 @@ def _up(options: argparse.Namespace) -> int:
     return up(*ports, tuple(options.workload), options.database)
 
 
-def _demo(options: argparse.Namespace) -> int:
-    from embedded.demonstration import demo
+def _run(options: argparse.Namespace) -> int:
+    from embedded import commands, demonstration
 
-    return demo()
-
-
-def _status(options: argparse.Namespace) -> int:
-    from embedded.commands import status
-
-    return status()
-
-
-def _down(options: argparse.Namespace) -> int:
-    from embedded.commands import down
-
-    return down()
+    return {"demo": demonstration.demo, "status": commands.status, "down": commands.down}[options.command]()

@@ -22,7 +22,6 @@ _MOST = 99_999  # of days, some 270 years: more is before any calendar's beginni
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds the command; imports nothing heavy."""
     command = commands.add_parser(
         "housekeeping",
         help="delete old runs, artifacts, metadata and releases (with --yes; else it says which)",

@@ -18,7 +18,6 @@ from spec.errors import InputError
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.client import Kubeflow
-    from pipelines.runners.kubeflow.cluster.site import ClusterSite
     from pipelines.runners.results import RunResult
 
 _ACCESS = """\
@@ -31,7 +30,6 @@ again); 2 mend the input: a parameter, the cluster's file, access; 130 you press
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds both commands; imports nothing heavy."""
     _add_submit(commands)
     _add_runs(commands)
 
@@ -146,7 +144,7 @@ def _submit(options: argparse.Namespace) -> int:
         options.name,
     )
     planned = plan(request)
-    kubeflow = _connected(site)
+    kubeflow = _connected(options)
     run_id = submit(planned, kubeflow, functools.partial(terminal.busy, f"compiling {options.workload}"))
     if options.wait:
         return _watch(run_id, kubeflow, options)
@@ -166,7 +164,7 @@ def _say_where(run_id: str, kubeflow: Kubeflow) -> int:
 def _list(options: argparse.Namespace) -> int:
     from pipelines.runners.kubeflow.watching import result_of
 
-    kubeflow = _connected(_site(options))
+    kubeflow = _connected(options)
     found = itertools.islice(kubeflow.runs(options.experiment), options.limit or None)
     if options.json:
         print(json.dumps([_as_dict(run, result_of(run, kubeflow.link(run.run_id))) for run in found], indent=2))
@@ -188,7 +186,7 @@ def _show(options: argparse.Namespace) -> int:
     from cli.display import component_line
     from pipelines.runners.kubeflow.watching import result_of
 
-    kubeflow = _connected(_site(options))
+    kubeflow = _connected(options)
     if options.wait:
         return _watch(options.run_id, kubeflow, options)
     run = kubeflow.run(options.run_id)
@@ -220,7 +218,7 @@ def _said_by_failed_tasks(kubeflow: Kubeflow, run: Any) -> dict[str, str]:
         return {}
     said = {
         name: messages.message(functools.partial(kubeflow.log, run.run_id), messages.pods_of(run, key))
-        for key, name in watching.failed_tasks(run).items()
+        for key, name in watching.tasks_in(run, "FAILED").items()
     }
     return {name: message for name, message in said.items() if message}
 
@@ -228,7 +226,7 @@ def _said_by_failed_tasks(kubeflow: Kubeflow, run: Any) -> dict[str, str]:
 def _resume(options: argparse.Namespace) -> int:
     from pipelines.runners.kubeflow.resume import resume
 
-    kubeflow = _connected(_site(options))
+    kubeflow = _connected(options)
     made = resume(kubeflow, options.run_id, options.span)
     if made.span is None:
         print(
@@ -249,7 +247,7 @@ def _resume(options: argparse.Namespace) -> int:
 def _terminate(options: argparse.Namespace) -> int:
     from pipelines.runners.kubeflow.watching import ended, result_of
 
-    kubeflow = _connected(_site(options))
+    kubeflow = _connected(options)
     result = result_of(kubeflow.run(options.run_id), kubeflow.link(options.run_id))
     if ended(result):
         print(f"{options.run_id}: has ended already ({result.status})")
@@ -290,16 +288,11 @@ def _watch(run_id: str, kubeflow: Kubeflow, options: argparse.Namespace) -> int:
     return result.exit_code
 
 
-def _site(options: argparse.Namespace) -> ClusterSite:
-    from pipelines.runners.kubeflow.cluster.site import load_site, site_file
-
-    return load_site(options.site or site_file())
-
-
-def _connected(site: ClusterSite) -> Kubeflow:
+def _connected(options: argparse.Namespace) -> Kubeflow:
     from pipelines.runners.kubeflow.client import Kubeflow
+    from pipelines.runners.kubeflow.cluster.site import load_site
 
-    return Kubeflow(site.api)
+    return Kubeflow(load_site(options.site).api)
 
 
 def _started(run: Any) -> str:

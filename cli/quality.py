@@ -23,7 +23,6 @@ _SHOWN = 20
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds `quality draft`, `quality diff` and `quality check`."""
     command = commands.add_parser(
         "quality",
         help="draft a workload's expectations, and check data outside of a run",
@@ -44,7 +43,7 @@ def add_commands(commands: Commands) -> None:
     diff = actions.add_parser("diff", help="show what `draft` would change (exit code 2 if something)")
     for one in (draft, diff):
         _add_source(one)
-        one.set_defaults(handler=_draft if one is draft else _diff)
+        one.set_defaults(handler=_draft, writes=one is draft)
     check = actions.add_parser(
         "check",
         help="run the suite on files or on a query (exit code 2 if a critical check fails)",
@@ -83,34 +82,24 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def _draft(options: argparse.Namespace) -> int:
-    workload, path, suite, changes = _drafted(options)
+    with terminal.busy(f"drafting from {_shown_source(options)}"):
+        workload, path, suite, changes = _drafted(options)
     from quality.contracts import differences, write_suite
 
-    made = differences(changes)
-    if made or not path.exists():
+    made, size = differences(changes), len(suite["expectations"])
+    if options.writes and (made or not path.exists()):
         write_suite(path, suite, path.parent)
-    size = len(suite["expectations"])
-    end = f"{size} expectations, {len(made)} of them new, changed or removed. Read them, then commit."
-    _show(options, workload, path, changes, end if made else f"{size} expectations, up to date")
-    return exit_codes.OK
-
-
-def _diff(options: argparse.Namespace) -> int:
-    workload, path, suite, changes = _drafted(options)
-    from quality.contracts import differences
-
-    made = differences(changes)
-    end = f"a draft would change {len(made)} expectations (trainyard quality draft {workload.name})"
-    _show(options, workload, path, changes, end if made else f"{len(suite['expectations'])} expectations, up to date")
-    return exit_codes.FIX_INPUT if made else exit_codes.OK
+    if not made:
+        end = f"{size} expectations, up to date"
+    elif options.writes:
+        end = f"{size} expectations, {len(made)} of them new, changed or removed. Read them, then commit."
+    else:
+        end = f"a draft would change {len(made)} expectations (trainyard quality draft {workload.name})"
+    _show(options, workload, path, changes, end)
+    return exit_codes.FIX_INPUT if made and not options.writes else exit_codes.OK
 
 
 def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
-    with terminal.busy(f"drafting from {_shown_source(options)}"):
-        return _draft_of(options)
-
-
-def _draft_of(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[str, Any], list[Change]]:
     import pyarrow as pa
 
     from components.schema import left_out, read_schema

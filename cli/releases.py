@@ -14,7 +14,6 @@ from spec.tasks import find
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds `release` with list, show, verify, promote, rollback and history."""
     command = commands.add_parser(
         "release",
         help="list, show, verify, promote and roll back releases",

@@ -10,7 +10,6 @@ from spec import exit_codes
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds the command; imports nothing heavy."""
     command = commands.add_parser(
         "remove",
         help="delete a workload of yours, and all that was made from it",

@@ -12,7 +12,6 @@ from spec import exit_codes, home
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds `reports build`, `reports serve` and `reports digest`."""
     command = commands.add_parser(
         "reports",
         help="the data-quality pages: what arrived, whether it can be trusted, what changed",

@@ -26,7 +26,6 @@ examples:
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds `new` to the command line."""
     command = commands.add_parser(
         "new",
         help="make a workload from a data file",
@@ -65,23 +64,9 @@ def add_commands(commands: Commands) -> None:
 
 def _new(options: argparse.Namespace) -> int:
     """Creates the workload, says what was decided and why, and runs it if asked to."""
-    created = _create(
-        Request(
-            name=options.name,
-            data=options.data,
-            label=options.label or "",
-            task=options.task,
-            owner=options.owner,
-            description=options.description,
-            time=options.time,
-            key=options.key,
-            ignore=tuple(options.ignore),
-            positive=options.positive,
-            read=read_options.given(options),
-            merge_labels=options.merge_labels,
-            drop_unlabelled=options.drop_unlabelled,
-        )
-    )
+    given = {**vars(options), "label": options.label or "", "ignore": tuple(options.ignore)}
+    given["read"] = read_options.given(options)
+    created = _create(Request(**{field.name: given[field.name] for field in dataclasses.fields(Request)}))
     print("\n".join(created.story))
     command = f"./trainyard run {shlex.quote(options.name)}"
     if not options.run:

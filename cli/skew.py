@@ -17,7 +17,6 @@ from spec.errors import InputError
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds `skew`."""
     command = commands.add_parser(
         "skew",
         help="what a served model is asked, against what it was trained on",

@@ -97,9 +97,6 @@ def busy(what: str) -> Iterator[None]:
     """Shows on stderr, while the body runs, what is being done, for how long, and how many rows have been read.
 
     Nothing else reaches file descriptor 2: TensorFlow's C++ code logs there on import, before it can be silenced.
-
-    Args:
-        what: what is being done, in a few words.
     """
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

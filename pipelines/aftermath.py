@@ -92,19 +92,15 @@ def _judged_before(history: History, result: RunResult) -> str | None:
 
 
 def _facts(workload: Workload, result: RunResult, outputs: Outputs) -> RunFacts:
+    from components.gates import evidence_directory
     from components.report.collect import collect, collect_failure
 
     plain, artifacts = workload.model_dump(mode="json"), _artifacts(outputs)
     if result.status == "succeeded":
         return collect(plain, result.run_id, artifacts)
     components = [dataclasses.asdict(component) for component in result.components]
-    return collect_failure(plain, result.run_id, components, result.error or "", _evidence(workload, result), artifacts)
-
-
-def _evidence(workload: Workload, result: RunResult) -> pathlib.Path:
-    from components.gates import evidence_directory
-
-    return evidence_directory(str(home.pipeline_root(workload.name)), result.run_id, "")
+    evidence = evidence_directory(str(home.pipeline_root(workload.name)), result.run_id, "")
+    return collect_failure(plain, result.run_id, components, result.error or "", evidence, artifacts)
 
 
 def _artifacts(outputs: Outputs) -> dict[str, ArtifactFacts]:

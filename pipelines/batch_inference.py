@@ -15,9 +15,7 @@ def batch_inference_pipeline(workload: str, release: str, config: BatchInput, si
     """Builds the graph.
 
     Args:
-        workload: whose model.
         release: a label (stable, canary) or a version.
-        config: what to predict for.
         site: where things lie; not the training pipeline's folders.
     """
     model = ReleaseImporter(site.store_uri, workload, release)

@@ -21,10 +21,6 @@ _MOST_NAMED = 30
 def fit(workload: Workload, where: pathlib.Path) -> tuple[Workload, list[str]]:
     """The workload without its settings for columns that `data.ignore` leaves out.
 
-    Args:
-        workload: the workload, parameters applied.
-        where: its workload.yaml, for messages.
-
     Returns:
         the workload to run, and a line for each field that is skipped.
 

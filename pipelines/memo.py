@@ -11,11 +11,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 from collections.abc import Iterable
 from typing import Any
 
+import storage
 from components import code_files
 from components.data_quality import waivers
 from components.ingestion import sources
@@ -78,10 +78,8 @@ def rest(workload: Workload, folder: pathlib.Path) -> str:
 def remember(root: pathlib.Path, known: Facts, result: RunResult, uris: Iterable[str]) -> None:
     """Keeps a run's result, and what each of its outputs should look like, beside its artifacts."""
     outputs = {uri: content_size(uri) for uri in uris}
-    file = _file(root, result)
-    partial = root / f"{file.name}.{os.getpid()}"
-    partial.write_text(json.dumps({"key": known.key, "outputs": outputs, "result": json.loads(result.to_json())}))
-    partial.replace(file)
+    text = json.dumps({"key": known.key, "outputs": outputs, "result": json.loads(result.to_json())})
+    storage.write(str(_file(root, result)), text.encode())
 
 
 def recall(root: pathlib.Path, known: Facts, result: RunResult) -> bool:
@@ -102,7 +100,9 @@ def _file(root: pathlib.Path, result: RunResult) -> pathlib.Path:
 def _recall(file: pathlib.Path, memo_key: str, result: RunResult) -> bool:
     try:
         memo = json.loads(file.read_text())
-        if memo["key"] != memo_key or not _intact(memo["outputs"]) or not _released(memo["result"]):
+        if memo["key"] != memo_key or not _released(memo["result"]):
+            return False
+        if any(list(content_size(uri)) != expected for uri, expected in memo["outputs"].items()):
             return False
         past = memo["result"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -137,10 +137,6 @@ def _reports(past: dict[str, Any]) -> dict[str, str]:
         return dict(record["reports"])
     except (OSError, ValueError, KeyError, TypeError):
         return dict(past["reports"])
-
-
-def _intact(outputs: dict[str, list[int]]) -> bool:
-    return all(list(content_size(uri)) == expected for uri, expected in outputs.items())
 
 
 def _released(past: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from pipelines.runners.results import RunResult
 from spec import home
 from spec.errors import InputError
 from spec.run_ids import new_run_id
-from spec.workload import BatchInput, Format, Workload, find_workload
+from spec.workload import BatchInput, Format, find_workload
 
 _INDEX = "index.json"
 
@@ -28,13 +28,11 @@ class PredictRequest:
     """What to predict for, and where to put it.
 
     Attributes:
-        workload: its name.
         data: file, folder, glob pattern or fsspec URL.
         out: folder that appears once everything is written.
         release: a label (stable, canary) or a version.
         keys: columns that say which row a prediction is for; empty: file and row number.
         format: of the files; None: the workload's.
-        overwrite: whether predictions that are there already are replaced.
         wait_s: seconds to wait for another prediction run of the same workload.
         beam: Beam's options, `key=value` or `key`, as given; they win over the workload's.
     """
@@ -68,38 +66,24 @@ def predict(request: PredictRequest, display: Display) -> RunResult:
     # No workload's name has a dot, so these folders cannot be another's.
     place = f"{workload.name}.predict"
     with logged(result, home.runs_root(place), display), recorded(result):
-        lock = home.pipeline_root(place) / ".lock"
-        with run_lock.exclusive(
-            lock, f"prediction run {result.run_id} of {workload.name}", request.wait_s, display.said
-        ):
-            _predict_locked(workload, folder, request, beam, out, result, display)
+        root, owner = home.pipeline_root(place), f"prediction run {result.run_id} of {workload.name}"
+        with run_lock.exclusive(root / ".lock", owner, request.wait_s, display.said):
+            display.said("loading TensorFlow and TFX")
+            lazy_imports.install()
+            from pipelines.batch_inference import batch_inference_pipeline
+            from pipelines.runners import local
+
+            site = make_site(workload, folder, root, beam)
+            data = request.data if "://" in request.data else str(pathlib.Path(request.data).expanduser().absolute())
+            format = request.format or workload.data.format
+            config = BatchInput(uri=data, format=format, keys=request.keys, read=workload.data.read)
+            graph = batch_inference_pipeline(workload.name, request.release, config, site)
+            outputs = local.run_pipeline(graph, site, result, display.changed)
+            if result.status == "succeeded":
+                _deliver(pathlib.Path(outputs["BatchInference"]["predictions"][0].uri), out, request.overwrite)
+                assert result.predictions is not None
+                result.predictions["folder"] = str(out)
     return result
-
-
-def _predict_locked(
-    workload: Workload,
-    folder: pathlib.Path,
-    request: PredictRequest,
-    beam: tuple[str, ...],
-    out: pathlib.Path,
-    result: RunResult,
-    display: Display,
-) -> None:
-    display.said("loading TensorFlow and TFX")
-    lazy_imports.install()
-    from pipelines.batch_inference import batch_inference_pipeline
-    from pipelines.runners import local
-
-    site = make_site(workload, folder, home.pipeline_root(f"{workload.name}.predict"), beam)
-    data = request.data if "://" in request.data else str(pathlib.Path(request.data).expanduser().absolute())
-    format = request.format or workload.data.format
-    config = BatchInput(uri=data, format=format, keys=request.keys, read=workload.data.read)
-    graph = batch_inference_pipeline(workload.name, request.release, config, site)
-    outputs = local.run_pipeline(graph, site, result, display)
-    if result.status == "succeeded":
-        _deliver(pathlib.Path(outputs["BatchInference"]["predictions"][0].uri), out, request.overwrite)
-        assert result.predictions is not None
-        result.predictions["folder"] = str(out)
 
 
 def _check_out(out: pathlib.Path, overwrite: bool) -> None:

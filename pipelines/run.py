@@ -7,7 +7,7 @@ import dataclasses
 import json
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from components import lazy_imports, prepared, progress
@@ -33,9 +33,7 @@ class RunRequest:
     """What to run.
 
     Attributes:
-        workload: its name.
         span: the newest span to train on; None: the newest there is.
-        parameters: `key=value`, as given.
         wait_s: seconds to wait for another run of the same workload.
         beam: Beam's options, `key=value` or `key`, as given; they win over the workload's.
         until: run only these nodes and what they need; empty: the whole graph.
@@ -140,31 +138,25 @@ def _run_locked(
             site = make_site(workload, folder, root, beam, code)
             graph = training_pipeline(workload, span, site)
             known = dataclasses.replace(known, rest=memo.rest(workload, folder))  # as the graph's own cache keys see it
-            outputs = local.run_pipeline(graph, site, result, display, request.until)
+            outputs = local.run_pipeline(graph, site, result, display.changed, request.until)
         finally:
             prepared.dismiss()
         if result.status == "succeeded":
             with contextlib.suppress(OSError):  # without a memo the next run asks MLMD, which only takes longer
-                _remember(workload, folder, root, known, result, outputs)
+                _remember(workload, folder, known, result, outputs)
         return outputs
 
 
 def _remember(
-    workload: Workload,
-    folder: pathlib.Path,
-    root: pathlib.Path,
-    known: memo.Facts,
-    result: RunResult,
-    outputs: Mapping[str, Mapping[str, list[Any]]],
+    workload: Workload, folder: pathlib.Path, known: memo.Facts, result: RunResult, outputs: aftermath.Outputs
 ) -> None:
     """Writes the memo for the data that ingestion really read; not if anything else changed during the run."""
     if memo.rest(workload, folder) != known.rest:
         return  # e.g. a champion was promoted: some nodes saw the old one, some the new one
     read = json.loads(outputs["ColumnarExampleGen"]["examples"][0].get_string_custom_property("spans"))
     used = dataclasses.replace(known, spans=tuple((one["span"], one["digest"]) for one in read))
-    memo.remember(
-        root, used, result, [a.uri for channels in outputs.values() for some in channels.values() for a in some]
-    )
+    uris = [a.uri for channels in outputs.values() for some in channels.values() for a in some]
+    memo.remember(home.pipeline_root(workload.name), used, result, uris)
 
 
 def make_site(

@@ -22,9 +22,7 @@ def training_pipeline(workload: Workload, span: int, site: Site) -> tfx_pipeline
     """Builds the graph of `spec.graph`: every gate stands between the data and the release.
 
     Args:
-        workload: the use case.
         span: the newest span to train on; -1: the newest there is when the pipeline runs.
-        site: where things lie.
     """
     built = Graph(workload, span, site)
     built.add(graph.TRAINING)
@@ -42,9 +40,6 @@ def pipeline_of(
     """Nodes as a pipeline, for any runner.
 
     Args:
-        name: of the pipeline.
-        nodes: its components.
-        site: where things are.
         code: folders of further code that every node runs.
     """
     code_digest.add_to_cache_keys(nodes, code)

@@ -17,8 +17,6 @@ def training_examples(workload: str, release: Release, folder: pathlib.Path) -> 
     """The Examples of the run that published a release, as files of this machine.
 
     Args:
-        workload: its name.
-        release: which.
         folder: where to put those that a run on Kubeflow left in an object store.
 
     Raises:

@@ -32,10 +32,7 @@ def emit(validation: Validation, source: str, say: Callable[[str], None], code: 
     """Sends a run's validation to the collector, if there is one. A failure is reported, and changes nothing about the run.
 
     Args:
-        validation: of the run's data.
         source: where the span lies: a path or a URL, perhaps with a pattern.
-        say: told what goes wrong.
-        code: that ran.
     """
     if not wanted():
         return

@@ -18,7 +18,6 @@ from components import code_files
 from spec import environment as env
 from spec import home
 
-"""Environment variable: what an image, which holds no repository, says of the revision that it was built from."""
 ROOMS = ("components", "landing", "model_store", "pipelines", "quality", "spec", "storage")
 """What a run imports."""
 NOT_PRODUCT = ("workloads",)

@@ -67,7 +67,6 @@ FORBIDDEN = {
             "retries",
             "run_parameters",
             "submit",
-            "ui",
             "watching",
         )
     },

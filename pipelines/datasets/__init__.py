@@ -1,9 +1,83 @@
 """Data sets that Trainyard knows how to fetch: real data to start from, laid out span by span in the landing folder.
 
-To add one, write a module with a `DATASET` (the smallest is digits.py) and name it in `_registry.py`.
+To add one, write a module with a `DATASET` (the smallest is digits.py) and name it here.
 """
 
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import pathlib
+import shutil
+
 from pipelines.datasets._dataset import Dataset
-from pipelines.datasets._registry import dataset, names, prepare, spans
+from spec.errors import InputError
 
 __all__ = ["Dataset", "dataset", "names", "prepare", "spans"]
+
+_NAMES = ("digits", "mnist", "taxi")
+
+
+def names() -> tuple[str, ...]:
+    """The data sets that can be prepared, sorted."""
+    return _NAMES
+
+
+def dataset(name: str) -> Dataset:
+    """Looks up a data set.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if name not in _NAMES:
+        raise InputError(f"data.dataset: there is no such data set; known: {', '.join(_NAMES)}. Received: {name!r}.")
+    found: Dataset = importlib.import_module(f"pipelines.datasets.{name}").DATASET
+    return found
+
+
+def spans(name: str) -> range:
+    """The numbers of a data set's spans, oldest first."""
+    return dataset(name).spans
+
+
+def prepare(name: str, span: int, folder: str | os.PathLike[str]) -> pathlib.Path:
+    """Lays out one span as `<folder>/span-<span>/`, complete from the moment that it exists.
+
+    Returns:
+        The span's folder. One that is there already is left as it is.
+
+    Raises:
+        InputError: unknown data set or span, data that cannot be had or is damaged, or a full disk.
+    """
+    source = dataset(name)
+    target = pathlib.Path(folder) / f"span-{span}"
+    if target.is_dir():
+        return target
+    if span not in source.spans:
+        known = ", ".join(str(number) for number in source.spans)
+        raise InputError(f"data set {name}: there is no such span; known: {known}. Received: {span}.")
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        source.write(span, unfinished)
+        _publish(unfinished, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        raise InputError(
+            f"{target}: cannot be written: {error.strerror}. Make room or point TRAINYARD_DATA to another folder."
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return target
+
+
+def _publish(unfinished: pathlib.Path, target: pathlib.Path) -> None:
+    try:
+        unfinished.rename(target)
+    except OSError:
+        # Another process laid out the same span meanwhile; spans are deterministic, so its files are as good as ours.
+        if not target.is_dir():
+            raise

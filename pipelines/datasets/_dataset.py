@@ -12,8 +12,6 @@ class Dataset:
     Attributes:
         name: as `data.dataset` in workload.yaml says it.
         description: one sentence: what a row is, how many there are.
-        source: where it officially comes from.
-        licence: under which terms it is published.
         spans: the numbers of its spans, oldest first.
         write: writes the files of one span into an empty folder: `write(span, folder)`.
     """

@@ -17,10 +17,6 @@ _UNSIGNED_BYTE = 0x08
 def parse_idx(content: bytes, name: str) -> np.ndarray:
     """Reads an IDX file of unsigned bytes.
 
-    Args:
-        content: the whole file, uncompressed.
-        name: what to call it in errors.
-
     Returns:
         Its values, uint8, shaped as the file says, e.g. [60000, 28, 28].
 

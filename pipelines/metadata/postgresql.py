@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ class PostgresqlStore(ml_metadata.MetadataStore):  # type: ignore[misc]
 
     def _call(self, method_name: str, request: Message, response: Message, extra_options: Any = None) -> Any:
         if b"\\" in request.SerializeToString():
-            request = _copy(request)
+            request = copy.deepcopy(request)
             change_texts(request, lambda text: text.replace("\\", STAND_IN))
         called = super()._call(method_name, request, response, extra_options)
         if STAND_IN.encode() in response.SerializeToString():
@@ -57,9 +58,3 @@ def _change_map(kind: FieldDescriptor, values: Any, change: Callable[[str], str]
             change_texts(values[key], change)
         elif kind.type == FieldDescriptor.TYPE_STRING:
             values[key] = change(values[key])
-
-
-def _copy(message: Message) -> Message:
-    copied = type(message)()
-    copied.CopyFrom(message)
-    return copied

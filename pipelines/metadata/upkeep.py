@@ -58,10 +58,8 @@ def forget_damaged(
     TFX only checks that the folder exists; an emptied one would pass.
 
     Args:
-        store: the metadata store.
         context_type: "pipeline" or "node".
         context_name: whose artifacts to check; others are not touched.
-        is_whole: tells whether an artifact is as it was produced.
         newest: how many to check, newest first; None: all.
 
     Returns:

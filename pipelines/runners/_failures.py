@@ -11,6 +11,10 @@ from spec.errors import InputError, TryAgainError, machine_trouble
 from spec.words import one_line
 
 
+class NodeFailed(RuntimeError):
+    """A node did not finish and raised nothing; the log says why."""
+
+
 def describe(node_id: str, error: BaseException) -> tuple[str, int]:
     """The line and the exit code."""
     told = next((one for one in chain(error) if isinstance(one, InputError | TryAgainError)), None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.compiler import compiler, constants
@@ -35,20 +35,12 @@ _FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 
 # Node id -> channel -> artifacts.
 Outputs = dict[str, dict[str, list[Any]]]
-
-
-class Observer(Protocol):
-    """Is told about every change of a run."""
-
-    def changed(self, result: RunResult) -> None: ...
-
-
-class NodeFailed(RuntimeError):
-    """A node did not finish and raised nothing; the log says why."""
+# Is told about every change of a run.
+Changed = Callable[[RunResult], None]
 
 
 def run_pipeline(
-    built: tfx_pipeline.Pipeline, site: Site, result: RunResult, observer: Observer, until: Sequence[str] = ()
+    built: tfx_pipeline.Pipeline, site: Site, result: RunResult, changed: Changed, until: Sequence[str] = ()
 ) -> Outputs:
     """Runs every node in order and fills `result`; stops at the first that fails.
 
@@ -56,10 +48,7 @@ def run_pipeline(
     on the data found, not only the first.
 
     Args:
-        built: the graph of training, of batch inference, or another that was built for this site.
         site: where things lie; its pipeline is nobody else's in the metadata store while the run lock is held.
-        result: is filled as the run goes on.
-        observer: is told after every change.
         until: run only these nodes and what they need; none: all.
 
     Returns:
@@ -78,7 +67,7 @@ def run_pipeline(
         upkeep.clear_ahead(handle.store, name, root)
         upkeep.forget_damaged(handle.store, constants.PIPELINE_CONTEXT_TYPE_NAME, name)
     result.components = [ComponentResult(node.pipeline_node.node_info.id) for node in nodes]
-    observer.changed(result)
+    changed(result)
     outputs: Outputs = {}
     blocked: set[str] = set()
     for node in nodes:
@@ -90,7 +79,7 @@ def run_pipeline(
             prepared.prepare(_STARTED_WITH[node_id])
         try:
             outputs[node_id] = _run_node(
-                node.pipeline_node, pipeline, config, site, result.component(node_id), observer, result
+                node.pipeline_node, pipeline, config, site, result.component(node_id), changed, result
             )
         except BaseException as error:
             _fail(result, node_id, error)
@@ -99,7 +88,7 @@ def run_pipeline(
                 break
         finally:
             result.seconds = round(time.monotonic() - started, 3)
-            observer.changed(result)
+            changed(result)
     if not blocked:
         result.status, result.exit_code = "succeeded", exit_codes.OK
     _harvest(result, outputs)
@@ -132,12 +121,12 @@ def _run_node(
     config: Any,
     site: Site,
     component: ComponentResult,
-    observer: Observer,
+    changed: Changed,
     result: RunResult,
 ) -> dict[str, Any]:
     component.status, started = "running", time.monotonic()
     progress.clear()
-    observer.changed(result)
+    changed(result)
     metadata = connection(site.metadata)
     try:
         info = launcher.Launcher(
@@ -151,11 +140,11 @@ def _run_node(
     finally:
         component.seconds = round(time.monotonic() - started, 3)
     if info is None or info.execution_id is None:
-        raise NodeFailed(f"{component.id}: was not run; an input that it needs was not made")
+        raise _failures.NodeFailed(f"{component.id}: was not run; an input that it needs was not made")
     with metadata as handle:
         execution = handle.store.get_executions_by_id([info.execution_id])[0]
         if execution.last_known_state in _FAILED:
-            raise NodeFailed(f"{component.id}: its inputs could not be resolved")
+            raise _failures.NodeFailed(f"{component.id}: its inputs could not be resolved")
         outputs = upkeep.tfx_outputs_of(handle.store, info.execution_id)
     component.cached = execution.last_known_state == mlmd.Execution.CACHED
     component.status = "succeeded"

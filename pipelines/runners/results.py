@@ -14,10 +14,8 @@ class ComponentResult:
     """One node of the graph.
 
     Attributes:
-        id: the node's.
         status: waiting, running, succeeded or failed; on Kubeflow also skipped or canceled.
         seconds: wall clock, None until it ended.
-        cached: whether its outputs came from the cache.
         rows_in: rows read, None where it does not apply.
         rows_out: rows written, None where it does not apply.
     """

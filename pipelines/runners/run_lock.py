@@ -15,7 +15,6 @@ def exclusive(path: pathlib.Path, owner: str, wait_s: float, say: Callable[[str]
     """Holds the lock file while the body runs. The kernel releases it however the process ends.
 
     Args:
-        path: of the lock file.
         owner: written into the file, for those who wait.
         wait_s: seconds to wait for another holder.
         say: is told once that we are waiting.

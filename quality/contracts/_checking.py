@@ -27,8 +27,6 @@ class Checked:
     """The result of a check.
 
     Attributes:
-        result: of the gate.
-        rows: how many were checked.
         bad: how many could not be checked, because they do not fit the schema.
     """
 
@@ -41,9 +39,7 @@ def check(workload: Workload, folder: pathlib.Path, source: Source, span: int | 
     """Checks a source against a workload's schema and suite.
 
     Args:
-        workload: whose contracts.
         folder: of the workload: classes of expectations may lie there.
-        source: the data.
         span: its span, for waivers; None: it has none.
         output: an empty folder: gate.json, validation.json, data_docs/ and the rows.
 

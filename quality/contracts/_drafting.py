@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import pathlib
-import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+import storage
 from components.data_quality.contract import check_contract
 from quality.contracts import _merging
 from quality.contracts._facts import look
@@ -32,10 +32,7 @@ def draft_all(
     """All expectations that hold in some rows; the same rows give the same.
 
     Args:
-        rows: of the schema's columns and types.
-        schema: TFMD's.
         label: the column to predict; None where the task needs none.
-        task: the workload's.
         keys: columns that name a row.
         earlier: rows of earlier spans.
 
@@ -72,9 +69,4 @@ def write_suite(path: pathlib.Path, suite: dict[str, Any], schema_folder: pathli
     """
     text = suite_text(suite)
     check_contract(path, schema_folder, text=text)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    storage.write(str(path), text.encode())

@@ -35,24 +35,17 @@ class Facts:
     """One column.
 
     Attributes:
-        name: as in the schema.
         kind: INT, FLOAT or BYTES.
-        rows: of the data.
         missing: rows without a value, NaN included.
         required: by the schema, in each row.
         least_present: the share of the rows that the schema asks for.
         personal: by the schema; its values are not to be written down.
-        distinct: different values.
-        low: least number.
-        high: greatest number.
         share: the mean of numbers that are 0 or 1.
         quartiles: 25 %, 50 % and 75 % of the numbers lie below.
         values: all of them where they are few, sorted; else ().
         frequent: values of at least a twentieth of the rows, most frequent first.
         domain: the schema's closed set; None where it has none.
         bounds: the schema's least and greatest number.
-        longest: characters of the longest text.
-        shortest: of the shortest.
         form: how all texts are written, by FORMATS; "": in no one way.
         dates: the first and the last, in ISO 8601, where the schema says that there are dates.
         increasing: whether each number is at least the one before it.
@@ -104,7 +97,6 @@ def look(rows: pa.Table, schema: schema_pb2.Schema, keys: Collection[str] = ()) 
 
     Args:
         rows: of the schema's types; lists and structs are not looked into.
-        schema: the contract.
         keys: columns that are to be unique if they are.
     """
     places = {name: place for place, name in enumerate(rows.column_names)}  # Arrow builds the list on each access

@@ -25,7 +25,6 @@ class Change:
         kind: `added`, `removed`, `changed`; or `kept`: a draft would change it, but a person's form is kept.
         what: the expectation, by rule or by type and columns.
         was: if it changed, the form before; JSON-serialisable.
-        now: and after.
         why: in words, for what was kept.
     """
 
@@ -43,13 +42,11 @@ def merge(
 
     Args:
         suite: as it stands in its file; None: there is none.
-        drafted: the new draft.
-        name: of a new suite.
     """
     before = dict(suite or {"name": name, "expectations": []})
     meta = dict(before.get("meta") or {})
     known = set(meta.get("drafted_rules") or [])
-    fresh = {one["meta"]["rule"]: _signed(one) for one in drafted}
+    fresh = {one["meta"]["rule"]: {**one, "meta": {**one["meta"], "drafted": fingerprint(one)}} for one in drafted}
     there = {(one.get("meta") or {}).get("rule") for one in before["expectations"]}
     spoken_of = {_subject(one) for one in before["expectations"] if not _is_drafted(one)}
     changes: list[Change] = []
@@ -64,7 +61,8 @@ def merge(
         elif new is None:
             changes.append(Change("removed", rule, was=_form(one)))
         else:
-            expectations.append(_as_before(one, new))
+            # The new form with the old one's id, which waivers may name.
+            expectations.append({**new, **({"id": one["id"]} if one.get("id") else {})})
             if _form(new) != _form(one):
                 changes.append(Change("changed", rule, _form(one), _form(new)))
     for rule, new in fresh.items():
@@ -98,18 +96,9 @@ def _form(expectation: Mapping[str, Any]) -> dict[str, Any]:
     return {**form, "severity": form["severity"] or "critical", **({"meta": said} if said else {})}
 
 
-def _signed(expectation: Expectation) -> Expectation:
-    return {**expectation, "meta": {**expectation["meta"], "drafted": fingerprint(expectation)}}
-
-
 def _is_drafted(expectation: Mapping[str, Any]) -> bool:
     """Whether it is unchanged since it was drafted."""
     return bool((expectation.get("meta") or {}).get("drafted") == fingerprint(expectation))
-
-
-def _as_before(old: Mapping[str, Any], new: Expectation) -> dict[str, Any]:
-    """The new form with the old one's id, which waivers may name."""
-    return {**new, **({"id": old["id"]} if old.get("id") else {})}
 
 
 def _subject(expectation: Mapping[str, Any]) -> str:

@@ -21,8 +21,6 @@ def within(seconds: float, items: Iterator[T], cancel: Callable[[], None]) -> It
     """Yields the items; waits at most so many seconds for each.
 
     Args:
-        seconds: how long to wait for the next one.
-        items: iterated in a separate thread.
         cancel: stops what `items` waits for; called from another thread, and may do nothing.
 
     Raises:

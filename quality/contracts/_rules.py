@@ -32,10 +32,7 @@ def rules(
 
     Args:
         facts: of the columns, in the schema's order.
-        relations: between them.
         label: the column to predict; None where the task needs none.
-        task: the workload's.
-        rows: of the data at hand.
         earlier: rows of earlier spans, where they are known.
     """
     drafted = [*_of_table(facts, rows, earlier)]

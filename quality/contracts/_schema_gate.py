@@ -21,8 +21,6 @@ def schema_checks(workload: Workload, schema: Any, rows: pathlib.Path, split: st
     """The checks of ExampleValidator on the splits of some rows, and whether each split has any.
 
     Args:
-        workload: says how rows are split.
-        schema: that they have to keep.
         rows: an Examples folder.
         split: its only split, where the rows of findings are looked up.
     """

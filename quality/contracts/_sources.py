@@ -45,7 +45,6 @@ class Source:
 
     Attributes:
         uri: a file, a folder, a glob pattern, a URL; or with `query` an SQLAlchemy URL.
-        query: SQL.
         format: of files; None: by their name, else the workload's.
         timeout_s: how long the database may take to the next rows of the query.
     """
@@ -80,8 +79,6 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
     """Yields the rows of a source, typed by the schema and read as a run would.
 
     Args:
-        source: where.
-        columns: what the rows must have.
         data: the workload's: which further columns are allowed, the format of files whose name does not say it, whether rows
             without a label are left out.
 
@@ -123,7 +120,7 @@ def _insistently(what: str, attempt: Callable[[], T]) -> T:
     except FileNotFoundError:
         raise InputError(f"{what}: there is no such file or bucket. Check the path.") from None
     except Exception as error:  # each store's client has errors of its own
-        if _is_refused(error):
+        if storage.as_refused(error):
             raise InputError(
                 f"{what}: {_one_line(error)}. Set the store's credentials in the environment, e.g. AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_CONNECTION_STRING."
@@ -138,12 +135,7 @@ def _may_pass(error: BaseException) -> bool:
     lasting = isinstance(error, InputError | FileNotFoundError) or (
         isinstance(error, OSError) and error.errno in LASTING
     )
-    return isinstance(error, Exception) and not lasting and not _is_refused(error)
-
-
-def _is_refused(error: BaseException) -> bool:
-    """Whether an object store refuses the credentials; a refusal of this machine's disk has an errno."""
-    return storage.as_refused(error) is not None
+    return isinstance(error, Exception) and not lasting and not storage.as_refused(error)
 
 
 def _url(uri: str) -> Any:

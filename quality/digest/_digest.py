@@ -27,12 +27,7 @@ class Item:
     """One validation of one workload's data.
 
     Attributes:
-        workload: its name.
-        outcome: its verdict.
-        word: the verdict in words.
         label: what was validated, e.g. `span 12`.
-        at: when, in words.
-        headline: the verdict in one sentence.
         owner: who has to act.
         findings: the worst, gravest first.
         more: how many further checks do not pass.
@@ -41,7 +36,6 @@ class Item:
 
     workload: str
     outcome: Outcome
-    word: str
     label: str
     at: str
     headline: str
@@ -75,7 +69,6 @@ def digest(history: History, since: datetime.datetime) -> Digest:
     """The newest validations since a point in time: of every workload's data, and of the requests to its model.
 
     Args:
-        history: to read from.
         since: with a time zone.
     """
     views = overview_views(history, _SPANS)
@@ -105,7 +98,6 @@ def _item(history: History, view: WorkloadView, entry: Entry) -> Item:
     return Item(
         workload=view.name,
         outcome=one.outcome,
-        word=entry.word,
         label=entry.label,
         at=when(one.created_at),
         headline=one.headline,

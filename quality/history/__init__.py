@@ -2,7 +2,7 @@
 
 from quality.history._headline import worst
 from quality.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
-from quality.history._store import History, HistoryError, default_url, is_there
+from quality.history._store import History, HistoryError, is_there
 
 __all__ = [
     "SERVING",
@@ -14,7 +14,6 @@ __all__ = [
     "Outcome",
     "Release",
     "Validation",
-    "default_url",
     "is_there",
     "worst",
 ]

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from quality.history._records import Check, Outcome
 from spec.words import one_line, some_of
 
-_NUMBERS = {1: "One check", 2: "Two checks", 3: "Three checks"}
+_NUMBERS = {1: "one check", 2: "two checks", 3: "three checks"}
 
 
 def headline(outcome: Outcome, checks: Sequence[Check], error: str = "") -> str:
     """One sentence: whether the data can be trusted, and the worst of what was found.
 
     Args:
-        outcome: of the validation.
-        checks: all of them.
         error: what stopped the validation before it could judge.
     """
     if error:
@@ -33,7 +31,10 @@ def headline(outcome: Outcome, checks: Sequence[Check], error: str = "") -> str:
     advice = "Do not train on it" if outcome is Outcome.FAILED else "It can be trained on, but look at it"
     word = "failed" if outcome is Outcome.FAILED else "warned"
     word = word if all(check.judged for check in told) else "could not be judged"
-    return f"{advice}: {_many(told)} of {len(checks)} {word}{_columns(told)}.{rest}"
+    many = _NUMBERS.get(len(told), f"{len(told)} checks")
+    columns = list(dict.fromkeys(check.column for check in told if check.column))
+    where = f", in {some_of(columns)}" if columns else ""
+    return f"{advice}: {many} of {len(checks)} {word}{where}.{rest}"
 
 
 def worst(checks: Sequence[Check], most: int = 3) -> list[Check]:
@@ -42,15 +43,6 @@ def worst(checks: Sequence[Check], most: int = 3) -> list[Check]:
     objects = [check for check in checks if not check.passes]
     rank = sorted(objects, key=lambda check: (bool(check.waiver), order.get(check.severity, 3), not check.judged))
     return rank[:most]
-
-
-def _many(failed: Sequence[Check]) -> str:
-    return _NUMBERS.get(len(failed), f"{len(failed)} checks").lower()
-
-
-def _columns(failed: Sequence[Check]) -> str:
-    columns = list(dict.fromkeys(check.column for check in failed if check.column))
-    return f", in {some_of(columns)}" if columns else ""
 
 
 def _clause(text: str) -> str:

@@ -28,7 +28,6 @@ class Check:
         name: unique within its gate and validation.
         severity: critical, warning or info; for a waived failure, what it would have been.
         message: one sentence with figures.
-        column: the column that it is about; empty if none.
         expectation: Great Expectations' type; empty for other checks.
         unexpected: how many of `total` values violate it.
         waiver: who waived the failure, until when and why; empty if nobody did.
@@ -130,11 +129,9 @@ class Validation:
 
     Attributes:
         id: the run's id, or that of the check outside of a run; never reused.
-        workload: whose data.
         span: its number; None for data without spans.
         created_at: ISO 8601, UTC.
         source: `run` (a training run's gates), `check` (of data outside of a run) or `serving` (what a model was asked).
-        headline: the verdict in one sentence.
         rows: how many were checked.
         quarantined: how many were set aside before.
         owner: who has to act.

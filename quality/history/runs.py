@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -23,7 +23,6 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
     """The validation of a run's data; None if the run never looked at its data.
 
     Args:
-        facts: what the run left.
         span: the newest that it trained on.
         documents: further pages by name, e.g. `{"report": "/.../report.html"}`.
     """
@@ -32,7 +31,7 @@ def from_run(facts: RunFacts, span: int | None, documents: Mapping[str, str] | N
     if not gates and not broke:
         return None
     checks = tuple(check_record(name, check) for name, gate in gates.items() for check in gate.checks)
-    outcome = _outcome(gates, broke)
+    outcome = Outcome.FAILED if broke else outcome_of(gates.values())
     columns = _columns(facts)
     examples = facts.artifacts.get("examples")
     return Validation(
@@ -77,11 +76,11 @@ def _broke_at_the_data(facts: RunFacts) -> bool:
     return facts.status == FAILED and node is not None and node.id in at_data and node.id not in facts.gates
 
 
-def _outcome(gates: Mapping[str, GateResult], broke: bool) -> Outcome:
-    if broke or not all(gate.passes for gate in gates.values()):
+def outcome_of(gates: Collection[GateResult]) -> Outcome:
+    """The verdict of some gates together."""
+    if not all(gate.passes for gate in gates):
         return Outcome.FAILED
-    warned = any(gate.objections(Severity.WARNING) for gate in gates.values())
-    return Outcome.WARNED if warned else Outcome.PASSED
+    return Outcome.WARNED if any(gate.objections(Severity.WARNING) for gate in gates) else Outcome.PASSED
 
 
 def check_record(gate: str, check: CheckResult) -> Check:

@@ -33,9 +33,7 @@ class Requests:
         columns: values by raw feature, in JSON's types; None if a row had none. A row in which a column was not
             recorded adds nothing to it.
         predictions: values by output.
-        rows: how many.
         first: when the oldest request came, ISO 8601; empty if there are no rows.
-        last: when the newest came.
         versions: rows by version, including other versions that were met.
         unreadable: lines that are not records: cut off by a killed server, or not the server's.
     """
@@ -56,9 +54,6 @@ def read_requests(
 
     Args:
         folder: the model server's `--record`.
-        model: its name.
-        version: whose answers.
-        since: older rows are skipped.
         most_rows: bounds memory.
 
     Raises:
@@ -126,8 +121,6 @@ def requests_profile(name: str, values: Mapping[str, list[Any]], rows: int, refe
 
     Args:
         name: of the data, in words.
-        values: by column, as `Requests` has them.
-        rows: how many were read.
         reference: what they will be compared with; columns that it lacks, and vectors, are skipped.
     """
     described = {}
@@ -143,9 +136,12 @@ def _distribution(values: list[Any], reference: Distribution) -> Distribution | 
         return None
     if isinstance(reference, Categories):
         return categories(pa.array([None if v is None else _name(v) for v in plain], pa.large_string()))
-    single = _is_single(reference.values)
-    figures = [np.nan if v is None else _figure(v) for v in plain]
-    return numbers(pa.array(np.asarray(figures, np.float32 if single else np.float64).astype(np.float64)))
+    figures = np.asarray([np.nan if v is None else _figure(v) for v in plain], np.float64)
+    known = reference.values
+    # Numbers that were stored in single precision, where 12.45 is 12.449999809: both sides must be rounded alike.
+    if len(known) and np.array_equal(known.astype(np.float32).astype(np.float64), known):
+        figures = figures.astype(np.float32).astype(np.float64)
+    return numbers(pa.array(figures))
 
 
 def _decoded(value: Any) -> Any:
@@ -167,8 +163,3 @@ def _figure(value: Any) -> float:
     if isinstance(value, str):
         return float(len(value.encode("utf-8", "surrogatepass")))
     return float(len(value)) if isinstance(value, bytes) else float(value)
-
-
-def _is_single(values: np.ndarray) -> bool:
-    """Whether numbers were stored in single precision, where 12.45 is 12.449999809: both sides must be rounded alike."""
-    return bool(len(values)) and bool(np.array_equal(values.astype(np.float32).astype(np.float64), values))

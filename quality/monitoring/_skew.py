@@ -9,12 +9,11 @@ from collections.abc import Sequence
 
 from components.drift.distributions import Distribution
 from components.drift.judge import PREDICTION_DRIFT, SKEW, check, comparisons
-from components.drift.profile import Profile
 from components.gates import CheckResult, GateResult, Severity
 from model_store import ModelStore
 from quality.history import SERVING, History, Outcome, Validation
-from quality.history.runs import changes, check_record, profiled
-from quality.monitoring._requests import MOST_ROWS, Requests, read_requests, requests_profile
+from quality.history.runs import changes, check_record, outcome_of, profiled
+from quality.monitoring._requests import Requests, read_requests, requests_profile
 from quality.monitoring._training import ExamplesOf, Training, training_of
 from spec import home
 from spec.run_ids import new_run_id
@@ -29,33 +28,25 @@ class SkewRequest:
     """What to compare.
 
     Attributes:
-        workload: its name.
-        record: the folder of the model server's record.
         release: a label (stable, canary) or a version: which release's answers to compare.
         since: older requests are skipped.
-        most_rows: how many of the newest requests to read.
     """
 
     workload: str
     record: pathlib.Path
     release: str = "stable"
     since: datetime.datetime | None = None
-    most_rows: int = MOST_ROWS
 
 
 def check_skew(request: SkewRequest, examples_of: ExamplesOf) -> Validation:
     """Compares recorded requests with the training data of the release that answered them, and its answers with its predictions then.
-
-    Args:
-        request: what to compare.
-        examples_of: finds the Examples that the release was trained on.
 
     Raises:
         InputError, StoreError: there is no record, no such release, or its training data are out of reach.
     """
     workload, _ = find_workload(request.workload)
     release = ModelStore(home.store_uri()).resolve(workload.name, request.release)
-    asked = read_requests(request.record, workload.name, release.version, request.since, request.most_rows)
+    asked = read_requests(request.record, workload.name, release.version, request.since)
     checks: list[CheckResult]
     columns: dict[str, Distribution]
     if asked.rows < workload.quality.skew.min_rows:
@@ -64,8 +55,7 @@ def check_skew(request: SkewRequest, examples_of: ExamplesOf) -> Validation:
         training = training_of(workload.name, release, examples_of)
         checks, columns = _compare(workload, asked, training)
     gate = GateResult(GATE, tuple(checks))
-    records = tuple(check_record(GATE, one) for one in gate.checks)
-    outcome = _outcome(gate)
+    outcome = outcome_of([gate])
     return Validation(
         id=new_run_id(),
         workload=workload.name,
@@ -78,7 +68,7 @@ def check_skew(request: SkewRequest, examples_of: ExamplesOf) -> Validation:
         owner=workload.owner,
         data=str(request.record / workload.name),
         reference=release.run_id,
-        checks=records,
+        checks=tuple(check_record(GATE, one) for one in gate.checks),
         columns=tuple(profiled(name, one) for name, one in columns.items()),
         changes=tuple(changes(gate)),
     )
@@ -103,14 +93,10 @@ def _compare(
     name = f"requests until {asked.last[:16].replace('T', ' ')}"
     columns = requests_profile(name, asked.columns, asked.rows, training.columns)
     predicted = requests_profile(name, asked.predictions, asked.rows, training.predictions)
-    checks = _checks(columns, training.columns, skew, SKEW)
-    checks += _checks(predicted, training.predictions, answers, PREDICTION_DRIFT)
+    found = [*comparisons(columns, training.columns, skew, SKEW)]
+    found += comparisons(predicted, training.predictions, answers, PREDICTION_DRIFT)
     described = {**columns.distributions[""], **{f"prediction: {k}": v for k, v in predicted.distributions[""].items()}}
-    return checks, described
-
-
-def _checks(new: Profile, reference: Profile, allowed: ColumnLimits, kind: str) -> list[CheckResult]:
-    return [check(one) for one in comparisons(new, reference, allowed, kind)]
+    return [check(one) for one in found], described
 
 
 def _too_few(asked: Requests, version: int, workload: Workload) -> CheckResult:
@@ -120,12 +106,6 @@ def _too_few(asked: Requests, version: int, workload: Workload) -> CheckResult:
         f"{workload.quality.skew.min_rows:,}){f'; there are {others}' if others else ''}"
     )
     return CheckResult.not_judged("skew", reason, Severity.INFO)
-
-
-def _outcome(gate: GateResult) -> Outcome:
-    if not gate.passes:
-        return Outcome.FAILED
-    return Outcome.WARNED if gate.objections(Severity.WARNING) else Outcome.PASSED
 
 
 def _headline(outcome: Outcome, gate: GateResult, version: int, asked: Requests) -> str:

@@ -6,11 +6,12 @@ import dataclasses
 import json
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
 
+import storage
 from components import lazy_imports
 from components.columnar import ColumnReader, decode_splits, read_batches
 from components.drift.profile import Profile, profile
@@ -29,7 +30,6 @@ class Examples:
 
     Attributes:
         uri: a folder of this machine.
-        split_names: as the artifact has them.
     """
 
     uri: str
@@ -59,8 +59,6 @@ def training_of(workload: str, release: Release, examples_of: ExamplesOf) -> Tra
     Made from the Examples of the run that published it, and kept in the home, so that they outlive the Examples.
 
     Args:
-        workload: its name.
-        release: which.
         examples_of: is asked for the Examples where no profiles are kept.
 
     Raises:
@@ -71,10 +69,8 @@ def training_of(workload: str, release: Release, examples_of: ExamplesOf) -> Tra
         raw = json.loads(kept.read_text(encoding="utf-8"))
         return Training(Profile.from_json(raw["columns"]), Profile.from_json(raw["predictions"]))
     made = _describe(workload, release, examples_of)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_suffix(".partial")
-    partial.write_text(json.dumps({"columns": made.columns.to_json(), "predictions": made.predictions.to_json()}))
-    partial.replace(kept)
+    text = json.dumps({"columns": made.columns.to_json(), "predictions": made.predictions.to_json()})
+    storage.write(str(kept), text.encode())
     return made
 
 
@@ -109,11 +105,12 @@ def _describe(workload: str, release: Release, examples_of: ExamplesOf) -> Train
 
 def _predictions(saved_model: pathlib.Path, model: ServedModel, uri: str, split: str) -> pa.Table:
     """The model's answers to rows of a split: a column per output, for outputs with one value per row."""
-    lazy_imports.install()
     answer = load_answerer(saved_model, model)
     parts: dict[str, list[np.ndarray]] = {}
     rows = 0
-    for batch in _batches(uri, split, list(model.features)):
+    for batch in read_batches(uri, split, list(model.features), rows=4096):
+        if not batch.num_rows:
+            continue
         for output, values in answer(model.inputs(batch)).items():
             flat = values.reshape(len(values), -1)
             if flat.shape[1] == 1:
@@ -122,7 +119,3 @@ def _predictions(saved_model: pathlib.Path, model: ServedModel, uri: str, split:
         if rows >= _TEST_ROWS:
             break
     return pa.table({output: pa.array(np.concatenate(values)) for output, values in parts.items()})
-
-
-def _batches(uri: str, split: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    yield from (batch for batch in read_batches(uri, split, columns, rows=4096) if batch.num_rows)

@@ -32,16 +32,10 @@ class Axis:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One value per validation; None where it is unknown.
-
-    Attributes:
-        name: shown in the description.
-        css: `train`, `eval` or `champion`.
-    """
+    """One value per validation; None where it is unknown."""
 
     name: str
     values: Sequence[float | None]
-    css: str = "train"
 
 
 def over_time(
@@ -59,14 +53,9 @@ def over_time(
 
     Args:
         key: unique on the page.
-        title: for those who do not see it.
-        axis: the validations.
-        lines: drawn over the bands.
         bands: (lower, upper) values, drawn from the first to the last.
-        limit: drawn as a line of its own.
         floor: the lower end of the scale, e.g. 0 for shares.
         least: height of the scale at least: what hardly moves has to look so.
-        tick: from a figure to its label.
     """
     known = [v for line in lines for v in line.values if v is not None]
     known += [v for band in bands for edge in band for v in edge if v is not None]
@@ -128,10 +117,10 @@ def _band(svg: Svg, x: Scale, y: Scale, lower: Sequence[float | None], upper: Se
 def _line(svg: Svg, x: Scale, y: Scale, line: Line) -> None:
     for part in _runs(line.values):
         points = [(x(place), y(value)) for place, value in part]
-        svg.path(points, f"line {line.css}")
+        svg.path(points, "line train")
         if len(points) == 1 or len(line.values) <= 40:
             for at in points:
-                svg.dot(*at, 2.6, f"dot {line.css}")
+                svg.dot(*at, 2.6, "dot train")
 
 
 def _runs(values: Sequence) -> list[list]:
@@ -152,7 +141,6 @@ def trend(
 
     Args:
         key: unique on the page.
-        name: of what is drawn.
         values: oldest first.
         floor: the least end of the scale.
         least: height of the scale at least, default a fifth of the largest value: what hardly moves has to look so.

@@ -22,7 +22,6 @@ class Folder:
     its own, so runs of several workloads that end at the same time do not interfere.
 
     Args:
-        root: of the site.
         part: whose manifest: a workload's folder; empty: the site's own.
     """
 
@@ -48,10 +47,6 @@ class Folder:
 
     def copy_documents(self, documents: Mapping[str, str], beside: str) -> dict[str, str]:
         """Copies a validation's further pages into the site, from this machine or an object store.
-
-        Args:
-            documents: name -> place.
-            beside: the validation's folder.
 
         Returns:
             Name -> path within the validation's folder; without those that cannot be reached.

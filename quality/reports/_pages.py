@@ -112,8 +112,6 @@ def validation(
     """One validation: verdict, what failed with its evidence, what changed, the columns.
 
     Args:
-        view: of its workload.
-        whole: with its checks, columns and changes.
         reference: whose distributions are drawn beside: what it was compared with, else the span before it.
         neighbours: the validations (before, after) it.
         documents: further pages by name, as paths from this one.

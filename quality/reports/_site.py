@@ -43,8 +43,6 @@ def build(history: History, folder: pathlib.Path, only: str | None = None) -> Bu
     one folder at a time are fine. Many pages are made by several processes.
 
     Args:
-        history: to read from.
-        folder: of the site.
         only: the one workload whose pages are looked after, beside the overview; default: all.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,6 @@ class WorkloadView:
         releases: oldest first.
         series: column -> validation id -> the column then.
         changes: column -> validation id -> its changes then.
-        serving: the newest validation of requests to the model, if there is one.
     """
 
     name: str
@@ -116,8 +115,6 @@ def workload_view(history: History, name: str, columns: bool = True) -> Workload
     """Reads what the pages of a workload need: validations without their parts, columns without histograms.
 
     Args:
-        history: to read from.
-        name: the workload's.
         columns: whether to read columns and their changes, which the overview does not need.
     """
     validations = history.validations(name)

@@ -9,7 +9,7 @@ import pytest
 
 from cli import main as cli
 from model_store import ModelStore, ReleaseDraft
-from pipelines.removal._finding import SHIPPED
+from pipelines.removal import SHIPPED
 from pipelines.runners import run_lock
 from quality.history import History, Outcome, Release, Validation
 from spec import home

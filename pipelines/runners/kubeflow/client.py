@@ -162,8 +162,6 @@ class Kubeflow:
 
         Args:
             run: `V2beta1Run`.
-            name: of the new one.
-            parameters: of the new one.
 
         Returns:
             The new run's id.

@@ -41,9 +41,6 @@ class CompileRequest:
     """What to compile.
 
     Attributes:
-        workload: its name.
-        site: the cluster.
-        pools: by name.
         chosen_pools: component -> pool; overrides what the workload asks for.
         parameters: `key=value` as `trainyard run --param` takes them; they become the run parameters' defaults.
         span: default of the run parameter; -1: the newest span when the run starts.
@@ -71,8 +68,7 @@ def compile_workload(request: CompileRequest) -> str:
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
     workload, _ = columns.fit(workload, folder / "workload.yaml")
-    run_params = [run_parameters.span_parameter(request.span), run_parameters.force_parameter()]
-    run_params += run_parameters.of_training(workload)
+    run_params = run_parameters.of_run(workload, request.span)
     ir = _intermediate(workload, folder, request)
     placements = place(spec.node_ids(ir), workload.resources, request.chosen_pools, request.pools)
     tasks = [

@@ -19,6 +19,7 @@ from pipelines.metadata import upkeep
 from pipelines.metadata.attempts import RunExecutions
 from pipelines.metadata.connecting import patiently
 from pipelines.metadata.opening import PatientMetadata
+from pipelines.runners import _failures
 from pipelines.runners.kubeflow import spec
 from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
 from pipelines.runners.kubeflow.pod import filesystem
@@ -40,10 +41,6 @@ class Ended:
 
     outcome: str
     outputs: Mapping[str, list[mlmd.Artifact]] = dataclasses.field(default_factory=dict)
-
-
-class NodeFailed(RuntimeError):
-    """A node did not finish and raised nothing."""
 
 
 class PatientLauncher(launcher.Launcher):
@@ -83,8 +80,6 @@ def run_node(
 
     Args:
         part: a pipeline with this node alone; its runtime parameters are filled in here.
-        bindings: their values by name.
-        config: of the metadata store.
         earlier: finds what an earlier attempt of this pod registered.
         train_job: runs the executor in the pods of such a job; None: in this process.
 
@@ -118,7 +113,7 @@ def run_node(
 
     final, outputs = patiently(published)
     if final in _FAILED:
-        raise NodeFailed(f"{node.node_info.id}: its inputs could not be resolved; the log says which")
+        raise _failures.NodeFailed(f"{node.node_info.id}: its inputs could not be resolved; the log says which")
     return Ended("from the cache" if final == mlmd.Execution.CACHED else "done", outputs)
 
 
@@ -134,8 +129,6 @@ def _tidy(part: pipeline_pb2.Pipeline, connection: metadata.Metadata, earlier: R
     """Discards, before TFX looks, the outputs of a dead attempt and damaged ones in the cache.
 
     Args:
-        part: the pipeline with the node.
-        connection: to the metadata store.
         earlier: finds the dead attempt; None: its outputs are left alone.
     """
     node = part.nodes[0].pipeline_node

@@ -32,7 +32,6 @@ class Compiled:
         documents = list(yaml.safe_load_all(text))
         self.size = len(text.encode())
         self.pipeline: dict[str, Any] = documents[0] if documents and isinstance(documents[0], dict) else {}
-        self.documents = len(documents)
         platform = documents[1] if len(documents) > 1 and isinstance(documents[1], dict) else {}
         kubernetes = platform.get("platforms", {}).get("kubernetes", {})
         self.platform: dict[str, Any] = kubernetes.get("deploymentSpec", {}).get("executors", {})
@@ -211,20 +210,5 @@ def _seconds(duration: str | None) -> int:
     return int(float((duration or "0s").removesuffix("s")))
 
 
-CHECKS: tuple[Check, ...] = (
-    check_schema_version,
-    check_size,
-    check_arguments,
-    check_executors,
-    check_images,
-    check_components,
-    check_dependencies,
-    check_inputs,
-    check_placeholders,
-    check_platform,
-    check_names,
-    check_labels,
-    check_security,
-    check_caching,
-    check_retries,
-)
+# In the order in which they stand above.
+CHECKS: tuple[Check, ...] = tuple(one for name, one in globals().items() if name.startswith("check_"))

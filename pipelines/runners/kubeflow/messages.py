@@ -8,7 +8,6 @@ description (`child_tasks`), so a computed name can be verified.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,15 +20,8 @@ GONE = (
 _MOST_ATTEMPTS = 21  # pools.yaml: retries
 
 
-@dataclasses.dataclass(frozen=True)
-class Pod:
-    """One attempt of a task.
-
-    Attributes:
-        names: by which KFP may know its log: the pod's name, and the node's id (Argo's POD_NAMES=v1).
-    """
-
-    names: tuple[str, ...]
+Pod = tuple[str, str]
+"""One attempt of a task: the names by which KFP may know its log, its pod's and its node's id (Argo's POD_NAMES=v1)."""
 
 
 def pods_of(run: Any, task: str) -> list[Pod]:
@@ -50,7 +42,7 @@ def pods_of(run: Any, task: str) -> list[Pod]:
     for name in (step, *(f"{step}({attempt})" for attempt in range(_MOST_ATTEMPTS))):
         number = fnv32a(name)
         if f"{workflow}-{number}" in ids:
-            found.append(Pod((f"{workflow}-{_template(run, task)}-{number}", f"{workflow}-{number}")))
+            found.append((f"{workflow}-{_template(run, task)}-{number}", f"{workflow}-{number}"))
     return found[::-1] if len(found) < 2 else found[:0:-1]  # a step with several attempts is not a pod itself
 
 
@@ -59,9 +51,8 @@ def message(log: Callable[[str], str | None], pods: list[Pod]) -> str:
 
     Args:
         log: returns a pod's log by its name, or None.
-        pods: its attempts, newest first.
     """
-    logs = [next((text for name in pod.names if (text := log(name)) is not None), None) for pod in pods]
+    logs = [next((text for name in pod if (text := log(name)) is not None), None) for pod in pods]
     newest_is_gone = bool(logs) and logs[0] is None
     if said := next((line for text in logs if text is not None and (line := own_line(text))), ""):
         return f"{said} (an earlier attempt. The newest: {GONE})" if newest_is_gone else said

@@ -10,7 +10,7 @@ from kfp.dsl import PipelineTask
 
 from pipelines.runners.kubeflow import retries
 from pipelines.runners.kubeflow.cluster.pools import SHARES_WORK, Placement, Pool, cores, size_of
-from pipelines.runners.kubeflow.cluster.site import ClusterSite, Secret
+from pipelines.runners.kubeflow.cluster.site import ClusterSite
 from spec import environment as env
 
 
@@ -20,10 +20,6 @@ def configure(
     """Configures everything but where the pod may run: size, retries, labels, Secrets, volumes, security.
 
     Args:
-        task: of KFP's SDK.
-        node_id: in the graph.
-        placement: its pool and what it asks for.
-        site: the cluster.
         origin: workload and revision, for labels.
     """
     pool = placement.pool
@@ -83,7 +79,8 @@ def tell_who_it_is(task: PipelineTask) -> None:
 
 def _configure_access(task: PipelineTask, site: ClusterSite, shared_memory: str) -> None:
     for secret in (site.metadata.secret, *site.secrets):
-        _use_secret(task, secret)
+        variables = {key: variable for variable, key in secret.keys.items()}
+        kubernetes.use_secret_as_env(task, secret.name, variables, optional=secret.optional)
     kubernetes.set_image_pull_policy(task, site.image_pull_policy)
     if site.image_pull_secrets:
         kubernetes.set_image_pull_secrets(task, list(site.image_pull_secrets))
@@ -93,12 +90,6 @@ def _configure_access(task: PipelineTask, site: ClusterSite, shared_memory: str)
         kubernetes.mount_pvc(task, pvc_name=site.volume.claim, mount_path=site.volume.mount_path)
     kubernetes.set_security_context(
         task, run_as_user=site.run_as_user, run_as_group=site.run_as_user, run_as_non_root=True
-    )
-
-
-def _use_secret(task: PipelineTask, secret: Secret) -> None:
-    kubernetes.use_secret_as_env(
-        task, secret.name, {key: variable for variable, key in secret.keys.items()}, optional=secret.optional
     )
 
 

@@ -41,9 +41,6 @@ class Run:
     """The run of a node.
 
     Attributes:
-        workload: its name, which is the pipeline's.
-        run_id: KFP's.
-        root: of the pipeline's artifacts.
         store: of metadata, connected.
     """
 
@@ -57,8 +54,6 @@ def record(run: Run, node_id: str, error: str = "") -> None:
     """Adds the run to the history, if this node ends it. Reports errors, and never fails the node.
 
     Args:
-        run: the node's.
-        node_id: the node that ended.
         error: what ended it, in words; empty where it succeeded.
     """
     if not os.environ.get(env.HISTORY) or not _ends_a_run(node_id):

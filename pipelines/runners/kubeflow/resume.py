@@ -30,8 +30,6 @@ class Resumed:
     """What was started.
 
     Attributes:
-        run_id: of the new run.
-        name: of the new run.
         done: names of the nodes that are expected to come from the cache.
         span: what it trains on; None: the newest when it starts.
     """
@@ -46,7 +44,6 @@ def resume(kubeflow: Kubeflow, run_id: str, span: int | None = None) -> Resumed:
     """Starts a run that continues where another ended.
 
     Args:
-        kubeflow: where.
         run_id: of a run that failed or was terminated.
         span: for a run of "the newest span" whose log is gone.
 
@@ -56,7 +53,7 @@ def resume(kubeflow: Kubeflow, run_id: str, span: int | None = None) -> Resumed:
     """
     run = kubeflow.run(run_id)
     _check_ended_early(run)
-    done = watching.finished_tasks(run)
+    done = watching.tasks_in(run, "SUCCEEDED")
     if not done:
         raise InputError(
             f"{run_id}: nothing of it is done, so there is nothing to resume. Start it anew: trainyard submit"
@@ -90,7 +87,7 @@ def _check_ended_early(run: Any) -> None:
 def _span_of(kubeflow: Kubeflow, run: Any) -> int | None:
     """The span that ColumnarExampleGen found, from what its pod printed."""
     for pod in messages.pods_of(run, _EXAMPLES):
-        for name in pod.names:
+        for name in pod:
             if found := re.search(rf"^{SPAN_LINE} (\d+)$", kubeflow.log(run.run_id, name) or "", re.MULTILINE):
                 return int(found[1])
     return None

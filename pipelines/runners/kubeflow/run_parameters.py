@@ -40,10 +40,7 @@ class RunParameter:
     """One of a run's parameters.
 
     Attributes:
-        name: in KFP.
         type: bool, int, float or str.
-        default: its value if the run does not set it.
-        description: for KFP's UI.
     """
 
     name: str
@@ -71,23 +68,18 @@ def of_training(workload: Workload) -> list[RunParameter]:
     return found
 
 
-def span_parameter(default: int) -> RunParameter:
-    """The span, -1 for the newest."""
-    return RunParameter(SPAN, int, default, "The newest span to train on; -1: the newest there is when the run starts.")
-
-
-def force_parameter() -> RunParameter:
-    """Whether to train even if nothing has changed."""
-    return RunParameter(
-        FORCE_RETRAIN, bool, False, "Train even if the cache has a model for this data and these settings."
-    )
+def of_run(workload: Workload, span: int = -1) -> list[RunParameter]:
+    """All of a run's parameters; `span` is the default of the one of that name."""
+    newest = "The newest span to train on; -1: the newest there is when the run starts."
+    force = "Train even if the cache has a model for this data and these settings."
+    settings = [RunParameter(SPAN, int, span, newest), RunParameter(FORCE_RETRAIN, bool, False, force)]
+    return settings + of_training(workload)
 
 
 def chosen(workload: Workload, texts: Sequence[str]) -> tuple[dict[str, Value], list[str]]:
     """Splits `trainyard submit --param` into a run's parameters and the rest, which is compiled into the file.
 
     Args:
-        workload: as workload.yaml has it.
         texts: `key=value` each. A key is a run parameter (`epochs`, `learning_rate`, `force_retrain`), or a field of
             workload.yaml by its path: `training.epochs` is the run parameter, `data.window` is compiled in.
 
@@ -97,7 +89,7 @@ def chosen(workload: Workload, texts: Sequence[str]) -> tuple[dict[str, Value], 
     Raises:
         InputError: no such parameter, the wrong type, or out of range. Nothing has been sent.
     """
-    kinds = {one.name: one.type for one in (span_parameter(-1), force_parameter(), *of_training(workload))}
+    kinds = {one.name: one.type for one in of_run(workload)}
     given: dict[str, str] = {}
     compiled_in = []
     for text in texts:

@@ -21,39 +21,28 @@ def show(executor_input: str, node_id: str, artifacts: Mapping[str, Sequence[mlm
 
     Args:
         executor_input: JSON, what KFP puts in place of `{{$}}`; empty where the node was not started by KFP.
-        node_id: in the graph.
-        artifacts: the node's outputs.
         page: URL of the run's page of data quality, for the artifacts that are pages themselves.
     """
     if not executor_input:
         return
     try:
-        shown = _shown(node_id, artifacts)
-        if page:
-            shown |= {name: _linked(one, page) for name, one in shown.items() if _is_page(node_id, name)}
-        executor_output.write(executor_input, shown)
+        executor_output.write(executor_input, _shown(node_id, artifacts, page))
     except Exception:
         traceback.print_exc()
         print("KFP's UI will not show this node's outputs; they are made and published all the same.", flush=True)
 
 
-def _shown(node_id: str, artifacts: Mapping[str, Sequence[mlmd.Artifact]]) -> dict[str, Shown]:
+def _shown(node_id: str, artifacts: Mapping[str, Sequence[mlmd.Artifact]], page: str) -> dict[str, Shown]:
     record = graph.find(node_id)
     if record is None or not artifacts:
         return {}
     try:
-        return outputs.shown(Outputs(artifacts, storage.read), record)
+        shown = outputs.shown(Outputs(artifacts, storage.read), record)
     except Exception as error:
         # The files must be there all the same: KFP's launcher fails a task that leaves out what it declares.
         traceback.print_exc()
         print(f"what KFP's UI shows of {node_id} could not be read: {type(error).__name__}: {error}", flush=True)
         return {}
-
-
-def _linked(one: Shown, page: str) -> Shown:
-    return dataclasses.replace(one, metadata={**one.metadata, "data_quality_page": page})
-
-
-def _is_page(node_id: str, name: str) -> bool:
-    record = graph.find(node_id)
-    return record is not None and record.shows.get(name) == ArtifactType.HTML
+    for name in [one for one in shown if page and record.shows.get(one) == ArtifactType.HTML]:
+        shown[name] = dataclasses.replace(shown[name], metadata={**shown[name].metadata, "data_quality_page": page})
+    return shown

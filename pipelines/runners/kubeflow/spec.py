@@ -21,8 +21,6 @@ from spec import home
 # json_format looks the types inside Any up by name: their modules must be loaded.
 _TYPES_IN_ANY = (executable_spec_pb2, metadata_pb2)
 
-ARGUMENT_LIMIT = 128 * 1024
-
 
 def places() -> dict[str, str]:
     """Placeholder -> folder of this checkout or image; the innermost first."""

@@ -28,15 +28,9 @@ class SubmitRequest:
     """What to run.
 
     Attributes:
-        workload: its name.
-        site: the cluster.
-        pools: by name.
         chosen_pools: component -> pool; overrides what the workload asks for.
         parameters: `key=value`: run parameters, or fields of workload.yaml that are compiled in.
         span: -1: the newest when the run starts.
-        image: None: the site's.
-        experiment: in KFP; default: the workload's name.
-        name: of the run; default: workload, span and code revision.
     """
 
     workload: str
@@ -55,10 +49,7 @@ class Plan:
     """A request whose parameters have been checked.
 
     Attributes:
-        run_parameters: sent with the run, typed.
         compiled_in: `key=value`, for the compiler.
-        experiment: in KFP.
-        name: of the run.
     """
 
     request: SubmitRequest
@@ -97,8 +88,6 @@ def submit(
     """Compiles the workload and starts a run of it.
 
     Args:
-        plan: what was asked for, checked.
-        kubeflow: where.
         around_compiling: a context for importing TFX and compiling.
 
     Returns:

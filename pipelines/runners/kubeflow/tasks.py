@@ -10,9 +10,11 @@ from typing import Any
 
 from kfp import dsl
 
-from pipelines.runners.kubeflow import ui
+from components.tasks import find
 from pipelines.runners.kubeflow.cluster.pools import Placement
 from pipelines.runners.kubeflow.run_parameters import RunParameter
+from spec import graph
+from spec.nodes import ArtifactType
 from spec.workload import Workload
 
 COMMAND = ("python", "-P", "-m", "pipelines.runners.kubeflow.node")
@@ -37,11 +39,9 @@ class Task:
     """One node, ready to become a container task.
 
     Attributes:
-        node_id: in the graph.
         upstream: ids of the nodes it depends on.
         argument: its encoded part of the IR.
         parameters: which of the run's parameters it takes.
-        placement: where it runs.
         train_job: the template of the TrainJob that it starts, as JSON; empty: it does the work itself.
         workers: where that job's pods run.
     """
@@ -82,11 +82,27 @@ def component(
         inspect.Parameter(
             name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=dsl.Output[_ARTIFACT_TYPES[schema_title]]
         )
-        for name, schema_title in ui.outputs(task.node_id, str(workload.task)).items()
+        for name, schema_title in outputs(task.node_id, str(workload.task)).items()
     ]
     doc = f"{task.node_id} of workload {workload.name}."
     made: Callable[..., Any] = dsl.container_component(function_of(build, snake_case(task.node_id), signature, doc))
     return made
+
+
+def outputs(node_id: str, task: str) -> dict[str, str]:
+    """What a node shows in KFP's UI, which it fills in itself (shown.py): name -> KFP's schema title; nothing if it isn't ours.
+
+    Args:
+        task: the workload's: one whose report has no confusion matrix has no output for it either.
+
+    Example:
+        >>> outputs("Evaluator", "regression")
+        {'evaluation_metrics': 'system.Metrics'}
+    """
+    record = graph.find(node_id)
+    shows = record.shows if record else {}
+    has_classes = "confusion_matrix" in {view.chart for view in find(task).views}
+    return {name: str(kind) for name, kind in shows.items() if has_classes or kind != ArtifactType.CLASSIFICATION}
 
 
 def placement_inputs(task: Task) -> tuple[str, str]:

@@ -24,7 +24,6 @@ def result_of(run: Any, link: str) -> RunResult:
 
     Args:
         run: `V2beta1Run`.
-        link: to KFP's UI.
     """
     state = state_of(run)
     result = RunResult(run.display_name or "", run.run_id, span=_span(run), status=_status(state), ui=link)
@@ -48,16 +47,10 @@ def state_of(run: Any) -> str:
     return "CANCELED" if state == "FAILED" and terminated else state
 
 
-def failed_tasks(run: Any) -> dict[str, str]:
-    """Key of each failed task -> its display name."""
-    failed = {one.display_name for one in _details(run) if one.state == "FAILED"}
-    return {key: name for key, name in task_names(run).items() if key in failed}
-
-
-def finished_tasks(run: Any) -> dict[str, str]:
-    """Key of each finished task -> its display name."""
-    done = {one.display_name for one in _details(run) if one.state == "SUCCEEDED"}
-    return {key: name for key, name in task_names(run).items() if key in done}
+def tasks_in(run: Any, state: str) -> dict[str, str]:
+    """Key of each task in KFP's state of that name (FAILED, SUCCEEDED) -> its display name."""
+    found = {one.display_name for one in _details(run) if one.state == state}
+    return {key: name for key, name in task_names(run).items() if key in found}
 
 
 def watch(
@@ -66,9 +59,6 @@ def watch(
     """Watches a run until it has ended. Waits for an API that is away, and says when it goes away and comes back.
 
     Args:
-        look: reads the run's state.
-        show: is called with each state.
-        say: is told when the API does not answer.
         every: seconds between two reads.
 
     Raises:

@@ -12,7 +12,6 @@ import sys
 import pytest
 
 from pipelines import datasets
-from pipelines.datasets import _registry
 from spec.errors import InputError
 
 
@@ -68,7 +67,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: pathlib.Path, monkeypatch: pyte
         raise OSError(number, "No space left on device")
 
     broken = datasets.Dataset("taxi", "", "", "", range(1, 3), full)
-    monkeypatch.setattr(_registry, "dataset", lambda name: broken)
+    monkeypatch.setattr(datasets, "dataset", lambda name: broken)
     with pytest.raises(InputError if number == errno.ENOSPC else OSError, match="No space left"):
         datasets.prepare("taxi", 1, tmp_path)
     assert not list(tmp_path.iterdir())

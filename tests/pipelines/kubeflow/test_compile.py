@@ -14,7 +14,7 @@ from kfp import components as kfp_components
 from kfp import dsl
 
 from cli import main as cli
-from pipelines.runners.kubeflow import spec, ui
+from pipelines.runners.kubeflow import spec, tasks
 from pipelines.runners.kubeflow.cluster.pools import Pool, Toleration, load_pools
 from pipelines.runners.kubeflow.cluster.site import DEFAULT_FILE, load_site
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
@@ -79,7 +79,7 @@ def test_the_outputs_are_of_kfps_own_types(taxi: str) -> None:
 
 
 def test_a_regression_has_no_confusion_matrix() -> None:
-    assert ui.outputs("Evaluator", "regression") == {"evaluation_metrics": "system.Metrics"}
+    assert tasks.outputs("Evaluator", "regression") == {"evaluation_metrics": "system.Metrics"}
 
 
 def test_run_parameters_have_types_and_the_workloads_defaults(taxi: str) -> None:

@@ -76,7 +76,7 @@ def test_a_terminated_run_is_no_failure() -> None:
 
 def test_the_pods_of_a_failed_task_are_found_by_argos_names() -> None:
     pods = messages.pods_of(read(recorded("failed")), "trainer")
-    names = [pod.names[0] for pod in pods]
+    names = [pod[0] for pod in pods]
     assert names == [double_module.pod_name("trainer", attempt, TEMPLATE) for attempt in (2, 1, 0)]
     assert len(messages.pods_of(read(recorded("running")), "trainer")) == 1
     assert messages.pods_of(read({**recorded("failed"), "run_details": {}}), "trainer") == []
@@ -91,7 +91,7 @@ def test_a_task_that_is_never_retried_has_one_pod() -> None:
     ids = [{"pod_name": f"{workflow}-{messages.fnv32a(step)}"}]
     run["run_details"]["task_details"] = [{"display_name": "trainer", "state": "FAILED", "child_tasks": ids}]
     (pod,) = messages.pods_of(read(run), "trainer")
-    assert pod.names[0] == f"{workflow}-metadata-0-2-system-container-impl-{messages.fnv32a(step)}"
+    assert pod[0] == f"{workflow}-metadata-0-2-system-container-impl-{messages.fnv32a(step)}"
 
 
 @pytest.mark.parametrize(
@@ -105,5 +105,5 @@ def test_a_task_that_is_never_retried_has_one_pod() -> None:
     ],
 )
 def test_why_a_task_failed(logs: dict[str, str], said: str) -> None:
-    pods = [messages.Pod(("new", "new-id")), messages.Pod(("old", "old-id"))]
+    pods = [("new", "new-id"), ("old", "old-id")]
     assert messages.message(logs.get, pods) == said

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+from pydantic import Field, RootModel, field_validator, model_validator
 
 from components.trainer.record import RECORD as TRAINER
-from pipelines.runners.kubeflow.cluster.site import checked_labels, load_yaml
+from pipelines.runners.kubeflow.cluster.site import Section, checked_labels, load_yaml
 from spec.errors import InputError
 from spec.workload import Resources
 
@@ -33,11 +33,7 @@ _SPOT = {
 }
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Toleration(_Section):
+class Toleration(Section):
     """A taint that pods of the pool tolerate, as Kubernetes writes it."""
 
     key: str | None = None
@@ -56,7 +52,7 @@ class Toleration(_Section):
         return self
 
 
-class Affinity(_Section):
+class Affinity(Section):
     """A rule about a node's labels, like one of Kubernetes' matchExpressions."""
 
     key: str
@@ -78,14 +74,14 @@ class Affinity(_Section):
         return self
 
 
-class Accelerator(_Section):
+class Accelerator(Section):
     resource: str = Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")
     """The extended resource that the device plugin offers, e.g. nvidia.com/gpu."""
     count: int = Field(default=1, ge=1, le=16)
     """How many a pod gets."""
 
 
-class NodeSize(_Section):
+class NodeSize(Section):
     """What one node of the pool can give to one pod; a request above it would wait for ever."""
 
     cpu: float = Field(gt=0)
@@ -93,7 +89,7 @@ class NodeSize(_Section):
     accelerators: int = Field(default=0, ge=0)
 
 
-class Pool(_Section):
+class Pool(Section):
     """One kind of node."""
 
     description: str = ""
@@ -147,14 +143,7 @@ class Pools(RootModel[dict[Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """Where one component runs and what it asks for.
-
-    Attributes:
-        pool_name: in pools.yaml.
-        pool: what it says.
-        cpu: cores.
-        memory: as Kubernetes writes it.
-    """
+    """Where one component runs and what it asks for."""
 
     pool_name: str
     pool: Pool
@@ -162,12 +151,13 @@ class Placement:
     memory: str
 
 
-def load_pools(path: pathlib.Path = DEFAULT_FILE) -> dict[str, Pool]:
-    """Reads and checks a file of pools.
+def load_pools(path: pathlib.Path | None = None) -> dict[str, Pool]:
+    """Reads and checks a file of pools; None: the one that is part of Trainyard.
 
     Raises:
         InputError: file, field, what was received and how to mend it.
     """
+    path = path or DEFAULT_FILE
     pools = load_yaml(path, Pools).root
     if DEFAULT_POOL not in pools:
         raise InputError(f"{path}: has no pool {DEFAULT_POOL!r}; components that ask for none run there. Add it.")
@@ -180,10 +170,7 @@ def place(
     """Where every component runs.
 
     Args:
-        components: their ids.
-        resources: of workload.yaml, by component id.
         chosen: component -> pool for this compilation; ids are not case-sensitive.
-        pools: by name.
 
     Raises:
         InputError: a component or pool does not exist, or no node of the pool can meet a request.

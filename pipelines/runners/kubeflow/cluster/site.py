@@ -32,11 +32,13 @@ _VOLUMES_TAKEN = frozenset({"scratch", "shared-memory", "kfp-launcher"}) | {
 _PATHS_TAKEN = ("/tmp", "/dev/shm", "/kfp-launcher", "/gcs", "/s3", "/minio", "/.local", "/.cache", "/.config")  # noqa: S108
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a file about a cluster: unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Secret(_Section):
+class Secret(Section):
     name: str = Field(pattern=KubernetesName)
     """Name of the Kubernetes Secret, in the namespace of the run."""
     keys: dict[str, str]
@@ -55,7 +57,7 @@ class Secret(_Section):
         return keys
 
 
-class Metadata(_Section):
+class Metadata(Section):
     uri: str = "postgresql://trainyard-metadata:5432/trainyard"
     """postgresql://host:port/database or mysql://host:port/database; user and password come from the Secret."""
     secret: Secret = Secret(
@@ -74,7 +76,7 @@ class Metadata(_Section):
         return uri
 
 
-class Volume(_Section):
+class Volume(Section):
     claim: str = Field(pattern=KubernetesName)
     """Name of a PersistentVolumeClaim (ReadWriteMany) that every node mounts."""
     mount_path: str = Field(pattern=r"^/[^:]+$")
@@ -98,7 +100,7 @@ class Volume(_Section):
         return path
 
 
-class Api(_Section):
+class Api(Section):
     """Where KFP's API answers, for `trainyard submit` and `trainyard runs`. The token itself stands in no file of ours."""
 
     host: str = ""
@@ -122,7 +124,7 @@ class Api(_Section):
         return url.rstrip("/")
 
 
-class ClusterSite(_Section):
+class ClusterSite(Section):
     """Where a cluster keeps images, artifacts, metadata and secrets. No secret stands in it, only names of Secrets."""
 
     image: str = "registry.example.com/trainyard:1.4"
@@ -201,22 +203,13 @@ def checked_labels(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
-def site_file() -> pathlib.Path:
-    """The cluster's file: TRAINYARD_KUBEFLOW, else the example that is part of Trainyard."""
-    return pathlib.Path(os.environ.get(env.KUBEFLOW) or DEFAULT_FILE)
-
-
-def load_site(path: pathlib.Path, **changes: str) -> ClusterSite:
-    """Reads and checks a cluster's file.
-
-    Args:
-        path: of the file.
-        changes: fields to replace.
+def load_site(path: pathlib.Path | None, **changes: str) -> ClusterSite:
+    """Reads and checks a cluster's file; None: the one of TRAINYARD_KUBEFLOW, else the example that is part of Trainyard.
 
     Raises:
         InputError: it is missing, is not YAML, or says something that it may not say.
     """
-    return load_yaml(path, ClusterSite, changes)
+    return load_yaml(path or pathlib.Path(os.environ.get(env.KUBEFLOW) or DEFAULT_FILE), ClusterSite, changes)
 
 
 def load_yaml(path: pathlib.Path, model: type[Model], changes: Mapping[str, Any] | None = None) -> Model:

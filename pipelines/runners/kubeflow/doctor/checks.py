@@ -22,9 +22,7 @@ class Finding:
     """One line of the diagnosis.
 
     Attributes:
-        name: what was examined.
         state: ok, note (worth knowing), problem (needs mending) or unchecked (this user may not read it).
-        message: what was found.
         remedy: what to do; empty if nothing.
     """
 
@@ -39,9 +37,6 @@ class Cluster:
     """What is examined.
 
     Attributes:
-        api: Kubernetes'.
-        site: kubeflow.yaml.
-        pools: by name.
         namespace: of the runs.
         kfp_namespace: of KFP and Argo.
     """
@@ -222,18 +217,8 @@ def check_rights(cluster: Cluster) -> Iterator[Finding]:
         yield Finding("rights", OK, f"this user may start, list and end runs in {cluster.namespace}")
 
 
-CHECKS: tuple[Check, ...] = (
-    check_kfp,
-    check_kfp_api,
-    check_argo,
-    check_kinds,
-    check_namespace,
-    check_service_account,
-    check_secrets,
-    check_volume,
-    check_pools,
-    check_rights,
-)
+# In the order in which they stand above.
+CHECKS: tuple[Check, ...] = tuple(one for name, one in globals().items() if name.startswith("check_"))
 
 
 def diagnose(cluster: Cluster) -> list[Finding]:

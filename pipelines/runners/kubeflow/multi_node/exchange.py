@@ -21,7 +21,6 @@ class Failure:
     """How a failed worker ended.
 
     Attributes:
-        message: one line.
         code: its exit code; 2: trying again is no use.
     """
 

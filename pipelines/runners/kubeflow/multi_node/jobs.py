@@ -27,9 +27,6 @@ class JobsAway(RuntimeError):
 class TrainJobs:
     """The TrainJobs of a namespace.
 
-    Args:
-        namespace: the pod's.
-
     Raises:
         InputError: there is no Kubernetes here.
     """
@@ -59,7 +56,6 @@ class TrainJobs:
         """The job of that name.
 
         Args:
-            name: of the job.
             patience_s: seconds that the API may be away.
         """
 
@@ -99,7 +95,6 @@ class TrainJobs:
         """Ends a job and its pods.
 
         Args:
-            name: of the job.
             wait: until it is gone, and another may have its name.
         """
 

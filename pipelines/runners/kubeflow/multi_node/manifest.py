@@ -34,14 +34,7 @@ _NAME_LIMIT = 40
 
 @dataclasses.dataclass(frozen=True)
 class TrainJobRequest:
-    """A TrainJob to be, as the Trainer's pod is told.
-
-    Attributes:
-        template: by `template`.
-        image: of the workers.
-        node_selector: labels of the workers' nodes.
-        tolerations: taints that the workers bear.
-    """
+    """A TrainJob to be, as the Trainer's pod is told."""
 
     template: Mapping[str, Any]
     image: str
@@ -121,8 +114,6 @@ def template(
 
     Args:
         placement: of each worker.
-        site: the cluster.
-        labels: of the job and its pods.
         environment: of the workers, without Secrets.
     """
     pool = placement.pool
@@ -152,10 +143,7 @@ def manifest(request: TrainJobRequest, name: str, owner: Owner, arguments: Seque
     """The TrainJob of a run.
 
     Args:
-        request: what was compiled, and what the run says.
         name: by `job_name`.
-        owner: the Trainer's pod.
-        arguments: of each worker.
     """
     made = copy.deepcopy(dict(request.template))
     made["metadata"] |= {"name": name, "ownerReferences": [owner.reference()]}
@@ -217,16 +205,12 @@ def _patch(pool: Pool, site: ClusterSite, labels: Mapping[str, str]) -> dict[str
     if site.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in site.image_pull_secrets]
     if pool.rules():
-        rules = [one.model_dump(exclude_defaults=True) for one in pool.rules()]
-        terms = {"nodeSelectorTerms": [{"matchExpressions": [_listed(one) for one in rules]}]}
+        rules = [one.model_dump(mode="json", exclude_defaults=True) for one in pool.rules()]
+        terms = {"nodeSelectorTerms": [{"matchExpressions": rules}]}
         pod["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
     pods = {"metadata": {"labels": dict(labels)}, "spec": pod}
     jobs = [{"name": JOB, "template": {"spec": {"template": pods}}}]
     return {"manager": MANAGER, "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": jobs}}}}
-
-
-def _listed(rule: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in rule.items()}
 
 
 def _pod_template(made: Mapping[str, Any]) -> dict[str, Any]:

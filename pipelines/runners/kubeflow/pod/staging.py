@@ -36,12 +36,7 @@ _EVIDENCE = "_gates"
 
 
 class Stage:
-    """The local copies of one execution.
-
-    Args:
-        info: from the launcher; not changed.
-        folder: everything is copied below it.
-    """
+    """The local copies of one execution."""
 
     def __init__(self, info: data_types.ExecutionInfo, folder: pathlib.Path) -> None:
         self._info, self._folder = info, folder
@@ -188,12 +183,7 @@ OPERATORS = {
 
 def say(message: str) -> None:
     """A line of progress with the process's age, for the pod's log."""
-    print(f"[{process_age():6.1f} s] {message}", flush=True)
-
-
-def process_age() -> float:
-    """Seconds since this process started."""
-    return time.time() - psutil.Process().create_time()
+    print(f"[{time.time() - psutil.Process().create_time():6.1f} s] {message}", flush=True)
 
 
 def _folder_of(artifact: tfx_artifact.Artifact) -> str:

@@ -1,12 +1,16 @@
-"""What exists of a workload."""
+"""`trainyard remove`: a workload and everything that was made from it on this machine."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
+import shutil
 
 from components.sizes import content_size
 from model_store import ModelStore
+from pipelines.metadata import deleting
+from pipelines.runners import run_lock
 from quality.history import History, HistoryError, is_there
 from spec import home
 from spec.errors import InputError
@@ -14,6 +18,8 @@ from spec.workload import workload_names
 
 SHIPPED = frozenset({"digits", "mnist", "taxi"})
 """Part of Trainyard itself."""
+_DECLARATION = ("test", "schemas", "workload")
+"""Deleted last: after a kill at any point the same command finishes the job."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +27,9 @@ class Found:
     """What removing the workload would delete.
 
     Attributes:
-        workload: its name.
         folders: what it is -> path; only those that exist.
         runs: its runs' ids, including those of batch predictions.
         releases: versions in the model store.
-        labels: label -> version.
         validations: how many the history of data quality has; None: it cannot be read.
     """
 
@@ -77,7 +81,8 @@ def find(name: str) -> Found:
     # A name that could lead out of these folders is not a workload's.
     if not name.isidentifier() or not (folders or has_releases):
         raise InputError(f"there is no workload {name!r} on this machine. Known: {', '.join(known) or 'none'}.")
-    runs = [folder.name for place in (name, f"{name}.predict") for folder in _folders_in(home.runs_root(place))]
+    places = (name, f"{name}.predict")
+    runs = [folder.name for place in places for folder in home.runs_root(place).glob("*") if folder.is_dir()]
     return Found(
         name,
         folders,
@@ -112,10 +117,6 @@ def _places(name: str) -> dict[str, pathlib.Path]:
     }
 
 
-def _folders_in(folder: pathlib.Path) -> list[pathlib.Path]:
-    return [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
-
-
 def _validations(name: str) -> int | None:
     if not is_there():
         return 0
@@ -132,3 +133,43 @@ def _bytes(size: int) -> str:
             return f"{size:.0f} {unit}"
         size = round(size / 1000)
     return f"{size:,} GB"
+
+
+def remove(found: Found) -> None:
+    """Deletes everything, holding the locks that runs take.
+
+    Raises:
+        Busy: a run is under way; nothing is deleted.
+        StoreError: the model store refuses or does not answer.
+        OSError: a folder cannot be deleted.
+    """
+    name = found.workload
+    with contextlib.ExitStack() as locks:
+        for place in (name, f"{name}.predict"):
+            if (root := home.pipeline_root(place)).is_dir():
+                locks.enter_context(run_lock.exclusive(root / ".lock", f"removal of {name}", 0, lambda message: None))
+        if found.releases or found.labels:
+            ModelStore(home.store_uri()).remove(name)
+        if found.validations:
+            with History.open() as history:
+                history.forget(name)
+        _forget_metadata(found)
+        for what in [one for one in found.folders if one not in _DECLARATION] + [*_DECLARATION]:
+            if (path := found.folders.get(what)) is not None:
+                _delete(path)
+
+
+def _forget_metadata(found: Found) -> None:
+    """Only in a database that several workloads share; a SQLite file is deleted with the artifacts beside it."""
+    root = home.pipeline_root(found.workload)
+    if not (deleting.is_shared() and found.runs and (old := deleting.find(root, found.runs))):
+        return
+    deleting.mark_deleted(root, old)
+    deleting.forget(root, old)
+
+
+def _delete(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
