@@ -21,8 +21,6 @@ from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
 from spec import environment as env
 from spec.workload import Alerts, Workload
 
-"""Environment variables: addresses, comma-separated, and a connection, for workloads that name none."""
-
 log = logging.getLogger(__name__)
 
 
