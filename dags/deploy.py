@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from dags import alerts, deployment
 from dags.assets import deployed_model, released_model
+from dags.defaults import workload_dag
 from dags.deploy_docs import DOCS
 from dags.deployment import Deployment, DeploymentRefused
 from dags.deployment.watch import WatchCanaryOperator
@@ -29,12 +30,12 @@ log = logging.getLogger(__name__)
 
 def build_deploy_dag(workload: Workload) -> DAG:
     """The deployment DAG: verify, shadow, canary steps, promote and announce, or else roll back; and notify."""
-    dag = DAG(
-        dag_id=f"deploy_{workload.name}",
+    with workload_dag(
+        workload,
+        "deploy",
+        "deploy",
         description=f"Deploys released models of {workload.name}, and rolls back those that fail a check",
         schedule=[released_model(workload)],
-        catchup=False,
-        max_active_runs=1,
         default_args={
             "owner": workload.owner,
             "retries": 1,
@@ -42,11 +43,8 @@ def build_deploy_dag(workload: Workload) -> DAG:
             "execution_timeout": timedelta(minutes=5),
         },
         params=_PARAMS,
-        tags=["trainyard", "deploy", workload.task, workload.name],
         doc_md=DOCS["dag"].format(workload=workload.name, owner=workload.owner),
-        auto_register=False,
-    )
-    with dag:
+    ) as dag:
         _add_tasks(workload, deployed_model(workload))
     return dag
 
