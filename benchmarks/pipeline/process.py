@@ -52,10 +52,7 @@ def run(
     """Runs a command and waits for it; stderr goes to `folder`/log.txt. Leaves no process behind.
 
     Args:
-        command: program and arguments.
         environment: the complete environment, not additions to ours.
-        folder: the working folder.
-        stdout: the file for the command's output.
         limit: of memory; the command is ended when it exceeds it.
     """
     log = folder / "log.txt"
