@@ -100,7 +100,7 @@ def _resolve_release(workload: Workload) -> Any:
     def resolve_release(**context: Any) -> dict[str, Any]:
         triggering = context.get("triggering_asset_events") or {}
         release = choose_release(workload.name, context.get("params") or {}, triggering)
-        release["actor"] = _person(context)
+        release["actor"] = getattr(context.get("dag_run"), "triggering_user_name", None) or deployment.ACTOR
         log.info(
             f"To {release['action']}: {workload.name}/{release['version']}; stable is {release['previous'] or 'not set'}. "
             + (f"Forced by {release['actor']}: {release['despite']}" if release["despite"] else "")
@@ -236,7 +236,8 @@ def _roll_back(workload: Workload) -> Any:
         if not release:
             log.info("No release was chosen, so nothing was changed.")
             return []
-        reason = f"deployment failed at {_failed_step(context)} (Airflow run {context['run_id']})"
+        failed = next((name for name, state in _states(context).items() if state == "failed"), "an unknown step")
+        reason = f"deployment failed at {failed} (Airflow run {context['run_id']})"
         done = _deployment(workload, release).roll_back(reason, log.info)
         log.info("Rolled back: " + ("; ".join(done) or "nothing had been changed"))
         return done
@@ -279,20 +280,12 @@ def _deployment(workload: Workload, release: Mapping[str, Any]) -> Deployment:
     return Deployment(workload.name, workload.serving, release["version"], release["previous"])
 
 
-def _person(context: Mapping[str, Any]) -> str:
-    return getattr(context.get("dag_run"), "triggering_user_name", None) or deployment.ACTOR
-
-
 def _states(context: Mapping[str, Any]) -> dict[str, str]:
     run_id = context["run_id"]
     found: dict[str, str] = (
         context["ti"].get_task_states(dag_id=context["dag"].dag_id, run_ids=[run_id]).get(run_id, {})
     )
     return found
-
-
-def _failed_step(context: Mapping[str, Any]) -> str:
-    return next((task_id for task_id, state in _states(context).items() if state == "failed"), "an unknown step")
 
 
 def _refusals_are_final(step: Callable[..., Any]) -> Callable[..., Any]:
