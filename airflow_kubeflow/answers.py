@@ -21,10 +21,6 @@ _REMEDIES: dict[int, str] = {
 def read(answer: httpx.Response, host: str) -> Json:
     """The JSON of an answer.
 
-    Args:
-        answer: of KFP, or of a proxy in front of it.
-        host: for messages.
-
     Raises:
         Refused: 4xx.
         KubeflowUserError: a page that asks for a login.

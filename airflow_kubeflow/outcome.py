@@ -11,9 +11,6 @@ _RESULT = ("run_id", "state", "ui", "seconds", "tasks", "outputs")
 def result(event: Json) -> Json:
     """What a task returns.
 
-    Args:
-        event: of a watch.
-
     Raises:
         KubeflowUserError: the user has to correct something, or somebody has ended the run.
         KubeflowUnavailable: KFP did not answer for too long.
@@ -34,11 +31,7 @@ def result(event: Json) -> Json:
 
 
 def failure(run: Json) -> Exception:
-    """Why a run that has ended did not succeed.
-
-    Args:
-        run: its summary.
-    """
+    """Why a run that has ended did not succeed."""
     if run["state"] in ("CANCELED", "SKIPPED"):
         how = "was ended by somebody in Kubeflow" if run["state"] == "CANCELED" else "was skipped by Kubeflow"
         return KubeflowUserError(f"Run {run['run_id']} {how}. Not retried: {run['ui']}")

@@ -79,12 +79,7 @@ def tasks(run: Json) -> list[Task]:
 
 
 def summary(run: Json, link: str) -> Json:
-    """A run in a few JSON values, for a trigger's event and XCom.
-
-    Args:
-        run: `V2beta1Run`.
-        link: to its page in KFP.
-    """
+    """A run in a few JSON values, for a trigger's event and XCom."""
     every = tasks(run)
     began, over = moment(run.get("created_at")), moment(run.get("finished_at"))
     failed = [one.name for one in every if one.state == "FAILED"]

@@ -46,10 +46,6 @@ class Settings:
     def from_connection(cls, connection: Any, extra: dict[str, Any]) -> Settings:
         """Reads a connection.
 
-        Args:
-            connection: of Airflow.
-            extra: its extra fields.
-
         Raises:
             KubeflowUserError: a field is missing or cannot be read.
         """

@@ -1,8 +1,7 @@
 """How good the network is that `trainyard new` drafts, compared with a linear model and gradient boosting on the same rows.
 
-    python -m benchmarks.drafted_models                               # six data sets, three splits each
-    python -m benchmarks.drafted_models --only taxi wine --seeds 1
-    python -m benchmarks.drafted_models --csv diamonds.csv:price --csv penguins.csv:species --only
+    python -m benchmarks.drafted_models --csv diamonds.csv:price --csv penguins.csv:species   # three splits each
+    python -m benchmarks.drafted_models --csv diamonds.csv:price --seeds 1
 
 The network's figures come from complete runs of `trainyard new` and `trainyard run`: it learns from train, stops early by eval,
 and is measured on test. Gradient boosting is the run's own Baseline. The linear model (logistic or ridge regression on standardised
@@ -19,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,11 +34,9 @@ Frame: TypeAlias = pd.DataFrame
 def main() -> int:
     options = _options()
     wins = 0
-    chosen = {name: load for name, load in _DATA.items() if options.only is None or name in options.only}
-    chosen |= {pathlib.Path(path).name.split(".")[0]: _csv(path, label) for path, label in options.csv}
     print(f"{'data':<16}{'rows':>8}  {'metric':<9}{'network':>10}{'boosting':>10}{'linear':>10}  {'seconds':>7}")
-    for name, load in chosen.items():
-        frame, label = load()
+    for path, label in options.csv:
+        name, frame = pathlib.Path(path).name.split(".")[0], pd.read_csv(path)
         runs = [measure(name, frame, label, seed) for seed in range(options.seeds)]
         metric = runs[0]["metric"]
         mean = {key: statistics.mean(run[key] for run in runs) for key in ("network", "boosting", "linear", "seconds")}
@@ -51,7 +47,7 @@ def main() -> int:
         figures = "".join(f"{mean[key]:>10.4f}" for key in ("network", "boosting", "linear"))
         mark = "  reached" if reached else ""
         print(f"{name:<16}{len(frame):>8,}  {metric:<9}{figures}  {mean['seconds']:>7.0f}{mark}", flush=True)
-    print(f"the network reaches the better of the two on {wins} of {len(chosen)}")
+    print(f"the network reaches the better of the two on {wins} of {len(options.csv)}")
     return 0
 
 
@@ -113,73 +109,16 @@ def _linear(examples: str, label: str, metric: str) -> float:
     return float(score(truth, model.predict(inputs)))
 
 
-def _taxi() -> tuple[Frame, str]:
-    from pipelines.datasets import prepare
-
-    with tempfile.TemporaryDirectory() as folder:
-        prepare("taxi", 1, folder)
-        files = sorted(pathlib.Path(folder).rglob("*.csv"))
-        return pd.concat([pd.read_csv(file) for file in files]), "big_tipper"
-
-
-def _bundled(name: str) -> Callable[[], tuple[Frame, str]]:
-    def load() -> tuple[Frame, str]:
-        from sklearn import datasets
-
-        return getattr(datasets, f"load_{name}")(as_frame=True).frame, "target"
-
-    return load
-
-
-def _friedman() -> tuple[Frame, str]:
-    from sklearn.datasets import make_friedman1
-
-    features, target = make_friedman1(5000, noise=1.0, random_state=0)
-    return pd.DataFrame(features).add_prefix("x").assign(y=target), "y"
-
-
-def _districts() -> tuple[Frame, str]:
-    """House values by income, age and place, as in California's census: clusters of places, a long tail, capped at the top."""
-    random = np.random.default_rng(0)
-    rows, towns = 20_000, 60
-    town = random.integers(0, towns, rows)
-    place = random.uniform([-124, 32.5], [-114.5, 42], (towns, 2))[town] + random.normal(0, 0.35, (rows, 2))
-    income = np.exp(random.normal(1.25, 0.45, rows) + random.normal(0, 0.25, towns)[town])
-    age, people = random.integers(1, 53, rows), np.exp(random.normal(1.05, 0.25, rows))
-    coast = np.exp(-(((place[:, 0] + 121.5 + 0.75 * (place[:, 1] - 37.5)) / 1.5) ** 2))
-    worth = 0.16 * income + 0.7 * coast + 0.4 * np.sin(town) + 0.004 * age - 0.15 * (people - 2.9)
-    value = np.minimum(np.exp(0.1 + worth + random.normal(0, 0.25, rows)), 5)
-    columns = {"income": income, "age": age, "people": people, "latitude": place[:, 1], "longitude": place[:, 0]}
-    return pd.DataFrame({**columns, "value": value}).round(3), "value"
-
-
-def _csv(path: str, label: str) -> Callable[[], tuple[Frame, str]]:
-    return lambda: (pd.read_csv(path), label)
-
-
-_DATA: dict[str, Callable[[], tuple[Frame, str]]] = {
-    "taxi": _taxi,
-    "breast_cancer": _bundled("breast_cancer"),
-    "wine": _bundled("wine"),
-    "diabetes": _bundled("diabetes"),
-    "friedman": _friedman,
-    "districts": _districts,
-}
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drafted_models", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="how many splits (3)")
     parser.add_argument(
-        "--only", nargs="*", choices=[*_DATA], metavar="NAME", help="only these of the built-in data sets"
-    )
-    parser.add_argument(
         "--csv",
         action="append",
-        default=[],
+        required=True,
         type=lambda text: tuple(text.rsplit(":", 1)),
         metavar="FILE:LABEL",
-        help="your own file",
+        help="a file and its label; may be repeated",
     )
     return parser.parse_args()
 

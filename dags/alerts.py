@@ -5,6 +5,7 @@ An alert never fails the task that sends it: a channel that does not work is one
 
 from __future__ import annotations
 
+import asyncio
 import html
 import logging
 import os
@@ -20,8 +21,6 @@ from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
 
 from spec import environment as env
 from spec.workload import Alerts, Workload
-
-"""Environment variables: addresses, comma-separated, and a connection, for workloads that name none."""
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +75,11 @@ def send(workload: Workload | None, title: str, text: str, severity: Severity = 
     log.log(_LEVELS[severity], "Alert (%s): %s\n%s", severity, title, text)
     if not channels.wants(severity):
         return ()
+    return _delivered(channels, title, text, severity)
+
+
+def _delivered(channels: Channels, title: str, text: str, severity: Severity) -> tuple[str, ...]:
+    """The channels that accepted a message."""
     sent = []
     if channels.email and _reached("e-mail", channels.email_connection, partial(_mail, channels, title, text)):
         sent.append("email")
@@ -121,19 +125,7 @@ async def deadline_passed(
         "Look at the task that is running and the end of its log; schedule.timeout_minutes ends the run."
     )
     log.error("Alert (%s): %s\n%s", Severity.ERROR, title, text)
-    if channels.email:
-        try:
-            await _amail(channels, title, text)
-        except Exception as error:
-            _not_sent("e-mail", channels.email_connection, error)
-    if channels.slack_connection:
-        try:
-            from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
-
-            hook = SlackWebhookHook(slack_webhook_conn_id=channels.slack_connection)
-            await hook.async_send(**_slack_message(title, text, Severity.ERROR))
-        except Exception as error:
-            _not_sent("Slack", channels.slack_connection, error)
+    await asyncio.to_thread(_delivered, channels, title, text, Severity.ERROR)
 
 
 def _task_failed(workload: Workload | None, context: Mapping[str, Any]) -> None:
@@ -169,29 +161,13 @@ def _not_sent(channel: str, connection: str, error: Exception) -> None:
 def _mail(channels: Channels, title: str, text: str) -> None:
     from airflow.providers.smtp.hooks.smtp import SmtpHook
 
+    page = f"<h3>{html.escape(title)}</h3><pre>{html.escape(text)}</pre>"
     with SmtpHook(smtp_conn_id=channels.email_connection) as hook:
-        hook.send_email_smtp(to=list(channels.email), subject=f"[Trainyard] {title}", html_content=_page(title, text))
-
-
-async def _amail(channels: Channels, title: str, text: str) -> None:
-    from airflow.providers.smtp.hooks.smtp import SmtpHook
-
-    async with SmtpHook(smtp_conn_id=channels.email_connection) as hook:
-        await hook.asend_email_smtp(
-            to=list(channels.email), subject=f"[Trainyard] {title}", html_content=_page(title, text)
-        )
+        hook.send_email_smtp(to=list(channels.email), subject=f"[Trainyard] {title}", html_content=page)
 
 
 def _slack(connection: str, title: str, text: str, severity: Severity) -> None:
     from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
 
-    SlackWebhookHook(slack_webhook_conn_id=connection, timeout=20).send(**_slack_message(title, text, severity))
-
-
-def _slack_message(title: str, text: str, severity: Severity) -> dict[str, Any]:
     body = {"color": _COLOURS[severity], "title": title, "text": text, "fallback": title}
-    return {"text": title, "attachments": [body]}
-
-
-def _page(title: str, text: str) -> str:
-    return f"<h3>{html.escape(title)}</h3><pre>{html.escape(text)}</pre>"
+    SlackWebhookHook(slack_webhook_conn_id=connection, timeout=20).send(text=title, attachments=[body])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -155,7 +154,4 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def _write(file: Path, value: dict[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    partial.replace(file)
+    storage.write(str(file), json.dumps(value, indent=1).encode())

@@ -79,13 +79,7 @@ def _add_tasks(workload: Workload, files: Asset, predicted: Asset, out: Path) ->
 
 
 class PredictOperator(TrainyardOperator):
-    """Makes predictions for one file. A file that cannot be read is noted as refused, and not tried again until it changes.
-
-    Args:
-        definition: the workload.
-        file: `uri` and `name` of the file.
-        out: folder of the results.
-    """
+    """Makes predictions for one file. A file that cannot be read is noted as refused, and not tried again until it changes."""
 
     template_fields: Sequence[str] = ("file",)
 

@@ -26,22 +26,16 @@ def workload_dag(workload: Workload, kind: str, tag: str, **settings: Any) -> DA
         dag_id=f"{kind}_{workload.name}",
         catchup=False,
         max_active_runs=1,
-        default_args=task_defaults(workload),
         tags=["trainyard", tag, workload.task, workload.name],
         auto_register=False,
-        **settings,
+        **{"default_args": task_defaults(workload), **settings},
     )
 
 
-def task_defaults(workload: Workload | None, owner: str = "ml-platform") -> dict[str, Any]:
-    """`default_args` of a DAG: owner, retries, timeout and callbacks.
-
-    Args:
-        workload: None: a DAG of the site.
-        owner: of a DAG of the site.
-    """
+def task_defaults(workload: Workload | None) -> dict[str, Any]:
+    """`default_args` of a DAG: owner, retries, timeout and callbacks."""
     return {
-        "owner": workload.owner if workload else owner,
+        "owner": workload.owner if workload else "ml-platform",
         "retries": 2,
         "retry_delay": timedelta(seconds=10),
         "retry_exponential_backoff": 2.0,

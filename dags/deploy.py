@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from dags import alerts, deployment
 from dags.assets import deployed_model, released_model
+from dags.defaults import workload_dag
 from dags.deploy_docs import DOCS
 from dags.deployment import Deployment, DeploymentRefused
 from dags.deployment.watch import WatchCanaryOperator
@@ -29,12 +30,12 @@ log = logging.getLogger(__name__)
 
 def build_deploy_dag(workload: Workload) -> DAG:
     """The deployment DAG: verify, shadow, canary steps, promote and announce, or else roll back; and notify."""
-    dag = DAG(
-        dag_id=f"deploy_{workload.name}",
+    with workload_dag(
+        workload,
+        "deploy",
+        "deploy",
         description=f"Deploys released models of {workload.name}, and rolls back those that fail a check",
         schedule=[released_model(workload)],
-        catchup=False,
-        max_active_runs=1,
         default_args={
             "owner": workload.owner,
             "retries": 1,
@@ -42,11 +43,8 @@ def build_deploy_dag(workload: Workload) -> DAG:
             "execution_timeout": timedelta(minutes=5),
         },
         params=_PARAMS,
-        tags=["trainyard", "deploy", workload.task, workload.name],
         doc_md=DOCS["dag"].format(workload=workload.name, owner=workload.owner),
-        auto_register=False,
-    )
-    with dag:
+    ) as dag:
         _add_tasks(workload, deployed_model(workload))
     return dag
 
@@ -102,7 +100,7 @@ def _resolve_release(workload: Workload) -> Any:
     def resolve_release(**context: Any) -> dict[str, Any]:
         triggering = context.get("triggering_asset_events") or {}
         release = choose_release(workload.name, context.get("params") or {}, triggering)
-        release["actor"] = _person(context)
+        release["actor"] = getattr(context.get("dag_run"), "triggering_user_name", None) or deployment.ACTOR
         log.info(
             f"To {release['action']}: {workload.name}/{release['version']}; stable is {release['previous'] or 'not set'}. "
             + (f"Forced by {release['actor']}: {release['despite']}" if release["despite"] else "")
@@ -238,7 +236,8 @@ def _roll_back(workload: Workload) -> Any:
         if not release:
             log.info("No release was chosen, so nothing was changed.")
             return []
-        reason = f"deployment failed at {_failed_step(context)} (Airflow run {context['run_id']})"
+        failed = next((name for name, state in _states(context).items() if state == "failed"), "an unknown step")
+        reason = f"deployment failed at {failed} (Airflow run {context['run_id']})"
         done = _deployment(workload, release).roll_back(reason, log.info)
         log.info("Rolled back: " + ("; ".join(done) or "nothing had been changed"))
         return done
@@ -281,20 +280,12 @@ def _deployment(workload: Workload, release: Mapping[str, Any]) -> Deployment:
     return Deployment(workload.name, workload.serving, release["version"], release["previous"])
 
 
-def _person(context: Mapping[str, Any]) -> str:
-    return getattr(context.get("dag_run"), "triggering_user_name", None) or deployment.ACTOR
-
-
 def _states(context: Mapping[str, Any]) -> dict[str, str]:
     run_id = context["run_id"]
     found: dict[str, str] = (
         context["ti"].get_task_states(dag_id=context["dag"].dag_id, run_ids=[run_id]).get(run_id, {})
     )
     return found
-
-
-def _failed_step(context: Mapping[str, Any]) -> str:
-    return next((task_id for task_id, state in _states(context).items() if state == "failed"), "an unknown step")
 
 
 def _refusals_are_final(step: Callable[..., Any]) -> Callable[..., Any]:

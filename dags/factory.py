@@ -20,8 +20,6 @@ from spec import environment as env
 from spec import home
 from spec.workload import Workload, WorkloadError, load_workload, workload_names
 
-"""Environment variable: comma-separated workloads to build DAGs for. Default: all of them."""
-
 log = logging.getLogger(__name__)
 
 # A builder may return None: not every workload has every DAG.

@@ -92,11 +92,7 @@ class ReadDataOperator(PipelineRunOperator):
 
 
 class GateOperator(PipelineRunOperator):
-    """Tells what one gate has found: what `read_data` brought, and on a cleared task what is found now.
-
-    Args:
-        gate: the node of the pipeline.
-    """
+    """Tells what one gate has found: what `read_data` brought, and on a cleared task what is found now."""
 
     def __init__(self, *, gate: str, **kwargs: Any) -> None:
         super().__init__(until=[gate], **kwargs)

@@ -81,14 +81,7 @@ class CompileOperator(TrainyardOperator):
 
 
 class FindReleaseOperator(BaseOperator):
-    """Announces the release that a run on Kubeflow published, if it published one.
-
-    Args:
-        definition: the workload.
-        run: what the run's task returned.
-        data: the data's asset, whose spans this run has processed.
-        released: the asset that announces the release.
-    """
+    """Announces the release that a run on Kubeflow published, if it published one."""
 
     template_fields = ("run",)
 

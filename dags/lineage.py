@@ -16,13 +16,7 @@ from spec.workload import load_workload
 
 
 def lineage_of(workload: str, outcome: Mapping[str, Any], gates: Any = ()) -> Any:
-    """An `OperatorLineage`. The provider asks for it, so its libraries are installed.
-
-    Args:
-        workload: its name.
-        outcome: of the pipeline's run.
-        gates: those whose verdicts the task has reported.
-    """
+    """An `OperatorLineage`. The provider asks for it, so its libraries are installed."""
     from airflow.providers.openlineage.extractors import OperatorLineage
     from openlineage.client.event_v2 import InputDataset, OutputDataset  # type: ignore
     from openlineage.client.facet_v2 import data_quality_assertions_dataset, dataset_version_dataset  # type: ignore

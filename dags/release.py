@@ -20,7 +20,6 @@ class ReleaseOperator(PipelineRunOperator):
     """Announces what the `train` task has released. It runs the pipeline again, which finds nothing to do within half a second.
 
     Args:
-        definition: the workload.
         data: its data's asset, whose spans this run has processed.
         released: the asset that announces the release.
     """
@@ -40,8 +39,6 @@ def announce(task: BaseOperator, context: Mapping[str, Any], outcome: dict[str, 
 
     Args:
         task: with `definition`, `data` and `released`.
-        context: Airflow's.
-        outcome: of the run.
 
     Raises:
         AirflowSkipException: the run released nothing, or nothing new; the message says why.

@@ -62,12 +62,7 @@ def build_retrain_dag(workload: Workload) -> DAG:
 
 
 class NextSpanOperator(TriggerDagRunOperator):
-    """Starts another run if there is a span that no run has claimed: Airflow may have merged or lost events.
-
-    Args:
-        definition: the workload.
-        data: its data's asset, which the ledger of its spans is kept with.
-    """
+    """Starts another run if there is a span that no run has claimed: Airflow may have merged or lost events."""
 
     operator_extra_links = ()  # the inherited link needs what a skipped task does not have
 

@@ -19,11 +19,7 @@ PERIOD = "24h"
 
 
 class SkewOperator(TrainyardOperator):
-    """Compares the last day's recorded requests with the training data; fails if a critical limit is exceeded.
-
-    Args:
-        workload: its name.
-    """
+    """Compares the last day's recorded requests with the training data; fails if a critical limit is exceeded."""
 
     def __init__(self, *, workload: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -124,7 +124,7 @@ def parse_span(asked: Any, uri: str) -> int | None:
     raise AirflowFailException(f"span must be {wanted}. Received: {asked!r}.")
 
 
-def parse_spans(text: str, uri: str, most: int = MOST_SPANS) -> list[int]:
+def parse_spans(text: str, uri: str) -> list[int]:
     """Several spans, oldest first: `3`, `3-7`, `1,4-6`; of days `2026-01-01..2026-01-07`.
 
     Example:
@@ -139,8 +139,10 @@ def parse_spans(text: str, uri: str, most: int = MOST_SPANS) -> list[int]:
         if begin is None or end is None or end < begin:
             raise AirflowFailException(f"spans: {part!r} is no range; the older comes first, e.g. 3-7.")
         # Checked before the range is built: `1-20261128` would be two gigabytes of numbers.
-        if end - begin >= most or len(found) >= most:
-            raise AirflowFailException(f"spans: {part!r} makes more than {most} spans; that is the most for one run.")
+        if end - begin >= MOST_SPANS or len(found) >= MOST_SPANS:
+            raise AirflowFailException(
+                f"spans: {part!r} makes more than {MOST_SPANS} spans; that is the most for one run."
+            )
         found.update(range(begin, end + 1))
     if not found:
         raise AirflowFailException("spans: name at least one, e.g. 3-7.")

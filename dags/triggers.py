@@ -55,12 +55,8 @@ class _Watcher(BaseEventTrigger):
         self._is_dirty = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "uri": self.uri,
-            "quiet_seconds": self.quiet_seconds,
-            "poll_seconds": self.poll_seconds,
-            "settle_seconds": self.settle_seconds,
-        }
+        names = ("uri", "quiet_seconds", "poll_seconds", "settle_seconds")
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await self._load()

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import secrets
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def close_off(paths: Paths) -> list[Path]:
     Returns:
         The files that others could read until now.
     """
-    opened = [file for file in (paths.secrets, paths.passwords) if file.exists() and _others_may(file)]
+    opened = [file for file in (paths.secrets, paths.passwords) if file.exists() and file.stat().st_mode & 0o077]
     for file in opened:
         file.chmod(0o600)
     return opened
@@ -79,10 +78,6 @@ def write_private(path: Path, text: str) -> None:
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-
-
-def _others_may(file: Path) -> bool:
-    return bool(stat.S_IMODE(file.stat().st_mode) & 0o077)
 
 
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, str]:

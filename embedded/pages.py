@@ -28,12 +28,7 @@ _NOTHING_YET = b"""\
 
 
 def page_of(folder: Path, url_path: str) -> Path | None:
-    """The file that a URL shows; None if there is none.
-
-    Args:
-        folder: the home.
-        url_path: of the request.
-    """
+    """The file that a URL shows; None if there is none."""
     path = urllib.parse.unquote(urllib.parse.urlsplit(url_path).path).lstrip("/")
     if "\0" in path:
         return None

@@ -105,53 +105,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@dataclass(frozen=True)
 class Paths:
-    """The files of a platform, all under one TRAINYARD_HOME."""
+    """The files of a platform, all under one TRAINYARD_HOME.
 
-    home: Path
+    Attributes:
+        database_choice: the URL, without a password, of the PostgreSQL database that this home's Airflow uses.
+    """
 
-    @property
-    def airflow(self) -> Path:
-        return self.home / "airflow"
-
-    @property
-    def database(self) -> Path:
-        return self.airflow / "airflow.db"
-
-    @property
-    def database_choice(self) -> Path:
-        """The URL, without a password, of the PostgreSQL database that this home's Airflow uses."""
-        return self.airflow / "database.url"
-
-    @property
-    def secrets(self) -> Path:
-        return self.airflow / "secrets.json"
-
-    @property
-    def passwords(self) -> Path:
-        return self.airflow / "passwords.json"
-
-    @property
-    def task_logs(self) -> Path:
-        return self.airflow / "logs"
-
-    @property
-    def logs(self) -> Path:
-        return self.home / "logs"
-
-    @property
-    def pids(self) -> Path:
-        return self.home / "run"
-
-    @property
-    def state(self) -> Path:
-        return self.home / "platform.json"
-
-    @property
-    def lock(self) -> Path:
-        return self.home / "platform.lock"
-
-    @property
-    def server_ready(self) -> Path:
-        return self.pids / "model-server.ready.json"
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.airflow = home / "airflow"
+        self.database = self.airflow / "airflow.db"
+        self.database_choice = self.airflow / "database.url"
+        self.secrets = self.airflow / "secrets.json"
+        self.passwords = self.airflow / "passwords.json"
+        self.task_logs = self.airflow / "logs"
+        self.logs = home / "logs"
+        self.pids = home / "run"
+        self.state = home / "platform.json"
+        self.lock = home / "platform.lock"
+        self.server_ready = self.pids / "model-server.ready.json"

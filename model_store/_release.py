@@ -50,8 +50,8 @@ class ReleaseDraft:
     code_digest: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Release:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Release(ReleaseDraft):
     """A published model: what `release.json` says, and where it lies.
 
     Attributes:
@@ -69,20 +69,10 @@ class Release:
     version: int
     uri: str
     created_at: str
-    publication_key: str
-    task: str
-    spans: list[dict[str, Any]]
-    code_revision: str
-    metrics: dict[str, Any]
-    gates: list[dict[str, Any]]
-    parent: int | None
-    run_id: str
-    pipeline: str
     files: dict[str, dict[str, Any]]
     digest: str
     seal: str
     signature: dict[str, str] | None = None
-    code_digest: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, `uri` included, ready for JSON."""

@@ -16,8 +16,6 @@ from spec import environment as env
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-"""Environment variable of the publisher: file of an Ed25519 private key (PEM, mode 600), or the PEM text itself."""
-"""Environment variable of whoever verifies: file of one or more public keys (PEM), or the PEM text itself."""
 _ALGORITHM = "ed25519"
 # What is signed begins with its kind, so that a signature made for anything else never fits a release.
 _CONTEXT = b"trainyard release 1\n"

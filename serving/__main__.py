@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Report a taken port at once, not after the seconds that importing TensorFlow takes.
     try:
         rest = _listen(options.host, options.rest_port)
-        _check_free(options.host, options.grpc_port)
+        if options.grpc_port:
+            _listen(options.host, options.grpc_port).close()
     except OSError as error:
         return _refuse(str(error))
     _log.info("loading TensorFlow, then the models")
@@ -67,11 +68,6 @@ def _listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror or error}. Choose another port; 0 takes any free one."
         ) from None
     return listener
-
-
-def _check_free(host: str, port: int) -> None:
-    if port:
-        _listen(host, port).close()
 
 
 def _set_up_tensorflow(options: argparse.Namespace) -> None:

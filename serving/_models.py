@@ -12,7 +12,7 @@ import logging
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from model_store import CANARY, STABLE, Label, ModelStore, StoreError
 from serving._canary import chosen
@@ -80,7 +80,6 @@ class ModelManager:
     Args:
         names: the models to serve; None: all that have a label in the store.
         cache: where releases of a remote store are copied to.
-        load: turns a verified folder into a servable.
     """
 
     def __init__(
@@ -89,13 +88,11 @@ class ModelManager:
         names: Sequence[str] | None,
         cache: pathlib.Path,
         metrics: Metrics,
-        load: Callable[[str, int, pathlib.Path], Servable] = Servable,
     ) -> None:
         self._store = store
         self._names = None if names is None else tuple(names)
         self._cache = cache
         self._metrics = metrics
-        self._load_folder = load
         waiting = "not loaded yet"
         self._models: dict[str, ServedModel] = {name: ServedModel(name, why_not=waiting) for name in self._names or ()}
         self._failures: dict[tuple[str, int], _Failure] = {}
@@ -262,7 +259,7 @@ class ModelManager:
         self._set_status(name, version, VersionStatus("LOADING"))
         try:
             folder = self._store.fetch(name, version, self._cache)
-            servable = self._load_folder(name, version, folder)
+            servable = Servable(name, version, folder)
             servable.warm_up()
         except StoreError as error:
             self._load_failed(name, version, _DATA_LOSS, str(error))

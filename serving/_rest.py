@@ -70,7 +70,7 @@ class RestApi:
                 return _error(405, f"{request.url.path} is asked with GET. Did you mean {request.url.path}:predict?")
             return self._describe(match, version)
         except ServingError as error:
-            return _serving_error(error)
+            return _error(error.http_status, str(error), error.retry_after)
 
     async def _infer(
         self, request: Request, method: str, model: str, version: int | None, label: str | None
@@ -192,10 +192,6 @@ def _json(document: Any, status: int = 200) -> Response:
 def _error(status: int, message: str, retry_after: int | None = None) -> Response:
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return Response(orjson.dumps({"error": message}), status, headers, "application/json")
-
-
-def _serving_error(error: ServingError) -> Response:
-    return _error(error.http_status, str(error), error.retry_after)
 
 
 async def _not_found(request: Request, _: Exception) -> Response:

@@ -8,7 +8,6 @@ import contextlib
 import json
 import logging
 import os
-import pathlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import uvicorn
 
+import storage
 from model_store import ModelStore
 from serving._canary import CanaryLane
 from serving._grpc import make_server
@@ -49,8 +49,6 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     """Serves until SIGTERM or SIGINT, then drains.
 
     Args:
-        options: of the command line.
-        listener: the bound and listening REST socket.
         ready: called when every existing model answers.
 
     Raises:
@@ -151,14 +149,8 @@ def _announce(rest_port: int, grpc_port: int, options: argparse.Namespace, manag
     state = f"waiting for {', '.join(waiting)}" if waiting else "ready"
     _log.info("%s: REST http://%s:%d/v1/models, gRPC %s:%d", state, options.host, rest_port, options.host, grpc_port)
     if options.ready_file:
-        _write_whole(options.ready_file, json.dumps({"rest": rest_port, "grpc": grpc_port, "pid": os.getpid()}))
-
-
-def _write_whole(path: pathlib.Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text + "\n")
-    aside.replace(path)
+        told = json.dumps({"rest": rest_port, "grpc": grpc_port, "pid": os.getpid()})
+        storage.write(str(options.ready_file.absolute()), f"{told}\n".encode())
 
 
 async def _drain(

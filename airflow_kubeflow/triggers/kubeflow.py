@@ -53,14 +53,8 @@ class KubeflowRunTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class's path and the arguments to recreate this trigger."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", {
-            "kubeflow_conn_id": self.kubeflow_conn_id,
-            "run_id": self.run_id,
-            "poll_interval": self.poll_interval,
-            "deadline": self.deadline,
-            "patience": self.patience,
-            "terminate_on_kill": self.terminate_on_kill,
-        }
+        names = ("kubeflow_conn_id", "run_id", "poll_interval", "deadline", "patience", "terminate_on_kill")
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Polls the run until it ends."""

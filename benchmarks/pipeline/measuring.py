@@ -52,9 +52,7 @@ def measure(
     """Measures a case.
 
     Args:
-        name: of the case.
         rows: the sizes; None: the case's default.
-        rounds: how often to measure each size.
         only: some of SIDES; empty: all.
         memory_mb: limit of each side's process tree, MiB; None: none.
 

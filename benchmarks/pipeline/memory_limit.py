@@ -68,11 +68,7 @@ class _Cgroup(MemoryLimit):
 
 @contextlib.contextmanager
 def memory_limit(megabytes: int | None) -> Iterator[MemoryLimit]:
-    """The strictest limit that this machine allows, for one process tree.
-
-    Args:
-        megabytes: MiB; None: no limit.
-    """
+    """The strictest limit, in MiB, that this machine allows for one process tree."""
     if megabytes is None:
         yield MemoryLimit()
         return

@@ -6,17 +6,17 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import signal
 import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
 
+import psutil
+
 from benchmarks.pipeline.memory_limit import MemoryLimit
 
 _PERIOD = 0.25  # seconds between samples of the memory
 _GROWTH = 1.01
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 1024**2
 _LOG_TAIL = 600
 
@@ -52,10 +52,7 @@ def run(
     """Runs a command and waits for it; stderr goes to `folder`/log.txt. Leaves no process behind.
 
     Args:
-        command: program and arguments.
         environment: the complete environment, not additions to ours.
-        folder: the working folder.
-        stdout: the file for the command's output.
         limit: of memory; the command is ended when it exceeds it.
     """
     log = folder / "log.txt"
@@ -121,45 +118,35 @@ class _Watch(threading.Thread):
 
     def kill(self) -> None:
         for process in _tree(self._leader):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(process.name), signal.SIGKILL)
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
-def _tree(leader: int) -> list[pathlib.Path]:
-    """The /proc folders of a session's processes and of all their children, without zombies."""
-    members: dict[int, int] = {}  # parents by child
-    others: dict[int, int] = {}
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            # After the program's name, which is in brackets and may contain spaces: state, parent, group, session.
-            stat = pathlib.Path(entry.path, "stat").read_text(errors="replace").rpartition(")")[2].split()
-            if stat[0] != "Z":
-                (members if int(stat[3]) == leader else others)[int(entry.name)] = int(stat[1])
-    # A child may have started a new session.
-    while found := {pid: parent for pid, parent in others.items() if parent in members and pid not in members}:
-        members |= found
-    return [pathlib.Path("/proc", str(pid)) for pid in members]
+def _tree(leader: int) -> set[psutil.Process]:
+    """A session's processes and all their children: a child may have started a new session."""
+    members: set[psutil.Process] = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if process not in members and os.getsid(process.pid) == leader:
+                members |= {process, *process.children(recursive=True)}
+    return members
 
 
-def _resident_mb(process: pathlib.Path) -> float:
-    with contextlib.suppress(OSError):
-        return int((process / "statm").read_text().split()[1]) * _PAGE / _MIB
+def _resident_mb(process: psutil.Process) -> float:
+    with contextlib.suppress(psutil.Error):
+        return float(process.memory_info().rss) / _MIB
     return 0.0
 
 
-def _highest_mb(process: pathlib.Path) -> float:
-    with contextlib.suppress(OSError):
-        for line in (process / "status").read_text().splitlines():
+def _highest_mb(process: psutil.Process) -> float:
+    with contextlib.suppress(OSError):  # psutil does not tell it on Linux
+        for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     return 0.0
 
 
-def _proportional_mb(process: pathlib.Path) -> float:
-    with contextlib.suppress(OSError):
-        for line in (process / "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) / 1024
+def _proportional_mb(process: psutil.Process) -> float:
+    with contextlib.suppress(psutil.Error):
+        return float(process.memory_full_info().pss) / _MIB
     return _resident_mb(process)

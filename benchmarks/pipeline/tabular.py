@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 
 from benchmarks.pipeline import by_hand
 from benchmarks.pipeline.case import Case, Column
@@ -109,9 +108,6 @@ class Table(Case):
                 parts.append(layers.Embedding(feature.vocabulary_size, hyperparameters["embedding_size"])(inputs[name]))
         x = layers.Dense(hyperparameters["hidden_units"], activation="relu")(layers.Concatenate()(parts))
         return keras.Model(inputs, schema.outputs(x))
-
-    def read(self, folder: pathlib.Path) -> pa.Table:
-        return pa.csv.read_csv(folder / "table.csv")
 
     def analyse(self, train: pa.Table) -> Any:
         analysed: dict[str, Any] = {

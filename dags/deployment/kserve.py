@@ -32,11 +32,7 @@ _P99 = "histogram_quantile(0.99, sum by (le) (increase(revision_app_request_late
 
 
 class InferenceService:
-    """One model's InferenceService.
-
-    Args:
-        settings: `serving.kserve` of workload.yaml.
-    """
+    """One model's InferenceService."""
 
     def __init__(self, model: str, settings: KServe) -> None:
         self._model, self._settings = model, settings

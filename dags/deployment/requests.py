@@ -15,7 +15,6 @@ from spec import home
 if TYPE_CHECKING:
     from model_store import ModelStore
 
-"""Environment variable: the folder of the model server's request record (serving/_record.py writes it)."""
 GOLDEN_REQUESTS = "assets.extra/golden_requests.json"
 _DESCRIPTION = "assets.extra/trainyard.json"
 _FEWEST = 8

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 
 from benchmarks.pipeline.case import Case, Column, Goal
 from benchmarks.pipeline.csv_files import write_csv
@@ -63,12 +62,6 @@ class Digits(Case):
         from pipelines.workloads.digits import model
 
         return model.build_model(schema, hyperparameters)
-
-    def read(self, folder: pathlib.Path) -> pa.Table:
-        return pa.csv.read_csv(folder / "digits.csv")
-
-    def analyse(self, train: pa.Table) -> Any:
-        return None
 
     def transform(self, table: pa.Table, analysed: Any) -> dict[str, np.ndarray]:
         columns = [table.column(name).to_numpy() for name in _PIXELS]

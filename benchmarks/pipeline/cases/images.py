@@ -84,9 +84,6 @@ class Images(Case):
         ]
         return pa.concat_tables(tables)
 
-    def analyse(self, train: pa.Table) -> Any:
-        return None
-
     def transform(self, table: pa.Table, analysed: Any) -> dict[str, np.ndarray]:
         import tensorflow as tf
 

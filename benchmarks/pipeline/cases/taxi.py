@@ -95,9 +95,6 @@ class Taxi(Case):
 
         return model.build_model(schema, hyperparameters)
 
-    def read(self, folder: pathlib.Path) -> pa.Table:
-        return pa.csv.read_csv(folder / "trips.csv")
-
     def analyse(self, train: pa.Table) -> Any:
         mapping: dict[str, Any] = {name: by_hand.moments(_number(train, name)) for name in (*_AMOUNTS, *_PLACES)}
         for name in _CATEGORIES:

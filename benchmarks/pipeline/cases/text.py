@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
 from benchmarks.pipeline import by_hand
 from benchmarks.pipeline.case import Case, Column
@@ -69,9 +68,6 @@ class Text(Case):
         there = layers.Reshape((_LENGTH, 1))(keras.ops.cast(keras.ops.not_equal(words, 0), "float32"))
         mean = keras.ops.sum(embedded * there, axis=1) / (keras.ops.sum(there, axis=1) + 1e-6)
         return keras.Model(inputs, schema.outputs(mean))
-
-    def read(self, folder: pathlib.Path) -> pa.Table:
-        return pa.csv.read_csv(folder / "text.csv")
 
     def analyse(self, train: pa.Table) -> Any:
         return by_hand.vocabulary(_split(train).flatten(), _TOP_K)
