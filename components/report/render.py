@@ -14,8 +14,7 @@ from markupsafe import Markup
 from components import formats
 from components.gates import GateResult
 from components.report import charts, evaluation_view, figures, verdict, view
-from components.report.collect import collect_failure
-from components.report.facts import ArtifactFacts, RunFacts
+from components.report.facts import RunFacts
 from components.report.site import span_url
 from components.report.sparklines import sparkline
 
@@ -55,18 +54,6 @@ def render_run(facts: RunFacts) -> str:
         max_columns=MAX_COLUMNS,
         small_slice=evaluation_view.SMALL_SLICE,
     )
-
-
-def render_failure(
-    workload: Any,
-    run_id: str,
-    components: Sequence[Mapping[str, Any]],
-    error: str,
-    evidence: pathlib.Path,
-    artifacts: Mapping[str, ArtifactFacts] | None = None,
-) -> str:
-    """The page about a run that stopped; arguments as in `collect_failure`."""
-    return render_run(collect_failure(workload, run_id, components, error, evidence, artifacts))
 
 
 def render_gate(gate: GateResult, key: str = "gate") -> Markup:
