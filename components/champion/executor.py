@@ -9,9 +9,9 @@ import tempfile
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
-from tfx.types import artifact, artifact_utils
+from tfx.types import artifact_utils
 
-from components.artifacts import measured
+from components.artifacts import Artifacts, measured
 from components.champion.artifact import CHAMPION_VERSION
 from components.champion.driver import NO_CHAMPION, stable_release
 from components.served_model import SERVING_FOLDER
@@ -23,12 +23,7 @@ from spec.errors import InputError
 class Executor(base_executor.BaseExecutor):
     """Copies the verified stable release into the artifact."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[artifact.Artifact]],
-        output_dict: dict[str, list[artifact.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Writes `champion`.
 
         Raises:

@@ -12,7 +12,7 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
-from components.artifacts import measured
+from components.artifacts import Artifacts, measured
 from components.champion.artifact import champion_version
 from components.gates import GateResult
 from components.pusher.driver import MODEL_ID, MODEL_NAME, STORE_URI
@@ -24,18 +24,11 @@ from spec import graph
 GOLDEN_REQUESTS = "golden_requests.json"
 _KEPT = ("task", "label", "classes", "rows", "span", "overall", "confidence", "bounds", "trivial", "slices")
 
-Artifacts = Mapping[str, list[artifact.Artifact]]
-
 
 class Executor(base_executor.BaseExecutor):
     """Publishes what every gate on models blessed."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[artifact.Artifact]],
-        output_dict: dict[str, list[artifact.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Writes `pushed_model`.
 
         Raises:

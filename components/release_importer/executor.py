@@ -7,9 +7,9 @@ import tempfile
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
-from tfx.types import artifact, artifact_utils
+from tfx.types import artifact_utils
 
-from components.artifacts import measured
+from components.artifacts import Artifacts, measured
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
 from model_store import RELEASE_FILE, ModelStore
@@ -18,12 +18,7 @@ from model_store import RELEASE_FILE, ModelStore
 class Executor(base_executor.BaseExecutor):
     """Verifies the release's bytes and copies them into the artifact."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[artifact.Artifact]],
-        output_dict: dict[str, list[artifact.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Writes `model`: `Format-Serving/` and `release.json`.
 
         Raises:

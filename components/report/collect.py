@@ -25,25 +25,24 @@ from components.report.facts import (
 )
 from components.report.statistics import read_statistics
 from spec import graph
-from spec.workload import Workload
 
 _DATA_DOCS = "data_docs/index.html"
 
 _Read = TypeVar("_Read")
 
 
-def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) -> RunFacts:
+def collect(workload: Mapping[str, Any], run_id: str, artifacts: Mapping[str, ArtifactFacts]) -> RunFacts:
     """The facts about a run that reached its end.
 
     Args:
-        workload: the Workload model or its plain data.
+        workload: the Workload model as plain data.
         run_id: the run's name.
         artifacts: by their names among a run's artifacts (`NodeRecord.reported`); any of them may be absent.
     """
     reader = _Reader(artifacts)
     profile = reader.json("drift", "profile.json")
     return RunFacts(
-        workload=dict(workload.model_dump(mode="json") if isinstance(workload, Workload) else workload),
+        workload=workload,
         run_id=run_id,
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         status=SUCCEEDED,
@@ -63,7 +62,7 @@ def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) 
 
 
 def collect_failure(
-    workload: Any,
+    workload: Mapping[str, Any],
     run_id: str,
     components: Sequence[Mapping[str, Any]],
     error: str,
@@ -73,7 +72,7 @@ def collect_failure(
     """The facts about a run that stopped: what its finished components left, and the evidence of its gates.
 
     Args:
-        workload: the Workload model or its plain data.
+        workload: the Workload model as plain data.
         run_id: the run's name.
         components: in pipeline order, each `{"id", "status", "seconds", "cached", "rows_in", "rows_out"}`.
         error: what stopped it, in words.

@@ -161,14 +161,12 @@ class RunFacts:
     @property
     def quarantined(self) -> int:
         """Malformed rows that ingestion set aside."""
-        examples = self.artifacts.get("examples")
-        return int(examples.properties.get(ROWS_QUARANTINED) or 0) if examples else 0
+        return int(self._of_examples(ROWS_QUARANTINED) or 0)
 
     @property
     def unlabelled(self) -> int:
         """Rows that ingestion left out because they have no label."""
-        examples = self.artifacts.get("examples")
-        return int(examples.properties.get(ROWS_UNLABELLED) or 0) if examples else 0
+        return int(self._of_examples(ROWS_UNLABELLED) or 0)
 
     @property
     def quarantine_file(self) -> str:
@@ -182,9 +180,12 @@ class RunFacts:
 
         Empty where ingestion left none.
         """
-        examples = self.artifacts.get("examples")
         try:
-            found = json.loads(examples.properties.get(QUARANTINE) or "{}") if examples else {}
+            found = json.loads(self._of_examples(QUARANTINE) or "{}")
         except (TypeError, ValueError):
             found = {}
         return found if isinstance(found, dict) else {}
+
+    def _of_examples(self, name: str) -> Any:
+        examples = self.artifacts.get("examples")
+        return examples.properties.get(name) if examples else None

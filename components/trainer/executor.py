@@ -7,12 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
-from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components import border
-from components.artifacts import ROWS_IN, measured
+from components.artifacts import ROWS_IN, Artifacts, measured
 from components.schema import read_schema
 from components.tasks import Feature, ModelSchema
 from components.trainer._checks import SplitChecks
@@ -26,12 +25,7 @@ from spec.splits import EVAL, TRAIN
 class Executor(base_executor.BaseExecutor):
     """Checks the transformed splits, fits, keeps the best weights, exports."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         import keras
 
         from components.trainer import _checkpoints, _decision, _devices, _export, _fitting, _input
