@@ -9,7 +9,7 @@ import numpy as np
 
 from components.confidence import Bounds
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.evaluation import Outcome
+from components.evaluator.findings import Findings
 from components.gates import CheckResult, Verdict
 from components.tasks import MergeableSums, Task
 from spec.metrics import Metric
@@ -39,12 +39,12 @@ class Bar:
     message: str
 
 
-def bars(outcome: Outcome, config: EvaluationConfig) -> list[list[Bar]]:
+def bars(outcome: Findings, config: EvaluationConfig) -> list[list[Bar]]:
     """For each threshold, its bars: one over all rows, or one for each slice that is large enough, the largest first."""
     return [list(_of_threshold(one, outcome, config.confidence)) for one in config.thresholds]
 
 
-def _of_threshold(threshold: Threshold, outcome: Outcome, level: float) -> Iterator[Bar]:
+def _of_threshold(threshold: Threshold, outcome: Findings, level: float) -> Iterator[Bar]:
     sums = outcome.challenger.sums
     assert sums is not None
     if threshold.slice is None:
@@ -105,7 +105,7 @@ def overall_check(bar: Bar, config: EvaluationConfig) -> CheckResult:
     return CheckResult(str(bar.threshold), bar.verdict is Verdict.PASSED, message=bar.message, diagnostics=found)
 
 
-def slices_check(threshold: Threshold, found: list[Bar], outcome: Outcome, config: EvaluationConfig) -> CheckResult:
+def slices_check(threshold: Threshold, found: list[Bar], outcome: Findings, config: EvaluationConfig) -> CheckResult:
     """The check of a bound in every slice of a column; not judged where a slice that is large enough cannot be."""
     column, slices = threshold.slice, outcome.slices[str(threshold.slice)].by_rows()
     failed = [one for one in found if one.verdict is Verdict.FAILED]

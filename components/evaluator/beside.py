@@ -8,11 +8,11 @@ from typing import Any
 
 from components.artifacts import BASELINE_FILE
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.evaluation import Outcome
+from components.evaluator.findings import Findings
 from components.gates import CheckResult, Severity
 
 
-def beside(folder: pathlib.Path, outcome: Outcome, config: EvaluationConfig) -> dict[str, Any]:
+def beside(folder: pathlib.Path, outcome: Findings, config: EvaluationConfig) -> dict[str, Any]:
     """What the Baseline found, and how the model stands to it.
 
     Args:

@@ -202,16 +202,6 @@ def is_missing(value: Any, feature: RawFeature) -> bool:
     return bool(value == (MISSING_INT64 if feature.dtype == "int64" else MISSING_STRING))
 
 
-def load_predictor(saved_model: pathlib.Path, model: ServedModel) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
-    """Loads a SavedModel; the returned function maps raw tensors to predictions, [N, *answer_shape].
-
-    Raises:
-        InputError: the SavedModel does not load, or lacks the signature or the output of its task.
-    """
-    answer = load_answerer(saved_model, model)
-    return lambda inputs: answer(inputs)[model.output]
-
-
 def load_answerer(
     saved_model: pathlib.Path, model: ServedModel
 ) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:

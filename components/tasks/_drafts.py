@@ -6,18 +6,12 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from components.positive import Positive
-from components.tasks._lazily import lazily
+from components.tasks._lazily import pa, pc
 from spec.errors import InputError
 from spec.workload import Split
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa, pc = lazily("pyarrow"), lazily("pyarrow.compute")
 
 RARE_MARGIN = 0.05  # of a bar over what a model reaches that never says the rare class
 _MOST_CLASSES = 1000
