@@ -12,6 +12,7 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
+from components import code_files
 from components.artifacts import Artifacts, measured
 from components.champion.artifact import champion_version
 from components.gates import GateResult
@@ -61,7 +62,7 @@ class Executor(base_executor.BaseExecutor):
         saved_model = pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER
         golden = pathlib.Path(input_dict["infra_blessing"][0].uri) / GOLDEN_REQUESTS
         model_name = exec_properties["model_name"]
-        spans = data_spans(input_dict["examples"][0])
+        spans = json.loads(input_dict["examples"][0].get_string_custom_property("spans"))
         draft = ReleaseDraft(
             publication_key=publication_key(model_name, saved_model, spans),
             task=exec_properties["task"],
@@ -87,25 +88,8 @@ def publication_key(model_name: str, saved_model: pathlib.Path, spans: list[dict
     """
     sha = hashlib.sha256(json.dumps([model_name, spans], sort_keys=True).encode())
     for path in sorted(p for p in saved_model.rglob("*") if p.is_file()):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        sha.update(f"\0{path.relative_to(saved_model).as_posix()}\0{digest}".encode())
+        sha.update(f"\0{path.relative_to(saved_model).as_posix()}\0{code_files.sha256(path)}".encode())
     return sha.hexdigest()
-
-
-def data_spans(examples: artifact.Artifact) -> list[dict[str, Any]]:
-    """The spans behind an Examples artifact, `[{"span", "digest", "rows"}]`, as ExampleGen noted them."""
-    noted = examples.get_string_custom_property("spans")
-    if noted:
-        return list(json.loads(noted))
-    rows = examples.get_int_custom_property("rows_out")
-    return [
-        {
-            "span": int(examples.span or 0),
-            "digest": examples.get_string_custom_property("input_fingerprint"),
-            "rows": rows,
-        }
-    ]
 
 
 def _stage(saved_model: pathlib.Path, golden: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:

@@ -47,15 +47,16 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
     build_model: Callable[..., Any] = user_code.load_function(module_file, "build_model", digest)
     # For schedules: a model may need to know how many steps there will be.
     steps = {"steps_per_epoch": -(-rows // config.batch_size), "epochs": config.epochs}
+    in_all = steps["steps_per_epoch"] * steps["epochs"]
     with user_code.calling(module_file, digest):
         model = build_model(schema, {**config.hyperparameters, **steps})
     _check(model, schema, module_file)
     if not model.compiled:
         model.compile(
-            optimizer=_optimizer(config, steps["steps_per_epoch"] * steps["epochs"]),
+            optimizer=_optimizer(config, in_all),
             loss=schema.kind.loss(schema),
             metrics=schema.kind.training_metrics(),
-            steps_per_execution=_steps_per_execution(steps["steps_per_epoch"] * steps["epochs"]),
+            steps_per_execution=_STEPS_PER_EXECUTION if in_all >= _WORTH_A_LOOP else 1,
             jit_compile=_jit_compile(config, schema),
         )
         if config.jit_compile is True and not model.jit_compile:  # Keras warns, and goes on without
@@ -187,10 +188,6 @@ def _jit_compile(config: TrainingConfig, schema: ModelSchema) -> bool | str:
         )
     # Keras's own auto looks at the layers only, and text that goes into the step at all is too much for XLA.
     return False if texts else config.jit_compile
-
-
-def _steps_per_execution(steps: int) -> int:
-    return _STEPS_PER_EXECUTION if steps >= _WORTH_A_LOOP else 1
 
 
 def _check(model: Any, schema: ModelSchema, module_file: str) -> None:
