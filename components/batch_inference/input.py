@@ -30,11 +30,9 @@ def columns_for(
     """The columns to read: what the model takes, and the keys.
 
     Args:
-        model: what it takes.
         keys: columns that are carried to the output.
         source: the columns of the (first) file and their types, where the format has types.
         path: of that file, for messages.
-        format: of the files.
 
     Raises:
         InputError: a key is not a column, or has the name of an output column.

@@ -1,5 +1,3 @@
-"""The ChampionResolver's work."""
-
 from __future__ import annotations
 
 import json

@@ -21,13 +21,11 @@ class Bar:
     """What the figures say of one bound on some rows.
 
     Attributes:
-        threshold: the bound.
         slice: the value of `threshold.slice`; None: all rows.
         rows: that it was measured on; over all rows, units of the task.
         found: the metric there; None where it is undefined.
         bounds: how sure that is; None where nothing can be said of it.
         verdict: passed only if the bound holds with the confidence that is asked for.
-        message: that in words, with figures.
     """
 
     threshold: Threshold

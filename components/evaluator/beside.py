@@ -15,11 +15,6 @@ from components.gates import CheckResult, Severity
 def beside(folder: pathlib.Path, outcome: Findings, config: EvaluationConfig) -> dict[str, Any]:
     """What the Baseline found, and how the model stands to it.
 
-    Args:
-        folder: of the baseline artifact.
-        outcome: of the model.
-        config: names the metric that decides.
-
     Returns:
         `baseline.json` as it is, with `metric`, `model_value`, `baseline_value`, `wins` (whether the simple method is as good
         or better; None where one of the two has no value) and `words`.

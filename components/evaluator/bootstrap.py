@@ -83,8 +83,6 @@ class Pair:
     """What both models came to on the same units: rows, or queries for ranking.
 
     Attributes:
-        ours: of the challenger.
-        theirs: of the champion.
         seen: of how many units these are a sample.
     """
 
@@ -101,12 +99,7 @@ def paired_interval(task: Task, metric: str, pair: Pair, difference: float, resa
     scaled by the root of its share (m-out-of-n bootstrap).
 
     Args:
-        task: what is judged.
-        metric: to compare by.
-        pair: what to draw from.
         difference: over all units.
-        resamples: how many draws.
-        seed: the same draws every time.
 
     Returns:
         None where too few draws have a defined metric.

@@ -12,11 +12,7 @@ from spec.errors import InputError
 
 
 class Contender:
-    """A loaded model.
-
-    Attributes:
-        spec: its description.
-    """
+    """A loaded model."""
 
     def __init__(self, saved_model: pathlib.Path) -> None:
         self.spec = ServedModel.read(saved_model)

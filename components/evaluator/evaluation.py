@@ -34,10 +34,8 @@ def evaluate(
     """Evaluates on the test split of an Examples artifact.
 
     Args:
-        examples_uri: of the artifact.
         challenger: SavedModel folder.
         champion: SavedModel folder; None without one.
-        config: what to compute.
         combine: runs the work, here or on Beam's workers.
 
     Raises:

@@ -1,5 +1,3 @@
-"""The Evaluator's work."""
-
 from __future__ import annotations
 
 import json

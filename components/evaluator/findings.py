@@ -47,7 +47,6 @@ class Findings:
 
     Attributes:
         task: of the challenger.
-        rows: that were added.
         challenger: what was summed of it.
         champion: what was summed of it, None where there is none or it cannot be compared.
         slices: by column.

@@ -24,9 +24,6 @@ class Comparison:
     """Challenger against champion, by one metric.
 
     Attributes:
-        metric: its name.
-        challenger: its value.
-        champion: its value.
         interval: of challenger minus champion, 95%; None where it cannot be told.
         loss: how much worse the challenger is; negative when it is better.
         max_loss: how much worse it may be.

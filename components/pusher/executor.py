@@ -1,5 +1,3 @@
-"""The Pusher's work."""
-
 from __future__ import annotations
 
 import hashlib

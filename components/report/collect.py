@@ -35,8 +35,6 @@ def collect(workload: Mapping[str, Any], run_id: str, artifacts: Mapping[str, Ar
     """The facts about a run that reached its end.
 
     Args:
-        workload: the Workload model as plain data.
-        run_id: the run's name.
         artifacts: by their names among a run's artifacts (`NodeRecord.reported`); any of them may be absent.
     """
     reader = _Reader(artifacts)
@@ -72,10 +70,7 @@ def collect_failure(
     """The facts about a run that stopped: what its finished components left, and the evidence of its gates.
 
     Args:
-        workload: the Workload model as plain data.
-        run_id: the run's name.
         components: in pipeline order, each `{"id", "status", "seconds", "cached", "rows_in", "rows_out"}`.
-        error: what stopped it, in words.
         evidence: `<pipeline root>/_gates/<run id>`, with `<node id>/gate.json`; need not exist.
         artifacts: what finished components wrote, by role.
     """

@@ -24,7 +24,6 @@ class ArtifactFacts:
     """One artifact, as lineage shows it.
 
     Attributes:
-        uri: where its files lie.
         type_name: its MLMD type, e.g. `Examples`.
         properties: its properties and custom properties.
     """
@@ -97,12 +96,9 @@ class RunFacts:
 
     Attributes:
         workload: the Workload model as plain data.
-        run_id: the run's name.
         created_at: ISO 8601 UTC, when the report was made.
         status: `succeeded` or `failed`.
         error: one line about the failure; empty when there was none.
-        components: in pipeline order.
-        gates: results by node id.
         metrics: `metrics.json` of the Evaluator.
         training: `history.json` of the Trainer.
         release: `release.json` of what was pushed.

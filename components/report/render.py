@@ -60,7 +60,6 @@ def render_gate(gate: GateResult, key: str = "gate") -> Markup:
     """One gate's result as a fragment: failed checks with their evidence, then the passed ones folded away.
 
     Args:
-        gate: what the gate found.
         key: starts every id in the fragment; unique on its page.
     """
     module: Any = _environment().get_template("gate.html.j2").module

@@ -22,7 +22,6 @@ class Verdict:
 
     Attributes:
         state: good (released), warn (complete, not released) or bad (stopped).
-        sentence: the headline.
         details: reasons in words, with figures.
     """
 

@@ -74,7 +74,6 @@ class Task(TaskFacts, abc.ABC):
 
         Args:
             domain: the label's in schema.pbtxt.
-            label: its column.
             positive: the positive class of two; empty: the last.
 
         Raises:
@@ -294,9 +293,7 @@ class Task(TaskFacts, abc.ABC):
 
         Args:
             metric: one of `metrics`.
-            sums: of the slices.
             level: of each bound, e.g. 0.95.
-            slice_index: which slice.
 
         Returns:
             None where the metric is undefined, or nothing can be said of it: a single row, or all rows with the same loss.

@@ -24,12 +24,7 @@ _BALANCED = """
 
 
 class LabelColumn:
-    """The column to predict; every row has a value.
-
-    Args:
-        name: the column.
-        values: what it holds.
-    """
+    """The column to predict; every row has a value."""
 
     def __init__(self, name: str, values: pa.ChunkedArray) -> None:
         self.name, self.values = name, values
@@ -98,8 +93,6 @@ class Draft:
     """What is written about a label.
 
     Attributes:
-        name: its column.
-        task: the task's name.
         dtype: INT, FLOAT or BYTES, as TFMD says it.
         story: what was found out, a line each for a person.
         trivial: what a model reaches that ignores its inputs, as a sentence.

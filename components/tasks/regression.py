@@ -33,8 +33,6 @@ class Regression(NumberTask):
     """Labels and predictions are numbers in the label's unit.
 
     Args:
-        classes: none.
-        threshold: of no account.
         pivot: a number near the labels, subtracted before squares are summed: r2 then keeps its digits for labels such
             as timestamps. The same for all sums that are to be merged.
     """

@@ -35,10 +35,6 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
     """Calls `build_model` and compiles what it returns, unless it is compiled already.
 
     Args:
-        module_file: model.py.
-        schema: what the model takes.
-        config: of the training.
-        rows: to train on.
         digest: of model.py's folder, in the cache's key; empty: whatever it is.
 
     Raises:
@@ -102,11 +98,7 @@ def fit(
 
     Args:
         model: built in the scope of `devices`.
-        train: what to learn from.
-        evaluation: what to judge each epoch by.
-        config: how to fit.
         logs: TensorBoard's folder.
-        devices: what it runs on.
         checkpoints: where the state of each epoch is kept; None: nowhere.
         weights: what a row counts in the loss, of train and of eval, by class [classes]; None: all the same.
 

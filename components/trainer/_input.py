@@ -203,12 +203,8 @@ def open_split(
     """Opens a split and looks through all of its rows, pool by pool.
 
     Args:
-        uri: of an Examples artifact.
-        split: its name.
-        features: what the model takes.
         checks: told about every row of the split, in their order.
         pool_bytes: how much is in memory at a time.
-        label_shape: of one row's label.
 
     Raises:
         InputError: the split has no rows, or cannot be learnt from.

@@ -87,8 +87,6 @@ def precision_recall_chart(
     """Precision against recall; the dashed line is what calling every row positive comes to.
 
     Args:
-        key: of the drawing on its page.
-        curve: of this model.
         champion: of the champion, drawn beneath; None without one.
         at: recall, precision and threshold at which rows are called positive; None where none is called so.
     """
