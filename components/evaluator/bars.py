@@ -62,27 +62,20 @@ def _bar(
     found = task.value(metric, sums, index)
     sure = task.bounds(metric, sums, level, index)
     unit = task.unit if value is None else "rows"
+    verdict = Verdict.NOT_JUDGED
     if rows < threshold.least:
-        verdict, said = (
-            Verdict.NOT_JUDGED,
-            f"{rows:,} {unit} are too few (min_rows {threshold.least:,}); give more data",
-        )
+        said = f"{rows:,} {unit} are too few (min_rows {threshold.least:,}); give more data"
     elif found is None:
-        verdict, said = (Verdict.NOT_JUDGED, f"{metric} is undefined on these {rows:,} {unit}")
+        said = f"{metric} is undefined on these {rows:,} {unit}"
     elif not threshold.keeps(found):
         verdict, said = Verdict.FAILED, _breach(threshold, found)
     elif sure is None:
-        verdict, said = (
-            Verdict.NOT_JUDGED,
-            f"{metric} {figure(found)} is the same on each of {rows:,} {unit}: no telling of others",
-        )
+        said = f"{metric} {figure(found)} is the same on each of {rows:,} {unit}: no telling of others"
     elif not threshold.keeps_surely(sure.low, sure.high):
         verdict, said = Verdict.FAILED, _unsure(task.metric(metric), threshold, found, sure, level, f"{rows:,} {unit}")
     else:
-        verdict, said = (
-            Verdict.PASSED,
-            f"{metric} {figure(found)} ({words(task.metric(metric), sure, level, threshold)})",
-        )
+        verdict = Verdict.PASSED
+        said = f"{metric} {figure(found)} ({words(task.metric(metric), sure, level, threshold)})"
     return Bar(threshold, value, rows, found, sure, verdict, said)
 
 

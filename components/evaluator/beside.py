@@ -23,11 +23,10 @@ def beside(folder: pathlib.Path, outcome: Findings, config: EvaluationConfig) ->
     assert outcome.challenger.sums is not None
     metric = config.champion_metric.name
     ours, theirs = outcome.task.value(metric, outcome.challenger.sums), found["overall"].get(metric)
-    compared = ours is not None and theirs is not None
-    wins = config.champion_metric.loss(ours, theirs) >= 0 if ours is not None and theirs is not None else None
-    words = f"{found['name']} was not compared: "
-    words += found["not_applicable"] or f"{metric} is undefined on these rows"
-    if compared:
+    wins = None
+    words = f"{found['name']} was not compared: {found['not_applicable'] or f'{metric} is undefined on these rows'}"
+    if ours is not None and theirs is not None:
+        wins = config.champion_metric.loss(ours, theirs) >= 0
         words = f"{found['name']} reaches {metric} {theirs:.4f}, the model {ours:.4f}"
         words += ": the network adds nothing" if wins else ""
     return {**found, "metric": metric, "model_value": ours, "baseline_value": theirs, "wins": wins, "words": words}
