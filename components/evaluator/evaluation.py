@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 
 from components import columnar
@@ -75,18 +75,13 @@ def evaluate(
 
 def _prepared(spec: ServedModel, saved_model: pathlib.Path, shards: Sequence[Shard], config: EvaluationConfig) -> Task:
     """The model's task, with what it needs to know of all rows before any of them is judged."""
-    contender: list[Contender] = []
+    load = functools.cache(Contender)  # not before there is a batch
 
     def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for shard in shards:
             yield from columnar.read_file(shard.group.path, list(columns), config.batch_size, shard.group.number)
 
-    def predict(batch: pa.RecordBatch) -> np.ndarray:
-        if not contender:
-            contender.append(Contender(saved_model))
-        return contender[0].predict(batch)
-
-    return spec.kind.prepare(config.label, read, predict)
+    return spec.kind.prepare(config.label, read, lambda batch: load(saved_model).predict(batch))
 
 
 def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:
