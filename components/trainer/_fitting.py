@@ -26,8 +26,8 @@ from spec.errors import InputError
 
 _EVAL_BATCH = 1024
 # Steps between two visits to Python. On a small model it saves 1.3 ms of CPU a step, and building the loop costs 0.4 s, so that
-# a short training is better off without. Callbacks that look at batches see every so manieth; ours look at epochs, and a loss
-# that is not a number stays so.
+# a short training is better off without. Callbacks that look at batches are called once for so many of them; ours look at
+# epochs, and a loss that is not a number stays so.
 _STEPS_PER_EXECUTION, _WORTH_A_LOOP = 32, 400
 
 
