@@ -12,7 +12,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
 from components import border, prepared
-from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, Artifacts, measured, noted_spans
+from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured, noted_spans
 from components.columnar import decode_splits
 from components.data_quality import waivers
 from components.data_quality.contract import digest
@@ -31,7 +31,12 @@ WORKER = "components.data_quality.worker"
 class DataQualityExecutor(base_executor.BaseExecutor):
     """Runs the suite on all splits together and raises GateFailed if a critical expectation is not met."""
 
-    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
+    def Do(
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        output_dict: dict[str, list[artifact.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
         examples = artifact_utils.get_single_instance(input_dict[EXAMPLES])
         schema = artifact_utils.get_single_instance(input_dict[SCHEMA])
         report = artifact_utils.get_single_instance(output_dict[DATA_QUALITY])
