@@ -11,6 +11,9 @@ from tfx.types import artifact
 
 from components.sizes import content_size
 
+Artifacts = dict[str, list[artifact.Artifact]]
+"""What an executor is given and has to fill, by the names of its inputs or outputs."""
+
 ROWS_IN = "rows_in"
 ROWS_OUT = "rows_out"
 SECONDS = "seconds"

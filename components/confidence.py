@@ -28,7 +28,7 @@ from scipy import optimize, stats
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """One-sided confidence bounds of a figure: it is at least `low`, and at most `high`."""
+    """Confidence bounds of a figure: it is at least `low`, and at most `high`."""
 
     low: float
     high: float

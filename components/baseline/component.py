@@ -28,9 +28,7 @@ class Baseline(base_component.BaseComponent):
     `baseline.json`; the fitted trees are not kept.
 
     Args:
-        examples: Parquet Examples.
         schema: of the raw data; gives the label's classes.
-        config: what is predicted.
     """
 
     SPEC_CLASS = BaselineSpec

@@ -9,7 +9,6 @@ class BaselineConfig:
 
     Attributes:
         task: by name.
-        label: the label's column.
         positive_class: of two classes; empty: the last of the domain.
         query: the column whose rows are judged together; empty without one.
         leave_out: columns that say to which split or query a row belongs; they are not learnt from.

@@ -5,23 +5,17 @@ import pathlib
 import time
 from typing import Any
 
-from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components import border
-from components.artifacts import BASELINE_FILE, ROWS_IN, ROWS_OUT, measured
+from components.artifacts import BASELINE_FILE, ROWS_IN, ROWS_OUT, Artifacts, measured
 
 
 class Executor(base_executor.BaseExecutor):
     """Writes `baseline.json`: every metric of the task, or why there is none."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Reads `examples` and `schema`; writes `baseline`.
 
         Raises:

@@ -25,11 +25,6 @@ _BATCH_ROWS = 8192
 def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig) -> dict[str, Any]:
     """What gradient boosting reaches.
 
-    Args:
-        examples_uri: of an Examples artifact.
-        schema: of the raw data.
-        config: what is predicted, and from what.
-
     Returns:
         `name`; `rows` it was judged on; `train_rows` it learnt from, of `train_rows_in_all`; `columns` it learnt from and
         `left_out`, column -> why; `overall`, metric -> value; `not_applicable`: why there are no values, else empty.

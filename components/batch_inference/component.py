@@ -24,10 +24,6 @@ class BatchInference(base_beam_component.BaseBeamComponent):
     The release says which columns it takes, so a file needs neither the label nor a schema of its own. A row that cannot be
     predicted goes into `failed.parquet` with the reason: rows in = rows predicted + rows failed. The driver hashes the
     files' content into the cache key.
-
-    Args:
-        model: a release, as ReleaseImporter brings it.
-        input_config: what to predict for.
     """
 
     SPEC_CLASS = BatchInferenceSpec

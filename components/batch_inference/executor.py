@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tfx.types import artifact, artifact_utils
+from tfx.types import artifact_utils
 
 from components import border
-from components.artifacts import ROWS_IN, ROWS_OUT, measured
+from components.artifacts import ROWS_IN, ROWS_OUT, Artifacts, measured
 from components.batch_inference import input as batch_input
 from components.batch_inference.output import FAILED_FILE
 from components.batch_inference.units import Predicted, PredictUnits
@@ -29,12 +29,7 @@ from spec.workload import BatchInput, Read
 class Executor(ColumnarBeamExecutor):
     """Reads the files by batches, predicts, and writes what came of each row; here, or on Beam's workers."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[artifact.Artifact]],
-        output_dict: dict[str, list[artifact.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Writes `predictions`.
 
         Raises:

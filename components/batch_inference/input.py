@@ -30,11 +30,9 @@ def columns_for(
     """The columns to read: what the model takes, and the keys.
 
     Args:
-        model: what it takes.
         keys: columns that are carried to the output.
         source: the columns of the (first) file and their types, where the format has types.
         path: of that file, for messages.
-        format: of the files.
 
     Raises:
         InputError: a key is not a column, or has the name of an output column.
@@ -80,7 +78,9 @@ def source_types(path: pathlib.Path, format: str, reading: Read) -> dict[str, pa
         with opened(path, format, reading) as file:
             return _json_types(file.path)
     if format == "tfrecord":
-        return _record_types(path)
+        from components.ingestion.tfrecord import sample_types  # imports TensorFlow
+
+        return sample_types(path)
     try:
         return {field.name: field.type for field in pq.read_schema(path)}
     except pa.ArrowInvalid as error:
@@ -98,12 +98,6 @@ def _json_types(path: pathlib.Path) -> dict[str, pa.DataType]:
             for name, value in row.items() if isinstance(row, dict) else ():
                 values.setdefault(name, []).append(value)
     return {name: _inferred(found) for name, found in values.items()}
-
-
-def _record_types(path: pathlib.Path) -> dict[str, pa.DataType]:
-    from components.ingestion.tfrecord import sample_types  # imports TensorFlow
-
-    return sample_types(path)
 
 
 def _inferred(values: list[Any]) -> pa.DataType:

@@ -28,7 +28,6 @@ class Predicted:
         by_file: rows predicted and failed of each source file.
         shards: the files of predictions, in the order of their rows; empty where there is none.
         failed_file: the rows that failed; it may hold none.
-        first_failure: in words.
     """
 
     by_file: dict[str, tuple[int, int]]

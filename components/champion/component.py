@@ -1,5 +1,3 @@
-"""The ChampionResolver, as a TFX pipeline sees it."""
-
 from __future__ import annotations
 
 from tfx.dsl.components.base import base_component, executor_spec
@@ -11,8 +9,6 @@ from components.graph import Graph
 
 
 class ChampionResolverSpec(component_spec.ComponentSpec):
-    """Outputs and parameters of `ChampionResolver`."""
-
     PARAMETERS = {
         "store_uri": component_spec.ExecutionParameter(type=str),
         "model_name": component_spec.ExecutionParameter(type=str),
@@ -28,10 +24,6 @@ class ChampionResolver(base_component.BaseComponent):
     Without a stable release the artifact is empty and its `champion_version` is 0. The driver looks the label up when
     the node runs and puts version and digest into the cache key: the same champion is the same artifact, so that what
     depends on it stays cached, and another one is fetched.
-
-    Args:
-        store_uri: of the model store.
-        model_name: whose stable release.
     """
 
     SPEC_CLASS = ChampionResolverSpec

@@ -1,17 +1,16 @@
-"""The ChampionResolver's work."""
-
 from __future__ import annotations
 
 import json
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
-from tfx.types import artifact, artifact_utils
+from tfx.types import artifact_utils
 
-from components.artifacts import measured
+from components.artifacts import Artifacts, measured
 from components.champion.artifact import CHAMPION_VERSION
 from components.champion.driver import NO_CHAMPION, stable_release
 from components.served_model import SERVING_FOLDER
@@ -23,12 +22,7 @@ from spec.errors import InputError
 class Executor(base_executor.BaseExecutor):
     """Copies the verified stable release into the artifact."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[artifact.Artifact]],
-        output_dict: dict[str, list[artifact.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Writes `champion`.
 
         Raises:
@@ -42,12 +36,18 @@ class Executor(base_executor.BaseExecutor):
         with measured(output_dict):
             version = 0 if found == NO_CHAMPION else int(found.partition(":")[0])
             if version:
-                copy_release(store_uri, model_name, version, pathlib.Path(champion.uri))
+                copy_release(store_uri, model_name, version, pathlib.Path(champion.uri), _fetch)
             champion.set_int_custom_property(CHAMPION_VERSION, version)
 
 
-def copy_release(store_uri: str, model_name: str, version: int, target: pathlib.Path) -> None:
-    """Copies a release's SavedModel to `<target>/Format-Serving` and its manifest beside it.
+def copy_release(
+    store_uri: str,
+    model_name: str,
+    version: int,
+    target: pathlib.Path,
+    fetch: Callable[[ModelStore, str, int, str], pathlib.Path] = ModelStore.fetch,
+) -> None:
+    """Copies a release's verified SavedModel to `<target>/Format-Serving` and its manifest beside it.
 
     Raises:
         InputError: the release is gone or damaged.
@@ -55,8 +55,8 @@ def copy_release(store_uri: str, model_name: str, version: int, target: pathlib.
     with store_errors(), tempfile.TemporaryDirectory() as folder:
         store = ModelStore(store_uri)
         release = store.release(model_name, version)
-        source = _fetch(store, model_name, version, folder)
-        shutil.copytree(source, target / SERVING_FOLDER, ignore=_top_level(source, RELEASE_FILE), dirs_exist_ok=True)
+        shutil.copytree(fetch(store, model_name, version, folder), target / SERVING_FOLDER, dirs_exist_ok=True)
+    (target / SERVING_FOLDER / RELEASE_FILE).unlink(missing_ok=True)
     (target / RELEASE_FILE).write_text(json.dumps(release.as_dict(), indent=1, sort_keys=True), encoding="utf-8")
 
 
@@ -68,7 +68,3 @@ def _fetch(store: ModelStore, model_name: str, version: int, folder: str) -> pat
             raise
         advice = f"Or make another release stable: trainyard release rollback {model_name}"
         raise InputError(f"the champion cannot be compared with: {error} {advice}") from error
-
-
-def _top_level(folder: pathlib.Path, name: str) -> Any:
-    return lambda visited, names: [name] if pathlib.Path(visited) == folder else []

@@ -16,7 +16,7 @@ from tfx.types import artifact_utils
 
 import storage
 from components import border
-from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured, noted_spans
+from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, Artifacts, measured, noted_spans
 from components.columnar import ColumnReader, count_rows, decode_splits
 from components.drift import _leakage, _rows, judge
 from components.drift.profile import ALL, Profile, profile
@@ -33,12 +33,7 @@ PROFILE_FILE, DRIFT_FILE, GATE_FILE = "profile.json", "drift.json", "gate.json"
 class Executor(base_executor.BaseExecutor):
     """Profiles the newest span, compares it with the last accepted one, and writes profile, comparison and the gate's result."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Writes `drift`.
 
         Raises:

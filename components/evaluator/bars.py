@@ -9,7 +9,7 @@ import numpy as np
 
 from components.confidence import Bounds
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.evaluation import Outcome
+from components.evaluator.findings import Findings
 from components.gates import CheckResult, Verdict
 from components.tasks import MergeableSums, Task
 from spec.metrics import Metric
@@ -21,13 +21,11 @@ class Bar:
     """What the figures say of one bound on some rows.
 
     Attributes:
-        threshold: the bound.
         slice: the value of `threshold.slice`; None: all rows.
         rows: that it was measured on; over all rows, units of the task.
         found: the metric there; None where it is undefined.
         bounds: how sure that is; None where nothing can be said of it.
         verdict: passed only if the bound holds with the confidence that is asked for.
-        message: that in words, with figures.
     """
 
     threshold: Threshold
@@ -39,12 +37,12 @@ class Bar:
     message: str
 
 
-def bars(outcome: Outcome, config: EvaluationConfig) -> list[list[Bar]]:
+def bars(outcome: Findings, config: EvaluationConfig) -> list[list[Bar]]:
     """For each threshold, its bars: one over all rows, or one for each slice that is large enough, the largest first."""
     return [list(_of_threshold(one, outcome, config.confidence)) for one in config.thresholds]
 
 
-def _of_threshold(threshold: Threshold, outcome: Outcome, level: float) -> Iterator[Bar]:
+def _of_threshold(threshold: Threshold, outcome: Findings, level: float) -> Iterator[Bar]:
     sums = outcome.challenger.sums
     assert sums is not None
     if threshold.slice is None:
@@ -64,27 +62,20 @@ def _bar(
     found = task.value(metric, sums, index)
     sure = task.bounds(metric, sums, level, index)
     unit = task.unit if value is None else "rows"
+    verdict = Verdict.NOT_JUDGED
     if rows < threshold.least:
-        verdict, said = (
-            Verdict.NOT_JUDGED,
-            f"{rows:,} {unit} are too few (min_rows {threshold.least:,}); give more data",
-        )
+        said = f"{rows:,} {unit} are too few (min_rows {threshold.least:,}); give more data"
     elif found is None:
-        verdict, said = (Verdict.NOT_JUDGED, f"{metric} is undefined on these {rows:,} {unit}")
+        said = f"{metric} is undefined on these {rows:,} {unit}"
     elif not threshold.keeps(found):
         verdict, said = Verdict.FAILED, _breach(threshold, found)
     elif sure is None:
-        verdict, said = (
-            Verdict.NOT_JUDGED,
-            f"{metric} {figure(found)} is the same on each of {rows:,} {unit}: no telling of others",
-        )
+        said = f"{metric} {figure(found)} is the same on each of {rows:,} {unit}: no telling of others"
     elif not threshold.keeps_surely(sure.low, sure.high):
         verdict, said = Verdict.FAILED, _unsure(task.metric(metric), threshold, found, sure, level, f"{rows:,} {unit}")
     else:
-        verdict, said = (
-            Verdict.PASSED,
-            f"{metric} {figure(found)} ({words(task.metric(metric), sure, level, threshold)})",
-        )
+        verdict = Verdict.PASSED
+        said = f"{metric} {figure(found)} ({words(task.metric(metric), sure, level, threshold)})"
     return Bar(threshold, value, rows, found, sure, verdict, said)
 
 
@@ -105,7 +96,7 @@ def overall_check(bar: Bar, config: EvaluationConfig) -> CheckResult:
     return CheckResult(str(bar.threshold), bar.verdict is Verdict.PASSED, message=bar.message, diagnostics=found)
 
 
-def slices_check(threshold: Threshold, found: list[Bar], outcome: Outcome, config: EvaluationConfig) -> CheckResult:
+def slices_check(threshold: Threshold, found: list[Bar], outcome: Findings, config: EvaluationConfig) -> CheckResult:
     """The check of a bound in every slice of a column; not judged where a slice that is large enough cannot be."""
     column, slices = threshold.slice, outcome.slices[str(threshold.slice)].by_rows()
     failed = [one for one in found if one.verdict is Verdict.FAILED]

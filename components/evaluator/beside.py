@@ -8,17 +8,12 @@ from typing import Any
 
 from components.artifacts import BASELINE_FILE
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.evaluation import Outcome
+from components.evaluator.findings import Findings
 from components.gates import CheckResult, Severity
 
 
-def beside(folder: pathlib.Path, outcome: Outcome, config: EvaluationConfig) -> dict[str, Any]:
+def beside(folder: pathlib.Path, outcome: Findings, config: EvaluationConfig) -> dict[str, Any]:
     """What the Baseline found, and how the model stands to it.
-
-    Args:
-        folder: of the baseline artifact.
-        outcome: of the model.
-        config: names the metric that decides.
 
     Returns:
         `baseline.json` as it is, with `metric`, `model_value`, `baseline_value`, `wins` (whether the simple method is as good
@@ -28,11 +23,10 @@ def beside(folder: pathlib.Path, outcome: Outcome, config: EvaluationConfig) -> 
     assert outcome.challenger.sums is not None
     metric = config.champion_metric.name
     ours, theirs = outcome.task.value(metric, outcome.challenger.sums), found["overall"].get(metric)
-    compared = ours is not None and theirs is not None
-    wins = config.champion_metric.loss(ours, theirs) >= 0 if ours is not None and theirs is not None else None
-    words = f"{found['name']} was not compared: "
-    words += found["not_applicable"] or f"{metric} is undefined on these rows"
-    if compared:
+    wins = None
+    words = f"{found['name']} was not compared: {found['not_applicable'] or f'{metric} is undefined on these rows'}"
+    if ours is not None and theirs is not None:
+        wins = config.champion_metric.loss(ours, theirs) >= 0
         words = f"{found['name']} reaches {metric} {theirs:.4f}, the model {ours:.4f}"
         words += ": the network adds nothing" if wins else ""
     return {**found, "metric": metric, "model_value": ours, "baseline_value": theirs, "wins": wins, "words": words}

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from components.confidence import Bounds
 from components.tasks import Task, UnitTerms
 
 # Enough for an interval whose own error is that of 200 draws; five times as many rows take five times as long.
@@ -82,8 +83,6 @@ class Pair:
     """What both models came to on the same units: rows, or queries for ranking.
 
     Attributes:
-        ours: of the challenger.
-        theirs: of the champion.
         seen: of how many units these are a sample.
     """
 
@@ -92,30 +91,15 @@ class Pair:
     seen: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """A 95% confidence interval of challenger minus champion."""
-
-    low: float
-    high: float
-
-
-def paired_interval(
-    task: Task, metric: str, pair: Pair, difference: float, resamples: int, seed: int
-) -> Interval | None:
-    """The percentile bootstrap of the difference of two models on the same rows, or on the same queries.
+def paired_interval(task: Task, metric: str, pair: Pair, difference: float, resamples: int, seed: int) -> Bounds | None:
+    """The percentile bootstrap, at 95 %, of the difference of two models on the same rows, or on the same queries.
 
     Units are drawn with replacement, and both models are measured on the same draw: what makes a draw hard is hard for
     both, so the interval is much narrower than two separate ones. From a sample of a larger evaluation the spread is
     scaled by the root of its share (m-out-of-n bootstrap).
 
     Args:
-        task: what is judged.
-        metric: to compare by.
-        pair: what to draw from.
         difference: over all units.
-        resamples: how many draws.
-        seed: the same draws every time.
 
     Returns:
         None where too few draws have a defined metric.
@@ -135,7 +119,7 @@ def paired_interval(
     if len(found) < max(2, resamples // 2):
         return None
     low, high = (np.quantile(found, [0.025, 0.975]) - centre) * np.sqrt(count / pair.seen)
-    return Interval(difference + float(low), difference + float(high))
+    return Bounds(difference + float(low), difference + float(high))
 
 
 def _draw(random: np.random.Generator, count: int) -> np.ndarray:

@@ -22,7 +22,6 @@ class Shard:
     """A row group of the test split.
 
     Attributes:
-        group: what to read.
         first_row: its first row's place in the split.
     """
 
@@ -35,12 +34,9 @@ class Plan:
     """What every worker has to know; the driver has checked that it fits together.
 
     Attributes:
-        config: what to compute.
         task: prepared for the challenger, at its decision threshold.
         challenger: SavedModel folder.
-        columns: to read.
         champion: SavedModel folder; None without one.
-        champion_task: prepared for the champion.
     """
 
     config: EvaluationConfig

@@ -1,5 +1,3 @@
-"""The Evaluator, as a TFX pipeline sees it."""
-
 from __future__ import annotations
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -13,8 +11,6 @@ from components.graph import Graph
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):
-    """Inputs, outputs and parameters of `Evaluator`."""
-
     PARAMETERS = {"evaluation_config": component_spec.ExecutionParameter(type=str)}
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -36,8 +32,6 @@ class Evaluator(base_beam_component.BaseBeamComponent):
 
     Args:
         examples: Parquet Examples with a test split.
-        model: exported by the Trainer.
-        config: what is predicted, and how it is judged.
         champion: of the ChampionResolver; default none.
         schema: of the raw data; a changed one evaluates anew.
         baseline: what a simple method reaches on the same rows; default: the model stands alone.

@@ -20,8 +20,6 @@ class EvaluationConfig(Evaluation):
         label: the label's column; None without one.
         query: the column whose rows are judged together; None without one.
         batch_size: rows a prediction batch.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
     """
 
     task: str

@@ -7,20 +7,16 @@ import pathlib
 import numpy as np
 import pyarrow as pa
 
-from components.served_model import ServedModel, load_predictor
+from components.served_model import ServedModel, load_answerer
 from spec.errors import InputError
 
 
 class Contender:
-    """A loaded model.
-
-    Attributes:
-        spec: its description.
-    """
+    """A loaded model."""
 
     def __init__(self, saved_model: pathlib.Path) -> None:
         self.spec = ServedModel.read(saved_model)
-        self._predict = load_predictor(saved_model, self.spec)
+        self._answer = load_answerer(saved_model, self.spec)
 
     def predict(self, batch: pa.RecordBatch) -> np.ndarray:
         """Predictions for a batch of raw columns, [N, *answer_shape].
@@ -32,7 +28,7 @@ class Contender:
 
         inputs = self.spec.inputs(batch)
         try:
-            found = self._predict(inputs)
+            found = self._answer(inputs)[self.spec.output]
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, TypeError, ValueError) as error:
             raise InputError(
                 f"the model fails on a batch of the test split: {' '.join(str(error).split())[:300]}"

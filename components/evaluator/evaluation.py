@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 
 from components import columnar
-from components.evaluator.bootstrap import Pair, PairedSample
 from components.evaluator.combining import EvaluateShards, Plan, Shard
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.contender import Contender
-from components.evaluator.findings import Findings, ModelSums
-from components.evaluator.slices import SlicedSums
+from components.evaluator.findings import Findings
 from components.served_model import ServedModel
-from components.tasks import Task, Values
+from components.tasks import Task
 from spec.errors import InputError
 from spec.splits import TEST
 
 # ColumnarBeamExecutor._combine: elements, a CombineFn and the elements' bytes in, what it extracts from them all out.
 Combine = Callable[[Sequence[Any], beam.CombineFn, int], Any]
-
-
-@dataclasses.dataclass
-class Outcome:
-    """What one pass found.
-
-    Attributes:
-        task: prepared for the challenger.
-        classes: of the challenger.
-        rows: of the test split.
-        challenger: what was summed of it.
-        champion: what was summed of it, None where there is none or it cannot be compared.
-        slices: by column.
-        sample: of rows with both predictions; empty for tasks with a query.
-        pair: what both models are compared on; None without a champion.
-        not_comparable: why there is a champion and no comparison; empty otherwise.
-        trivial: the metrics of a model that ignores its inputs.
-    """
-
-    task: Task
-    classes: tuple[str, ...]
-    rows: int
-    challenger: ModelSums
-    champion: ModelSums | None
-    slices: Mapping[str, SlicedSums]
-    sample: PairedSample
-    pair: Pair | None = None
-    not_comparable: str = ""
-    trivial: Values = dataclasses.field(default_factory=dict)
 
 
 def evaluate(
@@ -62,14 +30,12 @@ def evaluate(
     champion: pathlib.Path | None,
     config: EvaluationConfig,
     combine: Combine,
-) -> Outcome:
+) -> Findings:
     """Evaluates on the test split of an Examples artifact.
 
     Args:
-        examples_uri: of the artifact.
         challenger: SavedModel folder.
         champion: SavedModel folder; None without one.
-        config: what to compute.
         combine: runs the work, here or on Beam's workers.
 
     Raises:
@@ -102,43 +68,20 @@ def evaluate(
     found: Findings = combine(shards, EvaluateShards(plan), sum(shard.group.size_bytes for shard in shards))
     if found.rows != (rows := columnar.count_rows(examples_uri, TEST)):
         raise RuntimeError(f"the test split has {rows} rows and {found.rows} were evaluated")
-    if found.not_comparable is not None:
-        not_comparable = found.not_comparable[1]
-    return Outcome(
-        found.task,
-        spec.classes,
-        found.rows,
-        found.challenger,
-        found.champion,
-        found.slices,
-        found.sample,
-        found.pair,
-        not_comparable,
-        _trivial(found),
-    )
-
-
-def _trivial(found: Findings) -> Values:
-    sums = found.constant or found.challenger.sums
-    assert sums is not None
-    truths, *_ = found.sample.arrays() or (np.zeros(0),)
-    return found.task.trivial(sums, truths)
+    if not_comparable:
+        found.drop_champion(0, not_comparable)
+    return found
 
 
 def _prepared(spec: ServedModel, saved_model: pathlib.Path, shards: Sequence[Shard], config: EvaluationConfig) -> Task:
     """The model's task, with what it needs to know of all rows before any of them is judged."""
-    contender: list[Contender] = []
+    load = functools.cache(Contender)  # not before there is a batch
 
     def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for shard in shards:
             yield from columnar.read_file(shard.group.path, list(columns), config.batch_size, shard.group.number)
 
-    def predict(batch: pa.RecordBatch) -> np.ndarray:
-        if not contender:
-            contender.append(Contender(saved_model))
-        return contender[0].predict(batch)
-
-    return spec.kind.prepare(config.label, read, predict)
+    return spec.kind.prepare(config.label, read, lambda batch: load(saved_model).predict(batch))
 
 
 def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:

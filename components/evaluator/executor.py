@@ -1,5 +1,3 @@
-"""The Evaluator's work."""
-
 from __future__ import annotations
 
 import json
@@ -9,14 +7,12 @@ from typing import Any
 from tfx.types import artifact, artifact_utils
 
 from components import border
-from components.artifacts import ROWS_IN, ROWS_OUT, measured
+from components.artifacts import ROWS_IN, ROWS_OUT, Artifacts, measured
 from components.champion.artifact import champion_version
 from components.columnar.executor import ColumnarBeamExecutor
 from components.evaluator.config import EvaluationConfig
 from components.gates import GateResult
 from components.served_model import SERVING_FOLDER
-
-Artifacts = dict[str, list[artifact.Artifact]]
 
 
 class Executor(ColumnarBeamExecutor):

@@ -9,7 +9,7 @@ import numpy as np
 
 from components.evaluator.bootstrap import MAX_DRAWN, Pair, PairedSample, priorities
 from components.evaluator.slices import SlicedSums
-from components.tasks import MergeableSums, Task
+from components.tasks import MergeableSums, Task, Values
 
 # Predictions are summed in larger portions than they are made in: histograms of many slices are costly to add.
 _ROWS_PER_SUM = 131_072
@@ -47,7 +47,6 @@ class Findings:
 
     Attributes:
         task: of the challenger.
-        rows: that were added.
         challenger: what was summed of it.
         champion: what was summed of it, None where there is none or it cannot be compared.
         slices: by column.
@@ -131,6 +130,13 @@ class Findings:
             truths, ours, theirs = arrays
             mine, other = self.task.terms(truths, ours), self.champion.task.terms(truths, theirs)
             self.pair = Pair(mine, other, self.sample.rows_seen)
+
+    def trivial(self) -> Values:
+        """The metrics of a model that ignores its inputs."""
+        sums = self.constant or self.challenger.sums
+        assert sums is not None
+        truths, *_ = self.sample.arrays() or (np.zeros(0),)
+        return self.task.trivial(sums, truths)
 
     @property
     def _models(self) -> int:

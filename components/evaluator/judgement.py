@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from components.confidence import Bounds
 from components.evaluator.bars import bars, figure, overall_check, slices_check
 from components.evaluator.beside import checks_against
-from components.evaluator.bootstrap import Interval, paired_interval
+from components.evaluator.bootstrap import paired_interval
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.evaluation import Outcome
+from components.evaluator.findings import Findings
 from components.evaluator.record import RECORD
 from components.evaluator.slices import SlicedSums
 from components.gates import CheckResult, GateResult, Severity
@@ -23,9 +24,6 @@ class Comparison:
     """Challenger against champion, by one metric.
 
     Attributes:
-        metric: its name.
-        challenger: its value.
-        champion: its value.
         interval: of challenger minus champion, 95%; None where it cannot be told.
         loss: how much worse the challenger is; negative when it is better.
         max_loss: how much worse it may be.
@@ -34,7 +32,7 @@ class Comparison:
     metric: str
     challenger: float
     champion: float
-    interval: Interval | None
+    interval: Bounds | None
     loss: float
     max_loss: float
 
@@ -43,7 +41,7 @@ class Comparison:
         return self.challenger - self.champion
 
 
-def compare(outcome: Outcome, config: EvaluationConfig) -> Comparison | None:
+def compare(outcome: Findings, config: EvaluationConfig) -> Comparison | None:
     """Compares with the champion; None without one or where the metric is undefined for either."""
     if outcome.champion is None or outcome.champion.sums is None or outcome.challenger.sums is None:
         return None
@@ -60,7 +58,7 @@ def compare(outcome: Outcome, config: EvaluationConfig) -> Comparison | None:
 
 
 def judge(
-    outcome: Outcome,
+    outcome: Findings,
     config: EvaluationConfig,
     comparison: Comparison | None,
     champion_version: int,
@@ -88,7 +86,7 @@ def judge(
     return GateResult(RECORD.id, tuple(checks))
 
 
-def _predictions_fit(outcome: Outcome) -> CheckResult:
+def _predictions_fit(outcome: Findings) -> CheckResult:
     bad = outcome.challenger.invalid_rows
     if not bad:
         return CheckResult("predictions fit the task", True, message=f"{outcome.rows:,} predictions")
@@ -105,13 +103,15 @@ def _too_many_values(sliced: SlicedSums) -> CheckResult:
 
 
 def _against_champion(
-    outcome: Outcome, config: EvaluationConfig, comparison: Comparison | None, version: int
+    outcome: Findings, config: EvaluationConfig, comparison: Comparison | None, version: int
 ) -> CheckResult:
     name = f"{config.champion_metric.name} against champion version {version}"
     if outcome.champion is None:
         # The data or the contract changed under it: to refuse every challenger would leave a model that cannot
         # answer for today's data in service for good. The thresholds still judge.
-        message = f"champion version {version} cannot be compared, thresholds alone decided: {outcome.not_comparable}"
+        assert outcome.not_comparable is not None
+        why = outcome.not_comparable[1]
+        message = f"champion version {version} cannot be compared, thresholds alone decided: {why}"
         return CheckResult.not_judged(name, message, Severity.WARNING)
     if comparison is None:
         message = (

@@ -6,7 +6,7 @@ from typing import Any
 
 from components.evaluator.bars import bars, plain, words
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.evaluation import Outcome
+from components.evaluator.findings import Findings
 from components.evaluator.judgement import Comparison
 from components.gates import GateResult, Severity
 from components.tasks import MergeableSums
@@ -16,7 +16,7 @@ _CHARTS = ("roc", "precision_recall", "calibration", "residuals")
 
 
 def summarise(
-    outcome: Outcome,
+    outcome: Findings,
     gate: GateResult,
     comparison: Comparison | None,
     config: EvaluationConfig,
@@ -31,18 +31,18 @@ def summarise(
         "task": task.name,
         "label": config.label,
         "queries": _queries(sums),
-        "classes": list(outcome.classes),
+        "classes": list(outcome.task.classes),
         "rows": outcome.rows,
         "span": span,
         "overall": task.values(sums),
         "confidence": config.confidence,
         "bounds": _bounds(outcome, sums, config),
-        "trivial": outcome.trivial,
+        "trivial": outcome.trivial(),
         "bars": [plain(bar) for found in bars(outcome, config) for bar in found],
         "slices": _slices(outcome),
         "confusion_matrix": None
         if confusion is None
-        else {"labels": list(outcome.classes), "counts": confusion.astype(int).tolist()},
+        else {"labels": list(outcome.task.classes), "counts": confusion.astype(int).tolist()},
         "threshold": task.threshold if task.takes_threshold else None,
         **dict.fromkeys(_CHARTS),
         **task.charts(sums, outcome.sample.arrays(), outcome.sample.rows_seen),
@@ -53,7 +53,7 @@ def summarise(
     }
 
 
-def _bounds(outcome: Outcome, sums: MergeableSums, config: EvaluationConfig) -> dict[str, dict[str, Any]]:
+def _bounds(outcome: Findings, sums: MergeableSums, config: EvaluationConfig) -> dict[str, dict[str, Any]]:
     """How sure each metric over all rows is, and whether it is judged; without those of which nothing can be said."""
     level = config.confidence
     task = outcome.task
@@ -71,7 +71,7 @@ def _bounds(outcome: Outcome, sums: MergeableSums, config: EvaluationConfig) -> 
     }
 
 
-def _slices(outcome: Outcome) -> list[dict[str, Any]]:
+def _slices(outcome: Findings) -> list[dict[str, Any]]:
     return [
         {"column": column, "value": value, "rows": rows, "metrics": outcome.task.values(sliced.sums, index)}
         for column, sliced in outcome.slices.items()
@@ -87,7 +87,7 @@ def _queries(sums: MergeableSums) -> dict[str, int] | None:
     return {"all": int(sums.terms["queries"][0]), "judged": int(sums.terms["judged"][0])}
 
 
-def _champion(outcome: Outcome, comparison: Comparison | None, version: int) -> dict[str, Any] | None:
+def _champion(outcome: Findings, comparison: Comparison | None, version: int) -> dict[str, Any] | None:
     if outcome.champion is None or outcome.champion.sums is None or comparison is None:
         return None
     interval, task = comparison.interval, outcome.champion.task

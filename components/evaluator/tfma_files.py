@@ -19,7 +19,7 @@ from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2, v
 
 from components.evaluator.bars import Bar, bars
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.evaluation import Outcome
+from components.evaluator.findings import Findings
 from components.evaluator.judgement import Comparison
 from components.evaluator.slices import MISSING
 from components.gates import GateResult, Severity, Verdict
@@ -33,7 +33,7 @@ _Slice = tuple[Any, dict[str, float | None], int]
 
 
 def write_tfma_files(
-    folder: pathlib.Path, outcome: Outcome, gate: GateResult, comparison: Comparison | None, config: EvaluationConfig
+    folder: pathlib.Path, outcome: Findings, gate: GateResult, comparison: Comparison | None, config: EvaluationConfig
 ) -> None:
     """Writes eval_config.json, metrics, plots and validations into an evaluation's folder."""
     run = config_pb2.EvalRun(
@@ -84,7 +84,7 @@ def _threshold(threshold: Threshold) -> config_pb2.MetricThreshold:
     return config_pb2.MetricThreshold(value_threshold=bounds)
 
 
-def _slices(outcome: Outcome, column: str | None = None) -> Iterator[_Slice]:
+def _slices(outcome: Findings, column: str | None = None) -> Iterator[_Slice]:
     """Key, metrics and rows of every slice, or of one column's; TFMA has no slice of missing values."""
     for name, sliced in outcome.slices.items():
         for value, index, rows in sliced.by_rows():
@@ -109,7 +109,7 @@ def _value(number: float | None) -> metrics_for_slice_pb2.MetricValue:
     return found
 
 
-def _metrics(outcome: Outcome, comparison: Comparison | None) -> Iterator[metrics_for_slice_pb2.MetricsForSlice]:
+def _metrics(outcome: Findings, comparison: Comparison | None) -> Iterator[metrics_for_slice_pb2.MetricsForSlice]:
     assert outcome.challenger.sums is not None
     overall = (SliceKey(), outcome.task.values(outcome.challenger.sums), outcome.rows)
     for key, metrics, rows in (overall, *_slices(outcome)):
@@ -126,7 +126,7 @@ def _metrics(outcome: Outcome, comparison: Comparison | None) -> Iterator[metric
         yield found
 
 
-def _plots(outcome: Outcome) -> metrics_for_slice_pb2.PlotsForSlice:
+def _plots(outcome: Findings) -> metrics_for_slice_pb2.PlotsForSlice:
     found = metrics_for_slice_pb2.PlotsForSlice(slice_key=SliceKey())
     sums = outcome.challenger.sums
     if sums is None or (counts := outcome.task.confusion(sums)) is None:
@@ -177,7 +177,7 @@ def _calibration(data: Any, histogram: np.ndarray) -> None:
 
 
 def _validation(
-    outcome: Outcome, gate: GateResult, comparison: Comparison | None, config: EvaluationConfig
+    outcome: Findings, gate: GateResult, comparison: Comparison | None, config: EvaluationConfig
 ) -> validation_result_pb2.ValidationResult:
     assert outcome.challenger.sums is not None
     found = validation_result_pb2.ValidationResult(validation_ok=gate.passes)

@@ -4,11 +4,10 @@ import pathlib
 from typing import Any
 
 import tensorflow_data_validation as tfdv
-from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components.artifacts import measured
+from components.artifacts import Artifacts, measured
 from components.columnar import decode_splits, encode_splits
 from components.example_validator.record import RECORD
 from components.example_validator.schema_checks import checks_of
@@ -20,12 +19,7 @@ from components.schema import read_schema
 class Executor(base_executor.BaseExecutor):
     """Validates every split; writes TFDV's anomalies and the gate's result."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         statistics = artifact_utils.get_single_uri(input_dict["statistics"])
         schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))

@@ -19,9 +19,7 @@ def insist_on_pass(result: GateResult, context: Any, pipeline_root: str, files: 
     """Lets the run go on, or keeps the evidence and stops it.
 
     Args:
-        result: what the gate found.
         context: of the executor; None where no run is under way.
-        pipeline_root: where evidence is kept.
         files: a folder of reports that belongs to it.
 
     Raises:

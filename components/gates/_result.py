@@ -23,7 +23,6 @@ class CheckResult:
 
     Attributes:
         name: the check, as its own field calls it, e.g. `expect_column_values_to_not_be_null(fare)`.
-        passes: whether the check holds.
         severity: what it means that it does not pass.
         message: one sentence with figures: what was found, what was allowed, what to do; of one that was not judged, why.
         diagnostics: JSON-serialisable evidence, e.g. `{"unexpected_count": 3, "sample": [...]}`.

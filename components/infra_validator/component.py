@@ -1,5 +1,3 @@
-"""The InfraValidator, as a TFX pipeline sees it."""
-
 from __future__ import annotations
 
 from tfx.dsl.components.base import base_component, executor_spec
@@ -12,8 +10,6 @@ from spec.workload import InfraValidation
 
 
 class InfraValidatorSpec(component_spec.ComponentSpec):
-    """Inputs, outputs and parameters of `InfraValidator`."""
-
     PARAMETERS = {"limits": component_spec.ExecutionParameter(type=str)}
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -30,7 +26,6 @@ class InfraValidator(base_component.BaseComponent):
     beside it are what was asked and answered.
 
     Args:
-        model: exported by the Trainer.
         examples: with a test split, whose first rows are the requests.
         schema: of the raw data; a changed one validates anew.
         limits: how many rows, and what the process may take.

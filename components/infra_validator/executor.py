@@ -14,7 +14,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
 from components import border, prepared
-from components.artifacts import ROWS_IN, ROWS_OUT, measured
+from components.artifacts import ROWS_IN, ROWS_OUT, Artifacts, measured
 from components.gates import CheckResult, GateResult
 from components.infra_validator.golden import golden_rows, instances
 from components.infra_validator.limits import Ended, watch
@@ -32,12 +32,7 @@ WORKER = "components.infra_validator.worker"
 class Executor(base_executor.BaseExecutor):
     """Replays golden requests in a child process, and blesses the model if all is as it should be."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[artifact.Artifact]],
-        output_dict: dict[str, list[artifact.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Reads `model` and `examples`; writes `blessing`.
 
         Raises:

@@ -39,7 +39,6 @@ def watch(worker: Worker, seconds: float, memory_mb: int) -> Ended:
     reserves many times what it uses.
 
     Args:
-        worker: see there.
         seconds: wall-clock limit from now on.
         memory_mb: limit of resident memory, in MiB.
     """

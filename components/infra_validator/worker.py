@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import lazy_imports
-from components.served_model import RawFeature, ServedModel, is_missing
+from components.served_model import ServedModel, is_missing
 
 _TOLERANCE = 1e-5
 _SINGLE_ROWS = 4
@@ -137,16 +137,13 @@ def serialized_examples(model: ServedModel, inputs: Mapping[str, np.ndarray]) ->
     for row in range(len(next(iter(inputs.values())))):
         example = tf.train.Example()
         for name, feature in model.features.items():
-            _set(example.features.feature[name], inputs[name][row : row + 1].reshape(-1), feature)
             if not feature.shape and is_missing(inputs[name][row], feature):
-                del example.features.feature[name]
+                continue
+            one = example.features.feature[name]
+            lists = {"float32": one.float_list, "int64": one.int64_list, "string": one.bytes_list}
+            lists[feature.dtype].value.extend(inputs[name][row : row + 1].reshape(-1).tolist())
         rows.append(example.SerializeToString())
     return np.array(rows, dtype=object)
-
-
-def _set(target: Any, values: np.ndarray, feature: RawFeature) -> None:
-    lists = {"float32": target.float_list, "int64": target.int64_list, "string": target.bytes_list}
-    lists[feature.dtype].value.extend(values.tolist())
 
 
 def _names(values: set[str]) -> str:

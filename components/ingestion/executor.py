@@ -10,11 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tfx import types
 from tfx.types import artifact_utils
 
 from components import border
-from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, measured
+from components.artifacts import ROWS_BY_SPAN, ROWS_IN, ROWS_OUT, Artifacts, measured
 from components.columnar import commit_shards, encode_splits, mark_as_parquet, split_directory
 from components.columnar.executor import ColumnarBeamExecutor
 from components.gates import CheckResult, GateResult, evidence_directory, keep_evidence
@@ -49,12 +48,7 @@ class Executor(ColumnarBeamExecutor):
     workers; when all are complete, they are renamed in the order of the files.
     """
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Writes `examples`.
 
         Raises:

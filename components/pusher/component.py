@@ -1,5 +1,3 @@
-"""The Pusher, as a TFX pipeline sees it."""
-
 from __future__ import annotations
 
 from tfx.dsl.components.base import base_component, executor_spec
@@ -36,13 +34,6 @@ class Pusher(base_component.BaseComponent):
     once. A release that was deleted from the store since is published again, cache or not.
 
     Args:
-        model: exported by the Trainer.
-        examples: that it was trained on.
-        store_uri: of the model store.
-        model_name: under which to publish.
-        task: by name.
-        code_revision: of the code that trained it.
-        code_digest: of its bytes.
         champion: that it was compared with; becomes the release's parent.
         gates: results and blessings of the gates, by their names among a run's artifacts; the release records the results.
     """

@@ -1,5 +1,3 @@
-"""The Pusher's work."""
-
 from __future__ import annotations
 
 import hashlib
@@ -12,7 +10,8 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
-from components.artifacts import measured
+from components import code_files
+from components.artifacts import Artifacts, measured
 from components.champion.artifact import champion_version
 from components.gates import GateResult
 from components.pusher.driver import MODEL_ID, MODEL_NAME, STORE_URI
@@ -24,18 +23,11 @@ from spec import graph
 GOLDEN_REQUESTS = "golden_requests.json"
 _KEPT = ("task", "label", "classes", "rows", "span", "overall", "confidence", "bounds", "trivial", "slices")
 
-Artifacts = Mapping[str, list[artifact.Artifact]]
-
 
 class Executor(base_executor.BaseExecutor):
     """Publishes what every gate on models blessed."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[artifact.Artifact]],
-        output_dict: dict[str, list[artifact.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Writes `pushed_model`.
 
         Raises:
@@ -68,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
         saved_model = pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER
         golden = pathlib.Path(input_dict["infra_blessing"][0].uri) / GOLDEN_REQUESTS
         model_name = exec_properties["model_name"]
-        spans = data_spans(input_dict["examples"][0])
+        spans = json.loads(input_dict["examples"][0].get_string_custom_property("spans"))
         draft = ReleaseDraft(
             publication_key=publication_key(model_name, saved_model, spans),
             task=exec_properties["task"],
@@ -94,25 +86,8 @@ def publication_key(model_name: str, saved_model: pathlib.Path, spans: list[dict
     """
     sha = hashlib.sha256(json.dumps([model_name, spans], sort_keys=True).encode())
     for path in sorted(p for p in saved_model.rglob("*") if p.is_file()):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        sha.update(f"\0{path.relative_to(saved_model).as_posix()}\0{digest}".encode())
+        sha.update(f"\0{path.relative_to(saved_model).as_posix()}\0{code_files.sha256(path)}".encode())
     return sha.hexdigest()
-
-
-def data_spans(examples: artifact.Artifact) -> list[dict[str, Any]]:
-    """The spans behind an Examples artifact, `[{"span", "digest", "rows"}]`, as ExampleGen noted them."""
-    noted = examples.get_string_custom_property("spans")
-    if noted:
-        return list(json.loads(noted))
-    rows = examples.get_int_custom_property("rows_out")
-    return [
-        {
-            "span": int(examples.span or 0),
-            "digest": examples.get_string_custom_property("input_fingerprint"),
-            "rows": rows,
-        }
-    ]
 
 
 def _stage(saved_model: pathlib.Path, golden: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:

@@ -25,8 +25,6 @@ class ReleaseImporter(base_component.BaseComponent):
     fetches the other release, one that stands costs nothing.
 
     Args:
-        store_uri: of the model store.
-        model_name: whose release.
         release: a label (stable, canary) or a version.
     """
 

@@ -25,27 +25,24 @@ from components.report.facts import (
 )
 from components.report.statistics import read_statistics
 from spec import graph
-from spec.workload import Workload
 
 _DATA_DOCS = "data_docs/index.html"
 
 _Read = TypeVar("_Read")
 
 
-def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) -> RunFacts:
+def collect(workload: Mapping[str, Any], run_id: str, artifacts: Mapping[str, ArtifactFacts]) -> RunFacts:
     """The facts about a run that reached its end.
 
     Args:
-        workload: the Workload model or its plain data.
-        run_id: the run's name.
         artifacts: by their names among a run's artifacts (`NodeRecord.reported`); any of them may be absent.
     """
     reader = _Reader(artifacts)
     profile = reader.json("drift", "profile.json")
     return RunFacts(
-        workload=plain_workload(workload),
+        workload=workload,
         run_id=run_id,
-        created_at=now(),
+        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         status=SUCCEEDED,
         components=_components(artifacts),
         gates=reader.gates(),
@@ -63,7 +60,7 @@ def collect(workload: Any, run_id: str, artifacts: Mapping[str, ArtifactFacts]) 
 
 
 def collect_failure(
-    workload: Any,
+    workload: Mapping[str, Any],
     run_id: str,
     components: Sequence[Mapping[str, Any]],
     error: str,
@@ -73,36 +70,25 @@ def collect_failure(
     """The facts about a run that stopped: what its finished components left, and the evidence of its gates.
 
     Args:
-        workload: the Workload model or its plain data.
-        run_id: the run's name.
         components: in pipeline order, each `{"id", "status", "seconds", "cached", "rows_in", "rows_out"}`.
-        error: what stopped it, in words.
         evidence: `<pipeline root>/_gates/<run id>`, with `<node id>/gate.json`; need not exist.
         artifacts: what finished components wrote, by role.
     """
-    artifacts = artifacts or {}
-    reader = _Reader(artifacts)
-    gates = {**reader.gates(), **_evidence_gates(evidence, reader.notes)}
-    profile = reader.json("drift", "profile.json") or reader.evidence(evidence / DRIFT.id / "profile.json")
+    facts = collect(workload, run_id, artifacts or {})
+    notes: list[str] = []
+    left = _gates_left(evidence, notes)
+    profile = facts.profile or _left(evidence / DRIFT.id / "profile.json", _read_object, notes)
     data_docs = evidence / DATA_QUALITY.id / _DATA_DOCS
-    return RunFacts(
-        workload=plain_workload(workload),
-        run_id=run_id,
-        created_at=now(),
+    return dataclasses.replace(
+        facts,
         status=FAILED,
         error=error.strip(),
         components=tuple(_component(raw) for raw in components),
-        gates=gates,
-        dataset=_shown(reader.read("statistics", "", read_statistics), profile),
-        metrics=reader.json("evaluation", "metrics.json"),
-        training=reader.json("model_run", "history.json"),
-        release=reader.release(),
-        champion=reader.champion(),
+        gates={**facts.gates, **left},
+        dataset=_shown(facts.dataset, profile),
         profile=profile,
-        infra_blessed=reader.infra_blessed(),
-        artifacts=dict(artifacts),
-        data_docs=str(data_docs) if data_docs.is_file() else reader.path("data_quality", _DATA_DOCS),
-        notes=tuple(reader.notes),
+        data_docs=str(data_docs) if data_docs.is_file() else facts.data_docs,
+        notes=(*facts.notes, *notes),
     )
 
 
@@ -118,15 +104,6 @@ def _shown(dataset: DatasetFacts | None, profile: Mapping[str, Any] | None) -> D
 def _without_values(column: ColumnFacts) -> ColumnFacts:
     kept = {split: ColumnStatistics(missing=one.missing, unique=one.unique) for split, one in column.splits.items()}
     return dataclasses.replace(column, splits=kept)
-
-
-def plain_workload(workload: Any) -> Mapping[str, Any]:
-    """A Workload model or its plain data, as plain data."""
-    return dict(workload.model_dump(mode="json") if isinstance(workload, Workload) else workload)
-
-
-def now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 class _Reader:
@@ -149,14 +126,6 @@ class _Reader:
     def json(self, role: str, name: str) -> dict[str, Any] | None:
         return self.read(role, name, _read_object)
 
-    def evidence(self, path: pathlib.Path) -> dict[str, Any] | None:
-        """What a gate that stopped the run left, if it did."""
-        try:
-            return _read_object(path) if path.is_file() else None
-        except (OSError, ValueError) as error:
-            self.notes.append(f"{path} could not be read ({type(error).__name__}: {error})")
-            return None
-
     def path(self, role: str, name: str) -> str:
         """Where a reader of the page finds a file: of a copy, where the original lies."""
         path = self._locate(role, name)
@@ -168,10 +137,7 @@ class _Reader:
     def gates(self) -> dict[str, GateResult]:
         found = {}
         for record in graph.gates():
-            gate = self.read(
-                record.result_name, "gate.json", lambda path: GateResult.from_json(path.read_text(encoding="utf-8"))
-            )
-            if gate is not None:
+            if (gate := self.read(record.result_name, "gate.json", _read_gate)) is not None:
                 found[record.id] = gate
         return found
 
@@ -209,14 +175,22 @@ def _read_object(path: pathlib.Path) -> dict[str, Any]:
     return value
 
 
-def _evidence_gates(evidence: pathlib.Path, notes: list[str]) -> dict[str, GateResult]:
-    gates = {}
-    for path in sorted(evidence.glob("*/gate.json")):
-        try:
-            gates[path.parent.name] = GateResult.from_json(path.read_text(encoding="utf-8"))
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            notes.append(f"{path} could not be read ({type(error).__name__}: {error})")
-    return gates
+def _gates_left(evidence: pathlib.Path, notes: list[str]) -> dict[str, GateResult]:
+    found = {path.parent.name: _left(path, _read_gate, notes) for path in sorted(evidence.glob("*/gate.json"))}
+    return {node: gate for node, gate in found.items() if gate is not None}
+
+
+def _left(path: pathlib.Path, parse: Callable[[pathlib.Path], _Read], notes: list[str]) -> _Read | None:
+    """What a gate that stopped the run left, if it did."""
+    try:
+        return parse(path) if path.is_file() else None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        notes.append(f"{path} could not be read ({type(error).__name__}: {error})")
+        return None
+
+
+def _read_gate(path: pathlib.Path) -> GateResult:
+    return GateResult.from_json(path.read_text(encoding="utf-8"))
 
 
 def _components(artifacts: Mapping[str, ArtifactFacts]) -> tuple[ComponentFacts, ...]:

@@ -53,9 +53,7 @@ class Report(base_component.BaseComponent):
         """Wires the page to what it shows.
 
         Args:
-            workload: whose run it is.
             pipeline_root: the pipeline's artifact root, where gates keep their evidence.
-            examples: the data of the run.
             made: what later components made of it, by the names among a run's artifacts.
         """
         spec = with_inputs(ReportSpec, made)(

@@ -82,10 +82,6 @@ def _judged(bars: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     return next((words for verdict, words in _WORDS.items() if verdict in verdicts), ("", ""))
 
 
-def thresholds(facts: RunFacts) -> list[Mapping[str, Any]]:
-    return list((facts.workload.get("evaluation") or {}).get("thresholds") or ())
-
-
 def _bound(threshold: Mapping[str, Any]) -> str:
     low, high = threshold.get("min"), threshold.get("max")
     parts = [f"≥ {low:g}"] if is_number(low) else []
@@ -130,11 +126,12 @@ def slice_groups(facts: RunFacts, limit: int = 40) -> tuple[tuple[str, ...], tup
     for one in metrics.get("slices") or ():
         by_column.setdefault(str(one.get("column")), []).append(one)
     overall = (metrics.get("overall") or {}).get(primary)
+    thresholds = (facts.workload.get("evaluation") or {}).get("thresholds") or ()
     groups = []
     for column, slices in by_column.items():
         values = [one["metrics"][primary] for one in slices if is_number((one.get("metrics") or {}).get(primary))]
         values += [overall] if is_number(overall) else []
-        bounds = [t for t in thresholds(facts) if t.get("slice") == column and t.get("metric") == primary]
+        bounds = [t for t in thresholds if t.get("slice") == column and t.get("metric") == primary]
         values += [t[k] for t in bounds for k in ("min", "max") if is_number(t.get(k))]
         ordered = sorted(slices, key=lambda one: (_is_small(one), _weakness(one, facts.primary)))
         rows = tuple(_slice_row(facts, one, primary, others, bounds) for one in ordered[:limit])

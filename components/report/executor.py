@@ -6,10 +6,10 @@ import pathlib
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
-from tfx.types import artifact, artifact_utils
+from tfx.types import artifact_utils
 
 from components import border
-from components.artifacts import measured
+from components.artifacts import Artifacts, measured
 from components.report.card import render_card
 from components.report.collect import artifact_facts, collect
 from components.report.render import render_run
@@ -18,12 +18,7 @@ from components.report.render import render_run
 class Executor(base_executor.BaseExecutor):
     """Writes `index.html` and `model_card.md` under the output's URI."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[artifact.Artifact]],
-        output_dict: dict[str, list[artifact.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         with measured(output_dict):
             found = {name: artifact_facts(artifacts) for name, artifacts in input_dict.items()}
             known = {name: facts for name, facts in found.items() if facts is not None}

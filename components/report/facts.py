@@ -24,7 +24,6 @@ class ArtifactFacts:
     """One artifact, as lineage shows it.
 
     Attributes:
-        uri: where its files lie.
         type_name: its MLMD type, e.g. `Examples`.
         properties: its properties and custom properties.
     """
@@ -97,12 +96,9 @@ class RunFacts:
 
     Attributes:
         workload: the Workload model as plain data.
-        run_id: the run's name.
         created_at: ISO 8601 UTC, when the report was made.
         status: `succeeded` or `failed`.
         error: one line about the failure; empty when there was none.
-        components: in pipeline order.
-        gates: results by node id.
         metrics: `metrics.json` of the Evaluator.
         training: `history.json` of the Trainer.
         release: `release.json` of what was pushed.
@@ -161,14 +157,12 @@ class RunFacts:
     @property
     def quarantined(self) -> int:
         """Malformed rows that ingestion set aside."""
-        examples = self.artifacts.get("examples")
-        return int(examples.properties.get(ROWS_QUARANTINED) or 0) if examples else 0
+        return int(self._of_examples(ROWS_QUARANTINED) or 0)
 
     @property
     def unlabelled(self) -> int:
         """Rows that ingestion left out because they have no label."""
-        examples = self.artifacts.get("examples")
-        return int(examples.properties.get(ROWS_UNLABELLED) or 0) if examples else 0
+        return int(self._of_examples(ROWS_UNLABELLED) or 0)
 
     @property
     def quarantine_file(self) -> str:
@@ -182,9 +176,12 @@ class RunFacts:
 
         Empty where ingestion left none.
         """
-        examples = self.artifacts.get("examples")
         try:
-            found = json.loads(examples.properties.get(QUARANTINE) or "{}") if examples else {}
+            found = json.loads(self._of_examples(QUARANTINE) or "{}")
         except (TypeError, ValueError):
             found = {}
         return found if isinstance(found, dict) else {}
+
+    def _of_examples(self, name: str) -> Any:
+        examples = self.artifacts.get("examples")
+        return examples.properties.get(name) if examples else None

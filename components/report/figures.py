@@ -21,8 +21,6 @@ class Figure:
     """One figure.
 
     Attributes:
-        title: its heading.
-        caption: how to read it.
         chart: None: it is a table, of `data`.
         data: its part of metrics.json.
         is_square: whether several fit beside each other.

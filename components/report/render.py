@@ -14,8 +14,7 @@ from markupsafe import Markup
 from components import formats
 from components.gates import GateResult
 from components.report import charts, evaluation_view, figures, verdict, view
-from components.report.collect import collect_failure
-from components.report.facts import ArtifactFacts, RunFacts
+from components.report.facts import RunFacts
 from components.report.site import span_url
 from components.report.sparklines import sparkline
 
@@ -57,23 +56,10 @@ def render_run(facts: RunFacts) -> str:
     )
 
 
-def render_failure(
-    workload: Any,
-    run_id: str,
-    components: Sequence[Mapping[str, Any]],
-    error: str,
-    evidence: pathlib.Path,
-    artifacts: Mapping[str, ArtifactFacts] | None = None,
-) -> str:
-    """The page about a run that stopped; arguments as in `collect_failure`."""
-    return render_run(collect_failure(workload, run_id, components, error, evidence, artifacts))
-
-
 def render_gate(gate: GateResult, key: str = "gate") -> Markup:
     """One gate's result as a fragment: failed checks with their evidence, then the passed ones folded away.
 
     Args:
-        gate: what the gate found.
         key: starts every id in the fragment; unique on its page.
     """
     module: Any = _environment().get_template("gate.html.j2").module

@@ -13,7 +13,6 @@ import re
 
 from spec import environment as env
 
-"""Environment variable: where people open the site, e.g. https://reports.example.com/quality."""
 INDEX = "index.html"
 
 

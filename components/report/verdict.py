@@ -22,7 +22,6 @@ class Verdict:
 
     Attributes:
         state: good (released), warn (complete, not released) or bad (stopped).
-        sentence: the headline.
         details: reasons in words, with figures.
     """
 
@@ -70,7 +69,7 @@ def _stopped(facts: RunFacts) -> Verdict:
     gate = facts.gates.get(node.id) if node else next((g for g in facts.gates.values() if not g.passes), None)
     if gate is not None and not gate.passes:
         failed, objections = gate.failures(Severity.CRITICAL), gate.objections(Severity.CRITICAL)
-        name = _gate_name(node.id if node else gate.gate)
+        name = graph.title(node.id if node else gate.gate).lower()
         many = f"{len(failed or objections)} of {plural(len(gate.checks), 'check')}"
         found = f"{many} {'failed' if failed else 'could not be judged'}"
         sentence = f"Stopped at the {name} gate: {found}, {consequence}."
@@ -125,10 +124,6 @@ def _clause(reason: str) -> str:
     """A reason as the end of a sentence; names such as AUC keep their capitals."""
     reason = shorten(reason.strip().rstrip("."), 220)
     return reason[0].lower() + reason[1:] if len(reason) > 1 and reason[1].islower() else reason
-
-
-def _gate_name(node: str) -> str:
-    return graph.title(node).lower()
 
 
 def gate_strip(facts: RunFacts) -> tuple[GateState, ...]:

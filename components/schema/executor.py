@@ -5,12 +5,11 @@ import pathlib
 from typing import Any
 
 from google.protobuf import text_format
-from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components import border
-from components.artifacts import measured
+from components.artifacts import Artifacts, measured
 from components.schema._schema import FILE_NAME, read_schema
 from spec.errors import ChangedError
 
@@ -18,12 +17,7 @@ from spec.errors import ChangedError
 class Executor(base_executor.BaseExecutor):
     """Checks that the file is a schema, and copies it without the features that are left out."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         source, expected = pathlib.Path(exec_properties["schema_file"]), exec_properties["schema_digest"]
         left_out = border.load(list[str], exec_properties["left_out"])
         schema = read_schema(str(source.parent), left_out)

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pydantic
 
 from components.columnar import is_list
 from components.tasks import Task, find
 from spec.errors import InputError
+from spec.words import one_line
 from spec.workload import PLAIN
 
 SERVING_FOLDER = "Format-Serving"
@@ -49,7 +51,7 @@ class RawFeature:
     nullable: bool = False
     input: str = ""
     personal: bool = False
-    na_values: tuple[str, ...] = ()
+    na_values: tuple[str, ...] = tuple(PLAIN.na_values)
     time_format: str = ""
     booleans: tuple[str, ...] = ()
 
@@ -81,28 +83,13 @@ class ServedModel:
         """
         path = saved_model / SPEC_FILE
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            features = {
-                name: RawFeature(
-                    str(f["dtype"]),
-                    tuple(f.get("shape", ())),
-                    bool(f.get("nullable", False)),
-                    f.get("input", ""),
-                    bool(f.get("personal", False)),
-                    tuple(f.get("na_values", PLAIN.na_values)),
-                    f.get("time_format", ""),
-                    tuple(f.get("booleans", ())),
-                )
-                for name, f in raw["features"].items()
-            }
-            classes, threshold = tuple(map(str, raw.get("classes", ()))), float(raw.get("threshold", 0.5))
-            found = cls(raw["task"], raw["label"], classes, features, threshold)
+            found = pydantic.TypeAdapter(cls).validate_json(path.read_bytes())
+            find(found.task)
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file. Export the model with Trainyard's Trainer.") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path}: not the description of a model: {error!r}. Export the model anew.") from None
-        try:
-            find(found.task)
+        except pydantic.ValidationError as error:
+            problem = one_line(error, 300)
+            raise InputError(f"{path}: not the description of a model: {problem}. Export the model anew.") from None
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         return found
@@ -200,16 +187,6 @@ def is_missing(value: Any, feature: RawFeature) -> bool:
     if feature.dtype == "float32":
         return bool(np.isnan(value))
     return bool(value == (MISSING_INT64 if feature.dtype == "int64" else MISSING_STRING))
-
-
-def load_predictor(saved_model: pathlib.Path, model: ServedModel) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
-    """Loads a SavedModel; the returned function maps raw tensors to predictions, [N, *answer_shape].
-
-    Raises:
-        InputError: the SavedModel does not load, or lacks the signature or the output of its task.
-    """
-    answer = load_answerer(saved_model, model)
-    return lambda inputs: answer(inputs)[model.output]
 
 
 def load_answerer(

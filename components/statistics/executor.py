@@ -6,10 +6,9 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow_data_validation as tfdv
-from tfx import types
 from tfx.types import artifact_utils
 
-from components.artifacts import ROWS_IN, ROWS_OUT, measured
+from components.artifacts import ROWS_IN, ROWS_OUT, Artifacts, measured
 from components.columnar import count_rows, decode_splits, encode_splits, read_list_batches, split_directory
 from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
@@ -23,12 +22,7 @@ FILE_NAME = "FeatureStats.pb"
 class Executor(ColumnarBeamExecutor):
     """Generates statistics for every split and checks that no row was lost."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         statistics = artifact_utils.get_single_instance(output_dict["statistics"])
         schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))

@@ -8,23 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from components.tasks._columns import class_indices, numbers
 from components.tasks._drafts import Draft, LabelColumn
-from components.tasks._lazily import lazily
-from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, reduce
+from components.tasks._lazily import confidence, np, pa
+from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, by_slice, weighted
 from components.tasks._views import View
 from spec import tasks
 from spec.errors import InputError
 from spec.tasks import LabelKind, TaskFacts
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-
-    from components import confidence
     from components.confidence import Bounds
     from components.gates import CheckResult
     from components.tasks._schema import ModelSchema
-else:
-    np, pa, confidence = map(lazily, ("numpy", "pyarrow", "components.confidence"))
 
 Read = Callable[[Sequence[str]], Iterator["pa.RecordBatch"]]
 Predict = Callable[["pa.RecordBatch"], "np.ndarray"]
@@ -80,7 +74,6 @@ class Task(TaskFacts, abc.ABC):
 
         Args:
             domain: the label's in schema.pbtxt.
-            label: its column.
             positive: the positive class of two; empty: the last.
 
         Raises:
@@ -273,7 +266,19 @@ class Task(TaskFacts, abc.ABC):
             count: how many slices there are.
             weights: how often each unit counts, [N]; default once.
         """
-        return reduce(units, dict(self.widths), slices, count, weights)
+        if slices is None:
+            index: np.ndarray | int = 0
+            # Not `@`: BLAS would start threads for sums that one core is done with sooner.
+            terms = {name: weighted(value, weights).sum(axis=0)[np.newaxis] for name, value in units.terms.items()}
+        else:
+            index = slices
+            terms = {name: by_slice(weighted(value, weights), slices, count) for name, value in units.terms.items()}
+        cells = {}
+        for name, cell in units.cells.items():
+            width = self.widths[name]
+            flat = np.bincount(index * width + cell, weights=weights, minlength=count * width)
+            cells[name] = flat.astype(np.float64, copy=False).reshape(count, width)
+        return MergeableSums(terms, cells)
 
     @abc.abstractmethod
     def value(self, metric: str, sums: MergeableSums, slice_index: int = 0) -> float | None:
@@ -288,9 +293,7 @@ class Task(TaskFacts, abc.ABC):
 
         Args:
             metric: one of `metrics`.
-            sums: of the slices.
             level: of each bound, e.g. 0.95.
-            slice_index: which slice.
 
         Returns:
             None where the metric is undefined, or nothing can be said of it: a single row, or all rows with the same loss.

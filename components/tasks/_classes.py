@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from components.tasks._base import Task, Tensors
-from components.tasks._lazily import lazily
+from components.tasks._lazily import np, pa
 from components.tasks._views import View
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-else:
-    np, pa = map(lazily, ("numpy", "pyarrow"))
 
 EPSILON = 1e-7
 _TOLERANCE = 1e-5

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from components.tasks._lazily import lazily
+from components.tasks._lazily import np, pa, pc, pd
 from spec.errors import InputError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    np, pd, pa, pc = map(lazily, ("numpy", "pandas", "pyarrow", "pyarrow.compute"))
 
 
 def class_indices(column: pa.Array, classes: Sequence[str]) -> np.ndarray:

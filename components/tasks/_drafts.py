@@ -6,18 +6,12 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from components.positive import Positive
-from components.tasks._lazily import lazily
+from components.tasks._lazily import pa, pc
 from spec.errors import InputError
 from spec.workload import Split
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-else:
-    pa, pc = lazily("pyarrow"), lazily("pyarrow.compute")
 
 RARE_MARGIN = 0.05  # of a bar over what a model reaches that never says the rare class
 _MOST_CLASSES = 1000
@@ -30,12 +24,7 @@ _BALANCED = """
 
 
 class LabelColumn:
-    """The column to predict; every row has a value.
-
-    Args:
-        name: the column.
-        values: what it holds.
-    """
+    """The column to predict; every row has a value."""
 
     def __init__(self, name: str, values: pa.ChunkedArray) -> None:
         self.name, self.values = name, values
@@ -104,8 +93,6 @@ class Draft:
     """What is written about a label.
 
     Attributes:
-        name: its column.
-        task: the task's name.
         dtype: INT, FLOAT or BYTES, as TFMD says it.
         story: what was found out, a line each for a person.
         trivial: what a model reaches that ignores its inputs, as a sentence.

@@ -1,7 +1,9 @@
+"""Modules that Airflow's environment lacks, or that take long to import: they are imported when they are first used."""
+
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 def lazily(module: str) -> Any:
@@ -27,3 +29,17 @@ class _Lazy:
         value = getattr(importlib.import_module(self._module), name)
         setattr(self, name, value)
         return value
+
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from components import confidence
+else:
+    modules = ("numpy", "pandas", "pyarrow", "pyarrow.compute", "components.confidence")
+    np, pd, pa, pc, confidence = map(lazily, modules)
+
+__all__ = ["confidence", "lazily", "np", "pa", "pc", "pd"]

@@ -20,9 +20,6 @@ class MeanAnswer(keras.layers.Layer):
     depend on labels: the variance of the members where the loss is a squared error (Krogh and Vedelsby 1995, "Neural Network
     Ensembles, Cross Validation, and Active Learning"), the gap in Jensen's inequality for the normaliser where it is a
     cross-entropy (Wood et al. 2023, "A Unified Theory of Diversity in Ensemble Learning").
-
-    Args:
-        task: of the model.
     """
 
     def __init__(self, task: str, **options: Any) -> None:

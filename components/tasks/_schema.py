@@ -35,7 +35,6 @@ class ModelSchema:
 
     Attributes:
         features: by name, in a fixed order.
-        task: its name.
         label: the label's column; None without one.
         classes: in the order of the output, [negative, positive] for binary; empty where the label has none.
         label_mean: of the training split, on the label's scale, where it is a number.

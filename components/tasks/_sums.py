@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
-from components.tasks._lazily import lazily
-
-if TYPE_CHECKING:
-    import numpy as np
-else:
-    np = lazily("numpy")
+from components.tasks._lazily import np
 
 Values = dict[str, float | None]
 
@@ -90,29 +84,6 @@ class ScoreCounts:
     histogram: np.ndarray
 
 
-def reduce(
-    units: UnitTerms,
-    widths: dict[str, int],
-    slices: np.ndarray | None = None,
-    count: int = 1,
-    weights: np.ndarray | None = None,
-) -> MergeableSums:
-    """See `Task.reduce`."""
-    if slices is None:
-        index: np.ndarray | int = 0
-        # Not `@`: BLAS would start threads for sums that one core is done with sooner.
-        terms = {name: _weighted(value, weights).sum(axis=0)[np.newaxis] for name, value in units.terms.items()}
-    else:
-        index = slices
-        terms = {name: _by_slice(_weighted(value, weights), slices, count) for name, value in units.terms.items()}
-    cells = {}
-    for name, cell in units.cells.items():
-        width = widths[name]
-        flat = np.bincount(index * width + cell, weights=weights, minlength=count * width)
-        cells[name] = flat.astype(np.float64, copy=False).reshape(count, width)
-    return MergeableSums(terms, cells)
-
-
 def ratio(numerator: float, denominator: float) -> float | None:
     """None where there is nothing to divide by."""
     return numerator / denominator if denominator else None
@@ -123,11 +94,11 @@ def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(a, b, out=np.zeros_like(b, dtype=np.float64), where=b != 0)
 
 
-def _weighted(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+def weighted(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     return values if weights is None else values * weights.reshape(-1, *[1] * (values.ndim - 1))
 
 
-def _by_slice(values: np.ndarray, slices: np.ndarray, count: int) -> np.ndarray:
+def by_slice(values: np.ndarray, slices: np.ndarray, count: int) -> np.ndarray:
     if values.ndim == 1:
         return np.bincount(slices, weights=values, minlength=count)
     columns = values.reshape(len(values), -1).T

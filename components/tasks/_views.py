@@ -12,8 +12,6 @@ class View:
 
     Attributes:
         chart: what draws it (components/report/figures.py).
-        title: its heading.
-        caption: how to read it.
         key: where its data lies in metrics.json; empty: under the chart's name.
     """
 

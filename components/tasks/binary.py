@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from components.positive import Positive, by_name, by_share
 from components.tasks._classes import EPSILON, ClassTask
 from components.tasks._drafts import RARE_MARGIN, Draft, LabelColumn, at_least, draft_classes
-from components.tasks._lazily import lazily
+from components.tasks._lazily import confidence, np
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
 from components.tasks._views import View
 from spec.errors import InputError
@@ -19,14 +19,9 @@ from spec.metrics import ACCURACY, AUC, AUC_PR, CALIBRATION, F1, LOG_LOSS, PRECI
 from spec.tasks import LabelKind
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from components import confidence
     from components.confidence import Bounds
     from components.gates import CheckResult
     from components.tasks._schema import ModelSchema
-else:
-    np, confidence = map(lazily, ("numpy", "components.confidence"))
 
 # As TFMA and Keras have them: 10,000 thresholds, the outermost two just outside [0, 1].
 _THRESHOLDS = 10_000

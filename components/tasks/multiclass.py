@@ -9,20 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from components.tasks._classes import EPSILON, ClassTask
 from components.tasks._drafts import RARE_MARGIN, Draft, LabelColumn, at_least, draft_classes
-from components.tasks._lazily import lazily
+from components.tasks._lazily import confidence, np
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
 from spec.errors import InputError
 from spec.metrics import ACCURACY, LOG_LOSS, MACRO_F1, TOP_3_ACCURACY
 from spec.tasks import LabelKind
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from components import confidence
     from components.confidence import Bounds
     from components.tasks._schema import ModelSchema
-else:
-    np, confidence = map(lazily, ("numpy", "components.confidence"))
 
 _FEW_CLASSES = 20
 _ROWS_A_CLASS = 5

@@ -9,19 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from components.tasks._lazily import lazily
+from components.tasks._lazily import confidence, np
 from components.tasks._numbers import NumberTask
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
 from spec.metrics import MAP, MRR, NDCG_10, PRECISION_10, RECALL_10
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from components import confidence
     from components.confidence import Bounds
     from components.gates import CheckResult
-else:
-    np, confidence = map(lazily, ("numpy", "components.confidence"))
 
 _TOP = 10
 

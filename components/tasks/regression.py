@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from components.tasks._base import Predict, Read
 from components.tasks._drafts import Draft, LabelColumn
-from components.tasks._lazily import lazily
+from components.tasks._lazily import confidence, np, pa, pc
 from components.tasks._numbers import NumberTask
 from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
 from components.tasks._views import View
@@ -17,14 +17,7 @@ from spec.errors import InputError
 from spec.metrics import BIAS, MAE, MAPE, R2, RMSE
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from components import confidence
     from components.confidence import Bounds
-else:
-    np, pa, pc, confidence = map(lazily, ("numpy", "pyarrow", "pyarrow.compute", "components.confidence"))
 
 _RESIDUAL_BINS = 40
 _RESIDUALS = "Prediction less truth: right of the dashed line the model predicts too much. The line itself is a perfect prediction."
@@ -40,8 +33,6 @@ class Regression(NumberTask):
     """Labels and predictions are numbers in the label's unit.
 
     Args:
-        classes: none.
-        threshold: of no account.
         pivot: a number near the labels, subtracted before squares are summed: r2 then keeps its digits for labels such
             as timestamps. The same for all sums that are to be merged.
     """

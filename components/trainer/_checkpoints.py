@@ -175,10 +175,14 @@ def _scratch() -> pathlib.Path:
 
 
 def _arrays(model: keras.Model, progress: Progress) -> dict[str, npt.NDArray[Any]]:
-    variables = {f"model_{i}": v for i, v in enumerate(model.variables)}  # the state of random layers among them
-    variables |= {f"optimizer_{i}": v for i, v in enumerate(model.optimizer.variables)}
-    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in variables.items()}
+    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
     return arrays | {f"best_{i}": value for i, value in enumerate(progress.best_weights or [])}
+
+
+def _variables(model: keras.Model) -> dict[str, Any]:
+    """The state of random layers is among the model's."""
+    named = (("model", model.variables), ("optimizer", model.optimizer.variables))
+    return {f"{of}_{i}": variable for of, variables in named for i, variable in enumerate(variables)}
 
 
 def _write(folder: pathlib.Path, arrays: dict[str, npt.NDArray[Any]], progress: Progress) -> None:
@@ -202,8 +206,7 @@ def _matched(model: keras.Model, progress: Progress, arrays: dict[str, npt.NDArr
         model.optimizer.build(model.trainable_variables)
     weights = model.weights
     count = sum(name.startswith("best_") for name in arrays)
-    variables = {f"model_{i}": v for i, v in enumerate(model.variables)}
-    variables |= {f"optimizer_{i}": v for i, v in enumerate(model.optimizer.variables)}
+    variables = _variables(model)
     if {*variables} | {f"best_{i}" for i in range(count)} != {*arrays} or count not in (0, len(weights)):
         raise ValueError("it is of another model")
     values = [(variable, _as(arrays[name], variable)) for name, variable in variables.items()]

@@ -23,6 +23,10 @@ class SplitChecks:
         for columns in parts:
             checks.add(columns)
         checks.finish()
+
+    Attributes:
+        class_counts: rows of each class so far, [classes]; empty where the label is a number.
+        label_mean: of the label's values so far, on its scale; 0 for classes.
     """
 
     def __init__(self, split: str, task: Task, label: str | None, label_scale: str = "linear") -> None:
@@ -30,19 +34,9 @@ class SplitChecks:
         self._label_scale = label_scale
         self._split, self.task, self._classes = split, task, task.classes
         self._rows = 0
-        self._mean = self._squares = 0.0
-        self._counts = np.zeros(len(self._classes), np.int64)
+        self.label_mean = self._squares = 0.0
+        self.class_counts = np.zeros(len(self._classes), np.int64)
         self._not_finite: dict[str, int] = {}
-
-    @property
-    def class_counts(self) -> npt.NDArray[np.int64]:
-        """Rows of each class so far, [classes]; empty where the label is a number."""
-        return self._counts
-
-    @property
-    def label_mean(self) -> float:
-        """Of the label's values so far, on its scale; 0 for classes."""
-        return self._mean
 
     @property
     def label_std(self) -> float:
@@ -77,8 +71,8 @@ class SplitChecks:
                     f"feature {name!r}: preprocessing_fn returns NaN or infinity in {count} values. "
                     "Fill missing values, and guard logarithms and divisions."
                 )
-        if self._split == TRAIN and self.task.label_kind.has_classes and np.count_nonzero(self._counts) < 2:
-            only = [self._classes[index] for index in np.flatnonzero(self._counts)]
+        if self._split == TRAIN and self.task.label_kind.has_classes and np.count_nonzero(self.class_counts) < 2:
+            only = [self._classes[index] for index in np.flatnonzero(self.class_counts)]
             raise InputError(
                 f"label {self.label!r}: all rows of train are {', '.join(map(repr, only))}; there is nothing to learn."
             )
@@ -106,9 +100,9 @@ class SplitChecks:
         # Chan's way to join mean and squared deviations of two parts; in double precision, which a long float32 sum is not.
         mean = float(np.mean(label, dtype=np.float64))
         squares = float(np.var(label, dtype=np.float64)) * len(label)
-        rows, shift = self._rows + len(label), mean - self._mean
+        rows, shift = self._rows + len(label), mean - self.label_mean
         self._squares += squares + shift**2 * self._rows * len(label) / rows
-        self._mean += shift * len(label) / rows
+        self.label_mean += shift * len(label) / rows
 
     def _add_classes(self, label: npt.NDArray[Any]) -> None:
         if (label < 0).any():
@@ -116,7 +110,7 @@ class SplitChecks:
                 f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: is none of the classes "
                 f"{list(self._classes)[:10]}. Mend the row, or the label's domain in schema.pbtxt."
             )
-        self._counts += np.bincount(label, minlength=len(self._classes))
+        self.class_counts += np.bincount(label, minlength=len(self._classes))
 
     def _row(self, wrong: npt.NDArray[np.bool_]) -> int:
         return self._rows + int(np.argmax(wrong))

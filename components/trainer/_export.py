@@ -86,10 +86,6 @@ def export(
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
 
     Args:
-        model: trained.
-        transform: its graph.
-        schema: what the model takes and answers.
-        folder: to write into.
         missing: the texts that mean a missing value in a column.
         threshold: binary only: above which probability a row is called positive.
     """

@@ -26,8 +26,8 @@ from spec.errors import InputError
 
 _EVAL_BATCH = 1024
 # Steps between two visits to Python. On a small model it saves 1.3 ms of CPU a step, and building the loop costs 0.4 s, so that
-# a short training is better off without. Callbacks that look at batches see every so manieth; ours look at epochs, and a loss
-# that is not a number stays so.
+# a short training is better off without. Callbacks that look at batches are called once for so many of them; ours look at
+# epochs, and a loss that is not a number stays so.
 _STEPS_PER_EXECUTION, _WORTH_A_LOOP = 32, 400
 
 
@@ -35,10 +35,6 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
     """Calls `build_model` and compiles what it returns, unless it is compiled already.
 
     Args:
-        module_file: model.py.
-        schema: what the model takes.
-        config: of the training.
-        rows: to train on.
         digest: of model.py's folder, in the cache's key; empty: whatever it is.
 
     Raises:
@@ -47,15 +43,16 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
     build_model: Callable[..., Any] = user_code.load_function(module_file, "build_model", digest)
     # For schedules: a model may need to know how many steps there will be.
     steps = {"steps_per_epoch": -(-rows // config.batch_size), "epochs": config.epochs}
+    in_all = steps["steps_per_epoch"] * steps["epochs"]
     with user_code.calling(module_file, digest):
         model = build_model(schema, {**config.hyperparameters, **steps})
     _check(model, schema, module_file)
     if not model.compiled:
         model.compile(
-            optimizer=_optimizer(config, steps["steps_per_epoch"] * steps["epochs"]),
+            optimizer=_optimizer(config, in_all),
             loss=schema.kind.loss(schema),
             metrics=schema.kind.training_metrics(),
-            steps_per_execution=_steps_per_execution(steps["steps_per_epoch"] * steps["epochs"]),
+            steps_per_execution=_STEPS_PER_EXECUTION if in_all >= _WORTH_A_LOOP else 1,
             jit_compile=_jit_compile(config, schema),
         )
         if config.jit_compile is True and not model.jit_compile:  # Keras warns, and goes on without
@@ -101,11 +98,7 @@ def fit(
 
     Args:
         model: built in the scope of `devices`.
-        train: what to learn from.
-        evaluation: what to judge each epoch by.
-        config: how to fit.
         logs: TensorBoard's folder.
-        devices: what it runs on.
         checkpoints: where the state of each epoch is kept; None: nowhere.
         weights: what a row counts in the loss, of train and of eval, by class [classes]; None: all the same.
 
@@ -187,10 +180,6 @@ def _jit_compile(config: TrainingConfig, schema: ModelSchema) -> bool | str:
         )
     # Keras's own auto looks at the layers only, and text that goes into the step at all is too much for XLA.
     return False if texts else config.jit_compile
-
-
-def _steps_per_execution(steps: int) -> int:
-    return _STEPS_PER_EXECUTION if steps >= _WORTH_A_LOOP else 1
 
 
 def _check(model: Any, schema: ModelSchema, module_file: str) -> None:

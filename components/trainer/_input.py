@@ -100,7 +100,10 @@ class Split:
             name: tf.TensorSpec([None, None, *feature.shape], feature.dtype) for name, feature in self._features.items()
         }
         blocks = tf.data.Dataset.from_generator(
-            lambda: (_weighed(block, weights) for block in self._blocks(batch_size, seed, replicas)),
+            lambda: (
+                block if weights is None else (*block, weights[block[1]])
+                for block in self._blocks(batch_size, seed, replicas)
+            ),
             output_signature=(
                 specs,
                 *([] if self._label is None else [tf.TensorSpec([None, None, *self._label_shape], self._label_dtype)]),
@@ -200,12 +203,8 @@ def open_split(
     """Opens a split and looks through all of its rows, pool by pool.
 
     Args:
-        uri: of an Examples artifact.
-        split: its name.
-        features: what the model takes.
         checks: told about every row of the split, in their order.
         pool_bytes: how much is in memory at a time.
-        label_shape: of one row's label.
 
     Raises:
         InputError: the split has no rows, or cannot be learnt from.
@@ -220,10 +219,6 @@ def open_split(
 
 def _rows(columns: Columns) -> int:
     return len(next(iter(columns.values())))
-
-
-def _weighed(block: tuple[Any, ...], weights: Weights | None) -> tuple[Any, ...]:
-    return block if weights is None else (*block, weights[block[1]])
 
 
 def last_batches(rows: int, batch_size: int, replicas: int = 1) -> list[int]:

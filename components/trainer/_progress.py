@@ -43,7 +43,7 @@ class Progress:
 
     def add(self, logs: Mapping[str, float], seconds: float, model: Any) -> None:
         """Takes an epoch's metrics, and the model's weights if none before were better."""
-        best = self._best_loss()
+        best = np.inf if self.best_weights is None else self.history["val_loss"][self.best_epoch]
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
         self.seconds.append(round(seconds, 3))
@@ -72,9 +72,6 @@ class Progress:
         lately = self.seconds[-3:]
         left = (epochs - self.epochs) * sum(lately) / len(lately)
         return f"{words}; {', '.join(losses)}; at most {_duration(left)} left"
-
-    def _best_loss(self) -> float:
-        return np.inf if self.best_weights is None else self.history["val_loss"][self.best_epoch]
 
     def to_plain(self) -> dict[str, Any]:
         """For JSON; without the weights."""

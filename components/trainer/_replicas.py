@@ -31,8 +31,6 @@ def fit(
         model: built and compiled in the strategy's scope, its optimizer too.
         strategy: a MirroredStrategy or a MultiWorkerMirroredStrategy.
         train: batches of all replicas together; TensorFlow gives each its share.
-        evaluation: the same of eval.
-        epochs: those to run.
         callbacks: Keras callbacks, told about epochs.
     """
     shards = [strategy.experimental_distribute_dataset(data) for data in (train, evaluation)]

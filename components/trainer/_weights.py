@@ -20,7 +20,6 @@ def class_weights(
     and a row of train 1 on average, so that the learning rate means what it meant. A class without a row in train has 1.
 
     Args:
-        config: says which.
         classes: in the order of the model's output.
         counts: rows of each class in train, [classes].
 

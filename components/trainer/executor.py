@@ -7,12 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
-from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components import border
-from components.artifacts import ROWS_IN, measured
+from components.artifacts import ROWS_IN, Artifacts, measured
 from components.schema import read_schema
 from components.tasks import Feature, ModelSchema
 from components.trainer._checks import SplitChecks
@@ -26,12 +25,7 @@ from spec.splits import EVAL, TRAIN
 class Executor(base_executor.BaseExecutor):
     """Checks the transformed splits, fits, keeps the best weights, exports."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         import keras
 
         from components.trainer import _checkpoints, _decision, _devices, _export, _fitting, _input
@@ -60,14 +54,17 @@ class Executor(base_executor.BaseExecutor):
                 _input.open_split(examples, s, features.values(), c, label_shape=shape) for s, c in checks.items()
             )
             rows[ROWS_IN] = train.rows + evaluation.rows
-            schema = _model_schema(features, config, classes, checks[TRAIN])
+            seen = checks[TRAIN]
+            schema = ModelSchema(
+                features, config.task, config.label, classes, seen.label_mean, seen.label_std, config.label_scale
+            )
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)
             digest = exec_properties["module_digest"]
             with devices.scope():
                 model = _fitting.build(module, schema, config, train.rows, digest)
             key = _checkpoints.key(exec_properties["training"], digest, repr(schema), examples)
             checkpoints = _checkpoints.at(self._context and self._context.stateful_working_dir, key)
-            weights = class_weights(config, classes, checks[TRAIN].class_counts)
+            weights = class_weights(config, classes, seen.class_counts)
             history = _fitting.fit(
                 model, train, evaluation, config, run_uri / "tensorboard", devices, checkpoints, weights
             )
@@ -96,17 +93,3 @@ def transformed_features(transform: tft.TFTransformOutput, label: str | None) ->
         size = ranges.get(name) if spec.dtype == tf.int64 else None
         features[name] = Feature(name, spec.dtype.name, tuple(spec.shape), size)
     return features
-
-
-def _model_schema(
-    features: dict[str, Feature], config: TrainingConfig, classes: tuple[str, ...], train: SplitChecks
-) -> ModelSchema:
-    return ModelSchema(
-        features,
-        config.task,
-        config.label,
-        classes,
-        label_mean=train.label_mean,
-        label_std=train.label_std,
-        label_scale=config.label_scale,
-    )

@@ -23,7 +23,6 @@ def source_keys(sourced_tensors: Iterable[Any], structured_inputs: Mapping[str, 
     """What `graph_tools._retrieve_source_keys` finds.
 
     Args:
-        sourced_tensors: that an analyzer takes.
         structured_inputs: the placeholders of all inputs by key, composite ones too.
     """
     sinks = [tensor.op for tensor in sourced_tensors]

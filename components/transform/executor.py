@@ -13,12 +13,11 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
-from tfx import types
 from tfx.types import artifact_utils
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
 from components import user_code
-from components.artifacts import ROWS_IN, ROWS_OUT, measured
+from components.artifacts import ROWS_IN, ROWS_OUT, Artifacts, measured
 from components.columnar import (
     count_rows,
     decode_splits,
@@ -45,12 +44,7 @@ _SPLIT = "__trainyard_split__"  # passes through the transform beside the featur
 class Executor(ColumnarBeamExecutor):
     """Analyses the train split, writes the transform graph, and materialises every split as Parquet."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
         graph = artifact_utils.get_single_uri(output_dict["transform_graph"])

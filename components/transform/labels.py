@@ -37,9 +37,6 @@ def positive_class(examples: str, schema: schema_pb2.Schema, label: str | None, 
 
     Args:
         examples: URI of the raw Examples; train's rows tell which class is rare.
-        schema: of the raw data.
-        label: the label's column.
-        task: of the workload.
 
     Raises:
         InputError: the label's domain does not fit the task, or a label is none of its classes.

@@ -7,7 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from components.report.charts._svg import Scale, Svg, figure, finite_pairs, spread, tick_label
+from components.formats import figure
+from components.report.charts._svg import Scale, Svg, finite_pairs, spread, tick_label
 
 _WIDTH, _HEIGHT = 340.0, 210.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 46.0, 14.0, 30.0
@@ -73,11 +74,7 @@ def roc_chart(key: str, roc: Mapping[str, Any], champion: Mapping[str, Any] | No
     description = f"Area under the curve: {figure(area)}." if area is not None else "ROC curve of the test split."
     svg, x, y = _square(key, "ROC curve", description, "False positive rate", "True positive rate")
     svg.line(x(0), y(0), x(1), y(1), "mark")
-    if champion:
-        line = finite_pairs(champion.get("fpr", ()), champion.get("tpr", ()))
-        svg.path([(x(a), y(b)) for a, b in line], "line champion")
-    line = finite_pairs(roc.get("fpr", ()), roc.get("tpr", ()))
-    svg.path([(x(a), y(b)) for a, b in line], "line train")
+    _curves(svg, x, y, ("fpr", "tpr"), roc, champion)
     svg.text(x(1) - 6, y(0.12), "this model", "label train", "end")
     if champion:
         svg.text(x(1) - 6, y(0.05), "champion", "label champion", "end")
@@ -90,8 +87,6 @@ def precision_recall_chart(
     """Precision against recall; the dashed line is what calling every row positive comes to.
 
     Args:
-        key: of the drawing on its page.
-        curve: of this model.
         champion: of the champion, drawn beneath; None without one.
         at: recall, precision and threshold at which rows are called positive; None where none is called so.
     """
@@ -101,11 +96,7 @@ def precision_recall_chart(
     )
     svg, x, y = _square(key, "Precision and recall", description, "Recall", "Precision")
     svg.line(x(0), y(share), x(1), y(share), "mark")
-    if champion:
-        line = finite_pairs(champion.get("recall", ()), champion.get("precision", ()))
-        svg.path([(x(a), y(b)) for a, b in line], "line champion")
-    line = finite_pairs(curve.get("recall", ()), curve.get("precision", ()))
-    svg.path([(x(a), y(b)) for a, b in line], "line train")
+    _curves(svg, x, y, ("recall", "precision"), curve, champion)
     if at is not None:
         recall, precision, threshold = at
         svg.dot(x(recall), y(precision), 5, "dot eval")
@@ -137,6 +128,14 @@ def calibration_chart(key: str, calibration: Mapping[str, Any]) -> Markup:
         radius = 2 + 5 * (max(rows, 0) / top) ** 0.5
         svg.dot(x(a), y(b), radius, "dot train" if rows >= _FEW_ROWS else "dot few")
     return svg.markup()
+
+
+def _curves(
+    svg: Svg, x: Scale, y: Scale, axes: tuple[str, str], ours: Mapping[str, Any], champion: Mapping[str, Any] | None
+) -> None:
+    for curve, css in ((champion or {}, "champion"), (ours, "train")):
+        line = finite_pairs(*(curve.get(axis, ()) for axis in axes))
+        svg.path([(x(a), y(b)) for a, b in line], f"line {css}")
 
 
 def _square(key: str, title: str, description: str, x_name: str, y_name: str) -> tuple[Svg, Scale, Scale]:

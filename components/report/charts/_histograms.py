@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from components.formats import is_number
-from components.report.charts._svg import Scale, Svg, figure, tick_label
+from components.formats import figure, is_number
+from components.report.charts._svg import Scale, Svg, tick_label
 
 
 def histogram_chart(key: str, title: str, histogram: Mapping[str, Any]) -> Markup:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
-from components.formats import figure, is_number
+from components.formats import is_number
 
 
 class Svg:
@@ -83,6 +83,3 @@ def spread(values: Iterable[float], margin: float = 0.06) -> tuple[float, float]
     low, high = min(known), max(known)
     air = (high - low) * margin or abs(high) * 0.1 or 0.5
     return low - air, high + air
-
-
-__all__ = ["Scale", "Svg", "figure", "finite_pairs", "spread", "tick_label"]

@@ -16,7 +16,7 @@ from components.batch_inference import executor
 from components.batch_inference import predicting as predicting_module
 from components.batch_inference.executor import Executor
 from components.ingestion import parts, sources
-from components.served_model import RawFeature, ServedModel, load_predictor
+from components.served_model import RawFeature, ServedModel, load_answerer
 from spec.errors import InputError
 from spec.workload import BatchInput, Read
 
@@ -47,9 +47,8 @@ def test_predictions_are_the_models(task: str, model_folder, make_rows, tmp_path
     folder = model_folder(task)
     index, predicted, _ = predict(folder, [tmp_path / "a.parquet"], tmp_path / "out")
     served = ServedModel.read(folder / "Format-Serving")
-    expected = load_predictor(folder / "Format-Serving", served)(
-        served.inputs(table.drop_columns(["target"]).combine_chunks().to_batches()[0])
-    )
+    (rows,) = table.drop_columns(["target"]).combine_chunks().to_batches()
+    expected = load_answerer(folder / "Format-Serving", served)(served.inputs(rows))[served.output]
     found = np.array(predicted.column(served.output).to_pylist(), dtype=np.float32)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     columns = {

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pytest
 
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.evaluation import Outcome, evaluate
+from components.evaluator.evaluation import evaluate
 from components.evaluator.executor import Executor
+from components.evaluator.findings import Findings
 from components.evaluator.judgement import compare, judge
 from components.evaluator.tfma_files import write_tfma_files
-from components.served_model import ServedModel, load_predictor
+from components.served_model import ServedModel, load_answerer
 from components.tasks import query_keys
 from components.tasks.multiclass import Multiclass
 from components.tasks.ranking import Ranking
@@ -46,10 +47,10 @@ def evaluated(
     examples_artifact: Callable[..., Any],
     make_rows: Callable[..., pa.Table],
     tmp_path: pathlib.Path,
-) -> Callable[..., tuple[Outcome, pa.Table, pathlib.Path]]:
+) -> Callable[..., tuple[Findings, pa.Table, pathlib.Path]]:
     """Evaluates a tiny model and writes TFMA's files."""
 
-    def go(task: str, champion: bool = False, **config: Any) -> tuple[Outcome, pa.Table, pathlib.Path]:
+    def go(task: str, champion: bool = False, **config: Any) -> tuple[Findings, pa.Table, pathlib.Path]:
         rows = make_rows(2000, task)
         query = "search" if task == "ranking" else None
         settings = EvaluationConfig(task=task, label="target", query=query, **config)
@@ -137,7 +138,7 @@ def test_values_are_tfma_s(evaluated: Callable[..., Any], model_folder: Callable
         {
             "company": rows["company"].to_pylist(),
             "label": rows["target"].to_numpy().astype(np.float64),
-            "prediction": load_predictor(folder, model)(model.inputs(batch)).astype(np.float64),
+            "prediction": load_answerer(folder, model)(model.inputs(batch))[model.output].astype(np.float64),
         }
     )
     wanted = TFMA[task]

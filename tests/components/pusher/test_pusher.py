@@ -44,10 +44,12 @@ def inputs(
     shutil.copytree(model_folder(), tmp_path / "model")
     model = standard_artifacts.Model()
     model.uri, model.id = str(tmp_path / "model"), 11
+    examples = examples_artifact(make_rows(30), span=5)
+    examples.set_string_custom_property("spans", '[{"span": 5, "digest": "d3", "rows": 30}]')
     gate = {n: GateResult(n, (CheckResult("c", True),)).to_json() for n in ("Evaluation", "Infrastructure", "Quality")}
     return {
         "model": [model],
-        "examples": [examples_artifact(make_rows(30), span=5)],
+        "examples": [examples],
         "evaluation": made(
             standard_artifacts.ModelEvaluation,
             "evaluation",

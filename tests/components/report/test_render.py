@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from components.gates import CheckResult, GateResult, Severity
+from components.report.collect import collect_failure
 from components.report.facts import ColumnFacts, ColumnStatistics, DatasetFacts, RunFacts
-from components.report.render import render_failure, render_gate, render_run
+from components.report.render import render_gate, render_run
 from components.report.verdict import gate_strip, verdict
 
 _VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -53,7 +54,10 @@ class Page(html.parser.HTMLParser):
 
 
 def pages(runs: dict[str, RunFacts], failure: dict[str, Any]) -> dict[str, str]:
-    return {**{name: render_run(facts) for name, facts in runs.items()}, "failure": render_failure(**failure)}
+    return {
+        **{name: render_run(facts) for name, facts in runs.items()},
+        "failure": render_run(collect_failure(**failure)),
+    }
 
 
 def test_verdict_comes_first(runs: dict[str, RunFacts], failure: dict[str, Any]) -> None:
@@ -91,7 +95,7 @@ def test_page_is_readable_by_everyone(runs: dict[str, RunFacts], failure: dict[s
 
 
 def test_failed_checks_come_first_with_their_evidence(failure: dict[str, Any]) -> None:
-    text = render_failure(**failure)
+    text = render_run(collect_failure(**failure))
     assert (
         text.index("expect_column_values_to_be_between(fare)")
         < text.index("Warning</span> <b")
@@ -103,8 +107,6 @@ def test_failed_checks_come_first_with_their_evidence(failure: dict[str, Any]) -
 
 
 def test_gates_tell_how_far_the_run_came(failure: dict[str, Any], runs: dict[str, RunFacts]) -> None:
-    from components.report.collect import collect_failure
-
     words = [state.word for state in gate_strip(collect_failure(**failure))]
     assert words == ["Failed", "Passed", "Not reached", "Not reached", "Not reached", "Not reached"]
     binary = [state.word for state in gate_strip(runs["binary"])]
@@ -114,7 +116,8 @@ def test_gates_tell_how_far_the_run_came(failure: dict[str, Any], runs: dict[str
 
 def test_a_crash_is_no_gate(failure: dict[str, Any], tmp_path: Any) -> None:
     components = [{"id": "Trainer", "status": "failed", "seconds": 3.0}]
-    page = Page(render_failure({}, "r1", components, "ResourceExhaustedError: OOM when allocating", tmp_path / "none"))
+    error = "ResourceExhaustedError: OOM when allocating"
+    page = Page(render_run(collect_failure({}, "r1", components, error, tmp_path / "none")))
     assert page.text("h1") == "Failed in Trainer: nothing was released."
     assert "ResourceExhaustedError: OOM when allocating" in page.text("pre")
 

@@ -80,7 +80,14 @@ def test_output_equals_stock_transform(taxi: Any, tmp_path: pathlib.Path, featur
     stock_module = tmp_path / "stock_features.py"
     stock_module.write_text(STOCK.format(module=str(module), label=LABEL))
     ours, our_rows = transform(
-        Executor, taxi, tmp_path / "ours", module_file=str(module), label=LABEL, task="binary", positive_class="1"
+        Executor,
+        taxi,
+        tmp_path / "ours",
+        module_file=str(module),
+        module_digest="",
+        label=LABEL,
+        task="binary",
+        positive_class="1",
     )
     theirs, their_rows = transform(
         stock.Executor, taxi, tmp_path / "theirs", module_file=str(stock_module), disable_statistics=1,
