@@ -9,6 +9,7 @@ import pytest
 
 from components.columnar import SplitWriter
 from components.positive import by_name, by_share
+from components.tasks import find
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_the_rows_of_train_tell_which_class_is_rare(tmp_path: pathlib.Path) -> N
             for batch in rows.to_batches():
                 writer.write(batch)
         schema = text_format.Parse(f'feature {{ name: "y" {domain} }}', schema_pb2.Schema())
-        positive = positive_class(str(tmp_path / "examples"), schema, "y", task)
+        positive = positive_class(str(tmp_path / "examples"), schema, "y", find(task))
         return positive and positive.name
 
     texts = 'type: BYTES string_domain { value: "fraud" value: "ok" }'
