@@ -20,6 +20,7 @@ from typing import Any
 from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
 
 from spec import environment as env
+from spec.words import one_line
 from spec.workload import Alerts, Workload
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ async def deadline_passed(
 
 def _task_failed(workload: Workload | None, context: Mapping[str, Any]) -> None:
     ti = context["ti"]
-    error = " ".join(str(context.get("exception") or "no reason was given").split())[:600]
+    error = one_line(context.get("exception") or "no reason was given", 600)
     lines = [f"Run {context.get('run_id')}, try {ti.try_number}: {error}"]
     if url := getattr(ti, "log_url", None):
         lines.append(f"Log: {url}")
@@ -154,7 +155,7 @@ def _reached(channel: str, connection: str, deliver: Callable[[], None]) -> bool
 
 def _not_sent(channel: str, connection: str, error: Exception) -> None:
     # A webhook's URL is its password.
-    said = re.sub(r"https?://\S+", "<url>", " ".join(str(error).split()))[:300]
+    said = re.sub(r"https?://\S+", "<url>", one_line(error))[:300]
     log.warning("No alert by %s: connection %r: %s: %s", channel, connection, type(error).__name__, said)
 
 

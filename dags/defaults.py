@@ -12,6 +12,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from dags import alerts
 from spec import home
+from spec.words import one_line
 from spec.workload import Workload, WorkloadError
 
 log = logging.getLogger(__name__)
@@ -86,13 +87,13 @@ def _cron_problem(cron: str, zone: str) -> str:
     try:
         CoreTimetable(cron, timezone=zone).validate()
     except Exception as error:
-        return " ".join(str(error).split())
+        return one_line(error)
     return ""
 
 
 def tell_retry(context: Mapping[str, Any]) -> None:
     """Logs why a try failed that will be retried; the last failure is an alert."""
-    error = " ".join(str(context.get("exception") or "no reason was given").split())[:400]
+    error = one_line(context.get("exception") or "no reason was given", 400)
     log.warning(
         "Try %s of %s failed and is followed by another: %s", context["ti"].try_number, context["ti"].task_id, error
     )

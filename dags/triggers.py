@@ -16,6 +16,7 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from landing import Location, fingerprint, is_marked, locations, refresh, unfinished
+from spec.words import one_line
 
 SEEN = "spans_seen"
 SIGNS = "spans_signs"
@@ -67,7 +68,7 @@ class _Watcher(BaseEventTrigger):
                 pause = self.poll_seconds
             except Exception as error:
                 event, pause = None, min(2 * pause, _LONGEST_PAUSE_S)
-                text = " ".join(str(error).split())[:300]
+                text = one_line(error, 300)
                 self.log.warning("%s cannot be listed, looking again in %.0f s: %s", self.uri, pause, text)
             if event is not None:
                 yield TriggerEvent(event)

@@ -17,6 +17,7 @@ from pathlib import Path
 from embedded.credentials import write_private
 from embedded.settings import Paths
 from spec import environment as env
+from spec.words import one_line
 
 SQLITE = "sqlite"
 CHECK_TIMEOUT_S = 20
@@ -108,7 +109,7 @@ def check(database: Database, python: Path, environment: Mapping[str, str]) -> N
     except subprocess.TimeoutExpired:
         raise DatabaseError(f"{database.shown} does not answer within {CHECK_TIMEOUT_S} s.") from None
     if done.returncode != 0:
-        why = " ".join((done.stdout.strip() or done.stderr.strip()[-300:]).split()).rstrip(".?")
+        why = one_line(done.stdout.strip() or done.stderr.strip()[-300:]).rstrip(".?")
         raise DatabaseError(
             f"{database.shown} cannot be used: {why}. "
             f"Mend that, the URL, or the password in {env.AIRFLOW_DATABASE}, PGPASSWORD or ~/.pgpass."

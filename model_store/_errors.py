@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from spec.errors import InputError, TryAgainError
+from spec.words import one_line
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EIO, errno.ELOOP})
@@ -14,7 +15,7 @@ class StoreError(Exception):
     """What is wrong with a store or a release, what was received, and how to mend it, in one line."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from spec.words import one_line
+
 
 class ServingError(Exception):
     """What is wrong with a request, or with the server at the moment, in one line.
@@ -19,7 +21,7 @@ class ServingError(Exception):
     retry_after: ClassVar[int | None] = None
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
 
 
 class BadRequestError(ServingError):

@@ -19,6 +19,7 @@ from serving._canary import chosen
 from serving._errors import NotFoundError, NotReadyError
 from serving._metrics import Metrics
 from serving._servable import Servable
+from spec.words import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -275,7 +276,7 @@ class ModelManager:
         return True
 
     def _load_failed(self, name: str, version: int, code: str, message: str) -> None:
-        message = " ".join(message.split())[:500]
+        message = one_line(message, 500)
         before = self._failures.get((name, version))
         attempts = before.attempts + 1 if before else 1
         wait = _RETRY_SECONDS[min(attempts, len(_RETRY_SECONDS)) - 1]

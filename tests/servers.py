@@ -35,20 +35,23 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 
 
 
 @contextlib.contextmanager
-def s3_server() -> Iterator[dict[str, str]]:
-    """An S3-protocol server with no bucket; yields the environment that a pod's Secret would give."""
-    port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def _listening(command: list[str], port: int) -> Iterator[None]:
+    """A server that listens on a port while the body runs."""
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for_port(port, server)
-        yield _reached_at(port)
+        yield
     finally:
         server.kill()
         server.wait()
+
+
+@contextlib.contextmanager
+def s3_server() -> Iterator[dict[str, str]]:
+    """An S3-protocol server with no bucket; yields the environment that a pod's Secret would give."""
+    port = free_port()
+    with _listening([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port):
+        yield _reached_at(port)
 
 
 GOFAKES3 = "github.com/johannesboyne/gofakes3/cmd/gofakes3@v1.2.0"
@@ -75,17 +78,8 @@ def conditional_s3_server() -> Iterator[dict[str, str]]:
         if built.returncode:
             pytest.skip(f"go install {GOFAKES3}: {built.stderr.strip()[-200:]}")
     port = free_port()
-    server = subprocess.Popen(
-        [str(program), "-host", f"127.0.0.1:{port}", "-backend", "memory"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for_port(port, server)
+    with _listening([str(program), "-host", f"127.0.0.1:{port}", "-backend", "memory"], port):
         yield _reached_at(port)
-    finally:
-        server.kill()
-        server.wait()
 
 
 def _reached_at(port: int) -> dict[str, str]:

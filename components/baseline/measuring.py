@@ -17,6 +17,7 @@ from components.evaluator.findings import Findings
 from components.tasks import Task, Values, find, query_keys
 from components.transform.labels import output_classes
 from spec.splits import TEST, TRAIN
+from spec.words import one_line
 
 NAME = "gradient boosting"
 _BATCH_ROWS = 8192
@@ -69,7 +70,7 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
     try:
         boosting.fit(encoder.matrix(train), labels)
     except ValueError as error:  # scikit-learn's word for data that there is nothing to learn from
-        return {**found, "not_applicable": " ".join(str(error).split())[:300]}
+        return {**found, "not_applicable": one_line(error, 300)}
     return {**found, "overall": _judge(examples_uri, encoder, boosting, task, config)}
 
 

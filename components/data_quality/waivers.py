@@ -179,7 +179,7 @@ def _waiver(one: Any, place: str) -> Waiver:
         column=one.get("column"),
         id=one.get("id"),
         spans=_spans(one.get("spans"), place),
-        reason=" ".join(one["reason"].split()),
+        reason=one_line(one["reason"]),
         owner=one["owner"].strip(),
         expires=_date(one["expires"], place),
     )

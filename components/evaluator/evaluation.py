@@ -19,6 +19,7 @@ from components.served_model import ServedModel
 from components.tasks import Task
 from spec.errors import InputError
 from spec.splits import TEST
+from spec.words import some_of
 
 # ColumnarBeamExecutor._combine: elements, a CombineFn and the elements' bytes in, what it extracts from them all out.
 Combine = Callable[[Sequence[Any], beam.CombineFn, int], Any]
@@ -114,10 +115,7 @@ def _comparable(ours: ServedModel, champion: pathlib.Path, schema: pa.Schema) ->
     if ours.task != theirs.task:
         raise InputError(f"its task is {theirs.task}, the challenger's {ours.task}")
     if ours.classes != theirs.classes:
-        raise InputError(f"its classes are {_words(theirs.classes)}, the challenger's {_words(ours.classes)}")
+        champions, challengers = (some_of([repr(name) for name in one.classes], 20) for one in (theirs, ours))
+        raise InputError(f"its classes are {champions}, the challenger's {challengers}")
     _require(schema, list(theirs.features), "it takes it as input")
     return theirs
-
-
-def _words(classes: tuple[str, ...]) -> str:
-    return ", ".join(map(repr, classes[:20])) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from components import lazy_imports
 from components.served_model import ServedModel, is_missing
+from spec.words import one_line
 
 _TOLERANCE = 1e-5
 _SINGLE_ROWS = 4
@@ -95,7 +96,7 @@ class Examination:
         except _BrokenError as broken:
             self._note(name, False, f"{name}: not so: {broken}")
         except Exception as error:  # whatever a graph raises is what we are here to find
-            last = " ".join(str(error).split())[:300]
+            last = one_line(error, 300)
             self._note(name, False, f"{name}: not so: {type(error).__name__}: {last}")
         else:
             self._note(name, True, f"{self._count} rows")

@@ -158,4 +158,4 @@ def _parses(block: bytes, schema: pa.Schema) -> bool:
 
 def json_reason(message: str) -> str:
     """Arrow's message without its row number, which is relative to the block."""
-    return re.sub(r" in row \d+$", "", " ".join(message.split())).rstrip(".")
+    return re.sub(r" in row \d+$", "", one_line(message)).rstrip(".")

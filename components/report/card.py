@@ -11,6 +11,7 @@ from components.report import verdict
 from components.report.evaluation_view import SMALL_SLICE, decision_words, metric_rows, others, sentence, slice_groups
 from components.report.facts import RunFacts
 from spec import graph
+from spec.words import one_line
 
 _WEAKEST = 5  # slices of each column
 # What Markdown, or the HTML inside of it, would take for markup.
@@ -143,5 +144,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def text(value: object) -> str:
     """A text that no Markdown reader takes for markup, on one line."""
-    flat = " ".join(str(value).split())
+    flat = one_line(value)
     return _MARKUP.sub(r"\\\1", "".join(_ENTITIES.get(one, one) for one in flat))

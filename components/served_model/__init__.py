@@ -148,7 +148,7 @@ def dense(name: str, column: pa.Array, feature: RawFeature) -> np.ndarray:
     try:
         flat = _FLAT[feature.dtype](values)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        problem = " ".join(str(error).split())[:200]
+        problem = one_line(error, 200)
         raise InputError(
             f"column {name!r}: the model takes {feature.dtype}. Received: {column.type} ({problem})."
         ) from None

@@ -11,6 +11,7 @@ from typing import Any
 from components.positive import Positive
 from components.tasks._lazily import pa, pc
 from spec.errors import InputError
+from spec.words import one_line
 from spec.workload import Split
 
 RARE_MARGIN = 0.05  # of a bar over what a model reaches that never says the rare class
@@ -69,7 +70,7 @@ class LabelColumn:
     def majority(self) -> tuple[str, float]:
         """The most frequent value, as text of one line, and its share of the rows."""
         found = max(self.counts, key=lambda one: self.counts[one])
-        return " ".join(str(found).split()), self.counts[found] / self.rows
+        return one_line(found), self.counts[found] / self.rows
 
     @property
     def rare(self) -> str:

@@ -30,6 +30,7 @@ from components.trainer._progress import Progress
 from spec import environment as env
 from spec.errors import InputError
 from spec.splits import EVAL, TRAIN
+from spec.words import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Checkpoints:
                 found, arrays = self._read(name)
                 values = _matched(model, found, arrays)
             except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-                _log.warning("checkpoint %s is damaged (%s); it is not used", name, " ".join(str(error).split())[:200])
+                _log.warning("checkpoint %s is damaged (%s); it is not used", name, one_line(error, 200))
                 continue
             _log.warning("training goes on after epoch %d, from checkpoint %s", found.epochs, name)
             found.resumed_at.append(found.epochs)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, field_validator, model_validator
 
 from spec.errors import InputError
 from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
+from spec.words import one_line
 from spec.workload._data import Data, Ingestion, Split
 from spec.workload._model import Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
@@ -227,7 +228,7 @@ def parse_yaml(text: str) -> Any:
     except RecursionError:
         raise ValueError(f"nested deeper than {_DEEPEST} levels") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date such as 2026-02-31
-        raise ValueError(" ".join(str(error).replace(' in "<unicode string>"', "").split())) from None
+        raise ValueError(one_line(str(error).replace(' in "<unicode string>"', ""))) from None
     return raw
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipelines.runners.results import ComponentResult, RunResult
 from spec import exit_codes
+from spec.words import one_line
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 PATIENCE_S = 600.0  # an API that is being upgraded comes back, and the run does not need it meanwhile
@@ -160,7 +161,7 @@ def _error(run: Any, result: RunResult) -> str:
         head = f"{', '.join(failed)} failed; why is in the line of its log that starts with `trainyard:`"
     else:
         head = f"KFP says {run.state}"
-    return " ".join("; ".join([head, *dict.fromkeys(messages)]).split())
+    return one_line("; ".join([head, *dict.fromkeys(messages)]))
 
 
 def _span(run: Any) -> int | None:

@@ -161,4 +161,4 @@ def _message(error: Exception) -> str:
         said = str(json.loads(getattr(error, "body", None) or "{}").get("message", ""))
     except (ValueError, AttributeError):
         said = ""
-    return " ".join((said or str(getattr(error, "reason", error))).split())[:400]
+    return one_line(said or getattr(error, "reason", error), 400)
