@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -11,6 +13,7 @@ from components import border, user_code
 from components.graph import Graph
 from components.trainer import executor
 from components.trainer._config import TrainingConfig
+from spec.workload import Asset
 
 
 class TrainerSpec(ComponentSpec):
@@ -46,6 +49,7 @@ class Trainer(base_component.BaseComponent):
         schema: types.BaseChannel,
         module_file: str,
         training: TrainingConfig,
+        assets: Mapping[str, Asset] = MappingProxyType({}),
     ) -> None:
         super().__init__(
             TrainerSpec(
@@ -53,7 +57,7 @@ class Trainer(base_component.BaseComponent):
                 transform_graph=transform_graph,
                 schema=schema,
                 module_file=module_file,
-                module_digest=user_code.digest(pathlib.Path(module_file).parent),
+                module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 training=border.dump(training),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
@@ -77,4 +81,5 @@ def node(graph: Graph) -> Trainer:
             na_values_by_column=read.na_values_by_column,
             **workload.training.model_dump(),
         ),
+        assets=workload.assets,
     )
