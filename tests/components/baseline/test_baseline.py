@@ -8,16 +8,21 @@ import textwrap
 import numpy as np
 import pyarrow as pa
 import pytest
+from tfx.types import Channel, standard_artifacts
 
 from components import border, user_code
 from components.artifacts import BaselineMetrics
 from components.baseline.boosting import Boosting, most_rows
-from components.baseline.component import BaselineConfig
+from components.baseline.component import node
+from components.baseline.config import BaselineConfig
 from components.baseline.encoding import fit_encoder, unfit
 from components.baseline.executor import Executor
+from components.graph import Graph, Site
 from spec import home
 from spec.errors import InputError
+from spec.workload import Workload
 
+GUIDES = home.ROOT / "docs" / "guides"
 SCHEMAS = {
     "binary": 'feature { name: "target" type: INT int_domain { min: 0 max: 1 } }',
     "multiclass": 'feature { name: "target" type: BYTES string_domain { value: "a" value: "b" value: "c" value: "d" } }',
@@ -29,7 +34,6 @@ SCHEMAS = {
 @pytest.fixture
 def run(examples_artifact, output, tmp_path):
     """Runs the executor; returns the methods of baseline.json. With `code`, those of a baseline.py of that content."""
-    from tfx.types import standard_artifacts
 
     def go(rows: pa.Table, task: str = "binary", code: str = "", schema: str = "", **fields) -> list[dict]:
         contract = standard_artifacts.Schema()
@@ -38,7 +42,7 @@ def run(examples_artifact, output, tmp_path):
         (pathlib.Path(contract.uri) / "schema.pbtxt").write_text(schema or SCHEMAS[task])
         if code:
             module = tmp_path / "mine" / "baseline.py"
-            module.parent.mkdir()
+            module.parent.mkdir(exist_ok=True)
             module.write_text(textwrap.dedent(code))
             fields |= {"module_file": str(module), "module_digest": user_code.digest(module.parent)}
         made = output(baseline=BaselineMetrics)
@@ -141,8 +145,58 @@ def test_a_task_of_many_classes_takes_a_row_of_probabilities(run, make_rows) -> 
     assert 0.3 < found["overall"]["accuracy"] < 0.6
 
 
+def test_rows_without_a_label_are_judged_by_what_a_function_answers(run, make_rows, tmp_path, monkeypatch) -> None:
+    task = re.findall(r"```python\n(.*?)```", (GUIDES / "add-a-task.md").read_text(), re.DOTALL)[0]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "task.py").write_text(task)
+    monkeypatch.setenv("TRAINYARD_WORKLOADS", str(tmp_path))
+    code = """
+        import numpy as np
+
+        def hours(train, test, task):
+            return np.full(len(test), 0.25)
+    """
+    methods = ("gradient_boosting", "hours")
+    trees, hours = run(
+        make_rows(60).drop(["target"]),
+        "mine.task.Reconstruction",
+        code,
+        SCHEMAS["regression"],
+        methods=methods,
+        label="",
+    )
+    assert trees["not_applicable"] == "there is no label that trees could learn"
+    assert hours["overall"] == {"reconstruction_error": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("label", "said", "methods"),
+    [
+        (True, "gradient_boosting", ("gradient_boosting",)),
+        (True, "none", None),
+        (True, ["mine", "gradient_boosting"], ("mine", "gradient_boosting")),
+        (False, "gradient_boosting", None),  # there is nothing that trees could learn
+        (False, ["mine"], ("mine",)),
+    ],
+)
+def test_the_node_is_there_where_a_method_applies(tmp_path, label, said, methods) -> None:
+    data = {"label": {"column": "tip"}}
+    evaluation = {"baseline": said}
+    workload = Workload.model_validate({"name": "trips", "task": "binary", "data": data, "evaluation": evaluation})
+    if not label:
+        workload = workload.model_copy(update={"data": workload.data.model_copy(update={"label": None})})
+    graph = Graph(workload, 1, Site(tmp_path, tmp_path, tmp_path, tmp_path, "", None, ""))
+    graph.outputs = {"examples": Channel(standard_artifacts.Examples), "schema": Channel(standard_artifacts.Schema)}
+    made = node(graph)
+    assert (made is None) == (methods is None)
+    if made is not None:
+        config = border.load(BaselineConfig, made.exec_properties["config"])
+        assert (config.methods, config.label) == (methods, "tip" if label else "")
+        assert bool(config.module_file) == bool(config.module_digest) == ("mine" in methods)
+
+
 def test_the_guide_s_function_works_as_it_stands(run) -> None:
-    guide = (home.ROOT / "docs" / "guides" / "baselines.md").read_text()
+    guide = (GUIDES / "baselines.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     texts = ["win a prize now", "call to win cash", "see you at home", "lunch at noon"] * 10
     rows = pa.table({"text": texts, "label": ["spam", "spam", "ham", "ham"] * 10})
