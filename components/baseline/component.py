@@ -59,6 +59,7 @@ def node(graph: Graph) -> base_component.BaseComponent | None:
         label=workload.data.label_column or "",
         positive_class=(label and label.positive_class) or "",
         query=workload.data.query or "",
+        task_options=workload.task_options.model_dump(mode="json"),
         leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
         module_file=str(module) if own else "",
         module_digest=user_code.digest(module.parent) if own else "",

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -9,6 +11,7 @@ class BaselineConfig:
 
     Attributes:
         task: by name.
+        task_options: what workload.yaml says under that name.
         methods: as `evaluation.baseline` names them.
         label: its column; empty without one.
         positive_class: of two classes; empty: the last of the domain.
@@ -26,3 +29,4 @@ class BaselineConfig:
     leave_out: tuple[str, ...] = ()
     module_file: str = ""
     module_digest: str = ""
+    task_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,8 +16,9 @@ from components.baseline.boosted import Boosted
 from components.baseline.config import BaselineConfig
 from components.baseline.method import PLACE, Method, NotApplicable
 from components.baseline.own import Own
+from components.evaluator.evaluation import context
 from components.evaluator.findings import Findings
-from components.tasks import Values, find, query_keys
+from components.tasks import Read, Tensors, Values, find, query_keys
 from components.transform.labels import output_classes
 from spec.splits import TEST
 from spec.workload import GRADIENT_BOOSTING
@@ -40,7 +42,8 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
     found = []
     for name in config.methods:
         started = time.monotonic()
-        method = (Boosted if name == GRADIENT_BOOSTING else Own)(name, kind(classes), examples_uri, config)
+        task = kind(classes, options=config.task_options)
+        method = (Boosted if name == GRADIENT_BOOSTING else Own)(name, task, examples_uri, config)
         overall: Values = {}
         why_not = ""
         try:
@@ -61,23 +64,33 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
 
 
 def _judge(uri: str, method: Method, config: BaselineConfig) -> Values:
-    label = config.label or None
+    def predict(batch: pa.RecordBatch) -> Tensors:
+        return {method.task.output: method.predict(batch)}
 
-    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    label, query = config.label or None, config.query or None
+    given = context(uri, label, query, predict, _BATCH_ROWS)
+    given = dataclasses.replace(given, test=_placed(given.test))
+    method.fit()
+    method.task = task = method.task.prepare(given)
+    findings = Findings(task, (), champion=None, seed=1)
+    for batch in given.test([name for name in dict.fromkeys([label, query, *method.columns]) if name]):
+        if not batch.num_rows:
+            continue
+        groups = query_keys(batch.column(query), query) if query else np.zeros(batch.num_rows, int)
+        places, truths = batch.column(PLACE).to_numpy(), task.truths(batch, label)
+        findings.add(places, truths, groups, (), (task.judged(predict(batch)),))
+    findings.finish()
+    assert findings.challenger.sums is not None
+    return task.values(findings.challenger.sums)
+
+
+def _placed(read: Read) -> Read:
+    """Batches that know each row's place in the split."""
+
+    def placed(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         place = 0
-        for batch in columnar.read_batches(uri, TEST, list(columns), _BATCH_ROWS):
+        for batch in read(columns):
             yield batch.append_column(PLACE, pa.array(np.arange(place, place + batch.num_rows)))
             place += batch.num_rows
 
-    method.fit()
-    method.task = method.task.prepare(label, read, method.predict)
-    findings = Findings(method.task, (), champion=None, seed=1)
-    for batch in read(list(dict.fromkeys([*filter(None, [config.label, config.query]), *method.columns]))):
-        if not batch.num_rows:
-            continue
-        groups = query_keys(batch.column(config.query), config.query) if config.query else np.zeros(batch.num_rows, int)
-        truths = method.task.truths(batch, label)
-        findings.add(batch.column(PLACE).to_numpy(), truths, groups, (), (method.predict(batch),))
-    findings.finish()
-    assert findings.challenger.sums is not None
-    return method.task.values(findings.challenger.sums)
+    return placed

@@ -19,6 +19,7 @@ class Own(Method):
 
     def fit(self) -> None:
         self._function = user_code.load_function(self.config.module_file, self.name, self.config.module_digest)
+        self.columns = tuple(columnar.split_schema(self.uri, TEST).names)  # whichever the truths are read from
         self.facts["about"] = (inspect.getdoc(self._function) or "").partition("\n")[0]
 
     def predict(self, batch: pa.RecordBatch) -> np.ndarray:
@@ -45,6 +46,6 @@ class Own(Method):
             return (
                 f"must answer as a {self.task.name} model does, in shape {list(shape)}. Received: {list(answers.shape)}"
             )
-        if wrong := int((~self.task.valid(answers)).sum()):
+        if wrong := int((~self.task.valid(self.task.judged({self.task.output: answers}))).sum()):
             return f"gives {wrong:,} of {rows:,} rows an answer that is not {self.task.valid_words}"
         return ""
