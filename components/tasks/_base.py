@@ -112,9 +112,11 @@ class Task(TaskFacts, abc.ABC):
             return np.zeros(batch.num_rows)
         return self.read_labels(batch.column(label), label)
 
-    def read_labels(self, column: pa.Array, label: str) -> np.ndarray:
+    def read_labels(self, column: pa.Array | pa.ChunkedArray, label: str) -> np.ndarray:
         """A column of labels, [N]; raises InputError as `truths` does."""
         where = f"label {label!r}: "
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
         try:
             values = class_indices(column, self.classes) if self.label_kind.has_classes else numbers(column, self.name)
         except InputError as error:
