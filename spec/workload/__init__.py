@@ -9,6 +9,7 @@ from spec.workload._assets import Asset
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
+    GRADIENT_BOOSTING,
     Champion,
     Evaluation,
     InfraValidation,
@@ -38,6 +39,7 @@ from spec.workload._workload import (
 )
 
 __all__ = [
+    "GRADIENT_BOOSTING",
     "PLAIN",
     "Alerts",
     "Asset",
