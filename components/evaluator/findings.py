@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from components.evaluator.bootstrap import MAX_DRAWN, Pair, PairedSample, priorities
+from components.evaluator.notable import NotableRows
 from components.evaluator.slices import SlicedSums
 from components.tasks import MergeableSums, Task, Values
 
@@ -51,6 +52,7 @@ class Findings:
         champion: what was summed of it, None where there is none or it cannot be compared.
         slices: by column.
         sample: of rows with valid predictions of all models; empty for tasks with a query.
+        notable: rows that the report shows one by one.
         pair: what challenger and champion are compared on; after `finish`, where there is a champion.
         constant: what predictions that are all the same come to; None for tasks without a query.
         not_comparable: why the champion dropped out, with the place where it did.
@@ -63,6 +65,7 @@ class Findings:
         self.champion = ModelSums(champion) if champion else None
         self.slices: Mapping[str, SlicedSums] = {column: SlicedSums(column, task) for column in slices}
         self.sample = PairedSample(seed)
+        self.notable = NotableRows(task, seed)
         self.pair: Pair | None = None
         self.constant: MergeableSums | None = None
         self.not_comparable: Placed | None = None
@@ -117,6 +120,7 @@ class Findings:
             if mine is not None and theirs is not None:
                 mine.add(theirs.sums, theirs.invalid_rows)
         self.sample.merge(other.sample)
+        self.notable.merge(other.notable)
         self._sum_enough()
 
     def finish(self) -> None:

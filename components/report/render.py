@@ -43,6 +43,7 @@ def render_run(facts: RunFacts) -> str:
         sentence=evaluation_view.sentence,
         primary=facts.primary,
         views=figures.figures(facts),
+        galleries=[one for one in (facts.gallery or {}).get("galleries", ()) if one["tiles"]],
         other_metrics=others,
         slice_groups=groups,
         comparison=_comparison(facts),

@@ -3,10 +3,11 @@
 Airflow imports these modules to check workload.yaml and has no NumPy: everything heavy is imported by `lazily`.
 """
 
-from components.tasks._base import Predict, Read, Task, find
+from components.tasks._base import Predict, Read, Task, Tensors, find
 from components.tasks._classes import ClassTask
 from components.tasks._columns import class_indices, query_keys
 from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
+from components.tasks._gallery import Gallery, ShownRows, Tile
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._schema import Feature, ModelSchema
@@ -17,6 +18,7 @@ __all__ = [
     "ClassTask",
     "Draft",
     "Feature",
+    "Gallery",
     "LabelColumn",
     "MergeableSums",
     "ModelSchema",
@@ -24,7 +26,10 @@ __all__ = [
     "Predict",
     "Read",
     "ScoreCounts",
+    "ShownRows",
     "Task",
+    "Tensors",
+    "Tile",
     "UnitTerms",
     "Values",
     "View",

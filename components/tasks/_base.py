@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from components.tasks._columns import class_indices, numbers
 from components.tasks._drafts import Draft, LabelColumn
+from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pa
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, by_slice, weighted
 from components.tasks._views import View
@@ -42,6 +43,7 @@ class Task(TaskFacts, abc.ABC):
         unit_term: the term whose sum is how many units were judged.
         valid_words: what a valid prediction is.
         views: the figures of a report, in its order.
+        gallery_rows: how many rows of the test split `gallery` is given; 0: there is none.
 
     Args:
         classes: in the order of the output; of two, the positive one is the last.
@@ -57,6 +59,7 @@ class Task(TaskFacts, abc.ABC):
     unit_term: ClassVar[str] = "rows"
     valid_words: ClassVar[str] = "finite"
     views: ClassVar[tuple[View, ...]] = ()
+    gallery_rows: ClassVar[int] = 0
 
     def __init__(self, classes: Sequence[str] = (), threshold: float = 0.5) -> None:
         self.classes = tuple(classes)
@@ -357,6 +360,27 @@ class Task(TaskFacts, abc.ABC):
             rows: of how many rows they are a sample.
         """
         return {}
+
+    def interest(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
+        """How much a reader wants to see each row, [N]; -inf: not at all. Those with the most come into the gallery.
+
+        Default: all the same, so that chance chooses.
+
+        Args:
+            truths: of `truths`, [N, ...].
+            answers: the outputs of `serving_default`, [N, ...] each, where they can be judged.
+        """
+        return np.zeros(len(truths))
+
+    def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
+        """What a report shows of single rows.
+
+        Args:
+            rows: of the test split, those with the most `interest` first; at most `gallery_rows`.
+            truths: theirs, [N, ...].
+            answers: theirs, [N, ...] each.
+        """
+        return ()
 
     # What `trainyard new` writes.
 

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from components import confidence
+    from components import confidence, pictures
 else:
-    modules = ("numpy", "pandas", "pyarrow", "pyarrow.compute", "components.confidence")
-    np, pd, pa, pc, confidence = map(lazily, modules)
+    modules = ("numpy", "pandas", "pyarrow", "pyarrow.compute", "components.confidence", "components.pictures")
+    np, pd, pa, pc, confidence, pictures = map(lazily, modules)
 
-__all__ = ["confidence", "lazily", "np", "pa", "pc", "pd"]
+__all__ = ["confidence", "lazily", "np", "pa", "pc", "pd", "pictures"]
