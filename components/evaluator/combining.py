@@ -103,13 +103,15 @@ class EvaluateShards(beam.CombineFn):
             if config.query:
                 groups = query_keys(batch.column(config.query), config.query)
             codes = [one.codes(batch.column(one.column)) for one in findings.slices.values()]
-            predictions = [self._challenger.predict(batch)]
+            answers = self._challenger.predict(batch)
+            predictions = [findings.challenger.task.judged(answers)]
             if findings.champion is not None:
                 assert self._champion is not None
                 try:
-                    predictions.append(self._champion.predict(batch))
+                    predictions.append(findings.champion.task.judged(self._champion.predict(batch)))
                 except InputError as error:
                     findings.drop_champion(place, str(error))
             places = np.arange(place, place + batch.num_rows)
+            findings.notable.add(places, truths, answers, predictions[0])
             findings.add(places, truths, groups, codes, predictions)
             place += batch.num_rows

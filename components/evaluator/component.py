@@ -33,7 +33,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
     Args:
         examples: Parquet Examples with a test split.
         champion: of the ChampionResolver; default none.
-        schema: of the raw data; a changed one evaluates anew.
+        schema: of the raw data, whose personal columns no gallery shows; default: there is no gallery.
         baseline: what a simple method reaches on the same rows; default: the model stands alone.
     """
 
@@ -72,6 +72,7 @@ def node(graph: Graph) -> Evaluator:
         schema=made["schema"],
         config=EvaluationConfig(
             task=workload.task,
+            task_options=workload.task_options.model_dump(mode="json"),
             label=workload.data.label_column,
             query=workload.data.query,
             **workload.evaluation.model_dump(),

@@ -20,14 +20,15 @@ class NotableRows:
         self._seed = seed
         self._kept: dict[str, np.ndarray] = {}
 
-    def add(self, places: np.ndarray, truths: np.ndarray, answers: Tensors) -> None:
-        """Adds rows: their places in the split [N], truths [N, ...], and what the model answered, [N, ...] each."""
-        if not self._task.gallery_rows or not len(places):
+    def add(self, places: np.ndarray, truths: np.ndarray, answers: Tensors, judged: np.ndarray) -> None:
+        """Adds rows: their places in the split [N], truths [N, ...], all that the model answered and what of it is judged."""
+        if not self._task.gallery_rows:
             return
+        found = {"place": places, "truth": truths, **{f"answer {name}": one for name, one in answers.items()}}
+        found = _chosen(found, self._task.valid(judged))
+        _, truths, answers = _parts(found)
         interest = self._task.interest(truths, answers)
-        found = {"interest": interest, "place": places, "truth": truths}
-        found |= {f"answer {name}": values for name, values in answers.items()}
-        self._keep({name: values[interest > -np.inf] for name, values in found.items()})
+        self._keep(_chosen({"interest": interest, **found}, interest > -np.inf))
 
     def merge(self, other: NotableRows) -> None:
         """Adds what stayed of other rows."""
@@ -35,17 +36,20 @@ class NotableRows:
             self._keep(other._kept)
 
     def rows(self) -> tuple[np.ndarray, np.ndarray, Tensors]:
-        """Places, truths and answers of what stayed, the most interesting first; empty arrays where nothing did."""
-        if not self._kept:
-            return np.zeros(0, np.int64), np.zeros(0), {}
-        answers = {name[len("answer ") :]: values for name, values in self._kept.items() if name.startswith("answer ")}
-        return self._kept["place"], self._kept["truth"], answers
+        """Places, truths and answers of what stayed, the most interesting first; empty where nothing did."""
+        return _parts(self._kept) if self._kept else (np.zeros(0, np.int64), np.zeros(0), {})
 
     def _keep(self, found: dict[str, np.ndarray]) -> None:
-        both = (
-            {name: np.concatenate([self._kept[name], values]) for name, values in found.items()}
-            if self._kept
-            else found
-        )
-        order = np.lexsort((priorities(both["place"], self._seed), -both["interest"]))[: self._task.gallery_rows]
-        self._kept = {name: values[order] for name, values in both.items()}
+        if self._kept:
+            found = {name: np.concatenate([self._kept[name], values]) for name, values in found.items()}
+        order = np.lexsort((priorities(found["place"], self._seed), -found["interest"]))
+        self._kept = _chosen(found, order[: self._task.gallery_rows])
+
+
+def _chosen(rows: dict[str, np.ndarray], which: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[which] for name, values in rows.items()}
+
+
+def _parts(rows: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, Tensors]:
+    answers = {name.removeprefix("answer "): one for name, one in rows.items() if name.startswith("answer ")}
+    return rows["place"], rows["truth"], answers

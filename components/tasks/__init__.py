@@ -3,9 +3,10 @@
 Airflow imports these modules to check workload.yaml and has no NumPy: everything heavy is imported by `lazily`.
 """
 
-from components.tasks._base import Predict, Read, Task, Tensors, find
+from components.tasks._base import Task, find
 from components.tasks._classes import ClassTask
 from components.tasks._columns import class_indices, query_keys
+from components.tasks._context import Context, Predict, Read, Tensors
 from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
 from components.tasks._gallery import Gallery, ShownRows, Tile
 from components.tasks._lazily import lazily
@@ -16,6 +17,7 @@ from components.tasks._views import View
 
 __all__ = [
     "ClassTask",
+    "Context",
     "Draft",
     "Feature",
     "Gallery",
