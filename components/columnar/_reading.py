@@ -117,7 +117,7 @@ def read_rows(
             found.append(here)
         first += group.rows
     order = np.argsort(np.concatenate(found), kind="stable")
-    return pa.concat_tables(tables).take(order[np.argsort(np.argsort(places, kind="stable"))])
+    return pa.concat_tables(tables).select(list(columns)).take(order[np.argsort(np.argsort(places, kind="stable"))])
 
 
 def _read(path: str | os.PathLike[str], columns: Sequence[str] | None) -> pa.Table:

@@ -66,10 +66,9 @@ def pixel_columns(schema: schema_pb2.Schema) -> dict[str, Pixels]:
     for feature in schema.feature:
         if is_picture(feature) and not is_personal(feature):
             domain = next((d for d in (feature.float_domain, feature.int_domain) if d.max > d.min), None)
+            low, high = (float(domain.min), float(domain.max)) if domain else (0.0, 255.0)
             shape = tuple(int(dim.size) for dim in feature.shape.dim)
-            found[feature.name] = Pixels(
-                *((float(domain.min), float(domain.max)) if domain else ()), shape=shape if len(shape) > 1 else ()
-            )
+            found[feature.name] = Pixels(low, high, shape if len(shape) > 1 else ())
     return found
 
 
