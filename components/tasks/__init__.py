@@ -10,7 +10,8 @@ from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._schema import Feature, ModelSchema
-from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
+from components.tasks._scores import ScoreCounts
+from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
 from components.tasks._views import View
 
 __all__ = [

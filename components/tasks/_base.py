@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from components.tasks._columns import class_indices, numbers
 from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._lazily import confidence, np, pa
-from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, by_slice, weighted
+from components.tasks._scores import ScoreCounts
+from components.tasks._sums import MergeableSums, UnitTerms, Values, by_slice, weighted
 from components.tasks._views import View
 from spec import tasks
 from spec.errors import InputError
@@ -276,7 +277,10 @@ class Task(TaskFacts, abc.ABC):
         cells = {}
         for name, cell in units.cells.items():
             width = self.widths[name]
-            flat = np.bincount(index * width + cell, weights=weights, minlength=count * width)
+            cell = cell.reshape(len(cell), -1)
+            places = (index if isinstance(index, int) else index[:, np.newaxis]) * width + cell
+            each = None if weights is None else np.repeat(weights, cell.shape[1])
+            flat = np.bincount(places.ravel(), weights=each, minlength=count * width)
             cells[name] = flat.astype(np.float64, copy=False).reshape(count, width)
         return MergeableSums(terms, cells)
 

@@ -161,8 +161,8 @@ class Workload(Section):
 
 def _training_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
     training = workload.training
-    if training.class_weights != "none" and not task.label_kind.has_classes:
-        yield f"training.class_weights is for tasks with classes. Received: task {task.name}. Remove it"
+    if training.class_weights != "none" and not task.label_kind.is_one_class:
+        yield f"training.class_weights is for labels of one class. Received: task {task.name}. Remove it"
     if training.decision_threshold != 0.5 and not task.takes_threshold:
         yield f"training.decision_threshold is for task binary. Received: task {task.name}. Remove it"
     if training.label_scale != "linear" and not task.takes_label_scale:
