@@ -35,7 +35,7 @@ def area(counts: ScoreCounts) -> float | None:
 
 
 def area_of_precision(counts: ScoreCounts) -> float | None:
-    """Under precision over recall, interpolated as Davis and Goadrich (2006) do: true positives linearly, precision along with them."""
+    """Under precision over recall, interpolated as Davis and Goadrich (2006) do: true positives linearly, precision with them."""
     fp, tp = counts.false_positives, counts.true_positives
     positives = tp[0]
     if not positives or not fp[0]:

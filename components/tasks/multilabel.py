@@ -18,6 +18,7 @@ from spec.tasks import LabelKind
 if TYPE_CHECKING:
     from components.confidence import Bounds
     from components.tasks._schema import ModelSchema
+    from spec.section import Section
 
 # Scores are counted by their log-odds: as evenly spaced probabilities, those of rare classes would all share a bucket.
 _BUCKETS = 400
@@ -37,8 +38,10 @@ class Multilabel(ClassTask):
     output = "probabilities"
     views: ClassVar[tuple[View, ...]] = ()
 
-    def __init__(self, classes: Sequence[str] = (), threshold: float = 0.5) -> None:
-        super().__init__(classes, threshold)
+    def __init__(
+        self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(classes, threshold, options)
         self.widths = {"score": len(self.classes) * 2 * _BUCKETS}
 
     @classmethod
@@ -112,7 +115,7 @@ class Multilabel(ClassTask):
     def called(self, output: Any) -> Any:
         return output > self.threshold
 
-    def answers(self, output: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+    def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         """`label` has the classes that are called, joined; empty where none is."""
         import tensorflow as tf
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from spec.workload._section import ColumnName, Fraction, Section, SplitColumn
+from spec.section import ColumnName, Fraction, Section, SplitColumn
 
 
 class Label(Section):
@@ -24,8 +24,8 @@ class Label(Section):
     drop_unlabelled: bool = False
     """Whether rows without a label are left out, and counted. Otherwise they do not fit the schema."""
     separator: str = Field(default="", max_length=8)
-    """Where a row has several classes (task multilabel), and files write them as one text: what stands between them, such as `;`. Empty
-    text is a row of none. Parquet and JSON may hold lists instead."""
+    """Where a row has several classes (task multilabel) and files write them as one text: what stands between them, such as `;`. An
+    empty text is a row of none. Without: the files hold lists, as Parquet and JSON can."""
 
 
 class Split(Section):

@@ -104,7 +104,7 @@ def test_a_class_that_never_occurs_is_left_out_of_areas(task) -> None:
 def test_labels_are_lists(task) -> None:
     column = pa.array([["sport", "art"], [], ["weather", "weather"]])
     assert task.read_labels(column, "topics").astype(int).tolist() == [[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
-    with pytest.raises(InputError, match="'topics': labels outside .* 'music'"):
+    with pytest.raises(InputError, match=r"'topics': labels outside .* 'music'"):
         task.read_labels(pa.array([["music"]]), "topics")
     with pytest.raises(InputError, match="1 of 2 labels are missing"):
         task.read_labels(pa.array([["art"], None]), "topics")
@@ -122,12 +122,12 @@ def test_an_answer_names_the_classes_that_are_called(task) -> None:
     import tensorflow as tf
 
     output = tf.constant([[0.9, 0.6, 0.1, 0.2], [0.1, 0.2, 0.3, 0.5]])
-    answers = {name: value.numpy() for name, value in task.answers(output, {}).items()}
+    answers = {name: value.numpy() for name, value in task.answers(output, {}, None).items()}
     assert answers["label"].tolist() == [b"art;sport", b""]
     assert task.objection_to_answers(answers) == ""
     assert "'music'" in task.objection_to_answers({**answers, "label": np.array([b"art;music", b""], object)})
 
 
 def test_classes_that_would_not_come_apart_again_are_refused() -> None:
-    with pytest.raises(InputError, match="'a;b'. Rename it"):
+    with pytest.raises(InputError, match=r"'a;b'\. Rename it"):
         find("multilabel").ordered_classes(["a;b", "c"], "topics")
