@@ -105,7 +105,8 @@ class SplitChecks:
         self.label_mean += shift * len(label) / rows
 
     def _add_classes(self, label: npt.NDArray[Any]) -> None:
-        if (unknown := (label < 0).reshape(len(label), -1).any(axis=1)).any():
+        unknown = np.any((label < 0).reshape(len(label), -1), axis=1)
+        if unknown.any():
             raise InputError(
                 f"label {self.label!r}, row {self._row(unknown)} of {self._split}: is none of the classes "
                 f"{list(self._classes)[:10]}. Mend the row, or the label's domain in schema.pbtxt."
