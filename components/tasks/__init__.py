@@ -12,6 +12,7 @@ from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._schema import Feature, ModelSchema
 from components.tasks._scores import ScoreCounts
+from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
 from components.tasks._views import View
 
@@ -27,6 +28,7 @@ __all__ = [
     "Predict",
     "Read",
     "ScoreCounts",
+    "Signature",
     "Task",
     "Tensors",
     "UnitTerms",
