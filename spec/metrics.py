@@ -32,12 +32,17 @@ class Metric:
 
 AUC = Metric("auc", "AUC", bounded=True)
 AUC_PR = Metric("auc_pr", "AUC, precision–recall", bounded=True)
+MACRO_AUC = Metric("macro_auc", "AUC, mean over classes", bounded=True)
+MACRO_AUC_PR = Metric("macro_auc_pr", "AUC, precision–recall, mean over classes", bounded=True)
 ACCURACY = Metric("accuracy", "Accuracy", bounded=True)
 PRECISION = Metric("precision", "Precision", bounded=True)
 RECALL = Metric("recall", "Recall", bounded=True)
 F1 = Metric("f1", "F1", bounded=True)
+MICRO_F1 = Metric("micro_f1", "Micro F1", bounded=True)
 MACRO_F1 = Metric("macro_f1", "Macro F1", bounded=True)
 TOP_3_ACCURACY = Metric("top_3_accuracy", "Top-3 accuracy", bounded=True)
+SUBSET_ACCURACY = Metric("subset_accuracy", "Rows with all classes right", bounded=True)
+HAMMING_LOSS = Metric("hamming_loss", "Hamming loss", lower_is_better=True, bounded=True)
 LOG_LOSS = Metric("log_loss", "Log loss", lower_is_better=True)
 CALIBRATION = Metric("calibration", "Calibration", ideal=1.0)
 RMSE = Metric("rmse", "RMSE", lower_is_better=True)
@@ -57,6 +62,7 @@ METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
         *(AUC, AUC_PR, ACCURACY, PRECISION, RECALL, F1, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS, CALIBRATION),
+        *(MACRO_AUC, MACRO_AUC_PR, MICRO_F1, SUBSET_ACCURACY, HAMMING_LOSS),
         *(RMSE, MAE, MAPE, R2, BIAS, NDCG_10, MAP, MRR, PRECISION_10, RECALL_10, LOSS),
     )
 }

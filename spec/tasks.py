@@ -26,6 +26,7 @@ from spec.words import one_line
 TASKS = {
     "binary": "components.tasks.binary.Binary",
     "multiclass": "components.tasks.multiclass.Multiclass",
+    "multilabel": "components.tasks.multilabel.Multilabel",
     "regression": "components.tasks.regression.Regression",
     "ranking": "components.tasks.ranking.Ranking",
 }
@@ -36,12 +37,18 @@ class LabelKind(enum.Enum):
 
     TWO_CLASSES = "two classes"
     CLASSES = "classes"
+    SEVERAL_CLASSES = "several classes"
     NUMBER = "number"
     IMAGE = "image"
     NONE = "none"
 
     @property
     def has_classes(self) -> bool:
+        return self in (LabelKind.TWO_CLASSES, LabelKind.CLASSES, LabelKind.SEVERAL_CLASSES)
+
+    @property
+    def is_one_class(self) -> bool:
+        """Whether it holds one class a row."""
         return self in (LabelKind.TWO_CLASSES, LabelKind.CLASSES)
 
 

@@ -12,8 +12,9 @@ from components.tasks._gallery import Gallery, ShownRows, Tile
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._schema import Feature, ModelSchema
+from components.tasks._scores import ScoreCounts
 from components.tasks._signatures import Signature
-from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
+from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
 from components.tasks._views import View
 
 __all__ = [

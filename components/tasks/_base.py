@@ -11,8 +11,9 @@ from components.tasks._context import Context, Tensors
 from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pa
+from components.tasks._scores import ScoreCounts
 from components.tasks._signatures import Signature
-from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, by_slice, counted, weighted
+from components.tasks._sums import MergeableSums, UnitTerms, Values, by_slice, counted, weighted
 from components.tasks._views import View
 from spec import tasks
 from spec.errors import InputError

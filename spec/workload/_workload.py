@@ -71,8 +71,8 @@ class Workload(Section):
     name: Name
     """Lower-case letters, digits and underscores; also the served model's name and the DAGs' suffix."""
     task: str
-    """binary, multiclass, regression or ranking; or a task of your own, by dotted path: mine.task.Mine is the class in task.py of the
-    workload `mine` (docs/guides/add-a-task.md)."""
+    """binary, multiclass, multilabel, regression, ranking; or a task of your own, by dotted path: mine.task.Mine is the class in
+    task.py of the workload `mine` (docs/guides/add-a-task.md)."""
     task_options: SerializeAsAny[Section] = Field(default=Section(), validate_default=True)
     """What the task alone needs to know, such as which column has the item that is recommended: `task_options` of each task, below."""
     owner: str = "ml-platform"
@@ -188,8 +188,8 @@ class Workload(Section):
 
 def _training_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
     training = workload.training
-    if training.class_weights != "none" and not task.label_kind.has_classes:
-        yield f"training.class_weights is for tasks with classes. Received: task {task.name}. Remove it"
+    if training.class_weights != "none" and not task.label_kind.is_one_class:
+        yield f"training.class_weights is for labels of one class. Received: task {task.name}. Remove it"
     if training.decision_threshold != 0.5 and not task.takes_threshold:
         yield f"training.decision_threshold is for task binary. Received: task {task.name}. Remove it"
     if training.label_scale != "linear" and not task.takes_label_scale:

@@ -120,7 +120,7 @@ def test_every_field_is_described() -> None:
         ),
         (
             MINIMAL.replace("binary", "regression") + "training: {class_weights: balanced}\n",
-            ["class_weights is for tasks with classes", "regression"],
+            ["class_weights is for labels of one class", "regression"],
         ),
         ("name: trips\ntask: binary\ndata: {split: {test_fraction: 0}, label: {column: t}}\n", ["must be above 0"]),
         (MINIMAL.replace("binary", "ranking"), ["task ranking needs data.query"]),

@@ -27,7 +27,9 @@ ROWS = 64
 
 
 def schema_of(name: str) -> ModelSchema:
-    classes = {LabelKind.TWO_CLASSES: "ab", LabelKind.CLASSES: "abcde"}.get(find(name).label_kind, "")
+    classes = {LabelKind.TWO_CLASSES: "ab", LabelKind.CLASSES: "abcde", LabelKind.SEVERAL_CLASSES: "abc"}.get(
+        find(name).label_kind, ""
+    )
     features = {one: Feature(one, "float32") for one in ("x", "y")}
     label = None if find(name).label_kind is LabelKind.NONE else "label"
     return ModelSchema(features, name, label, tuple(classes), label_mean=2.0, label_std=3.0)
@@ -39,6 +41,8 @@ def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, n
     predictions = random.random((count, *task.answer_shape)).astype(np.float32)
     if isinstance(task, made_up.Generation):
         return random.normal(size=(count, 2)), predictions, np.zeros(count, np.int64)
+    if task.label_kind is LabelKind.SEVERAL_CLASSES:
+        return random.random(predictions.shape) < predictions, predictions, np.zeros(count, np.int64)
     if task.label_kind.has_classes:
         if task.answer_shape:
             predictions /= predictions.sum(axis=1, keepdims=True)
@@ -164,7 +168,8 @@ def test_its_head_is_built_fitted_and_answers(task: Task) -> None:
         features = {name: np.random.default_rng(0).random(ROWS).astype(np.float32) for name in schema.features}
         output = np.asarray(model(features))
         assert output.shape == (ROWS, *shape) and not task.objection_to_output(output)
-        labels = np.random.default_rng(0).integers(0, max(2, len(task.classes)), ROWS)
+        several = shape if task.label_kind is LabelKind.SEVERAL_CLASSES else ()
+        labels = np.random.default_rng(0).integers(0, 2 if several else max(2, len(task.classes)), (ROWS, *several))
         target: Any = labels if task.label_kind is not LabelKind.IMAGE else np.zeros((ROWS, *shape), np.float32)
         if schema.label is None and not isinstance(task, made_up.Generation):
             target = task.training_target({name: tf.constant(value) for name, value in features.items()})
@@ -223,7 +228,7 @@ def test_a_distribution_is_compared_as_a_whole() -> None:
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("ternary", "Known: binary, multiclass, regression, ranking"),
+        ("ternary", "Known: binary, multiclass, multilabel, regression, ranking"),
         ("", "there is no task ''"),
         ("components.tasks.binary.Nothing", "has no class 'Nothing'"),
         ("components.tasks.binary.lazily", "has no class 'lazily'"),
