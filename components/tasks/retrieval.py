@@ -201,7 +201,7 @@ class Retrieval(Task):
         first = order[starts]
         if self.by_label:
             wanted = predictions[first, 0]
-            found = {one.name: predictions[first, 1 + i] for i, one in enumerate(_PER_QUERY)}
+            found = {one.name: predictions[first, 1 + i].astype(np.float64) for i, one in enumerate(_PER_QUERY)}
         else:
             own = predictions[order, 0].astype(np.int64)
             counts = np.zeros(len(order), bool)  # an item counts once, however many rows say that it is the query's
@@ -212,7 +212,7 @@ class Retrieval(Task):
             hit = counts & (own > 0)
             found = _ranks.per_query(query[hit], own[hit], wanted, self.options.top_k)
         judged = (wanted > 0).astype(np.float64)
-        cold = judged * (self.catalogue.seen.rows(groups[first]) < 0)
+        cold = judged * ((self.catalogue.seen.rows(groups[first]) < 0) & (not self.by_label))
         shown = np.where(judged[:, np.newaxis] > 0, predictions[first, -_ranks.TOP :], -1).astype(np.int64)
         is_there = shown >= 0
         popularity = np.where(is_there, self._popularity[np.maximum(shown, 0)], 0.0).sum(axis=1)
