@@ -1,6 +1,6 @@
 """Checks the columns that a workload names against its schema, before anything heavy is imported.
 
-The fields' types say which of them name a column (spec/workload/_section.py), so a new field needs no change here.
+The fields' types say which of them name a column (spec/section.py), so a new field needs no change here.
 """
 
 from __future__ import annotations

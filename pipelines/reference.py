@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from spec import environment, home
+from spec.tasks import TASKS, find
 from spec.words import one_line
 from spec.workload import Workload
 
@@ -48,7 +49,9 @@ def environment_page() -> str:
 
 def workload_page() -> str:
     """workload.md: every field of the workload model."""
-    return "\n".join([_HEAD, *_section(Workload, "")]).rstrip() + "\n"
+    options = {name: found.Options for name in TASKS if (found := find(name)).Options.model_fields}
+    of_tasks = [line for name, section in options.items() for line in _section(section, f"task_options of {name}.")]
+    return "\n".join([_HEAD, *_section(Workload, ""), *of_tasks]).rstrip() + "\n"
 
 
 def _section(section: type[BaseModel], path: str) -> list[str]:
@@ -56,7 +59,7 @@ def _section(section: type[BaseModel], path: str) -> list[str]:
     nested: list[tuple[type[BaseModel], str]] = []
     for name, field in section.model_fields.items():
         inner = _inner_section(field.annotation)
-        if inner is not None:
+        if inner is not None and inner.model_fields:
             nested.append((inner, f"{path}{name}{_suffix(field.annotation)}."))
         default = "required" if field.is_required() else _default(field.default, inner)
         text = one_line(field.description or "")

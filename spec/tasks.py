@@ -20,6 +20,7 @@ from typing import ClassVar
 from spec.errors import InputError
 from spec.home import workloads_root
 from spec.metrics import Metric
+from spec.section import Section
 from spec.words import one_line
 
 TASKS = {
@@ -51,7 +52,9 @@ class TaskFacts:
         name: as workload.yaml says it; that of a use case's own task is its dotted path, and `find` sets it.
         metrics: that a model is judged by; the first is the one that models are compared by unless the workload says otherwise.
         label_kind: what the label's column holds; NONE: `data.label` must be left out.
+        label_optional: whether `data.label` may be left out: it is for judging alone, and nothing is learnt from it.
         needs_query: whether rows are judged by groups, those of one value of `data.query`.
+        Options: what `task_options` in workload.yaml may say.
         takes_threshold: whether `training.decision_threshold` means something.
         takes_label_scale: whether `training.label_scale` does.
     """
@@ -59,9 +62,11 @@ class TaskFacts:
     name: ClassVar[str] = ""
     metrics: ClassVar[tuple[Metric, ...]]
     label_kind: ClassVar[LabelKind] = LabelKind.NUMBER
+    label_optional: ClassVar[bool] = False
     needs_query: ClassVar[bool] = False
     takes_threshold: ClassVar[bool] = False
     takes_label_scale: ClassVar[bool] = False
+    Options: ClassVar[type[Section]] = Section
 
     @classmethod
     def metric_names(cls) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ def node(graph: Graph) -> base_component.BaseComponent | None:
         label=label.column,
         positive_class=label.positive_class or "",
         query=workload.data.query or "",
+        task_options=workload.task_options.model_dump(mode="json"),
         leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
     )
     return graph.after_data_gates(Baseline(graph.outputs["examples"], graph.outputs["schema"], config))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,9 @@ from components import columnar
 from components.baseline.boosting import Boosting, most_rows
 from components.baseline.config import BaselineConfig
 from components.baseline.encoding import Encoder, fit_encoder, unfit
+from components.evaluator.evaluation import context
 from components.evaluator.findings import Findings
-from components.tasks import Task, Values, find, query_keys
+from components.tasks import Task, Tensors, Values, find, query_keys
 from components.transform.labels import output_classes
 from spec.splits import TEST, TRAIN
 from spec.words import one_line
@@ -54,7 +54,8 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
         "not_applicable": "",
     }
     kind = find(config.task)
-    task = kind(output_classes(schema, config.label, kind, config.positive_class))
+    classes = output_classes(schema, config.label, kind, config.positive_class)
+    task = kind(classes, options=config.task_options)
     labels = task.read_labels(train.column(config.label).combine_chunks(), config.label)
     if not task.has_baseline:
         return {
@@ -88,20 +89,19 @@ def _sample(uri: str, columns: list[str], most: int, in_all: int) -> pa.Table:
 
 
 def _judge(uri: str, encoder: Encoder, boosting: Boosting, task: Task, config: BaselineConfig) -> Values:
-    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        return columnar.read_batches(uri, TEST, list(columns), _BATCH_ROWS)
+    def predict(batch: pa.RecordBatch) -> Tensors:
+        return {task.output: boosting.predict(encoder.matrix(pa.Table.from_batches([batch])))}
 
-    def predict(batch: pa.RecordBatch) -> np.ndarray:
-        return boosting.predict(encoder.matrix(pa.Table.from_batches([batch])))
-
-    findings = Findings(task.prepare(config.label, read, predict), (), champion=None, seed=1)
+    given = context(uri, config.label, config.query or None, predict, _BATCH_ROWS)
+    task = task.prepare(given)
+    findings = Findings(task, (), champion=None, seed=1)
     place = 0
-    for batch in read(list(dict.fromkeys([config.label, *filter(None, [config.query]), *encoder.columns]))):
+    for batch in given.test(list(dict.fromkeys([config.label, *filter(None, [config.query]), *encoder.columns]))):
         if not batch.num_rows:
             continue
         groups = query_keys(batch.column(config.query), config.query) if config.query else np.zeros(batch.num_rows, int)
         places = np.arange(place, place + batch.num_rows)
-        findings.add(places, task.truths(batch, config.label), groups, (), (predict(batch),))
+        findings.add(places, task.truths(batch, config.label), groups, (), (task.judged(predict(batch)),))
         place += batch.num_rows
     findings.finish()
     assert findings.challenger.sums is not None

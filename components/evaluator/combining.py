@@ -103,11 +103,11 @@ class EvaluateShards(beam.CombineFn):
             if config.query:
                 groups = query_keys(batch.column(config.query), config.query)
             codes = [one.codes(batch.column(one.column)) for one in findings.slices.values()]
-            predictions = [self._challenger.predict(batch)]
+            predictions = [findings.challenger.task.judged(self._challenger.predict(batch))]
             if findings.champion is not None:
                 assert self._champion is not None
                 try:
-                    predictions.append(self._champion.predict(batch))
+                    predictions.append(findings.champion.task.judged(self._champion.predict(batch)))
                 except InputError as error:
                     findings.drop_champion(place, str(error))
             places = np.arange(place, place + batch.num_rows)

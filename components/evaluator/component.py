@@ -72,6 +72,7 @@ def node(graph: Graph) -> Evaluator:
         schema=made["schema"],
         config=EvaluationConfig(
             task=workload.task,
+            task_options=workload.task_options.model_dump(mode="json"),
             label=workload.data.label_column,
             query=workload.data.query,
             **workload.evaluation.model_dump(),

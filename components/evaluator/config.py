@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import model_validator
 
 from components.gates import Severity
@@ -17,12 +20,14 @@ class EvaluationConfig(Evaluation):
 
     Attributes:
         task: by name.
+        task_options: what workload.yaml says under that name.
         label: the label's column; None without one.
         query: the column whose rows are judged together; None without one.
         batch_size: rows a prediction batch.
     """
 
     task: str
+    task_options: Mapping[str, Any] = {}
     label: str | None = None
     query: str | None = None
     batch_size: int = 8192

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pathlib
 
-import numpy as np
 import pyarrow as pa
 
 from components.served_model import ServedModel, load_answerer
+from components.tasks import Tensors
 from spec.errors import InputError
 
 
@@ -18,8 +18,8 @@ class Contender:
         self.spec = ServedModel.read(saved_model)
         self._answer = load_answerer(saved_model, self.spec)
 
-    def predict(self, batch: pa.RecordBatch) -> np.ndarray:
-        """Predictions for a batch of raw columns, [N, *answer_shape].
+    def predict(self, batch: pa.RecordBatch) -> Tensors:
+        """What it answers to a batch of raw columns, by output; `output` among them is [N, *answer_shape].
 
         Raises:
             InputError: the batch does not fit the model, or its graph refuses it.
@@ -28,15 +28,16 @@ class Contender:
 
         inputs = self.spec.inputs(batch)
         try:
-            found = self._answer(inputs)[self.spec.output]
+            answers = self._answer(inputs)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, TypeError, ValueError) as error:
             raise InputError(
                 f"the model fails on a batch of the test split: {' '.join(str(error).split())[:300]}"
             ) from None
+        found = answers[self.spec.output]
         shape = self.spec.kind.answer_shape
         if found.shape != (batch.num_rows, *shape):
             raise InputError(
                 f"{self.spec.output!r} of a {self.spec.task} model has shape {['N', *shape]}. "
                 f"Received: {list(found.shape)} for {batch.num_rows} rows. Mend build_model's output layer."
             )
-        return found
+        return answers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -16,9 +16,9 @@ from components.evaluator.config import EvaluationConfig
 from components.evaluator.contender import Contender
 from components.evaluator.findings import Findings
 from components.served_model import ServedModel
-from components.tasks import Task
+from components.tasks import Context, Predict, Read, Task
 from spec.errors import InputError
-from spec.splits import TEST
+from spec.splits import TEST, TRAIN
 from spec.words import some_of
 
 # ColumnarBeamExecutor._combine: elements, a CombineFn and the elements' bytes in, what it extracts from them all out.
@@ -60,11 +60,11 @@ def evaluate(
             champion, not_comparable = None, str(error)
     plan = Plan(
         config,
-        _prepared(spec, challenger, shards, config),
+        _prepared(spec, challenger, examples_uri, config),
         challenger,
         tuple(columns),
         champion,
-        _prepared(theirs, champion, shards, config) if theirs and champion else None,
+        _prepared(theirs, champion, examples_uri, config) if theirs and champion else None,
     )
     found: Findings = combine(shards, EvaluateShards(plan), sum(shard.group.size_bytes for shard in shards))
     if found.rows != (rows := columnar.count_rows(examples_uri, TEST)):
@@ -74,15 +74,23 @@ def evaluate(
     return found
 
 
-def _prepared(spec: ServedModel, saved_model: pathlib.Path, shards: Sequence[Shard], config: EvaluationConfig) -> Task:
+def _prepared(spec: ServedModel, saved_model: pathlib.Path, examples_uri: str, config: EvaluationConfig) -> Task:
     """The model's task, with what it needs to know of all rows before any of them is judged."""
     load = functools.cache(Contender)  # not before there is a batch
+    return spec.kind.prepare(
+        context(
+            examples_uri, config.label, config.query, lambda batch: load(saved_model).predict(batch), config.batch_size
+        )
+    )
 
-    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        for shard in shards:
-            yield from columnar.read_file(shard.group.path, list(columns), config.batch_size, shard.group.number)
 
-    return spec.kind.prepare(config.label, read, lambda batch: load(saved_model).predict(batch))
+def context(examples_uri: str, label: str | None, query: str | None, predict: Predict, batch_size: int) -> Context:
+    """What a task may look at of some Examples and of a model, or of what is judged in its place."""
+
+    def reader(split: str) -> Read:
+        return lambda columns: columnar.read_batches(examples_uri, split, list(columns), batch_size)
+
+    return Context(label, query, reader(TEST), reader(TRAIN), predict)
 
 
 def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:

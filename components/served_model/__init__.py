@@ -66,6 +66,7 @@ class ServedModel:
         classes: in the order of the output, [negative, positive] for binary; empty where the label has none.
         features: by column, which is also the feature's name in a tf.Example.
         threshold: binary only: the label is the positive class where its probability is above it.
+        task_options: of the workload.
     """
 
     task: str
@@ -73,6 +74,7 @@ class ServedModel:
     classes: tuple[str, ...]
     features: Mapping[str, RawFeature]
     threshold: float = 0.5
+    task_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def read(cls, saved_model: pathlib.Path) -> ServedModel:
@@ -103,7 +105,7 @@ class ServedModel:
     @functools.cached_property
     def kind(self) -> Task:
         """The task itself, with this model's classes and threshold."""
-        return find(self.task)(self.classes, self.threshold)
+        return find(self.task)(self.classes, self.threshold, self.task_options)
 
     @property
     def output(self) -> str:

@@ -3,9 +3,10 @@
 Airflow imports these modules to check workload.yaml and has no NumPy: everything heavy is imported by `lazily`.
 """
 
-from components.tasks._base import Predict, Read, Task, find
+from components.tasks._base import Task, find
 from components.tasks._classes import ClassTask
 from components.tasks._columns import class_indices, query_keys
+from components.tasks._context import Context, Predict, Read, Tensors
 from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
@@ -15,6 +16,7 @@ from components.tasks._views import View
 
 __all__ = [
     "ClassTask",
+    "Context",
     "Draft",
     "Feature",
     "LabelColumn",
@@ -25,6 +27,7 @@ __all__ = [
     "Read",
     "ScoreCounts",
     "Task",
+    "Tensors",
     "UnitTerms",
     "Values",
     "View",

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from components.tasks._columns import class_indices, numbers
+from components.tasks._context import Context, Tensors
 from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._lazily import confidence, np, pa
-from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, by_slice, weighted
+from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, by_slice, counted, weighted
 from components.tasks._views import View
 from spec import tasks
 from spec.errors import InputError
+from spec.section import Section
 from spec.tasks import LabelKind, TaskFacts
 
 if TYPE_CHECKING:
     from components.confidence import Bounds
     from components.gates import CheckResult
     from components.tasks._schema import ModelSchema
-
-Read = Callable[[Sequence[str]], Iterator["pa.RecordBatch"]]
-Predict = Callable[["pa.RecordBatch"], "np.ndarray"]
-Tensors = dict[str, "np.ndarray"]
 
 
 class Task(TaskFacts, abc.ABC):
@@ -46,6 +44,7 @@ class Task(TaskFacts, abc.ABC):
     Args:
         classes: in the order of the output; of two, the positive one is the last.
         threshold: above which probability a row is called positive.
+        options: `task_options` of workload.yaml, for `Options`.
     """
 
     output: ClassVar[str] = "prediction"
@@ -58,9 +57,12 @@ class Task(TaskFacts, abc.ABC):
     valid_words: ClassVar[str] = "finite"
     views: ClassVar[tuple[View, ...]] = ()
 
-    def __init__(self, classes: Sequence[str] = (), threshold: float = 0.5) -> None:
+    def __init__(
+        self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
+    ) -> None:
         self.classes = tuple(classes)
         self.threshold = threshold
+        self.options = self.Options.model_validate(options or {})
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A worker finds the class by its name: that of a use case's own task is in no module that it could import.
@@ -186,12 +188,13 @@ class Task(TaskFacts, abc.ABC):
         """The shape of `output` for one row."""
         return ()
 
-    def answers(self, output: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+    def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         """The outputs of `serving_default` by name, in the graph.
 
         Args:
             output: of the model, [N, *head_shape].
             features: the transformed ones that it was given, [N, ...].
+            model: what `build_model` returned; a part of it, such as an encoder, may have an answer of its own.
         """
         return {self.output: output}
 
@@ -216,15 +219,13 @@ class Task(TaskFacts, abc.ABC):
 
     # How good it is.
 
-    def prepare(self, label: str | None, read: Read, predict: Predict) -> Self:
-        """Looks at the rows before they are judged, where metrics need it, as those over a corpus do; returns the task that judges.
-
-        Args:
-            label: the label's column.
-            read: columns -> the test split's batches, read as they are asked for.
-            predict: a batch with the model's columns -> its predictions.
-        """
+    def prepare(self, context: Context) -> Self:
+        """Looks at the rows before they are judged, where metrics need it, as those over a corpus do; returns the task that judges."""
         return self
+
+    def judged(self, answers: Tensors) -> np.ndarray:
+        """What of a model's answers is judged, [N, *answer_shape] unless `terms` takes another shape."""
+        return answers[self.output]
 
     def valid(self, predictions: np.ndarray) -> np.ndarray:
         """Which rows have a prediction that can be judged, [N] of bool."""
@@ -276,7 +277,7 @@ class Task(TaskFacts, abc.ABC):
         cells = {}
         for name, cell in units.cells.items():
             width = self.widths[name]
-            flat = np.bincount(index * width + cell, weights=weights, minlength=count * width)
+            flat = counted(index, cell, width, weights, count * width)
             cells[name] = flat.astype(np.float64, copy=False).reshape(count, width)
         return MergeableSums(terms, cells)
 

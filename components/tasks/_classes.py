@@ -6,7 +6,8 @@ import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from components.tasks._base import Task, Tensors
+from components.tasks._base import Task
+from components.tasks._context import Tensors
 from components.tasks._lazily import np, pa
 from components.tasks._views import View
 
@@ -37,7 +38,7 @@ class ClassTask(Task):
             f"{output.max():.3g}. End build_model with schema.outputs(x), or a sigmoid or softmax."
         )
 
-    def answers(self, output: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+    def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         import tensorflow as tf
 
         label = tf.gather(tf.constant(self.classes, tf.string), self.called(output))

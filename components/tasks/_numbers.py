@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from components.tasks._base import Task, Tensors
+from components.tasks._base import Task
+from components.tasks._context import Tensors
 
 if TYPE_CHECKING:
     from components.tasks._schema import ModelSchema
@@ -41,7 +42,7 @@ class NumberTask(Task):
 
         return [keras.metrics.RootMeanSquaredError(name="rmse")]
 
-    def answers(self, output: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+    def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         return {self.output: output[:, 0]}
 
     def tfs_answers(self, output: Any) -> dict[str, Any]:

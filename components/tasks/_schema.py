@@ -40,6 +40,7 @@ class ModelSchema:
         label_mean: of the training split, on the label's scale, where it is a number.
         label_std: of the training split, on the label's scale, where it is a number.
         label_scale: linear, or log: what is learnt is log(1 + label).
+        task_options: what workload.yaml says under that name.
     """
 
     features: Mapping[str, Feature]
@@ -49,11 +50,12 @@ class ModelSchema:
     label_mean: float = 0.0
     label_std: float = 1.0
     label_scale: str = "linear"
+    task_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def kind(self) -> Any:
         """The task itself, a `components.tasks.Task`."""
-        return cast(Any, find(self.task))(self.classes)
+        return cast(Any, find(self.task))(self.classes, options=self.task_options)
 
     def inputs(self) -> dict[str, keras.KerasTensor]:
         """One `keras.Input` a feature."""

@@ -15,7 +15,7 @@ class UnitTerms:
 
     Attributes:
         terms: by name, a number or an array for each unit, [N, ...]; summed per slice. `rows` is always among them.
-        cells: by name, the index of each unit's cell in a histogram, [N]; counted per slice.
+        cells: by name, the index of each unit's cell in a histogram, [N], or of its cells, [N, m] (-1: none); counted per slice.
     """
 
     terms: dict[str, np.ndarray]
@@ -104,6 +104,19 @@ def by_slice(values: np.ndarray, slices: np.ndarray, count: int) -> np.ndarray:
     columns = values.reshape(len(values), -1).T
     sums = [np.bincount(slices, weights=column, minlength=count) for column in columns]
     return np.stack(sums, axis=1).reshape(count, *values.shape[1:])
+
+
+def counted(
+    slices: np.ndarray | int, cells: np.ndarray, width: int, weights: np.ndarray | None, length: int
+) -> np.ndarray:
+    """How often each cell of each slice's histogram of so many cells is hit, flat."""
+    flat = np.asarray(slices)
+    if cells.ndim > 1:
+        there = cells >= 0
+        flat = np.broadcast_to(flat[..., np.newaxis], cells.shape)[there]
+        weights = None if weights is None else np.broadcast_to(weights[:, np.newaxis], cells.shape)[there]
+        cells = cells[there]
+    return np.bincount(flat * width + cells, weights=weights, minlength=length)
 
 
 def _scattered(values: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:

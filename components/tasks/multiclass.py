@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.tasks._classes import EPSILON, ClassTask
@@ -18,6 +18,7 @@ from spec.tasks import LabelKind
 if TYPE_CHECKING:
     from components.confidence import Bounds
     from components.tasks._schema import ModelSchema
+    from spec.section import Section
 
 _FEW_CLASSES = 20
 _ROWS_A_CLASS = 5
@@ -31,8 +32,10 @@ class Multiclass(ClassTask):
     label_kind = LabelKind.CLASSES
     output = "probabilities"
 
-    def __init__(self, classes: Sequence[str] = (), threshold: float = 0.5) -> None:
-        super().__init__(classes, threshold)
+    def __init__(
+        self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(classes, threshold, options)
         self.widths = {"confusion": len(self.classes) ** 2}
 
     @classmethod

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from components.tasks._base import Predict, Read
+from components.tasks._context import Context
 from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._lazily import confidence, np, pa, pc
 from components.tasks._numbers import NumberTask
@@ -18,6 +18,7 @@ from spec.metrics import BIAS, MAE, MAPE, R2, RMSE
 
 if TYPE_CHECKING:
     from components.confidence import Bounds
+    from spec.section import Section
 
 _RESIDUAL_BINS = 40
 _RESIDUALS = "Prediction less truth: right of the dashed line the model predicts too much. The line itself is a perfect prediction."
@@ -42,15 +43,21 @@ class Regression(NumberTask):
     takes_label_scale = True
     views = (View("histogram", "Residuals", _RESIDUALS, key="residuals"),)
 
-    def __init__(self, classes: Sequence[str] = (), threshold: float = 0.5, pivot: float = 0.0) -> None:
-        super().__init__(classes, threshold)
+    def __init__(
+        self,
+        classes: Sequence[str] = (),
+        threshold: float = 0.5,
+        options: Section | Mapping[str, Any] | None = None,
+        pivot: float = 0.0,
+    ) -> None:
+        super().__init__(classes, threshold, options)
         self.pivot = pivot
 
-    def prepare(self, label: str | None, read: Read, predict: Predict) -> Self:
+    def prepare(self, context: Context) -> Self:
         """The pivot is the mean of the first labels: near to all of them, and the same for every worker."""
-        assert label is not None
+        assert context.label is not None
         prepared = copy.copy(self)
-        prepared.pivot = float(np.mean(self.truths(next(read([label])), label)))
+        prepared.pivot = float(np.mean(self.truths(next(context.test([context.label])), context.label)))
         return prepared
 
     def terms(self, truths: np.ndarray, predictions: np.ndarray) -> UnitTerms:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from components.tasks import Task, find
 from spec.workload import Training
@@ -11,12 +12,14 @@ class TrainingConfig(Training):
 
     Attributes:
         task: by name.
+        task_options: what workload.yaml says under that name.
         label: the label's column; None without one.
         na_values: texts that mean a missing value in the data, and so in requests; the model's description carries them.
         na_values_by_column: other such texts for some columns.
     """
 
     task: str
+    task_options: Mapping[str, Any] = {}
     label: str | None = None
     na_values: Sequence[str] = ()
     na_values_by_column: Mapping[str, Sequence[str]] = {}

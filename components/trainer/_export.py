@@ -15,7 +15,7 @@ import tensorflow_transform as tft
 
 from components import served_model
 from components.schema import booleans_of, is_personal, time_format_of
-from components.tasks import ModelSchema, find
+from components.tasks import ModelSchema, Task, find
 
 # What stands for "missing" in a dense request, besides NaN; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
 _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_STRING}
@@ -28,7 +28,7 @@ class ServingModule(tf.Module):
         self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema, threshold: float
     ) -> None:
         super().__init__()
-        self._task = find(schema.task)(schema.classes, threshold)
+        self._task = find(schema.task)(schema.classes, threshold, schema.task_options)
         # Read-only views: TensorFlow would track each entry of a dictionary, and look through all of them whenever it saves.
         specs = transform.raw_feature_spec()
         self._raw_specs = types.MappingProxyType({n: s for n, s in specs.items() if n != schema.label})
@@ -41,7 +41,7 @@ class ServingModule(tf.Module):
         self._resources = [*_resources(transform_layer), *_resources(model)]
         # Traced once, here: every signature calls this graph. TensorFlow's runtime inlines it.
         batches = {name: _batch_spec(spec) for name, spec in self._raw_specs.items()}
-        predict = _graph(lambda raw: _predict(raw, transform_layer, model, schema))
+        predict = _graph(lambda raw: _predict(raw, transform_layer, model, schema, self._task))
         self._predict = predict.get_concrete_function(batches)
 
     def raw_inputs(self) -> dict[str, tf.TensorSpec]:
@@ -53,8 +53,8 @@ class ServingModule(tf.Module):
         """Concrete functions by signature name."""
         examples = tf.TensorSpec([None], tf.string, "examples")
         inputs = tf.TensorSpec([None], tf.string, "inputs")
-        by_tensors = _graph(lambda **raw: self._task.answers(*self._predict(self._from_dense(raw))))
-        by_examples = _graph(lambda examples: self._task.answers(*self._predict(self._parse(examples))))
+        by_tensors = _graph(lambda **raw: self._predict(self._from_dense(raw))[1])
+        by_examples = _graph(lambda examples: self._predict(self._parse(examples))[1])
         signatures = {
             "serving_default": by_tensors.get_concrete_function(**self.raw_inputs()),
             "serving_examples": by_examples.get_concrete_function(examples=examples),
@@ -107,7 +107,10 @@ def export(
         )
         for name, given in served.input_names.items()
     }
-    served_model.ServedModel(schema.task, schema.label, tuple(schema.classes), features, threshold).write(folder)
+    described = served_model.ServedModel(
+        schema.task, schema.label, tuple(schema.classes), features, threshold, schema.task_options
+    )
+    described.write(folder)
 
 
 def input_names(features: Iterable[str]) -> dict[str, str]:
@@ -141,12 +144,13 @@ def _identifier(feature: str) -> str:
 
 
 def _predict(
-    raw: dict[str, Any], transform_layer: Any, model: keras.Model, schema: ModelSchema
+    raw: dict[str, Any], transform_layer: Any, model: keras.Model, schema: ModelSchema, task: Task
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """What the model answers, and the features that it was given."""
+    """The model's output, and the answers that the task makes of it."""
     transformed = transform_layer(raw)
     inputs = {name: tf.reshape(transformed[name], [-1, *feature.shape]) for name, feature in schema.features.items()}
-    return tf.cast(model(inputs, training=False), tf.float32), inputs
+    output = tf.cast(model(inputs, training=False), tf.float32)
+    return output, task.answers(output, inputs, model)
 
 
 def _graph(function: Callable[..., Any]) -> Any:

@@ -71,6 +71,7 @@ def node(graph: Graph) -> Trainer:
         module_file=str(graph.site.workload_folder / "model.py"),
         training=TrainingConfig(
             task=workload.task,
+            task_options=workload.task_options.model_dump(mode="json"),
             label=workload.data.label_column,
             na_values=read.na_values,
             na_values_by_column=read.na_values_by_column,

@@ -45,10 +45,8 @@ class Executor(base_executor.BaseExecutor):
             features = transformed_features(transform, config.label)
             positive = read_positive(graph)
             classes = tuple(output_classes(raw_schema, config.label, config.task_class, positive.name))
-            checks = {
-                split: SplitChecks(split, config.task_class(classes), config.label, config.label_scale)
-                for split in (TRAIN, EVAL)
-            }
+            task = config.task_class(classes, options=config.task_options)
+            checks = {split: SplitChecks(split, task, config.label, config.label_scale) for split in (TRAIN, EVAL)}
             shape = tuple(transform.transformed_feature_spec()[config.label].shape) if config.label else ()
             train, evaluation = (
                 _input.open_split(examples, s, features.values(), c, label_shape=shape) for s, c in checks.items()
@@ -56,7 +54,14 @@ class Executor(base_executor.BaseExecutor):
             rows[ROWS_IN] = train.rows + evaluation.rows
             seen = checks[TRAIN]
             schema = ModelSchema(
-                features, config.task, config.label, classes, seen.label_mean, seen.label_std, config.label_scale
+                features,
+                config.task,
+                config.label,
+                classes,
+                seen.label_mean,
+                seen.label_std,
+                config.label_scale,
+                config.task_options,
             )
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)
             digest = exec_properties["module_digest"]

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components import user_code
+from components import border, user_code
 from components.graph import Graph
 from components.transform import executor
 
@@ -18,6 +20,7 @@ class TransformSpec(ComponentSpec):
         "module_digest": ExecutionParameter(type=str),
         "label": ExecutionParameter(type=str),
         "task": ExecutionParameter(type=str),
+        "task_options": ExecutionParameter(type=str),
         "positive_class": ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -48,6 +51,7 @@ class Transform(base_beam_component.BaseBeamComponent):
         label: str,
         task: str,
         positive_class: str = "",
+        task_options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             TransformSpec(
@@ -57,6 +61,7 @@ class Transform(base_beam_component.BaseBeamComponent):
                 module_digest=user_code.digest(pathlib.Path(module_file).parent),
                 label=label,
                 task=task,
+                task_options=border.dump(task_options or {}),
                 positive_class=positive_class,
                 transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
                 transformed_examples=types.Channel(type=standard_artifacts.Examples),
@@ -73,6 +78,7 @@ def node(graph: Graph) -> base_component.BaseComponent:
             module_file=str(graph.site.workload_folder / "features.py"),
             label=workload.data.label_column or "",
             task=workload.task,
+            task_options=workload.task_options.model_dump(mode="json"),
             positive_class=(label and label.positive_class) or "",
         )
     )

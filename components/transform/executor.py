@@ -16,7 +16,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx.types import artifact_utils
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
-from components import user_code
+from components import border, user_code
 from components.artifacts import ROWS_IN, ROWS_OUT, Artifacts, measured
 from components.columnar import (
     count_rows,
@@ -74,7 +74,9 @@ class Executor(ColumnarBeamExecutor):
         classes = output_classes(schema, label, task, positive.name)
         digest = properties["module_digest"]
         loaded = user_code.load_function(module, "preprocessing_fn", digest)
-        function = _with_label(loaded, lambda: user_code.calling(module, digest), module, label, task(classes))
+        options = border.load(dict[str, Any], properties["task_options"])
+        made = task(classes, options=options)
+        function = _with_label(loaded, lambda: user_code.calling(module, digest), module, label, made)
         sample = next(read_batches(uri, splits[0], rows=1))
         config = _tensors(schema, sample)
         marked_config = _tensors(schema, sample, mark=_SPLIT)

@@ -4,6 +4,7 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 `docs/reference/workload.md` is generated from the descriptions in its modules.
 """
 
+from spec.section import NamedColumn, Section, Use, named_columns
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
@@ -25,7 +26,6 @@ from spec.workload._operation import (
     Serving,
 )
 from spec.workload._quality import ColumnLimits, Drift, DriftLimits, Quality, Skew
-from spec.workload._section import NamedColumn, Section, Use, named_columns
 from spec.workload._workload import (
     BeamValue,
     Workload,

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from spec.workload._section import ColumnName, Fraction, Section, SplitColumn
+from spec.section import ColumnName, Fraction, Section, SplitColumn
 
 
 class Label(Section):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from spec import metrics
-from spec.workload._section import ColumnName, LookedAtColumn, Section
+from spec.section import ColumnName, LookedAtColumn, Section
 
 
 class Training(Section):

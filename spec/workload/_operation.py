@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from spec.section import ColumnOfFiles, Fraction, Section
 from spec.workload._cron import five_fields
-from spec.workload._section import ColumnOfFiles, Fraction, Section
 
 MINUTES_OF_A_YEAR = 525_600
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from spec.section import Distance, Fraction, LookedAtColumn, Section
 from spec.severity import Severity
-from spec.workload._section import Distance, Fraction, LookedAtColumn, Section
 
 
 class DriftLimits(Section):

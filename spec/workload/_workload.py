@@ -9,16 +9,16 @@ from typing import Any
 
 import pydantic
 import yaml
-from pydantic import BaseModel, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from spec.errors import InputError
+from spec.section import Name, Section
 from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
 from spec.words import one_line
 from spec.workload._data import Data, Ingestion, Split
 from spec.workload._model import Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
 from spec.workload._quality import Quality
-from spec.workload._section import Name, Section
 
 # libyaml's where PyYAML has it, ten times as fast: Airflow reads every workload.yaml twice a minute.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -56,6 +56,12 @@ class WorkloadError(InputError):
         return error
 
 
+class _Unread(Section):
+    """Options of a task whose module lacks a library here, as in Airflow: the run reads them."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 BeamValue = bool | int | float | str | tuple[str, ...]
 
 
@@ -67,6 +73,8 @@ class Workload(Section):
     task: str
     """binary, multiclass, regression or ranking; or a task of your own, by dotted path: mine.task.Mine is the class in task.py of the
     workload `mine` (docs/guides/add-a-task.md)."""
+    task_options: SerializeAsAny[Section] = Field(default=Section(), validate_default=True)
+    """What the task alone needs to know, such as which column has the item that is recommended: `task_options` of each task, below."""
     owner: str = "ml-platform"
     """Team or person who answers for this model; shown in Airflow and in every report."""
     description: str = ""
@@ -105,6 +113,25 @@ class Workload(Section):
         except InputError as error:
             raise ValueError(error.problem) from error
         return task
+
+    @field_validator("task_options", mode="before")
+    @classmethod
+    def _of_task(cls, options: Any, info: ValidationInfo) -> Section:
+        name = info.data.get("task")
+        if name is None:  # the task itself is wrong, and said to be
+            return Section()
+        try:
+            kind = find(name).Options
+        except MissingLibraryError:
+            kind = _Unread
+        raw = options.model_dump() if isinstance(options, Section) else options
+        try:
+            return kind.model_validate(raw)
+        except pydantic.ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(["task_options", *(str(part) for part in problem["loc"])])
+            known = f"Known for task {name}: {', '.join(kind.model_fields) or 'none'}"
+            raise ValueError(f"{where}: {problem['msg'].removeprefix('Value error, ')}. {known}") from None
 
     @model_validator(mode="after")
     def _fits_task(self) -> Workload:
@@ -171,7 +198,7 @@ def _training_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[
 
 def _label_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
     label = workload.data.label_column
-    if label is None and task.label_kind is not LabelKind.NONE:
+    if label is None and task.label_kind is not LabelKind.NONE and not task.label_optional:
         yield f"data.label: task {task.name} needs it. Add `label: {{column: ...}}`, the column to predict"
     if label is not None and task.label_kind is LabelKind.NONE:
         yield f"data.label: task {task.name} learns without one. Received: {label!r}. Remove it"

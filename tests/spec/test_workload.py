@@ -6,7 +6,9 @@ import pytest
 
 from pipelines import parameters, reference
 from spec import home
-from spec.workload import Workload, WorkloadError, load_workload, workload_names
+from spec.section import ColumnName, Section
+from spec.tasks import find
+from spec.workload import Workload, WorkloadError, load_workload, named_columns, workload_names
 
 MINIMAL = "name: trips\ntask: binary\ndata: {label: {column: tip}}\n"
 
@@ -171,3 +173,24 @@ def test_a_parameter_that_is_not_yaml_is_one_line(tmp_path: pathlib.Path) -> Non
 def test_the_reference_page_is_current() -> None:
     page = (home.ROOT / "docs" / "reference" / "workload.md").read_text()
     assert page == reference.workload_page(), "run: python -m pipelines.reference"
+
+
+def test_options_are_those_of_the_task(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Options(Section):
+        item: ColumnName
+        top_k: int = 10
+
+    monkeypatch.setattr(find("binary"), "Options", Options)
+    found = load(tmp_path, MINIMAL + "task_options: {item: song}\n")
+    assert found.task_options == Options(item="song", top_k=10)
+    assert found.model_dump()["task_options"] == {"item": "song", "top_k": 10}
+    assert "task_options.item" in [one.field for one in named_columns(found)]
+    for wrong, part in (
+        ("{}", "task_options.item: Field required"),
+        ("{item: song, topk: 5}", "task_options.topk: .* Known for task binary: item, top_k"),
+    ):
+        with pytest.raises(WorkloadError, match=part):
+            load(tmp_path, f"{MINIMAL}task_options: {wrong}\n")
+    monkeypatch.undo()
+    with pytest.raises(WorkloadError, match="Known for task binary: none"):
+        load(tmp_path, MINIMAL + "task_options: {item: song}\n")

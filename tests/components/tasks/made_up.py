@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from components.tasks import MergeableSums, ModelSchema, Predict, Read, Task, UnitTerms, Values, ratio
+from components.tasks import Context, MergeableSums, ModelSchema, Task, UnitTerms, Values, ratio
 from spec.metrics import Metric
 from spec.tasks import LabelKind
 
@@ -86,23 +86,24 @@ class Retrieval(Task):
 
     metrics = (Metric("hit_rate", "Hit rate", bounded=True),)
 
-    def __init__(self, classes: Any = (), threshold: float = 0.5) -> None:
-        super().__init__(classes, threshold)
+    def __init__(self, classes: Any = (), threshold: float = 0.5, options: Any = None) -> None:
+        super().__init__(classes, threshold, options)
         self.corpus = np.zeros((0,))
         self.owners = np.zeros((0,))
 
     def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
         return (1,)
 
-    def answers(self, output: Any, features: Mapping[str, Any]) -> dict[str, Any]:
+    def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         return {self.output: output[:, 0]}
 
     def loss(self, schema: ModelSchema) -> Any:
         return "mse"
 
-    def prepare(self, label: str | None, read: Read, predict: Predict) -> Self:
-        assert label is not None
-        found = [(predict(batch), self.truths(batch, label)) for batch in read(["x", label])]
+    def prepare(self, context: Context) -> Self:
+        assert context.label is not None
+        batches = context.test(["x", context.label])
+        found = [(self.judged(context.predict(one)), self.truths(one, context.label)) for one in batches]
         self.corpus, self.owners = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return self
 

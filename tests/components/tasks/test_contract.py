@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from components.evaluator.findings import Findings
-from components.tasks import Feature, ModelSchema, Task, UnitTerms, find
+from components.tasks import Context, Feature, ModelSchema, Task, UnitTerms, find
 from spec import tasks
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind, MissingLibraryError
@@ -173,7 +173,7 @@ def test_its_head_is_built_fitted_and_answers(task: Task) -> None:
         model.compile("adam", task.loss(schema), metrics=task.training_metrics())
         assert math.isfinite(model.fit(features, target, verbose=0).history["loss"][0])
         tensors = {name: tf.constant(value) for name, value in features.items()}
-        answers = {name: value.numpy() for name, value in task.answers(tf.constant(output), tensors).items()}
+        answers = {name: value.numpy() for name, value in task.answers(tf.constant(output), tensors, model).items()}
         assert answers[task.output].shape == (ROWS, *task.answer_shape)
         assert not task.objection_to_answers(answers)
         assert set(task.prediction_types()) <= set(answers)
@@ -206,7 +206,7 @@ def test_metrics_over_a_corpus_see_it_first() -> None:
     def read(columns: Any) -> Iterator[pa.RecordBatch]:
         yield batch.select(list(columns))
 
-    prepared = task.prepare("label", read, lambda rows: rows.column("x").to_numpy())
+    prepared = task.prepare(Context("label", None, read, read, lambda rows: {task.output: rows.column("x").to_numpy()}))
     sums = prepared.reduce(prepared.terms(prepared.truths(batch, "label"), batch.column("x").to_numpy()))
     assert prepared.values(sums) == {"hit_rate": 1.0}
 

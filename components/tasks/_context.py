@@ -1,0 +1,34 @@
+"""What a task may look at before rows are judged."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+Read = Callable[[Sequence[str]], Iterator["pa.RecordBatch"]]
+Tensors = dict[str, "np.ndarray"]
+Predict = Callable[["pa.RecordBatch"], Tensors]
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """The data that a model is judged on, and the model.
+
+    Attributes:
+        label: the label's column; None without one.
+        query: the column whose rows are judged together; None without one.
+        test: columns -> the test split's batches, read as they are asked for.
+        train: the same of the train split.
+        predict: a batch with the model's columns -> what it answers, by output.
+    """
+
+    label: str | None
+    query: str | None
+    test: Read
+    train: Read
+    predict: Predict
