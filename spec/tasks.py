@@ -28,6 +28,7 @@ TASKS = {
     "multiclass": "components.tasks.multiclass.Multiclass",
     "regression": "components.tasks.regression.Regression",
     "ranking": "components.tasks.ranking.Ranking",
+    "retrieval": "components.tasks.retrieval.Retrieval",
 }
 
 
@@ -54,6 +55,7 @@ class TaskFacts:
         label_kind: what the label's column holds; NONE: `data.label` must be left out.
         label_optional: whether `data.label` may be left out: it is for judging alone, and nothing is learnt from it.
         needs_query: whether rows are judged by groups, those of one value of `data.query`.
+        answers_queries: the same where each group gets one answer, whichever of its rows asks; without `data.query` a row is a group.
         Options: what `task_options` in workload.yaml may say.
         takes_threshold: whether `training.decision_threshold` means something.
         takes_label_scale: whether `training.label_scale` does.
@@ -64,6 +66,7 @@ class TaskFacts:
     label_kind: ClassVar[LabelKind] = LabelKind.NUMBER
     label_optional: ClassVar[bool] = False
     needs_query: ClassVar[bool] = False
+    answers_queries: ClassVar[bool] = False
     takes_threshold: ClassVar[bool] = False
     takes_label_scale: ClassVar[bool] = False
     Options: ClassVar[type[Section]] = Section

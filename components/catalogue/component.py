@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from components.artifacts import ItemCatalogue
 from components.catalogue import executor
 from components.graph import Graph
-from spec.tasks import find
+from components.tasks import find
 
 
 class CatalogueSpec(ComponentSpec):
@@ -54,9 +54,9 @@ class Catalogue(base_component.BaseComponent):
 
 def node(graph: Graph) -> base_component.BaseComponent | None:
     workload = graph.workload
-    wanted = find(workload.task).catalogue_of(workload.task_options)
+    wanted = find(workload.task)(options=workload.task_options).catalogue_columns()
     if wanted is None:
         return None
-    item, columns = wanted
-    columns = dict.fromkeys([*columns, *filter(None, [workload.data.label_column])])
-    return graph.after_data_gates(Catalogue(graph.outputs["examples"], item, list(columns), workload.data.query))
+    item, described = wanted
+    columns = [*dict.fromkeys([*described, *filter(None, [workload.data.label_column])])]
+    return graph.after_data_gates(Catalogue(graph.outputs["examples"], item, columns, workload.data.query))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 
 from components import columnar
 from components.evaluator.config import EvaluationConfig
@@ -99,17 +100,23 @@ class EvaluateShards(beam.CombineFn):
             if not batch.num_rows:
                 continue
             truths = self._plan.task.truths(batch, config.label)
-            groups = np.zeros(batch.num_rows, np.int64)
-            if config.query:
-                groups = query_keys(batch.column(config.query), config.query)
+            places = np.arange(place, place + batch.num_rows)
+            groups = query_keys(batch.column(config.query), config.query) if config.query else places
             codes = [one.codes(batch.column(one.column)) for one in findings.slices.values()]
-            predictions = [findings.challenger.task.judged(self._challenger.predict(batch))]
+            predictions = [_judged(self._challenger, findings.challenger.task, batch, groups)]
             if findings.champion is not None:
                 assert self._champion is not None
                 try:
-                    predictions.append(findings.champion.task.judged(self._champion.predict(batch)))
+                    predictions.append(_judged(self._champion, findings.champion.task, batch, groups))
                 except InputError as error:
                     findings.drop_champion(place, str(error))
-            places = np.arange(place, place + batch.num_rows)
             findings.add(places, truths, groups, codes, predictions)
             place += batch.num_rows
+
+
+def _judged(model: Contender, task: Task, batch: pa.RecordBatch, groups: np.ndarray) -> np.ndarray:
+    """What is judged of a model's answers to each row; a query that gets one answer asks once a batch."""
+    if not task.answers_queries:
+        return task.judged(model.predict(batch))
+    _, firsts, query = np.unique(groups, return_index=True, return_inverse=True)
+    return task.judged(model.predict(batch.take(pa.array(firsts))))[query]

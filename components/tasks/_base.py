@@ -112,6 +112,10 @@ class Task(TaskFacts, abc.ABC):
             return np.zeros(batch.num_rows)
         return self.read_labels(batch.column(label), label)
 
+    def truth_columns(self, label: str | None) -> tuple[str, ...]:
+        """The columns that `truths` reads."""
+        return () if label is None else (label,)
+
     def read_labels(self, column: pa.Array, label: str) -> np.ndarray:
         """A column of labels, [N]; raises InputError as `truths` does."""
         where = f"label {label!r}: "
@@ -181,6 +185,17 @@ class Task(TaskFacts, abc.ABC):
         """What is wrong with what an untrained model answers, [N, *head_shape]; empty: nothing."""
         return ""
 
+    def catalogue_columns(self) -> tuple[str | None, Sequence[str]] | None:
+        """The column of the ids of what is found among the items of train, and the items' columns; None where nothing is found so.
+
+        Without an id each row of train is an item.
+        """
+        return None
+
+    def linked_features(self, schema: ModelSchema) -> tuple[str | None, str] | None:
+        """The features that are a query's id, if there is one, and an item's, of which train's pairs are `ModelSchema.interactions`."""
+        return None
+
     # What is served.
 
     @property
@@ -230,6 +245,20 @@ class Task(TaskFacts, abc.ABC):
     def valid(self, predictions: np.ndarray) -> np.ndarray:
         """Which rows have a prediction that can be judged, [N] of bool."""
         return np.asarray(np.isfinite(predictions).reshape(len(predictions), -1).all(axis=1))
+
+    def kept(self, truths: np.ndarray, predictions: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """What is kept of predictions until all rows of each group are there, [N, ...]; of tasks that judge by groups.
+
+        Args:
+            truths: [N, ...].
+            predictions: of `judged`, [N, ...].
+            groups: each row's group, [N] of int64.
+        """
+        return predictions
+
+    def constant(self, kept: np.ndarray) -> np.ndarray:
+        """What a model that knows nothing would have answered, in place of `kept`; of tasks that judge by groups."""
+        return np.zeros_like(kept)
 
     def terms(self, truths: np.ndarray, predictions: np.ndarray) -> UnitTerms:
         """What the metrics need of each row; of tasks without a query.
@@ -332,6 +361,11 @@ class Task(TaskFacts, abc.ABC):
         return dict.fromkeys(self.metric_names())
 
     @property
+    def by_groups(self) -> bool:
+        """Whether groups of rows are judged, and not each row for itself."""
+        return self.needs_query or self.answers_queries
+
+    @property
     def has_baseline(self) -> bool:
         """Whether gradient boosting gives answers of the same kind: the class or the number of each row."""
         shapes = {LabelKind.TWO_CLASSES: (), LabelKind.CLASSES: (len(self.classes),), LabelKind.NUMBER: ()}
@@ -384,7 +418,8 @@ class Task(TaskFacts, abc.ABC):
 
 
 def _restored(name: str, state: dict[str, Any]) -> Task:
-    task = find(name)()
+    kind = find(name)
+    task = kind.__new__(kind)
     vars(task).update(state)
     return task
 

@@ -69,7 +69,6 @@ class Retrieval(Task):
     label_kind = LabelKind.CLASSES
     label_optional = True
     answers_queries = True
-    has_catalogue = True
     output = "scores"
     unit = "queries"
     unit_term = "judged"
@@ -122,6 +121,14 @@ class Retrieval(Task):
     def training_target(self, features: Mapping[str, Any]) -> Any:
         """The item of each row."""
         return self._ids(features)
+
+    def catalogue_columns(self) -> tuple[str | None, Sequence[str]]:
+        return self.options.item, self.options.item_columns
+
+    def linked_features(self, schema: ModelSchema) -> tuple[str | None, str] | None:
+        if self.by_label:
+            return None
+        return schema.query if schema.query in schema.features else None, self._ids(schema.features).name
 
     # How good it is.
 
