@@ -193,7 +193,7 @@ class Task(TaskFacts, abc.ABC):
         return None
 
     def linked_features(self, schema: ModelSchema) -> tuple[str | None, str] | None:
-        """The features that are a query's id, if there is one, and an item's, of which train's pairs are `ModelSchema.interactions`."""
+        """Features: a query's id, if there is one, and an item's; their pairs in train are `ModelSchema.interactions`."""
         return None
 
     # What is served.

@@ -130,7 +130,24 @@ class Retrieval(Task):
             return None
         return schema.query if schema.query in schema.features else None, self._ids(schema.features).name
 
+    # What is served.
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        return (self.options.top_k,)
+
+    def served_columns(self, columns: Sequence[str]) -> Sequence[str]:
+        return self.options.query_columns
+
+    def prediction_types(self) -> dict[str, pa.DataType]:
+        labels = {"labels": pa.list_(pa.string())} if self.by_label else {}
+        return {"items": pa.list_(pa.string()), "scores": pa.list_(pa.float32()), **labels}
+
     # How good it is.
+
+    @property
+    def has_baseline(self) -> bool:
+        return False
 
     def truth_columns(self, label: str | None) -> tuple[str, ...]:
         wanted = label if self.by_label else self.options.item
