@@ -17,7 +17,10 @@ class Training(Section):
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     """Rows a training step, of all devices together."""
     early_stopping_patience: int | None = Field(default=3, ge=1, le=10_000)
-    """Stop when the eval loss has not fallen for so many epochs, and keep the best weights. null: never."""
+    """Stop when the eval loss has not fallen for so many epochs. null: never."""
+    keep_weights: Literal["best", "last"] = "best"
+    """best: of the epoch with the least eval loss; last: of the last one, where the eval loss says nothing of how good a model is, as
+    with networks that are trained against each other. Training then stops early for nothing."""
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     """For weights, shuffling and augmentation: two runs on the same data give the same model on the same machine."""
     hyperparameters: dict[str, float | int | str | bool] = {}
