@@ -53,7 +53,7 @@ class TaskFacts:
         name: as workload.yaml says it; that of a use case's own task is its dotted path, and `find` sets it.
         metrics: that a model is judged by; the first is the one that models are compared by unless the workload says otherwise.
         label_kind: what the label's column holds; NONE: `data.label` must be left out.
-        label_optional: whether `data.label` may be left out: it is for judging alone, and nothing is learnt from it.
+        label_optional: whether `data.label` may be left out; unless the task says otherwise, it is for judging alone.
         needs_query: whether rows are judged by groups, those of one value of `data.query`.
         answers_queries: the same where each group gets one answer, whichever of its rows asks; without `data.query` a row is a group.
         Options: what `task_options` in workload.yaml may say.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from components.tasks._columns import class_indices, numbers
 from components.tasks._context import Context, Tensors
 from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._lazily import confidence, np, pa
-from components.tasks._signatures import Signature
+from components.tasks._signatures import Features, Signature
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, by_slice, counted, weighted
 from components.tasks._views import View
 from spec import tasks
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from components.confidence import Bounds
     from components.gates import CheckResult
     from components.tasks._schema import ModelSchema
+    from components.tasks.catalogue import Catalogue
+
+Embed = Callable[[Callable[["Features"], Any]], "np.ndarray"]
 
 
 class Task(TaskFacts, abc.ABC):
@@ -70,6 +73,11 @@ class Task(TaskFacts, abc.ABC):
         return _restored, (self.name, vars(self))
 
     # The label.
+
+    @property
+    def learns_label(self) -> bool:
+        """Whether the loss is held against the label, and not against `training_target`."""
+        return not self.label_optional
 
     @classmethod
     def ordered_classes(cls, domain: Sequence[str], label: str, positive: str = "") -> list[str]:
@@ -123,9 +131,11 @@ class Task(TaskFacts, abc.ABC):
         """The columns that `truths` reads."""
         return () if label is None else (label,)
 
-    def read_labels(self, column: pa.Array, label: str) -> np.ndarray:
+    def read_labels(self, column: pa.Array | pa.ChunkedArray, label: str) -> np.ndarray:
         """A column of labels, [N]; raises InputError as `truths` does."""
         where = f"label {label!r}: "
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
         try:
             values = class_indices(column, self.classes) if self.label_kind.has_classes else numbers(column, self.name)
         except InputError as error:
@@ -214,12 +224,25 @@ class Task(TaskFacts, abc.ABC):
         """The raw columns that a request to `serving_default` carries, of all but the label."""
         return columns
 
+    def stock(self, model: Any, schema: ModelSchema, catalogue: Catalogue, embed: Embed) -> Any:
+        """Gets the items of `catalogue_columns` ready to be found by the served model, once it is fitted.
+
+        Args:
+            model: what `build_model` returned.
+            catalogue: the items of train.
+            embed: what is computed of the features [n, ...] of items, in the graph -> the same for all of them, [M, ...].
+
+        Returns:
+            What the SavedModel has to keep, a `tf.Module`.
+        """
+        raise NotImplementedError
+
     def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
         """The output that `answers` is given, [N, ...], in the graph: by default the whole model's.
 
         Args:
             model: what `build_model` returned.
-            features: the transformed ones that `served_columns` suffice for, [N, ...].
+            features: the transformed ones that `served_columns` suffice for, [N, ...]; `features.raw` are these columns.
         """
         return model(features, training=False)
 

@@ -68,6 +68,10 @@ class Shelf(tf.Module):
         places = self._items.lookup(_text(items))
         return tf.RaggedTensor.from_tensor(places[:, tf.newaxis], padding=-1)
 
+    def nothing(self, queries: tf.Tensor) -> tf.RaggedTensor:
+        """No place at all, [N, 0]."""
+        return tf.RaggedTensor.from_row_lengths(tf.zeros([0], tf.int64), tf.zeros_like(queries[:, 0], tf.int64))
+
     def _nearest(self, queries: tf.Tensor, count: int, left_out: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
         items = self._embeddings.shape[0]
         rows, most = max(1, _MOST_SCORES // items), min(count, items)

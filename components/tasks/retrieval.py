@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from components.tasks import _ranks
-from components.tasks._base import Task
+from components.tasks._base import Embed, Task
 from components.tasks._context import Context, Tensors
 from components.tasks._lazily import confidence, np, pa, pd
+from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
 from components.tasks.catalogue import Catalogue, as_text
 from spec.errors import InputError
@@ -82,6 +83,12 @@ class Retrieval(Task):
         self.widths = {"shown": 0}
         self.catalogue: Catalogue | None = None
         self._classes_of_items: np.ndarray | None = None
+        self._shelf: Any = None
+        self._query: str | None = None
+
+    @property
+    def learns_label(self) -> bool:
+        return self.by_label
 
     @property
     def by_label(self) -> bool:
@@ -135,6 +142,42 @@ class Retrieval(Task):
     @property
     def answer_shape(self) -> tuple[int, ...]:
         return (self.options.top_k,)
+
+    def stock(self, model: Any, schema: ModelSchema, catalogue: Catalogue, embed: Embed) -> Any:
+        from components.tasks._shelf import Shelf
+
+        labels = catalogue.items.column(schema.label) if self.by_label else None
+        self._shelf = Shelf(catalogue, embed(model.items), labels)
+        self._query = (
+            schema.query if self.options.leave_out_seen and schema.query in self.options.query_columns else None
+        )
+        return self._shelf
+
+    def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
+        """The query's place among the items, [N, d]."""
+        return model.queries(features)
+
+    def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
+        """The nearest items; a query that train knows is not answered what it has had."""
+        left_out = self._shelf.seen(_column(features, self._query)) if self._query else self._shelf.nothing(output)
+        return dict(self._shelf.answer(output, self.options.top_k, left_out))
+
+    def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
+        """`similar_items`: an item, be it new, to the items that are like it. `score`: a query and an item to their similarity."""
+        queries, items = self.options.query_columns, self.options.item_columns
+        if set(queries) & set(items):  # items are searched by items: serving_default answers both
+            return {}
+
+        def similar(features: Mapping[str, Any]) -> dict[str, Any]:
+            itself = self._shelf.itself(_column(features, self.options.item))
+            return dict(self._shelf.answer(model.items(features), self.options.top_k, itself))
+
+        def score(features: Mapping[str, Any]) -> dict[str, Any]:
+            from keras import ops
+
+            return {"score": ops.sum(model.queries(features) * model.items(features), axis=1)}
+
+        return {"similar_items": Signature(similar, items), "score": Signature(score, (*queries, *items))}
 
     def served_columns(self, columns: Sequence[str]) -> Sequence[str]:
         return self.options.query_columns
@@ -296,6 +339,17 @@ class Retrieval(Task):
         if unknown:
             shown += f"; {unknown:,} of {rows:,} rows are of items that train lacks, which count as missed"
         return [CheckResult(name, True, message=shown)]
+
+
+def _column(features: Any, name: Any) -> Any:
+    """A raw column of ids, [N]; where one is missing, what no id is."""
+    import tensorflow as tf
+
+    column = features.raw[name]
+    if isinstance(column, tf.SparseTensor):
+        text = column if column.dtype == tf.string else tf.sparse.map_values(tf.strings.as_string, column)
+        return tf.reshape(tf.sparse.to_dense(tf.sparse.reset_shape(text, [tf.shape(text, tf.int64)[0], 1])), [-1])
+    return column
 
 
 def _changes(*keys: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from spec.errors import InputError
+
 
 class Towers(keras.Model):
     """A tower for queries and one for items.
@@ -61,5 +63,10 @@ class Towers(keras.Model):
         return ops.stack([queries / self.temperature, items], axis=1)
 
     def _embed(self, tower: keras.Model, features: Mapping[str, Any], training: bool) -> Any:
+        if missing := [name for name in tower.input if name not in features]:
+            raise InputError(
+                f"model.py: a tower takes {', '.join(map(repr, missing))}, which the columns given to it do not suffice for. "
+                "Name the columns that features.py makes it of in task_options.query_columns or item_columns."
+            )
         found = tower({name: features[name] for name in tower.input}, training=training)
         return ops.normalize(found, axis=-1) if self.similarity == "cosine" else found
