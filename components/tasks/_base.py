@@ -290,9 +290,14 @@ class Task(TaskFacts, abc.ABC):
         """Looks at the rows before they are judged, where metrics need it, as those over a corpus do; returns the task that judges."""
         return self
 
+    @property
+    def judged_output(self) -> str:
+        """The output that `judged` looks at."""
+        return self.output
+
     def judged(self, answers: Tensors) -> np.ndarray:
         """What of a model's answers is judged, [N, *answer_shape] unless `terms` takes another shape."""
-        return answers[self.output]
+        return answers[self.judged_output]
 
     def valid(self, predictions: np.ndarray) -> np.ndarray:
         """Which rows have a prediction that can be judged, [N] of bool."""

@@ -220,6 +220,10 @@ class Retrieval(Task):
         places[unknown] = -1 - codes.astype(np.int64)
         return places
 
+    @property
+    def judged_output(self) -> str:
+        return "items"
+
     def judged(self, answers: Tensors) -> np.ndarray:
         """Items as places in the catalogue, [N, top_k]; -1 for what is not in it."""
         assert self.catalogue is not None
