@@ -19,6 +19,7 @@ TRAINING = (
     "components.data_quality",
     "components.drift",
     "components.transform",
+    "components.catalogue",
     "components.trainer",
     "components.champion",
     "components.baseline",

@@ -55,6 +55,11 @@ MAP = Metric("map", "MAP", bounded=True)
 MRR = Metric("mrr", "MRR", bounded=True)
 PRECISION_10 = Metric("precision_10", "Precision@10", bounded=True)
 RECALL_10 = Metric("recall_10", "Recall@10", bounded=True)
+RECALL_20 = Metric("recall_20", "Recall@20", bounded=True)
+HIT_1 = Metric("hit_1", "Hit@1", bounded=True)
+COVERAGE_10 = Metric("coverage_10", "Coverage@10", bounded=True)
+POPULARITY_10 = Metric("popularity_10", "Popularity@10", lower_is_better=True, bounded=True)
+COLD_NDCG_10 = Metric("cold_ndcg_10", "NDCG@10 of new queries", bounded=True)
 LOSS = Metric("loss", "Loss", lower_is_better=True)
 """What training brings down; no task is judged by it."""
 
@@ -64,6 +69,7 @@ METRICS: dict[str, Metric] = {
         *(AUC, AUC_PR, ACCURACY, PRECISION, RECALL, F1, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS, CALIBRATION),
         *(MACRO_AUC, MACRO_AUC_PR, MICRO_F1, SUBSET_ACCURACY, HAMMING_LOSS),
         *(RMSE, MAE, MAPE, R2, BIAS, NDCG_10, MAP, MRR, PRECISION_10, RECALL_10, LOSS),
+        *(RECALL_20, HIT_1, COVERAGE_10, POPULARITY_10, COLD_NDCG_10),
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ class Context:
         test: columns -> the test split's batches, read as they are asked for.
         train: the same of the train split.
         predict: a batch with the model's columns -> what it answers, by output.
+        catalogue: the folder of the items that are found (`components.tasks.catalogue`); None where the task finds none.
     """
 
     label: str | None
@@ -32,3 +34,4 @@ class Context:
     test: Read
     train: Read
     predict: Predict
+    catalogue: pathlib.Path | None = None

@@ -157,9 +157,13 @@ class Workload(Section):
 
     @property
     def split(self) -> Split:
-        """`data.split`, with the query as its key where none is named: no query is torn apart."""
+        """`data.split`, with the query as its key where none is named and a query's rows are ranked: it is not torn apart."""
         split = self.data.split
-        return split.model_copy(update={"key": split.key or (None if split.time else self.data.query)})
+        try:
+            torn = find(self.task).answers_queries
+        except MissingLibraryError:
+            torn = False
+        return split.model_copy(update={"key": split.key or (None if split.time or torn else self.data.query)})
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -208,8 +212,8 @@ def _query_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str
     query = workload.data.query
     if query is None and task.needs_query:
         yield f"task {task.name} needs data.query: the column whose rows are ranked against each other"
-    if query is not None and not task.needs_query:
-        yield f"data.query is for task ranking. Received: task {task.name}. Remove it, or change the task"
+    if query is not None and not (task.needs_query or task.answers_queries):
+        yield f"data.query is for tasks ranking and retrieval. Received: task {task.name}. Remove it, or change the task"
     if query is not None and query in (workload.data.label_column, *workload.data.ignore):
         yield f"data.query must be a column that is read and not the label. Received: {query!r}"
 

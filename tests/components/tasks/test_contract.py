@@ -16,6 +16,8 @@ import pytest
 
 from components.evaluator.findings import Findings
 from components.tasks import Context, Feature, ModelSchema, Task, UnitTerms, find
+from components.tasks.catalogue import Catalogue, Seen
+from components.tasks.retrieval import Retrieval
 from spec import tasks
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind, MissingLibraryError
@@ -24,6 +26,8 @@ from tests.components.tasks import made_up
 GUIDE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "guides" / "add-a-task.md"
 MADE_UP = [f"tests.components.tasks.made_up.{one}" for one in ("Keypoints", "Generation", "Retrieval")]
 ROWS = 64
+ITEMS = 40
+RETRIEVAL = {"item": "item", "query_columns": ["x"], "item_columns": ["item"], "top_k": 20}
 
 
 def schema_of(name: str) -> ModelSchema:
@@ -39,6 +43,9 @@ def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, n
     """Truths, predictions and groups."""
     random = np.random.default_rng(seed)
     predictions = random.random((count, *task.answer_shape)).astype(np.float32)
+    if isinstance(task, Retrieval):
+        lists = np.stack([random.permutation(ITEMS)[:20] for _ in range(count)]).astype(np.float32)
+        return random.integers(0, ITEMS, count) * 1.0, lists, np.sort(random.integers(0, 8, count))
     if isinstance(task, made_up.Generation):
         return random.normal(size=(count, 2)), predictions, np.zeros(count, np.int64)
     if task.label_kind is LabelKind.SEVERAL_CLASSES:
@@ -52,7 +59,12 @@ def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, n
 
 
 def task_of(name: str) -> Task:
-    task = find(name)(schema_of(name).classes)
+    options = RETRIEVAL if name == "retrieval" else {}
+    task = find(name)(schema_of(name).classes, options=options)
+    if isinstance(task, Retrieval):
+        ids = np.array([str(one) for one in range(ITEMS)], object)
+        seen = Seen.of(pa.array([0, 1, 2]), np.array([3, 4, 5]), "user")
+        task.catalogue, task.widths = Catalogue(pa.table({}), ids, np.arange(ITEMS)[::-1], seen), {"shown": ITEMS}
     if isinstance(task, made_up.Retrieval):
         truths, predictions, _ = rows_of(task)
         task.corpus, task.owners = predictions, truths
@@ -75,8 +87,8 @@ def task(request: pytest.FixtureRequest) -> Task:
 
 
 def units_of(task: Task, truths: np.ndarray, predictions: np.ndarray, groups: np.ndarray) -> UnitTerms:
-    if task.needs_query:
-        return task.group_terms(truths, predictions, groups)[0]
+    if task.by_groups:
+        return task.group_terms(truths, task.kept(truths, predictions, groups), groups)[0]
     return task.terms(truths, predictions)
 
 
@@ -161,6 +173,8 @@ def test_its_head_is_built_fitted_and_answers(task: Task) -> None:
 
     schema = schema_of(task.name)
     shape = task.head_shape(schema)
+    if None in shape:
+        pytest.skip("build_model ends with layers of its own")
     inputs = schema.inputs()
     x = keras.layers.Dense(8)(keras.layers.Concatenate()([keras.ops.expand_dims(one, -1) for one in inputs.values()]))
     for hidden in (x, keras.layers.RepeatVector(3)(x)):  # one network, and three side by side
