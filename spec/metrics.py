@@ -50,6 +50,13 @@ MAP = Metric("map", "MAP", bounded=True)
 MRR = Metric("mrr", "MRR", bounded=True)
 PRECISION_10 = Metric("precision_10", "Precision@10", bounded=True)
 RECALL_10 = Metric("recall_10", "Recall@10", bounded=True)
+MSE = Metric("mse", "Mean squared error", lower_is_better=True)
+BCE = Metric("bce", "Cross-entropy", lower_is_better=True)
+PSNR = Metric("psnr", "Peak signal to noise (dB)")
+JUDGE_ACCURACY = Metric("judge_accuracy", "Accuracy by the judge", bounded=True)
+FRECHET = Metric("frechet", "Fréchet distance", lower_is_better=True)
+SYNTHETIC_TRAIN = Metric("synthetic_train", "Trained on generated, tested on real", bounded=True)
+REAL_TRAIN = Metric("real_train", "Trained on real, tested on real", bounded=True)
 LOSS = Metric("loss", "Loss", lower_is_better=True)
 """What training brings down; no task is judged by it."""
 
@@ -57,7 +64,8 @@ METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
         *(AUC, AUC_PR, ACCURACY, PRECISION, RECALL, F1, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS, CALIBRATION),
-        *(RMSE, MAE, MAPE, R2, BIAS, NDCG_10, MAP, MRR, PRECISION_10, RECALL_10, LOSS),
+        *(RMSE, MAE, MAPE, R2, BIAS, NDCG_10, MAP, MRR, PRECISION_10, RECALL_10),
+        *(MSE, BCE, PSNR, JUDGE_ACCURACY, FRECHET, SYNTHETIC_TRAIN, REAL_TRAIN, LOSS),
     )
 }
 

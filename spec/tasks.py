@@ -28,6 +28,8 @@ TASKS = {
     "multiclass": "components.tasks.multiclass.Multiclass",
     "regression": "components.tasks.regression.Regression",
     "ranking": "components.tasks.ranking.Ranking",
+    "reconstruction": "components.tasks.reconstruction.Reconstruction",
+    "generation": "components.tasks.generation.Generation",
 }
 
 
@@ -54,6 +56,7 @@ class TaskFacts:
         label_kind: what the label's column holds; NONE: `data.label` must be left out.
         label_optional: whether `data.label` may be left out: it is for judging alone, and nothing is learnt from it.
         needs_query: whether rows are judged by groups, those of one value of `data.query`.
+        needs_judge: whether a model is judged by another one, the release of `evaluation.judge`.
         Options: what `task_options` in workload.yaml may say.
         takes_threshold: whether `training.decision_threshold` means something.
         takes_label_scale: whether `training.label_scale` does.
@@ -64,6 +67,7 @@ class TaskFacts:
     label_kind: ClassVar[LabelKind] = LabelKind.NUMBER
     label_optional: ClassVar[bool] = False
     needs_query: ClassVar[bool] = False
+    needs_judge: ClassVar[bool] = False
     takes_threshold: ClassVar[bool] = False
     takes_label_scale: ClassVar[bool] = False
     Options: ClassVar[type[Section]] = Section

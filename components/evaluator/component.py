@@ -18,6 +18,7 @@ class EvaluatorSpec(component_spec.ComponentSpec):
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema, optional=True),
         "baseline": component_spec.ChannelParameter(type=BaselineMetrics, optional=True),
+        "judge": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS = {
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -35,6 +36,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         champion: of the ChampionResolver; default none.
         schema: of the raw data; a changed one evaluates anew.
         baseline: what a simple method reaches on the same rows; default: the model stands alone.
+        judge: a release that judges, for tasks that need one.
     """
 
     SPEC_CLASS = EvaluatorSpec
@@ -48,6 +50,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         champion: channel.BaseChannel | None = None,
         schema: channel.BaseChannel | None = None,
         baseline: channel.BaseChannel | None = None,
+        judge: channel.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             EvaluatorSpec(
@@ -56,6 +59,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 champion=champion,
                 schema=schema,
                 baseline=baseline,
+                judge=judge,
                 evaluation_config=border.dump(config),
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
@@ -78,4 +82,5 @@ def node(graph: Graph) -> Evaluator:
             **workload.evaluation.model_dump(),
         ),
         baseline=made.get("baseline"),
+        judge=made.get("judge"),
     )

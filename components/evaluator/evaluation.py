@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import pyarrow as pa
 from components import columnar
 from components.evaluator.combining import EvaluateShards, Plan, Shard
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.contender import Contender
+from components.evaluator.contender import Contender, Judge
 from components.evaluator.findings import Findings
 from components.served_model import ServedModel
 from components.tasks import Context, Predict, Read, Task
@@ -31,6 +32,7 @@ def evaluate(
     champion: pathlib.Path | None,
     config: EvaluationConfig,
     combine: Combine,
+    judge: pathlib.Path | None = None,
 ) -> Findings:
     """Evaluates on the test split of an Examples artifact.
 
@@ -38,6 +40,7 @@ def evaluate(
         challenger: SavedModel folder.
         champion: SavedModel folder; None without one.
         combine: runs the work, here or on Beam's workers.
+        judge: SavedModel folder of `evaluation.judge`; None without one.
 
     Raises:
         InputError: the split is empty or lacks a column, or the challenger does not fit the data.
@@ -60,11 +63,11 @@ def evaluate(
             champion, not_comparable = None, str(error)
     plan = Plan(
         config,
-        _prepared(spec, challenger, examples_uri, config),
+        _prepared(spec, challenger, examples_uri, config, judge),
         challenger,
         tuple(columns),
         champion,
-        _prepared(theirs, champion, examples_uri, config) if theirs and champion else None,
+        _prepared(theirs, champion, examples_uri, config, judge) if theirs and champion else None,
     )
     found: Findings = combine(shards, EvaluateShards(plan), sum(shard.group.size_bytes for shard in shards))
     if found.rows != (rows := columnar.count_rows(examples_uri, TEST)):
@@ -74,14 +77,20 @@ def evaluate(
     return found
 
 
-def _prepared(spec: ServedModel, saved_model: pathlib.Path, examples_uri: str, config: EvaluationConfig) -> Task:
+def _prepared(
+    spec: ServedModel,
+    saved_model: pathlib.Path,
+    examples_uri: str,
+    config: EvaluationConfig,
+    judge: pathlib.Path | None,
+) -> Task:
     """The model's task, with what it needs to know of all rows before any of them is judged."""
     load = functools.cache(Contender)  # not before there is a batch
-    return spec.kind.prepare(
-        context(
-            examples_uri, config.label, config.query, lambda batch: load(saved_model).predict(batch), config.batch_size
-        )
+    seen = context(
+        examples_uri, config.label, config.query, lambda batch: load(saved_model).predict(batch), config.batch_size
     )
+    judging = judge and Judge(judge, config.judge or "")
+    return spec.kind.prepare(dataclasses.replace(seen, columns=tuple(spec.features), judge=judging))
 
 
 def context(examples_uri: str, label: str | None, query: str | None, predict: Predict, batch_size: int) -> Context:

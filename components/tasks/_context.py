@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from components.served_model import ServedModel
+
 Read = Callable[[Sequence[str]], Iterator["pa.RecordBatch"]]
 Tensors = dict[str, "np.ndarray"]
 Predict = Callable[["pa.RecordBatch"], Tensors]
+
+
+class Judge(Protocol):
+    """A release that judges. It travels to workers.
+
+    Attributes:
+        name: as `evaluation.judge` says it.
+        spec: what it takes and answers.
+    """
+
+    name: str
+
+    @property
+    def spec(self) -> ServedModel: ...
+
+    def predict(self, batch: pa.RecordBatch) -> Tensors:
+        """What it answers to a batch of raw columns, by output."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +44,8 @@ class Context:
         test: columns -> the test split's batches, read as they are asked for.
         train: the same of the train split.
         predict: a batch with the model's columns -> what it answers, by output.
+        columns: the model's.
+        judge: of `evaluation.judge`; None without one.
     """
 
     label: str | None
@@ -32,3 +53,5 @@ class Context:
     test: Read
     train: Read
     predict: Predict
+    columns: Sequence[str] = ()
+    judge: Judge | None = None

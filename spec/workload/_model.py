@@ -145,6 +145,9 @@ class Evaluation(Section):
     """Columns by whose values every metric is shown too."""
     champion: Champion = Champion()
     """The comparison with the stable release."""
+    judge: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*@[a-z0-9][a-z0-9_-]*$")
+    """For tasks that are judged by another model, and needed there: a release, by a label or by its version: mnist@stable, mnist@3. A
+    label that has moved judges anew."""
     baseline: Literal["gradient_boosting", "none"] = "gradient_boosting"
     """The simple method that stands beside the model in every report: scikit-learn's gradient boosting, untuned, on the raw columns
     and at most 100,000 rows of the train split. It holds nothing back; where it wins, the report says so."""

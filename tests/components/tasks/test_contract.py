@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 
 from components.evaluator.findings import Findings
 from components.tasks import Context, Feature, ModelSchema, Task, UnitTerms, find
+from components.tasks.generation import Generation
 from spec import tasks
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind, MissingLibraryError
@@ -24,19 +26,25 @@ from tests.components.tasks import made_up
 GUIDE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "guides" / "add-a-task.md"
 MADE_UP = [f"tests.components.tasks.made_up.{one}" for one in ("Keypoints", "Generation", "Retrieval")]
 ROWS = 64
+OPTIONS: dict[str, dict[str, Any]] = {
+    "reconstruction": {"unit_interval": True},
+    "generation": {"condition": "digit", "shape": (2, 3, 1)},
+}
 
 
 def schema_of(name: str) -> ModelSchema:
     classes = {LabelKind.TWO_CLASSES: "ab", LabelKind.CLASSES: "abcde"}.get(find(name).label_kind, "")
     features = {one: Feature(one, "float32") for one in ("x", "y")}
     label = None if find(name).label_kind is LabelKind.NONE else "label"
-    return ModelSchema(features, name, label, tuple(classes), label_mean=2.0, label_std=3.0)
+    return ModelSchema(features, name, label, tuple(classes), label_mean=2.0, label_std=3.0, task_options=OPTIONS.get(name, {}))
 
 
 def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Truths, predictions and groups."""
     random = np.random.default_rng(seed)
     predictions = random.random((count, *task.answer_shape)).astype(np.float32)
+    if isinstance(task, Generation):
+        return judged_pictures(random, count)
     if isinstance(task, made_up.Generation):
         return random.normal(size=(count, 2)), predictions, np.zeros(count, np.int64)
     if task.label_kind.has_classes:
@@ -47,8 +55,26 @@ def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, n
     return truths, predictions, np.sort(random.integers(0, 8, count))
 
 
+class MoreInk:
+    """In place of the small classifier of pictures."""
+
+    def predict(self, pixels: np.ndarray) -> np.ndarray:
+        return (pixels.mean(axis=1) > 0.5).astype(np.int64)
+
+
+def judged_pictures(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Classes that were asked for, what a judge says of real pictures, and their pixels; what it says of generated ones."""
+    real, made = np.log(random.dirichlet(np.ones(3), (2, count)))
+    asked = random.integers(0, 3, (count, 1))
+    truths = np.concatenate([asked, real, random.random((count, 6))], axis=1)
+    return truths, made, np.zeros(count, np.int64)
+
+
 def task_of(name: str) -> Task:
-    task = find(name)(schema_of(name).classes)
+    task = find(name)(schema_of(name).classes, options=OPTIONS.get(name))
+    if isinstance(task, Generation):
+        task.judge = SimpleNamespace(spec=SimpleNamespace(classes=("0", "1", "2")))
+        task.learners = {one: MoreInk() for one in ("synthetic_train", "real_train")}
     if isinstance(task, made_up.Retrieval):
         truths, predictions, _ = rows_of(task)
         task.corpus, task.owners = predictions, truths
@@ -166,7 +192,7 @@ def test_its_head_is_built_fitted_and_answers(task: Task) -> None:
         assert output.shape == (ROWS, *shape) and not task.objection_to_output(output)
         labels = np.random.default_rng(0).integers(0, max(2, len(task.classes)), ROWS)
         target: Any = labels if task.label_kind is not LabelKind.IMAGE else np.zeros((ROWS, *shape), np.float32)
-        if schema.label is None and not isinstance(task, made_up.Generation):
+        if (schema.label is None or task.label_optional) and not isinstance(task, made_up.Generation):
             target = task.training_target({name: tf.constant(value) for name, value in features.items()})
         elif schema.label is None:
             target = np.zeros((ROWS, *shape), np.float32)
