@@ -6,12 +6,14 @@ one-sided: at 0.95 the true value lies below `low` in at most about 5 of 100 sam
 
 | metric | method |
 |---|---|
-| accuracy, precision, recall, top_3_accuracy, judge_accuracy, synthetic_train, real_train | exact for a proportion (Clopper and Pearson, 1934) |
+| accuracy, precision, recall, top_3_accuracy | exact for a proportion (Clopper and Pearson, 1934) |
+| judge_accuracy, synthetic_train, real_train | as accuracy |
 | f1 | 2J / (1 + J) of the Jaccard proportion J = TP / (TP + FP + FN), exact |
 | macro_f1 | of each class as f1, combined by the square-and-add rule (Zou and Donner, 2008) |
 | auc | method 5 of Newcombe (2006), with a variance after Hanley and McNeil (1982) |
 | auc_pr | exact, as for a proportion of the positives (the binomial interval of Boyd, Eng and Page, 2013) |
-| rmse, mae, mape, log_loss, r2, calibration, mse, bce | the delta method on the logarithm of a mean or of a ratio of means, with Student's t |
+| rmse, mae, mape, log_loss, r2, calibration | the delta method on the logarithm of a mean or of a ratio of means, with Student's t |
+| mse, bce | as log_loss |
 | bias, psnr | Student's t |
 | ranking | a mean over queries of values from 0 to 1, with pseudo-queries after Agresti and Coull (1998) |
 """

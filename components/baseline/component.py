@@ -5,11 +5,12 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components import border
+from components import border, user_code
 from components.artifacts import BaselineMetrics
 from components.baseline import executor
 from components.baseline.config import BaselineConfig
 from components.graph import Graph
+from spec.workload import GRADIENT_BOOSTING
 
 
 class BaselineSpec(ComponentSpec):
@@ -22,10 +23,10 @@ class BaselineSpec(ComponentSpec):
 
 
 class Baseline(base_component.BaseComponent):
-    """Fits scikit-learn's gradient boosting to the raw columns, and judges it on the rows that the model is judged on.
+    """Fits simple methods to the raw columns, and judges them on the rows that the model is judged on.
 
-    It depends on data and schema alone: where only features or model change, it comes from the cache. What it found is
-    `baseline.json`; the fitted trees are not kept.
+    Gradient boosting depends on data and schema alone: where only features or model change, it comes from the cache. The
+    workload's own functions depend on its folder too. What they reach is `baseline.json`; nothing that was fitted is kept.
 
     Args:
         schema: of the raw data; gives the label's classes.
@@ -47,15 +48,20 @@ class Baseline(base_component.BaseComponent):
 
 def node(graph: Graph) -> base_component.BaseComponent | None:
     workload = graph.workload
-    label, split = workload.data.label, workload.data.split
-    if label is None or workload.evaluation.baseline == "none":
+    label, split, methods = workload.data.label, workload.data.split, workload.evaluation.baseline
+    own = set(methods) - {GRADIENT_BOOSTING}
+    if not methods or (label is None and not own):
         return None
+    module = graph.site.workload_folder / "baseline.py"
     config = BaselineConfig(
         task=workload.task,
-        label=label.column,
-        positive_class=label.positive_class or "",
+        methods=methods,
+        label=workload.data.label_column or "",
+        positive_class=(label and label.positive_class) or "",
         query=workload.data.query or "",
         task_options=workload.task_options.model_dump(mode="json"),
         leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
+        module_file=str(module) if own else "",
+        module_digest=user_code.digest(module.parent) if own else "",
     )
     return graph.after_data_gates(Baseline(graph.outputs["examples"], graph.outputs["schema"], config))

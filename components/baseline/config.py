@@ -7,19 +7,26 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class BaselineConfig:
-    """What is predicted, and from what.
+    """What is predicted, from what, and by which methods.
 
     Attributes:
         task: by name.
         task_options: what workload.yaml says under that name.
+        methods: as `evaluation.baseline` names them.
+        label: its column; empty without one.
         positive_class: of two classes; empty: the last of the domain.
         query: the column whose rows are judged together; empty without one.
-        leave_out: columns that say to which split or query a row belongs; they are not learnt from.
+        leave_out: columns that say to which split or query a row belongs; gradient boosting does not learn from them.
+        module_file: the workload's baseline.py; empty where no method is its own.
+        module_digest: of that file's folder.
     """
 
     task: str
-    label: str
+    methods: tuple[str, ...]
+    label: str = ""
     positive_class: str = ""
     query: str = ""
     leave_out: tuple[str, ...] = ()
+    module_file: str = ""
+    module_digest: str = ""
     task_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)

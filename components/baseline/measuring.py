@@ -1,7 +1,10 @@
-"""Fit on the train split, predict the rows that the model is judged on, and sum up as the Evaluator does."""
+"""Each method fits on the train split, predicts the rows that the model is judged on, and is summed up as the Evaluator does."""
 
 from __future__ import annotations
 
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,100 +12,85 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import columnar
-from components.baseline.boosting import Boosting, most_rows
+from components.baseline.boosted import Boosted
 from components.baseline.config import BaselineConfig
-from components.baseline.encoding import Encoder, fit_encoder, unfit
+from components.baseline.method import PLACE, Method, NotApplicable
+from components.baseline.own import Own
 from components.evaluator.evaluation import context
 from components.evaluator.findings import Findings
-from components.tasks import Task, Tensors, Values, find, query_keys
+from components.tasks import Read, Tensors, Values, find, query_keys
 from components.transform.labels import output_classes
-from spec.splits import TEST, TRAIN
-from spec.words import one_line
+from spec.splits import TEST
+from spec.workload import GRADIENT_BOOSTING
 
-NAME = "gradient boosting"
 _BATCH_ROWS = 8192
 
 
-def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig) -> dict[str, Any]:
-    """What gradient boosting reaches.
+def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig) -> list[dict[str, Any]]:
+    """What each method reaches, in the order of `config.methods`.
 
     Returns:
-        `name`; `rows` it was judged on; `train_rows` it learnt from, of `train_rows_in_all`; `columns` it learnt from and
-        `left_out`, column -> why; `overall`, metric -> value; `not_applicable`: why there are no values, else empty.
+        of each its `name`; `about` it, in a line; `rows` it was judged on; `train_rows` it learnt from, of
+        `train_rows_in_all`; `seconds` it took; `overall`, metric -> value; `not_applicable`: why there are no values, else
+        empty. Of gradient boosting also the `columns` it learnt from and `left_out`, column -> why.
 
     Raises:
-        InputError: the label does not fit the task.
+        InputError: the label does not fit the task, or a function of the workload's own fails or answers what no model would.
     """
-    schema_of_rows = columnar.split_schema(examples_uri, TRAIN)
-    unused = {config.label, *config.leave_out}
-    candidates = [name for name in schema_of_rows.names if name not in unused]
-    in_all = columnar.count_rows(examples_uri, TRAIN)
-    # Decided by the types alone: what is not used, images above all, is not read.
-    left_out = {name: why for name in candidates if (why := unfit(schema_of_rows.field(name).type))}
-    fit = [name for name in candidates if name not in left_out]
-    train = _sample(examples_uri, [config.label, *fit], most_rows(len(fit)), in_all)
-    encoder = fit_encoder(train, fit)
-    left_out |= encoder.left_out
-    found: dict[str, Any] = {
-        "name": NAME,
-        "rows": columnar.count_rows(examples_uri, TEST),
-        "train_rows": train.num_rows,
-        "train_rows_in_all": in_all,
-        "columns": list(encoder.columns),
-        "left_out": dict(sorted(left_out.items())),
-        "overall": {},
-        "not_applicable": "",
-    }
     kind = find(config.task)
-    classes = output_classes(schema, config.label, kind, config.positive_class)
-    task = kind(classes, options=config.task_options)
-    labels = task.read_labels(train.column(config.label).combine_chunks(), config.label)
-    if not task.has_baseline:
-        return {
-            **found,
-            "not_applicable": f"trees answer with a class or a number a row, and task {task.name} does not",
-        }
-    if not encoder.columns:
-        return {
-            **found,
-            "not_applicable": "no column is a number, a date or a category, which is what trees learn from",
-        }
-    boosting = Boosting(len(task.classes), encoder.categorical)
-    try:
-        boosting.fit(encoder.matrix(train), labels)
-    except ValueError as error:  # scikit-learn's word for data that there is nothing to learn from
-        return {**found, "not_applicable": one_line(error, 300)}
-    return {**found, "overall": _judge(examples_uri, encoder, boosting, task, config)}
+    classes = output_classes(schema, config.label or None, kind, config.positive_class)
+    found = []
+    for name in config.methods:
+        started = time.monotonic()
+        task = kind(classes, options=config.task_options)
+        method = (Boosted if name == GRADIENT_BOOSTING else Own)(name, task, examples_uri, config)
+        overall: Values = {}
+        why_not = ""
+        try:
+            overall = _judge(examples_uri, method, config)
+        except NotApplicable as error:
+            why_not = str(error)
+        found.append(
+            {
+                "name": name.replace("_", " "),
+                "rows": columnar.count_rows(examples_uri, TEST),
+                **method.facts,
+                "overall": overall,
+                "not_applicable": why_not,
+                "seconds": round(time.monotonic() - started, 2),
+            }
+        )
+    return found
 
 
-def _sample(uri: str, columns: list[str], most: int, in_all: int) -> pa.Table:
-    """Rows of the train split in their order: all of them, or so many by chance, the same every time."""
-    if in_all <= most:
-        return columnar.read_split(uri, TRAIN, columns).select(columns)
-    drawn = np.sort(np.random.default_rng(1).choice(in_all, most, replace=False))
-    parts, start = [], 0
-    for batch in columnar.read_batches(uri, TRAIN, columns):
-        low, high = np.searchsorted(drawn, (start, start + batch.num_rows))
-        parts.append(batch.take(pa.array(drawn[low:high] - start)))
-        start += batch.num_rows
-    return pa.Table.from_batches(parts).select(columns)
-
-
-def _judge(uri: str, encoder: Encoder, boosting: Boosting, task: Task, config: BaselineConfig) -> Values:
+def _judge(uri: str, method: Method, config: BaselineConfig) -> Values:
     def predict(batch: pa.RecordBatch) -> Tensors:
-        return {task.output: boosting.predict(encoder.matrix(pa.Table.from_batches([batch])))}
+        return {method.task.output: method.predict(batch)}
 
-    given = context(uri, config.label, config.query or None, predict, _BATCH_ROWS)
-    task = task.prepare(given)
+    label, query = config.label or None, config.query or None
+    given = context(uri, label, query, predict, _BATCH_ROWS)
+    given = dataclasses.replace(given, test=_placed(given.test))
+    method.fit()
+    method.task = task = method.task.prepare(given)
     findings = Findings(task, (), champion=None, seed=1)
-    place = 0
-    for batch in given.test(list(dict.fromkeys([config.label, *filter(None, [config.query]), *encoder.columns]))):
+    for batch in given.test([name for name in dict.fromkeys([label, query, *method.columns]) if name]):
         if not batch.num_rows:
             continue
-        groups = query_keys(batch.column(config.query), config.query) if config.query else np.zeros(batch.num_rows, int)
-        places = np.arange(place, place + batch.num_rows)
-        findings.add(places, task.truths(batch, config.label), groups, (), (task.judged(predict(batch)),))
-        place += batch.num_rows
+        groups = query_keys(batch.column(query), query) if query else np.zeros(batch.num_rows, int)
+        places, truths = batch.column(PLACE).to_numpy(), task.truths(batch, label)
+        findings.add(places, truths, groups, (), (task.judged(predict(batch)),))
     findings.finish()
     assert findings.challenger.sums is not None
-    return findings.task.values(findings.challenger.sums)
+    return task.values(findings.challenger.sums)
+
+
+def _placed(read: Read) -> Read:
+    """Batches that know each row's place in the split."""
+
+    def placed(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        place = 0
+        for batch in read(columns):
+            yield batch.append_column(PLACE, pa.array(np.arange(place, place + batch.num_rows)))
+            place += batch.num_rows
+
+    return placed

@@ -7,5 +7,10 @@ from components.outputs import Outputs, Shown
 
 
 def shown(made: Outputs) -> dict[str, Shown]:
-    found = made.json("baseline", BASELINE_FILE)
-    return {"baseline_metrics": Shown({**found["overall"], "rows": found["rows"], "train_rows": found["train_rows"]})}
+    methods = made.json("baseline", BASELINE_FILE)["methods"]
+    figures = {
+        f"{one['name'].replace(' ', '_')}_{metric}": value
+        for one in methods
+        for metric, value in one["overall"].items()
+    }
+    return {"baseline_metrics": Shown({**figures, "rows": methods[0]["rows"]})}

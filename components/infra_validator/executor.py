@@ -57,7 +57,8 @@ class Executor(base_executor.BaseExecutor):
     ) -> tuple[GateResult, int]:
         try:
             model = ServedModel.read(saved_model)
-            golden = golden_rows(examples_uri, TEST, list(model.features), limits.requests)
+            columns = dict.fromkeys([*model.features, *(one for them in model.signatures.values() for one in them)])
+            golden = golden_rows(examples_uri, TEST, list(columns), limits.requests)
             if not golden.num_rows:
                 raise InputError("the test split has no rows to ask the model for.")
             (batch,) = golden.combine_chunks().to_batches(max_chunksize=golden.num_rows)

@@ -39,12 +39,13 @@ class Examination:
         self.answers: Tensors = {}
         self._loaded, self._model, self._stage = loaded, model, stage
         self._inputs = model.inputs(rows)
+        self._further = {name: model.inputs(rows, columns) for name, columns in model.signatures.items()}
         self._count = rows.num_rows
 
     def run(self) -> None:
         """The checks, from the one that all others build on."""
         own = self._model.kind.tfs_signature
-        wanted = ["serving_default", "serving_examples", *([own] if own else [])]
+        wanted = ["serving_default", "serving_examples", *([own] if own else []), *self._further]
         missing = [name for name in wanted if name not in self._loaded.signatures]
         self._note("signatures", not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(wanted))
         if "serving_default" in missing:
@@ -66,9 +67,17 @@ class Examination:
             with self._check(f"{own} answers as serving_default"):
                 found, expected = self._ask(own, {"inputs": examples}), self._model.kind.tfs_expected(self.answers)
                 _same(found, expected, own)
+        for name in self._further:
+            if name not in missing:
+                with self._check(f"{name} answers a batch"):
+                    self._is_sound(self._ask(name, self._further_named(name)))
 
     def _named(self, rows: slice) -> Tensors:
         return {self._model.input_name(name): value[rows] for name, value in self._inputs.items()}
+
+    def _further_named(self, signature: str) -> Tensors:
+        columns = self._model.signatures[signature]
+        return {columns[name].input or name: value for name, value in self._further[signature].items()}
 
     def _ask(self, signature: str, inputs: Tensors) -> Tensors:
         import tensorflow as tf
@@ -84,10 +93,17 @@ class Examination:
         _insist(name in answers, f"output {name!r} is missing; there are {_names(set(answers))}")
         values, shape = answers[name], (self._count, *task.answer_shape)
         _insist(values.shape == shape, f"{name!r} has shape {list(values.shape)}, needed is {list(shape)}")
-        bad = int((~np.isfinite(values)).sum())
-        _insist(not bad, f"{bad} of {values.size} values of {name!r} are not finite")
+        _insist_finite(name, values)
         objection = task.objection_to_answers(answers)
         _insist(not objection, objection)
+
+    def _is_sound(self, answers: Tensors) -> None:
+        for name, values in answers.items():
+            _insist(
+                values.shape[:1] == (self._count,), f"{name!r} has shape {list(values.shape)}, needed is a value a row"
+            )
+            if values.dtype.kind == "f":
+                _insist_finite(name, values)
 
     @contextlib.contextmanager
     def _check(self, name: str) -> Iterator[None]:
@@ -112,6 +128,11 @@ class _BrokenError(Exception):
 def _insist(holds: bool, message: str) -> None:
     if not holds:
         raise _BrokenError(message)
+
+
+def _insist_finite(name: str, values: np.ndarray) -> None:
+    bad = int((~np.isfinite(values)).sum())
+    _insist(not bad, f"{bad} of {values.size} values of {name!r} are not finite")
 
 
 def _same(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], where: str) -> None:

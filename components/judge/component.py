@@ -19,8 +19,8 @@ class Driver(driver.Driver):
         except InputError as error:
             name = execution_info.exec_properties["model_name"]
             raise InputError(
-                f"evaluation.judge: {error.problem} Release it (`trainyard run {name}`, `trainyard release promote {name} 1`), or name "
-                "another release."
+                f"evaluation.judge: {error.problem} Release it (`trainyard run {name}`, then `trainyard release promote {name} 1`), "
+                "or name another release."
             ) from error
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.formats import count, figure, is_number, shorten
+from components.formats import count, duration, figure, is_number, shorten
 from components.report.facts import RunFacts
 from spec.metrics import Metric
 
@@ -30,17 +30,35 @@ class MetricRow:
 def others(facts: RunFacts) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """What stands beside the model: a table head, and its metrics."""
     metrics = facts.metrics or {}
-    baseline, champion = metrics.get("baseline") or {}, metrics.get("champion") or {}
+    champion = metrics.get("champion") or {}
     found = (
         (TRIVIAL, metrics.get("trivial") or {}),
-        (str(baseline.get("name", "Baseline")).capitalize(), baseline.get("overall") or {}),
+        *((_capital(one["name"]), one["overall"]) for one in methods(facts)),
         (f"Champion, version {champion.get('version')}", champion.get("overall") or {}),
     )
     return tuple((head, values) for head, values in found if any(value is not None for value in values.values()))
 
 
+def methods(facts: RunFacts) -> tuple[Mapping[str, Any], ...]:
+    """The simple methods that stand beside the model; of runs before there could be several, none."""
+    return tuple(((facts.metrics or {}).get("baseline") or {}).get("methods") or ())
+
+
+def learnt(method: Mapping[str, Any]) -> str:
+    """What a simple method is, how much it learnt from and how long it took; empty where it did not."""
+    if not method.get("train_rows") or method["not_applicable"]:
+        return ""
+    about = f" ({method['about'].rstrip('.')})" if method.get("about") else ""
+    of, took = f"{count(method['train_rows'])} of {count(method['train_rows_in_all'])}", duration(method["seconds"])
+    return f"{_capital(method['name'])}{about} learnt from {of} rows in {took}."
+
+
 def sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."
+    return f"{_capital(words)}."
+
+
+def _capital(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}"
 
 
 def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:

@@ -41,6 +41,7 @@ def render_run(facts: RunFacts) -> str:
         others=evaluation_view.others(facts),
         trivial=evaluation_view.TRIVIAL,
         sentence=evaluation_view.sentence,
+        learnt=[evaluation_view.learnt(method) for method in evaluation_view.methods(facts)],
         primary=facts.primary,
         views=figures.figures(facts),
         other_metrics=others,

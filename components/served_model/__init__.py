@@ -67,6 +67,7 @@ class ServedModel:
         features: by column, which is also the feature's name in a tf.Example.
         threshold: binary only: the label is the positive class where its probability is above it.
         task_options: of the workload.
+        signatures: further ones that take raw columns: what each takes, by column.
     """
 
     task: str
@@ -75,6 +76,7 @@ class ServedModel:
     features: Mapping[str, RawFeature]
     threshold: float = 0.5
     task_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    signatures: Mapping[str, Mapping[str, RawFeature]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def read(cls, saved_model: pathlib.Path) -> ServedModel:
@@ -116,19 +118,23 @@ class ServedModel:
         """What `serving_default` calls a column."""
         return self.features[column].input or column
 
-    def inputs(self, batch: pa.RecordBatch) -> dict[str, np.ndarray]:
+    def inputs(self, batch: pa.RecordBatch, features: Mapping[str, RawFeature] | None = None) -> dict[str, np.ndarray]:
         """The raw tensors of a batch of plain columns, by column.
+
+        Args:
+            features: of a further signature; default: those of `serving_default`.
 
         Raises:
             InputError: a feature is missing, has nulls that it may not have, or cannot be cast.
         """
-        missing = [name for name in self.features if name not in batch.schema.names]
+        features = self.features if features is None else features
+        missing = [name for name in features if name not in batch.schema.names]
         if missing:
             raise InputError(
                 f"the data have no column {', '.join(map(repr, missing))}, which the model takes as input. "
                 f"Received: {', '.join(batch.schema.names)}."
             )
-        return {name: dense(name, batch.column(name), feature) for name, feature in self.features.items()}
+        return {name: dense(name, batch.column(name), feature) for name, feature in features.items()}
 
 
 def dense(name: str, column: pa.Array, feature: RawFeature) -> np.ndarray:

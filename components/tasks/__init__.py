@@ -11,6 +11,7 @@ from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._schema import Feature, ModelSchema
+from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
 from components.tasks._views import View
 
@@ -26,6 +27,7 @@ __all__ = [
     "Predict",
     "Read",
     "ScoreCounts",
+    "Signature",
     "Task",
     "Tensors",
     "UnitTerms",

@@ -10,6 +10,7 @@ from components.tasks._columns import class_indices, numbers
 from components.tasks._context import Context, Tensors
 from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._lazily import confidence, np, pa
+from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, by_slice, counted, weighted
 from components.tasks._views import View
 from spec import tasks
@@ -86,7 +87,7 @@ class Task(TaskFacts, abc.ABC):
     def targets(self, values: Any) -> Any:
         """Raw label tensor [N] -> what the loss takes, inside the transform graph: class index int64 (-1: unknown), or float32.
 
-        A task whose label is an image decodes it here, to a tensor of known shape.
+        Text that names no class is handed on: `late_target` decodes it.
         """
         import tensorflow as tf
 
@@ -94,13 +95,19 @@ class Task(TaskFacts, abc.ABC):
             shape = [values.dense_shape[0], 1]
             values = tf.sparse.to_dense(tf.SparseTensor(values.indices, values.values, shape))[:, 0]
         if not self.label_kind.has_classes:
-            return tf.cast(values, tf.float32)
+            return values if values.dtype == tf.string else tf.cast(values, tf.float32)
         text = values if values.dtype == tf.string else tf.strings.as_string(values)
         places = list(range(len(self.classes)))
         table = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(list(self.classes), places, tf.string, tf.int64), -1
         )
         return table.lookup(text)
+
+    def late_target(self, target: Any) -> Any:
+        """What `targets` made [N, ...] -> what the loss takes, in the graph, batch by batch: a task whose label is an image stores its
+        bytes, and decodes them here.
+        """
+        return target
 
     def truths(self, batch: pa.RecordBatch, label: str | None) -> np.ndarray:
         """What predictions for a batch of raw columns are held against, [N, ...]: class indices, or numbers; zeros without a label.
@@ -112,9 +119,11 @@ class Task(TaskFacts, abc.ABC):
             return np.zeros(batch.num_rows)
         return self.read_labels(batch.column(label), label)
 
-    def read_labels(self, column: pa.Array, label: str) -> np.ndarray:
+    def read_labels(self, column: pa.Array | pa.ChunkedArray, label: str) -> np.ndarray:
         """A column of labels, [N]; raises InputError as `truths` does."""
         where = f"label {label!r}: "
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
         try:
             values = class_indices(column, self.classes) if self.label_kind.has_classes else numbers(column, self.name)
         except InputError as error:
@@ -128,8 +137,8 @@ class Task(TaskFacts, abc.ABC):
     # The model.
 
     @abc.abstractmethod
-    def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
-        """The shape of a model's output for one row."""
+    def head_shape(self, schema: ModelSchema) -> tuple[int | None, ...]:
+        """The shape of a model's output for one row; None where any width will do, and build_model ends without `schema.outputs`."""
 
     @abc.abstractmethod
     def loss(self, schema: ModelSchema) -> Any:
@@ -156,7 +165,12 @@ class Task(TaskFacts, abc.ABC):
 
         import keras
 
-        width = math.prod(self.head_shape(schema))
+        shape = [n for n in self.head_shape(schema) if n is not None]
+        if len(shape) < len(self.head_shape(schema)):
+            raise InputError(
+                f"schema.outputs(x): task {self.name} takes an output of any width. End build_model with layers of your own."
+            )
+        width = math.prod(shape)
         if len(x.shape) == 2:
             return keras.layers.Dense(width, activation, dtype="float32")(x)
         from components.tasks._members import MeanAnswer
@@ -179,7 +193,7 @@ class Task(TaskFacts, abc.ABC):
         return []
 
     def training_target(self, features: Mapping[str, Any]) -> Any:
-        """What the loss holds the output against where there is no label, of the transformed features [N, ...]."""
+        """What the loss holds the output against where there is no label, or an optional one, of the model's features [N, ...]."""
         raise NotImplementedError
 
     def objection_to_output(self, output: np.ndarray) -> str:
@@ -187,6 +201,23 @@ class Task(TaskFacts, abc.ABC):
         return ""
 
     # What is served.
+
+    def served_columns(self, columns: Sequence[str]) -> Sequence[str]:
+        """The raw columns that a request to `serving_default` carries, of all but the label."""
+        return columns
+
+    def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
+        """The output that `answers` is given, [N, ...], in the graph: by default the whole model's.
+
+        Args:
+            model: what `build_model` returned.
+            features: the transformed ones that `served_columns` suffice for, [N, ...].
+        """
+        return model(features, training=False)
+
+    def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
+        """What the SavedModel answers besides, by signature: of other columns, or of what only the model knows, such as a code."""
+        return {}
 
     @property
     def answer_shape(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from components.tasks._base import Task
 from components.tasks._columns import class_indices
 from components.tasks._context import Context, Tensors
 from components.tasks._lazily import confidence, np, pa
+from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
 from spec.errors import InputError
 from spec.metrics import FRECHET, JUDGE_ACCURACY, REAL_TRAIN, SYNTHETIC_TRAIN
@@ -66,7 +67,9 @@ class Generation(Task):
 
         height, width, channels = self.options.shape
         if self.options.encoding == "raw":
-            pixels = tf.ensure_shape(tf.io.decode_raw(tf.reshape(target, [-1]), tf.uint8), [None, height * width * channels])
+            pixels = tf.ensure_shape(
+                tf.io.decode_raw(tf.reshape(target, [-1]), tf.uint8), [None, height * width * channels]
+            )
             pixels = tf.reshape(pixels, [-1, height, width, channels])
         else:
             decode = functools.partial(tf.io.decode_image, channels=channels, expand_animations=False)
@@ -106,6 +109,19 @@ class Generation(Task):
     def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         """`pixels` [N, height, width, channels], from 0 to 1, and `picture_bytes` [N], the same as PNG."""
         return _answers(output)
+
+    def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
+        """`decode` of a model that has a `decode(features, code)` and a `code_size`: the condition and `code` [N, d] -> a picture."""
+        if not hasattr(model, "decode"):
+            return {}
+        import tensorflow as tf
+
+        def answer(given: Mapping[str, Any]) -> dict[str, Any]:
+            features = {name: value for name, value in given.items() if name != "code"}
+            return _answers(model.decode(features, given["code"]))
+
+        columns = [self.options.condition] if self.options.condition else []
+        return {"decode": Signature(answer, columns, {"code": tf.TensorSpec([None, model.code_size], tf.float32)})}
 
     def prediction_types(self) -> dict[str, pa.DataType]:
         return {"picture_bytes": pa.binary()}
@@ -166,7 +182,9 @@ class Generation(Task):
 
     def _insist_on_judge(self) -> None:
         if self.judge is None:
-            raise InputError("evaluation.judge: task generation is judged by a release. Name one, such as mnist@stable.")
+            raise InputError(
+                "evaluation.judge: task generation is judged by a release. Name one, such as mnist@stable."
+            )
         spec = self.judge.spec
         taken = [f"{name} ({one.dtype}{list(one.shape)})" for name, one in spec.features.items()]
         if [(one.dtype, one.shape) for one in spec.features.values()] != [("string", ())]:
@@ -175,8 +193,8 @@ class Generation(Task):
             )
         if not 2 <= len(spec.classes) <= _MOST_CLASSES or spec.kind.answer_shape != (len(spec.classes),):
             raise InputError(
-                f"evaluation.judge: {self.judge.name} is a model of task {spec.task} with {len(spec.classes)} classes; a judge answers "
-                f"with the probabilities of 2 to {_MOST_CLASSES} classes. Name another."
+                f"evaluation.judge: {self.judge.name} is a model of task {spec.task} with {len(spec.classes)} classes; a judge "
+                f"answers with the probabilities of 2 to {_MOST_CLASSES} classes. Name another."
             )
 
     @property
@@ -201,7 +219,9 @@ class Generation(Task):
     def _decoded(self, encoded: pa.Array, label: str) -> np.ndarray:
         """[N, height, width, channels], from 0 to 1."""
         if encoded.null_count:
-            raise InputError(f"label {label!r}: {encoded.null_count} of {len(encoded)} pictures are missing. Remove those rows.")
+            raise InputError(
+                f"label {label!r}: {encoded.null_count} of {len(encoded)} pictures are missing. Remove those rows."
+            )
         import tensorflow as tf
 
         try:

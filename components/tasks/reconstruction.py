@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from components.tasks._base import Task
 from components.tasks._context import Tensors
 from components.tasks._lazily import confidence, np
+from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
 from components.tasks._views import View
 from spec.errors import InputError
@@ -36,7 +37,7 @@ class ReconstructionOptions(Section):
 
 
 class Reconstruction(Task):
-    """The label, if there is one, says which rows are anomalous; predictions are a row's squared error and its cross-entropy.
+    """The label, if there is one, says which rows are anomalous; predictions are each row's squared error and cross-entropy.
 
     mse, bce and psnr are means over the normal rows, those of the first class; without a label all rows are normal. auc says how
     well the error tells the two apart.
@@ -97,27 +98,44 @@ class Reconstruction(Task):
 
     def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         """`error` [N], `reconstruction` [N, numbers of a row]; `cross_entropy` [N] of features in 0..1; `code` of an Autoencoder."""
-        measured = _measured(self.training_target(features), output, self.options.unit_interval)
-        found = {**measured, "reconstruction": output}
+        import tensorflow as tf
+
+        target = self.training_target(features)
+        found = {"error": tf.reduce_mean(tf.square(output - target), axis=1), "reconstruction": output}
+        if self.options.unit_interval:
+            p = tf.clip_by_value(output, _EPSILON, 1 - _EPSILON)
+            entropy = target * tf.math.log(p) + (1 - target) * tf.math.log(1 - p)
+            found["cross_entropy"] = -tf.reduce_mean(entropy, axis=1)
         if encoder := getattr(model, "encoder", None):
             found["code"] = encoder(features, training=False)
         return found
 
+    def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
+        """`decode` of an Autoencoder: `code` [N, d] -> `reconstruction`."""
+        decoder = getattr(model, "decoder", None)
+        if decoder is None:
+            return {}
+        import tensorflow as tf
+
+        code = tf.TensorSpec([None, *decoder.input_shape[1:]], tf.float32)
+        return {
+            "decode": Signature(
+                lambda given: {"reconstruction": decoder(given["code"], training=False)}, tensors={"code": code}
+            )
+        }
+
     # How good it is.
 
     def judged(self, answers: Tensors) -> np.ndarray:
-        """Squared error and, of features in 0..1, cross-entropy of each row, [N, 2]; of others [N, 1]."""
-        names = ("error", "cross_entropy") if self.options.unit_interval else ("error",)
-        return np.stack([answers[name] for name in names], axis=1)
+        """Squared error and cross-entropy of each row, [N, 2]; NaN for the latter where it is not answered, as by a baseline."""
+        error = answers["error"]
+        return np.stack([error, answers.get("cross_entropy", np.full_like(error, np.nan))], axis=1)
 
-    def compared(self, rows: np.ndarray, again: np.ndarray) -> np.ndarray:
-        """What `judged` gives for rows [N, d] and what was made of them: for a baseline."""
-        found = _measured(rows.astype(np.float32), again.astype(np.float32), self.options.unit_interval)
-        return self.judged({name: np.asarray(value) for name, value in found.items()})
+    def valid(self, predictions: np.ndarray) -> np.ndarray:
+        return np.isfinite(predictions[:, 0])
 
     def terms(self, truths: np.ndarray, predictions: np.ndarray) -> UnitTerms:
-        found = predictions.astype(np.float64).reshape(len(predictions), -1)
-        error, entropy = found[:, 0], found[:, -1]
+        error, entropy = predictions.astype(np.float64).T
         decibels = -10 * np.log10(np.maximum(error, _LEAST))
         anomalous = truths.astype(np.int64)
         normal = 1.0 - anomalous
@@ -131,9 +149,10 @@ class Reconstruction(Task):
         if metric == "auc":
             return _area(sums.cells["error"][slice_index].reshape(2, -1))
         terms = sums.of(slice_index)
-        if metric != "mse" and not self.options.unit_interval:
+        if metric == "psnr" and not self.options.unit_interval:
             return None
-        return ratio(terms[metric], terms["normal"])
+        value = ratio(terms[metric], terms["normal"])
+        return None if value is None or math.isnan(value) else value
 
     def bounds_of(
         self, metric: str, value: float, sums: MergeableSums, level: float, slice_index: int
@@ -159,14 +178,16 @@ class Reconstruction(Task):
         if not self.classes or 0 < normal < rows:
             return []
         only = self.classes[0 if normal else 1]
-        message = f"all {rows:,} rows of the test split are of class {only!r}: auc, or what is over normal rows, is undefined"
+        message = (
+            f"all {rows:,} rows of the test split are of class {only!r}: auc, or what is over normal rows, is undefined"
+        )
         return [CheckResult("the test split has normal and anomalous rows", False, Severity.WARNING, message)]
 
     def charts(self, sums: MergeableSums, sample: Sequence[np.ndarray], rows: int) -> dict[str, Any]:
         """Errors on one scale, within the central 99 %; rows beyond are counted in the last bin."""
         if not sample or not len(sample[0]):
             return {}
-        anomalous, error = sample[0].astype(bool), sample[1].reshape(len(sample[1]), -1)[:, 0].astype(np.float64)
+        anomalous, error = sample[0].astype(bool), sample[1][:, 0].astype(np.float64)
         most = float(np.quantile(error, 0.99)) or 1.0
         charts = {}
         for key, some in (("errors", ~anomalous), ("anomalies", anomalous)):
@@ -175,17 +196,6 @@ class Reconstruction(Task):
                 scaled = np.rint(counts * (rows / len(error))).astype(int)
                 charts[key] = {"edges": edges.tolist(), "counts": scaled.tolist()}
         return charts
-
-
-def _measured(rows: Any, again: Any, unit_interval: bool) -> dict[str, Any]:
-    """By name, [N]: how far what was made is from the rows, both [N, d]."""
-    from keras import ops
-
-    found = {"error": ops.mean(ops.square(again - rows), axis=1)}
-    if unit_interval:
-        p = ops.clip(again, _EPSILON, 1 - _EPSILON)
-        found["cross_entropy"] = -ops.mean(rows * ops.log(p) + (1 - rows) * ops.log(1 - p), axis=1)
-    return found
 
 
 def _area(histogram: np.ndarray) -> float | None:

@@ -71,7 +71,8 @@ class SplitChecks:
                     f"feature {name!r}: preprocessing_fn returns NaN or infinity in {count} values. "
                     "Fill missing values, and guard logarithms and divisions."
                 )
-        if self._split == TRAIN and self.task.label_kind.has_classes and np.count_nonzero(self.class_counts) < 2:
+        learns_classes = self.label is not None and self.task.label_kind.has_classes
+        if self._split == TRAIN and learns_classes and np.count_nonzero(self.class_counts) < 2:
             only = [self._classes[index] for index in np.flatnonzero(self.class_counts)]
             raise InputError(
                 f"label {self.label!r}: all rows of train are {', '.join(map(repr, only))}; there is nothing to learn."

@@ -29,6 +29,11 @@ class TrainingConfig(Training):
         """Of the task."""
         return find(self.task)
 
+    @property
+    def learnt_label(self) -> str | None:
+        """The label that the transformed Examples hold; None where it is for judging alone."""
+        return None if self.task_class.label_optional else self.label
+
     def missing(self, column: str) -> tuple[str, ...]:
         """The texts that mean in a column that a value is missing."""
         return tuple(self.na_values_by_column.get(column, self.na_values))

@@ -6,7 +6,7 @@ import keyword
 import pathlib
 import re
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,14 +15,24 @@ import tensorflow_transform as tft
 
 from components import served_model
 from components.schema import booleans_of, is_personal, time_format_of
-from components.tasks import ModelSchema, Task, find
+from components.tasks import ModelSchema, Signature, Task, find
+from spec.errors import InputError
+from spec.words import some_of
 
 # What stands for "missing" in a dense request, besides NaN; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
 _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_STRING}
 
 
 class ServingModule(tf.Module):
-    """Raw features in, answers in the task's own terms out."""
+    """Raw features in, answers in the task's own terms out.
+
+    Args:
+        model: fitted.
+        threshold: binary only: above which probability a row is called positive.
+
+    Raises:
+        InputError: the columns that the task serves do not suffice for what it answers.
+    """
 
     def __init__(
         self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema, threshold: float
@@ -32,47 +42,89 @@ class ServingModule(tf.Module):
         # Read-only views: TensorFlow would track each entry of a dictionary, and look through all of them whenever it saves.
         specs = transform.raw_feature_spec()
         self._raw_specs = types.MappingProxyType({n: s for n, s in specs.items() if n != schema.label})
-        self.input_names = types.MappingProxyType(input_names(self._raw_specs))
+        # Of all columns: one is called the same in every signature.
+        self._input_names = types.MappingProxyType(input_names(self._raw_specs))
+        self.columns = _served("served_columns", self._task.served_columns(tuple(self._raw_specs)), self._raw_specs)
         transform_layer = transform.transform_features_layer()
+        # Traced once, here: every signature of these columns calls this graph. TensorFlow's runtime inlines it.
+        predict = _graph(lambda raw: _predict(_features(raw, transform_layer, schema), model, self._task))
+        try:
+            self._predict = predict.get_concrete_function(self._batches(self.columns))
+        except Exception as error:
+            lacking = _lacking(transform_layer, self._raw_specs, self.columns, schema)
+            raise (InputError(lacking) if lacking else error) from error
+        self._further = types.MappingProxyType(dict(self._task.signatures(model, schema)))
+        for name, signature in self._further.items():
+            _served(f"signature {name!r}", signature.columns, self._raw_specs)
+        self.signatures = types.MappingProxyType(self._traced(transform_layer, schema))
         # Saving looks through everything that hangs on this module several times, and traces a tf_keras layer once more: what
         # the signatures need hangs here, not the model and the layer with all that is theirs (optimizer, history, graphs).
         # Augmentation layers hold random state that TensorFlow would not find in the model anyway.
         self._variables = [variable.value for variable in model.variables]
         self._resources = [*_resources(transform_layer), *_resources(model)]
-        # Traced once, here: every signature calls this graph. TensorFlow's runtime inlines it.
-        batches = {name: _batch_spec(spec) for name, spec in self._raw_specs.items()}
-        predict = _graph(lambda raw: _predict(raw, transform_layer, model, schema, self._task))
-        self._predict = predict.get_concrete_function(batches)
 
-    def raw_inputs(self) -> dict[str, tf.TensorSpec]:
-        """The dense tensors of `serving_default` by input name: [None] or [None, d]."""
-        names = self.input_names
-        return {names[n]: tf.TensorSpec([None, *_shape(s)], s.dtype, names[n]) for n, s in self._raw_specs.items()}
+    @property
+    def further_columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each further signature that takes nothing else."""
+        return {name: tuple(one.columns) for name, one in self._further.items() if not one.tensors}
 
-    def signatures(self) -> dict[str, Any]:
+    def raw_inputs(self, columns: Iterable[str]) -> dict[str, tf.TensorSpec]:
+        """The dense tensors of columns by input name: [None] or [None, d]."""
+        specs = {self._input_names[name]: self._raw_specs[name] for name in columns}
+        return {name: tf.TensorSpec([None, *_shape(spec)], spec.dtype, name) for name, spec in specs.items()}
+
+    def described(self, column: str, raw: Any, missing: tuple[str, ...]) -> served_model.RawFeature:
+        """What a client needs to know about a column; `raw` is its feature in the schema."""
+        spec = self._raw_specs[column]
+        return served_model.RawFeature(
+            spec.dtype.name,
+            tuple(_shape(spec)),
+            isinstance(spec, tf.io.VarLenFeature),
+            self._input_names[column],
+            is_personal(raw),
+            missing if spec.dtype == tf.string else (),
+            time_format_of(raw),
+            booleans_of(raw),
+        )
+
+    def _traced(self, transform_layer: Any, schema: ModelSchema) -> dict[str, Any]:
         """Concrete functions by signature name."""
         examples = tf.TensorSpec([None], tf.string, "examples")
         inputs = tf.TensorSpec([None], tf.string, "inputs")
-        by_tensors = _graph(lambda **raw: self._predict(self._from_dense(raw))[1])
+        by_tensors = _graph(lambda **raw: self._predict(self._from_dense(raw, self.columns))[1])
         by_examples = _graph(lambda examples: self._predict(self._parse(examples))[1])
         signatures = {
-            "serving_default": by_tensors.get_concrete_function(**self.raw_inputs()),
+            "serving_default": by_tensors.get_concrete_function(**self.raw_inputs(self.columns)),
             "serving_examples": by_examples.get_concrete_function(examples=examples),
         }
         if own := self._task.tfs_signature:
             by_inputs = _graph(lambda inputs: self._task.tfs_answers(self._predict(self._parse(inputs))[0]))
             signatures[own] = by_inputs.get_concrete_function(inputs=inputs)
+        for name, signature in self._further.items():
+            signatures[name] = self._further_traced(signature, transform_layer, schema)
         return signatures
 
-    def _parse(self, serialized: tf.Tensor) -> dict[str, Any]:
-        return tf.io.parse_example(serialized, dict(self._raw_specs))  # type: ignore[no-any-return]
+    def _further_traced(self, signature: Signature, transform_layer: Any, schema: ModelSchema) -> Any:
+        def answer(**given: tf.Tensor) -> dict[str, Any]:
+            tensors = {name: given[name] for name in signature.tensors}
+            if not signature.columns:
+                return dict(signature.answer(tensors))
+            raw = self._from_dense(given, signature.columns)
+            return dict(signature.answer(_features(raw, transform_layer, schema) | tensors))
 
-    def _from_dense(self, raw: dict[str, tf.Tensor]) -> dict[str, Any]:
-        return {
-            name: _sparse(raw[given]) if isinstance(spec, tf.io.VarLenFeature) else raw[given]
-            for name, spec in self._raw_specs.items()
-            for given in (self.input_names[name],)
-        }
+        named = {name: tf.TensorSpec(one.shape, one.dtype, name) for name, one in signature.tensors.items()}
+        return _graph(answer).get_concrete_function(**self.raw_inputs(signature.columns), **named)
+
+    def _batches(self, columns: Iterable[str]) -> dict[str, Any]:
+        return {name: _batch_spec(self._raw_specs[name]) for name in columns}
+
+    def _parse(self, serialized: tf.Tensor) -> dict[str, Any]:
+        return tf.io.parse_example(serialized, {name: self._raw_specs[name] for name in self.columns})  # type: ignore[no-any-return]
+
+    def _from_dense(self, given: dict[str, tf.Tensor], columns: Iterable[str]) -> dict[str, Any]:
+        raw = {name: given[self._input_names[name]] for name in columns}
+        nullable = {name for name in raw if isinstance(self._raw_specs[name], tf.io.VarLenFeature)}
+        return {name: _sparse(value) if name in nullable else value for name, value in raw.items()}
 
 
 def export(
@@ -90,25 +142,19 @@ def export(
         threshold: binary only: above which probability a row is called positive.
     """
     served = ServingModule(model, transform, schema, threshold)
-    tf.saved_model.save(served, str(folder), signatures=served.signatures())
-    inputs = served.raw_inputs()
-    nullable = {name for name, spec in transform.raw_feature_spec().items() if isinstance(spec, tf.io.VarLenFeature)}
+    tf.saved_model.save(served, str(folder), signatures=dict(served.signatures))
     raw = {one.name: one for one in transform.raw_metadata.schema.feature}
-    features = {
-        name: served_model.RawFeature(
-            inputs[given].dtype.name,
-            tuple(inputs[given].shape[1:]),
-            name in nullable,
-            given,
-            is_personal(raw[name]),
-            missing(name) if inputs[given].dtype == tf.string else (),
-            time_format_of(raw[name]),
-            booleans_of(raw[name]),
-        )
-        for name, given in served.input_names.items()
-    }
     described = served_model.ServedModel(
-        schema.task, schema.label, tuple(schema.classes), features, threshold, schema.task_options
+        schema.task,
+        schema.label,
+        tuple(schema.classes),
+        {name: served.described(name, raw[name], missing(name)) for name in served.columns},
+        threshold,
+        schema.task_options,
+        {
+            signature: {name: served.described(name, raw[name], missing(name)) for name in columns}
+            for signature, columns in served.further_columns.items()
+        },
     )
     described.write(folder)
 
@@ -143,14 +189,53 @@ def _identifier(feature: str) -> str:
     return name
 
 
-def _predict(
-    raw: dict[str, Any], transform_layer: Any, model: keras.Model, schema: ModelSchema, task: Task
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """The model's output, and the answers that the task makes of it."""
+def _features(raw: Mapping[str, Any], transform_layer: Any, schema: ModelSchema) -> dict[str, tf.Tensor]:
+    """The model's features, as far as the raw columns suffice for them."""
     transformed = transform_layer(raw)
-    inputs = {name: tf.reshape(transformed[name], [-1, *feature.shape]) for name, feature in schema.features.items()}
-    output = tf.cast(model(inputs, training=False), tf.float32)
-    return output, task.answers(output, inputs, model)
+    return {
+        name: tf.reshape(transformed[name], [-1, *feature.shape])
+        for name, feature in schema.features.items()
+        if name in transformed
+    }
+
+
+def _predict(features: dict[str, tf.Tensor], model: keras.Model, task: Task) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The model's output, and the answers that the task makes of it."""
+    output = tf.cast(task.served_output(model, features), tf.float32)
+    return output, task.answers(output, features, model)
+
+
+def _served(where: str, columns: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    unknown = [name for name in columns if name not in known]
+    if unknown or (not columns and where == "served_columns"):
+        received = ", ".join(map(repr, unknown)) or "none"
+        raise InputError(
+            f"{where}: must be raw columns other than the label: {', '.join(known)}. Received: {received}."
+        )
+    return tuple(columns)
+
+
+def _lacking(transform_layer: Any, specs: Mapping[str, Any], columns: Collection[str], schema: ModelSchema) -> str:
+    """That the columns do not suffice, and which features would take which others; empty: they suffice for all."""
+
+    def made_of(given: Iterable[str]) -> set[str]:
+        batches = {name: _batch_spec(specs[name]) for name in given}
+        return set(_graph(transform_layer).get_concrete_function(batches).structured_outputs)
+
+    made = made_of(columns)
+    needed_for: dict[str, list[str]] = {name: [] for name in schema.features if name not in made}
+    for column in specs if needed_for else ():
+        if column not in columns:
+            for name in needed_for.keys() - made_of(specs.keys() - {column}):
+                needed_for[name].append(column)
+    if not needed_for:
+        return ""
+    features = [f"{name!r} needs {' and '.join(map(repr, needed))}" for name, needed in sorted(needed_for.items())]
+    return (
+        f"task {schema.task}: a request to serving_default carries {some_of([*map(repr, columns)])} alone, which is too little for "
+        f"its answers. Of the features that are lacking {some_of(features)}. Let requests carry more, or build the model so "
+        "that the answers need less."
+    )
 
 
 def _graph(function: Callable[..., Any]) -> Any:

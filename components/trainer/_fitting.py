@@ -94,7 +94,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     weights: Weights | None = None,
 ) -> dict[str, Any]:
-    """Fits, from the last checkpoint on if there is one, and keeps the best weights by eval loss.
+    """Fits, from the last checkpoint on if there is one, and keeps the weights that `training.keep_weights` says.
 
     Args:
         model: built in the scope of `devices`.
@@ -149,6 +149,14 @@ def fit(
     }
 
 
+def freeze(model: keras.Model, module_file: str, digest: str = "") -> None:
+    """Calls `freeze()` of the fitted model and of its layers, where they have one: what they then know needs no computing later."""
+    for part in model._flatten_layers():  # the model itself first
+        if callable(done := getattr(part, "freeze", None)):
+            with user_code.calling(module_file, digest):
+                done()
+
+
 def _keras_fit(
     model: keras.Model, data: Any, eval_data: Any, epochs: range, callbacks: list[Any], config: TrainingConfig
 ) -> None:
@@ -200,8 +208,12 @@ def _check(model: Any, schema: ModelSchema, module_file: str) -> None:
             f"{module_file}: the model does not take the features of features.py ({inputs}): "
             f"{user_code.explain(error, module_file)[:300]}"
         ) from error
-    if output.shape != (2, *shape):
-        needed, found = (", ".join(["N", *map(str, one)]) for one in (shape, output.shape[1:]))
+    if len(output.shape) != 1 + len(shape) or any(
+        n not in (None, m) for n, m in zip((2, *shape), output.shape, strict=True)
+    ):
+        needed, found = (
+            ", ".join(["N", *("any" if n is None else str(n) for n in one)]) for one in (shape, output.shape[1:])
+        )
         raise InputError(
             f"{module_file}: task {schema.task} needs an output of shape [{needed}]. Received: [{found}]. "
             "End build_model with schema.outputs(x)."
@@ -231,7 +243,7 @@ class _Keeper(keras.callbacks.Callback):
         tell(self._progress.in_words(self._config.epochs))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._progress.add(logs or {}, time.monotonic() - self._started, self.model)
+        self._progress.add(logs or {}, time.monotonic() - self._started, self.model, self._config.keep_weights)
         if self._checkpoints and self._progress.is_finite:
             self._checkpoints.save(self.model, self._progress, self._writes)
         if self._progress.is_over(self._config.epochs, self._config.early_stopping_patience):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from components import progress
-from components.columnar import RowGroup, is_list, row_groups, split_directory
-from components.tasks import Feature
+from components.columnar import RowGroup, is_list, is_text_or_bytes, row_groups, split_directory
+from components.tasks import Feature, Task
 from components.trainer._checks import SplitChecks
 from spec.errors import InputError
 
@@ -37,8 +38,8 @@ _DTYPES: dict[str, Any] = {"float32": np.float32, "int64": np.int64, "string": o
 class Split:
     """One split of transformed Examples; only the features and the label are read. `open_split` makes one.
 
-    Where the label is an image or a vector, `label_shape` is that of one row. Without a label, `target` makes what is learnt of the
-    features [n, *shape] of a batch.
+    Where what is stored of the label is a vector, `label_shape` is that of one row. What is learnt the task makes of it, or of the
+    features [n, *shape] of a batch where there is no label.
 
     Rows are read by pools: row groups that together are about `pool_bytes` as arrays. A split that fits one pool is read once.
 
@@ -54,12 +55,12 @@ class Split:
         split: str,
         features: Iterable[Feature],
         label: str | None,
+        task: Task,
         pool_bytes: int = _POOL_BYTES,
-        target: Callable[[Mapping[str, Any]], Any] | None = None,
         label_shape: tuple[int, ...] = (),
     ) -> None:
         self._features = {feature.name: feature for feature in features}
-        self._label, self._label_shape, self._pool_bytes, self._target = label, label_shape, pool_bytes, target
+        self._label, self._label_shape, self._pool_bytes, self._task = label, label_shape, pool_bytes, task
         self._groups = row_groups(uri, split)
         self.rows = sum(group.rows for group in self._groups)
         self.epoch = 0
@@ -67,8 +68,11 @@ class Split:
             raise InputError(
                 f"{split_directory(uri, split)}: split {split} has no rows. Give the pipeline more data, or change data.split."
             )
-        self._bytes = _bytes_as_arrays(self._groups, self._features.values(), label_shape)
-        self._label_dtype = label and _label_dtype(self._groups[0].path, label)
+        self._label_dtype = _label_dtype(self._groups[0].path, label) if label else None
+        kept = [*self._features.values()]
+        if label:
+            kept.append(Feature(label, "string" if self._label_dtype is object else "int64", label_shape))
+        self._bytes = _bytes_as_arrays(self._groups, kept)
         # The pool read last. An iterator of tf.data may run in a thread beside one that is about to end.
         self._pool: tuple[list[RowGroup], Columns] | None = None
         self._reading = threading.Lock()
@@ -96,31 +100,42 @@ class Split:
                 would get none of it.
             weights: of the classes, [classes]; None: rows have none.
         """
-        specs = {
-            name: tf.TensorSpec([None, None, *feature.shape], feature.dtype) for name, feature in self._features.items()
-        }
         blocks = tf.data.Dataset.from_generator(
             lambda: (
-                block if weights is None else (*block, weights[block[1]])
+                block if weights is None else {**block, "weight": weights[block["label"]]}
                 for block in self._blocks(batch_size, seed, replicas)
             ),
-            output_signature=(
-                specs,
-                *([] if self._label is None else [tf.TensorSpec([None, None, *self._label_shape], self._label_dtype)]),
-                *([] if weights is None else [tf.TensorSpec([None, None], tf.float32)]),
-            ),
+            output_signature=self._signature(weights is not None),
         )
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-        batches = blocks.prefetch(1).unbatch()
-        if self._target is not None:
-            target = self._target
-            batches = batches.map(lambda features: (features, target(features)))
+        batches = blocks.prefetch(1).unbatch().map(self._for_keras)
         steps = -(-self.rows // batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(_PREFETCHED_BATCHES)
         return batches.with_options(options)
 
-    def _blocks(self, batch_size: int, seed: int | None, replicas: int) -> Iterator[tuple[Any, ...]]:
+    def _signature(self, has_weights: bool) -> dict[str, Any]:
+        """What a block is: batches of rows, [batches, n, ...]."""
+        signature: dict[str, Any] = {
+            "features": {
+                name: tf.TensorSpec([None, None, *feature.shape], feature.dtype)
+                for name, feature in self._features.items()
+            }
+        }
+        if self._label is not None:
+            kind = tf.string if self._label_dtype is object else self._label_dtype
+            signature["label"] = tf.TensorSpec([None, None, *self._label_shape], kind)
+        if has_weights:
+            signature["weight"] = tf.TensorSpec([None, None], tf.float32)
+        return signature
+
+    def _for_keras(self, batch: dict[str, Any]) -> tuple[Any, ...]:
+        features = batch["features"]
+        learns_label = self._label is not None
+        target = self._task.late_target(batch["label"]) if learns_label else self._task.training_target(features)
+        return (features, target, batch["weight"]) if "weight" in batch else (features, target)
+
+    def _blocks(self, batch_size: int, seed: int | None, replicas: int) -> Iterator[dict[str, Any]]:
         """Arrays [batches, batch_size, *shape]; what is left at the end is one smaller batch, or two."""
         last = last_batches(self.rows, batch_size, replicas)
         whole_batches = (self.rows - sum(last)) // batch_size
@@ -141,9 +156,11 @@ class Split:
             yield self._block({name: values[:rows] for name, values in left.items()}, rows)
             left = {name: values[rows:] for name, values in left.items()}
 
-    def _block(self, columns: Columns, batch_size: int) -> tuple[Any, ...]:
+    def _block(self, columns: Columns, batch_size: int) -> dict[str, Any]:
         shaped = {name: values.reshape(-1, batch_size, *values.shape[1:]) for name, values in columns.items()}
-        return (shaped,) if self._label is None else (shaped, shaped.pop(self._label))
+        if self._label is None:
+            return {"features": shaped}
+        return {"label": shaped.pop(self._label), "features": shaped}
 
     def _chunks(self, rows: int, seed: int | None) -> Iterator[Columns]:
         """All rows in the order of this pass, at most `rows` at a time."""
@@ -209,8 +226,7 @@ def open_split(
     Raises:
         InputError: the split has no rows, or cannot be learnt from.
     """
-    target = checks.task.training_target if checks.label is None else None
-    opened = Split(uri, split, features, checks.label, pool_bytes, target, label_shape)
+    opened = Split(uri, split, features, checks.label, checks.task, pool_bytes, label_shape)
     for columns in opened.pools():
         checks.add(columns)
     checks.finish()
@@ -232,22 +248,21 @@ def last_batches(rows: int, batch_size: int, replicas: int = 1) -> list[int]:
     return [batch_size - missing, rest + missing]
 
 
-def _bytes_as_arrays(groups: Iterable[RowGroup], features: Iterable[Feature], label_shape: tuple[int, ...]) -> int:
-    """What row groups take in memory as arrays of the features and the label."""
-    features = list(features)
-    # 8 more are each number of the label.
-    row_bytes = 8 * int(np.prod(label_shape)) + sum(
-        _STRING_OVERHEAD if f.dtype == "string" else int(np.prod(f.shape)) * np.dtype(_DTYPES[f.dtype]).itemsize
-        for f in features
+def _bytes_as_arrays(groups: Iterable[RowGroup], columns: Sequence[Feature]) -> int:
+    """What row groups take in memory as arrays of some columns."""
+    row_bytes = sum(
+        math.prod(one.shape) * (_STRING_OVERHEAD if one.dtype == "string" else np.dtype(_DTYPES[one.dtype]).itemsize)
+        for one in columns
     )
-    texts = any(f.dtype == "string" for f in features)
+    texts = any(one.dtype == "string" for one in columns)
     # Which part of the file is text would be work to find out: all of it, to be on the safe side.
     return sum(group.rows * row_bytes + (group.size_bytes if texts else 0) for group in groups)
 
 
-def _label_dtype(path: str, label: str) -> npt.DTypeLike:
+def _label_dtype(path: str, label: str) -> Any:
     kind: pa.DataType = pq.read_schema(path).field(label).type
-    return (kind.value_type if is_list(kind) else kind).to_pandas_dtype()  # type: ignore[no-any-return]
+    kind = kind.value_type if is_list(kind) else kind
+    return object if is_text_or_bytes(kind) else kind.to_pandas_dtype()
 
 
 def _values(column: pa.ChunkedArray) -> npt.NDArray[Any]:

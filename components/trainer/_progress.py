@@ -21,8 +21,8 @@ class Progress:
         history: values by metric, one an epoch; eval's begin with `val_`.
         seconds: of each epoch, its evaluation included.
         resumed_at: the epochs that a new process started with.
-        best_epoch: of the least eval loss so far.
-        best_weights: of that epoch; None before the first.
+        best_epoch: whose weights are to be kept: of the least eval loss so far, or the last.
+        best_weights: of that epoch; None before the first, and where the last is kept.
     """
 
     history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
@@ -41,13 +41,15 @@ class Progress:
         """Whether every training loss so far is a number."""
         return all(map(math.isfinite, self.history.get("loss", [])))
 
-    def add(self, logs: Mapping[str, float], seconds: float, model: Any) -> None:
-        """Takes an epoch's metrics, and the model's weights if none before were better."""
+    def add(self, logs: Mapping[str, float], seconds: float, model: Any, keep: str = "best") -> None:
+        """Takes an epoch's metrics, and the model's weights if none before were better and the best are to be kept."""
         best = np.inf if self.best_weights is None else self.history["val_loss"][self.best_epoch]
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
         self.seconds.append(round(seconds, 3))
-        if logs.get("val_loss", np.inf) < best:
+        if keep == "last":
+            self.best_epoch = self.epochs - 1
+        elif logs.get("val_loss", np.inf) < best:
             self.best_epoch, self.best_weights = self.epochs - 1, model.get_weights()
 
     def is_over(self, epochs: int, patience: int | None) -> bool:

@@ -42,12 +42,13 @@ class Executor(base_executor.BaseExecutor):
         with measured(output_dict) as rows:
             keras.backend.clear_session()
             keras.utils.set_random_seed(config.seed)
-            features = transformed_features(transform, config.label)
+            label = config.learnt_label
+            features = transformed_features(transform, label)
             positive = read_positive(graph)
             classes = tuple(output_classes(raw_schema, config.label, config.task_class, positive.name))
             task = config.task_class(classes, options=config.task_options)
-            checks = {split: SplitChecks(split, task, config.label, config.label_scale) for split in (TRAIN, EVAL)}
-            shape = tuple(transform.transformed_feature_spec()[config.label].shape) if config.label else ()
+            checks = {split: SplitChecks(split, task, label, config.label_scale) for split in (TRAIN, EVAL)}
+            shape = tuple(transform.transformed_feature_spec()[label].shape) if label else ()
             train, evaluation = (
                 _input.open_split(examples, s, features.values(), c, label_shape=shape) for s, c in checks.items()
             )
@@ -77,6 +78,7 @@ class Executor(base_executor.BaseExecutor):
                 return
             if not devices.are_plain:
                 model = _fitting.rebuilt(model, module, schema, config, train.rows, digest)
+            _fitting.freeze(model, module, digest)
             decision = _decision.on_eval(model, evaluation, config)
             _export.export(model, transform, schema, model_uri / "Format-Serving", config.missing, decision.threshold)
             history |= {"positive": dataclasses.asdict(positive), "decision": dataclasses.asdict(decision)}

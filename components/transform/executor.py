@@ -141,7 +141,9 @@ def _with_label(
         with calling():
             outputs = preprocessing_fn(_Inputs(features))
         _check_outputs(outputs, label, module_file)
-        return outputs if label is None else {**outputs, label: task.targets(inputs[label])}
+        if label is None or task.label_optional:
+            return outputs
+        return {**outputs, label: task.targets(inputs[label])}
 
     return transform
 

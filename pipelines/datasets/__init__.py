@@ -1,6 +1,6 @@
 """Data sets that Trainyard knows how to fetch: real data to start from, laid out span by span in the landing folder.
 
-To add one, write a module with a `DATASET` (the smallest is digits.py) and name it here.
+To add one, write a module with a `DATASET` (the smallest is digits.py); it is known by its file's name.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import errno
 import importlib
 import os
 import pathlib
+import pkgutil
 import shutil
 
 from pipelines.datasets._dataset import Dataset
@@ -16,12 +17,10 @@ from spec.errors import InputError
 
 __all__ = ["Dataset", "dataset", "names", "prepare", "spans"]
 
-_NAMES = ("digits", "mnist", "taxi")
-
 
 def names() -> tuple[str, ...]:
     """The data sets that can be prepared, sorted."""
-    return _NAMES
+    return tuple(sorted(one.name for one in pkgutil.iter_modules(__path__) if not one.name.startswith("_")))
 
 
 def dataset(name: str) -> Dataset:
@@ -30,8 +29,8 @@ def dataset(name: str) -> Dataset:
     Raises:
         InputError: there is none of that name.
     """
-    if name not in _NAMES:
-        raise InputError(f"data.dataset: there is no such data set; known: {', '.join(_NAMES)}. Received: {name!r}.")
+    if name not in (known := names()):
+        raise InputError(f"data.dataset: there is no such data set; known: {', '.join(known)}. Received: {name!r}.")
     found: Dataset = importlib.import_module(f"pipelines.datasets.{name}").DATASET
     return found
 

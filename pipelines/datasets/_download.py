@@ -1,4 +1,4 @@
-"""Files that come over the network once, and are kept in the dataset cache."""
+"""Files that come over the network once, or are put there by hand, and are kept in the dataset cache."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import http.client
 import os
 import pathlib
 import shutil
+import tarfile
 import urllib.request
+import zipfile
 import zlib
 from collections.abc import Sequence
 
@@ -19,55 +21,59 @@ _TIMEOUT_S = 30
 
 
 @dataclasses.dataclass(frozen=True)
-class RemoteFile:
-    """A gzipped file with an official address.
+class CachedFile:
+    """A file of the dataset cache.
 
     Attributes:
-        url: its official address; the last part is its name in the cache.
-        size: of the uncompressed content, in bytes.
-        sha256: of the uncompressed content: mirrors compress differently, the content is the same.
+        name: in the cache.
+        size: in bytes; of a name that ends with .gz, of the uncompressed content: mirrors compress differently, the content is
+            the same.
+        sha256: of the same bytes.
+        url: its official address, or with `member` that of the archive that holds it; empty: it has none.
+        member: its path in that archive (zip or tar); the cache keeps the member alone.
+        made_of: where there is no address: what the file is, and of what it was made.
     """
 
-    url: str
+    name: str
     size: int
     sha256: str
+    url: str = ""
+    member: str = ""
+    made_of: str = ""
 
-    @property
-    def name(self) -> str:
-        return self.url.rpartition("/")[2]
 
-
-def cached_contents(files: Sequence[RemoteFile], cache: pathlib.Path) -> list[bytes]:
+def cached_contents(files: Sequence[CachedFile], cache: pathlib.Path) -> list[bytes]:
     """The verified, uncompressed contents, from the cache or, the first time, from the network.
 
     Raises:
         InputError: a cached file is damaged, or one is missing and cannot be downloaded.
     """
     missing = [file for file in files if not (cache / file.name).is_file()]
+    names = ", ".join(file.name for file in missing)
+    where = f"put {names} into {cache} (TRAINYARD_DATASETS names the folder above it)"
     for file in missing:
+        if not file.url:
+            raise InputError(f"{file.name}: there is no address to download it from; {where}. It is {file.made_of}.")
         try:
             _download(file, cache)
-        except (
-            OSError,
-            http.client.HTTPException,
-        ) as error:  # urllib's errors, time-outs and TLS's are OSErrors
-            wanted = ", ".join(one.name for one in missing)
+        except (OSError, http.client.HTTPException) as error:  # urllib's errors, time-outs and TLS's are OSErrors
             raise InputError(
                 f"{file.url}: cannot be downloaded: {getattr(error, 'reason', None) or error}. On a machine without a "
-                f"network, put {wanted} into {cache} (TRAINYARD_DATASETS names the folder above it)."
+                f"network, {where}."
             ) from error
     return [verified_content(file, cache / file.name) for file in files]
 
 
-def verified_content(file: RemoteFile, path: pathlib.Path) -> bytes:
-    """Uncompresses a file and checks it against what is known of it.
+def verified_content(file: CachedFile, path: pathlib.Path) -> bytes:
+    """Reads a file, uncompresses it if it is gzipped, and checks it against what is known of it.
 
     Raises:
-        InputError: it is not gzip, is cut short, or is another content.
+        InputError: it is cut short, not the gzip that its name says, or another content.
     """
-    mend = f"Delete it, and it is downloaded from {file.url}, or replace it."
+    mend = f"Delete it, and it is downloaded from {file.url}, or replace it." if file.url else "Replace it."
+    zipped = file.name.endswith(".gz")
     try:
-        with gzip.open(path) as stream:
+        with gzip.open(path) if zipped else path.open("rb") as stream:
             # One byte more than expected shows that it is too long, without unpacking whatever it may be.
             content = stream.read(file.size + 1)
     except EOFError:
@@ -76,14 +82,15 @@ def verified_content(file: RemoteFile, path: pathlib.Path) -> bytes:
         raise InputError(f"{path}: damaged or not a gzip file: {error}. {mend}") from None
     if len(content) != file.size:
         received = len(content) if len(content) < file.size else f"more than {file.size}"
-        raise InputError(f"{path}: {file.size} bytes expected once uncompressed. Received: {received}. {mend}")
+        expected = f"{file.size} bytes expected{' once uncompressed' if zipped else ''}"
+        raise InputError(f"{path}: {expected}. Received: {received}. {mend}")
     digest = hashlib.sha256(content).hexdigest()
     if digest != file.sha256:
         raise InputError(f"{path}: content with SHA-256 {file.sha256} expected. Received: {digest}. {mend}")
     return content
 
 
-def _download(file: RemoteFile, cache: pathlib.Path) -> None:
+def _download(file: CachedFile, cache: pathlib.Path) -> None:
     """Puts a file into the cache by one rename, once it is known to be whole."""
     cache.mkdir(parents=True, exist_ok=True)
     unfinished = cache / f".{file.name}.{os.getpid()}"
@@ -93,7 +100,25 @@ def _download(file: RemoteFile, cache: pathlib.Path) -> None:
             unfinished.open("wb") as out,
         ):
             shutil.copyfileobj(response, out)
+        if file.member:
+            unfinished.write_bytes(_taken_out(file, unfinished))
         verified_content(file, unfinished)
         unfinished.rename(cache / file.name)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _taken_out(file: CachedFile, archive: pathlib.Path) -> bytes:
+    """One member of a zip or a tar, and of one that is too long no more than shows it."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped, zipped.open(file.member) as content:
+                return content.read(file.size + 1)
+        with tarfile.open(archive) as tar:
+            stream = tar.extractfile(file.member)
+            return stream.read(file.size + 1) if stream else b""  # a folder has no content
+    except (KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{file.url}: a zip or tar archive with {file.member} expected. Received: {error}. Try again later, or put "
+            f"{file.name} into the dataset cache yourself."
+        ) from None

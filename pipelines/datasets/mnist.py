@@ -6,7 +6,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from pipelines.datasets._dataset import Dataset
-from pipelines.datasets._download import RemoteFile, cached_contents
+from pipelines.datasets._download import CachedFile, cached_contents
 from pipelines.datasets._idx import parse_idx
 from spec import home
 from spec.errors import InputError
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"
-_SPLITS = (TRAIN, TEST)
 # Images and labels of the train set, then of the test set.
 _FILES = tuple(
-    RemoteFile(f"{_URL}{name}-ubyte.gz", size, sha256)
+    CachedFile(f"{name}-ubyte.gz", size, sha256, f"{_URL}{name}-ubyte.gz")
     for name, size, sha256 in (
         (
             "train-images-idx3",
@@ -46,34 +45,45 @@ _FILES = tuple(
 )
 
 
-def _part(images: np.ndarray, labels: np.ndarray, split: str) -> pa.Table:
-    """Columns `image_bytes` (784 bytes, row by row), `label` and `split`."""
+def pictures() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Split -> images [N, 28, 28] (uint8, 0 is the black ground) and labels [N] (uint8), in the official order.
+
+    Raises:
+        InputError: a file is damaged, or missing and cannot be downloaded.
+    """
+    contents = cached_contents(_FILES, home.datasets_cache() / "mnist")
+    arrays = [parse_idx(content, file.name) for content, file in zip(contents, _FILES, strict=True)]
+    found = dict(zip((TRAIN, TEST), zip(arrays[::2], arrays[1::2], strict=True), strict=True))
+    for split, (images, labels) in found.items():
+        if images.shape != (len(images), 28, 28) or labels.shape != (len(images),):
+            raise InputError(
+                f"data set mnist, {split}: images [N, 28, 28] and labels [N] expected. "
+                f"Received: {images.shape} and {labels.shape}."
+            )
+    return found
+
+
+def packed(images: np.ndarray) -> pa.Array:
+    """Images [N, 28, 28] (uint8) as binary values of 784 bytes, row by row."""
     import pyarrow as pa
 
-    rows = len(images)
-    if images.shape != (rows, 28, 28) or labels.shape != (rows,):
-        raise InputError(
-            f"data set mnist, {split}: images [N, 28, 28] and labels [N] expected. "
-            f"Received: {images.shape} and {labels.shape}."
-        )
-    packed = pa.Array.from_buffers(pa.binary(28 * 28), rows, [None, pa.py_buffer(images.tobytes())])
-    return pa.table(
-        {
-            "image_bytes": packed.cast(pa.binary()),
-            "label": pa.array(labels, pa.int64()),
-            "split": pa.repeat(pa.scalar(split), rows),
-        }
-    )
+    fixed = pa.Array.from_buffers(pa.binary(28 * 28), len(images), [None, pa.py_buffer(images.tobytes())])
+    return fixed.cast(pa.binary())
 
 
 def _write(span: int, folder: pathlib.Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    contents = cached_contents(_FILES, home.datasets_cache() / "mnist")
-    arrays = [parse_idx(content, file.name) for content, file in zip(contents, _FILES, strict=True)]
     table = pa.concat_tables(
-        _part(images, labels, split) for images, labels, split in zip(arrays[::2], arrays[1::2], _SPLITS, strict=True)
+        pa.table(
+            {
+                "image_bytes": packed(images),
+                "label": pa.array(labels, pa.int64()),
+                "split": pa.repeat(pa.scalar(split), len(images)),
+            }
+        )
+        for split, (images, labels) in pictures().items()
     )
     # Pixels do not repeat as whole images: a dictionary of them would only cost.
     pq.write_table(

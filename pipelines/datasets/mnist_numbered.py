@@ -23,7 +23,10 @@ def _write(span: int, folder: pathlib.Path) -> None:
         parts.append(pa.table(columns))
         first += len(images)
     pq.write_table(
-        pa.concat_tables(parts), folder / "mnist_numbered.parquet", compression="zstd", use_dictionary=["digit", "split"]
+        pa.concat_tables(parts),
+        folder / "mnist_numbered.parquet",
+        compression="zstd",
+        use_dictionary=["digit", "split"],
     )
 
 

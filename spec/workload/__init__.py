@@ -8,6 +8,7 @@ from spec.section import NamedColumn, Section, Use, named_columns
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
+    GRADIENT_BOOSTING,
     Champion,
     Evaluation,
     InfraValidation,
@@ -37,6 +38,7 @@ from spec.workload._workload import (
 )
 
 __all__ = [
+    "GRADIENT_BOOSTING",
     "PLAIN",
     "Alerts",
     "Batch",

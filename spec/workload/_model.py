@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -17,7 +18,10 @@ class Training(Section):
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     """Rows a training step, of all devices together."""
     early_stopping_patience: int | None = Field(default=3, ge=1, le=10_000)
-    """Stop when the eval loss has not fallen for so many epochs, and keep the best weights. null: never."""
+    """Stop when the eval loss has not fallen for so many epochs. null: never."""
+    keep_weights: Literal["best", "last"] = "best"
+    """best: of the epoch with the least eval loss; last: of the last one, where the eval loss says nothing of how good a model is, as
+    with networks that are trained against each other. Training then stops early for nothing."""
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
     """For weights, shuffling and augmentation: two runs on the same data give the same model on the same machine."""
     hyperparameters: dict[str, float | int | str | bool] = {}
@@ -131,6 +135,10 @@ class Threshold(Section):
         return self
 
 
+GRADIENT_BOOSTING = "gradient_boosting"
+_METHOD = re.compile(r"[a-z]\w*")  # what begins with an underscore is the module's own
+
+
 class Champion(Section):
     metric: str | None = None
     """The metric by which challenger and champion are compared. Default: auc, accuracy, rmse or ndcg_10, by task."""
@@ -148,15 +156,29 @@ class Evaluation(Section):
     judge: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*@[a-z0-9][a-z0-9_-]*$")
     """For tasks that are judged by another model, and needed there: a release, by a label or by its version: mnist@stable, mnist@3. A
     label that has moved judges anew."""
-    baseline: Literal["gradient_boosting", "none"] = "gradient_boosting"
-    """The simple method that stands beside the model in every report: scikit-learn's gradient boosting, untuned, on the raw columns
-    and at most 100,000 rows of the train split. It holds nothing back; where it wins, the report says so."""
+    baseline: tuple[str, ...] = (GRADIENT_BOOSTING,)
+    """The simple methods that stand beside the model in every report. gradient_boosting: scikit-learn's, untuned, on the raw columns
+    and at most 100,000 rows of the train split; any other name: a function in the workload's own baseline.py
+    (docs/guides/baselines.md). none: the model stands alone. They hold nothing back; where one wins, the report says so."""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     """How sure it has to be that a bound of `thresholds` holds for rows like those of the test split, and not by chance on these few
     (one-sided; docs/reference/metrics.md has the methods). 0.5: about as likely as not."""
     not_judged: Literal["hold", "warn"] = "hold"
     """What it means that a bound cannot be judged, because too few rows or no slice is there to judge it by. hold: the model is not
     released; warn: it may be, and the run says what was not judged."""
+
+    @field_validator("baseline", mode="before")
+    @classmethod
+    def _list_of_methods(cls, value: Any) -> Any:
+        names = () if value == "none" else (value,) if isinstance(value, str) else value
+        fine = isinstance(names, list | tuple) and all(
+            isinstance(name, str) and _METHOD.fullmatch(name) for name in names
+        )
+        if not fine or "none" in names or len(set(names)) < len(names):
+            raise ValueError(
+                f"expected {GRADIENT_BOOSTING}, none, or a list of different names of functions in baseline.py. Received: {value!r}"
+            )
+        return tuple(names)
 
     @property
     def slice_columns(self) -> tuple[str, ...]:

@@ -35,6 +35,19 @@ def test_a_canary_goes_by_one_step_unless_more_are_given(tmp_path: pathlib.Path)
     assert steps(two) == [(0.05, 5), (0.5, 10)]
 
 
+@pytest.mark.parametrize(
+    ("said", "methods"),
+    [
+        ("", ("gradient_boosting",)),
+        ("evaluation: {baseline: none}\n", ()),
+        ("evaluation: {baseline: mine}\n", ("mine",)),
+        ("evaluation: {baseline: [mine, gradient_boosting]}\n", ("mine", "gradient_boosting")),
+    ],
+)
+def test_simple_methods_are_named(tmp_path: pathlib.Path, said: str, methods: tuple[str, ...]) -> None:
+    assert load(tmp_path, MINIMAL + said).evaluation.baseline == methods
+
+
 def test_every_field_is_described() -> None:
     def check(model: type, path: str) -> None:
         for name, field in model.model_fields.items():
@@ -57,6 +70,9 @@ def test_every_field_is_described() -> None:
         (MINIMAL + "training: {epoch: 3}\n", ["field training.epoch", "Known: epochs"]),
         (MINIMAL + "evaluation: {thresholds: [{metric: auc, min: 2}]}\n", ["between 0 and 1", "2"]),
         (MINIMAL + "evaluation: {thresholds: [{metric: rmse, max: 2}]}\n", ["rmse", "binary"]),
+        (MINIMAL + "evaluation: {baseline: [none, mine]}\n", ["field evaluation.baseline:", "['none', 'mine']"]),
+        (MINIMAL + "evaluation: {baseline: [mine, mine]}\n", ["different names", "['mine', 'mine']"]),
+        (MINIMAL + "evaluation: {baseline: [_mine]}\n", ["functions in baseline.py", "['_mine']"]),
         (MINIMAL + "schedule: {cron: 'every day'}\n", ["five fields"]),
         (
             MINIMAL + "serving: {canary: {steps: [{share: 0.5, minutes: 1}, {share: 0.1, minutes: 1}]}}\n",

@@ -56,7 +56,8 @@ def test_it_makes_digits_again_and_letters_worse(autoencoder: Any, train: pa.Tab
     values = _values(task, test, task.judged(answers))
     assert values["auc"] > 0.8
     least, most = (
-        _values(task, test, _baseline(autoencoder, name)(train, test, task))["mse"] for name in ("pca_32", "mean_picture")
+        _values(task, test, _baseline(autoencoder, name)(train, test, task))["mse"]
+        for name in ("pca_32", "mean_picture")
     )
     assert least < values["mse"] < most
 

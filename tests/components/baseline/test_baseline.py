@@ -2,19 +2,27 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
+import textwrap
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from tfx.types import Channel, standard_artifacts
 
-from components import border
+from components import border, user_code
 from components.artifacts import BaselineMetrics
 from components.baseline.boosting import Boosting, most_rows
-from components.baseline.component import BaselineConfig
+from components.baseline.component import node
+from components.baseline.config import BaselineConfig
 from components.baseline.encoding import fit_encoder, unfit
 from components.baseline.executor import Executor
+from components.graph import Graph, Site
+from spec import home
 from spec.errors import InputError
+from spec.workload import Workload
 
+GUIDES = home.ROOT / "docs" / "guides"
 SCHEMAS = {
     "binary": 'feature { name: "target" type: INT int_domain { min: 0 max: 1 } }',
     "multiclass": 'feature { name: "target" type: BYTES string_domain { value: "a" value: "b" value: "c" value: "d" } }',
@@ -25,20 +33,24 @@ SCHEMAS = {
 
 @pytest.fixture
 def run(examples_artifact, output, tmp_path):
-    """Runs the executor; returns baseline.json."""
-    from tfx.types import standard_artifacts
+    """Runs the executor; returns the methods of baseline.json. With `code`, those of a baseline.py of that content."""
 
-    def go(rows: pa.Table, task: str = "binary", **fields) -> dict:
-        schema = standard_artifacts.Schema()
-        schema.uri = str(tmp_path / "schema")
-        pathlib.Path(schema.uri).mkdir()
-        (pathlib.Path(schema.uri) / "schema.pbtxt").write_text(SCHEMAS[task])
+    def go(rows: pa.Table, task: str = "binary", code: str = "", schema: str = "", **fields) -> list[dict]:
+        contract = standard_artifacts.Schema()
+        contract.uri = str(tmp_path / "schema")
+        pathlib.Path(contract.uri).mkdir()
+        (pathlib.Path(contract.uri) / "schema.pbtxt").write_text(schema or SCHEMAS[task])
+        if code:
+            module = tmp_path / "mine" / "baseline.py"
+            module.parent.mkdir(exist_ok=True)
+            module.write_text(textwrap.dedent(code))
+            fields |= {"module_file": str(module), "module_digest": user_code.digest(module.parent)}
         made = output(baseline=BaselineMetrics)
-        config = border.dump(BaselineConfig(task, "target", **fields))
-        Executor().Do({"examples": [examples_artifact(rows)], "schema": [schema]}, made, {"config": config})
-        return json.loads(
-            (pathlib.Path(made["baseline"][0].uri) / "baseline.json").read_text(), parse_constant=pytest.fail
-        )
+        fields = {"methods": ("gradient_boosting",), "label": "target", **fields}
+        config = border.dump(BaselineConfig(task, **fields))
+        Executor().Do({"examples": [examples_artifact(rows)], "schema": [contract]}, made, {"config": config})
+        written = (pathlib.Path(made["baseline"][0].uri) / "baseline.json").read_text()
+        return json.loads(written, parse_constant=pytest.fail)["methods"]
 
     return go
 
@@ -50,7 +62,8 @@ def run(examples_artifact, output, tmp_path):
 def test_every_task_has_its_metrics_on_the_rows_of_the_model(run, make_rows, task, metric, least) -> None:
     rows = make_rows(600, task)
     query = {"query": "search", "leave_out": ("search",)} if task == "ranking" else {}
-    found = run(rows, task, **query)
+    (found,) = run(rows, task, **query)
+    assert found["name"] == "gradient boosting"
     assert found["overall"][metric] > least
     assert (found["rows"], found["train_rows"], found["train_rows_in_all"]) == (600, 600, 600)
     assert found["columns"] == ["fare", "hour", "company"]  # not the label, not the query
@@ -59,13 +72,137 @@ def test_every_task_has_its_metrics_on_the_rows_of_the_model(run, make_rows, tas
 
 
 def test_where_trees_learn_from_nothing_it_says_so(run, make_rows) -> None:
-    found = run(make_rows(60).select(["pixels", "target"]))
+    (found,) = run(make_rows(60).select(["pixels", "target"]))
     assert found["overall"] == {} and "no column is a number" in found["not_applicable"]
 
 
 def test_a_label_that_is_none_of_the_classes_is_for_a_person_to_mend(run, make_rows) -> None:
     with pytest.raises(InputError, match="label 'target'"):
         run(make_rows(60, "multiclass"), "binary")
+
+
+ANSWERS = """
+    '''Answers of my own.'''
+    import numpy as np
+
+
+    def fare(train, test, task):
+        '''The fare alone.
+
+        Whatever else there is.
+        '''
+        assert task.classes == ("0", "1") and "target" in train.column_names and "target" not in test.column_names
+        return 1 / (1 + np.exp(-test["fare"].fill_null(0).to_numpy()))
+
+
+    def coin(train, test, task):
+        return np.full(len(test), 0.5)
+
+
+    def table(train, test, task):
+        return np.zeros((len(test), 3))
+
+
+    def hole(train, test, task):
+        return np.where(np.arange(len(test)) < 2, np.nan, 0.5)
+
+
+    def fall(train, test, task):
+        return test["target"]
+"""
+
+
+def test_functions_of_the_workload_s_own_are_judged_in_their_order(run, make_rows) -> None:
+    coin, trees, fare = run(make_rows(600), code=ANSWERS, methods=("coin", "gradient_boosting", "fare"))
+    assert coin["overall"]["auc"] == 0.5 < fare["overall"]["auc"] < trees["overall"]["auc"]
+    assert (fare["name"], fare["about"]) == ("fare", "The fare alone.") and coin["about"] == ""
+    assert (fare["rows"], fare["train_rows"], fare["train_rows_in_all"]) == (600, 600, 600)
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("nobody", "has no function 'nobody'"),
+        ("table", r"baseline.py: table must answer as a binary model does, in shape \[60\]. Received: \[60, 3\]"),
+        ("hole", "baseline.py: hole gives 2 of 60 rows an answer that is not"),
+        ("fall", r"baseline.py, line \d+, in fall: KeyError"),
+    ],
+)
+def test_what_a_function_does_wrong_is_said_in_a_line(run, make_rows, method, words) -> None:
+    with pytest.raises(InputError, match=words):
+        run(make_rows(60), code=ANSWERS, methods=(method,))
+
+
+def test_a_task_of_many_classes_takes_a_row_of_probabilities(run, make_rows) -> None:
+    code = """
+        import numpy as np
+
+        def shares(train, test, task):
+            counts = np.bincount(task.read_labels(train["target"], "target"), minlength=len(task.classes))
+            return np.tile(counts / counts.sum(), (len(test), 1))
+    """
+    (found,) = run(make_rows(300, "multiclass"), "multiclass", code, methods=("shares",))
+    assert 0.3 < found["overall"]["accuracy"] < 0.6
+
+
+def test_rows_without_a_label_are_judged_by_what_a_function_answers(run, make_rows, tmp_path, monkeypatch) -> None:
+    task = re.findall(r"```python\n(.*?)```", (GUIDES / "add-a-task.md").read_text(), re.DOTALL)[0]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "task.py").write_text(task)
+    monkeypatch.setenv("TRAINYARD_WORKLOADS", str(tmp_path))
+    code = """
+        import numpy as np
+
+        def hours(train, test, task):
+            return np.full(len(test), 0.25)
+    """
+    methods = ("gradient_boosting", "hours")
+    trees, hours = run(
+        make_rows(60).drop(["target"]),
+        "mine.task.Reconstruction",
+        code,
+        SCHEMAS["regression"],
+        methods=methods,
+        label="",
+    )
+    assert trees["not_applicable"] == "there is no label that trees could learn"
+    assert hours["overall"] == {"reconstruction_error": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("label", "said", "methods"),
+    [
+        (True, "gradient_boosting", ("gradient_boosting",)),
+        (True, "none", None),
+        (True, ["mine", "gradient_boosting"], ("mine", "gradient_boosting")),
+        (False, "gradient_boosting", None),  # there is nothing that trees could learn
+        (False, ["mine"], ("mine",)),
+    ],
+)
+def test_the_node_is_there_where_a_method_applies(tmp_path, label, said, methods) -> None:
+    data = {"label": {"column": "tip"}}
+    evaluation = {"baseline": said}
+    workload = Workload.model_validate({"name": "trips", "task": "binary", "data": data, "evaluation": evaluation})
+    if not label:
+        workload = workload.model_copy(update={"data": workload.data.model_copy(update={"label": None})})
+    graph = Graph(workload, 1, Site(tmp_path, tmp_path, tmp_path, tmp_path, "", None, ""))
+    graph.outputs = {"examples": Channel(standard_artifacts.Examples), "schema": Channel(standard_artifacts.Schema)}
+    made = node(graph)
+    assert (made is None) == (methods is None)
+    if made is not None:
+        config = border.load(BaselineConfig, made.exec_properties["config"])
+        assert (config.methods, config.label) == (methods, "tip" if label else "")
+        assert bool(config.module_file) == bool(config.module_digest) == ("mine" in methods)
+
+
+def test_the_guide_s_function_works_as_it_stands(run) -> None:
+    guide = (GUIDES / "baselines.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    texts = ["win a prize now", "call to win cash", "see you at home", "lunch at noon"] * 10
+    rows = pa.table({"text": texts, "label": ["spam", "spam", "ham", "ham"] * 10})
+    schema = 'feature { name: "label" type: BYTES string_domain { value: "ham" value: "spam" } }'
+    (found,) = run(rows, code=code, schema=schema, methods=("bigrams",), label="label", positive_class="spam")
+    assert found["overall"]["f1"] == 1.0 and found["about"]
 
 
 def test_columns_become_numbers() -> None:

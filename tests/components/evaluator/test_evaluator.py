@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -391,22 +392,39 @@ def test_a_missing_slice_column_is_named(run: Callable[..., Any], make_rows: Cal
         run(make_rows(50), slices=["borough"])
 
 
+def _simple(name: str, auc: float | None = None, not_applicable: str = "") -> dict[str, Any]:
+    return {"name": name, "overall": {} if not_applicable else {"auc": auc}, "not_applicable": not_applicable}
+
+
 @pytest.mark.parametrize(
-    ("overall", "wins", "words"),
+    ("methods", "name", "wins", "words"),
     [
-        ({"auc": 0.99}, True, "the network adds nothing"),
-        ({"auc": 0.4}, False, "gradient boosting reaches auc 0.4000, the model "),
-        ({"auc": None}, None, "was not compared: auc is undefined"),
-        ({}, None, "was not compared: no column"),
+        (
+            [_simple("trees", 0.99)],
+            "trees",
+            True,
+            r"trees reaches auc 0.9900, the model 0.\d{4}: trees wins, the network adds nothing",
+        ),
+        ([_simple("trees", 0.4)], "trees", False, r"trees reaches auc 0.4000, the model 0.\d{4}"),
+        (
+            [_simple("words", 0.98), _simple("trees", 0.4), _simple("graph", 0.99), _simple("coin", None, "no coin")],
+            "graph",
+            True,
+            r"words reaches auc 0.9800, trees 0.4000, graph 0.9900, the model 0.\d{4}: graph wins, the network adds nothing; "
+            "coin was not compared: no coin",
+        ),
+        ([_simple("trees")], "", None, "trees was not compared: auc is undefined on these rows"),
+        ([_simple("trees", None, "no column is a number")], "", None, "trees was not compared: no column is a number"),
     ],
 )
-def test_a_simple_method_stands_beside_the_model(run, make_rows, tmp_path, overall, wins, words) -> None:
+def test_simple_methods_stand_beside_the_model(run, make_rows, tmp_path, methods, name, wins, words) -> None:
     baseline = BaselineMetrics()
     baseline.uri = str(tmp_path)
-    not_applicable = "" if overall else "no column is a number"
-    found = {"name": "gradient boosting", "overall": overall, "not_applicable": not_applicable}
-    (tmp_path / "baseline.json").write_text(json.dumps(found))
+    (tmp_path / "baseline.json").write_text(json.dumps({"methods": methods}))
     summary, _ = run(make_rows(500), baseline=baseline)
-    assert summary["baseline"]["wins"] is wins and words in summary["baseline"]["words"]
-    assert summary["blessed"]  # it holds nothing back
-    assert any(words in warning for warning in summary["warnings"]) == (wins is not False and bool(overall))
+    found = summary["baseline"]
+    assert (found["name"], found["wins"], found["methods"]) == (name, wins, methods)
+    assert re.fullmatch(words, found["words"])
+    assert summary["blessed"]  # they hold nothing back
+    told = wins or (wins is None and not methods[0]["not_applicable"])
+    assert (found["words"] in str(summary["warnings"])) == told

@@ -6,6 +6,7 @@ import dataclasses
 
 from components.report.card import render_card
 from components.report.facts import RunFacts
+from components.report.render import render_run
 
 
 def test_it_says_what_a_reader_of_the_model_needs(runs: dict[str, RunFacts]) -> None:
@@ -20,6 +21,34 @@ def test_it_says_what_a_reader_of_the_model_needs(runs: dict[str, RunFacts]) -> 
     assert "1 slice with less than 30 rows" in card
     assert "- A row is called positive above 0.3125" in card and "which is few" in card
     assert "- Class weights: 1 2.13, 0 0.65. The probabilities" in card
+
+
+def test_simple_methods_have_a_column_each(runs: dict[str, RunFacts]) -> None:
+    facts = _beside_methods(runs["binary"])
+    card = render_card(facts)
+    assert "of the test split. Words reaches auc 0.9000, graph filter 0.9200: graph filter wins." in card
+    assert "| Metric | This model | Trivial model | Words | Graph filter | Champion, version 3 | Bound |" in card
+    assert "| AUC | 0.9127, 95 % at least 0.9 | 0.5000 | 0.9000 | 0.9200 | 0.8996 | ≥ 0.85 Held |" in card
+    page = render_run(facts)
+    assert "Graph filter (what neighbours have) learnt from 900 of 1,000 rows in 1.5 s." in page
+    assert "Coin" not in page, "it did not apply"
+
+
+def test_a_run_from_before_there_were_several_has_a_card(runs: dict[str, RunFacts]) -> None:
+    old = {"name": "gradient boosting", "overall": {"auc": 0.9}, "words": "gradient boosting reaches auc 0.9"}
+    metrics = {**runs["binary"].metrics, "baseline": old}
+    assert "Gradient boosting reaches auc 0.9." in render_card(dataclasses.replace(runs["binary"], metrics=metrics))
+
+
+def _beside_methods(facts: RunFacts) -> RunFacts:
+    rows = {"train_rows": 900, "train_rows_in_all": 1000, "seconds": 1.5, "not_applicable": ""}
+    methods = [
+        {"name": "words", "about": "", "overall": {"auc": 0.9}, **rows},
+        {"name": "graph filter", "about": "what neighbours have.", "overall": {"auc": 0.92}, **rows},
+        {"name": "coin", "about": "", "overall": {}, **rows, "not_applicable": "no coin"},
+    ]
+    words = "words reaches auc 0.9000, graph filter 0.9200: graph filter wins"
+    return dataclasses.replace(facts, metrics={**facts.metrics, "baseline": {"words": words, "methods": methods}})
 
 
 def test_a_run_that_came_to_nothing_has_a_card(runs: dict[str, RunFacts]) -> None:

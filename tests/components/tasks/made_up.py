@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from components.tasks import Context, MergeableSums, ModelSchema, Task, UnitTerms, Values, ratio
+from components.tasks import Context, MergeableSums, ModelSchema, Signature, Task, UnitTerms, Values, ratio
 from spec.metrics import Metric
 from spec.tasks import LabelKind
 
@@ -121,5 +121,48 @@ class Retrieval(Task):
         return {"hit_rate": float(np.unique(truths, return_counts=True)[1].max() / len(truths))}
 
 
-for made_up in (Keypoints, Generation, Retrieval):
+class Partly(Keypoints):
+    """A request carries a part of the columns; what is left is asked for by other signatures."""
+
+    label_kind = LabelKind.NONE
+    served: tuple[str, ...] = ("company",)
+
+    def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
+        return (2,)
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        return (2,)
+
+    def served_columns(self, columns: Sequence[str]) -> Sequence[str]:
+        return self.served
+
+    def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
+        return model.get_layer("of_company")(features["company"])
+
+    def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
+        import tensorflow as tf
+
+        of_miles, last = model.get_layer("of_miles"), model.get_layer("last")
+        return {
+            "by_miles": Signature(lambda given: {"miles": of_miles(given["trip miles"])}, columns=["trip miles"]),
+            "decode": Signature(
+                lambda given: {"both": last(given["code"])}, tensors={"code": tf.TensorSpec([None, 4], tf.float32)}
+            ),
+        }
+
+
+class AnyWidth(Keypoints):
+    """Takes what the model gives, however wide, and has a label for judging alone."""
+
+    label_optional = True
+
+    def head_shape(self, schema: ModelSchema) -> tuple[int | None, ...]:
+        return (None,)
+
+    def training_target(self, features: Mapping[str, Any]) -> Any:
+        return next(iter(features.values()))
+
+
+for made_up in (Keypoints, Generation, Retrieval, Partly, AnyWidth):
     made_up.name = f"tests.components.tasks.made_up.{made_up.__name__}"

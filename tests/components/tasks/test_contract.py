@@ -18,6 +18,7 @@ import pytest
 from components.evaluator.findings import Findings
 from components.tasks import Context, Feature, ModelSchema, Task, UnitTerms, find
 from components.tasks.generation import Generation
+from components.tasks.reconstruction import Reconstruction
 from spec import tasks
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind, MissingLibraryError
@@ -36,7 +37,9 @@ def schema_of(name: str) -> ModelSchema:
     classes = {LabelKind.TWO_CLASSES: "ab", LabelKind.CLASSES: "abcde"}.get(find(name).label_kind, "")
     features = {one: Feature(one, "float32") for one in ("x", "y")}
     label = None if find(name).label_kind is LabelKind.NONE else "label"
-    return ModelSchema(features, name, label, tuple(classes), label_mean=2.0, label_std=3.0, task_options=OPTIONS.get(name, {}))
+    return ModelSchema(
+        features, name, label, tuple(classes), label_mean=2.0, label_std=3.0, task_options=OPTIONS.get(name, {})
+    )
 
 
 def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -45,6 +48,8 @@ def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, n
     predictions = random.random((count, *task.answer_shape)).astype(np.float32)
     if isinstance(task, Generation):
         return judged_pictures(random, count)
+    if isinstance(task, Reconstruction):
+        return random.integers(0, 2, count), random.random((count, 2)), np.zeros(count, np.int64)
     if isinstance(task, made_up.Generation):
         return random.normal(size=(count, 2)), predictions, np.zeros(count, np.int64)
     if task.label_kind.has_classes:

@@ -18,8 +18,9 @@ def judged(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, Reconstruction]:
     truths = (random.random(rows) < 0.2).astype(np.int64)
     true = random.random((rows, 6))
     again = np.clip(true + random.normal(scale=0.05 + 0.05 * truths[:, None], size=true.shape), 0.01, 0.99)
+    error, entropy = np.square(again - true).mean(axis=1), random.random(rows)
     task = Reconstruction(("digit", "letter"), options=SHARES)
-    return truths, task.compared(true, again), task
+    return truths, task.judged({"error": error, "cross_entropy": entropy}), task
 
 
 def test_means_are_over_normal_rows_and_auc_over_all() -> None:
@@ -33,20 +34,18 @@ def test_means_are_over_normal_rows_and_auc_over_all() -> None:
     assert task.trivial(task.reduce(task.terms(truths, found)), truths)["auc"] == 0.5
 
 
-def test_what_is_judged_is_what_keras_measures() -> None:
-    import keras
-
-    random = np.random.default_rng(0)
-    rows, again = random.random((2, 50, 3)).astype(np.float32)
-    found = Reconstruction(options=SHARES).compared(rows, again)
-    np.testing.assert_allclose(found[:, 0], keras.losses.mean_squared_error(rows, again), rtol=1e-5)
-    np.testing.assert_allclose(found[:, 1], keras.losses.binary_crossentropy(rows, again), rtol=1e-4)
+def test_a_baseline_answers_the_error_alone() -> None:
+    truths, found, task = judged()
+    predictions = task.judged({"error": found[:, 0]})
+    assert task.valid(predictions).all()
+    values = task.values(task.reduce(task.terms(truths, predictions)))
+    assert values["bce"] is None and values["mse"] == pytest.approx(found[truths == 0, 0].mean())
 
 
 def test_without_a_label_all_rows_are_normal_and_there_is_no_auc() -> None:
     _, found, _ = judged()
     task = Reconstruction()
-    sums = task.reduce(task.terms(np.zeros(len(found)), found[:, :1]))
+    sums = task.reduce(task.terms(np.zeros(len(found)), task.judged({"error": found[:, 0]})))
     values = task.values(sums)
     assert values == {"mse": pytest.approx(found[:, 0].mean()), "bce": None, "psnr": None, "auc": None}
     assert task.data_checks(sums, "") == []
@@ -54,7 +53,7 @@ def test_without_a_label_all_rows_are_normal_and_there_is_no_auc() -> None:
 
 def test_a_test_split_without_anomalies_is_said() -> None:
     task = Reconstruction(("digit", "letter"))
-    sums = task.reduce(task.terms(np.zeros(5, np.int64), np.ones((5, 1))))
+    sums = task.reduce(task.terms(np.zeros(5, np.int64), np.ones((5, 2))))
     (check,) = task.data_checks(sums, "")
     assert not check.passes and "'digit'" in check.message
 
@@ -62,7 +61,7 @@ def test_a_test_split_without_anomalies_is_said() -> None:
 @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1.0, 1e12])
 def test_errors_of_any_size_are_ranked(scale: float) -> None:
     task = Reconstruction(("no", "yes"))
-    sums = task.reduce(task.terms(np.array([0, 1]), np.array([[1.0], [1.1]]) * scale))
+    sums = task.reduce(task.terms(np.array([0, 1]), np.array([[1.0, 0.0], [1.1, 0.0]]) * scale))
     assert task.value("auc", sums) == (0.5 if scale == 1e-30 or scale == 1e12 else 1.0)
 
 
@@ -98,6 +97,11 @@ def test_an_autoencoder_answers_its_code_too() -> None:
         "reconstruction": (2, 7),
         "code": (2, 4),
     }
-    assert 0 < answers["reconstruction"].numpy().min() and answers["reconstruction"].numpy().max() < 1
+    assert answers["reconstruction"].numpy().min() > 0 and answers["reconstruction"].numpy().max() < 1
     np.testing.assert_array_equal(answers["code"], encoder(rows))
-    np.testing.assert_allclose(answers["error"], ((answers["reconstruction"] - target) ** 2).numpy().mean(axis=1), rtol=1e-5)
+    again = answers["reconstruction"]
+    np.testing.assert_allclose(answers["error"], keras.losses.mean_squared_error(target, again), rtol=1e-5)
+    np.testing.assert_allclose(answers["cross_entropy"], keras.losses.binary_crossentropy(target, again), rtol=1e-4)
+    decode = task.signatures(model, schema)["decode"]
+    assert {name: spec.shape.as_list() for name, spec in decode.tensors.items()} == {"code": [None, 4]}
+    np.testing.assert_array_equal(decode.answer({"code": answers["code"]})["reconstruction"], again)

@@ -16,10 +16,12 @@ from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
 from components import served_model
 from components.columnar import tfx_columns
+from components.infra_validator.worker import Examination
 from components.served_model import ServedModel
-from components.tasks import find
+from components.tasks import Task, find
 from components.trainer import Feature, ModelSchema
 from components.trainer._export import export
+from spec.errors import InputError
 
 RAW = {
     "trip miles": tf.io.VarLenFeature(tf.float32),
@@ -155,3 +157,68 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
     described = json.loads((folder / served_model.SPEC_FILE).read_text())["features"]
     assert described["trip miles"]["input"] == "trip_miles"
     assert {name for name, feature in described.items() if feature["personal"]} == {"company"}
+
+
+PARTLY = "tests.components.tasks.made_up.Partly"
+
+
+def parts_model(schema: ModelSchema) -> keras.Model:
+    inputs = schema.inputs()
+    of_company = keras.layers.Embedding(3, 2, name="of_company")(inputs["company"])
+    miles = keras.Input((), name="miles")
+    of_miles = keras.Model(miles, keras.layers.Dense(2)(keras.layers.Reshape((1,))(miles)), name="of_miles")
+    joined = keras.layers.Concatenate()([of_company, of_miles(inputs["trip miles"])])
+    return keras.Model(inputs, keras.layers.Dense(2, name="last")(joined))
+
+
+def test_a_request_may_carry_a_part_and_other_signatures_the_rest(graph: str, tmp_path) -> None:
+    transform = tft.TFTransformOutput(graph)
+    schema = ModelSchema(FEATURES, PARTLY, "y")
+    model = parts_model(schema)
+    export(model, transform, schema, tmp_path / "made")
+    described = ServedModel.read(tmp_path / "made")
+    assert list(described.features) == ["company"]
+    assert described.signatures == {"by_miles": {"trip miles": described.signatures["by_miles"]["trip miles"]}}
+    loaded_module = tf.saved_model.load(str(tmp_path / "made"))
+    loaded = loaded_module.signatures
+    place = transform.vocabulary_by_name("company").index(b"blue")
+    expected = model.get_layer("of_company").get_weights()[0][place]
+    asked = loaded["serving_default"](company=tf.constant([b"blue"]))
+    np.testing.assert_allclose(asked["prediction"], [expected], rtol=1e-6)
+    example = tf.train.Example()
+    example.features.feature["company"].bytes_list.value.append(b"blue")
+    asked = loaded["serving_examples"](examples=tf.constant([example.SerializeToString()]))
+    np.testing.assert_allclose(asked["prediction"], [expected], rtol=1e-6)
+    mean, deviation = np.mean([1, 0, 3, 8]), np.std([1, 0, 3, 8])
+    expected = model.get_layer("of_miles")(np.array([(3 - mean) / deviation], np.float32))
+    np.testing.assert_allclose(loaded["by_miles"](trip_miles=tf.constant([3.0]))["miles"], expected, rtol=1e-5)
+    examination = Examination(loaded_module, ServedModel.read(tmp_path / "made"), ROWS, lambda stage: None)
+    examination.run()
+    assert [one["name"] for one in examination.checks if not one["passes"]] == []
+    assert "by_miles answers a batch" in [one["name"] for one in examination.checks]
+    code = np.ones((5, 4), np.float32)
+    np.testing.assert_allclose(
+        loaded["decode"](code=tf.constant(code))["both"], model.get_layer("last")(code), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"served": ("at",)}, "carries 'at' alone.* 'company' needs 'company', .*'trip miles' needs 'trip miles'"),
+        (
+            {"served": ("fare",)},
+            "served_columns: must be raw columns other than the label: .*company.* Received: 'fare'",
+        ),
+        (
+            {"served_output": Task.served_output},
+            "carries 'company' alone.* 'at' needs 'at', 'trip miles' needs 'trip miles'",
+        ),
+    ],
+)
+def test_columns_that_do_not_suffice_are_named(graph: str, tmp_path, monkeypatch, changed, line: str) -> None:
+    for name, value in changed.items():
+        monkeypatch.setattr(find(PARTLY), name, value)
+    schema = ModelSchema(FEATURES, PARTLY, "y")
+    with pytest.raises(InputError, match=line):
+        export(parts_model(schema), tft.TFTransformOutput(graph), schema, tmp_path / "made")

@@ -7,6 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.tasks import find
 from components.trainer import Feature
@@ -56,11 +57,33 @@ def test_a_label_of_any_shape_and_none_at_all(write_split) -> None:
     vector = open_split(uri, "train", FEATURES[1:2], SplitChecks("train", task, "pair"), label_shape=(2,))
     for features, label in vector.dataset(40):
         assert label.shape == (*features["half"].shape, 2) and (label[:, 0].numpy() == features["half"].numpy()).all()
+    task.late_target = lambda label: tf.reduce_sum(label, axis=1)  # type: ignore[method-assign]
+    vector = open_split(uri, "train", FEATURES[1:2], SplitChecks("train", task, "pair"), label_shape=(2,))
+    assert all((label.numpy() == 0).all() for _, label in vector.dataset(40))
     task.training_target = lambda features: -features["half"]  # type: ignore[method-assign]
     for features, target in open_split(uri, "train", FEATURES[1:2], SplitChecks("train", task, None)).dataset(
         40, seed=1
     ):
         assert (target.numpy() == -features["half"].numpy()).all()
+
+
+def test_an_image_label_stays_bytes_until_it_is_learnt(write_split) -> None:
+    pictures = np.arange(90 * 4, dtype=np.uint8).reshape(90, 2, 2, 1)
+    stored = np.array([tf.io.encode_png(one).numpy() for one in pictures], dtype=object)
+    uri = write_split({"half": columns(90)["half"], "mask": stored})
+    task = find("tests.components.tasks.made_up.Keypoints")()
+    assert (task.targets(tf.constant(stored)).numpy() == stored).all()
+    task.late_target = lambda masks: tf.map_fn(  # type: ignore[method-assign]
+        lambda one: tf.ensure_shape(tf.io.decode_png(one, 1), (2, 2, 1)), masks, fn_output_signature=tf.uint8
+    )
+    split = open_split(uri, "train", FEATURES[1:2], SplitChecks("train", task, "mask"))
+    seen = 0
+    for features, mask in split.dataset(40, seed=1):
+        assert mask.shape[1:] == (2, 2, 1)
+        rows = (features["half"].numpy() * 2).astype(int)
+        np.testing.assert_array_equal(mask.numpy(), pictures[rows])
+        seen += len(rows)
+    assert seen == 90
 
 
 def numbers(dataset) -> list[list[int]]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from components.tasks import find
 from components.trainer import Feature, ModelSchema, TrainingConfig
 from components.trainer._checks import SplitChecks
 from components.trainer._export import input_names
-from components.trainer._fitting import build, fit
+from components.trainer._fitting import build, fit, freeze
 from components.trainer._input import Split, open_split
 from spec.errors import InputError
 
@@ -95,6 +97,78 @@ def test_history_names_the_best_epoch(module, tmp_path, split) -> None:
     losses = history["history"]["val_loss"]
     assert history["best_epoch"] == losses.index(min(losses)) + 1
     assert any((tmp_path / "logs").rglob("events.out.tfevents*"))
+
+
+def test_the_last_weights_are_kept_where_the_eval_loss_means_nothing(module, tmp_path, split) -> None:
+    x, y = linear(64, 1.0)
+    schema = ModelSchema({name: Feature(name, "float32") for name in x}, "regression", "y", label_std=1.0)
+
+    def trained(**changes):
+        keras.utils.set_random_seed(1)
+        # So fast that the loss goes up again and again, and training would stop.
+        rate = {"learning_rate": 30.0}
+        config = TrainingConfig(
+            task="regression", label="y", epochs=4, early_stopping_patience=1, hyperparameters=rate, **changes
+        )
+        model = build(module, schema, config, 64)
+        history = fit(model, split(x, y), split(x, y), config, tmp_path / "logs")
+        return model, history
+
+    model, history = trained(keep_weights="last")
+    losses = history["history"]["val_loss"]
+    assert history["best_epoch"] == len(losses) == 4 and min(losses) < losses[-1]
+    assert model.evaluate(split(x, y).dataset(64), verbose=0)[0] == pytest.approx(losses[-1], rel=1e-4)
+    assert trained()[1]["best_epoch"] < 4
+
+
+class Averaged(keras.layers.Layer):
+    """Knows after freezing what it would compute anew each time."""
+
+    def build(self, shape) -> None:
+        self.table = self.add_weight(shape=(8,), name="table")
+        self.mean = self.add_weight(shape=(), trainable=False, name="mean")
+        self.frozen = False
+
+    def call(self, x):
+        return x + (self.mean if self.frozen else keras.ops.mean(self.table))
+
+    def freeze(self) -> None:
+        self.mean.assign(keras.ops.mean(self.table))
+        self.frozen = True
+
+
+def test_what_can_freeze_is_frozen(tmp_path) -> None:
+    inner = keras.Sequential([keras.layers.Dense(1), Averaged()])
+    x = keras.Input((2,))
+    model = keras.Model(x, inner(x))
+    rows = np.ones((3, 2), "float32")
+    before = model(rows)
+    freeze(model, str(tmp_path / "model.py"))
+    inner.layers[1].table.assign(np.full(8, 9, "float32"))
+    np.testing.assert_allclose(model(rows), before, rtol=1e-6)
+
+
+FREE = """
+import keras
+
+def build_model(schema, hyperparameters):
+    inputs = schema.inputs()
+    x = keras.layers.Dense(6)(keras.layers.Reshape((1,))(inputs["half"]))
+    return keras.Model(inputs, keras.layers.Reshape(({width},))(x))
+"""
+OPEN = "tests.components.tasks.made_up.AnyWidth"
+
+
+def test_an_output_of_any_width(module, tmp_path) -> None:
+    schema = ModelSchema({"half": Feature("half", "float32")}, OPEN, None)
+    config = TrainingConfig(task=OPEN)
+    for width, found in (("6", None), ("2, 3", r"needs an output of shape \[N, any\]\. Received: \[N, 2, 3\]")):
+        path = tmp_path / f"free_{len(width)}.py"
+        path.write_text(FREE.format(width=width))
+        with pytest.raises(InputError, match=found) if found else contextlib.nullcontext():
+            assert build(str(path), schema, config, 8).output_shape == (None, 6)
+    with pytest.raises(InputError, match="takes an output of any width"):
+        build(module, schema, config, 8)
 
 
 def test_the_same_seed_gives_the_same_model(module, tmp_path, split) -> None:

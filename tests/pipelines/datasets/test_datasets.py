@@ -74,7 +74,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: pathlib.Path, monkeypatch: pyte
 
 
 def test_unknown_names_say_what_is_known(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(InputError, match=r"known: digits, mnist, taxi.*'iris'"):
+    with pytest.raises(InputError, match=r"known: cifar10, digit_scenes, digits.*'iris'"):
         datasets.prepare("iris", 1, tmp_path)
     with pytest.raises(InputError, match=r"known: 1, 2\. Received: 3"):
         datasets.prepare("taxi", 3, tmp_path)
@@ -84,13 +84,14 @@ def test_every_data_set_says_where_it_comes_from() -> None:
     for name in datasets.names():
         one = datasets.dataset(name)
         assert one.name == name
+        assert "\n" not in one.description
         assert one.description and one.source and one.licence and len(one.spans) >= 1
 
 
 def test_import_is_light() -> None:
     code = (
         "import sys; from pipelines import datasets; [datasets.dataset(n) for n in datasets.names()]; "
-        "print(*({'tensorflow', 'tfx', 'pyarrow', 'sklearn', 'numpy'} & set(sys.modules)))"
+        "print(*({'tensorflow', 'tfx', 'pyarrow', 'sklearn', 'numpy', 'pandas', 'PIL'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == ""

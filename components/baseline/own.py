@@ -1,0 +1,51 @@
+"""A method of the workload's own: a function in its baseline.py."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+
+import numpy as np
+import pyarrow as pa
+
+from components import columnar, user_code
+from components.baseline.method import PLACE, Method
+from spec.errors import InputError
+from spec.splits import TEST, TRAIN
+
+
+class Own(Method):
+    """`def method(train: pa.Table, test: pa.Table, task: Task) -> np.ndarray`, called once, when its answers are first asked for."""
+
+    def fit(self) -> None:
+        self._function = user_code.load_function(self.config.module_file, self.name, self.config.module_digest)
+        self.columns = tuple(columnar.split_schema(self.uri, TEST).names)  # whichever the truths are read from
+        self.facts["about"] = (inspect.getdoc(self._function) or "").partition("\n")[0]
+
+    def predict(self, batch: pa.RecordBatch) -> np.ndarray:
+        answers: np.ndarray = self._answers[batch.column(PLACE).to_numpy()]
+        return answers
+
+    @functools.cached_property
+    def _answers(self) -> np.ndarray:
+        """Of all rows of the test split."""
+        file, digest = self.config.module_file, self.config.module_digest
+        train, test = columnar.read_split(self.uri, TRAIN), columnar.read_split(self.uri, TEST)
+        if self.config.label:
+            test = test.drop_columns([self.config.label])
+        self.facts |= {"train_rows": train.num_rows, "train_rows_in_all": train.num_rows}
+        with user_code.calling(file, digest):
+            answers = np.asarray(self._function(train, test, self.task))
+        if objection := self._objection(answers, test.num_rows):
+            raise InputError(f"{file}: {self.name} {objection}. Mend it.")
+        return answers
+
+    def _objection(self, answers: np.ndarray, rows: int) -> str:
+        shape = (rows, *self.task.answer_shape)
+        if answers.shape != shape:
+            return (
+                f"must answer as a {self.task.name} model does, in shape {list(shape)}. Received: {list(answers.shape)}"
+            )
+        if wrong := int((~self.task.valid(self.task.judged({self.task.output: answers}))).sum()):
+            return f"gives {wrong:,} of {rows:,} rows an answer that is not {self.task.valid_words}"
+        return ""
