@@ -74,7 +74,7 @@ def _judge(uri: str, method: Method, config: BaselineConfig, catalogue: pathlib.
         return {method.task.judged_output: method.predict(batch)}
 
     label, query = config.label or None, config.query or None
-    given = context(uri, label, query, predict, _BATCH_ROWS, catalogue)
+    given = context(uri, label, query, _BATCH_ROWS, catalogue, predict)
     given = dataclasses.replace(given, test=_placed(given.test))
     method.fit()
     method.task = task = method.task.prepare(given)

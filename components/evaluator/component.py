@@ -19,6 +19,7 @@ class EvaluatorSpec(component_spec.ComponentSpec):
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema, optional=True),
         "baseline": component_spec.ChannelParameter(type=BaselineMetrics, optional=True),
         "catalogue": component_spec.ChannelParameter(type=ItemCatalogue, optional=True),
+        "judge": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS = {
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -37,6 +38,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         schema: of the raw data, whose personal columns no gallery shows; default: there is no gallery.
         baseline: what a simple method reaches on the same rows; default: the model stands alone.
         catalogue: of the Catalogue, for a task that finds items; default none.
+        judge: a release that judges, for tasks that need one.
     """
 
     SPEC_CLASS = EvaluatorSpec
@@ -51,6 +53,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         schema: channel.BaseChannel | None = None,
         baseline: channel.BaseChannel | None = None,
         catalogue: channel.BaseChannel | None = None,
+        judge: channel.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             EvaluatorSpec(
@@ -60,6 +63,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 schema=schema,
                 baseline=baseline,
                 catalogue=catalogue,
+                judge=judge,
                 evaluation_config=border.dump(config),
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
@@ -83,4 +87,5 @@ def node(graph: Graph) -> Evaluator:
         ),
         baseline=made.get("baseline"),
         catalogue=made.get("catalogue"),
+        judge=made.get("judge"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import pyarrow as pa
 from components import columnar
 from components.evaluator.combining import EvaluateShards, Plan, Shard
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.contender import Contender
+from components.evaluator.contender import Contender, Judge
 from components.evaluator.findings import Findings
 from components.served_model import ServedModel
 from components.tasks import Context, Predict, Read, Task
@@ -32,6 +33,7 @@ def evaluate(
     config: EvaluationConfig,
     combine: Combine,
     catalogue: pathlib.Path | None = None,
+    judge: pathlib.Path | None = None,
 ) -> Findings:
     """Evaluates on the test split of an Examples artifact.
 
@@ -40,6 +42,7 @@ def evaluate(
         champion: SavedModel folder; None without one.
         combine: runs the work, here or on Beam's workers.
         catalogue: the folder of the items that the task finds; None where it finds none.
+        judge: SavedModel folder of `evaluation.judge`; None without one.
 
     Raises:
         InputError: the split is empty or lacks a column, or the challenger does not fit the data.
@@ -62,13 +65,15 @@ def evaluate(
             columns |= dict.fromkeys(theirs.features)
         except InputError as error:
             champion, not_comparable = None, str(error)
+    given = context(examples_uri, config.label, config.query, config.batch_size, catalogue)
+    given = dataclasses.replace(given, judge=judge and Judge(judge, config.judge or ""))
     plan = Plan(
         config,
-        _prepared(spec, challenger, examples_uri, config, catalogue),
+        _prepared(spec, challenger, given),
         challenger,
         tuple(columns),
         champion,
-        _prepared(theirs, champion, examples_uri, config, catalogue) if theirs and champion else None,
+        _prepared(theirs, champion, given) if theirs and champion else None,
     )
     found: Findings = combine(shards, EvaluateShards(plan), sum(shard.group.size_bytes for shard in shards))
     if found.rows != (rows := columnar.count_rows(examples_uri, TEST)):
@@ -78,22 +83,11 @@ def evaluate(
     return found
 
 
-def _prepared(
-    spec: ServedModel,
-    saved_model: pathlib.Path,
-    examples_uri: str,
-    config: EvaluationConfig,
-    catalogue: pathlib.Path | None,
-) -> Task:
+def _prepared(spec: ServedModel, saved_model: pathlib.Path, given: Context) -> Task:
     """The model's task, with what it needs to know of all rows before any of them is judged."""
     load = functools.cache(Contender)  # not before there is a batch
-    given = context(
-        examples_uri,
-        config.label,
-        config.query,
-        lambda batch: load(saved_model).predict(batch),
-        config.batch_size,
-        catalogue,
+    given = dataclasses.replace(
+        given, predict=lambda batch: load(saved_model).predict(batch), columns=tuple(spec.features)
     )
     return spec.kind.prepare(given)
 
@@ -102,9 +96,9 @@ def context(
     examples_uri: str,
     label: str | None,
     query: str | None,
-    predict: Predict,
     batch_size: int,
     catalogue: pathlib.Path | None = None,
+    predict: Predict = lambda batch: {},
 ) -> Context:
     """What a task may look at of some Examples and of a model, or of what is judged in its place."""
 

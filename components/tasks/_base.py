@@ -171,8 +171,12 @@ class Task(TaskFacts, abc.ABC):
         flat = self.answers_of(schema, x)
         return keras.layers.Reshape(self.head_shape(schema), dtype="float32", name="output")(flat)
 
-    def answers_of(self, schema: ModelSchema, x: Any) -> Any:
-        """What the loss takes before a sigmoid, a softmax or the label's unit, [N, numbers of the head]; members are averaged."""
+    def answers_of(self, schema: ModelSchema, x: Any, activation: str | None = None) -> Any:
+        """What the loss takes before a sigmoid, a softmax or the label's unit, [N, numbers of the head]; members are averaged.
+
+        Args:
+            activation: of each member's answer, where it is the activated ones that the loss is of.
+        """
         import math
 
         import keras
@@ -184,10 +188,11 @@ class Task(TaskFacts, abc.ABC):
             )
         width = math.prod(shape)
         if len(x.shape) == 2:
-            return keras.layers.Dense(width, dtype="float32")(x)
+            return keras.layers.Dense(width, activation, dtype="float32")(x)
         from components.tasks._members import MeanAnswer
 
-        own = keras.layers.EinsumDense("nmi,mio->nmo", (x.shape[1], width), bias_axes="mo", dtype="float32")(x)
+        shape = (x.shape[1], width)
+        own = keras.layers.EinsumDense("nmi,mio->nmo", shape, activation, bias_axes="mo", dtype="float32")(x)
         return MeanAnswer(self.name, dtype="float32")(own)
 
     def curved_loss(self, answers: Any) -> Any:

@@ -5,15 +5,34 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from components.served_model import ServedModel
+
 Read = Callable[[Sequence[str]], Iterator["pa.RecordBatch"]]
 Tensors = dict[str, "np.ndarray"]
 Predict = Callable[["pa.RecordBatch"], Tensors]
+
+
+class Judge(Protocol):
+    """A release that judges. It travels to workers.
+
+    Attributes:
+        name: as `evaluation.judge` says it.
+        spec: what it takes and answers.
+    """
+
+    name: str
+
+    @property
+    def spec(self) -> ServedModel: ...
+
+    def predict(self, batch: pa.RecordBatch) -> Tensors:
+        """What it answers to a batch of raw columns, by output."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +46,8 @@ class Context:
         train: the same of the train split.
         predict: a batch with the model's columns -> what it answers, by output.
         catalogue: the folder of the items that are found (`components.tasks.catalogue`); None where the task finds none.
+        columns: the model's.
+        judge: of `evaluation.judge`; None without one.
     """
 
     label: str | None
@@ -35,3 +56,5 @@ class Context:
     train: Read
     predict: Predict
     catalogue: pathlib.Path | None = None
+    columns: Sequence[str] = ()
+    judge: Judge | None = None

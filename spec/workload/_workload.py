@@ -142,7 +142,7 @@ class Workload(Section):
             return self
         for metric in (*(one.metric for one in self.evaluation.thresholds), self.champion_metric):
             task.metric(metric)
-        for rule in (_training_objections, _label_objections, _query_objections):
+        for rule in (_training_objections, _label_objections, _query_objections, _judge_objections):
             for objection in rule(self, task):
                 raise ValueError(objection)
         return self
@@ -216,6 +216,14 @@ def _query_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str
         yield f"data.query is for tasks ranking and retrieval. Received: task {task.name}. Remove it, or change the task"
     if query is not None and query in (workload.data.label_column, *workload.data.ignore):
         yield f"data.query must be a column that is read and not the label. Received: {query!r}"
+
+
+def _judge_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    judge = workload.evaluation.judge
+    if judge is None and task.needs_judge:
+        yield f"evaluation.judge: task {task.name} is judged by a release. Name one, such as mnist@stable"
+    if judge is not None and not task.needs_judge:
+        yield f"evaluation.judge is for tasks that are judged by another model. Received: task {task.name}. Remove it"
 
 
 def load_workload(folder: str | os.PathLike[str]) -> Workload:
