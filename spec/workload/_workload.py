@@ -15,6 +15,7 @@ from spec.errors import InputError
 from spec.section import Name, Section
 from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
 from spec.words import one_line
+from spec.workload._assets import Asset
 from spec.workload._data import Data, Ingestion, Split
 from spec.workload._model import Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
@@ -81,6 +82,9 @@ class Workload(Section):
     """One sentence for a reader who has never heard of it."""
     data: Data
     """Where the data lies and what is predicted."""
+    assets: dict[Name, Asset] = {}
+    """Pretrained vectors and weights by name, which features.py and model.py find with `components.assets.asset_path`
+    (docs/guides/datasets.md)."""
     training: Training = Training()
     """How the model is fitted."""
     evaluation: Evaluation = Evaluation()
