@@ -66,7 +66,7 @@ def evaluate(
         except InputError as error:
             champion, not_comparable = None, str(error)
     given = context(examples_uri, config.label, config.query, config.batch_size, catalogue)
-    given = dataclasses.replace(given, judge=judge and Judge(judge, config.judge or ""))
+    given = dataclasses.replace(given, judge=Judge(judge, config.judge or "") if judge else None)
     plan = Plan(
         config,
         _prepared(spec, challenger, given),
