@@ -10,6 +10,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import border, user_code
+from components.artifacts import ItemCatalogue
 from components.graph import Graph
 from components.trainer import executor
 from components.trainer._config import TrainingConfig
@@ -26,6 +27,7 @@ class TrainerSpec(ComponentSpec):
         "transformed_examples": ChannelParameter(type=standard_artifacts.Examples),
         "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "catalogue": ChannelParameter(type=ItemCatalogue, optional=True),
     }
     OUTPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -36,7 +38,8 @@ class TrainerSpec(ComponentSpec):
 class Trainer(base_component.BaseComponent):
     """Builds the workload's model with `build_model(schema, hyperparameters)`, fits it, and exports a SavedModel.
 
-    The SavedModel takes raw features, by tensors or as serialized tf.Examples: the transform graph is inside.
+    The SavedModel takes raw features, by tensors or as serialized tf.Examples: the transform graph is inside. Of a task that finds
+    items, those of the catalogue are inside too.
     """
 
     SPEC_CLASS = TrainerSpec
@@ -49,6 +52,7 @@ class Trainer(base_component.BaseComponent):
         schema: types.BaseChannel,
         module_file: str,
         training: TrainingConfig,
+        catalogue: types.BaseChannel | None = None,
         assets: Mapping[str, Asset] = MappingProxyType({}),
     ) -> None:
         super().__init__(
@@ -56,6 +60,7 @@ class Trainer(base_component.BaseComponent):
                 transformed_examples=transformed_examples,
                 transform_graph=transform_graph,
                 schema=schema,
+                catalogue=catalogue,
                 module_file=module_file,
                 module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 training=border.dump(training),
@@ -77,9 +82,11 @@ def node(graph: Graph) -> Trainer:
             task=workload.task,
             task_options=workload.task_options.model_dump(mode="json"),
             label=workload.data.label_column,
+            query=workload.data.query,
             na_values=read.na_values,
             na_values_by_column=read.na_values_by_column,
             **workload.training.model_dump(),
         ),
+        catalogue=graph.outputs.get("catalogue"),
         assets=workload.assets,
     )
