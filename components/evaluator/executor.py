@@ -20,7 +20,7 @@ class Executor(ColumnarBeamExecutor):
     """Evaluates a row group of the test split at a time, here or on Beam, judges, and writes the verdict as a blessing."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Reads `examples`, `model`, `champion`, `baseline`, `schema`; writes `evaluation` and `blessing`.
+        """Reads `examples`, `model`, `champion`, `baseline`, `schema`, `catalogue`, `judge`; writes `evaluation` and `blessing`.
 
         Raises:
             InputError: the data, the model or the configuration cannot be evaluated at all.
@@ -38,10 +38,19 @@ class Executor(ColumnarBeamExecutor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         champions = input_dict.get("champion") or []
         baselines = input_dict.get("baseline") or []
+        catalogues, judges = input_dict.get("catalogue") or [], input_dict.get("judge") or []
         version = champion_version(champions[0]) if champions else 0
         with measured(output_dict) as rows:
             champion = pathlib.Path(champions[0].uri) / SERVING_FOLDER if version else None
-            outcome = evaluate(examples.uri, pathlib.Path(model.uri) / SERVING_FOLDER, champion, config, self._combine)
+            outcome = evaluate(
+                examples.uri,
+                pathlib.Path(model.uri) / SERVING_FOLDER,
+                champion,
+                config,
+                self._combine,
+                catalogue=pathlib.Path(catalogues[0].uri) if catalogues else None,
+                judge=pathlib.Path(judges[0].uri) / SERVING_FOLDER if judges else None,
+            )
             comparison = compare(outcome, config)
             simple = beside(pathlib.Path(baselines[0].uri), outcome, config) if baselines else None
             gate = judge(outcome, config, comparison, version, simple)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from components.columnar import is_list
 from components.tasks import MergeableSums, Task, UnitTerms
 
 MISSING = "(missing)"
@@ -32,7 +34,9 @@ class SlicedSums:
         self._limit = min(MAX_VALUES, max(1, _MAX_CELLS // max(1, sum(task.widths.values()))))
 
     def codes(self, column: pa.Array) -> np.ndarray:
-        """The slice of each row, [N]."""
+        """The slice of each row, [N]; of lists each combination is one."""
+        if is_list(column.type):
+            column = pc.binary_join(column.cast(pa.list_(pa.string())), ", ")
         encoded = column.dictionary_encode(null_encoding="encode")
         raw = encoded.dictionary.to_pylist()
         names = [_text(value) for value in raw]

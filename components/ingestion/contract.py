@@ -13,7 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.ingestion.formatted_numbers import Style, style
 from components.ingestion.rewriting import Rewrite, rewrite_of
-from components.schema import booleans_of, is_ignored, time_format_of
+from components.schema import booleans_of, has_lists, is_ignored, time_format_of
 from spec.errors import InputError
 from spec.words import some_of
 from spec.workload import Read
@@ -39,6 +39,12 @@ class Column:
     missing: tuple[str, ...] = ()  # texts that mean that a value is missing, besides the empty one
     style: Style | None = None  # how its numbers are written, where Arrow cannot read them
     keeps: bool = False  # rows without a value here are dropped, so their other values are not checked
+    separator: str = ""  # between the values of a list that files write as one text
+
+    @property
+    def written(self) -> pa.DataType:
+        """The type that files have it in."""
+        return pa.string() if self.separator else self.type
 
     @property
     def expected(self) -> str:
@@ -76,7 +82,7 @@ def _column(feature: Any) -> Column:
     if feature.type == schema_pb2.BYTES and feature.HasField("image_domain"):
         kind = pa.binary()
     dims = [d.size for d in feature.shape.dim] if feature.HasField("shape") else []
-    if dims:
+    if dims or has_lists(feature):
         kind = pa.list_(kind)
     required = feature.HasField("shape") or feature.presence.min_fraction == 1.0
     rewrite = rewrite_of(time_format_of(feature), booleans_of(feature)) if kind == pa.string() else None

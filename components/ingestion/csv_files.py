@@ -100,11 +100,12 @@ class CsvFile:
 
     def _raw_type(self, column: Column) -> pa.DataType:
         """The type that Arrow reads a column as: text, where a number is written in a way that Arrow does not know."""
-        is_number = not (pa.types.is_string(column.type) or pa.types.is_binary(column.type))
+        kind = column.written
+        is_number = not (pa.types.is_string(kind) or pa.types.is_binary(kind))
         is_formatted = column.name in self.reading.numbers or self.reading.thousands
         if is_number and (is_formatted or column.missing != self.reading.na_values):
             return pa.string()
-        return column.type
+        return kind
 
     def row(self, counted: int) -> int:
         """The row of data, from 1, that Arrow counts as `counted`; Arrow includes the lines before the data."""

@@ -63,7 +63,7 @@ def _with_numbers(block: bytes, columns: Sequence[Column]) -> bytes | None:
         return None
     changed = False
     for column in columns:
-        if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+        if pa.types.is_string(column.written) or pa.types.is_binary(column.written):
             continue
         found = [row for row in rows if isinstance(row, dict) and isinstance(row.get(column.name), str)]
         texts = pa.array([row[column.name].strip() for row in found], pa.string())
@@ -105,7 +105,7 @@ def _checked(path: pathlib.Path, block: bytes, columns: Sequence[Column], ignore
 def _json_type(column: Column, block: bytes) -> pa.DataType:
     """The column's type in JSON, where a text column may hold booleans."""
     if not isinstance(column.rewrite, Booleans):
-        return column.type
+        return column.written
     name = json.dumps(column.name, ensure_ascii=False).encode()
     found = re.search(re.escape(name) + rb"\s*:\s*(true|false|\")", block)
     return column.type if found is None or found[1] == b'"' else pa.bool_()
@@ -125,7 +125,7 @@ def _parse(block: bytes, schema: pa.Schema, unexpected: str) -> pa.Table:
 
 def explained(path: pathlib.Path, columns: Sequence[Column], part: Part, message: str) -> InputError:
     """An error that names the first line that Arrow cannot parse with the columns' types."""
-    schema = pa.schema([(c.name, c.type) for c in columns])
+    schema = pa.schema([(c.name, c.written) for c in columns])
     row = part.first_row
     for block in json_blocks(path, part):
         block = _with_numbers(block, columns) or block

@@ -21,6 +21,7 @@ from components.ingestion.contract import NULLABLE, Column, check_header, column
 from components.ingestion.csv_files import CsvFile, too_long
 from components.ingestion.formatted_numbers import as_plain
 from components.ingestion.labels import labelled
+from components.ingestion.lists import divided, rewritten
 from components.ingestion.parts import WHOLE, Part
 from components.ingestion.plain_files import plain
 from components.ingestion.tfrecord import read_tfrecord_strictly
@@ -110,8 +111,12 @@ def _read_csv(
     csv = file.csv()
     check_header(file.path, csv.names, columns, ignore)
     wanted = csv.among(columns)
-    if vectors := [c.name for c in wanted if pa.types.is_list(c.type)]:
-        raise InputError(f"CSV cannot hold vectors. Deliver {vectors[0]!r} as Parquet or JSON lines.", file=file.path)
+    if vectors := [c.name for c in wanted if pa.types.is_list(c.written)]:
+        raise InputError(
+            f"CSV cannot hold lists. Deliver {vectors[0]!r} as Parquet or JSON lines, or say what divides the classes of a label "
+            "(data.label.separator).",
+            file=file.path,
+        )
     yield from csv.batches(wanted, threads=True)
 
 
@@ -218,7 +223,11 @@ def to_type(array: pa.Array, column: Column) -> pa.Array:
             texts = _without_words(pc.utf8_trim_whitespace(array.cast(pa.string())), column.missing)
             array = as_plain(texts, column.style) if column.style else texts
         return arrow_types.to_type(array, kind)
+    if column.separator and is_text(array.type):
+        array = divided(array.cast(pa.string()), column.separator, column.missing)
     array = arrow_types.to_type(array, kind)
+    if pa.types.is_list(kind):
+        return rewritten(array, column.rewrite) if column.rewrite else array
     if pa.types.is_string(kind):
         array = _without_words(array, column.missing)
     return column.rewrite(array) if column.rewrite else array

@@ -102,6 +102,11 @@ def is_picture(feature: schema_pb2.Feature) -> bool:
     return feature.WhichOneof("domain_info") == "image_domain" or _PICTURE in feature.annotation.tag
 
 
+def has_lists(feature: schema_pb2.Feature) -> bool:
+    """Whether a row may have any number of values: a `value_count` that goes beyond one, or has no `max`."""
+    return feature.HasField("value_count") and feature.value_count.max != 1
+
+
 def booleans_of(feature: schema_pb2.Feature) -> tuple[str, ...]:
     """How a text column with a `bool_domain` writes false and true; () for any other column."""
     if not _is_text(feature) or feature.WhichOneof("domain_info") != "bool_domain":

@@ -62,12 +62,10 @@ class ClassTask(Task):
         low, high = float(values.min()), float(values.max())
         if low < -_TOLERANCE or high > 1 + _TOLERANCE:
             return f"{self.output!r} must lie in [0, 1]; it goes from {low:g} to {high:g}"
-        if self.answer_shape and (worst := float(np.abs(values.sum(axis=1) - 1).max())) >= 1e-3:
-            return f"each row of {self.output!r} must sum to 1; one is off by {worst:g}"
         if labels is None or labels.shape != values.shape[:1]:
             return "output 'label' must be one string a row"
-        unknown = {one.decode("utf-8", "replace") for one in labels.tolist()} - set(self.classes)
-        if unknown:
+        texts = {one.decode("utf-8", "replace") for one in labels.tolist()}
+        if unknown := set().union(*map(self.named, texts)) - set(self.classes):
             return f"'label' says {_names(unknown)}; the classes are {_names(set(self.classes))}"
         return ""
 
@@ -91,6 +89,10 @@ class ClassTask(Task):
         """The probability of the class that each row is called, [N]."""
         scores, places = self.scores(answers[self.output]), {name.encode(): i for i, name in enumerate(self.classes)}
         return np.asarray(scores[np.arange(len(scores)), [places[label] for label in answers["label"].tolist()]])
+
+    def named(self, label: str) -> set[str]:
+        """The classes that an answered label names."""
+        return {label}
 
     def prediction_types(self) -> dict[str, pa.DataType]:
         return {**super().prediction_types(), "label": pa.string()}

@@ -67,23 +67,6 @@ class MergeableSums:
         return {name: float(value[slice_index]) for name, value in self.terms.items() if value.ndim == 1}
 
 
-@dataclasses.dataclass(frozen=True)
-class ScoreCounts:
-    """How many rows of two classes have which score.
-
-    Attributes:
-        thresholds: rising, [T].
-        false_positives: at each threshold, [T], falling.
-        true_positives: at each threshold, [T], falling.
-        histogram: rows by class and by the interval between thresholds, [2, T + 1].
-    """
-
-    thresholds: np.ndarray
-    false_positives: np.ndarray
-    true_positives: np.ndarray
-    histogram: np.ndarray
-
-
 def ratio(numerator: float, denominator: float) -> float | None:
     """None where there is nothing to divide by."""
     return numerator / denominator if denominator else None

@@ -12,7 +12,8 @@ from components.positive import Positive, by_name, by_share
 from components.tasks._classes import EPSILON, ClassTask
 from components.tasks._drafts import RARE_MARGIN, Draft, LabelColumn, at_least, draft_classes
 from components.tasks._lazily import confidence, np
-from components.tasks._sums import MergeableSums, ScoreCounts, UnitTerms, Values, divide, ratio
+from components.tasks._scores import ScoreCounts, area, area_of_precision
+from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
 from components.tasks._views import View
 from spec.errors import InputError
 from spec.metrics import ACCURACY, AUC, AUC_PR, CALIBRATION, F1, LOG_LOSS, PRECISION, RECALL
@@ -124,7 +125,7 @@ class Binary(ClassTask):
     def value(self, metric: str, sums: MergeableSums, slice_index: int = 0) -> float | None:
         if metric in ("auc", "auc_pr"):
             counts = self.score_counts(sums, slice_index)
-            return _area(counts) if metric == "auc" else _area_of_precision(counts)
+            return area(counts) if metric == "auc" else area_of_precision(counts)
         t = sums.of(slice_index)
         rows, positives, called, hits = t["rows"], t["labels"], t["called"], t["true_positives"]
         wrong = positives + called - 2 * hits
@@ -239,30 +240,6 @@ def _thresholds_below() -> np.ndarray:
     """Of each bucket of scores: at how many thresholds it counts as positive."""
     edges = np.concatenate([[-np.inf], np.arange(_BUCKETS) / _BUCKETS, [np.inf]])
     return np.clip(np.searchsorted(_thresholds() + EPSILON, edges, side="right"), 1, _THRESHOLDS - 1)
-
-
-def _area(counts: ScoreCounts) -> float | None:
-    negatives, positives = counts.false_positives[0], counts.true_positives[0]
-    if not negatives or not positives:
-        return None
-    fpr, tpr = counts.false_positives / negatives, counts.true_positives / positives
-    return float(np.sum((fpr[:-1] - fpr[1:]) * (tpr[:-1] + tpr[1:]) / 2))
-
-
-def _area_of_precision(counts: ScoreCounts) -> float | None:
-    """Interpolated as Davis and Goadrich (2006) do: true positives linearly, precision along with them."""
-    fp, tp = counts.false_positives, counts.true_positives
-    positives = tp[0]
-    if not positives or not fp[0]:
-        return None
-    called = tp + fp
-    d_tp, d_called = tp[:-1] - tp[1:], called[:-1] - called[1:]
-    slope = divide(d_tp, d_called)
-    intercept = tp[1:] - slope * called[1:]
-    both = (called[:-1] > 0) & (called[1:] > 0)
-    quotient = np.where(both, divide(called[:-1], called[1:]), 1.0)
-    gains = divide(slope * (d_tp + intercept * np.log(quotient)), np.full_like(tp[1:], positives))
-    return float(gains.sum())
 
 
 def _calibration_bounds(t: dict[str, float], level: float) -> Bounds | None:

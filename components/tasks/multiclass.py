@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.tasks._classes import EPSILON, ClassTask
+from components.tasks._context import Tensors
 from components.tasks._drafts import RARE_MARGIN, Draft, LabelColumn, at_least, draft_classes
 from components.tasks._lazily import confidence, np
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
@@ -75,6 +76,12 @@ class Multiclass(ClassTask):
         import tensorflow as tf
 
         return tf.argmax(output, axis=1)
+
+    def objection_to_answers(self, answers: Tensors) -> str:
+        worst = float(np.abs(answers[self.output].sum(axis=1) - 1).max())
+        if worst >= 1e-3:
+            return f"each row of {self.output!r} must sum to 1; one is off by {worst:g}"
+        return super().objection_to_answers(answers)
 
     def valid(self, predictions: np.ndarray) -> np.ndarray:
         inside = np.isfinite(predictions) & (predictions >= -EPSILON) & (predictions <= 1 + 1e-5)

@@ -106,12 +106,16 @@ class SplitChecks:
         self.label_mean += shift * len(label) / rows
 
     def _add_classes(self, label: npt.NDArray[Any]) -> None:
-        if (label < 0).any():
+        unknown = np.any((label < 0).reshape(len(label), -1), axis=1)
+        if unknown.any():
             raise InputError(
-                f"label {self.label!r}, row {self._row(label < 0)} of {self._split}: is none of the classes "
+                f"label {self.label!r}, row {self._row(unknown)} of {self._split}: is none of the classes "
                 f"{list(self._classes)[:10]}. Mend the row, or the label's domain in schema.pbtxt."
             )
-        self.class_counts += np.bincount(label, minlength=len(self._classes))
+        one_class = self.task.label_kind.is_one_class
+        self.class_counts += (
+            np.bincount(label, minlength=len(self._classes)) if one_class else label.sum(axis=0).astype(np.int64)
+        )
 
     def _row(self, wrong: npt.NDArray[np.bool_]) -> int:
         return self._rows + int(np.argmax(wrong))

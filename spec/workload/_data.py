@@ -23,6 +23,9 @@ class Label(Section):
     domain in schema.pbtxt writes it."""
     drop_unlabelled: bool = False
     """Whether rows without a label are left out, and counted. Otherwise they do not fit the schema."""
+    separator: str = Field(default="", max_length=8)
+    """Where a row has several classes (task multilabel) and files write them as one text: what stands between them, such as `;`. An
+    empty text is a row of none. Without: the files hold lists, as Parquet and JSON can."""
 
 
 class Split(Section):

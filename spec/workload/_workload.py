@@ -15,6 +15,7 @@ from spec.errors import InputError
 from spec.section import Name, Section
 from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
 from spec.words import one_line
+from spec.workload._assets import Asset
 from spec.workload._data import Data, Ingestion, Split
 from spec.workload._model import Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
@@ -71,8 +72,8 @@ class Workload(Section):
     name: Name
     """Lower-case letters, digits and underscores; also the served model's name and the DAGs' suffix."""
     task: str
-    """binary, multiclass, regression or ranking; or a task of your own, by dotted path: mine.task.Mine is the class in task.py of the
-    workload `mine` (docs/guides/add-a-task.md)."""
+    """binary, multiclass, multilabel, regression, ranking; or a task of your own, by dotted path: mine.task.Mine is the class in
+    task.py of the workload `mine` (docs/guides/add-a-task.md)."""
     task_options: SerializeAsAny[Section] = Field(default=Section(), validate_default=True)
     """What the task alone needs to know, such as which column has the item that is recommended: `task_options` of each task, below."""
     owner: str = "ml-platform"
@@ -81,6 +82,9 @@ class Workload(Section):
     """One sentence for a reader who has never heard of it."""
     data: Data
     """Where the data lies and what is predicted."""
+    assets: dict[Name, Asset] = {}
+    """Pretrained vectors and weights by name, which features.py and model.py find with `components.assets.asset_path`
+    (docs/guides/datasets.md)."""
     training: Training = Training()
     """How the model is fitted."""
     evaluation: Evaluation = Evaluation()
@@ -142,7 +146,7 @@ class Workload(Section):
             return self
         for metric in (*(one.metric for one in self.evaluation.thresholds), self.champion_metric):
             task.metric(metric)
-        for rule in (_training_objections, _label_objections, _query_objections):
+        for rule in (_training_objections, _label_objections, _query_objections, _judge_objections):
             for objection in rule(self, task):
                 raise ValueError(objection)
         return self
@@ -157,9 +161,13 @@ class Workload(Section):
 
     @property
     def split(self) -> Split:
-        """`data.split`, with the query as its key where none is named: no query is torn apart."""
+        """`data.split`, with the query as its key where none is named and a query's rows are ranked: it is not torn apart."""
         split = self.data.split
-        return split.model_copy(update={"key": split.key or (None if split.time else self.data.query)})
+        try:
+            torn = find(self.task).answers_queries
+        except MissingLibraryError:
+            torn = False
+        return split.model_copy(update={"key": split.key or (None if split.time or torn else self.data.query)})
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -188,8 +196,8 @@ class Workload(Section):
 
 def _training_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
     training = workload.training
-    if training.class_weights != "none" and not task.label_kind.has_classes:
-        yield f"training.class_weights is for tasks with classes. Received: task {task.name}. Remove it"
+    if training.class_weights != "none" and not task.label_kind.is_one_class:
+        yield f"training.class_weights is for labels of one class. Received: task {task.name}. Remove it"
     if training.decision_threshold != 0.5 and not task.takes_threshold:
         yield f"training.decision_threshold is for task binary. Received: task {task.name}. Remove it"
     if training.label_scale != "linear" and not task.takes_label_scale:
@@ -208,10 +216,18 @@ def _query_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str
     query = workload.data.query
     if query is None and task.needs_query:
         yield f"task {task.name} needs data.query: the column whose rows are ranked against each other"
-    if query is not None and not task.needs_query:
-        yield f"data.query is for task ranking. Received: task {task.name}. Remove it, or change the task"
+    if query is not None and not (task.needs_query or task.answers_queries):
+        yield f"data.query is for tasks ranking and retrieval. Received: task {task.name}. Remove it, or change the task"
     if query is not None and query in (workload.data.label_column, *workload.data.ignore):
         yield f"data.query must be a column that is read and not the label. Received: {query!r}"
+
+
+def _judge_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    judge = workload.evaluation.judge
+    if judge is None and task.needs_judge:
+        yield f"evaluation.judge: task {task.name} is judged by a release. Name one, such as mnist@stable"
+    if judge is not None and not task.needs_judge:
+        yield f"evaluation.judge is for tasks that are judged by another model. Received: task {task.name}. Remove it"
 
 
 def load_workload(folder: str | os.PathLike[str]) -> Workload:

@@ -1,0 +1,251 @@
+"""Any number of several classes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from components.tasks._classes import EPSILON, ClassTask
+from components.tasks._columns import class_indices
+from components.tasks._lazily import confidence, np, pa, pc
+from components.tasks._scores import ScoreCounts, area, area_of_precision
+from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
+from components.tasks._views import View
+from spec.errors import InputError
+from spec.metrics import HAMMING_LOSS, MACRO_AUC, MACRO_AUC_PR, MACRO_F1, MICRO_F1, SUBSET_ACCURACY
+from spec.tasks import LabelKind
+
+if TYPE_CHECKING:
+    from components.confidence import Bounds
+    from components.tasks._schema import ModelSchema
+    from spec.section import Section
+
+# Scores are counted by their log-odds: as evenly spaced probabilities, those of rare classes would all share a bucket.
+_BUCKETS = 400
+_MOST_ODDS = 12.0  # in log-odds, either way
+_JOINED_BY = ";"
+
+
+class Multilabel(ClassTask):
+    """Labels are lists of classes, [N, C] of bool, predictions a probability for each class by itself, [N, C].
+
+    Models are compared by the mean of the classes' AUC: it needs no threshold, and a rare class counts like a frequent one.
+    """
+
+    name = "multilabel"
+    metrics = (MACRO_AUC, MACRO_AUC_PR, MICRO_F1, MACRO_F1, SUBSET_ACCURACY, HAMMING_LOSS)
+    label_kind = LabelKind.SEVERAL_CLASSES
+    output = "probabilities"
+    views: ClassVar[tuple[View, ...]] = ()
+
+    def __init__(
+        self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(classes, threshold, options)
+        self.widths = {"score": len(self.classes) * 2 * _BUCKETS}
+
+    @classmethod
+    def ordered_classes(cls, domain: Sequence[str], label: str, positive: str = "") -> list[str]:
+        if len(domain) < 2:
+            raise InputError(f"label {label!r}: multilabel needs two classes or more. Received: {domain}.")
+        if joined := [one for one in domain if _JOINED_BY in one]:
+            raise InputError(
+                f"label {label!r}: the model joins the classes of an answer by {_JOINED_BY!r}, so no class may hold it. "
+                f"Received: {joined[0]!r}. Rename it, in the data and in schema.pbtxt."
+            )
+        return list(domain)
+
+    def targets(self, values: Any) -> Any:
+        """Lists of classes -> float32 [N, C] of 0 and 1; all -1 where one is none of the classes."""
+        import tensorflow as tf
+
+        if not isinstance(values, tf.SparseTensor):
+            values = tf.sparse.from_dense(tf.reshape(values, [tf.shape(values)[0], -1]))
+        found = super().targets(values.values)
+        rows, count = values.indices[:, 0], values.dense_shape[0]
+        cells = tf.stack([rows, tf.maximum(found, 0)], axis=1)
+        holds = tf.scatter_nd(cells, tf.ones_like(found), tf.stack([count, len(self.classes)]))
+        unknown = tf.math.unsorted_segment_sum(tf.cast(found < 0, tf.int32), rows, count) > 0
+        target = tf.where(unknown[:, tf.newaxis], -1.0, tf.cast(holds > 0, tf.float32))
+        return tf.ensure_shape(target, [None, len(self.classes)])
+
+    def read_labels(self, column: pa.Array, label: str) -> np.ndarray:
+        if column.null_count:
+            raise InputError(
+                f"label {label!r}: {column.null_count} of {len(column)} labels are missing. Remove those rows, or give an "
+                "empty list where no class holds."
+            )
+        holds = np.zeros((len(column), len(self.classes)), bool)
+        rows = pc.list_parent_indices(column).to_numpy()
+        try:
+            holds[rows, class_indices(pc.list_flatten(column), self.classes)] = True
+        except InputError as error:
+            raise InputError(f"label {label!r}: {error}") from None
+        return holds
+
+    def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
+        return (len(schema.classes),)
+
+    def head(self, schema: ModelSchema, x: Any) -> Any:
+        import keras
+
+        # float32 whatever the policy: half precision is for the layers before, not for probabilities.
+        return keras.layers.Activation("sigmoid", dtype="float32", name="output")(self.answers_of(schema, x))
+
+    def loss(self, schema: ModelSchema) -> Any:
+        return "binary_crossentropy"
+
+    def curved_loss(self, answers: Any) -> Any:
+        from keras import ops
+
+        return ops.mean(ops.softplus(answers), axis=-1)
+
+    def training_metrics(self) -> list[Any]:
+        import keras
+
+        return [keras.metrics.AUC(name="auc", multi_label=True, num_labels=len(self.classes))]
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        return (len(self.classes),)
+
+    def scores(self, values: Any) -> Any:
+        return values
+
+    def called(self, output: Any) -> Any:
+        return output > self.threshold
+
+    def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
+        """`label` has the classes that are called, joined; empty where none is."""
+        import tensorflow as tf
+
+        names = tf.tile(tf.constant(self.classes, tf.string)[tf.newaxis], [tf.shape(output)[0], 1])
+        called = tf.ragged.boolean_mask(names, self.called(output))
+        return {self.output: output, "label": tf.strings.reduce_join(called, axis=1, separator=_JOINED_BY)}
+
+    def named(self, label: str) -> set[str]:
+        return set(label.split(_JOINED_BY)) - {""}
+
+    def valid(self, predictions: np.ndarray) -> np.ndarray:
+        inside = np.isfinite(predictions) & (predictions >= -EPSILON) & (predictions <= 1 + EPSILON)
+        return np.asarray(inside.all(axis=1))
+
+    def terms(self, truths: np.ndarray, predictions: np.ndarray) -> UnitTerms:
+        p = predictions.astype(np.float64)
+        called = p > self.threshold
+        hits = (called & truths).sum(axis=1).astype(np.float64)
+        wrong = (called ^ truths).sum(axis=1).astype(np.float64)
+        terms = {
+            "rows": np.ones(len(p)),
+            "hits": hits,
+            "wrong": wrong,
+            "exact": (wrong == 0).astype(np.float64),
+            # How sure the figures are (`bounds_of`).
+            "squared_hits": hits**2,
+            "squared_wrong": wrong**2,
+            "hits_wrong": hits * wrong,
+            "some": (hits + wrong > 0).astype(np.float64),
+            # Of each class.
+            "positives": truths,
+            "called": called,
+            "true_positives": called & truths,
+        }
+        clipped = np.clip(p, EPSILON, 1 - EPSILON)
+        odds = np.clip((np.log(clipped) - np.log1p(-clipped)) / _MOST_ODDS, -1, 1)
+        bucket = np.minimum(((odds + 1) / 2 * _BUCKETS).astype(np.int64), _BUCKETS - 1)
+        row_of_histogram = 2 * np.arange(len(self.classes)) + truths
+        return UnitTerms(terms, {"score": row_of_histogram * _BUCKETS + bucket})
+
+    def value(self, metric: str, sums: MergeableSums, slice_index: int = 0) -> float | None:
+        t = sums.of(slice_index)
+        if metric == "micro_f1":
+            return ratio(2 * t["hits"], 2 * t["hits"] + t["wrong"])
+        if metric == "subset_accuracy":
+            return ratio(t["exact"], t["rows"])
+        if metric == "hamming_loss":
+            return ratio(t["wrong"], t["rows"] * len(self.classes))
+        parts = [value for value, *_ in self._by_class(metric, sums, slice_index)]
+        return float(np.mean(parts)) if parts else None
+
+    def bounds_of(
+        self, metric: str, value: float, sums: MergeableSums, level: float, slice_index: int
+    ) -> Bounds | None:
+        t = sums.of(slice_index)
+        if metric == "micro_f1":
+            return _micro_f1(t, level)
+        if metric == "subset_accuracy":
+            return confidence.proportion_bounds(t["exact"], t["rows"], level)
+        if metric == "hamming_loss":
+            many = len(self.classes)
+            return confidence.mean_of_shares(t["wrong"] / many, t["squared_wrong"] / many**2, t["rows"], level)
+        of = {
+            "macro_auc": lambda at, positives, negatives, _: confidence.area_bounds(at, positives, negatives, level),
+            "macro_auc_pr": lambda at, positives, *_: confidence.proportion_bounds(at * positives, positives, level),
+            "macro_f1": lambda at, hits, _, wrong: confidence.f1_bounds(hits, wrong, level),
+        }[metric]
+        found = [of(*part) for part in self._by_class(metric, sums, slice_index)]
+        # Classes of one row are not independent, so that their errors may all go the same way.
+        return confidence.Bounds(*(float(np.mean([getattr(one, end) for one in found])) for end in ("low", "high")))
+
+    def _by_class(
+        self, metric: str, sums: MergeableSums, slice_index: int
+    ) -> Iterator[tuple[float, float, float, float]]:
+        """The metric of each class of which it can be said, and the counts that it is made of."""
+        positives, called, hits = (sums.terms[name][slice_index] for name in ("positives", "called", "true_positives"))
+        if metric == "macro_f1":
+            for n, m, hit in zip(positives, called, hits, strict=True):
+                if n + m:
+                    yield float(2 * hit / (n + m)), float(hit), float(n), float(n + m - 2 * hit)
+            return
+        for histogram in sums.cells["score"][slice_index].reshape(-1, 2, _BUCKETS):
+            none, above = np.zeros((2, 1)), histogram[:, ::-1].cumsum(axis=1)[:, ::-1]
+            negatives, positive = np.concatenate([above, none], axis=1)
+            counts = ScoreCounts(np.arange(_BUCKETS + 1.0), negatives, positive, histogram)
+            value = area(counts) if metric == "macro_auc" else area_of_precision(counts)
+            if value is not None:
+                yield value, float(positive[0]), float(negatives[0]), 0.0
+
+    def trivial(self, sums: MergeableSums, truths: np.ndarray) -> Values:
+        rows = float(sums.terms["rows"][0])
+        if not rows or not len(truths):
+            return super().trivial(sums, truths)
+        shares = np.sort(sums.terms["positives"][0] / rows)[::-1]
+        some = shares[shares > 0]
+        often = np.unique(truths, axis=0, return_counts=True)[1]
+        mixed = some[some < 1]
+        return {
+            "macro_auc": 0.5 if len(mixed) else None,
+            "macro_auc_pr": float(mixed.mean()) if len(mixed) else None,
+            # Always calling the k most frequent classes.
+            "micro_f1": float((2 * shares.cumsum() / (shares.sum() + np.arange(1, len(shares) + 1))).max()),
+            "macro_f1": float((2 * some / (1 + some)).mean()) if len(some) else None,
+            "subset_accuracy": float(often.max() / len(truths)),
+            "hamming_loss": float(np.minimum(shares, 1 - shares).mean()),
+        }
+
+    def charts(self, sums: MergeableSums, sample: Sequence[np.ndarray], rows: int) -> dict[str, Any]:
+        """`by_class`: rows of the class, and F1, of each."""
+        positives, called, hits = (sums.terms[name][0] for name in ("positives", "called", "true_positives"))
+        f1 = divide(2.0 * hits, positives + called)
+        return {
+            "by_class": [
+                {"class": name, "rows": int(n), "f1": round(float(value), 6)}
+                for name, n, value in zip(self.classes, positives, f1, strict=True)
+            ]
+        }
+
+
+def _micro_f1(t: dict[str, float], level: float) -> Bounds:
+    """As F1's, of as many pairs of row and class as tell as much as these, which are not independent within a row.
+
+    The effective number of pairs goes by the variance of the ratio over rows (Korn and Graubard, 1998, "Confidence intervals for
+    proportions with small expected number of positive counts estimated from survey data").
+    """
+    pairs, rows = t["hits"] + t["wrong"], t["some"]
+    share = t["hits"] / pairs if pairs else 0.0
+    effective = min(pairs, rows)
+    if 0 < share < 1 and rows > 1:
+        squares = t["squared_hits"] * (1 - share) ** 2 + t["squared_wrong"] * share**2
+        spread = (squares - 2 * t["hits_wrong"] * share * (1 - share)) * rows / (rows - 1)
+        effective = min(pairs, share * (1 - share) * pairs**2 / spread) if spread > 0 else pairs
+    return confidence.f1_bounds(share * effective, (1 - share) * effective, level)
