@@ -55,6 +55,9 @@ MAP = Metric("map", "MAP", bounded=True)
 MRR = Metric("mrr", "MRR", bounded=True)
 PRECISION_10 = Metric("precision_10", "Precision@10", bounded=True)
 RECALL_10 = Metric("recall_10", "Recall@10", bounded=True)
+MIOU = Metric("miou", "Mean IoU", bounded=True)
+DICE = Metric("dice", "Dice", bounded=True)
+PIXEL_ACCURACY = Metric("pixel_accuracy", "Pixel accuracy", bounded=True)
 LOSS = Metric("loss", "Loss", lower_is_better=True)
 """What training brings down; no task is judged by it."""
 
@@ -62,7 +65,7 @@ METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
         *(AUC, AUC_PR, ACCURACY, PRECISION, RECALL, F1, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS, CALIBRATION),
-        *(MACRO_AUC, MACRO_AUC_PR, MICRO_F1, SUBSET_ACCURACY, HAMMING_LOSS),
+        *(MACRO_AUC, MACRO_AUC_PR, MICRO_F1, SUBSET_ACCURACY, HAMMING_LOSS, MIOU, DICE, PIXEL_ACCURACY),
         *(RMSE, MAE, MAPE, R2, BIAS, NDCG_10, MAP, MRR, PRECISION_10, RECALL_10, LOSS),
     )
 }

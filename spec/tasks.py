@@ -29,6 +29,7 @@ TASKS = {
     "multilabel": "components.tasks.multilabel.Multilabel",
     "regression": "components.tasks.regression.Regression",
     "ranking": "components.tasks.ranking.Ranking",
+    "segmentation": "components.tasks.segmentation.Segmentation",
 }
 
 
