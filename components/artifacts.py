@@ -43,6 +43,12 @@ class BaselineMetrics(artifact.Artifact):
     TYPE_NAME = "BaselineMetrics"
 
 
+class ItemCatalogue(artifact.Artifact):
+    """What can be retrieved: items, how often each occurs, and what each query has had (components/tasks/catalogue.py)."""
+
+    TYPE_NAME = "ItemCatalogue"
+
+
 class RunReport(artifact.Artifact):
     """About one run: `index.html`, a self-contained page, and `model_card.md`."""
 

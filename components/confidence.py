@@ -7,6 +7,7 @@ one-sided: at 0.95 the true value lies below `low` in at most about 5 of 100 sam
 | metric | method |
 |---|---|
 | accuracy, precision, recall, top_3_accuracy | exact for a proportion (Clopper and Pearson, 1934) |
+| judge_accuracy, synthetic_train, real_train | as accuracy |
 | f1 | 2J / (1 + J) of the Jaccard proportion J = TP / (TP + FP + FN), exact |
 | macro_f1 | of each class as f1, combined by the square-and-add rule (Zou and Donner, 2008) |
 | auc | method 5 of Newcombe (2006), with a variance after Hanley and McNeil (1982) |
@@ -16,7 +17,8 @@ one-sided: at 0.95 the true value lies below `low` in at most about 5 of 100 sam
 | subset_accuracy; hamming_loss | as accuracy; as ranking |
 | miou, dice, pixel_accuracy | shares of pixels, of an effective number of them (Korn and Graubard, 1998); classes as of multilabel |
 | rmse, mae, mape, log_loss, r2, calibration | the delta method on the logarithm of a mean or of a ratio of means, with Student's t |
-| bias | Student's t |
+| mse, bce | as log_loss |
+| bias, psnr | Student's t |
 | ranking | a mean over queries of values from 0 to 1, with pseudo-queries after Agresti and Coull (1998) |
 """
 

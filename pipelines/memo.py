@@ -20,7 +20,7 @@ from components import code_files
 from components.data_quality import waivers
 from components.ingestion import sources
 from components.sizes import content_size
-from model_store import ModelStore, StoreError
+from model_store import STABLE, ModelStore, StoreError
 from pipelines.runners.results import ComponentResult, RunResult
 from quality.provenance import NOT_PRODUCT, ROOMS
 from spec import home
@@ -69,7 +69,8 @@ def rest(workload: Workload, folder: pathlib.Path) -> str:
         "contracts": code_files.digest(schemas),
         "waivers": waivers.digest(schemas / waivers.FILE_NAME),  # of today
         "libraries": code_files.sha256(home.ROOT / "uv.lock"),
-        "champion": _champion(workload.name),
+        "champion": _release(workload.name, STABLE),
+        "judge": _release(*judge.split("@")) if (judge := workload.evaluation.judge) else "",
         "store": home.store_uri(),
     }
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
@@ -148,10 +149,10 @@ def _released(past: dict[str, Any]) -> bool:
         return False
 
 
-def _champion(model: str) -> str:
-    store = ModelStore(home.store_uri())
+def _release(model: str, reference: str) -> str:
+    """`<version>:<digest>`; empty where there is none."""
     try:
-        version = store.labels(model).get("stable")
-        return "" if version is None else f"{version}:{store.release(model, version).digest}"
+        release = ModelStore(home.store_uri()).resolve(model, reference)
+        return f"{release.version}:{release.digest}"
     except StoreError:
         return ""

@@ -13,12 +13,14 @@ from spec.nodes import GateRecord, NodeRecord
 # In the order in which the nodes are built and run: a gate on data before Transform, one on models before the Pusher.
 TRAINING = (
     "components.schema",
+    "components.judge",
     "components.ingestion",
     "components.statistics",
     "components.example_validator",
     "components.data_quality",
     "components.drift",
     "components.transform",
+    "components.catalogue",
     "components.trainer",
     "components.champion",
     "components.baseline",

@@ -58,6 +58,18 @@ RECALL_10 = Metric("recall_10", "Recall@10", bounded=True)
 MIOU = Metric("miou", "Mean IoU", bounded=True)
 DICE = Metric("dice", "Dice", bounded=True)
 PIXEL_ACCURACY = Metric("pixel_accuracy", "Pixel accuracy", bounded=True)
+RECALL_20 = Metric("recall_20", "Recall@20", bounded=True)
+HIT_1 = Metric("hit_1", "Hit@1", bounded=True)
+COVERAGE_10 = Metric("coverage_10", "Coverage@10", bounded=True)
+POPULARITY_10 = Metric("popularity_10", "Popularity@10", lower_is_better=True, bounded=True)
+COLD_NDCG_10 = Metric("cold_ndcg_10", "NDCG@10 of new queries", bounded=True)
+MSE = Metric("mse", "Mean squared error", lower_is_better=True)
+BCE = Metric("bce", "Cross-entropy", lower_is_better=True)
+PSNR = Metric("psnr", "Peak signal to noise (dB)")
+JUDGE_ACCURACY = Metric("judge_accuracy", "Accuracy by the judge", bounded=True)
+FRECHET = Metric("frechet", "Fréchet distance", lower_is_better=True)
+SYNTHETIC_TRAIN = Metric("synthetic_train", "Trained on generated, tested on real", bounded=True)
+REAL_TRAIN = Metric("real_train", "Trained on real, tested on real", bounded=True)
 LOSS = Metric("loss", "Loss", lower_is_better=True)
 """What training brings down; no task is judged by it."""
 
@@ -66,7 +78,9 @@ METRICS: dict[str, Metric] = {
     for one in (
         *(AUC, AUC_PR, ACCURACY, PRECISION, RECALL, F1, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS, CALIBRATION),
         *(MACRO_AUC, MACRO_AUC_PR, MICRO_F1, SUBSET_ACCURACY, HAMMING_LOSS, MIOU, DICE, PIXEL_ACCURACY),
-        *(RMSE, MAE, MAPE, R2, BIAS, NDCG_10, MAP, MRR, PRECISION_10, RECALL_10, LOSS),
+        *(RMSE, MAE, MAPE, R2, BIAS, NDCG_10, MAP, MRR, PRECISION_10, RECALL_10),
+        *(RECALL_20, HIT_1, COVERAGE_10, POPULARITY_10, COLD_NDCG_10),
+        *(MSE, BCE, PSNR, JUDGE_ACCURACY, FRECHET, SYNTHETIC_TRAIN, REAL_TRAIN, LOSS),
     )
 }
 

@@ -30,6 +30,9 @@ TASKS = {
     "regression": "components.tasks.regression.Regression",
     "ranking": "components.tasks.ranking.Ranking",
     "segmentation": "components.tasks.segmentation.Segmentation",
+    "retrieval": "components.tasks.retrieval.Retrieval",
+    "reconstruction": "components.tasks.reconstruction.Reconstruction",
+    "generation": "components.tasks.generation.Generation",
 }
 
 
@@ -60,8 +63,10 @@ class TaskFacts:
         name: as workload.yaml says it; that of a use case's own task is its dotted path, and `find` sets it.
         metrics: that a model is judged by; the first is the one that models are compared by unless the workload says otherwise.
         label_kind: what the label's column holds; NONE: `data.label` must be left out.
-        label_optional: whether `data.label` may be left out: it is for judging alone, and nothing is learnt from it.
+        label_optional: whether `data.label` may be left out; unless the task says otherwise, it is for judging alone.
         needs_query: whether rows are judged by groups, those of one value of `data.query`.
+        answers_queries: the same where each group gets one answer, whichever of its rows asks; without `data.query` a row is a group.
+        needs_judge: whether a model is judged by another one, the release of `evaluation.judge`.
         Options: what `task_options` in workload.yaml may say.
         takes_threshold: whether `training.decision_threshold` means something.
         takes_label_scale: whether `training.label_scale` does.
@@ -72,6 +77,8 @@ class TaskFacts:
     label_kind: ClassVar[LabelKind] = LabelKind.NUMBER
     label_optional: ClassVar[bool] = False
     needs_query: ClassVar[bool] = False
+    answers_queries: ClassVar[bool] = False
+    needs_judge: ClassVar[bool] = False
     takes_threshold: ClassVar[bool] = False
     takes_label_scale: ClassVar[bool] = False
     Options: ClassVar[type[Section]] = Section

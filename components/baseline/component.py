@@ -6,7 +6,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import border, user_code
-from components.artifacts import BaselineMetrics
+from components.artifacts import BaselineMetrics, ItemCatalogue
 from components.baseline import executor
 from components.baseline.config import BaselineConfig
 from components.graph import Graph
@@ -18,6 +18,7 @@ class BaselineSpec(ComponentSpec):
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "catalogue": ChannelParameter(type=ItemCatalogue, optional=True),
     }
     OUTPUTS = {"baseline": ChannelParameter(type=BaselineMetrics)}
 
@@ -35,11 +36,18 @@ class Baseline(base_component.BaseComponent):
     SPEC_CLASS = BaselineSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(self, examples: types.BaseChannel, schema: types.BaseChannel, config: BaselineConfig) -> None:
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        config: BaselineConfig,
+        catalogue: types.BaseChannel | None = None,
+    ) -> None:
         super().__init__(
             BaselineSpec(
                 examples=examples,
                 schema=schema,
+                catalogue=catalogue,
                 config=border.dump(config),
                 baseline=types.Channel(type=BaselineMetrics),
             )
@@ -64,4 +72,6 @@ def node(graph: Graph) -> base_component.BaseComponent | None:
         module_file=str(module) if own else "",
         module_digest=user_code.digest(module.parent) if own else "",
     )
-    return graph.after_data_gates(Baseline(graph.outputs["examples"], graph.outputs["schema"], config))
+    return graph.after_data_gates(
+        Baseline(graph.outputs["examples"], graph.outputs["schema"], config, graph.outputs.get("catalogue"))
+    )

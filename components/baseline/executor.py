@@ -15,7 +15,7 @@ class Executor(base_executor.BaseExecutor):
     """Writes `baseline.json`: of each method every metric of the task, or why there is none."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Reads `examples` and `schema`; writes `baseline`.
+        """Reads `examples`, `schema` and `catalogue`; writes `baseline`.
 
         Raises:
             InputError: the label does not fit the task, or the workload's baseline.py is to be mended.
@@ -28,9 +28,10 @@ class Executor(base_executor.BaseExecutor):
         config = border.load(BaselineConfig, exec_properties["config"])
         examples = artifact_utils.get_single_uri(input_dict["examples"])
         schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
+        catalogues = [pathlib.Path(one.uri) for one in input_dict.get("catalogue") or []]
         folder = pathlib.Path(artifact_utils.get_single_uri(output_dict["baseline"]))
         with measured(output_dict) as rows:
-            methods = measure(examples, schema, config)
+            methods = measure(examples, schema, config, *catalogues)
             folder.mkdir(parents=True, exist_ok=True)
             written = json.dumps({"methods": methods}, indent=1, allow_nan=False)
             (folder / BASELINE_FILE).write_text(written, encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -26,8 +27,13 @@ from spec.workload import GRADIENT_BOOSTING
 _BATCH_ROWS = 8192
 
 
-def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig) -> list[dict[str, Any]]:
+def measure(
+    examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig, catalogue: pathlib.Path | None = None
+) -> list[dict[str, Any]]:
     """What each method reaches, in the order of `config.methods`.
+
+    Args:
+        catalogue: the folder of the items that the task finds; None where it finds none.
 
     Returns:
         of each its `name`; `about` it, in a line; `rows` it was judged on; `train_rows` it learnt from, of
@@ -47,7 +53,7 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
         overall: Values = {}
         why_not = ""
         try:
-            overall = _judge(examples_uri, method, config)
+            overall = _judge(examples_uri, method, config, catalogue)
         except NotApplicable as error:
             why_not = str(error)
         found.append(
@@ -63,21 +69,22 @@ def measure(examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig
     return found
 
 
-def _judge(uri: str, method: Method, config: BaselineConfig) -> Values:
+def _judge(uri: str, method: Method, config: BaselineConfig, catalogue: pathlib.Path | None) -> Values:
     def predict(batch: pa.RecordBatch) -> Tensors:
-        return {method.task.output: method.predict(batch)}
+        return {method.task.judged_output: method.predict(batch)}
 
     label, query = config.label or None, config.query or None
-    given = context(uri, label, query, predict, _BATCH_ROWS)
+    given = context(uri, label, query, _BATCH_ROWS, catalogue, predict)
     given = dataclasses.replace(given, test=_placed(given.test))
     method.fit()
     method.task = task = method.task.prepare(given)
     findings = Findings(task, (), champion=None, seed=1)
-    for batch in given.test([name for name in dict.fromkeys([label, query, *method.columns]) if name]):
+    columns = dict.fromkeys([label, query, *task.truth_columns(label), *method.columns])
+    for batch in given.test([name for name in columns if name]):
         if not batch.num_rows:
             continue
-        groups = query_keys(batch.column(query), query) if query else np.zeros(batch.num_rows, int)
         places, truths = batch.column(PLACE).to_numpy(), task.truths(batch, label)
+        groups = query_keys(batch.column(query), query) if query else places
         findings.add(places, truths, groups, (), (task.judged(predict(batch)),))
     findings.finish()
     assert findings.challenger.sums is not None

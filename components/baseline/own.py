@@ -31,8 +31,8 @@ class Own(Method):
         """Of all rows of the test split."""
         file, digest = self.config.module_file, self.config.module_digest
         train, test = columnar.read_split(self.uri, TRAIN), columnar.read_split(self.uri, TEST)
-        if self.config.label:
-            test = test.drop_columns([self.config.label])
+        # What a request to a model carries: neither the label, nor the item that is to be found.
+        test = test.select(self.task.served_columns([name for name in test.column_names if name != self.config.label]))
         self.facts |= {"train_rows": train.num_rows, "train_rows_in_all": train.num_rows}
         with user_code.calling(file, digest):
             answers = np.asarray(self._function(train, test, self.task))
@@ -46,6 +46,6 @@ class Own(Method):
             return (
                 f"must answer as a {self.task.name} model does, in shape {list(shape)}. Received: {list(answers.shape)}"
             )
-        if wrong := int((~self.task.valid(self.task.judged({self.task.output: answers}))).sum()):
+        if wrong := int((~self.task.valid(self.task.judged({self.task.judged_output: answers}))).sum()):
             return f"gives {wrong:,} of {rows:,} rows an answer that is not {self.task.valid_words}"
         return ""

@@ -23,6 +23,7 @@ from components.columnar._reading import (
     read_batches,
     read_file,
     read_list_batches,
+    read_rows,
     read_split,
     row_groups,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "read_batches",
     "read_file",
     "read_list_batches",
+    "read_rows",
     "read_split",
     "row_groups",
     "split_directory",

@@ -6,6 +6,8 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -100,6 +102,22 @@ def read_split(uri: str | os.PathLike[str], split: str, columns: Sequence[str] |
     """A whole split as one table of plain columns."""
     tables = [_read(path, columns) for path in split_files(uri, split)]
     return pa.concat_tables([_plain_table(table) for table in tables])
+
+
+def read_rows(
+    uri: str | os.PathLike[str], split: str, places: npt.NDArray[np.int64], columns: Sequence[str]
+) -> pa.Table:
+    """Some rows of a split, by their places in it and in the order of these; reads the row groups that hold one."""
+    tables, found, first = [], [places[:0]], 0
+    for group in row_groups(uri, split):
+        here = places[(places >= first) & (places < first + group.rows)]
+        if len(here):
+            with pq.ParquetFile(group.path) as file:
+                tables.append(_plain_table(file.read_row_group(group.number, list(columns))).take(here - first))
+            found.append(here)
+        first += group.rows
+    order = np.argsort(np.concatenate(found), kind="stable")
+    return pa.concat_tables(tables).select(list(columns)).take(order[np.argsort(np.argsort(places, kind="stable"))])
 
 
 def _read(path: str | os.PathLike[str], columns: Sequence[str] | None) -> pa.Table:

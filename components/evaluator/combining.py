@@ -8,12 +8,13 @@ from collections.abc import Iterable
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 
 from components import columnar
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.contender import Contender
 from components.evaluator.findings import Findings
-from components.tasks import Task, query_keys
+from components.tasks import Task, Tensors, query_keys
 from spec.errors import InputError
 
 
@@ -99,17 +100,27 @@ class EvaluateShards(beam.CombineFn):
             if not batch.num_rows:
                 continue
             truths = self._plan.task.truths(batch, config.label)
-            groups = np.zeros(batch.num_rows, np.int64)
-            if config.query:
-                groups = query_keys(batch.column(config.query), config.query)
+            places = np.arange(place, place + batch.num_rows)
+            groups = query_keys(batch.column(config.query), config.query) if config.query else places
             codes = [one.codes(batch.column(one.column)) for one in findings.slices.values()]
-            predictions = [findings.challenger.task.judged(self._challenger.predict(batch))]
+            answers, asked = _answers(self._challenger, batch, groups)
+            predictions = [findings.challenger.task.judged(answers)[asked]]
             if findings.champion is not None:
                 assert self._champion is not None
                 try:
-                    predictions.append(findings.champion.task.judged(self._champion.predict(batch)))
+                    theirs, asked = _answers(self._champion, batch, groups)
+                    predictions.append(findings.champion.task.judged(theirs)[asked])
                 except InputError as error:
                     findings.drop_champion(place, str(error))
-            places = np.arange(place, place + batch.num_rows)
+            of_rows = {name: values[asked] for name, values in answers.items()}
+            findings.notable.add(places, truths, of_rows, predictions[0])
             findings.add(places, truths, groups, codes, predictions)
             place += batch.num_rows
+
+
+def _answers(model: Contender, batch: pa.RecordBatch, groups: np.ndarray) -> tuple[Tensors, np.ndarray | slice]:
+    """What a model answers, and which of it belongs to each row: where a query gets one answer, it is asked once a batch."""
+    if not model.spec.kind.answers_queries:
+        return model.predict(batch), slice(None)
+    _, firsts, query = np.unique(groups, return_index=True, return_inverse=True)
+    return model.predict(batch.take(pa.array(firsts))), query

@@ -4,7 +4,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components import border
-from components.artifacts import BaselineMetrics
+from components.artifacts import BaselineMetrics, ItemCatalogue
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.executor import Executor
 from components.graph import Graph
@@ -18,6 +18,8 @@ class EvaluatorSpec(component_spec.ComponentSpec):
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema, optional=True),
         "baseline": component_spec.ChannelParameter(type=BaselineMetrics, optional=True),
+        "catalogue": component_spec.ChannelParameter(type=ItemCatalogue, optional=True),
+        "judge": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS = {
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -33,8 +35,10 @@ class Evaluator(base_beam_component.BaseBeamComponent):
     Args:
         examples: Parquet Examples with a test split.
         champion: of the ChampionResolver; default none.
-        schema: of the raw data; a changed one evaluates anew.
+        schema: of the raw data, whose personal columns no gallery shows; default: there is no gallery.
         baseline: what a simple method reaches on the same rows; default: the model stands alone.
+        catalogue: of the Catalogue, for a task that finds items; default none.
+        judge: a release that judges, for tasks that need one.
     """
 
     SPEC_CLASS = EvaluatorSpec
@@ -48,6 +52,8 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         champion: channel.BaseChannel | None = None,
         schema: channel.BaseChannel | None = None,
         baseline: channel.BaseChannel | None = None,
+        catalogue: channel.BaseChannel | None = None,
+        judge: channel.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             EvaluatorSpec(
@@ -56,6 +62,8 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 champion=champion,
                 schema=schema,
                 baseline=baseline,
+                catalogue=catalogue,
+                judge=judge,
                 evaluation_config=border.dump(config),
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
@@ -78,4 +86,6 @@ def node(graph: Graph) -> Evaluator:
             **workload.evaluation.model_dump(),
         ),
         baseline=made.get("baseline"),
+        catalogue=made.get("catalogue"),
+        judge=made.get("judge"),
     )

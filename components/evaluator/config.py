@@ -36,7 +36,8 @@ class EvaluationConfig(Evaluation):
 
     @model_validator(mode="after")
     def _fits_task(self) -> EvaluationConfig:
-        if self.task_class.needs_query != (self.query is not None):
+        needed, given = self.task_class.needs_query, self.query is not None
+        if needed != given and not self.task_class.answers_queries:
             raise ValueError(
                 f"query is for tasks that judge by groups. Received: task {self.task}, query {self.query!r}"
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
+from typing import Any
 
 import pyarrow as pa
 
@@ -41,3 +43,32 @@ class Contender:
                 f"Received: {list(found.shape)} for {batch.num_rows} rows. Mend build_model's output layer."
             )
         return answers
+
+
+class Judge:
+    """A model that judges others: loaded when it is asked for the first time, on each worker.
+
+    Args:
+        saved_model: folder.
+        name: for messages.
+    """
+
+    def __init__(self, saved_model: pathlib.Path, name: str) -> None:
+        self.name = name
+        self._saved_model = saved_model
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"name": self.name, "_saved_model": self._saved_model}
+
+    @functools.cached_property
+    def spec(self) -> ServedModel:
+        """What it takes and answers."""
+        return ServedModel.read(self._saved_model)
+
+    @functools.cached_property
+    def _contender(self) -> Contender:
+        return Contender(self._saved_model)
+
+    def predict(self, batch: pa.RecordBatch) -> Tensors:
+        """As `Contender.predict`."""
+        return self._contender.predict(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import pyarrow as pa
 from components import columnar
 from components.evaluator.combining import EvaluateShards, Plan, Shard
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.contender import Contender
+from components.evaluator.contender import Contender, Judge
 from components.evaluator.findings import Findings
 from components.served_model import ServedModel
 from components.tasks import Context, Predict, Read, Task
@@ -31,6 +32,8 @@ def evaluate(
     champion: pathlib.Path | None,
     config: EvaluationConfig,
     combine: Combine,
+    catalogue: pathlib.Path | None = None,
+    judge: pathlib.Path | None = None,
 ) -> Findings:
     """Evaluates on the test split of an Examples artifact.
 
@@ -38,6 +41,8 @@ def evaluate(
         challenger: SavedModel folder.
         champion: SavedModel folder; None without one.
         combine: runs the work, here or on Beam's workers.
+        catalogue: the folder of the items that the task finds; None where it finds none.
+        judge: SavedModel folder of `evaluation.judge`; None without one.
 
     Raises:
         InputError: the split is empty or lacks a column, or the challenger does not fit the data.
@@ -47,10 +52,12 @@ def evaluate(
     if spec.task != config.task:
         raise InputError(f"the workload's task is {config.task}, the model's is {spec.task}. Train it anew.")
     _require(schema, [config.label] if config.label else [], "the label")
+    truths = spec.kind.truth_columns(config.label)
+    _require(schema, list(truths), "rows are judged by it")
     _require(schema, [config.query] if config.query else [], "data.query names it")
     _require(schema, list(config.slice_columns), "evaluation.slices names it")
     _require(schema, list(spec.features), "the model takes it as input")
-    columns = dict.fromkeys(filter(None, [config.label, *config.slice_columns, *spec.features, config.query]))
+    columns = dict.fromkeys(filter(None, [config.label, *truths, *config.slice_columns, *spec.features, config.query]))
     not_comparable, theirs = "", None
     if champion is not None:
         try:
@@ -58,13 +65,15 @@ def evaluate(
             columns |= dict.fromkeys(theirs.features)
         except InputError as error:
             champion, not_comparable = None, str(error)
+    given = context(examples_uri, config.label, config.query, config.batch_size, catalogue)
+    given = dataclasses.replace(given, judge=Judge(judge, config.judge or "") if judge else None)
     plan = Plan(
         config,
-        _prepared(spec, challenger, examples_uri, config),
+        _prepared(spec, challenger, given),
         challenger,
         tuple(columns),
         champion,
-        _prepared(theirs, champion, examples_uri, config) if theirs and champion else None,
+        _prepared(theirs, champion, given) if theirs and champion else None,
     )
     found: Findings = combine(shards, EvaluateShards(plan), sum(shard.group.size_bytes for shard in shards))
     if found.rows != (rows := columnar.count_rows(examples_uri, TEST)):
@@ -74,23 +83,29 @@ def evaluate(
     return found
 
 
-def _prepared(spec: ServedModel, saved_model: pathlib.Path, examples_uri: str, config: EvaluationConfig) -> Task:
+def _prepared(spec: ServedModel, saved_model: pathlib.Path, given: Context) -> Task:
     """The model's task, with what it needs to know of all rows before any of them is judged."""
     load = functools.cache(Contender)  # not before there is a batch
-    return spec.kind.prepare(
-        context(
-            examples_uri, config.label, config.query, lambda batch: load(saved_model).predict(batch), config.batch_size
-        )
+    given = dataclasses.replace(
+        given, predict=lambda batch: load(saved_model).predict(batch), columns=tuple(spec.features)
     )
+    return spec.kind.prepare(given)
 
 
-def context(examples_uri: str, label: str | None, query: str | None, predict: Predict, batch_size: int) -> Context:
+def context(
+    examples_uri: str,
+    label: str | None,
+    query: str | None,
+    batch_size: int,
+    catalogue: pathlib.Path | None = None,
+    predict: Predict = lambda batch: {},
+) -> Context:
     """What a task may look at of some Examples and of a model, or of what is judged in its place."""
 
     def reader(split: str) -> Read:
         return lambda columns: columnar.read_batches(examples_uri, split, list(columns), batch_size)
 
-    return Context(label, query, reader(TEST), reader(TRAIN), predict)
+    return Context(label, query, reader(TEST), reader(TRAIN), predict, catalogue)
 
 
 def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:

@@ -12,6 +12,7 @@ from components.champion.artifact import champion_version
 from components.columnar.executor import ColumnarBeamExecutor
 from components.evaluator.config import EvaluationConfig
 from components.gates import GateResult
+from components.schema import read_schema
 from components.served_model import SERVING_FOLDER
 
 
@@ -19,13 +20,14 @@ class Executor(ColumnarBeamExecutor):
     """Evaluates a row group of the test split at a time, here or on Beam, judges, and writes the verdict as a blessing."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Reads `examples`, `model`, `champion`, `baseline`; writes `evaluation` and `blessing`.
+        """Reads `examples`, `model`, `champion`, `baseline`, `schema`, `catalogue`, `judge`; writes `evaluation` and `blessing`.
 
         Raises:
             InputError: the data, the model or the configuration cannot be evaluated at all.
         """
         from components.evaluator.beside import beside
         from components.evaluator.evaluation import evaluate
+        from components.evaluator.gallery import GALLERY_FILE, galleries, plain
         from components.evaluator.judgement import compare, judge
         from components.evaluator.summary import METRICS_FILE, summarise
         from components.evaluator.tfma_files import write_tfma_files
@@ -36,10 +38,19 @@ class Executor(ColumnarBeamExecutor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         champions = input_dict.get("champion") or []
         baselines = input_dict.get("baseline") or []
+        catalogues, judges = input_dict.get("catalogue") or [], input_dict.get("judge") or []
         version = champion_version(champions[0]) if champions else 0
         with measured(output_dict) as rows:
             champion = pathlib.Path(champions[0].uri) / SERVING_FOLDER if version else None
-            outcome = evaluate(examples.uri, pathlib.Path(model.uri) / SERVING_FOLDER, champion, config, self._combine)
+            outcome = evaluate(
+                examples.uri,
+                pathlib.Path(model.uri) / SERVING_FOLDER,
+                champion,
+                config,
+                self._combine,
+                catalogue=pathlib.Path(catalogues[0].uri) if catalogues else None,
+                judge=pathlib.Path(judges[0].uri) / SERVING_FOLDER if judges else None,
+            )
             comparison = compare(outcome, config)
             simple = beside(pathlib.Path(baselines[0].uri), outcome, config) if baselines else None
             gate = judge(outcome, config, comparison, version, simple)
@@ -50,6 +61,9 @@ class Executor(ColumnarBeamExecutor):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / METRICS_FILE).write_text(json.dumps(summary, indent=1, allow_nan=False), encoding="utf-8")
             (folder / "gate.json").write_text(gate.to_json(), encoding="utf-8")
+            if schemas := input_dict.get("schema"):  # which says what is personal
+                shown = galleries(outcome, examples.uri, read_schema(schemas[0].uri), config)
+                (folder / GALLERY_FILE).write_text(json.dumps(plain(shown)), encoding="utf-8")
             write_tfma_files(folder, outcome, gate, comparison, config)
             _bless(artifact_utils.get_single_instance(output_dict["blessing"]), model, gate)
             rows[ROWS_IN] = rows[ROWS_OUT] = outcome.rows

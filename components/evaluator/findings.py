@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from components.evaluator.bootstrap import MAX_DRAWN, Pair, PairedSample, priorities
+from components.evaluator.notable import NotableRows
 from components.evaluator.slices import SlicedSums
 from components.tasks import MergeableSums, Task, Values
 
@@ -42,8 +43,9 @@ class ModelSums:
 class Findings:
     """Predictions of the challenger and, where there is one, the champion, summed overall and by slice.
 
-    A task with a query keeps its rows until the end instead: a group's rows may come from everywhere. A row takes 16 bytes
-    (group, truth, prediction), 4 more for a champion's score and 2 for each slice column; about 340 while they are ranked.
+    A task that judges by groups keeps its rows until the end instead: a group's rows may come from everywhere. A row takes 12 bytes
+    for group and truth, 4 for each number that the task keeps of its prediction, as many for a champion's, and 2 for each slice
+    column; about 340 while they are ranked.
 
     Attributes:
         task: of the challenger.
@@ -51,8 +53,9 @@ class Findings:
         champion: what was summed of it, None where there is none or it cannot be compared.
         slices: by column.
         sample: of rows with valid predictions of all models; empty for tasks with a query.
+        notable: rows that the report shows one by one.
         pair: what challenger and champion are compared on; after `finish`, where there is a champion.
-        constant: what predictions that are all the same come to; None for tasks without a query.
+        constant: what a model comes to that knows nothing; None for tasks that judge rows.
         not_comparable: why the champion dropped out, with the place where it did.
     """
 
@@ -63,6 +66,7 @@ class Findings:
         self.champion = ModelSums(champion) if champion else None
         self.slices: Mapping[str, SlicedSums] = {column: SlicedSums(column, task) for column in slices}
         self.sample = PairedSample(seed)
+        self.notable = NotableRows(task, seed)
         self.pair: Pair | None = None
         self.constant: MergeableSums | None = None
         self.not_comparable: Placed | None = None
@@ -88,7 +92,8 @@ class Findings:
             predictions: of the challenger, then of the champion unless it dropped out.
         """
         self.rows += len(truths)
-        if self.task.needs_query:
+        if self.task.by_groups:
+            predictions = [self.task.kept(truths, found, groups) for found in predictions]
             # A place is not needed: groups are sampled, not rows.
             places, truths = places[:0], truths.astype(np.float32)
             predictions = [found.astype(np.float32, copy=False) for found in predictions]
@@ -117,6 +122,7 @@ class Findings:
             if mine is not None and theirs is not None:
                 mine.add(theirs.sums, theirs.invalid_rows)
         self.sample.merge(other.sample)
+        self.notable.merge(other.notable)
         self._sum_enough()
 
     def finish(self) -> None:
@@ -144,7 +150,7 @@ class Findings:
         return _GROUPS + 1 + len(self.slices)
 
     def _sum_enough(self) -> None:
-        if not self.task.needs_query and sum(len(part[_TRUTHS]) for part in self._waiting) >= _ROWS_PER_SUM:
+        if not self.task.by_groups and sum(len(part[_TRUTHS]) for part in self._waiting) >= _ROWS_PER_SUM:
             self._sum()
 
     def _sum(self) -> None:
@@ -158,7 +164,7 @@ class Findings:
         models = [self.challenger] if self.champion is None else [self.challenger, self.champion]
         for model, good in zip(models, valid, strict=True):
             model.invalid_rows += int((~good).sum())
-        if self.task.needs_query:
+        if self.task.by_groups:
             self._sum_groups(columns, codes, predictions, valid)
             return
         truths = columns[_TRUTHS]
@@ -182,7 +188,7 @@ class Findings:
         truths, groups, found = (values[good] for values in (columns[_TRUTHS], columns[_GROUPS], predictions[0]))
         ours, chosen = task.group_terms(truths, found, groups)
         self.challenger.add(task.reduce(ours))
-        self.constant = task.reduce(task.group_terms(truths, np.zeros_like(found), groups)[0])
+        self.constant = task.reduce(task.group_terms(truths, task.constant(found), groups)[0])
         for one, code in zip(self.slices.values(), codes, strict=True):
             if not one.too_many:
                 units, firsts = task.group_terms(truths, found, groups, code[good])

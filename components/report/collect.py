@@ -48,6 +48,7 @@ def collect(workload: Mapping[str, Any], run_id: str, artifacts: Mapping[str, Ar
         gates=reader.gates(),
         dataset=_shown(reader.read("statistics", "", read_statistics), profile),
         metrics=reader.json("evaluation", "metrics.json"),
+        gallery=reader.json("evaluation", "gallery.json"),
         training=reader.json("model_run", "history.json"),
         release=reader.release(),
         champion=reader.champion(),

@@ -100,6 +100,7 @@ class RunFacts:
         status: `succeeded` or `failed`.
         error: one line about the failure; empty when there was none.
         metrics: `metrics.json` of the Evaluator.
+        gallery: `gallery.json` of the Evaluator.
         training: `history.json` of the Trainer.
         release: `release.json` of what was pushed.
         champion: `release.json` of the champion that the challenger was compared with.
@@ -119,6 +120,7 @@ class RunFacts:
     gates: Mapping[str, GateResult] = dataclasses.field(default_factory=dict)
     dataset: DatasetFacts | None = None
     metrics: Mapping[str, Any] | None = None
+    gallery: Mapping[str, Any] | None = None
     training: Mapping[str, Any] | None = None
     release: Mapping[str, Any] | None = None
     champion: Mapping[str, Any] | None = None

@@ -44,6 +44,7 @@ def render_run(facts: RunFacts) -> str:
         learnt=[evaluation_view.learnt(method) for method in evaluation_view.methods(facts)],
         primary=facts.primary,
         views=figures.figures(facts),
+        galleries=[one for one in (facts.gallery or {}).get("galleries", ()) if one["tiles"]],
         other_metrics=others,
         slice_groups=groups,
         comparison=_comparison(facts),

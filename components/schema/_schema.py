@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "schema.pbtxt"
 _PERSONAL = "personal"
+_PICTURE = "image"
 MASKED = "(personal)"
 """What stands in place of a personal value wherever people read."""
 
@@ -94,6 +95,11 @@ def feature_of(schema: schema_pb2.Schema, name: str) -> Any:
 def is_personal(feature: schema_pb2.Feature) -> bool:
     """Whether the feature has `annotation { tag: "personal" }`: its values are neither shown nor recorded."""
     return _PERSONAL in feature.annotation.tag
+
+
+def is_picture(feature: schema_pb2.Feature) -> bool:
+    """Whether the feature has an `image_domain {}`, or the tag `image`, as numbers with a domain of their own have."""
+    return feature.WhichOneof("domain_info") == "image_domain" or _PICTURE in feature.annotation.tag
 
 
 def has_lists(feature: schema_pb2.Feature) -> bool:

@@ -3,16 +3,17 @@
 Airflow imports these modules to check workload.yaml and has no NumPy: everything heavy is imported by `lazily`.
 """
 
-from components.tasks._base import Task, find
+from components.tasks._base import Embed, Task, find
 from components.tasks._classes import ClassTask
 from components.tasks._columns import class_indices, query_keys
 from components.tasks._context import Context, Predict, Read, Tensors
 from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
+from components.tasks._gallery import Gallery, ShownRows, Tile
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._schema import Feature, ModelSchema
 from components.tasks._scores import ScoreCounts
-from components.tasks._signatures import Signature
+from components.tasks._signatures import Features, Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
 from components.tasks._views import View
 
@@ -20,7 +21,10 @@ __all__ = [
     "ClassTask",
     "Context",
     "Draft",
+    "Embed",
     "Feature",
+    "Features",
+    "Gallery",
     "LabelColumn",
     "MergeableSums",
     "ModelSchema",
@@ -28,9 +32,11 @@ __all__ = [
     "Predict",
     "Read",
     "ScoreCounts",
+    "ShownRows",
     "Signature",
     "Task",
     "Tensors",
+    "Tile",
     "UnitTerms",
     "Values",
     "View",

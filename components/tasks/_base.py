@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from components.tasks._columns import class_indices, numbers
 from components.tasks._context import Context, Tensors
 from components.tasks._drafts import Draft, LabelColumn
+from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pa
 from components.tasks._scores import ScoreCounts
-from components.tasks._signatures import Signature
+from components.tasks._signatures import Features, Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, by_slice, counted, weighted
 from components.tasks._views import View
 from spec import tasks
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from components.confidence import Bounds
     from components.gates import CheckResult
     from components.tasks._schema import ModelSchema
+    from components.tasks.catalogue import Catalogue
+
+Embed = Callable[[Callable[["Features"], Any]], "np.ndarray"]
 
 
 class Task(TaskFacts, abc.ABC):
@@ -42,6 +46,7 @@ class Task(TaskFacts, abc.ABC):
         unit_term: the term whose sum is how many units were judged.
         valid_words: what a valid prediction is.
         views: the figures of a report, in its order.
+        gallery_rows: how many rows of the test split `gallery` is given; 0: there is none.
 
     Args:
         classes: in the order of the output; of two, the positive one is the last.
@@ -58,6 +63,7 @@ class Task(TaskFacts, abc.ABC):
     unit_term: ClassVar[str] = "rows"
     valid_words: ClassVar[str] = "finite"
     views: ClassVar[tuple[View, ...]] = ()
+    gallery_rows: ClassVar[int] = 0
 
     def __init__(
         self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
@@ -71,6 +77,11 @@ class Task(TaskFacts, abc.ABC):
         return _restored, (self.name, vars(self))
 
     # The label.
+
+    @property
+    def learns_label(self) -> bool:
+        """Whether the loss is held against the label, and not against `training_target`."""
+        return not self.label_optional
 
     @classmethod
     def ordered_classes(cls, domain: Sequence[str], label: str, positive: str = "") -> list[str]:
@@ -120,6 +131,10 @@ class Task(TaskFacts, abc.ABC):
             return np.zeros(batch.num_rows)
         return self.read_labels(batch.column(label), label)
 
+    def truth_columns(self, label: str | None) -> tuple[str, ...]:
+        """The columns that `truths` reads."""
+        return () if label is None else (label,)
+
     def read_labels(self, column: pa.Array | pa.ChunkedArray, label: str) -> np.ndarray:
         """A column of labels, [N]; raises InputError as `truths` does."""
         where = f"label {label!r}: "
@@ -156,8 +171,12 @@ class Task(TaskFacts, abc.ABC):
         flat = self.answers_of(schema, x)
         return keras.layers.Reshape(self.head_shape(schema), dtype="float32", name="output")(flat)
 
-    def answers_of(self, schema: ModelSchema, x: Any) -> Any:
-        """What the loss takes before a sigmoid, a softmax or the label's unit, [N, numbers of the head]; members are averaged."""
+    def answers_of(self, schema: ModelSchema, x: Any, activation: str | None = None) -> Any:
+        """What the loss takes before a sigmoid, a softmax or the label's unit, [N, numbers of the head]; members are averaged.
+
+        Args:
+            activation: of each member's answer, where it is the activated ones that the loss is of.
+        """
         import math
 
         import keras
@@ -169,10 +188,11 @@ class Task(TaskFacts, abc.ABC):
             )
         width = math.prod(shape)
         if len(x.shape) == 2:
-            return keras.layers.Dense(width, dtype="float32")(x)
+            return keras.layers.Dense(width, activation, dtype="float32")(x)
         from components.tasks._members import MeanAnswer
 
-        own = keras.layers.EinsumDense("nmi,mio->nmo", (x.shape[1], width), bias_axes="mo", dtype="float32")(x)
+        members = (x.shape[1], width)
+        own = keras.layers.EinsumDense("nmi,mio->nmo", members, activation, bias_axes="mo", dtype="float32")(x)
         return MeanAnswer(self.name, dtype="float32")(own)
 
     def curved_loss(self, answers: Any) -> Any:
@@ -196,18 +216,42 @@ class Task(TaskFacts, abc.ABC):
         """What is wrong with what an untrained model answers, [N, *head_shape]; empty: nothing."""
         return ""
 
+    def catalogue_columns(self) -> tuple[str | None, Sequence[str]] | None:
+        """The column of the ids of what is found among the items of train, and the items' columns; None where nothing is found so.
+
+        Without an id each row of train is an item.
+        """
+        return None
+
+    def linked_features(self, schema: ModelSchema) -> tuple[str | None, str] | None:
+        """Features: a query's id, if there is one, and an item's; their pairs in train are `ModelSchema.interactions`."""
+        return None
+
     # What is served.
 
     def served_columns(self, columns: Sequence[str]) -> Sequence[str]:
         """The raw columns that a request to `serving_default` carries, of all but the label."""
         return columns
 
+    def stock(self, model: Any, schema: ModelSchema, catalogue: Catalogue, embed: Embed) -> Any:
+        """Gets the items of `catalogue_columns` ready to be found by the served model, once it is fitted.
+
+        Args:
+            model: what `build_model` returned.
+            catalogue: the items of train.
+            embed: what is computed of the features [n, ...] of items, in the graph -> the same for all of them, [M, ...].
+
+        Returns:
+            What the SavedModel has to keep, a `tf.Module`.
+        """
+        raise NotImplementedError
+
     def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
         """The output that `answers` is given, [N, ...], in the graph: by default the whole model's.
 
         Args:
             model: what `build_model` returned.
-            features: the transformed ones that `served_columns` suffice for, [N, ...].
+            features: the transformed ones that `served_columns` suffice for, [N, ...]; `features.raw` are these columns.
         """
         return model(features, training=False)
 
@@ -255,13 +299,32 @@ class Task(TaskFacts, abc.ABC):
         """Looks at the rows before they are judged, where metrics need it, as those over a corpus do; returns the task that judges."""
         return self
 
+    @property
+    def judged_output(self) -> str:
+        """The output that `judged` looks at."""
+        return self.output
+
     def judged(self, answers: Tensors) -> np.ndarray:
         """What of a model's answers is judged, [N, *answer_shape] unless `terms` takes another shape."""
-        return answers[self.output]
+        return answers[self.judged_output]
 
     def valid(self, predictions: np.ndarray) -> np.ndarray:
         """Which rows have a prediction that can be judged, [N] of bool."""
         return np.asarray(np.isfinite(predictions).reshape(len(predictions), -1).all(axis=1))
+
+    def kept(self, truths: np.ndarray, predictions: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """What is kept of predictions until all rows of each group are there, [N, ...]; of tasks that judge by groups.
+
+        Args:
+            truths: [N, ...].
+            predictions: of `judged`, [N, ...].
+            groups: each row's group, [N] of int64.
+        """
+        return predictions
+
+    def constant(self, kept: np.ndarray) -> np.ndarray:
+        """What a model that knows nothing would have answered, in place of `kept`; of tasks that judge by groups."""
+        return np.zeros_like(kept)
 
     def terms(self, truths: np.ndarray, predictions: np.ndarray) -> UnitTerms:
         """What the metrics need of each row; of tasks without a query.
@@ -364,6 +427,11 @@ class Task(TaskFacts, abc.ABC):
         return dict.fromkeys(self.metric_names())
 
     @property
+    def by_groups(self) -> bool:
+        """Whether groups of rows are judged, and not each row for itself."""
+        return self.needs_query or self.answers_queries
+
+    @property
     def has_baseline(self) -> bool:
         """Whether gradient boosting gives answers of the same kind: the class or the number of each row."""
         shapes = {LabelKind.TWO_CLASSES: (), LabelKind.CLASSES: (len(self.classes),), LabelKind.NUMBER: ()}
@@ -391,6 +459,27 @@ class Task(TaskFacts, abc.ABC):
         """
         return {}
 
+    def interest(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
+        """How much a reader wants to see each row, [N]; -inf: not at all. Those with the most come into the gallery.
+
+        Default: all the same, so that chance chooses.
+
+        Args:
+            truths: of `truths`, [N, ...].
+            answers: the outputs of `serving_default`, [N, ...] each, where they can be judged.
+        """
+        return np.zeros(len(truths))
+
+    def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
+        """What a report shows of single rows.
+
+        Args:
+            rows: of the test split, those with the most `interest` first; at most `gallery_rows`.
+            truths: theirs, [N, ...].
+            answers: theirs, [N, ...] each.
+        """
+        return ()
+
     # What `trainyard new` writes.
 
     @classmethod
@@ -416,7 +505,8 @@ class Task(TaskFacts, abc.ABC):
 
 
 def _restored(name: str, state: dict[str, Any]) -> Task:
-    task = find(name)()
+    kind = find(name)
+    task = kind.__new__(kind)
     vars(task).update(state)
     return task
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from components.tasks._base import Task
 from components.tasks._context import Tensors
+from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import np, pa
 from components.tasks._views import View
 
@@ -21,6 +22,7 @@ class ClassTask(Task):
     tfs_signature = "classify"
     valid_words = "finite and a probability"
     views: ClassVar[tuple[View, ...]] = (View("confusion_matrix", "Confusion matrix"),)
+    gallery_rows = 16
 
     @abc.abstractmethod
     def scores(self, values: Any) -> Any:
@@ -66,6 +68,27 @@ class ClassTask(Task):
         if unknown := set().union(*map(self.named, texts)) - set(self.classes):
             return f"'label' says {_names(unknown)}; the classes are {_names(set(self.classes))}"
         return ""
+
+    def interest(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
+        return np.where(self._wrong(truths, answers), self._confidence(answers), -np.inf)
+
+    def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
+        said, confidence = answers["label"].astype(str), self._confidence(answers)
+        tiles = [
+            rows.tile(row, f"{said[row]} ({confidence[row]:.2f})", f"is {self.classes[truth]}", mark="bad")
+            for row, truth in enumerate(truths)
+        ]
+        caption = "Where the model is wrong, the surest first: what it answered, how sure it was, and what is true."
+        return [Gallery("Most confident errors", tiles, caption)] if tiles else []
+
+    def _wrong(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
+        names = np.array([name.encode() for name in self.classes], dtype=object)
+        return np.asarray(answers["label"] != names[truths])
+
+    def _confidence(self, answers: Tensors) -> np.ndarray:
+        """The probability of the class that each row is called, [N]."""
+        scores, places = self.scores(answers[self.output]), {name.encode(): i for i, name in enumerate(self.classes)}
+        return np.asarray(scores[np.arange(len(scores)), [places[label] for label in answers["label"].tolist()]])
 
     def named(self, label: str) -> set[str]:
         """The classes that an answered label names."""

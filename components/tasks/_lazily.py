@@ -36,10 +36,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
+    import pyarrow.parquet as pq
 
-    from components import confidence
+    from components import confidence, pictures
 else:
-    modules = ("numpy", "pandas", "pyarrow", "pyarrow.compute", "components.confidence")
-    np, pd, pa, pc, confidence = map(lazily, modules)
+    modules = (
+        *("numpy", "pandas", "pyarrow", "pyarrow.compute", "pyarrow.parquet"),
+        *("components.confidence", "components.pictures"),
+    )
+    np, pd, pa, pc, pq, confidence, pictures = map(lazily, modules)
 
-__all__ = ["confidence", "lazily", "np", "pa", "pc", "pd"]
+__all__ = ["confidence", "lazily", "np", "pa", "pc", "pd", "pictures", "pq"]

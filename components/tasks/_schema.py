@@ -10,6 +10,7 @@ from spec.tasks import find
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,9 @@ class ModelSchema:
         label_std: of the training split, on the label's scale, where it is a number.
         label_scale: linear, or log: what is learnt is log(1 + label).
         task_options: what workload.yaml says under that name.
+        query: the column whose rows belong together, `data.query`; None without one.
+        interactions: of each row of train the query's id (-1 without one) and the item's, as features.py made them, [N, 2] of int64;
+            None where the task links no two features.
     """
 
     features: Mapping[str, Feature]
@@ -51,6 +55,8 @@ class ModelSchema:
     label_std: float = 1.0
     label_scale: str = "linear"
     task_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    query: str | None = None
+    interactions: np.ndarray | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @property
     def kind(self) -> Any:

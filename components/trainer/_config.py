@@ -14,6 +14,7 @@ class TrainingConfig(Training):
         task: by name.
         task_options: what workload.yaml says under that name.
         label: the label's column; None without one.
+        query: the column whose rows belong together; None without one.
         na_values: texts that mean a missing value in the data, and so in requests; the model's description carries them.
         na_values_by_column: other such texts for some columns.
     """
@@ -21,6 +22,7 @@ class TrainingConfig(Training):
     task: str
     task_options: Mapping[str, Any] = {}
     label: str | None = None
+    query: str | None = None
     na_values: Sequence[str] = ()
     na_values_by_column: Mapping[str, Sequence[str]] = {}
 
@@ -32,7 +34,7 @@ class TrainingConfig(Training):
     @property
     def learnt_label(self) -> str | None:
         """The label that the transformed Examples hold; None where it is for judging alone."""
-        return None if self.task_class.label_optional else self.label
+        return self.label if self.task_class(options=self.task_options).learns_label else None
 
     def missing(self, column: str) -> tuple[str, ...]:
         """The texts that mean in a column that a value is missing."""

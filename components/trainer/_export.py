@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import keyword
 import pathlib
 import re
@@ -10,17 +11,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import served_model
 from components.schema import booleans_of, is_personal, time_format_of
-from components.tasks import ModelSchema, Signature, Task, find
+from components.tasks import Features, ModelSchema, Signature, Task, find
+from components.tasks.catalogue import Catalogue
 from spec.errors import InputError
 from spec.words import some_of
 
 # What stands for "missing" in a dense request, besides NaN; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
 _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_STRING}
+
+
+_ITEMS_AT_ONCE = 256
 
 
 class ServingModule(tf.Module):
@@ -29,13 +35,19 @@ class ServingModule(tf.Module):
     Args:
         model: fitted.
         threshold: binary only: above which probability a row is called positive.
+        catalogue: of a task that finds items, those that there are.
 
     Raises:
         InputError: the columns that the task serves do not suffice for what it answers.
     """
 
     def __init__(
-        self, model: keras.Model, transform: tft.TFTransformOutput, schema: ModelSchema, threshold: float
+        self,
+        model: keras.Model,
+        transform: tft.TFTransformOutput,
+        schema: ModelSchema,
+        threshold: float,
+        catalogue: Catalogue | None = None,
     ) -> None:
         super().__init__()
         self._task = find(schema.task)(schema.classes, threshold, schema.task_options)
@@ -46,6 +58,12 @@ class ServingModule(tf.Module):
         self._input_names = types.MappingProxyType(input_names(self._raw_specs))
         self.columns = _served("served_columns", self._task.served_columns(tuple(self._raw_specs)), self._raw_specs)
         transform_layer = transform.transform_features_layer()
+        # Held here for its variables and tables.
+        self._stock = None
+        if catalogue is not None:
+            self._stock = self._task.stock(
+                model, schema, catalogue, lambda compute: self._of_items(compute, catalogue, transform_layer, schema)
+            )
         # Traced once, here: every signature of these columns calls this graph. TensorFlow's runtime inlines it.
         predict = _graph(lambda raw: _predict(_features(raw, transform_layer, schema), model, self._task))
         try:
@@ -75,16 +93,19 @@ class ServingModule(tf.Module):
 
     def described(self, column: str, raw: Any, missing: tuple[str, ...]) -> served_model.RawFeature:
         """What a client needs to know about a column; `raw` is its feature in the schema."""
-        spec = self._raw_specs[column]
+        plain = self._described(column)
+        return dataclasses.replace(
+            plain,
+            personal=is_personal(raw),
+            na_values=missing if plain.dtype == "string" else (),
+            time_format=time_format_of(raw),
+            booleans=booleans_of(raw),
+        )
+
+    def _described(self, column: str) -> served_model.RawFeature:
+        spec, name = self._raw_specs[column], self._input_names[column]
         return served_model.RawFeature(
-            spec.dtype.name,
-            tuple(_shape(spec)),
-            isinstance(spec, tf.io.VarLenFeature),
-            self._input_names[column],
-            is_personal(raw),
-            missing if spec.dtype == tf.string else (),
-            time_format_of(raw),
-            booleans_of(raw),
+            spec.dtype.name, tuple(_shape(spec)), isinstance(spec, tf.io.VarLenFeature), name
         )
 
     def _traced(self, transform_layer: Any, schema: ModelSchema) -> dict[str, Any]:
@@ -110,10 +131,26 @@ class ServingModule(tf.Module):
             if not signature.columns:
                 return dict(signature.answer(tensors))
             raw = self._from_dense(given, signature.columns)
-            return dict(signature.answer(_features(raw, transform_layer, schema) | tensors))
+            features = _features(raw, transform_layer, schema)
+            features.update(tensors)
+            return dict(signature.answer(features))
 
         named = {name: tf.TensorSpec(one.shape, one.dtype, name) for name, one in signature.tensors.items()}
         return _graph(answer).get_concrete_function(**self.raw_inputs(signature.columns), **named)
+
+    def _of_items(
+        self, compute: Callable[[Features], Any], catalogue: Catalogue, transform_layer: Any, schema: ModelSchema
+    ) -> np.ndarray:
+        """Something of every item's features, [M, ...]."""
+        columns = [name for name in catalogue.items.column_names if name in self._raw_specs]
+        described = {name: self._described(name) for name in columns}
+        graph = _graph(lambda **given: compute(_features(self._from_dense(given, columns), transform_layer, schema)))
+        call = graph.get_concrete_function(**self.raw_inputs(columns))
+        found = []
+        for batch in catalogue.items.select(columns).to_batches(max_chunksize=_ITEMS_AT_ONCE):
+            tensors = {name: served_model.dense(name, batch.column(name), one) for name, one in described.items()}
+            found.append(call(**{self._input_names[n]: tf.constant(value) for n, value in tensors.items()}).numpy())
+        return np.concatenate(found)
 
     def _batches(self, columns: Iterable[str]) -> dict[str, Any]:
         return {name: _batch_spec(self._raw_specs[name]) for name in columns}
@@ -134,14 +171,16 @@ def export(
     folder: pathlib.Path,
     missing: Callable[[str], tuple[str, ...]] = lambda column: (),
     threshold: float = 0.5,
+    catalogue: Catalogue | None = None,
 ) -> None:
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
 
     Args:
         missing: the texts that mean a missing value in a column.
         threshold: binary only: above which probability a row is called positive.
+        catalogue: of a task that finds items, those that there are.
     """
-    served = ServingModule(model, transform, schema, threshold)
+    served = ServingModule(model, transform, schema, threshold, catalogue)
     tf.saved_model.save(served, str(folder), signatures=dict(served.signatures))
     raw = {one.name: one for one in transform.raw_metadata.schema.feature}
     described = served_model.ServedModel(
@@ -189,17 +228,18 @@ def _identifier(feature: str) -> str:
     return name
 
 
-def _features(raw: Mapping[str, Any], transform_layer: Any, schema: ModelSchema) -> dict[str, tf.Tensor]:
+def _features(raw: Mapping[str, Any], transform_layer: Any, schema: ModelSchema) -> Features:
     """The model's features, as far as the raw columns suffice for them."""
     transformed = transform_layer(raw)
-    return {
+    made = {
         name: tf.reshape(transformed[name], [-1, *feature.shape])
         for name, feature in schema.features.items()
         if name in transformed
     }
+    return Features(made, raw)
 
 
-def _predict(features: dict[str, tf.Tensor], model: keras.Model, task: Task) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+def _predict(features: Features, model: keras.Model, task: Task) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The model's output, and the answers that the task makes of it."""
     output = tf.cast(task.served_output(model, features), tf.float32)
     return output, task.answers(output, features, model)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -8,9 +10,11 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components import border, user_code
+from components.artifacts import ItemCatalogue
 from components.graph import Graph
 from components.trainer import executor
 from components.trainer._config import TrainingConfig
+from spec.workload import Asset
 
 
 class TrainerSpec(ComponentSpec):
@@ -23,6 +27,7 @@ class TrainerSpec(ComponentSpec):
         "transformed_examples": ChannelParameter(type=standard_artifacts.Examples),
         "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "catalogue": ChannelParameter(type=ItemCatalogue, optional=True),
     }
     OUTPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -33,7 +38,8 @@ class TrainerSpec(ComponentSpec):
 class Trainer(base_component.BaseComponent):
     """Builds the workload's model with `build_model(schema, hyperparameters)`, fits it, and exports a SavedModel.
 
-    The SavedModel takes raw features, by tensors or as serialized tf.Examples: the transform graph is inside.
+    The SavedModel takes raw features, by tensors or as serialized tf.Examples: the transform graph is inside. Of a task that finds
+    items, those of the catalogue are inside too.
     """
 
     SPEC_CLASS = TrainerSpec
@@ -46,14 +52,17 @@ class Trainer(base_component.BaseComponent):
         schema: types.BaseChannel,
         module_file: str,
         training: TrainingConfig,
+        catalogue: types.BaseChannel | None = None,
+        assets: Mapping[str, Asset] = MappingProxyType({}),
     ) -> None:
         super().__init__(
             TrainerSpec(
                 transformed_examples=transformed_examples,
                 transform_graph=transform_graph,
                 schema=schema,
+                catalogue=catalogue,
                 module_file=module_file,
-                module_digest=user_code.digest(pathlib.Path(module_file).parent),
+                module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 training=border.dump(training),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
@@ -73,8 +82,11 @@ def node(graph: Graph) -> Trainer:
             task=workload.task,
             task_options=workload.task_options.model_dump(mode="json"),
             label=workload.data.label_column,
+            query=workload.data.query,
             na_values=read.na_values,
             na_values_by_column=read.na_values_by_column,
             **workload.training.model_dump(),
         ),
+        catalogue=graph.outputs.get("catalogue"),
+        assets=workload.assets,
     )

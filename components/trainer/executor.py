@@ -3,8 +3,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.dsl.components.base import base_executor
@@ -14,12 +15,16 @@ from components import border
 from components.artifacts import ROWS_IN, Artifacts, measured
 from components.schema import read_schema
 from components.tasks import Feature, ModelSchema
+from components.tasks.catalogue import Catalogue
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._weights import class_weights
 from components.transform.labels import output_classes, read_positive
 from spec.errors import InputError
 from spec.splits import EVAL, TRAIN
+
+if TYPE_CHECKING:
+    from components.trainer._input import Split
 
 
 class Executor(base_executor.BaseExecutor):
@@ -63,7 +68,9 @@ class Executor(base_executor.BaseExecutor):
                 seen.label_std,
                 config.label_scale,
                 config.task_options,
+                config.query,
             )
+            schema = with_interactions(schema, train)
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)
             digest = exec_properties["module_digest"]
             with devices.scope():
@@ -80,11 +87,25 @@ class Executor(base_executor.BaseExecutor):
                 model = _fitting.rebuilt(model, module, schema, config, train.rows, digest)
             _fitting.freeze(model, module, digest)
             decision = _decision.on_eval(model, evaluation, config)
-            _export.export(model, transform, schema, model_uri / "Format-Serving", config.missing, decision.threshold)
+            items = [Catalogue.read(pathlib.Path(one.uri)) for one in input_dict.get("catalogue") or []]
+            folder = model_uri / "Format-Serving"
+            _export.export(model, transform, schema, folder, config.missing, decision.threshold, *items)
             history |= {"positive": dataclasses.asdict(positive), "decision": dataclasses.asdict(decision)}
             history["class_weights"] = None if weights is None else dict(zip(classes, weights.tolist(), strict=True))
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
         checkpoints.clear()
+
+
+def with_interactions(schema: ModelSchema, train: Split) -> ModelSchema:
+    """The schema with the pairs of the features that the task links."""
+    if (linked := schema.kind.linked_features(schema)) is None:
+        return schema
+    query, item = linked
+    parts = [
+        np.stack([columns[query] if query else np.full(len(columns[item]), -1), columns[item]], axis=1)
+        for columns in train.pools()
+    ]
+    return dataclasses.replace(schema, interactions=np.concatenate(parts))
 
 
 def transformed_features(transform: tft.TFTransformOutput, label: str | None) -> dict[str, Feature]:

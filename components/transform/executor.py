@@ -141,7 +141,7 @@ def _with_label(
         with calling():
             outputs = preprocessing_fn(_Inputs(features))
         _check_outputs(outputs, label, module_file)
-        if label is None or task.label_optional:
+        if label is None or not task.learns_label:
             return outputs
         return {**outputs, label: task.targets(inputs[label])}
 

@@ -153,6 +153,9 @@ class Evaluation(Section):
     """Columns by whose values every metric is shown too."""
     champion: Champion = Champion()
     """The comparison with the stable release."""
+    judge: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*@[a-z0-9][a-z0-9_-]*$")
+    """For tasks that are judged by another model, and needed there: a release, by a label or by its version: mnist@stable, mnist@3. A
+    label that has moved judges anew."""
     baseline: tuple[str, ...] = (GRADIENT_BOOSTING,)
     """The simple methods that stand beside the model in every report. gradient_boosting: scikit-learn's, untuned, on the raw columns
     and at most 100,000 rows of the train split; any other name: a function in the workload's own baseline.py

@@ -15,6 +15,7 @@ from spec.errors import InputError
 from spec.section import Name, Section
 from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
 from spec.words import one_line
+from spec.workload._assets import Asset
 from spec.workload._data import Data, Ingestion, Split
 from spec.workload._model import Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
@@ -81,6 +82,9 @@ class Workload(Section):
     """One sentence for a reader who has never heard of it."""
     data: Data
     """Where the data lies and what is predicted."""
+    assets: dict[Name, Asset] = {}
+    """Pretrained vectors and weights by name, which features.py and model.py find with `components.assets.asset_path`
+    (docs/guides/datasets.md)."""
     training: Training = Training()
     """How the model is fitted."""
     evaluation: Evaluation = Evaluation()
@@ -142,7 +146,7 @@ class Workload(Section):
             return self
         for metric in (*(one.metric for one in self.evaluation.thresholds), self.champion_metric):
             task.metric(metric)
-        for rule in (_training_objections, _label_objections, _query_objections):
+        for rule in (_training_objections, _label_objections, _query_objections, _judge_objections):
             for objection in rule(self, task):
                 raise ValueError(objection)
         return self
@@ -157,9 +161,13 @@ class Workload(Section):
 
     @property
     def split(self) -> Split:
-        """`data.split`, with the query as its key where none is named: no query is torn apart."""
+        """`data.split`, with the query as its key where none is named and a query's rows are ranked: it is not torn apart."""
         split = self.data.split
-        return split.model_copy(update={"key": split.key or (None if split.time else self.data.query)})
+        try:
+            torn = find(self.task).answers_queries
+        except MissingLibraryError:
+            torn = False
+        return split.model_copy(update={"key": split.key or (None if split.time or torn else self.data.query)})
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -208,10 +216,18 @@ def _query_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str
     query = workload.data.query
     if query is None and task.needs_query:
         yield f"task {task.name} needs data.query: the column whose rows are ranked against each other"
-    if query is not None and not task.needs_query:
-        yield f"data.query is for task ranking. Received: task {task.name}. Remove it, or change the task"
+    if query is not None and not (task.needs_query or task.answers_queries):
+        yield f"data.query is for tasks ranking and retrieval. Received: task {task.name}. Remove it, or change the task"
     if query is not None and query in (workload.data.label_column, *workload.data.ignore):
         yield f"data.query must be a column that is read and not the label. Received: {query!r}"
+
+
+def _judge_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    judge = workload.evaluation.judge
+    if judge is None and task.needs_judge:
+        yield f"evaluation.judge: task {task.name} is judged by a release. Name one, such as mnist@stable"
+    if judge is not None and not task.needs_judge:
+        yield f"evaluation.judge is for tasks that are judged by another model. Received: task {task.name}. Remove it"
 
 
 def load_workload(folder: str | os.PathLike[str]) -> Workload:

@@ -124,7 +124,7 @@ def test_every_field_is_described() -> None:
         ),
         ("name: trips\ntask: binary\ndata: {split: {test_fraction: 0}, label: {column: t}}\n", ["must be above 0"]),
         (MINIMAL.replace("binary", "ranking"), ["task ranking needs data.query"]),
-        (MINIMAL.replace("tip}", "tip}, query: user"), ["data.query is for task ranking", "binary"]),
+        (MINIMAL.replace("tip}", "tip}, query: user"), ["data.query is for tasks ranking and retrieval", "binary"]),
         (MINIMAL.replace("binary", "ranking").replace("tip}", "tip}, query: tip"), ["not the label", "'tip'"]),
     ],
 )

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pathlib
 from unittest import mock
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.columnar import (
@@ -14,7 +16,9 @@ from components.columnar import (
     count_rows,
     plain_columns,
     read_batches,
+    read_rows,
     read_split,
+    split_directory,
     split_files,
     tfx_columns,
 )
@@ -118,3 +122,13 @@ def test_columns_that_are_long_are_read_alone(tmp_path: pathlib.Path, monkeypatc
     assert [call.args[2] for call in read.call_args_list] == [["s"], ["i"], ["s"]]
     with pytest.raises(KeyError):
         reader.read("nowhere")
+
+
+def test_rows_are_read_by_their_places(tmp_path: pathlib.Path) -> None:
+    rows = pa.table({"i": list(range(10)), "s": [str(n) for n in range(10)]})
+    for first in (0, 4):  # files, and groups of two rows in them
+        directory = split_directory(tmp_path, "test")
+        directory.mkdir(parents=True, exist_ok=True)
+        pq.write_table(rows.slice(first, 4 if first == 0 else 6), directory / f"data-{first}.parquet", row_group_size=2)
+    found = read_rows(tmp_path, "test", np.array([7, 0, 9, 3, 1]), ["s", "i"])
+    assert found.to_pydict() == {"s": ["7", "0", "9", "3", "1"], "i": [7, 0, 9, 3, 1]}

@@ -340,12 +340,20 @@ def multiclass() -> RunFacts:
         "blessed": False,
         "reasons": [reason],
     }
+    dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+    picture = {"media_type": "image/png", "base64": dot, "width": 112, "height": 112, "title": ""}
+    errors = [
+        {"pictures": [picture, {**picture, "title": "saliency"}], "lines": ["5 (0.98)", "is 3"], "mark": "bad"},
+        {"pictures": [], "lines": ["1 (0.91)", "is 8", "pen: <b>blunt</b>"], "mark": "bad"},
+    ]
+    shown = {"title": "Most confident errors", "caption": "Where it is wrong.", "tiles": errors, "left_out": 2}
     return RunFacts(
         workload("digits", "multiclass", thresholds=[{"metric": "accuracy", "min": 0.97}]),
         "2026-11-21T09-01-44.002",
         "2026-11-21T09:03:00+00:00",
         components=components(),
         artifacts=artifacts(),
+        gallery={"galleries": [shown, {**shown, "tiles": []}]},
         metrics=judged(metrics, [{"metric": "accuracy", "min": 0.97}]),
         gates={
             "DataQuality": gate("DataQuality", 6),

@@ -72,9 +72,10 @@ def test_page_stands_alone(runs: dict[str, RunFacts], failure: dict[str, Any]) -
     for name, text in pages(runs, failure).items():
         page = Page(text)
         assert len(text.encode()) < 1_000_000, name
-        assert not {"script", "link", "img", "iframe", "object", "base"} & {tag for tag, _ in page.elements}
+        assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _ in page.elements}
         assert "url(" not in text and "@import" not in text
-        assert not [a for _, a in page.elements if "src" in a or any(key.startswith("on") for key in a)]
+        assert not [a for _, a in page.elements if any(key.startswith("on") for key in a)]
+        assert all((a.get("src") or "data:image/").startswith("data:image/") for _, a in page.elements)
 
 
 def test_page_is_readable_by_everyone(runs: dict[str, RunFacts], failure: dict[str, Any]) -> None:
@@ -90,6 +91,7 @@ def test_page_is_readable_by_everyone(runs: dict[str, RunFacts], failure: dict[s
         for svg in page.all("svg"):
             assert svg.get("aria-hidden") == "true" or svg.get("role") == "img"
             assert set((svg.get("aria-labelledby") or "").split()) <= set(ids)
+        assert all(a.get("alt") for a in page.all("img"))
         inner = [a["href"] for a in page.all("a") if (a["href"] or "").startswith("#")]
         assert {href[1:] for href in inner if href} <= set(ids)
 
@@ -143,8 +145,9 @@ def _attack(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["binary", "multiclass", "regression"])
 def test_markup_in_data_stays_text(runs: dict[str, RunFacts], name: str) -> None:
-    tags = {tag for tag, _ in Page(render_run(_attack(runs[name]))).elements}
-    assert not {"script", "img"} & tags
+    page = Page(render_run(_attack(runs[name])))
+    assert not page.all("script")
+    assert all((one["src"] or "").startswith("data:") and "onerror" not in one for one in page.all("img"))
 
 
 def test_markup_in_evidence_stays_text() -> None:
@@ -156,6 +159,16 @@ def test_markup_in_evidence_stays_text() -> None:
 def test_a_link_never_runs_code(runs: dict[str, RunFacts]) -> None:
     text = render_run(dataclasses.replace(runs["binary"], data_docs="javascript:alert(1)"))
     assert 'href="javascript' not in text
+
+
+def test_a_gallery_shows_rows_with_what_is_said_of_them(runs: dict[str, RunFacts]) -> None:
+    text = render_run(runs["multiclass"])
+    page = Page(text)
+    assert text.count("<h3>Most confident errors</h3>") == 1  # a gallery without tiles is none
+    assert [one["alt"] for one in page.all("img")] == ["5 (0.98), is 3", "saliency"]
+    assert "Wrong:" in page.text("span") and "pen: &lt;b&gt;blunt&lt;/b&gt;" in text
+    assert "2 more would have made this page too large." in text
+    assert "Most confident errors" not in render_run(runs["binary"])
 
 
 def test_rows_set_aside_are_told(runs: dict[str, RunFacts]) -> None:

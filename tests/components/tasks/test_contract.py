@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ import pytest
 
 from components.evaluator.findings import Findings
 from components.tasks import Context, Feature, ModelSchema, Task, UnitTerms, find
+from components.tasks.catalogue import Catalogue, Seen
+from components.tasks.generation import Generation
+from components.tasks.reconstruction import Reconstruction
+from components.tasks.retrieval import Retrieval
 from spec import tasks
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind, MissingLibraryError
@@ -24,6 +29,12 @@ from tests.components.tasks import made_up
 GUIDE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "guides" / "add-a-task.md"
 MADE_UP = [f"tests.components.tasks.made_up.{one}" for one in ("Keypoints", "Generation", "Retrieval")]
 ROWS = 64
+ITEMS = 40
+OPTIONS: dict[str, dict[str, Any]] = {
+    "retrieval": {"item": "item", "query_columns": ["x"], "item_columns": ["item"], "top_k": 20},
+    "reconstruction": {"unit_interval": True},
+    "generation": {"condition": "digit", "shape": (2, 3, 1)},
+}
 
 
 def schema_of(name: str) -> ModelSchema:
@@ -32,13 +43,22 @@ def schema_of(name: str) -> ModelSchema:
     )
     features = {one: Feature(one, "float32") for one in ("x", "y")}
     label = None if find(name).label_kind is LabelKind.NONE else "label"
-    return ModelSchema(features, name, label, tuple(classes), label_mean=2.0, label_std=3.0)
+    return ModelSchema(
+        features, name, label, tuple(classes), label_mean=2.0, label_std=3.0, task_options=OPTIONS.get(name, {})
+    )
 
 
 def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Truths, predictions and groups."""
     random = np.random.default_rng(seed)
     predictions = random.random((count, *task.answer_shape)).astype(np.float32)
+    if isinstance(task, Retrieval):
+        lists = np.stack([random.permutation(ITEMS)[:20] for _ in range(count)]).astype(np.float32)
+        return random.integers(0, ITEMS, count) * 1.0, lists, np.sort(random.integers(0, 8, count))
+    if isinstance(task, Generation):
+        return judged_pictures(random, count)
+    if isinstance(task, Reconstruction):
+        return random.integers(0, 2, count), random.random((count, 2)), np.zeros(count, np.int64)
     if isinstance(task, made_up.Generation):
         return random.normal(size=(count, 2)), predictions, np.zeros(count, np.int64)
     if task.label_kind is LabelKind.SEVERAL_CLASSES:
@@ -51,8 +71,30 @@ def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, n
     return truths, predictions, np.sort(random.integers(0, 8, count))
 
 
+class MoreInk:
+    """In place of the small classifier of pictures."""
+
+    def predict(self, pixels: np.ndarray) -> np.ndarray:
+        return (pixels.mean(axis=1) > 0.5).astype(np.int64)
+
+
+def judged_pictures(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Classes that were asked for, what a judge says of real pictures, and their pixels; what it says of generated ones."""
+    real, made = np.log(random.dirichlet(np.ones(3), (2, count)))
+    asked = random.integers(0, 3, (count, 1))
+    truths = np.concatenate([asked, real, random.random((count, 6))], axis=1)
+    return truths, made, np.zeros(count, np.int64)
+
+
 def task_of(name: str) -> Task:
-    task = find(name)(schema_of(name).classes)
+    task = find(name)(schema_of(name).classes, options=OPTIONS.get(name))
+    if isinstance(task, Retrieval):
+        ids = np.array([str(one) for one in range(ITEMS)], object)
+        seen = Seen.of(pa.array([0, 1, 2]), np.array([3, 4, 5]), "user")
+        task.catalogue, task.widths = Catalogue(pa.table({}), ids, np.arange(ITEMS)[::-1], seen), {"shown": ITEMS}
+    if isinstance(task, Generation):
+        task.judge = SimpleNamespace(spec=SimpleNamespace(classes=("0", "1", "2")))
+        task.learners = {one: MoreInk() for one in ("synthetic_train", "real_train")}
     if isinstance(task, made_up.Retrieval):
         truths, predictions, _ = rows_of(task)
         task.corpus, task.owners = predictions, truths
@@ -75,8 +117,8 @@ def task(request: pytest.FixtureRequest) -> Task:
 
 
 def units_of(task: Task, truths: np.ndarray, predictions: np.ndarray, groups: np.ndarray) -> UnitTerms:
-    if task.needs_query:
-        return task.group_terms(truths, predictions, groups)[0]
+    if task.by_groups:
+        return task.group_terms(truths, task.kept(truths, predictions, groups), groups)[0]
     return task.terms(truths, predictions)
 
 
@@ -161,6 +203,8 @@ def test_its_head_is_built_fitted_and_answers(task: Task) -> None:
 
     schema = schema_of(task.name)
     shape = task.head_shape(schema)
+    if None in shape:
+        pytest.skip("build_model ends with layers of its own")
     inputs = schema.inputs()
     x = keras.layers.Dense(8)(keras.layers.Concatenate()([keras.ops.expand_dims(one, -1) for one in inputs.values()]))
     for hidden in (x, keras.layers.RepeatVector(3)(x)):  # one network, and three side by side
@@ -171,7 +215,7 @@ def test_its_head_is_built_fitted_and_answers(task: Task) -> None:
         several = shape if task.label_kind is LabelKind.SEVERAL_CLASSES else ()
         labels = np.random.default_rng(0).integers(0, 2 if several else max(2, len(task.classes)), (ROWS, *several))
         target: Any = labels if task.label_kind is not LabelKind.IMAGE else np.zeros((ROWS, *shape), np.float32)
-        if schema.label is None and not isinstance(task, made_up.Generation):
+        if (schema.label is None or task.label_optional) and not isinstance(task, made_up.Generation):
             target = task.training_target({name: tf.constant(value) for name, value in features.items()})
         elif schema.label is None:
             target = np.zeros((ROWS, *shape), np.float32)

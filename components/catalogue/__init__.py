@@ -1,0 +1,1 @@
+"""Catalogue: the distinct items of train, for tasks that find items among them."""

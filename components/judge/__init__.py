@@ -1,0 +1,1 @@
+"""Judge: the release that judges what a model makes, as an artifact."""

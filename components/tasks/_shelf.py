@@ -1,0 +1,113 @@
+"""The catalogue inside of the SavedModel: exact search for the nearest items, the seen ones left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from components.tasks.catalogue import Catalogue, as_text
+
+# So many scores are in memory at a time, however large a batch of requests is: 128 MB.
+_MOST_SCORES = 2**25
+_NOTHING = float(np.finfo(np.float32).min)
+"""The score of a place of the answer for which there is no item."""
+
+
+class Shelf(tf.Module):
+    """The items' embeddings, and who has had which.
+
+    Args:
+        catalogue: the items.
+        embeddings: in its order, [M, d].
+        labels: of the items, where relevance is by label, [M] of text.
+    """
+
+    def __init__(self, catalogue: Catalogue, embeddings: np.ndarray, labels: pa.Array | None = None) -> None:
+        super().__init__()
+        seen = catalogue.seen
+        # Variables, not constants: a graph's constants end at 2 GB, and are read before the first answer.
+        self._embeddings = tf.Variable(embeddings, trainable=False, dtype=tf.float32, name="embeddings")
+        self._ids = _texts(catalogue.ids)
+        self._labels = None if labels is None else _texts(as_text(labels))
+        self._splits = tf.Variable(seen.splits, trainable=False, dtype=tf.int64, name="splits")
+        self._places = tf.Variable(seen.places, trainable=False, dtype=tf.int64, name="places")
+        self._items = _places_of(catalogue.ids)
+        self._queries = _places_of(as_text(seen.raw))
+
+    def answer(self, queries: tf.Tensor, count: int, left_out: tf.RaggedTensor) -> dict[str, tf.Tensor]:
+        """The nearest items, the nearest first.
+
+        Args:
+            queries: embeddings, [N, d].
+            count: how many items; where fewer are left, the last are "" with the least score there is.
+            left_out: places of items that are not answered, [N, any].
+
+        Returns:
+            `items` [N, count], `scores` [N, count], and `labels` [N, count] where items have some.
+        """
+        scores, places = self._nearest(queries, count, left_out)
+        is_item = scores > _NOTHING
+        found = {"items": tf.where(is_item, tf.gather(self._ids, places), ""), "scores": scores}
+        if self._labels is not None:
+            found["labels"] = tf.where(is_item, tf.gather(self._labels, places), "")
+        return found
+
+    def seen(self, queries: tf.Tensor) -> tf.RaggedTensor:
+        """What queries have had, as places, [N, any]: nothing of those that are not known."""
+        rows = self._queries.lookup(_text(queries))
+        known = tf.maximum(rows, 0)
+        first = tf.gather(self._splits, known)
+        count = tf.where(
+            rows >= 0, tf.gather(self._splits, tf.minimum(known + 1, tf.size(self._splits, tf.int64) - 1)) - first, 0
+        )
+        return tf.gather(self._places, tf.ragged.range(first, first + count))
+
+    def itself(self, items: tf.Tensor) -> tf.RaggedTensor:
+        """The places of items by their ids, [N, 1 or 0]."""
+        places = self._items.lookup(_text(items))
+        return tf.RaggedTensor.from_tensor(places[:, tf.newaxis], padding=-1)
+
+    def nothing(self, queries: tf.Tensor) -> tf.RaggedTensor:
+        """No place at all, [N, 0]."""
+        return tf.RaggedTensor.from_row_lengths(tf.zeros([0], tf.int64), tf.zeros_like(queries[:, 0], tf.int64))
+
+    def _nearest(self, queries: tf.Tensor, count: int, left_out: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
+        items = self._embeddings.shape[0]
+        rows, most = max(1, _MOST_SCORES // items), min(count, items)
+        starts = tf.range(0, tf.maximum(tf.shape(queries)[0], 1), rows)  # once, too, for no query at all
+
+        def part(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            scores = tf.matmul(queries[start : start + rows], self._embeddings, transpose_b=True)
+            gone = left_out[start : start + rows]
+            where = tf.stack([gone.value_rowids(), gone.flat_values], axis=1)
+            scores = tf.tensor_scatter_nd_update(scores, where, tf.fill(tf.shape(where)[:1], _NOTHING))
+            scores, places = tf.math.top_k(scores, most)
+            room = [[0, 0], [0, count - most]]
+            return tf.pad(scores, room, constant_values=_NOTHING), tf.pad(places, room)
+
+        def body(number: tf.Tensor, *kept: tf.TensorArray) -> tuple[tf.Tensor, ...]:
+            return number + 1, *(one.write(number, new) for one, new in zip(kept, part(starts[number]), strict=True))
+
+        parts = tf.size(starts)
+        kept = [
+            tf.TensorArray(kind, parts, infer_shape=False, element_shape=[None, count])
+            for kind in (tf.float32, tf.int32)
+        ]
+        _, scores, places = tf.while_loop(lambda n, *_: n < parts, body, (0, *kept), parallel_iterations=1)
+        return scores.concat(), places.concat()
+
+
+def _texts(values: np.ndarray) -> tf.Variable:
+    return tf.Variable(tf.constant([v.encode() for v in values], tf.string), trainable=False)
+
+
+def _text(values: tf.Tensor) -> tf.Tensor:
+    return values if values.dtype == tf.string else tf.strings.as_string(values)
+
+
+def _places_of(ids: np.ndarray) -> tf.lookup.StaticHashTable:
+    filled = tf.lookup.KeyValueTensorInitializer(
+        tf.constant([one.encode() for one in ids], tf.string), tf.range(len(ids), dtype=tf.int64)
+    )
+    return tf.lookup.StaticHashTable(filled, -1)

@@ -1,0 +1,201 @@
+"""A recommender through the whole pipeline: lists for users that are known and new, items that are alike, simple methods beside it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.columnar import read_split
+from model_store import ModelStore
+from pipelines.predict import PredictRequest, predict
+from pipelines.run import Display, RunRequest, RunResult, run
+from spec import home
+
+pytestmark = pytest.mark.slow
+
+USERS, ARTISTS, KINDS, TOP = 60, 40, 4, 20
+FILES = {
+    "workload.yaml": """
+name: listens
+task: retrieval
+description: Which artists a made-up user may like.
+data: {query: user}
+task_options:
+  item: artist
+  query_columns: [user, age]
+  item_columns: [artist, genre]
+  top_k: 20
+training: {epochs: 30, batch_size: 64, hyperparameters: {learning_rate: 0.02}}
+evaluation:
+  thresholds: [{metric: ndcg_10, min: 0.1}, {metric: recall_20, min: 0.3}]
+  slices: [age]
+  baseline: [popularity]
+infra_validation: {requests: 4}
+""",
+    "features.py": """
+import tensorflow_transform as tft
+
+
+def preprocessing_fn(inputs):
+    ids = {name: tft.compute_and_apply_vocabulary(inputs[name], num_oov_buckets=1) for name in ("user", "artist", "genre")}
+    return {**ids, "age": tft.scale_to_z_score(inputs["age"])}
+""",
+    "model.py": """
+import keras
+from components.tasks.towers import Towers
+
+
+def build_model(schema, hyperparameters):
+    inputs = schema.inputs()
+
+    def embedded(name):
+        return keras.layers.Embedding(schema.features[name].vocabulary_size, 8)(inputs[name])
+
+    age = keras.layers.Dense(8)(keras.ops.expand_dims(inputs["age"], -1))
+    query = keras.Model({name: inputs[name] for name in ("user", "age")}, embedded("user") + age)
+    item = keras.Model({name: inputs[name] for name in ("artist", "genre")}, embedded("artist") + embedded("genre"))
+    return Towers(query, item)
+""",
+    "baseline.py": '''
+import numpy as np
+
+
+def popularity(train, test, task):
+    """The artists that most rows of train have."""
+    ids, counts = np.unique(train["artist"].to_numpy(), return_counts=True)
+    return np.tile(ids[np.argsort(-counts, kind="stable")][: task.options.top_k], (test.num_rows, 1))
+''',
+}
+SCHEMA = """
+feature { name: "user" type: BYTES presence { min_fraction: 1.0 } shape {} }
+feature { name: "artist" type: INT presence { min_fraction: 1.0 } shape {} }
+feature { name: "genre" type: BYTES presence { min_fraction: 1.0 } shape {} }
+feature { name: "age" type: FLOAT presence { min_fraction: 1.0 } shape {} }
+"""
+SUITE = '{"name": "listens", "meta": {}, "expectations": []}'
+
+
+def listens(seed: int = 0) -> str:
+    """CSV: users like artists of one genre, and each has had a dozen."""
+    random = np.random.default_rng(seed)
+    lines = ["user,artist,genre,age"]
+    for user in range(USERS):
+        liked = user % KINDS
+        chances = np.where(np.arange(ARTISTS) % KINDS == liked, 12.0, 1.0) / (1 + np.arange(ARTISTS) % 7)
+        for artist in random.choice(ARTISTS, 12, replace=False, p=chances / chances.sum()):
+            lines.append(f"u{user},{artist},g{artist % KINDS},{20 + 10 * liked}")
+    return "\n".join([lines[0], *random.permutation(lines[1:])]) + "\n"
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    root = tmp_path_factory.mktemp("listens")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("WORKLOADS", "SCHEMAS", "HOME"):
+            patch.setenv(f"TRAINYARD_{name}", str(root / name.lower()))
+        for name in ("DATA", "STORE", "METADATA", "HISTORY"):
+            patch.delenv(f"TRAINYARD_{name}", raising=False)
+        contracts = {"schema.pbtxt": SCHEMA, "expectations.json": SUITE}
+        files = {"workloads": FILES, "schemas": contracts}
+        for where, contents in files.items():
+            folder = root / where / "listens"
+            folder.mkdir(parents=True)
+            for name, content in contents.items():
+                (folder / name).write_text(content)
+        span = home.data_root() / "listens" / "span-1" / "listens.csv"
+        span.parent.mkdir(parents=True)
+        span.write_text(listens())
+        yield root
+
+
+@pytest.fixture(scope="module")
+def result(places: pathlib.Path) -> RunResult:
+    return run(RunRequest("listens", None, (), 5), Display())
+
+
+@pytest.fixture(scope="module")
+def splits(result: RunResult, places: pathlib.Path) -> dict[str, pa.Table]:
+    (examples,) = (places / "home").glob("**/ColumnarExampleGen/examples/*")
+    return {split: read_split(examples, split) for split in ("train", "eval", "test")}
+
+
+@pytest.fixture(scope="module")
+def served(result: RunResult) -> Any:
+    import tensorflow as tf
+
+    return tf.saved_model.load(result.release["uri"])
+
+
+def ask(served: Any, signature: str = "serving_default", **columns: list[object]) -> dict[str, np.ndarray]:
+    import tensorflow as tf
+
+    call = served.signatures[signature]
+    specs = call.structured_input_signature[1]
+    given = {name: tf.constant(values, specs[name].dtype) for name, values in columns.items()}
+    return {name: value.numpy() for name, value in call(**given).items()}
+
+
+def test_it_reaches_a_release(result: RunResult) -> None:
+    assert (result.error, result.status) == (None, "succeeded")
+    assert result.blessed and ModelStore(home.store_uri()).verify("listens", 1) == ()
+    assert "Catalogue" in {one.id for one in result.components}
+    assert result.metrics["ndcg_10"] > 0.1 and 0 < result.metrics["coverage_10"] <= 1
+    metrics = ModelStore(home.store_uri()).release("listens", 1).metrics
+    assert metrics["trivial"]["ndcg_10"] == pytest.approx(metrics["baselines"][0]["overall"]["ndcg_10"], abs=0.05)
+
+
+def test_a_query_is_not_torn_from_its_past(splits: dict[str, pa.Table]) -> None:
+    """Rows, not users, are dealt to splits."""
+    known = set(splits["train"]["user"].to_pylist())
+    assert len(known & set(splits["test"]["user"].to_pylist())) > USERS / 2
+
+
+def test_what_is_served_is_the_exact_best_of_what_a_user_has_not_had(served: Any, splits: dict[str, pa.Table]) -> None:
+    train, both = splits["train"], pa.concat_tables([splits["train"], splits["eval"]])
+    artists = {str(one): f"g{one % KINDS}" for one in train["artist"].to_pylist()}
+    users = [f"u{one}" for one in range(8)] + ["somebody new"]
+    ages = [20.0 + 10 * (int(one[1:]) % KINDS) for one in users[:-1]] + [30.0]
+    found = ask(served, user=users, age=ages)
+    assert found["items"].shape == found["scores"].shape == (len(users), TOP)
+    for row, (user, age) in enumerate(zip(users, ages, strict=True)):
+        had = {str(a) for u, a in zip(both["user"].to_pylist(), both["artist"].to_pylist(), strict=True) if u == user}
+        names = [one for one in artists if one not in had]
+        pairs = {"user": [user] * len(names), "age": [age] * len(names)}
+        items = {"artist": [int(one) for one in names], "genre": [artists[one] for one in names]}
+        scores = ask(served, "score", **pairs, **items)["score"]
+        best = np.argsort(-scores, kind="stable")[:TOP]
+        np.testing.assert_allclose(found["scores"][row][: len(best)], scores[best], rtol=1e-4, atol=1e-5)
+        assert {one.decode() for one in found["items"][row]} - {""} <= set(names)
+
+
+def test_somebody_new_is_answered_by_age(served: Any) -> None:
+    found = ask(served, user=["new", "new too"], age=[20.0, 20.0])
+    assert found["items"][0].tolist() == found["items"][1].tolist()
+    kinds = [int(one) % KINDS for one in found["items"][0][:5]]
+    assert kinds.count(0) >= 3, "the genre that people of this age like"
+
+
+def test_items_that_are_alike(served: Any) -> None:
+    found = ask(served, "similar_items", artist=[4, 10_000], genre=["g0", "g0"])
+    assert b"4" not in found["items"][0]
+    assert [int(one) % KINDS for one in found["items"][1][:4]].count(0) >= 3, "a new item is known by its genre"
+
+
+def test_a_batch_has_lists(places: pathlib.Path, result: RunResult, tmp_path: pathlib.Path) -> None:
+    ModelStore(home.store_uri()).promote("listens", 1, reason="test", actor="test")
+    (tmp_path / "new.csv").write_text("user,age\nu1,30\nnobody,20\n")
+    asked = predict(PredictRequest("listens", str(tmp_path / "new.csv"), tmp_path / "out", wait_s=5), Display())
+    assert asked.status == "succeeded", asked.error
+    table = pq.read_table(next((tmp_path / "out").glob("predictions-*")))
+    assert table.column_names == ["file", "row", "items", "scores", "model_version"]
+    assert [len(one) for one in table["items"].to_pylist()] == [TOP, TOP]
+
+
+def test_the_catalogue_says_how_large_it_is(places: pathlib.Path, result: RunResult) -> None:
+    assert "40" in json.dumps(next(one for one in result.components if one.id == "Catalogue").__dict__, default=str)
