@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from components.tasks._classes import EPSILON, ClassTask
 from components.tasks._columns import class_indices
+from components.tasks._context import Tensors
 from components.tasks._lazily import confidence, np, pa, pc
 from components.tasks._scores import ScoreCounts, area, area_of_precision
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
@@ -36,7 +37,7 @@ class Multilabel(ClassTask):
     metrics = (MACRO_AUC, MACRO_AUC_PR, MICRO_F1, MACRO_F1, SUBSET_ACCURACY, HAMMING_LOSS)
     label_kind = LabelKind.SEVERAL_CLASSES
     output = "probabilities"
-    views: ClassVar[tuple[View, ...]] = ()
+    views = (View("classes", "F1 by class", key="by_class"),)
 
     def __init__(
         self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
@@ -223,12 +224,6 @@ class Multilabel(ClassTask):
         }
 
     def charts(self, sums: MergeableSums, sample: Sequence[np.ndarray], rows: int) -> dict[str, Any]:
-        """`by_class`: rows of the class, and F1, of each."""
         positives, called, hits = (sums.terms[name][0] for name in ("positives", "called", "true_positives"))
-        f1 = divide(2.0 * hits, positives + called)
-        return {
-            "by_class": [
-                {"class": name, "rows": int(n), "f1": round(float(value), 6)}
-                for name, n, value in zip(self.classes, positives, f1, strict=True)
-            ]
-        }
+        found = zip(self.classes, divide(2.0 * hits, positives + called), positives, strict=True)
+        return {"by_class": [{"name": name, "value": float(f1), "rows": int(rows)} for name, f1, rows in found]}

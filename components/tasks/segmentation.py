@@ -10,6 +10,7 @@ from pydantic import Field
 
 from components.tasks._base import Task
 from components.tasks._context import Tensors
+from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pa
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
 from components.tasks._views import View
@@ -51,11 +52,7 @@ class Segmentation(Task):
     output = "shares"
     valid_words = "masks of its classes"
     views = (
-        View(
-            "classes",
-            "Intersection over union by class",
-            "Of all pixels of the test split; a class with few is learnt last.",
-        ),
+        View("classes", "Intersection over union by class", "Of all pixels of the test split.", key="by_class"),
         View("confusion_matrix", "Pixels by class"),
     )
 
@@ -246,7 +243,31 @@ class Segmentation(Task):
     def charts(self, sums: MergeableSums, sample: Sequence[np.ndarray], rows: int) -> dict[str, Any]:
         hits, wrong, occurs = (sums.terms[name][0][:-1] for name in ("hits", "wrong", "occurs"))
         found = zip(self.classes, divide(hits, hits + wrong), occurs, strict=True)
-        return {"classes": [{"name": name, "value": float(value), "rows": int(rows)} for name, value, rows in found]}
+        return {"by_class": [{"name": name, "value": float(value), "rows": int(rows)} for name, value, rows in found]}
+
+    def interest(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
+        """The share of a picture's pixels that are wrong."""
+        return np.asarray(((self.judged(answers) != truths) & (truths != VOID)).mean(axis=(1, 2)))
+
+    def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
+        wrong = self.interest(truths, answers)
+        masks = zip(self._coloured(truths), self._coloured(self.judged(answers)), strict=True)
+        tiles = [
+            rows.tile(row, f"{wrong[row]:.1%} of the pixels wrong", truth=truth, answer=answer)
+            for row, (truth, answer) in enumerate(masks)
+        ]
+        return [Gallery("The worst masks", tiles, f"A colour is a class: {', '.join(self.classes)}.")] if tiles else []
+
+    def _coloured(self, masks: np.ndarray) -> np.ndarray:
+        """[N, H, W] -> uint8 [N, H, W, 3]: the first class is black, the others lie around the colour wheel, no class is white."""
+        import colorsys
+
+        many = len(self.classes) - 1
+        colours = np.full((VOID + 1, 3), 255, np.uint8)
+        colours[0] = 0
+        for number in range(many):
+            colours[number + 1] = np.array(colorsys.hsv_to_rgb(number / many, 0.7, 0.95)) * 255
+        return colours[masks]
 
 
 _FORM = "is a PNG of one channel (grey, without a palette), with the number of a class in each pixel."
