@@ -66,7 +66,7 @@ class Examination:
         if own and own not in missing:
             with self._check(f"{own} answers as serving_default"):
                 found, expected = self._ask(own, {"inputs": examples}), self._model.kind.tfs_expected(self.answers)
-                _same(found, expected, own)
+                _same(found, expected, own, ranked=False)
         for name in self._further:
             if name not in missing:
                 with self._check(f"{name} answers a batch"):
@@ -102,8 +102,7 @@ class Examination:
             _insist(
                 values.shape[:1] == (self._count,), f"{name!r} has shape {list(values.shape)}, needed is a value a row"
             )
-            if values.dtype.kind == "f":
-                _insist_finite(name, values)
+            _insist_finite(name, values)
 
     @contextlib.contextmanager
     def _check(self, name: str) -> Iterator[None]:
@@ -131,11 +130,18 @@ def _insist(holds: bool, message: str) -> None:
 
 
 def _insist_finite(name: str, values: np.ndarray) -> None:
-    bad = int((~np.isfinite(values)).sum())
+    bad = int((~np.isfinite(values)).sum()) if values.dtype.kind == "f" else 0
     _insist(not bad, f"{bad} of {values.size} values of {name!r} are not finite")
 
 
-def _same(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], where: str) -> None:
+def _same(
+    found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], where: str, *, ranked: bool = True
+) -> None:
+    """Insists on the same answers, rounding aside.
+
+    Args:
+        ranked: whether texts and integers [N, k] beside scores of the same shape are ranked by these, and ties may be in any order.
+    """
     _insist(set(found) == set(expected), f"{where}: outputs {_names(set(found))} instead of {_names(set(expected))}")
     for name, value in expected.items():
         other = found[name]
@@ -143,12 +149,27 @@ def _same(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], w
             other.shape == value.shape,
             f"{where}: {name!r} has shape {list(other.shape)} instead of {list(value.shape)}",
         )
-        if value.dtype == object:
-            _insist(bool((other == value).all()), f"{where}: {name!r} differs")
+        if value.dtype.kind != "f":
+            same = other == value
+            for scores in expected.values() if ranked and value.ndim == 2 else ():
+                if scores.dtype.kind == "f" and scores.shape == value.shape:
+                    same = same | _tied(scores)
+            _insist(bool(np.all(same)), f"{where}: {name!r} differs")
             continue
         apart = np.abs(other.astype(np.float64) - value) / np.maximum(1, np.abs(value))
         worst = float(apart.max()) if apart.size else 0.0
         _insist(worst <= _TOLERANCE, f"{where}: {name!r} differs by {worst:g}, at most {_TOLERANCE:g} is allowed")
+
+
+def _tied(scores: np.ndarray) -> np.ndarray:
+    """Which of a row's ranked answers may change places, [N, k] of bool: those whose score is a neighbour's, rounding aside.
+
+    Of the last it is not known by how much it came before what was cut off.
+    """
+    apart = np.abs(np.diff(scores.astype(np.float64), axis=1))
+    close = apart <= _TOLERANCE * np.maximum(1, np.abs(scores[:, 1:]))
+    edge = np.zeros((len(scores), 1), bool)
+    return np.hstack([edge, close]) | np.hstack([close, ~edge])
 
 
 def serialized_examples(model: ServedModel, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -209,7 +230,7 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plain(values: np.ndarray) -> Any:
-    if values.dtype == object:
-        return [value.decode("utf-8", "replace") for value in values.tolist()]
-    return values.tolist()
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | list):
+        return [_plain(one) for one in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -124,6 +124,15 @@ class Multilabel(ClassTask):
         called = tf.ragged.boolean_mask(names, self.called(output))
         return {self.output: output, "label": tf.strings.reduce_join(called, axis=1, separator=_JOINED_BY)}
 
+    def interest(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
+        """How far the probability of the class in which a row is most wrong is from the truth."""
+        p = answers[self.output]
+        wrong = self.called(p) != truths
+        return np.where(wrong.any(axis=1), (np.abs(p - truths) * wrong).max(axis=1), -np.inf)
+
+    def said_of(self, truth: Any) -> str:
+        return _JOINED_BY.join(name for name, holds in zip(self.classes, truth, strict=True) if holds)
+
     def named(self, label: str) -> set[str]:
         return set(label.split(_JOINED_BY)) - {""}
 
