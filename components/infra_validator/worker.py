@@ -211,5 +211,5 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(values: np.ndarray) -> Any:
     if values.dtype == object:
-        return [value.decode("utf-8", "replace") for value in values.tolist()]
+        return [_plain(one) if isinstance(one, np.ndarray) else one.decode("utf-8", "replace") for one in values]
     return values.tolist()
