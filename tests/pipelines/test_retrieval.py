@@ -198,7 +198,9 @@ def test_it_reaches_a_release(result: RunResult) -> None:
     assert "Catalogue" in {one.id for one in result.components}
     assert result.metrics["ndcg_10"] > 0.1 and 0 < result.metrics["coverage_10"] <= 1
     metrics = ModelStore(home.store_uri()).release("listens", 1).metrics
-    assert metrics["trivial"]["ndcg_10"] == pytest.approx(metrics["baseline"]["methods"][0]["overall"]["ndcg_10"], abs=0.05)
+    assert metrics["trivial"]["ndcg_10"] == pytest.approx(
+        metrics["baseline"]["methods"][0]["overall"]["ndcg_10"], abs=0.05
+    )
 
 
 def test_a_query_is_not_torn_from_its_past(splits: dict[str, pa.Table]) -> None:

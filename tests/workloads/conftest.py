@@ -22,6 +22,9 @@ from pipelines import datasets
 from spec import home
 from spec.errors import InputError
 from spec.workload import Workload, load_workload
+from tests.yard import places
+
+__all__ = ["places"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
