@@ -11,7 +11,7 @@ import functools
 import os
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -23,10 +23,11 @@ _PRODUCT = pathlib.Path(__file__).resolve().parents[1]
 
 
 class _Known:
-    """What one workload's code may read: its folder's files, and what it has written itself."""
+    """What one workload's code may read: its folder's files, its assets, and what it has written itself."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, assets: Iterable[pathlib.Path]) -> None:
         self.folder = folder
+        self.assets = {os.path.realpath(path) for path in assets}
         self.files = {os.path.realpath(path) for path in files_of(folder).values()}
         self.opened: set[str] = set()
 
@@ -44,7 +45,9 @@ class _Known:
             self.opened.discard(real)
         elif real in self.files:
             self.opened.add(real)
-        elif not _of_the_environment(real, self.folder) and pathlib.Path(real).is_file():
+        elif real in self.assets or _of_the_environment(real, self.folder):
+            return
+        elif pathlib.Path(real).is_file():
             raise InputError(self._refusal(path, real))
 
     def _refusal(self, path: str, real: str) -> str:
@@ -57,7 +60,7 @@ class _Known:
             )
         return (
             f"{where}: opens {path}, which lies outside of the workload's folder: a change of it would go unnoticed. Copy it "
-            f"into {self.folder}, or link it there and open the link."
+            f"into {self.folder}, link it there and open the link, or declare it (`assets` of workload.yaml)."
         )
 
     def _line(self) -> tuple[str, int]:
@@ -74,8 +77,8 @@ _NOW: ContextVar[_Known | None] = ContextVar("trainyard_code_guard", default=Non
 
 
 @contextlib.contextmanager
-def known_files_only(module_file: str | os.PathLike[str]) -> Iterator[set[str]]:
-    """While it lasts, this thread may read the files of the module's folder and the Python environment, and no others.
+def known_files_only(module_file: str | os.PathLike[str], assets: Iterable[pathlib.Path] = ()) -> Iterator[set[str]]:
+    """While it lasts, this thread may read the files of the module's folder, assets, and the Python environment, no others.
 
     Yields:
         Real paths of the folder's files that were opened, as they come.
@@ -84,7 +87,7 @@ def known_files_only(module_file: str | os.PathLike[str]) -> Iterator[set[str]]:
         InputError: inside, where another file is opened; names the line that does.
     """
     _install()
-    known = _Known(pathlib.Path(module_file).parent)
+    known = _Known(pathlib.Path(module_file).parent, assets)
     before = _NOW.set(known)
     try:
         yield known.opened

@@ -10,14 +10,14 @@ import pathlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
-from components import code_files
-from components.code_files import digest
+from components import assets, code_files
 from components.code_guard import known_files_only
 from spec.errors import ChangedError, InputError, TryAgainError, disk_is_full
 from spec.words import one_line
+from spec.workload import Asset
 
 __all__ = ["blame", "calling", "digest", "explain", "load_function"]
 
@@ -38,11 +38,16 @@ _HELPERS: set[str] = set()
 """Modules beside the last one that was loaded: two workloads may both have a helper.py, and an edited one is another."""
 
 
+def digest(folder: str | os.PathLike[str], declared: Mapping[str, Asset] = MappingProxyType({})) -> str:
+    """What tells one state of a workload's code from another: its folder's files, and the assets that it declares."""
+    return assets.added_to(code_files.digest(folder), declared)
+
+
 def load_function(module_file: str, name: str, expected: str = "") -> Callable[..., Any]:
     """The function `name` of a Python file.
 
     Args:
-        expected: digest of the file's folder that the cache's key holds; empty: whatever it is.
+        expected: the `digest` that the cache's key holds; empty: whatever it is, without assets.
 
     Raises:
         InputError: the file is missing, does not import, has no such function, or reads what it may not; says the line.
@@ -74,7 +79,7 @@ def blame(module_file: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def calling(module_file: str, expected: str = "") -> Iterator[None]:
-    """`blame`, around a call of a workload's own function: it may read its folder's files, as the cache's key knows them.
+    """`blame`, around a call of a workload's own function: it may read its files and assets, as the cache's key knows them.
 
     Args:
         module_file: where the function stands.
@@ -84,7 +89,9 @@ def calling(module_file: str, expected: str = "") -> Iterator[None]:
         InputError: it opens a file that no key knows of.
         ChangedError: a file that it opened is no longer the one that was there when it was loaded.
     """
-    with blame(module_file), known_files_only(module_file) as opened:
+    declared = assets.named_in(expected)
+    places = [assets.location(one) for one in declared.values()]
+    with blame(module_file), assets.given(declared), known_files_only(module_file, places) as opened:
         yield
     loaded = _LOADED.get((str(pathlib.Path(module_file)), expected))
     for path in sorted(opened) if loaded else ():
@@ -106,7 +113,7 @@ def _load(path: pathlib.Path, expected: str) -> _Loaded:
     if expected and (known := _LOADED.get((str(path), expected))):
         return known
     _insist(path.parent, expected)
-    with calling(str(path)):
+    with calling(str(path), expected):
         module = _import(path)
     loaded = _Loaded(module, _insist(path.parent, expected))
     if expected:
@@ -117,7 +124,7 @@ def _load(path: pathlib.Path, expected: str) -> _Loaded:
 def _insist(folder: pathlib.Path, expected: str) -> dict[str, str]:
     """The folder's files by real path, if they are what is expected."""
     found = code_files.hashes(folder)
-    if expected and (now := code_files.digest_of(found)) != expected:
+    if expected and (now := code_files.digest_of(found)) != expected.partition(" ")[0]:
         raise ChangedError(str(folder), f"the run began with {expected[:12]}, and now it is {now[:12]}")
     return {os.path.realpath(folder / name): content for name, content in found.items()}
 

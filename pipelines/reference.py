@@ -78,7 +78,7 @@ def _inner_section(annotation: Any) -> type[BaseModel] | None:
 
 
 def _suffix(annotation: Any) -> str:
-    return {tuple: "[]", dict: ".<component>"}.get(typing.get_origin(annotation), "")
+    return {tuple: "[]", dict: ".<name>"}.get(typing.get_origin(annotation), "")
 
 
 def _default(value: Any, inner: type[BaseModel] | None) -> str:

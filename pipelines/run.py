@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from components import lazy_imports, prepared, progress
-from pipelines import aftermath, beam_options, columns, memo, parameters
+from pipelines import aftermath, beam_options, columns, datasets, memo, parameters
 from pipelines.runners import noise, run_lock
 from pipelines.runners.results import RunResult
 from quality import provenance
@@ -127,6 +127,8 @@ def _run_locked(
             result.seconds = round(time.monotonic() - started, 3)
             display.changed(result)
             return {}
+        for asset in workload.assets.values():
+            datasets.fetch_asset(asset)
         display.said(f"span {span}; loading TensorFlow and TFX")
         lazy_imports.install()
         try:
@@ -196,8 +198,6 @@ def _lay_out(workload: Workload, span: int | None, say: Callable[[str], None]) -
     if span is None and available:
         return sources.newest_span(uri)  # skips one that is still being written
     if workload.data.dataset and span not in available:
-        from pipelines import datasets
-
         known = datasets.spans(workload.data.dataset)
         span = known[0] if span is None else span
         # The whole window, so that asking for span 2 first trains on what asking for 1 and then 2 does.

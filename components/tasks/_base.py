@@ -194,8 +194,8 @@ class Task(TaskFacts, abc.ABC):
             return keras.layers.Dense(width, activation, dtype="float32")(x)
         from components.tasks._members import MeanAnswer
 
-        shape = (x.shape[1], width)
-        own = keras.layers.EinsumDense("nmi,mio->nmo", shape, activation, bias_axes="mo", dtype="float32")(x)
+        members = (x.shape[1], width)
+        own = keras.layers.EinsumDense("nmi,mio->nmo", members, activation, bias_axes="mo", dtype="float32")(x)
         return MeanAnswer(self.name, dtype="float32")(own)
 
     def curved_loss(self, answers: Any) -> Any:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -12,6 +14,7 @@ from components.artifacts import ItemCatalogue
 from components.graph import Graph
 from components.trainer import executor
 from components.trainer._config import TrainingConfig
+from spec.workload import Asset
 
 
 class TrainerSpec(ComponentSpec):
@@ -50,6 +53,7 @@ class Trainer(base_component.BaseComponent):
         module_file: str,
         training: TrainingConfig,
         catalogue: types.BaseChannel | None = None,
+        assets: Mapping[str, Asset] = MappingProxyType({}),
     ) -> None:
         super().__init__(
             TrainerSpec(
@@ -58,7 +62,7 @@ class Trainer(base_component.BaseComponent):
                 schema=schema,
                 catalogue=catalogue,
                 module_file=module_file,
-                module_digest=user_code.digest(pathlib.Path(module_file).parent),
+                module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 training=border.dump(training),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
@@ -84,4 +88,5 @@ def node(graph: Graph) -> Trainer:
             **workload.training.model_dump(),
         ),
         catalogue=graph.outputs.get("catalogue"),
+        assets=workload.assets,
     )

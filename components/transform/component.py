@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tfx import types
@@ -12,6 +13,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from components import border, user_code
 from components.graph import Graph
 from components.transform import executor
+from spec.workload import Asset
 
 
 class TransformSpec(ComponentSpec):
@@ -51,6 +53,7 @@ class Transform(base_beam_component.BaseBeamComponent):
         label: str,
         task: str,
         positive_class: str = "",
+        assets: Mapping[str, Asset] = MappingProxyType({}),
         task_options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
@@ -58,7 +61,7 @@ class Transform(base_beam_component.BaseBeamComponent):
                 examples=examples,
                 schema=schema,
                 module_file=module_file,
-                module_digest=user_code.digest(pathlib.Path(module_file).parent),
+                module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 label=label,
                 task=task,
                 task_options=border.dump(task_options or {}),
@@ -80,5 +83,6 @@ def node(graph: Graph) -> base_component.BaseComponent:
             task=workload.task,
             task_options=workload.task_options.model_dump(mode="json"),
             positive_class=(label and label.positive_class) or "",
+            assets=workload.assets,
         )
     )

@@ -12,10 +12,11 @@ import pathlib
 import pkgutil
 import shutil
 
+from pipelines.datasets._assets import fetch_asset
 from pipelines.datasets._dataset import Dataset
 from spec.errors import InputError
 
-__all__ = ["Dataset", "dataset", "names", "prepare", "spans"]
+__all__ = ["Dataset", "dataset", "fetch_asset", "names", "prepare", "spans"]
 
 
 def names() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gzip
 import hashlib
 import http.client
@@ -13,7 +14,7 @@ import tarfile
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from spec.errors import InputError
 
@@ -50,17 +51,12 @@ def cached_contents(files: Sequence[CachedFile], cache: pathlib.Path) -> list[by
     """
     missing = [file for file in files if not (cache / file.name).is_file()]
     names = ", ".join(file.name for file in missing)
-    where = f"put {names} into {cache} (TRAINYARD_DATASETS names the folder above it)"
     for file in missing:
         if not file.url:
-            raise InputError(f"{file.name}: there is no address to download it from; {where}. It is {file.made_of}.")
-        try:
-            _download(file, cache)
-        except (OSError, http.client.HTTPException) as error:  # urllib's errors, time-outs and TLS's are OSErrors
             raise InputError(
-                f"{file.url}: cannot be downloaded: {getattr(error, 'reason', None) or error}. On a machine without a "
-                f"network, {where}."
-            ) from error
+                f"{file.name}: there is no address to download it from; {_by_hand(names, cache)}. It is {file.made_of}."
+            )
+        download(file.url, cache / file.name, functools.partial(_finish, file), names)
     return [verified_content(file, cache / file.name) for file in files]
 
 
@@ -90,22 +86,42 @@ def verified_content(file: CachedFile, path: pathlib.Path) -> bytes:
     return content
 
 
-def _download(file: CachedFile, cache: pathlib.Path) -> None:
-    """Puts a file into the cache by one rename, once it is known to be whole."""
-    cache.mkdir(parents=True, exist_ok=True)
-    unfinished = cache / f".{file.name}.{os.getpid()}"
+def download(url: str, target: pathlib.Path, finish: Callable[[pathlib.Path], object], names: str = "") -> None:
+    """Puts a file into the cache by one rename, once `finish` finds nothing wrong with it.
+
+    Args:
+        names: of all files that are missing, for the error; default: the target's.
+
+    Raises:
+        InputError: it cannot be downloaded; says what to put where.
+    """
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with (
-            urllib.request.urlopen(file.url, timeout=_TIMEOUT_S) as response,  # noqa: S310 - addresses are constants
+            urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,  # noqa: S310 - constants, or a workload's own
             unfinished.open("wb") as out,
         ):
             shutil.copyfileobj(response, out)
-        if file.member:
-            unfinished.write_bytes(_taken_out(file, unfinished))
-        verified_content(file, unfinished)
-        unfinished.rename(cache / file.name)
+        finish(unfinished)
+        unfinished.rename(target)
+    except (OSError, http.client.HTTPException) as error:  # urllib's errors, time-outs and TLS's are OSErrors
+        raise InputError(
+            f"{url}: cannot be downloaded: {getattr(error, 'reason', None) or error}. On a machine without a "
+            f"network, {_by_hand(names or target.name, target.parent)}."
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _by_hand(names: str, cache: pathlib.Path) -> str:
+    return f"put {names} into {cache} (TRAINYARD_DATASETS names the folder above it)"
+
+
+def _finish(file: CachedFile, path: pathlib.Path) -> None:
+    if file.member:
+        path.write_bytes(_taken_out(file, path))
+    verified_content(file, path)
 
 
 def _taken_out(file: CachedFile, archive: pathlib.Path) -> bytes:

@@ -5,6 +5,7 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 """
 
 from spec.section import NamedColumn, Section, Use, named_columns
+from spec.workload._assets import Asset
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
@@ -41,6 +42,7 @@ __all__ = [
     "GRADIENT_BOOSTING",
     "PLAIN",
     "Alerts",
+    "Asset",
     "Batch",
     "BatchInput",
     "BeamValue",

@@ -15,6 +15,7 @@ from spec.errors import InputError
 from spec.section import Name, Section
 from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
 from spec.words import one_line
+from spec.workload._assets import Asset
 from spec.workload._data import Data, Ingestion, Split
 from spec.workload._model import Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
@@ -71,8 +72,8 @@ class Workload(Section):
     name: Name
     """Lower-case letters, digits and underscores; also the served model's name and the DAGs' suffix."""
     task: str
-    """binary, multiclass, multilabel, regression, ranking, retrieval, reconstruction, generation; or a task of your own, by dotted
-    path: mine.task.Mine is the class in task.py of the workload `mine` (docs/guides/add-a-task.md)."""
+    """binary, multiclass, multilabel, regression, ranking, retrieval, reconstruction, generation or segmentation; or a task of your
+    own, by dotted path: mine.task.Mine is the class in task.py of the workload `mine` (docs/guides/add-a-task.md)."""
     task_options: SerializeAsAny[Section] = Field(default=Section(), validate_default=True)
     """What the task alone needs to know, such as which column has the item that is recommended: `task_options` of each task, below."""
     owner: str = "ml-platform"
@@ -81,6 +82,9 @@ class Workload(Section):
     """One sentence for a reader who has never heard of it."""
     data: Data
     """Where the data lies and what is predicted."""
+    assets: dict[Name, Asset] = {}
+    """Pretrained vectors and weights by name, which features.py and model.py find with `components.assets.asset_path`
+    (docs/guides/datasets.md)."""
     training: Training = Training()
     """How the model is fitted."""
     evaluation: Evaluation = Evaluation()

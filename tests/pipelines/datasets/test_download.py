@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import gzip
 import hashlib
-import http.server
 import io
 import pathlib
 import tarfile
-import threading
 import zipfile
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,18 +16,6 @@ from pipelines.datasets._download import CachedFile, cached_contents
 from spec.errors import InputError
 
 _CONTENT = b"0123456789" * 1000
-
-
-@pytest.fixture
-def served(tmp_path: pathlib.Path) -> Iterator[tuple[pathlib.Path, str]]:
-    """A folder, and the address under which it is served."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 
 def _file(url: str, name: str = "some.gz") -> CachedFile:

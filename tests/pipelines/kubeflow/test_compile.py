@@ -21,6 +21,7 @@ from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled, lint
 from spec.errors import InputError
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
+from tests.yard import WORKLOAD, make_yard
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -194,6 +195,14 @@ def test_a_value_is_one_word_with_its_name(taxi: str) -> None:
     assert (
         "--param=learning_rate=1e-05" in argv and "--param=epochs=3" in argv and "--param=force_retrain=false" in argv
     )
+
+
+def test_assets_are_refused_as_a_pod_has_no_dataset_cache(places: pathlib.Path) -> None:
+    make_yard(places).write(workload=f"{WORKLOAD}assets: {{words: {{file: a/b, sha256: {'f' * 64}}}}}")
+    with pytest.raises(
+        InputError, match=r"workload\.yaml: assets: a pod has no dataset cache\. Received: words\. Copy"
+    ):
+        compiled("tips")
 
 
 def test_a_default_can_be_changed_as_for_a_local_run(tmp_path: pathlib.Path) -> None:

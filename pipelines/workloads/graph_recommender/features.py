@@ -1,0 +1,21 @@
+"""Features of the graph_recommender workload: what training sees is what serving sees."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+
+def preprocessing_fn(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Numbers users and artists; those that train does not have share the last number.
+
+    Args:
+        inputs: `user` and `artist`, int64 [N].
+
+    Returns:
+        `user` and `artist`, int64 [N].
+    """
+    return {
+        name: tft.compute_and_apply_vocabulary(inputs[name], num_oov_buckets=1, vocab_filename=name)
+        for name in ("user", "artist")
+    }

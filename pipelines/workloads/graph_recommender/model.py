@@ -1,0 +1,110 @@
+"""LightGCN: a user is the mean of the artists listened to, and those of their listeners, a few steps along the graph.
+
+He et al. 2020, "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation". The embeddings begin not at
+random but at the graph's own leading singular vectors: where the paper takes a thousand epochs, a few are left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import scipy.sparse
+import tensorflow as tf
+from keras import ops
+
+if TYPE_CHECKING:
+    from components.trainer import ModelSchema
+
+USER, ITEM = "user", "artist"
+
+
+def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> keras.Model:
+    """Builds the model, uncompiled.
+
+    Args:
+        schema: the transformed features, and who had what in train.
+        hyperparameters: `embedding_size`, `steps` along the graph, `scale` of the first embeddings.
+    """
+    users, items = (schema.features[name].vocabulary_size for name in (USER, ITEM))
+    links = scipy.sparse.coo_array(
+        (np.ones(len(schema.interactions), np.float32), schema.interactions.T), shape=(users, items)
+    )
+    links.sum_duplicates()
+    links.data[:] = 1
+    return LightGCN(links, **{name: hyperparameters[name] for name in ("embedding_size", "steps", "scale")})
+
+
+class LightGCN(keras.Model):
+    """Embeddings of users and items, spread along the graph of who had what; those of nobody's node stay zero.
+
+    Args:
+        links: 1 where a user had an item, [users, items].
+        embedding_size: d, below the number of users and that of items.
+        steps: how far embeddings are spread.
+        scale: the mean length of the first embeddings.
+    """
+
+    def __init__(self, links: scipy.sparse.coo_array, embedding_size: int, steps: int, scale: float) -> None:
+        super().__init__()
+        self._users, self._steps = links.shape[0], steps
+        self._graph = _neighbours(_normalised(links))
+        self.first = self.add_weight(shape=(sum(links.shape), embedding_size), initializer="zeros", name="first")
+        self.first.assign(_spectral(links, embedding_size, scale))
+        # What `freeze` keeps: a request does not walk the graph.
+        self.last = self.add_weight(shape=self.first.shape, initializer="zeros", trainable=False, name="last")
+        self._is_frozen = False
+
+    def queries(self, features: Mapping[str, Any], training: bool = False) -> Any:
+        """Embeddings of users, [N, d]."""
+        return ops.take(self._nodes(), features[USER], axis=0)
+
+    def items(self, features: Mapping[str, Any], training: bool = False) -> Any:
+        """Embeddings of items, [N, d]."""
+        return ops.take(self._nodes(), features[ITEM] + self._users, axis=0)
+
+    def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
+        """Both embeddings of each row, [N, 2, d]."""
+        nodes = self._nodes()  # once a step, for users and items
+        both = ops.stack([inputs[USER], inputs[ITEM] + self._users], axis=1)
+        return ops.take(nodes, both, axis=0)
+
+    def freeze(self) -> None:
+        """Spreads the embeddings once and for all."""
+        self.last.assign(self._nodes())
+        self._is_frozen = True
+
+    def _nodes(self) -> Any:
+        if self._is_frozen:
+            return ops.convert_to_tensor(self.last)
+        step = total = ops.convert_to_tensor(self.first)
+        for _ in range(self._steps):
+            step = ops.matmul(self._graph, step)
+            total = total + step
+        return total / (self._steps + 1)
+
+
+def _normalised(links: scipy.sparse.coo_array) -> scipy.sparse.coo_array:
+    """Each link over the roots of how many its user and its item have, so that spreading does not let embeddings grow."""
+    of_users, of_items = (np.maximum(links.sum(axis), 1) for axis in (1, 0))
+    shares = links.data / np.sqrt(of_users[links.row] * of_items[links.col])
+    return scipy.sparse.coo_array((shares, (links.row, links.col)), shape=links.shape)
+
+
+def _neighbours(shares: scipy.sparse.coo_array) -> tf.SparseTensor:
+    """Users and items as one graph, [users + items, users + items]."""
+    graph = scipy.sparse.block_array([[None, shares], [shares.T, None]], format="csr").tocoo()
+    return tf.SparseTensor(np.stack([graph.row, graph.col], axis=1), graph.data.astype(np.float32), graph.shape)
+
+
+def _spectral(links: scipy.sparse.coo_array, size: int, scale: float) -> np.ndarray:
+    """The leading singular vectors of the normalised links, each by the root of its value and of its node's number of links.
+
+    Their dot products are a low-pass filter on the graph (Shen et al. 2021, "How Powerful is Graph Convolution for Recommendation?").
+    """
+    users, values, items = scipy.sparse.linalg.svds(_normalised(links).astype(np.float64), size, rng=0)
+    lengths = np.sqrt(np.concatenate([links.sum(1), links.sum(0)]))
+    vectors = np.concatenate([users, items.T]) * np.sqrt(values) * lengths[:, np.newaxis]
+    return vectors * (scale / np.linalg.norm(vectors, axis=1).mean())
