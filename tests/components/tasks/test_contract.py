@@ -21,6 +21,7 @@ from components.tasks.catalogue import Catalogue, Seen
 from components.tasks.generation import Generation
 from components.tasks.reconstruction import Reconstruction
 from components.tasks.retrieval import Retrieval
+from components.tasks.segmentation import Segmentation
 from spec import tasks
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind, MissingLibraryError
