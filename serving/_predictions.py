@@ -35,6 +35,8 @@ class PredictionBins:
         """(output, bin, rows) of one answer. The bin of a number is its lower edge, that of a class its name."""
         for name in sorted(outputs)[:_MOST_OUTPUTS]:
             values = outputs[name][:_MOST_ROWS] if outputs[name].ndim else outputs[name].reshape(1)
+            if values.ndim == 2 and values.shape[1] and values.dtype.kind == "O":
+                values = values[:, 0]  # the first of ranked answers
             if values.dtype.kind == "O" and values.ndim == 1:
                 names = [_text(value) for value in values.tolist()]
                 counts = Counter(self._bounded((model, version, name), names))

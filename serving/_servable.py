@@ -37,9 +37,9 @@ class Signature:
 
     @property
     def takes_examples(self) -> bool:
-        """Whether its only input is a batch of serialized tf.Example."""
+        """Whether its only input is a batch of serialized tf.Example: texts that are no column's."""
         return len(self.inputs) == 1 and all(
-            info.is_string and len(info.shape or ()) == 1 for info in self.inputs.values()
+            info.is_string and len(info.shape or ()) == 1 and info.feature is None for info in self.inputs.values()
         )
 
 

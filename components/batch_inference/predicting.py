@@ -63,7 +63,7 @@ class Predictor:
             yield from self._predict(_slice(rows, count // 2, count))
             return
         output = answers[self._model.output].reshape(rows.batch.num_rows, -1)
-        finite = np.isfinite(output).all(axis=1)
+        finite = np.isfinite(output).all(axis=1) if output.dtype.kind == "f" else np.ones(len(output), bool)
         if finite.all():
             yield Part(rows, answers)
             return

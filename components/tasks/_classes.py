@@ -70,25 +70,24 @@ class ClassTask(Task):
         return ""
 
     def interest(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
-        return np.where(self._wrong(truths, answers), self._confidence(answers), -np.inf)
+        """The probability of the class that a row is called, where it is the wrong one."""
+        labels, which = np.unique(answers["label"], return_inverse=True)
+        called = np.array([self.classes.index(label.decode()) for label in labels], np.int64)[which]
+        sure = self.scores(answers[self.output])[np.arange(len(called)), called]
+        return np.where(called != truths, sure, -np.inf)
 
     def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
-        said, confidence = answers["label"].astype(str), self._confidence(answers)
+        said, sure = [label.decode() or "nothing" for label in answers["label"]], self.interest(truths, answers)
         tiles = [
-            rows.tile(row, f"{said[row]} ({confidence[row]:.2f})", f"is {self.classes[truth]}", mark="bad")
+            rows.tile(row, f"{said[row]} ({sure[row]:.2f})", f"is {self.said_of(truth) or 'nothing'}", mark="bad")
             for row, truth in enumerate(truths)
         ]
         caption = "Where the model is wrong, the surest first: what it answered, how sure it was, and what is true."
         return [Gallery("Most confident errors", tiles, caption)] if tiles else []
 
-    def _wrong(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
-        names = np.array([name.encode() for name in self.classes], dtype=object)
-        return np.asarray(answers["label"] != names[truths])
-
-    def _confidence(self, answers: Tensors) -> np.ndarray:
-        """The probability of the class that each row is called, [N]."""
-        scores, places = self.scores(answers[self.output]), {name.encode(): i for i, name in enumerate(self.classes)}
-        return np.asarray(scores[np.arange(len(scores)), [places[label] for label in answers["label"].tolist()]])
+    def said_of(self, truth: Any) -> str:
+        """What `label` says where the model answers a row's truth."""
+        return self.classes[truth]
 
     def named(self, label: str) -> set[str]:
         """The classes that an answered label names."""

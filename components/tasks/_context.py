@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-
-    from components.served_model import ServedModel
 
 Read = Callable[[Sequence[str]], Iterator["pa.RecordBatch"]]
 Tensors = dict[str, "np.ndarray"]
@@ -23,13 +21,13 @@ class Judge(Protocol):
 
     Attributes:
         name: as `evaluation.judge` says it.
-        spec: what it takes and answers.
+        spec: what it takes and answers, a `components.served_model.ServedModel`.
     """
 
     name: str
 
     @property
-    def spec(self) -> ServedModel: ...
+    def spec(self) -> Any: ...
 
     def predict(self, batch: pa.RecordBatch) -> Tensors:
         """What it answers to a batch of raw columns, by output."""

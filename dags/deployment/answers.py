@@ -12,7 +12,10 @@ from typing import Any
 from dags.deployment.errors import DeploymentRefused
 
 REGRESSION_TOLERANCE = 0.1
-"""A predicted number counts as a changed answer when it moves by more than this share of the old one."""
+"""A predicted number counts as a changed answer when it moves by more than this share of the old one; of a list of numbers its length
+as a vector, and of a list of classes, such as those of pixels, the share of other ones."""
+RANKED_TOLERANCE = 0.5
+"""Ranked items count as a changed answer when more than this share of them are others."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,39 @@ def is_finite(answer: Any) -> bool:
 
 
 def is_changed(old: Any, new: Any) -> bool:
-    """Whether a client would see a different answer: another label, or a number that moved by more than a tenth."""
+    """Whether a client would see a different answer: another label, half of the items others, a number that moved by a tenth."""
     if isinstance(old, dict) and isinstance(new, dict):
         if "label" in old:
             return bool(old["label"] != new.get("label"))
-        return old.keys() != new.keys() or any(is_changed(old[key], new[key]) for key in old)
+        ranked = [key for key in old if _is_ranked(old[key])]  # what scores they have tells a client little
+        return old.keys() != new.keys() or any(is_changed(old[key], new[key]) for key in ranked or old)
     if isinstance(old, list) and isinstance(new, list):
-        return len(old) != len(new) or any(map(is_changed, old, new))
+        return _is_list_changed(_leaves(old), _leaves(new))
     if isinstance(old, int | float) and isinstance(new, int | float):
         return abs(new - old) > REGRESSION_TOLERANCE * max(abs(old), 1e-9)
     return bool(old != new)
+
+
+def _is_list_changed(old: list[Any], new: list[Any]) -> bool:
+    if len(old) != len(new):
+        return True
+    if _is_ranked(old):
+        return len(set(old) - set(new)) > RANKED_TOLERANCE * len(old)
+    if all(isinstance(one, int) for one in [*old, *new]):
+        return sum(one != other for one, other in zip(old, new, strict=True)) > REGRESSION_TOLERANCE * len(old)
+    if all(isinstance(one, int | float) for one in [*old, *new]):
+        return math.dist(old, new) > REGRESSION_TOLERANCE * max(math.hypot(*old), 1e-9)
+    return any(map(is_changed, old, new))
+
+
+def _is_ranked(answer: Any) -> bool:
+    """Whether an answer lists texts or whole numbers, each once: the best items of a catalogue; empty texts fill it up."""
+    if not isinstance(answer, list) or not all(isinstance(one, str) or type(one) is int for one in answer):
+        return False
+    items = [one for one in answer if one != ""]
+    return len(items) > 1 and len(set(items)) == len(items)
+
+
+def _leaves(answer: list[Any]) -> list[Any]:
+    """The values of nested lists."""
+    return [leaf for one in answer for leaf in (_leaves(one) if isinstance(one, list) else [one])]

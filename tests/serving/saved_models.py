@@ -150,6 +150,27 @@ def save_codec(folder: pathlib.Path) -> pathlib.Path:
     return folder
 
 
+class _Recommender(tf.Module):
+    """Three items for each user, by name and by number, the best first."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="user")])
+    def recommend(self, user: tf.Tensor) -> dict[str, tf.Tensor]:
+        start = tf.strings.length(user)[:, tf.newaxis] + tf.constant([[0, 1, 2]])
+        names = tf.strings.join(["item ", tf.strings.as_string(start)])
+        scores = tf.constant([[0.9, 0.5, 0.1]]) + 0.0 * tf.cast(start, tf.float32)
+        return {"items": names, "numbers": tf.cast(start, tf.int64), "scores": scores}
+
+
+def save_recommender(folder: pathlib.Path) -> pathlib.Path:
+    """Answers lists: texts, whole numbers and scores, [N, 3] each."""
+    model = _Recommender()
+    tf.saved_model.save(model, str(folder), {"serving_default": model.recommend})
+    (folder / "assets.extra").mkdir(exist_ok=True)
+    features = {"user": {"dtype": "string", "shape": [], "nullable": False}}
+    (folder / "assets.extra" / "trainyard.json").write_text(json.dumps({"task": "retrieval", "features": features}))
+    return folder
+
+
 class _Failing(_Taxi):
     """Reads a file that is not there: TensorFlow raises while it runs."""
 

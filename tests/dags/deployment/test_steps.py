@@ -193,6 +193,21 @@ def test_changed_file_and_missing_golden_requests_are_refused(tmp_path: Path, mo
         (10.0, 10.9, False),
         (10.0, 11.1, True),
         ([1.0, 2.0], [1.0, 2.5], True),
+        ([10.0, 0.1], [10.0, 0.2], False),  # of a picture or a code, how far it moved as a whole
+        (
+            {"items": ["a", "b", "c", "d"], "scores": [0.4, 0.3, 0.2, 0.1]},
+            {"items": ["b", "a", "x", "d"], "scores": [0.9, 0.8, 0.7, 0.6]},
+            False,
+        ),
+        (
+            {"items": ["a", "b", "c", "d"], "scores": [0.4, 0.3, 0.2, 0.1]},
+            {"items": ["x", "y", "z", "d"], "scores": [0.4, 0.3, 0.2, 0.1]},
+            True,
+        ),
+        ({"items": ["a", "b", "", ""]}, {"items": ["b", "a", "", ""]}, False),
+        ([1, 2, 3], [1, 2, 3, 4], True),
+        ({"mask": [[0] * 9, [1] * 9]}, {"mask": [[0] * 9, [1] * 8 + [2]]}, False),  # one pixel of eighteen
+        ({"mask": [[0] * 9, [1] * 9]}, {"mask": [[0] * 9, [2] * 9]}, True),
         (0.0, 0.0, False),
     ],
 )
