@@ -119,6 +119,7 @@ class Retrieval(Task):
             return _contrasts.InBatchBPR()
         assert schema.interactions is not None
         counts = np.bincount(schema.interactions[:, 1], minlength=self._ids(schema.features).vocabulary_size or 0)
+        counts = np.maximum(counts, 1)  # eval has items that train lacks: they are rare, not impossible
         return _contrasts.InBatchSoftmax(counts / counts.sum())
 
     def _ids(self, features: Mapping[str, Any]) -> Any:
