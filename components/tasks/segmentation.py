@@ -223,8 +223,8 @@ class Segmentation(Task):
     ) -> Bounds | None:
         columns = np.stack([sums.terms[name][slice_index] for name in _PIXELS], axis=1)
         if metric == "pixel_accuracy":
-            return confidence.clustered_bounds(*columns[-1].tolist(), level)
-        found = [confidence.clustered_bounds(*one.tolist(), level) for one in columns[:-1] if one[-1]]
+            return confidence.clustered_bounds(*columns[-1].tolist(), level=level)
+        found = [confidence.clustered_bounds(*one.tolist(), level=level) for one in columns[:-1] if one[-1]]
         return confidence.mean_of_bounds(
             found if metric == "miou" else [confidence.f1_of_jaccard(one) for one in found]
         )
