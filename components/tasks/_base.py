@@ -256,7 +256,7 @@ class Task(TaskFacts, abc.ABC):
             model: what `build_model` returned.
             features: the transformed ones that `served_columns` suffice for, [N, ...]; `features.raw` are these columns.
         """
-        return model(features, training=False)
+        return model(dict(features), training=False)  # Keras takes a dictionary of any other class for one input
 
     def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
         """What the SavedModel answers besides, by signature: of other columns, or of what only the model knows, such as a code."""
