@@ -44,7 +44,9 @@ def test_figures_are_those_of_all_pixels_together(task) -> None:
         "pixel_accuracy": pytest.approx((truths == found).mean()),
     }
     assert [one["value"] for one in task.charts(sums, (), 40)["by_class"]] == pytest.approx(overlaps)
-    assert task.confusion(sums).sum() == truths.size and task.confusion(sums)[1, 2] == ((truths == 1) & (found == 2)).sum()
+    assert (
+        task.confusion(sums).sum() == truths.size and task.confusion(sums)[1, 2] == ((truths == 1) & (found == 2)).sum()
+    )
 
 
 def test_sums_of_parts_and_of_slices_merge(task) -> None:
