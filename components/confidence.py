@@ -69,7 +69,14 @@ def area_bounds(value: float, positives: float, negatives: float, level: float) 
 
 
 def clustered_bounds(
-    hits: float, wrong: float, squared_hits: float, squared_wrong: float, hits_wrong: float, rows: float, level: float
+    hits: float,
+    wrong: float,
+    squared_hits: float,
+    squared_wrong: float,
+    hits_wrong: float,
+    rows: float,
+    *,
+    level: float,
 ) -> Bounds:
     """Of the share hits / (hits + wrong) of what rows consist of, such as pixels: those of one row are not independent.
 

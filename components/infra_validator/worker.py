@@ -86,7 +86,8 @@ class Examination:
         call = self._loaded.signatures[signature]
         expected = set(call.structured_input_signature[1])
         _insist(expected == set(inputs), f"its inputs are {_names(expected)}, needed are {_names(set(inputs))}")
-        return {name: value.numpy() for name, value in call(**{k: tf.constant(v) for k, v in inputs.items()}).items()}
+        answers = call(**{k: tf.constant(v) for k, v in inputs.items()})
+        return {name: value.numpy() for name, value in answers.items() if name not in self._model.kind.inexact}
 
     def _fits_task(self, answers: Tensors) -> None:
         task, name = self._model.kind, self._model.output
@@ -150,26 +151,28 @@ def _same(
             f"{where}: {name!r} has shape {list(other.shape)} instead of {list(value.shape)}",
         )
         if value.dtype.kind != "f":
-            same = other == value
+            same = np.array_equal(other, value)
             for scores in expected.values() if ranked and value.ndim == 2 else ():
-                if scores.dtype.kind == "f" and scores.shape == value.shape:
-                    same = same | _tied(scores)
-            _insist(bool(np.all(same)), f"{where}: {name!r} differs")
+                same |= scores.dtype.kind == "f" and scores.shape == value.shape and _tied(other, value, scores)
+            _insist(same, f"{where}: {name!r} differs")
             continue
         apart = np.abs(other.astype(np.float64) - value) / np.maximum(1, np.abs(value))
         worst = float(apart.max()) if apart.size else 0.0
         _insist(worst <= _TOLERANCE, f"{where}: {name!r} differs by {worst:g}, at most {_TOLERANCE:g} is allowed")
 
 
-def _tied(scores: np.ndarray) -> np.ndarray:
-    """Which of a row's ranked answers may change places, [N, k] of bool: those whose score is a neighbour's, rounding aside.
+def _tied(found: np.ndarray, expected: np.ndarray, scores: np.ndarray) -> bool:
+    """Whether items [N, k] differ in the order of equal scores alone, rounding aside.
 
-    Of the last it is not known by how much it came before what was cut off.
+    Of the last ones it is not known whether what was cut off is as good.
     """
-    apart = np.abs(np.diff(scores.astype(np.float64), axis=1))
-    close = apart <= _TOLERANCE * np.maximum(1, np.abs(scores[:, 1:]))
-    edge = np.zeros((len(scores), 1), bool)
-    return np.hstack([edge, close]) | np.hstack([close, ~edge])
+    for row in np.flatnonzero((found != expected).any(axis=1)):
+        apart = np.abs(np.diff(scores[row].astype(np.float64)))
+        ends = np.flatnonzero(apart > _TOLERANCE * np.maximum(1, np.abs(scores[row, 1:]))) + 1
+        equals = list(zip(np.split(found[row], ends), np.split(expected[row], ends), strict=True))
+        if any(set(ours.tolist()) != set(theirs.tolist()) for ours, theirs in equals[:-1]):
+            return False
+    return True
 
 
 def serialized_examples(model: ServedModel, inputs: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -46,6 +46,8 @@ class Task(TaskFacts, abc.ABC):
         unit_term: the term whose sum is how many units were judged.
         valid_words: what a valid prediction is.
         views: the figures of a report, in its order.
+        inexact: outputs that a last digit of another one turns over, such as the bytes of a picture; the infrastructure check holds no
+            two of them against each other.
         gallery_rows: how many rows of the test split `gallery` is given; 0: there is none.
 
     Args:
@@ -63,6 +65,7 @@ class Task(TaskFacts, abc.ABC):
     unit_term: ClassVar[str] = "rows"
     valid_words: ClassVar[str] = "finite"
     views: ClassVar[tuple[View, ...]] = ()
+    inexact: ClassVar[frozenset[str]] = frozenset()
     gallery_rows: ClassVar[int] = 0
 
     def __init__(
@@ -304,8 +307,13 @@ class Task(TaskFacts, abc.ABC):
         """The output that `judged` looks at."""
         return self.output
 
+    @property
+    def judged_shape(self) -> tuple[int, ...]:
+        """Of what is judged, for one row: of `judged`, and of what a simple method beside the model answers."""
+        return self.answer_shape
+
     def judged(self, answers: Tensors) -> np.ndarray:
-        """What of a model's answers is judged, [N, *answer_shape] unless `terms` takes another shape."""
+        """What of a model's answers is judged, [N, *judged_shape] unless `terms` takes another shape."""
         return answers[self.judged_output]
 
     def valid(self, predictions: np.ndarray) -> np.ndarray:
@@ -331,7 +339,7 @@ class Task(TaskFacts, abc.ABC):
 
         Args:
             truths: of `truths`, [N, ...].
-            predictions: valid ones, [N, *answer_shape].
+            predictions: valid ones, [N, *judged_shape].
         """
         raise NotImplementedError
 

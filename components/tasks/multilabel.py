@@ -183,7 +183,7 @@ class Multilabel(ClassTask):
         t = sums.of(slice_index)
         if metric == "micro_f1":
             parts = [t[name] for name in ("hits", "wrong", "squared_hits", "squared_wrong", "hits_wrong", "some")]
-            return confidence.f1_of_jaccard(confidence.clustered_bounds(*parts, level))
+            return confidence.f1_of_jaccard(confidence.clustered_bounds(*parts, level=level))
         if metric == "subset_accuracy":
             return confidence.proportion_bounds(t["exact"], t["rows"], level)
         if metric == "hamming_loss":

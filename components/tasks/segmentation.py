@@ -176,8 +176,18 @@ class Segmentation(Task):
 
     # How good it is.
 
+    @property
+    def judged_output(self) -> str:
+        return _MASK
+
+    @property
+    def judged_shape(self) -> tuple[int, ...]:
+        return self.size
+
     def judged(self, answers: Tensors) -> np.ndarray:
-        """The masks, [N, H, W] of uint8."""
+        """The masks, [N, H, W] of uint8, which is also how a simple method answers."""
+        if answers[_MASK].ndim > 1:
+            return answers[_MASK]
         masks = [self._decoded(png) for png in answers[_MASK].tolist()]
         return np.stack(masks) if masks else np.zeros((0, *self.size), np.uint8)
 
@@ -223,8 +233,8 @@ class Segmentation(Task):
     ) -> Bounds | None:
         columns = np.stack([sums.terms[name][slice_index] for name in _PIXELS], axis=1)
         if metric == "pixel_accuracy":
-            return confidence.clustered_bounds(*columns[-1].tolist(), level)
-        found = [confidence.clustered_bounds(*one.tolist(), level) for one in columns[:-1] if one[-1]]
+            return confidence.clustered_bounds(*columns[-1].tolist(), level=level)
+        found = [confidence.clustered_bounds(*one.tolist(), level=level) for one in columns[:-1] if one[-1]]
         return confidence.mean_of_bounds(
             found if metric == "miou" else [confidence.f1_of_jaccard(one) for one in found]
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from components.gates import GateResult
 from components.infra_validator.executor import Executor, how_it_ended
 from components.infra_validator.golden import instances
 from components.infra_validator.limits import Ended, watch
-from components.infra_validator.worker import Examination, serialized_examples
+from components.infra_validator.worker import Examination, _plain, _same, serialized_examples
 from components.served_model import MISSING_INT64, RawFeature, ServedModel
 from spec.errors import InputError
 from spec.workload import InfraValidation
@@ -114,6 +115,33 @@ def test_what_is_wrong_is_said(
 ) -> None:
     failed = [check["message"] for check in examined(task, **options).checks if not check["passes"]]
     assert len(failed) == 1 and says in failed[0]
+
+
+def test_answers_of_any_shape_are_kept() -> None:
+    assert _plain(lists("a", "é", "c")["items"]) == [["a", "é", "c"]]
+    assert _plain(np.array([[1, 2]])) == [[1, 2]]
+
+
+def lists(*items: str, scores: tuple[float, ...] = (0.9, 0.9, 0.5)) -> dict[str, np.ndarray]:
+    return {"items": np.array([[one.encode() for one in items]], object), "scores": np.array([scores], np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (lists("a", "b", "c"), ""),
+        (lists("b", "a", "c", scores=(0.9000001, 0.9, 0.5)), ""),  # a tie, in the other order
+        (lists("a", "b", "d"), ""),  # the last may be as near as what was cut off
+        (lists("c", "b", "a"), "'items' differs"),
+        (lists("a", "b", "c", scores=(0.9, 0.9, 0.4)), "'scores' differs"),
+        ({**lists("a", "b", "c"), "items": np.array([[b"a", b"b"]], object)}, "'items' has shape [1, 2]"),
+    ],
+)
+def test_ranked_items_are_the_same_up_to_ties(found: dict[str, np.ndarray], says: str) -> None:
+    if not says:
+        return _same(found, lists("a", "b", "c"), "one row")
+    with pytest.raises(Exception, match=re.escape(says)):
+        _same(found, lists("a", "b", "c"), "one row")
 
 
 def test_a_model_that_never_answers_is_ended(run: Callable[..., Any]) -> None:
