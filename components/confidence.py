@@ -15,6 +15,7 @@ one-sided: at 0.95 the true value lies below `low` in at most about 5 of 100 sam
 | macro_auc, macro_auc_pr and macro_f1 of multilabel | the mean of the classes' bounds: a row's classes are not independent |
 | micro_f1 | as f1, of an effective number of pairs (Korn and Graubard, 1998) |
 | subset_accuracy; hamming_loss | as accuracy; as ranking |
+| miou, dice, pixel_accuracy | shares of pixels, of an effective number of them (Korn and Graubard, 1998); classes as of multilabel |
 | rmse, mae, mape, log_loss, r2, calibration | the delta method on the logarithm of a mean or of a ratio of means, with Student's t |
 | mse, bce | as log_loss |
 | bias, psnr | Student's t |
@@ -65,6 +66,36 @@ def area_bounds(value: float, positives: float, negatives: float, level: float) 
     low = _root(lambda at: value - at - spread(at), 0.0, value)
     high = _root(lambda at: at - value - spread(at), 1.0, value)
     return Bounds(low, high)
+
+
+def clustered_bounds(
+    hits: float,
+    wrong: float,
+    squared_hits: float,
+    squared_wrong: float,
+    hits_wrong: float,
+    rows: float,
+    *,
+    level: float,
+) -> Bounds:
+    """Of the share hits / (hits + wrong) of what rows consist of, such as pixels: those of one row are not independent.
+
+    Exact for as many independent ones as tell as much as these, by the variance of the ratio over rows (Korn and Graubard, 1998,
+    "Confidence intervals for proportions with small expected number of positive counts estimated from survey data"); where all are
+    hits, or none, as many as there are rows.
+
+    Args:
+        squared_hits, squared_wrong, hits_wrong: sums over rows.
+        rows: that have any.
+    """
+    count = hits + wrong
+    share = hits / count if count else 0.0
+    effective = min(count, rows)
+    if 0 < share < 1 and rows > 1:
+        squares = squared_hits * (1 - share) ** 2 + squared_wrong * share**2 - 2 * hits_wrong * share * (1 - share)
+        variance = squares * rows / (rows - 1) / count**2
+        effective = min(count, share * (1 - share) / variance) if variance > 0 else count
+    return proportion_bounds(share * effective, effective, level)
 
 
 def mean_of_shares(total: float, squares: float, rows: float, level: float) -> Bounds | None:
@@ -119,8 +150,17 @@ def standard_error(total: float, squares: float, rows: float) -> float | None:
 
 def f1_bounds(hits: float, wrong: float, level: float) -> Bounds:
     """Of 2 hits / (2 hits + wrong), by the share of the hits among both."""
-    found = proportion_bounds(hits, hits + wrong, level)
+    return f1_of_jaccard(proportion_bounds(hits, hits + wrong, level))
+
+
+def f1_of_jaccard(found: Bounds) -> Bounds:
+    """Of 2J / (1 + J), from those of J."""
     return Bounds(2 * found.low / (1 + found.low), 2 * found.high / (1 + found.high))
+
+
+def mean_of_bounds(found: Sequence[Bounds]) -> Bounds:
+    """Of the mean of several figures that are not independent: their errors may all go the same way."""
+    return Bounds(float(np.mean([one.low for one in found])), float(np.mean([one.high for one in found])))
 
 
 def relative_error(a: float, b: float, aa: float, ab: float, bb: float, rows: float) -> float | None:

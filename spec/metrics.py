@@ -55,6 +55,9 @@ MAP = Metric("map", "MAP", bounded=True)
 MRR = Metric("mrr", "MRR", bounded=True)
 PRECISION_10 = Metric("precision_10", "Precision@10", bounded=True)
 RECALL_10 = Metric("recall_10", "Recall@10", bounded=True)
+MIOU = Metric("miou", "Mean IoU", bounded=True)
+DICE = Metric("dice", "Dice", bounded=True)
+PIXEL_ACCURACY = Metric("pixel_accuracy", "Pixel accuracy", bounded=True)
 RECALL_20 = Metric("recall_20", "Recall@20", bounded=True)
 HIT_1 = Metric("hit_1", "Hit@1", bounded=True)
 COVERAGE_10 = Metric("coverage_10", "Coverage@10", bounded=True)
@@ -74,7 +77,7 @@ METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
         *(AUC, AUC_PR, ACCURACY, PRECISION, RECALL, F1, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS, CALIBRATION),
-        *(MACRO_AUC, MACRO_AUC_PR, MICRO_F1, SUBSET_ACCURACY, HAMMING_LOSS),
+        *(MACRO_AUC, MACRO_AUC_PR, MICRO_F1, SUBSET_ACCURACY, HAMMING_LOSS, MIOU, DICE, PIXEL_ACCURACY),
         *(RMSE, MAE, MAPE, R2, BIAS, NDCG_10, MAP, MRR, PRECISION_10, RECALL_10),
         *(RECALL_20, HIT_1, COVERAGE_10, POPULARITY_10, COLD_NDCG_10),
         *(MSE, BCE, PSNR, JUDGE_ACCURACY, FRECHET, SYNTHETIC_TRAIN, REAL_TRAIN, LOSS),

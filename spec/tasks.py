@@ -29,6 +29,7 @@ TASKS = {
     "multilabel": "components.tasks.multilabel.Multilabel",
     "regression": "components.tasks.regression.Regression",
     "ranking": "components.tasks.ranking.Ranking",
+    "segmentation": "components.tasks.segmentation.Segmentation",
     "retrieval": "components.tasks.retrieval.Retrieval",
     "reconstruction": "components.tasks.reconstruction.Reconstruction",
     "generation": "components.tasks.generation.Generation",

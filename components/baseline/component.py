@@ -70,7 +70,7 @@ def node(graph: Graph) -> base_component.BaseComponent | None:
         task_options=workload.task_options.model_dump(mode="json"),
         leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
         module_file=str(module) if own else "",
-        module_digest=user_code.digest(module.parent) if own else "",
+        module_digest=user_code.digest(module.parent, workload.assets) if own else "",
     )
     return graph.after_data_gates(
         Baseline(graph.outputs["examples"], graph.outputs["schema"], config, graph.outputs.get("catalogue"))

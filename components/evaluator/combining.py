@@ -109,13 +109,20 @@ class EvaluateShards(beam.CombineFn):
                 assert self._champion is not None
                 try:
                     theirs, asked = _answers(self._champion, batch, groups)
-                    predictions.append(findings.champion.task.judged(theirs)[asked])
+                    predictions.append(_beside(findings.champion.task.judged(theirs)[asked], predictions[0], truths))
                 except InputError as error:
                     findings.drop_champion(place, str(error))
             of_rows = {name: values[asked] for name, values in answers.items()}
             findings.notable.add(places, truths, of_rows, predictions[0])
             findings.add(places, truths, groups, codes, predictions)
             place += batch.num_rows
+
+
+def _beside(theirs: np.ndarray, ours: np.ndarray, truths: np.ndarray) -> np.ndarray:
+    """The champion's predictions; raises InputError where they are of another shape than the truths that the challenger is held to."""
+    if truths.ndim > 1 and theirs.shape != ours.shape:
+        raise InputError(f"its answers have shape {list(theirs.shape[1:])}, the challenger's {list(ours.shape[1:])}")
+    return theirs
 
 
 def _answers(model: Contender, batch: pa.RecordBatch, groups: np.ndarray) -> tuple[Tensors, np.ndarray | slice]:

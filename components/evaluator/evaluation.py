@@ -22,6 +22,8 @@ from spec.errors import InputError
 from spec.splits import TEST, TRAIN
 from spec.words import some_of
 
+_ROWS_OF_PICTURES = 256  # a prediction batch of files that the model unpacks: to as many numbers as it likes
+
 # ColumnarBeamExecutor._combine: elements, a CombineFn and the elements' bytes in, what it extracts from them all out.
 Combine = Callable[[Sequence[Any], beam.CombineFn, int], Any]
 
@@ -58,6 +60,8 @@ def evaluate(
     _require(schema, list(config.slice_columns), "evaluation.slices names it")
     _require(schema, list(spec.features), "the model takes it as input")
     columns = dict.fromkeys(filter(None, [config.label, *truths, *config.slice_columns, *spec.features, config.query]))
+    if any(_holds_bytes(schema.field(name).type) for name in spec.features):
+        config = config.model_copy(update={"batch_size": min(config.batch_size, _ROWS_OF_PICTURES)})
     not_comparable, theirs = "", None
     if champion is not None:
         try:
@@ -123,6 +127,10 @@ def _shards(uri: str) -> tuple[list[Shard], pa.Schema]:
     return shards, columnar.split_schema(uri, TEST)
 
 
+def _holds_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
 def _require(schema: pa.Schema, columns: list[str], why: str) -> None:
     missing = [name for name in columns if name not in schema.names]
     if missing:
@@ -137,8 +145,8 @@ def _comparable(ours: ServedModel, champion: pathlib.Path, schema: pa.Schema) ->
     theirs = ServedModel.read(champion)
     if ours.task != theirs.task:
         raise InputError(f"its task is {theirs.task}, the challenger's {ours.task}")
-    if ours.classes != theirs.classes:
-        champions, challengers = (some_of([repr(name) for name in one.classes], 20) for one in (theirs, ours))
+    if ours.kind.classes != theirs.kind.classes:
+        champions, challengers = (some_of([repr(name) for name in one.kind.classes], 20) for one in (theirs, ours))
         raise InputError(f"its classes are {champions}, the challenger's {challengers}")
     _require(schema, list(theirs.features), "it takes it as input")
     return theirs

@@ -14,6 +14,7 @@ from components.tasks import MergeableSums, Task, Values
 
 # Predictions are summed in larger portions than they are made in: histograms of many slices are costly to add.
 _ROWS_PER_SUM = 131_072
+_BYTES_PER_SUM = 2**28  # where a row is a picture
 _PLACES, _TRUTHS, _GROUPS = range(3)
 
 Placed = tuple[int, str]
@@ -150,7 +151,10 @@ class Findings:
         return _GROUPS + 1 + len(self.slices)
 
     def _sum_enough(self) -> None:
-        if not self.task.by_groups and sum(len(part[_TRUTHS]) for part in self._waiting) >= _ROWS_PER_SUM:
+        if self.task.by_groups:
+            return
+        rows = sum(len(part[_TRUTHS]) for part in self._waiting)
+        if rows >= _ROWS_PER_SUM or sum(array.nbytes for part in self._waiting for array in part) >= _BYTES_PER_SUM:
             self._sum()
 
     def _sum(self) -> None:

@@ -86,7 +86,8 @@ class Examination:
         call = self._loaded.signatures[signature]
         expected = set(call.structured_input_signature[1])
         _insist(expected == set(inputs), f"its inputs are {_names(expected)}, needed are {_names(set(inputs))}")
-        return {name: value.numpy() for name, value in call(**{k: tf.constant(v) for k, v in inputs.items()}).items()}
+        answers = call(**{k: tf.constant(v) for k, v in inputs.items()})
+        return {name: value.numpy() for name, value in answers.items() if name not in self._model.kind.inexact}
 
     def _fits_task(self, answers: Tensors) -> None:
         task, name = self._model.kind, self._model.output

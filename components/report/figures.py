@@ -53,6 +53,8 @@ def _draw(view: View, key: str, metrics: Mapping[str, Any]) -> Markup | None:
         return charts.precision_recall_chart(identifier, data, champion, _chosen_threshold(metrics))
     if view.chart == "calibration":
         return charts.calibration_chart(identifier, data)
+    if view.chart == "classes":
+        return charts.class_table(view.title, data)
     return charts.histogram_chart(identifier, view.title, data) if view.chart == "histogram" else None
 
 

@@ -46,6 +46,8 @@ class Task(TaskFacts, abc.ABC):
         unit_term: the term whose sum is how many units were judged.
         valid_words: what a valid prediction is.
         views: the figures of a report, in its order.
+        inexact: outputs that a last digit of another one turns over, such as the bytes of a picture; the infrastructure check holds no
+            two of them against each other.
         gallery_rows: how many rows of the test split `gallery` is given; 0: there is none.
 
     Args:
@@ -63,6 +65,7 @@ class Task(TaskFacts, abc.ABC):
     unit_term: ClassVar[str] = "rows"
     valid_words: ClassVar[str] = "finite"
     views: ClassVar[tuple[View, ...]] = ()
+    inexact: ClassVar[frozenset[str]] = frozenset()
     gallery_rows: ClassVar[int] = 0
 
     def __init__(

@@ -15,7 +15,7 @@ class View:
         key: where its data lies in metrics.json; empty: under the chart's name.
     """
 
-    chart: Literal["roc", "precision_recall", "calibration", "histogram", "confusion_matrix"]
+    chart: Literal["roc", "precision_recall", "calibration", "histogram", "confusion_matrix", "classes"]
     title: str
     caption: str = ""
     key: str = ""

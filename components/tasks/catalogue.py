@@ -55,6 +55,10 @@ class Seen:
         found = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return np.where(self.keys[found] == keys, found, -1)
 
+    def of_row(self, row: int) -> np.ndarray:
+        """The places that a query has had; none where the row is -1."""
+        return self.places[self.splits[row] : self.splits[row + 1]] if row >= 0 else self.places[:0]
+
     def before(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         """How many of a query's items come before a place, for rows and places that broadcast; 0 where the row is -1."""
         known = np.maximum(rows, 0)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from components.tasks._base import Task
 from components.tasks._columns import class_indices
 from components.tasks._context import Context, Tensors
-from components.tasks._lazily import confidence, np, pa
+from components.tasks._gallery import Gallery, ShownRows, Tile
+from components.tasks._lazily import confidence, np, pa, pictures
 from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
 from spec.errors import InputError
@@ -25,8 +26,14 @@ if TYPE_CHECKING:
     from components.tasks._schema import ModelSchema
 
 _EPSILON = 1e-7
-_TRAIN_ROWS, _HIDDEN, _EPOCHS = 10_000, 128, 20  # of the small classifier; on as many real digits it reaches 0.96
+_TRAIN_ROWS, _HIDDEN, _BATCH, _STEPS = (
+    10_000,
+    128,
+    200,
+    1000,
+)  # of the small classifier; of as many real digits it learns to read 0.95
 _SIDE = 28  # it sees pictures of at most so many pixels a side
+_SHOWN, _GRID = 8, 240  # pictures of a class in the report, and their width together
 _MOST_CLASSES = 64  # covariances of more log-probabilities take too much memory
 
 
@@ -56,6 +63,7 @@ class Generation(Task):
     options: GenerationOptions
     output = "pixels"
     inexact = frozenset({"picture_bytes"})
+    gallery_rows = 80
     judge: Any = None
     learners: Mapping[str, Any] = {}
 
@@ -81,10 +89,8 @@ class Generation(Task):
         """[N, 1 + C + d]: the class that is asked for (-1: none), what the judge says of the real picture, and its pixels."""
         assert label is not None
         encoded = batch.column(label)
-        pictures = self._decoded(encoded, label)
-        return np.concatenate(
-            [self._asked_for(batch)[:, np.newaxis], self._judgement(encoded), _small(pictures)], axis=1
-        ).astype(np.float32)
+        parts = [self._asked_for(batch)[:, np.newaxis], self._judgement(encoded), _small(self._decoded(encoded, label))]
+        return np.concatenate(parts, axis=1).astype(np.float32)
 
     # The model.
 
@@ -143,8 +149,8 @@ class Generation(Task):
 
     def judged(self, answers: Tensors) -> np.ndarray:
         """What the judge says of generated pictures: log-probabilities, [N, C]."""
-        pictures = np.rint(np.clip(answers["pixels"], 0, 1) * 255).astype(np.uint8)
-        return self._judgement(pa.array([self._encoded(one) for one in pictures], pa.binary()))
+        pixels = np.rint(np.clip(answers["pixels"], 0, 1) * 255).astype(np.uint8)
+        return self._judgement(pa.array([self._encoded(one) for one in pixels], pa.binary()))
 
     def terms(self, truths: np.ndarray, predictions: np.ndarray) -> UnitTerms:
         classes = len(self._judged_classes)
@@ -179,6 +185,17 @@ class Generation(Task):
         counts = sums.cells["asked_for"][0]
         share = ratio(float(counts[1:].max()), float(counts.sum())) or None
         return {**super().trivial(sums, truths), "judge_accuracy": share, "synthetic_train": share, "real_train": share}
+
+    def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
+        asked, seen = truths[:, 0].astype(int), self.judged(answers).argmax(axis=1)
+        tiles = []
+        for one in np.unique(asked):
+            here = np.flatnonzero(asked == one)[:_SHOWN]
+            grid = pictures.grid([pictures.raster(answers["pixels"][row]) for row in here], columns=4)
+            right = int((seen[here] == one).sum())
+            lines = [] if one < 0 else [self._judged_classes[one], f"{right} of {len(here)} are it to the judge"]
+            tiles.append(Tile([pictures.thumbnail(grid, longest=_GRID)], lines))
+        return [Gallery("Generated pictures", tiles, "Drawn for rows of the test split that chance chose.")]
 
     def _insist_on_judge(self) -> None:
         if self.judge is None:
@@ -246,8 +263,8 @@ class Generation(Task):
             made.append(_small(context.predict(batch)["pixels"]))
             asked.append(self._asked_for(batch))
         classes = np.concatenate(asked)
-        pictures = {"synthetic_train": made, "real_train": real}
-        return {name: _learner(np.concatenate(parts), classes) for name, parts in pictures.items()}
+        seen = {"synthetic_train": made, "real_train": real}
+        return {name: _learner(np.concatenate(parts), classes) for name, parts in seen.items()}
 
 
 def _answers(output: Any) -> dict[str, Any]:
@@ -268,23 +285,24 @@ def _first(context: Context, rows: int) -> Iterator[pa.RecordBatch]:
         rows -= batch.num_rows
 
 
-def _small(pictures: np.ndarray) -> np.ndarray:
+def _small(pixels: np.ndarray) -> np.ndarray:
     """[N, height, width, channels] -> [N, d] with at most 28 pixels a side, each the mean of those that it stands for."""
-    rows, height, width, channels = pictures.shape
+    rows, height, width, channels = pixels.shape
     step = math.ceil(max(height, width) / _SIDE)
-    cut = pictures[:, : height // step * step, : width // step * step]
+    cut = pixels[:, : height // step * step, : width // step * step]
     blocks = cut.reshape(rows, height // step, step, width // step, step, channels)
     return blocks.mean(axis=(2, 4), dtype=np.float32).reshape(rows, -1)
 
 
-def _learner(pictures: np.ndarray, classes: np.ndarray) -> Any:
+def _learner(pixels: np.ndarray, classes: np.ndarray) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    learner = MLPClassifier((_HIDDEN,), max_iter=_EPOCHS, random_state=1)
+    epochs = math.ceil(_STEPS / math.ceil(len(classes) / _BATCH))
+    learner = MLPClassifier((_HIDDEN,), batch_size=min(_BATCH, len(classes)), max_iter=epochs, random_state=1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # so many epochs, and no more
-        return learner.fit(pictures, classes)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # so many steps, and no more
+        return learner.fit(pixels, classes)
 
 
 def _moments(sums: MergeableSums, name: str, slice_index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from components.tasks._classes import EPSILON, ClassTask
 from components.tasks._columns import class_indices
@@ -37,7 +37,7 @@ class Multilabel(ClassTask):
     metrics = (MACRO_AUC, MACRO_AUC_PR, MICRO_F1, MACRO_F1, SUBSET_ACCURACY, HAMMING_LOSS)
     label_kind = LabelKind.SEVERAL_CLASSES
     output = "probabilities"
-    views: ClassVar[tuple[View, ...]] = ()
+    views = (View("classes", "F1 by class", key="by_class"),)
 
     def __init__(
         self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
@@ -182,7 +182,8 @@ class Multilabel(ClassTask):
     ) -> Bounds | None:
         t = sums.of(slice_index)
         if metric == "micro_f1":
-            return _micro_f1(t, level)
+            parts = [t[name] for name in ("hits", "wrong", "squared_hits", "squared_wrong", "hits_wrong", "some")]
+            return confidence.f1_of_jaccard(confidence.clustered_bounds(*parts, level=level))
         if metric == "subset_accuracy":
             return confidence.proportion_bounds(t["exact"], t["rows"], level)
         if metric == "hamming_loss":
@@ -193,9 +194,7 @@ class Multilabel(ClassTask):
             "macro_auc_pr": lambda at, positives, *_: confidence.proportion_bounds(at * positives, positives, level),
             "macro_f1": lambda at, hits, _, wrong: confidence.f1_bounds(hits, wrong, level),
         }[metric]
-        found = [of(*part) for part in self._by_class(metric, sums, slice_index)]
-        # Classes of one row are not independent, so that their errors may all go the same way.
-        return confidence.Bounds(*(float(np.mean([getattr(one, end) for one in found])) for end in ("low", "high")))
+        return confidence.mean_of_bounds([of(*part) for part in self._by_class(metric, sums, slice_index)])
 
     def _by_class(
         self, metric: str, sums: MergeableSums, slice_index: int
@@ -234,28 +233,6 @@ class Multilabel(ClassTask):
         }
 
     def charts(self, sums: MergeableSums, sample: Sequence[np.ndarray], rows: int) -> dict[str, Any]:
-        """`by_class`: rows of the class, and F1, of each."""
         positives, called, hits = (sums.terms[name][0] for name in ("positives", "called", "true_positives"))
-        f1 = divide(2.0 * hits, positives + called)
-        return {
-            "by_class": [
-                {"class": name, "rows": int(n), "f1": round(float(value), 6)}
-                for name, n, value in zip(self.classes, positives, f1, strict=True)
-            ]
-        }
-
-
-def _micro_f1(t: dict[str, float], level: float) -> Bounds:
-    """As F1's, of as many pairs of row and class as tell as much as these, which are not independent within a row.
-
-    The effective number of pairs goes by the variance of the ratio over rows (Korn and Graubard, 1998, "Confidence intervals for
-    proportions with small expected number of positive counts estimated from survey data").
-    """
-    pairs, rows = t["hits"] + t["wrong"], t["some"]
-    share = t["hits"] / pairs if pairs else 0.0
-    effective = min(pairs, rows)
-    if 0 < share < 1 and rows > 1:
-        squares = t["squared_hits"] * (1 - share) ** 2 + t["squared_wrong"] * share**2
-        spread = (squares - 2 * t["hits_wrong"] * share * (1 - share)) * rows / (rows - 1)
-        effective = min(pairs, share * (1 - share) * pairs**2 / spread) if spread > 0 else pairs
-    return confidence.f1_bounds(share * effective, (1 - share) * effective, level)
+        found = zip(self.classes, divide(2.0 * hits, positives + called), positives, strict=True)
+        return {"by_class": [{"name": name, "value": float(f1), "rows": int(rows)} for name, f1, rows in found]}

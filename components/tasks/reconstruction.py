@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from components.tasks._base import Task
 from components.tasks._context import Tensors
-from components.tasks._lazily import confidence, np
+from components.tasks._gallery import Gallery, ShownRows
+from components.tasks._lazily import confidence, np, pictures
 from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
 from components.tasks._views import View
@@ -51,6 +52,7 @@ class Reconstruction(Task):
     options: ReconstructionOptions
     output = "error"
     widths = {"error": 2 * _CELLS}
+    gallery_rows = 24
     views = (
         View("histogram", "Errors", _NORMAL, key="errors"),
         View("histogram", "Errors of anomalies", _ANOMALOUS, key="anomalies"),
@@ -182,6 +184,18 @@ class Reconstruction(Task):
             f"all {rows:,} rows of the test split are of class {only!r}: auc, or what is over normal rows, is undefined"
         )
         return [CheckResult("the test split has normal and anomalous rows", False, Severity.WARNING, message)]
+
+    def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
+        """Pictures beside what was made of them; nothing where a row is not one picture, with pixels from 0 to 1."""
+        tiles = []
+        for row, again in enumerate(answers["reconstruction"] if self.options.unit_interval else ()):
+            if (original := rows.picture(row)) is None or original.size != again.size:
+                return ()
+            lines = [f"error {answers['error'][row]:.4f}", *([self.classes[int(truths[row])]] if self.classes else [])]
+            tiles.append(rows.tile(row, *lines, again=pictures.raster(again.reshape(original.shape))))
+        return [
+            Gallery("Made again", tiles, "Rows that chance chose: the picture, and what the model made of its code.")
+        ]
 
     def charts(self, sums: MergeableSums, sample: Sequence[np.ndarray], rows: int) -> dict[str, Any]:
         """Errors on one scale, within the central 99 %; rows beyond are counted in the last bin."""

@@ -14,7 +14,9 @@ from pydantic import Field, model_validator
 
 from components.tasks import _ranks
 from components.tasks._base import Embed, Task
+from components.tasks._columns import query_keys
 from components.tasks._context import Context, Tensors
+from components.tasks._gallery import Gallery, ShownRows, Tile
 from components.tasks._lazily import confidence, np, pa, pd
 from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
@@ -23,6 +25,7 @@ from spec.errors import InputError
 from spec.metrics import COLD_NDCG_10, COVERAGE_10, HIT_1, MAP, MRR, NDCG_10, POPULARITY_10, RECALL_10, RECALL_20
 from spec.section import ColumnName, Section
 from spec.tasks import LabelKind
+from spec.words import one_line, some_of
 
 if TYPE_CHECKING:
     from components.confidence import Bounds
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 _PER_QUERY = (NDCG_10, RECALL_20, RECALL_10, MAP, MRR, HIT_1)
 _UNKNOWN_CODES = 2**23  # whole numbers of a float32 go that far, and twice
 _SEEN = -1.0
+_LISTS, _PICTURES, _NEIGHBOURS, _NAMED = 3, 8, 5, 10  # of the gallery
 
 
 class RetrievalOptions(Section):
@@ -73,6 +77,7 @@ class Retrieval(Task):
     output = "scores"
     unit = "queries"
     unit_term = "judged"
+    gallery_rows = 24
 
     options: RetrievalOptions
 
@@ -82,7 +87,7 @@ class Retrieval(Task):
         super().__init__(classes, threshold, options)
         self.widths = {"shown": 0}
         self.catalogue: Catalogue | None = None
-        self._classes_of_items: np.ndarray | None = None
+        self._classes_of_items: Any = None
         self._shelf: Any = None
         self._query: str | None = None
 
@@ -117,7 +122,7 @@ class Retrieval(Task):
         return _contrasts.InBatchSoftmax(counts / counts.sum())
 
     def _ids(self, features: Mapping[str, Any]) -> Any:
-        item = self.options.item
+        item = str(self.options.item)
         if item not in features:
             raise InputError(
                 f"features.py: task retrieval needs the feature {item!r}, the item's id as a whole number, such as "
@@ -203,6 +208,7 @@ class Retrieval(Task):
         prepared = copy.copy(self)
         prepared.catalogue = found = Catalogue.read(context.catalogue)
         prepared.widths = {"shown": len(found)}
+        prepared._query = context.query
         if self.by_label:
             prepared._classes_of_items = self.truths(found.items.combine_chunks().to_batches()[0], context.label)
         return prepared
@@ -329,6 +335,52 @@ class Retrieval(Task):
         if self.by_label:
             return super().trivial(sums, truths)
         return {**self.values(sums), COVERAGE_10.name: None, POPULARITY_10.name: None}
+
+    def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
+        """What a few queries are answered, beside what they have had; or the pictures that are found for a picture."""
+        places = self.judged(answers)
+        firsts = np.sort(np.unique(places, axis=0, return_index=True)[1])  # of the rows of one query, one
+        if self.by_label:
+            tiles = [self._neighbours(rows, row, int(truths[row]), places[row]) for row in firsts[:_PICTURES]]
+            caption = "A row of test, and what is nearest to it in train, the nearest first. Chosen by chance."
+            return [Gallery("Found for a few rows", tiles, caption)]
+        tiles = [self._listed(rows, row, int(truths[row]), places[row]) for row in firsts[:_LISTS]]
+        return [Gallery("Answered to a few queries", tiles, "The first ten items of each. Chosen by chance.")]
+
+    def _listed(self, rows: ShownRows, row: int, truth: int, places: np.ndarray) -> Tile:
+        lines = []
+        if self._query in rows.batch.schema.names:
+            column = rows.batch.column(self._query).slice(row, 1)
+            lines.append(f"{self._query}: {column[0].as_py()}")
+            assert self.catalogue is not None
+            (known,) = self.catalogue.seen.rows(query_keys(column, str(self._query)))
+            had = self.catalogue.seen.of_row(int(known))
+            lines.append("had: " + (some_of(self._words(rows, had), _NAMED) if len(had) else "nothing"))
+        lines.append("answered: " + "; ".join(self._words(rows, places[places >= 0][: _ranks.TOP])))
+        is_found = truth in places[: _ranks.TOP]
+        lines.append(f"in test: {'; '.join(self._words(rows, [truth]))}" if truth >= 0 else "in test: what train lacks")
+        return rows.tile(row, *lines, mark="good" if is_found else "bad")
+
+    def _neighbours(self, rows: ShownRows, row: int, truth: int, places: np.ndarray) -> Tile:
+        assert self.catalogue is not None
+        first = places[places >= 0][:_NEIGHBOURS]
+        (items,) = self.catalogue.items.take(pa.array(first)).combine_chunks().to_batches() or [None]
+        found = ShownRows(items, rows.pixels)
+        shown = {
+            f"{i + 1} {self.classes[self._classes_of_items[one]]}": found.picture(i) for i, one in enumerate(first)
+        }
+        right = self._classes_of_items[first] == truth
+        lines = (self.classes[truth], f"{right.sum()} of the first {len(first)} are {self.classes[truth]}")
+        beside = {name: picture for name, picture in shown.items() if picture is not None}
+        return rows.tile(row, *lines, mark="good" if right[:1].all() else "bad", **beside)
+
+    def _words(self, rows: ShownRows, places: Any) -> list[str]:
+        """Items by what is said of them; columns that no page shows are left out."""
+        assert self.catalogue is not None
+        columns = [name for name in self.catalogue.items.column_names if name in rows.batch.schema.names]
+        found = self.catalogue.items.select(columns).take(pa.array(places, pa.int64())).to_pylist()
+        said = [[str(value) for value in item.values() if not isinstance(value, bytes)] for item in found]
+        return [one_line(" / ".join(values), 60) for values in said]
 
     def data_checks(self, sums: MergeableSums, query: str) -> list[CheckResult]:
         """Whether there is something to find, and how much of it nobody can."""

@@ -172,7 +172,7 @@ class Data(Ingestion):
     since 1970-01-01); of `{VERSION}` the newest counts; `{DATA}` is the landing folder (TRAINYARD_DATA)."""
     query: ColumnName | None = None
     """For tasks that rank rows against each other, and needed there: the column of which one value (a search, a user) makes the
-    rows of one ranking."""
+    rows of one ranking. For retrieval: the column whose rows are one query; without it each row is one."""
     dataset: str | None = None
     """A data set that Trainyard knows how to fetch (pipelines/datasets): a span that is not there yet is laid out from it."""
 

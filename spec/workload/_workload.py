@@ -72,8 +72,8 @@ class Workload(Section):
     name: Name
     """Lower-case letters, digits and underscores; also the served model's name and the DAGs' suffix."""
     task: str
-    """binary, multiclass, multilabel, regression, ranking; or a task of your own, by dotted path: mine.task.Mine is the class in
-    task.py of the workload `mine` (docs/guides/add-a-task.md)."""
+    """binary, multiclass, multilabel, regression, ranking, retrieval, reconstruction, generation or segmentation; or a task of your
+    own, by dotted path: mine.task.Mine is the class in task.py of the workload `mine` (docs/guides/add-a-task.md)."""
     task_options: SerializeAsAny[Section] = Field(default=Section(), validate_default=True)
     """What the task alone needs to know, such as which column has the item that is recommended: `task_options` of each task, below."""
     owner: str = "ml-platform"

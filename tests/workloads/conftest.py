@@ -22,6 +22,9 @@ from pipelines import datasets
 from spec import home
 from spec.errors import InputError
 from spec.workload import Workload, load_workload
+from tests.yard import places
+
+__all__ = ["places"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -110,7 +113,7 @@ class Case:
         (name,) = set(rows.column_names) - {label}
         function = user_code.load_function(str(self.folder / "features.py"), "preprocessing_fn")
         values = rows[name].to_pylist()
-        dtype = tf.string if isinstance(values[0], bytes) else tf.float32
+        dtype = tf.string if isinstance(values[0], bytes | str) else tf.float32
         outputs = {n: t.numpy() for n, t in function({name: tf.constant(values, dtype)}).items()}
         features = {n: Feature(n, array.dtype.name, array.shape[1:]) for n, array in outputs.items()}
         classes = tuple(classes_of(read_schema(str(self.contracts)), label))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import pathlib
+import shutil
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+import yaml
 
 from components import user_code
 from components.trainer import Feature, ModelSchema
+from model_store import ModelStore
+from pipelines.run import Display, RunRequest, run
+from spec import home
 
 SIZE = (28, 28, 1)
 
@@ -78,3 +85,44 @@ def test_both_networks_learn(model: Any) -> None:
     assert trained == {
         id(one) for one in [*model.generator.trainable_variables, *model.discriminator.trainable_variables]
     }
+
+
+def _small(name: str, source: pa.Table) -> None:
+    """A workload of the repository in a test's own folders: few rows, one epoch, and bars that any model keeps."""
+    for rooms, root in (("workloads", home.workloads_root()), ("schemas", home.schemas_root())):
+        own = home.ROOT / "pipelines" / rooms if rooms == "workloads" else home.ROOT / rooms
+        shutil.copytree(own / name, root / name)
+    file = home.workloads_root() / name / "workload.yaml"
+    raw = yaml.safe_load(file.read_text())
+    del raw["data"]["dataset"]
+    raw["training"] |= {"epochs": 1}
+    raw["evaluation"] |= {"thresholds": [], "slices": []}
+    file.write_text(yaml.safe_dump(raw))
+    span = home.data_root() / name / "span-1"
+    span.mkdir(parents=True)
+    pq.write_table(pa.concat_tables([source.slice(0, 2000), source.slice(60_000, 400)]), span / "rows.parquet")
+
+
+@pytest.mark.slow
+def test_another_workload_s_release_judges_it(gan: Any, places: pathlib.Path) -> None:
+    table = pq.read_table(next((gan.landing / "digits_gan" / "span-1").iterdir()))
+    _small("digits_gan", table)
+    _small("mnist", table.drop_columns(["seed"]).rename_columns({"digit": "label"}))
+    alone = run(RunRequest("digits_gan", None, (), 5), Display())
+    assert alone.error and "evaluation.judge" in alone.error and "trainyard run mnist" in alone.error
+    assert not any(one.id == "Trainer" and one.status == "succeeded" for one in alone.components)
+
+    assert run(RunRequest("mnist", None, (), 5), Display()).blessed
+    ModelStore(home.store_uri()).promote("mnist", 1, reason="test", actor="test")
+    result = run(RunRequest("digits_gan", None, (), 5), Display())
+    assert (result.error, result.status, result.blessed) == (None, "succeeded", True), result.reasons
+    assert set(result.metrics) == {"judge_accuracy", "frechet", "synthetic_train", "real_train"}
+    assert result.metrics["real_train"] > result.metrics["synthetic_train"]
+    assert "<h3>Generated pictures</h3>" in pathlib.Path(result.reports["run"]).read_text()
+
+    signatures = tf.saved_model.load(result.release["uri"]).signatures
+    asked_for = {"digit": tf.constant([3, 3], tf.int64), "seed": tf.constant([5, -(2**63)], tf.int64)}
+    answers = signatures["serving_default"](**asked_for)
+    assert tf.io.decode_png(answers["picture_bytes"][0]).shape == SIZE and answers["pixels"].shape == (2, *SIZE)
+    decoded = signatures["decode"](digit=asked_for["digit"], code=tf.zeros([2, 32]))
+    np.testing.assert_allclose(decoded["pixels"][0], decoded["pixels"][1], atol=1e-6)

@@ -1,5 +1,6 @@
 """Charts as inline SVG: small functions from figures to markup, coloured by the page's style sheet."""
 
+from components.report.charts._classes import class_table
 from components.report.charts._comparison import interval_chart
 from components.report.charts._curves import calibration_chart, learning_chart, precision_recall_chart, roc_chart
 from components.report.charts._histograms import histogram_chart
@@ -11,6 +12,7 @@ __all__ = [
     "Svg",
     "bar",
     "calibration_chart",
+    "class_table",
     "dot_plot",
     "histogram_chart",
     "interval_chart",

@@ -49,7 +49,7 @@ def ease(train: pa.Table, test: pa.Table, task: Any) -> np.ndarray:
 
 def _lists(train: pa.Table, test: pa.Table, task: Any, method: Callable[[Links], Scores]) -> np.ndarray:
     """The items of the highest scores among those that a row's user has not had, [N, top_k]."""
-    items, item = np.unique(train[ITEM].to_numpy(), return_inverse=True)
+    items, item = _by_frequency(train[ITEM].to_numpy())
     users, user = np.unique(np.concatenate([train[USER].to_numpy(), test[USER].to_numpy()]), return_inverse=True)
     pairs = np.unique(np.stack([user[: train.num_rows], item]), axis=1)
     links = scipy.sparse.csr_array((np.ones(pairs.shape[1], np.float32), pairs), shape=(len(users), len(items)))
@@ -62,3 +62,10 @@ def _lists(train: pa.Table, test: pa.Table, task: Any, method: Callable[[Links],
         scores[had.nonzero()] = -np.inf
         best.append(np.argsort(-scores, axis=1, kind="stable")[:, : task.options.top_k])
     return items[np.concatenate(best)][row]
+
+
+def _by_frequency(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct ids, the most frequent first, and which of them each one is: of equal scores the first wins."""
+    distinct, codes, counts = np.unique(ids, return_inverse=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return distinct[order], np.argsort(order)[codes]

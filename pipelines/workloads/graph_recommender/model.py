@@ -29,6 +29,7 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
         hyperparameters: `embedding_size`, `steps` along the graph, `scale` of the first embeddings.
     """
     users, items = (schema.features[name].vocabulary_size for name in (USER, ITEM))
+    assert schema.interactions is not None
     links = scipy.sparse.coo_array(
         (np.ones(len(schema.interactions), np.float32), schema.interactions.T), shape=(users, items)
     )

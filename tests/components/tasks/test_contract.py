@@ -21,6 +21,7 @@ from components.tasks.catalogue import Catalogue, Seen
 from components.tasks.generation import Generation
 from components.tasks.reconstruction import Reconstruction
 from components.tasks.retrieval import Retrieval
+from components.tasks.segmentation import Segmentation
 from spec import tasks
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind, MissingLibraryError
@@ -34,6 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "retrieval": {"item": "item", "query_columns": ["x"], "item_columns": ["item"], "top_k": 20},
     "reconstruction": {"unit_interval": True},
     "generation": {"condition": "digit", "shape": (2, 3, 1)},
+    "segmentation": {"classes": ["ground", "a", "b"], "size": [4, 6]},
 }
 
 
@@ -57,6 +59,9 @@ def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, n
         return random.integers(0, ITEMS, count) * 1.0, lists, np.sort(random.integers(0, 8, count))
     if isinstance(task, Generation):
         return judged_pictures(random, count)
+    if isinstance(task, Segmentation):
+        truths, found = random.integers(0, 3, (2, count, *task.size)).astype(np.uint8)
+        return truths, found, np.zeros(count, np.int64)
     if isinstance(task, Reconstruction):
         return random.integers(0, 2, count), random.random((count, 2)), np.zeros(count, np.int64)
     if isinstance(task, made_up.Generation):

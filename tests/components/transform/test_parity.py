@@ -85,6 +85,7 @@ def test_output_equals_stock_transform(taxi: Any, tmp_path: pathlib.Path, featur
         tmp_path / "ours",
         module_file=str(module),
         module_digest="",
+        task_options="{}",
         label=LABEL,
         task="binary",
         positive_class="1",
