@@ -162,7 +162,7 @@ class Retrieval(Task):
 
     def beside_features(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """The ids of the query and of the item."""
-        return {_RAW + name: _ids(raw[name]) for name in (self._query, self.options.item) if name in raw}
+        return {_RAW + name: _ids(raw[name]) for name in (self._query, self.options.item) if name and name in raw}
 
     def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
         """The query's place among the items, [N, d]."""
