@@ -17,7 +17,7 @@ import tensorflow_transform as tft
 
 from components import served_model
 from components.schema import booleans_of, is_personal, time_format_of
-from components.tasks import Features, ModelSchema, Signature, Task, find
+from components.tasks import ModelSchema, Signature, Task, find
 from components.tasks.catalogue import Catalogue
 from spec.errors import InputError
 from spec.words import some_of
@@ -65,7 +65,7 @@ class ServingModule(tf.Module):
                 model, schema, catalogue, lambda compute: self._of_items(compute, catalogue, transform_layer, schema)
             )
         # Traced once, here: every signature of these columns calls this graph. TensorFlow's runtime inlines it.
-        predict = _graph(lambda raw: _predict(_features(raw, transform_layer, schema), model, self._task))
+        predict = _graph(lambda raw: _predict(self._given(raw, transform_layer, schema), model, self._task))
         try:
             self._predict = predict.get_concrete_function(self._batches(self.columns))
         except Exception as error:
@@ -133,20 +133,25 @@ class ServingModule(tf.Module):
             if not signature.columns:
                 return dict(signature.answer(tensors))
             raw = self._from_dense(given, signature.columns)
-            features = _features(raw, transform_layer, schema)
-            features.update(tensors)
-            return dict(signature.answer(features))
+            return dict(signature.answer(self._given(raw, transform_layer, schema) | tensors))
 
         named = {name: tf.TensorSpec(one.shape, one.dtype, name) for name, one in signature.tensors.items()}
         return _graph(answer).get_concrete_function(**self.raw_inputs(signature.columns), **named)
 
+    def _given(self, raw: Mapping[str, Any], transform_layer: Any, schema: ModelSchema) -> dict[str, tf.Tensor]:
+        return _features(raw, transform_layer, schema) | self._task.beside_features(raw)
+
     def _of_items(
-        self, compute: Callable[[Features], Any], catalogue: Catalogue, transform_layer: Any, schema: ModelSchema
+        self,
+        compute: Callable[[Mapping[str, Any]], Any],
+        catalogue: Catalogue,
+        transform_layer: Any,
+        schema: ModelSchema,
     ) -> np.ndarray:
         """Something of every item's features, [M, ...]."""
         columns = [name for name in catalogue.items.column_names if name in self._raw_specs]
         described = {name: self._described(name) for name in columns}
-        graph = _graph(lambda **given: compute(_features(self._from_dense(given, columns), transform_layer, schema)))
+        graph = _graph(lambda **given: compute(self._given(self._from_dense(given, columns), transform_layer, schema)))
         call = graph.get_concrete_function(**self.raw_inputs(columns))
         found = []
         for batch in catalogue.items.select(columns).to_batches(max_chunksize=_ITEMS_AT_ONCE):
@@ -230,18 +235,17 @@ def _identifier(feature: str) -> str:
     return name
 
 
-def _features(raw: Mapping[str, Any], transform_layer: Any, schema: ModelSchema) -> Features:
+def _features(raw: Mapping[str, Any], transform_layer: Any, schema: ModelSchema) -> dict[str, tf.Tensor]:
     """The model's features, as far as the raw columns suffice for them."""
     transformed = transform_layer(raw)
-    made = {
+    return {
         name: tf.reshape(transformed[name], [-1, *feature.shape])
         for name, feature in schema.features.items()
         if name in transformed
     }
-    return Features(made, raw)
 
 
-def _predict(features: Features, model: keras.Model, task: Task) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+def _predict(features: dict[str, tf.Tensor], model: keras.Model, task: Task) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The model's output, and the answers that the task makes of it."""
     output = tf.cast(task.served_output(model, features), tf.float32)
     return output, task.answers(output, features, model)
