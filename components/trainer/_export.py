@@ -18,13 +18,13 @@ import tensorflow_transform as tft
 
 from components import served_model
 from components.schema import booleans_of, is_personal, time_format_of
-from components.tasks import Features, ModelSchema, Signature, Task, find
+from components.tasks import ModelSchema, Signature, Task, find
 from components.tasks.catalogue import Catalogue
 from components.trainer.late import Late, as_stored, row_bytes
 from spec.errors import InputError
 from spec.words import some_of
 
-MadeOf = Callable[[Mapping[str, Any]], Features]
+MadeOf = Callable[[Mapping[str, Any]], dict[str, tf.Tensor]]
 
 # Of the model's features; what its layers make of them is often ten times as much.
 _BYTES_AT_ONCE = 32 * 2**20
@@ -65,7 +65,7 @@ class ServingModule(tf.Module):
         self._input_names = types.MappingProxyType(input_names(self._raw_specs))
         self.columns = _served("served_columns", self._task.served_columns(tuple(self._raw_specs)), self._raw_specs)
         transform_layer = transform.transform_features_layer()
-        features = functools.partial(_features, transform_layer, late)
+        features = functools.partial(_features, transform_layer, late, self._task)
         # Held here for its variables and tables.
         self._stock = None
         if catalogue is not None:
@@ -141,14 +141,14 @@ class ServingModule(tf.Module):
             if not signature.columns:
                 return dict(signature.answer(tensors))
             raw = self._from_dense(given, signature.columns)
-            made = features(raw)
-            made.update(tensors)
-            return dict(signature.answer(made))
+            return dict(signature.answer(features(raw) | tensors))
 
         named = {name: tf.TensorSpec(one.shape, one.dtype, name) for name, one in signature.tensors.items()}
         return _graph(answer).get_concrete_function(**self.raw_inputs(signature.columns), **named)
 
-    def _of_items(self, compute: Callable[[Features], Any], catalogue: Catalogue, features: MadeOf) -> np.ndarray:
+    def _of_items(
+        self, compute: Callable[[Mapping[str, Any]], Any], catalogue: Catalogue, features: MadeOf
+    ) -> np.ndarray:
         """Something of every item's features, [M, ...]."""
         columns = [name for name in catalogue.items.column_names if name in self._raw_specs]
         described = {name: self._described(name) for name in columns}
@@ -240,12 +240,12 @@ def _identifier(feature: str) -> str:
     return name
 
 
-def _features(transform_layer: Any, late: Late, raw: Mapping[str, Any]) -> Features:
-    """The model's features, as far as the raw columns suffice for them."""
-    return Features(late.served(as_stored(transform_layer(raw), late.stored.values())), raw)
+def _features(transform_layer: Any, late: Late, task: Task, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """The model's features, as far as the raw columns suffice for them, and what the task needs beside them."""
+    return late.served(as_stored(transform_layer(raw), late.stored.values())) | task.beside_features(raw)
 
 
-def _predict(features: Features, model: keras.Model, task: Task) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+def _predict(features: dict[str, tf.Tensor], model: keras.Model, task: Task) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The model's output, and the answers that the task makes of it."""
     output = tf.cast(task.served_output(model, features), tf.float32)
     return output, task.answers(output, features, model)
@@ -266,7 +266,7 @@ def _lacking(features: MadeOf, specs: Mapping[str, Any], columns: Collection[str
 
     def made_of(given: Iterable[str]) -> set[str]:
         batches = {name: _batch_spec(specs[name]) for name in given}
-        return set(_graph(lambda raw: dict(features(raw))).get_concrete_function(batches).structured_outputs)
+        return set(_graph(features).get_concrete_function(batches).structured_outputs)
 
     made = made_of(columns)
     needed_for: dict[str, list[str]] = {name: [] for name in schema.features if name not in made}
