@@ -39,7 +39,7 @@ def _made_up(monkeypatch: pytest.MonkeyPatch, write: object) -> None:
 
 
 @pytest.fixture
-def lines(places: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def lines(places: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     """Runs a command over the yard with a made-up data set; returns the exit code, and the lines of both streams."""
     make_yard(places).write(workload=_QUICK)
     monkeypatch.setenv("TMPDIR", str(places))
@@ -48,7 +48,7 @@ def lines(places: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
     def run(*arguments: str) -> tuple[int, list[str], list[str]]:
         code = cli.main(["run", *arguments])
-        said = capsys.readouterr()
+        said = capfd.readouterr()
         return code, said.out.splitlines(), said.err.splitlines()
 
     return run
@@ -129,6 +129,6 @@ def test_a_quick_run_makes_a_release_and_leaves_nothing(lines, places: pathlib.P
 
 
 @pytest.mark.slow
-def test_every_workload_works_on_a_sample(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_workload_works_on_a_sample(capfd: pytest.CaptureFixture[str]) -> None:
     code = cli.main(["run", "all", "--quick"])
-    assert code == 0, capsys.readouterr().out
+    assert code == 0, capfd.readouterr().out
