@@ -307,8 +307,13 @@ class Task(TaskFacts, abc.ABC):
         """The output that `judged` looks at."""
         return self.output
 
+    @property
+    def judged_shape(self) -> tuple[int, ...]:
+        """Of what is judged, for one row: of `judged`, and of what a simple method beside the model answers."""
+        return self.answer_shape
+
     def judged(self, answers: Tensors) -> np.ndarray:
-        """What of a model's answers is judged, [N, *answer_shape] unless `terms` takes another shape."""
+        """What of a model's answers is judged, [N, *judged_shape] unless `terms` takes another shape."""
         return answers[self.judged_output]
 
     def valid(self, predictions: np.ndarray) -> np.ndarray:
@@ -334,7 +339,7 @@ class Task(TaskFacts, abc.ABC):
 
         Args:
             truths: of `truths`, [N, ...].
-            predictions: valid ones, [N, *answer_shape].
+            predictions: valid ones, [N, *judged_shape].
         """
         raise NotImplementedError
 
