@@ -256,7 +256,7 @@ class Task(TaskFacts, abc.ABC):
             model: what `build_model` returned.
             features: the transformed ones that `served_columns` suffice for, [N, ...]; `features.raw` are these columns.
         """
-        return model(features, training=False)
+        return model(dict(features), training=False)  # Keras takes a dictionary of any other class for one input
 
     def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
         """What the SavedModel answers besides, by signature: of other columns, or of what only the model knows, such as a code."""
@@ -307,8 +307,13 @@ class Task(TaskFacts, abc.ABC):
         """The output that `judged` looks at."""
         return self.output
 
+    @property
+    def judged_shape(self) -> tuple[int, ...]:
+        """Of what is judged, for one row: of `judged`, and of what a simple method beside the model answers."""
+        return self.answer_shape
+
     def judged(self, answers: Tensors) -> np.ndarray:
-        """What of a model's answers is judged, [N, *answer_shape] unless `terms` takes another shape."""
+        """What of a model's answers is judged, [N, *judged_shape] unless `terms` takes another shape."""
         return answers[self.judged_output]
 
     def valid(self, predictions: np.ndarray) -> np.ndarray:
@@ -334,7 +339,7 @@ class Task(TaskFacts, abc.ABC):
 
         Args:
             truths: of `truths`, [N, ...].
-            predictions: valid ones, [N, *answer_shape].
+            predictions: valid ones, [N, *judged_shape].
         """
         raise NotImplementedError
 

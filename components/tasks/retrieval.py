@@ -119,6 +119,7 @@ class Retrieval(Task):
             return _contrasts.InBatchBPR()
         assert schema.interactions is not None
         counts = np.bincount(schema.interactions[:, 1], minlength=self._ids(schema.features).vocabulary_size or 0)
+        counts = np.maximum(counts, 1)  # eval has items that train lacks: they are rare, not impossible
         return _contrasts.InBatchSoftmax(counts / counts.sum())
 
     def _ids(self, features: Mapping[str, Any]) -> Any:
@@ -243,22 +244,25 @@ class Retrieval(Task):
         """
         assert self.catalogue is not None
         seen = self.catalogue.seen
-        rows = seen.rows(groups) if self.options.leave_out_seen else np.full(len(groups), -1)
+        _, firsts, query = np.unique(groups, return_index=True, return_inverse=True)
+        rows, lists = np.full(len(firsts), -1), predictions[firsts]
+        if self.options.leave_out_seen:
+            rows = seen.rows(groups[firsts])
         # A champion, or a simple method, may answer what was seen since.
-        left = (predictions >= 0) & ~seen.has(rows[:, np.newaxis], predictions)
+        left = (lists >= 0) & ~seen.has(rows[:, np.newaxis], lists)
         ranks = np.where(left, np.cumsum(left, axis=1), 0)
         first = np.argsort(~left, axis=1, kind="stable")[:, : _ranks.TOP]
-        shown = np.where(np.take_along_axis(left, first, 1), np.take_along_axis(predictions, first, 1), -1)
+        shown = np.where(np.take_along_axis(left, first, 1), np.take_along_axis(lists, first, 1), -1)[query]
         if self.by_label:
-            right = left & (self._classes_of_items[np.maximum(predictions, 0)] == truths[:, np.newaxis])
-            query, place = np.nonzero(right)
+            right = left[query] & (self._classes_of_items[np.maximum(lists, 0)][query] == truths[:, np.newaxis])
+            row, place = np.nonzero(right)
             wanted = np.bincount(self._classes_of_items, minlength=len(self.classes))[truths]
-            found = _ranks.per_query(query, ranks[query, place], wanted, self.options.top_k)
+            found = _ranks.per_query(row, ranks[query][row, place], wanted, self.options.top_k)
             return np.column_stack([wanted, *(found[one.name] for one in _PER_QUERY), shown])
-        own = np.where(predictions == truths[:, np.newaxis], ranks, 0).max(axis=1)
-        popular = np.where(truths >= 0, truths + 1 - seen.before(rows, truths), 0)
+        own = np.where(lists[query] == truths[:, np.newaxis], ranks[query], 0).max(axis=1)
+        popular = np.where(truths >= 0, truths + 1 - seen.before(rows[query], truths), 0)
         popular[popular > self.options.top_k] = 0
-        is_seen = seen.has(rows, truths)
+        is_seen = seen.has(rows[query], truths)
         return np.column_stack([np.where(is_seen, _SEEN, own), np.where(is_seen, _SEEN, popular), shown])
 
     def constant(self, kept: np.ndarray) -> np.ndarray:
@@ -348,18 +352,19 @@ class Retrieval(Task):
         return [Gallery("Answered to a few queries", tiles, "The first ten items of each. Chosen by chance.")]
 
     def _listed(self, rows: ShownRows, row: int, truth: int, places: np.ndarray) -> Tile:
-        lines = []
+        assert self.catalogue is not None
+        names = [name for name in self.options.query_columns if name in rows.batch.schema.names]
+        lines = [", ".join(f"{name}: {rows.batch.column(name)[row].as_py()}" for name in names)]
         if self._query in rows.batch.schema.names:
-            column = rows.batch.column(self._query).slice(row, 1)
-            lines.append(f"{self._query}: {column[0].as_py()}")
-            assert self.catalogue is not None
-            (known,) = self.catalogue.seen.rows(query_keys(column, str(self._query)))
-            had = self.catalogue.seen.of_row(int(known))
-            lines.append("had: " + (some_of(self._words(rows, had), _NAMED) if len(had) else "nothing"))
-        lines.append("answered: " + "; ".join(self._words(rows, places[places >= 0][: _ranks.TOP])))
-        is_found = truth in places[: _ranks.TOP]
-        lines.append(f"in test: {'; '.join(self._words(rows, [truth]))}" if truth >= 0 else "in test: what train lacks")
-        return rows.tile(row, *lines, mark="good" if is_found else "bad")
+            (known,) = self.catalogue.seen.rows(
+                query_keys(rows.batch.column(self._query).slice(row, 1), str(self._query))
+            )
+            had = self._words(rows, self.catalogue.seen.of_row(int(known)))
+            lines.append(f"had: {some_of(had, _NAMED) or 'nothing'}")
+        first = places[places >= 0][: _ranks.TOP]
+        lines.append("answered: " + "; ".join(self._words(rows, first)))
+        lines.append("in test: " + (self._words(rows, [truth])[0] if truth >= 0 else "an item that train lacks"))
+        return Tile((), lines, "good" if truth in first else "bad")
 
     def _neighbours(self, rows: ShownRows, row: int, truth: int, places: np.ndarray) -> Tile:
         assert self.catalogue is not None

@@ -70,7 +70,9 @@ class ServingModule(tf.Module):
             self._predict = predict.get_concrete_function(self._batches(self.columns))
         except Exception as error:
             lacking = _lacking(transform_layer, self._raw_specs, self.columns, schema)
-            raise (InputError(lacking) if lacking else error) from error
+            if lacking:
+                raise InputError(lacking) from error
+            raise
         self._further = types.MappingProxyType(dict(self._task.signatures(model, schema)))
         for name, signature in self._further.items():
             _served(f"signature {name!r}", signature.columns, self._raw_specs)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from PIL import Image
-from squeezenet import squeezenet
+from squeezenet import squeezenet  # type: ignore[import-not-found]  # beside this file
 
 from components.assets import asset_path
 
@@ -19,12 +19,14 @@ _SHADES = 4
 def raw_features(train: pa.Table, test: pa.Table, task: Any) -> np.ndarray:
     """SqueezeNet's features as they are."""
     describe = squeezenet(asset_path("squeezenet"))
-    return _nearest(*(describe(tf.constant(rows["image"].to_pylist())).numpy() for rows in (train, test)), task)
+    items, queries = (describe(tf.constant(rows["image"].to_pylist())).numpy() for rows in (train, test))
+    return _nearest(items, queries, task)
 
 
 def colours(train: pa.Table, test: pa.Table, task: Any) -> np.ndarray:
     """How frequent each of 64 colours is."""
-    return _nearest(*(np.stack([_histogram(one) for one in rows["image"].to_pylist()]) for rows in (train, test)), task)
+    items, queries = (np.stack([_histogram(one) for one in rows["image"].to_pylist()]) for rows in (train, test))
+    return _nearest(items, queries, task)
 
 
 def _histogram(encoded: bytes) -> np.ndarray:

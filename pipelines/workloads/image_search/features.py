@@ -6,7 +6,7 @@ SqueezeNet stays as it is. So its pass over the photos, by far the dearest part,
 from __future__ import annotations
 
 import tensorflow as tf
-from squeezenet import squeezenet
+from squeezenet import squeezenet  # type: ignore[import-not-found]  # beside this file
 
 from components.assets import asset_path
 

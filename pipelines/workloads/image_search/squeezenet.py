@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 import numpy as np
 import tensorflow as tf
 
