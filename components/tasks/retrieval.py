@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _PER_QUERY = (NDCG_10, RECALL_20, RECALL_10, MAP, MRR, HIT_1)
 _UNKNOWN_CODES = 2**23  # whole numbers of a float32 go that far, and twice
 _SEEN = -1.0
+_RAW = "raw "
 _LISTS, _PICTURES, _NEIGHBOURS, _NAMED = 3, 8, 5, 10  # of the gallery
 
 
@@ -159,13 +160,17 @@ class Retrieval(Task):
         )
         return self._shelf
 
+    def beside_features(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The ids of the query and of the item."""
+        return {_RAW + name: _ids(raw[name]) for name in (self._query, self.options.item) if name and name in raw}
+
     def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
         """The query's place among the items, [N, d]."""
         return model.queries(features)
 
     def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         """The nearest items; a query that train knows is not answered what it has had."""
-        left_out = self._shelf.seen(_column(features, self._query)) if self._query else self._shelf.nothing(output)
+        left_out = self._shelf.seen(features[_RAW + self._query]) if self._query else self._shelf.nothing(output)
         return dict(self._shelf.answer(output, self.options.top_k, left_out))
 
     def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
@@ -175,7 +180,7 @@ class Retrieval(Task):
             return {}
 
         def similar(features: Mapping[str, Any]) -> dict[str, Any]:
-            itself = self._shelf.itself(_column(features, self.options.item))
+            itself = self._shelf.itself(features[_RAW + str(self.options.item)])
             return dict(self._shelf.answer(model.items(features), self.options.top_k, itself))
 
         def score(features: Mapping[str, Any]) -> dict[str, Any]:
@@ -402,15 +407,14 @@ class Retrieval(Task):
         return [CheckResult(name, True, message=shown)]
 
 
-def _column(features: Any, name: Any) -> Any:
+def _ids(column: Any) -> Any:
     """A raw column of ids, [N]; where one is missing, what no id is."""
     import tensorflow as tf
 
-    column = features.raw[name]
-    if isinstance(column, tf.SparseTensor):
-        text = column if column.dtype == tf.string else tf.sparse.map_values(tf.strings.as_string, column)
-        return tf.reshape(tf.sparse.to_dense(tf.sparse.reset_shape(text, [tf.shape(text, tf.int64)[0], 1])), [-1])
-    return column
+    if not isinstance(column, tf.SparseTensor):
+        return column
+    text = column if column.dtype == tf.string else tf.sparse.map_values(tf.strings.as_string, column)
+    return tf.reshape(tf.sparse.to_dense(tf.sparse.reset_shape(text, [tf.shape(text, tf.int64)[0], 1])), [-1])
 
 
 def _changes(*keys: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ def built(case_: Any, links: np.ndarray, users: int, items: int, **options: Any)
     features = {
         name: Feature(name, "int64", (), size) for name, size in (("user", users), ("artist", items))
     }  # the last number of each is of those that train lacks
-    schema = ModelSchema(features, "retrieval", None, query="user", interactions=links)
+    schema = ModelSchema(features, "retrieval", None, task_options={"item": "artist"}, query="user", interactions=links)
     build: Callable[..., Any] = user_code.load_function(str(case_.folder / "model.py"), "build_model")
     return build(schema, {**OPTIONS, **options})
 

@@ -20,4 +20,6 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     Returns:
         `seen`, float32 [N, 512].
     """
-    return {"seen": squeezenet(asset_path("squeezenet"))(inputs["image"])}
+    describe = squeezenet(asset_path("squeezenet"))
+    # One by one: the first convolution alone makes 3 MB of a photo, and a batch may have thousands.
+    return {"seen": tf.map_fn(describe, inputs["image"], fn_output_signature=tf.float32, parallel_iterations=2)}
