@@ -41,7 +41,7 @@ class Own(Method):
         return answers
 
     def _objection(self, answers: np.ndarray, rows: int) -> str:
-        shape = (rows, *self.task.answer_shape)
+        shape = (rows, *self.task.judged_shape)
         if answers.shape != shape:
             return (
                 f"must answer as a {self.task.name} model does, in shape {list(shape)}. Received: {list(answers.shape)}"

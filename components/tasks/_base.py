@@ -12,7 +12,7 @@ from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pa
 from components.tasks._scores import ScoreCounts
-from components.tasks._signatures import Features, Signature
+from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, by_slice, counted, weighted
 from components.tasks._views import View
 from spec import tasks
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from components.tasks._schema import ModelSchema
     from components.tasks.catalogue import Catalogue
 
-Embed = Callable[[Callable[["Features"], Any]], "np.ndarray"]
+Embed = Callable[[Callable[[Mapping[str, Any]], Any]], "np.ndarray"]
 
 
 class Task(TaskFacts, abc.ABC):
@@ -254,9 +254,17 @@ class Task(TaskFacts, abc.ABC):
 
         Args:
             model: what `build_model` returned.
-            features: the transformed ones that `served_columns` suffice for, [N, ...]; `features.raw` are these columns.
+            features: the transformed ones that `served_columns` suffice for, [N, ...].
         """
-        return model(dict(features), training=False)  # Keras takes a dictionary of any other class for one input
+        return model(features, training=False)
+
+    def beside_features(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Of raw columns what `answers` and `signatures` need as it is, in the graph, by names that no feature has.
+
+        Args:
+            raw: [N, ...] by column; a `tf.SparseTensor` where values may be missing.
+        """
+        return {}
 
     def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
         """What the SavedModel answers besides, by signature: of other columns, or of what only the model knows, such as a code."""
@@ -307,8 +315,13 @@ class Task(TaskFacts, abc.ABC):
         """The output that `judged` looks at."""
         return self.output
 
+    @property
+    def judged_shape(self) -> tuple[int, ...]:
+        """Of what is judged, for one row: of `judged`, and of what a simple method beside the model answers."""
+        return self.answer_shape
+
     def judged(self, answers: Tensors) -> np.ndarray:
-        """What of a model's answers is judged, [N, *answer_shape] unless `terms` takes another shape."""
+        """What of a model's answers is judged, [N, *judged_shape] unless `terms` takes another shape."""
         return answers[self.judged_output]
 
     def valid(self, predictions: np.ndarray) -> np.ndarray:
@@ -334,7 +347,7 @@ class Task(TaskFacts, abc.ABC):
 
         Args:
             truths: of `truths`, [N, ...].
-            predictions: valid ones, [N, *answer_shape].
+            predictions: valid ones, [N, *judged_shape].
         """
         raise NotImplementedError
 

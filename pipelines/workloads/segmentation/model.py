@@ -33,10 +33,13 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
         # Fewer filters first: at twice the size, each costs four times as much.
         x = layers.UpSampling2D()(layers.Conv2D(filters * 2**depth, 1, use_bias=False)(x))
         x = _convolution(layers.Concatenate()([x, kept[depth]]), filters * 2**depth)
-    x = layers.Conv2DTranspose(filters, 2, strides=2, activation="relu")(x)
+    x = _normalised(layers.Conv2DTranspose(filters, 2, strides=2, use_bias=False)(x))
     return keras.Model(inputs, schema.outputs(x))
 
 
 def _convolution(x: keras.KerasTensor, filters: int, size: int = 3, stride: int = 1) -> keras.KerasTensor:
-    x = layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False)(x)
+    return _normalised(layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False)(x))
+
+
+def _normalised(x: keras.KerasTensor) -> keras.KerasTensor:
     return layers.Activation("relu")(layers.BatchNormalization(momentum=0.95)(x))

@@ -21,7 +21,7 @@ from components.tasks.catalogue import Catalogue, Seen
 from components.tasks.generation import Generation
 from components.tasks.reconstruction import Reconstruction
 from components.tasks.retrieval import Retrieval
-from components.tasks.segmentation import Segmentation
+from components.tasks.segmentation import VOID, Segmentation
 from spec import tasks
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind, MissingLibraryError
@@ -55,8 +55,9 @@ def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, n
     random = np.random.default_rng(seed)
     predictions = random.random((count, *task.answer_shape)).astype(np.float32)
     if isinstance(task, Retrieval):
-        lists = np.stack([random.permutation(ITEMS)[:20] for _ in range(count)]).astype(np.float32)
-        return random.integers(0, ITEMS, count) * 1.0, lists, np.sort(random.integers(0, 8, count))
+        groups = np.sort(random.integers(0, 8, count))
+        lists = np.stack([random.permutation(ITEMS)[:20] for _ in range(8)]).astype(np.float32)
+        return random.integers(0, ITEMS, count) * 1.0, lists[groups], groups
     if isinstance(task, Generation):
         return judged_pictures(random, count)
     if isinstance(task, Segmentation):
@@ -181,7 +182,7 @@ def test_a_report_draws_what_the_evaluation_keeps(task: Task) -> None:
 
 def test_what_is_not_finite_is_not_valid(task: Task) -> None:
     _, predictions, _ = rows_of(task)
-    predictions[3] = np.nan
+    predictions[3] = VOID if isinstance(task, Segmentation) else np.nan
     assert task.valid(predictions).tolist() == [row != 3 for row in range(ROWS)]
 
 
@@ -208,8 +209,8 @@ def test_its_head_is_built_fitted_and_answers(task: Task) -> None:
 
     schema = schema_of(task.name)
     shape = task.head_shape(schema)
-    if None in shape:
-        pytest.skip("build_model ends with layers of its own")
+    if None in shape or isinstance(task, Segmentation):
+        pytest.skip("build_model ends with layers of its own, or the head takes a picture")
     inputs = schema.inputs()
     x = keras.layers.Dense(8)(keras.layers.Concatenate()([keras.ops.expand_dims(one, -1) for one in inputs.values()]))
     for hidden in (x, keras.layers.RepeatVector(3)(x)):  # one network, and three side by side
