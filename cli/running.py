@@ -7,7 +7,7 @@ import contextlib
 import pathlib
 from collections.abc import Iterator
 
-from cli import arguments
+from cli import arguments, several
 from cli.arguments import Commands
 from model_store import StoreError
 from spec import exit_codes
@@ -27,9 +27,16 @@ def _add_run(commands: Commands) -> None:
         description="Ingests, validates, transforms, trains, evaluates against thresholds and champion, checks that the "
         "exported model answers, and publishes a release if every gate is passed. What has not changed comes from the cache.",
         epilog="examples:\n  trainyard run taxi\n  trainyard run taxi --span 2 --param training.epochs=3 --param learning_rate=0.01\n"
-        "  trainyard run taxi --json | jq .metrics.auc",
+        "  trainyard run taxi --json | jq .metrics.auc\n  trainyard run all --quick                      # does everything work?",
     )
-    command.add_argument("workload")
+    command.add_argument("workload", help="its name, or `all`: one after the other")
+    command.add_argument(
+        "--quick",
+        action="store_true",
+        help="on about 2,000 rows of each split of its data set, for two epochs at most, in a home of its own that is removed "
+        "if all goes well; thresholds are shown and not judged",
+    )
+    command.add_argument("--keep", action="store_true", help="with --quick: keep that home, and say where it is")
     command.add_argument("--span", type=arguments.span, help="newest span to train on; default: the newest there is")
     arguments.add_param(
         command, "a field of workload.yaml by its path (training.epochs=3), or a hyper-parameter (learning_rate=0.01)"
@@ -99,6 +106,10 @@ def _run(options: argparse.Namespace) -> int:
         tuple(options.beam),
         tuple(dict.fromkeys(options.until)),
     )
+    if options.quick or options.workload == several.ALL:
+        return several.run_several(options, request)
+    if options.keep:
+        raise InputError("--keep: is for --quick; other runs stay anyway.")
     with _refusals_as_json(options):
         return run(request, run_display(options.json)).exit_code
 

@@ -19,7 +19,7 @@ from spec.errors import ChangedError, InputError, TryAgainError, disk_is_full
 from spec.words import one_line
 from spec.workload import Asset
 
-__all__ = ["blame", "calling", "digest", "explain", "load_function"]
+__all__ = ["blame", "calling", "digest", "explain", "find_function", "load_function"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +62,13 @@ def load_function(module_file: str, name: str, expected: str = "") -> Callable[.
         known = ", ".join(sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_")))
         raise InputError(f"{path}: has no function {name!r}. Received: {known or 'no functions'}. Define {name}.")
     return function  # type: ignore[no-any-return]
+
+
+def find_function(module_file: str, name: str, expected: str = "") -> Callable[..., Any] | None:
+    """As `load_function`, of a function that a workload may leave out."""
+    path = pathlib.Path(module_file)
+    found = getattr(_load(path, expected).module, name, None) if path.is_file() else None
+    return found if callable(found) else None
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import binascii
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,6 +22,7 @@ from serving._signature import TensorInfo, show_shape
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 _Where = Callable[[tuple[int, ...]], str]
 
+_IMAGES = ("/9j/", "iVBORw0KGgo", "R0lGOD")  # how a JPEG, a PNG and a GIF begin in base64
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _TAKES = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "V": "fiu"}  # V: bfloat16 and similar
 _EXPECTED = {"f": "a number", "i": "a whole number", "u": "a whole number", "b": "true or false", "V": "a number"}
@@ -245,6 +246,8 @@ def _insist_on_dates(values: list[str], info: TensorInfo, where: _Where) -> None
 def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
     if isinstance(value, str):
         return value.encode()
+    if isinstance(value, bytes):  # of a file; JSON has none
+        return value
     if isinstance(value, bool) and info.booleans:
         return info.booleans[value].encode()
     if _is_b64(value):
@@ -262,6 +265,14 @@ def decode_b64(value: Mapping[str, Any], where: str) -> bytes:
         raise BadRequestError(
             f"{where}: the value of b64 is not valid base64. Received: {_show(value['b64'])}"
         ) from None
+
+
+def hint_at_base64(arrays: Arrays) -> str:
+    """What to add to a refusal where a text looks like an image file in base64, which JSON has to mark as such; else empty."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "O" and any(str(one, "latin-1").startswith(_IMAGES) for one in array.flat):
+            return f' The text of {name!r} looks like base64: send {{"b64": "..."}} in its place.'
+    return ""
 
 
 def _leaves(values: Any, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
@@ -360,14 +371,19 @@ def _show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def encode_predict(outputs: Arrays, row_form: bool, rows: int) -> bytes:
+def encode_predict(outputs: Arrays, row_form: bool, rows: int, classes: Sequence[str] = ()) -> bytes:
     """The answer to a predict request; a single output has no name.
 
     Args:
         rows: how many instances the request had (row form only).
+        classes: those of the model, for an answer that says by name how probable each of them is; empty: one without.
+
+    Raises:
+        BadRequestError: the outputs do not have a row for each instance, or no probabilities for the classes.
     """
+    named = {"classes": _by_class(outputs, classes)} if classes else {}
     if not row_form:
-        columns = {name: _jsonable(name, array) for name, array in outputs.items()}
+        columns = {name: _jsonable(name, array) for name, array in outputs.items()} | named
         return _dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}, outputs)
     for name, array in outputs.items():
         if array.ndim == 0 or array.shape[0] != rows:
@@ -375,13 +391,25 @@ def encode_predict(outputs: Arrays, row_form: bool, rows: int) -> bytes:
                 f"output {name!r} has shape {list(array.shape)}, not one row for each of the {rows} instances; "
                 'ask in column form ("inputs").'
             )
-    listed = {name: _by_row(name, array) for name, array in outputs.items()}
+    listed = {name: _by_row(name, array) for name, array in outputs.items()} | named
     if len(listed) == 1:
         return _dump({"predictions": next(iter(listed.values()))}, outputs)
     names = tuple(listed)
     return _dump(
         {"predictions": [dict(zip(names, row, strict=True)) for row in zip(*listed.values(), strict=True)]}, outputs
     )
+
+
+def _by_class(outputs: Arrays, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Of each row the classes with their probabilities, the most probable first."""
+    probabilities = outputs.get("probabilities")
+    if probabilities is None and "probability" in outputs and len(classes) == 2:
+        positive = outputs["probability"]
+        probabilities = np.stack([1 - positive, positive], axis=1)
+    if probabilities is None or probabilities.shape[1:] != (len(classes),):
+        raise BadRequestError('"classes": this signature answers no probabilities of classes; leave it out.')
+    orders = np.argsort(-probabilities, axis=1, kind="stable").tolist()
+    return [{classes[i]: row[i] for i in order} for row, order in zip(probabilities, orders, strict=True)]
 
 
 def _by_row(name: str, array: np.ndarray[Any, Any]) -> list[Any]:

@@ -41,7 +41,7 @@ class PredictionBins:
                 names = [_text(value) for value in values.tolist()]
                 counts = Counter(self._bounded((model, version, name), names))
             elif values.dtype.kind in "fiu" and values.ndim == 1:
-                counts = Counter(_edges(values.astype(np.float64), name == "probability"))
+                counts = Counter(_edges(values.astype(np.float64), name in ("probability", "confidence")))
             elif values.dtype.kind == "f" and values.ndim == 2 and values.shape[1] <= MOST_CLASSES:
                 counts = Counter(str(index) for index in values.argmax(axis=1).tolist())
             else:

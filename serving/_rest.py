@@ -18,6 +18,7 @@ from starlette.routing import Route
 from serving import _codec, _metrics
 from serving._errors import BadRequestError, NotFoundError, ServingError, TooLargeError
 from serving._examples import decode_examples
+from serving._forms import decode_form, is_form, parse_form, signature_name
 from serving._inference import Call, Inference
 from serving._inference import Request as Asked
 from serving._servable import CLASSIFY, REGRESS
@@ -77,11 +78,14 @@ class RestApi:
     ) -> Response:
         if request.method != "POST":
             return _error(405, f":{method} is asked with POST and a JSON body.")
+        form = content_type if is_form(content_type := request.headers.get("content-type", "")) else ""
+        if form and method != PREDICT:
+            raise BadRequestError(f":{method} takes a JSON body; only :{PREDICT} takes a form.")
         self._inference.admit()
         try:
             body = await self._body(request)
             run = asyncio.get_running_loop().run_in_executor(
-                self._threads, self._answer, method, model, version, label, body
+                self._threads, self._answer, method, model, version, label, body, form
             )
             return Response(await run, media_type="application/json")
         except ClientDisconnect:
@@ -112,9 +116,11 @@ class RestApi:
             "Send fewer instances at once."
         )
 
-    def _answer(self, method: str, model: str, version: int | None, label: str | None, body: bytes) -> bytes:
-        """Runs in a worker thread, from bytes to bytes."""
+    def _answer(self, method: str, model: str, version: int | None, label: str | None, body: bytes, form: str) -> bytes:
+        """Runs in a worker thread, from bytes to bytes; `form` is the content type of a form, else empty."""
         asked = Asked("rest", method, model, version, label)
+        if form:
+            return self._inference.answer(asked, lambda call: _predict_form(call, body, form))
         return self._inference.answer(asked, lambda call: _ANSWERS[method](call, _codec.parse_json(body)))
 
     def _describe(self, match: re.Match[str], version: int | None) -> Response:
@@ -152,7 +158,32 @@ def _predict(call: Call, document: dict[str, Any]) -> bytes:
     signature = call.servable.signature(_signature_name(document))
     arrays, row_form = _codec.decode_predict(document, signature.inputs)
     rows = len(document["instances"]) if row_form else 0
-    return _codec.encode_predict(call.run(signature, arrays), row_form, rows)
+    classes = _asked_classes(call, document)
+    try:
+        outputs = call.run(signature, arrays)
+    except BadRequestError as error:
+        raise BadRequestError(f"{error}{_codec.hint_at_base64(arrays)}") from None
+    return _codec.encode_predict(outputs, row_form, rows, classes)
+
+
+def _predict_form(call: Call, body: bytes, content_type: str) -> bytes:
+    """The answer to a form, by row, always with the classes by name."""
+    parts = parse_form(body, content_type)
+    signature = call.servable.signature(signature_name(parts))
+    document = {"instances": decode_form(parts, signature.inputs)}
+    arrays, _ = _codec.decode_predict(document, signature.inputs)
+    outputs = call.run(signature, arrays)
+    classes = call.servable.classes if outputs.keys() & {"probability", "probabilities"} else ()
+    return _codec.encode_predict(outputs, True, len(document["instances"]), classes)
+
+
+def _asked_classes(call: Call, document: dict[str, Any]) -> tuple[str, ...]:
+    """The model's classes, if the request wants them by name: `"classes": true`."""
+    if not isinstance(wanted := document.get("classes", False), bool):
+        raise BadRequestError(f'"classes" must be true or false. Received: {wanted!r}')
+    if wanted and not call.servable.classes:
+        raise BadRequestError('"classes": this model has none; leave it out.')
+    return call.servable.classes if wanted else ()
 
 
 def _classify(call: Call, document: dict[str, Any]) -> bytes:

@@ -16,7 +16,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from serving._codec import Arrays, check_array, fill_missing, settle_missing
 from serving._errors import BadRequestError, ServingError
-from serving._signature import Feature, TensorInfo, read_features
+from serving._signature import Feature, TensorInfo, read_description
 
 DEFAULT_SIGNATURE = "serving_default"
 CLASSIFY, REGRESS = "classify", "regress"
@@ -48,13 +48,14 @@ class Servable:
 
     Attributes:
         features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
+        classes: likewise, in the order of its probabilities; empty where it has none.
         signature_defs: as stored in saved_model.pb, for metadata.
     """
 
     def __init__(self, model: str, version: int, folder: pathlib.Path) -> None:
         self.model = model
         self.version = version
-        self.features = read_features(folder)
+        self.features, self.classes = read_description(folder)
         self.signature_defs = _signature_defs(folder)
         self._root = tf.saved_model.load(str(folder))
         self.signatures = {

@@ -103,12 +103,16 @@ class TensorInfo:
         )
 
 
-def read_features(folder: pathlib.Path) -> dict[str, Feature]:
-    """The raw features of an exported model; empty for a SavedModel that is not ours."""
+def read_description(folder: pathlib.Path) -> tuple[dict[str, Feature], tuple[str, ...]]:
+    """The raw features of an exported model and its classes, in the order of its probabilities; empty for one that is not ours."""
     try:
-        raw: Mapping[str, Any] = json.loads((folder / FEATURES_FILE).read_text(encoding="utf-8")).get("features", {})
+        raw: Mapping[str, Any] = json.loads((folder / FEATURES_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        return {}, ()
+    return _features(raw.get("features", {})), tuple(raw.get("classes", ()))
+
+
+def _features(raw: Mapping[str, Any]) -> dict[str, Feature]:
     return {
         name: Feature(
             str(said["dtype"]),

@@ -28,12 +28,12 @@ def galleries(
 ) -> list[Gallery]:
     """What the challenger's task makes of the notable rows; without the label and personal columns."""
     places, truths, answers = outcome.notable.rows()
-    if not len(places):
-        return []
     personal = {feature.name for feature in schema.feature if is_personal(feature)}
     columns = [
         name for name in columnar.split_schema(examples_uri, TEST).names if name not in {config.label, *personal}
     ]
+    if not len(places) or not columns:
+        return []
     found = columnar.read_rows(examples_uri, TEST, places, columns).combine_chunks()
     rows = ShownRows(found.to_batches()[0], pictures.pixel_columns(schema))
     return list(outcome.task.gallery(rows, truths, answers))

@@ -68,6 +68,7 @@ class ServedModel:
         threshold: binary only: the label is the positive class where its probability is above it.
         task_options: of the workload.
         signatures: further ones that take raw columns: what each takes, by column.
+        rows_at_once: how many rows take little memory, where the model makes much of a row, as of a JPEG; 0: any number.
     """
 
     task: str
@@ -77,6 +78,7 @@ class ServedModel:
     threshold: float = 0.5
     task_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     signatures: Mapping[str, Mapping[str, RawFeature]] = dataclasses.field(default_factory=dict)
+    rows_at_once: int = 0
 
     @classmethod
     def read(cls, saved_model: pathlib.Path) -> ServedModel:
@@ -243,6 +245,12 @@ def load_answerer(
     def answer(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         # `session` is kept by this closure: without it the callable has nothing to run in.
         assert session is not None
-        return dict(zip(outputs, call(*(inputs[column] for column in wanted.values())), strict=True))
+        arrays = [inputs[column] for column in wanted.values()]
+        rows = model.rows_at_once or max(1, len(arrays[0]))
+        parts = [
+            call(*(one[start : start + rows] for one in arrays)) for start in range(0, max(1, len(arrays[0])), rows)
+        ]
+        found = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+        return dict(zip(outputs, found, strict=True))
 
     return answer

@@ -13,7 +13,7 @@ from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._schema import Feature, ModelSchema
 from components.tasks._scores import ScoreCounts
-from components.tasks._signatures import Features, Signature
+from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
 from components.tasks._views import View
 
@@ -23,7 +23,6 @@ __all__ = [
     "Draft",
     "Embed",
     "Feature",
-    "Features",
     "Gallery",
     "LabelColumn",
     "MergeableSums",

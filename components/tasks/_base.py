@@ -12,7 +12,7 @@ from components.tasks._drafts import Draft, LabelColumn
 from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pa
 from components.tasks._scores import ScoreCounts
-from components.tasks._signatures import Features, Signature
+from components.tasks._signatures import Signature
 from components.tasks._sums import MergeableSums, UnitTerms, Values, by_slice, counted, weighted
 from components.tasks._views import View
 from spec import tasks
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from components.tasks._schema import ModelSchema
     from components.tasks.catalogue import Catalogue
 
-Embed = Callable[[Callable[["Features"], Any]], "np.ndarray"]
+Embed = Callable[[Callable[[Mapping[str, Any]], Any]], "np.ndarray"]
 
 
 class Task(TaskFacts, abc.ABC):
@@ -254,9 +254,17 @@ class Task(TaskFacts, abc.ABC):
 
         Args:
             model: what `build_model` returned.
-            features: the transformed ones that `served_columns` suffice for, [N, ...]; `features.raw` are these columns.
+            features: the transformed ones that `served_columns` suffice for, [N, ...].
         """
         return model(features, training=False)
+
+    def beside_features(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Of raw columns what `answers` and `signatures` need as it is, in the graph, by names that no feature has.
+
+        Args:
+            raw: [N, ...] by column; a `tf.SparseTensor` where values may be missing.
+        """
+        return {}
 
     def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
         """What the SavedModel answers besides, by signature: of other columns, or of what only the model knows, such as a code."""

@@ -41,10 +41,15 @@ class ClassTask(Task):
         )
 
     def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
+        """The probabilities, the class that is called, and how probable that is, [N]."""
         import tensorflow as tf
 
-        label = tf.gather(tf.constant(self.classes, tf.string), self.called(output))
-        return {self.output: tf.reshape(output, [-1, *self.answer_shape]), "label": label}
+        called = self.called(output)
+        return {
+            self.output: tf.reshape(output, [-1, *self.answer_shape]),
+            "label": tf.gather(tf.constant(self.classes, tf.string), called),
+            "confidence": tf.gather(self.scores(output), called, batch_dims=1),
+        }
 
     def tfs_answers(self, output: Any) -> dict[str, Any]:
         import tensorflow as tf

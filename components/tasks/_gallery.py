@@ -88,10 +88,9 @@ class ShownRows:
         return Tile(thumbnails, (*lines, *([] if thumbnails else self.words(row))), mark)
 
     def _picture(self, row: int, name: str) -> np.ndarray | None:
+        value = self.batch.column(name)[row].as_py()
         pixels = self.pixels.get(name)
-        if pixels is None and not pa.types.is_binary(self.batch.schema.field(name).type):
-            return None
-        return pictures.picture_of(self.batch.column(name)[row].as_py(), pixels)
+        return pictures.picture_of(value, pixels) if pixels or isinstance(value, bytes) else None
 
     def _word(self, row: int, name: str) -> str:
         """A value as text; empty for one that is missing, a picture or bytes."""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Feature:
-    """A transformed feature.
+    """A feature that the model takes.
 
     Attributes:
-        name: as `preprocessing_fn` returned it.
+        name: as `late_fn` returned it, or `preprocessing_fn` where there is none.
         dtype: float32, int64 or string.
         shape: of one row, without the batch dimension; () for a scalar.
         vocabulary_size: for integer ids, how many there are (out-of-vocabulary ids included); None where unknown.

@@ -107,7 +107,9 @@ def _text(values: tf.Tensor) -> tf.Tensor:
 
 
 def _places_of(ids: np.ndarray) -> tf.lookup.StaticHashTable:
+    keys, places = [one.encode() for one in ids], range(len(ids))
+    # TensorFlow fills no table with nothing, and no id is empty.
     filled = tf.lookup.KeyValueTensorInitializer(
-        tf.constant([one.encode() for one in ids], tf.string), tf.range(len(ids), dtype=tf.int64)
+        tf.constant(keys or [b""], tf.string), tf.constant([*places] or [-1], tf.int64)
     )
     return tf.lookup.StaticHashTable(filled, -1)

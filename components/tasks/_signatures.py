@@ -5,18 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-class Features(dict[str, Any]):
-    """What a model is given, [N, ...] by name.
-
-    Attributes:
-        raw: the columns that it was made of, by name: [N, ...], or a `tf.SparseTensor` of those that may be missing.
-    """
-
-    def __init__(self, made: Mapping[str, Any], raw: Mapping[str, Any]) -> None:
-        super().__init__(made)
-        self.raw = dict(raw)
-
-
 @dataclasses.dataclass(frozen=True)
 class Signature:
     """A signature of the SavedModel besides `serving_default`.
@@ -27,7 +15,7 @@ class Signature:
 
     Attributes:
         answer: what the signature is given, by name, to its outputs by name, in the graph. Given are the features [N, ...] that
-            `columns` suffice for, as `Features`, and `tensors`.
+            `columns` suffice for, with `Task.beside_features` of them, and `tensors`.
         columns: raw columns that a request carries, named and written as `serving_default` has them.
         tensors: further inputs, a `tf.TensorSpec` each, by a name that is an identifier.
     """

@@ -62,12 +62,20 @@ class Seen:
     def before(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         """How many of a query's items come before a place, for rows and places that broadcast; 0 where the row is -1."""
         known = np.maximum(rows, 0)
-        wanted = known * self._width + np.clip(places, 0, self._width - 1)
-        return np.where(rows >= 0, np.searchsorted(self._joined, wanted) - self.splits[known], 0)
+        found = np.searchsorted(self._joined, self._pair(known, places))
+        return np.where(rows >= 0, found - self.splits[known], 0)
 
     def has(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Whether a query has had the item at a place, for rows and places that broadcast."""
-        return np.asarray((places >= 0) & (self.before(rows, places + 1) > self.before(rows, places)))
+        if not len(self.places):
+            return np.zeros(np.broadcast_shapes(rows.shape, places.shape), bool)
+        pairs = self._pair(np.maximum(rows, 0), places)
+        found = np.minimum(np.searchsorted(self._joined, pairs), len(self._joined) - 1)
+        return np.asarray((rows >= 0) & (places >= 0) & (self._joined[found] == pairs))
+
+    def _pair(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Query and place as one number; a place beyond all that somebody has had is one of its own."""
+        return rows * self._width + np.clip(places, 0, self._width - 1)
 
     @functools.cached_property
     def _width(self) -> int:
@@ -76,7 +84,7 @@ class Seen:
     @functools.cached_property
     def _joined(self) -> np.ndarray:
         """Query and place as one number, rising, [S]."""
-        return np.repeat(np.arange(len(self.keys)), np.diff(self.splits)) * self._width + self.places
+        return self._pair(np.repeat(np.arange(len(self.keys)), np.diff(self.splits)), self.places)
 
 
 @dataclasses.dataclass(frozen=True)

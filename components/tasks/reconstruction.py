@@ -109,7 +109,7 @@ class Reconstruction(Task):
             entropy = target * tf.math.log(p) + (1 - target) * tf.math.log(1 - p)
             found["cross_entropy"] = -tf.reduce_mean(entropy, axis=1)
         if encoder := getattr(model, "encoder", None):
-            found["code"] = encoder(features, training=False)
+            found["code"] = encoder(dict(features), training=False)
         return found
 
     def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:

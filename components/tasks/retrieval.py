@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _PER_QUERY = (NDCG_10, RECALL_20, RECALL_10, MAP, MRR, HIT_1)
 _UNKNOWN_CODES = 2**23  # whole numbers of a float32 go that far, and twice
 _SEEN = -1.0
+_RAW = "raw "
 _LISTS, _PICTURES, _NEIGHBOURS, _NAMED = 3, 8, 5, 10  # of the gallery
 
 
@@ -119,6 +120,7 @@ class Retrieval(Task):
             return _contrasts.InBatchBPR()
         assert schema.interactions is not None
         counts = np.bincount(schema.interactions[:, 1], minlength=self._ids(schema.features).vocabulary_size or 0)
+        counts = np.maximum(counts, 1)  # eval has items that train lacks: they are rare, not impossible
         return _contrasts.InBatchSoftmax(counts / counts.sum())
 
     def _ids(self, features: Mapping[str, Any]) -> Any:
@@ -158,13 +160,17 @@ class Retrieval(Task):
         )
         return self._shelf
 
+    def beside_features(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The ids of the query and of the item."""
+        return {_RAW + name: _ids(raw[name]) for name in (self._query, self.options.item) if name and name in raw}
+
     def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
         """The query's place among the items, [N, d]."""
         return model.queries(features)
 
     def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         """The nearest items; a query that train knows is not answered what it has had."""
-        left_out = self._shelf.seen(_column(features, self._query)) if self._query else self._shelf.nothing(output)
+        left_out = self._shelf.seen(features[_RAW + self._query]) if self._query else self._shelf.nothing(output)
         return dict(self._shelf.answer(output, self.options.top_k, left_out))
 
     def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
@@ -174,7 +180,7 @@ class Retrieval(Task):
             return {}
 
         def similar(features: Mapping[str, Any]) -> dict[str, Any]:
-            itself = self._shelf.itself(_column(features, self.options.item))
+            itself = self._shelf.itself(features[_RAW + str(self.options.item)])
             return dict(self._shelf.answer(model.items(features), self.options.top_k, itself))
 
         def score(features: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,22 +249,25 @@ class Retrieval(Task):
         """
         assert self.catalogue is not None
         seen = self.catalogue.seen
-        rows = seen.rows(groups) if self.options.leave_out_seen else np.full(len(groups), -1)
+        _, firsts, query = np.unique(groups, return_index=True, return_inverse=True)
+        rows, lists = np.full(len(firsts), -1), predictions[firsts]
+        if self.options.leave_out_seen:
+            rows = seen.rows(groups[firsts])
         # A champion, or a simple method, may answer what was seen since.
-        left = (predictions >= 0) & ~seen.has(rows[:, np.newaxis], predictions)
+        left = (lists >= 0) & ~seen.has(rows[:, np.newaxis], lists)
         ranks = np.where(left, np.cumsum(left, axis=1), 0)
         first = np.argsort(~left, axis=1, kind="stable")[:, : _ranks.TOP]
-        shown = np.where(np.take_along_axis(left, first, 1), np.take_along_axis(predictions, first, 1), -1)
+        shown = np.where(np.take_along_axis(left, first, 1), np.take_along_axis(lists, first, 1), -1)[query]
         if self.by_label:
-            right = left & (self._classes_of_items[np.maximum(predictions, 0)] == truths[:, np.newaxis])
-            query, place = np.nonzero(right)
+            right = left[query] & (self._classes_of_items[np.maximum(lists, 0)][query] == truths[:, np.newaxis])
+            row, place = np.nonzero(right)
             wanted = np.bincount(self._classes_of_items, minlength=len(self.classes))[truths]
-            found = _ranks.per_query(query, ranks[query, place], wanted, self.options.top_k)
+            found = _ranks.per_query(row, ranks[query][row, place], wanted, self.options.top_k)
             return np.column_stack([wanted, *(found[one.name] for one in _PER_QUERY), shown])
-        own = np.where(predictions == truths[:, np.newaxis], ranks, 0).max(axis=1)
-        popular = np.where(truths >= 0, truths + 1 - seen.before(rows, truths), 0)
+        own = np.where(lists[query] == truths[:, np.newaxis], ranks[query], 0).max(axis=1)
+        popular = np.where(truths >= 0, truths + 1 - seen.before(rows[query], truths), 0)
         popular[popular > self.options.top_k] = 0
-        is_seen = seen.has(rows, truths)
+        is_seen = seen.has(rows[query], truths)
         return np.column_stack([np.where(is_seen, _SEEN, own), np.where(is_seen, _SEEN, popular), shown])
 
     def constant(self, kept: np.ndarray) -> np.ndarray:
@@ -348,18 +357,19 @@ class Retrieval(Task):
         return [Gallery("Answered to a few queries", tiles, "The first ten items of each. Chosen by chance.")]
 
     def _listed(self, rows: ShownRows, row: int, truth: int, places: np.ndarray) -> Tile:
-        lines = []
+        assert self.catalogue is not None
+        names = [name for name in self.options.query_columns if name in rows.batch.schema.names]
+        lines = [", ".join(f"{name}: {rows.batch.column(name)[row].as_py()}" for name in names)]
         if self._query in rows.batch.schema.names:
-            column = rows.batch.column(self._query).slice(row, 1)
-            lines.append(f"{self._query}: {column[0].as_py()}")
-            assert self.catalogue is not None
-            (known,) = self.catalogue.seen.rows(query_keys(column, str(self._query)))
-            had = self.catalogue.seen.of_row(int(known))
-            lines.append("had: " + (some_of(self._words(rows, had), _NAMED) if len(had) else "nothing"))
-        lines.append("answered: " + "; ".join(self._words(rows, places[places >= 0][: _ranks.TOP])))
-        is_found = truth in places[: _ranks.TOP]
-        lines.append(f"in test: {'; '.join(self._words(rows, [truth]))}" if truth >= 0 else "in test: what train lacks")
-        return rows.tile(row, *lines, mark="good" if is_found else "bad")
+            (known,) = self.catalogue.seen.rows(
+                query_keys(rows.batch.column(self._query).slice(row, 1), str(self._query))
+            )
+            had = self._words(rows, self.catalogue.seen.of_row(int(known)))
+            lines.append(f"had: {some_of(had, _NAMED) or 'nothing'}")
+        first = places[places >= 0][: _ranks.TOP]
+        lines.append("answered: " + "; ".join(self._words(rows, first)))
+        lines.append("in test: " + (self._words(rows, [truth])[0] if truth >= 0 else "an item that train lacks"))
+        return Tile((), lines, "good" if truth in first else "bad")
 
     def _neighbours(self, rows: ShownRows, row: int, truth: int, places: np.ndarray) -> Tile:
         assert self.catalogue is not None
@@ -397,15 +407,14 @@ class Retrieval(Task):
         return [CheckResult(name, True, message=shown)]
 
 
-def _column(features: Any, name: Any) -> Any:
+def _ids(column: Any) -> Any:
     """A raw column of ids, [N]; where one is missing, what no id is."""
     import tensorflow as tf
 
-    column = features.raw[name]
-    if isinstance(column, tf.SparseTensor):
-        text = column if column.dtype == tf.string else tf.sparse.map_values(tf.strings.as_string, column)
-        return tf.reshape(tf.sparse.to_dense(tf.sparse.reset_shape(text, [tf.shape(text, tf.int64)[0], 1])), [-1])
-    return column
+    if not isinstance(column, tf.SparseTensor):
+        return column
+    text = column if column.dtype == tf.string else tf.sparse.map_values(tf.strings.as_string, column)
+    return tf.reshape(tf.sparse.to_dense(tf.sparse.reset_shape(text, [tf.shape(text, tf.int64)[0], 1])), [-1])
 
 
 def _changes(*keys: np.ndarray) -> np.ndarray:

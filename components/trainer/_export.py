@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import keyword
 import pathlib
 import re
@@ -17,11 +18,16 @@ import tensorflow_transform as tft
 
 from components import served_model
 from components.schema import booleans_of, is_personal, time_format_of
-from components.tasks import Features, ModelSchema, Signature, Task, find
+from components.tasks import ModelSchema, Signature, Task, find
 from components.tasks.catalogue import Catalogue
+from components.trainer.late import Late, as_stored, row_bytes
 from spec.errors import InputError
 from spec.words import some_of
 
+MadeOf = Callable[[Mapping[str, Any]], dict[str, tf.Tensor]]
+
+# Of the model's features; what its layers make of them is often ten times as much.
+_BYTES_AT_ONCE = 32 * 2**20
 # What stands for "missing" in a dense request, besides NaN; TF Serving's JSON has no null. docs/guides/serving.md tells clients.
 _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_STRING}
 
@@ -47,6 +53,7 @@ class ServingModule(tf.Module):
         transform: tft.TFTransformOutput,
         schema: ModelSchema,
         threshold: float,
+        late: Late,
         catalogue: Catalogue | None = None,
     ) -> None:
         super().__init__()
@@ -58,28 +65,31 @@ class ServingModule(tf.Module):
         self._input_names = types.MappingProxyType(input_names(self._raw_specs))
         self.columns = _served("served_columns", self._task.served_columns(tuple(self._raw_specs)), self._raw_specs)
         transform_layer = transform.transform_features_layer()
+        features = functools.partial(_features, transform_layer, late, self._task)
         # Held here for its variables and tables.
         self._stock = None
         if catalogue is not None:
             self._stock = self._task.stock(
-                model, schema, catalogue, lambda compute: self._of_items(compute, catalogue, transform_layer, schema)
+                model, schema, catalogue, lambda compute: self._of_items(compute, catalogue, features)
             )
         # Traced once, here: every signature of these columns calls this graph. TensorFlow's runtime inlines it.
-        predict = _graph(lambda raw: _predict(_features(raw, transform_layer, schema), model, self._task))
+        predict = _graph(lambda raw: _predict(features(raw), model, self._task))
         try:
             self._predict = predict.get_concrete_function(self._batches(self.columns))
         except Exception as error:
-            lacking = _lacking(transform_layer, self._raw_specs, self.columns, schema)
-            raise (InputError(lacking) if lacking else error) from error
+            lacking = _lacking(features, self._raw_specs, self.columns, schema)
+            if lacking:
+                raise InputError(lacking) from error
+            raise
         self._further = types.MappingProxyType(dict(self._task.signatures(model, schema)))
         for name, signature in self._further.items():
             _served(f"signature {name!r}", signature.columns, self._raw_specs)
-        self.signatures = types.MappingProxyType(self._traced(transform_layer, schema))
+        self.signatures = types.MappingProxyType(self._traced(features))
         # Saving looks through everything that hangs on this module several times, and traces a tf_keras layer once more: what
         # the signatures need hangs here, not the model and the layer with all that is theirs (optimizer, history, graphs).
         # Augmentation layers hold random state that TensorFlow would not find in the model anyway.
         self._variables = [variable.value for variable in model.variables]
-        self._resources = [*_resources(transform_layer), *_resources(model)]
+        self._resources = [found for one in (transform_layer, model, *late.resources) for found in _resources(one)]
 
     @property
     def further_columns(self) -> dict[str, tuple[str, ...]]:
@@ -108,7 +118,7 @@ class ServingModule(tf.Module):
             spec.dtype.name, tuple(_shape(spec)), isinstance(spec, tf.io.VarLenFeature), name
         )
 
-    def _traced(self, transform_layer: Any, schema: ModelSchema) -> dict[str, Any]:
+    def _traced(self, features: MadeOf) -> dict[str, Any]:
         """Concrete functions by signature name."""
         examples = tf.TensorSpec([None], tf.string, "examples")
         inputs = tf.TensorSpec([None], tf.string, "inputs")
@@ -122,29 +132,27 @@ class ServingModule(tf.Module):
             by_inputs = _graph(lambda inputs: self._task.tfs_answers(self._predict(self._parse(inputs))[0]))
             signatures[own] = by_inputs.get_concrete_function(inputs=inputs)
         for name, signature in self._further.items():
-            signatures[name] = self._further_traced(signature, transform_layer, schema)
+            signatures[name] = self._further_traced(signature, features)
         return signatures
 
-    def _further_traced(self, signature: Signature, transform_layer: Any, schema: ModelSchema) -> Any:
+    def _further_traced(self, signature: Signature, features: MadeOf) -> Any:
         def answer(**given: tf.Tensor) -> dict[str, Any]:
             tensors = {name: given[name] for name in signature.tensors}
             if not signature.columns:
                 return dict(signature.answer(tensors))
             raw = self._from_dense(given, signature.columns)
-            features = _features(raw, transform_layer, schema)
-            features.update(tensors)
-            return dict(signature.answer(features))
+            return dict(signature.answer(features(raw) | tensors))
 
         named = {name: tf.TensorSpec(one.shape, one.dtype, name) for name, one in signature.tensors.items()}
         return _graph(answer).get_concrete_function(**self.raw_inputs(signature.columns), **named)
 
     def _of_items(
-        self, compute: Callable[[Features], Any], catalogue: Catalogue, transform_layer: Any, schema: ModelSchema
+        self, compute: Callable[[Mapping[str, Any]], Any], catalogue: Catalogue, features: MadeOf
     ) -> np.ndarray:
         """Something of every item's features, [M, ...]."""
         columns = [name for name in catalogue.items.column_names if name in self._raw_specs]
         described = {name: self._described(name) for name in columns}
-        graph = _graph(lambda **given: compute(_features(self._from_dense(given, columns), transform_layer, schema)))
+        graph = _graph(lambda **given: compute(features(self._from_dense(given, columns))))
         call = graph.get_concrete_function(**self.raw_inputs(columns))
         found = []
         for batch in catalogue.items.select(columns).to_batches(max_chunksize=_ITEMS_AT_ONCE):
@@ -171,6 +179,7 @@ def export(
     folder: pathlib.Path,
     missing: Callable[[str], tuple[str, ...]] = lambda column: (),
     threshold: float = 0.5,
+    late: Late | None = None,
     catalogue: Catalogue | None = None,
 ) -> None:
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
@@ -178,9 +187,11 @@ def export(
     Args:
         missing: the texts that mean a missing value in a column.
         threshold: binary only: above which probability a row is called positive.
+        late: what makes the model's features of those of the transform graph; None: they are the same.
         catalogue: of a task that finds items, those that there are.
     """
-    served = ServingModule(model, transform, schema, threshold, catalogue)
+    late = late or Late(schema.features)
+    served = ServingModule(model, transform, schema, threshold, late, catalogue)
     tf.saved_model.save(served, str(folder), signatures=dict(served.signatures))
     raw = {one.name: one for one in transform.raw_metadata.schema.feature}
     described = served_model.ServedModel(
@@ -194,6 +205,7 @@ def export(
             signature: {name: served.described(name, raw[name], missing(name)) for name in columns}
             for signature, columns in served.further_columns.items()
         },
+        max(1, _BYTES_AT_ONCE // (row_bytes(late.features.values()) + 1)) if late else 0,
     )
     described.write(folder)
 
@@ -228,18 +240,12 @@ def _identifier(feature: str) -> str:
     return name
 
 
-def _features(raw: Mapping[str, Any], transform_layer: Any, schema: ModelSchema) -> Features:
-    """The model's features, as far as the raw columns suffice for them."""
-    transformed = transform_layer(raw)
-    made = {
-        name: tf.reshape(transformed[name], [-1, *feature.shape])
-        for name, feature in schema.features.items()
-        if name in transformed
-    }
-    return Features(made, raw)
+def _features(transform_layer: Any, late: Late, task: Task, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """The model's features, as far as the raw columns suffice for them, and what the task needs beside them."""
+    return late.served(as_stored(transform_layer(raw), late.stored.values())) | task.beside_features(raw)
 
 
-def _predict(features: Features, model: keras.Model, task: Task) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+def _predict(features: dict[str, tf.Tensor], model: keras.Model, task: Task) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The model's output, and the answers that the task makes of it."""
     output = tf.cast(task.served_output(model, features), tf.float32)
     return output, task.answers(output, features, model)
@@ -255,12 +261,12 @@ def _served(where: str, columns: Sequence[str], known: Collection[str]) -> tuple
     return tuple(columns)
 
 
-def _lacking(transform_layer: Any, specs: Mapping[str, Any], columns: Collection[str], schema: ModelSchema) -> str:
+def _lacking(features: MadeOf, specs: Mapping[str, Any], columns: Collection[str], schema: ModelSchema) -> str:
     """That the columns do not suffice, and which features would take which others; empty: they suffice for all."""
 
     def made_of(given: Iterable[str]) -> set[str]:
         batches = {name: _batch_spec(specs[name]) for name in given}
-        return set(_graph(transform_layer).get_concrete_function(batches).structured_outputs)
+        return set(_graph(features).get_concrete_function(batches).structured_outputs)
 
     made = made_of(columns)
     needed_for: dict[str, list[str]] = {name: [] for name in schema.features if name not in made}
@@ -270,10 +276,10 @@ def _lacking(transform_layer: Any, specs: Mapping[str, Any], columns: Collection
                 needed_for[name].append(column)
     if not needed_for:
         return ""
-    features = [f"{name!r} needs {' and '.join(map(repr, needed))}" for name, needed in sorted(needed_for.items())]
+    lacking = [f"{name!r} needs {' and '.join(map(repr, needed))}" for name, needed in sorted(needed_for.items())]
     return (
         f"task {schema.task}: a request to serving_default carries {some_of([*map(repr, columns)])} alone, which is too little for "
-        f"its answers. Of the features that are lacking {some_of(features)}. Let requests carry more, or build the model so "
+        f"its answers. Of the features that are lacking {some_of(lacking)}. Let requests carry more, or build the model so "
         "that the answers need less."
     )
 

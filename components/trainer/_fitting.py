@@ -120,10 +120,16 @@ def fit(
     epochs = range(progress.epochs, config.epochs)
     if progress.is_over(config.epochs, config.early_stopping_patience):
         pass  # it was killed after its last epoch
-    elif devices.strategy:
-        _replicas.fit(model, devices.strategy, data, eval_data, epochs, callbacks)
     else:
-        _keras_fit(model, data, eval_data, epochs, callbacks, config)
+        try:
+            if devices.strategy:
+                _replicas.fit(model, devices.strategy, data, eval_data, epochs, callbacks)
+            else:
+                _keras_fit(model, data, eval_data, epochs, callbacks, config)
+        except tf.errors.InvalidArgumentError as error:
+            if (blamed := train.late.blame(error)) is not None:
+                raise blamed from error
+            raise
     if not progress.is_finite:
         raise InputError(
             f"training diverged: the loss became {progress.history['loss'][-1]} in epoch {progress.epochs}. "

@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from components import progress
-from components.columnar import RowGroup, is_list, is_text_or_bytes, row_groups, split_directory
+from components.columnar import RowGroup, is_text_or_bytes, row_groups, split_directory
+from components.columnar import is_list as is_list_type
 from components.tasks import Feature, Task
 from components.trainer._checks import SplitChecks
+from components.trainer.late import Late, is_list, row_bytes
 from spec.errors import InputError
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -28,7 +30,8 @@ Weights = npt.NDArray[np.float32]
 _POOL_BYTES = 512 * 2**20
 # What goes from Python to tf.data at once: large enough that Python is called a few times a second, not once a batch.
 _BLOCK_BYTES = 8 * 2**20
-_PREFETCHED_BATCHES = 8
+# Batches that are ready for the model; fewer where `late_fn` makes much of little.
+_PREFETCHED_BATCHES, _PREFETCHED_BYTES = 8, 128 * 2**20
 # A Python bytes object beside its text, and the array's pointer to it.
 _STRING_OVERHEAD = 41
 
@@ -41,10 +44,13 @@ class Split:
     Where what is stored of the label is a vector, `label_shape` is that of one row. What is learnt the task makes of it, or of the
     features [n, *shape] of a batch where there is no label.
 
+    A list of any length in each row is read as its bytes, until a batch is made of it.
+
     Rows are read by pools: row groups that together are about `pool_bytes` as arrays. A split that fits one pool is read once.
 
     Attributes:
         rows: of the split.
+        late: what makes the model's features of those that are stored.
         epoch: the pass that an iterator started from now on makes; part of the shuffle's seed. Set, not counted: Keras makes
             iterators that it throws away.
     """
@@ -53,13 +59,13 @@ class Split:
         self,
         uri: str,
         split: str,
-        features: Iterable[Feature],
+        late: Late,
         label: str | None,
         task: Task,
         pool_bytes: int = _POOL_BYTES,
         label_shape: tuple[int, ...] = (),
     ) -> None:
-        self._features = {feature.name: feature for feature in features}
+        self.late, self._features = late, late.stored
         self._label, self._label_shape, self._pool_bytes, self._task = label, label_shape, pool_bytes, task
         self._groups = row_groups(uri, split)
         self.rows = sum(group.rows for group in self._groups)
@@ -95,30 +101,49 @@ class Split:
 
         Args:
             batch_size: rows a batch; the last may have fewer.
-            seed: of the shuffle; None: the rows in their order.
+            seed: of the shuffle, and of what `late_fn` draws; None: the rows in their order, as they are when the model is served.
             replicas: how many share each batch. Rows move from the last whole batch to the last one where otherwise some replica
                 would get none of it.
             weights: of the classes, [classes]; None: rows have none.
         """
+        training = seed is not None
         blocks = tf.data.Dataset.from_generator(
-            lambda: (
-                block if weights is None else {**block, "weight": weights[block["label"]]}
-                for block in self._blocks(batch_size, seed, replicas)
-            ),
-            output_signature=self._signature(weights is not None),
+            lambda: self._elements(batch_size, seed, replicas, weights),
+            output_signature=self._signature(weights is not None, training and self.late.takes_seed),
         )
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-        batches = blocks.prefetch(1).unbatch().map(self._for_keras)
+        ahead = _PREFETCHED_BATCHES
+        parallel: dict[str, Any] = {}
+        if self.late or self._label_dtype is object:
+            ahead = max(2, min(ahead, _PREFETCHED_BYTES // (batch_size * row_bytes(self.late.features.values()) + 1)))
+            parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+        batches = blocks.prefetch(1).unbatch()
+        batches = batches.map(lambda batch: self._for_keras(batch, training), **parallel)
         steps = -(-self.rows // batch_size)
-        batches = batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(_PREFETCHED_BATCHES)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(ahead)
         return batches.with_options(options)
 
-    def _signature(self, has_weights: bool) -> dict[str, Any]:
+    def _elements(
+        self, batch_size: int, seed: int | None, replicas: int, weights: Weights | None
+    ) -> Iterator[dict[str, Any]]:
+        """Blocks, with all that a batch of them needs."""
+        draws = np.random.default_rng([seed, self.epoch, 1]) if seed is not None and self.late.takes_seed else None
+        for block in self._blocks(batch_size, seed, replicas):
+            if weights is not None:
+                block["weight"] = weights[block["label"]]
+            if draws is not None:
+                batches = len(next(iter(block["features"].values())))
+                block["seed"] = draws.integers(np.iinfo(np.int32).max, size=(batches, 2), dtype=np.int32)
+            yield block
+
+    def _signature(self, has_weights: bool, has_seeds: bool) -> dict[str, Any]:
         """What a block is: batches of rows, [batches, n, ...]."""
         signature: dict[str, Any] = {
             "features": {
-                name: tf.TensorSpec([None, None, *feature.shape], feature.dtype)
+                name: tf.TensorSpec([None, None], tf.string)
+                if is_list(feature)
+                else tf.TensorSpec([None, None, *feature.shape], feature.dtype)
                 for name, feature in self._features.items()
             }
         }
@@ -127,10 +152,16 @@ class Split:
             signature["label"] = tf.TensorSpec([None, None, *self._label_shape], kind)
         if has_weights:
             signature["weight"] = tf.TensorSpec([None, None], tf.float32)
+        if has_seeds:
+            signature["seed"] = tf.TensorSpec([None, 2], tf.int32)
         return signature
 
-    def _for_keras(self, batch: dict[str, Any]) -> tuple[Any, ...]:
-        features = batch["features"]
+    def _for_keras(self, batch: dict[str, Any], training: bool) -> tuple[Any, ...]:
+        stored = {
+            name: _ragged(values, self._features[name].dtype) if is_list(self._features[name]) else values
+            for name, values in batch["features"].items()
+        }
+        features = self.late.in_training(stored, training, batch.get("seed"))
         learns_label = self._label is not None
         target = self._task.late_target(batch["label"]) if learns_label else self._task.training_target(features)
         return (features, target, batch["weight"]) if "weight" in batch else (features, target)
@@ -139,8 +170,8 @@ class Split:
         """Arrays [batches, batch_size, *shape]; what is left at the end is one smaller batch, or two."""
         last = last_batches(self.rows, batch_size, replicas)
         whole_batches = (self.rows - sum(last)) // batch_size
-        row_bytes = max(1, self._bytes // self.rows)
-        block_rows = batch_size * max(1, _BLOCK_BYTES // (row_bytes * batch_size))
+        a_row = max(1, self._bytes // self.rows)
+        block_rows = batch_size * max(1, _BLOCK_BYTES // (a_row * batch_size))
         left: Columns = {}
         for columns in self._chunks(block_rows, seed):
             if left:
@@ -195,7 +226,8 @@ class Split:
     def _load(self, groups: Sequence[RowGroup]) -> Columns:
         rows = sum(group.rows for group in groups)
         columns = {
-            name: np.empty((rows, *feature.shape), _DTYPES[feature.dtype]) for name, feature in self._features.items()
+            name: np.empty(rows, object) if is_list(one) else np.empty((rows, *one.shape), _DTYPES[one.dtype])
+            for name, one in self._features.items()
         }
         if self._label is not None:
             columns[self._label] = np.empty((rows, *self._label_shape), self._label_dtype)
@@ -204,7 +236,10 @@ class Split:
             with pq.ParquetFile(group.path) as file:
                 table = file.read_row_group(group.number, columns=list(columns))
             for name, values in columns.items():
-                values[start : start + group.rows] = _values(table.column(name)).reshape(-1, *values.shape[1:])
+                column = table.column(name)
+                packed = name in self._features and is_list(self._features[name])
+                found = _packed(column) if packed else _values(column).reshape(-1, *values.shape[1:])
+                values[start : start + group.rows] = found
             start += group.rows
         return columns
 
@@ -212,7 +247,7 @@ class Split:
 def open_split(
     uri: str,
     split: str,
-    features: Iterable[Feature],
+    features: Late | Iterable[Feature],
     checks: SplitChecks,
     pool_bytes: int = _POOL_BYTES,
     label_shape: tuple[int, ...] = (),
@@ -220,13 +255,15 @@ def open_split(
     """Opens a split and looks through all of its rows, pool by pool.
 
     Args:
+        features: what is stored, or what `late_fn` makes of it.
         checks: told about every row of the split, in their order.
         pool_bytes: how much is in memory at a time.
 
     Raises:
         InputError: the split has no rows, or cannot be learnt from.
     """
-    opened = Split(uri, split, features, checks.label, checks.task, pool_bytes, label_shape)
+    late = features if isinstance(features, Late) else Late({one.name: one for one in features})
+    opened = Split(uri, split, late, checks.label, checks.task, pool_bytes, label_shape)
     for columns in opened.pools():
         checks.add(columns)
     checks.finish()
@@ -250,24 +287,57 @@ def last_batches(rows: int, batch_size: int, replicas: int = 1) -> list[int]:
 
 def _bytes_as_arrays(groups: Iterable[RowGroup], columns: Sequence[Feature]) -> int:
     """What row groups take in memory as arrays of some columns."""
-    row_bytes = sum(
+    lists = [one for one in columns if is_list(one)]
+    a_row = _STRING_OVERHEAD * len(lists) + sum(
         math.prod(one.shape) * (_STRING_OVERHEAD if one.dtype == "string" else np.dtype(_DTYPES[one.dtype]).itemsize)
         for one in columns
+        if not is_list(one)
     )
     texts = any(one.dtype == "string" for one in columns)
     # Which part of the file is text would be work to find out: all of it, to be on the safe side.
-    return sum(group.rows * row_bytes + (group.size_bytes if texts else 0) for group in groups)
+    total = sum(group.rows * a_row + (group.size_bytes if texts else 0) for group in groups)
+    return total + sum(
+        _count(group, one.name) * np.dtype(_DTYPES[one.dtype]).itemsize for group in groups for one in lists
+    )
+
+
+def _count(group: RowGroup, name: str) -> int:
+    """How many values a column has in a row group."""
+    chunks = pq.read_metadata(group.path).row_group(group.number)
+    columns = (chunks.column(i) for i in range(chunks.num_columns))
+    return sum(one.num_values for one in columns if one.path_in_schema.startswith(f"{name}."))
 
 
 def _label_dtype(path: str, label: str) -> Any:
     kind: pa.DataType = pq.read_schema(path).field(label).type
-    kind = kind.value_type if is_list(kind) else kind
+    kind = kind.value_type if is_list_type(kind) else kind
     return object if is_text_or_bytes(kind) else kind.to_pandas_dtype()
 
 
-def _values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+def _values(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
     """All values of a dense column, one row after the other, whether or not it keeps them in lists."""
-    combined = column.combine_chunks()
-    while is_list(combined.type):
+    combined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    while is_list_type(combined.type):
         combined = pc.list_flatten(combined)
     return combined.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def _packed(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """A column of lists, each as the bytes of its values, [n] of objects."""
+    lists = column.combine_chunks()
+    values = _values(lists)
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    ends = np.cumsum(lengths) * values.itemsize
+    raw = values.tobytes()
+    packed = np.empty(len(lists), object)
+    packed[:] = [
+        raw[end - size : end] for end, size in zip(ends.tolist(), (lengths * values.itemsize).tolist(), strict=True)
+    ]
+    return packed
+
+
+def _ragged(packed: tf.Tensor, dtype: str) -> tf.RaggedTensor:
+    """The rows of `_packed` as a tensor again."""
+    values = tf.io.decode_raw(tf.strings.reduce_join(packed), dtype)
+    lengths = tf.strings.length(packed) // tf.as_dtype(dtype).size
+    return tf.RaggedTensor.from_row_lengths(values, tf.cast(lengths, tf.int64), validate=False)

@@ -19,8 +19,8 @@ from components.tasks.catalogue import Catalogue
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._weights import class_weights
+from components.trainer.late import load
 from components.transform.labels import output_classes, read_positive
-from spec.errors import InputError
 from spec.splits import EVAL, TRAIN
 
 if TYPE_CHECKING:
@@ -48,19 +48,20 @@ class Executor(base_executor.BaseExecutor):
             keras.backend.clear_session()
             keras.utils.set_random_seed(config.seed)
             label = config.learnt_label
-            features = transformed_features(transform, label)
+            digest = exec_properties["module_digest"]
+            late = load(
+                str(pathlib.Path(module).with_name("features.py")), transformed_features(transform, label), digest
+            )
             positive = read_positive(graph)
             classes = tuple(output_classes(raw_schema, config.label, config.task_class, positive.name))
             task = config.task_class(classes, options=config.task_options)
             checks = {split: SplitChecks(split, task, label, config.label_scale) for split in (TRAIN, EVAL)}
             shape = tuple(transform.transformed_feature_spec()[label].shape) if label else ()
-            train, evaluation = (
-                _input.open_split(examples, s, features.values(), c, label_shape=shape) for s, c in checks.items()
-            )
+            train, evaluation = (_input.open_split(examples, s, late, c, label_shape=shape) for s, c in checks.items())
             rows[ROWS_IN] = train.rows + evaluation.rows
             seen = checks[TRAIN]
             schema = ModelSchema(
-                features,
+                late.features,
                 config.task,
                 config.label,
                 classes,
@@ -72,7 +73,6 @@ class Executor(base_executor.BaseExecutor):
             )
             schema = with_interactions(schema, train)
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)
-            digest = exec_properties["module_digest"]
             with devices.scope():
                 model = _fitting.build(module, schema, config, train.rows, digest)
             key = _checkpoints.key(exec_properties["training"], digest, repr(schema), examples)
@@ -89,7 +89,7 @@ class Executor(base_executor.BaseExecutor):
             decision = _decision.on_eval(model, evaluation, config)
             items = [Catalogue.read(pathlib.Path(one.uri)) for one in input_dict.get("catalogue") or []]
             folder = model_uri / "Format-Serving"
-            _export.export(model, transform, schema, folder, config.missing, decision.threshold, *items)
+            _export.export(model, transform, schema, folder, config.missing, decision.threshold, late, *items)
             history |= {"positive": dataclasses.asdict(positive), "decision": dataclasses.asdict(decision)}
             history["class_weights"] = None if weights is None else dict(zip(classes, weights.tolist(), strict=True))
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
@@ -109,15 +109,12 @@ def with_interactions(schema: ModelSchema, train: Split) -> ModelSchema:
 
 
 def transformed_features(transform: tft.TFTransformOutput, label: str | None) -> dict[str, Feature]:
-    """The transformed features that the model may take, sorted by name."""
+    """The features that Transform stores, sorted by name; one of lists has the shape (None,)."""
     schema = transform.transformed_metadata.schema
     ranges = {f.name: f.int_domain.max + 1 for f in schema.feature if f.HasField("int_domain")}
     features = {}
     for name, spec in sorted(transform.transformed_feature_spec().items()):
-        if name == label:
-            continue
-        if not isinstance(spec, tf.io.FixedLenFeature):
-            raise InputError(f"features.py: feature {name!r} is not dense; fill missing values before returning it.")
-        size = ranges.get(name) if spec.dtype == tf.int64 else None
-        features[name] = Feature(name, spec.dtype.name, tuple(spec.shape), size)
+        if name != label:
+            shape = (None,) if isinstance(spec, tf.io.VarLenFeature) else tuple(spec.shape)
+            features[name] = Feature(name, spec.dtype.name, shape, ranges.get(name) if spec.dtype == tf.int64 else None)
     return features

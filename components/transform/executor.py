@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import contextlib
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -32,10 +29,10 @@ from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
 from components.positive import Positive
 from components.schema import read_schema
-from components.tasks import Task, find
+from components.tasks import find
 from components.transform._source_keys import quick_source_keys
 from components.transform.labels import output_classes, positive_class, write_positive
-from spec.errors import InputError
+from components.transform.preprocessing import with_label
 from spec.splits import TRAIN
 
 _SPLIT = "__trainyard_split__"  # passes through the transform beside the features
@@ -76,7 +73,8 @@ class Executor(ColumnarBeamExecutor):
         loaded = user_code.load_function(module, "preprocessing_fn", digest)
         options = border.load(dict[str, Any], properties["task_options"])
         made = task(classes, options=options)
-        function = _with_label(loaded, lambda: user_code.calling(module, digest), module, label, made)
+        lists: set[str] | None = set() if user_code.find_function(module, "late_fn", digest) else None
+        function = with_label(loaded, lambda: user_code.calling(module, digest), module, label, made, lists)
         sample = next(read_batches(uri, splits[0], rows=1))
         config = _tensors(schema, sample)
         marked_config = _tensors(schema, sample, mark=_SPLIT)
@@ -102,7 +100,7 @@ class Executor(ColumnarBeamExecutor):
             for split, batches in zip(splits, parts, strict=True):
                 _ = (
                     batches
-                    | f"Stored[{split}]" >> beam.Map(_stored)
+                    | f"Stored[{split}]" >> beam.Map(_stored, frozenset(lists or ()))
                     | f"Write[{split}]" >> WriteExamples(target, split)
                 )
         # The raw schema completes TFX's TransformGraph: the serving graph parses requests by it.
@@ -129,59 +127,6 @@ def _tensors(
     return tensor_adapter.TensorAdapterConfig(columns, representations)
 
 
-def _with_label(
-    preprocessing_fn: Callable[..., Any],
-    calling: Callable[[], contextlib.AbstractContextManager[None]],
-    module_file: str,
-    label: str | None,
-    task: Task,
-) -> Callable[..., Any]:
-    def transform(inputs: dict[str, Any]) -> dict[str, Any]:
-        features = {name: tensor for name, tensor in inputs.items() if name != label}
-        with calling():
-            outputs = preprocessing_fn(_Inputs(features))
-        _check_outputs(outputs, label, module_file)
-        if label is None or not task.learns_label:
-            return outputs
-        return {**outputs, label: task.targets(inputs[label])}
-
-    return transform
-
-
-class ColumnNotRead(KeyError):
-    """features.py asks for a column that is not there."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-class _Inputs(dict[str, Any]):
-    """The columns that are read; one that is not says so."""
-
-    def __missing__(self, name: object) -> Any:
-        raise ColumnNotRead(
-            f"column {name!r} is not read: schema.pbtxt has none of that name, or data.ignore leaves it out. "
-            f"Read: {', '.join(self)}"
-        )
-
-
-def _check_outputs(outputs: Any, label: str | None, module_file: str) -> None:
-    if not isinstance(outputs, dict) or not outputs:
-        raise InputError(
-            f"{module_file}: preprocessing_fn must return a dictionary of features. Received: {type(outputs).__name__}."
-        )
-    if label in outputs:
-        raise InputError(
-            f"{module_file}: preprocessing_fn returns {label!r}, the label, which is mapped for it. Leave it out."
-        )
-    for name, tensor in outputs.items():
-        if isinstance(tensor, (tf.SparseTensor, tf.RaggedTensor)):
-            raise InputError(
-                f"{module_file}: feature {name!r} is {type(tensor).__name__}; a model takes dense features. "
-                "Fill missing values first, e.g. tf.sparse.to_dense(x, default_value=0)."
-            )
-
-
 def _marked(batch: pa.RecordBatch, split: int) -> pa.RecordBatch:
     offsets = pa.array(np.arange(batch.num_rows + 1))
     mark = pa.LargeListArray.from_arrays(offsets, pa.array(np.full(batch.num_rows, split)))
@@ -193,7 +138,9 @@ def _split_number(batch_and_passthrough: tuple[pa.RecordBatch, Any], splits: int
     return number
 
 
-def _stored(batch_and_passthrough: tuple[pa.RecordBatch, Any]) -> pa.RecordBatch:
+def _stored(batch_and_passthrough: tuple[pa.RecordBatch, Any], lists: frozenset[str]) -> pa.RecordBatch:
     batch = batch_and_passthrough[0]
-    kept = plain_columns(batch.select([name for name in batch.schema.names if name != _SPLIT]))
-    return stored_batch(kept)
+    names = [name for name in batch.schema.names if name != _SPLIT]
+    dense = plain_columns(batch.select([name for name in names if name not in lists]))
+    kept = [batch.column(name) if name in lists else dense.column(name) for name in names]
+    return stored_batch(pa.RecordBatch.from_arrays(kept, names=names))

@@ -14,7 +14,7 @@ import pyarrow as pa
 from components.columnar import tfx_columns
 from components.ingestion.contract import columns_of
 from components.schema import read_schema
-from components.user_code import blame, load_function
+from components.user_code import blame, calling, find_function, load_function
 from spec.workload import Workload, load_workload
 
 
@@ -55,6 +55,8 @@ def _analyze(module: str, schema: Any, rows: Mapping[str, Sequence[Any]], label:
     from apache_beam.options.pipeline_options import PipelineOptions
     from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
+    from components.transform.preprocessing import with_label
+
     raw = type(schema)()
     raw.CopyFrom(schema)
     del raw.feature[:]
@@ -64,7 +66,9 @@ def _analyze(module: str, schema: Any, rows: Mapping[str, Sequence[Any]], label:
     representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(raw)
     config = tensor_adapter.TensorAdapterConfig(batch.schema, representations)
     graph = str(pathlib.Path(scratch) / "graph")
-    function = load_function(module, "preprocessing_fn")
+    lists: set[str] | None = set() if find_function(module, "late_fn") else None
+    loaded = load_function(module, "preprocessing_fn")
+    function = with_label(loaded, lambda: calling(module), module, None, None, lists)
     options = PipelineOptions(["--runner=DirectRunner", "--direct_running_mode=in_memory"])
     with blame(module), beam.Pipeline(options=options) as pipeline, tft_beam.Context(temp_dir=os.fspath(scratch)):
         transform = (pipeline | beam.Create([batch]), config) | tft_beam.AnalyzeDataset(function)
@@ -81,19 +85,21 @@ def _predict(
     from components.tasks import find
     from components.trainer import ModelSchema
     from components.trainer.executor import transformed_features
+    from components.trainer.late import as_stored, load
     from components.transform.labels import output_classes
 
     label = workload.data.label_column
     specs = schema_utils.schema_as_feature_spec(schema).feature_spec
     raw = {name: _tensor(rows[name], spec) for name, spec in specs.items() if name != label}
-    features = graph.transform_features_layer()(raw)
+    late = load(str(pathlib.Path(module).with_name("features.py")), transformed_features(graph, label))
+    features = late.served(as_stored(graph.transform_features_layer()(raw), late.stored.values()))
     positive = workload.data.label.positive_class if workload.data.label else None
     classes = output_classes(schema, label, find(workload.task), positive or "")
     build_model = load_function(module, "build_model")
     steps = {"steps_per_epoch": 1, "epochs": workload.training.epochs}  # as the trainer gives them
     with blame(module):
         model = build_model(
-            ModelSchema(transformed_features(graph, label), workload.task, label, tuple(classes)),
+            ModelSchema(late.features, workload.task, label, tuple(classes)),
             {**workload.training.hyperparameters, **steps},
         )
         return np.asarray(tf.cast(model(features, training=False), tf.float32))

@@ -216,3 +216,11 @@ def test_booleans_and_dates():
     assert arrays["since"].tolist() == [b"2026-12-31", b"", b""]
     with pytest.raises(BadRequestError, match=r"ISO 8601.*since.*31/12/2026"):
         decode({"instances": [rows[0], {"member": False, "since": "31/12/2026"}]}, member, since)
+
+
+def test_base64_that_is_not_marked_as_such_is_recognised():
+    images = {"image": np.array([b"text", b"/9j/4AAQSkZJRgABAQ"], dtype=object), "n": np.zeros(2)}
+    assert (
+        _codec.hint_at_base64(images) == ' The text of \'image\' looks like base64: send {"b64": "..."} in its place.'
+    )
+    assert _codec.hint_at_base64({"image": np.array([b"\xff\xd8\xff", b"text"], dtype=object)}) == ""

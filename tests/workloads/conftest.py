@@ -79,6 +79,10 @@ class Case:
         import tensorflow_transform.beam as tft_beam
         from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
+        from components.trainer.executor import transformed_features
+        from components.trainer.late import as_stored, load
+        from components.transform.preprocessing import with_label
+
         label = self.workload.data.label.column
         raw = read_schema(str(self.contracts))
         classes = tuple(classes_of(raw, label))
@@ -86,38 +90,38 @@ class Case:
         batches = [tfx_columns(table.drop([label]).combine_chunks().to_batches()[0]) for table in tables]
         tensors = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(raw)
         config = tensor_adapter.TensorAdapterConfig(batches[0].schema, tensors)
-        function = user_code.load_function(str(self.folder / "features.py"), "preprocessing_fn")
+        module = str(self.folder / "features.py")
+        lists: set[str] | None = set() if user_code.find_function(module, "late_fn") else None
+        loaded = user_code.load_function(module, "preprocessing_fn")
+        function = with_label(loaded, lambda: user_code.calling(module), module, None, None, lists)
         graph = str(self.landing / f"graph-{self.workload.name}-{len(list(self.landing.iterdir()))}")
         with tft_beam.Context(temp_dir=graph + "-temp"):
             _ = ((batches[:1], config) | tft_beam.AnalyzeDataset(function)) | tft_beam.WriteTransformFn(graph)
         output = tft.TFTransformOutput(graph)
         layer = output.transform_features_layer()
         adapter = tensor_adapter.TensorAdapter(config)
-        arrays = [{n: t.numpy() for n, t in layer(adapter.ToBatchTensors(batch)).items()} for batch in batches]
-        features = {
-            feature.name: Feature(
-                feature.name,
-                arrays[0][feature.name].dtype.name,
-                arrays[0][feature.name].shape[1:],
-                feature.int_domain.max + 1 if feature.HasField("int_domain") else None,
-            )
-            for feature in output.transformed_metadata.schema.feature
-        }
-        return ModelSchema(features, self.workload.task, label, classes), arrays
+        late = load(module, transformed_features(output, label))
+        made = [late.served(as_stored(layer(adapter.ToBatchTensors(one)), late.stored.values())) for one in batches]
+        arrays = [{name: tensor.numpy() for name, tensor in one.items()} for one in made]
+        return ModelSchema(late.features, self.workload.task, label, classes), arrays
 
     def vectors(self, rows: pa.Table) -> tuple[ModelSchema, Arrays]:
         """Transforms rows whose one column is always present, by a function that needs no analysis."""
         import tensorflow as tf
 
+        from components.trainer.late import load
+
         label = self.workload.data.label.column
         (name,) = set(rows.column_names) - {label}
-        function = user_code.load_function(str(self.folder / "features.py"), "preprocessing_fn")
+        module = str(self.folder / "features.py")
+        function = user_code.load_function(module, "preprocessing_fn")
         values = rows[name].to_pylist()
         dtype = tf.string if isinstance(values[0], bytes | str) else tf.float32
-        outputs = {n: t.numpy() for n, t in function({name: tf.constant(values, dtype)}).items()}
-        features = {n: Feature(n, array.dtype.name, array.shape[1:]) for n, array in outputs.items()}
+        made = function({name: tf.constant(values, dtype)})
+        late = load(module, {n: Feature(n, t.dtype.name, tuple(t.shape[1:])) for n, t in made.items()})
+        outputs = {n: t.numpy() for n, t in late.served(made).items()}
         classes = tuple(classes_of(read_schema(str(self.contracts)), label))
-        return ModelSchema(features, self.workload.task, label, classes), outputs
+        return ModelSchema(late.features, self.workload.task, label, classes), outputs
 
     def fit(self, schema: ModelSchema, features: Arrays, labels: npt.NDArray[Any], epochs: int) -> Any:
         """Builds the model as the Trainer does, with the workload's seed, and fits it."""

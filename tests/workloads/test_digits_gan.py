@@ -120,6 +120,7 @@ def test_another_workload_s_release_judges_it(gan: Any, places: pathlib.Path) ->
     assert result.metrics["real_train"] > result.metrics["synthetic_train"]
     assert "<h3>Generated pictures</h3>" in pathlib.Path(result.reports["run"]).read_text()
 
+    assert result.release is not None
     signatures = tf.saved_model.load(result.release["uri"]).signatures
     asked_for = {"digit": tf.constant([3, 3], tf.int64), "seed": tf.constant([5, -(2**63)], tf.int64)}
     answers = signatures["serving_default"](**asked_for)

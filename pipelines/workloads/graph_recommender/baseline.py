@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse
 
-USER, ITEM = "user", "artist"
 # Who had what, users' rows of it -> their scores of all items.
 Links: TypeAlias = scipy.sparse.csr_array
 Scores: TypeAlias = Callable[[Links], np.ndarray]
@@ -49,8 +48,10 @@ def ease(train: pa.Table, test: pa.Table, task: Any) -> np.ndarray:
 
 def _lists(train: pa.Table, test: pa.Table, task: Any, method: Callable[[Links], Scores]) -> np.ndarray:
     """The items of the highest scores among those that a row's user has not had, [N, top_k]."""
-    items, item = _by_frequency(train[ITEM].to_numpy())
-    users, user = np.unique(np.concatenate([train[USER].to_numpy(), test[USER].to_numpy()]), return_inverse=True)
+    (by_user,), by_item = task.options.query_columns, task.options.item
+    items, item = _by_frequency(train[by_item].to_numpy())
+    ids = np.concatenate([train[by_user].to_numpy(), test[by_user].to_numpy()])
+    users, user = np.unique(ids, return_inverse=True)
     pairs = np.unique(np.stack([user[: train.num_rows], item]), axis=1)
     links = scipy.sparse.csr_array((np.ones(pairs.shape[1], np.float32), pairs), shape=(len(users), len(items)))
     scores_of = method(links)

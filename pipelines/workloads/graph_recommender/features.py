@@ -13,9 +13,9 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         inputs: `user` and `artist`, int64 [N].
 
     Returns:
-        `user` and `artist`, int64 [N].
+        The same as numbers from 0, int64 [N].
     """
     return {
-        name: tft.compute_and_apply_vocabulary(inputs[name], num_oov_buckets=1, vocab_filename=name)
-        for name in ("user", "artist")
+        name: tft.compute_and_apply_vocabulary(column, num_oov_buckets=1, vocab_filename=name)
+        for name, column in inputs.items()
     }

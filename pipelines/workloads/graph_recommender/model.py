@@ -18,8 +18,6 @@ from keras import ops
 if TYPE_CHECKING:
     from components.trainer import ModelSchema
 
-USER, ITEM = "user", "artist"
-
 
 def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> keras.Model:
     """Builds the model, uncompiled.
@@ -28,14 +26,12 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
         schema: the transformed features, and who had what in train.
         hyperparameters: `embedding_size`, `steps` along the graph, `scale` of the first embeddings.
     """
-    users, items = (schema.features[name].vocabulary_size for name in (USER, ITEM))
-    assert schema.interactions is not None
-    links = scipy.sparse.coo_array(
-        (np.ones(len(schema.interactions), np.float32), schema.interactions.T), shape=(users, items)
-    )
-    links.sum_duplicates()
-    links.data[:] = 1
-    return LightGCN(links, **{name: hyperparameters[name] for name in ("embedding_size", "steps", "scale")})
+    assert schema.query is not None and schema.interactions is not None
+    names = (schema.query, schema.task_options["item"])
+    users, items = (schema.features[name].vocabulary_size for name in names)
+    pairs = np.unique(schema.interactions, axis=0).T
+    links = scipy.sparse.coo_array((np.ones(pairs.shape[1], np.float32), pairs), shape=(users, items))
+    return LightGCN(links, *names, **{name: hyperparameters[name] for name in ("embedding_size", "steps", "scale")})
 
 
 class LightGCN(keras.Model):
@@ -43,14 +39,19 @@ class LightGCN(keras.Model):
 
     Args:
         links: 1 where a user had an item, [users, items].
+        user: the feature that numbers users.
+        item: the feature that numbers items.
         embedding_size: d, below the number of users and that of items.
         steps: how far embeddings are spread.
         scale: the mean length of the first embeddings.
     """
 
-    def __init__(self, links: scipy.sparse.coo_array, embedding_size: int, steps: int, scale: float) -> None:
+    def __init__(
+        self, links: scipy.sparse.coo_array, user: str, item: str, embedding_size: int, steps: int, scale: float
+    ) -> None:
         super().__init__()
-        self._users, self._steps = links.shape[0], steps
+        self._user, self._item, self._steps = user, item, steps
+        self._users = links.shape[0]
         self._graph = _neighbours(_normalised(links))
         self.first = self.add_weight(shape=(sum(links.shape), embedding_size), initializer="zeros", name="first")
         self.first.assign(_spectral(links, embedding_size, scale))
@@ -60,16 +61,16 @@ class LightGCN(keras.Model):
 
     def queries(self, features: Mapping[str, Any], training: bool = False) -> Any:
         """Embeddings of users, [N, d]."""
-        return ops.take(self._nodes(), features[USER], axis=0)
+        return ops.take(self._nodes(), features[self._user], axis=0)
 
     def items(self, features: Mapping[str, Any], training: bool = False) -> Any:
         """Embeddings of items, [N, d]."""
-        return ops.take(self._nodes(), features[ITEM] + self._users, axis=0)
+        return ops.take(self._nodes(), features[self._item] + self._users, axis=0)
 
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         """Both embeddings of each row, [N, 2, d]."""
         nodes = self._nodes()  # once a step, for users and items
-        both = ops.stack([inputs[USER], inputs[ITEM] + self._users], axis=1)
+        both = ops.stack([inputs[self._user], inputs[self._item] + self._users], axis=1)
         return ops.take(nodes, both, axis=0)
 
     def freeze(self) -> None:

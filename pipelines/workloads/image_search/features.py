@@ -6,7 +6,7 @@ SqueezeNet stays as it is. So its pass over the photos, by far the dearest part,
 from __future__ import annotations
 
 import tensorflow as tf
-from squeezenet import squeezenet
+from squeezenet import squeezenet  # type: ignore[import-not-found]  # beside this file
 
 from components.assets import asset_path
 
@@ -20,4 +20,6 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     Returns:
         `seen`, float32 [N, 512].
     """
-    return {"seen": squeezenet(asset_path("squeezenet"))(inputs["image"])}
+    describe = squeezenet(asset_path("squeezenet"))
+    # One by one: the first convolution alone makes 3 MB of a photo, and a batch may have thousands.
+    return {"seen": tf.map_fn(describe, inputs["image"], fn_output_signature=tf.float32, parallel_iterations=2)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 import numpy as np
 import tensorflow as tf
 
@@ -20,18 +20,16 @@ def squeezenet(weights: pathlib.Path) -> Callable[[tf.Tensor], tf.Tensor]:
     """Reads ImageNet's weights, HDF5 as Keras 2 wrote it.
 
     Returns:
-        A function: encoded photos, string [N] of at least 40 x 40 pixels -> what is seen in each on the whole, float32 [N, 512].
+        A function: an encoded photo, string [] of at least 40 x 40 pixels -> what is seen in it on the whole, float32 [512].
     """
     layers = _read(weights)
 
     def describe(encoded: tf.Tensor) -> tf.Tensor:
         photo = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        return tf.reduce_mean(_features(tf.cast(photo, tf.float32)[tf.newaxis], layers), axis=(0, 1, 2))
+        seen = tf.reduce_mean(_features(tf.cast(photo, tf.float32)[tf.newaxis], layers), axis=(0, 1, 2))
+        return tf.ensure_shape(seen, [FEATURES])
 
-    # One by one: the first convolution alone makes 3 MB of a photo, and a batch may have thousands.
-    return lambda photos: tf.ensure_shape(
-        tf.map_fn(describe, photos, fn_output_signature=tf.float32, parallel_iterations=2), [None, FEATURES]
-    )
+    return describe
 
 
 def _read(weights: pathlib.Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

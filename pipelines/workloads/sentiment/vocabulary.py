@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from components.assets import asset_path
 
 # Sentiment turns on "n't"; the model learns their vectors from nothing.
-_LEARNT = ("a", "i", "n't", "'s", "'re", "'ve", "'ll", "'d", "'m", "ca", "wo")
+_LEARNT = ("a", "i", "n't", "'s", "'re", "'ve", "'ll", "'d", "'m", "ca")
 FIRST = 2  # 0 is behind the end, 1 is every unknown word
 
 

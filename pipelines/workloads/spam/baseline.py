@@ -12,7 +12,7 @@ from sklearn.svm import LinearSVC
 
 
 def linear_svm(train: pa.Table, test: pa.Table, task: Any) -> np.ndarray:
-    """A linear SVM on TF-IDF of words, pairs of words, and two to five letters; its margin as a logit, [N]."""
+    """A linear SVM on TF-IDF of words, pairs of words, and two to five letters; its margin as a logit."""
     words = TfidfVectorizer(tokenizer=str.split, token_pattern=None, ngram_range=(1, 2), sublinear_tf=True)
     letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
     model = make_pipeline(make_union(words, letters), LinearSVC(random_state=1))

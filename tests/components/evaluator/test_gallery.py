@@ -122,3 +122,13 @@ def test_errors_are_shown_as_pictures_where_rows_have_some(run: Any, make_rows: 
 
 def test_who_does_not_say_what_is_personal_gets_no_gallery(run: Any, make_rows: Callable[..., pa.Table]) -> None:
     assert run(make_rows(50, "multiclass"), "") is None
+
+
+def test_rows_that_are_personal_altogether_have_no_gallery(run: Any, make_rows: Callable[..., pa.Table]) -> None:
+    rows = make_rows(50, "multiclass")
+    personal = "".join(
+        f'feature {{ name: "{name}" type: BYTES annotation {{ tag: "personal" }} }}\n'
+        for name in rows.column_names
+        if name != "target"
+    )
+    assert run(rows, personal) in (None, {"galleries": []})

@@ -55,8 +55,9 @@ def rows_of(task: Task, count: int = ROWS, seed: int = 0) -> tuple[np.ndarray, n
     random = np.random.default_rng(seed)
     predictions = random.random((count, *task.answer_shape)).astype(np.float32)
     if isinstance(task, Retrieval):
-        lists = np.stack([random.permutation(ITEMS)[:20] for _ in range(count)]).astype(np.float32)
-        return random.integers(0, ITEMS, count) * 1.0, lists, np.sort(random.integers(0, 8, count))
+        groups = np.sort(random.integers(0, 8, count))
+        lists = np.stack([random.permutation(ITEMS)[:20] for _ in range(8)]).astype(np.float32)
+        return random.integers(0, ITEMS, count) * 1.0, lists[groups], groups
     if isinstance(task, Generation):
         return judged_pictures(random, count)
     if isinstance(task, Segmentation):

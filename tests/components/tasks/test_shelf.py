@@ -51,6 +51,13 @@ def test_the_nearest_that_are_not_seen(
         assert np.isfinite(found["scores"][query]).all()
 
 
+def test_where_nobody_has_had_anything() -> None:
+    ids = np.array(["a", "b"], object)
+    shelf = _shelf.Shelf(Catalogue(pa.table({}), ids, np.ones(2, np.int64), Seen.none()), np.eye(2))
+    found = shelf.answer(tf.constant([[0.0, 1.0]]), 2, shelf.seen(tf.constant(["u"])))
+    assert found["items"].numpy().tolist() == [[b"b", b"a"]] and set(found) == {"items", "scores"}
+
+
 def test_no_query_at_all(made: tuple[_shelf.Shelf, np.ndarray, np.ndarray, list[set[int]]]) -> None:
     shelf = made[0]
     assert shelf.answer(tf.zeros([0, WIDTH]), 5, shelf.seen(tf.zeros([0], tf.int64)))["items"].shape == (0, 5)

@@ -152,6 +152,7 @@ def test_every_signature_answers_as_transform_and_model_do(graph: str, tmp_path,
     indices = scores.argmax(axis=1) if task == "multiclass" else (expected[:, 0] > threshold).astype(int)
     for answer in answers:
         assert [one.decode() for one in answer["label"].numpy()] == [CLASSES[task][i] for i in indices]
+        np.testing.assert_allclose(answer["confidence"], scores[np.arange(len(scores)), indices], rtol=1e-5)
     assert len(set(indices)) > 1 or task == "multiclass"
     assert served_model.ServedModel.read(folder).threshold == threshold
     described = json.loads((folder / served_model.SPEC_FILE).read_text())["features"]

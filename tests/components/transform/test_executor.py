@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from components.tasks import find
-from components.transform.executor import _with_label
+from components.transform.preprocessing import with_label
 
 
 @pytest.mark.parametrize(
     ("task", "outputs"), [("regression", {"x", "y"}), ("tests.components.tasks.made_up.AnyWidth", {"x"})]
 )
 def test_a_label_for_judging_alone_is_no_target(task: str, outputs: set[str]) -> None:
-    transform = _with_label(lambda inputs: {"x": inputs["x"]}, contextlib.nullcontext, "features.py", "y", find(task)())
+    transform = with_label(lambda inputs: {"x": inputs["x"]}, contextlib.nullcontext, "features.py", "y", find(task)())
     assert set(transform({"x": tf.constant([1.0]), "y": tf.constant([2.0])})) == outputs

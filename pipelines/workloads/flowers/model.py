@@ -1,0 +1,29 @@
+"""SqueezeNet with ImageNet's weights, of which the last layers are trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import layers
+from squeezenet import squeezenet  # type: ignore[import-not-found]  # beside this file
+
+from components.assets import asset_path
+
+if TYPE_CHECKING:
+    from components.trainer import ModelSchema
+
+
+def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> keras.Model:
+    """Builds the model, uncompiled.
+
+    Args:
+        schema: the transformed features and the task.
+        hyperparameters: `learns_from`, the first of SqueezeNet's fire modules (2 to 9) that is trained, 10: none; `dropout`.
+    """
+    inputs = schema.inputs()
+    x = squeezenet(inputs["image"], asset_path("squeezenet"), hyperparameters["learns_from"])
+    # A few hundred photos: without it the new layer would learn at another pace than the old ones.
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    return keras.Model(inputs, schema.outputs(layers.Dropout(hyperparameters["dropout"])(x)))

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pathlib
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from components.judge.component import node
+from components.judge.driver import Driver
+from model_store import ModelStore, ReleaseDraft
+from spec.errors import InputError
+
+
+def resolved(store: pathlib.Path, release: str) -> Any:
+    properties = {"store_uri": str(store), "model_name": "mnist", "release": release}
+    return Driver.properties(object.__new__(Driver), SimpleNamespace(exec_properties=properties))  # type: ignore[arg-type]
+
+
+def test_a_label_that_moved_is_another_judge(tmp_path: pathlib.Path) -> None:
+    store, model = ModelStore(tmp_path / "store"), tmp_path / "model"
+    model.mkdir()
+    found = []
+    for version in (1, 2):
+        (model / "saved_model.pb").write_bytes(b"%d" % version)
+        store.publish("mnist", model, ReleaseDraft(publication_key=str(version), task="multiclass"))
+        store.promote("mnist", version, reason="test", actor="test")
+        found.append(resolved(tmp_path / "store", "stable")["resolved"])
+    assert [one.partition(":")[0] for one in found] == ["1", "2"] and len(set(found)) == 2
+    assert resolved(tmp_path / "store", "1")["resolved"] == found[0]
+
+
+def test_a_judge_that_is_not_there_is_said_with_what_to_do(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(
+        InputError, match=r"evaluation.judge: .*no model 'mnist'.*`trainyard run mnist`.*another release\."
+    ):
+        resolved(tmp_path / "store", "stable")
+
+
+@pytest.mark.parametrize(("judge", "release"), [("mnist@stable", "stable"), ("mnist@3", "3"), (None, None)])
+def test_the_node_is_there_where_a_judge_is_named(judge: str | None, release: str | None) -> None:
+    graph = SimpleNamespace(
+        workload=SimpleNamespace(evaluation=SimpleNamespace(judge=judge)), site=SimpleNamespace(store_uri="models")
+    )
+    made = node(graph)  # type: ignore[arg-type]
+    assert (made and made.exec_properties["release"]) == release
