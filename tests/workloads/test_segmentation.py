@@ -60,8 +60,8 @@ def test_the_network_is_of_the_pictures_size_and_learns(
 ) -> None:
     import tensorflow as tf
 
-    features = user_code.load_function(str(segmentation.folder / "features.py"), "preprocessing_fn")
-    pictures = features({"image": tf.constant(rows[TRAIN]["image"].to_pylist())})["picture"].numpy()[:128]
+    late_fn = user_code.load_function(str(segmentation.folder / "features.py"), "late_fn")
+    pictures = late_fn({"image": tf.constant(rows[TRAIN]["image"].to_pylist()[:128])}, True)["picture"].numpy()
     assert pictures.shape == (128, 64, 64, 1) and 0 <= pictures.min() < 0.3 < pictures.max() <= 1
     masks = task.read_labels(rows[TRAIN]["mask"], "mask")[:128].astype(np.int32)
     options = segmentation.workload.task_options.model_dump()
