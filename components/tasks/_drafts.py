@@ -34,6 +34,13 @@ class LabelColumn:
     def rows(self) -> int:
         return len(self.values)
 
+    @property
+    def is_list(self) -> bool:
+        """Whether a row has any number of values."""
+        from components.columnar import is_list
+
+        return is_list(self.values.type)
+
     @functools.cached_property
     def distinct(self) -> int:
         return int(pc.count_distinct(self.values).as_py())
@@ -108,6 +115,8 @@ class Draft:
         rare: the class with so few rows that a model which never says it looks good; empty where none is.
         positive: the positive class, as text, and why; of two classes only.
         outputs: of the drafted network, a row.
+        is_list: whether a row has any number of classes.
+        separator: what stands between them where files have them as one text; empty: they have lists.
     """
 
     name: str
@@ -126,6 +135,8 @@ class Draft:
     rare: str = ""
     positive: Positive | None = None
     outputs: int = 1
+    is_list: bool = False
+    separator: str = ""
 
 
 def draft_classes(task: str, label: LabelColumn, trivial: str, bars: tuple[str, ...]) -> Draft:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.tasks._classes import EPSILON, ClassTask
 from components.tasks._columns import class_indices
 from components.tasks._context import Tensors
+from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
 from components.tasks._lazily import confidence, np, pa, pc
 from components.tasks._scores import ScoreCounts, area, area_of_precision
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _BUCKETS = 400
 _MOST_ODDS = 12.0  # in log-odds, either way
 _JOINED_BY = ";"
+_SEPARATORS = (";", "|", ",")  # that files are likely to have
 
 
 class Multilabel(ClassTask):
@@ -232,7 +235,62 @@ class Multilabel(ClassTask):
             "hamming_loss": float(np.minimum(shares, 1 - shares).mean()),
         }
 
+    @classmethod
+    def guess(cls, label: LabelColumn) -> str:
+        return "a row has a list of labels" if label.is_list else ""
+
+    @classmethod
+    def draft(cls, label: LabelColumn, positive: str | None = None) -> Draft:
+        separator = "" if label.is_list else _separator(label)
+        lists = label.values.combine_chunks()
+        if separator:
+            lists = pc.split_pattern(lists, separator)
+        values = pc.utf8_trim_whitespace(pc.list_flatten(lists).cast(pa.string()))
+        each = draft_classes(
+            cls.name, LabelColumn(label.name, pa.chunked_array([values.filter(pc.not_equal(values, ""))])), "", ()
+        )
+        rows = label.rows
+        shares = sorted(count / rows for count in each.counts.values())
+        # The standard error of the area of a model that knows nothing (Mann and Whitney, 1947), of the rarest class.
+        rare = min(0.5, shares[0])
+        chance = math.sqrt((label.test_rows + 1) / (12 * label.test_rows**2 * rare * (1 - rare)))
+        shown = ", ".join(map(str, each.classes[:8])) + ", ..." * (len(each.classes) > 8)
+        return Draft(
+            label.name,
+            cls.name,
+            "BYTES",
+            story=(
+                f"Classes of {label.name!r}: {shown}; {sum(shares):.2g} a row"
+                + f", divided by {separator!r}" * bool(separator),
+            ),
+            trivial="0.5 is guessing: the mean over classes of the area under the ROC curve.",
+            test_rows=label.test_rows,
+            bars=(at_least("macro_auc", max(0.6, 0.5 + min(0.4, chance))),),
+            max_loss=float(f"{min(0.1, label.chance):.2g}"),
+            most_epochs=each.most_epochs,
+            classes=tuple(map(str, each.classes)),
+            outputs=len(each.classes),
+            is_list=True,
+            separator=separator,
+        )
+
     def charts(self, sums: MergeableSums, sample: Sequence[np.ndarray], rows: int) -> dict[str, Any]:
         positives, called, hits = (sums.terms[name][0] for name in ("positives", "called", "true_positives"))
         found = zip(self.classes, divide(2.0 * hits, positives + called), positives, strict=True)
         return {"by_class": [{"name": name, "value": float(f1), "rows": int(rows)} for name, f1, rows in found]}
+
+
+def _separator(label: LabelColumn) -> str:
+    """What divides the texts of a label into classes that many rows share."""
+    if label.is_number:
+        received = label.values[0].as_py()
+        raise InputError(f"--task multilabel: the label {label.name!r} must be lists or texts. Received: {received!r}.")
+    texts = pc.unique(label.values).to_pylist()
+    for separator in _SEPARATORS:
+        divided = [part.strip() for text in texts for part in text.split(separator)]
+        if any(separator in text for text in texts) and len(set(divided)) < len(divided):
+            return separator
+    raise InputError(
+        f"--task multilabel: the label {label.name!r} has one class a row: none of {' '.join(_SEPARATORS)} divides its texts into "
+        f"classes that rows share. Received: {texts[0]!r}. Use multiclass, or write several classes with such a mark between them."
+    )

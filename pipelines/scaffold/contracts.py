@@ -65,12 +65,13 @@ def _feature(column: Column, rows: int) -> str:
 
 def _label_feature(label: Draft) -> str:
     lines = [f"name: {quote(label.name)}  # the label", f"type: {label.dtype}"]
-    lines += ["presence { min_fraction: 1.0 min_count: 1 }", "shape {}"]
+    many = "value_count {}  # any number of classes a row"
+    lines += ["presence { min_fraction: 1.0 min_count: 1 }", many if label.is_list else "shape {}"]
     if not label.classes:
         lines.append("float_domain { disallow_nan: true disallow_inf: true }")
     elif label.dtype == "INT":
         lines.append(f"int_domain {{ min: {label.classes[0]} max: {label.classes[-1]} }}")
-    elif pair := yes_and_no([str(one) for one in label.classes]):
+    elif not label.is_list and (pair := yes_and_no([str(one) for one in label.classes])):
         lines.append(_bool_domain(pair))
     else:
         lines += _string_domain(label.classes)

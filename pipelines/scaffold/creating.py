@@ -71,7 +71,7 @@ def create(request: Request) -> Created:
         _lay_out(files, format, stage["span"])
         ignored, how = tuple(profile.ignored), taken.reading
         # Images are checked when a run reads them: to decode them all takes longer than everything else here.
-        rows = table if format == "images" else _read_as_a_run(stage, request, format, ignored, how)
+        rows = table if format == "images" else _read_as_a_run(stage, request, label, format, ignored, how)
         division = Division() if format == "images" else divide(rows, label, request.time, request.key)
         content = templates.Content(request, format, label, profile, table, division, taken.reading)
         templates.write_workload(content, stage["workload"])
@@ -176,7 +176,7 @@ def _decide(
     if labelling.is_text(column, task):
         as_text.add(request.label)
     if format in ("jsonl", "json"):
-        if not pa.types.is_boolean(values.type):
+        if not (pa.types.is_boolean(values.type) or column.is_list):
             _check_json_label(values, request.label, as_text)
         table = reading.as_texts(table, as_text)
         as_text.clear()
@@ -237,12 +237,15 @@ def _staged(targets: dict[str, pathlib.Path]) -> Iterator[dict[str, pathlib.Path
 
 
 def _read_as_a_run(
-    stage: dict[str, pathlib.Path], request: Request, format: str, ignored: tuple[str, ...], how: Read
+    stage: dict[str, pathlib.Path], request: Request, label: Draft, format: str, ignored: tuple[str, ...], how: Read
 ) -> pa.Table:
     """Reads the data once as every run will: what was drafted here must hold there."""
     schema = read_schema(str(stage["schemas"]))
     declared = DeclaredLabel(
-        column=request.label, merge_spellings=request.merge_labels, drop_unlabelled=request.drop_unlabelled
+        column=request.label,
+        merge_spellings=request.merge_labels,
+        drop_unlabelled=request.drop_unlabelled,
+        separator=label.separator,
     )
     columns = with_label(columns_of(schema), schema, declared)
     batches: list[pa.RecordBatch] = []

@@ -5,14 +5,17 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.columnar import is_list
 from components.tasks import Draft, LabelColumn, Task, find
 from spec.errors import InputError
-from spec.tasks import TASKS
+from spec.tasks import TASKS, LabelKind
 
 
 def check_values(table: pa.Table, label: str) -> None:
     """Raises InputError if a label is nothing to predict, or all rows have the same."""
     values = table.column(label)
+    if is_list(values.type):
+        return  # the task looks at the values in it
     if pa.types.is_nested(values.type) or pa.types.is_temporal(values.type):
         raise InputError(f"label {label!r}: must be a number, a text or a boolean. Received: {values.type}.")
     if pc.count_distinct(values).as_py() == 1:
@@ -24,7 +27,8 @@ def choose_task(label: LabelColumn, asked: str | None) -> tuple[type[Task], str]
     if asked:
         return find(asked), f"Task: {asked} (you said so)"
     for task in map(find, TASKS):
-        if reason := task.guess(label):
+        takes_lists = task.label_kind is LabelKind.SEVERAL_CLASSES
+        if takes_lists == label.is_list and (reason := task.guess(label)):
             return task, f"Task: {task.name} ({reason}; --task changes it)"
     raise InputError(f"label {label.name!r}: no task fits its values. Name one with --task. Known: {', '.join(TASKS)}.")
 
@@ -49,4 +53,4 @@ def draft(task: type[Task], label: LabelColumn, positive: str | None) -> Draft:
 
 def is_text(label: LabelColumn, task: type[Task]) -> bool:
     """Whether the label is best read as text: classes are, all but integers without gaps."""
-    return task.label_kind.has_classes and not label.is_contiguous
+    return task.label_kind.has_classes and not (label.is_contiguous or label.is_list)

@@ -195,7 +195,7 @@ def _workload_text(content: Content) -> str:
         HYPERPARAMETERS=_hyperparameters(content),
         LABEL=_yaml(label.name),
         POSITIVE=_positive(label),
-        LABELS=_labels(request),
+        LABELS=_labels(request, label),
         SPLIT=_split(request, content.division),
         IGNORE=_ignore(content.profile),
         BATCH=str(batch),
@@ -268,10 +268,11 @@ def _positive(label: Draft) -> str:
     )
 
 
-def _labels(request: Request) -> str:
+def _labels(request: Request, label: Draft) -> str:
+    between = f"\n    separator: {_yaml(label.separator)} # between the classes of a row" if label.separator else ""
     merge = "\n    merge_spellings: true # `YES` and `yes ` are the class `yes`"
     drop = "\n    drop_unlabelled: true # rows without a label are left out, and counted"
-    return merge * request.merge_labels + drop * request.drop_unlabelled
+    return between + merge * request.merge_labels + drop * request.drop_unlabelled
 
 
 def _split(request: Request, division: Division) -> str:

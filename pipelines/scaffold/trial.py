@@ -99,7 +99,13 @@ def _predict(
     steps = {"steps_per_epoch": 1, "epochs": workload.training.epochs}  # as the trainer gives them
     with blame(module):
         model = build_model(
-            ModelSchema(late.features, workload.task, label, tuple(classes)),
+            ModelSchema(
+                late.features,
+                workload.task,
+                label,
+                tuple(classes),
+                task_options=workload.task_options.model_dump(mode="json"),
+            ),
             {**workload.training.hyperparameters, **steps},
         )
         return np.asarray(tf.cast(model(features, training=False), tf.float32))
