@@ -11,6 +11,8 @@ from squeezenet import squeezenet  # type: ignore[import-not-found]  # beside th
 
 from components.assets import asset_path
 
+_GAIN = 4.0
+
 if TYPE_CHECKING:
     from components.trainer import ModelSchema
 
@@ -24,6 +26,6 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
     """
     inputs = schema.inputs()
     x = squeezenet(inputs["image"], asset_path("squeezenet"), hyperparameters["learns_from"])
-    # A few hundred photos: without it the new layer would learn at another pace than the old ones.
-    x = layers.BatchNormalization(momentum=0.9)(x)
+    # The new layer has all to learn, and those before it little: large inputs make its steps large.
+    x = layers.BatchNormalization(momentum=0.9, gamma_initializer=keras.initializers.Constant(_GAIN))(x)
     return keras.Model(inputs, schema.outputs(layers.Dropout(hyperparameters["dropout"])(x)))
