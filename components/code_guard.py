@@ -30,6 +30,7 @@ class _Known:
         self.assets = {os.path.realpath(path) for path in assets}
         self.files = {os.path.realpath(path) for path in files_of(folder).values()}
         self.opened: set[str] = set()
+        self.written: set[str] = set()
 
     def look(self, path: Any, mode: Any, flags: Any) -> None:
         if isinstance(path, bytes):
@@ -41,11 +42,11 @@ class _Known:
             # Python takes a compiled file for its source's by second and size: an edit within one would run what was there before.
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         if (isinstance(flags, int) and flags & _WRITES) or (isinstance(mode, str) and set(mode) & set("wax+")):
-            self.files.add(real)
+            self.written.add(real)
             self.opened.discard(real)
         elif real in self.files:
             self.opened.add(real)
-        elif real in self.assets or _of_the_environment(real, self.folder):
+        elif real in self.assets or real in self.written or _of_the_environment(real, self.folder):
             return
         elif pathlib.Path(real).is_file():
             raise InputError(self._refusal(path, real))

@@ -86,7 +86,9 @@ def test_files_of_the_folder_may_be_read_and_others_not(folder: pathlib.Path, tm
 
 
 def test_what_the_code_writes_it_may_read(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    with user_code.calling(str(folder / "features.py")):
+    module, keyed = str(folder / "features.py"), code_files.digest(folder)
+    user_code.load_function(module, "preprocessing_fn", keyed)
+    with user_code.calling(module, keyed):
         (tmp_path / "scratch.txt").write_text("x")
         assert (tmp_path / "scratch.txt").read_text() == "x"
 

@@ -122,7 +122,8 @@ def test_a_home_of_its_own_is_left_as_it_was_found(places: pathlib.Path, monkeyp
 def test_a_quick_run_makes_a_release_and_leaves_nothing(lines, places: pathlib.Path) -> None:
     code, out, _ = lines("all", "--quick", "--json")
     assert code == 0
-    (one,) = json.loads("\n".join(out))["workloads"]
+    # Under pytest, what Keras prints does not go by the file descriptor that the log is behind.
+    (one,) = json.loads("\n".join(out[out.index("{") :]))["workloads"]
     assert one["workload"] == "tips" and one["status"] == "succeeded" and one["release"]["version"] == 1
     assert 0 < one["value"] <= 1 and one["error"] is None
     assert not list(places.glob("trainyard-quick-*")) and not (places / "home").exists()

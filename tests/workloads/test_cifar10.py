@@ -44,7 +44,7 @@ def test_pictures_are_moved_and_mirrored_for_training_alone(cifar10: Any, rows: 
     assert inner <= windows, "somewhere in a moved picture is the middle of the picture, and of its mirror image"
 
 
-@pytest.mark.parametrize(("width", "depth", "weights"), [(8, 1, 20_000), (16, 1, 75_000), (8, 3, 55_000)])
+@pytest.mark.parametrize(("width", "depth", "weights"), [(8, 1, 31_000), (16, 1, 124_000), (8, 3, 81_000)])
 def test_the_network_grows_with_width_and_depth(cifar10: Any, width: int, depth: int, weights: int) -> None:
     import keras
 
@@ -52,7 +52,7 @@ def test_the_network_grows_with_width_and_depth(cifar10: Any, width: int, depth:
     pictures = keras.Input((32, 32, 3))
     model = keras.Model(pictures, network(pictures, width, depth))
     assert model.output_shape == (None, 4 * width)
-    assert model.count_params() == pytest.approx(weights, rel=0.15)
+    assert model.count_params() == pytest.approx(weights, rel=0.03)
 
 
 def test_the_model_learns_from_a_few_pictures(cifar10: Any, rows: pa.Table) -> None:

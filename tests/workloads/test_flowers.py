@@ -58,7 +58,7 @@ def test_only_the_last_layers_learn_and_the_weights_know_flowers(flowers: Any, r
 
     pooled = next(layer for layer in model.layers if "pooling" in layer.name and "global" in layer.name)
     seen = np.asarray(keras.Model(model.input, pooled.output)(features))
-    seen /= np.linalg.norm(seen, axis=1, keepdims=True)
+    seen = seen / np.linalg.norm(seen, axis=1, keepdims=True)
     alike = seen @ seen.T
     np.fill_diagonal(alike, -1)
     assert (labels[chosen][alike.argmax(axis=1)] == labels[chosen]).mean() > 0.8
