@@ -51,6 +51,7 @@ class Segmentation(Task):
     Options = Options
     output = "shares"
     valid_words = "masks of its classes"
+    gallery_rows = 12
     views = (
         View("classes", "Intersection over union by class", "Of all pixels of the test split.", key="by_class"),
         View("confusion_matrix", "Pixels by class"),

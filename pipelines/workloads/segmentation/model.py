@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> keras.Model:
-    """Builds the model (Ronneberger et al. 2015, "U-Net: Convolutional Networks for Biomedical Image Segmentation").
+    """Builds and compiles the model (Ronneberger et al. 2015, "U-Net: Convolutional Networks for Biomedical Image Segmentation").
 
     Args:
         schema: the transformed features and the task.
         hyperparameters: `filters` at half size, twice as many at each half of that; `halvings` from there on; `dropout` at the
-            smallest size.
+            smallest size; `learning_rate`, which falls to nearly nothing; `weight_decay`; `steps_per_epoch` and `epochs` come
+            from the trainer.
     """
     inputs = schema.inputs()
     filters, halvings = hyperparameters["filters"], hyperparameters["halvings"]
@@ -34,7 +35,14 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
         x = layers.UpSampling2D()(layers.Conv2D(filters * 2**depth, 1, use_bias=False)(x))
         x = _convolution(layers.Concatenate()([x, kept[depth]]), filters * 2**depth)
     x = _normalised(layers.Conv2DTranspose(filters, 2, strides=2, use_bias=False)(x))
-    return keras.Model(inputs, schema.outputs(x))
+    model = keras.Model(inputs, schema.outputs(x))
+    steps = hyperparameters["steps_per_epoch"] * hyperparameters["epochs"]
+    rate = keras.optimizers.schedules.CosineDecay(hyperparameters["learning_rate"], steps, alpha=0.01)
+    # Which pixels are ink is learnt first, by gradients far larger than those of which digit it is. With the usual memory of a
+    # thousand steps (0.999) Adam goes on dividing by them, and the digits come epochs later.
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=hyperparameters["weight_decay"], beta_2=0.98)
+    model.compile(optimizer, loss=schema.kind.loss(schema), metrics=schema.kind.training_metrics())
+    return model
 
 
 def _convolution(x: keras.KerasTensor, filters: int, size: int = 3, stride: int = 1) -> keras.KerasTensor:
