@@ -16,7 +16,24 @@ from spec import home
 from spec.errors import InputError
 from spec.workload import workload_names
 
-SHIPPED = frozenset({"digits", "mnist", "taxi"})
+SHIPPED = frozenset(
+    {
+        "autoencoder",
+        "cifar10",
+        "digits",
+        "digits_gan",
+        "flowers",
+        "graph_recommender",
+        "image_search",
+        "mnist",
+        "mnist_small",
+        "recommender",
+        "segmentation",
+        "sentiment",
+        "spam",
+        "taxi",
+    }
+)
 """Part of Trainyard itself."""
 _DECLARATION = ("test", "schemas", "workload")
 """Deleted last: after a kill at any point the same command finishes the job."""

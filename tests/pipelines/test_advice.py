@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from spec.tasks import TASKS, find
 from spec.workload import Workload
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECTIONS = [name for name in Workload.model_fields if name not in ("name", "task", "owner", "description", "beam")]
-NAMED = re.compile(rf"(?<![\w./-])(?:{'|'.join(SECTIONS)})(?:\.[a-z_]+)+\b(?![(.])")
+NAMED = re.compile(rf"(?<![\w./-])(?:{'|'.join(SECTIONS)})(?:\.[a-z_]+)+\b(?![(./])")
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -27,7 +28,13 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def exists(path: str) -> bool:
-    section: typing.Any = Workload
+    first, _, rest = path.partition(".")
+    if first == "task_options":
+        return any(is_field(find(name).Options, rest) for name in TASKS)
+    return is_field(Workload, path)
+
+
+def is_field(section: typing.Any, path: str) -> bool:
     for part in path.split("."):
         fields = getattr(section, "model_fields", None)
         if fields is None:
