@@ -64,7 +64,7 @@ def add_commands(commands: Commands) -> None:
 
 def _new(options: argparse.Namespace) -> int:
     """Creates the workload, says what was decided and why, and runs it if asked to."""
-    given = {**vars(options), "label": options.label or "", "ignore": tuple(options.ignore)}
+    given = {**vars(options), "label": options.label or None, "ignore": tuple(options.ignore)}
     given["read"] = read_options.given(options)
     created = _create(Request(**{field.name: given[field.name] for field in dataclasses.fields(Request)}))
     print("\n".join(created.story))

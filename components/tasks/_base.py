@@ -519,6 +519,20 @@ class Task(TaskFacts, abc.ABC):
             "(docs/guides/new-workload.md)."
         )
 
+    @classmethod
+    def draft_unlabelled(cls, rows: int) -> Draft:
+        """What `trainyard new` writes for a table of so many rows without a label.
+
+        Raises:
+            InputError: the task needs a label, or has no draft.
+        """
+        if not cls.label_optional:
+            raise InputError(f"--task {cls.name}: needs a label. Name the column to predict with --label.")
+        raise InputError(
+            f"--task {cls.name}: `trainyard new` does not draft this task without a label. Write its workload by hand "
+            "(docs/guides/new-workload.md)."
+        )
+
 
 def _restored(name: str, state: dict[str, Any]) -> Task:
     kind = find(name)

@@ -51,6 +51,19 @@ def draft(task: type[Task], label: LabelColumn, positive: str | None) -> Draft:
     return drafted
 
 
+def draft_unlabelled(task: str | None, rows: int) -> tuple[Draft, list[str]]:
+    """The draft of the task that was asked for, for a table of so many rows; and that it was, in a line for a person.
+
+    Raises:
+        InputError: the task needs a label, or none was asked for.
+    """
+    if task is None:
+        raise InputError(
+            "--label: is missing. Name the column to predict; or say --task reconstruction, which finds unusual rows without one."
+        )
+    return find(task).draft_unlabelled(rows), [f"Task: {task} (you said so)"]
+
+
 def is_text(label: LabelColumn, task: type[Task]) -> bool:
     """Whether the label is best read as text: classes are, all but integers without gaps."""
     return task.label_kind.has_classes and not (label.is_contiguous or label.is_list)

@@ -90,12 +90,19 @@ def text_columns(table: pa.Table) -> list[str]:
     return [field.name for field in table.schema if pa.types.is_boolean(field.type) or pa.types.is_temporal(field.type)]
 
 
-def profile(table: pa.Table, label: str, carried: Collection[str], ignore: Collection[str]) -> Profile:
+def profile(
+    table: pa.Table,
+    label: str | None,
+    carried: Collection[str],
+    ignore: Collection[str],
+    of_no_use: Collection[Kind] = (),
+) -> Profile:
     """Looks at every column but the label.
 
     Args:
         table: all rows; `text_columns` as texts.
         carried: columns that the split needs; they become no feature.
+        of_no_use: kinds that the drafted features know nothing of.
 
     Raises:
         InputError: nothing is left to learn from, or a number is infinite.
@@ -111,10 +118,12 @@ def profile(table: pa.Table, label: str, carried: Collection[str], ignore: Colle
             ignored[name] = "you said so"
         else:
             found = _look(name, table.column(name), table.num_rows)
-            if isinstance(found, Column):
-                columns.append(found)
-            else:
+            if not isinstance(found, Column):
                 ignored[name] = found
+            elif found.kind in of_no_use:
+                ignored[name] = f"it is a {found.kind}; add it by hand (docs/guides/new-workload.md)"
+            else:
+                columns.append(found)
     if not any(column.kind is not Kind.CARRIED for column in columns):
         why = "; ".join(f"{name!r}: {reason}" for name, reason in ignored.items())
         raise InputError(f"--data: no column is left to learn from. {why or 'The label is the only column'}.")

@@ -13,7 +13,7 @@ class Request:
 
     name: str
     data: str
-    label: str
+    label: str | None = None
     task: str | None = None
     owner: str = "ml-platform"
     description: str = ""
