@@ -22,6 +22,7 @@ _EPILOG = """\
 examples:
   trainyard new churn --data customers.csv --label churned --run
   trainyard new demand --data 'sales/*.parquet' --label units --task regression --time day --ignore comment
+  trainyard new sensors --data readings.csv --task reconstruction
 """
 
 
@@ -37,7 +38,11 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--data", required=True, metavar="FILE", help="file, quoted glob, or folder of class folders of images"
     )
-    command.add_argument("--label", metavar="COLUMN", help="the column to predict (for images: what to call it)")
+    command.add_argument(
+        "--label",
+        metavar="COLUMN",
+        help="the column to predict (for images: what to call it; for --task reconstruction: what is anomalous, if known)",
+    )
     command.add_argument(
         "--task", help=f"{', '.join(TASKS)}, or the dotted path of a class of your own; default: by the label's values"
     )

@@ -524,13 +524,11 @@ class Task(TaskFacts, abc.ABC):
         """What `trainyard new` writes for a table of so many rows without a label.
 
         Raises:
-            InputError: the task needs a label, or has no draft.
+            InputError: the task needs a label, or has no such draft.
         """
-        if not cls.label_optional:
-            raise InputError(f"--task {cls.name}: needs a label. Name the column to predict with --label.")
         raise InputError(
-            f"--task {cls.name}: `trainyard new` does not draft this task without a label. Write its workload by hand "
-            "(docs/guides/new-workload.md)."
+            f"--task {cls.name}: `trainyard new` does not draft this task without a label. Name the column with --label, or write "
+            "its workload by hand (docs/guides/new-workload.md)."
         )
 
 
