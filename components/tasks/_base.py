@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from components.tasks._columns import class_indices, numbers
 from components.tasks._context import Context, Tensors
-from components.tasks._drafts import Draft, LabelColumn
+from components.tasks._drafts import Draft, LabelColumn, Unlabelled
 from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pa
 from components.tasks._scores import ScoreCounts
@@ -520,8 +520,8 @@ class Task(TaskFacts, abc.ABC):
         )
 
     @classmethod
-    def draft_unlabelled(cls, rows: int) -> Draft:
-        """What `trainyard new` writes for a table of so many rows without a label.
+    def draft_unlabelled(cls, table: Unlabelled) -> Draft:
+        """What `trainyard new` writes for a table without a label.
 
         Raises:
             InputError: the task needs a label, or has no such draft.

@@ -97,6 +97,20 @@ class LabelColumn:
 
 
 @dataclasses.dataclass(frozen=True)
+class Unlabelled:
+    """A table without a label.
+
+    Attributes:
+        query: the column that was named as the query, if any.
+        item: the column that was named as the item, if any.
+    """
+
+    values: pa.Table
+    query: str | None = None
+    item: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Draft:
     """What is written about a label, or about a table without one.
 
@@ -120,6 +134,12 @@ class Draft:
         separator: what stands between them where files have them as one text; empty: they have lists.
         purpose: what the model is for, as a sentence; empty: it predicts the label.
         templates: the folder below pipelines/scaffold/files with templates of the task's own; empty: the usual ones.
+        query: the column that says who or what asks, if the task has one.
+        item: the column that says what is answered, if the task has one.
+        answers: how many items a query is answered.
+        of_query: columns that say more of a query.
+        of_item: columns that say more of an item.
+        ignored: columns that the task makes nothing of, and why.
     """
 
     name: str | None
@@ -142,6 +162,12 @@ class Draft:
     separator: str = ""
     purpose: str = ""
     templates: str = ""
+    query: str | None = None
+    item: str | None = None
+    answers: int = 0
+    of_query: tuple[str, ...] = ()
+    of_item: tuple[str, ...] = ()
+    ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def draft_classes(task: str, label: LabelColumn, trivial: str, bars: tuple[str, ...]) -> Draft:

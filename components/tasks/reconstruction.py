@@ -12,6 +12,7 @@ from components.tasks._context import Tensors
 from components.tasks._drafts import (
     Draft,
     LabelColumn,
+    Unlabelled,
     area_bar,
     chance_of,
     choose_positive,
@@ -225,7 +226,11 @@ class Reconstruction(Task):
     # What `trainyard new` writes.
 
     @classmethod
-    def draft_unlabelled(cls, rows: int) -> Draft:
+    def draft_unlabelled(cls, table: Unlabelled) -> Draft:
+        return cls._draft(table.values.num_rows)
+
+    @classmethod
+    def _draft(cls, rows: int) -> Draft:
         test_rows = rows_of_test(rows)
         return Draft(
             None,
@@ -250,7 +255,7 @@ class Reconstruction(Task):
                 f"Received: {label.distinct:,}. Name another column, or leave --label out."
             )
         classes = draft_classes(cls.name, label, "", ())
-        drafted = cls.draft_unlabelled(label.rows)
+        drafted = cls._draft(label.rows)
         return dataclasses.replace(
             drafted,
             name=label.name,

@@ -17,7 +17,7 @@ from components.ingestion.images import IMAGE
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
-from components.tasks import Draft, LabelColumn, find
+from components.tasks import Draft, LabelColumn, Unlabelled, find
 from pipelines.scaffold import contracts, images, labelling, profiling, reading, spelling, story, taking, templates
 from pipelines.scaffold.dividing import Division, divide
 from pipelines.scaffold.profiling import Column, Kind, Profile
@@ -167,6 +167,8 @@ def _decide(
         "--label": (request.label,),
         "--time": (request.time,),
         "--key": (request.key,),
+        "--query": (request.query,),
+        "--item": (request.item,),
         "--ignore": request.ignore,
     }
     for option, names in options.items():
@@ -183,13 +185,21 @@ def _decide(
         return reading.read_files(files, format, sorted({*as_text, *taken.codes}), taken.reading) if as_text else table
 
     if request.label is None:
-        label, done = labelling.draft_unlabelled(request.task, table.num_rows)
+        left = table.drop_columns(list(request.ignore))
+        label, done = labelling.draft_unlabelled(request.task, Unlabelled(left, request.query, request.item))
         rows = read(profiling.text_columns(table))
     else:
         rows, label, done = _decide_label(request, request.label, table, format, read)
+    if (request.query or request.item) and not label.query:
+        raise InputError(f"--query and --item: are not for task {label.task}. Leave them out.")
     carried = [name for name in (request.time, request.key) if name]
-    of_no_use = (Kind.DATE, Kind.TEXT) if label.templates else ()
-    return rows, label, profiling.profile(rows, request.label, carried, request.ignore, of_no_use), done
+    wanted = profiling.Wanted(
+        carried=carried,
+        ids=[name for name in (label.query, label.item) if name],
+        ignored={**label.ignored, **dict.fromkeys(request.ignore, "you said so")},
+        of_no_use=(Kind.DATE, Kind.TEXT) if label.templates else (),
+    )
+    return rows, label, profiling.profile(rows, request.label, wanted), done
 
 
 def _decide_label(
@@ -227,7 +237,8 @@ def _check_json_label(values: pa.ChunkedArray, name: str, as_text: Collection[st
 def _check_options(request: Request) -> None:
     if request.time and request.key:
         raise InputError("--time and --key: a split goes by one of them. Remove the other.")
-    for option, name in (("--time", request.time), ("--key", request.key)):
+    named = {"--time": request.time, "--key": request.key, "--query": request.query, "--item": request.item}
+    for option, name in named.items():
         if name is not None and (name == request.label or name in request.ignore):
             other = "the label" if name == request.label else "ignored"
             raise InputError(f"{option} {name!r}: is {other} as well. Choose another column.")

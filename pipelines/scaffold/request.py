@@ -21,6 +21,8 @@ class Request:
     key: str | None = None
     ignore: tuple[str, ...] = ()
     positive: str | None = None
+    query: str | None = None
+    item: str | None = None
     read: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # fields of data.read
     merge_labels: bool = False
     drop_unlabelled: bool = False

@@ -28,6 +28,7 @@ _STEPS = 4000  # a small network on a table has mostly converged by then; early 
 _FEWEST_STEPS = 200  # however few epochs a task has for few rows
 _MOST_SLICES = 2
 _MOST_ONE_HOT = 200
+_AMOUNTS = (Kind.NUMBER, Kind.SKEWED)
 _OF_CATEGORIES = (Kind.BOOLEAN, Kind.CODE, Kind.CATEGORY, Kind.IDENTIFIER)
 _MOST_IGNORED = 50  # more are not named one by one
 _WIDTH = 90  # of a list, so that its name fits on the line too
@@ -81,8 +82,9 @@ def test_text(content: Content) -> str:
             rows[column.name] = Dates(column.format)(sample.column(column.name).cast(pa.string())).to_pylist()
         if column.personal and column.name in rows:  # the file goes into git
             rows[column.name] = [None if value is None else MASKED for value in rows[column.name]]
-    values = {"NAME": content.request.name, "ROWS": _literal(rows), "OUTPUTS": str(outputs)}
-    return _fill("test.py.txt", label.templates, **values)
+    length = "len(next(iter(ROWS.values())))"
+    shape = f"len(outputs) == {length}" if label.templates else f"outputs.shape == ({length}, {outputs})"
+    return _fill("test.py.txt", NAME=content.request.name, ROWS=_literal(rows), SHAPE=shape)
 
 
 def _file(name: str, folder: str = "") -> str:
@@ -130,6 +132,12 @@ def _features_text(content: Content) -> str:
             CATEGORICAL=listed(Kind.CATEGORY, Kind.IDENTIFIER),
             ONE_HOT=listed(*_OF_CATEGORIES),
             CATEGORIES=str(_categories(content)),
+            QUERY=_literal(content.label.query),
+            ITEM=_literal(content.label.item),
+            QUERY_NUMBERS=_literal(_said(content, content.label.of_query, *_AMOUNTS)),
+            ITEM_NUMBERS=_literal(_said(content, content.label.of_item, *_AMOUNTS)),
+            QUERY_CATEGORIES=_literal(_said(content, content.label.of_query, *_OF_CATEGORIES)),
+            ITEM_CATEGORIES=_literal(_said(content, content.label.of_item, *_OF_CATEGORIES)),
         ).rstrip()
         + "\n"
     )
@@ -140,7 +148,8 @@ def _model_text(content: Content) -> str:
     if _image(content):
         return _file("model_images.py.txt")
     label = content.label
-    return _fill("model_texts.py.txt" if prose else "model.py.txt", label.templates, PREFIX=_prefix(label))
+    ids = {"QUERY": _literal(label.query), "ITEM": _literal(label.item)}
+    return _fill("model_texts.py.txt" if prose else "model.py.txt", label.templates, PREFIX=_prefix(label), **ids)
 
 
 def _image(content: Content) -> Column | None:
@@ -213,6 +222,8 @@ def _workload_text(content: Content) -> str:
         READ=_read(content.reading),
         HYPERPARAMETERS=_hyperparameters(content),
         LABEL=_label(request, label),
+        QUERY=f"\n  query: {_yaml(label.query)}" if label.query else "",
+        OPTIONS=_options(content),
         SPLIT=_split(request, content.division),
         IGNORE=_ignore(content.profile),
         BATCH=str(batch),
@@ -223,7 +234,7 @@ def _workload_text(content: Content) -> str:
         TRIVIAL=label.trivial,
         TEST_ROWS=f"{label.test_rows:,.0f}",
         BARS="\n".join(f"    - {bar}" for bar in label.bars),
-        SLICES=_slices(content.profile),
+        SLICES=_slices(content),
         MAX_LOSS=repr(label.max_loss),
     )
 
@@ -319,8 +330,33 @@ def _ignore(profile: Profile) -> str:
     return "\n".join(["  ignore:", *lines])
 
 
-def _slices(profile: Profile) -> str:
-    names = [c.name for c in profile.columns if c.kind is Kind.CATEGORY and c.values][:_MOST_SLICES]
+def _options(content: Content) -> str:
+    """`task_options`, where a query asks for items."""
+    label = content.label
+    if not (label.query and label.item):
+        return ""
+
+    def columns(key: str, more: tuple[str, ...]) -> str:
+        names = [key, *_said(content, more, *_AMOUNTS, *_OF_CATEGORIES)]
+        return "[" + ", ".join(map(_yaml, names)) + "]"
+
+    lines = [
+        f"item: {_yaml(label.item)}",
+        f"query_columns: {columns(label.query, label.of_query)} # what a request carries",
+        f"item_columns: {columns(label.item, label.of_item)} # what is known of an item",
+        f"top_k: {label.answers} # items that are answered",
+    ]
+    return "\n".join(["\n\ntask_options:", *(f"  {line}" for line in lines)])
+
+
+def _said(content: Content, names: tuple[str, ...], *kinds: Kind) -> list[str]:
+    """Of some columns those of some kinds."""
+    return [column.name for column in content.profile.columns if column.name in names and column.kind in kinds]
+
+
+def _slices(content: Content) -> str:
+    names = [c.name for c in content.profile.columns if c.kind is Kind.CATEGORY and c.values]
+    names = [name for name in names if name not in content.label.of_item][:_MOST_SLICES]  # a query has one value there
     return "[" + ", ".join(_yaml(name) for name in names) + "]"
 
 
