@@ -430,7 +430,7 @@ class Retrieval(Task):
             cls.name,
             "",
             story=(
-                f"Each row: a {query!r} and a {item!r} (--query and --item change it)",
+                f"{query!r} asks, {item!r} is answered (--query and --item change it)",
                 f"Answering every {query!r} what is most frequent has an ndcg_10 of about {reached:.3f}",
             ),
             trivial=f"Answering everyone what is most frequent has an ndcg_10 of about {reached:.3f}.",

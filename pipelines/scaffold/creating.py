@@ -140,9 +140,9 @@ def _refuse_existing(targets: dict[str, pathlib.Path]) -> None:
 def _decide_images(
     request: Request, files: list[pathlib.Path], format: str, taken: Taken
 ) -> tuple[pa.Table, Draft, Profile, list[str]]:
-    for option, given in (("--time", request.time), ("--key", request.key), ("--ignore", request.ignore)):
-        if given:
-            raise InputError(f"{option}: images have no columns to name. Leave it out.")
+    for field in ("time", "key", "query", "item", "ignore"):
+        if getattr(request, field):
+            raise InputError(f"--{field}: images have no columns to name. Leave it out.")
     if request.task and not find(request.task).label_kind.has_classes:
         raise InputError(f"--task {request.task}: images are told apart by their folders, which are classes.")
     assert request.label is not None  # `_with_label` gave it a name
@@ -185,7 +185,7 @@ def _decide(
         return reading.read_files(files, format, sorted({*as_text, *taken.codes}), taken.reading) if as_text else table
 
     if request.label is None:
-        left = table.drop_columns(list(request.ignore))
+        left = table.drop_columns([name for name in table.column_names if name in (*request.ignore, request.time)])
         label, done = labelling.draft_unlabelled(request.task, Unlabelled(left, request.query, request.item))
         rows = read(profiling.text_columns(table))
     else:
