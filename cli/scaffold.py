@@ -22,6 +22,8 @@ _EPILOG = """\
 examples:
   trainyard new churn --data customers.csv --label churned --run
   trainyard new demand --data 'sales/*.parquet' --label units --task regression --time day --ignore comment
+  trainyard new sensors --data readings.csv --task reconstruction
+  trainyard new plays --data plays.csv --task retrieval --query user --item artist
 """
 
 
@@ -37,7 +39,11 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--data", required=True, metavar="FILE", help="file, quoted glob, or folder of class folders of images"
     )
-    command.add_argument("--label", metavar="COLUMN", help="the column to predict (for images: what to call it)")
+    command.add_argument(
+        "--label",
+        metavar="COLUMN",
+        help="the column to predict (for images: what to call it; for --task reconstruction: what is anomalous, if known)",
+    )
     command.add_argument(
         "--task", help=f"{', '.join(TASKS)}, or the dotted path of a class of your own; default: by the label's values"
     )
@@ -53,6 +59,8 @@ def add_commands(commands: Commands) -> None:
         metavar="CLASS",
         help="of two classes, the one whose probability is predicted; default: by name, else the rarer",
     )
+    command.add_argument("--query", metavar="COLUMN", help="with --task retrieval: who asks, such as a user")
+    command.add_argument("--item", metavar="COLUMN", help="with --task retrieval: what is answered, such as an artist")
     command.add_argument(
         "--merge-labels", action="store_true", help="treat labels that differ only in case or spaces as one class"
     )
@@ -64,7 +72,7 @@ def add_commands(commands: Commands) -> None:
 
 def _new(options: argparse.Namespace) -> int:
     """Creates the workload, says what was decided and why, and runs it if asked to."""
-    given = {**vars(options), "label": options.label or "", "ignore": tuple(options.ignore)}
+    given = {**vars(options), "label": options.label or None, "ignore": tuple(options.ignore)}
     given["read"] = read_options.given(options)
     created = _create(Request(**{field.name: given[field.name] for field in dataclasses.fields(Request)}))
     print("\n".join(created.story))

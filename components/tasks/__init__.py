@@ -7,7 +7,7 @@ from components.tasks._base import Embed, Task, find
 from components.tasks._classes import ClassTask
 from components.tasks._columns import class_indices, query_keys
 from components.tasks._context import Context, Predict, Read, Tensors
-from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
+from components.tasks._drafts import Draft, LabelColumn, Unlabelled, at_least, draft_classes
 from components.tasks._gallery import Gallery, ShownRows, Tile
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
@@ -37,6 +37,7 @@ __all__ = [
     "Tensors",
     "Tile",
     "UnitTerms",
+    "Unlabelled",
     "Values",
     "View",
     "at_least",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from components.tasks._columns import class_indices, numbers
 from components.tasks._context import Context, Tensors
-from components.tasks._drafts import Draft, LabelColumn
+from components.tasks._drafts import Draft, LabelColumn, Unlabelled
 from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pa
 from components.tasks._scores import ScoreCounts
@@ -517,6 +517,18 @@ class Task(TaskFacts, abc.ABC):
         raise InputError(
             f"--task {cls.name}: `trainyard new` does not draft this task. Write its workload by hand "
             "(docs/guides/new-workload.md)."
+        )
+
+    @classmethod
+    def draft_unlabelled(cls, table: Unlabelled) -> Draft:
+        """What `trainyard new` writes for a table without a label.
+
+        Raises:
+            InputError: the task needs a label, or has no such draft.
+        """
+        raise InputError(
+            f"--task {cls.name}: `trainyard new` does not draft this task without a label. Name the column with --label, or write "
+            "its workload by hand (docs/guides/new-workload.md)."
         )
 
 

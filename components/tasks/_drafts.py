@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from components.positive import Positive
+from components.positive import Positive, by_name, by_share
 from components.tasks._lazily import pa, pc
 from spec.errors import InputError
 from spec.words import one_line
@@ -88,20 +88,35 @@ class LabelColumn:
     @property
     def test_rows(self) -> float:
         """About how many rows will judge the model."""
-        return max(1.0, Split().test_fraction * self.rows)
+        return rows_of_test(self.rows)
 
     @property
     def chance(self) -> float:
         """About one standard error of a share on the test split: less than that is chance."""
-        return 0.5 / math.sqrt(self.test_rows)
+        return chance_of(self.test_rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unlabelled:
+    """A table without a label.
+
+    Attributes:
+        query: the column that was named as the query, if any.
+        item: the column that was named as the item, if any.
+    """
+
+    values: pa.Table
+    query: str | None = None
+    item: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """What is written about a label.
+    """What is written about a label, or about a table without one.
 
     Attributes:
-        dtype: INT, FLOAT or BYTES, as TFMD says it.
+        name: the label's column; None: there is none.
+        dtype: the label's: INT, FLOAT or BYTES, as TFMD says it.
         story: what was found out, a line each for a person.
         trivial: what a model reaches that ignores its inputs, as a sentence.
         test_rows: about how many of the rows will judge the model.
@@ -117,9 +132,17 @@ class Draft:
         outputs: of the drafted network, a row.
         is_list: whether a row has any number of classes.
         separator: what stands between them where files have them as one text; empty: they have lists.
+        purpose: what the model is for, as a sentence; empty: it predicts the label.
+        templates: the folder below pipelines/scaffold/files with templates of the task's own; empty: the usual ones.
+        query: the column that says who or what asks, if the task has one.
+        item: the column that says what is answered, if the task has one.
+        answers: how many items a query is answered.
+        of_query: columns that say more of a query.
+        of_item: columns that say more of an item.
+        ignored: columns that the task makes nothing of, and why.
     """
 
-    name: str
+    name: str | None
     task: str
     dtype: str
     story: tuple[str, ...]
@@ -137,6 +160,14 @@ class Draft:
     outputs: int = 1
     is_list: bool = False
     separator: str = ""
+    purpose: str = ""
+    templates: str = ""
+    query: str | None = None
+    item: str | None = None
+    answers: int = 0
+    of_query: tuple[str, ...] = ()
+    of_item: tuple[str, ...] = ()
+    ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def draft_classes(task: str, label: LabelColumn, trivial: str, bars: tuple[str, ...]) -> Draft:
@@ -170,6 +201,46 @@ def draft_classes(task: str, label: LabelColumn, trivial: str, bars: tuple[str, 
     )
 
 
+def rows_of_test(rows: int) -> float:
+    """About how many of a table's rows will judge the model."""
+    return max(1.0, Split().test_fraction * rows)
+
+
+def chance_of(test_rows: float) -> float:
+    """About one standard error of a share on so many rows."""
+    return 0.5 / math.sqrt(test_rows)
+
+
 def at_least(metric: str, least: float) -> str:
     """An entry of `evaluation.thresholds`, as YAML; rounded up to three digits."""
     return f"{{metric: {metric}, min: {math.ceil(round(least * 1000, 6)) / 1000:g}}}"
+
+
+def area_bar(label: LabelColumn) -> str:
+    """An entry of `evaluation.thresholds` for the area under the ROC curve of two classes, above what chance reaches."""
+    share = label.majority[1]
+    # The standard error of the area of a model that knows nothing (Mann and Whitney, 1947).
+    chance = math.sqrt((label.test_rows + 1) / (12 * label.test_rows**2 * share * (1 - share)))
+    return at_least("auc", max(0.6, 0.5 + min(0.4, chance)))
+
+
+def choose_positive(label: LabelColumn, asked: str | None) -> Positive:
+    """The class that was asked for; else a rare one, whatever its name; else the one that is by name; else the rarer one.
+
+    A run that has to decide without a draft takes the name first (components/positive.py): what it decides must not turn around
+    from one span to the next. The draft writes it down for good.
+    """
+    counts = {str(one): label.counts[one] for one in sorted(label.counts)}
+    classes = list(counts)
+    if asked is not None:
+        if asked not in classes:
+            raise InputError(
+                f"--positive {asked!r}: the label {label.name!r} has the classes {classes[0]!r} and {classes[1]!r}."
+            )
+        return Positive(asked, "you said so")
+    named, rarer = by_name(classes), by_share(classes, list(counts.values()), most=0.5)
+    if named is None or named.name == rarer.name:
+        return named or rarer
+    if label.rare:
+        return dataclasses.replace(rarer, reason=f"{rarer.reason}; by name it would be {named.name}")
+    return named

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from components.positive import Positive, by_name, by_share
 from components.tasks._classes import EPSILON, ClassTask
-from components.tasks._drafts import RARE_MARGIN, Draft, LabelColumn, at_least, draft_classes
+from components.tasks._drafts import RARE_MARGIN, Draft, LabelColumn, area_bar, at_least, choose_positive, draft_classes
 from components.tasks._lazily import confidence, np
 from components.tasks._scores import ScoreCounts, area, area_of_precision
 from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
@@ -216,12 +214,9 @@ class Binary(ClassTask):
             raise InputError(
                 f"--task binary: the label {label.name!r} has {label.distinct:,} values ({shown}). Use multiclass."
             )
-        counts = {str(one): label.counts[one] for one in sorted(label.counts)}
-        chosen = _choose_positive(label, counts, positive)
+        chosen = choose_positive(label, positive)
         majority, share = label.majority
-        # The standard error of the area of a model that knows nothing (Mann and Whitney, 1947).
-        chance = math.sqrt((label.test_rows + 1) / (12 * label.test_rows**2 * share * (1 - share)))
-        bars = [at_least("auc", max(0.6, 0.5 + min(0.4, chance)))]
+        bars = [area_bar(label)]
         if label.rare == chosen.name:
             rare = 1 - share  # of the rows, which is the auc_pr of guessing
             bars.append(f"{at_least('auc_pr', rare + RARE_MARGIN)} # guessing has {rare:.3g}")
@@ -299,24 +294,3 @@ def _calibration(counts: ScoreCounts) -> dict[str, list[float]]:
 
 def _rounded(values: np.ndarray) -> list[float]:
     return [float(value) for value in np.round(values, 6)]
-
-
-def _choose_positive(label: LabelColumn, counts: Mapping[str, int], asked: str | None) -> Positive:
-    """The class that was asked for; else a rare one, whatever its name; else the one that is by name; else the rarer one.
-
-    A run that has to decide without a draft takes the name first (components/positive.py): what it decides must not turn around
-    from one span to the next. The draft writes it down for good.
-    """
-    classes = list(counts)
-    if asked is not None:
-        if asked not in classes:
-            raise InputError(
-                f"--positive {asked!r}: the label {label.name!r} has the classes {classes[0]!r} and {classes[1]!r}."
-            )
-        return Positive(asked, "you said so")
-    named, rarer = by_name(classes), by_share(classes, list(counts.values()), most=0.5)
-    if named is None or named.name == rarer.name:
-        return named or rarer
-    if label.rare:
-        return dataclasses.replace(rarer, reason=f"{rarer.reason}; by name it would be {named.name}")
-    return named

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.tasks._base import Task
 from components.tasks._context import Tensors
+from components.tasks._drafts import (
+    Draft,
+    LabelColumn,
+    Unlabelled,
+    area_bar,
+    chance_of,
+    choose_positive,
+    draft_classes,
+    rows_of_test,
+)
 from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pictures
 from components.tasks._signatures import Signature
@@ -27,6 +38,7 @@ _EPSILON = 1e-7
 # Errors are counted in cells of equal ratio: two that are less than 0.6 % apart are a tie for AUC.
 _CELLS, _LEAST, _DECADES = 8000, 1e-12, 20
 _BINS = 40
+_MOST_EPOCHS = 50
 _NORMAL = "Mean squared error of a row. The farther right, the less the row is like what the model learnt from."
 _ANOMALOUS = "The same of the rows that the label calls anomalous, on the same scale."
 
@@ -210,6 +222,51 @@ class Reconstruction(Task):
                 scaled = np.rint(counts * (rows / len(error))).astype(int)
                 charts[key] = {"edges": edges.tolist(), "counts": scaled.tolist()}
         return charts
+
+    # What `trainyard new` writes.
+
+    @classmethod
+    def draft_unlabelled(cls, table: Unlabelled) -> Draft:
+        return cls._draft(table.values.num_rows)
+
+    @classmethod
+    def _draft(cls, rows: int) -> Draft:
+        test_rows = rows_of_test(rows)
+        return Draft(
+            None,
+            cls.name,
+            "",
+            story=("Without a label: rows are told apart by how badly they are made again from a short code",),
+            trivial="Always answering the mean has an mse of about 1, because features.py standardises every number.",
+            test_rows=test_rows,
+            bars=("{metric: mse, max: 0.9}",),
+            max_loss=float(f"{min(0.1, chance_of(test_rows)):.2g}"),
+            most_epochs=_MOST_EPOCHS,
+            hyperparameters={"learning_rate": 0.004, "hidden_units": 64, "code_share": 0.33},
+            purpose="Finds rows that are unlike the others.",
+            templates="reconstruction",
+        )
+
+    @classmethod
+    def draft(cls, label: LabelColumn, positive: str | None = None) -> Draft:
+        if label.distinct != 2:
+            raise InputError(
+                f"--task reconstruction: the label {label.name!r} says which rows are anomalous, so it has two values. "
+                f"Received: {label.distinct:,}. Name another column, or leave --label out."
+            )
+        classes = draft_classes(cls.name, label, "", ())
+        drafted = cls._draft(label.rows)
+        return dataclasses.replace(
+            drafted,
+            name=label.name,
+            dtype=classes.dtype,
+            story=(f"{label.name!r} is for judging alone: nothing is learnt from it",),
+            trivial=f"{drafted.trivial} An auc of 0.5 is guessing.",
+            bars=(*drafted.bars, area_bar(label)),
+            classes=classes.classes,
+            counts=classes.counts,
+            positive=choose_positive(label, positive),
+        )
 
 
 def _area(histogram: np.ndarray) -> float | None:

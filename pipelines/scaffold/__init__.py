@@ -1,1 +1,1 @@
-"""`trainyard new`: from a data file with a label to a workload that trains."""
+"""`trainyard new`: from a data file to a workload that trains."""

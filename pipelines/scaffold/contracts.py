@@ -20,7 +20,8 @@ def schema_text(columns: tuple[Column, ...], label: Draft, rows: int) -> str:
         "# A violation is an anomaly, and an anomaly stops the run. What is merely unusual is in expectations.json.\n"
     ]
     parts += [_feature(column, rows) for column in columns]
-    parts.append(_label_feature(label))
+    if label.name is not None:
+        parts.append(_label_feature(label.name, label))
     return "\n".join(parts)
 
 
@@ -63,8 +64,8 @@ def _feature(column: Column, rows: int) -> str:
     return _block(lines)
 
 
-def _label_feature(label: Draft) -> str:
-    lines = [f"name: {quote(label.name)}  # the label", f"type: {label.dtype}"]
+def _label_feature(name: str, label: Draft) -> str:
+    lines = [f"name: {quote(name)}  # the label", f"type: {label.dtype}"]
     many = "value_count {}  # any number of classes a row"
     lines += ["presence { min_fraction: 1.0 min_count: 1 }", many if label.is_list else "shape {}"]
     if not label.classes:

@@ -8,7 +8,7 @@ import pathlib
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import pyarrow as pa
 
@@ -17,7 +17,7 @@ from components.ingestion.images import IMAGE
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.readers import read_file
 from components.schema import read_schema
-from components.tasks import Draft, LabelColumn, find
+from components.tasks import Draft, LabelColumn, Unlabelled, find
 from pipelines.scaffold import contracts, images, labelling, profiling, reading, spelling, story, taking, templates
 from pipelines.scaffold.dividing import Division, divide
 from pipelines.scaffold.profiling import Column, Kind, Profile
@@ -86,9 +86,14 @@ def create(request: Request) -> Created:
 
 
 def _with_label(request: Request, format: str) -> Request:
-    if not request.label and format != "images":
-        raise InputError("--label: is missing. Name the column to predict.")
-    return dataclasses.replace(request, label=request.label or "label")
+    """The request; of images the label has a name, and of a table without one nothing is said about it."""
+    if request.label or format == "images":
+        return dataclasses.replace(request, label=request.label or "label")
+    about_it = {"positive": "--positive", "merge_labels": "--merge-labels", "drop_unlabelled": "--drop-unlabelled"}
+    for field, option in about_it.items():
+        if getattr(request, field):
+            raise InputError(f"{option}: is about a label. Name it with --label, or leave {option} out.")
+    return request
 
 
 def _lay_out(files: list[pathlib.Path], format: str, span: pathlib.Path) -> None:
@@ -135,16 +140,19 @@ def _refuse_existing(targets: dict[str, pathlib.Path]) -> None:
 def _decide_images(
     request: Request, files: list[pathlib.Path], format: str, taken: Taken
 ) -> tuple[pa.Table, Draft, Profile, list[str]]:
-    for option, given in (("--time", request.time), ("--key", request.key), ("--ignore", request.ignore)):
-        if given:
-            raise InputError(f"{option}: images have no columns to name. Leave it out.")
+    for field in ("time", "key", "query", "item", "ignore"):
+        if getattr(request, field):
+            raise InputError(f"--{field}: images have no columns to name. Leave it out.")
     if request.task and not find(request.task).label_kind.has_classes:
         raise InputError(f"--task {request.task}: images are told apart by their folders, which are classes.")
+    assert request.label is not None  # `_with_label` gave it a name
     table = images.table_of(files, request.label)
     labelling.check_values(table, request.label)
     column = LabelColumn(request.label, table.column(request.label))
     task, reason = labelling.choose_task(column, request.task)
     label = labelling.draft(task, column, request.positive)
+    if label.templates:
+        raise InputError(f"--task {task.name}: is drafted for tables, not for images. Write its workload by hand.")
     size = images.working_size(files)
     note = f"brought to {size} x {size} pixels"
     image = Column(IMAGE, Kind.IMAGE, "BYTES", 1.0, longest=size, note=note)
@@ -159,6 +167,8 @@ def _decide(
         "--label": (request.label,),
         "--time": (request.time,),
         "--key": (request.key,),
+        "--query": (request.query,),
+        "--item": (request.item,),
         "--ignore": request.ignore,
     }
     for option, names in options.items():
@@ -168,24 +178,50 @@ def _decide(
     _check_options(request)
     if table.num_rows < _FEWEST_ROWS:
         raise InputError(f"--data {request.data}: {table.num_rows} rows are too few; {_FEWEST_ROWS} are the least.")
-    table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
-    labelling.check_values(table, request.label)
-    values = table.column(request.label)
-    task, reason = labelling.choose_task(column := LabelColumn(request.label, values), request.task)
-    as_text = set(profiling.text_columns(table))
-    if labelling.is_text(column, task):
-        as_text.add(request.label)
-    if format in ("jsonl", "json"):
-        if not (pa.types.is_boolean(values.type) or column.is_list):
-            _check_json_label(values, request.label, as_text)
-        table = reading.as_texts(table, as_text)
-        as_text.clear()
-    if as_text:
-        table = reading.read_files(files, format, sorted({*as_text, *taken.codes}), taken.reading)
-        table, done = spelling.settle(table, request.label, request.merge_labels, request.drop_unlabelled)
-    label = labelling.draft(task, LabelColumn(request.label, table.column(request.label)), request.positive)
+
+    def read(as_text: Collection[str]) -> pa.Table:
+        if format in ("jsonl", "json"):
+            return reading.as_texts(table, as_text)
+        return reading.read_files(files, format, sorted({*as_text, *taken.codes}), taken.reading) if as_text else table
+
+    if request.label is None:
+        left = table.drop_columns([name for name in table.column_names if name in (*request.ignore, request.time)])
+        label, done = labelling.draft_unlabelled(request.task, Unlabelled(left, request.query, request.item))
+        rows = read(profiling.text_columns(table))
+    else:
+        rows, label, done = _decide_label(request, request.label, table, format, read)
+    if (request.query or request.item) and not label.query:
+        raise InputError(f"--query and --item: are not for task {label.task}. Leave them out.")
     carried = [name for name in (request.time, request.key) if name]
-    return table, label, profiling.profile(table, request.label, carried, request.ignore), [*done, reason]
+    wanted = profiling.Wanted(
+        carried=carried,
+        ids=[name for name in (label.query, label.item) if name],
+        ignored={**label.ignored, **dict.fromkeys(request.ignore, "you said so")},
+        of_no_use=(Kind.DATE, Kind.TEXT) if label.templates else (),
+    )
+    return rows, label, profiling.profile(rows, request.label, wanted), done
+
+
+def _decide_label(
+    request: Request, name: str, table: pa.Table, format: str, read: Callable[[Collection[str]], pa.Table]
+) -> tuple[pa.Table, Draft, list[str]]:
+    """The rows that have a label, the task's draft, and what was done.
+
+    Args:
+        read: the table with some columns as texts.
+    """
+    rows, _ = spelling.settle(table, name, request.merge_labels, request.drop_unlabelled)
+    labelling.check_values(rows, name)
+    values = rows.column(name)
+    task, reason = labelling.choose_task(column := LabelColumn(name, values), request.task)
+    as_text = set(profiling.text_columns(rows))
+    if labelling.is_text(column, task):
+        as_text.add(name)
+    if format in ("jsonl", "json") and not (pa.types.is_boolean(values.type) or column.is_list):
+        _check_json_label(values, name, as_text)
+    rows, done = spelling.settle(read(as_text), name, request.merge_labels, request.drop_unlabelled)
+    label = labelling.draft(task, LabelColumn(name, rows.column(name)), request.positive)
+    return rows, label, [*done, reason]
 
 
 def _check_json_label(values: pa.ChunkedArray, name: str, as_text: Collection[str]) -> None:
@@ -201,7 +237,8 @@ def _check_json_label(values: pa.ChunkedArray, name: str, as_text: Collection[st
 def _check_options(request: Request) -> None:
     if request.time and request.key:
         raise InputError("--time and --key: a split goes by one of them. Remove the other.")
-    for option, name in (("--time", request.time), ("--key", request.key)):
+    named = {"--time": request.time, "--key": request.key, "--query": request.query, "--item": request.item}
+    for option, name in named.items():
         if name is not None and (name == request.label or name in request.ignore):
             other = "the label" if name == request.label else "ignored"
             raise InputError(f"{option} {name!r}: is {other} as well. Choose another column.")
@@ -241,13 +278,15 @@ def _read_as_a_run(
 ) -> pa.Table:
     """Reads the data once as every run will: what was drafted here must hold there."""
     schema = read_schema(str(stage["schemas"]))
-    declared = DeclaredLabel(
-        column=request.label,
-        merge_spellings=request.merge_labels,
-        drop_unlabelled=request.drop_unlabelled,
-        separator=label.separator,
-    )
-    columns = with_label(columns_of(schema), schema, declared)
+    columns = columns_of(schema)
+    if request.label is not None:
+        declared = DeclaredLabel(
+            column=request.label,
+            merge_spellings=request.merge_labels,
+            drop_unlabelled=request.drop_unlabelled,
+            separator=label.separator,
+        )
+        columns = with_label(columns, schema, declared)
     batches: list[pa.RecordBatch] = []
     for path in sorted(stage["span"].iterdir()):
         try:

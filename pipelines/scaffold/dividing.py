@@ -102,7 +102,7 @@ def told(label: Draft, division: Division) -> list[str]:
 
 
 def _best_seed(
-    batch: pa.RecordBatch, split: Split, label: str, codes: npt.NDArray[np.int64], seeds: int
+    batch: pa.RecordBatch, split: Split, label: str | None, codes: npt.NDArray[np.int64], seeds: int
 ) -> tuple[int, npt.NDArray[np.int64]]:
     hashes = ByHash(split, label).hashes(batch)
     tables = [

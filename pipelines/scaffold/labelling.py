@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.columnar import is_list
-from components.tasks import Draft, LabelColumn, Task, find
+from components.tasks import Draft, LabelColumn, Task, Unlabelled, find
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind
 
@@ -49,6 +49,20 @@ def draft(task: type[Task], label: LabelColumn, positive: str | None) -> Draft:
             f"--positive {positive!r}: is for labels of two classes, and the task is {task.name}. Remove it."
         )
     return drafted
+
+
+def draft_unlabelled(task: str | None, table: Unlabelled) -> tuple[Draft, list[str]]:
+    """The draft of the task that was asked for; and that it was, in a line for a person.
+
+    Raises:
+        InputError: the task needs a label, or none was asked for.
+    """
+    if task is None:
+        raise InputError(
+            "--label: is missing. Name the column to predict; or say what to learn without one: --task reconstruction finds unusual "
+            "rows, --task retrieval what a user may want next."
+        )
+    return find(task).draft_unlabelled(table), [f"Task: {task} (you said so)"]
 
 
 def is_text(label: LabelColumn, task: type[Task]) -> bool:

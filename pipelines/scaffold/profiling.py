@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -90,12 +90,28 @@ def text_columns(table: pa.Table) -> list[str]:
     return [field.name for field in table.schema if pa.types.is_boolean(field.type) or pa.types.is_temporal(field.type)]
 
 
-def profile(table: pa.Table, label: str, carried: Collection[str], ignore: Collection[str]) -> Profile:
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What is known of columns before they are looked at.
+
+    Attributes:
+        carried: columns that the split needs; they become no feature.
+        ids: identifiers, whatever they look like.
+        ignored: columns to leave out, and why.
+        of_no_use: kinds that the drafted features know nothing of.
+    """
+
+    carried: Collection[str] = ()
+    ids: Collection[str] = ()
+    ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    of_no_use: Collection[Kind] = ()
+
+
+def profile(table: pa.Table, label: str | None, wanted: Wanted) -> Profile:
     """Looks at every column but the label.
 
     Args:
         table: all rows; `text_columns` as texts.
-        carried: columns that the split needs; they become no feature.
 
     Raises:
         InputError: nothing is left to learn from, or a number is infinite.
@@ -105,34 +121,38 @@ def profile(table: pa.Table, label: str, carried: Collection[str], ignore: Colle
     for name in table.column_names:
         if name == label:
             continue
-        if name in carried:
-            columns.append(_carried(table, name))
-        elif name in ignore:
-            ignored[name] = "you said so"
+        if name in wanted.ids:
+            columns.append(_required(table, name, Kind.IDENTIFIER, "is an id"))
+        elif name in wanted.carried:
+            columns.append(_required(table, name, Kind.CARRIED, "decides the split"))
+        elif name in wanted.ignored:
+            ignored[name] = wanted.ignored[name]
         else:
             found = _look(name, table.column(name), table.num_rows)
-            if isinstance(found, Column):
-                columns.append(found)
-            else:
+            if not isinstance(found, Column):
                 ignored[name] = found
+            elif found.kind in wanted.of_no_use:
+                ignored[name] = f"it is a {found.kind}; add it by hand (docs/guides/new-workload.md)"
+            else:
+                columns.append(found)
     if not any(column.kind is not Kind.CARRIED for column in columns):
         why = "; ".join(f"{name!r}: {reason}" for name, reason in ignored.items())
         raise InputError(f"--data: no column is left to learn from. {why or 'The label is the only column'}.")
     return Profile(tuple(columns), ignored)
 
 
-def _carried(table: pa.Table, name: str) -> Column:
+def _required(table: pa.Table, name: str, kind: Kind, why: str) -> Column:
     values = table.column(name)
     if values.null_count:
-        raise InputError(f"column {name!r} decides the split, and {values.null_count:,} rows have no value there.")
+        raise InputError(f"column {name!r} {why}, and {values.null_count:,} rows have no value there.")
     is_int, is_float = pa.types.is_integer(values.type), pa.types.is_floating(values.type)
     dtype = "INT" if is_int else "FLOAT" if is_float else "BYTES"
     personal = pa.types.is_string(values.type) and _is_personal(values)
     if dtype == "BYTES" and texts.looks_like_dates(text := values.cast(pa.string())):
         found = _date(name, text, 1.0)
         if isinstance(found, Column):
-            return dataclasses.replace(found, kind=Kind.CARRIED)
-    return Column(name, Kind.CARRIED, dtype, 1.0, personal=personal)
+            return dataclasses.replace(found, kind=kind)
+    return Column(name, kind, dtype, 1.0, personal=personal)
 
 
 def _look(name: str, values: pa.ChunkedArray, rows: int) -> Column | str:

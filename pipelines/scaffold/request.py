@@ -13,7 +13,7 @@ class Request:
 
     name: str
     data: str
-    label: str
+    label: str | None = None
     task: str | None = None
     owner: str = "ml-platform"
     description: str = ""
@@ -21,6 +21,8 @@ class Request:
     key: str | None = None
     ignore: tuple[str, ...] = ()
     positive: str | None = None
+    query: str | None = None
+    item: str | None = None
     read: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # fields of data.read
     merge_labels: bool = False
     drop_unlabelled: bool = False

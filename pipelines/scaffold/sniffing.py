@@ -39,13 +39,13 @@ class _Row:
         return sum(bool(cell.strip()) for cell in self.cells)
 
 
-def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str) -> tuple[Read, list[str]]:
+def sniff(path: pathlib.Path, format: str, given: Mapping[str, Any], label: str | None) -> tuple[Read, list[str]]:
     """Finds out how a file is written: how to read it, and what was guessed, for a person.
 
     Args:
         path: of the file; it speaks for the others.
         given: fields of `Read` that the user has said; they are not guessed.
-        label: a column that the file has: its name finds the header.
+        label: a column that the file has, if one is known: its name finds the header.
     """
     found = dict(given)
     notes: list[str] = []
@@ -104,7 +104,7 @@ def _by_language(sample: bytes) -> str:
     return "cp1252" if is_same else str(best.encoding)
 
 
-def _guess_sheet(path: pathlib.Path, found: dict[str, Any], label: str) -> list[str]:
+def _guess_sheet(path: pathlib.Path, found: dict[str, Any], label: str | None) -> list[str]:
     """The first sheet with the label's name in a cell; else the first that is not empty, which is read by default."""
     if "sheet" in found:
         return []
@@ -112,7 +112,9 @@ def _guess_sheet(path: pathlib.Path, found: dict[str, Any], label: str) -> list[
     if len(tables) < 2:
         return []
     first = next(iter(tables))
-    taken = next((title for title, rows in tables.items() if any(label in map(str.strip, row) for row in rows)), first)
+    taken = next(
+        (title for title, rows in tables.items() if any(label == cell.strip() for row in rows for cell in row)), first
+    )
     if taken != first:
         found["sheet"] = taken
     return [f"of the sheets {', '.join(map(repr, tables))} the table is {taken!r} (--sheet)"]
@@ -158,14 +160,14 @@ def _width(rows: Sequence[_Row]) -> int:
     return max(counts, key=lambda width: (counts[width], width)) if counts else 0
 
 
-def _guess_separator(lines: Sequence[str], label: str) -> str:
+def _guess_separator(lines: Sequence[str], label: str | None) -> str:
     """The one that makes the label's name a cell, rows of one width, and many columns."""
 
     def fits(separator: str) -> tuple[bool, float, int]:
         rows = _rows(lines, separator)
         width = _width([row for row in rows if len(row.cells) > 1])
         is_named = any(
-            label in (cell.strip() for cell in row.cells) for row in rows[:_MOST_TITLES] if len(row.cells) > 1
+            any(label == cell.strip() for cell in row.cells) for row in rows[:_MOST_TITLES] if len(row.cells) > 1
         )
         return is_named, round(sum(len(row.cells) == width for row in rows) / max(1, len(rows)), 2), width
 
@@ -189,7 +191,7 @@ def _guess_comment(lines: list[str], found: dict[str, Any]) -> list[str]:
     return [f"lines that begin with {mark} are passed over (--comment)"] if blank else []
 
 
-def _guess_header(lines: Sequence[str], found: dict[str, Any], label: str) -> list[str]:
+def _guess_header(lines: Sequence[str], found: dict[str, Any], label: str | None) -> list[str]:
     skip = found.get("skip_rows", 0)
     rows = [row for row in _rows(lines, found.get("separator", ",")) if row.line > skip]
     if not rows:
@@ -204,18 +206,18 @@ def _guess_header(lines: Sequence[str], found: dict[str, Any], label: str) -> li
         found["skip_rows"] = header.line - 1
         what = f"line {rows[0].line} is" if place == 1 else f"{place} rows are"
         notes.append(f"{what} passed over: the table begins in line {header.line} (--skip-rows)")
-    is_named = label in (cell.strip() for cell in header.cells)
+    is_named = any(label == cell.strip() for cell in header.cells)
     if "header" not in found and not is_named and _looks_like_data(header, rest):
         found["header"] = False
         return [*notes, f"there is no header: the columns are called column_1 to column_{width} (--header)"]
     return notes + _names(header, found)
 
 
-def _header_place(rows: Sequence[_Row], width: int, label: str) -> int:
+def _header_place(rows: Sequence[_Row], width: int, label: str | None) -> int:
     """Where the header is: the row with the label's name, else the first that is as wide as the table and well filled."""
     ahead = rows[:_MOST_TITLES]
     for place, row in enumerate(ahead):
-        if label in (cell.strip() for cell in row.cells) and len(row.cells) > width / 2:
+        if any(label == cell.strip() for cell in row.cells) and len(row.cells) > width / 2:
             return place
     for place, row in enumerate(ahead):
         if row.filled > 1 and len(row.cells) > width / 2 and row.filled >= math.ceil(width / 2):

@@ -40,7 +40,7 @@ class Taken:
     notes: tuple[str, ...] = ()
 
 
-def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], label: str) -> Taken:
+def take(files: Sequence[pathlib.Path], format: str, given: Mapping[str, Any], label: str | None) -> Taken:
     """Finds out how files are written, and which texts in them are numbers or mean that a value is missing.
 
     Args:

@@ -27,6 +27,9 @@ _MOST_WORDS = 256
 _STEPS = 4000  # a small network on a table has mostly converged by then; early stopping ends it sooner
 _FEWEST_STEPS = 200  # however few epochs a task has for few rows
 _MOST_SLICES = 2
+_MOST_ONE_HOT = 200
+_AMOUNTS = (Kind.NUMBER, Kind.SKEWED)
+_OF_CATEGORIES = (Kind.BOOLEAN, Kind.CODE, Kind.CATEGORY, Kind.IDENTIFIER)
 _MOST_IGNORED = 50  # more are not named one by one
 _WIDTH = 90  # of a list, so that its name fits on the line too
 _INDENT = "    "
@@ -67,26 +70,31 @@ def write_workload(content: Content, folder: pathlib.Path) -> None:
 
 def test_text(content: Content) -> str:
     """The workload's test, with a few rows of its own data in it."""
-    outputs = content.label.outputs
+    label, outputs = content.label, content.label.outputs
     if _image(content):
         return _fill("test_images.py.txt", NAME=content.request.name, OUTPUTS=str(outputs))
     names = [column.name for column in content.profile.columns]
     sample = content.table.slice(0, _SAMPLE_ROWS)
-    rows = {name: _plain_values(sample.column(name)) for name in [*names, content.label.name]}
+    names += [label.name] if label.name else []
+    rows = {name: _plain_values(sample.column(name)) for name in names}
     for column in content.profile.columns:
         if column.format:  # as ingestion hands it on
             rows[column.name] = Dates(column.format)(sample.column(column.name).cast(pa.string())).to_pylist()
         if column.personal and column.name in rows:  # the file goes into git
             rows[column.name] = [None if value is None else MASKED for value in rows[column.name]]
-    return _fill("test.py.txt", NAME=content.request.name, ROWS=_literal(rows), OUTPUTS=str(outputs))
+    length = "len(next(iter(ROWS.values())))"
+    shape = f"len(outputs) == {length}" if label.templates else f"outputs.shape == ({length}, {outputs})"
+    return _fill("test.py.txt", NAME=content.request.name, ROWS=_literal(rows), SHAPE=shape)
 
 
-def _file(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
+def _file(name: str, folder: str = "") -> str:
+    """A template; that of the task's own folder, where there is one."""
+    own = _FOLDER / folder / name
+    return (own if own.is_file() else _FOLDER / name).read_text(encoding="utf-8")
 
 
-def _fill(template: str, **values: str) -> str:
-    text = _file(template)
+def _fill(template: str, folder: str = "", **values: str) -> str:
+    text = _file(template, folder)
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text
@@ -106,6 +114,7 @@ def _features_text(content: Content) -> str:
     return (
         _fill(
             "features.py.txt",
+            content.label.templates,
             ITERTOOLS="import itertools\n" if dates else "",
             DATES=f"\n{_DATES}DATES: list[str] = {listed(Kind.DATE)}\n" if dates else "",
             TEXTS=f"\n{_TEXTS}TEXTS: list[str] = {listed(Kind.TEXT)}\n{_TEXTS_LIMITS}" if prose else "",
@@ -121,6 +130,14 @@ def _features_text(content: Content) -> str:
             BOOLEAN=_literal({c.name: c.values[1] for c in columns if c.kind is Kind.BOOLEAN}),
             CODES=listed(Kind.CODE),
             CATEGORICAL=listed(Kind.CATEGORY, Kind.IDENTIFIER),
+            ONE_HOT=listed(*_OF_CATEGORIES),
+            CATEGORIES=str(_categories(content)),
+            QUERY=_literal(content.label.query),
+            ITEM=_literal(content.label.item),
+            QUERY_NUMBERS=_literal(_said(content, content.label.of_query, *_AMOUNTS)),
+            ITEM_NUMBERS=_literal(_said(content, content.label.of_item, *_AMOUNTS)),
+            QUERY_CATEGORIES=_literal(_said(content, content.label.of_query, *_OF_CATEGORIES)),
+            ITEM_CATEGORIES=_literal(_said(content, content.label.of_item, *_OF_CATEGORIES)),
         ).rstrip()
         + "\n"
     )
@@ -130,7 +147,9 @@ def _model_text(content: Content) -> str:
     prose = any(column.kind is Kind.TEXT for column in content.profile.columns)
     if _image(content):
         return _file("model_images.py.txt")
-    return _fill("model_texts.py.txt" if prose else "model.py.txt", PREFIX=_prefix(content.label))
+    label = content.label
+    ids = {"QUERY": _literal(label.query), "ITEM": _literal(label.item)}
+    return _fill("model_texts.py.txt" if prose else "model.py.txt", label.templates, PREFIX=_prefix(label), **ids)
 
 
 def _image(content: Content) -> Column | None:
@@ -147,10 +166,19 @@ def _text_length(content: Content) -> int:
     return max(8, min(_MOST_WORDS, math.ceil(max(counts, default=0) / 8) * 8))
 
 
+def _categories(content: Content) -> int:
+    """How many distinct values the columns of categories have; at most as many as a row is to be made wider by."""
+    named = [column.name for column in content.profile.columns if column.kind in _OF_CATEGORIES]
+    found = sum(pc.count_distinct(content.table.column(name), mode="all").as_py() for name in named)
+    return min(_MOST_ONE_HOT, found)
+
+
 def _prefix(label: Draft) -> str:
     """Of the features' names, where one of them would be the label's."""
     return (
-        "the_" if re.fullmatch(r"numbers|ranks|missing|categories|cycles|pixels|(words|known)_\d+", label.name) else ""
+        "the_"
+        if re.fullmatch(r"numbers|ranks|missing|categories|cycles|pixels|(words|known)_\d+", label.name or "")
+        else ""
     )
 
 
@@ -178,7 +206,7 @@ def _plain_values(column: pa.ChunkedArray) -> list[Any]:
 def _workload_text(content: Content) -> str:
     request, label = content.request, content.label
     batch, epochs, patience = _schedule(content)
-    description = request.description or f"Predicts {label.name}."
+    description = request.description or label.purpose or f"Predicts {label.name}."
     return _fill(
         "workload.yaml.txt",
         NAME=request.name,
@@ -193,9 +221,9 @@ def _workload_text(content: Content) -> str:
         ),
         READ=_read(content.reading),
         HYPERPARAMETERS=_hyperparameters(content),
-        LABEL=_yaml(label.name),
-        POSITIVE=_positive(label),
-        LABELS=_labels(request, label),
+        LABEL=_label(request, label),
+        QUERY=f"\n  query: {_yaml(label.query)}" if label.query else "",
+        OPTIONS=_options(content),
         SPLIT=_split(request, content.division),
         IGNORE=_ignore(content.profile),
         BATCH=str(batch),
@@ -206,7 +234,7 @@ def _workload_text(content: Content) -> str:
         TRIVIAL=label.trivial,
         TEST_ROWS=f"{label.test_rows:,.0f}",
         BARS="\n".join(f"    - {bar}" for bar in label.bars),
-        SLICES=_slices(content.profile),
+        SLICES=_slices(content),
         MAX_LOSS=repr(label.max_loss),
     )
 
@@ -228,9 +256,12 @@ def _hyperparameters(content: Content) -> str:
         values = {"learning_rate": 0.001, "filters": 32, "blocks": 4, "dropout": 0.3}
     elif not _is_plain(content):
         values |= {"learning_rate": 0.001, "word_embedding_size": 64, "dropout": 0.4}
+    elif content.label.templates:
+        values = {}
     else:
         # By how much the columns' weights are drawn to 0: as chance does to a mean, by the root of the rows.
         values["column_penalty"] = round(min(0.01, 0.5 / math.sqrt(content.table.num_rows)), 4)
+    if _is_plain(content):
         values |= content.label.hyperparameters
     return "\n".join(f"    {name}: {value}" for name, value in values.items())
 
@@ -263,16 +294,17 @@ def _positive(label: Draft) -> str:
     if label.positive is None:
         return ""
     reason = one_line(label.positive.reason)
-    return (
-        f"\n    # The class whose probability is predicted: {reason}.\n    positive_class: {_yaml(label.positive.name)}"
-    )
+    return f"\n    # The positive class: {reason}.\n    positive_class: {_yaml(label.positive.name)}"
 
 
-def _labels(request: Request, label: Draft) -> str:
+def _label(request: Request, label: Draft) -> str:
+    if label.name is None:
+        return ""
     between = f"\n    separator: {_yaml(label.separator)} # between the classes of a row" if label.separator else ""
     merge = "\n    merge_spellings: true # `YES` and `yes ` are the class `yes`"
     drop = "\n    drop_unlabelled: true # rows without a label are left out, and counted"
-    return between + merge * request.merge_labels + drop * request.drop_unlabelled
+    how = between + merge * request.merge_labels + drop * request.drop_unlabelled
+    return f"\n  label:\n    column: {_yaml(label.name)}{_positive(label)}{how}"
 
 
 def _split(request: Request, division: Division) -> str:
@@ -298,8 +330,33 @@ def _ignore(profile: Profile) -> str:
     return "\n".join(["  ignore:", *lines])
 
 
-def _slices(profile: Profile) -> str:
-    names = [c.name for c in profile.columns if c.kind is Kind.CATEGORY and c.values][:_MOST_SLICES]
+def _options(content: Content) -> str:
+    """`task_options`, where a query asks for items."""
+    label = content.label
+    if not (label.query and label.item):
+        return ""
+
+    def columns(key: str, more: tuple[str, ...]) -> str:
+        names = [key, *_said(content, more, *_AMOUNTS, *_OF_CATEGORIES)]
+        return "[" + ", ".join(map(_yaml, names)) + "]"
+
+    lines = [
+        f"item: {_yaml(label.item)}",
+        f"query_columns: {columns(label.query, label.of_query)} # what a request carries",
+        f"item_columns: {columns(label.item, label.of_item)} # what is known of an item",
+        f"top_k: {label.answers} # items that are answered",
+    ]
+    return "\n".join(["\n\ntask_options:", *(f"  {line}" for line in lines)])
+
+
+def _said(content: Content, names: tuple[str, ...], *kinds: Kind) -> list[str]:
+    """Of some columns those of some kinds."""
+    return [column.name for column in content.profile.columns if column.name in names and column.kind in kinds]
+
+
+def _slices(content: Content) -> str:
+    names = [c.name for c in content.profile.columns if c.kind is Kind.CATEGORY and c.values]
+    names = [name for name in names if name not in content.label.of_item][:_MOST_SLICES]  # a query has one value there
     return "[" + ", ".join(_yaml(name) for name in names) + "]"
 
 
