@@ -28,4 +28,8 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
     x = squeezenet(inputs["image"], asset_path("squeezenet"), hyperparameters["learns_from"])
     # The new layer has all to learn, and those before it little: large inputs make its steps large.
     x = layers.BatchNormalization(momentum=0.9, gamma_initializer=keras.initializers.Constant(_GAIN))(x)
-    return keras.Model(inputs, schema.outputs(layers.Dropout(hyperparameters["dropout"])(x)))
+    model = keras.Model(inputs, schema.outputs(layers.Dropout(hyperparameters["dropout"])(x)))
+    # From zero: at random it would be wrong with certainty at first, and spoil the layers before it by what it sends back.
+    last = next(layer for layer in reversed(model.layers) if isinstance(layer, layers.Dense))
+    last.kernel.assign(keras.ops.zeros_like(last.kernel))
+    return model
