@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from components.tasks._base import Task
 from components.tasks._context import Tensors
 from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import np, pa
 from components.tasks._views import View
+from spec.errors import InputError
+
+if TYPE_CHECKING:
+    from components.tasks._schema import ModelSchema
 
 EPSILON = 1e-7
 _TOLERANCE = 1e-5
@@ -100,6 +104,39 @@ class ClassTask(Task):
 
     def prediction_types(self) -> dict[str, pa.DataType]:
         return {**super().prediction_types(), "label": pa.string()}
+
+
+class ClassesTask(ClassTask):
+    """The answer is a probability for each of two classes or more, [N, C].
+
+    Attributes:
+        activation: of Keras, which makes probabilities of the model's last numbers.
+    """
+
+    activation: ClassVar[str]
+    output = "probabilities"
+
+    @classmethod
+    def ordered_classes(cls, domain: Sequence[str], label: str, positive: str = "") -> list[str]:
+        if len(domain) < 2:
+            raise InputError(f"label {label!r}: {cls.name} needs two classes or more. Received: {domain}.")
+        return list(domain)
+
+    def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
+        return (len(schema.classes),)
+
+    def head(self, schema: ModelSchema, x: Any) -> Any:
+        import keras
+
+        # float32 whatever the policy: half precision is for the layers before, not for probabilities.
+        return keras.layers.Activation(self.activation, dtype="float32", name="output")(self.answers_of(schema, x))
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        return (len(self.classes),)
+
+    def scores(self, values: Any) -> Any:
+        return values
 
 
 def _names(values: set[str]) -> str:

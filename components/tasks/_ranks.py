@@ -42,3 +42,10 @@ def per_query(query: np.ndarray, rank: np.ndarray, wanted: np.ndarray, most: int
 def _ideal(wanted: np.ndarray) -> np.ndarray:
     gains = np.cumsum(1 / np.log2(np.arange(2, TOP + 2)))
     return np.append(0.0, gains)[np.minimum(wanted, TOP)]
+
+
+def changes(*keys: np.ndarray) -> np.ndarray:
+    """Where in sorted rows a new combination of keys begins."""
+    new = np.ones(len(keys[0]), dtype=bool)
+    new[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
+    return np.flatnonzero(new)

@@ -7,12 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from components.tasks._classes import EPSILON, ClassTask
+from components.tasks._classes import EPSILON, ClassesTask
 from components.tasks._context import Tensors
 from components.tasks._drafts import RARE_MARGIN, Draft, LabelColumn, at_least, draft_classes
 from components.tasks._lazily import confidence, np
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
-from spec.errors import InputError
 from spec.metrics import ACCURACY, LOG_LOSS, MACRO_F1, TOP_3_ACCURACY
 from spec.tasks import LabelKind
 
@@ -25,34 +24,19 @@ _FEW_CLASSES = 20
 _ROWS_A_CLASS = 5
 
 
-class Multiclass(ClassTask):
+class Multiclass(ClassesTask):
     """Labels are class indices, predictions a probability for each class, [N, C]."""
 
     name = "multiclass"
     metrics = (ACCURACY, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS)
     label_kind = LabelKind.CLASSES
-    output = "probabilities"
+    activation = "softmax"
 
     def __init__(
         self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(classes, threshold, options)
         self.widths = {"confusion": len(self.classes) ** 2}
-
-    @classmethod
-    def ordered_classes(cls, domain: Sequence[str], label: str, positive: str = "") -> list[str]:
-        if len(domain) < 2:
-            raise InputError(f"label {label!r}: multiclass needs two classes or more. Received: {domain}.")
-        return list(domain)
-
-    def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
-        return (len(schema.classes),)
-
-    def head(self, schema: ModelSchema, x: Any) -> Any:
-        import keras
-
-        # float32 whatever the policy: half precision is for the layers before, not for probabilities.
-        return keras.layers.Activation("softmax", dtype="float32", name="output")(self.answers_of(schema, x))
 
     def loss(self, schema: ModelSchema) -> Any:
         return "sparse_categorical_crossentropy"
@@ -64,13 +48,6 @@ class Multiclass(ClassTask):
 
     def training_metrics(self) -> list[Any]:
         return ["accuracy"]
-
-    @property
-    def answer_shape(self) -> tuple[int, ...]:
-        return (len(self.classes),)
-
-    def scores(self, values: Any) -> Any:
-        return values
 
     def called(self, output: Any) -> Any:
         import tensorflow as tf

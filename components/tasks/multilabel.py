@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from components.tasks._classes import EPSILON, ClassTask
+from components.tasks._classes import EPSILON, ClassesTask
 from components.tasks._columns import class_indices
 from components.tasks._context import Tensors
 from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
@@ -30,7 +30,7 @@ _JOINED_BY = ";"
 _SEPARATORS = (";", "|", ",")  # that files are likely to have
 
 
-class Multilabel(ClassTask):
+class Multilabel(ClassesTask):
     """Labels are lists of classes, [N, C] of bool, predictions a probability for each class by itself, [N, C].
 
     Models are compared by the mean of the classes' AUC: it needs no threshold, and a rare class counts like a frequent one.
@@ -39,7 +39,7 @@ class Multilabel(ClassTask):
     name = "multilabel"
     metrics = (MACRO_AUC, MACRO_AUC_PR, MICRO_F1, MACRO_F1, SUBSET_ACCURACY, HAMMING_LOSS)
     label_kind = LabelKind.SEVERAL_CLASSES
-    output = "probabilities"
+    activation = "sigmoid"
     views = (View("classes", "F1 by class", key="by_class"),)
 
     def __init__(
@@ -50,14 +50,13 @@ class Multilabel(ClassTask):
 
     @classmethod
     def ordered_classes(cls, domain: Sequence[str], label: str, positive: str = "") -> list[str]:
-        if len(domain) < 2:
-            raise InputError(f"label {label!r}: multilabel needs two classes or more. Received: {domain}.")
+        classes = super().ordered_classes(domain, label, positive)
         if joined := [one for one in domain if _JOINED_BY in one]:
             raise InputError(
                 f"label {label!r}: the model joins the classes of an answer by {_JOINED_BY!r}, so no class may hold it. "
                 f"Received: {joined[0]!r}. Rename it, in the data and in schema.pbtxt."
             )
-        return list(domain)
+        return classes
 
     def targets(self, values: Any) -> Any:
         """Lists of classes -> float32 [N, C] of 0 and 1; all -1 where one is none of the classes."""
@@ -87,15 +86,6 @@ class Multilabel(ClassTask):
             raise InputError(f"label {label!r}: {error}") from None
         return holds
 
-    def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
-        return (len(schema.classes),)
-
-    def head(self, schema: ModelSchema, x: Any) -> Any:
-        import keras
-
-        # float32 whatever the policy: half precision is for the layers before, not for probabilities.
-        return keras.layers.Activation("sigmoid", dtype="float32", name="output")(self.answers_of(schema, x))
-
     def loss(self, schema: ModelSchema) -> Any:
         return "binary_crossentropy"
 
@@ -108,13 +98,6 @@ class Multilabel(ClassTask):
         import keras
 
         return [keras.metrics.AUC(name="auc", multi_label=True, num_labels=len(self.classes))]
-
-    @property
-    def answer_shape(self) -> tuple[int, ...]:
-        return (len(self.classes),)
-
-    def scores(self, values: Any) -> Any:
-        return values
 
     def called(self, output: Any) -> Any:
         return output > self.threshold

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from components.tasks import _ranks
 from components.tasks._lazily import confidence, np
 from components.tasks._numbers import NumberTask
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
@@ -43,12 +44,12 @@ class Ranking(NumberTask):
             return UnitTerms({name: np.zeros(0) for name in names}), np.zeros(0, np.int64)
         parts = (groups,) if slices is None else (groups, slices)
         order = np.lexsort((-predictions, *parts))
-        firsts = _changes(*(part[order] for part in parts))
+        firsts = _ranks.changes(*(part[order] for part in parts))
         label = truths[order].astype(np.float64)
         relevant = (label > 0).astype(np.float64)
         count = np.diff(np.append(firsts, len(label)))
         position = np.arange(len(label)) - np.repeat(firsts, count) + 1.0
-        ties = _Ties(_changes(*(part[order] for part in parts), predictions[order]), len(label))
+        ties = _Ties(_ranks.changes(*(part[order] for part in parts), predictions[order]), len(label))
         ideal = truths[np.lexsort((-truths, *parts))].astype(np.float64)
         discount = np.where(position <= _TOP, 1 / np.log2(position + 1), 0.0)
         chance = ties.mean(relevant)  # that the row at this position is relevant
@@ -159,10 +160,3 @@ def _reciprocal_rank(relevant: np.ndarray, position: np.ndarray, firsts: np.ndar
     shares = np.zeros(rows)
     shares[here] = np.exp(ways) / position[here]
     return np.add.reduceat(shares, firsts)
-
-
-def _changes(*keys: np.ndarray) -> np.ndarray:
-    """Where in sorted rows a new combination of keys begins."""
-    new = np.ones(len(keys[0]), dtype=bool)
-    new[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
-    return np.flatnonzero(new)

@@ -284,7 +284,7 @@ class Retrieval(Task):
         assert self.catalogue is not None
         parts = (groups,) if slices is None else (groups, slices)
         order = np.lexsort((truths, *parts))
-        starts = _changes(*(part[order] for part in parts))
+        starts = _ranks.changes(*(part[order] for part in parts))
         first = order[starts]
         if self.by_label:
             wanted = predictions[first, 0]
@@ -292,7 +292,7 @@ class Retrieval(Task):
         else:
             own = predictions[order, 0].astype(np.int64)
             counts = np.zeros(len(order), bool)  # an item counts once, however many rows say that it is the query's
-            counts[_changes(*(part[order] for part in parts), truths[order])] = True
+            counts[_ranks.changes(*(part[order] for part in parts), truths[order])] = True
             counts &= own >= 0
             query = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(order))))
             wanted = np.bincount(query[counts], minlength=len(starts))
@@ -423,10 +423,3 @@ def _ids(column: Any) -> Any:
         return column
     text = column if column.dtype == tf.string else tf.sparse.map_values(tf.strings.as_string, column)
     return tf.reshape(tf.sparse.to_dense(tf.sparse.reset_shape(text, [tf.shape(text, tf.int64)[0], 1])), [-1])
-
-
-def _changes(*keys: np.ndarray) -> np.ndarray:
-    """Where in sorted rows a new combination of keys begins."""
-    new = np.ones(len(keys[0]), dtype=bool)
-    new[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
-    return np.flatnonzero(new)
