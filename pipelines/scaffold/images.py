@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from components.ingestion.images import IMAGE, image_size
+from components.ingestion.images import IMAGE
 from spec.errors import InputError
+from spec.pictures import picture_size
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp"})
 _SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "eval", "dev"})
@@ -43,7 +44,7 @@ def table_of(files: Sequence[pathlib.Path], label: str) -> pa.Table:
 
 def working_size(files: Sequence[pathlib.Path]) -> int:
     """Height and width to bring images to: about that of the smaller ones, and no more than a CPU can cope with."""
-    sizes = [image_size(path.read_bytes()) for path in files[:: max(1, len(files) // _SAMPLE)]]
+    sizes = [picture_size(path.read_bytes()) for path in files[:: max(1, len(files) // _SAMPLE)]]
     sides = [min(size) for size in sizes if size]
     typical = statistics.median(sides) if sides else _SIZES[-1]
     return next((size for size in reversed(_SIZES) if size <= typical), _SIZES[0])
