@@ -67,6 +67,7 @@ class Task(TaskFacts, abc.ABC):
     views: ClassVar[tuple[View, ...]] = ()
     inexact: ClassVar[frozenset[str]] = frozenset()
     gallery_rows: ClassVar[int] = 0
+    guide: ClassVar[str] = "docs/guides/new-workload.md"
 
     def __init__(
         self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
@@ -515,8 +516,7 @@ class Task(TaskFacts, abc.ABC):
             InputError: the label does not fit, or the task has no draft.
         """
         raise InputError(
-            f"--task {cls.name}: `trainyard new` does not draft this task. Write its workload by hand "
-            "(docs/guides/new-workload.md)."
+            f"--task {cls.name}: `trainyard new` does not draft this task. Write its workload by hand ({cls.guide})."
         )
 
     @classmethod
@@ -528,7 +528,7 @@ class Task(TaskFacts, abc.ABC):
         """
         raise InputError(
             f"--task {cls.name}: `trainyard new` does not draft this task without a label. Name the column with --label, or write "
-            "its workload by hand (docs/guides/new-workload.md)."
+            f"its workload by hand ({cls.guide})."
         )
 
 

@@ -58,6 +58,7 @@ class Generation(Task):
     name = "generation"
     metrics = (JUDGE_ACCURACY, FRECHET, SYNTHETIC_TRAIN, REAL_TRAIN)
     label_kind = LabelKind.IMAGE
+    guide = "docs/guides/pictures.md"
     needs_judge = True
     Options = GenerationOptions
     options: GenerationOptions

@@ -16,6 +16,7 @@ _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp"})
 _SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "eval", "dev"})
 _SIZES = (32, 48, 64)
 _SAMPLE = 50
+_SHOWN = 3
 
 
 def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -35,6 +36,18 @@ def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
     if found and empty:
         raise InputError(f"--data {folder}: {empty[0].name!r} has no image. Add some, or remove the folder.")
     return found
+
+
+def left_out(folder: pathlib.Path, images: Sequence[pathlib.Path]) -> list[str]:
+    """A line for a person about the files below a folder that are not among its images; none where there are no such files."""
+    found = {path for path in folder.rglob("[!.]*") if path.is_file()} - set(images)
+    if not found:
+        return []
+    shown = ", ".join(str(path.relative_to(folder)) for path in sorted(found)[:_SHOWN])
+    return [
+        f"Left out: {len(found):,} files that are no JPEG, PNG, GIF or BMP right in a class's folder: {shown}"
+        + ", ..." * (len(found) > _SHOWN)
+    ]
 
 
 def table_of(files: Sequence[pathlib.Path], label: str) -> pa.Table:
