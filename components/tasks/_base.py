@@ -23,6 +23,7 @@ from spec.tasks import LabelKind, TaskFacts
 if TYPE_CHECKING:
     from components.confidence import Bounds
     from components.gates import CheckResult
+    from components.served_model import ServedModel
     from components.tasks._schema import ModelSchema
     from components.tasks.catalogue import Catalogue
 
@@ -306,6 +307,11 @@ class Task(TaskFacts, abc.ABC):
         return {self.output: kind}
 
     # How good it is.
+
+    @classmethod
+    def objection_to_judge(cls, judge: ServedModel) -> str:
+        """Why a release cannot judge (`needs_judge`), in a sentence without its subject; empty: it can. Asked before the training."""
+        return ""
 
     def prepare(self, context: Context) -> Self:
         """Looks at the rows before they are judged, where metrics need it, as those over a corpus do; returns the task that judges."""
