@@ -40,4 +40,7 @@ class Judge(base_component.BaseComponent):
 
 def node(graph: Graph) -> Judge | None:
     judge = graph.workload.evaluation.judge
-    return None if judge is None else Judge(graph.site.store_uri, *judge.split("@"), graph.workload.task)
+    if judge is None:
+        return None
+    name, release = judge.split("@")
+    return Judge(graph.site.store_uri, name, release, graph.workload.task)
