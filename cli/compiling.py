@@ -17,6 +17,7 @@ from spec.workload import find_workload
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.cluster.pools import Pool
     from pipelines.runners.kubeflow.cluster.site import ClusterSite
+    from spec.workload import Asset
 
 
 def add_commands(commands: Commands) -> None:
@@ -43,6 +44,11 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--fixed-image", action="store_true", help="write the image down instead of making it a parameter"
     )
+    command.add_argument(
+        "--stage-assets",
+        action="store_true",
+        help="put the files that the workload declares (assets) where its pods look for them, as submit does",
+    )
     command.add_argument("--check", action="store_true", help="lint what was compiled; exit 2 if anything is found")
     command.set_defaults(handler=_compile)
 
@@ -62,9 +68,12 @@ def _compile(options: argparse.Namespace) -> int:
     # Refuse what can be refused before seconds of imports.
     workload, folder = find_workload(options.workload)
     where = folder / "workload.yaml"
-    for note in columns.fit(parameters.apply(workload, options.param, where), where)[1]:
+    workload, notes = columns.fit(parameters.apply(workload, options.param, where), where)
+    for note in notes:
         print(f"trainyard: {note}", file=sys.stderr)
     site, pools, chosen = cluster(options, "image", "root")
+    if options.stage_assets:
+        stage_assets(workload.assets, site)
     span = -1 if options.span is None else options.span
 
     with terminal.busy(f"compiling {options.workload}"):
@@ -98,6 +107,14 @@ def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Map
 
     changes = {field: value for field in fields if (value := getattr(options, field))}
     return load_site(options.site, **changes), load_pools(options.pools), _assignments(options.pool)
+
+
+def stage_assets(assets: Mapping[str, Asset], site: ClusterSite) -> None:
+    """Puts them where the cluster's pods look for them, and says what is left to do by hand."""
+    from pipelines.runners.kubeflow.assets import stage
+
+    for note in stage(assets, site):
+        print(f"trainyard: {note}", file=sys.stderr)
 
 
 def _assignments(texts: list[str]) -> dict[str, str]:

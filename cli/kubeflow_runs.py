@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import arguments, terminal
 from cli.arguments import Commands
-from cli.compiling import add_cluster_options, cluster
+from cli.compiling import add_cluster_options, cluster, stage_assets
 from spec import exit_codes
 from spec.errors import InputError
 
@@ -39,7 +39,8 @@ def _add_submit(commands: Commands) -> None:
         "submit",
         help="run a workload's training pipeline on Kubeflow",
         description="Compiles the workload as `trainyard compile` does, checks the parameters, starts a run in KFP and "
-        "prints its id and its link. --wait shows the tasks until the run has ended.",
+        "prints its id and its link. --wait shows the tasks until the run has ended. Files that the workload declares (assets) "
+        "are put beside the artifacts first, if they are not there.",
         epilog="examples:\n  trainyard submit taxi --wait\n"
         "  trainyard submit taxi --span 12 --param epochs=40 --param learning_rate=0.01 --pool trainer=gke-l4\n"
         f"  trainyard submit taxi --wait --json | jq .status\n{_ACCESS}\n{_EXIT_CODES}",
@@ -145,6 +146,7 @@ def _submit(options: argparse.Namespace) -> int:
     )
     planned = plan(request)
     kubeflow = _connected(options)
+    stage_assets(planned.assets, site)
     run_id = submit(planned, kubeflow, functools.partial(terminal.busy, f"compiling {options.workload}"))
     if options.wait:
         return _watch(run_id, kubeflow, options)
