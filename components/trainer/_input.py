@@ -76,7 +76,9 @@ class Split:
             )
         self._label_dtype = _label_dtype(self._groups[0].path, label) if label else None
         if late.changes_labels and not label:
-            raise InputError(f"{late.module_file}: {LABEL_NAME}: task {task.name} learns no label. Leave the function out.")
+            raise InputError(
+                f"{late.module_file}: {LABEL_NAME}: task {task.name} learns no label. Leave the function out."
+            )
         self._label_in_training = late.of_labels(self._target()) if late.changes_labels else None
         kept = [*self._features.values()]
         if label:

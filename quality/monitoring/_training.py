@@ -75,8 +75,12 @@ def training_of(workload: str, release: Release, examples_of: ExamplesOf) -> Tra
         profiles = Profile.from_json(raw["columns"]), Profile.from_json(raw["predictions"])
         return Training(*profiles, raw["parts"], raw["not_compared"])
     made = _describe(workload, release, examples_of)
-    facts = {"columns": made.columns.to_json(), "predictions": made.predictions.to_json()}
-    facts |= {"parts": made.parts, "not_compared": made.not_compared}
+    facts = {
+        "columns": made.columns.to_json(),
+        "predictions": made.predictions.to_json(),
+        "parts": made.parts,
+        "not_compared": made.not_compared,
+    }
     storage.write(str(kept), json.dumps(facts).encode())
     return made
 
@@ -129,8 +133,8 @@ def _predictions(
                 not_compared[output] = what
             else:
                 parts[output] = what
-        for name, values in spread({output: answers[output].tolist() for output in parts}, parts).items():
-            found.setdefault(name, []).extend(values)
+        for name, column in spread({output: answers[output].tolist() for output in parts}, parts).items():
+            found.setdefault(name, []).extend(column)
         rows += batch.num_rows
         if rows >= _TEST_ROWS:
             break

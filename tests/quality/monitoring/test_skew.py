@@ -127,7 +127,12 @@ def test_a_skewed_column_and_drifted_answers_are_named_with_figures(served: path
     assert "'cash': 89.7 % after 42.2 %" in kind.message and not kind.passes
     assert {c.kind for c in found.changes} == {"skew", "prediction_drift"}
     answers = {"probability", "classes[late]", "items[first]", "items[answered]"}
-    assert {column.name for column in found.columns} == {"fare", "miles", "kind", *(f"prediction: {a}" for a in answers)}
+    assert {column.name for column in found.columns} == {
+        "fare",
+        "miles",
+        "kind",
+        *(f"prediction: {a}" for a in answers),
+    }
     (left,) = [check for check in found.checks if check.name == "prediction_drift(code)"]
     assert not left.judged and left.message == "code: 40 numbers a row, and at most 32 are compared"
 
