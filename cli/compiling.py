@@ -17,7 +17,6 @@ from spec.workload import find_workload
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.cluster.pools import Pool
     from pipelines.runners.kubeflow.cluster.site import ClusterSite
-    from spec.workload import Asset
 
 
 def add_commands(commands: Commands) -> None:
@@ -69,11 +68,13 @@ def _compile(options: argparse.Namespace) -> int:
     workload, folder = find_workload(options.workload)
     where = folder / "workload.yaml"
     workload, notes = columns.fit(parameters.apply(workload, options.param, where), where)
-    for note in notes:
-        print(f"trainyard: {note}", file=sys.stderr)
     site, pools, chosen = cluster(options, "image", "root")
     if options.stage_assets:
-        stage_assets(workload.assets, site)
+        from pipelines.runners.kubeflow.assets import stage
+
+        notes = [*notes, *stage(workload.assets, site)]
+    for note in notes:
+        print(f"trainyard: {note}", file=sys.stderr)
     span = -1 if options.span is None else options.span
 
     with terminal.busy(f"compiling {options.workload}"):
@@ -107,14 +108,6 @@ def cluster(options: argparse.Namespace, *fields: str) -> tuple[ClusterSite, Map
 
     changes = {field: value for field in fields if (value := getattr(options, field))}
     return load_site(options.site, **changes), load_pools(options.pools), _assignments(options.pool)
-
-
-def stage_assets(assets: Mapping[str, Asset], site: ClusterSite) -> None:
-    """Puts them where the cluster's pods look for them, and says what is left to do by hand."""
-    from pipelines.runners.kubeflow.assets import stage
-
-    for note in stage(assets, site):
-        print(f"trainyard: {note}", file=sys.stderr)
 
 
 def _assignments(texts: list[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import arguments, terminal
 from cli.arguments import Commands
-from cli.compiling import add_cluster_options, cluster, stage_assets
+from cli.compiling import add_cluster_options, cluster
 from spec import exit_codes
 from spec.errors import InputError
 
@@ -146,8 +146,8 @@ def _submit(options: argparse.Namespace) -> int:
     )
     planned = plan(request)
     kubeflow = _connected(options)
-    stage_assets(planned.assets, site)
-    run_id = submit(planned, kubeflow, functools.partial(terminal.busy, f"compiling {options.workload}"))
+    compiling = functools.partial(terminal.busy, f"compiling {options.workload}")
+    run_id = submit(planned, kubeflow, compiling, lambda note: print(f"trainyard: {note}", file=sys.stderr))
     if options.wait:
         return _watch(run_id, kubeflow, options)
     if options.json:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines import columns, parameters
-from pipelines.runners.kubeflow import run_parameters
+from pipelines.runners.kubeflow import assets, run_parameters
 from pipelines.runners.kubeflow.cluster.pools import Pool
 from pipelines.runners.kubeflow.cluster.site import ClusterSite
 from quality.provenance import code_of
@@ -86,21 +86,27 @@ def plan(request: SubmitRequest) -> Plan:
 
 
 def submit(
-    plan: Plan, kubeflow: Kubeflow, around_compiling: Callable[[], contextlib.AbstractContextManager[None]]
+    plan: Plan,
+    kubeflow: Kubeflow,
+    around_compiling: Callable[[], contextlib.AbstractContextManager[None]],
+    say: Callable[[str], None],
 ) -> str:
-    """Compiles the workload and starts a run of it.
+    """Stages the workload's assets, compiles it and starts a run of it.
 
     Args:
         around_compiling: a context for importing TFX and compiling.
+        say: told what is left for a person to do.
 
     Returns:
         The run's id.
 
     Raises:
-        InputError: the pools cannot meet the request, the file would not run, or access is refused.
+        InputError: an asset cannot be had, the pools cannot meet the request, the file would not run, or access is refused.
         Unavailable: KFP does not answer.
     """
     kubeflow.experiment(plan.experiment)  # find out now whether access is refused, not after seconds of compiling
+    for note in assets.stage(plan.assets, plan.request.site):
+        say(note)
     with around_compiling():
         text = _compiled(plan)
     with tempfile.TemporaryDirectory() as folder:
