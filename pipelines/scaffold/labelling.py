@@ -52,11 +52,15 @@ def draft(task: type[Task], label: LabelColumn, positive: str | None) -> Draft:
 
 
 def draft_unlabelled(task: str | None, table: Unlabelled) -> tuple[Draft, list[str]]:
-    """The draft of the task that was asked for; and that it was, in a line for a person.
+    """The draft of the task that was asked for, or that has queries and items; and why it is that one, in a line for a person.
 
     Raises:
-        InputError: the task needs a label, or none was asked for.
+        InputError: the task needs a label, or nothing says which one it is.
     """
+    if task is None and (table.query or table.item):
+        return find("retrieval").draft_unlabelled(table), [
+            "Task: retrieval (there is a query or an item; --task changes it)"
+        ]
     if task is None:
         raise InputError(
             "--label: is missing. Name the column to predict; or say what to learn without one: --task reconstruction finds unusual "

@@ -58,11 +58,17 @@ def test_lists_of_json_and_its_own_test(places: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("mark", [";", "|"])
-def test_a_text_is_divided_where_that_is_asked_for(places: pathlib.Path, mark: str) -> None:
-    pyarrow.csv.write_csv(_as_text(rows(), mark), places / "articles.csv")
-    created = create(Request("demo", str(places / "articles.csv"), "topics", task="multilabel", drop_unlabelled=True))
+@pytest.mark.parametrize("drop", [True, False])
+def test_a_text_is_divided_where_that_is_asked_for(places: pathlib.Path, mark: str, drop: bool) -> None:
+    table = rows()
+    of_none = sum(not one for one in table["topics"].to_pylist())
+    assert of_none
+    pyarrow.csv.write_csv(_as_text(table, mark), places / "articles.csv")
+    created = create(Request("demo", str(places / "articles.csv"), "topics", task="multilabel", drop_unlabelled=drop))
     workload = load_workload(created.workload)
-    assert workload.data.label.separator == mark and f"divided by {mark!r}" in "\n".join(created.story)
+    story = "\n".join(created.story)
+    assert workload.data.label.separator == mark and f"divided by {mark!r}" in story
+    assert (f"Left out: {of_none} rows" in story, f"{of_none} rows have none" in story) == (drop, not drop)
     assert classes_of(read_schema(str(created.schemas)), "topics") == CLASSES
 
 
