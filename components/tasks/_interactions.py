@@ -93,8 +93,9 @@ def _query_and_item(table: Unlabelled) -> tuple[str, str]:
     for name in found:
         if missing := rows.column(name).null_count:
             first = pc.index(rows.column(name).is_null(), True).as_py() + 1
+            lack = "row has" if missing == 1 else "rows have"
             raise InputError(
-                f"column {name!r} is an id, and {missing:,} row{' has' if missing == 1 else 's have'} no value there (the first is row {first}). Fill it, or take "
+                f"column {name!r} is an id, and {missing:,} {lack} no value there (the first is row {first}). Fill it, or take "
                 "those rows out of the file."
             )
     query = table.query or next(name for name in found if name != table.item)
