@@ -264,17 +264,24 @@ class Multilabel(ClassesTask):
         return {"by_class": [{"name": name, "value": float(f1), "rows": int(rows)} for name, f1, rows in found]}
 
 
+def separator_of(texts: Sequence[str], marks: Sequence[str] = _SEPARATORS) -> str:
+    """What divides texts into classes that several of them share; empty: nothing does."""
+    for mark in marks:
+        divided = [part.strip() for text in texts for part in text.split(mark)]
+        if any(mark in text for text in texts) and len(set(divided)) < len(divided):
+            return mark
+    return ""
+
+
 def _separator(label: LabelColumn) -> str:
-    """What divides the texts of a label, of which some may be missing, into classes that many rows share."""
+    """What divides the texts of a label, of which some may be missing."""
     if label.is_number:
         received = label.values[0].as_py()
         raise InputError(f"--task multilabel: the label {label.name!r} must be lists or texts. Received: {received!r}.")
     texts = pc.unique(label.values.drop_null()).to_pylist()
-    for separator in _SEPARATORS:
-        divided = [part.strip() for text in texts for part in text.split(separator)]
-        if any(separator in text for text in texts) and len(set(divided)) < len(divided):
-            return separator
-    raise InputError(
-        f"--task multilabel: the label {label.name!r} has one class a row: none of {' '.join(_SEPARATORS)} divides its texts into "
-        f"classes that rows share. Received: {texts[0]!r}. Use multiclass, or write several classes with such a mark between them."
-    )
+    if not (found := separator_of(texts)):
+        raise InputError(
+            f"--task multilabel: the label {label.name!r} has one class a row: none of {' '.join(_SEPARATORS)} divides its texts into "
+            f"classes that rows share. Received: {texts[0]!r}. Use multiclass, or write several classes with such a mark between them."
+        )
+    return found

@@ -72,6 +72,14 @@ def test_a_text_is_divided_where_that_is_asked_for(places: pathlib.Path, mark: s
     assert classes_of(read_schema(str(created.schemas)), "topics") == CLASSES
 
 
+def test_texts_that_look_like_lists_are_pointed_out(places: pathlib.Path) -> None:
+    pyarrow.csv.write_csv(_as_text(rows(), ";"), places / "articles.csv")
+    created = create(Request("demo", str(places / "articles.csv"), "topics", drop_unlabelled=True))
+    assert created.label.task == "multiclass"
+    (line,) = [line for line in created.story if line.startswith("Task:")]
+    assert "looks like several classes, which are for --task multilabel" in line
+
+
 def test_a_label_of_one_class_is_refused(places: pathlib.Path) -> None:
     table = rows().set_column(3, "topics", pa.array(["art", "sport"] * 100))
     pyarrow.csv.write_csv(table, places / "articles.csv")
