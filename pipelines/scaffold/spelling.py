@@ -37,7 +37,7 @@ def settle(
     Args:
         merge: whether spellings that differ only in case or spaces are one class.
         drop: whether rows without a label are left out.
-        empty_is_none: whether a row without a text is one of none of the classes, and not one without a label.
+        empty_is_none: whether a row without a text is one of none of the classes, as runs read it, and not one without a label.
 
     Raises:
         Undecided: there are such rows or spellings, and nothing says what they mean.
@@ -46,7 +46,7 @@ def settle(
     without = table.num_rows - pc.sum(present).as_py()
     if without == table.num_rows:
         raise InputError(f"label {label!r}: no row has one. Name another column with --label.")
-    if empty_is_none and not drop:
+    if empty_is_none:
         without = 0
     if without and not drop:
         raise _unlabelled(label, present, without)
