@@ -523,8 +523,8 @@ class Task(TaskFacts, abc.ABC):
             InputError: the label does not fit, or the task has no draft.
         """
         raise InputError(
-            f"--task {cls.name}: `trainyard new` does not draft this task. Write its workload by hand "
-            "(docs/guides/new-workload.md)."
+            f"--task {cls.name}: `trainyard new` does not draft this task. Take a workload that has it for a pattern: `trainyard "
+            "list` names them, docs/reference/workload.md explains the fields."
         )
 
     @classmethod

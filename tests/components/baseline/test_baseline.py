@@ -235,6 +235,12 @@ def test_columns_become_numbers() -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+def test_texts_of_which_a_few_are_there_twice_are_no_categories() -> None:
+    texts = [f"a text of row {i}" for i in range(9)] + ["thanks", "thanks"]
+    encoder = fit_encoder(pa.table({"body": texts}), ["body"])
+    assert encoder.columns == () and encoder.left_out == {"body": "most rows have a text of their own"}
+
+
 def test_what_trees_do_not_learn_from_is_known_by_its_type() -> None:
     assert unfit(pa.binary()) and unfit(pa.list_(pa.float32(), 2)) and unfit(pa.list_(pa.int64()))
     assert not any(map(unfit, (pa.int64(), pa.float32(), pa.string(), pa.bool_(), pa.timestamp("us"))))
