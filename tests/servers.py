@@ -191,3 +191,16 @@ def postgres_server() -> Iterator[Postgres]:
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3_environment() -> Iterator[dict[str, str]]:
+    with s3_server() as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def s3(s3_environment: dict[str, str]) -> Iterator[str]:
+    """URL of an empty bucket; this process and its children reach it."""
+    with reach_s3(s3_environment) as bucket:
+        yield bucket
