@@ -23,7 +23,6 @@ from spec.tasks import LabelKind, TaskFacts
 if TYPE_CHECKING:
     from components.confidence import Bounds
     from components.gates import CheckResult
-    from components.served_model import ServedModel
     from components.tasks._schema import ModelSchema
     from components.tasks.catalogue import Catalogue
 
@@ -50,6 +49,7 @@ class Task(TaskFacts, abc.ABC):
         inexact: outputs that a last digit of another one turns over, such as the bytes of a picture; the infrastructure check holds no
             two of them against each other.
         gallery_rows: how many rows of the test split `gallery` is given; 0: there is none.
+        guide: the page about a workload of this task, for whoever writes it by hand.
 
     Args:
         classes: in the order of the output; of two, the positive one is the last.
@@ -317,8 +317,12 @@ class Task(TaskFacts, abc.ABC):
     # How good it is.
 
     @classmethod
-    def objection_to_judge(cls, judge: ServedModel) -> str:
-        """Why a release cannot judge (`needs_judge`), in a sentence without its subject; empty: it can. Asked before the training."""
+    def objection_to_judge(cls, judge: Any) -> str:
+        """Why a release cannot judge (`needs_judge`), in words that its name goes before; empty: it can. Asked before the training.
+
+        Args:
+            judge: what it takes and answers, a `components.served_model.ServedModel`.
+        """
         return ""
 
     def prepare(self, context: Context) -> Self:
@@ -530,8 +534,8 @@ class Task(TaskFacts, abc.ABC):
             InputError: the label does not fit, or the task has no draft.
         """
         raise InputError(
-            f"--task {cls.name}: `trainyard new` does not draft this task. Take a workload that has it for a pattern (`trainyard list` "
-            f"names them); {cls.guide} says what it is made of."
+            f"--task {cls.name}: `trainyard new` does not draft this task. Take a workload that has it for a pattern (`trainyard "
+            f"list` names them); {cls.guide} says what it is made of."
         )
 
     @classmethod

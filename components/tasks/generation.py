@@ -23,7 +23,6 @@ from spec.tasks import LabelKind
 
 if TYPE_CHECKING:
     from components.confidence import Bounds
-    from components.served_model import ServedModel
     from components.tasks._schema import ModelSchema
 
 _EPSILON = 1e-7
@@ -146,7 +145,7 @@ class Generation(Task):
         return prepared
 
     @classmethod
-    def objection_to_judge(cls, judge: ServedModel) -> str:
+    def objection_to_judge(cls, judge: Any) -> str:
         if [(one.dtype, one.shape) for one in judge.features.values()] != [("string", ())]:
             taken = [f"{name} ({one.dtype}{list(one.shape)})" for name, one in judge.features.items()]
             return f"takes {', '.join(taken)}; a judge takes one picture, as bytes."
