@@ -13,17 +13,17 @@ from vocabulary import vectors  # type: ignore[import-not-found]  # beside this 
 if TYPE_CHECKING:
     from components.trainer import ModelSchema
 
-_PAIRS = 2**16  # pairs of words share so many places: what falls on the same one is taken for the same
-_PRIME = 7919
-_SIZE = 16  # of what each of the two makes of a sentence
+_PAIRS = 2**16  # places for pairs of words; pairs on the same place are taken for the same
+_PRIME = 7919  # spreads them over the places
+_SIZE = 16  # numbers that each of the two makes of a sentence
 
 
 def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> keras.Model:
     """Builds the model, uncompiled: wide and deep, as Cheng et al. (2016) call it.
 
-    A network on word vectors knows that words are alike, and a linear model which words were said: they err on different sentences.
-    Each is trained by its own loss, and the mean of their answers counts. By the loss of their sum alone, the wide one, which knows
-    train by heart soon, would leave the deep one nothing to learn.
+    A network on word vectors knows which words are alike, and a linear model which were said: they err on different sentences.
+    As members of one model each is trained by its own loss, so that the wide one, which soon knows train by heart, leaves the deep
+    one as much to learn as it would have alone.
 
     Args:
         schema: the features that features.py returns, and the task.
@@ -50,7 +50,10 @@ def _deep(words: keras.KerasTensor, start: np.ndarray, hyperparameters: Mapping[
 
 
 def _wide(words: keras.KerasTensor, known: int) -> keras.KerasTensor:
-    """What each word and each pair of neighbours says for itself, summed, [N, _SIZE]; one that train has not says nothing."""
+    """What each word and each pair of neighbours says for itself, [N, _SIZE]: the sum over the root of how many there are.
+
+    All begin at zero, so what train does not have says nothing.
+    """
     pairs = known + (words[:, :-1] * _PRIME + words[:, 1:]) % _PAIRS
     said = layers.Concatenate()([words, ops.where(ops.equal(words[:, 1:], 0), 0, pairs)])
     there = ops.expand_dims(ops.cast(ops.not_equal(said, 0), "float32"), -1)
