@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from tfx.types import Channel, standard_artifacts
 
-from components import border, user_code
+from components import border, columnar, user_code
 from components.artifacts import BaselineMetrics
 from components.baseline.boosting import Boosting, most_rows
 from components.baseline.component import node
@@ -117,6 +117,14 @@ def test_functions_of_the_workload_s_own_are_judged_in_their_order(run, make_row
     assert coin["overall"]["auc"] == 0.5 < fare["overall"]["auc"] < trees["overall"]["auc"]
     assert (fare["name"], fare["about"]) == ("fare", "The fare alone.") and coin["about"] == ""
     assert (fare["rows"], fare["train_rows"], fare["train_rows_in_all"]) == (600, 600, 600)
+
+
+def test_functions_of_the_workload_s_own_share_what_was_read(run, make_rows, monkeypatch) -> None:
+    read: list[str] = []
+    whole = columnar.read_split
+    monkeypatch.setattr(columnar, "read_split", lambda uri, split: read.append(split) or whole(uri, split))
+    run(make_rows(60), code=ANSWERS, methods=("coin", "fare"))
+    assert read == ["train", "test"]
 
 
 @pytest.mark.parametrize(
