@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from components.data_quality.record import RECORD as DATA_QUALITY
 from components.drift.record import RECORD as DRIFT
+from components.gallery_file import GALLERY_FILE
 from components.gates import GateResult
 from components.report.facts import (
     FAILED,
@@ -48,8 +49,9 @@ def collect(workload: Mapping[str, Any], run_id: str, artifacts: Mapping[str, Ar
         gates=reader.gates(),
         dataset=_shown(reader.read("statistics", "", read_statistics), profile),
         metrics=reader.json("evaluation", "metrics.json"),
-        gallery=reader.json("evaluation", "gallery.json"),
+        gallery=reader.json("evaluation", GALLERY_FILE),
         training=reader.json("model_run", "history.json"),
+        sketches=reader.json("model_run", GALLERY_FILE),
         release=reader.release(),
         champion=reader.champion(),
         profile=profile,

@@ -34,6 +34,7 @@ _TRAIN_ROWS, _HIDDEN, _BATCH, _STEPS = (
 )  # of the small classifier; of as many real digits it learns to read 0.95
 _SIDE = 28  # it sees pictures of at most so many pixels a side
 _SHOWN, _GRID = 8, 240  # pictures of a class in the report, and their width together
+_SKETCHED = 24  # pictures after some epochs, of a class and a code each
 _MOST_CLASSES = 64  # covariances of more log-probabilities take too much memory
 
 
@@ -64,6 +65,7 @@ class Generation(Task):
     output = "pixels"
     inexact = frozenset({"picture_bytes"})
     gallery_rows = 80
+    sketch_rows = _SKETCHED
     judge: Any = None
     learners: Mapping[str, Any] = {}
 
@@ -105,6 +107,10 @@ class Generation(Task):
 
     def loss(self, schema: ModelSchema) -> Any:
         return "mse"
+
+    def sketch(self, output: np.ndarray) -> np.ndarray:
+        """The pictures in a row."""
+        return pictures.grid([pictures.raster(one) for one in output], columns=len(output))
 
     # What is served.
 
