@@ -31,7 +31,7 @@ class Executor(ColumnarBeamExecutor):
         from components.evaluator.judgement import compare, judge
         from components.evaluator.summary import METRICS_FILE, summarise
         from components.evaluator.tfma_files import write_tfma_files
-        from components.gallery_file import GALLERY_FILE, plain
+        from components.tasks.gallery_file import GALLERY_FILE, plain
 
         self._log_startup(input_dict, output_dict, exec_properties)
         config = border.load(EvaluationConfig, exec_properties["evaluation_config"])

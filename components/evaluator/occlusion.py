@@ -67,7 +67,11 @@ def _asked(rows: ShownRows, conviction: Conviction, given: pa.RecordBatch, model
         if (most := np.abs(mean).max()) > 0 and np.isfinite(most):
             counted[row, column] = mean / most
             parts.add(one.words)
-    key = _KEY.format(parts=" or ".join(sorted(parts))) if counted else "Nothing is marked: no part alone changes an answer."
+    key = (
+        _KEY.format(parts=" or ".join(sorted(parts)))
+        if counted
+        else "Nothing is marked: no part alone changes an answer."
+    )
     return dataclasses.replace(rows, counted=counted, key=key)
 
 

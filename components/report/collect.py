@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from components.data_quality.record import RECORD as DATA_QUALITY
 from components.drift.record import RECORD as DRIFT
-from components.gallery_file import GALLERY_FILE
 from components.gates import GateResult
 from components.report.facts import (
     FAILED,
@@ -25,6 +24,7 @@ from components.report.facts import (
     RunFacts,
 )
 from components.report.statistics import read_statistics
+from components.tasks.gallery_file import GALLERY_FILE
 from spec import graph
 
 _DATA_DOCS = "data_docs/index.html"

@@ -137,7 +137,10 @@ class ShownRows:
             return one_line(text, _WORDS)
         spans = words_of(text)
         ends = [start for start, _ in spans[1:]] + [spans[-1][1]]
-        parts = [(text[start:end], weight) for (start, _), end, weight in zip(spans, ends, self.counted[row, name], strict=True)]
+        parts = [
+            (text[start:end], weight)
+            for (start, _), end, weight in zip(spans, ends, self.counted[row, name], strict=True)
+        ]
         return Marked([*parts, ("…", 0.0)] if text[ends[-1] :].strip() else parts)
 
     def _picture(self, row: int, name: str) -> np.ndarray | None:

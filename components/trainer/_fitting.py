@@ -95,7 +95,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     weights: Weights | None = None,
     sketches: Sketches | None = None,
-) -> tuple[dict[str, Any], Mapping[str, str]]:
+) -> dict[str, Any]:
     """Fits, from the last checkpoint on if there is one, and keeps the weights that `training.keep_weights` says.
 
     Args:
@@ -106,7 +106,7 @@ def fit(
         sketches: draws what the model makes after some epochs; None: nothing is drawn.
 
     Returns:
-        What goes into history.json (docs/guides/training.md), and what was drawn (`Progress.drawn`).
+        What goes into history.json (docs/guides/training.md).
 
     Raises:
         InputError: the loss is no number, or XLA cannot compile the model.
@@ -114,8 +114,13 @@ def fit(
     started = time.monotonic()
     agree = functools.partial(_replicas.check_alike, devices.strategy)
     progress = checkpoints.restore(model, agree) if checkpoints else Progress()
+    if sketches:
+        sketches.drawn = progress.drawn  # a checkpoint has those before it
     seconds_before = sum(progress.seconds)
-    callbacks = [keras.callbacks.TerminateOnNaN(), _Keeper(train, progress, config, checkpoints, devices.is_chief, sketches)]
+    callbacks = [
+        keras.callbacks.TerminateOnNaN(),
+        _Keeper(train, progress, config, checkpoints, devices.is_chief, sketches),
+    ]
     if devices.is_chief:
         callbacks.insert(1, keras.callbacks.TensorBoard(str(logs), write_graph=False))
     data = train.dataset(config.batch_size, config.seed, devices.replicas, weights)
@@ -140,7 +145,7 @@ def fit(
         )
     if progress.best_weights is not None:
         model.set_weights(progress.best_weights)
-    history = {
+    return {
         "epochs": list(range(1, progress.epochs + 1)),
         "history": progress.history,
         "best_epoch": progress.best_epoch + 1,
@@ -156,7 +161,6 @@ def fit(
         "parameters": int(model.count_params()),
         "hyperparameters": {**config.hyperparameters, "batch_size": config.batch_size, "seed": config.seed},
     }
-    return history, progress.drawn
 
 
 def freeze(model: keras.Model, module_file: str, digest: str = "") -> None:
@@ -257,7 +261,7 @@ class _Keeper(keras.callbacks.Callback):
         self._progress.add(logs or {}, time.monotonic() - self._started, self.model, self._config.keep_weights)
         is_over = self._progress.is_over(self._config.epochs, self._config.early_stopping_patience)
         if self._sketches and self._progress.is_finite:
-            self._progress.drawn |= self._sketches.drawn(self.model, epoch + 1, is_over)
+            self._sketches.draw(self.model, epoch + 1, is_over)
         if self._checkpoints and self._progress.is_finite:
             self._checkpoints.save(self.model, self._progress, self._writes)
         if is_over:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -34,6 +33,9 @@ def epochs_shown(epochs: int) -> list[int]:
 class Sketches:
     """Draws what a task's model makes of the first rows of eval.
 
+    Attributes:
+        drawn: by epoch, counted from 1, PNG as base64; JSON, for a checkpoint.
+
     Args:
         epochs: of the whole training.
         strategy: that the model's variables live under; None: one device.
@@ -42,9 +44,10 @@ class Sketches:
     def __init__(self, task: Task, evaluation: Split, epochs: int, strategy: Any = None) -> None:
         self._task, self._evaluation, self._strategy = task, evaluation, strategy
         self._epochs = epochs_shown(epochs) if task.sketch_rows else []
+        self.drawn: dict[str, str] = {}
 
-    def drawn(self, model: keras.Model, epoch: int, is_last: bool) -> dict[str, str]:
-        """By epoch, PNG as base64; nothing after an epoch that is not shown.
+    def draw(self, model: keras.Model, epoch: int, is_last: bool) -> None:
+        """Draws after an epoch that is shown.
 
         Every worker calls it: reading a variable may need all of them.
 
@@ -53,26 +56,25 @@ class Sketches:
             is_last: whether training ends with it, however many there were to be.
         """
         if epoch not in self._epochs and not (is_last and self._epochs):
-            return {}
+            return
         # A replica computes what one device would; outside of one, moving averages are no plain variables.
         run = self._strategy.run if self._strategy else (lambda function: function())
         output = run(lambda: model(self._features, training=False))
         if self._strategy:
             output = self._strategy.experimental_local_results(output)[0]
         content = tf.io.encode_png(self._task.sketch(np.asarray(output, np.float32))).numpy()
-        return {str(epoch): base64.b64encode(content).decode("ascii")}
+        self.drawn[str(epoch)] = base64.b64encode(content).decode("ascii")
+
+    def gallery(self) -> Gallery:
+        """What was drawn, an epoch a tile."""
+        tiles = []
+        for epoch, content in self.drawn.items():
+            picture = pictures.decoded(base64.b64decode(content))
+            assert picture is not None
+            tiles.append(Tile([pictures.thumbnail(picture, longest=_LONGEST)], [f"After epoch {epoch}"]))
+        return Gallery("Drawn while it learnt", tiles, "The same rows of eval each time, one below the other.")
 
     @functools.cached_property
     def _features(self) -> Any:
         features, *_ = next(iter(self._evaluation.dataset(self._task.sketch_rows)))
         return features
-
-
-def gallery(drawn: Mapping[str, str]) -> Gallery:
-    """What was drawn, an epoch a tile."""
-    tiles = []
-    for epoch, content in drawn.items():
-        picture = pictures.decoded(base64.b64decode(content))
-        assert picture is not None
-        tiles.append(Tile([pictures.thumbnail(picture, longest=_LONGEST)], [f"After epoch {epoch}"]))
-    return Gallery("Drawn while it learnt", tiles, "The same rows of eval each time, one below the other.")

@@ -13,10 +13,10 @@ from tfx.types import artifact_utils
 
 from components import border
 from components.artifacts import ROWS_IN, Artifacts, measured
-from components.gallery_file import GALLERY_FILE, plain
 from components.schema import read_schema
 from components.tasks import Feature, ModelSchema
 from components.tasks.catalogue import Catalogue
+from components.tasks.gallery_file import GALLERY_FILE, plain
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._weights import class_weights
@@ -80,7 +80,7 @@ class Executor(base_executor.BaseExecutor):
             checkpoints = _checkpoints.at(self._context and self._context.stateful_working_dir, key)
             weights = class_weights(config, classes, seen.class_counts)
             sketches = _sketches.Sketches(task, evaluation, config.epochs, devices.strategy)
-            history, drawn = _fitting.fit(
+            history = _fitting.fit(
                 model, train, evaluation, config, run_uri / "tensorboard", devices, checkpoints, weights, sketches
             )
             if not devices.is_chief:
@@ -95,8 +95,8 @@ class Executor(base_executor.BaseExecutor):
             history |= {"positive": dataclasses.asdict(positive), "decision": dataclasses.asdict(decision)}
             history["class_weights"] = None if weights is None else dict(zip(classes, weights.tolist(), strict=True))
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
-            if drawn:
-                (run_uri / GALLERY_FILE).write_text(json.dumps(plain([_sketches.gallery(drawn)])))
+            if sketches.drawn:
+                (run_uri / GALLERY_FILE).write_text(json.dumps(plain([sketches.gallery()])))
         checkpoints.clear()
 
 

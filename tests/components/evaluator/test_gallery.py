@@ -15,9 +15,9 @@ from tfx.types import standard_artifacts
 
 from components.evaluator.executor import Executor
 from components.evaluator.notable import NotableRows
-from components.gallery_file import plain
 from components.pictures import Picture
 from components.tasks import Gallery, Tensors, Tile
+from components.tasks.gallery_file import plain
 from components.tasks.multiclass import Multiclass
 
 SCHEMA = """

@@ -32,7 +32,9 @@ def ink(given: dict[str, Any]) -> Any:
 
 def photo(given: dict[str, Any]) -> Any:
     def decoded(one: Any) -> Any:
-        return tf.cast(tf.ensure_shape(tf.io.decode_image(one, 1, expand_animations=False), [SIDE, SIDE, 1]), tf.float32)
+        return tf.cast(
+            tf.ensure_shape(tf.io.decode_image(one, 1, expand_animations=False), [SIDE, SIDE, 1]), tf.float32
+        )
 
     return corner(tf.map_fn(decoded, given["photo"], fn_output_signature=tf.float32)[..., 0] / 255)
 
@@ -81,7 +83,9 @@ def test_a_patch_that_the_answer_rests_on_is_marked(kind: str, tmp_path: pathlib
         rows = marked(batch, exported(tmp_path / "model", photo, photo={"dtype": "string", "shape": []}))
     counted = rows.counted[0, kind]
     assert counted.shape == (SIDE, SIDE) and counted.max() == counted[0, 0] == pytest.approx(1)
-    assert counted[-1, -1] == counted.min() == pytest.approx(-0.5, abs=0.01) and counted[3:5, 3:5].tolist() == [[0, 0]] * 2
+    assert (
+        counted[-1, -1] == counted.min() == pytest.approx(-0.5, abs=0.01) and counted[3:5, 3:5].tolist() == [[0, 0]] * 2
+    )
     tile = rows.tile(0, "yes")
     assert [one.title for one in tile.pictures] == ["", "what counted"] and "patch of the picture" in rows.key
     again = tf.io.decode_png(tile.pictures[1].content).numpy()
@@ -110,7 +114,9 @@ def test_words_that_the_answer_rests_on_are_marked(tmp_path: pathlib.Path) -> No
         ({"text": ["one two three"]}, ""),
     ],
 )
-def test_where_nothing_can_be_marked_a_line_says_why(columns: dict[str, Any], said: str, tmp_path: pathlib.Path) -> None:
+def test_where_nothing_can_be_marked_a_line_says_why(
+    columns: dict[str, Any], said: str, tmp_path: pathlib.Path
+) -> None:
     model = exported(tmp_path / "model", lambda given: 0.0 * words(given), text={"dtype": "string", "shape": []})
     rows = marked(pa.RecordBatch.from_pydict(columns), model)
     assert (dict(rows.counted), rows.key) == ({}, said)
@@ -141,7 +147,9 @@ def test_what_a_multilabel_model_was_sure_of_is_that_a_class_holds_or_does_not()
     assert sure is not None
     changed = np.array([[0.2, 0.4], [0.5, 0.9], [0.3, 0.5]])
     found = sure({"probabilities": changed}, np.array([0, 0, 1]))
-    assert found.tolist() == pytest.approx([np.log(4), 0, 0], abs=1e-9)  # that it is no cat, twice, and that it is a dog
+    assert found.tolist() == pytest.approx(
+        [np.log(4), 0, 0], abs=1e-9
+    )  # that it is no cat, twice, and that it is a dog
 
 
 def test_without_spaces_each_character_is_a_word() -> None:

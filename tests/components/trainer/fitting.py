@@ -97,7 +97,7 @@ def main(job: Job) -> None:
         model = _fitting.build(job.module, schema, config, split.rows)
     kept = _checkpoints.Checkpoints(pathlib.Path(job.checkpoints), "key") if job.checkpoints else None
     logs = pathlib.Path(job.result + ".logs")
-    found, _ = _fitting.fit(model, split, split, config, logs, devices, checkpoints=kept)
+    found = _fitting.fit(model, split, split, config, logs, devices, checkpoints=kept)
     if job.rows:
         data = split.dataset(config.batch_size, config.seed, devices.replicas)
         mine = [

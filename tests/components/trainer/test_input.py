@@ -255,7 +255,7 @@ schema = ModelSchema({"half": Feature("half", "float32")}, "binary", "y", ("no",
 with devices.scope():
     model = _fitting.build(module, schema, config, split.rows)
 logs, weights = __import__("pathlib").Path(logs), np.array([0.5, 2.0], np.float32)
-assert _fitting.fit(model, split, split, config, logs, devices, weights=weights)[0]["epochs"] == [1, 2]
+assert _fitting.fit(model, split, split, config, logs, devices, weights=weights)["epochs"] == [1, 2]
 """
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import pathlib
 
 import keras
 import numpy as np
@@ -10,7 +11,9 @@ import tensorflow as tf
 
 from components.tasks.generation import Generation
 from components.tasks.multiclass import Multiclass
-from components.trainer._sketches import Sketches, epochs_shown, gallery
+from components.trainer._checkpoints import Checkpoints
+from components.trainer._progress import Progress
+from components.trainer._sketches import Sketches, epochs_shown
 
 TASK = Generation(options={"shape": (2, 3, 1)})
 
@@ -41,35 +44,52 @@ def test_six_epochs_at_most_the_first_and_the_last_among_them(epochs: int) -> No
     assert all(2 * a <= b + 1 for a, b in itertools.pairwise(shown[:-1]))
 
 
+def drawn(sketches: Sketches, model: keras.Model, epoch: int, is_last: bool = True) -> list[str]:
+    sketches.draw(model, epoch, is_last)
+    return list(sketches.drawn)
+
+
 def test_the_same_rows_are_drawn_each_time() -> None:
     rows = Rows()
     sketches = Sketches(TASK, rows, 4)  # type: ignore[arg-type]
-    drawn = {}
     for epoch, brightness in enumerate((0.2, 0.4, 0.6, 1.0), start=1):
-        drawn |= sketches.drawn(model_of(brightness), epoch, is_last=epoch == 4)
-    assert list(drawn) == ["1", "2", "4"] and rows.reads == 1
-    first, last = (tf.io.decode_png(base64.b64decode(drawn[one])).numpy() for one in ("1", "4"))
+        shown = drawn(sketches, model_of(brightness), epoch, epoch == 4)
+    assert shown == ["1", "2", "4"] and rows.reads == 1
+    first, last = (tf.io.decode_png(base64.b64decode(sketches.drawn[one])).numpy() for one in ("1", "4"))
     assert first.shape == last.shape == (2, 24 * 4 - 1, 1)
-    np.testing.assert_allclose(first[:, ::4] * 5.0, last[:, ::4], atol=4)  # each row's first column, five times as bright
-    made = gallery(drawn)
-    assert [tile.lines for tile in made.tiles] == [["After epoch 1"], ["After epoch 2"], ["After epoch 4"]]
+    np.testing.assert_allclose(first[:, ::4] * 5.0, last[:, ::4], atol=4)  # five times as bright
+    lines = [tile.lines for tile in sketches.gallery().tiles]
+    assert lines == [["After epoch 1"], ["After epoch 2"], ["After epoch 4"]]
 
 
 def test_a_training_that_ends_early_is_drawn_where_it_ends() -> None:
-    sketches = Sketches(TASK, Rows(), 100)  # type: ignore[arg-type]
-    assert list(sketches.drawn(model_of(1), 5, is_last=True)) == ["5"] and not sketches.drawn(model_of(1), 5, is_last=False)
+    early, going_on = (Sketches(TASK, Rows(), 100) for _ in range(2))  # type: ignore[arg-type]
+    assert drawn(early, model_of(1), 5) == ["5"] and not drawn(going_on, model_of(1), 5, is_last=False)
 
 
 def test_a_task_that_draws_nothing_reads_nothing() -> None:
     rows = Rows()
-    assert Sketches(Multiclass(["a", "b"]), rows, 3).drawn(model_of(1), 1, is_last=True) == {}  # type: ignore[arg-type]
-    assert rows.reads == 0
+    assert not drawn(Sketches(Multiclass(["a", "b"]), rows, 3), model_of(1), 1) and rows.reads == 0  # type: ignore[arg-type]
 
 
 def test_replicas_draw_what_one_device_draws() -> None:
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with strategy.scope():
-        model = model_of(0.5)
-    rows = Rows()
-    alone = Sketches(TASK, rows, 1).drawn(model_of(0.5), 1, is_last=True)  # type: ignore[arg-type]
-    assert Sketches(TASK, rows, 1, strategy).drawn(model, 1, is_last=True) == alone  # type: ignore[arg-type]
+        mirrored = model_of(0.5)
+    one, shared = (Sketches(TASK, Rows(), 1, by) for by in (None, strategy))  # type: ignore[arg-type]
+    drawn(one, model_of(0.5), 1)
+    drawn(shared, mirrored, 1)
+    assert one.drawn == shared.drawn
+
+
+def test_what_was_drawn_before_a_training_was_killed_is_kept(tmp_path: pathlib.Path) -> None:
+    model = model_of(1)
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    kept, progress = Checkpoints(tmp_path, "key"), Progress()
+    sketches = Sketches(TASK, Rows(), 4)  # type: ignore[arg-type]
+    sketches.drawn = progress.drawn
+    progress.add({"loss": 1.0, "val_loss": 1.0}, 1.0, model)
+    drawn(sketches, model, 1)
+    kept.save(model, progress)
+    assert kept.restore(model).drawn == sketches.drawn != {}

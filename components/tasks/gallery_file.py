@@ -1,4 +1,4 @@
-"""gallery.json: what a report's page shows as tiles. The Evaluator writes one of rows, the Trainer one of what it drew after epochs."""
+"""gallery.json: what a report shows as tiles, of rows by the Evaluator, of what was drawn after epochs by the Trainer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from components.tasks import Gallery, Marked, Tile
+from components.tasks._gallery import Gallery, Marked, Tile
 
 GALLERY_FILE = "gallery.json"
 # What a page bears that is mailed and archived. Base64 makes four characters of three bytes.
