@@ -136,12 +136,13 @@ class ShownRows:
         if (row, name) not in self.counted:
             return one_line(text, _WORDS)
         spans = words_of(text)
-        ends = [start for start, _ in spans[1:]] + [spans[-1][1]]
+        nexts = [*(start for start, _ in spans[1:]), None]
         parts = [
-            (text[start:end], weight)
-            for (start, _), end, weight in zip(spans, ends, self.counted[row, name], strict=True)
+            part
+            for (start, end), after, weight in zip(spans, nexts, self.counted[row, name], strict=True)
+            for part in ((text[start:end], float(weight)), (text[end:after] if after else "", 0.0))
         ]
-        return Marked([*parts, ("…", 0.0)] if text[ends[-1] :].strip() else parts)
+        return Marked([*parts[:-1], ("…", 0.0)] if text[spans[-1][1] :].strip() else parts[:-1])
 
     def _picture(self, row: int, name: str) -> np.ndarray | None:
         value = self.batch.column(name)[row].as_py()

@@ -57,4 +57,4 @@ def _tile(tile: Tile) -> dict[str, Any]:
 def _line(line: str | Marked) -> Any:
     if isinstance(line, str):
         return line[:_LINE]
-    return [[text, round(float(weight), 2)] for text, weight in line.parts]
+    return [[text, round(weight, 2)] for text, weight in line.parts]

@@ -215,10 +215,8 @@ def test_a_release_judges_what_a_simple_method_makes(run, light_or_dark) -> None
     named = {"methods": ("noise", "typical"), "label": "picture", "task_options": options}
     noise, typical = run(rows, "generation", code, schema, light_or_dark, **named)
     assert noise["overall"]["judge_accuracy"] < 0.65 and typical["overall"]["judge_accuracy"] == 1
-    assert typical["overall"]["synthetic_train"] > 0.95 > noise["overall"]["synthetic_train"]
-    assert typical["overall"]["frechet"] > 0 and noise["overall"]["real_train"] > 0.95
-    with pytest.raises(InputError, match=r"evaluation.judge: .* Name one, such as mnist@stable"):
-        run(rows, "generation", code, schema, **named)
+    assert typical["overall"]["synthetic_train"] > 0.95 and typical["overall"]["real_train"] > 0.95
+    assert 0 < typical["overall"]["frechet"] < noise["overall"]["frechet"]
 
 
 @pytest.mark.parametrize(
