@@ -47,7 +47,9 @@ def with_what_counted(
     try:
         return _asked(rows, conviction, given, model)
     except Exception as error:  # whatever an odd model or picture raises: a gallery is not worth a run
-        return dataclasses.replace(rows, key=f"What counted is not marked: {one_line(error, 200).rstrip('.')}.")
+        # What is said of a row may say its values, too, and not all of them are for everyone.
+        said = one_line(error, 200).rstrip(".") if set(given.schema.names) <= set(rows.batch.schema.names) else ""
+        return dataclasses.replace(rows, key=f"What counted is not marked: {said or 'the model cannot be asked'}.")
 
 
 def _asked(rows: ShownRows, conviction: Conviction, given: pa.RecordBatch, model: pathlib.Path) -> ShownRows:

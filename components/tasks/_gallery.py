@@ -29,7 +29,7 @@ def words_of(text: str) -> list[tuple[int, int]]:
         >>> words_of("so good")
         [(0, 2), (3, 7)]
     """
-    return [found.span() for found in _WORD.finditer(text[:_WORDS])]
+    return [found.span() for found in _WORD.finditer(text) if found.end() <= _WORDS]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +95,7 @@ class ShownRows:
         Args:
             column: default: the first that is a picture.
         """
-        if column:
-            return self._picture(row, column)
-        name = self.pictured(row)
+        name = column or self.pictured(row)
         return self._picture(row, name) if name else None
 
     def pictured(self, row: int) -> str:
@@ -110,7 +108,7 @@ class ShownRows:
         values = {name: self._word(row, name) for name in self.batch.schema.names}
         return dict([(name, word) for name, word in values.items() if len(word) >= _LONG_TEXT][:2])
 
-    def words(self, row: int) -> list[str | Marked]:
+    def words(self, row: int) -> Sequence[str | Marked]:
         """What a row says, line by line: its long texts where it has some, else `column: value` of its first columns."""
         if texts := self.texts(row):
             return [self._marked(row, name, text) for name, text in texts.items()]
@@ -124,9 +122,9 @@ class ShownRows:
             lines: the caption.
             beside: further pictures by title, uint8 [H, W, 1 or 3].
         """
-        shown = {}
-        if column := self.pictured(row):
-            own = shown[""] = self.picture(row, column)
+        shown, column = {}, self.pictured(row)
+        if (own := self.picture(row, column)) is not None:
+            shown[""] = own
             if (row, column) in self.counted:
                 shown["what counted"] = pictures.heated(own, self.counted[row, column])
         thumbnails = [pictures.thumbnail(one, title.replace("_", " ")) for title, one in (shown | beside).items()]

@@ -57,11 +57,14 @@ class Sketches:
         """
         if epoch not in self._epochs and not (is_last and self._epochs):
             return
-        # A replica computes what one device would; outside of one, moving averages are no plain variables.
-        run = self._strategy.run if self._strategy else (lambda function: function())
-        output = run(lambda: model(self._features, training=False))
-        if self._strategy:
-            output = self._strategy.experimental_local_results(output)[0]
+        features = self._features
+        if (
+            self._strategy
+        ):  # a replica computes what one device would; outside of one, moving averages are no plain variables
+            found = self._strategy.run(lambda: model(features, training=False))
+            output = self._strategy.experimental_local_results(found)[0]
+        else:
+            output = model(features, training=False)
         content = tf.io.encode_png(self._task.sketch(np.asarray(output, np.float32))).numpy()
         self.drawn[str(epoch)] = base64.b64encode(content).decode("ascii")
 

@@ -131,7 +131,12 @@ def test_a_model_that_refuses_a_changed_row_costs_the_marks_alone(tmp_path: path
     rows = marked(batch, exported(tmp_path / "model", strict, text={"dtype": "string", "shape": []}))
     assert not rows.counted and rows.key.startswith("What counted is not marked: ") and "never seen" in rows.key
     assert rows.words(0) == [TEXT]
-    assert "not marked" in marked(batch, tmp_path / "nowhere").key
+    assert "no such file" in marked(batch, tmp_path / "nowhere").key
+    # A message may quote what the report does not show.
+    given = batch.append_column("name", pa.array(["Ada"]))
+    answers = {"probability": np.array([0.9]), "label": np.array([b"yes"], dtype=object)}
+    rows = with_what_counted(ShownRows(batch), Binary(["no", "yes"]), np.array([0]), answers, given, tmp_path / "model")
+    assert rows.key == "What counted is not marked: the model cannot be asked."
 
 
 def test_a_task_without_a_class_is_not_explained(tmp_path: pathlib.Path) -> None:
