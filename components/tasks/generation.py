@@ -303,10 +303,12 @@ def _small(pixels: np.ndarray) -> np.ndarray:
 def _learner(pixels: np.ndarray, classes: np.ndarray) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
+    from threadpoolctl import threadpool_limits
 
     epochs = math.ceil(_STEPS / math.ceil(len(classes) / _BATCH))
     learner = MLPClassifier((_HIDDEN,), batch_size=min(_BATCH, len(classes)), max_iter=epochs, random_state=1)
-    with warnings.catch_warnings():
+    # On one thread: two took 1.6 times the CPU time, and where the cores are busy they wait for each other.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # so many steps, and no more
         return learner.fit(pixels, classes)
 
