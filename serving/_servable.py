@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import vector_index
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from serving._codec import Arrays, check_array, fill_missing, settle_missing
@@ -35,6 +36,11 @@ class Signature:
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
 
+    def call(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
+        """Runs it: tensors by input -> what it answers, by output."""
+        outputs = self.function(**{name: tf.constant(array) for name, array in arrays.items()})
+        return {name: outputs[name].numpy() for name in self.outputs}
+
     @property
     def takes_examples(self) -> bool:
         """Whether its only input is a batch of serialized tf.Example: texts that are no column's."""
@@ -44,7 +50,9 @@ class Signature:
 
 
 class Servable:
-    """A loaded model version.
+    """A loaded model version. Where an index of items lies beside the SavedModel, it answers `serving_default`.
+
+    Raises InputError for an index that cannot be read: what was evaluated is what it answers, so nothing else is served instead.
 
     Attributes:
         features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
@@ -62,8 +70,13 @@ class Servable:
             name: _signature(name, function, self.signature_defs[name], self.features)
             for name, function in self._root.signatures.items()
         }
+        self._by_index = vector_index.answering(folder, self._entry)
         self._in_flight = 0
         self._lock = threading.Lock()
+
+    def _entry(self, name: str) -> vector_index.Entry:
+        signature = self.signature(name)
+        return vector_index.Entry(signature.inputs, signature.call)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -126,8 +139,9 @@ class Servable:
             sizes = ", ".join(f"{name} {array.shape[0]}" for name, array in sorted(arrays.items()))
             raise BadRequestError(f"every input must have a value for each row. Received rows: {sizes}")
         try:
-            outputs = signature.function(**{name: tf.constant(array) for name, array in arrays.items()})
-            return {name: outputs[name].numpy() for name in signature.outputs}
+            if self._by_index is not None and signature.name == DEFAULT_SIGNATURE:
+                return self._by_index(arrays)
+            return signature.call(arrays)
         except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
             raise BadRequestError(f"{self.model} refuses the input: {_first_line(error)}") from None
         except tf.errors.OpError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -249,6 +250,9 @@ class Task(TaskFacts, abc.ABC):
         """
         raise NotImplementedError
 
+    def write_beside(self, saved_model: pathlib.Path) -> None:
+        """Writes what a release has besides its SavedModel, into the folder `assets.extra` of it; after `stock`."""
+
     def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
         """The output that `answers` is given, [N, ...], in the graph: by default the whole model's.
 
@@ -452,6 +456,10 @@ class Task(TaskFacts, abc.ABC):
         """Whether gradient boosting gives answers of the same kind: the class or the number of each row."""
         shapes = {LabelKind.TWO_CLASSES: (), LabelKind.CLASSES: (len(self.classes),), LabelKind.NUMBER: ()}
         return shapes.get(self.label_kind) == self.answer_shape
+
+    def model_checks(self, context: Context) -> list[CheckResult]:
+        """What the Evaluator says of the model that it judges, besides its metrics."""
+        return []
 
     def data_checks(self, sums: MergeableSums, query: str) -> list[CheckResult]:
         """What the Evaluator says of the rows that it judges by, whatever the model."""

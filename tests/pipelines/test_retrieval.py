@@ -31,6 +31,7 @@ task_options:
   query_columns: [user, age]
   item_columns: [artist, genre]
   top_k: 20
+  index: {min_recall: 0.95}
 training: {epochs: 30, batch_size: 64, hyperparameters: {learning_rate: 0.02}}
 evaluation:
   thresholds: [{metric: ndcg_10, min: 0.1}, {metric: recall_20, min: 0.3}]
