@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import vector_index
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
+import vector_index
 from serving._codec import Arrays, check_array, fill_missing, settle_missing
 from serving._errors import BadRequestError, ServingError
 from serving._signature import Feature, TensorInfo, read_description

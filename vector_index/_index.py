@@ -43,7 +43,7 @@ class Index:
         # Of this thread. Requests come side by side already, and OpenMP would start a thread for each core of the host, even
         # in a container that has a part of one.
         faiss.omp_set_num_threads(1)
-        found = faiss.SearchParametersHNSW(efSearch=max(self._ef_search, self.candidates))
+        found = faiss.SearchParametersHNSW(efSearch=max(self._ef_search, self.candidates))  # type: ignore[attr-defined]
         places: np.ndarray = self._graph.search(queries, self.candidates, params=found)[1]
         return places
 

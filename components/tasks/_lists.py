@@ -17,7 +17,7 @@ _LISTS, _PICTURES, _NEIGHBOURS, _NAMED = 3, 8, 5, 10
 
 def answered(
     rows: ShownRows,
-    chosen: Sequence[int],
+    chosen: np.ndarray,
     truths: np.ndarray,
     places: np.ndarray,
     catalogue: Catalogue,
@@ -28,7 +28,7 @@ def answered(
 
     Args:
         rows: of test.
-        chosen: which of them, one a query.
+        chosen: which of them, one a query, [any].
         truths: the place of each row's item, [N]; below 0 where the catalogue lacks it.
         places: what is answered to each row, [N, top_k]; -1: nothing.
         columns: what a request carries.
@@ -53,7 +53,7 @@ def answered(
 
 def neighbours(
     rows: ShownRows,
-    chosen: Sequence[int],
+    chosen: np.ndarray,
     truths: np.ndarray,
     places: np.ndarray,
     catalogue: Catalogue,
@@ -64,7 +64,7 @@ def neighbours(
 
     Args:
         rows: of test.
-        chosen: which of them.
+        chosen: which of them, [any].
         truths: the class of each row, [N].
         places: what is answered to each row, [N, top_k]; -1: nothing.
         classes_of_items: by place, [M].
