@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from components.tasks._schema import ModelSchema
     from components.tasks.catalogue import Catalogue
 
+DRAWN = "drawn/"
+"""Before a feature's name: the feature of items that were drawn for a row."""
+
 Embed = Callable[[Callable[[Mapping[str, Any]], Any]], "np.ndarray"]
 
 
@@ -215,6 +218,11 @@ class Task(TaskFacts, abc.ABC):
     def training_target(self, features: Mapping[str, Any]) -> Any:
         """What the loss holds the output against where there is no label, or an optional one, of the model's features [N, ...]."""
         raise NotImplementedError
+
+    @property
+    def drawn_items(self) -> int:
+        """How many other items of train are drawn for each row: their features are there by `DRAWN` and the name, [N, n, ...]."""
+        return 0
 
     def objection_to_output(self, output: np.ndarray) -> str:
         """What is wrong with what an untrained model answers, [N, *head_shape]; empty: nothing."""

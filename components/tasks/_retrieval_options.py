@@ -42,8 +42,16 @@ class RetrievalOptions(Section):
     """softmax: which of a batch's items is the row's own, with the correction for frequent ones. bpr: the own item against each
     other one of the batch. Where relevance is `label`, rows of one label are drawn together instead."""
 
+    negatives: int = Field(default=0, ge=0, le=100)
+    """How many items are drawn evenly from the catalogue for each row of a batch; all rows are held against all of them, besides the
+    batch's own. With a small batch the rare items would hardly be seen as wrong answers otherwise."""
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.negatives and self.relevance == "label":
+            raise ValueError(
+                "negatives are items that are not the query's own, which relevance: label does not tell. Remove it"
+            )
         if self.relevance == "interactions" and self.item is None:
             raise ValueError("relevance: interactions needs `item`, the column of what is retrieved")
         if self.item is not None and self.item not in self.item_columns:

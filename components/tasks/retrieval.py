@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from components.tasks import _interactions, _lists, _ranks, _recall
-from components.tasks._base import Embed, Task
+from components.tasks._base import DRAWN, Embed, Task
 from components.tasks._context import Context, Tensors
 from components.tasks._drafts import Draft, Unlabelled
 from components.tasks._gallery import Gallery, ShownRows
@@ -94,7 +94,7 @@ class Retrieval(Task):
         assert schema.interactions is not None
         counts = np.bincount(schema.interactions[:, 1], minlength=self._ids(schema.features).vocabulary_size or 0)
         counts = np.maximum(counts, 1)  # eval has items that train lacks: they are rare, not impossible
-        return _contrasts.InBatchSoftmax(counts / counts.sum())
+        return _contrasts.InBatchSoftmax(counts / counts.sum(), len(np.unique(schema.interactions[:, 1])))
 
     def _ids(self, features: Mapping[str, Any]) -> Any:
         item = str(self.options.item)
@@ -106,8 +106,18 @@ class Retrieval(Task):
         return features[item]
 
     def training_target(self, features: Mapping[str, Any]) -> Any:
-        """The item of each row."""
-        return self._ids(features)
+        """The item of each row, and those drawn for it, [N] or [N, 1 + n]."""
+        own = self._ids(features)
+        drawn = features.get(DRAWN + str(self.options.item))
+        if drawn is None:
+            return own
+        from keras import ops
+
+        return ops.concatenate([own[:, None], drawn], axis=1)
+
+    @property
+    def drawn_items(self) -> int:
+        return self.options.negatives
 
     def catalogue_columns(self) -> tuple[str | None, Sequence[str]]:
         return self.options.item, self.options.item_columns
