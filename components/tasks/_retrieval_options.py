@@ -11,7 +11,7 @@ from spec.section import ColumnName, Section
 
 class IndexOptions(Section):
     kind: Literal["hnsw"] = "hnsw"
-    """hnsw: a graph whose items are linked to near ones; a search walks towards the query (docs/decisions/0039)."""
+    """hnsw: a graph whose items are linked to near ones; a search walks towards the query (docs/decisions/0040)."""
     min_recall: float = Field(default=0.99, gt=0, le=1)
     """The share of the exact answer's items that the index must find; below it the evaluation withholds its blessing."""
     links: int = Field(default=32, ge=4, le=128)

@@ -33,6 +33,11 @@ class Shelf(tf.Module):
         self._items = _places_of(stock.catalogue.ids)
         self._queries = _places_of(as_text(seen.raw))
 
+    @property
+    def dimensions(self) -> int:
+        """Of an embedding."""
+        return int(self._embeddings.shape[1])
+
     def answer(self, queries: tf.Tensor, count: int, left_out: tf.RaggedTensor) -> dict[str, tf.Tensor]:
         """The nearest items, the nearest first.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from components.tasks._retrieval_options import IndexOptions
 
 ITEMS_FILE = pathlib.Path("assets.extra") / "items.parquet"
-_ROOM = 0.95
+_MOST = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Stock:
             columns["label"] = pa.array(as_text(self.labels), pa.string())
         pq.write_table(pa.table(columns), path)
 
-    def write_index(self, saved_model: pathlib.Path, count: int, options: IndexOptions) -> None:
-        """Writes the index.
-
-        Args:
-            count: how many items are answered. So many more are looked for as 95 of 100 queries have had at most.
-        """
+    @property
+    def had_by_most(self) -> int:
+        """How many items 95 of 100 queries have had at most."""
         had = np.diff(self.catalogue.seen.splits)
-        more = int(np.ceil(np.quantile(had, _ROOM))) if len(had) else 1  # an item itself is not answered
+        return int(np.ceil(np.quantile(had, _MOST))) if len(had) else 0
+
+    def write_index(self, saved_model: pathlib.Path, candidates: int, options: IndexOptions) -> None:
+        """Writes the index, which finds so many candidates for a query."""
         vector_index.build(
-            saved_model, self.embeddings, count + more, options.links, options.ef_construction, options.ef_search
+            saved_model, self.embeddings, candidates, options.links, options.ef_construction, options.ef_search
         )

@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from components.tasks import _interactions, _lists, _ranks, _recall
+from components.tasks import _interactions, _lists, _questions, _ranks, _recall
 from components.tasks._base import DRAWN, Embed, Task
 from components.tasks._context import Context, Tensors
 from components.tasks._drafts import Draft, Unlabelled
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _PER_QUERY = (NDCG_10, RECALL_20, RECALL_10, MAP, MRR, HIT_1)
 _UNKNOWN_CODES = 2**23  # whole numbers of a float32 go that far, and twice
 _SEEN = -1.0
-_RAW = "raw "
 
 
 class Retrieval(Task):
@@ -137,7 +136,7 @@ class Retrieval(Task):
         from components.tasks._shelf import Shelf
 
         labels = catalogue.items.column(schema.label).combine_chunks() if self.by_label else None
-        self._stock = Stock(catalogue, embed(lambda features: _embedding(model.items(features))), labels)
+        self._stock = Stock(catalogue, embed(lambda features: _questions.embedding(model.items(features))), labels)
         self._shelf = Shelf(self._stock)
         self._query = (
             schema.query if self.options.leave_out_seen and schema.query in self.options.query_columns else None
@@ -149,11 +148,12 @@ class Retrieval(Task):
         assert self._stock is not None
         self._stock.write_items(saved_model)
         if self.options.index is not None:
-            self._stock.write_index(saved_model, self.options.top_k, self.options.index)
+            more = self._stock.had_by_most if self._query else 0
+            self._stock.write_index(saved_model, self.options.top_k + more, self.options.index)
 
     def beside_features(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """The ids of the query and of the item."""
-        return {_RAW + name: _ids(raw[name]) for name in (self._query, self.options.item) if name and name in raw}
+        return _questions.ids(raw, self._query, self.options.item)
 
     def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
         """The query's place among the items, [N, d]."""
@@ -161,50 +161,12 @@ class Retrieval(Task):
 
     def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         """The nearest items; a query that train knows is not answered what it has had."""
-        return dict(self._shelf.answer(output, self.options.top_k, self._left_out(output, features)))
-
-    def _left_out(self, queries: Any, features: Mapping[str, Any]) -> Any:
-        return self._shelf.seen(features[_RAW + self._query]) if self._query else self._shelf.nothing(queries)
+        left_out = _questions.left_out(self._shelf, self._query, output, features)
+        return dict(self._shelf.answer(output, self.options.top_k, left_out))
 
     def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
-        """What is asked of vectors, of items, and of a query with an item.
-
-        `query_embedding`, `item_embedding`: where the towers put them. `rank_candidates`: of items that an index found for a query's
-        embedding, those that are answered. `similar_items`: an item, be it new, to the items that are like it. `score`: a query and
-        an item to their similarity.
-        """
-        import tensorflow as tf
-
-        assert self._stock is not None
-        queries, items, top_k = self.options.query_columns, self.options.item_columns, self.options.top_k
-
-        def ranked(given: Mapping[str, Any]) -> dict[str, Any]:
-            vectors = given["embedding"]
-            return dict(self._shelf.best_of(vectors, given["candidates"], top_k, self._left_out(vectors, given)))
-
-        def similar(features: Mapping[str, Any]) -> dict[str, Any]:
-            itself = self._shelf.itself(features[_RAW + str(self.options.item)])
-            return dict(self._shelf.answer(_embedding(model.items(features)), top_k, itself))
-
-        def score(features: Mapping[str, Any]) -> dict[str, Any]:
-            return {"score": tf.reduce_sum(model.queries(features) * model.items(features), axis=1)}
-
-        given = {
-            "embedding": tf.TensorSpec([None, self._stock.embeddings.shape[1]], tf.float32),
-            "candidates": tf.TensorSpec([None, None], tf.int64),
-        }
-        found = {
-            "query_embedding": Signature(lambda given: {"embedding": _embedding(model.queries(given))}, queries),
-            "rank_candidates": Signature(ranked, [*filter(None, [self._query])], given),
-        }
-        if set(queries) & set(items):  # items are searched by items: serving_default answers both
-            return found
-        return {
-            **found,
-            "item_embedding": Signature(lambda given: {"embedding": _embedding(model.items(given))}, items),
-            "similar_items": Signature(similar, items),
-            "score": Signature(score, (*queries, *items)),
-        }
+        """Embeddings, the best of some items, and, where a query is no item, what is like an item and how well it fits."""
+        return _questions.signatures(model, self.options, self._shelf, self._query)
 
     def served_columns(self, columns: Sequence[str]) -> Sequence[str]:
         return self.options.query_columns
@@ -317,7 +279,7 @@ class Retrieval(Task):
         cold = judged * ((self.catalogue.seen.rows(groups[first]) < 0) & (not self.by_label))
         shown = np.where(judged[:, np.newaxis] > 0, predictions[first, -_ranks.TOP :], -1).astype(np.int64)
         is_there = shown >= 0
-        popularity = np.where(is_there, self._popularity[np.maximum(shown, 0)], 0.0).sum(axis=1)
+        popularity = np.where(is_there, self.catalogue.popularity[np.maximum(shown, 0)], 0.0).sum(axis=1)
         popularity /= np.maximum(is_there.sum(axis=1), 1)
         values = {**found, "cold_ndcg_10": found["ndcg_10"] * cold, "popularity_10": popularity}
         terms = {
@@ -330,14 +292,6 @@ class Retrieval(Task):
             **{f"squared_{name}": value**2 for name, value in values.items()},
         }
         return UnitTerms(terms, {"shown": shown}), first
-
-    @property
-    def _popularity(self) -> np.ndarray:
-        """Of each item, the share of the catalogue that is less frequent, and half of what is as frequent, [M]."""
-        assert self.catalogue is not None
-        rising = np.sort(counts := self.catalogue.counts)
-        below, above = (np.searchsorted(rising, counts, side) for side in ("left", "right"))
-        return (below + above) / (2 * len(counts))
 
     def value(self, metric: str, sums: MergeableSums, slice_index: int = 0) -> float | None:
         terms = sums.of(slice_index)
@@ -397,20 +351,3 @@ class Retrieval(Task):
     def draft_unlabelled(cls, table: Unlabelled) -> Draft:
         """Of interactions: what depends on one of the two ids alone is said of it, and all else is ignored."""
         return _interactions.draft(cls.name, table)
-
-
-def _embedding(vectors: Any) -> Any:
-    """As float32, whatever the model computes with."""
-    import tensorflow as tf
-
-    return tf.cast(vectors, tf.float32)
-
-
-def _ids(column: Any) -> Any:
-    """A raw column of ids, [N]; where one is missing, what no id is."""
-    import tensorflow as tf
-
-    if not isinstance(column, tf.SparseTensor):
-        return column
-    text = column if column.dtype == tf.string else tf.sparse.map_values(tf.strings.as_string, column)
-    return tf.reshape(tf.sparse.to_dense(tf.sparse.reset_shape(text, [tf.shape(text, tf.int64)[0], 1])), [-1])

@@ -72,8 +72,9 @@ class Executor(base_executor.BaseExecutor):
                 config.query,
             )
             schema = with_interactions(schema, train)
-            if count := task.drawn_items:
-                train.drawn = _drawn.DrawnItems.of(train, task.linked_features(schema)[1], count).draw
+            linked = task.linked_features(schema)
+            if linked and task.drawn_items:
+                train.drawn = _drawn.DrawnItems.of(train, linked[1], task.drawn_items).draw
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)
             with devices.scope():
                 model = _fitting.build(module, schema, config, train.rows, digest)

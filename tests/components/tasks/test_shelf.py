@@ -70,4 +70,5 @@ def test_what_lies_beside_the_saved_model(tmp_path: pathlib.Path) -> None:
     np.testing.assert_array_equal(np.stack(table["embedding"].to_pylist()), EMBEDDINGS)
     goods.write_index(tmp_path, 8, IndexOptions())
     index = vector_index.find(tmp_path)
-    assert index is not None and index.candidates == 37, "8 to answer, and what 95 of 100 users have had: 28.55"
+    assert index is not None and index.candidates == 8
+    assert goods.had_by_most == 29, "of one and thirty, the quantile is 28.55"
