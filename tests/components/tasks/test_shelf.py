@@ -2,73 +2,103 @@
 
 from __future__ import annotations
 
-import pathlib
-
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pytest
 import tensorflow as tf
 
-import vector_index
-from components.tasks._retrieval_options import IndexOptions
-from components.tasks._shelf import Shelf
-from components.tasks._stock import ITEMS_FILE, Stock
-from components.tasks.catalogue import Catalogue, Seen, as_text
+from components.tasks import _shelf
+from components.tasks._stock import Stock
+from components.tasks.catalogue import Catalogue, Seen
 
-ITEMS, WIDTH, TOP = 40, 4, 25
-EMBEDDINGS = np.random.default_rng(0).normal(size=(ITEMS, WIDTH)).astype(np.float32)
-# ann has had one item, ben all but ten, and somebody new none.
-HAD = {"ann": [7], "ben": list(range(30))}
+ITEMS, WIDTH, QUERIES = 30, 4, 17
 
 
-def stock() -> Stock:
-    users = pa.array([user for user, had in HAD.items() for _ in had])
-    seen = Seen.of(users, np.concatenate(list(HAD.values())), "user")
-    ids = as_text(np.arange(100, 100 + ITEMS))
-    return Stock(Catalogue(pa.table({"id": ids}), ids, np.ones(ITEMS, np.int64), seen), EMBEDDINGS)
+@pytest.fixture(scope="module")
+def made() -> tuple[_shelf.Shelf, np.ndarray, np.ndarray, list[set[int]]]:
+    """The shelf, embeddings of items and of queries, and what each query has had: the last two nothing."""
+    random = np.random.default_rng(0)
+    items, queries = random.normal(size=(ITEMS, WIDTH)), random.normal(size=(QUERIES, WIDTH))
+    had = [set(random.choice(ITEMS, 1 + number, replace=False).tolist()) for number in range(QUERIES - 2)] + [
+        set(),
+        set(),
+    ]
+    pairs = np.array([(query, place) for query, places in enumerate(had) for place in places])
+    seen = Seen.of(pa.array(pairs[:, 0] * 10), pairs[:, 1], "user")
+    ids = np.array([f"i{place}" for place in range(ITEMS)], object)
+    catalogue = Catalogue(pa.table({}), ids, np.ones(ITEMS, np.int64), seen)
+    stock = Stock(catalogue, items, pa.array([f"l{place % 3}" for place in range(ITEMS)]))
+    return _shelf.Shelf(stock), items, queries, had
 
 
-def expected(query: np.ndarray, candidates: list[int], had: list[int]) -> list[bytes]:
-    left = [place for place in candidates if place not in had]
-    order = sorted(left, key=lambda place: -float(EMBEDDINGS[place] @ query))[:TOP]
-    return [f"{100 + place}".encode() for place in order] + [b""] * (TOP - len(order))
+@pytest.mark.parametrize("most_scores", [2**25, ITEMS * 5, 1])
+@pytest.mark.parametrize("count", [5, 40])
+def test_the_nearest_that_are_not_seen(
+    made: tuple[_shelf.Shelf, np.ndarray, np.ndarray, list[set[int]]],
+    most_scores: int,
+    count: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_shelf, "_MOST_SCORES", most_scores)
+    shelf, items, queries, had = made
+    answer = tf.function(lambda q, ids: shelf.answer(q, count, shelf.seen(ids)))
+    found = answer(tf.constant(queries, tf.float32), tf.range(QUERIES, dtype=tf.int64) * 10)
+    scores = queries @ items.T
+    for query in range(QUERIES):
+        left = [place for place in np.argsort(-scores[query]) if place not in had[query]][:count]
+        empty = count - len(left)
+        assert found["items"][query].numpy().tolist() == [f"i{one}".encode() for one in left] + [b""] * empty
+        assert found["labels"][query].numpy().tolist() == [f"l{one % 3}".encode() for one in left] + [b""] * empty
+        np.testing.assert_allclose(found["scores"][query][: len(left)], scores[query][left], rtol=1e-5, atol=1e-5)
+        assert np.isfinite(found["scores"][query]).all()
 
 
-def test_the_best_of_some_items_are_those_of_all_that_were_not_seen() -> None:
-    shelf, users = Shelf(stock()), ["ann", "new", "ben", "ann"]
-    queries = np.random.default_rng(1).normal(size=(4, WIDTH)).astype(np.float32)
-    random = np.random.default_rng(2)
-    candidates = np.stack([random.permutation(ITEMS)[:30] for _ in users])
-    candidates[3, 20:] = -1
-    had = [HAD.get(user, []) for user in users]
-    found = shelf.best_of(queries, tf.constant(candidates), TOP, shelf.seen(tf.constant(users)))
-    for row in range(4):
-        given = [place for place in candidates[row].tolist() if place >= 0]
-        assert found["items"][row].numpy().tolist() == expected(queries[row], given, had[row])
-    # ben's list is short because some of his ten were no candidates; the last row had twenty candidates.
-    assert found["complete"].numpy().tolist() == [True, True, False, False]
-    every = tf.tile(tf.range(ITEMS, dtype=tf.int64)[tf.newaxis], [4, 1])
-    whole = shelf.best_of(queries, every, TOP, shelf.seen(tf.constant(users)))
-    exact = shelf.answer(tf.constant(queries), TOP, shelf.seen(tf.constant(users)))
-    assert whole.pop("complete").numpy().all()
-    assert whole["items"].numpy().tolist() == exact["items"].numpy().tolist()
-    np.testing.assert_allclose(whole["scores"], exact["scores"], rtol=1e-5)
+@pytest.mark.parametrize("count", [5, 20])
+def test_the_best_of_some_items(made: tuple[_shelf.Shelf, np.ndarray, np.ndarray, list[set[int]]], count: int) -> None:
+    """Whether they are more or fewer than are answered, in any order, and some of them none."""
+    shelf, items, queries, had = made
+    random = np.random.default_rng(1)
+    candidates = np.stack([random.permutation(ITEMS)[:16] for _ in queries])
+    candidates[1, 10:] = -1
+    answer = tf.function(lambda q, among, ids: shelf.best_of(q, among, count, shelf.seen(ids)))
+    found = answer(tf.constant(queries, tf.float32), candidates, tf.range(QUERIES, dtype=tf.int64) * 10)
+    scores = queries @ items.T
+    for query in range(QUERIES):
+        left = [place for place in candidates[query].tolist() if place >= 0 and place not in had[query]]
+        best = sorted(left, key=lambda place: -scores[query, place])[:count]
+        empty = count - len(best)
+        assert found["items"][query].numpy().tolist() == [f"i{one}".encode() for one in best] + [b""] * empty
+        np.testing.assert_allclose(found["scores"][query][: len(best)], scores[query][best], rtol=1e-5, atol=1e-5)
+        assert found["complete"][query].numpy() == (len(best) >= min(count, ITEMS - len(had[query])))
+    assert found["complete"].numpy().any() == (count == 5)
 
 
-def test_fewer_candidates_than_are_answered() -> None:
-    shelf = Shelf(stock())
-    found = shelf.best_of(EMBEDDINGS[:1], tf.constant([[3, 4]], tf.int64), TOP, shelf.nothing(tf.zeros([1, WIDTH])))
-    assert found["items"].shape == (1, TOP) and set(found["items"][0].numpy()) == {b"103", b"104", b""}
-    assert not found["complete"][0]
+def test_the_best_of_all_items_is_what_search_finds(
+    made: tuple[_shelf.Shelf, np.ndarray, np.ndarray, list[set[int]]],
+) -> None:
+    shelf, _, queries, _ = made
+    vectors, seen = tf.constant(queries, tf.float32), shelf.seen(tf.range(QUERIES, dtype=tf.int64) * 10)
+    found = shelf.best_of(vectors, tf.tile(tf.range(ITEMS, dtype=tf.int64)[tf.newaxis], [QUERIES, 1]), 25, seen)
+    assert found.pop("complete").numpy().all()
+    exact = shelf.answer(vectors, 25, seen)
+    assert set(found) == set(exact) and (found["items"].numpy() == exact["items"].numpy()).all()
 
 
-def test_what_lies_beside_the_saved_model(tmp_path: pathlib.Path) -> None:
-    goods = stock()
-    goods.write_items(tmp_path)
-    table = pq.read_table(tmp_path / ITEMS_FILE)
-    assert table["id"].to_pylist() == goods.catalogue.ids.tolist()
-    np.testing.assert_array_equal(np.stack(table["embedding"].to_pylist()), EMBEDDINGS)
-    goods.write_index(tmp_path, 8, IndexOptions())
-    index = vector_index.find(tmp_path)
-    assert index is not None and index.candidates == 8
-    assert goods.had_by_most == 29, "of one and thirty, the quantile is 28.55"
+def test_where_nobody_has_had_anything() -> None:
+    ids = np.array(["a", "b"], object)
+    shelf = _shelf.Shelf(Stock(Catalogue(pa.table({}), ids, np.ones(2, np.int64), Seen.none()), np.eye(2)))
+    found = shelf.answer(tf.constant([[0.0, 1.0]]), 2, shelf.seen(tf.constant(["u"])))
+    assert found["items"].numpy().tolist() == [[b"b", b"a"]] and set(found) == {"items", "scores"}
+
+
+def test_no_query_at_all(made: tuple[_shelf.Shelf, np.ndarray, np.ndarray, list[set[int]]]) -> None:
+    shelf = made[0]
+    assert shelf.answer(tf.zeros([0, WIDTH]), 5, shelf.seen(tf.zeros([0], tf.int64)))["items"].shape == (0, 5)
+
+
+def test_an_item_is_not_like_itself(made: tuple[_shelf.Shelf, np.ndarray, np.ndarray, list[set[int]]]) -> None:
+    shelf, items, _, _ = made
+    found = shelf.answer(tf.constant(items[:2], tf.float32), ITEMS, shelf.itself(tf.constant(["i0", "new"])))[
+        "items"
+    ].numpy()
+    assert b"i0" not in found[0] and found[1, -1] != b""
