@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from components.tasks import _interactions, _lists, _questions, _ranks, _recall
 from components.tasks._base import DRAWN, Embed, Task
 from components.tasks._context import Context, Tensors
-from components.tasks._drafts import Draft, Unlabelled
+from components.tasks._drafts import Draft, LabelColumn, Unlabelled
 from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pa, pd
 from components.tasks._retrieval_options import RetrievalOptions
@@ -346,6 +346,13 @@ class Retrieval(Task):
         return [CheckResult(name, True, message=shown)]
 
     # What `trainyard new` writes.
+
+    @classmethod
+    def draft(cls, label: LabelColumn, positive: str | None = None) -> Draft:
+        raise InputError(
+            f"--label {label.name!r}: task retrieval is drafted from interactions, where each row says that a query had an item. "
+            "Leave --label out."
+        )
 
     @classmethod
     def draft_unlabelled(cls, table: Unlabelled) -> Draft:
