@@ -53,6 +53,7 @@ class Task(TaskFacts, abc.ABC):
         inexact: outputs that a last digit of another one turns over, such as the bytes of a picture; the infrastructure check holds no
             two of them against each other.
         gallery_rows: how many rows of the test split `gallery` is given; 0: there is none.
+        guide: the page about a workload of this task, for whoever writes it by hand.
 
     Args:
         classes: in the order of the output; of two, the positive one is the last.
@@ -71,6 +72,7 @@ class Task(TaskFacts, abc.ABC):
     views: ClassVar[tuple[View, ...]] = ()
     inexact: ClassVar[frozenset[str]] = frozenset()
     gallery_rows: ClassVar[int] = 0
+    guide: ClassVar[str] = "docs/guides/new-workload.md"
 
     def __init__(
         self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
@@ -326,6 +328,15 @@ class Task(TaskFacts, abc.ABC):
 
     # How good it is.
 
+    @classmethod
+    def objection_to_judge(cls, judge: Any) -> str:
+        """Why a release cannot judge (`needs_judge`), in words that its name goes before; empty: it can. Asked before the training.
+
+        Args:
+            judge: what it takes and answers, a `components.served_model.ServedModel`.
+        """
+        return ""
+
     def prepare(self, context: Context) -> Self:
         """Looks at the rows before they are judged, where metrics need it, as those over a corpus do; returns the task that judges."""
         return self
@@ -539,8 +550,8 @@ class Task(TaskFacts, abc.ABC):
             InputError: the label does not fit, or the task has no draft.
         """
         raise InputError(
-            f"--task {cls.name}: `trainyard new` does not draft this task. Take a workload that has it for a pattern: `trainyard "
-            "list` names them, docs/reference/workload.md explains the fields."
+            f"--task {cls.name}: `trainyard new` does not draft this task. Take a workload that has it for a pattern (`trainyard "
+            f"list` names them); {cls.guide} says what it is made of."
         )
 
     @classmethod
@@ -552,7 +563,7 @@ class Task(TaskFacts, abc.ABC):
         """
         raise InputError(
             f"--task {cls.name}: `trainyard new` does not draft this task without a label. Name the column with --label, or write "
-            "its workload by hand (docs/guides/new-workload.md)."
+            f"its workload by hand ({cls.guide})."
         )
 
 

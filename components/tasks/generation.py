@@ -58,6 +58,7 @@ class Generation(Task):
     name = "generation"
     metrics = (JUDGE_ACCURACY, FRECHET, SYNTHETIC_TRAIN, REAL_TRAIN)
     label_kind = LabelKind.IMAGE
+    guide = "docs/guides/pictures.md"
     needs_judge = True
     Options = GenerationOptions
     options: GenerationOptions
@@ -143,6 +144,18 @@ class Generation(Task):
             prepared.learners = prepared._learners(context)
         return prepared
 
+    @classmethod
+    def objection_to_judge(cls, judge: Any) -> str:
+        if [(one.dtype, one.shape) for one in judge.features.values()] != [("string", ())]:
+            taken = [f"{name} ({one.dtype}{list(one.shape)})" for name, one in judge.features.items()]
+            return f"takes {', '.join(taken)}; a judge takes one picture, as bytes."
+        if not 2 <= len(judge.classes) <= _MOST_CLASSES or judge.kind.answer_shape != (len(judge.classes),):
+            return (
+                f"is a model of task {judge.task} with {len(judge.classes)} classes; a judge answers with the probabilities of 2 to "
+                f"{_MOST_CLASSES} classes."
+            )
+        return ""
+
     @property
     def widths(self) -> Mapping[str, int]:  # type: ignore[override]
         return {"asked_for": len(self._judged_classes) + 1}
@@ -202,17 +215,8 @@ class Generation(Task):
             raise InputError(
                 "evaluation.judge: task generation is judged by a release. Name one, such as mnist@stable."
             )
-        spec = self.judge.spec
-        taken = [f"{name} ({one.dtype}{list(one.shape)})" for name, one in spec.features.items()]
-        if [(one.dtype, one.shape) for one in spec.features.values()] != [("string", ())]:
-            raise InputError(
-                f"evaluation.judge: {self.judge.name} takes {', '.join(taken)}; a judge takes one picture, as bytes. Name another."
-            )
-        if not 2 <= len(spec.classes) <= _MOST_CLASSES or spec.kind.answer_shape != (len(spec.classes),):
-            raise InputError(
-                f"evaluation.judge: {self.judge.name} is a model of task {spec.task} with {len(spec.classes)} classes; a judge "
-                f"answers with the probabilities of 2 to {_MOST_CLASSES} classes. Name another."
-            )
+        if problem := self.objection_to_judge(self.judge.spec):
+            raise InputError(f"evaluation.judge: {self.judge.name} {problem} Name another.")
 
     @property
     def _judged_classes(self) -> Sequence[str]:
