@@ -3,12 +3,12 @@
 Airflow imports these modules to check workload.yaml and has no NumPy: everything heavy is imported by `lazily`.
 """
 
-from components.tasks._base import DRAWN, Embed, Task, find
+from components.tasks._base import DRAWN, Conviction, Embed, Task, find
 from components.tasks._classes import ClassTask
 from components.tasks._columns import class_indices, query_keys
 from components.tasks._context import Context, Predict, Read, Tensors
 from components.tasks._drafts import Draft, LabelColumn, Unlabelled, at_least, draft_classes
-from components.tasks._gallery import Gallery, ShownRows, Tile
+from components.tasks._gallery import Gallery, Marked, ShownRows, Tile, words_of
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._schema import Feature, ModelSchema
@@ -21,11 +21,13 @@ __all__ = [
     "DRAWN",
     "ClassTask",
     "Context",
+    "Conviction",
     "Draft",
     "Embed",
     "Feature",
     "Gallery",
     "LabelColumn",
+    "Marked",
     "MergeableSums",
     "ModelSchema",
     "NumberTask",
@@ -49,4 +51,5 @@ __all__ = [
     "lazily",
     "query_keys",
     "ratio",
+    "words_of",
 ]

@@ -31,6 +31,7 @@ DRAWN = "drawn/"
 """Before a feature's name: the feature of items that were drawn for a row."""
 
 Embed = Callable[[Callable[[Mapping[str, Any]], Any]], "np.ndarray"]
+Conviction = Callable[[Tensors, "np.ndarray"], "np.ndarray"]
 
 
 class Task(TaskFacts, abc.ABC):
@@ -53,6 +54,7 @@ class Task(TaskFacts, abc.ABC):
         inexact: outputs that a last digit of another one turns over, such as the bytes of a picture; the infrastructure check holds no
             two of them against each other.
         gallery_rows: how many rows of the test split `gallery` is given; 0: there is none.
+        sketch_rows: how many rows of eval `sketch` is given after some epochs; 0: there is no such picture.
         guide: the page about a workload of this task, for whoever writes it by hand.
 
     Args:
@@ -72,6 +74,7 @@ class Task(TaskFacts, abc.ABC):
     views: ClassVar[tuple[View, ...]] = ()
     inexact: ClassVar[frozenset[str]] = frozenset()
     gallery_rows: ClassVar[int] = 0
+    sketch_rows: ClassVar[int] = 0
     guide: ClassVar[str] = "docs/guides/new-workload.md"
 
     def __init__(
@@ -240,6 +243,14 @@ class Task(TaskFacts, abc.ABC):
     def linked_features(self, schema: ModelSchema) -> tuple[str | None, str] | None:
         """Features: a query's id, if there is one, and an item's; their pairs in train are `ModelSchema.interactions`."""
         return None
+
+    def sketch(self, output: np.ndarray) -> np.ndarray:
+        """A picture of what the model has learnt so far, uint8 [H, W, 1 or 3]: a report shows it of a few epochs.
+
+        Args:
+            output: of the model for the first `sketch_rows` rows of eval, the same ones each time, [N, *head_shape].
+        """
+        raise NotImplementedError
 
     # What is served.
 
@@ -520,6 +531,19 @@ class Task(TaskFacts, abc.ABC):
             answers: the outputs of `serving_default`, [N, ...] each, where they can be judged.
         """
         return np.zeros(len(truths))
+
+    def conviction(self, truths: np.ndarray, answers: Tensors) -> Conviction | None:
+        """How sure the model is of what it answered to the gallery's rows, once parts of them are changed.
+
+        Args:
+            truths: of the rows, [N, ...].
+            answers: to the rows, [N, ...] each.
+
+        Returns:
+            A function of the answers to changed rows, [M, ...] each, and of which rows these were, [M]: how sure the model still is
+            of the answer to the unchanged row, [M], larger is surer. None: answers of this task are not explained.
+        """
+        return None
 
     def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
         """What a report shows of single rows.
