@@ -3,7 +3,7 @@
 Airflow imports these modules to check workload.yaml and has no NumPy: everything heavy is imported by `lazily`.
 """
 
-from components.tasks._base import Conviction, Embed, Task, find
+from components.tasks._base import DRAWN, Conviction, Embed, Task, find
 from components.tasks._classes import ClassTask
 from components.tasks._columns import class_indices, query_keys
 from components.tasks._context import Context, Predict, Read, Tensors
@@ -18,6 +18,7 @@ from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, rat
 from components.tasks._views import View
 
 __all__ = [
+    "DRAWN",
     "ClassTask",
     "Context",
     "Conviction",

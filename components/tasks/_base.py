@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from components.gates import CheckResult
     from components.tasks._schema import ModelSchema
     from components.tasks.catalogue import Catalogue
+
+DRAWN = "drawn/"
+"""Before a feature's name: the feature of items that were drawn for a row."""
 
 Embed = Callable[[Callable[[Mapping[str, Any]], Any]], "np.ndarray"]
 Conviction = Callable[[Tensors, "np.ndarray"], "np.ndarray"]
@@ -220,6 +224,11 @@ class Task(TaskFacts, abc.ABC):
         """What the loss holds the output against where there is no label, or an optional one, of the model's features [N, ...]."""
         raise NotImplementedError
 
+    @property
+    def drawn_items(self) -> int:
+        """How many other items of train are drawn for each row: their features are there by `DRAWN` and the name, [N, n, ...]."""
+        return 0
+
     def objection_to_output(self, output: np.ndarray) -> str:
         """What is wrong with what an untrained model answers, [N, *head_shape]; empty: nothing."""
         return ""
@@ -261,6 +270,9 @@ class Task(TaskFacts, abc.ABC):
             What the SavedModel has to keep, a `tf.Module`.
         """
         raise NotImplementedError
+
+    def write_beside(self, saved_model: pathlib.Path) -> None:
+        """Writes what a release has besides its SavedModel, into the folder `assets.extra` of it; after `stock`."""
 
     def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
         """The output that `answers` is given, [N, ...], in the graph: by default the whole model's.
@@ -482,6 +494,10 @@ class Task(TaskFacts, abc.ABC):
         """Whether gradient boosting gives answers of the same kind: the class or the number of each row."""
         shapes = {LabelKind.TWO_CLASSES: (), LabelKind.CLASSES: (len(self.classes),), LabelKind.NUMBER: ()}
         return shapes.get(self.label_kind) == self.answer_shape
+
+    def model_checks(self, context: Context) -> list[CheckResult]:
+        """What the Evaluator says of the model that it judges, besides its metrics."""
+        return []
 
     def data_checks(self, sums: MergeableSums, query: str) -> list[CheckResult]:
         """What the Evaluator says of the rows that it judges by, whatever the model."""
