@@ -105,5 +105,7 @@ def test_new_users_are_answered_by_their_profile(result: RunResult, metrics: Any
     """Every twentieth user is unknown to train: better than what is frequent is only what the age tells."""
     by_method = {one["name"]: one["overall"] for one in metrics["baseline"]["methods"]}
     assert set(by_method) == {"popularity", "ease"}
-    assert result.metrics["cold_ndcg_10"] > 1.5 * by_method["popularity"]["cold_ndcg_10"]
-    assert result.metrics["cold_ndcg_10"] > 1.5 * by_method["ease"]["cold_ndcg_10"], "it knows nobody by profile"
+    assert result.metrics["cold_ndcg_10"] > by_method["popularity"]["cold_ndcg_10"] + 0.15
+    assert by_method["ease"]["cold_ndcg_10"] == pytest.approx(by_method["popularity"]["cold_ndcg_10"]), (
+        "it knows no profiles"
+    )
