@@ -31,11 +31,13 @@ test_usage() {
   --slow     slow tests, too
   --docker   only the tests of the container images, which need Docker (docs/guides/containers.md)
   PATH       only these, in their environment: ./trainyard test tests/serving -k predict
+
+Without any of these, up to four processes share the tests.
 TEXT
 }
 
 run_tests() {
-  local marks="not slow and not docker" paths=() options=() narrowed="" previous="" argument environment
+  local marks="not slow and not docker" paths=() options=() spread=() narrowed="" previous="" argument environment
   for argument in "$@"; do
     case $argument in
       -h|--help) test_usage; return 0 ;;
@@ -54,6 +56,7 @@ run_tests() {
   done
 
   if [ "$marks" = docker ] && [ ${#paths[@]} -eq 0 ]; then paths=(tests/docker); fi
+  if [ "$marks$narrowed" = "not slow and not docker" ]; then spread=(-n "$(test_processes)" --dist loadfile --no-loadscope-reorder); fi
   local needed=" "
   if [ ${#paths[@]} -eq 0 ]; then needed=" $TEST_ENVIRONMENTS "
   else for argument in "${paths[@]}"; do needed+="$(test_environment "$argument") "; done; fi
@@ -82,11 +85,15 @@ run_tests() {
       done
       [ ${#paths[@]} -gt 0 ] || mapfile -t chosen < <(test_paths "$environment")
       say "testing in the $environment environment"
-      run_pytest "$environment" "$scratch/results" "$narrowed" -m "$marks" "${options[@]}" "${chosen[@]}"
+      run_pytest "$environment" "$scratch/results" "$narrowed" -m "$marks" "${spread[@]}" "${options[@]}" "${chosen[@]}"
     done
     summarise_tests "$scratch/results"
   )
 }
+
+# How many processes share a plain run, a file at a time: one a core, and four at most, as each of them takes up to 2 GB. What is
+# narrowed, or slow, stays in one process, where -s and --pdb work, unless `-n` says otherwise.
+test_processes() { local cores; cores=$(nproc); echo $((cores < 4 ? cores : 4)); }
 
 # Silences TensorFlow, Airflow and gRPC, whose logs are not about the tests.
 quieten() {

@@ -43,6 +43,11 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--fixed-image", action="store_true", help="write the image down instead of making it a parameter"
     )
+    command.add_argument(
+        "--stage-assets",
+        action="store_true",
+        help="put the files that the workload declares (assets) where its pods look for them, as submit does",
+    )
     command.add_argument("--check", action="store_true", help="lint what was compiled; exit 2 if anything is found")
     command.set_defaults(handler=_compile)
 
@@ -62,9 +67,14 @@ def _compile(options: argparse.Namespace) -> int:
     # Refuse what can be refused before seconds of imports.
     workload, folder = find_workload(options.workload)
     where = folder / "workload.yaml"
-    for note in columns.fit(parameters.apply(workload, options.param, where), where)[1]:
-        print(f"trainyard: {note}", file=sys.stderr)
+    workload, notes = columns.fit(parameters.apply(workload, options.param, where), where)
     site, pools, chosen = cluster(options, "image", "root")
+    if options.stage_assets:
+        from pipelines.runners.kubeflow.assets import stage
+
+        notes = [*notes, *stage(workload.assets, site)]
+    for note in notes:
+        print(f"trainyard: {note}", file=sys.stderr)
     span = -1 if options.span is None else options.span
 
     with terminal.busy(f"compiling {options.workload}"):

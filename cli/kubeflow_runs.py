@@ -39,7 +39,8 @@ def _add_submit(commands: Commands) -> None:
         "submit",
         help="run a workload's training pipeline on Kubeflow",
         description="Compiles the workload as `trainyard compile` does, checks the parameters, starts a run in KFP and "
-        "prints its id and its link. --wait shows the tasks until the run has ended.",
+        "prints its id and its link. --wait shows the tasks until the run has ended. Files that the workload declares (assets) "
+        "are put beside the artifacts first, if they are not there.",
         epilog="examples:\n  trainyard submit taxi --wait\n"
         "  trainyard submit taxi --span 12 --param epochs=40 --param learning_rate=0.01 --pool trainer=gke-l4\n"
         f"  trainyard submit taxi --wait --json | jq .status\n{_ACCESS}\n{_EXIT_CODES}",
@@ -145,7 +146,8 @@ def _submit(options: argparse.Namespace) -> int:
     )
     planned = plan(request)
     kubeflow = _connected(options)
-    run_id = submit(planned, kubeflow, functools.partial(terminal.busy, f"compiling {options.workload}"))
+    compiling = functools.partial(terminal.busy, f"compiling {options.workload}")
+    run_id = submit(planned, kubeflow, compiling, lambda note: print(f"trainyard: {note}", file=sys.stderr))
     if options.wait:
         return _watch(run_id, kubeflow, options)
     if options.json:

@@ -24,6 +24,7 @@ examples:
   trainyard new demand --data 'sales/*.parquet' --label units --task regression --time day --ignore comment
   trainyard new sensors --data readings.csv --task reconstruction
   trainyard new plays --data plays.csv --task retrieval --query user --item artist
+  trainyard new offers --data offers.csv --task ranking --query search --label relevance
 """
 
 
@@ -59,7 +60,11 @@ def add_commands(commands: Commands) -> None:
         metavar="CLASS",
         help="of two classes, the one whose probability is predicted; default: by name, else the rarer",
     )
-    command.add_argument("--query", metavar="COLUMN", help="with --task retrieval: who asks, such as a user")
+    command.add_argument(
+        "--query",
+        metavar="COLUMN",
+        help="with --task retrieval: who asks, such as a user; with --task ranking: which rows are ranked together, such as a search",
+    )
     command.add_argument("--item", metavar="COLUMN", help="with --task retrieval: what is answered, such as an artist")
     command.add_argument(
         "--merge-labels", action="store_true", help="treat labels that differ only in case or spaces as one class"

@@ -97,7 +97,7 @@ def calling(module_file: str, expected: str = "") -> Iterator[None]:
         ChangedError: a file that it opened is no longer the one that was there when it was loaded.
     """
     declared = assets.named_in(expected)
-    places = [assets.location(one) for one in declared.values()]
+    places = [assets.fetched(one) for one in declared.values()]
     with blame(module_file), assets.given(declared), known_files_only(module_file, places) as opened:
         yield
     loaded = _LOADED.get((str(pathlib.Path(module_file)), expected))

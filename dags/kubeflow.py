@@ -72,7 +72,7 @@ class CompileOperator(TrainyardOperator):
             return str(file)
         file = home.home() / "compiled" / self.workload / f"{context['run_id'].replace('/', '-')}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
-        finished = self.finished(["compile", self.workload, "-o", str(file), "--check"])
+        finished = self.finished(["compile", self.workload, "-o", str(file), "--check", "--stage-assets"])
         if finished.returncode:
             said = finished.last_lines[-1] if finished.last_lines else "it printed nothing"
             kind = AirflowFailException if finished.returncode == exit_codes.FIX_INPUT else AirflowException

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import grpc
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -32,6 +33,17 @@ from serving._status import SIGNATURE_DEF, signature_def_map, status_response
 
 _log = logging.getLogger(__name__)
 _Response = TypeVar("_Response")
+# Where a TensorProto has the values of a type.
+_FIELDS = {
+    tf.float32: "float_val",
+    tf.float64: "double_val",
+    tf.int8: "int_val",
+    tf.int16: "int_val",
+    tf.int32: "int_val",
+    tf.int64: "int64_val",
+    tf.uint8: "int_val",
+    tf.bool: "bool_val",
+}
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
@@ -177,8 +189,21 @@ def _predict(call: Call, request: predict_pb2.PredictRequest) -> predict_pb2.Pre
     response = predict_pb2.PredictResponse(model_spec=_spec(call, request.model_spec))
     response.model_spec.signature_name = signature.name
     for name in request.output_filter or outputs:
-        response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
+        response.outputs[name].CopyFrom(_proto(outputs[name]))
     return response
+
+
+def _proto(array: np.ndarray[Any, Any]) -> Any:
+    """A TensorProto with its values in the field of their type, as TF Serving sends it.
+
+    `tf.make_tensor_proto` packs numbers as bytes instead, and clients that read `float_val`, as many do, find nothing.
+    """
+    kind = tf.as_dtype(array.dtype)
+    if kind not in _FIELDS:
+        return tf.make_tensor_proto(array)
+    proto = tensor_pb2.TensorProto(dtype=kind.as_datatype_enum, tensor_shape=tf.TensorShape(array.shape).as_proto())
+    getattr(proto, _FIELDS[kind]).extend(array.ravel().tolist())
+    return proto
 
 
 def _array(name: str, proto: Any) -> np.ndarray[Any, Any]:

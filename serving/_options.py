@@ -44,12 +44,17 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--store", required=True, metavar="URI", help="the model store: a folder, or a URL such as s3://bucket/models")
+    add(
+        "--store",
+        required=True,
+        metavar="URI",
+        help="the model store: a folder, or a URL such as s3://bucket/models; `trainyard serve` knows its own",
+    )
     add(
         "--model",
         action="append",
         metavar="NAME",
-        help="serve this model; may be repeated (default: every model with a label)",
+        help="serve this model; may be repeated, and `trainyard serve taxi` says the same (default: every model with a label)",
     )
     add("--host", default="127.0.0.1", help="address to listen on (default %(default)s: this machine only)")
     add(

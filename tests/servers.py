@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -69,14 +70,17 @@ def conditional_s3_server() -> Iterator[dict[str, str]]:
         yield {"AWS_ENDPOINT_URL": endpoint}
         return
     folder = pathlib.Path(tempfile.gettempdir()) / f"trainyard-tests-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
     program = folder / "gofakes3"
-    if not program.exists():
-        if not shutil.which("go"):
-            pytest.skip(f"needs Go, which builds the S3 server, or {OWN_S3} with the endpoint of another")
-        environment = {**os.environ, "GOBIN": str(folder)}
-        built = subprocess.run(["go", "install", GOFAKES3], env=environment, capture_output=True, text=True)
-        if built.returncode:
-            pytest.skip(f"go install {GOFAKES3}: {built.stderr.strip()[-200:]}")
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several test processes one builds
+        if not program.exists():
+            if not shutil.which("go"):
+                pytest.skip(f"needs Go, which builds the S3 server, or {OWN_S3} with the endpoint of another")
+            environment = {**os.environ, "GOBIN": str(folder)}
+            built = subprocess.run(["go", "install", GOFAKES3], env=environment, capture_output=True, text=True)
+            if built.returncode:
+                pytest.skip(f"go install {GOFAKES3}: {built.stderr.strip()[-200:]}")
     port = free_port()
     with _listening([str(program), "-host", f"127.0.0.1:{port}", "-backend", "memory"], port):
         yield _reached_at(port)
@@ -187,3 +191,16 @@ def postgres_server() -> Iterator[Postgres]:
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3_environment() -> Iterator[dict[str, str]]:
+    with s3_server() as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def s3(s3_environment: dict[str, str]) -> Iterator[str]:
+    """URL of an empty bucket; this process and its children reach it."""
+    with reach_s3(s3_environment) as bucket:
+        yield bucket

@@ -84,7 +84,9 @@ def _encoder(column: pa.ChunkedArray) -> Callable[[pa.ChunkedArray], Floats] | s
     rows = counts.field("counts").to_numpy(zero_copy_only=False)
     frequent = np.argsort(-rows, kind="stable")[:MOST_CATEGORIES]
     frequent = frequent[rows[frequent] >= _FEWEST_ROWS]
-    return _Codes(counts.field("values").take(pa.array(frequent))) if len(frequent) else "each row has its own text"
+    if rows[frequent].sum() < len(column) / 2:
+        return "most rows have a text of their own"
+    return _Codes(counts.field("values").take(pa.array(frequent)))
 
 
 def _numbers(column: pa.ChunkedArray) -> Floats:

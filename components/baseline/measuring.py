@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
@@ -45,11 +46,12 @@ def measure(
     """
     kind = find(config.task)
     classes = output_classes(schema, config.label or None, kind, config.positive_class)
+    read_split = functools.cache(functools.partial(columnar.read_split, examples_uri))
     found = []
     for name in config.methods:
         started = time.monotonic()
-        task = kind(classes, options=config.task_options)
-        method = (Boosted if name == GRADIENT_BOOSTING else Own)(name, task, examples_uri, config)
+        about = (name, kind(classes, options=config.task_options), examples_uri, config)
+        method = Boosted(*about) if name == GRADIENT_BOOSTING else Own(*about, read_split)
         overall: Values = {}
         why_not = ""
         try:

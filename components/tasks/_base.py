@@ -297,6 +297,14 @@ class Task(TaskFacts, abc.ABC):
         """What is wrong with finite answers of the right shape; empty: nothing. `output` is among them."""
         return ""
 
+    def settled(self, found: Tensors, expected: Tensors) -> Tensors:
+        """What the infrastructure check holds against `expected`, the model's answers to the same rows asked otherwise.
+
+        Default: `found`, of which numbers may differ in a last digit. Where such a digit may turn over what is called, as the class of
+        a pixel, a task answers `expected` if no more than that has happened.
+        """
+        return found
+
     def prediction_types(self) -> dict[str, pa.DataType]:
         """The columns that batch prediction writes: some outputs of `serving_default`, with their types."""
         kind = pa.float32()
@@ -515,8 +523,8 @@ class Task(TaskFacts, abc.ABC):
             InputError: the label does not fit, or the task has no draft.
         """
         raise InputError(
-            f"--task {cls.name}: `trainyard new` does not draft this task. Write its workload by hand "
-            "(docs/guides/new-workload.md)."
+            f"--task {cls.name}: `trainyard new` does not draft this task. Take a workload that has it for a pattern: `trainyard "
+            "list` names them, docs/reference/workload.md explains the fields."
         )
 
     @classmethod

@@ -25,10 +25,14 @@ _BALANCED = """
 
 
 class LabelColumn:
-    """The column to predict; every row has a value."""
+    """The column to predict; every row has a value, but where an empty one means none of several classes.
 
-    def __init__(self, name: str, values: pa.ChunkedArray) -> None:
-        self.name, self.values = name, values
+    Args:
+        query: the column that was named as the query, if any.
+    """
+
+    def __init__(self, name: str, values: pa.ChunkedArray, query: pa.ChunkedArray | None = None) -> None:
+        self.name, self.values, self.query = name, values, query
 
     @property
     def rows(self) -> int:

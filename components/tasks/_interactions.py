@@ -10,7 +10,7 @@ from components.tasks._drafts import Draft, Unlabelled, at_least, rows_of_test
 from components.tasks._lazily import np, pa, pc
 from spec.errors import InputError
 
-_FEWEST_ITEMS = 20
+_FEWEST = 20  # queries, and items
 _MOST_EPOCHS = 20
 _JUDGED = 2000  # queries that popularity is tried on
 
@@ -25,11 +25,16 @@ def draft(task: str, table: Unlabelled) -> Draft:
         InputError: it is not clear which columns are meant, or there is too little to choose from.
     """
     query, item = _query_and_item(table)
+    rows = table.values.num_rows
+    for option, name in (("--query", query), ("--item", item)):
+        _insist_on_ids(table.values.column(name), f"{option} {name!r}")
     items = int(pc.count_distinct(table.values.column(item)).as_py())
-    if items < _FEWEST_ITEMS:
+    if items == rows:
         raise InputError(
-            f"--item {item!r}: has {items} different values; {_FEWEST_ITEMS} are the least to choose from."
+            f"--item {item!r}: each row has its own, so no row of test is of an item that train has. Name what several queries had."
         )
+    again = rows - table.values.select([query, item]).group_by([query, item]).aggregate([]).num_rows
+    repeated = [f"{again:,} rows repeat the {query!r} and {item!r} of another: what train has already is not judged"]
     others = [name for name in table.values.column_names if name not in (query, item)]
     of_query = _told_by(table.values, query, others)
     of_item = _told_by(table.values, item, [name for name in others if name not in of_query])
@@ -41,9 +46,10 @@ def draft(task: str, table: Unlabelled) -> Draft:
         story=(
             f"{query!r} asks, {item!r} is answered (--query and --item change it)",
             f"Answering every {query!r} what is most frequent has an ndcg_10 of about {reached:.3f}",
+            *(repeated if again else ()),
         ),
         trivial=f"Answering everyone what is most frequent has an ndcg_10 of about {reached:.3f}.",
-        test_rows=rows_of_test(table.values.num_rows),
+        test_rows=rows_of_test(rows),
         bars=(at_least("ndcg_10", min(0.99, reached + 2 * chance)),),
         max_loss=float(f"{min(0.1, max(0.001, chance)):.2g}"),
         most_epochs=_MOST_EPOCHS,
@@ -52,11 +58,11 @@ def draft(task: str, table: Unlabelled) -> Draft:
         templates="retrieval",
         query=query,
         item=item,
-        answers=100 if items >= 2 * 100 else _FEWEST_ITEMS,
+        answers=100 if items >= 2 * 100 else _FEWEST,
         of_query=of_query,
         of_item=of_item,
         ignored={
-            name: f"it depends neither on {query!r} nor on {item!r} alone"
+            name: f"it depends neither on {query!r} nor on {item!r} alone; rows count alike, whatever it says"
             for name in others
             if name not in (*of_query, *of_item)
         },
@@ -64,33 +70,54 @@ def draft(task: str, table: Unlabelled) -> Draft:
 
 
 def _query_and_item(table: Unlabelled) -> tuple[str, str]:
-    """The columns that were named; else the only two that look like ids which rows share, in their order.
+    """The columns that were named; else the only two that there are, or that look like ids which rows share, in their order.
 
     Raises:
         InputError: it is not clear which they are, or a row lacks one.
     """
     rows, named = table.values, [name for name in (table.query, table.item) if name]
     found = list(named)
-    for name in [field.name for field in rows.schema if _may_be_id(rows.column(field.name))] if len(named) < 2 else ():
-        if name not in found and not any(_told_by(rows, earlier, [name]) for earlier in found):
-            found.append(name)
-    if len(found) != 2 or found[0] == found[1]:
+    if len(named) == 2 and named[0] == named[1]:
+        raise InputError(f"--query and --item: are both {named[0]!r}. Name two columns.")
+    if len(named) < 2 and rows.num_columns == 2:
+        found = rows.column_names
+    elif len(named) < 2:
+        for name in [field.name for field in rows.schema if _may_be_id(rows.column(field.name))]:
+            if name not in found and not any(_told_by(rows, earlier, [name]) for earlier in found):
+                found.append(name)
+    if len(found) != 2:
         raise InputError(
             "--query and --item: name the columns of who asks and of what is answered, such as a user and an artist. "
             f"Received: columns that could be: {', '.join(map(repr, found)) or 'none'}."
         )
     for name in found:
         if missing := rows.column(name).null_count:
-            raise InputError(f"column {name!r} is an id, and {missing:,} rows have no value there.")
+            first = pc.index(rows.column(name).is_null(), True).as_py() + 1
+            lack = "row has" if missing == 1 else "rows have"
+            raise InputError(
+                f"column {name!r} is an id, and {missing:,} {lack} no value there (the first is row {first}). Fill it, or take "
+                "those rows out of the file."
+            )
     query = table.query or next(name for name in found if name != table.item)
     return query, next(name for name in found if name != query)
 
 
 def _may_be_id(values: Any) -> bool:
     """Whether it has many texts or whole numbers, which rows share."""
-    if not (pa.types.is_integer(values.type) or pa.types.is_string(values.type)):
-        return False
-    return bool(_FEWEST_ITEMS <= pc.count_distinct(values).as_py() <= len(values) / 2)
+    return _is_id_type(values.type) and bool(_FEWEST <= pc.count_distinct(values).as_py() <= len(values) / 2)
+
+
+def _is_id_type(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _insist_on_ids(values: pa.ChunkedArray, what: str) -> None:
+    if not _is_id_type(values.type):
+        raise InputError(f"{what}: ids are texts or whole numbers. Received: {values.type}.")
+    if (found := pc.count_distinct(values).as_py()) < _FEWEST:
+        raise InputError(
+            f"{what}: has {found} different value{'s' * (found != 1)}; {_FEWEST} are the least to learn from."
+        )
 
 
 def _told_by(rows: pa.Table, key: str, names: Sequence[str]) -> tuple[str, ...]:

@@ -229,10 +229,10 @@ class Multilabel(ClassesTask):
         if separator:
             lists = pc.split_pattern(lists, separator)
         values = pc.utf8_trim_whitespace(pc.list_flatten(lists).cast(pa.string()))
-        each = draft_classes(
-            cls.name, LabelColumn(label.name, pa.chunked_array([values.filter(pc.not_equal(values, ""))])), "", ()
-        )
+        is_class = pc.not_equal(values, "")
+        each = draft_classes(cls.name, LabelColumn(label.name, pa.chunked_array([values.filter(is_class)])), "", ())
         rows = label.rows
+        of_none = rows - pc.count_distinct(pc.list_parent_indices(lists).filter(is_class)).as_py()
         shares = sorted(count / rows for count in each.counts.values())
         # The standard error of the area of a model that knows nothing (Mann and Whitney, 1947), of the rarest class.
         rare = min(0.5, shares[0])
@@ -244,7 +244,8 @@ class Multilabel(ClassesTask):
             "BYTES",
             story=(
                 f"Classes of {label.name!r}: {shown}; {sum(shares):.2g} a row"
-                + f", divided by {separator!r}" * bool(separator),
+                + f", divided by {separator!r}" * bool(separator)
+                + f"; {of_none:,} rows have none" * bool(of_none),
             ),
             trivial="0.5 is guessing: the mean over classes of the area under the ROC curve.",
             test_rows=label.test_rows,
@@ -263,17 +264,24 @@ class Multilabel(ClassesTask):
         return {"by_class": [{"name": name, "value": float(f1), "rows": int(rows)} for name, f1, rows in found]}
 
 
+def separator_of(texts: Sequence[str], marks: Sequence[str] = _SEPARATORS) -> str:
+    """What divides texts into classes that several of them share; empty: nothing does."""
+    for mark in marks:
+        divided = [part.strip() for text in texts for part in text.split(mark)]
+        if any(mark in text for text in texts) and len(set(divided)) < len(divided):
+            return mark
+    return ""
+
+
 def _separator(label: LabelColumn) -> str:
-    """What divides the texts of a label into classes that many rows share."""
+    """What divides the texts of a label, of which some may be missing."""
     if label.is_number:
         received = label.values[0].as_py()
         raise InputError(f"--task multilabel: the label {label.name!r} must be lists or texts. Received: {received!r}.")
-    texts = pc.unique(label.values).to_pylist()
-    for separator in _SEPARATORS:
-        divided = [part.strip() for text in texts for part in text.split(separator)]
-        if any(separator in text for text in texts) and len(set(divided)) < len(divided):
-            return separator
-    raise InputError(
-        f"--task multilabel: the label {label.name!r} has one class a row: none of {' '.join(_SEPARATORS)} divides its texts into "
-        f"classes that rows share. Received: {texts[0]!r}. Use multiclass, or write several classes with such a mark between them."
-    )
+    texts = pc.unique(label.values.drop_null()).to_pylist()
+    if not (found := separator_of(texts)):
+        raise InputError(
+            f"--task multilabel: the label {label.name!r} has one class a row: none of {' '.join(_SEPARATORS)} divides its texts into "
+            f"classes that rows share. Received: {texts[0]!r}. Use multiclass, or write several classes with such a mark between them."
+        )
+    return found

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from components.tasks import _ranks
-from components.tasks._lazily import confidence, np
+from components.tasks._drafts import Draft, LabelColumn, at_least, rows_of_test
+from components.tasks._lazily import confidence, np, pa, pc
 from components.tasks._numbers import NumberTask
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
+from spec.errors import InputError
 from spec.metrics import MAP, MRR, NDCG_10, PRECISION_10, RECALL_10
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from components.gates import CheckResult
 
 _TOP = 10
+_MOST_EPOCHS = 50
 
 
 class Ranking(NumberTask):
@@ -103,6 +106,44 @@ class Ranking(NumberTask):
         else:
             return [CheckResult("queries have rows to rank", True, message=shown)]
         return [CheckResult("queries have rows to rank", False, Severity.WARNING, message)]
+
+    @classmethod
+    def draft(cls, label: LabelColumn, positive: str | None = None) -> Draft:
+        if label.query is None:
+            raise InputError(
+                "--query: is missing. Name the column of which one value, such as a search, makes the rows of a ranking."
+            )
+        if not label.is_number or pc.min(label.values).as_py() < 0:
+            received = label.values[0].as_py() if not label.is_number else pc.min(label.values).as_py()
+            raise InputError(
+                f"--task ranking: the label {label.name!r} must be a relevance, a number of 0 or more. Received: {received!r}."
+            )
+        relevances = label.values.cast(pa.float64(), safe=False).to_numpy()
+        groups = label.query.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
+        found = cls().group_terms(relevances, np.zeros(len(groups)), groups)[0].terms
+        queries, judged = len(found["rows"]), found["judged"] > 0
+        if found["single"].sum() > queries / 2 or not judged.any():
+            raise InputError(
+                f"--query: there is nothing to rank. {int(found['single'].sum()):,} of {queries:,} queries have one row, and "
+                f"{int(judged.sum()):,} have a row of a relevance above 0. Is it the right column?"
+            )
+        reached = float(found["ndcg_10"][judged].mean())
+        chance = float(found["ndcg_10"][judged].std() / np.sqrt(rows_of_test(int(judged.sum()))))
+        return Draft(
+            label.name,
+            cls.name,
+            "FLOAT",
+            story=(
+                f"{queries:,} queries of {label.rows / queries:.3g} rows; in any order, they have an ndcg_10 of about {reached:.3f}",
+            ),
+            trivial=f"The mean of all orders has an ndcg_10 of about {reached:.3f}.",
+            test_rows=label.test_rows,
+            bars=(at_least("ndcg_10", min(0.99, reached + 2 * chance)),),
+            max_loss=float(f"{min(0.1, max(0.001, chance)):.2g}"),
+            most_epochs=_MOST_EPOCHS,
+            hyperparameters={"dropout": 0.0},
+            purpose="Puts the rows of a query in order, the most relevant first.",
+        )
 
 
 def _squared(metrics: Iterable[str]) -> list[str]:

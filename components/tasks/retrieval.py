@@ -16,7 +16,7 @@ from components.tasks import _interactions, _ranks
 from components.tasks._base import Embed, Task
 from components.tasks._columns import query_keys
 from components.tasks._context import Context, Tensors
-from components.tasks._drafts import Draft, Unlabelled
+from components.tasks._drafts import Draft, LabelColumn, Unlabelled
 from components.tasks._gallery import Gallery, ShownRows, Tile
 from components.tasks._lazily import confidence, np, pa, pd
 from components.tasks._signatures import Signature
@@ -408,6 +408,13 @@ class Retrieval(Task):
         return [CheckResult(name, True, message=shown)]
 
     # What `trainyard new` writes.
+
+    @classmethod
+    def draft(cls, label: LabelColumn, positive: str | None = None) -> Draft:
+        raise InputError(
+            f"--label {label.name!r}: task retrieval is drafted from interactions, where each row says that a query had an item. "
+            "Leave --label out."
+        )
 
     @classmethod
     def draft_unlabelled(cls, table: Unlabelled) -> Draft:

@@ -19,7 +19,7 @@ from components.columnar import RowGroup, is_text_or_bytes, row_groups, split_di
 from components.columnar import is_list as is_list_type
 from components.tasks import Feature, Task
 from components.trainer._checks import SplitChecks
-from components.trainer.late import Late, is_list, row_bytes
+from components.trainer.late import LABEL_NAME, Late, is_list, row_bytes
 from spec.errors import InputError
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -75,6 +75,11 @@ class Split:
                 f"{split_directory(uri, split)}: split {split} has no rows. Give the pipeline more data, or change data.split."
             )
         self._label_dtype = _label_dtype(self._groups[0].path, label) if label else None
+        if late.changes_labels and not label:
+            raise InputError(
+                f"{late.module_file}: {LABEL_NAME}: task {task.name} learns no label. Leave the function out."
+            )
+        self._label_in_training = late.of_labels(self._target()) if late.changes_labels else None
         kept = [*self._features.values()]
         if label:
             kept.append(Feature(label, "string" if self._label_dtype is object else "int64", label_shape))
@@ -148,13 +153,22 @@ class Split:
             }
         }
         if self._label is not None:
-            kind = tf.string if self._label_dtype is object else self._label_dtype
-            signature["label"] = tf.TensorSpec([None, None, *self._label_shape], kind)
+            signature["label"] = tf.TensorSpec([None, None, *self._label_shape], self._label_kind)
         if has_weights:
             signature["weight"] = tf.TensorSpec([None, None], tf.float32)
         if has_seeds:
             signature["seed"] = tf.TensorSpec([None, 2], tf.int32)
         return signature
+
+    @property
+    def _label_kind(self) -> Any:
+        return tf.string if self._label_dtype is object else self._label_dtype
+
+    def _target(self) -> tf.TensorSpec:
+        """What the loss takes of the label."""
+        stored = tf.TensorSpec([None, *self._label_shape], self._label_kind)
+        graph = tf.function(self._task.late_target, autograph=False).get_concrete_function(stored)
+        return tf.TensorSpec.from_tensor(graph.structured_outputs)
 
     def _for_keras(self, batch: dict[str, Any], training: bool) -> tuple[Any, ...]:
         stored = {
@@ -164,6 +178,8 @@ class Split:
         features = self.late.in_training(stored, training, batch.get("seed"))
         learns_label = self._label is not None
         target = self._task.late_target(batch["label"]) if learns_label else self._task.training_target(features)
+        if training and self._label_in_training is not None:
+            target = self._label_in_training(target, batch["seed"])
         return (features, target, batch["weight"]) if "weight" in batch else (features, target)
 
     def _blocks(self, batch_size: int, seed: int | None, replicas: int) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,8 @@
-"""`late_fn` of a workload's features.py: what is made of the stored features batch by batch, in training and in the served model."""
+"""`late_fn` of a workload's features.py: what is made of the stored features batch by batch, in training and in the served model.
+
+`late_label_fn` follows it in training alone: it does to a label that is a picture what was drawn for the features, a crop for
+instance. Neither function is given what the other one gets, so nothing of a label can reach the features.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from components.tasks import Feature
 from spec.errors import InputError
 from spec.words import one_line
 
-NAME = "late_fn"
+NAME, LABEL_NAME = "late_fn", "late_label_fn"
 _DTYPES = ("float32", "int64", "string")
 _SEED = tf.TensorSpec([2], tf.int32)
 # What draws otherwise on each call, or cannot be a part of the served model.
@@ -35,15 +39,17 @@ class Late:
         function: `late_fn(features, training)`, or with a third argument `seed`, int32 [2].
         module_file: where it stands.
         digest: of that file's folder, in the cache's key; empty: whatever it is.
+        label_function: `late_label_fn(label, seed)`, for a `function` that takes the seed.
 
     Attributes:
         stored: by name.
         features: what the model takes, by name.
         takes_seed: whether the function draws.
+        changes_labels: whether there is a `late_label_fn`.
         resources: lookup tables that it made.
 
     Raises:
-        InputError: it raises, returns what is no feature, or draws in a way that no seed decides.
+        InputError: one of them raises, returns what it may not, or draws in a way that no seed decides.
     """
 
     def __init__(
@@ -52,14 +58,22 @@ class Late:
         function: Callable[..., Any] | None = None,
         module_file: str = "",
         digest: str = "",
+        label_function: Callable[..., Any] | None = None,
     ) -> None:
         self.stored, self.module_file = dict(stored), module_file
+        self._digest, self._label_function = digest, label_function
         self.resources: list[Any] = []
         self._graphs: dict[bool, Any] = {}
         self._needs: dict[str, set[str]] = {}
         self._sizes: dict[str, int | None] = {}
         self.features = self.stored
-        self.takes_seed = function is not None and len(inspect.signature(function).parameters) > 2
+        self.takes_seed = function is not None and _takes_seed(function, module_file)
+        self.changes_labels = label_function is not None
+        if self.changes_labels and not self.takes_seed:
+            raise InputError(
+                f"{module_file}: {LABEL_NAME} does to the label what {NAME} draws for the features. Define "
+                f"`def {NAME}(features, training, seed)` beside it, and draw by that seed in both."
+            )
         if function is None:
             if lists := [name for name, feature in stored.items() if is_list(feature)]:
                 raise InputError(
@@ -89,6 +103,39 @@ class Late:
             for name, one in self.features.items()
         }
 
+    def of_labels(self, label: tf.TensorSpec) -> Callable[[Any, Any], Any]:
+        """`late_label_fn`: what training does to labels [N, ...], given the seed of their batch.
+
+        Args:
+            label: what the loss takes.
+
+        Raises:
+            InputError: as the class does.
+        """
+        function = self._label_function
+        assert function
+
+        def traced(label: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            with tf.name_scope(LABEL_NAME):
+                made = function(label, seed)
+                if not isinstance(made, tf.Tensor) or made.dtype != label.dtype:
+                    received = made.dtype.name if isinstance(made, tf.Tensor) else type(made).__name__
+                    raise InputError(
+                        f"{self.module_file}: {LABEL_NAME} must return the label as {label.dtype.name}, which the loss takes. "
+                        f"Received: {received}."
+                    )
+                if not made.shape.is_compatible_with(label.shape):
+                    raise InputError(
+                        f"{self.module_file}: {LABEL_NAME} must return labels of shape {label.shape}, which the loss takes. "
+                        f"Received: {made.shape}."
+                    )
+                return tf.ensure_shape(made, label.shape)
+
+        with user_code.calling(self.module_file, self._digest):
+            graph = tf.function(traced, autograph=False).get_concrete_function(label, _SEED)
+        self._check_operations(graph.graph, f"{LABEL_NAME}(label, seed)")
+        return graph  # type: ignore[no-any-return]
+
     def served(self, features: Mapping[str, Any]) -> dict[str, Any]:
         """In the served model: those features for which the stored ones that are given suffice."""
         if not self:
@@ -101,11 +148,12 @@ class Late:
     def blame(self, error: Exception) -> InputError | None:
         """The line for an error of TensorFlow that arose in `late_fn`; None for any other."""
         text = one_line(error)
-        if not self or NAME not in text:
+        name = next((one for one in (LABEL_NAME, NAME) if one in text), None)
+        if not self or name is None:
             return None
         # TensorFlow says where in the pipeline before it says what, and which nodes after.
-        said = re.sub(r".*Iterator::Root\S*: ", "", text).partition(" [[")[0].removeprefix(f"{NAME}: ")
-        return InputError(f"{self.module_file}: {NAME}: {said[:300]}. Mend the row, or let {NAME} bear it.")
+        said = re.sub(r".*Iterator::Root\S*: ", "", text).partition(" [[")[0].removeprefix(f"{name}: ")
+        return InputError(f"{self.module_file}: {name}: {said[:300]}. Mend the row, or let {name} bear it.")
 
     def _traced(self, function: Callable[..., Any], training: bool) -> Any:
         def traced(features: dict[str, Any], seed: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -118,7 +166,7 @@ class Late:
 
         specs = {name: _spec(feature) for name, feature in self.stored.items()}
         graph = tf.function(traced, autograph=False).get_concrete_function(specs, _SEED)
-        self._check_operations(graph.graph)
+        self._check_operations(graph.graph, f"{NAME}(features, training, seed)")
         return graph
 
     def _checked(self, made: Any) -> dict[str, tf.Tensor]:
@@ -143,18 +191,18 @@ class Late:
                 )
         return made
 
-    def _check_operations(self, graph: Any) -> None:
+    def _check_operations(self, graph: Any, signature: str) -> None:
+        name = signature.partition("(")[0]
         definition = graph.as_graph_def()
         nodes = [*definition.node, *(node for one in definition.library.function for node in one.node_def)]
         if drawn := [node.op for node in nodes if node.op.startswith(_UNSEEDED)]:
             raise InputError(
-                f"{self.module_file}: {NAME} draws by {drawn[0]}, which training.seed does not decide. Take a third argument, "
-                f"`def {NAME}(features, training, seed)`, and draw by what takes it, e.g. tf.image.stateless_random_crop(x, "
-                "size, seed)."
+                f"{self.module_file}: {name} draws by {drawn[0]}, which training.seed does not decide. Take the seed, "
+                f"`def {signature}`, and draw by what takes it, e.g. tf.image.stateless_random_crop(x, size, seed)."
             )
         if python := [node.op for node in nodes if node.op in _PYTHON]:
             raise InputError(
-                f"{self.module_file}: {NAME} calls Python ({python[0]}), which a served model has not. Use TensorFlow's operations."
+                f"{self.module_file}: {name} calls Python ({python[0]}), which a served model has not. Use TensorFlow's operations."
             )
 
     def _vocabulary_size(self, name: str, tensor: tf.Tensor, features: Mapping[str, Any]) -> int | None:
@@ -180,13 +228,24 @@ class Late:
         return Feature(name, tensor.dtype.name, tuple(tensor.shape[1:]), self._sizes[name])
 
 
+def _takes_seed(function: Callable[..., Any], module_file: str) -> bool:
+    given = list(inspect.signature(function).parameters)
+    if len(given) not in (2, 3):
+        raise InputError(
+            f"{module_file}: {NAME} takes features, training and, if it draws, seed. Received: {', '.join(given)}. A label is never "
+            f"given to it: what is drawn for the features, {LABEL_NAME}(label, seed) does to the label."
+        )
+    return len(given) == 3
+
+
 def load(module_file: str, stored: Mapping[str, Feature], digest: str = "") -> Late:
     """The `late_fn` of a features.py, if it has one.
 
     Raises:
         InputError: as `Late`.
     """
-    return Late(stored, user_code.find_function(module_file, NAME, digest), module_file, digest)
+    late, label = (user_code.find_function(module_file, name, digest) for name in (NAME, LABEL_NAME))
+    return Late(stored, late, module_file, digest, label)
 
 
 def is_list(feature: Feature) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import re
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import pyarrow as pa
 
+from components.columnar import is_list
 from components.ingestion.contract import columns_of
 from components.ingestion.images import IMAGE
 from components.ingestion.labels import labelled, with_label
@@ -26,6 +28,7 @@ from pipelines.scaffold.taking import Taken
 from quality.contracts import draft_all, merge, most_useful, suite_text
 from spec import home
 from spec.errors import InputError
+from spec.tasks import LabelKind
 from spec.workload import Label as DeclaredLabel
 from spec.workload import Read, load_workload
 
@@ -190,12 +193,15 @@ def _decide(
         rows = read(profiling.text_columns(table))
     else:
         rows, label, done = _decide_label(request, request.label, table, format, read)
-    if (request.query or request.item) and not label.query:
-        raise InputError(f"--query and --item: are not for task {label.task}. Leave them out.")
-    carried = [name for name in (request.time, request.key) if name]
+    for option, given, known in (("--query", request.query, label.query), ("--item", request.item, label.item)):
+        if given and not known:
+            raise InputError(f"{option} {given!r}: is not for task {label.task}. Leave it out.")
+    # Where rows are ranked, the query says which belong together, and nothing about one of them.
+    ids = [name for name in (label.query, label.item) if name and label.item]
+    carried = [name for name in (request.time, request.key, label.query) if name and name not in ids]
     wanted = profiling.Wanted(
         carried=carried,
-        ids=[name for name in (label.query, label.item) if name],
+        ids=ids,
         ignored={**label.ignored, **dict.fromkeys(request.ignore, "you said so")},
         of_no_use=(Kind.DATE, Kind.TEXT) if label.templates else (),
     )
@@ -210,7 +216,12 @@ def _decide_label(
     Args:
         read: the table with some columns as texts.
     """
-    rows, _ = spelling.settle(table, name, request.merge_labels, request.drop_unlabelled)
+    takes_several = request.task is not None and find(request.task).label_kind is LabelKind.SEVERAL_CLASSES
+    as_one_text = takes_several and not is_list(table.column(name).type)  # where they are lists, an empty one says it
+    settled = functools.partial(
+        spelling.settle, label=name, merge=request.merge_labels, drop=request.drop_unlabelled, empty_is_none=as_one_text
+    )
+    rows, _ = settled(table)
     labelling.check_values(rows, name)
     values = rows.column(name)
     task, reason = labelling.choose_task(column := LabelColumn(name, values), request.task)
@@ -219,9 +230,10 @@ def _decide_label(
         as_text.add(name)
     if format in ("jsonl", "json") and not (pa.types.is_boolean(values.type) or column.is_list):
         _check_json_label(values, name, as_text)
-    rows, done = spelling.settle(read(as_text), name, request.merge_labels, request.drop_unlabelled)
-    label = labelling.draft(task, LabelColumn(name, rows.column(name)), request.positive)
-    return rows, label, [*done, reason]
+    rows, done = settled(read(as_text))
+    query = rows.column(request.query) if request.query else None
+    label = labelling.draft(task, LabelColumn(name, rows.column(name), query), request.positive)
+    return rows, dataclasses.replace(label, query=request.query) if task.needs_query else label, [*done, reason]
 
 
 def _check_json_label(values: pa.ChunkedArray, name: str, as_text: Collection[str]) -> None:

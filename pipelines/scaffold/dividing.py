@@ -92,7 +92,7 @@ def told(label: Draft, division: Division) -> list[str]:
         name for name in label.counts if division.rows and division.rows.get(name, {}).get(TEST, 0) < _SAYS_SOMETHING
     ]
     if scarce:
-        shown = ", ".join(f"{name} {division.rows.get(name, {}).get(TEST, 0)}" for name in scarce[:_SHOWN])
+        shown = ", ".join(f"{name} ({division.rows.get(name, {}).get(TEST, 0)})" for name in scarce[:_SHOWN])
         more = f" and {len(scarce) - _SHOWN} more classes" if len(scarce) > _SHOWN else ""
         lines.append(
             f"Few rows in test: {shown}{more}. Figures about {'it' if len(scarce) == 1 else 'them'} will say little, and bars may "

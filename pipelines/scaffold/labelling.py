@@ -7,8 +7,11 @@ import pyarrow.compute as pc
 
 from components.columnar import is_list
 from components.tasks import Draft, LabelColumn, Task, Unlabelled, find
+from components.tasks.multilabel import separator_of
 from spec.errors import InputError
 from spec.tasks import TASKS, LabelKind
+
+_MOST_TEXTS = 1000  # nobody has more combinations of a few classes
 
 
 def check_values(table: pa.Table, label: str) -> None:
@@ -29,8 +32,18 @@ def choose_task(label: LabelColumn, asked: str | None) -> tuple[type[Task], str]
     for task in map(find, TASKS):
         takes_lists = task.label_kind is LabelKind.SEVERAL_CLASSES
         if takes_lists == label.is_list and (reason := task.guess(label)):
-            return task, f"Task: {task.name} ({reason}; --task changes it)"
+            return task, f"Task: {task.name} ({reason}; --task changes it){_of_lists(label)}"
     raise InputError(f"label {label.name!r}: no task fits its values. Name one with --task. Known: {', '.join(TASKS)}.")
+
+
+def _of_lists(label: LabelColumn) -> str:
+    """That texts look as if each were several classes, if they do; a comma alone is no sign of it."""
+    if not pa.types.is_string(label.values.type) or label.distinct > _MOST_TEXTS:
+        return ""
+    texts = list(map(str, label.counts))
+    mark = separator_of(texts, (";", "|"))
+    example = next((text for text in texts if mark in text), "") if mark else ""
+    return f"; {example!r} looks like several classes, which are for --task multilabel" if example else ""
 
 
 def draft(task: type[Task], label: LabelColumn, positive: str | None) -> Draft:
@@ -52,11 +65,15 @@ def draft(task: type[Task], label: LabelColumn, positive: str | None) -> Draft:
 
 
 def draft_unlabelled(task: str | None, table: Unlabelled) -> tuple[Draft, list[str]]:
-    """The draft of the task that was asked for; and that it was, in a line for a person.
+    """The draft of the task that was asked for, or that has queries and items; and why it is that one, in a line for a person.
 
     Raises:
-        InputError: the task needs a label, or none was asked for.
+        InputError: the task needs a label, or nothing says which one it is.
     """
+    if task is None and (table.query or table.item):
+        return find("retrieval").draft_unlabelled(table), [
+            "Task: retrieval (there is a query or an item; --task changes it)"
+        ]
     if task is None:
         raise InputError(
             "--label: is missing. Name the column to predict; or say what to learn without one: --task reconstruction finds unusual "

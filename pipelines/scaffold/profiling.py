@@ -167,7 +167,7 @@ def _look(name: str, values: pa.ChunkedArray, rows: int) -> Column | str:
     if pa.types.is_nested(values.type):
         return "it holds lists or objects; add it by hand (docs/guides/new-workload.md)"
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
-        return "it holds bytes"
+        return "it holds bytes; if they are pictures, add them by hand (docs/guides/features.md)"
     distinct = pc.count_distinct(values, mode="only_valid").as_py()
     if distinct == 1 and present == 1:
         return "all rows have the same value"

@@ -29,12 +29,15 @@ class Undecided(InputError):
         self.option, self.question = option, question
 
 
-def settle(table: pa.Table, label: str, merge: bool, drop: bool) -> tuple[pa.Table, list[str]]:
+def settle(
+    table: pa.Table, label: str, merge: bool, drop: bool, empty_is_none: bool = False
+) -> tuple[pa.Table, list[str]]:
     """The rows that have a label, each class spelt in one way; and what was done, in lines for a person.
 
     Args:
         merge: whether spellings that differ only in case or spaces are one class.
         drop: whether rows without a label are left out.
+        empty_is_none: whether a row without a text is one of none of the classes, as runs read it, and not one without a label.
 
     Raises:
         Undecided: there are such rows or spellings, and nothing says what they mean.
@@ -43,6 +46,8 @@ def settle(table: pa.Table, label: str, merge: bool, drop: bool) -> tuple[pa.Tab
     without = table.num_rows - pc.sum(present).as_py()
     if without == table.num_rows:
         raise InputError(f"label {label!r}: no row has one. Name another column with --label.")
+    if empty_is_none:
+        without = 0
     if without and not drop:
         raise _unlabelled(label, present, without)
     done = [f"Left out: {without:,} row{'s' * (without != 1)} without a label"] if without else []

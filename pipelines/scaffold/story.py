@@ -26,7 +26,7 @@ _TITLES = {
     Kind.DATE: "Dates",
     Kind.TEXT: "Texts",
     Kind.IMAGE: "Images",
-    Kind.CARRIED: "For the split only",
+    Kind.CARRIED: "Read, but no feature",
 }
 
 

@@ -13,6 +13,7 @@ from components.gates import CheckResult, GateResult, Severity
 from model_store import ModelStore
 from quality.history import SERVING, History, Outcome, Validation
 from quality.history.runs import changes, check_record, outcome_of, profiled
+from quality.monitoring._answers import spread
 from quality.monitoring._requests import Requests, read_requests, requests_profile
 from quality.monitoring._training import ExamplesOf, Training, training_of
 from spec import home
@@ -92,11 +93,15 @@ def _compare(
     answers = ColumnLimits(limits=skew.predictions, min_rows=skew.min_rows)
     name = f"requests until {asked.last[:16].replace('T', ' ')}"
     columns = requests_profile(name, asked.columns, asked.rows, training.columns)
-    predicted = requests_profile(name, asked.predictions, asked.rows, training.predictions)
+    predicted = requests_profile(name, spread(asked.predictions, training.parts), asked.rows, training.predictions)
     found = [*comparisons(columns, training.columns, skew, SKEW)]
     found += comparisons(predicted, training.predictions, answers, PREDICTION_DRIFT)
     described = {**columns.distributions[""], **{f"prediction: {k}": v for k, v in predicted.distributions[""].items()}}
-    return [check(one) for one in found], described
+    left = [
+        CheckResult.not_judged(f"{PREDICTION_DRIFT}({output})", f"{output}: {why}", Severity.INFO)
+        for output, why in training.not_compared.items()
+    ]
+    return [*map(check, found), *left], described
 
 
 def _too_few(asked: Requests, version: int, workload: Workload) -> CheckResult:

@@ -6,9 +6,9 @@ import dataclasses
 import json
 import pathlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 import storage
@@ -17,6 +17,7 @@ from components.columnar import ColumnReader, decode_splits, read_batches
 from components.drift.profile import Profile, profile
 from components.served_model import ServedModel, load_answerer
 from model_store import ModelStore, Release
+from quality.monitoring._answers import Parts, parts_of, spread
 from spec import home
 from spec.splits import TRAIN
 
@@ -46,11 +47,15 @@ class Training:
 
     Attributes:
         columns: the raw features that the model takes, over all rows that it was trained on.
-        predictions: its answers to rows of the test split, by output.
+        predictions: its answers to rows of the test split, by output, or by a part of one (_answers.py).
+        parts: of each output that is compared.
+        not_compared: output -> why nothing of it is.
     """
 
     columns: Profile
     predictions: Profile
+    parts: Parts
+    not_compared: Mapping[str, str]
 
 
 def training_of(workload: str, release: Release, examples_of: ExamplesOf) -> Training:
@@ -65,12 +70,18 @@ def training_of(workload: str, release: Release, examples_of: ExamplesOf) -> Tra
         InputError: `examples_of` cannot find them.
     """
     kept = home.home() / "monitoring" / workload / f"{release.version}-{release.digest[:16]}.json"
-    if kept.is_file():
-        raw = json.loads(kept.read_text(encoding="utf-8"))
-        return Training(Profile.from_json(raw["columns"]), Profile.from_json(raw["predictions"]))
+    raw = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    if "parts" in raw:  # which earlier versions did not keep
+        profiles = Profile.from_json(raw["columns"]), Profile.from_json(raw["predictions"])
+        return Training(*profiles, raw["parts"], raw["not_compared"])
     made = _describe(workload, release, examples_of)
-    text = json.dumps({"columns": made.columns.to_json(), "predictions": made.predictions.to_json()})
-    storage.write(str(kept), text.encode())
+    facts = {
+        "columns": made.columns.to_json(),
+        "predictions": made.predictions.to_json(),
+        "parts": made.parts,
+        "not_compared": made.not_compared,
+    }
+    storage.write(str(kept), json.dumps(facts).encode())
     return made
 
 
@@ -86,7 +97,7 @@ def _describe(workload: str, release: Release, examples_of: ExamplesOf) -> Train
         held_out = decode_splits(examples.split_names)[-1]  # test; or eval, for a release from the time of two splits
         saved_model = ModelStore(home.store_uri()).fetch(workload, release.version, folder)
         model = ServedModel.read(saved_model)
-        predictions = _predictions(saved_model, model, examples.uri, held_out)
+        predictions, parts, not_compared = _predictions(saved_model, model, examples.uri, held_out)
         train = ColumnReader(examples.uri, TRAIN)
         known = set(train.columns)
         columns = profile(
@@ -100,22 +111,31 @@ def _describe(workload: str, release: Release, examples_of: ExamplesOf) -> Train
     answered = profile(
         f"the test split of {name}", predictions.column_names, predictions.column, named=predictions.column_names
     )
-    return Training(columns, answered)
+    return Training(columns, answered, parts, not_compared)
 
 
-def _predictions(saved_model: pathlib.Path, model: ServedModel, uri: str, split: str) -> pa.Table:
-    """The model's answers to rows of a split: a column per output, for outputs with one value per row."""
+def _predictions(
+    saved_model: pathlib.Path, model: ServedModel, uri: str, split: str
+) -> tuple[pa.Table, Parts, Mapping[str, str]]:
+    """The model's answers to rows of a split in columns of one value a row; of each output its parts, or why there are none."""
     answer = load_answerer(saved_model, model)
-    parts: dict[str, list[np.ndarray]] = {}
+    parts: dict[str, Sequence[str]] = {}
+    not_compared: dict[str, str] = {}
+    found: dict[str, list[Any]] = {}
     rows = 0
     for batch in read_batches(uri, split, list(model.features), rows=4096):
         if not batch.num_rows:
             continue
-        for output, values in answer(model.inputs(batch)).items():
-            flat = values.reshape(len(values), -1)
-            if flat.shape[1] == 1:
-                parts.setdefault(output, []).append(flat[:, 0])
+        answers = answer(model.inputs(batch))
+        for output, values in answers.items() if not rows else ():
+            what = parts_of(output, values, model.classes)
+            if isinstance(what, str):
+                not_compared[output] = what
+            else:
+                parts[output] = what
+        for name, column in spread({output: answers[output].tolist() for output in parts}, parts).items():
+            found.setdefault(name, []).extend(column)
         rows += batch.num_rows
         if rows >= _TEST_ROWS:
             break
-    return pa.table({output: pa.array(np.concatenate(values)) for output, values in parts.items()})
+    return pa.table(found), parts, not_compared

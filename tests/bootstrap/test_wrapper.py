@@ -181,6 +181,18 @@ def test_every_test_folder_has_one_environment() -> None:
     assert sorted(paths) == sorted(expected)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shared"),
+    [("", True), ("--slow", False), ("tests/spec", False), ("-x", False), ("--docker", False), ("-k a -n 3", False)],
+)
+def test_a_plain_run_is_shared_by_processes(arguments: str, shared: bool) -> None:
+    stubs = (
+        'ensure_environments() { :; }; summarise_tests() { :; }; nproc() { echo 64; }; run_pytest() { echo "$*"; }; '
+    )
+    runs = bash(f"{stubs} run_tests {arguments}").stdout.splitlines()
+    assert runs and all((" -n 4 --dist loadfile " in run) == shared for run in runs)
+
+
 RESULT = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
 
 

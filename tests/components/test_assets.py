@@ -62,6 +62,40 @@ def test_another_content_is_refused_and_so_is_none(cache: pathlib.Path, module: 
         _call(module, "preprocessing_fn", "words")
 
 
+@pytest.fixture
+def pod(cache: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """Where the asset was staged, for a process whose dataset cache is empty from now on."""
+    place = tmp_path / "staged"
+    assert not assets.is_staged(_DECLARED["words"], str(place))
+    assets.stage(_DECLARED["words"], str(place))
+    assert assets.is_staged(_DECLARED["words"], str(place))
+    monkeypatch.setenv("TRAINYARD_DATASETS", str(tmp_path / "pod"))
+    monkeypatch.setenv("TRAINYARD_ASSETS", str(place))
+    return place / _DECLARED["words"].sha256
+
+
+def test_a_pod_fetches_it_by_its_hash_before_any_code_runs(pod: pathlib.Path, module: str) -> None:
+    assert _call(module, "preprocessing_fn", "words") == _WORDS
+    pod.unlink()
+    assert _call(module, "preprocessing_fn", "words") == _WORDS, "once is enough"
+    assert [path.name for path in assets.location(_DECLARED["words"]).parent.iterdir()] == ["words.txt"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"bad", r"staged/.* holds another content\. Received: SHA-256 2f05d4b6"), (None, "is not there.*--stage-assets")],
+)
+def test_what_was_staged_wrongly_or_not_is_one_line(
+    pod: pathlib.Path, module: str, tmp_path: pathlib.Path, content: bytes | None, said: str
+) -> None:
+    pod.unlink()
+    if content:
+        pod.write_bytes(content)
+    with pytest.raises(InputError, match=rf"^asset glove/words\.txt: .*{said}[^\n]*$"):
+        _call(module, "preprocessing_fn", "words")
+    assert not any(path.is_file() for path in (tmp_path / "pod").rglob("*"))
+
+
 def test_without_a_declaration_there_is_none(cache: pathlib.Path, module: str) -> None:
     with pytest.raises(InputError, match=r"declares no 'words'\. Declared: none"):
         user_code.load_function(module, "preprocessing_fn")

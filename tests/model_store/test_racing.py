@@ -49,7 +49,7 @@ def said(folder: pathlib.Path, what: str) -> dict[int, str]:
     return {int(line[1]): line[2] for line in lines if line[0] == what}
 
 
-@pytest.mark.parametrize("seconds", [10, pytest.param(90, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [4, pytest.param(90, marks=pytest.mark.slow)])
 def test_publishers_under_kills_lose_nothing(tmp_path: pathlib.Path, make_export, seconds: float) -> None:
     chance, export = random.Random(3), make_export()
     with conditional_s3_server() as environment, reach_s3(environment) as bucket:
@@ -58,7 +58,7 @@ def test_publishers_under_kills_lose_nothing(tmp_path: pathlib.Path, make_export
         try:
             began = time.monotonic()
             while time.monotonic() - began < seconds or len(said(tmp_path, "promoted")) < 3:
-                time.sleep(chance.uniform(0.5, 4))
+                time.sleep(chance.uniform(0.2, 2))
                 at = chance.randrange(PUBLISHERS)
                 assert running[at].poll() is None, "a publisher ended by itself"
                 running[at].kill()

@@ -38,7 +38,7 @@ class Server:
             self.process = subprocess.Popen(command, stderr=log)
         self.rest = self.grpc = 0
 
-    def wait_until_ready(self, seconds: float = 90) -> Server:
+    def wait_until_ready(self, seconds: float = 300) -> Server:
         wait_for(lambda: self._ready.exists() or self.process.poll() is not None, seconds)
         assert self.process.poll() is None, self.log()
         ports = json.loads(self._ready.read_text())
@@ -76,7 +76,7 @@ class Server:
             raise
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Waits until a condition holds, and gives its value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -4,14 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import conditional_s3_server, reach_s3, s3_server
+from tests.servers import conditional_s3_server, reach_s3, s3, s3_environment
 
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """URL of an empty bucket; this process and its children reach it."""
-    with s3_server() as environment, reach_s3(environment) as bucket:
-        yield bucket
+__all__ = ["conditional_s3", "s3", "s3_environment"]
 
 
 @pytest.fixture(scope="module")

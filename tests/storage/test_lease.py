@@ -32,7 +32,7 @@ def test_a_lease_is_renewed_while_it_is_needed(files: storage.Files) -> None:
     assert json.loads(files.read("lock"))["until"] == 0
 
 
-@pytest.mark.parametrize("left", [record(-1), b"", b"[]", b'{"until": null}'])
+@pytest.mark.parametrize("left", [b'{"holder": "another", "until": 1.5}', b"", b"[]", b'{"until": null}'])
 def test_what_a_dead_holder_left_is_taken_over(files: storage.Files, left: bytes) -> None:
     files.write("lock", left)
     with files.lock("lock") as still_held:

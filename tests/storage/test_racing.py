@@ -80,7 +80,7 @@ def race(uri: str, folder: pathlib.Path, seconds: float, seed: int) -> collectio
 
 
 def test_writers_under_kills_lose_nothing(conditional_s3: str, tmp_path: pathlib.Path) -> None:
-    assert race(f"{conditional_s3}/short", tmp_path, seconds=10, seed=1)["kept"] > 10
+    assert race(f"{conditional_s3}/short", tmp_path, seconds=5, seed=1)["kept"] > 5
 
 
 @pytest.mark.slow

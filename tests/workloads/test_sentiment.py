@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,6 +54,22 @@ def test_words_are_looked_up_as_the_vectors_write_them(sentiment: Any, vectors: 
     words = features["words"]
     assert (words[0] == words[1]).all() and (words[0] > 1).sum() == 9
     assert words[2][0] == 1 and words[2][1:].max() == 0 and words[3].max() == 0
+
+
+def test_the_wide_part_tells_pairs_apart_and_hears_nothing_behind_the_end(sentiment: Any) -> None:
+    wide = user_code.load_function(str(sentiment.folder / "model.py"), "_wide")
+
+    def said(words: list[int]) -> np.ndarray:
+        inputs = keras.Input((len(words),), dtype="int64")
+        model = keras.Model(inputs, wide(inputs, 10))
+        (weights,) = model.get_weights()
+        assert not weights.any()  # what train does not have stays silent
+        random = np.random.default_rng(1)
+        model.set_weights([random.normal(size=weights.shape)])
+        return model(np.array([words])).numpy()
+
+    np.testing.assert_allclose(said([5, 6, 7, 0, 0]), said([5, 6, 7]), rtol=1e-5)
+    assert np.abs(said([5, 6, 7]) - said([7, 5, 6])).max() > 0.01
 
 
 @pytest.mark.slow

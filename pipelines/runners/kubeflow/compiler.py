@@ -68,11 +68,6 @@ def compile_workload(request: CompileRequest) -> str:
     workload, folder = find_workload(request.workload)
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
     workload, _ = columns.fit(workload, folder / "workload.yaml")
-    if workload.assets:
-        raise InputError(
-            f"{folder / 'workload.yaml'}: assets: a pod has no dataset cache. Received: {', '.join(workload.assets)}. Copy the "
-            "files into the workload's folder, which is in the image, and leave the assets out."
-        )
     run_params = run_parameters.of_run(workload, request.span)
     ir = _intermediate(workload, folder, request)
     placements = place(spec.node_ids(ir), workload.resources, request.chosen_pools, request.pools)

@@ -59,7 +59,7 @@ def labels(node_id: str, pool_name: str, site: ClusterSite, origin: Mapping[str,
 def environment(node_id: str, site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:
     """Environment variables of a pod, without the metadata store's and Secrets."""
     # The root file system may be read-only, so what libraries write to a default place goes here.
-    found = {"HOME": "/tmp", env.HOME: "/tmp/trainyard"}  # noqa: S108
+    found = {"HOME": "/tmp", env.HOME: "/tmp/trainyard", env.ASSETS: site.assets}  # noqa: S108
     root = site.root_of(origin["workload"])
     if node_id == SHARES_WORK and "://" in root:
         # A pod's own disk vanishes with it. On a volume, checkpoints lie beside the artifacts by default.

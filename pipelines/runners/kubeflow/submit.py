@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines import columns, parameters
-from pipelines.runners.kubeflow import run_parameters
+from pipelines.runners.kubeflow import assets, run_parameters
 from pipelines.runners.kubeflow.cluster.pools import Pool
 from pipelines.runners.kubeflow.cluster.site import ClusterSite
 from quality.provenance import code_of
 from spec.errors import InputError
-from spec.workload import find_workload
+from spec.workload import Asset, find_workload
 
 if TYPE_CHECKING:
     from pipelines.runners.kubeflow.client import Kubeflow
@@ -50,6 +50,7 @@ class Plan:
 
     Attributes:
         compiled_in: `key=value`, for the compiler.
+        assets: that its pods will look for.
     """
 
     request: SubmitRequest
@@ -57,6 +58,7 @@ class Plan:
     compiled_in: Sequence[str]
     experiment: str
     name: str
+    assets: Mapping[str, Asset]
 
 
 def plan(request: SubmitRequest) -> Plan:
@@ -68,14 +70,15 @@ def plan(request: SubmitRequest) -> Plan:
     """
     workload, folder = find_workload(request.workload)
     given, compiled_in = run_parameters.chosen(workload, request.parameters)
-    columns.fit(parameters.apply(workload, compiled_in, folder / "workload.yaml"), folder / "workload.yaml")
+    fitted, _ = columns.fit(parameters.apply(workload, compiled_in, folder / "workload.yaml"), folder / "workload.yaml")
     given = {run_parameters.SPAN: request.span, **given}
     if request.image:
         given["image"] = request.image
     span = given[run_parameters.SPAN]
     revision = code_of(workload.name).revision or "no revision"
     name = f"{workload.name}, {'newest span' if span == -1 else f'span {span}'}, {revision}"
-    planned = Plan(request, given, compiled_in, request.experiment or workload.name, request.name or name)
+    experiment = request.experiment or workload.name
+    planned = Plan(request, given, compiled_in, experiment, request.name or name, fitted.assets)
     for option, text, most in (("--experiment", planned.experiment, 128), ("--name", planned.name, LONGEST_NAME)):
         if len(text) > most:
             raise InputError(f"{option}: KFP keeps {most} characters. Received: {len(text)}, {text[:40]!r}...")
@@ -83,21 +86,27 @@ def plan(request: SubmitRequest) -> Plan:
 
 
 def submit(
-    plan: Plan, kubeflow: Kubeflow, around_compiling: Callable[[], contextlib.AbstractContextManager[None]]
+    plan: Plan,
+    kubeflow: Kubeflow,
+    around_compiling: Callable[[], contextlib.AbstractContextManager[None]],
+    say: Callable[[str], None],
 ) -> str:
-    """Compiles the workload and starts a run of it.
+    """Stages the workload's assets, compiles it and starts a run of it.
 
     Args:
         around_compiling: a context for importing TFX and compiling.
+        say: told what is left for a person to do.
 
     Returns:
         The run's id.
 
     Raises:
-        InputError: the pools cannot meet the request, the file would not run, or access is refused.
+        InputError: an asset cannot be had, the pools cannot meet the request, the file would not run, or access is refused.
         Unavailable: KFP does not answer.
     """
     kubeflow.experiment(plan.experiment)  # find out now whether access is refused, not after seconds of compiling
+    for note in assets.stage(plan.assets, plan.request.site):
+        say(note)
     with around_compiling():
         text = _compiled(plan)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Three networks that read a sentence, on the same word vectors: convolutional, recurrent, and a Transformer."""
+"""Three networks that read a sentence, convolutional, recurrent, and a Transformer, each beside a linear model of words and pairs."""
 
 from __future__ import annotations
 
@@ -6,32 +6,59 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 from vocabulary import vectors  # type: ignore[import-not-found]  # beside this file
 
 if TYPE_CHECKING:
     from components.trainer import ModelSchema
 
+_PAIRS = 2**16  # places for pairs of words; pairs on the same place are taken for the same
+_PRIME = 7919  # spreads them over the places
+_SIZE = 16  # numbers that each of the two makes of a sentence
+
 
 def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> keras.Model:
-    """Builds the model, uncompiled.
+    """Builds the model, uncompiled: wide and deep, as Cheng et al. (2016) call it.
+
+    A network on word vectors knows which words are alike, and a linear model which were said: they err on different sentences.
+    As members of one model each is trained by its own loss, so that the wide one, which soon knows train by heart, leaves the deep
+    one as much to learn as it would have alone.
 
     Args:
         schema: the features that features.py returns, and the task.
-        hyperparameters: `architecture`: cnn, lstm or transformer; its `units`; `word_dropout`, of the vectors' dimensions;
-            `dropout`, elsewhere.
+        hyperparameters: `architecture`: cnn, lstm or transformer; its `units`; `word_dropout`, of whole words and of the vectors'
+            dimensions; `dropout`, elsewhere.
     """
     inputs = schema.inputs()
-    words = inputs["words"]
     start = vectors()
+    deep = _deep(inputs["words"], start, hyperparameters)
+    wide = _wide(inputs["words"], len(start))
+    return keras.Model(inputs, schema.outputs(ops.stack([deep, wide], axis=1)))
+
+
+def _deep(words: keras.KerasTensor, start: np.ndarray, hyperparameters: Mapping[str, Any]) -> keras.KerasTensor:
+    """What a network reads in the words' vectors, which learn with it from `start` on, [N, _SIZE]."""
     is_word = ops.not_equal(words, 0)
     there = ops.expand_dims(ops.cast(is_word, "float32"), -1)
     x = layers.Embedding(*start.shape, weights=[start])(words)
-    x = layers.SpatialDropout1D(hyperparameters["word_dropout"])(x) * there
+    x = layers.SpatialDropout1D(hyperparameters["word_dropout"])(x)
+    x = layers.Dropout(hyperparameters["word_dropout"], noise_shape=(None, x.shape[1], 1))(x) * there
     read = {"cnn": _convolution, "lstm": _recurrence, "transformer": _attention}[hyperparameters["architecture"]]
     x = read(x, is_word, hyperparameters["units"], hyperparameters["dropout"])
-    x = layers.Dropout(hyperparameters["dropout"])(x)
-    return keras.Model(inputs, schema.outputs(x))
+    return layers.Dense(_SIZE)(layers.Dropout(hyperparameters["dropout"])(x))
+
+
+def _wide(words: keras.KerasTensor, known: int) -> keras.KerasTensor:
+    """What each word and each pair of neighbours says for itself, [N, _SIZE]: the sum over the root of how many there are.
+
+    All begin at zero, so what train does not have says nothing.
+    """
+    pairs = known + (words[:, :-1] * _PRIME + words[:, 1:]) % _PAIRS
+    said = layers.Concatenate()([words, ops.where(ops.equal(words[:, 1:], 0), 0, pairs)])
+    there = ops.expand_dims(ops.cast(ops.not_equal(said, 0), "float32"), -1)
+    x = layers.Embedding(known + _PAIRS, _SIZE, embeddings_initializer="zeros")(said)
+    return ops.sum(x * there, axis=1) / ops.sqrt(1 + ops.sum(there, axis=1))
 
 
 def _convolution(x: keras.KerasTensor, is_word: keras.KerasTensor, units: int, dropout: float) -> keras.KerasTensor:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from tfx.types import Channel, standard_artifacts
 
-from components import border, user_code
+from components import border, columnar, user_code
 from components.artifacts import BaselineMetrics
 from components.baseline.boosting import Boosting, most_rows
 from components.baseline.component import node
@@ -119,6 +119,14 @@ def test_functions_of_the_workload_s_own_are_judged_in_their_order(run, make_row
     assert (fare["rows"], fare["train_rows"], fare["train_rows_in_all"]) == (600, 600, 600)
 
 
+def test_functions_of_the_workload_s_own_share_what_was_read(run, make_rows, monkeypatch) -> None:
+    read: list[str] = []
+    whole = columnar.read_split
+    monkeypatch.setattr(columnar, "read_split", lambda uri, split: read.append(split) or whole(uri, split))
+    run(make_rows(60), code=ANSWERS, methods=("coin", "fare"))
+    assert read == ["train", "test"]
+
+
 @pytest.mark.parametrize(
     ("method", "words"),
     [
@@ -225,6 +233,12 @@ def test_columns_become_numbers() -> None:
     found = encoder.matrix(train)
     found[:, 3] -= found[0, 3]
     np.testing.assert_array_equal(found, expected)
+
+
+def test_texts_of_which_a_few_are_there_twice_are_no_categories() -> None:
+    texts = [f"a text of row {i}" for i in range(9)] + ["thanks", "thanks"]
+    encoder = fit_encoder(pa.table({"body": texts}), ["body"])
+    assert encoder.columns == () and encoder.left_out == {"body": "most rows have a text of their own"}
 
 
 def test_what_trees_do_not_learn_from_is_known_by_its_type() -> None:

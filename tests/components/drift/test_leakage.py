@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from tfx.types import Channel, standard_artifacts
 
+from components import border
 from components.drift import _leakage
 from components.drift._leakage import Strength, strengths
+from components.drift.component import node
 from components.drift.profile import Profile
 from components.gates import CheckResult, Severity, Verdict
-from spec.workload import Drift
+from components.graph import Graph, Site
+from spec.workload import Drift, Workload
 
 SIZE = 4000
 TRAIN = np.arange(SIZE) % 5 != 0
@@ -82,11 +88,27 @@ def test_ids_of_nineteen_digits_are_told_apart() -> None:
     assert told is not None and told > 0.99
 
 
-def judged(label: np.ndarray, **columns: object) -> list[CheckResult]:
+def judged(label: np.ndarray, allowed: Drift | None = None, **columns: object) -> list[CheckResult]:
     """The checks of some rows, a fifth of them held out."""
     sample = {name: column(values) for name, values in columns.items()} | {"tip": column(label)}
     told = strengths(sample, np.arange(len(label)) % 5 != 0, "tip")
-    return list(_leakage.checks(told, Profile("span 1", {"": len(label)}, {}), None, "tip", Drift()))
+    return list(_leakage.checks(told, Profile("span 1", {"": len(label)}, {}), None, "tip", allowed or Drift()))
+
+
+def test_a_limit_of_1_allows_everything() -> None:
+    label = rare(1000, 200)
+    assert any(not one.passes for one in judged(label, after=label))
+    assert not judged(label, Drift(leakage=1.0), after=label)
+
+
+@pytest.mark.parametrize(("task", "limit"), [("binary", 0.9), ("reconstruction", 1.0)])
+def test_a_label_that_nothing_is_learnt_from_gives_nothing_away(
+    tmp_path: pathlib.Path, task: str, limit: float
+) -> None:
+    said = {"name": "trips", "task": task, "data": {"label": {"column": "tip"}}, "quality": {"drift": {"leakage": 0.9}}}
+    graph = Graph(Workload.model_validate(said), 1, Site(tmp_path, tmp_path, tmp_path, tmp_path, "", None, ""))
+    graph.outputs = {"examples": Channel(standard_artifacts.Examples), "schema": Channel(standard_artifacts.Schema)}
+    assert border.load(Drift, node(graph).exec_properties["allowed"]).leakage == limit
 
 
 def rare(rows: int, positives: int) -> np.ndarray:

@@ -142,6 +142,24 @@ def test_the_answer_is_a_mask_as_the_labels_are(task) -> None:
     assert "one is off by" in task.objection_to_answers({**answers, "shares": answers["shares"][::-1]})
 
 
+@pytest.mark.parametrize(("turned", "is_borne"), [(0, True), (1, True), (9, True), (11, False)])
+def test_a_borderline_pixel_may_be_of_another_class(turned: int, is_borne: bool) -> None:
+    task = find("segmentation")(options={"classes": ["ground", "one", "two"], "size": [100, 100]})
+
+    def answers(mask: np.ndarray) -> dict[str, np.ndarray]:
+        shares = np.bincount(mask.ravel(), minlength=3) / mask.size
+        return {"shares": shares[None].astype(np.float32), "mask_bytes": np.array([_png(mask)], object)}
+
+    expected, other = answers(np.zeros((100, 100), np.uint8)), np.zeros((100, 100), np.uint8)
+    other.flat[:turned] = 2
+    found = answers(other)
+    assert task.settled(found, expected) is (expected if is_borne else found)
+    lost = {"shares": found["shares"]}
+    assert task.settled(lost, expected) is lost
+    broken = {**found, "mask_bytes": np.array([b"no picture"], object)}
+    assert task.settled(broken, expected) is broken
+
+
 def test_a_head_of_another_size_is_refused(task) -> None:
     import keras
 

@@ -1,4 +1,4 @@
-"""A training in a process of its own: `python fitting.py JSON`. Devices, clusters and deaths belong to a process."""
+"""A training, here (`main`) or in a process of its own, where devices, clusters and deaths belong: `python fitting.py JSON`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from components.trainer import TrainingConfig
 from components.trainer._devices import Devices, find, least_batch
 from components.trainer._input import last_batches
 from spec.errors import InputError
-from tests.components.trainer.fitting import history, weights
+from tests.components.trainer.fitting import history, main, weights
 
 
 @pytest.mark.parametrize("batch_size", [147, pytest.param(64, marks=pytest.mark.slow)])
@@ -24,12 +24,13 @@ def test_two_devices_learn_what_one_learns(job, start, batch_size: int) -> None:
     batch, which has one row, a replica would get nothing: it takes one of the batch before, and Adam's step is another.
     """
     job.config |= {"batch_size": batch_size}
-    alone = start(job)
+    main(job)
+    alone, job.result = job.result, f"{job.result}-2"
     job.config |= {"distribution": "mirrored"}
-    job.result, job.cpus = f"{job.result}-2", 2
+    job.cpus = 2
     mirrored = start(job)
-    assert (alone.returncode, mirrored.returncode) == (0, 0), mirrored.stderr[-2000:]
-    one, two = history(alone.args[-1]), history(job.result)
+    assert mirrored.returncode == 0, mirrored.stderr[-2000:]
+    one, two = history(alone), history(job.result)
     assert two["distribution"] == "mirrored" and two["devices"] == ["CPU:0", "CPU:1"] and two["replicas"] == 2
     assert one["distribution"] == "none" and one["devices"] == ["CPU:0"]
     if batch_size == 147:
@@ -37,7 +38,7 @@ def test_two_devices_learn_what_one_learns(job, start, batch_size: int) -> None:
         return
     for name, values in one["history"].items():
         np.testing.assert_allclose(two["history"][name], values, rtol=1e-4, err_msg=name)
-    for a, b in zip(weights(alone.args[-1]), weights(job.result), strict=True):
+    for a, b in zip(weights(alone), weights(job.result), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
@@ -98,10 +99,9 @@ def test_one_worker_is_not_several(monkeypatch) -> None:
         find(TrainingConfig(task="binary", label="y", distribution="multi_worker"))
 
 
-def test_half_precision_is_for_the_layers_and_for_training_only(job, start) -> None:
+def test_half_precision_is_for_the_layers_and_for_training_only(job) -> None:
     job.config |= {"mixed_precision": True, "jit_compile": False}
-    done = start(job)
-    assert done.returncode == 0, done.stderr[-2000:]
+    main(job)
     found = history(job.result)
     assert found["precision"] == "mixed_bfloat16" and found["jit_compile"] is False
     assert {one.dtype for one in weights(job.result)} == {np.dtype(np.float32)}
@@ -120,17 +120,18 @@ def test_the_policy_is_given_back() -> None:
     [({"text": True}, "feature 'text' is text"), ({"text": False, "fuse": True}, "No registered")],
     ids=str,
 )
-def test_what_xla_cannot_compile_is_one_line(job, start, layers, said: str) -> None:
+def test_what_xla_cannot_compile_is_one_line(job, layers, said: str) -> None:
     """Text, and a layer that calls Python."""
     job.config |= {"jit_compile": True, "hyperparameters": layers}
-    done = start(job)
-    assert done.returncode != 0
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("spec.errors.InputError")]
-    assert "training.jit_compile: XLA cannot compile this model" in line and said in line
+    with pytest.raises(
+        InputError, match=rf"^training\.jit_compile: XLA cannot compile this model.*{said}.*$"
+    ) as caught:
+        main(job)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow
-def test_xla_compiles_what_it_can(job, start) -> None:
+def test_xla_compiles_what_it_can(job) -> None:
     job.config |= {"jit_compile": True, "hyperparameters": {"text": False}}
-    assert start(job).returncode == 0
+    main(job)
     assert history(job.result)["jit_compile"] is True

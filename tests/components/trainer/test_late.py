@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Callable
 
 import keras
@@ -251,3 +252,98 @@ def test_a_row_that_cannot_be_made_is_an_error_in_a_line(uri: str, late, tmp_pat
     with pytest.raises(InputError, match=line) as caught:
         fit(model, split, split, config, tmp_path / "logs")
     assert "\n" not in str(caught.value)
+
+
+def _guide() -> str:
+    """The guide's example, on pictures of 4 x 4 pixels."""
+    guide = (pathlib.Path(__file__).parents[3] / "docs" / "guides" / "features.md").read_text()
+    (text,) = [block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "late_label_fn" in block]
+    smaller = {
+        "128)": "4)",
+        "[8, 8]": "[1, 1]",
+        "0, 17,": "0, 3,",
+        '_decoded(features["image"])': 'features["picture"]',
+    }
+    for large, small in smaller.items():
+        assert large in text
+        text = text.replace(large, small)
+    return f"import tensorflow as tf\n\n\n{text}"
+
+
+@pytest.fixture
+def scenes(tmp_path: pathlib.Path) -> Callable[..., Split]:
+    """Pictures of 4 x 4 pixels, whose mask shows where they are not 0, read by a features.py with these changes."""
+    folder = split_directory(tmp_path / "scenes", "train")
+    folder.mkdir(parents=True)
+    masks = np.random.default_rng(0).integers(0, 2, (ROWS, 4, 4, 1)).astype(np.uint8)
+    floats = pa.array(masks.reshape(ROWS, 16).astype(np.float32).tolist(), pa.large_list(pa.float32()))
+    pngs = pa.array([tf.io.encode_png(one).numpy() for one in masks], pa.binary())
+    pq.write_table(pa.table({"picture": floats, "mask": pngs}), folder / "examples-00000-of-00001.parquet")
+
+    def made(*changes: tuple[str, str], label: str | None = "mask") -> Split:
+        path = tmp_path / f"scenes{len(list(tmp_path.iterdir()))}" / "features.py"
+        path.parent.mkdir()
+        text = _guide()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        path.write_text(text)
+        late = load(str(path), {"picture": Feature("picture", "float32", (4, 4, 1))})
+        return Split(str(tmp_path / "scenes"), "train", late, label, find("segmentation")((), options={"size": [4, 4]}))
+
+    return made
+
+
+def test_a_mask_moves_as_its_picture_does_and_only_in_training(scenes) -> None:
+    split = scenes()
+    (stored,) = [columns["picture"][..., 0] for columns in split.pools()]
+    learnt = [(features["picture"].numpy()[..., 0], masks.numpy()) for features, masks in split.dataset(16, seed=1)]
+    for pictures, masks in learnt:
+        np.testing.assert_array_equal(pictures, masks)
+    moved = np.concatenate([pictures for pictures, _ in learnt])
+    assert {one.tobytes() for one in moved} - {one.tobytes() for one in stored}, "something has moved"
+    judged = [(features["picture"].numpy()[..., 0], masks.numpy()) for features, masks in split.dataset(16)]
+    np.testing.assert_array_equal(np.concatenate([pictures for pictures, _ in judged]), stored)
+    np.testing.assert_array_equal(np.concatenate([masks for _, masks in judged]), stored)
+    served = split.late.served({"picture": tf.constant(stored[:3, ..., None])})["picture"]
+    np.testing.assert_array_equal(served[..., 0], stored[:3])
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            ("(features, training, seed)", "(features, training, seed, label)"),
+            "Received: .*, label. A label is never given to it",
+        ),
+        (('features["picture"]', 'features["mask"]'), "KeyError: 'mask'"),
+        (
+            ("(features, training, seed):", "(features, training):\n    seed = [1, 2]"),
+            "late_label_fn does .* Define `def late_fn",
+        ),
+        (
+            ("return _cropped(label[..., tf.newaxis], seed)[..., 0]", "return tf.cast(label, tf.float32)"),
+            "as int32, .* Received: float32",
+        ),
+        (
+            ("return _cropped(label[..., tf.newaxis], seed)[..., 0]", "return label[:, 1:]"),
+            r"of shape \(None, 4, 4\), .* Received: \(None, 3, 4\)",
+        ),
+        (
+            (
+                "return _cropped(label[..., tf.newaxis], seed)[..., 0]",
+                "return label + tf.random.uniform([], 0, 2, tf.int32)",
+            ),
+            "late_label_fn draws by Random",
+        ),
+    ],
+)
+def test_what_a_mask_may_not_do_is_said_in_a_line(scenes, change: tuple[str, str], line: str) -> None:
+    with pytest.raises(InputError, match=rf"features\.py.*{line}") as caught:
+        scenes(change)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_a_label_there_is_none_to_move(scenes) -> None:
+    with pytest.raises(InputError, match=r"late_label_fn: task segmentation learns no label\. Leave"):
+        scenes(label=None)

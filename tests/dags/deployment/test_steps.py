@@ -208,6 +208,17 @@ def test_changed_file_and_missing_golden_requests_are_refused(tmp_path: Path, mo
         ([1, 2, 3], [1, 2, 3, 4], True),
         ({"mask": [[0] * 9, [1] * 9]}, {"mask": [[0] * 9, [1] * 8 + [2]]}, False),  # one pixel of eighteen
         ({"mask": [[0] * 9, [1] * 9]}, {"mask": [[0] * 9, [2] * 9]}, True),
+        (
+            {"shares": [0.5, 0.5], "mask_bytes": {"b64": "aa"}},
+            {"shares": [0.51, 0.49], "mask_bytes": {"b64": "ab"}},
+            False,
+        ),
+        (
+            {"shares": [0.5, 0.5], "mask_bytes": {"b64": "aa"}},
+            {"shares": [0.7, 0.3], "mask_bytes": {"b64": "ab"}},
+            True,
+        ),
+        ({"mask_bytes": {"b64": "aa"}}, {"mask_bytes": {"b64": "ab"}}, True),
         (0.0, 0.0, False),
     ],
 )

@@ -14,6 +14,7 @@ from kfp import components as kfp_components
 from kfp import dsl
 
 from cli import main as cli
+from pipelines.removal import SHIPPED
 from pipelines.runners.kubeflow import spec, tasks
 from pipelines.runners.kubeflow.cluster.pools import Pool, Toleration, load_pools
 from pipelines.runners.kubeflow.cluster.site import DEFAULT_FILE, load_site
@@ -21,7 +22,6 @@ from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
 from pipelines.runners.kubeflow.lint import Compiled, lint
 from spec.errors import InputError
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
-from tests.yard import WORKLOAD, make_yard
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -197,12 +197,9 @@ def test_a_value_is_one_word_with_its_name(taxi: str) -> None:
     )
 
 
-def test_assets_are_refused_as_a_pod_has_no_dataset_cache(places: pathlib.Path) -> None:
-    make_yard(places).write(workload=f"{WORKLOAD}assets: {{words: {{file: a/b, sha256: {'f' * 64}}}}}")
-    with pytest.raises(
-        InputError, match=r"workload\.yaml: assets: a pod has no dataset cache\. Received: words\. Copy"
-    ):
-        compiled("tips")
+@pytest.mark.parametrize("workload", sorted(SHIPPED))
+def test_every_use_case_that_comes_with_trainyard_compiles(workload: str) -> None:
+    assert lint(compiled(workload)) == []
 
 
 def test_a_default_can_be_changed_as_for_a_local_run(tmp_path: pathlib.Path) -> None:

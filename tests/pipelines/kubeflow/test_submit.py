@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pathlib
 import re
@@ -17,6 +18,7 @@ from cli import main as cli
 from pipelines.runners.kubeflow import submit as submit_module
 from pipelines.runners.kubeflow.cluster.site import DEFAULT_FILE
 from tests.pipelines.kubeflow.kubeflow_api_double import TOKEN, KubeflowApiDouble, pod_name
+from tests.yard import WORKLOAD, make_yard
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 REVISION = "0123456789ab"
@@ -210,6 +212,33 @@ def test_a_wrong_token(kubeflow: KubeflowApiDouble, run, monkeypatch: pytest.Mon
     monkeypatch.setattr(submit_module, "_compiled", lambda plan: pytest.fail("compiled although nobody may send it"))
     code, _, err = run("submit", "taxi")
     assert code == 2 and "401" in one_line(err) and "TRAINYARD_KUBEFLOW_TOKEN" in err and "another-token" not in err
+
+
+def test_assets_are_staged_before_the_run_is_there_and_only_for_whoever_may_start_it(
+    kubeflow: KubeflowApiDouble, run, places: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = places / "cache" / "words" / "weights.txt"
+    asset.parent.mkdir(parents=True)
+    asset.write_text("0.5")
+    sha256 = hashlib.sha256(b"0.5").hexdigest()
+    declared = f"{WORKLOAD}assets: {{weights: {{file: words/weights.txt, sha256: {sha256}}}}}\n"
+    make_yard(places).write(workload=declared)
+    (places / "mount").mkdir()
+    paths = "\n".join(f"{name}: {places}/mount/{name}" for name in ("root", "data", "store"))
+    (places / "kubeflow.yaml").write_text(f"{paths}\nvolume: {{claim: yard, mount_path: {places}/mount}}\n")
+    monkeypatch.setenv("TRAINYARD_KUBEFLOW", str(places / "kubeflow.yaml"))
+    monkeypatch.setenv("TRAINYARD_DATASETS", str(places / "cache"))
+    staged = places / "mount" / "root" / "_assets" / sha256
+
+    monkeypatch.setenv("TRAINYARD_KUBEFLOW_TOKEN", "another-token")
+    assert run("submit", "tips")[0] == 2 and not staged.exists()
+    monkeypatch.setenv("TRAINYARD_KUBEFLOW_TOKEN", TOKEN)
+    assert run("submit", "tips")[0] == 0 and staged.read_text() == "0.5"
+    asset.write_text("0.7")
+    staged.unlink()
+    code, _, err = run("submit", "tips")
+    assert code == 2 and f"SHA-256 {sha256} expected" in err
+    assert len(kubeflow.runs) == 1
 
 
 def test_the_token_file_is_read_for_every_request(

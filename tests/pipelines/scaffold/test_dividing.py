@@ -36,7 +36,7 @@ def test_each_split_has_its_share_of_a_rare_class() -> None:
     story = "\n".join(told(label, found))
     assert "Positive: fraud (the rarer one, 21 of 10,000 rows; --positive changes it)" in story
     assert f"Rare: fraud, 21 of 10,000 rows ({rows['train']} in train, {rows['eval']} in eval" in story
-    assert f"Few rows in test: fraud {rows['test']}." in story
+    assert f"Few rows in test: fraud ({rows['test']})." in story
 
 
 def test_where_classes_are_large_nothing_is_searched_for() -> None:

@@ -59,11 +59,32 @@ def test_lists_of_json_and_its_own_test(places: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("mark", [";", "|"])
 def test_a_text_is_divided_where_that_is_asked_for(places: pathlib.Path, mark: str) -> None:
-    pyarrow.csv.write_csv(_as_text(rows(), mark), places / "articles.csv")
-    created = create(Request("demo", str(places / "articles.csv"), "topics", task="multilabel", drop_unlabelled=True))
+    table = rows()
+    of_none = sum(not one for one in table["topics"].to_pylist())
+    assert of_none
+    pyarrow.csv.write_csv(_as_text(table, mark), places / "articles.csv")
+    created = create(Request("demo", str(places / "articles.csv"), "topics", task="multilabel"))
     workload = load_workload(created.workload)
-    assert workload.data.label.separator == mark and f"divided by {mark!r}" in "\n".join(created.story)
+    story = "\n".join(created.story)
+    assert workload.data.label.separator == mark and f"divided by {mark!r}" in story
+    assert f"{of_none} rows have none" in story
     assert classes_of(read_schema(str(created.schemas)), "topics") == CLASSES
+
+
+def test_an_empty_text_is_no_missing_label(places: pathlib.Path) -> None:
+    """A run reads it as a row of none; what is left out there says that it is missing."""
+    table = rows()
+    pyarrow.csv.write_csv(_as_text(table, ";"), places / "articles.csv")
+    created = create(Request("demo", str(places / "articles.csv"), "topics", task="multilabel", drop_unlabelled=True))
+    assert f"{table.num_rows} rows, 4 columns" in created.story[0] and "Left out" not in "\n".join(created.story)
+
+
+def test_texts_that_look_like_lists_are_pointed_out(places: pathlib.Path) -> None:
+    pyarrow.csv.write_csv(_as_text(rows(), ";"), places / "articles.csv")
+    created = create(Request("demo", str(places / "articles.csv"), "topics", drop_unlabelled=True))
+    assert created.label.task == "multiclass"
+    (line,) = [line for line in created.story if line.startswith("Task:")]
+    assert "looks like several classes, which are for --task multilabel" in line
 
 
 def test_a_label_of_one_class_is_refused(places: pathlib.Path) -> None:

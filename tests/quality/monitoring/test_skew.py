@@ -20,6 +20,7 @@ from model_store import ModelStore, ReleaseDraft
 from pipelines.training_examples import training_examples
 from quality.history import History, Outcome
 from quality.monitoring import SkewRequest, check_skew
+from quality.monitoring._answers import parts_of, spread
 from quality.monitoring._requests import read_requests, requests_profile
 from spec import home
 from spec.errors import InputError
@@ -54,10 +55,16 @@ def lines(rows: dict[str, np.ndarray], version: int = 1, minutes: float = 0) -> 
         json.dumps(
             head
             | {"columns": {name: plain(rows[name][i]) for name in columns}}
-            | {"prediction": {"probability": plain(rows["probability"][i]), "scores": [0.1, 0.9]}}
+            | {"prediction": {"probability": plain(rows["probability"][i]), **_lists(rows, i)}}
         )
         for i in range(len(rows["fare"]))
     ]
+
+
+def _lists(rows: dict[str, np.ndarray], row: int) -> dict[str, list]:
+    """Outputs with more than one value a row."""
+    p = float(str(rows["probability"][row]))
+    return {"classes": [p, 0.5], "items": [rows["kind"][row], "coach", ""], "code": [0.5] * 40}
 
 
 def segment(folder: pathlib.Path, text: list[str], name: str = "20261120T120000.000000-7.jsonl") -> pathlib.Path:
@@ -82,10 +89,14 @@ def served(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
     columns["kind"] = categories(pa.array(then["kind"]))
     kept = home.home() / "monitoring" / "tips" / f"1-{release.digest[:16]}.json"
     kept.parent.mkdir(parents=True)
-    answers = {"probability": numbers(pa.array(then["probability"]))}
+    probability = numbers(pa.array(then["probability"]))
+    answers = {"probability": probability, "classes[late]": probability, "items[first]": columns["kind"]}
+    answers["items[answered]"] = numbers(pa.array([2] * ROWS))
     trained = Profile("what release 1 was trained on", {"": ROWS}, {"": columns})
     answered = Profile("the eval split of release 1", {"": ROWS}, {"": answers})
-    kept.write_text(json.dumps({"columns": trained.to_json(), "predictions": answered.to_json()}))
+    parts = {"probability": [], "classes": ["late", "empty"], "items": ["first", "answered"]}
+    facts = {"parts": parts, "not_compared": {"code": "40 numbers a row, and at most 32 are compared"}}
+    kept.write_text(json.dumps({"columns": trained.to_json(), "predictions": answered.to_json(), **facts}))
     return tmp_path / "record"
 
 
@@ -97,7 +108,7 @@ def test_requests_like_the_training_data_are_not_skewed(served: pathlib.Path) ->
     found = ask(segment(served, lines(trips(2))))
     assert found.outcome is Outcome.PASSED and found.source == "serving" and found.span is None
     assert found.headline == (
-        "What version 1 is asked looks like what it was trained on (4,000 requests, 4 comparisons)."
+        "What version 1 is asked looks like what it was trained on (4,000 requests, 7 comparisons)."
     )
     fare = {change.measure: change.value for change in found.changes if change.column == "fare"}
     assert fare["kolmogorov_smirnov"] < 0.05  # 12.45 was stored as 12.449999809: the same value, not a step of its own
@@ -109,13 +120,21 @@ def test_a_skewed_column_and_drifted_answers_are_named_with_figures(served: path
     found = ask(segment(served, lines(asked)))
     assert found.outcome is Outcome.WARNED and found.reference == "run-1"
     assert found.headline == (
-        "What version 1 is asked is not what it was trained on, in fare, kind; what it answers has drifted, in probability "
-        "(4,000 requests)."
+        "What version 1 is asked is not what it was trained on, in fare, kind; what it answers has drifted, in probability, "
+        "classes[late], items[first] (4,000 requests)."
     )
     (kind,) = [check for check in found.checks if check.name == "skew(kind)"]
     assert "'cash': 89.7 % after 42.2 %" in kind.message and not kind.passes
     assert {c.kind for c in found.changes} == {"skew", "prediction_drift"}
-    assert {column.name for column in found.columns} == {"fare", "miles", "kind", "prediction: probability"}
+    answers = {"probability", "classes[late]", "items[first]", "items[answered]"}
+    assert {column.name for column in found.columns} == {
+        "fare",
+        "miles",
+        "kind",
+        *(f"prediction: {a}" for a in answers),
+    }
+    (left,) = [check for check in found.checks if check.name == "prediction_drift(code)"]
+    assert not left.judged and left.message == "code: 40 numbers a row, and at most 32 are compared"
 
 
 def test_limits_come_from_the_workload(served: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,6 +151,28 @@ def test_limits_come_from_the_workload(served: pathlib.Path, capsys: pytest.Capt
     assert str(page) in shown and "How requests differ" in page.read_text()
     overview = (home.home() / "reports" / "index.html").read_text()
     assert "What version 1 is asked is not what it was trained on" in overview
+
+
+@pytest.mark.parametrize(
+    ("output", "answers", "parts"),
+    [
+        ("probability", np.zeros((3, 1), np.float32), ()),
+        ("label", np.array([b"a", b"b"], object), ()),
+        ("probabilities", np.zeros((3, 2), np.float32), ("no", "yes")),
+        ("code", np.zeros((3, 4), np.float32), ("0", "1", "2", "3")),
+        ("items", np.full((3, 10), b"a", object), ("first", "answered")),
+        ("pixels", np.zeros((3, 8, 8, 1), np.float32), "64 numbers a row, and at most 32 are compared"),
+        ("mask_bytes", np.array([b"PNG"], object), "pictures and other bytes are compared by nothing yet"),
+    ],
+)
+def test_what_is_compared_of_an_output(output: str, answers: np.ndarray, parts: object) -> None:
+    assert parts_of(output, answers, ("no", "yes")) == parts
+
+
+def test_a_row_of_another_width_has_no_value(served: pathlib.Path) -> None:
+    parts = {"p": ("no", "yes"), "q": (), "gone": ("a", "b")}
+    found = spread({"p": [[[0.25], [0.75]], [0.5], None], "q": [[0.5], 0.25, [1, 2]]}, parts)
+    assert found == {"p[no]": [0.25, None, None], "p[yes]": [0.75, None, None], "q": [0.5, 0.25, None]}
 
 
 def test_too_few_rows_are_recorded_and_not_judged(served: pathlib.Path) -> None:

@@ -194,6 +194,11 @@ class ClusterSite(Section):
         """Where a workload's artifacts lie."""
         return f"{self.root.rstrip('/')}/{workload}"
 
+    @property
+    def assets(self) -> str:
+        """Where the files that workloads declare lie, each under its SHA-256."""
+        return self.root_of("_assets")
+
 
 def checked_labels(labels: dict[str, str]) -> dict[str, str]:
     """The labels, unchanged; a ValueError if Kubernetes would refuse one."""
