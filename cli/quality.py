@@ -103,16 +103,15 @@ def _drafted(options: argparse.Namespace) -> tuple[Workload, pathlib.Path, dict[
     import pyarrow as pa
 
     from components.schema import left_out, read_schema
-    from quality.contracts import columns_for, draft, merge_into, read
+    from quality.contracts import columns_for, draft, merge_into, read, read_folders
 
     workload, _ = _fitting(*find_workload(options.workload))
-    if workload.data.format == "images":
-        raise InputError(f"{workload.name}: images have no columns to draft from. Write the suite by hand.")
     folder = home.schemas_root() / workload.name
     schema = read_schema(str(folder), left_out(read_schema(str(folder)), workload.data.ignore))
     columns = columns_for(workload, schema)
     source, span = _source(options, workload)
-    pieces = list(read(source, columns, workload.data))
+    by_folders = source.query is None and (source.format or workload.data.format) == "images"
+    pieces = list(read_folders(source, columns) if by_folders else read(source, columns, workload.data))
     if bad := sum(len(piece.bad) for piece in pieces):
         first = next((piece.file, one) for piece in pieces for one in piece.bad)
         raise InputError(

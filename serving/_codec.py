@@ -18,6 +18,7 @@ import orjson
 
 from serving._errors import BadRequestError
 from serving._signature import TensorInfo, show_shape
+from spec.pictures import too_large
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 _Where = Callable[[tuple[int, ...]], str]
@@ -142,6 +143,15 @@ def check_array(array: np.ndarray[Any, Any], info: TensorInfo) -> None:
         raise BadRequestError(
             f"input {info.shown!r}: expected shape {show_shape(info.shape)}. Received: {list(array.shape)}"
         )
+
+
+def check_pictures(array: np.ndarray[Any, Any], info: TensorInfo) -> None:
+    """Raises BadRequestError if a value is a picture that would take gigabytes once it is decoded."""
+    if array.dtype.kind != "O":
+        return
+    for row, value in enumerate(array.reshape(len(array), -1)[:, 0] if array.size and array.ndim else ()):
+        if isinstance(value, bytes) and (problem := too_large(value)):
+            raise BadRequestError(f"row {row}, input {info.shown!r}: {problem}.")
 
 
 def settle_missing(array: np.ndarray[Any, Any], info: TensorInfo) -> np.ndarray[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import pathlib
 import threading
@@ -14,12 +15,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from serving._codec import Arrays, check_array, fill_missing, settle_missing
+from serving._codec import Arrays, check_array, check_pictures, decode_predict, fill_missing, settle_missing
 from serving._errors import BadRequestError, ServingError
+from serving._examples import decode_examples
 from serving._signature import Feature, TensorInfo, read_description
 
 DEFAULT_SIGNATURE = "serving_default"
 CLASSIFY, REGRESS = "classify", "regress"
+_REFUSALS = (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError)
+_GOLDEN_REQUESTS = "assets.extra/golden_requests.json"
 _ANSWER_OF = {CLASSIFY: "scores", REGRESS: "outputs"}
 _TENSORFLOW_PREAMBLE = ("Graph execution error", "Detected at node", "<stack traces unavailable>")
 
@@ -57,6 +61,7 @@ class Servable:
         self.version = version
         self.features, self.classes = read_description(folder)
         self.signature_defs = _signature_defs(folder)
+        self._golden = _golden_request(folder)
         self._root = tf.saved_model.load(str(folder))
         self.signatures = {
             name: _signature(name, function, self.signature_defs[name], self.features)
@@ -121,18 +126,43 @@ class Servable:
         arrays = fill_missing(arrays, signature.inputs)
         for name, array in arrays.items():
             check_array(array, signature.inputs[name])
+            check_pictures(array, signature.inputs[name])
             arrays[name] = settle_missing(array, signature.inputs[name])
         if self.features and len({array.shape[:1] for array in arrays.values()}) > 1:
             sizes = ", ".join(f"{name} {array.shape[0]}" for name, array in sorted(arrays.items()))
             raise BadRequestError(f"every input must have a value for each row. Received rows: {sizes}")
         try:
-            outputs = signature.function(**{name: tf.constant(array) for name, array in arrays.items()})
-            return {name: outputs[name].numpy() for name in signature.outputs}
-        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
-            raise BadRequestError(f"{self.model} refuses the input: {_first_line(error)}") from None
+            return _asked(signature, arrays)
+        except _REFUSALS as error:
+            where, problem = self._refused_row(signature, arrays) or ("the input", error)
+            raise BadRequestError(f"{self.model} refuses {where}: {_first_line(problem)}") from None
         except tf.errors.OpError as error:
             _log.exception("%s version %d failed", self.model, self.version)
             raise ServingError(f"{self.model} version {self.version} failed: {_first_line(error)}") from None
+
+    def _one_row(self, signature: Signature) -> Arrays:
+        """A row to try a signature with: a golden request, where it takes the model's features, or made up."""
+        if self._golden and signature.takes_examples:
+            columns = {feature.input or name: name for name, feature in self.features.items()}
+            example = {columns[name]: value for name, value in self._golden.items()}
+            return dict.fromkeys(signature.inputs, decode_examples({"examples": [example]}, self.features))
+        if self._golden and signature.name == DEFAULT_SIGNATURE:
+            return decode_predict({"instances": [self._golden]}, signature.inputs)[0]
+        return {name: _made_up(info) for name, info in signature.inputs.items()}
+
+    def _refused_row(self, signature: Signature, arrays: Arrays) -> tuple[str, tf.errors.OpError] | None:
+        """Which of several rows the graph refuses, and why; None where it is one row, or each is fine on its own."""
+        first, end = 0, len(next(iter(arrays.values())))
+        if not self.features or end == 1:
+            return None
+        while end - first > 1:
+            middle = (first + end) // 2
+            if _refusal(signature, arrays, slice(first, middle)):
+                end = middle
+            else:
+                first = middle
+        problem = _refusal(signature, arrays, slice(first, end))
+        return (f"row {first}", problem) if problem else None
 
     def classify(
         self, signature: Signature, examples: np.ndarray[Any, Any]
@@ -149,10 +179,36 @@ class Servable:
         """Runs each signature once, so that the first caller does not wait for tracing and allocation."""
         for signature in self.signatures.values():
             try:
-                self.run(signature, _one_row(signature, self.features))
+                self.run(signature, self._one_row(signature))
             except ServingError as error:
-                # A made-up row need not make sense to the model; the release has been tested with real ones.
+                # A made-up row need not make sense to the model.
                 _log.info("%s version %d, warm-up of %s: %s", self.model, self.version, signature.name, error)
+
+
+def _golden_request(folder: pathlib.Path) -> dict[str, Any]:
+    """The first of the requests that the model was tested with before its release; empty for a model that is not ours."""
+    try:
+        return json.loads((folder / _GOLDEN_REQUESTS).read_text(encoding="utf-8"))["instances"][0]
+    except FileNotFoundError:
+        return {}
+
+
+def _made_up(info: TensorInfo) -> np.ndarray[Any, Any]:
+    shape = tuple(1 if n is None else n for n in info.shape or ())
+    return np.full(shape, b"?" if info.is_string else 0, dtype=info.dtype)
+
+
+def _asked(signature: Signature, arrays: Arrays) -> Arrays:
+    outputs = signature.function(**{name: tf.constant(array) for name, array in arrays.items()})
+    return {name: outputs[name].numpy() for name in signature.outputs}
+
+
+def _refusal(signature: Signature, arrays: Arrays, rows: slice) -> tf.errors.OpError | None:
+    try:
+        _asked(signature, {name: array[rows] for name, array in arrays.items()})
+    except _REFUSALS as error:
+        return error
+    return None
 
 
 def _signature_defs(folder: pathlib.Path) -> dict[str, meta_graph_pb2.SignatureDef]:
@@ -184,29 +240,6 @@ def _tensor_info(name: str, stored: meta_graph_pb2.TensorInfo, feature: Feature 
         feature is not None and feature.nullable,
         feature,
     )
-
-
-def _one_row(signature: Signature, features: Mapping[str, Feature]) -> Arrays:
-    arrays: Arrays = {}
-    for name, info in signature.inputs.items():
-        shape = tuple(1 if n is None else n for n in info.shape or ())
-        arrays[name] = np.full(shape, b"?" if info.is_string else 0, dtype=info.dtype)
-    if signature.takes_examples and features:
-        example = tf.train.Example()
-        for name, feature in features.items():
-            _fill(example.features.feature[name], feature)
-        next(iter(arrays.values()))[:] = example.SerializeToString()
-    return arrays
-
-
-def _fill(target: Any, feature: Feature) -> None:
-    count = int(np.prod(feature.shape, dtype=np.int64))
-    if feature.dtype == "string":
-        target.bytes_list.value.extend([b""] * count)
-    elif feature.dtype == "int64":
-        target.int64_list.value.extend([0] * count)
-    else:
-        target.float_list.value.extend([0.0] * count)
 
 
 def _first_line(error: tf.errors.OpError) -> str:

@@ -19,6 +19,7 @@ class BaselineSpec(ComponentSpec):
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
         "catalogue": ChannelParameter(type=ItemCatalogue, optional=True),
+        "judge": ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS = {"baseline": ChannelParameter(type=BaselineMetrics)}
 
@@ -31,6 +32,8 @@ class Baseline(base_component.BaseComponent):
 
     Args:
         schema: of the raw data; gives the label's classes.
+        catalogue: of the Catalogue, for a task that finds items; default none.
+        judge: a release that judges, for tasks that need one.
     """
 
     SPEC_CLASS = BaselineSpec
@@ -42,12 +45,14 @@ class Baseline(base_component.BaseComponent):
         schema: types.BaseChannel,
         config: BaselineConfig,
         catalogue: types.BaseChannel | None = None,
+        judge: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             BaselineSpec(
                 examples=examples,
                 schema=schema,
                 catalogue=catalogue,
+                judge=judge,
                 config=border.dump(config),
                 baseline=types.Channel(type=BaselineMetrics),
             )
@@ -56,7 +61,7 @@ class Baseline(base_component.BaseComponent):
 
 def node(graph: Graph) -> base_component.BaseComponent | None:
     workload = graph.workload
-    label, split, methods = workload.data.label, workload.data.split, workload.evaluation.baseline
+    label, split, methods, made = workload.data.label, workload.data.split, workload.evaluation.baseline, graph.outputs
     own = set(methods) - {GRADIENT_BOOSTING}
     if not methods or (label is None and not own):
         return None
@@ -67,11 +72,12 @@ def node(graph: Graph) -> base_component.BaseComponent | None:
         label=workload.data.label_column or "",
         positive_class=(label and label.positive_class) or "",
         query=workload.data.query or "",
+        judge=workload.evaluation.judge or "",
         task_options=workload.task_options.model_dump(mode="json"),
         leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
         module_file=str(module) if own else "",
         module_digest=user_code.digest(module.parent, workload.assets) if own else "",
     )
     return graph.after_data_gates(
-        Baseline(graph.outputs["examples"], graph.outputs["schema"], config, graph.outputs.get("catalogue"))
+        Baseline(made["examples"], made["schema"], config, made.get("catalogue"), made.get("judge"))
     )

@@ -16,6 +16,7 @@ class BaselineConfig:
         label: its column; empty without one.
         positive_class: of two classes; empty: the last of the domain.
         query: the column whose rows are judged together; empty without one.
+        judge: the release that judges, as `evaluation.judge` names it; empty without one.
         leave_out: columns that say to which split or query a row belongs; gradient boosting does not learn from them.
         module_file: the workload's baseline.py; empty where no method is its own.
         module_digest: of that file's folder.
@@ -26,6 +27,7 @@ class BaselineConfig:
     label: str = ""
     positive_class: str = ""
     query: str = ""
+    judge: str = ""
     leave_out: tuple[str, ...] = ()
     module_file: str = ""
     module_digest: str = ""

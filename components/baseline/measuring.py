@@ -18,10 +18,12 @@ from components.baseline.boosted import Boosted
 from components.baseline.config import BaselineConfig
 from components.baseline.method import PLACE, Method, NotApplicable
 from components.baseline.own import Own
+from components.evaluator.contender import Judge
 from components.evaluator.evaluation import context
 from components.evaluator.findings import Findings
 from components.tasks import Read, Tensors, Values, find, query_keys
 from components.transform.labels import output_classes
+from spec.errors import InputError
 from spec.splits import TEST
 from spec.workload import GRADIENT_BOOSTING
 
@@ -29,12 +31,17 @@ _BATCH_ROWS = 8192
 
 
 def measure(
-    examples_uri: str, schema: schema_pb2.Schema, config: BaselineConfig, catalogue: pathlib.Path | None = None
+    examples_uri: str,
+    schema: schema_pb2.Schema,
+    config: BaselineConfig,
+    catalogue: pathlib.Path | None = None,
+    judge: Judge | None = None,
 ) -> list[dict[str, Any]]:
     """What each method reaches, in the order of `config.methods`.
 
     Args:
         catalogue: the folder of the items that the task finds; None where it finds none.
+        judge: of `evaluation.judge`; None without one.
 
     Returns:
         of each its `name`; `about` it, in a line; `rows` it was judged on; `train_rows` it learnt from, of
@@ -55,7 +62,7 @@ def measure(
         overall: Values = {}
         why_not = ""
         try:
-            overall = _judge(examples_uri, method, config, catalogue)
+            overall = _judge(examples_uri, method, config, catalogue, judge)
         except NotApplicable as error:
             why_not = str(error)
         found.append(
@@ -71,14 +78,16 @@ def measure(
     return found
 
 
-def _judge(uri: str, method: Method, config: BaselineConfig, catalogue: pathlib.Path | None) -> Values:
+def _judge(
+    uri: str, method: Method, config: BaselineConfig, catalogue: pathlib.Path | None, judge: Judge | None
+) -> Values:
     def predict(batch: pa.RecordBatch) -> Tensors:
         return {method.task.judged_output: method.predict(batch)}
 
     label, query = config.label or None, config.query or None
     given = context(uri, label, query, _BATCH_ROWS, catalogue, predict)
-    given = dataclasses.replace(given, test=_placed(given.test))
     method.fit()
+    given = dataclasses.replace(given, test=_placed(given.test), columns=method.columns, judge=judge)
     method.task = task = method.task.prepare(given)
     findings = Findings(task, (), champion=None, seed=1)
     columns = dict.fromkeys([label, query, *task.truth_columns(label), *method.columns])
@@ -89,6 +98,11 @@ def _judge(uri: str, method: Method, config: BaselineConfig, catalogue: pathlib.
         groups = query_keys(batch.column(query), query) if query else places
         findings.add(places, truths, groups, (), (task.judged(predict(batch)),))
     findings.finish()
+    if wrong := findings.challenger.invalid_rows:
+        raise InputError(
+            f"{config.module_file}: {method.name} gives {wrong:,} of {findings.rows:,} rows an answer that is not "
+            f"{task.valid_words}. Mend it."
+        )
     assert findings.challenger.sums is not None
     return task.values(findings.challenger.sums)
 

@@ -18,7 +18,8 @@ from spec.splits import TEST, TRAIN
 
 
 class Own(Method):
-    """`def method(train: pa.Table, test: pa.Table, task: Task) -> np.ndarray`, called once, when its answers are first asked for.
+    """`def method(train: pa.Table, test: pa.Table, task: Task) -> np.ndarray`, called once for the test split, when its answers are
+    first asked for, and once for each batch of other rows that a task wants answered before it judges.
 
     Args:
         read_split: a whole split by its name, read once for all functions.
@@ -36,29 +37,26 @@ class Own(Method):
         self.facts["about"] = (inspect.getdoc(self._function) or "").partition("\n")[0]
 
     def predict(self, batch: pa.RecordBatch) -> np.ndarray:
+        if PLACE not in batch.schema.names:
+            return self._asked(self._read_split(TRAIN), pa.Table.from_batches([batch]))
         answers: np.ndarray = self._answers[batch.column(PLACE).to_numpy()]
         return answers
 
     @functools.cached_property
     def _answers(self) -> np.ndarray:
         """Of all rows of the test split."""
-        file, digest = self.config.module_file, self.config.module_digest
-        train, test = self._read_split(TRAIN), self._read_split(TEST)
-        # What a request to a model carries: neither the label, nor the item that is to be found.
-        test = test.select(self.task.served_columns([name for name in test.column_names if name != self.config.label]))
-        self.facts |= {"train_rows": train.num_rows, "train_rows_in_all": train.num_rows}
-        with user_code.calling(file, digest):
-            answers = np.asarray(self._function(train, test, self.task))
-        if objection := self._objection(answers, test.num_rows):
-            raise InputError(f"{file}: {self.name} {objection}. Mend it.")
-        return answers
+        return self._asked(self._read_split(TRAIN), self._read_split(TEST))
 
-    def _objection(self, answers: np.ndarray, rows: int) -> str:
-        shape = (rows, *self.task.judged_shape)
+    def _asked(self, train: pa.Table, rows: pa.Table) -> np.ndarray:
+        # What a request to a model carries: neither the label, nor the item that is to be found.
+        rows = rows.select(self.task.served_columns([name for name in rows.column_names if name != self.config.label]))
+        self.facts |= {"train_rows": train.num_rows, "train_rows_in_all": train.num_rows}
+        with user_code.calling(self.config.module_file, self.config.module_digest):
+            answers = np.asarray(self._function(train, rows, self.task))
+        shape = (rows.num_rows, *self.task.judged_shape)
         if answers.shape != shape:
-            return (
-                f"must answer as a {self.task.name} model does, in shape {list(shape)}. Received: {list(answers.shape)}"
+            raise InputError(
+                f"{self.config.module_file}: {self.name} must answer as a {self.task.name} model does, in shape {list(shape)}. "
+                f"Received: {list(answers.shape)}. Mend it."
             )
-        if wrong := int((~self.task.valid(self.task.judged({self.task.judged_output: answers}))).sum()):
-            return f"gives {wrong:,} of {rows:,} rows an answer that is not {self.task.valid_words}"
-        return ""
+        return answers

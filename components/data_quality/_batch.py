@@ -105,13 +105,17 @@ def _nullable_integer(kind: pa.DataType) -> Any:
 
 
 def _readable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Bytes as text, because a suite is JSON and can only name texts. Bytes that are not UTF-8 are escaped."""
+    """Bytes as text, because a suite is JSON and can only name texts. Bytes that are not UTF-8 are escaped, and zero bytes.
+
+    pandas compares texts up to a zero byte: to it, all PNGs would be one.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         return column
     try:
-        return pc.cast(column, pa.large_string())
+        texts = pc.cast(column, pa.large_string())
     except pa.ArrowInvalid:
         decoded = [None if v is None else v.decode("utf-8", "backslashreplace") for v in column.to_pylist()]
-        return pa.chunked_array([pa.array(decoded, pa.large_string())])
+        texts = pa.chunked_array([pa.array(decoded, pa.large_string())])
+    return pc.replace_substring(texts, "\0", "\\x00") if pc.any(pc.match_substring(texts, "\0")).as_py() else texts

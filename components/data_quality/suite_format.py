@@ -89,7 +89,10 @@ def _read_json(path: pathlib.Path, text: str | None) -> dict[str, Any]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8") if text is None else text)
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file. Add a GX suite (docs/guides/data-quality.md).") from None
+        raise InputError(
+            f"{path}: there is no such file. `trainyard quality draft {path.parent.name}` writes one from the data, to read and "
+            "edit."
+        ) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
     except json.JSONDecodeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -48,17 +48,17 @@ def judged(store: Any, pipeline: str) -> list[Judged]:
     gates = {record.id for record in graph.data_gates()}
     asked = {one.id: one for one in store.get_executions_by_context(context.id) if kinds.get(one.type_id) in gates}
     states: dict[int, dict[str, int]] = {}  # id of the examples -> gate -> state of its last execution
-    made: dict[int, list[int]] = {}  # execution -> ids of its outputs
+    made: list[tuple[int, int]] = []  # execution, id of an output; the gates of a span end in any order
     read: dict[int, int] = {}
     for event in store.get_events_by_execution_ids(sorted(asked)) if asked else ():
         if event.type == mlmd.Event.INPUT and event.path.steps and event.path.steps[0].key == "examples":
             read[event.execution_id] = event.artifact_id
         elif event.type == mlmd.Event.OUTPUT:
-            made.setdefault(event.execution_id, []).append(event.artifact_id)
+            made.append((event.execution_id, event.artifact_id))
     for execution_id in sorted(read):
         execution = asked[execution_id]
         states.setdefault(read[execution_id], {})[kinds[execution.type_id]] = execution.last_known_state
-    profiles = _profiles(store, {read[e]: ids for e, ids in made.items() if e in read})
+    profiles = _profiles(store, [(read[execution], made_id) for execution, made_id in made if execution in read])
     asked_gates = {kinds[one.type_id] for one in asked.values()}
     found = [
         Judged(span, digest, _verdict(states[examples_id], asked_gates), profiles.get(examples_id, ""))
@@ -80,10 +80,14 @@ def _spans(store: Any, examples_ids: Iterable[int]) -> Iterable[tuple[int, int, 
         yield artifact.id, artifact.properties["span"].int_value, noted[-1][1] if noted else ""
 
 
-def _profiles(store: Any, made: dict[int, list[int]]) -> dict[int, str]:
-    """The URI of the profile by the id of the examples."""
-    live = live_profiles(store, store.get_artifacts_by_id(sorted({i for ids in made.values() for i in ids})))
-    return {examples: live[i] for examples, ids in made.items() for i in ids if i in live}
+def _profiles(store: Any, made: Sequence[tuple[int, int]]) -> dict[int, str]:
+    """The URI of the profile by the id of the examples.
+
+    Args:
+        made: ids of examples, and of what a gate made of them.
+    """
+    live = live_profiles(store, store.get_artifacts_by_id(sorted({made_id for _, made_id in made})))
+    return {examples: live[made_id] for examples, made_id in made if made_id in live}
 
 
 def live_profiles(store: Any, artifacts: Iterable[Any]) -> dict[int, str]:

@@ -27,10 +27,11 @@ class Executor(ColumnarBeamExecutor):
         """
         from components.evaluator.beside import beside
         from components.evaluator.evaluation import evaluate
-        from components.evaluator.gallery import GALLERY_FILE, galleries, plain
+        from components.evaluator.gallery import galleries
         from components.evaluator.judgement import compare, judge
         from components.evaluator.summary import METRICS_FILE, summarise
         from components.evaluator.tfma_files import write_tfma_files
+        from components.tasks.gallery_file import GALLERY_FILE, plain
 
         self._log_startup(input_dict, output_dict, exec_properties)
         config = border.load(EvaluationConfig, exec_properties["evaluation_config"])
@@ -42,9 +43,10 @@ class Executor(ColumnarBeamExecutor):
         version = champion_version(champions[0]) if champions else 0
         with measured(output_dict) as rows:
             champion = pathlib.Path(champions[0].uri) / SERVING_FOLDER if version else None
+            challenger = pathlib.Path(model.uri) / SERVING_FOLDER
             outcome = evaluate(
                 examples.uri,
-                pathlib.Path(model.uri) / SERVING_FOLDER,
+                challenger,
                 champion,
                 config,
                 self._combine,
@@ -62,7 +64,7 @@ class Executor(ColumnarBeamExecutor):
             (folder / METRICS_FILE).write_text(json.dumps(summary, indent=1, allow_nan=False), encoding="utf-8")
             (folder / "gate.json").write_text(gate.to_json(), encoding="utf-8")
             if schemas := input_dict.get("schema"):  # which says what is personal
-                shown = galleries(outcome, examples.uri, read_schema(schemas[0].uri), config)
+                shown = galleries(outcome, examples.uri, read_schema(schemas[0].uri), config, challenger)
                 (folder / GALLERY_FILE).write_text(json.dumps(plain(shown)), encoding="utf-8")
             write_tfma_files(folder, outcome, gate, comparison, config)
             _bless(artifact_utils.get_single_instance(output_dict["blessing"]), model, gate)

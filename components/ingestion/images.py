@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import struct
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -14,14 +13,13 @@ import storage
 from components.ingestion.bad_rows import BadRow, ReadRows
 from components.ingestion.contract import Column
 from spec.errors import InputError
+from spec.pictures import HEAD_BYTES, above_limit, picture_size
 from spec.words import one_line
 
 IMAGE = "image"
-MAX_PIXELS = 50_000_000
 _BATCH_BYTES = 32 * 2**20
 _FILES_AT_ONCE = 64  # held in memory together
 _THREADS = 8
-_HEAD_BYTES = 32
 
 
 class _BadImage(ValueError):
@@ -31,7 +29,7 @@ class _BadImage(ValueError):
 def read_images(files: Sequence[str], columns: Sequence[Column]) -> Iterator[ReadRows]:
     """Yields `image` and, where it is among the columns, the label; `numbers` are the files' places in `files`, from 1.
 
-    Every image is decoded once to prove that it can be, unless its header says that it has more than MAX_PIXELS.
+    Every image is decoded once to prove that it can be, unless its header says that it is too large.
 
     Raises:
         InputError: the schema does not take images.
@@ -53,6 +51,13 @@ def read_images(files: Sequence[str], columns: Sequence[Column]) -> Iterator[Rea
                     bad.append(BadRow(number, IMAGE, str(found)))
             yield _rows(pending, files, labels, tuple(bad))
             pending = []
+
+
+def unread_images(files: Sequence[str], columns: Sequence[Column]) -> pa.RecordBatch:
+    """What `read_images` yields for these files, with empty bytes: nothing is opened."""
+    labels = [c for c in columns if c.name != IMAGE]
+    _check_columns(columns, labels)
+    return _rows([(number, b"") for number in range(1, len(files) + 1)], files, labels, ()).batch
 
 
 def insist_on_classes(files: Sequence[str], pattern: str) -> None:
@@ -117,44 +122,14 @@ def _load(url: str) -> bytes | _BadImage:
 
 
 def _read(file: IO[bytes]) -> bytes:
-    head = file.read(_HEAD_BYTES)
+    head = file.read(HEAD_BYTES)
     if not head:
         raise _BadImage("is empty (0 bytes)")
     # A JPEG's size comes after the camera's metadata; the other formats have it in their first bytes.
-    content = head if (size := _size(head)) else head + file.read()
-    size = size or _jpeg_size(content)
+    content = head if (size := picture_size(head)) else head + file.read()
+    size = size or picture_size(content)
     if size is None:
         raise _BadImage("is no whole JPEG, PNG, GIF or BMP image")
-    width, height = size
-    if width * height > MAX_PIXELS:
-        raise _BadImage(f"has {width} x {height} pixels; at most {MAX_PIXELS:,} are decoded")
+    if problem := above_limit(size):
+        raise _BadImage(problem)
     return content if content is not head else head + file.read()
-
-
-def image_size(content: bytes) -> tuple[int, int] | None:
-    """Width and height by an image's header; None if it is not a complete JPEG, PNG, GIF or BMP image."""
-    return _size(content[:_HEAD_BYTES]) or _jpeg_size(content)
-
-
-def _size(head: bytes) -> tuple[int, int] | None:
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= 24:
-        return struct.unpack(">II", head[16:24])
-    if head.startswith((b"GIF87a", b"GIF89a")) and len(head) >= 10:
-        return struct.unpack("<HH", head[6:10])
-    if head.startswith(b"BM") and len(head) >= 26:
-        width, height = struct.unpack("<ii", head[18:26])
-        return abs(width), abs(height)
-    return None
-
-
-def _jpeg_size(content: bytes) -> tuple[int, int] | None:
-    if not content.startswith(b"\xff\xd8"):
-        return None
-    at = 2
-    while at + 9 <= len(content) and content[at] == 0xFF:
-        marker, length = content[at + 1], struct.unpack(">H", content[at + 2 : at + 4])[0]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # any kind of start-of-frame marker
-            height, width = struct.unpack(">HH", content[at + 5 : at + 9])
-            return width, height
-        at += 1 if marker == 0xFF else 2 + length
-    return None

@@ -1,16 +1,46 @@
 from __future__ import annotations
 
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import channel, component_spec, standard_artifacts
+
 from components.graph import Graph
 from components.judge.driver import Driver
-from components.release_importer.component import ReleaseImporter
+from components.judge.executor import Executor
+from components.release_importer.component import ReleaseImporterSpec
 
 
-class Judge(ReleaseImporter):
-    """Brings the release that judges into the pipeline; its version and digest are in the cache key, so another one judges anew."""
+class JudgeSpec(ReleaseImporterSpec):
+    PARAMETERS = {**ReleaseImporterSpec.PARAMETERS, "task": component_spec.ExecutionParameter(type=str)}
 
+
+class Judge(base_component.BaseComponent):
+    """Brings the release that judges into the pipeline; its version and digest are in the cache key, so another one judges anew.
+
+    Args:
+        release: a label (stable, canary) or a version.
+        task: that the judged model has.
+    """
+
+    SPEC_CLASS = JudgeSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
     DRIVER_CLASS = Driver
+
+    def __init__(self, store_uri: str, model_name: str, release: str, task: str) -> None:
+        super().__init__(
+            JudgeSpec(
+                store_uri=store_uri,
+                model_name=model_name,
+                release=release,
+                task=task,
+                resolved="",  # the driver fills it in
+                model=channel.Channel(type=standard_artifacts.Model),
+            )
+        )
 
 
 def node(graph: Graph) -> Judge | None:
     judge = graph.workload.evaluation.judge
-    return None if judge is None else Judge(graph.site.store_uri, *judge.split("@"))
+    if judge is None:
+        return None
+    name, release = judge.split("@")
+    return Judge(graph.site.store_uri, name, release, graph.workload.task)

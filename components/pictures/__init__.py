@@ -21,6 +21,8 @@ _SHOWN_SIDE = 112  # that a small one is enlarged to
 _JPEG_QUALITY = 88
 # Of the classes of a mask, from 1: bright enough to be seen on a picture, and apart for those who see no red.
 _COLOURS = ((0, 158, 255), (255, 176, 0), (0, 200, 130), (255, 92, 138), (170, 110, 255), (240, 228, 66))
+# The two that those who see no red tell apart best.
+_FOR, _AGAINST = (255, 140, 0), (30, 110, 255)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +90,24 @@ def picture_of(value: Any, pixels: Pixels | None = None) -> np.ndarray | None:
     return raster(flat.reshape(shape), pixels.low, pixels.high) if math.prod(shape) == flat.size else None
 
 
+def value_of(picture: np.ndarray, like: Any, pixels: Pixels | None = None) -> Any:
+    """A picture as a value of its column, what `picture_of` reads.
+
+    Args:
+        picture: uint8 [H, W, 1 or 3].
+        like: a value of the column.
+        pixels: of a column that `pixel_columns` names.
+    """
+    if pixels is None or (isinstance(like, bytes) and like.startswith(_HEADS)):
+        import tensorflow as tf
+
+        return tf.io.encode_png(picture).numpy()
+    numbers = pixels.low + picture.reshape(-1).astype(np.float64) / 255 * (pixels.high - pixels.low)
+    if isinstance(like, bytes):
+        return numbers.round().astype(np.uint8).tobytes()
+    return (numbers if np.asarray(like).dtype.kind == "f" else numbers.round().astype(np.int64)).tolist()
+
+
 def decoded(content: bytes) -> np.ndarray | None:
     """The pixels of an image file, uint8 [H, W, 1 or 3]; None: it cannot be read. Of a moving one the first picture."""
     import tensorflow as tf
@@ -133,6 +153,32 @@ def overlaid(picture: np.ndarray, mask: np.ndarray, strength: float = 0.6) -> np
     return np.where(mask[..., None] > 0, mixed, base).round().astype(np.uint8)
 
 
+def heated(picture: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """A picture, grey and dim, with what counted in it: orange for an answer, blue against it; uint8 [H, W, 3].
+
+    Args:
+        picture: uint8 [H, W, 1 or 3].
+        counted: from -1 to 1, [h, w], stretched to the picture; 0 is not coloured.
+    """
+    import tensorflow as tf
+
+    counted = tf.image.resize(counted[..., np.newaxis], picture.shape[:2]).numpy()
+    grey = np.broadcast_to(picture.mean(axis=2, keepdims=True) * 0.6 + 50, (*picture.shape[:2], 3))
+    colour = np.where(counted > 0, _FOR, _AGAINST).astype(np.float32)
+    strength = np.abs(counted) * 0.75
+    return (grey * (1 - strength) + colour * strength).round().astype(np.uint8)
+
+
+def shrunk(picture: np.ndarray, longest: int) -> np.ndarray:
+    """A picture whose longer side has at most so many pixels, uint8 [H, W, 1 or 3]."""
+    import tensorflow as tf
+
+    if (side := max(picture.shape)) <= longest:
+        return picture
+    size = [max(1, round(one * longest / side)) for one in picture.shape[:2]]
+    return np.asarray(tf.cast(tf.round(tf.image.resize(picture, size, method="area")), tf.uint8))
+
+
 def thumbnail(picture: np.ndarray, title: str = "", longest: int = 128) -> Picture:
     """What a page shows of a picture.
 
@@ -145,13 +191,11 @@ def thumbnail(picture: np.ndarray, title: str = "", longest: int = 128) -> Pictu
     """
     import tensorflow as tf
 
-    height, width, _ = picture.shape
-    if (side := max(height, width)) <= _SMALL:
+    if (side := max(picture.shape)) <= _SMALL:
         scale = max(1, _SHOWN_SIDE // side)
-        return Picture(tf.io.encode_png(picture).numpy(), width * scale, height * scale, title)
-    if side > longest:
-        height, width = (max(1, round(one * longest / side)) for one in (height, width))
-        picture = tf.cast(tf.round(tf.image.resize(picture, (height, width), method="area")), tf.uint8)
+        return Picture(tf.io.encode_png(picture).numpy(), picture.shape[1] * scale, picture.shape[0] * scale, title)
+    picture = shrunk(picture, longest)
+    height, width, _ = picture.shape
     return Picture(tf.io.encode_jpeg(picture, quality=_JPEG_QUALITY).numpy(), width, height, title)
 
 

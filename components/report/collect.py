@@ -24,6 +24,7 @@ from components.report.facts import (
     RunFacts,
 )
 from components.report.statistics import read_statistics
+from components.tasks.gallery_file import GALLERY_FILE
 from spec import graph
 
 _DATA_DOCS = "data_docs/index.html"
@@ -48,8 +49,9 @@ def collect(workload: Mapping[str, Any], run_id: str, artifacts: Mapping[str, Ar
         gates=reader.gates(),
         dataset=_shown(reader.read("statistics", "", read_statistics), profile),
         metrics=reader.json("evaluation", "metrics.json"),
-        gallery=reader.json("evaluation", "gallery.json"),
+        gallery=reader.json("evaluation", GALLERY_FILE),
         training=reader.json("model_run", "history.json"),
+        sketches=reader.json("model_run", GALLERY_FILE),
         release=reader.release(),
         champion=reader.champion(),
         profile=profile,

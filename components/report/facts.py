@@ -102,6 +102,7 @@ class RunFacts:
         metrics: `metrics.json` of the Evaluator.
         gallery: `gallery.json` of the Evaluator.
         training: `history.json` of the Trainer.
+        sketches: `gallery.json` of the Trainer: what the model made after some epochs.
         release: `release.json` of what was pushed.
         champion: `release.json` of the champion that the challenger was compared with.
         infra_blessed: whether the exported model loaded and predicted.
@@ -122,6 +123,7 @@ class RunFacts:
     metrics: Mapping[str, Any] | None = None
     gallery: Mapping[str, Any] | None = None
     training: Mapping[str, Any] | None = None
+    sketches: Mapping[str, Any] | None = None
     release: Mapping[str, Any] | None = None
     champion: Mapping[str, Any] | None = None
     infra_blessed: bool | None = None

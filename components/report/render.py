@@ -44,7 +44,8 @@ def render_run(facts: RunFacts) -> str:
         learnt=[evaluation_view.learnt(method) for method in evaluation_view.methods(facts)],
         primary=facts.primary,
         views=figures.figures(facts),
-        galleries=[one for one in (facts.gallery or {}).get("galleries", ()) if one["tiles"]],
+        galleries=_galleries(facts.gallery),
+        sketches=_galleries(facts.sketches),
         other_metrics=others,
         slice_groups=groups,
         comparison=_comparison(facts),
@@ -89,6 +90,11 @@ def _environment() -> jinja2.Environment:
     for name in ("count", "figure", "brief", "signed", "percent", "duration", "when", "shorten", "plural"):
         environment.filters[name] = getattr(formats, name)
     return environment
+
+
+def _galleries(content: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """Those of a gallery.json that have something to show."""
+    return [one for one in (content or {}).get("galleries", ()) if one["tiles"]]
 
 
 def _link(uri: str) -> str:

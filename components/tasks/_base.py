@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from components.tasks.catalogue import Catalogue
 
 Embed = Callable[[Callable[[Mapping[str, Any]], Any]], "np.ndarray"]
+Conviction = Callable[[Tensors, "np.ndarray"], "np.ndarray"]
 
 
 class Task(TaskFacts, abc.ABC):
@@ -49,6 +50,8 @@ class Task(TaskFacts, abc.ABC):
         inexact: outputs that a last digit of another one turns over, such as the bytes of a picture; the infrastructure check holds no
             two of them against each other.
         gallery_rows: how many rows of the test split `gallery` is given; 0: there is none.
+        sketch_rows: how many rows of eval `sketch` is given after some epochs; 0: there is no such picture.
+        guide: the page about a workload of this task, for whoever writes it by hand.
 
     Args:
         classes: in the order of the output; of two, the positive one is the last.
@@ -67,6 +70,8 @@ class Task(TaskFacts, abc.ABC):
     views: ClassVar[tuple[View, ...]] = ()
     inexact: ClassVar[frozenset[str]] = frozenset()
     gallery_rows: ClassVar[int] = 0
+    sketch_rows: ClassVar[int] = 0
+    guide: ClassVar[str] = "docs/guides/new-workload.md"
 
     def __init__(
         self, classes: Sequence[str] = (), threshold: float = 0.5, options: Section | Mapping[str, Any] | None = None
@@ -230,6 +235,14 @@ class Task(TaskFacts, abc.ABC):
         """Features: a query's id, if there is one, and an item's; their pairs in train are `ModelSchema.interactions`."""
         return None
 
+    def sketch(self, output: np.ndarray) -> np.ndarray:
+        """A picture of what the model has learnt so far, uint8 [H, W, 1 or 3]: a report shows it of a few epochs.
+
+        Args:
+            output: of the model for the first `sketch_rows` rows of eval, the same ones each time, [N, *head_shape].
+        """
+        raise NotImplementedError
+
     # What is served.
 
     def served_columns(self, columns: Sequence[str]) -> Sequence[str]:
@@ -313,6 +326,15 @@ class Task(TaskFacts, abc.ABC):
         return {self.output: kind}
 
     # How good it is.
+
+    @classmethod
+    def objection_to_judge(cls, judge: Any) -> str:
+        """Why a release cannot judge (`needs_judge`), in words that its name goes before; empty: it can. Asked before the training.
+
+        Args:
+            judge: what it takes and answers, a `components.served_model.ServedModel`.
+        """
+        return ""
 
     def prepare(self, context: Context) -> Self:
         """Looks at the rows before they are judged, where metrics need it, as those over a corpus do; returns the task that judges."""
@@ -494,6 +516,19 @@ class Task(TaskFacts, abc.ABC):
         """
         return np.zeros(len(truths))
 
+    def conviction(self, truths: np.ndarray, answers: Tensors) -> Conviction | None:
+        """How sure the model is of what it answered to the gallery's rows, once parts of them are changed.
+
+        Args:
+            truths: of the rows, [N, ...].
+            answers: to the rows, [N, ...] each.
+
+        Returns:
+            A function of the answers to changed rows, [M, ...] each, and of which rows these were, [M]: how sure the model still is
+            of the answer to the unchanged row, [M], larger is surer. None: answers of this task are not explained.
+        """
+        return None
+
     def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
         """What a report shows of single rows.
 
@@ -523,8 +558,8 @@ class Task(TaskFacts, abc.ABC):
             InputError: the label does not fit, or the task has no draft.
         """
         raise InputError(
-            f"--task {cls.name}: `trainyard new` does not draft this task. Take a workload that has it for a pattern: `trainyard "
-            "list` names them, docs/reference/workload.md explains the fields."
+            f"--task {cls.name}: `trainyard new` does not draft this task. Take a workload that has it for a pattern (`trainyard "
+            f"list` names them); {cls.guide} says what it is made of."
         )
 
     @classmethod
@@ -536,7 +571,7 @@ class Task(TaskFacts, abc.ABC):
         """
         raise InputError(
             f"--task {cls.name}: `trainyard new` does not draft this task without a label. Name the column with --label, or write "
-            "its workload by hand (docs/guides/new-workload.md)."
+            f"its workload by hand ({cls.guide})."
         )
 
 

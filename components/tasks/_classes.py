@@ -6,7 +6,7 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from components.tasks._base import Task
+from components.tasks._base import Conviction, Task
 from components.tasks._context import Tensors
 from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import np, pa
@@ -80,10 +80,28 @@ class ClassTask(Task):
 
     def interest(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
         """The probability of the class that a row is called, where it is the wrong one."""
-        labels, which = np.unique(answers["label"], return_inverse=True)
-        called = np.array([self.classes.index(label.decode()) for label in labels], np.int64)[which]
+        called = self._called_in(answers)
         sure = self.scores(answers[self.output])[np.arange(len(called)), called]
         return np.where(called != truths, sure, -np.inf)
+
+    def conviction(self, truths: np.ndarray, answers: Tensors) -> Conviction | None:
+        """The log-odds of the class that a row was called."""
+        return self.log_odds(self._called_in(answers))
+
+    def log_odds(self, classes: np.ndarray) -> Conviction:
+        """Of a class of each row, [N]."""
+
+        def of_changed(answers: Tensors, rows: np.ndarray) -> np.ndarray:
+            of_class = self.scores(answers[self.output])[np.arange(len(rows)), classes[rows]].astype(np.float64)
+            p = np.clip(of_class, EPSILON, 1 - EPSILON)
+            return np.asarray(np.log(p) - np.log1p(-p))
+
+        return of_changed
+
+    def _called_in(self, answers: Tensors) -> np.ndarray:
+        """The index of the class that each row was called, [N]."""
+        labels, which = np.unique(answers["label"], return_inverse=True)
+        return np.array([self.classes.index(label.decode()) for label in labels], np.int64)[which]
 
     def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
         said, sure = [label.decode() or "nothing" for label in answers["label"]], self.interest(truths, answers)
@@ -92,7 +110,7 @@ class ClassTask(Task):
             for row, truth in enumerate(truths)
         ]
         caption = "Where the model is wrong, the surest first: what it answered, how sure it was, and what is true."
-        return [Gallery("Most confident errors", tiles, caption)] if tiles else []
+        return [Gallery("Most confident errors", tiles, f"{caption} {rows.key}".strip())] if tiles else []
 
     def said_of(self, truth: Any) -> str:
         """What `label` says where the model answers a row's truth."""

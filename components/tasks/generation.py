@@ -34,6 +34,7 @@ _TRAIN_ROWS, _HIDDEN, _BATCH, _STEPS = (
 )  # of the small classifier; of as many real digits it learns to read 0.95
 _SIDE = 28  # it sees pictures of at most so many pixels a side
 _SHOWN, _GRID = 8, 240  # pictures of a class in the report, and their width together
+_SKETCHED = 24  # pictures after some epochs, of a class and a code each
 _MOST_CLASSES = 64  # covariances of more log-probabilities take too much memory
 
 
@@ -58,12 +59,14 @@ class Generation(Task):
     name = "generation"
     metrics = (JUDGE_ACCURACY, FRECHET, SYNTHETIC_TRAIN, REAL_TRAIN)
     label_kind = LabelKind.IMAGE
+    guide = "docs/guides/pictures.md"
     needs_judge = True
     Options = GenerationOptions
     options: GenerationOptions
     output = "pixels"
     inexact = frozenset({"picture_bytes"})
     gallery_rows = 80
+    sketch_rows = _SKETCHED
     judge: Any = None
     learners: Mapping[str, Any] = {}
 
@@ -106,6 +109,10 @@ class Generation(Task):
     def loss(self, schema: ModelSchema) -> Any:
         return "mse"
 
+    def sketch(self, output: np.ndarray) -> np.ndarray:
+        """The pictures in a row."""
+        return pictures.grid([pictures.raster(one) for one in output], columns=len(output))
+
     # What is served.
 
     @property
@@ -142,6 +149,18 @@ class Generation(Task):
         if self.options.condition is not None:
             prepared.learners = prepared._learners(context)
         return prepared
+
+    @classmethod
+    def objection_to_judge(cls, judge: Any) -> str:
+        if [(one.dtype, one.shape) for one in judge.features.values()] != [("string", ())]:
+            taken = [f"{name} ({one.dtype}{list(one.shape)})" for name, one in judge.features.items()]
+            return f"takes {', '.join(taken)}; a judge takes one picture, as bytes."
+        if not 2 <= len(judge.classes) <= _MOST_CLASSES or judge.kind.answer_shape != (len(judge.classes),):
+            return (
+                f"is a model of task {judge.task} with {len(judge.classes)} classes; a judge answers with the probabilities of 2 to "
+                f"{_MOST_CLASSES} classes."
+            )
+        return ""
 
     @property
     def widths(self) -> Mapping[str, int]:  # type: ignore[override]
@@ -202,17 +221,8 @@ class Generation(Task):
             raise InputError(
                 "evaluation.judge: task generation is judged by a release. Name one, such as mnist@stable."
             )
-        spec = self.judge.spec
-        taken = [f"{name} ({one.dtype}{list(one.shape)})" for name, one in spec.features.items()]
-        if [(one.dtype, one.shape) for one in spec.features.values()] != [("string", ())]:
-            raise InputError(
-                f"evaluation.judge: {self.judge.name} takes {', '.join(taken)}; a judge takes one picture, as bytes. Name another."
-            )
-        if not 2 <= len(spec.classes) <= _MOST_CLASSES or spec.kind.answer_shape != (len(spec.classes),):
-            raise InputError(
-                f"evaluation.judge: {self.judge.name} is a model of task {spec.task} with {len(spec.classes)} classes; a judge "
-                f"answers with the probabilities of 2 to {_MOST_CLASSES} classes. Name another."
-            )
+        if problem := self.objection_to_judge(self.judge.spec):
+            raise InputError(f"evaluation.judge: {self.judge.name} {problem} Name another.")
 
     @property
     def _judged_classes(self) -> Sequence[str]:
@@ -297,10 +307,12 @@ def _small(pixels: np.ndarray) -> np.ndarray:
 def _learner(pixels: np.ndarray, classes: np.ndarray) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
+    from threadpoolctl import threadpool_limits
 
     epochs = math.ceil(_STEPS / math.ceil(len(classes) / _BATCH))
     learner = MLPClassifier((_HIDDEN,), batch_size=min(_BATCH, len(classes)), max_iter=epochs, random_state=1)
-    with warnings.catch_warnings():
+    # On one thread: two took 1.6 times the CPU time, and where the cores are busy they wait for each other.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # so many steps, and no more
         return learner.fit(pixels, classes)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from components.tasks._base import Conviction
 from components.tasks._classes import EPSILON, ClassesTask
 from components.tasks._columns import class_indices
 from components.tasks._context import Tensors
@@ -112,9 +113,19 @@ class Multilabel(ClassesTask):
 
     def interest(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
         """How far the probability of the class in which a row is most wrong is from the truth."""
+        wrong = self._wrong_by(truths, answers)
+        return np.where(wrong.any(axis=1), wrong.max(axis=1), -np.inf)
+
+    def conviction(self, truths: np.ndarray, answers: Tensors) -> Conviction | None:
+        """The log-odds of what was said of the class in which a row is most wrong: that it holds, or that it does not."""
+        worst = self._wrong_by(truths, answers).argmax(axis=1)
+        holds, odds = self.log_odds(worst), np.where(truths[np.arange(len(worst)), worst], -1, 1)
+        return lambda changed, rows: holds(changed, rows) * odds[rows]
+
+    def _wrong_by(self, truths: np.ndarray, answers: Tensors) -> np.ndarray:
+        """How far each probability is from the truth where the wrong thing is said, else 0, [N, C]."""
         p = answers[self.output]
-        wrong = self.called(p) != truths
-        return np.where(wrong.any(axis=1), (np.abs(p - truths) * wrong).max(axis=1), -np.inf)
+        return np.asarray(np.abs(p - truths) * (self.called(p) != truths))
 
     def said_of(self, truth: Any) -> str:
         return _JOINED_BY.join(name for name, holds in zip(self.classes, truth, strict=True) if holds)

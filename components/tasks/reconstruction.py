@@ -60,6 +60,7 @@ class Reconstruction(Task):
     metrics = (MSE, BCE, PSNR, AUC)
     label_kind = LabelKind.TWO_CLASSES
     label_optional = True
+    guide = "docs/guides/pictures.md"
     Options = ReconstructionOptions
     options: ReconstructionOptions
     output = "error"

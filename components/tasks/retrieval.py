@@ -75,6 +75,7 @@ class Retrieval(Task):
     Options = RetrievalOptions
     label_kind = LabelKind.CLASSES
     label_optional = True
+    guide = "docs/guides/retrieval.md"
     answers_queries = True
     output = "scores"
     unit = "queries"

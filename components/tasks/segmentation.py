@@ -50,6 +50,7 @@ class Segmentation(Task):
     name = "segmentation"
     metrics = (MIOU, DICE, PIXEL_ACCURACY)
     label_kind = LabelKind.IMAGE
+    guide = "docs/guides/pictures.md"
     Options = Options
     output = "shares"
     valid_words = "masks of its classes"

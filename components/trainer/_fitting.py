@@ -22,6 +22,7 @@ from components.trainer._config import TrainingConfig
 from components.trainer._devices import Devices
 from components.trainer._input import Split, Weights
 from components.trainer._progress import Progress
+from components.trainer._sketches import Sketches
 from spec.errors import InputError
 
 _EVAL_BATCH = 1024
@@ -93,6 +94,7 @@ def fit(
     devices: Devices = Devices("none", ("CPU:0",)),  # noqa: B008 frozen
     checkpoints: Checkpoints | None = None,
     weights: Weights | None = None,
+    sketches: Sketches | None = None,
 ) -> dict[str, Any]:
     """Fits, from the last checkpoint on if there is one, and keeps the weights that `training.keep_weights` says.
 
@@ -101,6 +103,7 @@ def fit(
         logs: TensorBoard's folder.
         checkpoints: where the state of each epoch is kept; None: nowhere.
         weights: what a row counts in the loss, of train and of eval, by class [classes]; None: all the same.
+        sketches: draws what the model makes after some epochs; None: nothing is drawn.
 
     Returns:
         What goes into history.json (docs/guides/training.md).
@@ -111,8 +114,13 @@ def fit(
     started = time.monotonic()
     agree = functools.partial(_replicas.check_alike, devices.strategy)
     progress = checkpoints.restore(model, agree) if checkpoints else Progress()
+    if sketches:
+        sketches.drawn = progress.drawn  # a checkpoint has those before it
     seconds_before = sum(progress.seconds)
-    callbacks = [keras.callbacks.TerminateOnNaN(), _Keeper(train, progress, config, checkpoints, devices.is_chief)]
+    callbacks = [
+        keras.callbacks.TerminateOnNaN(),
+        _Keeper(train, progress, config, checkpoints, devices.is_chief, sketches),
+    ]
     if devices.is_chief:
         callbacks.insert(1, keras.callbacks.TensorBoard(str(logs), write_graph=False))
     data = train.dataset(config.batch_size, config.seed, devices.replicas, weights)
@@ -238,10 +246,11 @@ class _Keeper(keras.callbacks.Callback):
         config: TrainingConfig,
         checkpoints: Checkpoints | None,
         writes: bool,
+        sketches: Sketches | None,
     ) -> None:
         super().__init__()
         self._train, self._progress, self._config = train, progress, config
-        self._checkpoints, self._writes = checkpoints, writes
+        self._checkpoints, self._writes, self._sketches = checkpoints, writes, sketches
         self._started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -250,7 +259,10 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._progress.add(logs or {}, time.monotonic() - self._started, self.model, self._config.keep_weights)
+        is_over = self._progress.is_over(self._config.epochs, self._config.early_stopping_patience)
+        if self._sketches and self._progress.is_finite:
+            self._sketches.draw(self.model, epoch + 1, is_over)
         if self._checkpoints and self._progress.is_finite:
             self._checkpoints.save(self.model, self._progress, self._writes)
-        if self._progress.is_over(self._config.epochs, self._config.early_stopping_patience):
+        if is_over:
             self.model.stop_training = True

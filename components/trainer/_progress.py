@@ -23,6 +23,7 @@ class Progress:
         resumed_at: the epochs that a new process started with.
         best_epoch: whose weights are to be kept: of the least eval loss so far, or the last.
         best_weights: of that epoch; None before the first, and where the last is kept.
+        drawn: by epoch, counted from 1, what the model then made, PNG as base64.
     """
 
     history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
@@ -30,6 +31,7 @@ class Progress:
     resumed_at: list[int] = dataclasses.field(default_factory=list)
     best_epoch: int = 0
     best_weights: list[npt.NDArray[Any]] | None = None
+    drawn: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def epochs(self) -> int:

@@ -16,6 +16,7 @@ from components.artifacts import ROWS_IN, Artifacts, measured
 from components.schema import read_schema
 from components.tasks import Feature, ModelSchema
 from components.tasks.catalogue import Catalogue
+from components.tasks.gallery_file import GALLERY_FILE, plain
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
 from components.trainer._weights import class_weights
@@ -33,7 +34,7 @@ class Executor(base_executor.BaseExecutor):
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         import keras
 
-        from components.trainer import _checkpoints, _decision, _devices, _export, _fitting, _input
+        from components.trainer import _checkpoints, _decision, _devices, _export, _fitting, _input, _sketches
 
         config = border.load(TrainingConfig, exec_properties["training"])
         devices = _devices.find(config)  # before anything else asks TensorFlow for one
@@ -78,8 +79,9 @@ class Executor(base_executor.BaseExecutor):
             key = _checkpoints.key(exec_properties["training"], digest, repr(schema), examples)
             checkpoints = _checkpoints.at(self._context and self._context.stateful_working_dir, key)
             weights = class_weights(config, classes, seen.class_counts)
+            sketches = _sketches.Sketches(task, evaluation, config.epochs, devices.strategy)
             history = _fitting.fit(
-                model, train, evaluation, config, run_uri / "tensorboard", devices, checkpoints, weights
+                model, train, evaluation, config, run_uri / "tensorboard", devices, checkpoints, weights, sketches
             )
             if not devices.is_chief:
                 return
@@ -93,6 +95,8 @@ class Executor(base_executor.BaseExecutor):
             history |= {"positive": dataclasses.asdict(positive), "decision": dataclasses.asdict(decision)}
             history["class_weights"] = None if weights is None else dict(zip(classes, weights.tolist(), strict=True))
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
+            if sketches.drawn:
+                (run_uri / GALLERY_FILE).write_text(json.dumps(plain([sketches.gallery()])))
         checkpoints.clear()
 
 

@@ -146,20 +146,27 @@ def _decide_images(
     for field in ("time", "key", "query", "item", "ignore"):
         if getattr(request, field):
             raise InputError(f"--{field}: images have no columns to name. Leave it out.")
-    if request.task and not find(request.task).label_kind.has_classes:
-        raise InputError(f"--task {request.task}: images are told apart by their folders, which are classes.")
+    kind = find(request.task) if request.task else None
+    if kind and (not kind.label_kind.has_classes or kind.label_optional):
+        raise InputError(
+            f"--task {kind.name}: of images, `trainyard new` drafts what learns to tell the classes that their folders are. Write "
+            f"its workload by hand ({kind.guide})."
+        )
     assert request.label is not None  # `_with_label` gave it a name
     table = images.table_of(files, request.label)
     labelling.check_values(table, request.label)
     column = LabelColumn(request.label, table.column(request.label))
     task, reason = labelling.choose_task(column, request.task)
     label = labelling.draft(task, column, request.positive)
-    if label.templates:
-        raise InputError(f"--task {task.name}: is drafted for tables, not for images. Write its workload by hand.")
     size = images.working_size(files)
     note = f"brought to {size} x {size} pixels"
     image = Column(IMAGE, Kind.IMAGE, "BYTES", 1.0, longest=size, note=note)
-    return table, label, Profile((image,), {}), [reason]
+    return (
+        table,
+        label,
+        Profile((image,), {}),
+        [reason, *images.left_out(pathlib.Path(request.data).expanduser().absolute(), files)],
+    )
 
 
 def _decide(

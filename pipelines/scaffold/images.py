@@ -8,13 +8,15 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from components.ingestion.images import IMAGE, image_size
+from components.ingestion.images import IMAGE
 from spec.errors import InputError
+from spec.pictures import picture_size
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp"})
 _SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "eval", "dev"})
 _SIZES = (32, 48, 64)
 _SAMPLE = 50
+_SHOWN = 3
 
 
 def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -36,6 +38,18 @@ def find_images(folder: pathlib.Path) -> list[pathlib.Path]:
     return found
 
 
+def left_out(folder: pathlib.Path, images: Sequence[pathlib.Path]) -> list[str]:
+    """A line for a person about the files below a folder that are not among its images; none where there are no such files."""
+    found = {path for path in folder.rglob("[!.]*") if path.is_file()} - set(images)
+    if not found:
+        return []
+    shown = ", ".join(str(path.relative_to(folder)) for path in sorted(found)[:_SHOWN])
+    return [
+        f"Left out: {len(found):,} files that are no JPEG, PNG, GIF or BMP right in a class's folder: {shown}"
+        + ", ..." * (len(found) > _SHOWN)
+    ]
+
+
 def table_of(files: Sequence[pathlib.Path], label: str) -> pa.Table:
     """A row an image: the label, and `image`, of which nothing is read yet."""
     return pa.table({IMAGE: pa.array([b""] * len(files), pa.binary()), label: [path.parent.name for path in files]})
@@ -43,7 +57,7 @@ def table_of(files: Sequence[pathlib.Path], label: str) -> pa.Table:
 
 def working_size(files: Sequence[pathlib.Path]) -> int:
     """Height and width to bring images to: about that of the smaller ones, and no more than a CPU can cope with."""
-    sizes = [image_size(path.read_bytes()) for path in files[:: max(1, len(files) // _SAMPLE)]]
+    sizes = [picture_size(path.read_bytes()) for path in files[:: max(1, len(files) // _SAMPLE)]]
     sides = [min(size) for size in sizes if size]
     typical = statistics.median(sides) if sides else _SIZES[-1]
     return next((size for size in reversed(_SIZES) if size <= typical), _SIZES[0])

@@ -4,7 +4,7 @@ from quality.contracts._checking import Checked, check
 from quality.contracts._drafting import draft, draft_all, merge_into, suite_text, write_suite
 from quality.contracts._merging import Change, differences, merge
 from quality.contracts._ranking import most_useful
-from quality.contracts._sources import Source, columns_for, read
+from quality.contracts._sources import Source, columns_for, read, read_folders
 
 __all__ = [
     "Change",
@@ -19,6 +19,7 @@ __all__ = [
     "merge_into",
     "most_useful",
     "read",
+    "read_folders",
     "suite_text",
     "write_suite",
 ]

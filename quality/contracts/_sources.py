@@ -19,6 +19,7 @@ from components import progress
 from components.ingestion import sources
 from components.ingestion.bad_rows import BadRow
 from components.ingestion.contract import Column, check_header, columns_of
+from components.ingestion.images import unread_images
 from components.ingestion.labels import labelled, with_label
 from components.ingestion.plain_files import format_of
 from components.ingestion.rows import read_rows
@@ -86,8 +87,12 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
         InputError: the source cannot be read as it is.
         SourceAway: it does not answer, even after three attempts.
     """
+    # The column that names the splits is read by a run, and is no column of the model's.
+    further = [*data.ignore, *([data.split.column] if data.split.column else [])]
     pieces = (
-        _read_query(source, columns, data.ignore) if source.query is not None else _read_files(source, columns, data)
+        _read_query(source, columns, further)
+        if source.query is not None
+        else _read_files(source, columns, data, further)
     )
     for piece in pieces:
         label = data.label
@@ -97,7 +102,17 @@ def read(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piec
         yield piece
 
 
-def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterator[Piece]:
+def read_folders(source: Source, columns: Sequence[Column]) -> Iterator[Piece]:
+    """Yields a row for each image of class folders: its label, and no bytes, since no expectation looks at them.
+
+    Raises:
+        InputError: there are no images, or a folder's name is no value of the label.
+    """
+    span = _insistently(source.uri, lambda: sources.files_at(source.uri, images=True))
+    yield Piece(unread_images(span.files, columns).select([column.name for column in columns]))
+
+
+def _read_files(source: Source, columns: Sequence[Column], data: Data, ignore: Sequence[str]) -> Iterator[Piece]:
     span = _insistently(source.uri, lambda: sources.files_at(source.uri))
     with tempfile.TemporaryDirectory() as scratch, sources.as_hashed(span.files, span.digest):
         for url in span.files:
@@ -105,7 +120,7 @@ def _read_files(source: Source, columns: Sequence[Column], data: Data) -> Iterat
             format = source.format or format_of(url) or data.format
             shown = url.removeprefix("file://")
             try:
-                for rows in read_rows(copied, format, columns, data.ignore, reading=data.read):
+                for rows in read_rows(copied, format, columns, ignore, reading=data.read):
                     yield Piece(rows.batch, rows.bad, shown)
             except InputError as error:
                 raise error.renamed(copied, shown) from error

@@ -202,8 +202,10 @@ def test_a_task_drafts_its_own_label(places: pathlib.Path) -> None:
 
 
 def test_a_task_that_drafts_nothing_is_refused(places: pathlib.Path) -> None:
-    with pytest.raises(InputError, match="--task ranking: `trainyard new` does not draft this task"):
-        make(places, simple(np.arange(120) / 7), task="ranking")
+    with pytest.raises(
+        InputError, match=r"--task generation: `trainyard new` does not draft this task.*docs/guides/pictures\.md"
+    ):
+        make(places, simple(np.arange(120) / 7), task="generation")
     with pytest.raises(InputError, match="there is no task 'clustering'"):
         make(places, simple(np.arange(120) / 7), task="clustering")
 

@@ -119,9 +119,11 @@ def server(exports: dict[str, pathlib.Path], tmp_path_factory: pytest.TempPathFa
     publish("taxi", exports["taxi_2"], None)
     for name in ("digits", "house", "codec"):
         publish(name, exports[name])
-    running = Server(folder, store).wait_until_ready()
-    yield running
-    running.stop()
+    running = Server(folder, store)
+    try:
+        yield running.wait_until_ready()
+    finally:
+        running.stop()
 
 
 @pytest.fixture

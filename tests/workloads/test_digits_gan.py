@@ -87,6 +87,16 @@ def test_both_networks_learn(model: Any) -> None:
     }
 
 
+def test_simple_generators_draw_what_is_asked_for(gan: Any, rows: pa.Table) -> None:
+    asked_for = pa.table({"digit": [0] * 40 + [1] * 40})
+    methods = [user_code.load_function(str(gan.folder / "baseline.py"), name) for name in ("gaussians", "mean_picture")]
+    drawn, means = (method(rows, asked_for, None) for method in methods)
+    assert drawn.shape == means.shape == (80, *SIZE) and drawn.min() >= 0 and drawn.max() <= 1
+    assert np.ptp(means[:40], axis=0).max() == 0 < np.ptp(drawn[:40], axis=0).max()
+    middle = drawn[:, 12:16, 12:16].mean(axis=(1, 2, 3))  # a nought is empty there, and a one is not
+    assert middle[:40].mean() < 0.3 < 0.5 < middle[40:].mean()
+
+
 def _small(name: str, source: pa.Table) -> None:
     """A workload of the repository in a test's own folders: few rows, one epoch, and bars that any model keeps."""
     for rooms, root in (("workloads", home.workloads_root()), ("schemas", home.schemas_root())):
@@ -118,7 +128,9 @@ def test_another_workload_s_release_judges_it(gan: Any, places: pathlib.Path) ->
     assert (result.error, result.status, result.blessed) == (None, "succeeded", True), result.reasons
     assert set(result.metrics) == {"judge_accuracy", "frechet", "synthetic_train", "real_train"}
     assert result.metrics["real_train"] > result.metrics["synthetic_train"]
-    assert "<h3>Generated pictures</h3>" in pathlib.Path(result.reports["run"]).read_text()
+    page = pathlib.Path(result.reports["run"]).read_text()
+    assert "<h3>Generated pictures</h3>" in page and "<h3>Drawn while it learnt</h3>" in page
+    assert "gaussians reaches" in page.lower() and "mean picture" in page
 
     assert result.release is not None
     signatures = tf.saved_model.load(result.release["uri"]).signatures

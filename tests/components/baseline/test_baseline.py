@@ -8,6 +8,7 @@ import textwrap
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from tfx.types import Channel, standard_artifacts
 
 from components import border, columnar, user_code
@@ -18,6 +19,7 @@ from components.baseline.config import BaselineConfig
 from components.baseline.encoding import fit_encoder, unfit
 from components.baseline.executor import Executor
 from components.graph import Graph, Site
+from components.served_model import RawFeature, ServedModel
 from spec import home
 from spec.errors import InputError
 from spec.workload import Workload
@@ -35,7 +37,9 @@ SCHEMAS = {
 def run(examples_artifact, output, tmp_path):
     """Runs the executor; returns the methods of baseline.json. With `code`, those of a baseline.py of that content."""
 
-    def go(rows: pa.Table, task: str = "binary", code: str = "", schema: str = "", **fields) -> list[dict]:
+    def go(
+        rows: pa.Table, task: str = "binary", code: str = "", schema: str = "", judge: str = "", **fields
+    ) -> list[dict]:
         contract = standard_artifacts.Schema()
         contract.uri = str(tmp_path / "schema")
         pathlib.Path(contract.uri).mkdir()
@@ -48,7 +52,11 @@ def run(examples_artifact, output, tmp_path):
         made = output(baseline=BaselineMetrics)
         fields = {"methods": ("gradient_boosting",), "label": "target", **fields}
         config = border.dump(BaselineConfig(task, **fields))
-        Executor().Do({"examples": [examples_artifact(rows)], "schema": [contract]}, made, {"config": config})
+        given = {"examples": [examples_artifact(rows)], "schema": [contract]}
+        if judge:
+            given["judge"] = [standard_artifacts.Model()]
+            given["judge"][0].uri = judge
+        Executor().Do(given, made, {"config": config})
         written = (pathlib.Path(made["baseline"][0].uri) / "baseline.json").read_text()
         return json.loads(written, parse_constant=pytest.fail)["methods"]
 
@@ -177,6 +185,48 @@ def test_rows_without_a_label_are_judged_by_what_a_function_answers(run, make_ro
     assert hours["overall"] == {"reconstruction_error": 0.25}
 
 
+@pytest.fixture
+def light_or_dark(tmp_path) -> str:
+    """A release's artifact: a classifier of pictures of four bytes, by their mean."""
+
+    def answer(picture):
+        light = tf.reduce_mean(tf.cast(tf.reshape(tf.io.decode_raw(picture, tf.uint8), [-1, 4]), tf.float32), axis=1)
+        p = tf.stack([1 - light / 255, light / 255], axis=1)
+        return {"probabilities": p, "label": tf.gather(tf.constant(["dark", "light"]), tf.argmax(p, axis=1))}
+
+    folder = tmp_path / "judge" / "Format-Serving"
+    served = tf.function(answer).get_concrete_function(picture=tf.TensorSpec([None], tf.string, "picture"))
+    tf.saved_model.save(tf.Module(), str(folder), signatures={"serving_default": served})
+    ServedModel("multiclass", "kind", ("dark", "light"), {"picture": RawFeature("string")}).write(folder)
+    return str(folder.parent)
+
+
+def test_a_release_judges_what_a_simple_method_makes(run, light_or_dark) -> None:
+    """Pictures are made for the rows of test, and for those of train that a classifier learns from."""
+    code = """
+        import numpy as np
+
+        def noise(train, test, task):
+            assert set(test.column_names) == {"kind"} and "picture" in train.column_names
+            return np.random.default_rng(1).uniform(size=(len(test), 2, 2, 1))
+
+        def typical(train, test, task):
+            light = np.array([kind == "light" for kind in test["kind"].to_pylist()])
+            return np.where(light, 0.8, 0.2)[:, None, None, None] * np.ones((1, 2, 2, 1))
+    """
+    random = np.random.default_rng(0)
+    kinds = random.integers(0, 2, 300)
+    pixels = np.clip(random.normal(60 + 130 * kinds[:, None], 20, (300, 4)), 0, 255).astype(np.uint8)
+    rows = pa.table({"kind": [("dark", "light")[one] for one in kinds], "picture": [one.tobytes() for one in pixels]})
+    options = {"condition": "kind", "shape": [2, 2, 1], "encoding": "raw"}
+    schema = 'feature { name: "picture" type: BYTES }'
+    named = {"methods": ("noise", "typical"), "label": "picture", "task_options": options}
+    noise, typical = run(rows, "generation", code, schema, light_or_dark, **named)
+    assert noise["overall"]["judge_accuracy"] < 0.65 and typical["overall"]["judge_accuracy"] == 1
+    assert typical["overall"]["synthetic_train"] > 0.95 and typical["overall"]["real_train"] > 0.95
+    assert 0 < typical["overall"]["frechet"] < noise["overall"]["frechet"]
+
+
 @pytest.mark.parametrize(
     ("label", "said", "methods"),
     [
@@ -194,10 +244,12 @@ def test_the_node_is_there_where_a_method_applies(tmp_path, label, said, methods
     if not label:
         workload = workload.model_copy(update={"data": workload.data.model_copy(update={"label": None})})
     graph = Graph(workload, 1, Site(tmp_path, tmp_path, tmp_path, tmp_path, "", None, ""))
-    graph.outputs = {"examples": Channel(standard_artifacts.Examples), "schema": Channel(standard_artifacts.Schema)}
+    kinds = {"examples": "Examples", "schema": "Schema", "judge": "Model"}
+    graph.outputs = {name: Channel(getattr(standard_artifacts, kind)) for name, kind in kinds.items()}
     made = node(graph)
     assert (made is None) == (methods is None)
     if made is not None:
+        assert made.inputs["judge"] is graph.outputs["judge"]  # its version is in the cache's key
         config = border.load(BaselineConfig, made.exec_properties["config"])
         assert (config.methods, config.label) == (methods, "tip" if label else "")
         assert bool(config.module_file) == bool(config.module_digest) == ("mine" in methods)

@@ -302,6 +302,18 @@ def test_few_rows_get_a_verdict(tmp_path: pathlib.Path, schema_uri: str, rows: i
     assert f"it is {rows}" in by_name(result)["expect_table_row_count_to_be_between"].message
 
 
+def test_bytes_that_differ_after_a_zero_byte_are_different(tmp_path: pathlib.Path, schema_uri: str) -> None:
+    pictures = [b"\x89PNG\0%d" % i for i in range(20)]
+    texts = [b"a\0%d" % i for i in range(20)]
+    rows = pa.table({"payment": pa.array(pictures, pa.binary()), "raw": pa.array(texts, pa.binary())})
+    uri = write_examples(tmp_path / "examples", {"train": rows})
+    unique = [expect("expect_column_values_to_be_unique", column=name) for name in ("payment", "raw")]
+    both = expect("expect_compound_columns_to_be_unique", column_list=["payment", "raw"])
+    suite = write_suite(tmp_path, *unique, both)
+    result, _ = check_examples(uri, ["train"], schema_uri, suite, "critical", tmp_path)
+    assert [check.message for check in result.checks if not check.passes] == []
+
+
 @pytest.mark.parametrize("run_id", ["20261121T093144-8457", "20261121T093144-1200", "9" * 30, ""])
 def test_a_run_whose_id_could_be_a_time_is_named(
     tmp_path: pathlib.Path, examples_uri: str, schema_uri: str, run_id: str

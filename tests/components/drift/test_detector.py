@@ -259,6 +259,13 @@ def test_what_another_gate_says_of_a_span_counts() -> None:
     assert [one.profile for one in judged(store, "yard")] == ["profile-1", "profile-2", "profile-3"]
 
 
+def test_gates_end_in_any_order() -> None:
+    store = Metadata()
+    store.ask(1, DriftDetector=WELL, ExampleValidator=WELL, DataQuality=WELL)
+    store.ask(2, DataQuality=WELL, DriftDetector=WELL, ExampleValidator=WELL)
+    assert [one.profile for one in judged(store, "yard")] == ["profile-1", "profile-2"]
+
+
 WELL, ILL = mlmd.Execution.COMPLETE, mlmd.Execution.FAILED
 
 
@@ -286,10 +293,12 @@ class Metadata:
             kind = self.store.put_execution_type(mlmd.ExecutionType(name=f"components.{gate}"))
             execution = mlmd.Execution(type_id=kind, last_known_state=state)
             told = [self.event("examples", mlmd.Event.INPUT, self.examples[number])]
+            name, uri = ("Report", "report")
             if gate == "DriftDetector":
-                kind = self.store.put_artifact_type(mlmd.ArtifactType(name=DataDrift.TYPE_NAME))
-                profile = mlmd.Artifact(type_id=kind, uri=f"profile-{number}", state=mlmd.Artifact.LIVE)
-                told.append(self.event("drift", mlmd.Event.OUTPUT, *self.store.put_artifacts([profile])))
+                name, uri = (DataDrift.TYPE_NAME, "profile")
+            kind = self.store.put_artifact_type(mlmd.ArtifactType(name=name))
+            output = mlmd.Artifact(type_id=kind, uri=f"{uri}-{number}", state=mlmd.Artifact.LIVE)
+            told.append(self.event("output", mlmd.Event.OUTPUT, *self.store.put_artifacts([output])))
             (made,) = self.store.put_executions([execution])
             for event in told:
                 event.execution_id = made

@@ -14,10 +14,10 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components.evaluator.executor import Executor
-from components.evaluator.gallery import plain
 from components.evaluator.notable import NotableRows
 from components.pictures import Picture
 from components.tasks import Gallery, Tensors, Tile
+from components.tasks.gallery_file import plain
 from components.tasks.multiclass import Multiclass
 
 SCHEMA = """

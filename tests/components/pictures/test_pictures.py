@@ -12,11 +12,13 @@ from components.pictures import (
     Pixels,
     decoded,
     grid,
+    heated,
     overlaid,
     picture_of,
     pixel_columns,
     raster,
     thumbnail,
+    value_of,
 )
 
 SCHEMA = """
@@ -71,6 +73,26 @@ def test_a_small_picture_keeps_its_pixels_and_a_large_one_is_reduced() -> None:
     large = thumbnail(np.full((500, 1000, 3), 90, np.uint8))
     assert (large.width, large.height, large.media_type) == (128, 64, "image/jpeg")
     assert decoded(large.content).shape == (64, 128, 3)  # type: ignore[union-attr]
+
+
+def test_a_picture_becomes_the_value_that_it_was_read_from() -> None:
+    drawn = np.array([[0, 255], [51, 102]], np.uint8)[..., np.newaxis]
+    for value, pixels in (
+        ([0.0, 10.0, 2.0, 4.0], Pixels(0, 10)),
+        ([0, 10, 2, 4], Pixels(0, 10)),
+        (drawn.tobytes(), Pixels()),
+        (tf.io.encode_png(drawn).numpy(), None),
+    ):
+        again = value_of(drawn, value, pixels)
+        assert again == value and type(again[0]) is type(value[0])
+        np.testing.assert_array_equal(picture_of(value, pixels), drawn)
+
+
+def test_what_counted_is_coloured_and_the_rest_is_grey() -> None:
+    picture = np.full((4, 4, 3), (10, 200, 90), np.uint8)
+    found = heated(picture, np.array([[1.0, 0.0], [0.0, -1.0]])).astype(int)
+    assert found.shape == (4, 4, 3) and np.ptp(found[0, 3]) == 0
+    assert found[0, 0, 0] > found[0, 0, 2] and found[3, 3, 2] > found[3, 3, 0]
 
 
 def test_a_mask_is_seen_on_its_picture() -> None:

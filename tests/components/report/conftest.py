@@ -346,7 +346,11 @@ def multiclass() -> RunFacts:
         {"pictures": [picture, {**picture, "title": "saliency"}], "lines": ["5 (0.98)", "is 3"], "mark": "bad"},
         {"pictures": [], "lines": ["1 (0.91)", "is 8", "pen: <b>blunt</b>"], "mark": "bad"},
     ]
+    said = [["so ", 0.0], ["<good>", 0.8], [" but", -0.3]]
+    errors.append({"pictures": [], "lines": ["0 (0.90)", said], "mark": "bad"})
     shown = {"title": "Most confident errors", "caption": "Where it is wrong.", "tiles": errors, "left_out": 2}
+    drawn = {"title": "Drawn while it learnt", "caption": "", "left_out": 0}
+    drawn["tiles"] = [{"pictures": [picture], "lines": ["After epoch 1"], "mark": ""}]
     return RunFacts(
         workload("digits", "multiclass", thresholds=[{"metric": "accuracy", "min": 0.97}]),
         "2026-11-21T09-01-44.002",
@@ -354,6 +358,7 @@ def multiclass() -> RunFacts:
         components=components(),
         artifacts=artifacts(),
         gallery={"galleries": [shown, {**shown, "tiles": []}]},
+        sketches={"galleries": [drawn]},
         metrics=judged(metrics, [{"metric": "accuracy", "min": 0.97}]),
         gates={
             "DataQuality": gate("DataQuality", 6),

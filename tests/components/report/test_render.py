@@ -165,10 +165,21 @@ def test_a_gallery_shows_rows_with_what_is_said_of_them(runs: dict[str, RunFacts
     text = render_run(runs["multiclass"])
     page = Page(text)
     assert text.count("<h3>Most confident errors</h3>") == 1  # a gallery without tiles is none
-    assert [one["alt"] for one in page.all("img")] == ["5 (0.98), is 3", "saliency"]
+    assert [one["alt"] for one in page.all("img")] == ["After epoch 1", "5 (0.98), is 3", "saliency"]
     assert "Wrong:" in page.text("span") and "pen: &lt;b&gt;blunt&lt;/b&gt;" in text
     assert "2 more would have made this page too large." in text
     assert "Most confident errors" not in render_run(runs["binary"])
+
+
+def test_words_are_shaded_by_what_they_counted(runs: dict[str, RunFacts]) -> None:
+    text = render_run(runs["multiclass"])
+    shaded = '<span class="for much" style="--shade:0.8">&lt;good&gt;</span><span class="against" style="--shade:0.3"> but</span>'
+    assert f"so {shaded}" in text
+
+
+def test_what_was_drawn_while_it_learnt_is_a_part_of_the_training(runs: dict[str, RunFacts]) -> None:
+    text = render_run(runs["multiclass"])
+    assert text.index('id="training"') < text.index("<h3>Drawn while it learnt</h3>") < text.index('id="evaluation"')
 
 
 def test_rows_set_aside_are_told(runs: dict[str, RunFacts]) -> None:

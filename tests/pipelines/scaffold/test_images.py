@@ -14,6 +14,7 @@ from components.schema import classes_of, feature_of, read_schema
 from pipelines.scaffold.creating import Created, create
 from pipelines.scaffold.images import find_images
 from pipelines.scaffold.request import Request
+from spec import home
 from spec.errors import InputError
 from spec.workload import load_workload
 
@@ -41,6 +42,28 @@ def test_a_folder_of_class_folders_becomes_a_workload(photos: pathlib.Path) -> N
     assert feature_of(schema, "image").HasField("image_domain")
     assert (created.span / "dog" / "1.png").read_bytes() == PNG
     assert "Images: image" in created.story
+
+
+def test_what_is_left_out_of_a_folder_is_said(photos: pathlib.Path) -> None:
+    for name in ("notes.txt", "cat/new.webp", "cat/more/1.png", "dog/.DS_Store"):
+        path = photos / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(PNG)
+    created = create(Request("pets", str(photos), ""))
+    (told,) = (line for line in created.story if line.startswith("Left out: "))
+    assert (
+        told
+        == "Left out: 3 files that are no JPEG, PNG, GIF or BMP right in a class's folder: cat/more/1.png, cat/new.webp, notes.txt"
+    )
+    assert not (created.span / "cat" / "new.webp").exists()
+
+
+@pytest.mark.parametrize("task", ["segmentation", "reconstruction", "retrieval", "generation", "regression"])
+def test_a_task_that_does_not_learn_classes_is_written_by_hand(photos: pathlib.Path, task: str) -> None:
+    with pytest.raises(InputError, match=rf"--task {task}: of images, .*by hand \(docs/guides/\S+\.md\)") as raised:
+        create(Request("pets", str(photos), "", task=task))
+    guide = str(raised.value).rpartition("(")[2].removesuffix(").")
+    assert (home.ROOT / guide).is_file()
 
 
 def test_what_is_no_folder_of_classes_is_explained(photos: pathlib.Path) -> None:

@@ -20,13 +20,13 @@ from components.ingestion.contract import columns_of
 from components.ingestion.readers import read_file
 from components.schema import read_schema
 from pipelines import datasets
-from quality.contracts import draft, merge, suite_text
+from quality.contracts import Source, draft, merge, read, read_folders, suite_text
 from quality.contracts._facts import look
 from quality.contracts._merging import differences
 from quality.contracts._relations import relate
 from spec import home
 from spec.errors import InputError
-from spec.workload import load_workload
+from spec.workload import Data, Split, load_workload
 
 SCHEMA = """
 feature { name: "order_id" type: BYTES presence { min_fraction: 1.0 } shape {} }
@@ -290,3 +290,30 @@ def test_columns_whose_names_differ_in_case_are_not_taken_for_each_other(tmp_pat
     assert "equal(a, b)" in rules
     assert not {"equal(q, Q)", "order(a, A)"} & rules  # GX could not tell which is which
     assert not judge(tmp_path, suite, contract, table).failures()
+
+
+def test_class_folders_are_drafted_from_by_their_names(tmp_path: pathlib.Path) -> None:
+    for number in range(30):
+        path = tmp_path / "span-1" / ("cat", "dog")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"opened by nobody")
+    schema = text_format.Parse(
+        'feature { name: "label" type: BYTES presence { min_fraction: 1.0 } shape {} string_domain { value: "cat" value: "dog" } }'
+        'feature { name: "image" type: BYTES presence { min_fraction: 1.0 } shape {} image_domain {} }',
+        schema_pb2.Schema(),
+    )
+    (piece,) = read_folders(Source(f"{tmp_path}/span-1/*/*"), columns_of(schema))
+    assert piece.batch.schema.names == ["label", "image"]
+    rules = {one["meta"]["rule"] for one in draft(pa.Table.from_batches([piece.batch]), schema, "label", "binary", [])}
+    assert {"rows.least", "present(image)", "classes(label)"} <= rules
+
+
+def test_the_column_of_splits_is_read_by_a_run_alone(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "day.csv").write_text("net,part\n1.5,train\n2.5,test\n")
+    schema = text_format.Parse('feature { name: "net" type: FLOAT shape {} }', schema_pb2.Schema())
+    source, columns = Source(str(tmp_path / "day.csv")), columns_of(schema)
+    data = Data(uri=str(tmp_path), split=Split(column="part"))
+    (piece,) = read(source, columns, data)
+    assert piece.batch.to_pydict() == {"net": [1.5, 2.5]}
+    with pytest.raises(InputError, match="'part' is not in the schema"):
+        list(read(source, columns, Data(uri=str(tmp_path))))
