@@ -36,6 +36,7 @@ COPY quality /image/opt/trainyard/quality
 COPY schemas /image/opt/trainyard/schemas
 COPY spec /image/opt/trainyard/spec
 COPY storage /image/opt/trainyard/storage
+COPY vector_index /image/opt/trainyard/vector_index
 COPY docker/steps/airflow.cfg /image/opt/airflow/airflow.cfg
 COPY docker/steps/airflow-entrypoint.sh /image/entrypoint
 COPY docker/steps/airflow-clean-logs.sh /image/clean-logs

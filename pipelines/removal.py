@@ -30,6 +30,7 @@ SHIPPED = frozenset(
         "recommender",
         "segmentation",
         "sentiment",
+        "social_recommender",
         "spam",
         "taxi",
     }

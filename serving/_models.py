@@ -19,6 +19,7 @@ from serving._canary import chosen
 from serving._errors import NotFoundError, NotReadyError
 from serving._metrics import Metrics
 from serving._servable import Servable
+from spec.errors import InputError
 from spec.words import one_line
 
 _log = logging.getLogger(__name__)
@@ -262,7 +263,7 @@ class ModelManager:
             folder = self._store.fetch(name, version, self._cache)
             servable = Servable(name, version, folder)
             servable.warm_up()
-        except StoreError as error:
+        except (StoreError, InputError) as error:
             self._load_failed(name, version, _DATA_LOSS, str(error))
             return False
         except Exception as error:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
+import vector_index
 from serving._codec import Arrays, check_array, check_pictures, decode_predict, fill_missing, settle_missing
 from serving._errors import BadRequestError, ServingError
 from serving._examples import check_pictures_of, decode_examples
@@ -48,7 +49,9 @@ class Signature:
 
 
 class Servable:
-    """A loaded model version.
+    """A loaded model version. Where an index of items lies beside the SavedModel, it answers `serving_default`.
+
+    Raises InputError for an index that cannot be read: what was evaluated is what it answers, so nothing else is served instead.
 
     Attributes:
         features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
@@ -67,8 +70,13 @@ class Servable:
             name: _signature(name, function, self.signature_defs[name], self.features)
             for name, function in self._root.signatures.items()
         }
+        self._by_index = vector_index.answering(folder, self._entry)
         self._in_flight = 0
         self._lock = threading.Lock()
+
+    def _entry(self, name: str) -> vector_index.Entry:
+        signature = self.signature(name)
+        return vector_index.Entry(signature.inputs, lambda arrays: _asked(signature, arrays))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -134,6 +142,8 @@ class Servable:
             sizes = ", ".join(f"{name} {array.shape[0]}" for name, array in sorted(arrays.items()))
             raise BadRequestError(f"every input must have a value for each row. Received rows: {sizes}")
         try:
+            if self._by_index is not None and signature.name == DEFAULT_SIGNATURE:
+                return self._by_index(arrays)
             return _asked(signature, arrays)
         except _REFUSALS as error:
             row, problem = self._refused_row(signature, arrays) or (None, error)
@@ -202,7 +212,7 @@ def _made_up(info: TensorInfo) -> np.ndarray[Any, Any]:
     return np.full(shape, b"?" if info.is_string else 0, dtype=info.dtype)
 
 
-def _asked(signature: Signature, arrays: Arrays) -> Arrays:
+def _asked(signature: Signature, arrays: Mapping[str, np.ndarray]) -> Arrays:
     outputs = signature.function(**{name: tf.constant(array) for name, array in arrays.items()})
     return {name: outputs[name].numpy() for name in signature.outputs}
 

@@ -14,11 +14,16 @@ from spec.errors import InputError
 
 
 class Contender:
-    """A loaded model."""
+    """A loaded model.
 
-    def __init__(self, saved_model: pathlib.Path) -> None:
+    Args:
+        saved_model: folder.
+        by_index: whether an index beside it answers, if there is one.
+    """
+
+    def __init__(self, saved_model: pathlib.Path, by_index: bool = True) -> None:
         self.spec = ServedModel.read(saved_model)
-        self._answer = load_answerer(saved_model, self.spec)
+        self._answer = load_answerer(saved_model, self.spec, by_index)
 
     def predict(self, batch: pa.RecordBatch) -> Tensors:
         """What it answers to a batch of raw columns, by output; `output` among them is [N, *answer_shape].

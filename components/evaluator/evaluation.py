@@ -17,7 +17,7 @@ from components.evaluator.config import EvaluationConfig
 from components.evaluator.contender import Contender, Judge
 from components.evaluator.findings import Findings
 from components.served_model import ServedModel
-from components.tasks import Context, Predict, Read, Task
+from components.tasks import Context, Predict, Read
 from spec.errors import InputError
 from spec.splits import TEST, TRAIN
 from spec.words import some_of
@@ -71,29 +71,34 @@ def evaluate(
             champion, not_comparable = None, str(error)
     given = context(examples_uri, config.label, config.query, config.batch_size, catalogue)
     given = dataclasses.replace(given, judge=Judge(judge, config.judge or "") if judge else None)
+    asked = _asking(spec, challenger, given)
+    task = spec.kind.prepare(asked)
     plan = Plan(
         config,
-        _prepared(spec, challenger, given),
+        task,
         challenger,
         tuple(columns),
         champion,
-        _prepared(theirs, champion, given) if theirs and champion else None,
+        theirs.kind.prepare(_asking(theirs, champion, given)) if theirs and champion else None,
     )
     found: Findings = combine(shards, EvaluateShards(plan), sum(shard.group.size_bytes for shard in shards))
     if found.rows != (rows := columnar.count_rows(examples_uri, TEST)):
         raise RuntimeError(f"the test split has {rows} rows and {found.rows} were evaluated")
     if not_comparable:
         found.drop_champion(0, not_comparable)
+    found.model_checks = task.model_checks(asked)
     return found
 
 
-def _prepared(spec: ServedModel, saved_model: pathlib.Path, given: Context) -> Task:
-    """The model's task, with what it needs to know of all rows before any of them is judged."""
+def _asking(spec: ServedModel, saved_model: pathlib.Path, given: Context) -> Context:
+    """The context with a model."""
     load = functools.cache(Contender)  # not before there is a batch
-    given = dataclasses.replace(
-        given, predict=lambda batch: load(saved_model).predict(batch), columns=tuple(spec.features)
+    return dataclasses.replace(
+        given,
+        predict=lambda batch: load(saved_model).predict(batch),
+        predict_exactly=lambda batch: load(saved_model, by_index=False).predict(batch),
+        columns=tuple(spec.features),
     )
-    return spec.kind.prepare(given)
 
 
 def context(

@@ -10,6 +10,7 @@ import numpy as np
 from components.evaluator.bootstrap import MAX_DRAWN, Pair, PairedSample, priorities
 from components.evaluator.notable import NotableRows
 from components.evaluator.slices import SlicedSums
+from components.gates import CheckResult
 from components.tasks import MergeableSums, Task, Values
 
 # Predictions are summed in larger portions than they are made in: histograms of many slices are costly to add.
@@ -58,6 +59,7 @@ class Findings:
         pair: what challenger and champion are compared on; after `finish`, where there is a champion.
         constant: what a model comes to that knows nothing; None for tasks that judge rows.
         not_comparable: why the champion dropped out, with the place where it did.
+        model_checks: what the task says of the challenger besides its metrics.
     """
 
     def __init__(self, task: Task, slices: Sequence[str], champion: Task | None, seed: int) -> None:
@@ -71,6 +73,7 @@ class Findings:
         self.pair: Pair | None = None
         self.constant: MergeableSums | None = None
         self.not_comparable: Placed | None = None
+        self.model_checks: Sequence[CheckResult] = ()
         self._seed = seed
         # Parts of (places, truths, groups, code of each slice column..., prediction of each model...).
         self._waiting: list[tuple[np.ndarray, ...]] = []

@@ -67,6 +67,7 @@ def judge(
     """Every check of the evaluation; the model is blessed if all critical ones pass."""
     assert outcome.challenger.sums is not None
     checks = [_predictions_fit(outcome), *outcome.task.data_checks(outcome.challenger.sums, config.query or "")]
+    checks += outcome.model_checks
     for threshold, found in zip(config.thresholds, bars(outcome, config), strict=True):
         if threshold.slice is None:
             checks.append(overall_check(found[0], config))

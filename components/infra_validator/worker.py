@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import vector_index
 from components import lazy_imports
 from components.served_model import ServedModel, is_missing
 from spec.words import one_line
@@ -29,15 +30,25 @@ Tensors = dict[str, np.ndarray]
 class Examination:
     """Asks a loaded model and collects what holds and what does not.
 
+    Args:
+        by_index: what a server asks in place of `serving_default`; None where there is no index.
+
     Attributes:
         checks: `{"name", "passes", "message"}` each.
         answers: of `serving_default`, by output.
     """
 
-    def __init__(self, loaded: Any, model: ServedModel, rows: pa.RecordBatch, stage: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        loaded: Any,
+        model: ServedModel,
+        rows: pa.RecordBatch,
+        stage: Callable[[str], None],
+        by_index: Callable[[Tensors], Tensors] | None = None,
+    ) -> None:
         self.checks: list[dict[str, Any]] = []
         self.answers: Tensors = {}
-        self._loaded, self._model, self._stage = loaded, model, stage
+        self._loaded, self._model, self._stage, self._by_index = loaded, model, stage, by_index
         self._inputs = model.inputs(rows)
         self._further = {name: model.inputs(rows, columns) for name, columns in model.signatures.items()}
         self._count = rows.num_rows
@@ -73,6 +84,15 @@ class Examination:
             if name not in missing:
                 with self._check(f"{name} answers a batch"):
                     self._is_sound(self._ask(name, self._further_named(name)))
+        if self._by_index:
+            self._stage("asking the index")
+            with self._check("the index answers a batch"):
+                found = self._by_index(self._named(slice(None)))
+                _insist(
+                    set(found) == set(self.answers),
+                    f"outputs {_names(set(found))} instead of {_names(set(self.answers))}",
+                )
+                self._fits_task(found)
 
     def _is_same(self, found: Tensors, expected: Tensors, where: str) -> None:
         _same(self._model.kind.settled(found, expected), expected, where)
@@ -229,13 +249,24 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     loaded = tf.saved_model.load(str(saved_model))
     load_seconds = time.monotonic() - started
     (rows,) = pq.read_table(request["golden"]).combine_chunks().to_batches(max_chunksize=1_000_000)
-    examination = Examination(loaded, model, rows, stage)
+    stage("loading the index")
+    by_index = vector_index.answering(saved_model, lambda name: _entry(loaded.signatures[name]))
+    examination = Examination(loaded, model, rows, stage, by_index)
     examination.run()
     return {
         "checks": examination.checks,
         "answers": {name: _plain(value) for name, value in examination.answers.items()},
         "load_seconds": round(load_seconds, 3),
     }
+
+
+def _entry(signature: Any) -> vector_index.Entry:
+    import tensorflow as tf
+
+    def call(given: Mapping[str, np.ndarray]) -> Tensors:
+        return {k: v.numpy() for k, v in signature(**{k: tf.constant(v) for k, v in given.items()}).items()}
+
+    return vector_index.Entry([*signature.structured_input_signature[1]], call)
 
 
 def _plain(value: Any) -> Any:

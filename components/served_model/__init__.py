@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pydantic
 
+import vector_index
 from components.columnar import is_list
 from components.tasks import Task, find
 from spec.errors import InputError
@@ -29,6 +30,8 @@ SPEC_FILE = pathlib.Path("assets.extra") / "trainyard.json"
 # What stands for a missing value of a nullable feature in the raw-tensor signature.
 MISSING_INT64 = -(2**63)
 MISSING_STRING = b""
+
+Tensors = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,27 +203,17 @@ def is_missing(value: Any, feature: RawFeature) -> bool:
 
 
 def load_answerer(
-    saved_model: pathlib.Path, model: ServedModel
-) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+    saved_model: pathlib.Path, model: ServedModel, by_index: bool = True
+) -> Callable[[Mapping[str, np.ndarray]], Tensors]:
     """Loads a SavedModel; the returned function maps raw tensors to all that `serving_default` answers, by output.
 
-    Raises:
-        InputError: the SavedModel does not load, or lacks the signature or the output of its task.
-    """
-    import tensorflow as tf
+    Args:
+        by_index: whether an index beside the SavedModel answers, if there is one, as in the model server.
 
-    v1 = tf.compat.v1
-    # As TensorFlow Serving loads it: the graph as it was saved, in a session. `tf.saved_model.load` would trace every function
-    # of all signatures again, for callers from Python that there are none of: three times the CPU time before the first answer.
-    # Grappler, too, takes longer over a transform graph than it saves on a split.
-    options = v1.ConfigProto()
-    options.graph_options.rewrite_options.disable_meta_optimizer = True
-    session = v1.Session(graph=tf.Graph(), config=options)
-    try:
-        with session.graph.as_default():
-            signatures = v1.saved_model.loader.load(session, ["serve"], str(saved_model)).signature_def
-    except (OSError, tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise InputError(f"{saved_model}: does not load: {' '.join(str(error).split())[:300]}") from None
+    Raises:
+        InputError: the SavedModel or its index does not load, or lacks the signature or the output of its task.
+    """
+    entry, signatures = _entries(saved_model)
     if "serving_default" not in signatures:
         raise InputError(
             f"{saved_model}: has no signature 'serving_default'. Export the model with Trainyard's Trainer."
@@ -237,20 +230,50 @@ def load_answerer(
             f"{saved_model}: 'serving_default' takes {', '.join(sorted(signature.inputs))}; its description says "
             f"{', '.join(sorted(wanted))}. Export the model anew."
         )
-    outputs = sorted(signature.outputs)
-    call = session.make_callable(
-        [signature.outputs[name].name for name in outputs], [signature.inputs[name].name for name in wanted]
-    )
+    call = (by_index and vector_index.answering(saved_model, entry)) or entry("serving_default").call
 
-    def answer(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        # `session` is kept by this closure: without it the callable has nothing to run in.
-        assert session is not None
-        arrays = [inputs[column] for column in wanted.values()]
-        rows = model.rows_at_once or max(1, len(arrays[0]))
+    def answer(inputs: Mapping[str, np.ndarray]) -> Tensors:
+        arrays = {name: inputs[column] for name, column in wanted.items()}
+        count = len(next(iter(arrays.values())))
+        rows = model.rows_at_once or max(1, count)
         parts = [
-            call(*(one[start : start + rows] for one in arrays)) for start in range(0, max(1, len(arrays[0])), rows)
+            call({name: one[start : start + rows] for name, one in arrays.items()})
+            for start in range(0, max(1, count), rows)
         ]
-        found = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
-        return dict(zip(outputs, found, strict=True))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts[1:] else parts[0]
 
     return answer
+
+
+def _entries(saved_model: pathlib.Path) -> tuple[Callable[[str], vector_index.Entry], Mapping[str, Any]]:
+    """What calls a signature, by its name, and the signatures as they are stored."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    # As TensorFlow Serving loads it: the graph as it was saved, in a session. `tf.saved_model.load` would trace every function
+    # of all signatures again, for callers from Python that there are none of: three times the CPU time before the first answer.
+    # Grappler, too, takes longer over a transform graph than it saves on a split.
+    options = v1.ConfigProto()
+    options.graph_options.rewrite_options.disable_meta_optimizer = True
+    session = v1.Session(graph=tf.Graph(), config=options)
+    try:
+        with session.graph.as_default():
+            signatures = v1.saved_model.loader.load(session, ["serve"], str(saved_model)).signature_def
+    except (OSError, tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise InputError(f"{saved_model}: does not load: {' '.join(str(error).split())[:300]}") from None
+
+    def entry(name: str) -> vector_index.Entry:
+        inputs, outputs = list(signatures[name].inputs), sorted(signatures[name].outputs)
+        run = session.make_callable(
+            [signatures[name].outputs[one].name for one in outputs],
+            [signatures[name].inputs[one].name for one in inputs],
+        )
+
+        def call(given: Mapping[str, np.ndarray]) -> Tensors:
+            # `session` is kept by this closure: without it the callable has nothing to run in.
+            assert session is not None
+            return dict(zip(outputs, run(*(given[one] for one in inputs)), strict=True))
+
+        return vector_index.Entry(inputs, call)
+
+    return entry, signatures

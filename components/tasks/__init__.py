@@ -3,12 +3,13 @@
 Airflow imports these modules to check workload.yaml and has no NumPy: everything heavy is imported by `lazily`.
 """
 
-from components.tasks._base import Conviction, Embed, Task, find
+from components.tasks._base import DRAWN, Embed, Task, find
 from components.tasks._classes import ClassTask
 from components.tasks._columns import class_indices, query_keys
 from components.tasks._context import Context, Predict, Read, Tensors
 from components.tasks._drafts import Draft, LabelColumn, Unlabelled, at_least, draft_classes
 from components.tasks._gallery import Gallery, Marked, ShownRows, Tile, words_of
+from components.tasks._judged import Conviction
 from components.tasks._lazily import lazily
 from components.tasks._numbers import NumberTask
 from components.tasks._schema import Feature, ModelSchema
@@ -18,6 +19,7 @@ from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, rat
 from components.tasks._views import View
 
 __all__ = [
+    "DRAWN",
     "ClassTask",
     "Context",
     "Conviction",

@@ -6,9 +6,10 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from components.tasks._base import Conviction, Task
+from components.tasks._base import Task
 from components.tasks._context import Tensors
 from components.tasks._gallery import Gallery, ShownRows
+from components.tasks._judged import Conviction
 from components.tasks._lazily import np, pa
 from components.tasks._views import View
 from spec.errors import InputError

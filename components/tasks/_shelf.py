@@ -1,12 +1,12 @@
-"""The catalogue inside of the SavedModel: exact search for the nearest items, the seen ones left out."""
+"""The catalogue inside of the SavedModel: exact search for the nearest items, and the best of some; the seen ones left out."""
 
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 import tensorflow as tf
 
-from components.tasks.catalogue import Catalogue, as_text
+from components.tasks._stock import Stock
+from components.tasks.catalogue import as_text
 
 # So many scores are in memory at a time, however large a batch of requests is: 128 MB.
 _MOST_SCORES = 2**25
@@ -18,22 +18,25 @@ class Shelf(tf.Module):
     """The items' embeddings, and who has had which.
 
     Args:
-        catalogue: the items.
-        embeddings: in its order, [M, d].
-        labels: of the items, where relevance is by label, [M] of text.
+        stock: the items.
     """
 
-    def __init__(self, catalogue: Catalogue, embeddings: np.ndarray, labels: pa.Array | None = None) -> None:
+    def __init__(self, stock: Stock) -> None:
         super().__init__()
-        seen = catalogue.seen
+        seen = stock.catalogue.seen
         # Variables, not constants: a graph's constants end at 2 GB, and are read before the first answer.
-        self._embeddings = tf.Variable(embeddings, trainable=False, dtype=tf.float32, name="embeddings")
-        self._ids = _texts(catalogue.ids)
-        self._labels = None if labels is None else _texts(as_text(labels))
+        self._embeddings = tf.Variable(stock.embeddings, trainable=False, dtype=tf.float32, name="embeddings")
+        self._ids = _texts(stock.catalogue.ids)
+        self._labels = None if stock.labels is None else _texts(as_text(stock.labels))
         self._splits = tf.Variable(seen.splits, trainable=False, dtype=tf.int64, name="splits")
         self._places = tf.Variable(seen.places, trainable=False, dtype=tf.int64, name="places")
-        self._items = _places_of(catalogue.ids)
+        self._items = _places_of(stock.catalogue.ids)
         self._queries = _places_of(as_text(seen.raw))
+
+    @property
+    def dimensions(self) -> int:
+        """Of an embedding."""
+        return int(self._embeddings.shape[1])
 
     def answer(self, queries: tf.Tensor, count: int, left_out: tf.RaggedTensor) -> dict[str, tf.Tensor]:
         """The nearest items, the nearest first.
@@ -46,7 +49,37 @@ class Shelf(tf.Module):
         Returns:
             `items` [N, count], `scores` [N, count], and `labels` [N, count] where items have some.
         """
-        scores, places = self._nearest(queries, count, left_out)
+        return self._named(*self._nearest(queries, count, left_out))
+
+    def best_of(
+        self, queries: tf.Tensor, candidates: tf.Tensor, count: int, left_out: tf.RaggedTensor
+    ) -> dict[str, tf.Tensor]:
+        """The nearest ones of some items, as `answer` has them.
+
+        Args:
+            candidates: their places, each once in a row; -1: none, [N, any] of int64.
+            left_out: rising in each row.
+
+        Returns:
+            Also `complete` [N]: whether there are `count` of them, or all items that are not left out.
+        """
+        items = self._embeddings.shape[0]
+        places = tf.maximum(candidates, 0)
+        scores = tf.einsum("nd,ncd->nc", queries, tf.gather(self._embeddings, places))
+        # Row and place as one number, which rises through all that is left out.
+        gone = left_out.value_rowids() * items + left_out.flat_values
+        wanted = tf.range(tf.shape(places, tf.int64)[0])[:, tf.newaxis] * items + places
+        at = tf.searchsorted(gone, tf.reshape(wanted, [-1]))
+        is_gone = tf.reshape(tf.gather(tf.concat([gone, [-1]], 0), at), tf.shape(wanted)) == wanted
+        scores = tf.where(is_gone | (candidates < 0), _NOTHING, scores)
+        room = [[0, 0], [0, tf.maximum(count - tf.shape(scores)[1], 0)]]
+        scores, first = tf.math.top_k(tf.pad(scores, room, constant_values=_NOTHING), count)
+        places = tf.gather(tf.pad(places, room), first, batch_dims=1)
+        found = tf.reduce_sum(tf.cast(scores > _NOTHING, tf.int64), axis=1)
+        complete = found >= tf.minimum(tf.constant(count, tf.int64), items - left_out.row_lengths())
+        return self._named(scores, places) | {"complete": complete}
+
+    def _named(self, scores: tf.Tensor, places: tf.Tensor) -> dict[str, tf.Tensor]:
         is_item = scores > _NOTHING
         found = {"items": tf.where(is_item, tf.gather(self._ids, places), ""), "scores": scores}
         if self._labels is not None:

@@ -107,6 +107,13 @@ class Catalogue:
         return len(self.ids)
 
     @functools.cached_property
+    def popularity(self) -> np.ndarray:
+        """Of each item, the share of the catalogue that is less frequent, and half of what is as frequent, [M]."""
+        rising = np.sort(self.counts)
+        below, above = (np.searchsorted(rising, self.counts, side) for side in ("left", "right"))
+        return np.asarray((below + above) / (2 * len(self)))
+
+    @functools.cached_property
     def _index(self) -> Any:
         return pd.Index(self.ids)
 

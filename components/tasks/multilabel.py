@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from components.tasks._base import Conviction
 from components.tasks._classes import EPSILON, ClassesTask
 from components.tasks._columns import class_indices
 from components.tasks._context import Tensors
 from components.tasks._drafts import Draft, LabelColumn, at_least, draft_classes
+from components.tasks._judged import Conviction
 from components.tasks._lazily import confidence, np, pa, pc
 from components.tasks._scores import ScoreCounts, area, area_of_precision
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio

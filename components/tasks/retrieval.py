@@ -7,26 +7,25 @@ queries and items into one space (`components.tasks.towers`), and the nearest it
 from __future__ import annotations
 
 import copy
+import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, model_validator
-
-from components.tasks import _interactions, _ranks
-from components.tasks._base import Embed, Task
-from components.tasks._columns import query_keys
+from components.tasks import _interactions, _lists, _questions, _ranks, _recall
+from components.tasks._base import DRAWN, Embed, Task
 from components.tasks._context import Context, Tensors
 from components.tasks._drafts import Draft, LabelColumn, Unlabelled
-from components.tasks._gallery import Gallery, ShownRows, Tile
+from components.tasks._gallery import Gallery, ShownRows
 from components.tasks._lazily import confidence, np, pa, pd
+from components.tasks._retrieval_options import RetrievalOptions
 from components.tasks._signatures import Signature
+from components.tasks._stock import Stock
 from components.tasks._sums import MergeableSums, UnitTerms, Values, ratio
 from components.tasks.catalogue import Catalogue, as_text
 from spec.errors import InputError
 from spec.metrics import COLD_NDCG_10, COVERAGE_10, HIT_1, MAP, MRR, NDCG_10, POPULARITY_10, RECALL_10, RECALL_20
-from spec.section import ColumnName, Section
+from spec.section import Section
 from spec.tasks import LabelKind
-from spec.words import one_line, some_of
 
 if TYPE_CHECKING:
     from components.confidence import Bounds
@@ -36,35 +35,6 @@ if TYPE_CHECKING:
 _PER_QUERY = (NDCG_10, RECALL_20, RECALL_10, MAP, MRR, HIT_1)
 _UNKNOWN_CODES = 2**23  # whole numbers of a float32 go that far, and twice
 _SEEN = -1.0
-_RAW = "raw "
-_LISTS, _PICTURES, _NEIGHBOURS, _NAMED = 3, 8, 5, 10  # of the gallery
-
-
-class RetrievalOptions(Section):
-    item: ColumnName | None = None
-    """The column of the items' ids, text or whole numbers. None: each row of train is an item, and its number there is its id."""
-    query_columns: tuple[ColumnName, ...] = Field(min_length=1)
-    """What a request carries, and what of the row the tower of queries may look at."""
-    item_columns: tuple[ColumnName, ...] = Field(min_length=1)
-    """What an item is described by: the tower of items sees them. Of an item that has several rows, the first one's values."""
-    top_k: int = Field(default=100, ge=20, le=1000)
-    """How many items are answered; `map` looks at no more."""
-    relevance: Literal["interactions", "label"] = "interactions"
-    """What makes an item right. interactions: a row of test has the query's column and the item's. label: the item's label is
-    that of the query, which needs `data.label`."""
-    leave_out_seen: bool = True
-    """Whether a query is not answered what train or eval has for it already."""
-    loss: Literal["softmax", "bpr"] = "softmax"
-    """softmax: which of a batch's items is the row's own, with the correction for frequent ones. bpr: the own item against each
-    other one of the batch. Where relevance is `label`, rows of one label are drawn together instead."""
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.relevance == "interactions" and self.item is None:
-            raise ValueError("relevance: interactions needs `item`, the column of what is retrieved")
-        if self.item is not None and self.item not in self.item_columns:
-            raise ValueError(f"item_columns must have the item itself. Received: {self.item!r} is not among them")
-        return self
 
 
 class Retrieval(Task):
@@ -91,6 +61,7 @@ class Retrieval(Task):
         self.widths = {"shown": 0}
         self.catalogue: Catalogue | None = None
         self._classes_of_items: Any = None
+        self._stock: Stock | None = None
         self._shelf: Any = None
         self._query: str | None = None
 
@@ -123,7 +94,7 @@ class Retrieval(Task):
         assert schema.interactions is not None
         counts = np.bincount(schema.interactions[:, 1], minlength=self._ids(schema.features).vocabulary_size or 0)
         counts = np.maximum(counts, 1)  # eval has items that train lacks: they are rare, not impossible
-        return _contrasts.InBatchSoftmax(counts / counts.sum())
+        return _contrasts.InBatchSoftmax(counts / counts.sum(), len(np.unique(schema.interactions[:, 1])))
 
     def _ids(self, features: Mapping[str, Any]) -> Any:
         item = str(self.options.item)
@@ -135,8 +106,18 @@ class Retrieval(Task):
         return features[item]
 
     def training_target(self, features: Mapping[str, Any]) -> Any:
-        """The item of each row."""
-        return self._ids(features)
+        """The item of each row, and those drawn for it, [N] or [N, 1 + n]."""
+        own = self._ids(features)
+        drawn = features.get(DRAWN + str(self.options.item))
+        if drawn is None:
+            return own
+        from keras import ops
+
+        return ops.concatenate([own[:, None], drawn], axis=1)
+
+    @property
+    def drawn_items(self) -> int:
+        return self.options.negatives
 
     def catalogue_columns(self) -> tuple[str | None, Sequence[str]]:
         return self.options.item, self.options.item_columns
@@ -155,16 +136,25 @@ class Retrieval(Task):
     def stock(self, model: Any, schema: ModelSchema, catalogue: Catalogue, embed: Embed) -> Any:
         from components.tasks._shelf import Shelf
 
-        labels = catalogue.items.column(schema.label) if self.by_label else None
-        self._shelf = Shelf(catalogue, embed(model.items), labels)
+        labels = catalogue.items.column(schema.label).combine_chunks() if self.by_label else None
+        self._stock = Stock(catalogue, embed(lambda features: _questions.embedding(model.items(features))), labels)
+        self._shelf = Shelf(self._stock)
         self._query = (
             schema.query if self.options.leave_out_seen and schema.query in self.options.query_columns else None
         )
         return self._shelf
 
+    def write_beside(self, saved_model: pathlib.Path) -> None:
+        """The items with their embeddings, and their index."""
+        assert self._stock is not None
+        self._stock.write_items(saved_model)
+        if self.options.index is not None:
+            more = self._stock.had_by_most if self._query else 0
+            self._stock.write_index(saved_model, self.options.top_k + more, self.options.index)
+
     def beside_features(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """The ids of the query and of the item."""
-        return {_RAW + name: _ids(raw[name]) for name in (self._query, self.options.item) if name and name in raw}
+        return _questions.ids(raw, self._query, self.options.item)
 
     def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
         """The query's place among the items, [N, d]."""
@@ -172,25 +162,12 @@ class Retrieval(Task):
 
     def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         """The nearest items; a query that train knows is not answered what it has had."""
-        left_out = self._shelf.seen(features[_RAW + self._query]) if self._query else self._shelf.nothing(output)
+        left_out = _questions.left_out(self._shelf, self._query, output, features)
         return dict(self._shelf.answer(output, self.options.top_k, left_out))
 
     def signatures(self, model: Any, schema: ModelSchema) -> Mapping[str, Signature]:
-        """`similar_items`: an item, be it new, to the items that are like it. `score`: a query and an item to their similarity."""
-        queries, items = self.options.query_columns, self.options.item_columns
-        if set(queries) & set(items):  # items are searched by items: serving_default answers both
-            return {}
-
-        def similar(features: Mapping[str, Any]) -> dict[str, Any]:
-            itself = self._shelf.itself(features[_RAW + str(self.options.item)])
-            return dict(self._shelf.answer(model.items(features), self.options.top_k, itself))
-
-        def score(features: Mapping[str, Any]) -> dict[str, Any]:
-            from keras import ops
-
-            return {"score": ops.sum(model.queries(features) * model.items(features), axis=1)}
-
-        return {"similar_items": Signature(similar, items), "score": Signature(score, (*queries, *items))}
+        """Embeddings, the best of some items, and, where a query is no item, what is like an item and how well it fits."""
+        return _questions.signatures(model, self.options, self._shelf, self._query)
 
     def served_columns(self, columns: Sequence[str]) -> Sequence[str]:
         return self.options.query_columns
@@ -303,7 +280,7 @@ class Retrieval(Task):
         cold = judged * ((self.catalogue.seen.rows(groups[first]) < 0) & (not self.by_label))
         shown = np.where(judged[:, np.newaxis] > 0, predictions[first, -_ranks.TOP :], -1).astype(np.int64)
         is_there = shown >= 0
-        popularity = np.where(is_there, self._popularity[np.maximum(shown, 0)], 0.0).sum(axis=1)
+        popularity = np.where(is_there, self.catalogue.popularity[np.maximum(shown, 0)], 0.0).sum(axis=1)
         popularity /= np.maximum(is_there.sum(axis=1), 1)
         values = {**found, "cold_ndcg_10": found["ndcg_10"] * cold, "popularity_10": popularity}
         terms = {
@@ -316,14 +293,6 @@ class Retrieval(Task):
             **{f"squared_{name}": value**2 for name, value in values.items()},
         }
         return UnitTerms(terms, {"shown": shown}), first
-
-    @property
-    def _popularity(self) -> np.ndarray:
-        """Of each item, the share of the catalogue that is less frequent, and half of what is as frequent, [M]."""
-        assert self.catalogue is not None
-        rising = np.sort(counts := self.catalogue.counts)
-        below, above = (np.searchsorted(rising, counts, side) for side in ("left", "right"))
-        return (below + above) / (2 * len(counts))
 
     def value(self, metric: str, sums: MergeableSums, slice_index: int = 0) -> float | None:
         terms = sums.of(slice_index)
@@ -349,50 +318,19 @@ class Retrieval(Task):
 
     def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
         """What a few queries are answered, beside what they have had; or the pictures that are found for a picture."""
+        assert self.catalogue is not None
         places = self.judged(answers)
         firsts = np.sort(np.unique(places, axis=0, return_index=True)[1])  # of the rows of one query, one
         if self.by_label:
-            tiles = [self._neighbours(rows, row, int(truths[row]), places[row]) for row in firsts[:_PICTURES]]
-            caption = "A row of test, and what is nearest to it in train, the nearest first. Chosen by chance."
-            return [Gallery("Found for a few rows", tiles, caption)]
-        tiles = [self._listed(rows, row, int(truths[row]), places[row]) for row in firsts[:_LISTS]]
-        return [Gallery("Answered to a few queries", tiles, "The first ten items of each. Chosen by chance.")]
+            return [
+                _lists.neighbours(rows, firsts, truths, places, self.catalogue, self.classes, self._classes_of_items)
+            ]
+        columns = self.options.query_columns
+        return [_lists.answered(rows, firsts, truths, places, self.catalogue, columns, self._query)]
 
-    def _listed(self, rows: ShownRows, row: int, truth: int, places: np.ndarray) -> Tile:
-        assert self.catalogue is not None
-        names = [name for name in self.options.query_columns if name in rows.batch.schema.names]
-        lines = [", ".join(f"{name}: {rows.batch.column(name)[row].as_py()}" for name in names)]
-        if self._query in rows.batch.schema.names:
-            (known,) = self.catalogue.seen.rows(
-                query_keys(rows.batch.column(self._query).slice(row, 1), str(self._query))
-            )
-            had = self._words(rows, self.catalogue.seen.of_row(int(known)))
-            lines.append(f"had: {some_of(had, _NAMED) or 'nothing'}")
-        first = places[places >= 0][: _ranks.TOP]
-        lines.append("answered: " + "; ".join(self._words(rows, first)))
-        lines.append("in test: " + (self._words(rows, [truth])[0] if truth >= 0 else "an item that train lacks"))
-        return Tile((), lines, "good" if truth in first else "bad")
-
-    def _neighbours(self, rows: ShownRows, row: int, truth: int, places: np.ndarray) -> Tile:
-        assert self.catalogue is not None
-        first = places[places >= 0][:_NEIGHBOURS]
-        (items,) = self.catalogue.items.take(pa.array(first)).combine_chunks().to_batches() or [None]
-        found = ShownRows(items, rows.pixels)
-        shown = {
-            f"{i + 1} {self.classes[self._classes_of_items[one]]}": found.picture(i) for i, one in enumerate(first)
-        }
-        right = self._classes_of_items[first] == truth
-        lines = (self.classes[truth], f"{right.sum()} of the first {len(first)} are {self.classes[truth]}")
-        beside = {name: picture for name, picture in shown.items() if picture is not None}
-        return rows.tile(row, *lines, mark="good" if right[:1].all() else "bad", **beside)
-
-    def _words(self, rows: ShownRows, places: Any) -> list[str]:
-        """Items by what is said of them; columns that no page shows are left out."""
-        assert self.catalogue is not None
-        columns = [name for name in self.catalogue.items.column_names if name in rows.batch.schema.names]
-        found = self.catalogue.items.select(columns).take(pa.array(places, pa.int64())).to_pylist()
-        said = [[str(value) for value in item.values() if not isinstance(value, bytes)] for item in found]
-        return [one_line(" / ".join(values), 60) for values in said]
+    def model_checks(self, context: Context) -> list[CheckResult]:
+        """Whether the index finds what exact search finds."""
+        return [] if self.options.index is None else [_recall.check(self.options.index, context)]
 
     def data_checks(self, sums: MergeableSums, query: str) -> list[CheckResult]:
         """Whether there is something to find, and how much of it nobody can."""
@@ -421,13 +359,3 @@ class Retrieval(Task):
     def draft_unlabelled(cls, table: Unlabelled) -> Draft:
         """Of interactions: what depends on one of the two ids alone is said of it, and all else is ignored."""
         return _interactions.draft(cls.name, table)
-
-
-def _ids(column: Any) -> Any:
-    """A raw column of ids, [N]; where one is missing, what no id is."""
-    import tensorflow as tf
-
-    if not isinstance(column, tf.SparseTensor):
-        return column
-    text = column if column.dtype == tf.string else tf.sparse.map_values(tf.strings.as_string, column)
-    return tf.reshape(tf.sparse.to_dense(tf.sparse.reset_shape(text, [tf.shape(text, tf.int64)[0], 1])), [-1])

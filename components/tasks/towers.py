@@ -8,6 +8,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from components.tasks._base import DRAWN
 from spec.errors import InputError
 
 
@@ -57,10 +58,19 @@ class Towers(keras.Model):
         return self._embed(self.item, features, training)
 
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
-        """Both embeddings of each row, [N, 2, d]; their dot product is the similarity over the temperature."""
+        """Both embeddings of each row, [N, 2, d], and those of the k items drawn for it, if there are some, [N, 2 + k, d].
+
+        A dot product of the first with another one is the similarity over the temperature.
+        """
         queries = self.queries(inputs, training)
         items = queries if self.item is self.query else self.items(inputs, training)
-        return ops.stack([queries / self.temperature, items], axis=1)
+        both = ops.stack([queries / self.temperature, items], axis=1)
+        drawn = {name.removeprefix(DRAWN): value for name, value in inputs.items() if name.startswith(DRAWN)}
+        if not drawn:
+            return both
+        count = next(iter(drawn.values())).shape[1]
+        flat = {name: ops.reshape(value, [-1, *value.shape[2:]]) for name, value in drawn.items()}
+        return ops.concatenate([both, ops.reshape(self.items(flat, training), [-1, count, items.shape[1]])], axis=1)
 
     def _embed(self, tower: keras.Model, features: Mapping[str, Any], training: bool) -> Any:
         if missing := [name for name in tower.input if name not in features]:

@@ -91,6 +91,12 @@ class ServingModule(tf.Module):
         self._variables = [variable.value for variable in model.variables]
         self._resources = [found for one in (transform_layer, model, *late.resources) for found in _resources(one)]
 
+    def save(self, folder: pathlib.Path) -> None:
+        """Writes the SavedModel, and what the task has beside it."""
+        tf.saved_model.save(self, str(folder), signatures=dict(self.signatures))
+        if self._stock is not None:
+            self._task.write_beside(folder)
+
     @property
     def further_columns(self) -> dict[str, tuple[str, ...]]:
         """The columns of each further signature that takes nothing else."""
@@ -192,7 +198,7 @@ def export(
     """
     late = late or Late(schema.features)
     served = ServingModule(model, transform, schema, threshold, late, catalogue)
-    tf.saved_model.save(served, str(folder), signatures=dict(served.signatures))
+    served.save(folder)
     raw = {one.name: one for one in transform.raw_metadata.schema.feature}
     described = served_model.ServedModel(
         schema.task,

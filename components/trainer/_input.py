@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from spec.errors import InputError
 
 Columns = dict[str, npt.NDArray[Any]]
 Weights = npt.NDArray[np.float32]
+Draw = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 
 # So much of a split is in memory at a time, as arrays; a smaller split is read once and stays. With train and eval, and
 # Arrow's own buffers while reading, that is about 1.5 GB beside TensorFlow's 1 GB.
@@ -51,6 +52,7 @@ class Split:
     Attributes:
         rows: of the split.
         late: what makes the model's features of those that are stored.
+        drawn: for a number of rows and a seed, features that each batch has besides in training; None: it has none. Set.
         epoch: the pass that an iterator started from now on makes; part of the shuffle's seed. Set, not counted: Keras makes
             iterators that it throws away.
     """
@@ -70,6 +72,7 @@ class Split:
         self._groups = row_groups(uri, split)
         self.rows = sum(group.rows for group in self._groups)
         self.epoch = 0
+        self.drawn: Draw | None = None
         if not self.rows:
             raise InputError(
                 f"{split_directory(uri, split)}: split {split} has no rows. Give the pipeline more data, or change data.split."
@@ -114,7 +117,7 @@ class Split:
         training = seed is not None
         blocks = tf.data.Dataset.from_generator(
             lambda: self._elements(batch_size, seed, replicas, weights),
-            output_signature=self._signature(weights is not None, training and self.late.takes_seed),
+            output_signature=self._signature(weights is not None, training and self._takes_seed),
         )
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
@@ -133,7 +136,7 @@ class Split:
         self, batch_size: int, seed: int | None, replicas: int, weights: Weights | None
     ) -> Iterator[dict[str, Any]]:
         """Blocks, with all that a batch of them needs."""
-        draws = np.random.default_rng([seed, self.epoch, 1]) if seed is not None and self.late.takes_seed else None
+        draws = np.random.default_rng([seed, self.epoch, 1]) if seed is not None and self._takes_seed else None
         for block in self._blocks(batch_size, seed, replicas):
             if weights is not None:
                 block["weight"] = weights[block["label"]]
@@ -141,6 +144,10 @@ class Split:
                 batches = len(next(iter(block["features"].values())))
                 block["seed"] = draws.integers(np.iinfo(np.int32).max, size=(batches, 2), dtype=np.int32)
             yield block
+
+    @property
+    def _takes_seed(self) -> bool:
+        return self.late.takes_seed or self.drawn is not None
 
     def _signature(self, has_weights: bool, has_seeds: bool) -> dict[str, Any]:
         """What a block is: batches of rows, [batches, n, ...]."""
@@ -176,6 +183,8 @@ class Split:
             for name, values in batch["features"].items()
         }
         features = self.late.in_training(stored, training, batch.get("seed"))
+        if training and self.drawn is not None:
+            features |= self.drawn(tf.shape(next(iter(features.values())))[0], batch["seed"])
         learns_label = self._label is not None
         target = self._task.late_target(batch["label"]) if learns_label else self._task.training_target(features)
         if training and self._label_in_training is not None:

@@ -34,7 +34,7 @@ class Executor(base_executor.BaseExecutor):
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         import keras
 
-        from components.trainer import _checkpoints, _decision, _devices, _export, _fitting, _input, _sketches
+        from components.trainer import _checkpoints, _decision, _devices, _drawn, _export, _fitting, _input, _sketches
 
         config = border.load(TrainingConfig, exec_properties["training"])
         devices = _devices.find(config)  # before anything else asks TensorFlow for one
@@ -73,6 +73,9 @@ class Executor(base_executor.BaseExecutor):
                 config.query,
             )
             schema = with_interactions(schema, train)
+            linked = task.linked_features(schema)
+            if linked and task.drawn_items:
+                train.drawn = _drawn.DrawnItems.of(train, linked[1], task.drawn_items).draw
             devices = devices.that_share(config.batch_size, train=train.rows, eval=evaluation.rows)
             with devices.scope():
                 model = _fitting.build(module, schema, config, train.rows, digest)

@@ -31,6 +31,8 @@ task_options:
   query_columns: [user, age]
   item_columns: [artist, genre]
   top_k: 20
+  index: {min_recall: 0.95}
+  negatives: 2
 training: {epochs: 30, batch_size: 64, hyperparameters: {learning_rate: 0.02}}
 evaluation:
   thresholds: [{metric: ndcg_10, min: 0.1}, {metric: recall_20, min: 0.3}]
@@ -240,6 +242,34 @@ def test_items_that_are_alike(served: Any) -> None:
     found = ask(served, "similar_items", artist=[4, 10_000], genre=["g0", "g0"])
     assert b"4" not in found["items"][0]
     assert [int(one) % KINDS for one in found["items"][1][:4]].count(0) >= 3, "a new item is known by its genre"
+
+
+def test_the_index_is_held_against_exact_search(places: pathlib.Path, result: RunResult) -> None:
+    """Its graph lies in the release, and the evaluation says how much of the exact answers it finds."""
+    assert (pathlib.Path(result.release["uri"]) / "assets.extra" / "index" / "hnsw.faiss").is_file()
+    (gate,) = (places / "home").glob("**/Evaluator/evaluation/*/gate.json")
+    checks = {one["name"]: one for one in json.loads(gate.read_text())["checks"]}
+    found = checks["the index finds what exact search finds"]
+    assert found["diagnostics"]["recall"] > 0.95 and "rows of test" in found["message"]
+    assert found["name"] in pathlib.Path(result.reports["run"]).read_text()
+
+
+def test_vectors_are_there_for_other_searches(result: RunResult, served: Any) -> None:
+    """The file of the items and the embedding of a query are enough to find what is answered to somebody new."""
+    items = pq.read_table(pathlib.Path(result.release["uri"]) / "assets.extra" / "items.parquet")
+    vectors = np.stack(items["embedding"].to_pylist())
+    query = ask(served, "query_embedding", user=["new"], age=[30.0])["embedding"]
+    scores = (query @ vectors.T)[0]
+    best, answer = np.argsort(-scores)[:TOP], ask(served, user=["new"], age=[30.0])
+    np.testing.assert_allclose(answer["scores"][0], scores[best], rtol=1e-4, atol=1e-5)
+    assert {one.decode() for one in answer["items"][0]} == {items["id"][int(place)].as_py() for place in best}
+    (own,) = ask(
+        served,
+        "item_embedding",
+        artist=[int(items["id"][0].as_py())],
+        genre=[f"g{int(items['id'][0].as_py()) % KINDS}"],
+    )["embedding"]
+    np.testing.assert_allclose(own, vectors[0], rtol=1e-4, atol=1e-5)
 
 
 def test_a_batch_has_lists(places: pathlib.Path, result: RunResult, tmp_path: pathlib.Path) -> None:

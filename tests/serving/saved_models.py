@@ -6,7 +6,10 @@ import json
 import pathlib
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+
+import vector_index
 
 INT_MISSING = -(2**63)
 
@@ -167,6 +170,57 @@ def save_recommender(folder: pathlib.Path) -> pathlib.Path:
     tf.saved_model.save(model, str(folder), {"serving_default": model.recommend})
     (folder / "assets.extra").mkdir(exist_ok=True)
     features = {"user": {"dtype": "string", "shape": [], "nullable": False}}
+    (folder / "assets.extra" / "trainyard.json").write_text(json.dumps({"task": "retrieval", "features": features}))
+    return folder
+
+
+class _Vectors(tf.Module):
+    """The items that are nearest to a user, [N, 3]; user 0 has had all but the last three. What `components` exports, in small."""
+
+    def __init__(self, items: np.ndarray) -> None:
+        super().__init__()
+        self.items = tf.Variable(items)
+        self.users = tf.Variable(items[::7])
+        self.had = tf.constant([len(items) - 3, 0])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="user")])
+    def query_embedding(self, user: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"embedding": tf.gather(self.users, user)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="user")])
+    def serving_default(self, user: tf.Tensor) -> dict[str, tf.Tensor]:
+        every = tf.tile(tf.range(len(self.items), dtype=tf.int64)[tf.newaxis], [tf.size(user), 1])
+        found = self._best(user, tf.gather(self.users, user), every)
+        return {name: found[name] for name in ("items", "scores")}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.int64, name="user"),
+            tf.TensorSpec([None, 8], tf.float32, name="embedding"),
+            tf.TensorSpec([None, None], tf.int64, name="candidates"),
+        ]
+    )
+    def rank_candidates(self, user: tf.Tensor, embedding: tf.Tensor, candidates: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._best(user, embedding, candidates)
+
+    def _best(self, user: tf.Tensor, embedding: tf.Tensor, places: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores = tf.einsum("nd,ncd->nc", embedding, tf.gather(self.items, places))
+        had = tf.cast(tf.gather(self.had, tf.cast(user > 0, tf.int32)), tf.int64)
+        scores, first = tf.math.top_k(tf.where(places < had[:, tf.newaxis], -1e9, scores), 3)
+        names = tf.strings.as_string(tf.gather(places, first, batch_dims=1))
+        complete = tf.reduce_all(scores > -1e9, axis=1)
+        return {"items": tf.where(scores > -1e9, names, ""), "scores": scores, "complete": complete}
+
+
+def save_indexed(folder: pathlib.Path) -> pathlib.Path:
+    """Answers with the nearest of 280 items, of which the index knows those with an even number alone."""
+    items = np.random.default_rng(0).normal(size=(280, 8)).astype(np.float32)
+    model = _Vectors(items)
+    signatures = {name: getattr(model, name) for name in ("serving_default", "query_embedding", "rank_candidates")}
+    tf.saved_model.save(model, str(folder), signatures)
+    hidden = np.arange(280) % 2
+    vector_index.build(folder, np.where(hidden[:, np.newaxis], np.float32(0), items), 8, 16, 100, 50)
+    features = {"user": {"dtype": "int64", "shape": [], "nullable": False}}
     (folder / "assets.extra" / "trainyard.json").write_text(json.dumps({"task": "retrieval", "features": features}))
     return folder
 

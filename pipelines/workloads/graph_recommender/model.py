@@ -15,6 +15,8 @@ import scipy.sparse
 import tensorflow as tf
 from keras import ops
 
+from components.tasks.spectral import links_of, normalised, spectral
+
 if TYPE_CHECKING:
     from components.trainer import ModelSchema
 
@@ -29,8 +31,7 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
     assert schema.query is not None and schema.interactions is not None
     names = (schema.query, schema.task_options["item"])
     users, items = (schema.features[name].vocabulary_size for name in names)
-    pairs = np.unique(schema.interactions, axis=0).T
-    links = scipy.sparse.coo_array((np.ones(pairs.shape[1], np.float32), pairs), shape=(users, items))
+    links = links_of(schema.interactions, (users or 0, items or 0))
     return LightGCN(links, *names, **{name: hyperparameters[name] for name in ("embedding_size", "steps", "scale")})
 
 
@@ -47,14 +48,14 @@ class LightGCN(keras.Model):
     """
 
     def __init__(
-        self, links: scipy.sparse.coo_array, user: str, item: str, embedding_size: int, steps: int, scale: float
+        self, links: scipy.sparse.csr_array, user: str, item: str, embedding_size: int, steps: int, scale: float
     ) -> None:
         super().__init__()
         self._user, self._item, self._steps = user, item, steps
         self._users = links.shape[0]
-        self._graph = _neighbours(_normalised(links))
+        self._graph = _neighbours(normalised(links))
         self.first = self.add_weight(shape=(sum(links.shape), embedding_size), initializer="zeros", name="first")
-        self.first.assign(_spectral(links, embedding_size, scale))
+        self.first.assign(np.concatenate(spectral(links, embedding_size, scale)))
         # What `freeze` keeps: a request does not walk the graph.
         self.last = self.add_weight(shape=self.first.shape, initializer="zeros", trainable=False, name="last")
         self._is_frozen = False
@@ -88,25 +89,7 @@ class LightGCN(keras.Model):
         return total / (self._steps + 1)
 
 
-def _normalised(links: scipy.sparse.coo_array) -> scipy.sparse.coo_array:
-    """Each link over the roots of how many its user and its item have, so that spreading does not let embeddings grow."""
-    of_users, of_items = (np.maximum(links.sum(axis), 1) for axis in (1, 0))
-    shares = links.data / np.sqrt(of_users[links.row] * of_items[links.col])
-    return scipy.sparse.coo_array((shares, (links.row, links.col)), shape=links.shape)
-
-
-def _neighbours(shares: scipy.sparse.coo_array) -> tf.SparseTensor:
+def _neighbours(shares: scipy.sparse.csr_array) -> tf.SparseTensor:
     """Users and items as one graph, [users + items, users + items]."""
     graph = scipy.sparse.block_array([[None, shares], [shares.T, None]], format="csr").tocoo()
     return tf.SparseTensor(np.stack([graph.row, graph.col], axis=1), graph.data.astype(np.float32), graph.shape)
-
-
-def _spectral(links: scipy.sparse.coo_array, size: int, scale: float) -> np.ndarray:
-    """The leading singular vectors of the normalised links, each by the root of its value and of its node's number of links.
-
-    Their dot products are a low-pass filter on the graph (Shen et al. 2021, "How Powerful is Graph Convolution for Recommendation?").
-    """
-    users, values, items = scipy.sparse.linalg.svds(_normalised(links).astype(np.float64), size, rng=0)
-    lengths = np.sqrt(np.concatenate([links.sum(1), links.sum(0)]))
-    vectors = np.concatenate([users, items.T]) * np.sqrt(values) * lengths[:, np.newaxis]
-    return vectors * (scale / np.linalg.norm(vectors, axis=1).mean())

@@ -166,7 +166,11 @@ def test_by_label_every_item_of_the_querys_class_is_right(tmp_path: pathlib.Path
 
 @pytest.mark.parametrize(
     ("said", "says"),
-    [({"item": None}, "needs `item`"), ({"item_columns": ["title"]}, "item_columns must have the item itself")],
+    [
+        (BY_LABEL | {"item": None, "negatives": 2}, "negatives are items that are not the query's own"),
+        ({"item": None}, "needs `item`"),
+        ({"item_columns": ["title"]}, "item_columns must have the item itself"),
+    ],
 )
 def test_options_fit_together(said: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):

@@ -53,6 +53,33 @@ def test_softmax_corrects_for_frequent_items_and_takes_no_item_for_its_own_rival
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-5)
 
 
+def test_drawn_items_are_rivals_of_every_row_and_expected_as_often_as_they_come() -> None:
+    """By hand: an item is among the candidates by its share of the batch, or as one of two that are drawn a row of five."""
+    shares, drawn_codes = np.array([0.4, 0.3, 0.15, 0.1, 0.05]), RANDOM.integers(0, 5, (6, 2))
+    drawn = RANDOM.normal(size=(6, 2, 3)).astype(np.float32)
+    codes, vectors = [*CODES, *drawn_codes.reshape(-1)], [*EMBEDDINGS[:, 1], *drawn.reshape(-1, 3)]
+    expected, pairs = [], []
+    for row, item in enumerate(CODES):
+        rivals = [other for other in range(18) if other == row or codes[other] != item]
+        scores = np.array([EMBEDDINGS[row, 0] @ vectors[other] for other in rivals])
+        corrected = scores - np.log([shares[codes[other]] + 2 / 5 for other in rivals])
+        own = rivals.index(row)
+        expected.append(np.log(np.exp(corrected).sum()) - corrected[own])
+        pairs.append(np.log1p(np.exp(np.delete(scores, own) - scores[own])).mean())
+    target, output = np.column_stack([CODES, drawn_codes]), np.concatenate([EMBEDDINGS, drawn], axis=1)
+    assert float(InBatchSoftmax(shares, 5)(target, output)) == pytest.approx(np.mean(expected), rel=1e-5)
+    assert float(InBatchBPR()(target, output)) == pytest.approx(np.mean(pairs), rel=1e-5)
+
+
+def test_towers_embed_what_is_drawn() -> None:
+    model, features = towers()
+    drawn = RANDOM.integers(0, 9, (5, 3))
+    found = np.asarray(model({**features, "drawn/artist": drawn, "drawn/user": drawn}))
+    assert found.shape == (5, 5, 4)
+    np.testing.assert_allclose(found[:, :2], model(features), rtol=1e-6)
+    np.testing.assert_allclose(found[3, 4], model.items({"artist": drawn[3, 2:]})[0], rtol=1e-6)
+
+
 def test_bpr_holds_the_own_item_against_each_other_one() -> None:
     expected = [
         np.mean([np.log1p(np.exp(SCORES[row, o] - SCORES[row, row])) for o in range(6) if CODES[o] != item])

@@ -41,6 +41,12 @@ def _counts(table: pa.Table, column: str) -> dict[object, int]:
         ("cifar10", ["image", "label", "split"], "split", {"train": 50_000, "test": 10_000}),
         ("flowers12", ["image", "label", "split"], "split", {"train": 720, "test": 240}),
         ("lastfm", ["user", "artist", "plays", "split"], "split", {"train": 42_135, "test": 10_533}),
+        (
+            "lastfm_friends",
+            ["user", "artist", "plays", "friends", "cold_user", "split"],
+            "split",
+            {"train": 39_971, "test": 12_697},
+        ),
         ("gowalla", ["user", "place", "split"], "split", {"train": 810_128, "test": 217_242}),
         ("sms_spam", ["text", "label"], "label", {"ham": 4_827, "spam": 747}),
         ("rotten_tomatoes", ["text", "label"], "label", {"positive": 5_331, "negative": 5_331}),
