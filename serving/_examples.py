@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from serving._codec import _is_b64, _show, decode_b64
 from serving._errors import BadRequestError
 from serving._signature import Feature
+from spec.pictures import too_large
 
 
 def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]) -> np.ndarray[Any, Any]:
@@ -35,6 +37,19 @@ def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]
     array = np.empty(len(serialized), dtype=object)
     array[:] = serialized
     return array
+
+
+def check_pictures_of(serialized: np.ndarray[Any, Any]) -> None:
+    """Raises BadRequestError if an example has a picture that would take gigabytes once it is decoded."""
+    for row, one in enumerate(serialized.tolist()):
+        try:
+            found = tf.train.Example.FromString(one).features.feature
+        except DecodeError:
+            continue  # the graph says what is wrong with it
+        for name, feature in found.items():
+            for value in feature.bytes_list.value:
+                if problem := too_large(value):
+                    raise BadRequestError(f"row {row}, feature {name!r}: {problem}.")
 
 
 def _serialize(example: Any, context: Mapping[str, Any], features: Mapping[str, Feature], row: int) -> bytes:

@@ -18,7 +18,8 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 import vector_index
 from serving._codec import Arrays, check_array, check_pictures, decode_predict, fill_missing, settle_missing
 from serving._errors import BadRequestError, ServingError
-from serving._examples import decode_examples
+from serving._examples import check_pictures_of, decode_examples
+from serving._refusals import complaint, first_line
 from serving._signature import Feature, TensorInfo, read_description
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -26,7 +27,6 @@ CLASSIFY, REGRESS = "classify", "regress"
 _REFUSALS = (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError)
 _GOLDEN_REQUESTS = "assets.extra/golden_requests.json"
 _ANSWER_OF = {CLASSIFY: "scores", REGRESS: "outputs"}
-_TENSORFLOW_PREAMBLE = ("Graph execution error", "Detected at node", "<stack traces unavailable>")
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +136,8 @@ class Servable:
             check_array(array, signature.inputs[name])
             check_pictures(array, signature.inputs[name])
             arrays[name] = settle_missing(array, signature.inputs[name])
+        if signature.takes_examples and any(feature.dtype == "string" for feature in self.features.values()):
+            check_pictures_of(*arrays.values())
         if self.features and len({array.shape[:1] for array in arrays.values()}) > 1:
             sizes = ", ".join(f"{name} {array.shape[0]}" for name, array in sorted(arrays.items()))
             raise BadRequestError(f"every input must have a value for each row. Received rows: {sizes}")
@@ -144,11 +146,13 @@ class Servable:
                 return self._by_index(arrays)
             return _asked(signature, arrays)
         except _REFUSALS as error:
-            where, problem = self._refused_row(signature, arrays) or ("the input", error)
-            raise BadRequestError(f"{self.model} refuses {where}: {_first_line(problem)}") from None
+            row, problem = self._refused_row(signature, arrays) or (None, error)
+            where, rows = ("the input", slice(None)) if row is None else (f"row {row}", slice(row, row + 1))
+            asked = {signature.inputs[name].shown: array[rows] for name, array in arrays.items()}
+            raise BadRequestError(f"{self.model} refuses {where}: {complaint(problem, asked)}") from None
         except tf.errors.OpError as error:
             _log.exception("%s version %d failed", self.model, self.version)
-            raise ServingError(f"{self.model} version {self.version} failed: {_first_line(error)}") from None
+            raise ServingError(f"{self.model} version {self.version} failed: {first_line(error)}") from None
 
     def _one_row(self, signature: Signature) -> Arrays:
         """A row to try a signature with: a golden request, where it takes the model's features, or made up."""
@@ -160,7 +164,7 @@ class Servable:
             return decode_predict({"instances": [self._golden]}, signature.inputs)[0]
         return {name: _made_up(info) for name, info in signature.inputs.items()}
 
-    def _refused_row(self, signature: Signature, arrays: Arrays) -> tuple[str, tf.errors.OpError] | None:
+    def _refused_row(self, signature: Signature, arrays: Arrays) -> tuple[int, tf.errors.OpError] | None:
         """Which of several rows the graph refuses, and why; None where it is one row, or each is fine on its own."""
         first, end = 0, len(next(iter(arrays.values())))
         if not self.features or end == 1:
@@ -172,7 +176,7 @@ class Servable:
             else:
                 first = middle
         problem = _refusal(signature, arrays, slice(first, end))
-        return (f"row {first}", problem) if problem else None
+        return (first, problem) if problem else None
 
     def classify(
         self, signature: Signature, examples: np.ndarray[Any, Any]
@@ -250,10 +254,3 @@ def _tensor_info(name: str, stored: meta_graph_pb2.TensorInfo, feature: Feature 
         feature is not None and feature.nullable,
         feature,
     )
-
-
-def _first_line(error: tf.errors.OpError) -> str:
-    """TensorFlow's message without the graph nodes listed after it."""
-    lines = [line.split("[[{{")[0].strip() for line in str(error.message).splitlines()]
-    told = [line for line in lines if line and not line.startswith(_TENSORFLOW_PREAMBLE)]
-    return told[0] if told else type(error).__name__

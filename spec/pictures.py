@@ -5,18 +5,21 @@ from __future__ import annotations
 import struct
 
 MAX_PIXELS = 50_000_000
-HEAD_BYTES = 32  # enough of a PNG, GIF or BMP file; a JPEG's size comes after the camera's metadata
-_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+HEAD_BYTES = 32  # enough of a PNG, GIF, WebP or BMP file; a JPEG's size comes after the camera's metadata
+_PNG, _JPEG, _GIF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8", (b"GIF87a", b"GIF89a")
 
 
 def picture_size(content: bytes) -> tuple[int, int] | None:
-    """Width and height by the header of a JPEG, PNG, GIF or BMP file; None if it is none of these, or ends too soon."""
+    """Width and height by the header of a JPEG, PNG, GIF, WebP or BMP file; None if it is none of these, or ends too soon."""
     return _size(content[:HEAD_BYTES]) or _jpeg_size(content)
 
 
 def too_large(content: bytes) -> str:
-    """Why a compressed picture (JPEG, PNG), of which a few kilobytes may unfold to gigabytes, is not to be decoded; else empty."""
-    size = picture_size(content) if content.startswith((_PNG, _JPEG)) else None
+    """Why a compressed picture, of which a few kilobytes may unfold to gigabytes, is not to be decoded; else empty.
+
+    A BMP is as large as its file, and a text may begin like one.
+    """
+    size = None if content.startswith(b"BM") else picture_size(content)
     return "" if size is None else above_limit(size)
 
 
@@ -29,11 +32,24 @@ def above_limit(size: tuple[int, int]) -> str:
 def _size(head: bytes) -> tuple[int, int] | None:
     if head.startswith(_PNG) and len(head) >= 24:
         return struct.unpack(">II", head[16:24])
-    if head.startswith((b"GIF87a", b"GIF89a")) and len(head) >= 10:
+    if head.startswith(_GIF) and len(head) >= 10:
         return struct.unpack("<HH", head[6:10])
     if head.startswith(b"BM") and len(head) >= 26:
         width, height = struct.unpack("<ii", head[18:26])
         return abs(width), abs(height)
+    return _webp_size(head) if head.startswith(b"RIFF") and head[8:12] == b"WEBP" and len(head) >= 30 else None
+
+
+def _webp_size(head: bytes) -> tuple[int, int] | None:
+    """By its first chunk: of an animation or with metadata (VP8X), lossless (VP8L) or not (VP8), RFC 9649."""
+    if head[12:16] == b"VP8X":
+        return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
+    if head[12:16] == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if head[12:16] == b"VP8 ":
+        width, height = struct.unpack("<HH", head[26:30])
+        return width & 0x3FFF, height & 0x3FFF
     return None
 
 

@@ -129,7 +129,7 @@ def _read(file: IO[bytes]) -> bytes:
     content = head if (size := picture_size(head)) else head + file.read()
     size = size or picture_size(content)
     if size is None:
-        raise _BadImage("is no whole JPEG, PNG, GIF or BMP image")
+        raise _BadImage("is no whole JPEG, PNG, GIF, WebP or BMP image")
     if problem := above_limit(size):
         raise _BadImage(problem)
     return content if content is not head else head + file.read()

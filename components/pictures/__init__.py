@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_HEADS = (_PNG, b"\xff\xd8\xff", b"GIF8", b"BM")  # and of JPEG, GIF, BMP
+_HEADS = (_PNG, b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")  # and of JPEG, GIF, WebP, BMP
 _SMALL = 64  # pixels of a picture's longer side up to which it keeps each of them
 _SHOWN_SIDE = 112  # that a small one is enlarged to
 _JPEG_QUALITY = 88

@@ -199,13 +199,17 @@ class Reconstruction(Task):
         return [CheckResult("the test split has normal and anomalous rows", False, Severity.WARNING, message)]
 
     def gallery(self, rows: ShownRows, truths: np.ndarray, answers: Tensors) -> Sequence[Gallery]:
-        """Pictures beside what was made of them; nothing where a row is not one picture, with pixels from 0 to 1."""
+        """Pictures beside what was made of them; nothing where a row is not one picture, with pixels from 0 to 1.
+
+        A picture that was brought to another size is made again as a square.
+        """
         tiles = []
         for row, again in enumerate(answers["reconstruction"] if self.options.unit_interval else ()):
-            if (original := rows.picture(row)) is None or original.size != again.size:
+            original = rows.picture(row)
+            if original is None or (shown := _as_picture(again, original)) is None:
                 return ()
             lines = [f"error {answers['error'][row]:.4f}", *([self.classes[int(truths[row])]] if self.classes else [])]
-            tiles.append(rows.tile(row, *lines, again=pictures.raster(again.reshape(original.shape))))
+            tiles.append(rows.tile(row, *lines, again=shown))
         return [
             Gallery("Made again", tiles, "Rows that chance chose: the picture, and what the model made of its code.")
         ]
@@ -275,3 +279,9 @@ def _area(histogram: np.ndarray) -> float | None:
     normal, anomalous = histogram
     below = np.cumsum(normal) - normal / 2
     return ratio(float(anomalous @ below), float(normal.sum() * anomalous.sum()))
+
+
+def _as_picture(again: np.ndarray, original: np.ndarray) -> np.ndarray | None:
+    if again.size == original.size:
+        return pictures.raster(again.reshape(original.shape))
+    return pictures.picture_of(again, pictures.Pixels(high=1.0))

@@ -28,7 +28,7 @@ class Division:
     """What goes under `data.split`, and what it comes to.
 
     Attributes:
-        rows: of each class by split; empty where the label is a number.
+        rows: of each class by split; empty where the label is a number, or a run is the first to read the rows.
     """
 
     eval_fraction: float = _EVAL
@@ -88,17 +88,24 @@ def told(label: Draft, division: Division) -> list[str]:
             f"Rare: {label.rare}, {found:,} of {total:,} rows{where}, so classes are weighed in training, and bars are on "
             "metrics that always saying the frequent class fails"
         )
-    scarce = [
-        name for name in label.counts if division.rows and division.rows.get(name, {}).get(TEST, 0) < _SAYS_SOMETHING
-    ]
+    in_test = {name: _in_test(label, division, name) for name in label.counts}
+    scarce = [name for name, rows in in_test.items() if rows < _SAYS_SOMETHING]
     if scarce:
-        shown = ", ".join(f"{name} ({division.rows.get(name, {}).get(TEST, 0)})" for name in scarce[:_SHOWN])
+        about = "" if division.rows else "about "
+        shown = ", ".join(f"{name} ({about}{in_test[name]})" for name in scarce[:_SHOWN])
         more = f" and {len(scarce) - _SHOWN} more classes" if len(scarce) > _SHOWN else ""
         lines.append(
             f"Few rows in test: {shown}{more}. Figures about {'it' if len(scarce) == 1 else 'them'} will say little, and bars may "
             "not be judged: deliver more rows"
         )
     return lines
+
+
+def _in_test(label: Draft, division: Division, name: str) -> int:
+    """Rows of a class; of images, which are divided when a run reads them, as many as are to be expected."""
+    if division.rows:
+        return division.rows.get(name, {}).get(TEST, 0)
+    return round(label.counts[name] * division.test_fraction)
 
 
 def _best_seed(

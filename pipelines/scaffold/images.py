@@ -12,7 +12,7 @@ from components.ingestion.images import IMAGE
 from spec.errors import InputError
 from spec.pictures import picture_size
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp"})
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp"})
 _SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "eval", "dev"})
 _SIZES = (32, 48, 64)
 _SAMPLE = 50
@@ -45,7 +45,7 @@ def left_out(folder: pathlib.Path, images: Sequence[pathlib.Path]) -> list[str]:
         return []
     shown = ", ".join(str(path.relative_to(folder)) for path in sorted(found)[:_SHOWN])
     return [
-        f"Left out: {len(found):,} files that are no JPEG, PNG, GIF or BMP right in a class's folder: {shown}"
+        f"Left out: {len(found):,} files that are no JPEG, PNG, GIF, WebP or BMP right in a class's folder: {shown}"
         + ", ..." * (len(found) > _SHOWN)
     ]
 

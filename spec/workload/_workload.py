@@ -135,7 +135,7 @@ class Workload(Section):
             problem = error.errors()[0]
             where = ".".join(["task_options", *(str(part) for part in problem["loc"])])
             known = f"Known for task {name}: {', '.join(kind.model_fields) or 'none'}"
-            raise ValueError(f"{where}: {problem['msg'].removeprefix('Value error, ')}. {known}") from None
+            raise ValueError(f"{where}: {_sentence(problem)} {known}") from None
 
     @model_validator(mode="after")
     def _fits_task(self) -> Workload:
@@ -307,16 +307,24 @@ def explained(path: pathlib.Path, problem: Any, model: type[BaseModel] = Workloa
     """One pydantic problem as an error for the author of the file that was to be a `model`."""
     guide = "docs/reference/workload.md" if model is Workload else "the guide has an example"
     field = ".".join(str(part) for part in problem["loc"])
+    sentence = _sentence(problem)
     if problem["type"] == "extra_forbidden":
-        return InputError(f"there is no such field. {_known_fields(problem['loc'], model)}", file=path, field=field)
+        sentence += f" {_known_fields(problem['loc'], model)}"
     if problem["type"] == "missing":
-        return InputError(f"is required and missing. Add it ({guide}).", file=path, field=field)
-    message = problem["msg"].removeprefix("Value error, ")
-    received = (
-        "" if isinstance(problem["input"], dict) or "Received" in message else f" Received: {_short(problem['input'])}."
-    )
+        sentence += f" Add it ({guide})."
     # A rule over several fields has no place of its own; its message names them.
-    return InputError(f"{message}.{received}", file=path, field=field)
+    return InputError(sentence, file=path, field=field)
+
+
+def _sentence(problem: Any) -> str:
+    """What is wrong with a field, and what was received, for somebody who writes YAML."""
+    if problem["type"] == "extra_forbidden":
+        return "there is no such field."
+    if problem["type"] == "missing":
+        return "is required and missing."
+    message = problem["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list, such as [one, two]")
+    told = isinstance(problem["input"], dict) or "Received" in message
+    return f"{message}." if told else f"{message}. Received: {_short(problem['input'])}."
 
 
 def _short(value: Any) -> str:

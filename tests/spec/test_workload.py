@@ -195,15 +195,27 @@ def test_options_are_those_of_the_task(tmp_path: pathlib.Path, monkeypatch: pyte
     class Options(Section):
         item: ColumnName
         top_k: int = 10
+        sizes: tuple[int, ...] = ()
 
     monkeypatch.setattr(find("binary"), "Options", Options)
     found = load(tmp_path, MINIMAL + "task_options: {item: song}\n")
     assert found.task_options == Options(item="song", top_k=10)
-    assert found.model_dump()["task_options"] == {"item": "song", "top_k": 10}
+    assert found.model_dump()["task_options"] == {"item": "song", "top_k": 10, "sizes": ()}
     assert "task_options.item" in [one.field for one in named_columns(found)]
     for wrong, part in (
-        ("{}", "task_options.item: Field required"),
-        ("{item: song, topk: 5}", "task_options.topk: .* Known for task binary: item, top_k"),
+        ("{}", "task_options.item: is required and missing. Known for task binary: item, top_k, sizes"),
+        (
+            "{item: song, topk: 5}",
+            "task_options.topk: there is no such field. Known for task binary: item, top_k, sizes",
+        ),
+        (
+            "{item: song, top_k: many}",
+            "task_options.top_k: .* valid integer, .*. Received: 'many'. Known for task binary",
+        ),
+        (
+            "{item: song, sizes: 64}",
+            r"task_options.sizes: Input should be a list, such as \[one, two\]. Received: 64. Known",
+        ),
     ):
         with pytest.raises(WorkloadError, match=part):
             load(tmp_path, f"{MINIMAL}task_options: {wrong}\n")

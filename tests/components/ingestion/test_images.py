@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
 import struct
@@ -9,6 +10,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -77,6 +79,18 @@ def test_bytes_and_label(folder) -> None:
     found = {(row["label"], row["image"]) for row in rows}
     expected = {(path.parent.name, path.read_bytes()) for path in folder.glob("*/*")}
     assert found == expected and len(rows) == 40
+
+
+def test_a_webp_is_read_and_a_cut_one_is_not(folder) -> None:
+    whole = io.BytesIO()
+    PIL.Image.new("RGB", (40, 30), (200, 30, 30)).save(whole, "webp", exif=b"Exif\x00\x00" + b"\x17" * 40)
+    (folder / "cat" / "new.webp").write_bytes(whole.getvalue())
+    examples = ingest(folder)
+    read = [row["image"] for split in SPLITS for row in read_split(examples.uri, split).to_pylist()]
+    assert whole.getvalue() in read and len(read) == 41
+    (folder / "cat" / "new.webp").write_bytes(whole.getvalue()[:60])
+    with pytest.raises(InputError, match=r"1 of 41 images cannot be used.*new.webp is corrupt"):
+        ingest(folder)
 
 
 def spoil(folder: pathlib.Path) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import sklearn.metrics
 
 from components.autoencoder import Autoencoder
-from components.tasks import Feature, ModelSchema
+from components.tasks import Feature, ModelSchema, ShownRows
 from components.tasks.reconstruction import Reconstruction
 from spec.errors import InputError
 
@@ -105,3 +106,21 @@ def test_an_autoencoder_answers_its_code_too() -> None:
     decode = task.signatures(model, schema)["decode"]
     assert {name: spec.shape.as_list() for name, spec in decode.tensors.items()} == {"code": [None, 4]}
     np.testing.assert_array_equal(decode.answer({"code": answers["code"]})["reconstruction"], again)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"), [(64, (8, 8, 1)), (16 * 16, (16, 16, 1)), (4 * 4 * 3, (4, 4, 3)), (5, None)]
+)
+def test_a_picture_is_shown_beside_what_was_made_of_it_whatever_size_it_was_brought_to(
+    numbers: int, shown: tuple[int, ...] | None
+) -> None:
+    import tensorflow as tf
+
+    image = tf.io.encode_png(np.full((8, 8, 1), 200, np.uint8)).numpy()
+    answers = {"error": np.array([0.5]), "reconstruction": np.full((1, numbers), 0.2, np.float32)}
+    rows = ShownRows(pa.RecordBatch.from_pydict({"image": [image]}))
+    galleries = Reconstruction(options=SHARES).gallery(rows, np.zeros(1), answers)
+    assert [gallery.title for gallery in galleries] == (["Made again"] if shown else [])
+    if shown:
+        again = galleries[0].tiles[0].pictures[1]
+        assert again.title == "again" and tuple(tf.io.decode_png(again.content).shape) == shown

@@ -87,3 +87,8 @@ def test_the_positive_class_may_be_said() -> None:
         labelled(["0", "1"] * 20, positive="yes")
     with pytest.raises(InputError, match="--positive 'a': is for labels of two classes"):
         labelled(["a", "b", "c"] * 20, "multiclass", positive="a")
+
+
+def test_of_images_which_a_run_divides_it_is_said_how_many_to_expect() -> None:
+    _, label = labelled(["fist"] * 200 + ["palm"] * 200 + ["thumb"], "multiclass")
+    assert "Few rows in test: thumb (about 0)." in "\n".join(told(label, Division()))

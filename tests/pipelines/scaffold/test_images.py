@@ -45,7 +45,7 @@ def test_a_folder_of_class_folders_becomes_a_workload(photos: pathlib.Path) -> N
 
 
 def test_what_is_left_out_of_a_folder_is_said(photos: pathlib.Path) -> None:
-    for name in ("notes.txt", "cat/new.webp", "cat/more/1.png", "dog/.DS_Store"):
+    for name in ("notes.txt", "cat/new.heic", "cat/more/1.png", "dog/.DS_Store"):
         path = photos / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(PNG)
@@ -53,9 +53,10 @@ def test_what_is_left_out_of_a_folder_is_said(photos: pathlib.Path) -> None:
     (told,) = (line for line in created.story if line.startswith("Left out: "))
     assert (
         told
-        == "Left out: 3 files that are no JPEG, PNG, GIF or BMP right in a class's folder: cat/more/1.png, cat/new.webp, notes.txt"
+        == "Left out: 3 files that are no JPEG, PNG, GIF, WebP or BMP right in a class's folder: cat/more/1.png, cat/new.heic, "
+        "notes.txt"
     )
-    assert not (created.span / "cat" / "new.webp").exists()
+    assert not (created.span / "cat" / "new.heic").exists()
 
 
 @pytest.mark.parametrize("task", ["segmentation", "reconstruction", "retrieval", "generation", "regression"])
