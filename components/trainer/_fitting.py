@@ -258,7 +258,13 @@ class _Keeper(keras.callbacks.Callback):
         tell(self._progress.in_words(self._config.epochs))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._progress.add(logs or {}, time.monotonic() - self._started, self.model, self._config.keep_weights)
+        logs = logs or {}
+        if logs.get("loss") == logs.get("val_loss") == 0:
+            raise InputError(
+                "training: the losses of train and eval are exactly 0. Of a train_step or test_step that returns `loss` alone, Keras "
+                "shows the mean that it keeps itself: let them return another value beside it."
+            )
+        self._progress.add(logs, time.monotonic() - self._started, self.model, self._config.keep_weights)
         is_over = self._progress.is_over(self._config.epochs, self._config.early_stopping_patience)
         if self._sketches and self._progress.is_finite:
             self._sketches.draw(self.model, epoch + 1, is_over)

@@ -88,6 +88,31 @@ def test_a_diverged_training_says_so(module, tmp_path, split) -> None:
         fit(build(module, schema, config, 64), split(x, y), split(x, y), config, tmp_path / "logs")
 
 
+class StepsOfItsOwn(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.dense(keras.ops.stack([*x.values()], axis=1))
+
+    def train_step(self, data):
+        return self.test_step(data)
+
+    def test_step(self, data):
+        x, y = data
+        return {"loss": keras.ops.mean((self(x)[:, 0] - y) ** 2)}
+
+
+def test_steps_whose_loss_keras_does_not_show_are_refused(tmp_path, split) -> None:
+    x, y = linear(64, 1.0)
+    model = StepsOfItsOwn()
+    model.compile()
+    config = TrainingConfig(task="regression", label="y", epochs=2)
+    with pytest.raises(InputError, match="return another value"):
+        fit(model, split(x, y), split(x, y), config, tmp_path / "logs")
+
+
 def test_history_names_the_best_epoch(module, tmp_path, split) -> None:
     x, y = linear(64, 1.0)
     schema = ModelSchema({name: Feature(name, "float32") for name in x}, "regression", "y", label_std=1.0)
