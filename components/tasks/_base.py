@@ -251,7 +251,7 @@ class Task(Judged):
         raise NotImplementedError
 
     def write_beside(self, saved_model: pathlib.Path) -> None:
-        """Writes what a release has besides its SavedModel, into the folder `assets.extra` of it; after `stock`."""
+        """Writes what a release has besides its SavedModel, into its folder `assets.extra/`; after `stock`."""
 
     def served_output(self, model: Any, features: Mapping[str, Any]) -> Any:
         """The output that `answers` is given, [N, ...], in the graph: by default the whole model's.
