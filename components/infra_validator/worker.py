@@ -6,6 +6,7 @@ Imports no TFX (components.prepared starts it).
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pathlib
 import time
@@ -105,14 +106,11 @@ class Examination:
         return {columns[name].input or name: value for name, value in self._further[signature].items()}
 
     def _ask(self, signature: str, inputs: Tensors) -> Tensors:
-        import tensorflow as tf
-
         self._stage(f"asking {signature} for {len(next(iter(inputs.values())))} rows")
         call = self._loaded.signatures[signature]
         expected = set(call.structured_input_signature[1])
         _insist(expected == set(inputs), f"its inputs are {_names(expected)}, needed are {_names(set(inputs))}")
-        answers = call(**{k: tf.constant(v) for k, v in inputs.items()})
-        return {name: value.numpy() for name, value in answers.items() if name not in self._model.kind.inexact}
+        return {name: value for name, value in _called(call, inputs).items() if name not in self._model.kind.inexact}
 
     def _fits_task(self, answers: Tensors) -> None:
         task, name = self._model.kind, self._model.output
@@ -261,12 +259,13 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _entry(signature: Any) -> vector_index.Entry:
+    return vector_index.Entry([*signature.structured_input_signature[1]], functools.partial(_called, signature))
+
+
+def _called(signature: Any, given: Mapping[str, np.ndarray]) -> Tensors:
     import tensorflow as tf
 
-    def call(given: Mapping[str, np.ndarray]) -> Tensors:
-        return {k: v.numpy() for k, v in signature(**{k: tf.constant(v) for k, v in given.items()}).items()}
-
-    return vector_index.Entry([*signature.structured_input_signature[1]], call)
+    return {k: v.numpy() for k, v in signature(**{k: tf.constant(v) for k, v in given.items()}).items()}
 
 
 def _plain(value: Any) -> Any:

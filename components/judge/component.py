@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import channel, component_spec, standard_artifacts
+from tfx.dsl.components.base import executor_spec
+from tfx.types import component_spec
 
 from components.graph import Graph
 from components.judge.driver import Driver
 from components.judge.executor import Executor
-from components.release_importer.component import ReleaseImporterSpec
+from components.release_importer.component import ReleaseImporter, ReleaseImporterSpec
 
 
 class JudgeSpec(ReleaseImporterSpec):
     PARAMETERS = {**ReleaseImporterSpec.PARAMETERS, "task": component_spec.ExecutionParameter(type=str)}
 
 
-class Judge(base_component.BaseComponent):
+class Judge(ReleaseImporter):
     """Brings the release that judges into the pipeline; its version and digest are in the cache key, so another one judges anew.
 
     Args:
@@ -26,16 +26,7 @@ class Judge(base_component.BaseComponent):
     DRIVER_CLASS = Driver
 
     def __init__(self, store_uri: str, model_name: str, release: str, task: str) -> None:
-        super().__init__(
-            JudgeSpec(
-                store_uri=store_uri,
-                model_name=model_name,
-                release=release,
-                task=task,
-                resolved="",  # the driver fills it in
-                model=channel.Channel(type=standard_artifacts.Model),
-            )
-        )
+        super().__init__(store_uri, model_name, release, task=task)
 
 
 def node(graph: Graph) -> Judge | None:

@@ -26,15 +26,17 @@ class ReleaseImporter(base_component.BaseComponent):
 
     Args:
         release: a label (stable, canary) or a version.
+        further: parameters that only a subclass has.
     """
 
     SPEC_CLASS = ReleaseImporterSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
     DRIVER_CLASS = Driver
 
-    def __init__(self, store_uri: str, model_name: str, release: str = "stable") -> None:
+    def __init__(self, store_uri: str, model_name: str, release: str = "stable", **further: str) -> None:
         super().__init__(
-            ReleaseImporterSpec(
+            self.SPEC_CLASS(
+                **further,
                 store_uri=store_uri,
                 model_name=model_name,
                 release=release,

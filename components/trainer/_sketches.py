@@ -58,9 +58,8 @@ class Sketches:
         if epoch not in self._epochs and not (is_last and self._epochs):
             return
         features = self._features
-        if (
-            self._strategy
-        ):  # a replica computes what one device would; outside of one, moving averages are no plain variables
+        if self._strategy:
+            # A replica computes what one device would; outside of one, moving averages are no plain variables.
             found = self._strategy.run(lambda: model(features, training=False))
             output = self._strategy.experimental_local_results(found)[0]
         else:
