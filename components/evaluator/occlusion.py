@@ -63,7 +63,8 @@ def _asked(rows: ShownRows, conviction: Conviction, given: pa.RecordBatch, model
         return dataclasses.replace(rows, key=f"What counted is not marked: the model does not take {some_of(names)}.")
     counted, parts = {}, set()
     for row, column in taken:
-        one = _of_picture(rows, row, column) if rows.picture(row, column) is not None else _of_text(rows, row, column)
+        picture = rows.picture(row, column)
+        one = _of_text(rows, row, column) if picture is None else _of_picture(rows, row, column, picture)
         sure = conviction(contender.predict(_changed(given, row, column, one.values)), np.full(len(one.values), row))
         mean = np.tensordot(sure[0] - sure[1:], one.taken, axes=1) / one.taken.sum(axis=0)
         if (most := np.abs(mean).max()) > 0 and np.isfinite(most):
@@ -79,8 +80,8 @@ def _asked(rows: ShownRows, conviction: Conviction, given: pa.RecordBatch, model
 
 def _columns(rows: ShownRows, row: int) -> list[str]:
     """The picture of a row, or its texts where it has none."""
-    if column := rows.pictured(row):
-        return [column]
+    if found := rows.pictured(row):
+        return [found[0]]
     return [column for column, text in rows.texts(row).items() if len(words_of(text)) >= _FEWEST_WORDS]
 
 
@@ -106,9 +107,8 @@ def _of_text(rows: ShownRows, row: int, column: str) -> _Parts:
     return _Parts([text, *without], np.eye(len(spans), dtype=bool), "a word is left out")
 
 
-def _of_picture(rows: ShownRows, row: int, column: str) -> _Parts:
-    value, pixels, picture = rows.batch.column(column)[row].as_py(), rows.pixels.get(column), rows.picture(row, column)
-    assert picture is not None
+def _of_picture(rows: ShownRows, row: int, column: str, picture: np.ndarray) -> _Parts:
+    value, pixels = rows.batch.column(column)[row].as_py(), rows.pixels.get(column)
     if pixels is None:  # a file: of any size
         picture = pictures.shrunk(picture, _LONGEST)
     patches = _patches(*picture.shape[:2])

@@ -95,13 +95,15 @@ class ShownRows:
         Args:
             column: default: the first that is a picture.
         """
-        name = column or self.pictured(row)
-        return self._picture(row, name) if name else None
+        if column:
+            return self._picture(row, column)
+        found = self.pictured(row)
+        return found and found[1]
 
-    def pictured(self, row: int) -> str:
-        """The first column that is a picture; empty where none is."""
-        names = self.batch.schema.names
-        return next((name for name in names if self._picture(row, name) is not None), "")
+    def pictured(self, row: int) -> tuple[str, np.ndarray] | None:
+        """The first column that is a picture, and the picture; None where none is."""
+        found = ((name, self._picture(row, name)) for name in self.batch.schema.names)
+        return next(((name, picture) for name, picture in found if picture is not None), None)
 
     def texts(self, row: int) -> dict[str, str]:
         """The texts that speak for the row, by column; empty where all are short."""
@@ -122,8 +124,9 @@ class ShownRows:
             lines: the caption.
             beside: further pictures by title, uint8 [H, W, 1 or 3].
         """
-        shown, column = {}, self.pictured(row)
-        if (own := self.picture(row, column)) is not None:
+        shown = {}
+        if found := self.pictured(row):
+            column, own = found
             shown[""] = own
             if (row, column) in self.counted:
                 shown["what counted"] = pictures.heated(own, self.counted[row, column])
