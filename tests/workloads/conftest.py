@@ -79,8 +79,8 @@ class Case:
         import tensorflow_transform.beam as tft_beam
         from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
-        from components.trainer.executor import transformed_features
         from components.trainer.late import as_stored, load
+        from components.trainer.training import transformed_features
         from components.transform.preprocessing import with_label
 
         label = self.workload.data.label.column
