@@ -39,7 +39,7 @@ class Searched:
 
     def summary(self) -> dict[str, Any]:
         """What was searched and what won, without the trials: for history.json and a release."""
-        told = ("metric", "value", "trial", "counts", "epochs", "sampler", "pruner")
+        told = ("metric", "value", "trial", "counts", "epochs", "seconds", "sampler", "pruner")
         return {"values": dict(self.values), **{name: self.record[name] for name in told if name in self.record}}
 
 

@@ -13,6 +13,7 @@ from components.artifacts import ROWS_IN, Artifacts, measured
 from components.tasks.catalogue import Catalogue
 from components.tasks.gallery_file import GALLERY_FILE, plain
 from components.trainer._config import TrainingConfig
+from components.trainer.sources import Sources
 
 
 class Executor(base_executor.BaseExecutor):
@@ -26,7 +27,7 @@ class Executor(base_executor.BaseExecutor):
         for one in found:
             config = config.with_values(one.values)
         devices = training.find_devices(config)  # before anything else asks TensorFlow for one
-        sources = training.Sources.of(input_dict, exec_properties)
+        sources = Sources.of(input_dict, exec_properties)
         model_uri = pathlib.Path(artifact_utils.get_single_uri(output_dict["model"]))
         run_uri = pathlib.Path(artifact_utils.get_single_uri(output_dict["model_run"]))
         with measured(output_dict) as rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
-from tfx.types import artifact_utils
 
-from components.artifacts import Artifacts
 from components.positive import Positive
 from components.schema import read_schema
 from components.tasks import Feature, ModelSchema, Task
@@ -28,46 +25,14 @@ from components.trainer._progress import Progress
 from components.trainer._sketches import Sketches
 from components.trainer._weights import class_weights
 from components.trainer.late import Late, load
+from components.trainer.sources import Sources
 from components.transform.labels import output_classes, read_positive
 from spec.splits import EVAL, TRAIN
 
-__all__ = ["Devices", "Material", "Progress", "Sources", "find_devices", "seed", "train", "transformed_features"]
+__all__ = ["Devices", "Material", "Progress", "find_devices", "seed", "train", "transformed_features"]
 
 find_devices = find
 """Of a process that trains; to be called before TensorFlow does anything else in it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Sources:
-    """Where a training finds what it needs; plain, so that it can be handed to another process.
-
-    Attributes:
-        examples: URI of transformed Examples with the splits train and eval.
-        transform_graph: URI of Transform's graph.
-        schema: URI of the raw data's schema.
-        module_file: the workload's model.py; features.py lies beside it.
-        module_digest: of that folder, in the cache's key.
-    """
-
-    examples: str
-    transform_graph: str
-    schema: str
-    module_file: str
-    module_digest: str
-
-    @classmethod
-    def of(cls, inputs: Artifacts, properties: dict[str, Any]) -> Sources:
-        """Of a node that trains."""
-        uris = (artifact_utils.get_single_uri(inputs[n]) for n in ("transformed_examples", "transform_graph", "schema"))
-        return cls(*uris, properties["module_file"], properties["module_digest"])
-
-    def reading(self, examples: str) -> Sources:
-        """The same with other Examples."""
-        return dataclasses.replace(self, examples=examples)
-
-    @functools.cached_property
-    def transform(self) -> tft.TFTransformOutput:
-        return tft.TFTransformOutput(self.transform_graph)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from components.trainer import TrainingConfig
-from components.trainer.training import Sources
+from components.trainer.sources import Sources
 from spec.metrics import LOSS, Metric
 from spec.workload import Search
 

@@ -16,6 +16,7 @@ from components.artifacts import ROWS_IN, Artifacts, measured
 from components.columnar import count_rows, split_files
 from components.searched import JOURNAL_FILE
 from components.trainer import TrainingConfig
+from components.trainer.sources import Sources
 from spec.splits import EVAL, TRAIN
 from spec.workload import Search
 
@@ -29,7 +30,6 @@ class Executor(base_executor.BaseExecutor):
     """Holds a part of train out, tries hyper-parameters in processes of their own, and writes down the best."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        from components.trainer.training import Sources
         from components.tuner import _holdout, _outcome, _running
         from components.tuner._job import Job
 
