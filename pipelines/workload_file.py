@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Mapping
@@ -25,11 +26,11 @@ def write(file: pathlib.Path, values: Mapping[Path, Value]) -> None:
         InputError: they cannot be put there without rewriting the file; it is left as it was.
     """
     before = file.read_text(encoding="utf-8")
-    after = edited(before, values)
     wanted = parse_yaml(before)
     for path, value in values.items():
         _put(wanted, path, value)
-    if parse_yaml(after) != wanted:
+    after = edited(before, values)
+    if _parsed(after) != wanted:
         lines = "; ".join(f"{'.'.join(path)}: {value}" for path, value in values.items())
         raise InputError(
             f"cannot be edited by a program (an anchor, or a section without a value). Write: {lines}", file=file
@@ -47,9 +48,17 @@ def edited(text: str, values: Mapping[Path, Value]) -> str:
         >>> edited("a: 1 # one\\n", {("a",): 2})
         'a: 2 # one\\n'
     """
-    for path, value in values.items():
-        text = _set(text, path, value)
+    with contextlib.suppress(yaml.YAMLError):  # of an anchor that is no longer there
+        for path, value in values.items():
+            text = _set(text, path, value)
     return text
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return parse_yaml(text)
+    except ValueError:
+        return None
 
 
 def _set(text: str, path: Path, value: Value) -> str:

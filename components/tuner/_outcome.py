@@ -49,7 +49,7 @@ def outcome(study: Study, job: Job, rows: dict[str, int], seconds: float) -> Sea
         "pruner": job.search.pruner,
         "seed": job.search.seed,
         "parallel": job.search.parallel,
-        "space": {name: one.model_dump(exclude_defaults=True) for name, one in job.search.space.items()},
+        "space": {name: one.model_dump(mode="json", exclude_defaults=True) for name, one in job.search.space.items()},
         "importance": importance(trials, job),
         "trials": plain,
     }
