@@ -32,8 +32,13 @@ class Sources:
     @classmethod
     def of(cls, inputs: Mapping[str, Sequence[Any]], properties: Mapping[str, Any]) -> Sources:
         """Of a node that trains, by its artifacts and execution properties."""
-        uris = (str(inputs[name][0].uri) for name in ("transformed_examples", "transform_graph", "schema"))
-        return cls(*uris, properties["module_file"], properties["module_digest"])
+        return cls(
+            inputs["transformed_examples"][0].uri,
+            inputs["transform_graph"][0].uri,
+            inputs["schema"][0].uri,
+            properties["module_file"],
+            properties["module_digest"],
+        )
 
     def reading(self, examples: str) -> Sources:
         """The same with other Examples."""

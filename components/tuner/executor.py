@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import logging
+import os
 import pathlib
 import shutil
 import tempfile
@@ -19,8 +20,6 @@ from components.trainer import TrainingConfig
 from components.trainer.sources import Sources
 from spec.splits import EVAL, TRAIN
 from spec.workload import Search
-
-_log = logging.getLogger(__name__)
 
 _FORMAT = "1"  # raise it when what is kept of a search, or what it means, changes
 _STALE_DAYS = 7
@@ -66,7 +65,7 @@ def _folder(stateful_folder: str | None, examples: str, properties: dict[str, An
     TFX gives every execution a folder of its own, and a retry is a new execution: it lies beside them instead. How many trials there
     are to be, and how many at a time, may change meanwhile.
     """
-    root = pathlib.Path(tempfile.gettempdir()) / "trainyard-searches"
+    root = pathlib.Path(tempfile.gettempdir()) / f"trainyard-searches-{os.getuid()}"
     if stateful_folder and "://" not in stateful_folder:
         root = pathlib.Path(stateful_folder).parents[1] / "searches"
     search = border.load(Search, properties["search"]).model_copy(update={"trials": 2, "parallel": 1})
@@ -87,5 +86,6 @@ def _folder(stateful_folder: str | None, examples: str, properties: dict[str, An
 def _sweep(root: pathlib.Path, kept: str) -> None:
     """Removes what searches left that nobody ran again."""
     for other in root.glob("*"):
-        if other.name != kept and time.time() - other.stat().st_mtime > _STALE_DAYS * 86_400:
-            shutil.rmtree(other, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if other.name != kept and time.time() - other.stat().st_mtime > _STALE_DAYS * 86_400:
+                shutil.rmtree(other)

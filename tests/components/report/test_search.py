@@ -52,7 +52,9 @@ def searched(**changes: Any) -> RunFacts:
 def test_the_page_says_what_was_tried_and_what_won() -> None:
     page = render_run(searched())
     section = page[page.index('<section id="search"') :].partition("</section>")[0]
-    assert "The best of 4 trials has AUC 0.9200 on 200 held-out rows of train: learning_rate 0.001, optimizer" in section
+    assert (
+        "The best of 4 trials has AUC 0.9200 on 200 held-out rows of train: learning_rate 0.001, optimizer" in section
+    )
     assert "18 epochs of the 32" in section and "2 complete, 1 pruned, 1 failed" in section
     assert "<b>" not in section and "<sgd>" not in section
     # The best that came to its end, then the others, then those without a value.
