@@ -129,6 +129,7 @@ def _recall(file: pathlib.Path, memo_key: str, result: RunResult) -> bool:
         "reasons",
         "warnings",
         "champion",
+        "search",
         "release",
         "span",
         "quarantine",

@@ -15,7 +15,7 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from components import prepared, progress
+from components import prepared, progress, searched
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.gates import GateFailed, GateResult, Severity
 from components.graph import Site
@@ -208,6 +208,9 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
             "version": int(pushed.get_string_custom_property("pushed_version")),
             "uri": pushed.get_string_custom_property("pushed_destination"),
         }
+    if "best_hyperparameters" in made:
+        folder = pathlib.Path(made["best_hyperparameters"].uri)
+        result.search = {**searched.read(folder).summary(), "record": str(folder / searched.RECORD_FILE)}
     if "examples" in made:
         result.unlabelled = _rows(made["examples"], ROWS_UNLABELLED)
         if quarantined := _rows(made["examples"], ROWS_QUARANTINED):

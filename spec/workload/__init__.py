@@ -9,7 +9,9 @@ from spec.workload._assets import Asset
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
+    DEFAULT_LEARNING_RATE,
     GRADIENT_BOOSTING,
+    LEARNING_RATE,
     Champion,
     Evaluation,
     InfraValidation,
@@ -28,6 +30,7 @@ from spec.workload._operation import (
     Serving,
 )
 from spec.workload._quality import ColumnLimits, Drift, DriftLimits, Quality, Skew
+from spec.workload._search import Dimension, Search, Value
 from spec.workload._workload import (
     BeamValue,
     Workload,
@@ -39,7 +42,9 @@ from spec.workload._workload import (
 )
 
 __all__ = [
+    "DEFAULT_LEARNING_RATE",
     "GRADIENT_BOOSTING",
+    "LEARNING_RATE",
     "PLAIN",
     "Alerts",
     "Asset",
@@ -52,6 +57,7 @@ __all__ = [
     "Champion",
     "ColumnLimits",
     "Data",
+    "Dimension",
     "Drift",
     "DriftLimits",
     "Evaluation",
@@ -65,6 +71,7 @@ __all__ = [
     "Read",
     "Resources",
     "Schedule",
+    "Search",
     "Section",
     "Serving",
     "Skew",
@@ -72,6 +79,7 @@ __all__ = [
     "Threshold",
     "Training",
     "Use",
+    "Value",
     "Workload",
     "WorkloadError",
     "explained",

@@ -81,8 +81,8 @@ class Case:
         from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
         from components.columnar.eager import EagerRunner
-        from components.trainer.executor import transformed_features
         from components.trainer.late import as_stored, load
+        from components.trainer.training import transformed_features
         from components.transform.preprocessing import with_label
 
         label = self.workload.data.label.column
