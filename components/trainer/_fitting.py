@@ -16,7 +16,7 @@ import tensorflow as tf
 from components import user_code
 from components.progress import tell
 from components.tasks import ModelSchema
-from components.trainer import _replicas
+from components.trainer import _privacy, _replicas
 from components.trainer._checkpoints import Checkpoints
 from components.trainer._config import TrainingConfig
 from components.trainer._devices import Devices
@@ -60,6 +60,8 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
         if config.jit_compile is True and not model.jit_compile:  # Keras warns, and goes on without
             layers = ", ".join(layer.name for layer in model.layers if not layer.supports_jit)
             raise InputError(f"training.jit_compile: XLA cannot compile this model (layers {layers}). Set it to false.")
+    if config.privacy:
+        _privacy.private(model, config)
     if tf.distribute.has_strategy():
         # Here and by every worker: a variable made elsewhere is not shared, and a worker that makes one waits for the others.
         model.optimizer.build(model.trainable_variables)
@@ -204,7 +206,7 @@ def _jit_compile(config: TrainingConfig, schema: ModelSchema) -> bool | str:
             f"training.jit_compile: XLA cannot compile this model (feature {texts[0]!r} is text). Set it to false."
         )
     # Keras's own auto looks at the layers only, and text that goes into the step at all is too much for XLA.
-    return False if texts else config.jit_compile
+    return False if texts or config.privacy else config.jit_compile
 
 
 def _check(model: Any, schema: ModelSchema, module_file: str) -> None:

@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components import border, searched
-from components.artifacts import ROWS_IN, Artifacts, measured
+from components.artifacts import PRIVACY, ROWS_IN, Artifacts, measured
 from components.tasks.catalogue import Catalogue
 from components.tasks.gallery_file import GALLERY_FILE, plain
 from components.trainer._config import TrainingConfig
@@ -66,6 +66,9 @@ class Executor(base_executor.BaseExecutor):
                 None if weights is None else dict(zip(material.schema.classes, weights.tolist(), strict=True))
             )
             history["search"] = found[0].summary() if found else None
+            if "privacy" in history:  # a release says it too
+                model_artifact = artifact_utils.get_single_instance(output_dict["model"])
+                model_artifact.set_string_custom_property(PRIVACY, json.dumps(history["privacy"]))
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
             if sketches.drawn:
                 (run_uri / GALLERY_FILE).write_text(json.dumps(plain([sketches.gallery()])))

@@ -16,7 +16,7 @@ import tensorflow_transform as tft
 from components.positive import Positive
 from components.schema import read_schema
 from components.tasks import Feature, ModelSchema, Task
-from components.trainer import _drawn, _fitting, _input
+from components.trainer import _drawn, _fitting, _input, _privacy
 from components.trainer._checkpoints import Checkpoints
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
@@ -85,6 +85,7 @@ class Material:
         )
         schema = _with_interactions(schema, train)
         linked = task.linked_features(schema)
+        train.by_chance = config.privacy is not None
         if linked and task.drawn_items:
             train.drawn = _drawn.DrawnItems.of(train, linked[1], task.drawn_items).draw
         return cls(sources, positive, task, late, train, evaluation, schema, seen.class_counts)
@@ -129,6 +130,8 @@ def train(
     Raises:
         InputError: build_model raises or does not fit the task, or the loss is no number.
     """
+    if config.privacy:
+        _privacy.check(config, material.train.rows)
     with devices.scope():
         model = material.build(config)
     history = _fitting.fit(
@@ -143,6 +146,8 @@ def train(
         sketches,
         after_epoch,
     )
+    if config.privacy:
+        history["privacy"] = _privacy.spent(config, material.train.rows, len(history["epochs"]))
     return model, history
 
 

@@ -29,6 +29,7 @@ from spec.workload._operation import (
     Schedule,
     Serving,
 )
+from spec.workload._privacy import Privacy
 from spec.workload._quality import ColumnLimits, Drift, DriftLimits, Quality, Skew
 from spec.workload._search import Dimension, Search, Value
 from spec.workload._workload import (
@@ -67,6 +68,7 @@ __all__ = [
     "KServe",
     "Label",
     "NamedColumn",
+    "Privacy",
     "Quality",
     "Read",
     "Resources",

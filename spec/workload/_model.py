@@ -11,11 +11,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from spec import metrics
 from spec.section import ColumnName, LookedAtColumn, Section
+from spec.workload._privacy import Privacy
 from spec.workload._search import Search, Value, objection
 
 LEARNING_RATE = "learning_rate"
 """The optimizer's, declared among the hyper-parameters or not."""
 DEFAULT_LEARNING_RATE = 1e-3
+_LEAST_PRIVATE_BATCH = 32
 _SEARCHED_FIELDS = ("batch_size", "weight_decay")
 
 
@@ -58,6 +60,8 @@ class Training(Section):
     """For labels of two classes: above which probability a row is called positive, by the served model and in accuracy,
     precision, recall and f1. best_f1: where F1 is greatest on eval; {precision: 0.9}: where recall is greatest of all that keep
     that precision on eval; {recall: 0.8}: the other way round."""
+    privacy: Privacy | None = None
+    """Differential privacy: what one row of train may change in the model is bounded (docs/guides/privacy.md). Default: it is not."""
     search: Search | None = None
     """Hyper-parameters that are searched before the model is trained with the best (docs/guides/search.md). Default: none."""
 
@@ -88,6 +92,25 @@ class Training(Section):
             "expected a number from 0 to below 1, best_f1, or one of {precision: 0.9} and {recall: 0.9}. "
             f"Received: {value!r}"
         )
+
+    @model_validator(mode="after")
+    def _is_private_as_a_whole(self) -> Training:
+        if self.privacy is None:
+            return self
+        if self.distribution in ("mirrored", "multi_worker"):
+            raise ValueError(f"privacy takes one device. Received: distribution {self.distribution}; set it to none")
+        if self.mixed_precision:
+            raise ValueError("privacy needs gradients in float32: remove mixed_precision")
+        if self.batch_size < _LEAST_PRIVATE_BATCH:
+            raise ValueError(
+                f"privacy draws each row of a batch by chance: batch_size must be at least {_LEAST_PRIVATE_BATCH}, so that none is "
+                f"empty. Received: {self.batch_size}"
+            )
+        if self.search is not None:
+            raise ValueError(
+                "privacy: every trial of a search would spend epsilon too, which is not counted. Remove one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _searches_what_there_is(self) -> Training:
