@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +14,7 @@ import grpc
 import pytest
 import saved_models
 import tensorflow as tf
-from conftest import Publish, Server, wait_for
+from conftest import Publish, Server, publisher, wait_for
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from model_store import ModelStore
@@ -33,7 +34,25 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     return {path.name: path for path in folder.iterdir()}
 
 
-def ask(server: Server, fares: list[float], path: str = "taxi:predict") -> list[tuple[int, Any]]:
+@pytest.fixture(scope="module")
+def running(
+    exports: dict[str, pathlib.Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, ModelStore]]:
+    """A server, and its store, with a model for each test that asks it: 1 is stable and 2 the canary, of another bias."""
+    folder = tmp_path_factory.mktemp("canaries")
+    store = ModelStore(folder / "models")
+    publish = publisher(store)
+    for model in ("shared", "misused", "called"):
+        publish(model, exports["taxi_0"])
+        publish(model, exports["taxi_3"], "canary")
+    server = Server(folder, store)
+    try:
+        yield server.wait_until_ready(), store
+    finally:
+        server.stop()
+
+
+def ask(server: Server, fares: list[float], path: str) -> list[tuple[int, Any]]:
     def one(fare: float) -> tuple[int, Any]:
         status, body, _ = server.post(path, {"instances": [{**ROW, "fare": fare}]})
         return status, body.get("predictions", body)
@@ -42,7 +61,7 @@ def ask(server: Server, fares: list[float], path: str = "taxi:predict") -> list[
         return list(clients.map(one, fares))
 
 
-def give_share(server: Server, store: ModelStore, share: float, model: str = "taxi") -> None:
+def give_share(server: Server, store: ModelStore, share: float, model: str) -> None:
     """Gives the canary, version 2, a share once it is loaded."""
     store.set_label(model, "canary", 2, share=share, reason="test", actor="test")
     wait_for(lambda: metric(server, "canary_share", model=model) == share)
@@ -59,26 +78,22 @@ def metric(server: Server, name: str, **labels: str) -> float:
     return total
 
 
-def test_the_share_is_kept_and_a_label_that_is_named_is_served(
-    start: Any, store: ModelStore, publish: Publish, exports: dict[str, pathlib.Path]
-) -> None:
-    publish("taxi", exports["taxi_0"])
-    publish("taxi", exports["taxi_3"], "canary")
-    server = start().wait_until_ready()
+def test_the_share_is_kept_and_a_label_that_is_named_is_served(running: tuple[Server, ModelStore]) -> None:
+    server, store = running
     assert {version_of(fare, answer) for fare, answer in asked(server)} == {1}, "a label alone takes no traffic"
-    give_share(server, store, 0.3)
+    give_share(server, store, 0.3, "shared")
     versions = Counter(version_of(fare, answer) for _ in range(2) for fare, answer in asked(server))
     assert 40 < versions[2] < 110, "72 of 240 requests, give or take"
-    asked_for = ask(server, FARES[:20], "taxi/labels/stable:predict")
+    asked_for = ask(server, FARES[:20], "shared/labels/stable:predict")
     assert {version_of(fare, a) for fare, a in zip(FARES, asked_for, strict=False)} == {1}, "who names a label gets it"
-    assert metric(server, "requests", version="2", label="canary", code="OK") == versions[2]
-    store.withdraw("taxi", 2, reason="test", actor="test")
-    wait_for(lambda: metric(server, "canary_share", model="taxi") == 0)
+    assert metric(server, "requests", model="shared", version="2", label="canary", code="OK") == versions[2]
+    store.withdraw("shared", 2, reason="test", actor="test")
+    wait_for(lambda: metric(server, "canary_share", model="shared") == 0)
     assert {version_of(fare, answer) for fare, answer in asked(server)} == {1}
 
 
 def asked(server: Server) -> list[tuple[float, tuple[int, Any]]]:
-    return list(zip(FARES, ask(server, FARES), strict=True))
+    return list(zip(FARES, ask(server, FARES, "shared:predict"), strict=True))
 
 
 def version_of(fare: float, answer: tuple[int, Any]) -> int:
@@ -111,7 +126,7 @@ def test_a_broken_canary_fails_no_caller(
     server = start("--canary-seconds", "0.3").wait_until_ready()
     fares = FARES[:24]
     for model, (reason, code) in BROKEN.items():
-        give_share(server, store, 1.0, model=model)
+        give_share(server, store, 1.0, model)
         answers = ask(server, fares, f"{model}:predict")
         assert {version_of(fare, answer) for fare, answer in zip(fares, answers, strict=True)} == {1}, model
         failed = metric(server, "requests", model=model, version="2", label="canary", code=code)
@@ -123,42 +138,34 @@ def test_a_broken_canary_fails_no_caller(
         assert metric(server, "predictions", model=model, version="2") == 0, f"{model}: nobody got that answer"
 
 
-def test_a_bad_request_is_the_callers_and_not_the_canarys(
-    start: Any, store: ModelStore, publish: Publish, exports: dict[str, pathlib.Path]
-) -> None:
-    publish("taxi", exports["taxi_0"])
-    publish("taxi", exports["taxi_1"], "canary")
-    server = start().wait_until_ready()
-    give_share(server, store, 1.0)
-    status, body, _ = server.post("taxi:predict", {"instances": [{"fare": "a lot"}]})
+def test_a_bad_request_is_the_callers_and_not_the_canarys(running: tuple[Server, ModelStore]) -> None:
+    server, store = running
+    give_share(server, store, 1.0, "misused")
+    status, body, _ = server.post("misused:predict", {"instances": [{"fare": "a lot"}]})
     assert (status, "fare" in body["error"]) == (400, True)
-    assert metric(server, "requests", version="2", code="INVALID_ARGUMENT") == 1
-    assert metric(server, "canary_fallbacks") == 0
+    assert metric(server, "requests", model="misused", version="2", code="INVALID_ARGUMENT") == 1
+    assert metric(server, "canary_fallbacks", model="misused") == 0
 
 
-def test_grpc_has_the_canary_too_and_predictions_are_counted_by_version(
-    start: Any, store: ModelStore, publish: Publish, exports: dict[str, pathlib.Path]
-) -> None:
-    publish("taxi", exports["taxi_0"])
-    publish("taxi", exports["taxi_3"], "canary")
-    server = start().wait_until_ready()
-    give_share(server, store, 0.5)
+def test_grpc_has_the_canary_too_and_predictions_are_counted_by_version(running: tuple[Server, ModelStore]) -> None:
+    server, store = running
+    give_share(server, store, 0.5, "called")
     versions = Counter()
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
         client = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         for fare in FARES[:60]:
             request = predict_pb2.PredictRequest()
-            request.model_spec.name = "taxi"
+            request.model_spec.name = "called"
             for name, value in {**ROW, "fare": fare}.items():
                 kind = tf.int64 if isinstance(value, int) else None
                 request.inputs[name].CopyFrom(tf.make_tensor_proto([value], dtype=kind))
             versions[client.Predict(request, timeout=10).model_spec.version.value] += 1
     assert set(versions) == {1, 2}
     for version, rows in versions.items():
-        assert metric(server, "predictions", version=str(version), output="probability") == rows
-    assert metric(server, "predictions", version="2", output="label", bin="yes") == versions[2]
-    assert metric(server, "predictions", version="1", output="probability", bin="0.50") > 0
-    assert metric(server, "predictions", version="2", output="probability", bin="0.95") > 0
+        assert metric(server, "predictions", model="called", version=str(version), output="probability") == rows
+    assert metric(server, "predictions", model="called", version="2", output="label", bin="yes") == versions[2]
+    assert metric(server, "predictions", model="called", version="1", output="probability", bin="0.50") > 0
+    assert metric(server, "predictions", model="called", version="2", output="probability", bin="0.95") > 0
 
 
 def test_the_record_is_bounded_sampled_and_leaves_out_what_is_personal(
