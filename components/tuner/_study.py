@@ -24,7 +24,7 @@ from spec.workload import Search
 NAME = "search"
 # Attributes of a trial: the process that has it, why it failed, and the lost one that it repeats.
 WORKER, REASON, INSTEAD_OF = "worker", "reason", "instead_of"
-_REDUCTION, _RUNGS = 4, 2
+_REDUCTION, _RUNGS = 2, 3
 
 
 class Study:
@@ -117,7 +117,7 @@ class Study:
 def pruner(search: Search, epochs: int) -> optuna.pruners.BasePruner:
     """Of `training.search.pruner`.
 
-    A trial is looked at after 1/16 and 1/4 of the epochs (or the next whole number), each time among those that came as far.
+    A trial is looked at after 1/8, 1/4 and 1/2 of the epochs (or the next whole number), each time among those that came as far.
     """
     first = max(1, round(epochs / _REDUCTION**_RUNGS))
     if search.pruner == "none":

@@ -64,17 +64,17 @@ def test_half_a_line_that_a_killed_writer_left_is_taken_away(job: Callable[..., 
     ("pruner", "lower_is_better", "stopped"),
     [("none", False, []), ("asha", False, [1, 2, 3]), ("asha", True, [])],
 )
-def test_asha_stops_what_is_behind_after_the_first_epoch(
+def test_asha_stops_what_is_behind_at_the_first_look(
     job: Callable[..., Job], pruner: str, lower_is_better: bool, stopped: list[int]
 ) -> None:
-    """16 epochs: the first look is after one of them. Values fall from trial to trial."""
+    """16 epochs: the first look is after two of them. Values fall from trial to trial."""
     one = job(trials=4, pruner=pruner)
     one = Job(one.folder, one.search, one.training, "loss" if lower_is_better else "auc", one.sources)
     study, ended = Study(one), []
     for number in range(4):
         trial = study.claim()
         assert trial is not None
-        trial.report(1.0 - number / 10, 1)
+        trial.report(1.0 - number / 10, 2)
         if trial.should_prune():
             ended.append(number)
         study.end(trial, 1.0 - number / 10, TrialState.COMPLETE)
