@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import optuna
 
 from spec.workload import Dimension, Search, Value
@@ -18,8 +20,7 @@ def suggest(trial: optuna.Trial, search: Search) -> dict[str, Value]:
 
 def _suggest(trial: optuna.Trial, name: str, one: Dimension) -> Value:
     if one.type == "categorical":
-        chosen: Value = trial.suggest_categorical(name, one.choices)
-        return chosen
+        return cast(Value, trial.suggest_categorical(name, one.choices))
     assert one.low is not None and one.high is not None
     if one.type == "int":
         return trial.suggest_int(name, int(one.low), int(one.high), step=int(one.step or 1), log=one.log)
