@@ -25,7 +25,7 @@ def test_a_killed_process_costs_a_trial_and_is_replaced(job: Callable[..., Job],
     assert found.record["counts"] == {"complete": 7, "pruned": 0, "failed": 0, "lost": 3}
     assert found.record["epochs"] == {"spent": 7 * 3 + 3 * 2, "full": 8 * 16}
     told = {one["number"]: one for one in found.record["trials"]}
-    repeated = [one for one in told.values() if "instead_of" in one]
+    repeated = sorted((one for one in told.values() if "instead_of" in one), key=lambda one: one["instead_of"])
     assert [one["state"] for one in repeated] == ["complete", "lost"]
     assert all(one["values"] == told[one["instead_of"]]["values"] for one in repeated)
     best = max((one for one in told.values() if one["state"] == "complete"), key=lambda one: one["value"])
