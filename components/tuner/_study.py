@@ -6,10 +6,9 @@ Optuna's journal is a file to which each process appends, so that a search which
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import pathlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import optuna
@@ -20,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from components.searched import JOURNAL_FILE
 from components.tuner._job import Job
 from spec.workload import Search
+from storage import exclusive
 
 NAME = "search"
 # Attributes of a trial: the process that has it, why it failed, and the lost one that it repeats.
@@ -61,7 +61,7 @@ class Study:
 
     def claim(self) -> optuna.Trial | None:
         """The next trial, for this process; None where all are done or under way."""
-        with _locked(self._claims):
+        with exclusive(self._claims):
             waiting = [one.number for one in self.trials if one.state is TrialState.WAITING]
             if not waiting and not self._left:
                 return None
@@ -91,7 +91,7 @@ class Study:
         Returns:
             Their numbers.
         """
-        with _locked(self._claims):
+        with exclusive(self._claims):
             trials = self.trials
             lost = [
                 one for one in trials if one.state is TrialState.RUNNING and one.user_attrs.get(WORKER) not in alive
@@ -153,7 +153,7 @@ class _Lock(JournalFileOpenLock):
         self._journal, self._held = journal, contextlib.ExitStack()
 
     def acquire(self) -> bool:
-        self._held.enter_context(_locked(self._journal.with_suffix(".lock")))
+        self._held.enter_context(exclusive(self._journal.with_suffix(".lock")))
         with self._journal.open("rb+") as file:
             content_end = file.seek(0, os.SEEK_END)
             if content_end and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
@@ -163,10 +163,3 @@ class _Lock(JournalFileOpenLock):
 
     def release(self) -> None:
         self._held.close()
-
-
-@contextlib.contextmanager
-def _locked(path: pathlib.Path) -> Iterator[None]:
-    with path.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
