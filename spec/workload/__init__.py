@@ -6,12 +6,16 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 
 from spec.section import NamedColumn, Section, Use, named_columns
 from spec.workload._assets import Asset
+from spec.workload._card import Card
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
     GRADIENT_BOOSTING,
+    Bound,
     Champion,
     Evaluation,
+    Fairness,
+    FairnessThreshold,
     InfraValidation,
     Threshold,
     Training,
@@ -46,15 +50,19 @@ __all__ = [
     "Batch",
     "BatchInput",
     "BeamValue",
+    "Bound",
     "Canary",
     "CanaryLimits",
     "CanaryStep",
+    "Card",
     "Champion",
     "ColumnLimits",
     "Data",
     "Drift",
     "DriftLimits",
     "Evaluation",
+    "Fairness",
+    "FairnessThreshold",
     "Format",
     "InfraValidation",
     "Ingestion",

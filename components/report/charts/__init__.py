@@ -4,6 +4,7 @@ from components.report.charts._classes import class_table
 from components.report.charts._comparison import interval_chart
 from components.report.charts._curves import calibration_chart, learning_chart, precision_recall_chart, roc_chart
 from components.report.charts._histograms import histogram_chart
+from components.report.charts._importance import importance_chart
 from components.report.charts._marks import bar, dot_plot
 from components.report.charts._svg import Scale, Svg, tick_label
 
@@ -15,6 +16,7 @@ __all__ = [
     "class_table",
     "dot_plot",
     "histogram_chart",
+    "importance_chart",
     "interval_chart",
     "learning_chart",
     "precision_recall_chart",
