@@ -21,6 +21,7 @@ TRAINING = (
     "components.drift",
     "components.transform",
     "components.catalogue",
+    "components.tuner",
     "components.trainer",
     "components.champion",
     "components.baseline",

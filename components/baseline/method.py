@@ -35,9 +35,7 @@ class Method(abc.ABC):
         withheld: personal columns, which it is not given.
     """
 
-    def __init__(
-        self, name: str, task: Task, uri: str, config: BaselineConfig, withheld: Collection[str] = ()
-    ) -> None:
+    def __init__(self, name: str, task: Task, uri: str, config: BaselineConfig, withheld: Collection[str] = ()) -> None:
         self.name, self.task = name, task
         self.uri, self.config, self.withheld = uri, config, withheld
         self.columns: tuple[str, ...] = ()

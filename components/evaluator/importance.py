@@ -90,7 +90,9 @@ def _measured(
     found = []
     for number, column in enumerate(asked):
         random = np.random.default_rng([config.seed, number])
-        drops = [metric.loss(one, value) for one in _shuffled(contender, task, sample, column, metric.name, repeats, random)]
+        drops = [
+            metric.loss(one, value) for one in _shuffled(contender, task, sample, column, metric.name, repeats, random)
+        ]
         found.append(
             {
                 "column": column,

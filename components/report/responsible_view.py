@@ -78,7 +78,10 @@ def _table(one: Mapping[str, Any], several: bool) -> FairnessTable:
             shorten(group["value"], 48),
             count(group["rows"]),
             group["compared"],
-            tuple((group[rate], percent(group[rate])) for rate in ("selection_rate", "true_positive_rate", "false_positive_rate")),
+            tuple(
+                (group[rate], percent(group[rate]))
+                for rate in ("selection_rate", "true_positive_rate", "false_positive_rate")
+            ),
         )
         for group in one["groups"][:_MOST_GROUPS]
     )

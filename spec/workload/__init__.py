@@ -10,7 +10,9 @@ from spec.workload._card import Card
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
+    DEFAULT_LEARNING_RATE,
     GRADIENT_BOOSTING,
+    LEARNING_RATE,
     Bound,
     Champion,
     Evaluation,
@@ -31,7 +33,9 @@ from spec.workload._operation import (
     Schedule,
     Serving,
 )
+from spec.workload._privacy import Privacy
 from spec.workload._quality import ColumnLimits, Drift, DriftLimits, Quality, Skew
+from spec.workload._search import Dimension, Search, Value
 from spec.workload._workload import (
     BeamValue,
     Workload,
@@ -43,7 +47,9 @@ from spec.workload._workload import (
 )
 
 __all__ = [
+    "DEFAULT_LEARNING_RATE",
     "GRADIENT_BOOSTING",
+    "LEARNING_RATE",
     "PLAIN",
     "Alerts",
     "Asset",
@@ -58,6 +64,7 @@ __all__ = [
     "Champion",
     "ColumnLimits",
     "Data",
+    "Dimension",
     "Drift",
     "DriftLimits",
     "Evaluation",
@@ -69,10 +76,12 @@ __all__ = [
     "KServe",
     "Label",
     "NamedColumn",
+    "Privacy",
     "Quality",
     "Read",
     "Resources",
     "Schedule",
+    "Search",
     "Section",
     "Serving",
     "Skew",
@@ -80,6 +89,7 @@ __all__ = [
     "Threshold",
     "Training",
     "Use",
+    "Value",
     "Workload",
     "WorkloadError",
     "explained",

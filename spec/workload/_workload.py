@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from spec.errors import InputError
+from spec.metrics import LOSS, Metric
 from spec.section import Name, Section
 from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
 from spec.words import one_line
@@ -149,7 +150,14 @@ class Workload(Section):
             return self
         for metric in (*(one.metric for one in self.evaluation.thresholds), self.champion_metric):
             task.metric(metric)
-        for rule in (_training_objections, _label_objections, _query_objections, _judge_objections, _fairness_objections):
+        for rule in (
+            _training_objections,
+            _search_objections,
+            _label_objections,
+            _query_objections,
+            _judge_objections,
+            _fairness_objections,
+        ):
             for objection in rule(self, task):
                 raise ValueError(objection)
         return self
@@ -182,6 +190,13 @@ class Workload(Section):
     def champion_metric(self) -> str:
         return self.evaluation.champion.metric or find(self.task).metrics[0].name
 
+    @property
+    def search_metric(self) -> Metric:
+        """What the trials of `training.search` are compared by: of what training shows after each epoch."""
+        shown = {one.name: one for one in (*find(self.task).epoch_metrics, LOSS)}
+        chosen = (self.training.search and self.training.search.metric) or self.champion_metric
+        return shown.get(chosen) or next(iter(shown.values()))
+
     def ingestion(self, data_root: str | os.PathLike[str]) -> Ingestion:
         """What ingestion depends on, and no more: another positive class, say, reads no row anew."""
         data = self.data
@@ -205,6 +220,16 @@ def _training_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[
         yield f"training.decision_threshold is for task binary. Received: task {task.name}. Remove it"
     if training.label_scale != "linear" and not task.takes_label_scale:
         yield f"training.label_scale is for task regression. Received: {training.label_scale} for task {task.name}"
+
+
+def _search_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    search = workload.training.search
+    known = [one.name for one in (*task.epoch_metrics, LOSS)]
+    if search and search.metric and search.metric not in known:
+        yield (
+            f"training.search.metric: training shows {', '.join(known)} of task {task.name} after each epoch. "
+            f"Received: {search.metric!r}"
+        )
 
 
 def _label_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:

@@ -6,9 +6,11 @@ from components.report.charts._curves import calibration_chart, learning_chart, 
 from components.report.charts._histograms import histogram_chart
 from components.report.charts._importance import importance_chart
 from components.report.charts._marks import bar, dot_plot
+from components.report.charts._search import Axis, history_chart, parallel_chart, slice_chart
 from components.report.charts._svg import Scale, Svg, tick_label
 
 __all__ = [
+    "Axis",
     "Scale",
     "Svg",
     "bar",
@@ -16,10 +18,13 @@ __all__ = [
     "class_table",
     "dot_plot",
     "histogram_chart",
+    "history_chart",
     "importance_chart",
     "interval_chart",
     "learning_chart",
+    "parallel_chart",
     "precision_recall_chart",
     "roc_chart",
+    "slice_chart",
     "tick_label",
 ]
