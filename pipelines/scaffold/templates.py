@@ -341,7 +341,8 @@ def _ignore(profile: Profile) -> str:
 def _personal(content: Content) -> str:
     if not (names := _personal_features(content)):
         return ""
-    return f"\n  # Personal, and learnt from all the same, for nothing goes without.\n  personal_features: [{', '.join(map(_yaml, names))}]"
+    listed = ", ".join(map(_yaml, names))
+    return f"\n  # Personal, and learnt from all the same, for nothing goes without.\n  personal_features: [{listed}]"
 
 
 def _options(content: Content) -> str:

@@ -83,7 +83,7 @@ class Workload(Section):
     description: str = ""
     """One sentence for a reader who has never heard of it."""
     card: Card = Card()
-    """What the card of each release says besides what the run found (docs/guides/responsible.md)."""
+    """What the model card of each run says besides what the run found (docs/guides/responsible.md)."""
     data: Data
     """Where the data lies and what is predicted."""
     assets: dict[Name, Asset] = {}
