@@ -78,7 +78,7 @@ def _data(facts: RunFacts) -> str:
         (facts.personal & learnt, "the model learns from them, as data.personal_features says"),
     ):
         if names:
-            lines.append(f"- Personal columns, {said}: {text(', '.join(sorted(names)))}")
+            lines.append(f"- Personal columns, {text(said)}: {text(', '.join(sorted(names)))}")
     return _section("Data", lines)
 
 
