@@ -84,7 +84,29 @@ METRICS: dict[str, Metric] = {
     )
 }
 
+DEMOGRAPHIC_PARITY_DIFFERENCE = Metric(
+    "demographic_parity_difference", "Demographic parity, difference", lower_is_better=True, bounded=True
+)
+DEMOGRAPHIC_PARITY_RATIO = Metric("demographic_parity_ratio", "Demographic parity, ratio", bounded=True)
+EQUALIZED_ODDS_DIFFERENCE = Metric(
+    "equalized_odds_difference", "Equalized odds, difference", lower_is_better=True, bounded=True
+)
+EQUAL_OPPORTUNITY_DIFFERENCE = Metric(
+    "equal_opportunity_difference", "Equal opportunity, difference", lower_is_better=True, bounded=True
+)
+
+FAIRNESS: dict[str, Metric] = {
+    one.name: one
+    for one in (
+        DEMOGRAPHIC_PARITY_DIFFERENCE,
+        DEMOGRAPHIC_PARITY_RATIO,
+        EQUALIZED_ODDS_DIFFERENCE,
+        EQUAL_OPPORTUNITY_DIFFERENCE,
+    )
+}
+"""How differently a model treats the groups of a column: of any task that calls each row one class."""
+
 
 def find(name: str) -> Metric:
     """The record of a metric; one that is not ours is taken for better when higher, and its name, in words, is its title."""
-    return METRICS.get(name) or Metric(name, name.replace("_", " "))
+    return METRICS.get(name) or FAIRNESS.get(name) or Metric(name, name.replace("_", " "))

@@ -72,6 +72,7 @@ class TaskFacts:
         Options: what `task_options` in workload.yaml may say.
         takes_threshold: whether `training.decision_threshold` means something.
         takes_label_scale: whether `training.label_scale` does.
+        calls_one_class: whether the model calls each row one of the label's classes, so that groups of rows can be compared by it.
     """
 
     name: ClassVar[str] = ""
@@ -84,6 +85,7 @@ class TaskFacts:
     needs_judge: ClassVar[bool] = False
     takes_threshold: ClassVar[bool] = False
     takes_label_scale: ClassVar[bool] = False
+    calls_one_class: ClassVar[bool] = False
     Options: ClassVar[type[Section]] = Section
 
     @classmethod

@@ -22,7 +22,7 @@ class Boosted(Method):
         if not self.task.has_baseline:
             raise NotApplicable(f"trees answer with a class or a number a row, and task {self.task.name} does not")
         schema = columnar.split_schema(self.uri, TRAIN)
-        candidates = [name for name in schema.names if name not in (label, *self.config.leave_out)]
+        candidates = [name for name in schema.names if name not in (label, *self.config.leave_out, *self.withheld)]
         # Decided by the types alone: what is not used, images above all, is not read.
         left_out = {name: why for name in candidates if (why := unfit(schema.field(name).type))}
         fit = [name for name in candidates if name not in left_out]

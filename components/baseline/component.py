@@ -75,6 +75,7 @@ def node(graph: Graph) -> base_component.BaseComponent | None:
         judge=workload.evaluation.judge or "",
         task_options=workload.task_options.model_dump(mode="json"),
         leave_out=tuple(name for name in (split.key, split.time, split.column, workload.data.query) if name),
+        personal_features=workload.data.personal_features,
         module_file=str(module) if own else "",
         module_digest=user_code.digest(module.parent, workload.assets) if own else "",
     )

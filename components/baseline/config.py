@@ -18,6 +18,7 @@ class BaselineConfig:
         query: the column whose rows are judged together; empty without one.
         judge: the release that judges, as `evaluation.judge` names it; empty without one.
         leave_out: columns that say to which split or query a row belongs; gradient boosting does not learn from them.
+        personal_features: personal columns that may be learnt from all the same.
         module_file: the workload's baseline.py; empty where no method is its own.
         module_digest: of that file's folder.
     """
@@ -29,6 +30,7 @@ class BaselineConfig:
     query: str = ""
     judge: str = ""
     leave_out: tuple[str, ...] = ()
+    personal_features: tuple[str, ...] = ()
     module_file: str = ""
     module_digest: str = ""
     task_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -21,6 +21,7 @@ from components.baseline.own import Own
 from components.evaluator.contender import Judge
 from components.evaluator.evaluation import context
 from components.evaluator.findings import Findings
+from components.schema import withheld_columns
 from components.tasks import Read, Tensors, Values, find, query_keys
 from components.transform.labels import output_classes
 from spec.errors import InputError
@@ -53,11 +54,17 @@ def measure(
     """
     kind = find(config.task)
     classes = output_classes(schema, config.label or None, kind, config.positive_class)
-    read_split = functools.cache(functools.partial(columnar.read_split, examples_uri))
+    withheld = withheld_columns(schema, config.personal_features, config.label)
+
+    @functools.cache
+    def read_split(split: str) -> pa.Table:
+        columns = [name for name in columnar.split_schema(examples_uri, split).names if name not in withheld]
+        return columnar.read_split(examples_uri, split, columns)
+
     found = []
     for name in config.methods:
         started = time.monotonic()
-        about = (name, kind(classes, options=config.task_options), examples_uri, config)
+        about = (name, kind(classes, options=config.task_options), examples_uri, config, withheld)
         method = Boosted(*about) if name == GRADIENT_BOOSTING else Own(*about, read_split)
         overall: Values = {}
         why_not = ""

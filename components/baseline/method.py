@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,12 @@ class Method(abc.ABC):
         name: as `evaluation.baseline` has it.
         task: prepared once the method is fitted; whoever prepares it sets it anew.
         uri: of the raw Examples.
+        withheld: personal columns, which it is not given.
     """
 
-    def __init__(self, name: str, task: Task, uri: str, config: BaselineConfig) -> None:
+    def __init__(self, name: str, task: Task, uri: str, config: BaselineConfig, withheld: Collection[str] = ()) -> None:
         self.name, self.task = name, task
-        self.uri, self.config = uri, config
+        self.uri, self.config, self.withheld = uri, config, withheld
         self.columns: tuple[str, ...] = ()
         self.facts: dict[str, Any] = {"about": ""}
 

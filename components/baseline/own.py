@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pyarrow as pa
@@ -22,18 +22,25 @@ class Own(Method):
     first asked for, and once for each batch of other rows that a task wants answered before it judges.
 
     Args:
-        read_split: a whole split by its name, read once for all functions.
+        read_split: a whole split by its name, without what is withheld, read once for all functions.
     """
 
     def __init__(
-        self, name: str, task: Task, uri: str, config: BaselineConfig, read_split: Callable[[str], pa.Table]
+        self,
+        name: str,
+        task: Task,
+        uri: str,
+        config: BaselineConfig,
+        withheld: Collection[str],
+        read_split: Callable[[str], pa.Table],
     ) -> None:
-        super().__init__(name, task, uri, config)
+        super().__init__(name, task, uri, config, withheld)
         self._read_split = read_split
 
     def fit(self) -> None:
         self._function = user_code.load_function(self.config.module_file, self.name, self.config.module_digest)
-        self.columns = tuple(columnar.split_schema(self.uri, TEST).names)  # whichever the truths are read from
+        names = columnar.split_schema(self.uri, TEST).names  # whichever the truths are read from
+        self.columns = tuple(name for name in names if name not in self.withheld)
         self.facts["about"] = (inspect.getdoc(self._function) or "").partition("\n")[0]
 
     def predict(self, batch: pa.RecordBatch) -> np.ndarray:

@@ -13,7 +13,7 @@ from components.evaluator.findings import Findings
 from components.gates import CheckResult, Verdict
 from components.tasks import MergeableSums, Task
 from spec.metrics import Metric
-from spec.workload import Threshold
+from spec.workload import Bound, Threshold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,18 +68,18 @@ def _bar(
     elif found is None:
         said = f"{metric} is undefined on these {rows:,} {unit}"
     elif not threshold.keeps(found):
-        verdict, said = Verdict.FAILED, _breach(threshold, found)
+        verdict, said = Verdict.FAILED, breach(threshold, found)
     elif sure is None:
         said = f"{metric} {figure(found)} is the same on each of {rows:,} {unit}: no telling of others"
     elif not threshold.keeps_surely(sure.low, sure.high):
-        verdict, said = Verdict.FAILED, _unsure(task.metric(metric), threshold, found, sure, level, f"{rows:,} {unit}")
+        verdict, said = Verdict.FAILED, unsure(task.metric(metric), threshold, found, sure, level, f"{rows:,} {unit}")
     else:
         verdict = Verdict.PASSED
         said = f"{metric} {figure(found)} ({words(task.metric(metric), sure, level, threshold)})"
     return Bar(threshold, value, rows, found, sure, verdict, said)
 
 
-def words(metric: Metric, sure: Bounds, level: float, threshold: Threshold | None = None) -> str:
+def words(metric: Metric, sure: Bounds, level: float, threshold: Bound | None = None) -> str:
     """How sure a metric is, e.g. `95 % at least 0.9310`: on the side that a threshold bounds, or else that matters."""
     asked = (threshold.min, threshold.max) if threshold else (None, None)
     is_low = asked[0] is not None or (asked[1] is None and not metric.lower_is_better)
@@ -158,13 +158,15 @@ def _margin(bar: Bar) -> float:
     )
 
 
-def _breach(threshold: Threshold, value: float) -> str:
+def breach(threshold: Bound, value: float) -> str:
+    """How a value breaks a bound."""
     if threshold.min is not None and value < threshold.min:
         return f"{threshold.metric} {figure(value)} is below {threshold.min:g}"
     return f"{threshold.metric} {figure(value)} is above {threshold.max:g}"
 
 
-def _unsure(metric: Metric, threshold: Threshold, value: float, sure: Bounds, level: float, rows: str) -> str:
+def unsure(metric: Metric, threshold: Bound, value: float, sure: Bounds, level: float, rows: str) -> str:
+    """That a value keeps a bound, and may do so by chance."""
     bound = threshold.min if threshold.min is not None and sure.low < threshold.min else threshold.max
     side = "above" if bound == threshold.min else "below"
     return (

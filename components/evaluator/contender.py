@@ -31,9 +31,13 @@ class Contender:
         Raises:
             InputError: the batch does not fit the model, or its graph refuses it.
         """
+        return self.answer(self.spec.inputs(batch))
+
+    def answer(self, inputs: Tensors) -> Tensors:
+        """The same of the raw tensors that `spec.inputs` makes of a batch, [N, ...] by column."""
         import tensorflow as tf
 
-        inputs = self.spec.inputs(batch)
+        rows = len(next(iter(inputs.values())))
         try:
             answers = self._answer(inputs)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, TypeError, ValueError) as error:
@@ -42,10 +46,10 @@ class Contender:
             ) from None
         found = answers[self.spec.output]
         shape = self.spec.kind.answer_shape
-        if found.shape != (batch.num_rows, *shape):
+        if found.shape != (rows, *shape):
             raise InputError(
                 f"{self.spec.output!r} of a {self.spec.task} model has shape {['N', *shape]}. "
-                f"Received: {list(found.shape)} for {batch.num_rows} rows. Mend build_model's output layer."
+                f"Received: {list(found.shape)} for {rows} rows. Mend build_model's output layer."
             )
         return answers
 

@@ -57,7 +57,7 @@ def evaluate(
     truths = spec.kind.truth_columns(config.label)
     _require(schema, list(truths), "rows are judged by it")
     _require(schema, [config.query] if config.query else [], "data.query names it")
-    _require(schema, list(config.slice_columns), "evaluation.slices names it")
+    _require(schema, list(config.slice_columns), "evaluation.slices or evaluation.fairness names it")
     _require(schema, list(spec.features), "the model takes it as input")
     columns = dict.fromkeys(filter(None, [config.label, *truths, *config.slice_columns, *spec.features, config.query]))
     if any(_holds_bytes(schema.field(name).type) for name in spec.features):

@@ -12,7 +12,7 @@ from components.champion.artifact import champion_version
 from components.columnar.executor import ColumnarBeamExecutor
 from components.evaluator.config import EvaluationConfig
 from components.gates import GateResult
-from components.schema import read_schema
+from components.schema import is_picture, read_schema
 from components.served_model import SERVING_FOLDER
 
 
@@ -28,6 +28,7 @@ class Executor(ColumnarBeamExecutor):
         from components.evaluator.beside import beside
         from components.evaluator.evaluation import evaluate
         from components.evaluator.gallery import galleries
+        from components.evaluator.importance import column_importance
         from components.evaluator.judgement import compare, judge
         from components.evaluator.summary import METRICS_FILE, summarise
         from components.evaluator.tfma_files import write_tfma_files
@@ -58,13 +59,16 @@ class Executor(ColumnarBeamExecutor):
             gate = judge(outcome, config, comparison, version, simple)
             summary = summarise(outcome, gate, comparison, config, int(examples.span or 0), version)
             summary["baseline"] = simple
+            schema = read_schema(input_dict["schema"][0].uri) if input_dict.get("schema") else None
+            pictured = [one.name for one in schema.feature if is_picture(one)] if schema else []
+            summary["importance"] = column_importance(outcome, examples.uri, challenger, config, pictured)
             evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
             folder = pathlib.Path(evaluation.uri)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / METRICS_FILE).write_text(json.dumps(summary, indent=1, allow_nan=False), encoding="utf-8")
             (folder / "gate.json").write_text(gate.to_json(), encoding="utf-8")
-            if schemas := input_dict.get("schema"):  # which says what is personal
-                shown = galleries(outcome, examples.uri, read_schema(schemas[0].uri), config, challenger)
+            if schema:  # which says what is personal
+                shown = galleries(outcome, examples.uri, schema, config, challenger)
                 (folder / GALLERY_FILE).write_text(json.dumps(plain(shown)), encoding="utf-8")
             write_tfma_files(folder, outcome, gate, comparison, config)
             _bless(artifact_utils.get_single_instance(output_dict["blessing"]), model, gate)

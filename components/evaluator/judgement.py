@@ -10,6 +10,7 @@ from components.evaluator.bars import bars, figure, overall_check, slices_check
 from components.evaluator.beside import checks_against
 from components.evaluator.bootstrap import paired_interval
 from components.evaluator.config import EvaluationConfig
+from components.evaluator.fairness import fairness_checks
 from components.evaluator.findings import Findings
 from components.evaluator.record import RECORD
 from components.evaluator.slices import SlicedSums
@@ -76,10 +77,11 @@ def judge(
             checks.append(CheckResult.not_judged(str(threshold), why, config.unjudged_severity))
         else:
             checks.append(slices_check(threshold, found, outcome, config))
+    checks += fairness_checks(outcome, config)
     if not config.thresholds:
         why = "no bound is named under evaluation.thresholds in workload.yaml, so nothing was asked of its figures"
         checks.append(CheckResult.not_judged("thresholds", why, Severity.INFO))
-    judged = {threshold.slice for threshold in config.thresholds}
+    judged = {one.slice for one in config.thresholds} | {one.column for one in config.fairness.thresholds}
     checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many and one.column not in judged]
     if champion_version:
         checks.append(_against_champion(outcome, config, comparison, champion_version))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.evaluator import fairness
 from components.evaluator.bars import bars, plain, words
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.findings import Findings
@@ -40,6 +41,7 @@ def summarise(
         "trivial": outcome.trivial(),
         "bars": [plain(bar) for found in bars(outcome, config) for bar in found],
         "slices": _slices(outcome),
+        "fairness": fairness.plain(outcome, config),
         "confusion_matrix": None
         if confusion is None
         else {"labels": list(outcome.task.classes), "counts": confusion.astype(int).tolist()},

@@ -10,11 +10,13 @@ from components.gates import Severity
 from components.report import verdict
 from components.report.evaluation_view import SMALL_SLICE, decision_words, metric_rows, others, sentence, slice_groups
 from components.report.facts import RunFacts
+from components.report.responsible_view import fairness_tables
 from components.report.search_view import search_sentence
 from spec import graph
 from spec.words import one_line
 
 _WEAKEST = 5  # slices of each column
+_MOST_NEEDED = 10  # columns
 # What Markdown, or the HTML inside of it, would take for markup.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#|~])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -27,7 +29,8 @@ def render_card(facts: RunFacts) -> str:
         >>> render_card(RunFacts({"name": "taxi", "task": "binary"}, "run-1")).splitlines()[0]
         '# taxi'
     """
-    sections = [_head(facts), _data(facts), _training(facts), _metrics(facts), _slices(facts), _limits(facts)]
+    figures = [_metrics(facts), _slices(facts), _fairness(facts), _importance(facts)]
+    sections = [_head(facts), _use(facts), _data(facts), _training(facts), *figures, _limits(facts)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -50,6 +53,14 @@ def _head(facts: RunFacts) -> str:
     return "\n\n".join([*parts, _table(("", ""), [(name, str(value)) for name, value in rows if value])])
 
 
+def _use(facts: RunFacts) -> str:
+    """What workload.yaml says; nothing is made up."""
+    card = facts.workload.get("card") or {}
+    lines = [text(card["intended_use"])] if card.get("intended_use") else []
+    lines += [f"Questions: {text(card['contact'])}"] if card.get("contact") else []
+    return "## Intended use\n\n" + "\n\n".join(lines) if lines else ""
+
+
 def _data(facts: RunFacts) -> str:
     label = (facts.metrics or {}).get("label")
     spans = (facts.release or {}).get("spans") or ()
@@ -61,6 +72,13 @@ def _data(facts: RunFacts) -> str:
     if facts.dataset:
         split = ", ".join(f"{text(name)} {formats.count(rows)}" for name, rows in facts.dataset.rows.items())
         lines += [f"- Rows: {split}; {formats.plural(len(facts.dataset.columns), 'column')}"]
+    learnt = set((facts.workload.get("data") or {}).get("personal_features") or ())
+    for names, said in (
+        (facts.personal - learnt - {label}, "no feature is made of them"),
+        (facts.personal & learnt, "the model learns from them, as data.personal_features says"),
+    ):
+        if names:
+            lines.append(f"- Personal columns, {text(said)}: {text(', '.join(sorted(names)))}")
     return _section("Data", lines)
 
 
@@ -74,6 +92,8 @@ def _training(facts: RunFacts) -> str:
         lines.append(
             f"- Epochs: {len(training['epochs'])}, the weights of epoch {training.get('best_epoch')} were kept"
         )
+    if (seed := (facts.workload.get("training") or {}).get("seed")) is not None:
+        lines.append(f"- Seed: {seed}")
     lines += [f"- {text(sentence)}" for sentence in decision_words(training)]
     if facts.search:
         lines.append(f"- {text(search_sentence(facts))}")
@@ -109,10 +129,33 @@ def _slices(facts: RunFacts) -> str:
     return f"## Weakest slices\n\n{_table(head, rows)}"
 
 
+def _fairness(facts: RunFacts) -> str:
+    rows = [
+        (table.column, gap.title, f"{gap.value}, {gap.sure}" if gap.sure else gap.value, f"{gap.bound} {gap.word}")
+        for table in fairness_tables(facts)
+        for gap in table.gaps
+    ]
+    return f"## Fairness\n\n{_table(('Column', 'Measure', 'Among its groups', 'Bound'), rows)}" if rows else ""
+
+
+def _importance(facts: RunFacts) -> str:
+    found = (facts.metrics or {}).get("importance")
+    if not found or not found["columns"]:
+        return ""
+    title = facts.metric(found["metric"]).title
+    said = f"By how much {text(title)} gets worse when a column is shuffled among {formats.count(found['rows'])} rows of test."
+    rows = [
+        (one["column"], f"{formats.signed(one['drop'])} ± {formats.figure(one['deviation'])}")
+        for one in found["columns"][:_MOST_NEEDED]
+    ]
+    return f"## What the model needs most\n\n{said}\n\n{_table(('Column', title), rows)}"
+
+
 def _limits(facts: RunFacts) -> str:
-    """What this run itself found; a card cannot know what the model will meet."""
+    """What workload.yaml says, and what this run itself found; a card cannot know what the model will meet."""
     metrics = facts.metrics or {}
-    lines = [f"- {text(reason)}" for reason in verdict.verdict(facts).details]
+    lines = [f"- {text(limit)}" for limit in (facts.workload.get("card") or {}).get("limits") or ()]
+    lines += [f"- {text(reason)}" for reason in verdict.verdict(facts).details]
     lines += [
         f"- {text(check.words)} ({text(graph.title(node))}, warning)"
         for node, gate in facts.gates.items()

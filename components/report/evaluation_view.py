@@ -70,14 +70,14 @@ def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
     rows = []
     for metric, value in sorted(overall.items(), key=lambda item: item[0] != primary):
         bars = [bar for bar in _bars(facts) if bar["metric"] == metric and not bar["slice"]]
-        state, word = _judged(bars)
+        state, word = judged_words(bars)
         rows.append(
             MetricRow(
                 facts.metric(metric).title,
                 figure(value),
                 (sure.get(metric) or {}).get("words", ""),
                 tuple(figure(values[metric]) if metric in values else "" for _, values in beside),
-                ", ".join(_bound(bar) for bar in bars),
+                ", ".join(bound_words(bar) for bar in bars),
                 state,
                 word,
                 metric == primary,
@@ -94,13 +94,14 @@ def _bars(facts: RunFacts) -> list[Mapping[str, Any]]:
     return list((facts.metrics or {}).get("bars") or ())
 
 
-def _judged(bars: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def judged_words(bars: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """The gravest verdict on some bars, as state and word."""
     verdicts = {bar["verdict"] for bar in bars}
     return next((words for verdict, words in _WORDS.items() if verdict in verdicts), ("", ""))
 
 
-def _bound(threshold: Mapping[str, Any]) -> str:
+def bound_words(threshold: Mapping[str, Any]) -> str:
+    """A bound as tables have it, `≥ 0.9`."""
     low, high = threshold.get("min"), threshold.get("max")
     parts = [f"≥ {low:g}"] if is_number(low) else []
     parts += [f"≤ {high:g}"] if is_number(high) else []
@@ -175,7 +176,7 @@ def _slice_row(
 ) -> SliceRow:
     metrics, rows = one.get("metrics") or {}, one.get("rows")
     value = metrics.get(primary)
-    state, word = _judged(
+    state, word = judged_words(
         [b for b in _bars(facts) if (b["slice"], b["value"]) == (one.get("column"), one.get("value"))]
     )
     limit = next((t[k] for t in bounds for k in ("min", "max") if is_number(t.get(k))), None)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from components import formats
 from components.gates import GateResult
-from components.report import charts, evaluation_view, figures, verdict, view
+from components.report import charts, evaluation_view, figures, responsible_view, verdict, view
 from components.report.facts import RunFacts
 from components.report.search_view import search_view
 from components.report.site import span_url
@@ -47,6 +47,8 @@ def render_run(facts: RunFacts) -> str:
         views=figures.figures(facts),
         search=search_view(facts),
         galleries=_galleries(facts.gallery),
+        fairness=responsible_view.fairness_tables(facts),
+        importance=responsible_view.importance_figure(facts),
         sketches=_galleries(facts.sketches),
         other_metrics=others,
         slice_groups=groups,

@@ -13,6 +13,8 @@ from components.schema._schema import (
     left_out,
     read_schema,
     time_format_of,
+    withheld_columns,
+    without,
 )
 
 __all__ = [
@@ -28,4 +30,6 @@ __all__ = [
     "left_out",
     "read_schema",
     "time_format_of",
+    "withheld_columns",
+    "without",
 ]

@@ -46,11 +46,20 @@ def read_schema(uri: str, left_out: Collection[str] = ()) -> schema_pb2.Schema:
         ) from None
     if not schema.feature:
         raise InputError(f"{path}: names no feature. Add one `feature {{ ... }}` for each column.")
-    if left_out:
-        kept = [feature for feature in schema.feature if feature.name not in left_out]
-        del schema.feature[:]
-        schema.feature.extend(kept)
-    return schema
+    return without(schema, left_out)
+
+
+def without(schema: schema_pb2.Schema, columns: Collection[str]) -> schema_pb2.Schema:
+    """The schema of the other columns; the same where it has none of these."""
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    if not any(feature.name in columns for feature in schema.feature):
+        return schema
+    rest = schema_pb2.Schema()
+    rest.CopyFrom(schema)
+    del rest.feature[:]
+    rest.feature.extend(feature for feature in schema.feature if feature.name not in columns)
+    return rest
 
 
 @functools.lru_cache(maxsize=4)
@@ -95,6 +104,14 @@ def feature_of(schema: schema_pb2.Schema, name: str) -> Any:
 def is_personal(feature: schema_pb2.Feature) -> bool:
     """Whether the feature has `annotation { tag: "personal" }`: its values are neither shown nor recorded."""
     return _PERSONAL in feature.annotation.tag
+
+
+def withheld_columns(
+    schema: schema_pb2.Schema, personal_features: Collection[str], label: str | None
+) -> frozenset[str]:
+    """The personal columns that no model learns from: all but the label and what `data.personal_features` names."""
+    personal = {feature.name for feature in schema.feature if is_personal(feature)}
+    return frozenset(personal - {*personal_features, label})
 
 
 def is_picture(feature: schema_pb2.Feature) -> bool:

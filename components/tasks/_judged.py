@@ -200,6 +200,12 @@ class Judged(TaskFacts, abc.ABC):
         return self.needs_query or self.answers_queries
 
     @property
+    def answers_rows(self) -> bool:
+        """Whether a row's label is told by its columns, so that it can be asked which of them it takes."""
+        told = self.label_kind.has_classes or self.label_kind is LabelKind.NUMBER
+        return told and not (self.label_optional or self.answers_queries)
+
+    @property
     def has_baseline(self) -> bool:
         """Whether gradient boosting gives answers of the same kind: the class or the number of each row."""
         shapes = {LabelKind.TWO_CLASSES: (), LabelKind.CLASSES: (len(self.classes),), LabelKind.NUMBER: ()}

@@ -31,6 +31,7 @@ class Multiclass(ClassesTask):
     metrics = (ACCURACY, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS)
     epoch_metrics = (ACCURACY,)
     label_kind = LabelKind.CLASSES
+    calls_one_class = True
     activation = "softmax"
 
     def __init__(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +24,7 @@ class TransformSpec(ComponentSpec):
         "task": ExecutionParameter(type=str),
         "task_options": ExecutionParameter(type=str),
         "positive_class": ExecutionParameter(type=str),
+        "personal_features": ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -40,6 +41,7 @@ class Transform(base_beam_component.BaseBeamComponent):
 
     `inputs` are the raw features without the label: dense tensors [N] or [N, d] where the schema gives a shape, sparse ones
     where values may be missing. The label is mapped here (class index, or float32), so that no workload repeats it.
+    Columns that the schema tags as personal are not among them, but for `personal_features`.
     """
 
     SPEC_CLASS = TransformSpec
@@ -55,6 +57,7 @@ class Transform(base_beam_component.BaseBeamComponent):
         positive_class: str = "",
         assets: Mapping[str, Asset] = MappingProxyType({}),
         task_options: Mapping[str, Any] | None = None,
+        personal_features: Sequence[str] = (),
     ) -> None:
         super().__init__(
             TransformSpec(
@@ -66,6 +69,7 @@ class Transform(base_beam_component.BaseBeamComponent):
                 task=task,
                 task_options=border.dump(task_options or {}),
                 positive_class=positive_class,
+                personal_features=border.dump(personal_features),
                 transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
                 transformed_examples=types.Channel(type=standard_artifacts.Examples),
             )
@@ -82,6 +86,7 @@ def node(graph: Graph) -> base_component.BaseComponent:
             label=workload.data.label_column or "",
             task=workload.task,
             task_options=workload.task_options.model_dump(mode="json"),
+            personal_features=workload.data.personal_features,
             positive_class=(label and label.positive_class) or "",
             assets=workload.assets,
         )

@@ -28,7 +28,7 @@ from components.columnar.beam import ReadExamples
 from components.columnar.executor import ColumnarBeamExecutor
 from components.columnar.sink import WriteExamples
 from components.positive import Positive
-from components.schema import read_schema
+from components.schema import read_schema, withheld_columns, without
 from components.tasks import find
 from components.transform._source_keys import quick_source_keys
 from components.transform.labels import output_classes, positive_class, write_positive
@@ -74,7 +74,8 @@ class Executor(ColumnarBeamExecutor):
         options = border.load(dict[str, Any], properties["task_options"])
         made = task(classes, options=options)
         lists: set[str] | None = set() if user_code.find_function(module, "late_fn", digest) else None
-        function = with_label(loaded, lambda: user_code.calling(module, digest), module, label, made, lists)
+        withheld = withheld_columns(schema, border.load(tuple[str, ...], properties["personal_features"]), label)
+        function = with_label(loaded, lambda: user_code.calling(module, digest), module, label, made, lists, withheld)
         sample = next(read_batches(uri, splits[0], rows=1))
         config = _tensors(schema, sample)
         marked_config = _tensors(schema, sample, mark=_SPLIT)
@@ -103,9 +104,10 @@ class Executor(ColumnarBeamExecutor):
                     | f"Stored[{split}]" >> beam.Map(_stored, frozenset(lists or ()))
                     | f"Write[{split}]" >> WriteExamples(target, split)
                 )
-        # The raw schema completes TFX's TransformGraph: the serving graph parses requests by it.
+        # The raw schema completes TFX's TransformGraph: the serving graph parses requests by it, so that they need not carry what
+        # no feature is made of.
         raw = pathlib.Path(graph) / tft.TFTransformOutput.RAW_METADATA_DIR
-        metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(raw))
+        metadata_io.write_metadata(dataset_metadata.DatasetMetadata(without(schema, withheld)), str(raw))
         if positive.name:
             write_positive(graph, positive)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -22,6 +22,7 @@ def with_label(
     label: str | None,
     task: Task | None,
     lists: set[str] | None = None,
+    withheld: Collection[str] = (),
 ) -> Callable[..., Any]:
     """`preprocessing_fn` with the label beside its features.
 
@@ -29,12 +30,13 @@ def with_label(
         task: that maps the label; None without one.
         lists: takes the names of the features that have a list of any length in each row, as they are traced; None: there may be
             none, for no `late_fn` makes them dense.
+        withheld: personal columns, which `preprocessing_fn` is not given.
     """
 
     def transform(inputs: dict[str, Any]) -> dict[str, Any]:
-        features = {name: tensor for name, tensor in inputs.items() if name != label}
+        features = {name: tensor for name, tensor in inputs.items() if name != label and name not in withheld}
         with calling():
-            outputs = preprocessing_fn(_Inputs(features))
+            outputs = preprocessing_fn(_Inputs(features, withheld))
         _check_outputs(outputs, label, module_file)
         outputs = {name: _with_list(name, tensor, module_file, lists) for name, tensor in outputs.items()}
         _keep_domains(outputs, module_file)
@@ -55,7 +57,16 @@ class ColumnNotRead(KeyError):
 class _Inputs(dict[str, Any]):
     """The columns that are read; one that is not says so."""
 
+    def __init__(self, columns: Mapping[str, Any], withheld: Collection[str]) -> None:
+        super().__init__(columns)
+        self._withheld = withheld
+
     def __missing__(self, name: object) -> Any:
+        if name in self._withheld:
+            raise ColumnNotRead(
+                f"column {name!r} is personal (schema.pbtxt), and no feature is made of it unless workload.yaml says so: leave it "
+                f"out, or write data.personal_features: [{name}]"
+            )
         raise ColumnNotRead(
             f"column {name!r} is not read: schema.pbtxt has none of that name, or data.ignore leaves it out. "
             f"Read: {', '.join(self)}"

@@ -43,9 +43,7 @@ def _feature(column: Column, rows: int) -> str:
     else:
         lines += ["presence { min_fraction: 1.0 min_count: 1 }", "shape {}"]
     if column.personal:
-        lines.append(
-            'annotation { tag: "personal" }  # by the form of its texts: they are learnt from, and shown nowhere'
-        )
+        lines.append('annotation { tag: "personal" }  # by the form of its texts: they are shown nowhere')
     if column.dtype == "FLOAT":
         lines.append("float_domain { disallow_inf: true }")
     if column.kind is Kind.IMAGE:

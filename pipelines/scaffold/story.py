@@ -55,7 +55,10 @@ def tell(
     lines += [f"Look at {column.name!r}: {column.note}" for column in profile.columns if column.note]
     lines += _near_duplicates(table, profile.columns)
     if personal := [column.name for column in profile.columns if column.personal]:
-        lines.append(f"Personal by the form of their texts, and so shown nowhere (schema.pbtxt): {_some(personal)}")
+        said = (
+            "Personal by the form of their texts: shown nowhere, and no feature unless data.personal_features says so: "
+        )
+        lines.append(said + _some(personal))
     lines += _of_ignored(profile.ignored)
     if left_out:
         lines.append(f"Expectations: the most useful ones are in expectations.json; {left_out:,} more would hold, too")

@@ -101,7 +101,7 @@ def _fill(template: str, folder: str = "", **values: str) -> str:
 
 
 def _features_text(content: Content) -> str:
-    columns = content.profile.columns
+    columns = [c for c in content.profile.columns if not c.personal or c.name in _personal_features(content)]
     if image := _image(content):
         return _fill(
             "features_images.py.txt", PREFIX=_prefix(content.label), NAME=content.request.name, SIZE=str(image.longest)
@@ -141,6 +141,13 @@ def _features_text(content: Content) -> str:
         ).rstrip()
         + "\n"
     )
+
+
+def _personal_features(content: Content) -> list[str]:
+    """The personal columns without which there is no model: those of a query and of an item, or all where there are no others."""
+    label, features = content.label, [c for c in content.profile.columns if c.kind is not Kind.CARRIED]
+    needed = {label.query, label.item, *label.of_query, *label.of_item}
+    return [c.name for c in features if c.personal and (c.name in needed or all(one.personal for one in features))]
 
 
 def _model_text(content: Content) -> str:
@@ -223,6 +230,7 @@ def _workload_text(content: Content) -> str:
         HYPERPARAMETERS=_hyperparameters(content),
         LABEL=_label(request, label),
         QUERY=f"\n  query: {_yaml(label.query)}" if label.query else "",
+        PERSONAL=_personal(content),
         OPTIONS=_options(content),
         SPLIT=_split(request, content.division),
         IGNORE=_ignore(content.profile),
@@ -328,6 +336,13 @@ def _ignore(profile: Profile) -> str:
         return f'  ignore: ["*"] # all that schema.pbtxt does not name; {len(profile.ignored):,} columns when this was drafted'
     lines = [f"    - {_yaml(name)} # {one_line(reason)}" for name, reason in profile.ignored.items()]
     return "\n".join(["  ignore:", *lines])
+
+
+def _personal(content: Content) -> str:
+    if not (names := _personal_features(content)):
+        return ""
+    listed = ", ".join(map(_yaml, names))
+    return f"\n  # Personal, and learnt from all the same, for nothing goes without.\n  personal_features: [{listed}]"
 
 
 def _options(content: Content) -> str:

@@ -6,14 +6,18 @@ Airflow imports this package to build its DAGs, so it imports pydantic and yaml 
 
 from spec.section import NamedColumn, Section, Use, named_columns
 from spec.workload._assets import Asset
+from spec.workload._card import Card
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
     DEFAULT_LEARNING_RATE,
     GRADIENT_BOOSTING,
     LEARNING_RATE,
+    Bound,
     Champion,
     Evaluation,
+    Fairness,
+    FairnessThreshold,
     InfraValidation,
     Threshold,
     Training,
@@ -52,9 +56,11 @@ __all__ = [
     "Batch",
     "BatchInput",
     "BeamValue",
+    "Bound",
     "Canary",
     "CanaryLimits",
     "CanaryStep",
+    "Card",
     "Champion",
     "ColumnLimits",
     "Data",
@@ -62,6 +68,8 @@ __all__ = [
     "Drift",
     "DriftLimits",
     "Evaluation",
+    "Fairness",
+    "FairnessThreshold",
     "Format",
     "InfraValidation",
     "Ingestion",

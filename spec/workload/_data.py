@@ -173,6 +173,10 @@ class Data(Ingestion):
     query: ColumnName | None = None
     """For tasks that rank rows against each other, and needed there: the column of which one value (a search, a user) makes the
     rows of one ranking. For retrieval: the column whose rows are one query; without it each row is one."""
+    personal_features: tuple[ColumnName, ...] = ()
+    """Columns tagged `personal` in schema.pbtxt that the model may learn from all the same. No other column with the tag reaches
+    features.py, the simple methods beside the model, or the served model's inputs; it may be judged by
+    (docs/guides/responsible.md)."""
     dataset: str | None = None
     """A data set that Trainyard knows how to fetch (pipelines/datasets): a span that is not there yet is laid out from it."""
 

@@ -170,23 +170,13 @@ def _is_number(value: Any, above: float = -math.inf, most: float = math.inf) -> 
 _LEAST_ROWS, _LEAST_ROWS_OF_SLICE = 10, 100
 
 
-class Threshold(Section):
+class Bound(Section):
     metric: str
     """A metric of this task, e.g. auc, accuracy, rmse (docs/reference/metrics.md)."""
     min: float | None = None
     """The least value that is good enough."""
     max: float | None = None
     """The greatest value that is good enough."""
-    slice: ColumnName | None = None
-    """A column: the bound holds for each of its slices of at least `min_rows` rows. Default: over all rows."""
-    min_rows: int | None = Field(default=None, ge=1)
-    """Rows that it takes to judge (of ranking over all rows: queries). Smaller slices are shown but not judged; where none is large
-    enough the bound is not judged (see `not_judged`). Default: 100 of a slice, 10 over all rows."""
-
-    @property
-    def least(self) -> int:
-        """Rows that it takes to judge."""
-        return self.min_rows or (_LEAST_ROWS if self.slice is None else _LEAST_ROWS_OF_SLICE)
 
     def keeps_surely(self, low: float, high: float) -> bool:
         """Whether a value that is at least `low` and at most `high` lies within the bounds."""
@@ -201,11 +191,10 @@ class Threshold(Section):
             f">= {self.min:g}" if self.min is not None else "",
             f"<= {self.max:g}" if self.max is not None else "",
         ]
-        where = f" in every slice of {self.slice}" if self.slice else ""
-        return f"{self.metric} {' and '.join(b for b in bounds if b)}{where}"
+        return f"{self.metric} {' and '.join(b for b in bounds if b)}"
 
     @model_validator(mode="after")
-    def _has_bound(self) -> Threshold:
+    def _has_bound(self) -> Self:
         if self.min is None and self.max is None:
             raise ValueError(f"threshold for {self.metric!r} needs min or max")
         if self.min is not None and self.max is not None and self.min > self.max:
@@ -215,6 +204,75 @@ class Threshold(Section):
                 if bound is not None and not 0 <= bound <= 1:
                     raise ValueError(f"threshold for {self.metric!r} must lie between 0 and 1. Received: {bound}")
         return self
+
+
+class Threshold(Bound):
+    slice: ColumnName | None = None
+    """A column: the bound holds for each of its slices of at least `min_rows` rows. Default: over all rows."""
+    min_rows: int | None = Field(default=None, ge=1)
+    """Rows that it takes to judge (of ranking over all rows: queries). Smaller slices are shown but not judged; where none is large
+    enough the bound is not judged (see `not_judged`). Default: 100 of a slice, 10 over all rows."""
+
+    @property
+    def least(self) -> int:
+        """Rows that it takes to judge."""
+        return self.min_rows or (_LEAST_ROWS if self.slice is None else _LEAST_ROWS_OF_SLICE)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} in every slice of {self.slice}" if self.slice else super().__str__()
+
+
+class FairnessThreshold(Bound):
+    metric: Literal[
+        "demographic_parity_difference",
+        "demographic_parity_ratio",
+        "equalized_odds_difference",
+        "equal_opportunity_difference",
+    ]
+    """How the groups of the column are compared; of several classes each is held against the rest, and the worst counts."""
+    column: ColumnName
+    """The column whose groups must be treated alike."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} among the groups of {self.column}"
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        lower = metrics.FAIRNESS[self.metric].lower_is_better
+        wrong, right, ideal = ("min", "max", 0) if lower else ("max", "min", 1)
+        if getattr(self, wrong) is not None:
+            raise ValueError(
+                f"{self.metric} is {ideal} where groups are treated alike: give {right}. Received: {wrong}"
+            )
+        if getattr(self, right) == ideal:
+            raise ValueError(f"{self.metric}: no finite number of rows can show {right}: {ideal}. Give it some room")
+        return self
+
+
+class Fairness(Section):
+    """Whether groups of people, or of anything else, are treated alike (docs/guides/responsible.md)."""
+
+    columns: tuple[LookedAtColumn, ...] = ()
+    """Columns whose values make groups that are compared in every report. They need not be features; personal ones may be named."""
+    thresholds: tuple[FairnessThreshold, ...] = ()
+    """Bounds that a model must keep to be blessed."""
+    min_rows: int = Field(default=100, ge=1)
+    """Rows of the test split that a group needs to be compared; smaller ones are shown only. Where fewer than two groups have as
+    many, a bound is not judged (see `not_judged`)."""
+
+    @property
+    def all_columns(self) -> tuple[str, ...]:
+        """Those shown and those judged."""
+        return tuple(dict.fromkeys((*self.columns, *(one.column for one in self.thresholds))))
+
+
+class Importance(Section):
+    """How much the model needs each raw column: by how much its first metric falls when the column is shuffled."""
+
+    rows: int = Field(default=1000, ge=0, le=100_000)
+    """Rows of the test split that are looked at, at most: fewer where there are many columns. 0: importance is not measured."""
+    repeats: int = Field(default=5, ge=2, le=100)
+    """How often each column is shuffled anew, to see the spread."""
 
 
 GRADIENT_BOOSTING = "gradient_boosting"
@@ -235,6 +293,10 @@ class Evaluation(Section):
     """Columns by whose values every metric is shown too."""
     champion: Champion = Champion()
     """The comparison with the stable release."""
+    fairness: Fairness = Fairness()
+    """Whether groups are treated alike."""
+    importance: Importance = Importance()
+    """How much the model needs each column."""
     judge: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*@[a-z0-9][a-z0-9_-]*$")
     """For tasks that are judged by another model, and needed there: a release, by a label or by its version: mnist@stable, mnist@3. A
     label that has moved judges anew."""
@@ -265,7 +327,8 @@ class Evaluation(Section):
     @property
     def slice_columns(self) -> tuple[str, ...]:
         """The columns to slice by: those shown and those judged."""
-        return tuple(dict.fromkeys((*self.slices, *(t.slice for t in self.thresholds if t.slice))))
+        judged = (t.slice for t in self.thresholds if t.slice)
+        return tuple(dict.fromkeys((*self.slices, *judged, *self.fairness.all_columns)))
 
 
 class InfraValidation(Section):

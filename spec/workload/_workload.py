@@ -17,6 +17,7 @@ from spec.section import Name, Section
 from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
 from spec.words import one_line
 from spec.workload._assets import Asset
+from spec.workload._card import Card
 from spec.workload._data import Data, Ingestion, Split
 from spec.workload._model import Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
@@ -81,6 +82,8 @@ class Workload(Section):
     """Team or person who answers for this model; shown in Airflow and in every report."""
     description: str = ""
     """One sentence for a reader who has never heard of it."""
+    card: Card = Card()
+    """What the model card of each run says besides what the run found (docs/guides/responsible.md)."""
     data: Data
     """Where the data lies and what is predicted."""
     assets: dict[Name, Asset] = {}
@@ -147,7 +150,14 @@ class Workload(Section):
             return self
         for metric in (*(one.metric for one in self.evaluation.thresholds), self.champion_metric):
             task.metric(metric)
-        for rule in (_training_objections, _search_objections, _label_objections, _query_objections, _judge_objections):
+        for rule in (
+            _training_objections,
+            _search_objections,
+            _label_objections,
+            _query_objections,
+            _judge_objections,
+            _fairness_objections,
+        ):
             for objection in rule(self, task):
                 raise ValueError(objection)
         return self
@@ -246,6 +256,17 @@ def _judge_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str
         yield f"evaluation.judge: task {task.name} is judged by a release. Name one, such as mnist@stable"
     if judge is not None and not task.needs_judge:
         yield f"evaluation.judge is for tasks that are judged by another model. Received: task {task.name}. Remove it"
+
+
+def _fairness_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    columns = workload.evaluation.fairness.all_columns
+    if columns and not task.calls_one_class:
+        yield (
+            f"evaluation.fairness is for tasks that call each row one class, as binary and multiclass do. Received: task {task.name}. "
+            "Remove it; evaluation.slices shows the task's own metrics by group"
+        )
+    if workload.data.label_column in columns:
+        yield f"evaluation.fairness: the label {workload.data.label_column!r} makes no groups that could be treated alike. Remove it"
 
 
 def load_workload(folder: str | os.PathLike[str]) -> Workload:

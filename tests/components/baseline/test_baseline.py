@@ -310,3 +310,16 @@ def test_classes_without_a_row_have_no_chance() -> None:
 
 def test_wide_data_is_learnt_from_fewer_rows() -> None:
     assert (most_rows(20), most_rows(2000)) == (100_000, 10_000)
+
+
+def test_no_method_learns_from_personal_columns_unless_told(run, make_rows) -> None:
+    code = """
+    import numpy as np
+
+    def names(train, test, task):
+        assert "fare" not in train.column_names + test.column_names
+        return np.full(test.num_rows, 0.5)
+    """
+    schema = SCHEMAS["binary"] + ' feature { name: "fare" type: FLOAT annotation { tag: "personal" } }'
+    boosting, own = run(make_rows(400), code=code, schema=schema, methods=("gradient_boosting", "names"))
+    assert "fare" not in boosting["columns"] and own["overall"]["auc"] == 0.5

@@ -62,3 +62,48 @@ def test_data_is_no_markup(runs: dict[str, RunFacts]) -> None:
     workload = {**runs["binary"].workload, "description": "<script>alert(1)</script> | [x](http://y)\n# z"}
     card = render_card(dataclasses.replace(runs["binary"], workload=workload))
     assert "<script" not in card and "](http" not in card and "\n# z" not in card
+
+
+def test_fairness_and_what_the_model_needs_are_told(runs: dict[str, RunFacts]) -> None:
+    facts = _responsible(runs["binary"])
+    card = render_card(facts)
+    assert "## Intended use\n\nTo plan shifts.\n\nQuestions: taxi@x" in card
+    assert "- Personal columns, no feature is made of them: sex" in card
+    assert "- Personal columns, the model learns from them, as data.personal\\_features says: age" in card
+    assert "| sex | Demographic parity, difference | 0.2000, 95 % at most 0.3 | ≤ 0.1 Missed |" in card
+    assert "| fare | +0.0500 ± 0.0100 |" in card and "- Seed: 3" in card
+    assert "- Trips at night are few." in card.partition("## Limits")[2]
+    page = render_run(facts)
+    assert "Fairness by sex" in page and "What the model needs" in page and "Not asked, to save time: company." in page
+    assert "Groups of fewer than 100 rows, in grey, are not compared." in page
+
+
+def test_why_the_need_of_columns_was_not_measured_is_said(runs: dict[str, RunFacts]) -> None:
+    why = {"why_not": "the model takes one column", "columns": [], "left_out": []}
+    facts = dataclasses.replace(runs["binary"], metrics={**runs["binary"].metrics, "importance": why})
+    assert "Not measured: the model takes one column." in render_run(facts)
+    assert "What the model needs most" not in render_card(facts)
+
+
+def _responsible(facts: RunFacts) -> RunFacts:
+    gap = {"metric": "demographic_parity_difference", "class": "1", "value": 0.2, "words": "95 % at most 0.3"}
+    rates = {"selection_rate": 0.5, "true_positive_rate": 0.8, "false_positive_rate": None}
+    groups = [
+        {"value": "f", "rows": 900, "compared": True, **rates},
+        {"value": "x", "rows": 9, "compared": False, **rates},
+    ]
+    bars = [{"min": None, "max": 0.1, "verdict": "failed"}]
+    table = {"column": "sex", "class": "1", "min_rows": 100, "groups": groups, "gaps": [{**gap, "bars": bars}]}
+    needs = {"column": "fare", "drop": 0.05, "deviation": 0.01, "least": 0.04, "most": 0.06}
+    importance = {
+        "metric": "auc",
+        "value": 0.91,
+        "rows": 1000,
+        "repeats": 5,
+        "columns": [needs],
+        "left_out": ["company"],
+    }
+    metrics = {**facts.metrics, "fairness": [table], "importance": {**importance, "why_not": ""}}
+    card = {"intended_use": "To plan shifts.", "limits": ["Trips at night are few."], "contact": "taxi@x"}
+    workload = {**facts.workload, "card": card, "training": {"seed": 3}, "data": {"personal_features": ["age"]}}
+    return dataclasses.replace(facts, workload=workload, metrics=metrics, profile={"personal": ["age", "sex"]})

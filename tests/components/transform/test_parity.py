@@ -89,6 +89,7 @@ def test_output_equals_stock_transform(taxi: Any, tmp_path: pathlib.Path, featur
         label=LABEL,
         task="binary",
         positive_class="1",
+        personal_features="[]",
     )
     theirs, their_rows = transform(
         stock.Executor, taxi, tmp_path / "theirs", module_file=str(stock_module), disable_statistics=1,
