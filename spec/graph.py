@@ -14,6 +14,9 @@ from spec.nodes import GateRecord, NodeRecord
 TRAINING = (
     "components.schema",
     "components.judge",
+    "components.origin",
+    "components.teacher",
+    "components.champion",
     "components.ingestion",
     "components.statistics",
     "components.example_validator",
@@ -22,7 +25,6 @@ TRAINING = (
     "components.transform",
     "components.catalogue",
     "components.trainer",
-    "components.champion",
     "components.baseline",
     "components.evaluator",
     "components.infra_validator",

@@ -70,6 +70,7 @@ class TaskFacts:
         Options: what `task_options` in workload.yaml may say.
         takes_threshold: whether `training.decision_threshold` means something.
         takes_label_scale: whether `training.label_scale` does.
+        takes_teacher: whether `training.teacher` does.
     """
 
     name: ClassVar[str] = ""
@@ -81,6 +82,7 @@ class TaskFacts:
     needs_judge: ClassVar[bool] = False
     takes_threshold: ClassVar[bool] = False
     takes_label_scale: ClassVar[bool] = False
+    takes_teacher: ClassVar[bool] = False
     Options: ClassVar[type[Section]] = Section
 
     @classmethod

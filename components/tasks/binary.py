@@ -39,6 +39,7 @@ class Binary(ClassTask):
     name = "binary"
     metrics = (AUC, AUC_PR, ACCURACY, PRECISION, RECALL, F1, LOG_LOSS, CALIBRATION)
     label_kind = LabelKind.TWO_CLASSES
+    takes_teacher = True
     takes_threshold = True
     output = "probability"
     views = (

@@ -30,6 +30,7 @@ class Multiclass(ClassesTask):
     name = "multiclass"
     metrics = (ACCURACY, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS)
     label_kind = LabelKind.CLASSES
+    takes_teacher = True
     activation = "softmax"
 
     def __init__(

@@ -9,10 +9,12 @@ from spec.workload._assets import Asset
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
+    CHAMPION,
     GRADIENT_BOOSTING,
     Champion,
     Evaluation,
     InfraValidation,
+    Teacher,
     Threshold,
     Training,
 )
@@ -39,6 +41,7 @@ from spec.workload._workload import (
 )
 
 __all__ = [
+    "CHAMPION",
     "GRADIENT_BOOSTING",
     "PLAIN",
     "Alerts",
@@ -69,6 +72,7 @@ __all__ = [
     "Serving",
     "Skew",
     "Split",
+    "Teacher",
     "Threshold",
     "Training",
     "Use",

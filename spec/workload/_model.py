@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from spec import metrics
 from spec.section import ColumnName, LookedAtColumn, Section
+
+
+# A release of a workload, by a label or by its version.
+_RELEASE = r"[a-z][a-z0-9_]*@[a-z0-9][a-z0-9_-]*"
+CHAMPION = "champion"
+Prefix = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Teacher(Section):
+    release: str = Field(pattern=f"^{_RELEASE}$")
+    """By a label or by its version: mnist@stable, mnist@3. It has the student's task and classes, and takes columns of the
+    student's data."""
+    temperature: float = Field(default=2.0, ge=1, le=100)
+    """By which the logarithms of both models' probabilities are divided before they are compared: higher ones show more of how alike
+    the teacher finds the other classes. Nothing to a regression."""
+    weight: float = Field(default=0.5, gt=0, le=1)
+    """What the teacher's answers count in the loss; the labels have the rest."""
 
 
 class Training(Section):
@@ -52,7 +69,32 @@ class Training(Section):
     precision, recall and f1. best_f1: where F1 is greatest on eval; {precision: 0.9}: where recall is greatest of all that keep
     that precision on eval; {recall: 0.8}: the other way round."""
 
+    start_from: str | None = Field(default=None, pattern=f"^({CHAMPION}|{_RELEASE})$")
+    """The release whose weights training begins with, `champion` (the workload's own stable one; where there is none yet, training
+    begins anew) or of any workload by a label or a version: mnist@stable, mnist@3. A layer's weights are taken where the model has a
+    layer of the same name and shapes; the others begin as build_model makes them. A label that has moved trains anew."""
+    freeze: tuple[Prefix, ...] = ()
+    """What the names of layers begin with that are not trained. With `start_from` only what was taken is frozen."""
+    learning_rates: dict[Prefix, float] = {}
+    """By what the names of layers begin with, the part of the learning rate that they learn at: {conv: 0.1}. The longest that fits
+    counts; with `start_from`, for what was taken. Not for a model that build_model compiles itself."""
+    teacher: Teacher | None = None
+    """A released model that this one learns from beside the labels: {release: mnist@stable, temperature: 4, weight: 0.5}. For
+    tasks binary, multiclass and regression. A label that has moved trains anew."""
+
     # Each in one line, where pydantic would have one for every type that is allowed.
+    @field_validator("learning_rates")
+    @classmethod
+    def _positive_rates(cls, rates: dict[str, float]) -> dict[str, float]:
+        if odd := [f"{name}: {rate}" for name, rate in rates.items() if not _is_number(rate, above=0)]:
+            raise ValueError(f"expected factors above 0; training.freeze keeps layers as they are. Received: {odd[0]}")
+        return rates
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _release_alone(cls, teacher: Any) -> Any:
+        return {"release": teacher} if isinstance(teacher, str) else teacher
+
     @field_validator("class_weights", mode="before")
     @classmethod
     def _weights_by_class(cls, weights: Any) -> Any:
@@ -153,7 +195,7 @@ class Evaluation(Section):
     """Columns by whose values every metric is shown too."""
     champion: Champion = Champion()
     """The comparison with the stable release."""
-    judge: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*@[a-z0-9][a-z0-9_-]*$")
+    judge: str | None = Field(default=None, pattern=f"^{_RELEASE}$")
     """For tasks that are judged by another model, and needed there: a release, by a label or by its version: mnist@stable, mnist@3. A
     label that has moved judges anew."""
     baseline: tuple[str, ...] = (GRADIENT_BOOSTING,)

@@ -17,7 +17,7 @@ from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
 from spec.words import one_line
 from spec.workload._assets import Asset
 from spec.workload._data import Data, Ingestion, Split
-from spec.workload._model import Evaluation, InfraValidation, Training
+from spec.workload._model import CHAMPION, Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
 from spec.workload._quality import Quality
 
@@ -179,6 +179,14 @@ class Workload(Section):
     def champion_metric(self) -> str:
         return self.evaluation.champion.metric or find(self.task).metrics[0].name
 
+    @property
+    def releases_used(self) -> tuple[str, ...]:
+        """The releases that it names, `<workload>@<label or version>`: a label that has moved changes what a run makes."""
+        training = self.training
+        start = None if training.start_from == CHAMPION else training.start_from
+        named = (self.evaluation.judge, start, training.teacher and training.teacher.release)
+        return tuple(one for one in named if one)
+
     def ingestion(self, data_root: str | os.PathLike[str]) -> Ingestion:
         """What ingestion depends on, and no more: another positive class, say, reads no row anew."""
         data = self.data
@@ -202,6 +210,8 @@ def _training_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[
         yield f"training.decision_threshold is for task binary. Received: task {task.name}. Remove it"
     if training.label_scale != "linear" and not task.takes_label_scale:
         yield f"training.label_scale is for task regression. Received: {training.label_scale} for task {task.name}"
+    if training.teacher is not None and not task.takes_teacher:
+        yield f"training.teacher is for tasks binary, multiclass and regression. Received: task {task.name}. Remove it"
 
 
 def _label_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
