@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -161,6 +161,8 @@ def summary_lines(result: RunResult) -> list[str]:
         lines.append(f"set aside {rows:,} row{'s' * (rows != 1)} that did not fit: {result.quarantine['file']}")
     if result.unlabelled:
         lines.append(f"left out  {result.unlabelled:,} row{'s' * (result.unlabelled != 1)} without a label")
+    if result.search:
+        lines.append(f"search    {search_line(result.search)}")
     if result.metrics:
         shown = [_metric(result, name, value) for name, value in result.metrics.items() if value is not None]
         lines.append(f"metrics   {'  '.join(shown)}")
@@ -211,6 +213,19 @@ def summary_lines(result: RunResult) -> list[str]:
         f"{result.workload}: {result.status} in {result.seconds:.1f} s, {cached} of {len(result.components)} components from cache"
     )
     return lines
+
+
+def search_line(search: Mapping[str, Any]) -> str:
+    """What won a search for hyper-parameters, and what it cost."""
+    values = ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in search["values"].items()
+    )
+    epochs = search["epochs"]
+    return (
+        f"{search['metric']} {search['value']:.4f} on held-out rows of train with {values}; trial {search['trial']} of "
+        f"{sum(search['counts'].values())}, {epochs['spent']:,} of {epochs['full']:,} epochs"
+    )
 
 
 def _metric(result: RunResult, name: str, value: float) -> str:

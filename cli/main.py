@@ -26,6 +26,7 @@ from cli import (
     serving,
     skew,
     terminal,
+    tuning,
     wrapper,
 )
 from model_store import StoreError
@@ -37,6 +38,7 @@ from spec.words import one_line
 _MODULES = (
     listing,
     running,
+    tuning,
     compiling,
     kubeflow_runs,
     cluster_doctor,

@@ -9,17 +9,17 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def replaced(module: ModuleType, name: str, ours: Callable[..., Any]) -> Iterator[None]:
-    """Meanwhile whoever looks the function up in its module finds ours, which has to give the same results.
+def replaced(owner: ModuleType | type, name: str, ours: Callable[..., Any]) -> Iterator[None]:
+    """Meanwhile whoever looks the function up in its module or class finds ours, which has to give the same results.
 
     Args:
-        module: of the library.
+        owner: the library's module, or its class.
         name: of its function.
         ours: what stands in for it.
     """
-    theirs = getattr(module, name)
-    setattr(module, name, ours)
+    theirs = getattr(owner, name)
+    setattr(owner, name, ours)
     try:
         yield
     finally:
-        setattr(module, name, theirs)
+        setattr(owner, name, theirs)

@@ -17,6 +17,8 @@ from model_store._errors import StoreError
 from model_store._signing import Keys
 
 RELEASE_FILE = "release.json"
+# Fields that came later, with what they are in releases without them: `release.json` then does not have them.
+_ADDED: dict[str, Any] = {"code_digest": "", "search": {}, "privacy": {}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,8 @@ class ReleaseDraft:
         pipeline: the pipeline that made it.
         code_digest: SHA-256 over the code that trained it, whether or not it is a commit's; empty in releases of an earlier
             Trainyard.
+        search: which hyper-parameters were searched, and what won; empty where none were.
+        privacy: epsilon and delta that the training spent, and by which noise; empty where it was not private.
     """
 
     publication_key: str
@@ -48,6 +52,8 @@ class ReleaseDraft:
     run_id: str = ""
     pipeline: str = ""
     code_digest: str = ""
+    search: dict[str, Any] = dataclasses.field(default_factory=dict)
+    privacy: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,8 +88,7 @@ class Release(ReleaseDraft):
         """The text of `release.json`: canonical, so that every changed byte shows."""
         document = self.as_dict()
         del document["uri"]
-        if not self.code_digest:
-            del document["code_digest"]  # as it was written, byte for byte
+        _leave_out_empty(document)  # as it was written, byte for byte
         if self.signature is None:
             del document["signature"]
         return canonical_json(document)
@@ -100,8 +105,7 @@ def seal_release(
 ) -> Release:
     """Completes a draft: digest over the files, signature if there is a key for it, seal over the whole."""
     said = _finite(dataclasses.asdict(draft))
-    if not said["code_digest"]:
-        del said["code_digest"]
+    _leave_out_empty(said)
     digest = _sha256(canonical_json(dict(files)))
     document = {
         "model": model,
@@ -116,17 +120,23 @@ def seal_release(
     return Release(uri=uri, seal=_seal(document), **document)
 
 
+def _leave_out_empty(document: dict[str, Any]) -> None:
+    for name in _ADDED:
+        if not document[name]:
+            del document[name]
+
+
 def parse_release(text: bytes, uri: str) -> Release:
     """Reads `release.json`.
 
     Raises:
         StoreError: it is not JSON, or a field is missing.
     """
-    known = {field.name for field in dataclasses.fields(Release)} - {"uri", "signature", "code_digest"}
+    known = {field.name for field in dataclasses.fields(Release)} - {"uri", "signature", *_ADDED}
     try:
         document = json.loads(text)
         # Fields that a later Trainyard adds are left aside; the seal covers them all the same (release_problems).
-        added = {"signature": document.get("signature"), "code_digest": document.get("code_digest", "")}
+        added = {name: document.get(name, empty) for name, empty in (("signature", None), *_ADDED.items())}
         release = Release(uri=uri, **added, **{name: document[name] for name in known})
     except KeyError as error:
         raise StoreError(

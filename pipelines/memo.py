@@ -79,8 +79,18 @@ def rest(workload: Workload, folder: pathlib.Path) -> str:
 def remember(root: pathlib.Path, known: Facts, result: RunResult, uris: Iterable[str]) -> None:
     """Keeps a run's result, and what each of its outputs should look like, beside its artifacts."""
     outputs = {uri: content_size(uri) for uri in uris}
-    text = json.dumps({"key": known.key, "outputs": outputs, "result": json.loads(result.to_json())})
+    text = json.dumps(
+        {"key": known.key, "spans": known.spans, "outputs": outputs, "result": json.loads(result.to_json())}
+    )
     storage.write(str(_file(root, result)), text.encode())
+
+
+def knows_data(root: pathlib.Path, known: Facts) -> bool:
+    """Whether the last whole run that ended well was on the same data: the cache will hardly ask its gates again."""
+    try:
+        return bool(json.loads((root / _FILE).read_text())["spans"] == [list(one) for one in known.spans])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def recall(root: pathlib.Path, known: Facts, result: RunResult) -> bool:
@@ -119,6 +129,7 @@ def _recall(file: pathlib.Path, memo_key: str, result: RunResult) -> bool:
         "reasons",
         "warnings",
         "champion",
+        "search",
         "release",
         "span",
         "quarantine",

@@ -10,12 +10,10 @@ from typing import Any
 import pydantic
 
 from spec.errors import InputError
-from spec.workload import Workload, WorkloadError, explained, parse_yaml
+from spec.workload import LEARNING_RATE, Workload, WorkloadError, explained, parse_yaml
 
 # Fields of `training` that need no path.
 TRAINING_FIELDS = ("epochs", "batch_size", "seed")
-# The optimizer's, declared or not.
-LEARNING_RATE = "learning_rate"
 
 
 def apply(workload: Workload, parameters: Sequence[str], where: pathlib.Path) -> Workload:

@@ -27,6 +27,7 @@ SHIPPED = frozenset(
         "image_search",
         "mnist",
         "mnist_small",
+        "place_recommender",
         "recommender",
         "segmentation",
         "sentiment",

@@ -132,7 +132,8 @@ def _run_locked(
         display.said(f"span {span}; loading TensorFlow and TFX")
         lazy_imports.install()
         try:
-            prepared.prepare(_FIRST_WORKER)
+            if not memo.knows_data(root, known):
+                prepared.prepare(_FIRST_WORKER)
             # Seconds of imports: after everything that can be refused without them.
             from pipelines.runners import local
             from pipelines.training import training_pipeline

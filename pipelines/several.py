@@ -133,12 +133,14 @@ def quick_parameters(workload: Workload) -> tuple[str, ...]:
     """What a quick run says in place of workload.yaml: few epochs, and nothing holds anything back."""
     judges = [f"evaluation.judge={judge}@stable" for judge in _judges(workload)]
     bounds = [one.model_dump(mode="json") | {"min_rows": _NEVER_ENOUGH} for one in workload.evaluation.thresholds]
+    search = ["training.search.trials=2", "training.search.parallel=1"] if workload.training.search else []
     return (
         f"training.epochs={min(EPOCHS, workload.training.epochs)}",
         f"evaluation.thresholds={json.dumps(bounds)}",
         "evaluation.not_judged=warn",
         "quality.fail_on=never",
         *judges,
+        *search,
     )
 
 

@@ -24,6 +24,7 @@ TRAINING = (
     "components.drift",
     "components.transform",
     "components.catalogue",
+    "components.tuner",
     "components.trainer",
     "components.baseline",
     "components.evaluator",

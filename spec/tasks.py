@@ -62,6 +62,8 @@ class TaskFacts:
     Attributes:
         name: as workload.yaml says it; that of a use case's own task is its dotted path, and `find` sets it.
         metrics: that a model is judged by; the first is the one that models are compared by unless the workload says otherwise.
+        epoch_metrics: what training shows of eval after each epoch beside the loss, by Keras metrics of these names
+            (`Task.training_metrics`); the first is the one that tells most.
         label_kind: what the label's column holds; NONE: `data.label` must be left out.
         label_optional: whether `data.label` may be left out; unless the task says otherwise, it is for judging alone.
         needs_query: whether rows are judged by groups, those of one value of `data.query`.
@@ -75,6 +77,7 @@ class TaskFacts:
 
     name: ClassVar[str] = ""
     metrics: ClassVar[tuple[Metric, ...]]
+    epoch_metrics: ClassVar[tuple[Metric, ...]] = ()
     label_kind: ClassVar[LabelKind] = LabelKind.NUMBER
     label_optional: ClassVar[bool] = False
     needs_query: ClassVar[bool] = False

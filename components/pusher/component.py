@@ -23,6 +23,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "hyperparameters": component_spec.ChannelParameter(type=standard_artifacts.HyperParameters, optional=True),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -35,6 +36,7 @@ class Pusher(base_component.BaseComponent):
 
     Args:
         champion: that it was compared with; becomes the release's parent.
+        hyperparameters: of the Tuner; the release says what was searched.
         gates: results and blessings of the gates, by their names among a run's artifacts; the release records the results.
     """
 
@@ -52,6 +54,7 @@ class Pusher(base_component.BaseComponent):
         code_revision: str = "",
         code_digest: str = "",
         champion: channel.BaseChannel | None = None,
+        hyperparameters: channel.BaseChannel | None = None,
         **gates: channel.BaseChannel,
     ) -> None:
         super().__init__(
@@ -59,6 +62,7 @@ class Pusher(base_component.BaseComponent):
                 model=model,
                 examples=examples,
                 champion=champion,
+                hyperparameters=hyperparameters,
                 **gates,
                 store_uri=store_uri,
                 model_name=model_name,
@@ -77,6 +81,7 @@ def node(graph: Graph) -> Pusher:
         model=made["model"],
         examples=made["examples"],
         champion=made["champion"],
+        hyperparameters=made.get("best_hyperparameters"),
         task=graph.workload.task,
         store_uri=site.store_uri,
         model_name=graph.workload.name,

@@ -10,8 +10,8 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
-from components import code_files
-from components.artifacts import Artifacts, measured
+from components import code_files, searched
+from components.artifacts import PRIVACY, Artifacts, measured
 from components.champion.artifact import champion_version
 from components.gates import GateResult
 from components.pusher.driver import MODEL_ID, MODEL_NAME, STORE_URI
@@ -71,6 +71,8 @@ class Executor(base_executor.BaseExecutor):
             gates=_gates(input_dict),
             parent=(champion_version(input_dict["champion"][0]) or None) if input_dict.get("champion") else None,
             run_id=(self._context.pipeline_run_id or "") if self._context else "",
+            search=_search(input_dict),
+            privacy=json.loads(input_dict["model"][0].get_string_custom_property(PRIVACY) or "{}"),
             pipeline=self._context.pipeline_info.id if self._context and self._context.pipeline_info else "",
         )
         with tempfile.TemporaryDirectory() as folder:
@@ -110,6 +112,11 @@ def _metrics(evaluation: artifact.Artifact) -> dict[str, Any]:
     champion = summary.get("champion")
     kept["champion"] = champion and {name: value for name, value in champion.items() if name != "roc"}
     return kept
+
+
+def _search(input_dict: Artifacts) -> dict[str, Any]:
+    """What was searched and won; empty where nothing was."""
+    return next((searched.read(one.uri).summary() for one in input_dict.get("hyperparameters") or ()), {})
 
 
 def _gates(input_dict: Artifacts) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from components.gates import Severity
 from components.report import verdict
 from components.report.evaluation_view import SMALL_SLICE, decision_words, metric_rows, others, sentence, slice_groups
 from components.report.facts import RunFacts
+from components.report.search_view import search_sentence
 from spec import graph
 from spec.words import one_line
 
@@ -74,6 +75,8 @@ def _training(facts: RunFacts) -> str:
             f"- Epochs: {len(training['epochs'])}, the weights of epoch {training.get('best_epoch')} were kept"
         )
     lines += [f"- {text(sentence)}" for sentence in decision_words(training)]
+    if facts.search:
+        lines.append(f"- {text(search_sentence(facts))}")
     if settings:
         lines.append(f"- Settings: {text(settings)}")
     return _section("Training", lines)

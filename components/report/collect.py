@@ -24,6 +24,7 @@ from components.report.facts import (
     RunFacts,
 )
 from components.report.statistics import read_statistics
+from components.searched import RECORD_FILE
 from components.tasks.gallery_file import GALLERY_FILE
 from spec import graph
 
@@ -50,6 +51,7 @@ def collect(workload: Mapping[str, Any], run_id: str, artifacts: Mapping[str, Ar
         dataset=_shown(reader.read("statistics", "", read_statistics), profile),
         metrics=reader.json("evaluation", "metrics.json"),
         gallery=reader.json("evaluation", GALLERY_FILE),
+        search=reader.json("best_hyperparameters", RECORD_FILE),
         training=reader.json("model_run", "history.json"),
         sketches=reader.json("model_run", GALLERY_FILE),
         release=reader.release(),

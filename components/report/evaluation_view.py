@@ -234,8 +234,15 @@ def frequent_confusions(matrix: Mapping[str, Any], limit: int = 15) -> tuple[tup
 
 
 def decision_words(training: Mapping[str, Any]) -> tuple[str, ...]:
-    """How rows of rare classes were treated, in sentences; nothing where all rows count the same and 0.5 decides."""
+    """How rows were treated, in sentences; nothing where all count the same, 0.5 decides and nothing is private."""
     sentences = []
+    privacy: Mapping[str, Any] = training.get("privacy") or {}
+    if privacy:
+        sentences.append(
+            f"Trained under differential privacy: epsilon {float(privacy['epsilon']):.3g} at delta {float(privacy['delta']):g}, "
+            f"after {count(privacy['steps'])} steps with noise {float(privacy['noise']):g} and gradients of a row of at most "
+            f"{float(privacy['clip']):g}. It covers {privacy['covers']}."
+        )
     weights: Mapping[str, Any] = training.get("class_weights") or {}
     if weights:
         heaviest = sorted(weights.items(), key=lambda item: -float(item[1]))[:_MOST_WEIGHTS]

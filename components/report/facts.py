@@ -101,6 +101,7 @@ class RunFacts:
         error: one line about the failure; empty when there was none.
         metrics: `metrics.json` of the Evaluator.
         gallery: `gallery.json` of the Evaluator.
+        search: `search.json` of the Tuner.
         training: `history.json` of the Trainer.
         sketches: `gallery.json` of the Trainer: what the model made after some epochs.
         release: `release.json` of what was pushed.
@@ -122,6 +123,7 @@ class RunFacts:
     dataset: DatasetFacts | None = None
     metrics: Mapping[str, Any] | None = None
     gallery: Mapping[str, Any] | None = None
+    search: Mapping[str, Any] | None = None
     training: Mapping[str, Any] | None = None
     sketches: Mapping[str, Any] | None = None
     release: Mapping[str, Any] | None = None

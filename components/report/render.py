@@ -15,6 +15,7 @@ from components import formats
 from components.gates import GateResult
 from components.report import charts, evaluation_view, figures, verdict, view
 from components.report.facts import RunFacts
+from components.report.search_view import search_view
 from components.report.site import span_url
 from components.report.sparklines import sparkline
 
@@ -44,6 +45,7 @@ def render_run(facts: RunFacts) -> str:
         learnt=[evaluation_view.learnt(method) for method in evaluation_view.methods(facts)],
         primary=facts.primary,
         views=figures.figures(facts),
+        search=search_view(facts),
         galleries=_galleries(facts.gallery),
         sketches=_galleries(facts.sketches),
         other_metrics=others,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.tasks._base import Task
 from components.tasks._context import Tensors
+from spec.metrics import RMSE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,7 @@ class NumberTask(Task):
     """The label and the answer are one number a row, in the label's own unit."""
 
     tfs_signature = "regress"
+    epoch_metrics = (RMSE,)
 
     def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
         return (1,)

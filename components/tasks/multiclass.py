@@ -29,6 +29,7 @@ class Multiclass(ClassesTask):
 
     name = "multiclass"
     metrics = (ACCURACY, MACRO_F1, TOP_3_ACCURACY, LOG_LOSS)
+    epoch_metrics = (ACCURACY,)
     label_kind = LabelKind.CLASSES
     takes_teacher = True
     activation = "softmax"

@@ -16,7 +16,7 @@ from components.tasks._scores import ScoreCounts, area, area_of_precision
 from components.tasks._sums import MergeableSums, UnitTerms, Values, divide, ratio
 from components.tasks._views import View
 from spec.errors import InputError
-from spec.metrics import HAMMING_LOSS, MACRO_AUC, MACRO_AUC_PR, MACRO_F1, MICRO_F1, SUBSET_ACCURACY
+from spec.metrics import AUC, HAMMING_LOSS, MACRO_AUC, MACRO_AUC_PR, MACRO_F1, MICRO_F1, SUBSET_ACCURACY
 from spec.tasks import LabelKind
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Multilabel(ClassesTask):
 
     name = "multilabel"
     metrics = (MACRO_AUC, MACRO_AUC_PR, MICRO_F1, MACRO_F1, SUBSET_ACCURACY, HAMMING_LOSS)
+    epoch_metrics = (AUC,)
     label_kind = LabelKind.SEVERAL_CLASSES
     activation = "sigmoid"
     views = (View("classes", "F1 by class", key="by_class"),)

@@ -49,6 +49,7 @@ class Segmentation(Task):
 
     name = "segmentation"
     metrics = (MIOU, DICE, PIXEL_ACCURACY)
+    epoch_metrics = (MIOU,)
     label_kind = LabelKind.IMAGE
     guide = "docs/guides/pictures.md"
     Options = Options

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from components.tasks import Task, find
-from spec.workload import Training
+from spec.workload import Training, Workload
 
 
 class TrainingConfig(Training):
-    """How to fit: the section of workload.yaml, and besides
+    """How to fit: the section of workload.yaml without `search`, and besides
 
     Attributes:
         task: by name.
@@ -25,6 +25,23 @@ class TrainingConfig(Training):
     query: str | None = None
     na_values: Sequence[str] = ()
     na_values_by_column: Mapping[str, Sequence[str]] = {}
+
+    @classmethod
+    def of(cls, workload: Workload, training: Training) -> Self:
+        """Of a workload.
+
+        Args:
+            training: its section, or what a node makes of it.
+        """
+        return cls(
+            task=workload.task,
+            task_options=workload.task_options.model_dump(mode="json"),
+            label=workload.data.label_column,
+            query=workload.data.query,
+            na_values=workload.data.read.na_values,
+            na_values_by_column=workload.data.read.na_values_by_column,
+            **{**training.model_dump(), "search": None},
+        )
 
     @property
     def task_class(self) -> type[Task]:

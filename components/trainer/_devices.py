@@ -116,6 +116,10 @@ def find(config: TrainingConfig) -> Devices:
     _let_memory_grow(gpus)
     # A cluster has to be known before anything asks TensorFlow for its devices.
     is_worker = config.distribution == "multi_worker" or (config.distribution == "auto" and _is_one_of_several())
+    if is_worker and config.privacy:
+        raise InputError(
+            "training.privacy takes one device. This pool has several machines: choose one of a single node."
+        )
     workers = _multi_worker_strategy() if is_worker else None
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     policy = _policy(details) if config.mixed_precision else "float32"
@@ -126,7 +130,7 @@ def find(config: TrainingConfig) -> Devices:
         names = tuple(f"CPU:{i}" for i in range(1 if workers else len(tf.config.list_logical_devices("CPU"))))
     if workers:
         return Devices("multi_worker", names, policy, workers, chosen=True)
-    if config.distribution == "mirrored" or (config.distribution == "auto" and len(gpus) > 1):
+    if config.distribution == "mirrored" or (config.distribution == "auto" and len(gpus) > 1 and not config.privacy):
         strategy = tf.distribute.MirroredStrategy([name.split(" ")[0] for name in names])
         return Devices("mirrored", names, policy, strategy, chosen=config.distribution == "mirrored")
     return Devices("none", names[:1], policy)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from components import user_code
 from components.progress import tell
 from components.tasks import ModelSchema
-from components.trainer import _replicas
+from components.trainer import _privacy, _replicas
 from components.trainer._checkpoints import Checkpoints
 from components.trainer._config import TrainingConfig
 from components.trainer._devices import Devices
@@ -24,6 +24,7 @@ from components.trainer._input import Split, Weights
 from components.trainer._progress import Progress
 from components.trainer._sketches import Sketches
 from spec.errors import InputError
+from spec.workload import DEFAULT_LEARNING_RATE, LEARNING_RATE
 
 _EVAL_BATCH = 1024
 # Steps between two visits to Python. On a small model it saves 1.3 ms of CPU a step, and building the loop costs 0.4 s, so that
@@ -59,6 +60,8 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
         if config.jit_compile is True and not model.jit_compile:  # Keras warns, and goes on without
             layers = ", ".join(layer.name for layer in model.layers if not layer.supports_jit)
             raise InputError(f"training.jit_compile: XLA cannot compile this model (layers {layers}). Set it to false.")
+    if config.privacy:
+        _privacy.private(model, config)
     if tf.distribute.has_strategy():
         # Here and by every worker: a variable made elsewhere is not shared, and a worker that makes one waits for the others.
         model.optimizer.build(model.trainable_variables)
@@ -66,7 +69,7 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
 
 
 def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
-    rate: Any = float(config.hyperparameters.get("learning_rate", 1e-3))
+    rate: Any = float(config.hyperparameters.get(LEARNING_RATE, DEFAULT_LEARNING_RATE))
     if config.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
     if not config.weight_decay:
@@ -90,20 +93,22 @@ def fit(
     train: Split,
     evaluation: Split,
     config: TrainingConfig,
-    logs: pathlib.Path,
+    logs: pathlib.Path | None,
     devices: Devices = Devices("none", ("CPU:0",)),  # noqa: B008 frozen
     checkpoints: Checkpoints | None = None,
     weights: Weights | None = None,
     sketches: Sketches | None = None,
+    after_epoch: Callable[[Progress], None] | None = None,
 ) -> dict[str, Any]:
     """Fits, from the last checkpoint on if there is one, and keeps the weights that `training.keep_weights` says.
 
     Args:
         model: built in the scope of `devices`.
-        logs: TensorBoard's folder.
+        logs: TensorBoard's folder; None: it is told nothing.
         checkpoints: where the state of each epoch is kept; None: nowhere.
         weights: what a row counts in the loss, of train and of eval, by class [classes]; None: all the same.
         sketches: draws what the model makes after some epochs; None: nothing is drawn.
+        after_epoch: told after each, once its checkpoint is written; what it raises ends the training.
 
     Returns:
         What goes into history.json (docs/guides/training.md).
@@ -119,9 +124,9 @@ def fit(
     seconds_before = sum(progress.seconds)
     callbacks = [
         keras.callbacks.TerminateOnNaN(),
-        _Keeper(train, progress, config, checkpoints, devices.is_chief, sketches),
+        _Keeper(train, progress, config, checkpoints, devices.is_chief, sketches, after_epoch),
     ]
-    if devices.is_chief:
+    if logs and devices.is_chief:
         callbacks.insert(1, keras.callbacks.TensorBoard(str(logs), write_graph=False))
     data = train.dataset(config.batch_size, config.seed, devices.replicas, weights)
     eval_data = evaluation.dataset(max(_EVAL_BATCH, config.batch_size), None, devices.replicas, weights)
@@ -201,7 +206,7 @@ def _jit_compile(config: TrainingConfig, schema: ModelSchema) -> bool | str:
             f"training.jit_compile: XLA cannot compile this model (feature {texts[0]!r} is text). Set it to false."
         )
     # Keras's own auto looks at the layers only, and text that goes into the step at all is too much for XLA.
-    return False if texts else config.jit_compile
+    return False if texts or config.privacy else config.jit_compile
 
 
 def _check(model: Any, schema: ModelSchema, module_file: str) -> None:
@@ -247,10 +252,12 @@ class _Keeper(keras.callbacks.Callback):
         checkpoints: Checkpoints | None,
         writes: bool,
         sketches: Sketches | None,
+        after_epoch: Callable[[Progress], None] | None,
     ) -> None:
         super().__init__()
         self._train, self._progress, self._config = train, progress, config
         self._checkpoints, self._writes, self._sketches = checkpoints, writes, sketches
+        self._after_epoch = after_epoch
         self._started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -270,5 +277,7 @@ class _Keeper(keras.callbacks.Callback):
             self._sketches.draw(self.model, epoch + 1, is_over)
         if self._checkpoints and self._progress.is_finite:
             self._checkpoints.save(self.model, self._progress, self._writes)
+        if self._after_epoch and self._progress.is_finite:
+            self._after_epoch(self._progress)
         if is_over:
             self.model.stop_training = True

@@ -52,6 +52,8 @@ class Split:
     Attributes:
         rows: of the split.
         late: what makes the model's features of those that are stored.
+        by_chance: whether each batch of training is drawn anew, each row with the same chance and on its own, so that batches have
+            as many rows as asked for on average (Poisson sampling). No seed repeats it. Set.
         drawn: for a number of rows and a seed, features that each batch has besides in training; None: it has none. Set.
         epoch: the pass that an iterator started from now on makes; part of the shuffle's seed. Set, not counted: Keras makes
             iterators that it throws away.
@@ -73,6 +75,7 @@ class Split:
         self.rows = sum(group.rows for group in self._groups)
         self.epoch = 0
         self.drawn: Draw | None = None
+        self.by_chance = False
         if not self.rows:
             raise InputError(
                 f"{split_directory(uri, split)}: split {split} has no rows. Give the pipeline more data, or change data.split."
@@ -137,7 +140,8 @@ class Split:
     ) -> Iterator[dict[str, Any]]:
         """Blocks, with all that a batch of them needs."""
         draws = np.random.default_rng([seed, self.epoch, 1]) if seed is not None and self._takes_seed else None
-        for block in self._blocks(batch_size, seed, replicas):
+        by_chance = self.by_chance and seed is not None
+        for block in self._by_chance(batch_size) if by_chance else self._blocks(batch_size, seed, replicas):
             if weights is not None:
                 block["weight"] = weights[block["label"]]
             if draws is not None:
@@ -211,6 +215,15 @@ class Split:
         for rows in last:
             yield self._block({name: values[:rows] for name, values in left.items()}, rows)
             left = {name: values[rows:] for name, values in left.items()}
+
+    def _by_chance(self, batch_size: int) -> Iterator[dict[str, Any]]:
+        """Arrays [1, n, *shape], as many as there are steps."""
+        random = np.random.default_rng()  # of the operating system's chance
+        columns = self._read(self._groups)  # all of them: any row may be in any batch
+        for _ in range(-(-self.rows // batch_size)):
+            chosen = np.flatnonzero(random.random(self.rows) < batch_size / self.rows)
+            progress.rows(len(chosen))
+            yield self._block({name: values[chosen] for name, values in columns.items()}, len(chosen))
 
     def _block(self, columns: Columns, batch_size: int) -> dict[str, Any]:
         shaped = {name: values.reshape(-1, batch_size, *values.shape[1:]) for name, values in columns.items()}

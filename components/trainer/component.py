@@ -28,6 +28,7 @@ class TrainerSpec(ComponentSpec):
         "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
         "catalogue": ChannelParameter(type=ItemCatalogue, optional=True),
+        "hyperparameters": ChannelParameter(type=standard_artifacts.HyperParameters, optional=True),
     }
     OUTPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
@@ -40,6 +41,10 @@ class Trainer(base_component.BaseComponent):
 
     The SavedModel takes raw features, by tensors or as serialized tf.Examples: the transform graph is inside. Of a task that finds
     items, those of the catalogue are inside too.
+
+    Args:
+        training: how to fit.
+        hyperparameters: of a Tuner; they stand in place of those in `training`.
     """
 
     SPEC_CLASS = TrainerSpec
@@ -54,6 +59,7 @@ class Trainer(base_component.BaseComponent):
         training: TrainingConfig,
         catalogue: types.BaseChannel | None = None,
         assets: Mapping[str, Asset] = MappingProxyType({}),
+        hyperparameters: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             TrainerSpec(
@@ -61,6 +67,7 @@ class Trainer(base_component.BaseComponent):
                 transform_graph=transform_graph,
                 schema=schema,
                 catalogue=catalogue,
+                hyperparameters=hyperparameters,
                 module_file=module_file,
                 module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 training=border.dump(training),
@@ -72,21 +79,13 @@ class Trainer(base_component.BaseComponent):
 
 def node(graph: Graph) -> Trainer:
     workload = graph.workload
-    read = workload.data.read
     return Trainer(
         graph.outputs["transformed_examples"],
         graph.outputs["transform_graph"],
         graph.outputs["schema"],
         module_file=str(graph.site.workload_folder / "model.py"),
-        training=TrainingConfig(
-            task=workload.task,
-            task_options=workload.task_options.model_dump(mode="json"),
-            label=workload.data.label_column,
-            query=workload.data.query,
-            na_values=read.na_values,
-            na_values_by_column=read.na_values_by_column,
-            **workload.training.model_dump(),
-        ),
+        training=TrainingConfig.of(workload, workload.training),
+        hyperparameters=graph.outputs.get("best_hyperparameters"),
         catalogue=graph.outputs.get("catalogue"),
         assets=workload.assets,
     )

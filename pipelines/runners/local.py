@@ -15,7 +15,7 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from components import prepared, progress
+from components import prepared, progress, searched
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.gates import GateFailed, GateResult, Severity
 from components.graph import Site
@@ -28,8 +28,8 @@ from spec import exit_codes, graph
 from spec.errors import InputError
 from spec.nodes import GateRecord, NodeRecord
 
-# A worker that imports TensorFlow while the node of this name works, on one core as a rule: InfraValidator will take it.
-_STARTED_WITH = {"Transform": "components.infra_validator.worker"}
+# A worker that imports TensorFlow while one of these nodes works, Transform on one core as a rule: the last one will take it.
+_WORKER, _MEANWHILE, _TAKER = "components.infra_validator.worker", ("Transform", "Trainer"), "InfraValidator"
 _FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 
 
@@ -37,6 +37,17 @@ _FAILED = (mlmd.Execution.FAILED, mlmd.Execution.CANCELED)
 Outputs = dict[str, dict[str, list[Any]]]
 # Is told about every change of a run.
 Changed = Callable[[RunResult], None]
+
+
+class _Launcher(launcher.Launcher):
+    """TFX's launcher, which starts a worker for a later node once it is known that the cache does not answer for this one."""
+
+    worker = ""
+
+    def _run_executor(self, execution_info: Any) -> Any:
+        if self.worker:
+            prepared.prepare(self.worker)
+        return super()._run_executor(execution_info)
 
 
 def run_pipeline(
@@ -75,8 +86,6 @@ def run_pipeline(
         if blocked.intersection(node.pipeline_node.upstream_nodes):
             blocked.add(node_id)
             continue
-        if node_id in _STARTED_WITH:
-            prepared.prepare(_STARTED_WITH[node_id])
         try:
             outputs[node_id] = _run_node(
                 node.pipeline_node, pipeline, config, site, result.component(node_id), changed, result
@@ -129,14 +138,17 @@ def _run_node(
     changed(result)
     metadata = connection(site.metadata)
     try:
-        info = launcher.Launcher(
+        one = _Launcher(
             pipeline_node=node,
             mlmd_connection=metadata,
             pipeline_info=pipeline.pipeline_info,
             pipeline_runtime_spec=pipeline.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(config, component.id),
             custom_driver_spec=runner_utils.extract_custom_driver_spec(config, component.id),
-        ).launch()
+        )
+        if component.id in _MEANWHILE and any(later.id == _TAKER for later in result.components):
+            one.worker = _WORKER
+        info = one.launch()
     finally:
         component.seconds = round(time.monotonic() - started, 3)
     if info is None or info.execution_id is None:
@@ -196,6 +208,9 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
             "version": int(pushed.get_string_custom_property("pushed_version")),
             "uri": pushed.get_string_custom_property("pushed_destination"),
         }
+    if "best_hyperparameters" in made:
+        folder = pathlib.Path(made["best_hyperparameters"].uri)
+        result.search = {**searched.read(folder).summary(), "record": str(folder / searched.RECORD_FILE)}
     if "examples" in made:
         result.unlabelled = _rows(made["examples"], ROWS_UNLABELLED)
         if quarantined := _rows(made["examples"], ROWS_QUARANTINED):

@@ -84,8 +84,8 @@ def _predict(
 
     from components.tasks import find
     from components.trainer import ModelSchema
-    from components.trainer.executor import transformed_features
     from components.trainer.late import as_stored, load
+    from components.trainer.training import transformed_features
     from components.transform.labels import output_classes
 
     label = workload.data.label_column

@@ -10,7 +10,9 @@ from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Labe
 from spec.workload._finding import find_workload
 from spec.workload._model import (
     CHAMPION,
+    DEFAULT_LEARNING_RATE,
     GRADIENT_BOOSTING,
+    LEARNING_RATE,
     Champion,
     Evaluation,
     InfraValidation,
@@ -29,7 +31,9 @@ from spec.workload._operation import (
     Schedule,
     Serving,
 )
+from spec.workload._privacy import Privacy
 from spec.workload._quality import ColumnLimits, Drift, DriftLimits, Quality, Skew
+from spec.workload._search import Dimension, Search, Value
 from spec.workload._workload import (
     BeamValue,
     Workload,
@@ -42,7 +46,9 @@ from spec.workload._workload import (
 
 __all__ = [
     "CHAMPION",
+    "DEFAULT_LEARNING_RATE",
     "GRADIENT_BOOSTING",
+    "LEARNING_RATE",
     "PLAIN",
     "Alerts",
     "Asset",
@@ -55,6 +61,7 @@ __all__ = [
     "Champion",
     "ColumnLimits",
     "Data",
+    "Dimension",
     "Drift",
     "DriftLimits",
     "Evaluation",
@@ -64,10 +71,12 @@ __all__ = [
     "KServe",
     "Label",
     "NamedColumn",
+    "Privacy",
     "Quality",
     "Read",
     "Resources",
     "Schedule",
+    "Search",
     "Section",
     "Serving",
     "Skew",
@@ -76,6 +85,7 @@ __all__ = [
     "Threshold",
     "Training",
     "Use",
+    "Value",
     "Workload",
     "WorkloadError",
     "explained",

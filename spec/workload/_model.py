@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from spec import metrics
 from spec.section import ColumnName, LookedAtColumn, Section
+from spec.workload._privacy import Privacy
+from spec.workload._search import Search, Value, objection
+
+LEARNING_RATE = "learning_rate"
+"""The optimizer's, declared among the hyper-parameters or not."""
+DEFAULT_LEARNING_RATE = 1e-3
+_LEAST_PRIVATE_BATCH = 32
+_SEARCHED_FIELDS = ("batch_size", "weight_decay")
 
 
 # A release of a workload, by a label or by its version.
@@ -68,6 +77,10 @@ class Training(Section):
     """For labels of two classes: above which probability a row is called positive, by the served model and in accuracy,
     precision, recall and f1. best_f1: where F1 is greatest on eval; {precision: 0.9}: where recall is greatest of all that keep
     that precision on eval; {recall: 0.8}: the other way round."""
+    privacy: Privacy | None = None
+    """Differential privacy: what one row of train may change in the model is bounded (docs/guides/privacy.md). Default: it is not."""
+    search: Search | None = None
+    """Hyper-parameters that are searched before the model is trained with the best (docs/guides/search.md). Default: none."""
 
     start_from: str | None = Field(default=None, pattern=f"^({CHAMPION}|{_RELEASE})$")
     """The release whose weights training begins with, `champion` (the workload's own stable one; where there is none yet, training
@@ -121,6 +134,75 @@ class Training(Section):
             "expected a number from 0 to below 1, best_f1, or one of {precision: 0.9} and {recall: 0.9}. "
             f"Received: {value!r}"
         )
+
+    @model_validator(mode="after")
+    def _is_private_as_a_whole(self) -> Training:
+        if self.privacy is None:
+            return self
+        if self.distribution in ("mirrored", "multi_worker"):
+            raise ValueError(f"privacy takes one device. Received: distribution {self.distribution}; set it to none")
+        if self.mixed_precision:
+            raise ValueError("privacy needs gradients in float32: remove mixed_precision")
+        if self.batch_size < _LEAST_PRIVATE_BATCH:
+            raise ValueError(
+                f"privacy draws each row of a batch by chance: batch_size must be at least {_LEAST_PRIVATE_BATCH}, so that none is "
+                f"empty. Received: {self.batch_size}"
+            )
+        if self.search is not None:
+            raise ValueError(
+                "privacy: every trial of a search would spend epsilon too, which is not counted. Remove one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _searches_what_there_is(self) -> Training:
+        for name, dimension in self.search.space.items() if self.search else ():
+            known = {*self.hyperparameters, LEARNING_RATE, *_SEARCHED_FIELDS}
+            if name not in known:
+                raise ValueError(
+                    f"search.space: there is no hyper-parameter {name!r}. Declare it under training.hyperparameters, or use one of "
+                    f"{', '.join(sorted(known))}"
+                )
+            if problem := objection(name, dimension, self.value_of(name)) or self._objection_to(
+                name, dimension.extremes()
+            ):
+                raise ValueError(f"search.space: {problem}")
+        return self
+
+    def _objection_to(self, name: str, values: Iterable[Value]) -> str:
+        """Whether a trial would have a value that workload.yaml itself must not have."""
+        for value in values:
+            if name == LEARNING_RATE and float(value) <= 0:
+                return f"{name} must be above 0. Received: {value!r}"
+            if self.path_of(name) == (name,):
+                try:
+                    Training.model_validate({name: value})
+                except ValidationError as error:
+                    return f"{name}: {error.errors()[0]['msg']}. Received: {value!r}"
+        return ""
+
+    def path_of(self, name: str) -> tuple[str, ...]:
+        """Where the value of a searched name stands below `training`: what is declared as a hyper-parameter is one."""
+        return (name,) if name in _SEARCHED_FIELDS and name not in self.hyperparameters else ("hyperparameters", name)
+
+    def value_of(self, name: str) -> Value:
+        """The value that workload.yaml gives a name that may be searched."""
+        if self.path_of(name) == (name,):
+            return getattr(self, name)  # type: ignore[no-any-return]
+        return self.hyperparameters.get(name, DEFAULT_LEARNING_RATE)
+
+    def with_values(self, values: Mapping[str, Value]) -> Self:
+        """The same with the values of a trial, by the names of the space."""
+        fields = {name: value for name, value in values.items() if self.path_of(name) == (name,)}
+        others = {name: value for name, value in values.items() if name not in fields}
+        return self.model_copy(update={**fields, "hyperparameters": {**self.hyperparameters, **others}})
+
+    def without_searched(self) -> Self:
+        """The same as far as a search depends on it: what every trial has a value of its own for is left out."""
+        always = {name for name, one in self.search.space.items() if not one.when} if self.search else set()
+        fields = {n: type(self).model_fields[n].default for n in always if self.path_of(n) == (n,)}
+        kept = {name: value for name, value in self.hyperparameters.items() if name not in always - fields.keys()}
+        return self.model_copy(update={**fields, "hyperparameters": kept, "search": None})
 
 
 def _is_number(value: Any, above: float = -math.inf, most: float = math.inf) -> bool:

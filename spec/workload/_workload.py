@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from spec.errors import InputError
+from spec.metrics import LOSS, Metric
 from spec.section import Name, Section
 from spec.tasks import LabelKind, MissingLibraryError, TaskFacts, find
 from spec.words import one_line
@@ -146,7 +147,7 @@ class Workload(Section):
             return self
         for metric in (*(one.metric for one in self.evaluation.thresholds), self.champion_metric):
             task.metric(metric)
-        for rule in (_training_objections, _label_objections, _query_objections, _judge_objections):
+        for rule in (_training_objections, _search_objections, _label_objections, _query_objections, _judge_objections):
             for objection in rule(self, task):
                 raise ValueError(objection)
         return self
@@ -187,6 +188,13 @@ class Workload(Section):
         named = (self.evaluation.judge, start, training.teacher and training.teacher.release)
         return tuple(one for one in named if one)
 
+    @property
+    def search_metric(self) -> Metric:
+        """What the trials of `training.search` are compared by: of what training shows after each epoch."""
+        shown = {one.name: one for one in (*find(self.task).epoch_metrics, LOSS)}
+        chosen = (self.training.search and self.training.search.metric) or self.champion_metric
+        return shown.get(chosen) or next(iter(shown.values()))
+
     def ingestion(self, data_root: str | os.PathLike[str]) -> Ingestion:
         """What ingestion depends on, and no more: another positive class, say, reads no row anew."""
         data = self.data
@@ -212,6 +220,16 @@ def _training_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[
         yield f"training.label_scale is for task regression. Received: {training.label_scale} for task {task.name}"
     if training.teacher is not None and not task.takes_teacher:
         yield f"training.teacher is for tasks binary, multiclass and regression. Received: task {task.name}. Remove it"
+
+
+def _search_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    search = workload.training.search
+    known = [one.name for one in (*task.epoch_metrics, LOSS)]
+    if search and search.metric and search.metric not in known:
+        yield (
+            f"training.search.metric: training shows {', '.join(known)} of task {task.name} after each epoch. "
+            f"Received: {search.metric!r}"
+        )
 
 
 def _label_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:

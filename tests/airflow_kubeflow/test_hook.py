@@ -189,7 +189,7 @@ def tls(tmp_path: pathlib.Path) -> Iterator[tuple[str, str]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True).start()
     yield f"https://127.0.0.1:{httpd.server_address[1]}", str(certificate)
     httpd.shutdown()
     httpd.server_close()

@@ -55,7 +55,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[str], Any]]:
     hook = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
     mail.received, hook.received, hook.status = [], [], 200  # type: ignore[attr-defined]
     for server in (mail, hook):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     options = {"disable_ssl": True, "disable_tls": True, "from_email": "trainyard@example.com"}
     connections = {
         "MAIL": {"conn_type": "smtp", "host": "127.0.0.1", "port": mail.server_address[1], "extra": options},

@@ -75,12 +75,14 @@ class Case:
 
     def transform(self, *tables: pa.Table) -> tuple[ModelSchema, list[Arrays]]:
         """Analyses the first table and transforms all: the model's schema, and the features of each."""
+        import apache_beam as beam
         import tensorflow_transform as tft
         import tensorflow_transform.beam as tft_beam
         from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
-        from components.trainer.executor import transformed_features
+        from components.columnar.eager import EagerRunner
         from components.trainer.late import as_stored, load
+        from components.trainer.training import transformed_features
         from components.transform.preprocessing import with_label
 
         label = self.workload.data.label.column
@@ -95,8 +97,9 @@ class Case:
         loaded = user_code.load_function(module, "preprocessing_fn")
         function = with_label(loaded, lambda: user_code.calling(module), module, None, None, lists)
         graph = str(self.landing / f"graph-{self.workload.name}-{len(list(self.landing.iterdir()))}")
-        with tft_beam.Context(temp_dir=graph + "-temp"):
-            _ = ((batches[:1], config) | tft_beam.AnalyzeDataset(function)) | tft_beam.WriteTransformFn(graph)
+        with tft_beam.Context(temp_dir=graph + "-temp"), beam.Pipeline(EagerRunner()) as pipeline:
+            data = pipeline | beam.Create(batches[:1])
+            _ = ((data, config) | tft_beam.AnalyzeDataset(function)) | tft_beam.WriteTransformFn(graph)
         output = tft.TFTransformOutput(graph)
         layer = output.transform_features_layer()
         adapter = tensor_adapter.TensorAdapter(config)

@@ -112,6 +112,7 @@ def test_the_linear_method_answers_what_was_not_watched(watched: dict[str, Any])
     class Task:
         class options:
             top_k = 20
+            item = "item"
 
     ease = user_code.load_function(str(FOLDER / "baseline.py"), "ease")
     lists = ease(pa.table(watched), pa.table({"user": np.arange(USERS)}), Task)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from tfx.dsl.compiler import compiler as tfx_compiler
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.graph import Site
+from components.patching import replaced
 from pipelines import columns, parameters
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import tasks as tasks_module
@@ -30,7 +32,7 @@ from pipelines.runners.kubeflow.multi_node import manifest
 from pipelines.runners.kubeflow.run_parameters import RunParameter
 from pipelines.runners.kubeflow.tasks import IMAGE, Task, component, function_of, placement_inputs, python_parameter
 from pipelines.training import training_pipeline
-from quality.provenance import code_of
+from quality.provenance import Code, code_of
 from spec import graph, home
 from spec.errors import InputError
 from spec.workload import Workload, find_workload
@@ -69,21 +71,26 @@ def compile_workload(request: CompileRequest) -> str:
     workload = parameters.apply(workload, request.parameters, folder / "workload.yaml")
     workload, _ = columns.fit(workload, folder / "workload.yaml")
     run_params = run_parameters.of_run(workload, request.span)
-    ir = _intermediate(workload, folder, request)
+    code = code_of(workload.name)
+    ir = _intermediate(workload, folder, request, code)
     placements = place(spec.node_ids(ir), workload.resources, request.chosen_pools, request.pools)
     tasks = [
         _task(ir, node.pipeline_node, run_params, placements[node.pipeline_node.node_info.id]) for node in ir.nodes
     ]
-    tasks = [_across_nodes(task, workload, request) if task.node_id == SHARES_WORK else task for task in tasks]
-    written = _to_yaml(_kfp_pipeline(workload, tasks, run_params, request))
+    origin = {"workload": workload.name, "revision": code.revision}
+    tasks = [_across_nodes(task, workload, request, origin) if task.node_id == SHARES_WORK else task for task in tasks]
+    with replaced(dsl.PipelineTask, "_ensure_container_spec_exists", _insist_on_a_container):
+        made = _kfp_pipeline(workload, tasks, run_params, request, origin)
+    written = _to_yaml(made)
     # KFP's own heading lists maps in hash order, which differs from process to process.
     body = written[written.index("\ncomponents:\n") + 1 :]
-    revision = code_of(workload.name).revision or "unknown"
-    return f"# Workload {workload.name}, code revision {revision}. Made by trainyard compile.\n{body}"
+    return f"# Workload {workload.name}, code revision {code.revision or 'unknown'}. Made by trainyard compile.\n{body}"
 
 
-def _intermediate(workload: Workload, folder: pathlib.Path, request: CompileRequest) -> pipeline_pb2.Pipeline:
-    cluster, code = request.site, code_of(workload.name)
+def _intermediate(
+    workload: Workload, folder: pathlib.Path, request: CompileRequest, code: Code
+) -> pipeline_pb2.Pipeline:
+    cluster = request.site
     site = Site(
         workload_folder=folder,
         schema_folder=home.schemas_root() / workload.name,
@@ -141,13 +148,12 @@ def _task(
     return Task(node_id, tuple(node.upstream_nodes), spec.encode(spec.part_of(ir, node_id)), takes, placement)
 
 
-def _across_nodes(task: Task, workload: Workload, request: CompileRequest) -> Task:
+def _across_nodes(task: Task, workload: Workload, request: CompileRequest, origin: Mapping[str, str]) -> Task:
     """The Trainer on a pool of several nodes: its own pod only starts a TrainJob and waits."""
     workers = task.placement
     manifest.check(workload.training, workers)
     if workers.pool.nodes == 1:
         return task
-    origin = {"workload": workload.name, "revision": code_of(workload.name).revision}
     labels = pods.labels(task.node_id, workers.pool_name, request.site, origin)
     template = manifest.template(workers, request.site, labels, pods.environment(task.node_id, request.site, origin))
     (default,) = place([task.node_id], {}, {}, request.pools).values()
@@ -159,11 +165,21 @@ def _across_nodes(task: Task, workload: Workload, request: CompileRequest) -> Ta
     )
 
 
+def _insist_on_a_container(task: dsl.PipelineTask) -> None:
+    """As KFP's SDK does before each of a task's settings; it asks for the source of all frames of the stack to name the setting."""
+    if task.container_spec is None:
+        raise ValueError(f"{sys._getframe(1).f_code.co_name} is for tasks that are a container.")
+
+
 def _kfp_pipeline(
-    workload: Workload, tasks: Sequence[Task], run_params: Sequence[RunParameter], request: CompileRequest
+    workload: Workload,
+    tasks: Sequence[Task],
+    run_params: Sequence[RunParameter],
+    request: CompileRequest,
+    origin: Mapping[str, str],
 ) -> Any:
     """The pipeline as KFP's SDK understands it: a function whose signature is the run's parameters."""
-    site, revision = request.site, code_of(workload.name).revision
+    site, revision = request.site, origin["revision"]
     placed = [task for task in tasks if (task.workers or task.placement).pool_name != pools_module.DEFAULT_POOL]
     budgets: dict[str, int] = {}
 
@@ -177,7 +193,7 @@ def _kfp_pipeline(
             one.after(*(made[upstream] for upstream in task.upstream))
             if not request.fixed_image:
                 one.set_container_image(given[IMAGE])
-            pods.configure(one, task.node_id, task.placement, site, {"workload": workload.name, "revision": revision})
+            pods.configure(one, task.node_id, task.placement, site, origin)
             if task.train_job:
                 pods.tell_who_it_is(one)
             if task in placed and not task.train_job:

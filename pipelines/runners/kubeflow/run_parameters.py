@@ -20,7 +20,7 @@ import pydantic
 from pipelines import parameters
 from spec import graph
 from spec.errors import InputError
-from spec.workload import Training, Workload
+from spec.workload import LEARNING_RATE, Training, Workload
 
 SPAN = "span"
 FORCE_RETRAIN = "force_retrain"
@@ -99,7 +99,7 @@ def chosen(workload: Workload, texts: Sequence[str]) -> tuple[dict[str, Value], 
         section, _, name = key.rpartition(".")
         if section in ("", "training", "training.hyperparameters") and name in kinds:
             given[name] = value
-        elif section in ("", "training.hyperparameters") and name == parameters.LEARNING_RATE:
+        elif section in ("", "training.hyperparameters") and name == LEARNING_RATE:
             compiled_in.append(text)
         elif section in ("", "training.hyperparameters"):
             raise InputError(_unknown(key, kinds))

@@ -42,7 +42,7 @@ class LightGCN(keras.Model):
         links: 1 where a user had an item, [users, items].
         user: the feature that numbers users.
         item: the feature that numbers items.
-        embedding_size: d, below the number of users and that of items.
+        embedding_size: d; fewer where there are fewer users or items.
         steps: how far embeddings are spread.
         scale: the mean length of the first embeddings.
     """
@@ -54,8 +54,9 @@ class LightGCN(keras.Model):
         self._user, self._item, self._steps = user, item, steps
         self._users = links.shape[0]
         self._graph = _neighbours(normalised(links))
-        self.first = self.add_weight(shape=(sum(links.shape), embedding_size), initializer="zeros", name="first")
-        self.first.assign(np.concatenate(spectral(links, embedding_size, scale)))
+        vectors = np.concatenate(spectral(links, embedding_size, scale))
+        self.first = self.add_weight(shape=vectors.shape, initializer="zeros", name="first")
+        self.first.assign(vectors)
         # What `freeze` keeps: a request does not walk the graph.
         self.last = self.add_weight(shape=self.first.shape, initializer="zeros", trainable=False, name="last")
         self._is_frozen = False

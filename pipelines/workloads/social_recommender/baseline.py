@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse
 
-_RIDGE = 50.0
+from components.tasks import collaborative
 
 
 def popularity(train: pa.Table, test: pa.Table, task: Any) -> np.ndarray:
@@ -29,9 +30,7 @@ def ease(train: pa.Table, test: pa.Table, task: Any) -> np.ndarray:
     A new listener is taken to have what the friends have.
     """
     known = _known(train, test)
-    inverse = np.linalg.inv(known.links.T @ known.links + _RIDGE * np.eye(len(known.artists)))
-    weights = -inverse / np.diag(inverse)
-    np.fill_diagonal(weights, 0)
+    weights = collaborative.ease_weights(scipy.sparse.csr_array(known.links), ridge=50.0)
     is_new = ~known.links.any(axis=1, keepdims=True)
     return known.lists(np.where(is_new, known.of_friends, known.links) @ weights, test, task)
 
@@ -62,11 +61,10 @@ class _Known:
 def _known(train: pa.Table, test: pa.Table) -> _Known:
     rows = pa.concat_tables([train.select(["user", "friends"]), test.select(["user", "friends"])])
     users, firsts, user = np.unique(rows["user"].to_numpy(), return_index=True, return_inverse=True)
-    artists, artist, counts = np.unique(train["artist"].to_numpy(), return_inverse=True, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
+    artists, artist = collaborative.by_frequency(train["artist"].to_numpy())
     links = np.zeros((len(users), len(artists)), np.float32)
-    links[user[: len(artist)], np.argsort(order)[artist]] = 1
+    links[user[: len(artist)], artist] = 1
     are_friends = np.zeros((len(users), len(users)), np.float32)
     for row, friends in enumerate(rows["friends"].take(pa.array(firsts)).to_pylist()):
         are_friends[row] = np.isin(users, np.array(friends.split(), np.int64))
-    return _Known(users, artists[order], links, are_friends @ links)
+    return _Known(users, artists, links, are_friends @ links)

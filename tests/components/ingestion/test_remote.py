@@ -66,7 +66,7 @@ def test_a_file_over_http(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.csv").write_text(ROWS)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/a.csv"
         (span,) = sources.resolve_window(url, 0, 1)
         columns = [Column("id", pa.int64(), True, False), Column("price", pa.float64(), True, False)]

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from components.judge.driver import Driver
 from tfx.types import standard_artifacts
 
 from components.judge.component import node
-from components.judge.driver import Driver
 from components.judge.executor import Executor
 from model_store import ModelStore, ReleaseDraft
 from spec.errors import InputError

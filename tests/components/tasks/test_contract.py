@@ -225,7 +225,10 @@ def test_its_head_is_built_fitted_and_answers(task: Task) -> None:
             target = task.training_target({name: tf.constant(value) for name, value in features.items()})
         elif schema.label is None:
             target = np.zeros((ROWS, *shape), np.float32)
-        model.compile("adam", task.loss(schema), metrics=task.training_metrics())
+        metrics = task.training_metrics()
+        shown = {one if isinstance(one, str) else one.name for one in metrics}
+        assert shown == {one.name for one in task.epoch_metrics}
+        model.compile("adam", task.loss(schema), metrics=metrics)
         assert math.isfinite(model.fit(features, target, verbose=0).history["loss"][0])
         tensors = {name: tf.constant(value) for name, value in features.items()}
         answers = {name: value.numpy() for name, value in task.answers(tf.constant(output), tensors, model).items()}

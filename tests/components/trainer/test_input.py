@@ -271,3 +271,20 @@ def test_a_relevance_below_nought_is_named() -> None:
     checks.add({"y": np.array([1.0, 0.0])})
     with pytest.raises(InputError, match=r"row 3 of train: a relevance is 0 or more\. Received: -2"):
         checks.add({"y": np.array([3.0, -2.0])})
+
+
+def test_rows_drawn_by_chance_are_in_no_order_and_of_no_seed(uri: str) -> None:
+    split = open_split(uri, "train", FEATURES, checks())
+    split.by_chance = True
+    passes = [[row for batch in numbers(split.dataset(100, seed=1)) for row in batch] for _ in range(40)]
+    sizes = [len(batch) for batch in numbers(split.dataset(100, seed=1))]
+    assert len(sizes) == -(-ROWS // 100) and len(set(sizes)) > 1
+    assert passes[0] != passes[1]
+    often = np.bincount(np.concatenate(passes), minlength=ROWS)
+    steps = 40 * len(sizes)
+    chance = 100 / ROWS
+    assert often.mean() == pytest.approx(steps * chance, rel=0.05)
+    assert often.var() == pytest.approx(steps * chance * (1 - chance), rel=0.25), "each row on its own"
+    assert numbers(split.dataset(100)) == numbers(open_split(uri, "train", FEATURES, checks()).dataset(100)), (
+        "no training"
+    )

@@ -196,6 +196,35 @@ def test_an_output_of_any_width(module, tmp_path) -> None:
         build(module, schema, config, 8)
 
 
+WIDE = """
+import keras
+
+def build_model(schema, hyperparameters):
+    inputs = schema.inputs()
+    return keras.Model(inputs, keras.layers.Dense(3)(keras.ops.expand_dims(inputs["half"], -1)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def build_model(schema, hyperparameters):\n    return 1 / 0\n", r"model\.py, line 2.*ZeroDivisionError"),
+        ("def build_model(schema, hyperparameters)\n", r"model\.py, line 1.*SyntaxError"),
+        ("import nosuchmodule\n", r"model\.py, line 1.*nosuchmodule"),
+        ("def build(schema):\n    pass\n", "has no function 'build_model'"),
+        ("def build_model(schema, hyperparameters):\n    return 3\n", r"must return a keras\.Model.*int"),
+        (WIDE, r"output of shape \[N, 1\].*\[N, 3\]"),
+    ],
+)
+def test_a_model_that_cannot_be_built_says_what_is_wrong_with_it(tmp_path, code: str, said: str) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(code)
+    schema = ModelSchema({"half": Feature("half", "float32")}, "binary", "y", ("0", "1"))
+    with pytest.raises(InputError, match=said) as caught:
+        build(str(path), schema, TrainingConfig(task="binary", label="y"), 8)
+    assert "\n" not in str(caught.value)
+
+
 def test_the_same_seed_gives_the_same_model(module, tmp_path, split) -> None:
     x, y = linear(512, 1.0)
     schema = ModelSchema({name: Feature(name, "float32") for name in x}, "regression", "y", label_std=1.0)

@@ -105,6 +105,20 @@ def test_run_parameters_have_types_and_the_workloads_defaults(taxi: str) -> None
     }
 
 
+def test_a_search_is_a_task_ahead_of_the_trainer() -> None:
+    space = "training.search={space: {dropout: {type: float, low: 0.0, high: 0.5}}}"
+    text = compiled(parameters=(space,), chosen_pools={"tuner": "gke-l4"})
+    assert lint(text) == []
+    read = Compiled(text)
+    assert "tuner" in read.tasks["trainer"]["dependentTasks"]
+    assert {"transform"} < set(read.tasks["tuner"]["dependentTasks"]) < set(read.tasks["trainer"]["dependentTasks"])
+    outputs = read.components[read.tasks["tuner"]["componentRef"]["name"]]["outputDefinitions"]["artifacts"]
+    assert [*outputs] == ["search_metrics"]
+    # A run's values of what is not searched reach the trials; the Trainer's own of what is searched are the winner's.
+    argv = KubeflowDouble(text, {}).argv("tuner", "r", hidden_units=32, epochs=3)
+    assert {"--param=hidden_units=32", "--param=epochs=3"} <= set(argv)
+
+
 def test_the_trainers_pod(taxi: str) -> None:
     read = Compiled(taxi)
     container, pod = read.executors["exec-trainer"]["container"], read.platform["exec-trainer"]

@@ -123,15 +123,15 @@ def test_a_store_that_is_away_is_waited_for(postgres, monkeypatch: pytest.Monkey
     config = connection_config(postgres.environment)
     connect(config)
     postgres.stop()
-    monkeypatch.setenv("TRAINYARD_METADATA_PATIENCE_S", "2")
+    monkeypatch.setenv("TRAINYARD_METADATA_PATIENCE_S", "1")
     try:
         with pytest.raises(Exception, match=r"(?i)connect"):
             connect(config)
         monkeypatch.setenv("TRAINYARD_METADATA_PATIENCE_S", "60")
         started = time.monotonic()
-        threading.Timer(4, postgres.start).start()
+        threading.Timer(1.5, postgres.start).start()
         assert connect(config).get_contexts() == []
-        assert time.monotonic() - started >= 4
+        assert time.monotonic() - started >= 1.5
     finally:
         if postgres._server.poll() is not None:
             postgres.start()

@@ -208,5 +208,5 @@ def _merged(old: Any, patch: Any) -> Any:
 def serve(cluster: Cluster) -> ThreadingHTTPServer:
     """Serves a cluster on a free port; the caller shuts it down."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"cluster": cluster}))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return server

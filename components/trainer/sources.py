@@ -1,0 +1,51 @@
+"""Where a training finds what it needs; light, since whoever only hands it on needs no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow_transform as tft
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """What a training reads; plain, so that it can be handed to another process.
+
+    Attributes:
+        examples: URI of transformed Examples with the splits train and eval.
+        transform_graph: URI of Transform's graph.
+        schema: URI of the raw data's schema.
+        module_file: the workload's model.py; features.py lies beside it.
+        module_digest: of that folder, in the cache's key.
+    """
+
+    examples: str
+    transform_graph: str
+    schema: str
+    module_file: str
+    module_digest: str
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, Sequence[Any]], properties: Mapping[str, Any]) -> Sources:
+        """Of a node that trains, by its artifacts and execution properties."""
+        return cls(
+            inputs["transformed_examples"][0].uri,
+            inputs["transform_graph"][0].uri,
+            inputs["schema"][0].uri,
+            properties["module_file"],
+            properties["module_digest"],
+        )
+
+    def reading(self, examples: str) -> Sources:
+        """The same with other Examples."""
+        return dataclasses.replace(self, examples=examples)
+
+    @functools.cached_property
+    def transform(self) -> tft.TFTransformOutput:
+        import tensorflow_transform as tft
+
+        return tft.TFTransformOutput(self.transform_graph)

@@ -1,0 +1,175 @@
+"""One training, for whoever trains: the Trainer with the workload's settings, the Tuner with those of each trial."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.positive import Positive
+from components.schema import read_schema
+from components.tasks import Feature, ModelSchema, Task
+from components.trainer import _drawn, _fitting, _input, _privacy
+from components.trainer._checkpoints import Checkpoints
+from components.trainer._checks import SplitChecks
+from components.trainer._config import TrainingConfig
+from components.trainer._devices import Devices, find
+from components.trainer._progress import Progress
+from components.trainer._sketches import Sketches
+from components.trainer._weights import class_weights
+from components.trainer.late import Late, load
+from components.trainer.sources import Sources
+from components.transform.labels import output_classes, read_positive
+from spec.splits import EVAL, TRAIN
+
+__all__ = ["Devices", "Material", "Progress", "find_devices", "seed", "train", "transformed_features"]
+
+find_devices = find
+"""Of a process that trains; to be called before TensorFlow does anything else in it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """What models of one workload are trained on, whatever their hyper-parameters.
+
+    Attributes:
+        class_counts: rows of each class in train, [classes].
+    """
+
+    sources: Sources
+    positive: Positive
+    task: Task
+    late: Late
+    train: _input.Split
+    evaluation: _input.Split
+    schema: ModelSchema
+    class_counts: npt.NDArray[np.int64]
+
+    @classmethod
+    def open(cls, sources: Sources, config: TrainingConfig) -> Material:
+        """Looks through train and eval.
+
+        Raises:
+            InputError: a split has no rows, or cannot be learnt from; late_fn raises.
+        """
+        label = config.learnt_label
+        features_file = pathlib.Path(sources.module_file).with_name("features.py")
+        late = load(str(features_file), transformed_features(sources.transform, label), sources.module_digest)
+        positive = read_positive(sources.transform_graph)
+        raw_schema = read_schema(sources.schema)
+        classes = tuple(output_classes(raw_schema, config.label, config.task_class, positive.name))
+        task = config.task_class(classes, options=config.task_options)
+        checks = {split: SplitChecks(split, task, label, config.label_scale) for split in (TRAIN, EVAL)}
+        shape = tuple(sources.transform.transformed_feature_spec()[label].shape) if label else ()
+        train, evaluation = (
+            _input.open_split(sources.examples, s, late, c, label_shape=shape) for s, c in checks.items()
+        )
+        seen = checks[TRAIN]
+        schema = ModelSchema(
+            late.features,
+            config.task,
+            config.label,
+            classes,
+            seen.label_mean,
+            seen.label_std,
+            config.label_scale,
+            config.task_options,
+            config.query,
+        )
+        schema = _with_interactions(schema, train)
+        linked = task.linked_features(schema)
+        train.by_chance = config.privacy is not None
+        if linked and task.drawn_items:
+            train.drawn = _drawn.DrawnItems.of(train, linked[1], task.drawn_items).draw
+        return cls(sources, positive, task, late, train, evaluation, schema, seen.class_counts)
+
+    def build(self, config: TrainingConfig) -> keras.Model:
+        """The compiled model of a configuration, untrained."""
+        sources = self.sources
+        return _fitting.build(sources.module_file, self.schema, config, self.train.rows, sources.module_digest)
+
+    def weights(self, config: TrainingConfig) -> npt.NDArray[np.float32] | None:
+        """What a row counts in the loss, by its class; None where all count the same."""
+        return class_weights(config, self.schema.classes, self.class_counts)
+
+
+def seed(config: TrainingConfig) -> None:
+    """Forgets the models before, and lets all that follows draw the same as in any other process."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(config.seed)
+
+
+def train(
+    material: Material,
+    config: TrainingConfig,
+    devices: Devices,
+    logs: pathlib.Path | None = None,
+    checkpoints: Checkpoints | None = None,
+    sketches: Sketches | None = None,
+    after_epoch: Callable[[Progress], None] | None = None,
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Builds and fits a model.
+
+    Args:
+        devices: of this process, that share batches of this size.
+        logs: TensorBoard's folder; None: it is told nothing.
+        checkpoints: where the state of each epoch is kept; None: nowhere.
+        sketches: draws what the model makes after some epochs; None: nothing is drawn.
+        after_epoch: told after each; what it raises ends the training.
+
+    Returns:
+        The model with the weights that `training.keep_weights` says, and what goes into history.json.
+
+    Raises:
+        InputError: build_model raises or does not fit the task, or the loss is no number.
+    """
+    if config.privacy:
+        _privacy.check(config, material.train.rows)
+    with devices.scope():
+        model = material.build(config)
+    history = _fitting.fit(
+        model,
+        material.train,
+        material.evaluation,
+        config,
+        logs,
+        devices,
+        checkpoints,
+        material.weights(config),
+        sketches,
+        after_epoch,
+    )
+    if config.privacy:
+        history["privacy"] = _privacy.spent(config, material.train.rows, len(history["epochs"]))
+    return model, history
+
+
+def transformed_features(transform: tft.TFTransformOutput, label: str | None) -> dict[str, Feature]:
+    """The features that Transform stores, sorted by name; one of lists has the shape (None,)."""
+    schema = transform.transformed_metadata.schema
+    ranges = {f.name: f.int_domain.max + 1 for f in schema.feature if f.HasField("int_domain")}
+    features = {}
+    for name, spec in sorted(transform.transformed_feature_spec().items()):
+        if name != label:
+            shape = (None,) if isinstance(spec, tf.io.VarLenFeature) else tuple(spec.shape)
+            features[name] = Feature(name, spec.dtype.name, shape, ranges.get(name) if spec.dtype == tf.int64 else None)
+    return features
+
+
+def _with_interactions(schema: ModelSchema, train: _input.Split) -> ModelSchema:
+    """The schema with the pairs of the features that the task links."""
+    if (linked := schema.kind.linked_features(schema)) is None:
+        return schema
+    query, item = linked
+    parts = [
+        np.stack([columns[query] if query else np.full(len(columns[item]), -1), columns[item]], axis=1)
+        for columns in train.pools()
+    ]
+    return dataclasses.replace(schema, interactions=np.concatenate(parts))
