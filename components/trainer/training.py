@@ -16,7 +16,7 @@ import tensorflow_transform as tft
 from components.positive import Positive
 from components.schema import read_schema
 from components.tasks import Feature, ModelSchema, Task
-from components.trainer import _drawn, _fitting, _input, _privacy
+from components.trainer import _drawn, _fitting, _input, _privacy, _start
 from components.trainer._checkpoints import Checkpoints
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
@@ -41,6 +41,7 @@ class Material:
 
     Attributes:
         class_counts: rows of each class in train, [classes].
+        origin: whose weights a model begins with; None: its own.
     """
 
     sources: Sources
@@ -51,6 +52,7 @@ class Material:
     evaluation: _input.Split
     schema: ModelSchema
     class_counts: npt.NDArray[np.int64]
+    origin: _start.Origin | None = None
 
     @classmethod
     def open(cls, sources: Sources, config: TrainingConfig) -> Material:
@@ -59,6 +61,7 @@ class Material:
         Raises:
             InputError: a split has no rows, or cannot be learnt from; late_fn raises.
         """
+        origin = _start.Origin.read(sources.origin)  # what is wrong with it is known before the data is read
         label = config.learnt_label
         features_file = pathlib.Path(sources.module_file).with_name("features.py")
         late = load(str(features_file), transformed_features(sources.transform, label), sources.module_digest)
@@ -88,12 +91,20 @@ class Material:
         train.by_chance = config.privacy is not None
         if linked and task.drawn_items:
             train.drawn = _drawn.DrawnItems.of(train, linked[1], task.drawn_items).draw
-        return cls(sources, positive, task, late, train, evaluation, schema, seen.class_counts)
+        return cls(sources, positive, task, late, train, evaluation, schema, seen.class_counts, origin)
 
-    def build(self, config: TrainingConfig) -> keras.Model:
-        """The compiled model of a configuration, untrained."""
+    def build(self, config: TrainingConfig) -> tuple[keras.Model, dict[str, Any] | None]:
+        """The compiled model of a configuration, untrained, and what history.json says of how it begins."""
         sources = self.sources
-        return _fitting.build(sources.module_file, self.schema, config, self.train.rows, sources.module_digest)
+        record: dict[str, Any] = {}
+
+        def begin(model: keras.Model) -> dict[str, float]:
+            parts, found = _start.begin(model, config, self.origin)
+            record.update(found)
+            return parts
+
+        model = _fitting.build(sources.module_file, self.schema, config, self.train.rows, sources.module_digest, begin)
+        return model, record if config.start_from or config.freeze or config.learning_rates else None
 
     def weights(self, config: TrainingConfig) -> npt.NDArray[np.float32] | None:
         """What a row counts in the loss, by its class; None where all count the same."""
@@ -133,7 +144,7 @@ def train(
     if config.privacy:
         _privacy.check(config, material.train.rows)
     with devices.scope():
-        model = material.build(config)
+        model, start = material.build(config)
     history = _fitting.fit(
         model,
         material.train,
@@ -146,6 +157,7 @@ def train(
         sketches,
         after_epoch,
     )
+    history["start"] = start
     if config.privacy:
         history["privacy"] = _privacy.spent(config, material.train.rows, len(history["epochs"]))
     return model, history

@@ -148,6 +148,11 @@ class Training(Section):
                 f"privacy draws each row of a batch by chance: batch_size must be at least {_LEAST_PRIVATE_BATCH}, so that none is "
                 f"empty. Received: {self.batch_size}"
             )
+        if self.start_from or self.teacher:
+            raise ValueError(
+                "privacy: what a release learnt of the rows of train would come back in by start_from or teacher, uncounted. Remove "
+                "one of them"
+            )
         if self.search is not None:
             raise ValueError(
                 "privacy: every trial of a search would spend epsilon too, which is not counted. Remove one of them"
