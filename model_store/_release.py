@@ -39,7 +39,7 @@ class ReleaseDraft:
         code_digest: SHA-256 over the code that trained it, whether or not it is a commit's; empty in releases of an earlier
             Trainyard.
         search: which hyper-parameters were searched, and what won; empty where none were.
-        built_on: the releases that went into it: `start`, whose weights training began with; each has `model`, `version` and
+        built_on: the releases that went into it: `start`, whose weights training began with, and `teacher`; each has `model`, `version` and
             `digest`.
         privacy: epsilon and delta that the training spent, and by which noise; empty where it was not private.
     """

@@ -40,12 +40,14 @@ def build(
     rows: int,
     digest: str = "",
     begin: Callable[[keras.Model], Mapping[str, float]] = lambda model: {},
+    teach: Callable[[keras.Model], keras.Model] | None = None,
 ) -> keras.Model:
     """Calls `build_model` and compiles what it returns, unless it is compiled already.
 
     Args:
         digest: of model.py's folder, in the cache's key; empty: whatever it is.
         begin: gives the new model its first weights, and says by a weight's path which part of the learning rate it learns at.
+        teach: makes what is trained of the new model, where a teacher teaches it.
 
     Raises:
         InputError: build_model raises, or returns something that does not fit the task.
@@ -63,6 +65,8 @@ def build(
             f"training.learning_rates: {module_file}: build_model compiles the model itself, with an optimizer of its own. Remove "
             "the one or the other."
         )
+    if teach is not None:
+        model = teach(model)
     if not model.compiled:
         model.compile(
             optimizer=_optimizers(config, in_all, parts),

@@ -17,7 +17,8 @@ from spec.words import one_line
 def write(model: keras.Model, sample: Mapping[str, Any], path: pathlib.Path) -> str:
     """Writes `model.keras`, if what can be loaded from it is the same model.
 
-    A model that Keras cannot write down is released all the same: its SavedModel is what serves, and what another training begins with.
+    A model that Keras cannot write down is released all the same: its SavedModel is what serves and what another training begins
+    with.
 
     Args:
         sample: features of a few rows, [n, ...].

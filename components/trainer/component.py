@@ -27,6 +27,8 @@ class TrainerSpec(ComponentSpec):
         "transformed_examples": ChannelParameter(type=standard_artifacts.Examples),
         "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "teacher": ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "examples": ChannelParameter(type=standard_artifacts.Examples, optional=True),
         "origin": ChannelParameter(type=standard_artifacts.Model, optional=True),
         "catalogue": ChannelParameter(type=ItemCatalogue, optional=True),
         "hyperparameters": ChannelParameter(type=standard_artifacts.HyperParameters, optional=True),
@@ -47,6 +49,8 @@ class Trainer(base_component.BaseComponent):
         training: how to fit.
         hyperparameters: of a Tuner; they stand in place of those in `training`.
         origin: the release whose weights it begins with.
+        teacher: the release that it learns from, with `examples`.
+        examples: what was transformed, which the teacher is asked about.
     """
 
     SPEC_CLASS = TrainerSpec
@@ -63,6 +67,8 @@ class Trainer(base_component.BaseComponent):
         assets: Mapping[str, Asset] = MappingProxyType({}),
         hyperparameters: types.BaseChannel | None = None,
         origin: types.BaseChannel | None = None,
+        teacher: types.BaseChannel | None = None,
+        examples: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             TrainerSpec(
@@ -72,6 +78,8 @@ class Trainer(base_component.BaseComponent):
                 catalogue=catalogue,
                 hyperparameters=hyperparameters,
                 origin=origin,
+                teacher=teacher,
+                examples=examples,
                 module_file=module_file,
                 module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 training=border.dump(training),
@@ -83,6 +91,7 @@ class Trainer(base_component.BaseComponent):
 
 def node(graph: Graph) -> Trainer:
     workload = graph.workload
+    teacher = graph.outputs.get("teacher")
     return Trainer(
         graph.outputs["transformed_examples"],
         graph.outputs["transform_graph"],
@@ -93,6 +102,8 @@ def node(graph: Graph) -> Trainer:
         catalogue=graph.outputs.get("catalogue"),
         assets=workload.assets,
         origin=origin_of(graph),
+        teacher=teacher,
+        examples=graph.outputs["examples"] if teacher else None,
     )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import tempfile
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
@@ -21,6 +22,7 @@ class Executor(base_executor.BaseExecutor):
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         from components.trainer import _checkpoints, _decision, _export, _fitting, _keras_file, _sketches, training
+        from components.trainer._start import named_release
 
         config = border.load(TrainingConfig, exec_properties["training"])
         found = [searched.read(one.uri) for one in input_dict.get("hyperparameters") or []]
@@ -30,13 +32,14 @@ class Executor(base_executor.BaseExecutor):
         sources = Sources.of(input_dict, exec_properties)
         model_uri = pathlib.Path(artifact_utils.get_single_uri(output_dict["model"]))
         run_uri = pathlib.Path(artifact_utils.get_single_uri(output_dict["model_run"]))
-        with measured(output_dict) as rows:
+        with measured(output_dict) as rows, tempfile.TemporaryDirectory() as scratch:
             training.seed(config)
-            material = training.Material.open(sources, config)
+            material = training.Material.open(sources, config, pathlib.Path(scratch))
             rows[ROWS_IN] = material.train.rows + material.evaluation.rows
             devices = devices.that_share(config.batch_size, train=material.train.rows, eval=material.evaluation.rows)
             digest, evaluation = sources.module_digest, material.evaluation
-            built_on = {"start": material.origin.release} if material.origin else {}
+            used = {"start": named_release(sources.origin), "teacher": named_release(sources.teacher)}
+            built_on = {use: release for use, release in used.items() if release}
             configured = border.dump([config, built_on])
             key = _checkpoints.key(configured, digest, repr(material.schema), sources.examples)
             checkpoints = _checkpoints.at(self._context and self._context.stateful_working_dir, key)

@@ -160,6 +160,14 @@ class Training(Section):
         return self
 
     @model_validator(mode="after")
+    def _one_student(self) -> Training:
+        if self.teacher and self.search:
+            raise ValueError(
+                "teacher: a search would ask it about every row again for each trial. Remove one of teacher and search"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _searches_what_there_is(self) -> Training:
         for name, dimension in self.search.space.items() if self.search else ():
             known = {*self.hyperparameters, LEARNING_RATE, *_SEARCHED_FIELDS}

@@ -136,7 +136,7 @@ def test_wrong_names_are_said_in_one_line(origin, fields: dict[str, Any], messag
 def test_a_release_that_has_nothing_in_common_is_refused(origin) -> None:
     x = keras.Input((3,))
     with pytest.raises(
-        InputError, match="tips@3 has no layer in common .* It has words, body, norm and 1 more; the model other"
+        InputError, match=r"tips@3 has no layer in common .* It has words, body, norm and 1 more; the model other"
     ):
         begin(keras.Model(x, keras.layers.Dense(2, name="other")(x)), config(), origin[1])
 
