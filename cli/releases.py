@@ -132,6 +132,8 @@ def _show(options: argparse.Namespace) -> int:
     print(f"  code      {release.code_revision or 'unknown commit'}{digest}")
     print(f"  run       {release.run_id}")
     print(f"  parent    {release.parent or 'none'}")
+    for use, one in release.built_on.items():
+        print(f"  {use:<10}{one['model']}@{one['version']}, digest {one['digest']:.12}")
     for name, value in _overall(release).items():
         print(f"  {name:<15}{value:.4f}")
     for gate in release.gates:

@@ -22,6 +22,8 @@ CONTENT_BYTES = "content_bytes"
 BASELINE_FILE = "baseline.json"
 ROWS_BY_SPAN = "rows_by_span"
 """Of Examples: JSON, split -> rows of each span of the window, oldest first; a split's rows lie in this order."""
+BUILT_ON = "built_on"
+"""Of a model: JSON, the releases that went into it, by what they were used for; each has `model`, `version` and `digest`."""
 PRIVACY = "privacy"
 """Of a model that was trained under differential privacy: JSON, what the training has spent."""
 

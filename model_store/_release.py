@@ -18,7 +18,7 @@ from model_store._signing import Keys
 
 RELEASE_FILE = "release.json"
 # Fields that came later, with what they are in releases without them: `release.json` then does not have them.
-_ADDED: dict[str, Any] = {"code_digest": "", "search": {}, "privacy": {}}
+_ADDED: dict[str, Any] = {"code_digest": "", "search": {}, "privacy": {}, "built_on": {}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +39,8 @@ class ReleaseDraft:
         code_digest: SHA-256 over the code that trained it, whether or not it is a commit's; empty in releases of an earlier
             Trainyard.
         search: which hyper-parameters were searched, and what won; empty where none were.
+        built_on: the releases that went into it: `start`, whose weights training began with, and `teacher`; each has `model`, `version` and
+            `digest`.
         privacy: epsilon and delta that the training spent, and by which noise; empty where it was not private.
     """
 
@@ -54,6 +56,7 @@ class ReleaseDraft:
     code_digest: str = ""
     search: dict[str, Any] = dataclasses.field(default_factory=dict)
     privacy: dict[str, Any] = dataclasses.field(default_factory=dict)
+    built_on: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,7 @@ def rest(workload: Workload, folder: pathlib.Path) -> str:
         "waivers": waivers.digest(schemas / waivers.FILE_NAME),  # of today
         "libraries": code_files.sha256(home.ROOT / "uv.lock"),
         "champion": _release(workload.name, STABLE),
-        "judge": _release(*judge.split("@")) if (judge := workload.evaluation.judge) else "",
+        "releases": [_release(*one.split("@")) for one in workload.releases_used],
         "store": home.store_uri(),
     }
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()

@@ -14,6 +14,9 @@ from spec.nodes import GateRecord, NodeRecord
 TRAINING = (
     "components.schema",
     "components.judge",
+    "components.origin",
+    "components.teacher",
+    "components.champion",
     "components.ingestion",
     "components.statistics",
     "components.example_validator",
@@ -23,7 +26,6 @@ TRAINING = (
     "components.catalogue",
     "components.tuner",
     "components.trainer",
-    "components.champion",
     "components.baseline",
     "components.evaluator",
     "components.infra_validator",

@@ -11,7 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
 from components import code_files, searched
-from components.artifacts import PRIVACY, Artifacts, measured
+from components.artifacts import BUILT_ON, PRIVACY, Artifacts, measured
 from components.champion.artifact import champion_version
 from components.gates import GateResult
 from components.pusher.driver import MODEL_ID, MODEL_NAME, STORE_URI
@@ -72,6 +72,7 @@ class Executor(base_executor.BaseExecutor):
             parent=(champion_version(input_dict["champion"][0]) or None) if input_dict.get("champion") else None,
             run_id=(self._context.pipeline_run_id or "") if self._context else "",
             search=_search(input_dict),
+            built_on=json.loads(input_dict["model"][0].get_string_custom_property(BUILT_ON) or "{}"),
             privacy=json.loads(input_dict["model"][0].get_string_custom_property(PRIVACY) or "{}"),
             pipeline=self._context.pipeline_info.id if self._context and self._context.pipeline_info else "",
         )

@@ -235,8 +235,8 @@ def frequent_confusions(matrix: Mapping[str, Any], limit: int = 15) -> tuple[tup
 
 
 def decision_words(training: Mapping[str, Any]) -> tuple[str, ...]:
-    """How rows were treated, in sentences; nothing where all count the same, 0.5 decides and nothing is private."""
-    sentences = []
+    """What training began with and how rows were treated, in sentences; nothing where all is as usual."""
+    sentences = [one["words"] for one in (training.get("start"), training.get("teacher")) if one]
     privacy: Mapping[str, Any] = training.get("privacy") or {}
     if privacy:
         sentences.append(

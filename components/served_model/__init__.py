@@ -25,6 +25,7 @@ from spec.words import one_line
 from spec.workload import PLAIN
 
 SERVING_FOLDER = "Format-Serving"
+KERAS_FILE = pathlib.Path("assets.extra") / "model.keras"
 SPEC_FILE = pathlib.Path("assets.extra") / "trainyard.json"
 
 # What stands for a missing value of a nullable feature in the raw-tensor signature.
@@ -72,6 +73,7 @@ class ServedModel:
         task_options: of the workload.
         signatures: further ones that take raw columns: what each takes, by column.
         rows_at_once: how many rows take little memory, where the model makes much of a row, as of a JPEG; 0: any number.
+        weights: the names (Keras's paths) of the variables that the SavedModel holds, in its order; "" of one that is no weight.
     """
 
     task: str
@@ -82,6 +84,7 @@ class ServedModel:
     task_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     signatures: Mapping[str, Mapping[str, RawFeature]] = dataclasses.field(default_factory=dict)
     rows_at_once: int = 0
+    weights: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, saved_model: pathlib.Path) -> ServedModel:

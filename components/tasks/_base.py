@@ -195,6 +195,22 @@ class Task(Judged):
 
         return ops.mean(ops.square(answers), axis=-1)
 
+    def taught(self, answers: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+        """What a student is shown of its teacher's answers, [N, any], where `takes_teacher`.
+
+        Args:
+            answers: the teacher's `output`, [N, *answer_shape].
+            classes: the teacher's.
+
+        Raises:
+            InputError: they are not the student's.
+        """
+        raise NotImplementedError
+
+    def teachers_loss(self, schema: ModelSchema, temperature: float) -> Any:
+        """Of Keras: what the output comes to, held against `taught`."""
+        raise NotImplementedError
+
     def training_metrics(self) -> list[Any]:
         """Keras metrics that each epoch shows beside the loss."""
         return []

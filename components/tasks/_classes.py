@@ -37,6 +37,21 @@ class ClassTask(Task):
     def called(self, output: Any) -> Any:
         """The index of the class that each row is called, [N], in the graph."""
 
+    def taught(self, answers: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+        """The probability of each class, in the student's order, [N, C]."""
+        if sorted(classes) != sorted(self.classes):
+            raise InputError(
+                f"training.teacher: answers with the classes {_names(set(classes))}; the student's are "
+                f"{_names(set(self.classes))}. Name a teacher of the same classes."
+            )
+        scores = type(self)(classes).scores(answers)
+        return np.asarray(scores[:, [classes.index(one) for one in self.classes]], np.float32)
+
+    def teachers_loss(self, schema: ModelSchema, temperature: float) -> Any:
+        from components.tasks._softened import SoftenedDivergence
+
+        return SoftenedDivergence(self.scores, temperature)
+
     def objection_to_output(self, output: np.ndarray) -> str:
         if ((output >= 0) & (output <= 1)).all():
             return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.tasks._base import Task
@@ -10,6 +10,8 @@ from components.tasks._context import Tensors
 from spec.metrics import RMSE
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from components.tasks._schema import ModelSchema
 
 
@@ -38,6 +40,14 @@ class NumberTask(Task):
         from components.tasks._label_scale import ScaledError
 
         return ScaledError(schema.label_std, schema.label_scale)
+
+    def taught(self, answers: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+        """The teacher's number, as a label."""
+        return answers.reshape(-1, 1)
+
+    def teachers_loss(self, schema: ModelSchema, temperature: float) -> Any:
+        """The task's own: a number has nothing to soften."""
+        return self.loss(schema)
 
     def training_metrics(self) -> list[Any]:
         import keras

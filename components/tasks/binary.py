@@ -40,6 +40,7 @@ class Binary(ClassTask):
     metrics = (AUC, AUC_PR, ACCURACY, PRECISION, RECALL, F1, LOG_LOSS, CALIBRATION)
     epoch_metrics = (AUC, ACCURACY)
     label_kind = LabelKind.TWO_CLASSES
+    takes_teacher = True
     takes_threshold = True
     calls_one_class = True
     output = "probability"

@@ -32,6 +32,7 @@ class Multiclass(ClassesTask):
     epoch_metrics = (ACCURACY,)
     label_kind = LabelKind.CLASSES
     calls_one_class = True
+    takes_teacher = True
     activation = "softmax"
 
     def __init__(

@@ -41,6 +41,7 @@ class Regression(NumberTask):
     name = "regression"
     metrics = (RMSE, MAE, MAPE, R2, BIAS)
     takes_label_scale = True
+    takes_teacher = True
     views = (View("histogram", "Residuals", _RESIDUALS, key="residuals"),)
 
     def __init__(

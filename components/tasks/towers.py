@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import keras
 from keras import ops
@@ -12,6 +12,7 @@ from components.tasks._base import DRAWN
 from spec.errors import InputError
 
 
+@keras.saving.register_keras_serializable("trainyard")
 class Towers(keras.Model):
     """A tower for queries and one for items.
 
@@ -71,6 +72,14 @@ class Towers(keras.Model):
         count = next(iter(drawn.values())).shape[1]
         flat = {name: ops.reshape(value, [-1, *value.shape[2:]]) for name, value in drawn.items()}
         return ops.concatenate([both, ops.reshape(self.items(flat, training), [-1, count, items.shape[1]])], axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        towers = keras.saving.serialize_keras_object({"query": self.query, "item": self.item})
+        return {"name": self.name, "similarity": self.similarity, "temperature": self.temperature, **towers}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        return cls(**keras.saving.deserialize_keras_object(config, custom_objects))
 
     def _embed(self, tower: keras.Model, features: Mapping[str, Any], training: bool) -> Any:
         if missing := [name for name in tower.input if name not in features]:

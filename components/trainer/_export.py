@@ -88,7 +88,7 @@ class ServingModule(tf.Module):
         # Saving looks through everything that hangs on this module several times, and traces a tf_keras layer once more: what
         # the signatures need hangs here, not the model and the layer with all that is theirs (optimizer, history, graphs).
         # Augmentation layers hold random state that TensorFlow would not find in the model anyway.
-        self._variables = [variable.value for variable in model.variables]
+        self._variables = [variable.value for variable in model.variables]  # Origin reads them by their places
         self._resources = [found for one in (transform_layer, model, *late.resources) for found in _resources(one)]
 
     def save(self, folder: pathlib.Path) -> None:
@@ -187,6 +187,7 @@ def export(
     threshold: float = 0.5,
     late: Late | None = None,
     catalogue: Catalogue | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
 
@@ -195,6 +196,7 @@ def export(
         threshold: binary only: above which probability a row is called positive.
         late: what makes the model's features of those of the transform graph; None: they are the same.
         catalogue: of a task that finds items, those that there are.
+        names: of the model's weights, as it was trained; default: as they are.
     """
     late = late or Late(schema.features)
     served = ServingModule(model, transform, schema, threshold, late, catalogue)
@@ -212,8 +214,15 @@ def export(
             for signature, columns in served.further_columns.items()
         },
         max(1, _BYTES_AT_ONCE // (row_bytes(late.features.values()) + 1)) if late else 0,
+        _weight_names(model, names or [one.path for one in model.weights]),
     )
     described.write(folder)
+
+
+def _weight_names(model: keras.Model, names: Sequence[str]) -> tuple[str, ...]:
+    """By the places of the SavedModel's variables, of which some are the state of random layers."""
+    known = {id(weight): name for weight, name in zip(model.weights, names, strict=True)}
+    return tuple(known.get(id(one), "") for one in model.variables)
 
 
 def input_names(features: Iterable[str]) -> dict[str, str]:

@@ -33,11 +33,21 @@ _EVAL_BATCH = 1024
 _STEPS_PER_EXECUTION, _WORTH_A_LOOP = 32, 400
 
 
-def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: int, digest: str = "") -> keras.Model:
+def build(
+    module_file: str,
+    schema: ModelSchema,
+    config: TrainingConfig,
+    rows: int,
+    digest: str = "",
+    begin: Callable[[keras.Model], Mapping[str, float]] = lambda model: {},
+    teach: Callable[[keras.Model], keras.Model] | None = None,
+) -> keras.Model:
     """Calls `build_model` and compiles what it returns, unless it is compiled already.
 
     Args:
         digest: of model.py's folder, in the cache's key; empty: whatever it is.
+        begin: gives the new model its first weights, and says by a weight's path which part of the learning rate it learns at.
+        teach: makes what is trained of the new model, where a teacher teaches it.
 
     Raises:
         InputError: build_model raises, or returns something that does not fit the task.
@@ -49,9 +59,17 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
     with user_code.calling(module_file, digest):
         model = build_model(schema, {**config.hyperparameters, **steps})
     _check(model, schema, module_file)
+    parts = begin(model)
+    if parts and model.compiled:
+        raise InputError(
+            f"training.learning_rates: {module_file}: build_model compiles the model itself, with an optimizer of its own. Remove "
+            "the one or the other."
+        )
+    if teach is not None:
+        model = teach(model)
     if not model.compiled:
         model.compile(
-            optimizer=_optimizer(config, in_all),
+            optimizer=_optimizers(config, in_all, parts),
             loss=schema.kind.loss(schema),
             metrics=schema.kind.training_metrics(),
             steps_per_execution=_STEPS_PER_EXECUTION if in_all >= _WORTH_A_LOOP else 1,
@@ -68,13 +86,22 @@ def build(module_file: str, schema: ModelSchema, config: TrainingConfig, rows: i
     return model
 
 
-def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
-    rate: Any = float(config.hyperparameters.get(LEARNING_RATE, DEFAULT_LEARNING_RATE))
+def _optimizers(config: TrainingConfig, steps: int, parts: Mapping[str, float]) -> keras.optimizers.Optimizer:
+    """One optimizer, or one for each part of the learning rate, by a weight's path."""
+    if not parts:
+        return _optimizer(config, steps)
+    each = {part: _optimizer(config, steps, part) for part in {1.0, *parts.values()}}
+    return keras.optimizers.MultiOptimizer(lambda variable: each[parts.get(variable.path, 1.0)])
+
+
+def _optimizer(config: TrainingConfig, steps: int, part: float = 1.0) -> keras.optimizers.Optimizer:
+    rate: Any = part * float(config.hyperparameters.get(LEARNING_RATE, DEFAULT_LEARNING_RATE))
     if config.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
+    name = "adam" if part == 1 else f"adam_{part:g}"
     if not config.weight_decay:
-        return keras.optimizers.Adam(rate)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+        return keras.optimizers.Adam(rate, name=name)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, name=name)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
@@ -209,18 +236,20 @@ def _jit_compile(config: TrainingConfig, schema: ModelSchema) -> bool | str:
     return False if texts or config.privacy else config.jit_compile
 
 
+def sample_of(schema: ModelSchema) -> dict[str, Any]:
+    """The features of two rows, zeros and empty texts."""
+    return {
+        name: np.full((2, *f.shape), "" if f.dtype == "string" else 0, dtype=object if f.dtype == "string" else f.dtype)
+        for name, f in schema.features.items()
+    }
+
+
 def _check(model: Any, schema: ModelSchema, module_file: str) -> None:
     if not isinstance(model, keras.Model):
         raise InputError(f"{module_file}: build_model must return a keras.Model. Received: {type(model).__name__}.")
     shape = schema.kind.head_shape(schema)
     try:
-        sample = {
-            name: np.full(
-                (2, *f.shape), "" if f.dtype == "string" else 0, dtype=object if f.dtype == "string" else f.dtype
-            )
-            for name, f in schema.features.items()
-        }
-        output = np.asarray(model(sample, training=False))
+        output = np.asarray(model(sample_of(schema), training=False))
     except Exception as error:
         inputs = ", ".join(f"{n} {f.dtype}{list(f.shape)}" for n, f in schema.features.items())
         raise InputError(

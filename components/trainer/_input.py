@@ -45,6 +45,8 @@ class Split:
     Where what is stored of the label is a vector, `label_shape` is that of one row. What is learnt the task makes of it, or of the
     features [n, *shape] of a batch where there is no label.
 
+    What lies `beside` the features reaches the model as it is stored.
+
     A list of any length in each row is read as its bytes, until a batch is made of it.
 
     Rows are read by pools: row groups that together are about `pool_bytes` as arrays. A split that fits one pool is read once.
@@ -68,8 +70,11 @@ class Split:
         task: Task,
         pool_bytes: int = _POOL_BYTES,
         label_shape: tuple[int, ...] = (),
+        beside: Sequence[Feature] = (),
     ) -> None:
-        self.late, self._features = late, late.stored
+        self.late = late
+        self._beside = {one.name: one for one in beside}
+        self._features = {**late.stored, **self._beside}
         self._label, self._label_shape, self._pool_bytes, self._task = label, label_shape, pool_bytes, task
         self._groups = row_groups(uri, split)
         self.rows = sum(group.rows for group in self._groups)
@@ -185,10 +190,12 @@ class Split:
         stored = {
             name: _ragged(values, self._features[name].dtype) if is_list(self._features[name]) else values
             for name, values in batch["features"].items()
+            if name not in self._beside
         }
         features = self.late.in_training(stored, training, batch.get("seed"))
         if training and self.drawn is not None:
             features |= self.drawn(tf.shape(next(iter(features.values())))[0], batch["seed"])
+        features |= {name: batch["features"][name] for name in self._beside}
         learns_label = self._label is not None
         target = self._task.late_target(batch["label"]) if learns_label else self._task.training_target(features)
         if training and self._label_in_training is not None:
@@ -289,6 +296,7 @@ def open_split(
     checks: SplitChecks,
     pool_bytes: int = _POOL_BYTES,
     label_shape: tuple[int, ...] = (),
+    beside: Sequence[Feature] = (),
 ) -> Split:
     """Opens a split and looks through all of its rows, pool by pool.
 
@@ -296,12 +304,13 @@ def open_split(
         features: what is stored, or what `late_fn` makes of it.
         checks: told about every row of the split, in their order.
         pool_bytes: how much is in memory at a time.
+        beside: stored features that the model is given besides, as they are.
 
     Raises:
         InputError: the split has no rows, or cannot be learnt from.
     """
     late = features if isinstance(features, Late) else Late({one.name: one for one in features})
-    opened = Split(uri, split, late, checks.label, checks.task, pool_bytes, label_shape)
+    opened = Split(uri, split, late, checks.label, checks.task, pool_bytes, label_shape, beside)
     for columns in opened.pools():
         checks.add(columns)
     checks.finish()

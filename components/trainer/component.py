@@ -14,7 +14,7 @@ from components.artifacts import ItemCatalogue
 from components.graph import Graph
 from components.trainer import executor
 from components.trainer._config import TrainingConfig
-from spec.workload import Asset
+from spec.workload import CHAMPION, Asset
 
 
 class TrainerSpec(ComponentSpec):
@@ -27,6 +27,9 @@ class TrainerSpec(ComponentSpec):
         "transformed_examples": ChannelParameter(type=standard_artifacts.Examples),
         "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "teacher": ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "examples": ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        "origin": ChannelParameter(type=standard_artifacts.Model, optional=True),
         "catalogue": ChannelParameter(type=ItemCatalogue, optional=True),
         "hyperparameters": ChannelParameter(type=standard_artifacts.HyperParameters, optional=True),
     }
@@ -45,6 +48,9 @@ class Trainer(base_component.BaseComponent):
     Args:
         training: how to fit.
         hyperparameters: of a Tuner; they stand in place of those in `training`.
+        origin: the release whose weights it begins with.
+        teacher: the release that it learns from, with `examples`.
+        examples: what was transformed, which the teacher is asked about.
     """
 
     SPEC_CLASS = TrainerSpec
@@ -60,6 +66,9 @@ class Trainer(base_component.BaseComponent):
         catalogue: types.BaseChannel | None = None,
         assets: Mapping[str, Asset] = MappingProxyType({}),
         hyperparameters: types.BaseChannel | None = None,
+        origin: types.BaseChannel | None = None,
+        teacher: types.BaseChannel | None = None,
+        examples: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             TrainerSpec(
@@ -68,6 +77,9 @@ class Trainer(base_component.BaseComponent):
                 schema=schema,
                 catalogue=catalogue,
                 hyperparameters=hyperparameters,
+                origin=origin,
+                teacher=teacher,
+                examples=examples,
                 module_file=module_file,
                 module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 training=border.dump(training),
@@ -79,6 +91,7 @@ class Trainer(base_component.BaseComponent):
 
 def node(graph: Graph) -> Trainer:
     workload = graph.workload
+    teacher = graph.outputs.get("teacher")
     return Trainer(
         graph.outputs["transformed_examples"],
         graph.outputs["transform_graph"],
@@ -88,4 +101,13 @@ def node(graph: Graph) -> Trainer:
         hyperparameters=graph.outputs.get("best_hyperparameters"),
         catalogue=graph.outputs.get("catalogue"),
         assets=workload.assets,
+        origin=origin_of(graph),
+        teacher=teacher,
+        examples=graph.outputs["examples"] if teacher else None,
     )
+
+
+def origin_of(graph: Graph) -> types.BaseChannel | None:
+    """The release that `training.start_from` names."""
+    is_champion = graph.workload.training.start_from == CHAMPION
+    return graph.outputs["champion"] if is_champion else graph.outputs.get("origin")

@@ -3,13 +3,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import tempfile
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components import border, searched
-from components.artifacts import PRIVACY, ROWS_IN, Artifacts, measured
+from components import border, searched, served_model
+from components.artifacts import BUILT_ON, PRIVACY, ROWS_IN, Artifacts, measured
 from components.tasks.catalogue import Catalogue
 from components.tasks.gallery_file import GALLERY_FILE, plain
 from components.trainer._config import TrainingConfig
@@ -20,7 +21,8 @@ class Executor(base_executor.BaseExecutor):
     """Checks the transformed splits, fits, keeps the best weights, exports."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        from components.trainer import _checkpoints, _decision, _export, _fitting, _sketches, training
+        from components.trainer import _checkpoints, _decision, _export, _fitting, _keras_file, _sketches, training
+        from components.trainer._start import named_release
 
         config = border.load(TrainingConfig, exec_properties["training"])
         found = [searched.read(one.uri) for one in input_dict.get("hyperparameters") or []]
@@ -30,18 +32,22 @@ class Executor(base_executor.BaseExecutor):
         sources = Sources.of(input_dict, exec_properties)
         model_uri = pathlib.Path(artifact_utils.get_single_uri(output_dict["model"]))
         run_uri = pathlib.Path(artifact_utils.get_single_uri(output_dict["model_run"]))
-        with measured(output_dict) as rows:
+        with measured(output_dict) as rows, tempfile.TemporaryDirectory() as scratch:
             training.seed(config)
-            material = training.Material.open(sources, config)
+            material = training.Material.open(sources, config, pathlib.Path(scratch))
             rows[ROWS_IN] = material.train.rows + material.evaluation.rows
             devices = devices.that_share(config.batch_size, train=material.train.rows, eval=material.evaluation.rows)
             digest, evaluation = sources.module_digest, material.evaluation
-            key = _checkpoints.key(border.dump(config), digest, repr(material.schema), sources.examples)
+            used = {"start": named_release(sources.origin), "teacher": named_release(sources.teacher)}
+            built_on = {use: release for use, release in used.items() if release}
+            configured = border.dump([config, built_on])
+            key = _checkpoints.key(configured, digest, repr(material.schema), sources.examples)
             checkpoints = _checkpoints.at(self._context and self._context.stateful_working_dir, key)
             sketches = _sketches.Sketches(material.task, evaluation, config.epochs, devices.strategy)
             model, history = training.train(material, config, devices, run_uri / "tensorboard", checkpoints, sketches)
             if not devices.is_chief:
                 return
+            names = [one.path for one in model.weights]
             if not devices.are_plain:
                 model = _fitting.rebuilt(
                     model, sources.module_file, material.schema, config, material.train.rows, digest
@@ -59,15 +65,19 @@ class Executor(base_executor.BaseExecutor):
                 decision.threshold,
                 material.late,
                 *items,
+                names=names,
             )
+            sample = _fitting.sample_of(material.schema)
+            history["keras_file"] = _keras_file.write(model, sample, folder / served_model.KERAS_FILE)
             history |= {"positive": dataclasses.asdict(material.positive), "decision": dataclasses.asdict(decision)}
             weights = material.weights(config)
             history["class_weights"] = (
                 None if weights is None else dict(zip(material.schema.classes, weights.tolist(), strict=True))
             )
             history["search"] = found[0].summary() if found else None
-            if "privacy" in history:  # a release says it too
-                model_artifact = artifact_utils.get_single_instance(output_dict["model"])
+            model_artifact = artifact_utils.get_single_instance(output_dict["model"])
+            model_artifact.set_string_custom_property(BUILT_ON, json.dumps(built_on))  # a release says it too
+            if "privacy" in history:
                 model_artifact.set_string_custom_property(PRIVACY, json.dumps(history["privacy"]))
             (run_uri / "history.json").write_text(json.dumps(history, indent=2))
             if sketches.drawn:

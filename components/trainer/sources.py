@@ -21,6 +21,9 @@ class Sources:
         schema: URI of the raw data's schema.
         module_file: the workload's model.py; features.py lies beside it.
         module_digest: of that folder, in the cache's key.
+        raw_examples: URI of the Examples that were transformed, where there is a teacher.
+        teacher: URI of the release that teaches; empty: none does.
+        origin: URI of the release that training begins with; empty: with none. It may hold none, as a champion's before the first.
     """
 
     examples: str
@@ -28,6 +31,9 @@ class Sources:
     schema: str
     module_file: str
     module_digest: str
+    origin: str = ""
+    teacher: str = ""
+    raw_examples: str = ""
 
     @classmethod
     def of(cls, inputs: Mapping[str, Sequence[Any]], properties: Mapping[str, Any]) -> Sources:
@@ -38,6 +44,7 @@ class Sources:
             inputs["schema"][0].uri,
             properties["module_file"],
             properties["module_digest"],
+            *(inputs[name][0].uri if inputs.get(name) else "" for name in ("origin", "teacher", "examples")),
         )
 
     def reading(self, examples: str) -> Sources:

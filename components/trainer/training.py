@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ import tensorflow_transform as tft
 from components.positive import Positive
 from components.schema import read_schema
 from components.tasks import Feature, ModelSchema, Task
-from components.trainer import _drawn, _fitting, _input, _privacy
+from components.trainer import _drawn, _fitting, _input, _privacy, _start, _teaching
 from components.trainer._checkpoints import Checkpoints
 from components.trainer._checks import SplitChecks
 from components.trainer._config import TrainingConfig
@@ -27,6 +28,7 @@ from components.trainer._weights import class_weights
 from components.trainer.late import Late, load
 from components.trainer.sources import Sources
 from components.transform.labels import output_classes, read_positive
+from spec.errors import InputError
 from spec.splits import EVAL, TRAIN
 
 __all__ = ["Devices", "Material", "Progress", "find_devices", "seed", "train", "transformed_features"]
@@ -41,6 +43,7 @@ class Material:
 
     Attributes:
         class_counts: rows of each class in train, [classes].
+        origin: whose weights a model begins with; None: its own.
     """
 
     sources: Sources
@@ -51,14 +54,19 @@ class Material:
     evaluation: _input.Split
     schema: ModelSchema
     class_counts: npt.NDArray[np.int64]
+    origin: _start.Origin | None = None
 
     @classmethod
-    def open(cls, sources: Sources, config: TrainingConfig) -> Material:
-        """Looks through train and eval.
+    def open(cls, sources: Sources, config: TrainingConfig, scratch: pathlib.Path | None = None) -> Material:
+        """Looks through train and eval, and asks the teacher about train.
+
+        Args:
+            scratch: an empty folder for what a teacher says; it has to stay while models are trained.
 
         Raises:
             InputError: a split has no rows, or cannot be learnt from; late_fn raises.
         """
+        origin = _start.Origin.read(sources.origin)  # what is wrong with it is known before the data is read
         label = config.learnt_label
         features_file = pathlib.Path(sources.module_file).with_name("features.py")
         late = load(str(features_file), transformed_features(sources.transform, label), sources.module_digest)
@@ -68,8 +76,18 @@ class Material:
         task = config.task_class(classes, options=config.task_options)
         checks = {split: SplitChecks(split, task, label, config.label_scale) for split in (TRAIN, EVAL)}
         shape = tuple(sources.transform.transformed_feature_spec()[label].shape) if label else ()
+        places, beside = {TRAIN: sources.examples, EVAL: sources.examples}, ()
+        if sources.teacher and scratch is not None:
+            if late.changes_labels:
+                raise InputError(
+                    "training.teacher: late_label_fn changes labels, and the teacher's answers it does not. Remove one."
+                )
+            places[TRAIN], beside = str(scratch), (_teaching.write_taught(sources, config, task, late, scratch),)
         train, evaluation = (
-            _input.open_split(sources.examples, s, late, c, label_shape=shape) for s, c in checks.items()
+            _input.open_split(
+                places[split], split, late, one, label_shape=shape, beside=beside if split == TRAIN else ()
+            )
+            for split, one in checks.items()
         )
         seen = checks[TRAIN]
         schema = ModelSchema(
@@ -88,12 +106,27 @@ class Material:
         train.by_chance = config.privacy is not None
         if linked and task.drawn_items:
             train.drawn = _drawn.DrawnItems.of(train, linked[1], task.drawn_items).draw
-        return cls(sources, positive, task, late, train, evaluation, schema, seen.class_counts)
+        return cls(sources, positive, task, late, train, evaluation, schema, seen.class_counts, origin)
 
-    def build(self, config: TrainingConfig) -> keras.Model:
-        """The compiled model of a configuration, untrained."""
+    def build(self, config: TrainingConfig) -> tuple[keras.Model, dict[str, Any] | None]:
+        """The compiled model of a configuration, untrained, and what history.json says of how it begins."""
         sources = self.sources
-        return _fitting.build(sources.module_file, self.schema, config, self.train.rows, sources.module_digest)
+        record: dict[str, Any] = {}
+
+        def begin(model: keras.Model) -> dict[str, float]:
+            parts, found = _start.begin(model, config, self.origin)
+            record.update(found)
+            return parts
+
+        teach = None
+        if config.teacher:
+            teach = functools.partial(
+                _teaching.student, schema=self.schema, config=config, module_file=sources.module_file
+            )
+        model = _fitting.build(
+            sources.module_file, self.schema, config, self.train.rows, sources.module_digest, begin, teach
+        )
+        return model, record if config.start_from or config.freeze or config.learning_rates else None
 
     def weights(self, config: TrainingConfig) -> npt.NDArray[np.float32] | None:
         """What a row counts in the loss, by its class; None where all count the same."""
@@ -133,7 +166,7 @@ def train(
     if config.privacy:
         _privacy.check(config, material.train.rows)
     with devices.scope():
-        model = material.build(config)
+        model, start = material.build(config)
     history = _fitting.fit(
         model,
         material.train,
@@ -146,6 +179,10 @@ def train(
         sketches,
         after_epoch,
     )
+    history["start"] = start
+    if isinstance(model, _teaching.Student):
+        model = model.model
+        history["teacher"] = _teaching.record(config, material.sources.teacher)
     if config.privacy:
         history["privacy"] = _privacy.spent(config, material.train.rows, len(history["epochs"]))
     return model, history

@@ -12,6 +12,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from components import border, user_code
 from components.graph import Graph
 from components.trainer import TrainingConfig
+from components.trainer.component import origin_of
 from components.tuner import executor
 from spec.workload import Asset, Search
 
@@ -29,6 +30,7 @@ class TunerSpec(ComponentSpec):
         "transformed_examples": ChannelParameter(type=standard_artifacts.Examples),
         "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "origin": ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS = {"best_hyperparameters": ChannelParameter(type=standard_artifacts.HyperParameters)}
 
@@ -41,6 +43,7 @@ class Tuner(base_component.BaseComponent):
     Args:
         training: how to fit, but for what is searched.
         metric: by which trials are compared, of what training shows.
+        origin: the release whose weights every trial begins with.
         key: the column whose rows are held out together; None: each row by itself.
     """
 
@@ -58,12 +61,14 @@ class Tuner(base_component.BaseComponent):
         metric: str,
         key: str | None = None,
         assets: Mapping[str, Asset] = MappingProxyType({}),
+        origin: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             TunerSpec(
                 transformed_examples=transformed_examples,
                 transform_graph=transform_graph,
                 schema=schema,
+                origin=origin,
                 module_file=module_file,
                 module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 training=border.dump(training),
@@ -90,4 +95,5 @@ def node(graph: Graph) -> Tuner | None:
         metric=workload.search_metric.name,
         key=workload.split.key,
         assets=workload.assets,
+        origin=origin_of(graph),
     )

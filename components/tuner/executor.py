@@ -18,6 +18,7 @@ from components.columnar import count_rows, split_files
 from components.searched import JOURNAL_FILE
 from components.trainer import TrainingConfig
 from components.trainer.sources import Sources
+from model_store import RELEASE_FILE
 from spec.splits import EVAL, TRAIN
 from spec.workload import Search
 
@@ -35,7 +36,7 @@ class Executor(base_executor.BaseExecutor):
         search = border.load(Search, exec_properties["search"])
         config = border.load(TrainingConfig, exec_properties["training"])
         sources = Sources.of(input_dict, exec_properties)
-        folder = _folder(self._context and self._context.stateful_working_dir, sources.examples, exec_properties)
+        folder = _folder(self._context and self._context.stateful_working_dir, sources, exec_properties)
         target = pathlib.Path(artifact_utils.get_single_uri(output_dict["best_hyperparameters"]))
         held_out = folder / "examples"
         job = Job(str(folder), search, config, exec_properties["metric"], sources.reading(str(held_out)))
@@ -59,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _folder(stateful_folder: str | None, examples: str, properties: dict[str, Any]) -> pathlib.Path:
+def _folder(stateful_folder: str | None, sources: Sources, properties: dict[str, Any]) -> pathlib.Path:
     """Of the study, on this machine: the same for whoever runs the same search again.
 
     TFX gives every execution a folder of its own, and a retry is a new execution: it lies beside them instead. How many trials there
@@ -76,7 +77,9 @@ def _folder(stateful_folder: str | None, examples: str, properties: dict[str, An
         *(properties[n] for n in ("training", "module_digest", "metric", "key")),
     ):
         sha.update(part.encode() + b"\0")
-    for path in split_files(examples, TRAIN):
+    if sources.origin and (release := pathlib.Path(sources.origin) / RELEASE_FILE).is_file():
+        sha.update(release.read_bytes())
+    for path in split_files(sources.examples, TRAIN):
         with path.open("rb") as file:
             sha.update(hashlib.file_digest(file, "sha256").digest())
     _sweep(root, sha.hexdigest()[:32])

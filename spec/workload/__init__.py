@@ -10,6 +10,7 @@ from spec.workload._card import Card
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
 from spec.workload._finding import find_workload
 from spec.workload._model import (
+    CHAMPION,
     DEFAULT_LEARNING_RATE,
     GRADIENT_BOOSTING,
     LEARNING_RATE,
@@ -19,6 +20,7 @@ from spec.workload._model import (
     Fairness,
     FairnessThreshold,
     InfraValidation,
+    Teacher,
     Threshold,
     Training,
 )
@@ -47,6 +49,7 @@ from spec.workload._workload import (
 )
 
 __all__ = [
+    "CHAMPION",
     "DEFAULT_LEARNING_RATE",
     "GRADIENT_BOOSTING",
     "LEARNING_RATE",
@@ -86,6 +89,7 @@ __all__ = [
     "Serving",
     "Skew",
     "Split",
+    "Teacher",
     "Threshold",
     "Training",
     "Use",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -19,6 +19,23 @@ LEARNING_RATE = "learning_rate"
 DEFAULT_LEARNING_RATE = 1e-3
 _LEAST_PRIVATE_BATCH = 32
 _SEARCHED_FIELDS = ("batch_size", "weight_decay")
+
+
+# A release of a workload, by a label or by its version.
+_RELEASE = r"[a-z][a-z0-9_]*@[a-z0-9][a-z0-9_-]*"
+CHAMPION = "champion"
+Prefix = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Teacher(Section):
+    release: str = Field(pattern=f"^{_RELEASE}$")
+    """By a label or by its version: mnist@stable, mnist@3. It has the student's task and classes, and takes columns of the
+    student's data."""
+    temperature: float = Field(default=2.0, ge=1, le=100)
+    """By which the logarithms of both models' probabilities are divided before they are compared: higher ones show more of how alike
+    the teacher finds the other classes. Nothing to a regression."""
+    weight: float = Field(default=0.5, gt=0, le=1)
+    """What the teacher's answers count in the loss; the labels have the rest."""
 
 
 class Training(Section):
@@ -65,7 +82,32 @@ class Training(Section):
     search: Search | None = None
     """Hyper-parameters that are searched before the model is trained with the best (docs/guides/search.md). Default: none."""
 
+    start_from: str | None = Field(default=None, pattern=f"^({CHAMPION}|{_RELEASE})$")
+    """The release whose weights training begins with, `champion` (the workload's own stable one; where there is none yet, training
+    begins anew) or of any workload by a label or a version: mnist@stable, mnist@3. A layer's weights are taken where the model has a
+    layer of the same name and shapes; the others begin as build_model makes them. A label that has moved trains anew."""
+    freeze: tuple[Prefix, ...] = ()
+    """What the names of layers begin with that are not trained. With `start_from` only what was taken is frozen."""
+    learning_rates: dict[Prefix, float] = {}
+    """By what the names of layers begin with, the part of the learning rate that they learn at: {conv: 0.1}. The longest that fits
+    counts; with `start_from`, for what was taken. Not for a model that build_model compiles itself."""
+    teacher: Teacher | None = None
+    """A released model that this one learns from beside the labels: {release: mnist@stable, temperature: 4, weight: 0.5}. For
+    tasks binary, multiclass and regression. A label that has moved trains anew."""
+
     # Each in one line, where pydantic would have one for every type that is allowed.
+    @field_validator("learning_rates")
+    @classmethod
+    def _positive_rates(cls, rates: dict[str, float]) -> dict[str, float]:
+        if odd := [f"{name}: {rate}" for name, rate in rates.items() if not _is_number(rate, above=0)]:
+            raise ValueError(f"expected factors above 0; training.freeze keeps layers as they are. Received: {odd[0]}")
+        return rates
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _release_alone(cls, teacher: Any) -> Any:
+        return {"release": teacher} if isinstance(teacher, str) else teacher
+
     @field_validator("class_weights", mode="before")
     @classmethod
     def _weights_by_class(cls, weights: Any) -> Any:
@@ -106,9 +148,22 @@ class Training(Section):
                 f"privacy draws each row of a batch by chance: batch_size must be at least {_LEAST_PRIVATE_BATCH}, so that none is "
                 f"empty. Received: {self.batch_size}"
             )
+        if self.start_from or self.teacher:
+            raise ValueError(
+                "privacy: what a release learnt of the rows of train would come back in by start_from or teacher, uncounted. Remove "
+                "one of them"
+            )
         if self.search is not None:
             raise ValueError(
                 "privacy: every trial of a search would spend epsilon too, which is not counted. Remove one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_student(self) -> Training:
+        if self.teacher and self.search:
+            raise ValueError(
+                "teacher: a search would ask it about every row again for each trial. Remove one of teacher and search"
             )
         return self
 
@@ -297,7 +352,7 @@ class Evaluation(Section):
     """Whether groups are treated alike."""
     importance: Importance = Importance()
     """How much the model needs each column."""
-    judge: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*@[a-z0-9][a-z0-9_-]*$")
+    judge: str | None = Field(default=None, pattern=f"^{_RELEASE}$")
     """For tasks that are judged by another model, and needed there: a release, by a label or by its version: mnist@stable, mnist@3. A
     label that has moved judges anew."""
     baseline: tuple[str, ...] = (GRADIENT_BOOSTING,)

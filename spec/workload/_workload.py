@@ -19,7 +19,7 @@ from spec.words import one_line
 from spec.workload._assets import Asset
 from spec.workload._card import Card
 from spec.workload._data import Data, Ingestion, Split
-from spec.workload._model import Evaluation, InfraValidation, Training
+from spec.workload._model import CHAMPION, Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
 from spec.workload._quality import Quality
 
@@ -191,6 +191,14 @@ class Workload(Section):
         return self.evaluation.champion.metric or find(self.task).metrics[0].name
 
     @property
+    def releases_used(self) -> tuple[str, ...]:
+        """The releases that it names, `<workload>@<label or version>`: a label that has moved changes what a run makes."""
+        training = self.training
+        start = None if training.start_from == CHAMPION else training.start_from
+        named = (self.evaluation.judge, start, training.teacher and training.teacher.release)
+        return tuple(one for one in named if one)
+
+    @property
     def search_metric(self) -> Metric:
         """What the trials of `training.search` are compared by: of what training shows after each epoch."""
         shown = {one.name: one for one in (*find(self.task).epoch_metrics, LOSS)}
@@ -220,6 +228,8 @@ def _training_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[
         yield f"training.decision_threshold is for task binary. Received: task {task.name}. Remove it"
     if training.label_scale != "linear" and not task.takes_label_scale:
         yield f"training.label_scale is for task regression. Received: {training.label_scale} for task {task.name}"
+    if training.teacher is not None and not task.takes_teacher:
+        yield f"training.teacher is for tasks binary, multiclass and regression. Received: task {task.name}. Remove it"
 
 
 def _search_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:

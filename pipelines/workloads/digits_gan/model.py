@@ -8,7 +8,7 @@ step from one pass, so that a picture is made once a step.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 import tensorflow as tf
@@ -38,6 +38,7 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
     return model
 
 
+@keras.saving.register_keras_serializable("trainyard.digits_gan")
 class ConditionalGAN(keras.Model):
     """Draws pictures of digits.
 
@@ -48,8 +49,10 @@ class ConditionalGAN(keras.Model):
         digit_weight: what telling the digit counts in the generator's loss.
     """
 
-    def __init__(self, generator: keras.Model, discriminator: keras.Model, code_size: int, digit_weight: float) -> None:
-        super().__init__()
+    def __init__(
+        self, generator: keras.Model, discriminator: keras.Model, code_size: int, digit_weight: float, **options: Any
+    ) -> None:
+        super().__init__(**options)
         self.generator, self.discriminator, self.code_size = generator, discriminator, code_size
         self._digit_weight = digit_weight
         self._random = keras.random.SeedGenerator()
@@ -61,6 +64,16 @@ class ConditionalGAN(keras.Model):
     def decode(self, features: Mapping[str, Any], code: Any, training: bool = False) -> Any:
         """The pictures that codes [N, d] stand for."""
         return self.generator([code, features["digit"]], training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        networks = keras.saving.serialize_keras_object(
+            {"generator": self.generator, "discriminator": self.discriminator}
+        )
+        return {"name": self.name, "code_size": self.code_size, "digit_weight": self._digit_weight, **networks}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        return cls(**keras.saving.deserialize_keras_object(config, custom_objects))
 
     def train_step(self, data: Any) -> dict[str, Any]:
         features, pictures = data

@@ -7,7 +7,7 @@ random but at the graph's own leading singular vectors: where the paper takes a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 import numpy as np
@@ -32,9 +32,13 @@ def build_model(schema: ModelSchema, hyperparameters: Mapping[str, Any]) -> kera
     names = (schema.query, schema.task_options["item"])
     users, items = (schema.features[name].vocabulary_size for name in names)
     links = links_of(schema.interactions, (users or 0, items or 0))
-    return LightGCN(links, *names, **{name: hyperparameters[name] for name in ("embedding_size", "steps", "scale")})
+    first = np.concatenate(spectral(links, hyperparameters["embedding_size"], hyperparameters["scale"]))
+    model = LightGCN(links, *names, embedding_size=first.shape[1], steps=hyperparameters["steps"])
+    model.first.assign(first)
+    return model
 
 
+@keras.saving.register_keras_serializable("trainyard.graph_recommender")
 class LightGCN(keras.Model):
     """Embeddings of users and items, spread along the graph of who had what; those of nobody's node stay zero.
 
@@ -42,21 +46,19 @@ class LightGCN(keras.Model):
         links: 1 where a user had an item, [users, items].
         user: the feature that numbers users.
         item: the feature that numbers items.
-        embedding_size: d; fewer where there are fewer users or items.
+        embedding_size: d.
         steps: how far embeddings are spread.
-        scale: the mean length of the first embeddings.
     """
 
     def __init__(
-        self, links: scipy.sparse.csr_array, user: str, item: str, embedding_size: int, steps: int, scale: float
+        self, links: scipy.sparse.csr_array, user: str, item: str, embedding_size: int, steps: int, **options: Any
     ) -> None:
-        super().__init__()
+        super().__init__(**options)
+        self._links = links
         self._user, self._item, self._steps = user, item, steps
         self._users = links.shape[0]
         self._graph = _neighbours(normalised(links))
-        vectors = np.concatenate(spectral(links, embedding_size, scale))
-        self.first = self.add_weight(shape=vectors.shape, initializer="zeros", name="first")
-        self.first.assign(vectors)
+        self.first = self.add_weight(shape=(sum(links.shape), embedding_size), initializer="zeros", name="first")
         # What `freeze` keeps: a request does not walk the graph.
         self.last = self.add_weight(shape=self.first.shape, initializer="zeros", trainable=False, name="last")
         self._is_frozen = False
@@ -74,6 +76,17 @@ class LightGCN(keras.Model):
         nodes = self._nodes()  # once a step, for users and items
         both = ops.stack([inputs[self._user], inputs[self._item] + self._users], axis=1)
         return ops.take(nodes, both, axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        pairs = [one.tolist() for one in self._links.nonzero()]
+        links = {"pairs": pairs, "shape": list(self._links.shape)}
+        names = {"user": self._user, "item": self._item}
+        return {"name": self.name, "links": links, **names, "embedding_size": self.first.shape[1], "steps": self._steps}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        links = config["links"]
+        return cls(**{**config, "links": links_of(np.transpose(links["pairs"]), tuple(links["shape"]))})
 
     def freeze(self) -> None:
         """Spreads the embeddings once and for all."""

@@ -9,14 +9,14 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components.judge.component import node
-from components.judge.driver import Driver
 from components.judge.executor import Executor
+from components.release_importer.driver import Driver
 from model_store import ModelStore, ReleaseDraft
 from spec.errors import InputError
 
 
 def resolved(store: pathlib.Path, release: str) -> Any:
-    properties = {"store_uri": str(store), "model_name": "mnist", "release": release}
+    properties = {"store_uri": str(store), "model_name": "mnist", "release": release, "field": "evaluation.judge"}
     return Driver.properties(object.__new__(Driver), SimpleNamespace(exec_properties=properties))  # type: ignore[arg-type]
 
 
@@ -60,6 +60,7 @@ def test_a_release_that_cannot_judge_is_refused_before_anything_is_trained(tmp_p
         "release": "1",
         "resolved": "1:0",
         "task": "generation",
+        "field": "evaluation.judge",
     }
     with pytest.raises(
         InputError, match=r"evaluation.judge: digits@1 takes pixels \(float32\[64\]\); .* as bytes. Name another."

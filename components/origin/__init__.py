@@ -1,0 +1,1 @@
+"""Origin: the release whose weights a training begins with, as an artifact."""

@@ -1,0 +1,1 @@
+"""Teacher: the release that a model learns from, as an artifact."""
