@@ -81,13 +81,13 @@ def _groups(column: str, outcome: Findings, config: EvaluationConfig) -> Groups:
     found = sliced.by_rows()
     chosen = np.arange(len(task.classes))[1 if len(task.classes) == 2 else 0 :]
     hits, of = np.zeros((2, len(chosen), len(found), len(RATES)))
-    for place, (_, index, rows) in enumerate(found):
+    for place, (_, index, count) in enumerate(found):
         confusion = task.confusion(sliced.sums, index)
         assert confusion is not None
         true = np.diag(confusion)[chosen]
         called, are = confusion.sum(axis=0)[chosen], confusion.sum(axis=1)[chosen]
         hits[:, place] = np.stack([called, true, called - true], axis=1)
-        of[:, place] = np.stack([np.full(len(chosen), rows), are, rows - are], axis=1)
+        of[:, place] = np.stack([np.full(len(chosen), count), are, count - are], axis=1)
     rows = np.array([one[2] for one in found])
     compared = rows >= config.fairness.min_rows
     names = tuple(task.classes[one] for one in chosen)

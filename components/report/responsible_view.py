@@ -121,6 +121,4 @@ def importance_figure(facts: RunFacts) -> ImportanceFigure | None:
         caption += f" {plural(len(more), 'column')} below these are in metrics.json."
     if left_out := found["left_out"]:
         caption += f" Not asked, to save time: {some_of(left_out, 5)}."
-    return ImportanceFigure(
-        charts.importance_chart("importance", metric.title, columns[:_MOST_BARS], found["repeats"]), caption
-    )
+    return ImportanceFigure(charts.importance_chart("importance", metric.title, columns[:_MOST_BARS]), caption)

@@ -151,8 +151,18 @@ def test_columns_of_persons_are_tagged(places: pathlib.Path) -> None:
     tagged = {one.name for one in read_schema(str(created.schemas)).feature if is_personal(one)}
     assert tagged == {"email", "phone"}
     assert any("email, phone" in line for line in created.story)
+    assert "email" not in (created.workload / "features.py").read_text(), "no feature unless workload.yaml says so"
+    assert load_workload(created.workload).data.personal_features == ()
     written = "".join(path.read_text() for path in places.rglob("*.*") if path.suffix in (".json", ".pbtxt", ".py"))
     assert "ann3@" not in written and "100003" not in written and "DE-3" in written
+
+
+def test_personal_columns_without_which_there_is_no_model_are_said_to_be_learnt_from(places: pathlib.Path) -> None:
+    frame = simple(np.arange(120) % 2)
+    frame = frame[["label"]].assign(email=[f"ann{i % 9}@example.com" for i in range(120)])
+    created = make(places, frame)
+    assert load_workload(created.workload).data.personal_features == ("email",)
+    assert "email" in (created.workload / "features.py").read_text()
 
 
 @pytest.mark.parametrize(

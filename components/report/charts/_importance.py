@@ -13,7 +13,7 @@ from components.report.charts._svg import Scale, Svg, tick_label
 _ROW, _TOP, _NAMES, _WIDTH, _MARGIN = 22.0, 8.0, 210.0, 680.0, 66.0
 
 
-def importance_chart(key: str, metric: str, columns: Sequence[Mapping[str, Any]], repeats: int) -> Markup:
+def importance_chart(key: str, metric: str, columns: Sequence[Mapping[str, Any]]) -> Markup:
     """Bars from nought to the mean loss of each column, with a line from the least to the most.
 
     Args:

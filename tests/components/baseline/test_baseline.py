@@ -130,7 +130,9 @@ def test_functions_of_the_workload_s_own_are_judged_in_their_order(run, make_row
 def test_functions_of_the_workload_s_own_share_what_was_read(run, make_rows, monkeypatch) -> None:
     read: list[str] = []
     whole = columnar.read_split
-    monkeypatch.setattr(columnar, "read_split", lambda uri, split: read.append(split) or whole(uri, split))
+    monkeypatch.setattr(
+        columnar, "read_split", lambda uri, split, columns: read.append(split) or whole(uri, split, columns)
+    )
     run(make_rows(60), code=ANSWERS, methods=("coin", "fare"))
     assert read == ["train", "test"]
 
