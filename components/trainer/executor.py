@@ -65,8 +65,8 @@ class Executor(base_executor.BaseExecutor):
                 config.missing,
                 decision.threshold,
                 material.late,
-                *items,
-                names=names,
+                items[0] if items else None,
+                names,
             )
             sample = _fitting.sample_of(material.schema)
             history["keras_file"] = _keras_file.write(model, sample, folder / KERAS_FILE)
