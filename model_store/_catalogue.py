@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+from collections.abc import Collection
 
 from model_store import _fetch, _folders
 from model_store._errors import StoreError, reading
@@ -145,11 +146,14 @@ class Catalogue:
             problems.append(f"{RELEASE_FILE} belongs to {release.model} version {release.version}")
         return (*problems, *_fetch.compare(self._files, folder, release))
 
-    def fetch(self, model: str, version: int, folder: str | os.PathLike[str]) -> pathlib.Path:
+    def fetch(
+        self, model: str, version: int, folder: str | os.PathLike[str], without: Collection[str] = ()
+    ) -> pathlib.Path:
         """A verified release on the local disk, ready to load.
 
         Args:
             folder: a remote release is copied to `<folder>/<model>/<version>`; a good copy there is used again.
+            without: files that need not be copied, such as `KERAS_FILE` where the SavedModel is served.
 
         Returns:
             The SavedModel's folder; in a local store the release itself, not a copy: never write to it.
@@ -160,7 +164,7 @@ class Catalogue:
         local = self._files.local_path(f"{model}/{version}")
         if local is None:
             release = self.release(model, version)
-            return _fetch.download(self._files, release, pathlib.Path(folder), self._keys)
+            return _fetch.download(self._files, release, pathlib.Path(folder), self._keys, without)
         self._insist_intact(model, version)
         return local
 

@@ -6,6 +6,7 @@ import hashlib
 import pathlib
 import shutil
 import uuid
+from collections.abc import Collection
 
 from model_store._errors import StoreError, from_os_error
 from model_store._release import RELEASE_FILE, Release, release_problems
@@ -13,13 +14,14 @@ from model_store._signing import Keys
 from storage import Files, LocalFolder
 
 
-def compare(files: Files, folder: str, release: Release) -> list[str]:
-    """What differs between the files of a folder and a release's manifest, in words."""
+def compare(files: Files, folder: str, release: Release, without: Collection[str] = ()) -> list[str]:
+    """What differs between the files of a folder and a release's manifest, in words; some files are not asked about."""
     present = files.files(folder)
     present.pop(RELEASE_FILE, None)
-    problems = [f"{name} is missing" for name in release.files if name not in present]
+    wanted = {name: expected for name, expected in release.files.items() if name not in without}
+    problems = [f"{name} is missing" for name in wanted if name not in present]
     problems += [f"{name} was added after publishing" for name in present if name not in release.files]
-    for name, expected in release.files.items():
+    for name, expected in wanted.items():
         if name in present and (found := _difference(files, f"{folder}/{name}", present[name], expected)):
             problems.append(f"{name} was changed after publishing ({found})")
     return problems
@@ -40,20 +42,22 @@ def _difference(files: Files, path: str, size: int, expected: dict[str, object])
     )
 
 
-def download(files: Files, release: Release, folder: pathlib.Path, keys: Keys) -> pathlib.Path:
-    """Copies a release to `<folder>/<model>/<version>`, checks the copy, and only then gives it that name."""
+def download(
+    files: Files, release: Release, folder: pathlib.Path, keys: Keys, without: Collection[str] = ()
+) -> pathlib.Path:
+    """Copies a release, but for some files, to `<folder>/<model>/<version>`, checks the copy, and only then gives it that name."""
     remote = f"{release.model}/{release.version}"
     cache = LocalFolder(folder)
     manifest = files.read(f"{remote}/{RELEASE_FILE}")
     if problems := release_problems(manifest, keys):
         raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems)}.")
-    if (folder / remote).is_dir() and not compare(cache, remote, release):
+    if (folder / remote).is_dir() and not compare(cache, remote, release, without):
         return folder / remote
     aside = f"{release.model}/.fetching-{uuid.uuid4().hex}"
     try:
-        for name in release.files:
+        for name in release.files.keys() - set(without):
             files.copy_out(f"{remote}/{name}", folder / aside / name)
-        if problems := compare(cache, aside, release):
+        if problems := compare(cache, aside, release, without):
             raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems[:3])}.")
         (folder / aside / RELEASE_FILE).write_bytes(manifest)
         shutil.rmtree(folder / remote, ignore_errors=True)

@@ -17,6 +17,8 @@ from model_store._errors import StoreError
 from model_store._signing import Keys
 
 RELEASE_FILE = "release.json"
+KERAS_FILE = "assets.extra/model.keras"
+"""Of a release: the model as Keras keeps it, for people; whoever serves or judges the SavedModel can do without."""
 # Fields that came later, with what they are in releases without them: `release.json` then does not have them.
 _ADDED: dict[str, Any] = {"code_digest": "", "search": {}, "privacy": {}, "built_on": {}}
 
@@ -39,8 +41,8 @@ class ReleaseDraft:
         code_digest: SHA-256 over the code that trained it, whether or not it is a commit's; empty in releases of an earlier
             Trainyard.
         search: which hyper-parameters were searched, and what won; empty where none were.
-        built_on: the releases that went into it: `start`, whose weights training began with, and `teacher`; each has `model`, `version` and
-            `digest`.
+        built_on: the releases that went into it: `start`, whose weights training began with, and `teacher`; each has `model`,
+            `version` and `digest`.
         privacy: epsilon and delta that the training spent, and by which noise; empty where it was not private.
     """
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from model_store import CANARY, STABLE, Label, ModelStore, StoreError
+from model_store import CANARY, KERAS_FILE, STABLE, Label, ModelStore, StoreError
 from serving._canary import chosen
 from serving._errors import NotFoundError, NotReadyError
 from serving._metrics import Metrics
@@ -260,7 +260,7 @@ class ModelManager:
         started = time.monotonic()
         self._set_status(name, version, VersionStatus("LOADING"))
         try:
-            folder = self._store.fetch(name, version, self._cache)
+            folder = self._store.fetch(name, version, self._cache, without=(KERAS_FILE,))
             servable = Servable(name, version, folder)
             servable.warm_up()
         except (StoreError, InputError) as error:

@@ -15,7 +15,7 @@ from components.champion.artifact import CHAMPION_VERSION
 from components.champion.driver import NO_CHAMPION, stable_release
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
-from model_store import RELEASE_FILE, ModelStore, StoreError
+from model_store import KERAS_FILE, RELEASE_FILE, ModelStore, StoreError
 from spec.errors import InputError
 
 
@@ -45,9 +45,9 @@ def copy_release(
     model_name: str,
     version: int,
     target: pathlib.Path,
-    fetch: Callable[[ModelStore, str, int, str], pathlib.Path] = ModelStore.fetch,
+    fetch: Callable[[ModelStore, str, int, str], pathlib.Path] | None = None,
 ) -> None:
-    """Copies a release's verified SavedModel to `<target>/Format-Serving` and its manifest beside it.
+    """Copies a release's verified SavedModel, without `model.keras`, to `<target>/Format-Serving` and its manifest beside it.
 
     Raises:
         InputError: the release is gone or damaged.
@@ -55,14 +55,20 @@ def copy_release(
     with store_errors(), tempfile.TemporaryDirectory() as folder:
         store = ModelStore(store_uri)
         release = store.release(model_name, version)
-        shutil.copytree(fetch(store, model_name, version, folder), target / SERVING_FOLDER, dirs_exist_ok=True)
+        release_folder = (fetch or _fetched)(store, model_name, version, folder)
+        ignored = shutil.ignore_patterns(pathlib.PurePosixPath(KERAS_FILE).name)
+        shutil.copytree(release_folder, target / SERVING_FOLDER, ignore=ignored, dirs_exist_ok=True)
     (target / SERVING_FOLDER / RELEASE_FILE).unlink(missing_ok=True)
     (target / RELEASE_FILE).write_text(json.dumps(release.as_dict(), indent=1, sort_keys=True), encoding="utf-8")
 
 
+def _fetched(store: ModelStore, model_name: str, version: int, folder: str) -> pathlib.Path:
+    return store.fetch(model_name, version, folder, without=(KERAS_FILE,))
+
+
 def _fetch(store: ModelStore, model_name: str, version: int, folder: str) -> pathlib.Path:
     try:
-        return store.fetch(model_name, version, folder)
+        return _fetched(store, model_name, version, folder)
     except StoreError as error:
         if isinstance(error.__cause__, OSError):
             raise

@@ -25,7 +25,6 @@ from spec.words import one_line
 from spec.workload import PLAIN
 
 SERVING_FOLDER = "Format-Serving"
-KERAS_FILE = pathlib.Path("assets.extra") / "model.keras"
 SPEC_FILE = pathlib.Path("assets.extra") / "trainyard.json"
 
 # What stands for a missing value of a nullable feature in the raw-tensor signature.

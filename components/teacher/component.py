@@ -15,4 +15,4 @@ class Teacher(ReleaseImporter):
 
 def node(graph: Graph) -> Teacher | None:
     teacher = graph.workload.training.teacher
-    return Teacher.named(graph, "training.teacher", teacher and teacher.release)
+    return Teacher.named(graph, "training.teacher", teacher.release if teacher else None)

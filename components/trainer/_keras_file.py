@@ -44,9 +44,12 @@ def write(model: keras.Model, sample: Mapping[str, Any], path: pathlib.Path) -> 
 @contextlib.contextmanager
 def _uncompiled(model: keras.Model) -> Iterator[None]:
     """The state of the optimizer is as large as the model or twice that, and a schedule or loss may not serialise."""
-    compiled, optimizer = model.compiled, model.optimizer
+    if not model.compiled:
+        yield
+        return
+    optimizer = model.optimizer
     model.compiled, model.optimizer = False, None
     try:
         yield
     finally:
-        model.compiled, model.optimizer = compiled, optimizer
+        model.compiled, model.optimizer = True, optimizer

@@ -9,12 +9,13 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components import border, searched, served_model
+from components import border, searched
 from components.artifacts import BUILT_ON, PRIVACY, ROWS_IN, Artifacts, measured
 from components.tasks.catalogue import Catalogue
 from components.tasks.gallery_file import GALLERY_FILE, plain
 from components.trainer._config import TrainingConfig
 from components.trainer.sources import Sources
+from model_store import KERAS_FILE
 
 
 class Executor(base_executor.BaseExecutor):
@@ -64,11 +65,11 @@ class Executor(base_executor.BaseExecutor):
                 config.missing,
                 decision.threshold,
                 material.late,
-                *items,
-                names=names,
+                items[0] if items else None,
+                names,
             )
             sample = _fitting.sample_of(material.schema)
-            history["keras_file"] = _keras_file.write(model, sample, folder / served_model.KERAS_FILE)
+            history["keras_file"] = _keras_file.write(model, sample, folder / KERAS_FILE)
             history |= {"positive": dataclasses.asdict(material.positive), "decision": dataclasses.asdict(decision)}
             weights = material.weights(config)
             history["class_weights"] = (

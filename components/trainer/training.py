@@ -76,7 +76,8 @@ class Material:
         task = config.task_class(classes, options=config.task_options)
         checks = {split: SplitChecks(split, task, label, config.label_scale) for split in (TRAIN, EVAL)}
         shape = tuple(sources.transform.transformed_feature_spec()[label].shape) if label else ()
-        places, beside = {TRAIN: sources.examples, EVAL: sources.examples}, ()
+        places = {TRAIN: sources.examples, EVAL: sources.examples}
+        beside: tuple[Feature, ...] = ()
         if sources.teacher and scratch is not None:
             if late.changes_labels:
                 raise InputError(

@@ -49,7 +49,7 @@ def test_what_a_teacher_says_is_in_the_order_of_the_students_classes() -> None:
     np.testing.assert_allclose(yes, [[0.9, 0.1]], rtol=1e-6)
     np.testing.assert_allclose(find("regression")().taught(np.array([3.0, 4.0]), ()), [[3.0], [4.0]])
     with pytest.raises(
-        InputError, match="training.teacher: answers with the classes 'a', 'd'; the student's are 'a', 'b', 'c'"
+        InputError, match=r"training.teacher: answers with the classes 'a', 'd'; the student's are 'a', 'b', 'c'"
     ):
         task.taught(said, ("a", "d"))
 
@@ -62,5 +62,5 @@ class StepsOfItsOwn(keras.Model):
 def test_a_model_with_steps_of_its_own_knows_no_teacher() -> None:
     config = TrainingConfig(task="regression", label="y", teacher=TEACHER)
     schema = ModelSchema({}, "regression", "y")
-    with pytest.raises(InputError, match="model.py: the model has a train_step of its own"):
+    with pytest.raises(InputError, match=r"model.py: the model has a train_step of its own"):
         student(StepsOfItsOwn(), schema, config, "model.py")
