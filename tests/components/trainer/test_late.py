@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -21,6 +21,15 @@ from components.trainer._fitting import build, fit
 from components.trainer._input import Split, open_split
 from components.trainer.late import Late, as_stored, load
 from spec.errors import InputError
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_left_behind() -> Iterator[None]:
+    """A tf.map_fn whose function raises leaves its caching device in TensorFlow's scope of variables: no strategy works after it."""
+    yield
+    with tf.compat.v1.get_default_graph().as_default():
+        tf.compat.v1.get_variable_scope().set_caching_device(None)
+
 
 STORED = {
     "picture": Feature("picture", "string"),
