@@ -13,11 +13,10 @@ import argparse
 import json
 import shutil
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.runs import run, trainyard
 from pipelines.several import own_home
 from spec.workload import find_workload
 
@@ -42,8 +41,8 @@ def main() -> int:
 
 def _compare(workload: str, seeds: int, settings: Sequence[str]) -> None:
     metric = find_workload(workload)[0].champion_metric
-    teacher = json.loads(_trainyard("run", workload, "--json"))["metrics"][metric]
-    _trainyard("release", "promote", workload, "1")
+    teacher = run(workload)["metrics"][metric]
+    trainyard("release", "promote", workload, "1")
     # JSON is YAML, and so what --param takes.
     taught_by = json.dumps({"release": f"{workload}@1", **dict(_number(one) for one in settings)})
     alone, taught = [], []
@@ -60,16 +59,8 @@ def _compare(workload: str, seeds: int, settings: Sequence[str]) -> None:
 
 
 def _measured(workload: str, metric: str, parameters: Sequence[str]) -> float:
-    said = _trainyard("run", workload, "--json", "--until", "Evaluator", *(f"--param={one}" for one in parameters))
-    found: float = json.loads(said)["metrics"][metric]
+    found: float = run(workload, "Evaluator", parameters)["metrics"][metric]
     return found
-
-
-def _trainyard(*arguments: str) -> str:
-    ended = subprocess.run([sys.executable, "-m", "cli.main", *arguments], capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise SystemExit(f"{' '.join(arguments)} ended with {ended.returncode}: {ended.stderr[-1000:]}")
-    return ended.stdout
 
 
 def _number(setting: str) -> tuple[str, Any]:

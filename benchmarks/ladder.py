@@ -15,11 +15,8 @@ import argparse
 import json
 import resource
 import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
-from typing import Any
 
+from benchmarks.runs import run
 from pipelines.several import own_home
 from spec import home
 from spec.workload import find_workload
@@ -31,25 +28,16 @@ def main() -> int:
     name, values = options.rungs
     with own_home() as folder:
         try:
-            _run(options.workload, "Transform", options.param)
+            run(options.workload, "Transform", options.param)
             print(f"{name:>12}{'weights':>12}{metric:>12}{'CPU seconds':>14}", flush=True)
             for value in values:
                 before = _cpu_seconds()
-                result = _run(options.workload, "Evaluator", [*options.param, f"{name}={value}"])
+                result = run(options.workload, "Evaluator", [*options.param, f"{name}={value}"])
                 seconds, weights = _cpu_seconds() - before, _weights(options.workload)
                 print(f"{value:>12}{weights:>12,}{result['metrics'][metric]:>12.4f}{seconds:>14,.0f}", flush=True)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return 0
-
-
-def _run(workload: str, until: str, parameters: Sequence[str]) -> dict[str, Any]:
-    arguments = ["run", workload, "--json", "--until", until, *(f"--param={one}" for one in parameters)]
-    ended = subprocess.run([sys.executable, "-m", "cli.main", *arguments], capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise SystemExit(f"{' '.join(arguments)} ended with {ended.returncode}: {ended.stderr[-1000:]}")
-    result: dict[str, Any] = json.loads(ended.stdout)
-    return result
 
 
 def _weights(workload: str) -> int:

@@ -12,11 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.runs import run
 from pipelines.several import own_home
 
 _RATE = {"type": "float", "low": 1e-4, "high": 3e-2, "log": True}
@@ -42,7 +40,7 @@ def main() -> int:
     with own_home() as folder:
         try:
             for workload in options.workloads:
-                _run(workload, "Transform", options.param)
+                run(workload, "Transform", options.param)
                 _compare(workload, options)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -54,7 +52,7 @@ def _compare(workload: str, options: argparse.Namespace) -> None:
     found: dict[str, dict[str, Any]] = {}
     for name, settings in _SEARCHES.items():
         search = {"trials": options.trials, "sampler": "random", "space": _SPACES[workload], **settings}
-        result = _run(workload, "Tuner", [*options.param, f"training.search={json.dumps(search)}"])
+        result = run(workload, "Tuner", [*options.param, f"training.search={json.dumps(search)}"])
         record = found[name] = result["search"]
         rate = 60 * options.trials / record["seconds"]
         print(
@@ -68,15 +66,6 @@ def _compare(workload: str, options: argparse.Namespace) -> None:
         f"Two processes: {whole['seconds'] / two['seconds']:.2f} times as many trials a minute.\n",
         flush=True,
     )
-
-
-def _run(workload: str, until: str, parameters: Sequence[str]) -> dict[str, Any]:
-    arguments = ["run", workload, "--json", "--until", until, *(f"--param={one}" for one in parameters)]
-    ended = subprocess.run([sys.executable, "-m", "cli.main", *arguments], capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise SystemExit(f"{' '.join(arguments)} ended with {ended.returncode}: {ended.stderr[-1000:]}")
-    result: dict[str, Any] = json.loads(ended.stdout)
-    return result
 
 
 def _options() -> argparse.Namespace:
