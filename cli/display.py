@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components import progress
+from components.searched import values_in_words
 from pipelines.run import Display
 from pipelines.runners.results import ComponentResult, RunResult
 
@@ -217,11 +218,7 @@ def summary_lines(result: RunResult) -> list[str]:
 
 def search_line(search: Mapping[str, Any]) -> str:
     """What won a search for hyper-parameters, and what it cost."""
-    values = ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in search["values"].items()
-    )
-    epochs = search["epochs"]
+    values, epochs = values_in_words(search["values"]), search["epochs"]
     return (
         f"{search['metric']} {search['value']:.4f} on held-out rows of train with {values}; trial {search['trial']} of "
         f"{sum(search['counts'].values())}, {epochs['spent']:,} of {epochs['full']:,} epochs"

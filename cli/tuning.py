@@ -55,6 +55,7 @@ the section, below `training:` in workload.yaml (docs/guides/search.md):
 
 def _tune(options: argparse.Namespace) -> int:
     from cli.display import run_display
+    from components.searched import JOURNAL_FILE
     from components.tuner.record import RECORD
     from pipelines import parameters, workload_file
     from pipelines.run import RunRequest, run
@@ -80,7 +81,7 @@ def _tune(options: argparse.Namespace) -> int:
     elif options.yes or _agreed(file):
         workload_file.write(file, {("training", *workload.training.path_of(n)): value for n, value in changes.items()})
         print(f"written   {file}: {', '.join(changes)}", file=out)
-    print(f"look      uvx optuna-dashboard {record.parent / 'study.journal'}", file=out)
+    print(f"look      uvx optuna-dashboard {record.parent / JOURNAL_FILE}", file=out)
     return exit_codes.OK
 
 
@@ -96,21 +97,17 @@ def changed(training: Training, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def trial_lines(record: Mapping[str, Any]) -> list[str]:
     """The best trials of a search as a table."""
-    names, sign = [*record["space"]], 1 if record["lower_is_better"] else -1
-    told = [one for one in record["trials"] if one["value"] is not None]
-    best = sorted(told, key=lambda one: (one["state"] != "complete", sign * one["value"], one["number"]))
+    from components import searched
+
+    names, best = [*record["space"]], searched.best_first(record["trials"], record["lower_is_better"])
     rows = [["trial", record["metric"], "epochs", *names, ""]]
     for one in best[:_SHOWN]:
-        values = [_short(one["values"].get(name, "")) for name in names]
+        values = [searched.value_in_words(one["values"].get(name, "")) for name in names]
         rows.append([str(one["number"]), f"{one['value']:.4f}", str(one["epochs"]), *values, one["state"]])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     hidden = len(record["trials"]) - len(rows) + 1
     return [*lines, f"and {hidden} more, in the record" if hidden else ""][: len(lines) + bool(hidden)]
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _agreed(file: pathlib.Path) -> bool:

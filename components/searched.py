@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from spec.errors import InputError
@@ -41,6 +41,23 @@ class Searched:
         """What was searched and what won, without the trials: for history.json and a release."""
         told = ("metric", "value", "trial", "counts", "epochs", "seconds", "sampler", "pruner")
         return {"values": dict(self.values), **{name: self.record[name] for name in told if name in self.record}}
+
+
+def best_first(trials: Iterable[Mapping[str, Any]], lower_is_better: bool) -> list[Mapping[str, Any]]:
+    """The trials of a record that have a value: those that came to their end before those that were pruned, the best before the others."""
+    sign = 1 if lower_is_better else -1
+    told = [one for one in trials if one["value"] is not None]
+    return sorted(told, key=lambda one: (one["state"] != "complete", sign * one["value"], one["number"]))
+
+
+def values_in_words(values: Mapping[str, Value]) -> str:
+    """`learning_rate 0.003, filters 16`."""
+    return ", ".join(f"{name} {value_in_words(value)}" for name, value in values.items())
+
+
+def value_in_words(value: Value) -> str:
+    """A hyper-parameter's value, in four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def read(folder: str | os.PathLike[str]) -> Searched:

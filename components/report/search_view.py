@@ -11,6 +11,7 @@ from markupsafe import Markup
 from components.formats import count, duration, figure, plural
 from components.report import charts
 from components.report.facts import RunFacts
+from components.searched import best_first, value_in_words, values_in_words
 
 _SLICES = 8  # more would be a page of their own
 
@@ -77,13 +78,8 @@ def search_sentence(facts: RunFacts) -> str:
     found = facts.search or {}
     return (
         f"The best of {plural(len(found['trials']), 'trial')} has {facts.metric(found['metric']).title} "
-        f"{figure(found['value'])} on {count(found['rows']['eval'])} held-out rows of train: {words(found['values'])}."
+        f"{figure(found['value'])} on {count(found['rows']['eval'])} held-out rows of train: {values_in_words(found['values'])}."
     )
-
-
-def words(values: Mapping[str, Any]) -> str:
-    """`learning_rate 0.003, filters 16`."""
-    return ", ".join(f"{name} {_short(value)}" for name, value in values.items())
 
 
 def _cost(found: Mapping[str, Any]) -> str:
@@ -96,22 +92,16 @@ def _cost(found: Mapping[str, Any]) -> str:
 
 
 def _rows(found: Mapping[str, Any], names: list[str]) -> tuple[TrialRow, ...]:
-    sign = 1 if found["lower_is_better"] else -1
-    told = [one for one in found["trials"] if one["value"] is not None]
-    order = sorted(told, key=lambda one: (one["state"] != "complete", sign * one["value"], one["number"]))
+    order = best_first(found["trials"], found["lower_is_better"])
     order += [one for one in found["trials"] if one["value"] is None]
     return tuple(
         TrialRow(
             str(one["number"]),
             figure(one["value"]),
             count(one["epochs"]),
-            tuple(_short(one["values"].get(name, "")) for name in names),
+            tuple(value_in_words(one["values"].get(name, "")) for name in names),
             f"{one['state']}: {one['reason']}" if one.get("reason") else one["state"],
             one["number"] == found["trial"],
         )
         for one in order
     )
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
