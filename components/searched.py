@@ -44,7 +44,7 @@ class Searched:
 
 
 def best_first(trials: Iterable[Mapping[str, Any]], lower_is_better: bool) -> list[Mapping[str, Any]]:
-    """The trials of a record that have a value: those that came to their end before those that were pruned, the best before the others."""
+    """The trials of a record that have a value, the best first; those that were pruned after those that came to their end."""
     sign = 1 if lower_is_better else -1
     told = [one for one in trials if one["value"] is not None]
     return sorted(told, key=lambda one: (one["state"] != "complete", sign * one["value"], one["number"]))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from components import formats
 from components.gates import Severity
 from components.report import verdict
-from components.report.evaluation_view import SMALL_SLICE, decision_words, metric_rows, others, sentence, slice_groups
+from components.report.evaluation_view import SMALL_SLICE, metric_rows, others, sentence, slice_groups, training_words
 from components.report.facts import RunFacts
 from components.report.responsible_view import fairness_tables
 from components.report.search_view import search_sentence
@@ -94,7 +94,7 @@ def _training(facts: RunFacts) -> str:
         )
     if (seed := (facts.workload.get("training") or {}).get("seed")) is not None:
         lines.append(f"- Seed: {seed}")
-    lines += [f"- {text(sentence)}" for sentence in decision_words(training)]
+    lines += [f"- {text(sentence)}" for sentence in training_words(training)]
     if facts.search:
         lines.append(f"- {text(search_sentence(facts))}")
     if settings:

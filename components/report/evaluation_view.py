@@ -234,7 +234,7 @@ def frequent_confusions(matrix: Mapping[str, Any], limit: int = 15) -> tuple[tup
     return tuple((truth, predicted, count(value)) for value, truth, predicted in sorted(pairs, reverse=True)[:limit])
 
 
-def decision_words(training: Mapping[str, Any]) -> tuple[str, ...]:
+def training_words(training: Mapping[str, Any]) -> tuple[str, ...]:
     """What training began with and how rows were treated, in sentences; nothing where all is as usual."""
     sentences = [one["words"] for one in (training.get("start"), training.get("teacher")) if one]
     privacy: Mapping[str, Any] = training.get("privacy") or {}

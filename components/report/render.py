@@ -54,7 +54,7 @@ def render_run(facts: RunFacts) -> str:
         slice_groups=groups,
         comparison=_comparison(facts),
         curves=_curves(facts),
-        decision=evaluation_view.decision_words(facts.training or {}),
+        decision=evaluation_view.training_words(facts.training or {}),
         timings=view.timing_rows(facts),
         lineage=(lineage := _lineage(facts)),
         span_page=_span_page(facts, lineage["spans"]),

@@ -43,6 +43,10 @@ class TrainingConfig(Training):
             **{**training.model_dump(), "search": None},
         )
 
+    def steps_per_epoch(self, rows: int) -> int:
+        """Batches of training, for so many rows of train."""
+        return -(-rows // self.batch_size)
+
     @property
     def task_class(self) -> type[Task]:
         """Of the task."""

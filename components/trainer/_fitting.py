@@ -54,7 +54,7 @@ def build(
     """
     build_model: Callable[..., Any] = user_code.load_function(module_file, "build_model", digest)
     # For schedules: a model may need to know how many steps there will be.
-    steps = {"steps_per_epoch": -(-rows // config.batch_size), "epochs": config.epochs}
+    steps = {"steps_per_epoch": config.steps_per_epoch(rows), "epochs": config.epochs}
     in_all = steps["steps_per_epoch"] * steps["epochs"]
     with user_code.calling(module_file, digest):
         model = build_model(schema, {**config.hyperparameters, **steps})

@@ -39,7 +39,7 @@ def check(config: TrainingConfig, rows: int) -> None:
             f"training.privacy.delta must be below 1 over the rows of train ({1 / rows:.2g}): a greater one allows a row to be "
             f"shown whole. Received: {privacy.delta:g}."
         )
-    steps = config.epochs * _steps_per_epoch(config, rows)
+    steps = config.epochs * config.steps_per_epoch(rows)
     wanted = epsilon(config, rows, steps)
     if wanted > privacy.max_epsilon:
         raise InputError(
@@ -58,7 +58,7 @@ def spent(config: TrainingConfig, rows: int, epochs: int) -> dict[str, Any]:
     """
     privacy = config.privacy
     assert privacy is not None
-    steps = epochs * _steps_per_epoch(config, rows)
+    steps = epochs * config.steps_per_epoch(rows)
     return {
         "epsilon": epsilon(config, rows, steps),
         "delta": privacy.delta,
@@ -187,7 +187,3 @@ class _Step:
             lambda start, *_: start < count, more, [start, sums, losses, outputs], shape_invariants=any_number
         )
         return sums, losses, outputs
-
-
-def _steps_per_epoch(config: TrainingConfig, rows: int) -> int:
-    return -(-rows // config.batch_size)

@@ -48,7 +48,7 @@ class Origin:
         names = ServedModel.read(saved_model).weights
         if not names:
             raise InputError(
-                f"training.start_from: {_said(release)} was made by an earlier Trainyard, which did not note the names of its "
+                f"training.start_from: {release_name(release)} was made by an earlier Trainyard, which did not note the names of its "
                 "weights. Release it again without start_from, or name another."
             )
         reader = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
@@ -104,8 +104,8 @@ def _take(layers: Layers[Any], origin: Origin) -> dict[str, Any]:
     taken = [name for name, why in anew.items() if not why]
     if not taken:
         raise InputError(
-            f"training.start_from: {_said(origin.release)} has no layer in common with the model of build_model, by name and shapes. "
-            f"It has {some_of(list(origin.layers))}; the model {some_of([f'{name} ({why})' for name, why in anew.items()])}. Name "
+            f"training.start_from: {release_name(origin.release)} has no layer in common with the model of build_model, by name and "
+            f"shapes. It has {some_of(list(origin.layers))}; the model {some_of([f'{name} ({why})' for name, why in anew.items()])}. Name "
             "another release, or give layers the names that they have there."
         )
     for name in taken:
@@ -163,7 +163,7 @@ def _in_words(start: Mapping[str, Any]) -> str:
     if start["release"] is None:
         words = "There was no champion to start from, so training began anew." if start["asked"] else ""
     else:
-        words = f"Started from {_said(start['release'])}: taken {some_of(start['taken'])}."
+        words = f"Started from {release_name(start['release'])}: taken {some_of(start['taken'])}."
         if anew := [f"{name} ({why})" for name, why in start["anew"].items()]:
             words += f" Begun anew: {some_of(anew)}."
         if start["unused"]:
@@ -179,5 +179,6 @@ def _names(weights: Iterable[tuple[str, Any]]) -> str:
     return ", ".join(name for name, _ in weights)
 
 
-def _said(release: Mapping[str, Any]) -> str:
+def release_name(release: Mapping[str, Any]) -> str:
+    """`mnist@3`."""
     return f"{release['model']}@{release['version']}"

@@ -21,7 +21,7 @@ from components.columnar import SplitWriter, read_batches, tfx_columns
 from components.served_model import SERVING_FOLDER, ServedModel, load_answerer
 from components.tasks import Feature, ModelSchema, Task
 from components.trainer._config import TrainingConfig
-from components.trainer._start import named_release
+from components.trainer._start import named_release, release_name
 from components.trainer.late import Late, as_stored
 from components.trainer.sources import Sources
 from spec.errors import InputError
@@ -149,8 +149,8 @@ def record(config: TrainingConfig, folder: str) -> dict[str, Any]:
     """What history.json says of the teacher that an artifact holds."""
     release, teacher = named_release(folder), config.teacher
     assert release is not None and teacher is not None
-    said = f"{release['model']}@{release['version']}"
     words = (
-        f"Taught by {said}: its answers count {teacher.weight:g} of the loss, at temperature {teacher.temperature:g}."
+        f"Taught by {release_name(release)}: its answers count {teacher.weight:g} of the loss, "
+        f"at temperature {teacher.temperature:g}."
     )
     return {"release": release, "temperature": teacher.temperature, "weight": teacher.weight, "words": words}
