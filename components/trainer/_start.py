@@ -103,9 +103,10 @@ def _take(layers: Layers[Any], origin: Origin) -> dict[str, Any]:
     anew = {name: _difference(weights, origin.layers.get(name)) for name, weights in layers.items()}
     taken = [name for name, why in anew.items() if not why]
     if not taken:
+        has = some_of([f"{name} ({why})" for name, why in anew.items()])
         raise InputError(
             f"training.start_from: {release_name(origin.release)} has no layer in common with the model of build_model, by name and "
-            f"shapes. It has {some_of(list(origin.layers))}; the model {some_of([f'{name} ({why})' for name, why in anew.items()])}. Name "
+            f"shapes. It has {some_of(list(origin.layers))}; the model {has}. Name "
             "another release, or give layers the names that they have there."
         )
     for name in taken:
