@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import answering
 import vector_index
 from components import lazy_imports
 from components.served_model import ServedModel, is_missing
@@ -258,8 +259,9 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _entry(signature: Any) -> vector_index.Entry:
-    return vector_index.Entry([*signature.structured_input_signature[1]], functools.partial(_called, signature))
+def _entry(signature: Any) -> answering.Entry:
+    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
+    return answering.Entry([*inputs], [*outputs], functools.partial(_called, signature))
 
 
 def _called(signature: Any, given: Mapping[str, np.ndarray]) -> Tensors:

@@ -1,0 +1,11 @@
+"""What answers `serving_default` of a model's folder: its SavedModel, an index beside it, or LiteRT in its middle.
+
+Components and the model server share it, so that what is judged is what answers. Imports `vector_index` and `spec`, and LiteRT and
+NumPy where a model needs them.
+"""
+
+from answering._answerer import DEFAULT, answerer
+from answering._litert import ANSWERS, FEATURES, OUTPUT, write_network
+from vector_index import Entry
+
+__all__ = ["ANSWERS", "DEFAULT", "FEATURES", "OUTPUT", "Entry", "answerer", "write_network"]
