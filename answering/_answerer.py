@@ -10,7 +10,9 @@ from spec.errors import InputError
 DEFAULT = "serving_default"
 
 
-def answerer(saved_model: pathlib.Path, entry: Callable[[str], vector_index.Entry], by_index: bool = True) -> vector_index.Entry:
+def answerer(
+    saved_model: pathlib.Path, entry: Callable[[str], vector_index.Entry], by_index: bool = True
+) -> vector_index.Entry:
     """What answers in place of `serving_default`, or as it.
 
     Args:
@@ -26,6 +28,8 @@ def answerer(saved_model: pathlib.Path, entry: Callable[[str], vector_index.Entr
             return around
         exact = entry(DEFAULT)
     except KeyError as error:
-        raise InputError(f"{saved_model}: has no signature {error}. Export the model with Trainyard's Trainer.") from None
+        raise InputError(
+            f"{saved_model}: has no signature {error}. Export the model with Trainyard's Trainer."
+        ) from None
     found = vector_index.answering(saved_model, entry) if by_index else None
     return vector_index.Entry(exact.inputs, exact.outputs, found) if found else exact

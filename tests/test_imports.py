@@ -13,7 +13,17 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Each stands on those before it.
-GROUND = ("spec", "storage", "landing", "model_store", "vector_index", "answering", "components", "quality", "pipelines")
+GROUND = (
+    "spec",
+    "storage",
+    "landing",
+    "model_store",
+    "vector_index",
+    "answering",
+    "components",
+    "quality",
+    "pipelines",
+)
 # What a room may import of ours besides itself. The longest prefix that matches a module decides.
 MAY_IMPORT = {
     **{room: GROUND[:floor] for floor, room in enumerate(GROUND)},
