@@ -76,7 +76,7 @@ class Servable:
         self.features, self.classes = read_description(folder)
         self.signature_defs = _signature_defs(folder)
         self._golden = _golden_request(folder)
-        loaded = _Loaded(folder)
+        loaded = answering.SavedModel(folder)
         self.signatures = {
             name: _signature(name, loaded.entry(name).call, self.signature_defs[name], self.features)
             for name in loaded.names
@@ -85,7 +85,7 @@ class Servable:
             default = dataclasses.replace(default, call=answering.answerer(folder, loaded.entry).call)
             self.signatures[DEFAULT_SIGNATURE] = default
             for name, variant in variants_in(folder).items():
-                call = answering.answerer(variant, _Loaded(variant).entry).call
+                call = answering.answerer(variant, answering.SavedModel(variant).entry).call
                 self.signatures[name] = dataclasses.replace(default, name=name, call=call, is_variant=True)
                 self.signature_defs[name] = self.signature_defs[DEFAULT_SIGNATURE]
         self._in_flight = 0
@@ -221,25 +221,6 @@ def _golden_request(folder: pathlib.Path) -> dict[str, Any]:
 def _made_up(info: TensorInfo) -> np.ndarray[Any, Any]:
     shape = tuple(1 if n is None else n for n in info.shape or ())
     return np.full(shape, b"?" if info.is_string else 0, dtype=info.dtype)
-
-
-class _Loaded:
-    """A SavedModel in memory."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        self._root = tf.saved_model.load(str(folder))
-        self.names = tuple(self._root.signatures)
-
-    def entry(self, name: str) -> answering.Entry:
-        function = self._root.signatures[name]
-        inputs, outputs = [*function.structured_input_signature[1]], [*function.structured_outputs]
-
-        def call(arrays: Mapping[str, np.ndarray]) -> Arrays:
-            # `self` is kept by this closure, and with it the weights.
-            answers = self._root.signatures[name](**{one: tf.constant(arrays[one]) for one in inputs})
-            return {one: answers[one].numpy() for one in outputs}
-
-        return answering.Entry(inputs, outputs, call)
 
 
 def _refusal(signature: Signature, arrays: Arrays, rows: slice) -> tf.errors.OpError | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components.artifacts import ModelVariants
 from components.graph import Graph, with_inputs
 from components.pusher.driver import Driver
 from components.pusher.executor import Executor
@@ -24,6 +25,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
         "hyperparameters": component_spec.ChannelParameter(type=standard_artifacts.HyperParameters, optional=True),
+        "variants": component_spec.ChannelParameter(type=ModelVariants, optional=True),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -37,6 +39,7 @@ class Pusher(base_component.BaseComponent):
     Args:
         champion: that it was compared with; becomes the release's parent.
         hyperparameters: of the Tuner; the release says what was searched.
+        variants: of the model; the release has them.
         gates: results and blessings of the gates, by their names among a run's artifacts; the release records the results.
     """
 
@@ -55,6 +58,7 @@ class Pusher(base_component.BaseComponent):
         code_digest: str = "",
         champion: channel.BaseChannel | None = None,
         hyperparameters: channel.BaseChannel | None = None,
+        variants: channel.BaseChannel | None = None,
         **gates: channel.BaseChannel,
     ) -> None:
         super().__init__(
@@ -63,6 +67,7 @@ class Pusher(base_component.BaseComponent):
                 examples=examples,
                 champion=champion,
                 hyperparameters=hyperparameters,
+                variants=variants,
                 **gates,
                 store_uri=store_uri,
                 model_name=model_name,
@@ -82,6 +87,7 @@ def node(graph: Graph) -> Pusher:
         examples=made["examples"],
         champion=made["champion"],
         hyperparameters=made.get("best_hyperparameters"),
+        variants=made.get("variants"),
         task=graph.workload.task,
         store_uri=site.store_uri,
         model_name=graph.workload.name,

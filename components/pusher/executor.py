@@ -17,11 +17,11 @@ from components.gates import GateResult
 from components.pusher.driver import MODEL_ID, MODEL_NAME, STORE_URI
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
-from model_store import RELEASE_FILE, ModelStore, Release, ReleaseDraft
+from model_store import RELEASE_FILE, VARIANTS_FOLDER, ModelStore, Release, ReleaseDraft
 from spec import graph
 
 GOLDEN_REQUESTS = "golden_requests.json"
-_KEPT = ("task", "label", "classes", "rows", "span", "overall", "confidence", "bounds", "trivial", "slices")
+_KEPT = ("task", "label", "classes", "rows", "span", "overall", "confidence", "bounds", "trivial", "slices", "variants")
 
 
 class Executor(base_executor.BaseExecutor):
@@ -57,12 +57,11 @@ class Executor(base_executor.BaseExecutor):
 
     def publish(self, input_dict: Artifacts, exec_properties: Mapping[str, Any]) -> Release:
         """Publishes the model with its golden requests, or finds that it has been."""
-        saved_model = pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER
-        golden = pathlib.Path(input_dict["infra_blessing"][0].uri) / GOLDEN_REQUESTS
+        files = _files(input_dict)
         model_name = exec_properties["model_name"]
         spans = json.loads(input_dict["examples"][0].get_string_custom_property("spans"))
         draft = ReleaseDraft(
-            publication_key=publication_key(model_name, saved_model, spans),
+            publication_key=publication_key(model_name, files, spans),
             task=exec_properties["task"],
             spans=spans,
             code_revision=exec_properties.get("code_revision") or "",
@@ -77,28 +76,41 @@ class Executor(base_executor.BaseExecutor):
             pipeline=self._context.pipeline_info.id if self._context and self._context.pipeline_info else "",
         )
         with tempfile.TemporaryDirectory() as folder:
-            staged = _stage(saved_model, golden, pathlib.Path(folder))
+            golden = pathlib.Path(input_dict["infra_blessing"][0].uri) / GOLDEN_REQUESTS
+            if golden.is_file():
+                files[f"assets.extra/{GOLDEN_REQUESTS}"] = golden
+            staged = _stage(files, pathlib.Path(folder))
             return ModelStore(exec_properties["store_uri"]).publish(model_name, staged, draft)
 
 
-def publication_key(model_name: str, saved_model: pathlib.Path, spans: list[dict[str, Any]]) -> str:
-    """Names a publication by what is published: every byte of the model, and the data it was trained on.
+def publication_key(model_name: str, files: Mapping[str, pathlib.Path], spans: list[dict[str, Any]]) -> str:
+    """Names a publication by what is published: every byte of the model and its variants, and the data it was trained on.
 
     The code's revision is left out: a commit that changes nothing of the model is no new release, and one that does
     changes its bytes.
     """
     sha = hashlib.sha256(json.dumps([model_name, spans], sort_keys=True).encode())
-    for path in sorted(p for p in saved_model.rglob("*") if p.is_file()):
-        sha.update(f"\0{path.relative_to(saved_model).as_posix()}\0{code_files.sha256(path)}".encode())
+    for name, path in sorted(files.items(), key=lambda one: one[1]):
+        sha.update(f"\0{name}\0{code_files.sha256(path)}".encode())
     return sha.hexdigest()
 
 
-def _stage(saved_model: pathlib.Path, golden: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+def _files(input_dict: Artifacts) -> dict[str, pathlib.Path]:
+    """The model's files and those of its variants, by their names in the release."""
+    folders = {pathlib.PurePosixPath(): pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER}
+    for one in input_dict.get("variants") or ():
+        folders[pathlib.PurePosixPath(VARIANTS_FOLDER)] = pathlib.Path(one.uri)
+    return {
+        str(place / path.relative_to(folder).as_posix()): path
+        for place, folder in folders.items()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def _stage(files: Mapping[str, pathlib.Path], folder: pathlib.Path) -> pathlib.Path:
     """The files to publish, as links: a model may be large, and the store makes the one copy that counts."""
-    sources = {path.relative_to(saved_model): path for path in saved_model.rglob("*") if path.is_file()}
-    if golden.is_file():
-        sources[pathlib.Path("assets.extra") / GOLDEN_REQUESTS] = golden
-    for name, source in sources.items():
+    for name, source in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(source.absolute())
