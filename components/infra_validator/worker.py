@@ -246,7 +246,8 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     """Loads the model and asks it.
 
     Args:
-        request: `saved_model`, `golden` (Parquet), `variants` (folders by name) and `stage`, a file that always says what is being done.
+        request: `saved_model`, `golden` (Parquet), `variants` (folders by name) and `stage`, a file that always says what is being
+            done.
     """
     import tensorflow as tf
 
