@@ -29,7 +29,7 @@ def make_int8(trained: Trained, variant: Variant, folder: pathlib.Path) -> None:
         InputError: LiteRT lacks an operation of the network.
     """
     network = _Network(trained)
-    content = network.converted(network.converter())  # refuses what it must, and tells where the head begins
+    content = converted(network.converter())  # refuses what it must, and tells where the head begins
     sample = trained.sample(_ROWS)
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -54,7 +54,7 @@ def make_float16(trained: Trained, variant: Variant, folder: pathlib.Path) -> No
     converter = network.converter()
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
-    trained.export_around(network.converted(converter), folder)
+    trained.export_around(converted(converter), folder)
 
 
 class _Network:
@@ -67,27 +67,27 @@ class _Network:
         model = trained.fitted()
         self._function = trained.network(model)
         self._kept = tf.Module()  # TensorFlow drops a variable that nothing in Python holds
-        self._kept.variables_of_model = [one.value for one in model.variables]
-        self._kept.network = self._function
+        self._kept.of_model = [one.value for one in model.variables]
 
     def converter(self) -> Any:
         return tf.lite.TFLiteConverter.from_concrete_functions([self._function], self._kept)
 
-    def converted(self, converter: Any) -> bytes:
-        """The network's content; raises InputError where LiteRT lacks an operation of it."""
-        try:
-            content: bytes = converter.convert()
-        except Exception as error:  # ConverterError, ValueError: whatever the converter does not take
-            raise InputError(
-                f"LiteRT cannot compute the network: {_lacking(str(error))}. Build the model without it, or take keras-int8 or pruned"
-            ) from error
-        return content
 
+def converted(converter: Any) -> bytes:
+    """What a converter makes.
 
-def _lacking(text: str) -> str:
-    """The operations that a converter's error names, or its first line."""
-    named = dict.fromkeys(re.findall(r"\btf\.(\w+)\(", text)) or dict.fromkeys(re.findall(r"'tf\.(\w+)' op", text))
-    return f"it has no operation {some_of([*named])}" if named else one_line(text, 200)
+    Raises:
+        InputError: LiteRT lacks an operation.
+    """
+    try:
+        content: bytes = converter.convert()
+    except Exception as error:  # ConverterError, ValueError: whatever the converter does not take
+        named = dict.fromkeys(re.findall(r"'tf\.(\w+)' op", str(error)))
+        why = f"it has no {some_of([*named])}" if named else one_line(error, 200)
+        raise InputError(
+            f"LiteRT cannot compute the network: {why}. Build the model without it, or take keras-int8 or pruned"
+        ) from error
+    return content
 
 
 def head(content: bytes) -> list[str]:
