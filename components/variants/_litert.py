@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 
 # Rows of train that the ranges of all layers are taken from.
 _ROWS = 500
-# What has weights of its own: the head of a network is what follows the last of them.
+# What has weights of its own, and takes the time.
 _WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL")
 
 
 def make_int8(trained: Trained, variant: Variant, folder: pathlib.Path) -> None:
-    """Weights and what layers hand on are of 8 bits, all but the head: a probability or an amount in 256 steps would be too coarse.
+    """Weights and what layers hand on are of 8 bits, but for the head and for ids.
+
+    The head is what follows the last weights, and those: a probability or an amount in 256 steps would be too coarse.
 
     Raises:
         InputError: LiteRT lacks an operation of the network.
     """
     network = _Network(trained)
-    content = converted(network.converter())  # refuses what it must, and tells where the head begins
+    content = converted(network.converter())  # refuses what it must
     sample = trained.sample(_ROWS)
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -39,7 +41,7 @@ def make_int8(trained: Trained, variant: Variant, folder: pathlib.Path) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.representative_dataset = rows
-    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=head(content))
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=Operations(content).exact)
     debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=rows, debug_options=options)
     trained.export_around(debugger.get_nondebug_quantized_model(), folder)
 
@@ -90,23 +92,47 @@ def converted(converter: Any) -> bytes:
     return content
 
 
-def head(content: bytes) -> list[str]:
-    """The operations of a network from the last that has weights to its output, by the names of what they make."""
-    from ai_edge_litert import schema_py_generated as schema
+class Operations:
+    """The operations of a network in LiteRT's form, by what they make.
 
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    (network,) = model.subgraphs[:1]
-    kinds = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-    makers = {place: one for one in network.operators for place in one.outputs}
-    found: dict[int, str] = {}
-    waiting = [*network.outputs]
-    while waiting:
-        place = waiting.pop()
-        maker = makers.get(place)
-        if maker is None or place in found:
-            continue
-        found[place] = network.tensors[place].name.decode()
-        code = model.operatorCodes[maker.opcodeIndex]
-        if kinds[max(code.builtinCode, code.deprecatedBuiltinCode)] not in _WEIGHTED:
-            waiting += [*maker.inputs]
-    return [*found.values()]
+    Args:
+        content: of a network that computes in float32.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        model = schema.ModelT.InitFromPackedBuf(content, 0)
+        self._network = model.subgraphs[0]
+        kinds = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+        codes = [kinds[max(one.builtinCode, one.deprecatedBuiltinCode)] for one in model.operatorCodes]
+        self._makers = {place: one for one in self._network.operators for place in one.outputs}
+        self._kinds = {place: codes[one.opcodeIndex] for place, one in self._makers.items()}
+        self._floats = {
+            place for place, one in enumerate(self._network.tensors) if one.type == schema.TensorType.FLOAT32
+        }
+
+    @property
+    def exact(self) -> list[str]:
+        """Those that are to compute in float32 still, by the names of what they make."""
+        makers, kinds, floats = self._makers, self._kinds, self._floats
+        head = self._before(self._network.outputs, with_weights=True)
+        # An id of 3 that became 2.99 is cut to 2.
+        cut = [makers[n].inputs[0] for n, kind in kinds.items() if kind == "CAST" and n not in floats]
+        ids = self._before([place for place in cut if place in floats], with_weights=False)
+        # LiteRT's own copies its values as they are, whatever their scale.
+        one_hot = {place for place, kind in kinds.items() if kind == "ONE_HOT"}
+        return [self._network.tensors[place].name.decode() for place in sorted(head | ids | one_hot)]
+
+    def _before(self, places: Iterable[int], with_weights: bool) -> set[int]:
+        """What is made on the way to some tensors since the last operations that have weights, those included or not."""
+        found: set[int] = set()
+        waiting = [*places]
+        while waiting:
+            place = waiting.pop()
+            has_weights = self._kinds.get(place) in _WEIGHTED
+            if place in found or place not in self._makers or (has_weights and not with_weights):
+                continue
+            found.add(place)
+            waiting += [] if has_weights else [*self._makers[place].inputs]
+        return found
