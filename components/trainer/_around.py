@@ -14,6 +14,7 @@ import answering
 from components.tasks import ModelSchema
 from components.trainer._export import RawColumns, graph
 from components.trainer.late import Late
+from spec.errors import InputError
 
 
 class AroundNetwork(RawColumns):
@@ -39,7 +40,13 @@ class AroundNetwork(RawColumns):
             return {names[feature]: made[feature] for feature in schema.features}
 
         def answers(output: tf.Tensor) -> dict[str, Any]:
-            return self._task.answers(output, {}, None)
+            try:
+                return self._task.answers(output, {}, None)
+            except (KeyError, AttributeError, TypeError) as error:
+                raise InputError(
+                    f"task {schema.task} does not answer by the network's output alone ({type(error).__name__}: {error}). Take "
+                    "keras-int8 or pruned, or set takes_variants = False in the task"
+                ) from error
 
         # Read-only: TensorFlow would track each entry of a dictionary.
         self._signatures = types.MappingProxyType(
