@@ -143,13 +143,14 @@ def _compared(
     plain = Compared(variant, found, original, loss, ())
     checks = [
         *(predictions_fit(outcome), *bar_checks(outcome, config)),
-        *(_loss_check(plain, config), _size_check(plain), _latency_check(plain)),
+        *(_loss_check(plain, config), _size_check(plain), *_latency_checks(plain)),
     ]
     named = (
         dataclasses.replace(
             one,
             name=f"variant {variant.name}: {one.name}",
-            message=f"variant {variant.name}: {one.message or one.name}",
+            # Of what was not judged the name is told beside it.
+            message=f"variant {variant.name}: {one.message or one.name}" if one.judged else one.message,
         )
         for one in checks
     )
@@ -181,17 +182,16 @@ def _size_check(found: Compared) -> CheckResult:
     return CheckResult("size", passes, message=message + ("" if passes else _mend("max_size")))
 
 
-def _latency_check(found: Compared) -> CheckResult:
+def _latency_checks(found: Compared) -> list[CheckResult]:
     most, share = found.variant.max_latency, found.latency(_JUDGED_ROWS)
+    if most is None:
+        return []
     message = (
         f"{_JUDGED_ROWS} rows take {1000 * found.found.seconds[_JUDGED_ROWS]:.2f} ms, {share:.2f} of the model's "
-        f"{1000 * found.original.seconds[_JUDGED_ROWS]:.2f} ms"
+        f"{1000 * found.original.seconds[_JUDGED_ROWS]:.2f} ms; at most {most:g} is allowed"
     )
-    if most is None:
-        return CheckResult.not_judged("latency", f"{message}; no max_latency is named", Severity.INFO)
     passes = share <= most
-    message += f"; at most {most:g} is allowed"
-    return CheckResult("latency", passes, message=message + ("" if passes else _mend("max_latency")))
+    return [CheckResult("latency", passes, message=message + ("" if passes else _mend("max_latency")))]
 
 
 def _mend(field: str) -> str:

@@ -57,7 +57,8 @@ class Executor(base_executor.BaseExecutor):
 
     def publish(self, input_dict: Artifacts, exec_properties: Mapping[str, Any]) -> Release:
         """Publishes the model with its golden requests, or finds that it has been."""
-        files = _files(input_dict)
+        variants = [pathlib.Path(one.uri) for one in input_dict.get("variants") or ()]
+        files = files_of(pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER, *variants)
         model_name = exec_properties["model_name"]
         spans = json.loads(input_dict["examples"][0].get_string_custom_property("spans"))
         draft = ReleaseDraft(
@@ -90,19 +91,17 @@ def publication_key(model_name: str, files: Mapping[str, pathlib.Path], spans: l
     changes its bytes.
     """
     sha = hashlib.sha256(json.dumps([model_name, spans], sort_keys=True).encode())
-    for name, path in sorted(files.items(), key=lambda one: one[1]):
+    for name, path in sorted(files.items(), key=lambda one: pathlib.PurePosixPath(one[0])):
         sha.update(f"\0{name}\0{code_files.sha256(path)}".encode())
     return sha.hexdigest()
 
 
-def _files(input_dict: Artifacts) -> dict[str, pathlib.Path]:
-    """The model's files and those of its variants, by their names in the release."""
-    folders = {pathlib.PurePosixPath(): pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER}
-    for one in input_dict.get("variants") or ():
-        folders[pathlib.PurePosixPath(VARIANTS_FOLDER)] = pathlib.Path(one.uri)
+def files_of(saved_model: pathlib.Path, *variants: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The files of a release by their names in it: those of the model, and of folders of variants."""
+    placed = [("", saved_model), *((f"{VARIANTS_FOLDER}/", folder) for folder in variants)]
     return {
-        str(place / path.relative_to(folder).as_posix()): path
-        for place, folder in folders.items()
+        place + path.relative_to(folder).as_posix(): path
+        for place, folder in placed
         for path in folder.rglob("*")
         if path.is_file()
     }

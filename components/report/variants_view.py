@@ -16,6 +16,7 @@ class VariantRow:
 
     Attributes:
         loss: against the model; empty for the model itself.
+        limits: that it must keep to, in words.
         size: bytes, and compressed ones with the share of the model's.
         times: of a request, by its rows, with the share of what the model takes.
     """
@@ -27,6 +28,7 @@ class VariantRow:
     size: str
     compressed: str
     times: tuple[str, ...]
+    limits: str
     state: str
     word: str
 
@@ -74,6 +76,12 @@ def _row(one: Mapping[str, Any], sizes: tuple[str, ...]) -> VariantRow:
         count(one["bytes"]),
         count(one["compressed_bytes"]) + share,
         times,
+        _limits(one) if is_variant else "",
         state,
         word,
     )
+
+
+def _limits(one: Mapping[str, Any]) -> str:
+    latency = f"time {one['max_latency']:.0%}" if one["max_latency"] is not None else "time not judged"
+    return f"loss {one['max_loss']:g}, size {one['max_size']:.0%}, {latency}"
