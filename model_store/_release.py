@@ -21,6 +21,8 @@ KERAS_FILE = "assets.extra/model.keras"
 """Of a release: the model as Keras keeps it, for people; whoever serves or judges the SavedModel can do without."""
 VARIANTS_FOLDER = "assets.extra/variants"
 """Of a release: compressed variants of the model, each a folder like the release's own."""
+CARD_FILE = "assets.extra/model_card.json"
+"""Of a release: its model card, as plain data."""
 # Fields that came later, with what they are in releases without them: `release.json` then does not have them.
 _ADDED: dict[str, Any] = {"code_digest": "", "search": {}, "privacy": {}, "built_on": {}}
 
