@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pathlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,7 @@ OUTPUT = "output"
 _FOLDER = pathlib.Path("assets.extra") / "litert"  # TensorFlow Serving leaves assets.extra alone
 _DESCRIPTION, _NETWORK = "litert.json", "network.tflite"
 _FORMAT = 1
+_MOST_THREADS = 4
 
 Tensors = dict[str, "np.ndarray"]
 
@@ -62,9 +64,9 @@ class _Interpreter:
     def __init__(self, content: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        # Of one thread. Requests come side by side already, and as many threads would be started as the host has cores, even in a
-        # container that has a part of one.
-        self._interpreter = Interpreter(model_content=content, num_threads=1)
+        # As TensorFlow, more than one for a request. Not as many as there are, since a container may have a part of its host's.
+        threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+        self._interpreter = Interpreter(model_content=content, num_threads=threads)
         signature = self._interpreter.get_signature_runner()
         self._inputs = {name: int(one["index"]) for name, one in signature.get_input_details().items()}
         self._output = int(signature.get_output_details()[OUTPUT]["index"])
