@@ -84,10 +84,11 @@ def converted(converter: Any) -> bytes:
     try:
         content: bytes = converter.convert()
     except Exception as error:  # ConverterError, ValueError: whatever the converter does not take
-        named = dict.fromkeys(re.findall(r"'tf\.(\w+)' op", str(error)))
-        why = f"it has no {some_of([*named])}" if named else one_line(error, 200)
+        lacking = dict.fromkeys(re.findall(r"'tf\.(\w+)' op is neither", str(error)))
+        said = re.search(r"error: (.+)", str(error))
+        why = f"it has no {some_of([*lacking])}" if lacking else one_line(said[1] if said else error, 200)
         raise InputError(
-            f"LiteRT cannot compute the network: {why}. Build the model without it, or take keras-int8 or pruned"
+            f"LiteRT cannot compute the network: {why}. Build the model without that, or take keras-int8 or pruned"
         ) from error
     return content
 

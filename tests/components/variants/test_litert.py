@@ -30,7 +30,7 @@ def test_the_head_is_what_follows_the_last_weights() -> None:
 
 
 def test_an_operation_that_litert_lacks_is_named() -> None:
-    with pytest.raises(InputError, match=r"it has no Digamma\. Build the model without it"):
+    with pytest.raises(InputError, match=r"it has no Digamma\. Build the model without that"):
         converted(converter(tf.math.digamma, [None, 4]))
 
 
