@@ -19,6 +19,7 @@ from spec.words import one_line
 from spec.workload._assets import Asset
 from spec.workload._card import Card
 from spec.workload._data import Data, Ingestion, Split
+from spec.workload._export import Export
 from spec.workload._model import CHAMPION, Evaluation, InfraValidation, Training
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
 from spec.workload._quality import Quality
@@ -91,6 +92,8 @@ class Workload(Section):
     (docs/guides/datasets.md)."""
     training: Training = Training()
     """How the model is fitted."""
+    export: Export = Export()
+    """What is made of the trained model."""
     evaluation: Evaluation = Evaluation()
     """What the model must reach to be released."""
     quality: Quality = Quality()
@@ -157,6 +160,7 @@ class Workload(Section):
             _query_objections,
             _judge_objections,
             _fairness_objections,
+            _variants_objections,
         ):
             for objection in rule(self, task):
                 raise ValueError(objection)
@@ -277,6 +281,20 @@ def _fairness_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[
         )
     if workload.data.label_column in columns:
         yield f"evaluation.fairness: the label {workload.data.label_column!r} makes no groups that could be treated alike. Remove it"
+
+
+def _variants_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    for variant in workload.export.variants:
+        if not task.takes_variants:
+            yield (
+                "export.variants is for tasks whose answers follow from the network's output alone, as those of binary and "
+                f"regression do. Received: task {task.name}. Remove it"
+            )
+        if workload.training.privacy and variant.looks_at_train:
+            yield (
+                f"export.variants: {variant.name}: {variant.method} looks at rows of train again, which training.privacy would not "
+                "count. Take litert-float16 or keras-int8"
+            )
 
 
 def load_workload(folder: str | os.PathLike[str]) -> Workload:
