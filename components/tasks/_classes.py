@@ -71,6 +71,12 @@ class ClassTask(Task):
             "confidence": tf.gather(self.scores(output), called, batch_dims=1),
         }
 
+    def explained_score(self, output: Any, answered: Any) -> Any:
+        """The log-odds of the class that the row is called."""
+        from components.tasks._log_odds import log_odds
+
+        return log_odds(output, self.called(answered), self.scores)
+
     def tfs_answers(self, output: Any) -> dict[str, Any]:
         import tensorflow as tf
 

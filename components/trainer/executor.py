@@ -16,16 +16,18 @@ from components.tasks.gallery_file import GALLERY_FILE, plain
 from components.trainer._config import TrainingConfig
 from components.trainer.sources import Sources
 from model_store import KERAS_FILE
+from spec.workload import Export
 
 
 class Executor(base_executor.BaseExecutor):
     """Checks the transformed splits, fits, keeps the best weights, exports."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        from components.trainer import _checkpoints, _decision, _export, _fitting, _keras_file, _sketches, training
+        from components.trainer import _checkpoints, _decision, _explain, _export, _fitting, _keras_file, _sketches, training
         from components.trainer._start import named_release
 
         config = border.load(TrainingConfig, exec_properties["training"])
+        exported = border.load(Export, exec_properties["export"])
         found = [searched.read(one.uri) for one in input_dict.get("hyperparameters") or []]
         for one in found:
             config = config.with_values(one.values)
@@ -67,6 +69,7 @@ class Executor(base_executor.BaseExecutor):
                 material.late,
                 items[0] if items else None,
                 names,
+                _explain.ordinary(material.train) if exported.explain else None,
             )
             sample = _fitting.sample_of(material.schema)
             history["keras_file"] = _keras_file.write(model, sample, folder / KERAS_FILE)

@@ -8,6 +8,7 @@ from spec.section import NamedColumn, Section, Use, named_columns
 from spec.workload._assets import Asset
 from spec.workload._card import Card
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
+from spec.workload._export import Export
 from spec.workload._finding import find_workload
 from spec.workload._model import (
     CHAMPION,
@@ -71,6 +72,7 @@ __all__ = [
     "Drift",
     "DriftLimits",
     "Evaluation",
+    "Export",
     "Fairness",
     "FairnessThreshold",
     "Format",
