@@ -21,6 +21,7 @@ import vector_index
 from components.columnar import is_list
 from components.tasks import Task, find
 from spec.errors import InputError
+from spec.signatures import EXPLAIN
 from spec.words import one_line
 from spec.workload import PLAIN
 
@@ -233,9 +234,24 @@ def load_answerer(
             f"{', '.join(sorted(wanted))}. Export the model anew."
         )
     call = (by_index and vector_index.answering(saved_model, entry)) or entry("serving_default").call
+    return _of_columns(call, model)
+
+
+def load_explainer(saved_model: pathlib.Path, model: ServedModel) -> Callable[[Mapping[str, np.ndarray]], Tensors]:
+    """The same of the signature `explain`, which the model must have.
+
+    Raises:
+        InputError: the SavedModel does not load.
+    """
+    entry, _ = _entries(saved_model)
+    return _of_columns(entry(EXPLAIN).call, model)
+
+
+def _of_columns(call: Callable[[Tensors], Tensors], model: ServedModel) -> Callable[[Mapping[str, np.ndarray]], Tensors]:
+    """A signature that takes what `serving_default` does, by column, and a few rows at a time where many take much memory."""
 
     def answer(inputs: Mapping[str, np.ndarray]) -> Tensors:
-        arrays = {name: inputs[column] for name, column in wanted.items()}
+        arrays = {model.input_name(name): inputs[name] for name in model.features}
         count = len(next(iter(arrays.values())))
         rows = model.rows_at_once or max(1, count)
         parts = [

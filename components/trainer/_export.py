@@ -18,13 +18,14 @@ import tensorflow_transform as tft
 
 from components import served_model
 from components.schema import booleans_of, is_personal, is_picture, time_format_of
-from components.served_model import explained
 from components.tasks import ModelSchema, Signature, Task, find
 from components.tasks.catalogue import Catalogue
 from components.trainer._explain import Explainer, Row, map_shape
+from components.trainer._made_of import made_of
 from components.trainer.late import Late, as_stored, row_bytes
 from spec.errors import InputError
-from spec.words import some_of
+from spec.signatures import EXPLAIN
+from spec.words import one_line, some_of
 
 MadeOf = Callable[[Mapping[str, Any]], dict[str, tf.Tensor]]
 
@@ -92,7 +93,7 @@ class ServingModule(tf.Module):
         signatures = self._traced(features)
         if ordinary is not None:
             pictures = [one.name for one in transform.raw_metadata.schema.feature if is_picture(one)]
-            signatures[explained.SIGNATURE] = self._explain_traced(model, late, features, ordinary, pictures)
+            signatures[EXPLAIN] = self._explain_traced(model, late, features, ordinary, pictures)
         self.signatures = types.MappingProxyType(signatures)
         # Saving looks through everything that hangs on this module several times, and traces a tf_keras layer once more: what
         # the signatures need hangs here, not the model and the layer with all that is theirs (optimizer, history, graphs).
@@ -110,7 +111,7 @@ class ServingModule(tf.Module):
     def further_columns(self) -> dict[str, tuple[str, ...]]:
         """The columns of each further signature that takes nothing else."""
         found = {name: tuple(one.columns) for name, one in self._further.items() if not one.tensors}
-        return found | ({explained.SIGNATURE: self.columns} if explained.SIGNATURE in self.signatures else {})
+        return found | ({EXPLAIN: self.columns} if EXPLAIN in self.signatures else {})
 
     def raw_inputs(self, columns: Iterable[str]) -> dict[str, tf.TensorSpec]:
         """The dense tensors of columns by input name: [None] or [None, d]."""
@@ -170,17 +171,17 @@ class ServingModule(tf.Module):
             return self._task.explained_score(output, answered)
 
         names = self._input_names
-        needed = _made_of(features, {name: self._raw_specs[name] for name in self.columns})
-        made_of = {name: columns for name, columns in needed.items() if name in late.features}
+        needed = _needed(features, {name: self._raw_specs[name] for name in self.columns})
+        needed = {name: columns for name, columns in needed.items() if name in late.features}
         shapes = {
             name: map_shape(late.features[name].shape, _shape(self._raw_specs[columns[0]]))
-            for name, columns in made_of.items()
+            for name, columns in needed.items()
             if len(columns) == 1 and columns[0] in pictures and late.features[name].dtype == "float32"
         }
         explainer = Explainer(
             score,
-            {name: ordinary[name] for name in made_of},
-            {name: [names[column] for column in columns] for name, columns in made_of.items()},
+            {name: ordinary[name] for name in needed},
+            {name: [names[column] for column in columns] for name, columns in needed.items()},
             {name: shape for name, shape in shapes.items() if shape},
             max(1, min(_POINTS_AT_ONCE, _BYTES_AT_ONCE // (row_bytes(late.features.values()) + 1))),
         )
@@ -189,7 +190,14 @@ class ServingModule(tf.Module):
             raw = self._from_dense(given, self.columns)
             return explainer.answers(features(raw), self._predict(raw)[0], [names[column] for column in self.columns])
 
-        return _graph(answer).get_concrete_function(**self.raw_inputs(self.columns))
+        try:
+            return _graph(answer).get_concrete_function(**self.raw_inputs(self.columns))
+        except LookupError as error:
+            if isinstance(error, KeyError | IndexError):  # TensorFlow says the plain one of an operation without a gradient
+                raise
+            raise InputError(
+                f"export.explain: {one_line(error, 200)}. Use an operation that has one, or set export.explain: false."
+            ) from error
 
     def _of_items(
         self, compute: Callable[[Mapping[str, Any]], Any], catalogue: Catalogue, features: MadeOf
@@ -317,20 +325,14 @@ def _served(where: str, columns: Sequence[str], known: Collection[str]) -> tuple
     return tuple(columns)
 
 
-def _made_of(features: MadeOf, specs: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The raw columns that each feature needs, of those that there are."""
-
-    def made(given: Collection[str]) -> set[str]:
-        batches = {name: _batch_spec(specs[name]) for name in given}
-        return set(_graph(features).get_concrete_function(batches).structured_outputs) if given else set()
-
-    without = {column: made(specs.keys() - {column}) for column in specs}
-    return {name: [column for column in specs if name not in without[column]] for name in sorted(made(specs.keys()))}
+def _needed(features: MadeOf, specs: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The raw columns that each feature is made of."""
+    return made_of(_graph(features).get_concrete_function({name: _batch_spec(spec) for name, spec in specs.items()}))
 
 
 def _lacking(features: MadeOf, specs: Mapping[str, Any], columns: Collection[str], schema: ModelSchema) -> str:
     """That the columns do not suffice, and which features would take which others; empty: they suffice for all."""
-    needed_for = {name: [one for one in needed if one not in columns] for name, needed in _made_of(features, specs).items()}
+    needed_for = {name: [one for one in needed if one not in columns] for name, needed in _needed(features, specs).items()}
     lacking = [
         f"{name!r} needs {' and '.join(map(repr, needed))}"
         for name, needed in sorted(needed_for.items())
