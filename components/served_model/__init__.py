@@ -247,7 +247,9 @@ def load_explainer(saved_model: pathlib.Path, model: ServedModel) -> Callable[[M
     return _of_columns(entry(EXPLAIN).call, model)
 
 
-def _of_columns(call: Callable[[Tensors], Tensors], model: ServedModel) -> Callable[[Mapping[str, np.ndarray]], Tensors]:
+def _of_columns(
+    call: Callable[[Tensors], Tensors], model: ServedModel
+) -> Callable[[Mapping[str, np.ndarray]], Tensors]:
     """A signature that takes what `serving_default` does, by column, and a few rows at a time where many take much memory."""
 
     def answer(inputs: Mapping[str, np.ndarray]) -> Tensors:

@@ -18,9 +18,7 @@ _ROUNDING = 1e-4  # of a score, where nothing is apart
 
 def attributions(answers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """By input."""
-    return {
-        name.removesuffix(ATTRIBUTION): value for name, value in answers.items() if name.endswith(ATTRIBUTION)
-    }
+    return {name.removesuffix(ATTRIBUTION): value for name, value in answers.items() if name.endswith(ATTRIBUTION)}
 
 
 def residual(answers: Mapping[str, np.ndarray]) -> float:

@@ -31,7 +31,9 @@ def ordinary(split: Split) -> dict[str, npt.NDArray[Any]]:
     """The ordinary row of a split: of each of the model's features the mean, or of ids and texts the most frequent one, [...]."""
     rows = _ROWS_BYTES // (row_bytes(split.late.features.values()) + 1)
     return {
-        name: np.asarray(values.mean(axis=0, dtype=np.float64), np.float32) if values.dtype.kind == "f" else _mode(values)
+        name: np.asarray(values.mean(axis=0, dtype=np.float64), np.float32)
+        if values.dtype.kind == "f"
+        else _mode(values)
         for name, values in split.spread(max(_FEWEST_ROWS, min(_MOST_ROWS, rows))).items()
     }
 

@@ -193,7 +193,9 @@ class ServingModule(tf.Module):
         try:
             return _graph(answer).get_concrete_function(**self.raw_inputs(self.columns))
         except LookupError as error:
-            if isinstance(error, KeyError | IndexError):  # TensorFlow says the plain one of an operation without a gradient
+            if isinstance(
+                error, KeyError | IndexError
+            ):  # TensorFlow says the plain one of an operation without a gradient
                 raise
             raise InputError(
                 f"export.explain: {one_line(error, 200)}. Use an operation that has one, or set export.explain: false."
@@ -332,7 +334,9 @@ def _needed(features: MadeOf, specs: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _lacking(features: MadeOf, specs: Mapping[str, Any], columns: Collection[str], schema: ModelSchema) -> str:
     """That the columns do not suffice, and which features would take which others; empty: they suffice for all."""
-    needed_for = {name: [one for one in needed if one not in columns] for name, needed in _needed(features, specs).items()}
+    needed_for = {
+        name: [one for one in needed if one not in columns] for name, needed in _needed(features, specs).items()
+    }
     lacking = [
         f"{name!r} needs {' and '.join(map(repr, needed))}"
         for name, needed in sorted(needed_for.items())

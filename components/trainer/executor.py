@@ -23,7 +23,16 @@ class Executor(base_executor.BaseExecutor):
     """Checks the transformed splits, fits, keeps the best weights, exports."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        from components.trainer import _checkpoints, _decision, _explain, _export, _fitting, _keras_file, _sketches, training
+        from components.trainer import (
+            _checkpoints,
+            _decision,
+            _explain,
+            _export,
+            _fitting,
+            _keras_file,
+            _sketches,
+            training,
+        )
         from components.trainer._start import named_release
 
         config = border.load(TrainingConfig, exec_properties["training"])

@@ -100,7 +100,11 @@ def test_effects_of_pairs_are_shapley_values() -> None:
 @pytest.mark.parametrize("at_once", [7, 1000])
 def test_a_network_adds_up_however_its_path_is_cut(at_once: int) -> None:
     keras.utils.set_random_seed(3)
-    inputs = {"a": keras.Input((), name="a"), "b": keras.Input((2,), name="b"), "k": keras.Input((), dtype="int64", name="k")}
+    inputs = {
+        "a": keras.Input((), name="a"),
+        "b": keras.Input((2,), name="b"),
+        "k": keras.Input((), dtype="int64", name="k"),
+    }
     x = keras.layers.Concatenate()(
         [keras.layers.Reshape((1,))(inputs["a"]), inputs["b"], keras.layers.Embedding(3, 4)(inputs["k"])]
     )
