@@ -27,8 +27,8 @@ def explanations(examples_uri: str, model: pathlib.Path, config: EvaluationConfi
 
     Returns:
         `columns`, what moved the answers most first: the mean `size` of what a column did to the score, and that of the `quarters`
-        below and above which a quarter of the rows lies; of how many `rows`, and the `residual` that no column accounts for; `why_not`: empty, or why
-        there is none of it.
+        below and above which a quarter of the rows lies; of how many `rows`, and the `residual` that no column accounts for;
+        `why_not`: empty, or why there is none of it.
     """
     spec = ServedModel.read(model)
     if EXPLAIN not in spec.signatures:
@@ -37,7 +37,7 @@ def explanations(examples_uri: str, model: pathlib.Path, config: EvaluationConfi
         return _summary(examples_uri, model, spec, config.seed)
     except (
         Exception
-    ) as error:  # whatever a graph raises: the run has its figures without it, and the InfraValidator asks too
+    ) as error:  # whatever a graph raises: the run has its figures without it; the InfraValidator asks, too
         return {"why_not": one_line(error, 200), "rows": 0, "residual": 0.0, "columns": []}
 
 

@@ -143,15 +143,16 @@ def explanations_figure(facts: RunFacts) -> ColumnsFigure | None:
     task = tasks.find(str((facts.metrics or {})["task"]))
     unit = "the log-odds of the class that was called" if task.label_kind.is_one_class else "the answer"
     caption = (
-        f"How far each column moved {unit} from that of an ordinary row of train, either way: the mean over {count(found['rows'])} rows "
-        "of test, and a line over the middle half of them, as the model's signature explain says. "
+        f"How far each column moved {unit} from that of an ordinary row of train, either way: the mean over "
+        f"{count(found['rows'])} rows of test, and a line over the middle half of them, as the model's signature explain says. "
         f"{percent(found['residual'])} of it no column accounts for."
     )
     bars = [
-        charts.ColumnBar(one["column"], one["size"], *one["quarters"], figure(one["size"]))
+        charts.ColumnBar(one["column"], one["size"], one["quarters"][0], one["quarters"][1], figure(one["size"]))
         for one in columns[:_MOST_BARS]
     ]
-    description = f"Mean size of what a column did, {plural(len(bars), 'column')}; the most did {bars[0].column}, {bars[0].words}."
+    first = f"; the most did {bars[0].column}, {bars[0].words}"
+    description = f"Mean size of what a column did, {plural(len(bars), 'column')}{first}."
     chart = charts.column_chart("explanations", "What moved the answers, by column", description, bars)
     return ColumnsFigure(chart, caption + _more(columns))
 

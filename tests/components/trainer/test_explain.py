@@ -109,11 +109,11 @@ def test_a_network_adds_up_however_its_path_is_cut(at_once: int) -> None:
         [keras.layers.Reshape((1,))(inputs["a"]), inputs["b"], keras.layers.Embedding(3, 4)(inputs["k"])]
     )
     for _ in range(2):
-        x = keras.layers.Dense(16, "relu")(x)
+        x = keras.layers.Dense(16, "tanh")(x)
     network = keras.Model(inputs, keras.layers.Dense(1)(x))
     found = explained(lambda given: network(given)[:, 0], {name: ROWS[name] for name in ("a", "b", "k")}, at_once)
     assert np.abs(found["explained"] - found["baseline_score"])[:2].min() > 0.01
-    assert residual(found) < 0.01
+    assert residual(found) < 1e-4
     direct = network({name: tf.constant(ROWS[name]) for name in ("a", "b", "k")})[:, 0]
     np.testing.assert_allclose(found["explained"], direct, atol=1e-6)
     assert found["a_attribution"][2] == found["k_attribution"][2] == 0, "the ordinary row itself"
@@ -151,7 +151,7 @@ def test_log_odds_are_known_however_sure_a_model_is(sure: float) -> None:
         return task.explained_score(output, output)
 
     expected = [sure - np.log(2), -np.log(1 + np.exp(-sure))]
-    np.testing.assert_allclose(asked(logits), expected, rtol=1e-5)
+    np.testing.assert_allclose(asked(logits), expected, rtol=1e-5, atol=1e-6)
     binary = find("binary")(["no", "yes"], 0.9)
 
     @tf.function
