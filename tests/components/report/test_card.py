@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from components.report.card import render_card
 from components.report.facts import RunFacts

@@ -250,9 +250,7 @@ def test_a_model_explains_its_answers_by_raw_columns(graph: str, tmp_path, task:
     found = {name: value.numpy() for name, value in loaded.signatures["explain"](**RAW_TENSORS).items()}
     columns = {f"{one}_attribution" for one in ("trip_miles", "company", "at")}
     assert set(found) == {*columns, "explained", "baseline_score"}, "both features of the company are one column"
-    assert {value.shape for value in found.values()} == {(4,)} and np.ptp(found["baseline_score"]) < 1e-6
-    # Numbers alone are in a layer that ends in a sigmoid or softmax: what is left is the bend of the log-odds of three classes.
-    assert residual(found) < (1e-3 if task == "multiclass" else 1e-5)
+    assert {value.shape for value in found.values()} == {(4,)} and residual(found) < 1e-4
     answers = loaded.signatures["serving_default"](**RAW_TENSORS)
     sure = (
         answers["prediction"] if task == "regression" else np.log(answers["confidence"] / (1 - answers["confidence"]))
