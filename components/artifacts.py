@@ -54,7 +54,7 @@ class ItemCatalogue(artifact.Artifact):
 
 
 class RunReport(artifact.Artifact):
-    """About one run: `index.html`, a self-contained page, and `model_card.md`."""
+    """About one run: `index.html`, a self-contained page, and `model_card.html`."""
 
     TYPE_NAME = "RunReport"
 

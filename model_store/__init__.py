@@ -20,12 +20,13 @@ Example:
 
 from model_store._errors import StoreError
 from model_store._labels import CANARY, STABLE, HistoryEntry, Label
-from model_store._release import KERAS_FILE, RELEASE_FILE, Release, ReleaseDraft
+from model_store._release import CARD_FILE, KERAS_FILE, RELEASE_FILE, Release, ReleaseDraft
 from model_store._signing import Keys
 from model_store._store import ModelStore
 
 __all__ = [
     "CANARY",
+    "CARD_FILE",
     "KERAS_FILE",
     "RELEASE_FILE",
     "STABLE",

@@ -19,6 +19,8 @@ from model_store._signing import Keys
 RELEASE_FILE = "release.json"
 KERAS_FILE = "assets.extra/model.keras"
 """Of a release: the model as Keras keeps it, for people; whoever serves or judges the SavedModel can do without."""
+CARD_FILE = "assets.extra/model_card.json"
+"""Of a release: its model card, as plain data."""
 # Fields that came later, with what they are in releases without them: `release.json` then does not have them.
 _ADDED: dict[str, Any] = {"code_digest": "", "search": {}, "privacy": {}, "built_on": {}}
 

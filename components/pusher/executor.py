@@ -10,14 +10,16 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
-from components import code_files, searched
+from components import border, code_files, searched
 from components.artifacts import BUILT_ON, PRIVACY, Artifacts, measured
 from components.champion.artifact import champion_version
 from components.gates import GateResult
 from components.pusher.driver import MODEL_ID, MODEL_NAME, STORE_URI
+from components.report import card
+from components.report.collect import artifact_facts, collect
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
-from model_store import RELEASE_FILE, ModelStore, Release, ReleaseDraft
+from model_store import CARD_FILE, RELEASE_FILE, ModelStore, Release, ReleaseDraft
 from spec import graph
 
 GOLDEN_REQUESTS = "golden_requests.json"
@@ -56,21 +58,23 @@ class Executor(base_executor.BaseExecutor):
         return found
 
     def publish(self, input_dict: Artifacts, exec_properties: Mapping[str, Any]) -> Release:
-        """Publishes the model with its golden requests, or finds that it has been."""
+        """Publishes the model with its golden requests and its card, or finds that it has been."""
         saved_model = pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER
         golden = pathlib.Path(input_dict["infra_blessing"][0].uri) / GOLDEN_REQUESTS
         model_name = exec_properties["model_name"]
         spans = json.loads(input_dict["examples"][0].get_string_custom_property("spans"))
+        workload = border.load(dict[str, Any], exec_properties["workload"])
+        run_id = (self._context.pipeline_run_id or "") if self._context else ""
         draft = ReleaseDraft(
-            publication_key=publication_key(model_name, saved_model, spans),
-            task=exec_properties["task"],
+            publication_key=publication_key(model_name, saved_model, spans, workload["card"]),
+            task=workload["task"],
             spans=spans,
             code_revision=exec_properties.get("code_revision") or "",
             code_digest=exec_properties.get("code_digest") or "",
             metrics=_metrics(input_dict["evaluation"][0]),
             gates=_gates(input_dict),
             parent=(champion_version(input_dict["champion"][0]) or None) if input_dict.get("champion") else None,
-            run_id=(self._context.pipeline_run_id or "") if self._context else "",
+            run_id=run_id,
             search=_search(input_dict),
             built_on=json.loads(input_dict["model"][0].get_string_custom_property(BUILT_ON) or "{}"),
             privacy=json.loads(input_dict["model"][0].get_string_custom_property(PRIVACY) or "{}"),
@@ -78,16 +82,24 @@ class Executor(base_executor.BaseExecutor):
         )
         with tempfile.TemporaryDirectory() as folder:
             staged = _stage(saved_model, golden, pathlib.Path(folder))
+            (staged / CARD_FILE).parent.mkdir(exist_ok=True)
+            (staged / CARD_FILE).write_text(_card(input_dict, workload, run_id), encoding="utf-8")
             return ModelStore(exec_properties["store_uri"]).publish(model_name, staged, draft)
 
 
-def publication_key(model_name: str, saved_model: pathlib.Path, spans: list[dict[str, Any]]) -> str:
-    """Names a publication by what is published: every byte of the model, and the data it was trained on.
+def publication_key(
+    model_name: str, saved_model: pathlib.Path, spans: list[dict[str, Any]], said: Mapping[str, Any] | None = None
+) -> str:
+    """Names a publication by what is published: every byte of the model, the data it was trained on, and what its card says.
+
+    Args:
+        said: what people say of the model, as `card` of workload.yaml; what the run found out follows from the rest.
 
     The code's revision is left out: a commit that changes nothing of the model is no new release, and one that does
     changes its bytes.
     """
-    sha = hashlib.sha256(json.dumps([model_name, spans], sort_keys=True).encode())
+    named = [model_name, spans, *([said] if any((said or {}).values()) else [])]
+    sha = hashlib.sha256(json.dumps(named, sort_keys=True).encode())
     for path in sorted(p for p in saved_model.rglob("*") if p.is_file()):
         sha.update(f"\0{path.relative_to(saved_model).as_posix()}\0{code_files.sha256(path)}".encode())
     return sha.hexdigest()
@@ -117,7 +129,13 @@ def _metrics(evaluation: artifact.Artifact) -> dict[str, Any]:
 
 def _search(input_dict: Artifacts) -> dict[str, Any]:
     """What was searched and won; empty where nothing was."""
-    return next((searched.read(one.uri).summary() for one in input_dict.get("hyperparameters") or ()), {})
+    return next((searched.read(one.uri).summary() for one in input_dict.get("best_hyperparameters") or ()), {})
+
+
+def _card(input_dict: Artifacts, workload: Mapping[str, Any], run_id: str) -> str:
+    found = {name: artifact_facts(artifacts) for name, artifacts in input_dict.items()}
+    facts = collect(workload, run_id, {name: one for name, one in found.items() if one is not None})
+    return json.dumps(card.document(facts), indent=1, ensure_ascii=False) + "\n"
 
 
 def _gates(input_dict: Artifacts) -> list[dict[str, Any]]:

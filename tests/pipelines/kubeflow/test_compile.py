@@ -75,7 +75,7 @@ def test_the_outputs_are_of_kfps_own_types(taxi: str) -> None:
     }
     assert declared["trainer"] == {"trained_model": "system.Model", "training_metrics": "system.Metrics"}
     assert declared["evaluator"]["classification_metrics"] == "system.ClassificationMetrics"
-    assert declared["report"] == {"model_card": "system.Markdown", "run_report": "system.HTML"}
+    assert declared["report"] == {"model_card": "system.HTML", "run_report": "system.HTML"}
     assert len(declared) == 14 and all(declared.values())
 
 
