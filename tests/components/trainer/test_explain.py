@@ -45,7 +45,7 @@ def explained(
 
     @tf.function(autograph=False)
     def answers(given: dict[str, Any]) -> dict[str, Any]:
-        return explainer.answers(given, tf.zeros([tf.shape(given["a"])[0], 1]), columns)
+        return explainer.answers(given, tf.zeros([tf.shape(next(iter(given.values())))[0], 1]), columns)
 
     return {name: value.numpy() for name, value in answers({n: tf.constant(v) for n, v in rows.items()}).items()}
 
@@ -117,6 +117,16 @@ def test_a_network_adds_up_however_its_path_is_cut(at_once: int) -> None:
     direct = network({name: tf.constant(ROWS[name]) for name in ("a", "b", "k")})[:, 0]
     np.testing.assert_allclose(found["explained"], direct, atol=1e-6)
     assert found["a_attribution"][2] == found["k_attribution"][2] == 0, "the ordinary row itself"
+
+
+def test_ids_alone_are_explained_and_no_rows_are_none() -> None:
+    rows = {name: ROWS[name] for name in ("k", "l")}
+    found = explained(lambda given: tf.gather(TABLE[:, 0], given["k"]) * (1.0 + tf.cast(given["l"], tf.float32)), rows)
+    # From 1.1 * 1 to -2.0 * 2: k alone does -3.1, l alone 1.1, and -3.1 do both together.
+    assert found["k_attribution"][1] == pytest.approx(-3.1 - 3.1 / 2) and residual(found) < 1e-6
+    assert found["l_attribution"][1] == pytest.approx(1.1 - 3.1 / 2)
+    empty = explained(lambda given: tf.cast(given["k"], tf.float32), {"k": np.zeros(0, np.int64)})
+    assert empty["k_attribution"].shape == empty["explained"].shape == (0,)
 
 
 def test_a_feature_of_several_columns_counts_for_each_alike() -> None:
