@@ -145,7 +145,7 @@ def explanations_figure(facts: RunFacts) -> ColumnsFigure | None:
     caption = (
         f"How far each column moved {unit} from that of an ordinary row of train, either way: the mean over "
         f"{count(found['rows'])} rows of test, and a line over the middle half of them, as the model's signature explain says. "
-        f"{percent(found['residual'])} of it no column accounts for."
+        f"Unaccounted for: {percent(found['residual'])}."
     )
     bars = [
         charts.ColumnBar(one["column"], one["size"], one["quarters"][0], one["quarters"][1], figure(one["size"]))
