@@ -71,7 +71,8 @@ def test_a_linear_model_is_explained_exactly() -> None:
 
 
 def test_effects_of_pairs_are_shapley_values() -> None:
-    shap = pytest.importorskip("shap")
+    import shap
+
     found = explained(of_pairs)
     # As a table of numbers, which is what shap takes: two columns are one vector, texts are numbered.
     texts = [b"so", b"no"]
