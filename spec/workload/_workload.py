@@ -92,12 +92,12 @@ class Workload(Section):
     (docs/guides/datasets.md)."""
     training: Training = Training()
     """How the model is fitted."""
-    export: Export = Export()
-    """What is made of the trained model."""
     evaluation: Evaluation = Evaluation()
     """What the model must reach to be released."""
     quality: Quality = Quality()
     """How strictly the expectations are taken."""
+    export: Export = Export()
+    """What a release has besides the model."""
     infra_validation: InfraValidation = InfraValidation()
     """The load-and-predict check before a release."""
     resources: dict[str, Resources] = {}
@@ -160,7 +160,7 @@ class Workload(Section):
             _query_objections,
             _judge_objections,
             _fairness_objections,
-            _variants_objections,
+            _export_objections,
         ):
             for objection in rule(self, task):
                 raise ValueError(objection)
@@ -283,7 +283,16 @@ def _fairness_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[
         yield f"evaluation.fairness: the label {workload.data.label_column!r} makes no groups that could be treated alike. Remove it"
 
 
-def _variants_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+def _export_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    if workload.export.explain and not task.explains:
+        yield (
+            f"export.explain is for tasks binary, multiclass, regression and ranking, which answer a row with a class or a number. "
+            f"Received: task {task.name}. Remove it"
+        )
+    if workload.export.explain and workload.training.privacy:
+        yield (
+            "export.explain: explanations compare with the ordinary row of train, which training.privacy would not count. Remove one"
+        )
     for variant in workload.export.variants:
         if not task.takes_variants:
             yield (

@@ -66,6 +66,10 @@ def test_every_field_is_described() -> None:
         (MINIMAL.replace("name: trips", "name: other"), ["field name", "'trips'", "'other'"]),
         (MINIMAL.replace("task: binary", ""), ["field task", "required"]),
         (MINIMAL.replace("binary", "ternary"), ["field task", "'ternary'"]),
+        (
+            "name: trips\ntask: reconstruction\ndata: {}\nexport: {explain: true}\n",
+            ["export.explain is for tasks binary", "Received: task reconstruction. Remove it"],
+        ),
         (MINIMAL + "colour: red\n", ["field colour", "no such field", "Known: name, task"]),
         (MINIMAL + "training: {epoch: 3}\n", ["field training.epoch", "Known: epochs"]),
         (MINIMAL + "evaluation: {thresholds: [{metric: auc, min: 2}]}\n", ["between 0 and 1", "2"]),
