@@ -20,7 +20,7 @@ _MOST_ROWS = 256
 
 
 def explanations(examples_uri: str, model: pathlib.Path, config: EvaluationConfig) -> dict[str, Any] | None:
-    """As metrics.json has it; None where the model does not explain.
+    """As metrics.json has it; None where the model does not explain, or takes one column, which moves all.
 
     Args:
         model: SavedModel folder.
@@ -31,7 +31,7 @@ def explanations(examples_uri: str, model: pathlib.Path, config: EvaluationConfi
         `why_not`: empty, or why there is none of it.
     """
     spec = ServedModel.read(model)
-    if EXPLAIN not in spec.signatures:
+    if EXPLAIN not in spec.signatures or len(spec.features) < 2:
         return None
     try:
         return _summary(examples_uri, model, spec, config.seed)
@@ -43,7 +43,8 @@ def explanations(examples_uri: str, model: pathlib.Path, config: EvaluationConfi
 
 def _summary(uri: str, model: pathlib.Path, spec: ServedModel, seed: int) -> dict[str, Any]:
     rows = np.arange(columnar.count_rows(uri, TEST))
-    chosen = np.sort(rows[np.argsort(priorities(rows, seed), kind="stable")[:_MOST_ROWS]])
+    most = min(_MOST_ROWS, spec.rows_at_once or _MOST_ROWS)  # a row is many answers, and that of a photo a long one
+    chosen = np.sort(rows[np.argsort(priorities(rows, seed), kind="stable")[:most]])
     (batch,) = columnar.read_rows(uri, TEST, chosen, list(spec.features)).combine_chunks().to_batches()
     answers = load_explainer(model, spec)(spec.inputs(batch))
     sizes = {name: np.abs(value.astype(np.float64)) for name, value in attributions(answers).items()}

@@ -133,9 +133,9 @@ def importance_figure(facts: RunFacts) -> ColumnsFigure | None:
 
 
 def explanations_figure(facts: RunFacts) -> ColumnsFigure | None:
-    """Of what moved the answers; None where the model does not explain them, or takes one column only."""
+    """Of what moved the answers; None where the model does not explain them, or takes one column."""
     found = (facts.metrics or {}).get("explanations")
-    if not found or len(found["columns"]) == 1:
+    if not found:
         return None
     if found["why_not"]:
         return ColumnsFigure(None, f"Not measured: {found['why_not']}.")
