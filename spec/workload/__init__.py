@@ -24,6 +24,7 @@ from spec.workload._model import (
     Threshold,
     Training,
 )
+from spec.workload._monitoring import Live, Monitoring
 from spec.workload._operation import (
     Alerts,
     Batch,
@@ -78,6 +79,8 @@ __all__ = [
     "Ingestion",
     "KServe",
     "Label",
+    "Live",
+    "Monitoring",
     "NamedColumn",
     "Privacy",
     "Quality",
