@@ -31,7 +31,7 @@ def _add_feedback(commands: Commands) -> None:
         "(the X-Request-Id that the server answered), label, and, if need be, row (within the request, from 0) and at (when it was "
         "known). The same file again changes nothing; the last label of a row counts. Rows that cannot be used are named, and the "
         "others kept.",
-        epilog="exit code 2: some rows were refused.\nexamples:\n  trainyard feedback taxi labels.csv --record /srv/record\n"
+        epilog="exit code 2: some rows or files were refused.\nexamples:\n  trainyard feedback taxi labels.csv --record /srv/record\n"
         "  trainyard feedback taxi                        # all that has landed where monitoring.live.feedback says",
     )
     command.add_argument("workload")
@@ -71,10 +71,11 @@ def _feedback(options: argparse.Namespace) -> int:
     workload, _ = find_workload(options.workload)
     taken = take_in(workload, arguments.record_of(options), options.files or landed(workload))
     if options.json:
-        print(json.dumps([dataclasses.asdict(one) for one in taken], ensure_ascii=False))
+        counts = {"kept": sum(one.kept for one in taken), "refused": sum(one.refused for one in taken)}
+        print(json.dumps(counts | {"files": [dataclasses.asdict(one) for one in taken]}, ensure_ascii=False))
     else:
         _tell_taken(taken)
-    return exit_codes.FIX_INPUT if any(one.refused for one in taken) else exit_codes.OK
+    return exit_codes.FIX_INPUT if any(one.problems for one in taken) else exit_codes.OK
 
 
 def _tell_taken(taken: Sequence[Taken]) -> None:

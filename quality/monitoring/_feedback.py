@@ -48,7 +48,7 @@ class Taken:
     Attributes:
         kept: rows whose label was kept.
         refused: rows that were not; the file's other rows are kept all the same.
-        problems: a line for each of the first refused rows.
+        problems: a line for each of the first refused rows; or one, why the file cannot be read at all.
         known: whether the same file was taken in before, so that nothing was kept of it now.
     """
 
@@ -84,7 +84,7 @@ def take_in(workload: Workload, record: pathlib.Path, files: Sequence[str]) -> l
         files: paths or URLs; CSV, JSON lines or Parquet, by the end of their name.
 
     Raises:
-        InputError: a file cannot be read at all, or there is no release whose classes the labels could be.
+        InputError: there is no release whose classes the labels could be.
     """
     task = _task(workload)
     folder = record / workload.name / _FOLDER
@@ -125,7 +125,10 @@ def _task(workload: Workload) -> Task:
 
 
 def _take_in(file: str, task: Task, folder: pathlib.Path) -> Taken:
-    content, table = _read(file)
+    try:
+        content, table = _read(file)
+    except InputError as error:  # the others are taken in all the same
+        return Taken(file, problems=(error.problem,))
     digest = hashlib.sha256("\0".join(task.classes).encode() + content).hexdigest()[:16]
     if next(folder.glob(f"*-{digest}.parquet"), None):
         return Taken(file, known=True)

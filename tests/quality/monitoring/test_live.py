@@ -23,7 +23,6 @@ from quality.monitoring import breach_of, landed, look, take_in
 from quality.monitoring._feedback import read_labels
 from quality.monitoring._requests import read_requests
 from spec import home
-from spec.errors import InputError
 from spec.workload import find_workload
 from tests.yard import WORKLOAD, make_yard
 
@@ -204,11 +203,16 @@ def test_labels_that_are_numbers_or_lists(site: Site) -> None:
         ("labels.jsonl", '{"request_id": "a"', "cannot be read"),
     ],
 )
-def test_a_file_that_cannot_be_used_at_all(site: Site, name: str, text: str, said: str) -> None:
+def test_a_file_that_cannot_be_used_at_all(
+    site: Site, name: str, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     site.release()
-    with pytest.raises(InputError, match=said) as refused:
-        site.take(name, text)
-    assert name in str(refused.value)
+    (site.root / "good.csv").write_text("request_id,label\na,1\n")
+    (site.root / name).write_text(text)
+    assert cli.main(["feedback", "tips", str(site.root / name), str(site.root / "good.csv")]) == 2
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert (first, third) == (f"{site.root / name}: 0 labels kept", f"{site.root / 'good.csv'}: 1 labels kept")
+    assert second.startswith(f"  {said}")
 
 
 def test_without_a_release_there_are_no_classes(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
