@@ -11,6 +11,8 @@ SERVING = "serving"
 """The source of a validation of requests to a model server, rather than of a span."""
 LIVE = "live"
 """The source of a validation of a served model's answers, by the labels that came later."""
+LIVE_GATE = "LiveMetrics"
+"""The gate of a validation of that source; its checks of labels have each version's figures as evidence, `metrics` among them."""
 OF_MODELS = (SERVING, LIVE)
 """The sources that say something of a model in use, and nothing of the workload's data."""
 

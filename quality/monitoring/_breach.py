@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from components.evaluator.bars import figure
 from model_store import ModelStore
-from quality.history import History
+from quality.history import LIVE_GATE, History
 from quality.monitoring._live import LiveMetric
-from quality.monitoring._look import GATE, Look, facts, labels_check
+from quality.monitoring._look import Look, facts, labels_check
 from spec.tasks import find
 from spec.workload import Workload
 
@@ -80,7 +80,7 @@ def _last_figures(workload: Workload, version: int, found: Look, history: Histor
     """The last live metrics of a version with rows enough to tell: of this look, or of an earlier one."""
     enough = workload.monitoring.live.min_rows
     last: Mapping[str, Any] = {}
-    for _, check in history.checks_over_time(workload.name, GATE):
+    for _, check in history.checks_over_time(workload.name, LIVE_GATE):
         if check.name == labels_check(version) and check.evidence["labelled"] >= enough:
             last = check.evidence["metrics"]
     now = next((one for one in found.versions if one.version == version and one.labelled >= enough), None)

@@ -11,14 +11,12 @@ from typing import Any
 from components.formats import percent
 from components.gates import CheckResult, GateResult, Severity, Verdict
 from model_store import STABLE
-from quality.history import LIVE, Validation
+from quality.history import LIVE, LIVE_GATE, Validation
 from quality.history.runs import check_record, outcome_of
 from quality.monitoring._feedback import kept_labels
 from quality.monitoring._live import LiveMetric, LiveVersion, live_versions
 from spec.run_ids import new_run_id
 from spec.workload import Workload
-
-GATE = "LiveMetrics"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +47,7 @@ def look(workload: Workload, record: pathlib.Path) -> Look:
     """
     now = datetime.datetime.now(datetime.UTC)
     versions = live_versions(workload, record, now)
-    gate = GateResult(GATE, tuple(check for one in versions for check in _checks(one, workload)))
+    gate = GateResult(LIVE_GATE, tuple(check for one in versions for check in _checks(one, workload)))
     outcome = outcome_of([gate])
     return Look(
         versions,
@@ -64,7 +62,7 @@ def look(workload: Workload, record: pathlib.Path) -> Look:
             rows=sum(one.labelled for one in versions),
             owner=workload.owner,
             data=str(record / workload.name),
-            checks=tuple(check_record(GATE, one) for one in gate.checks),
+            checks=tuple(check_record(LIVE_GATE, one) for one in gate.checks),
         ),
     )
 

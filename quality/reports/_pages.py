@@ -15,7 +15,7 @@ from components import formats
 from components.report import render as run_report
 from components.report.render import render_gate
 from quality.history import Column, Outcome, Validation
-from quality.reports import _charts, _paths, site_views
+from quality.reports import _charts, _in_use, _paths, site_views
 from quality.reports.site_views import Entry, WorkloadView
 
 STRIP = 60
@@ -95,6 +95,7 @@ def workload(view: WorkloadView, column_pages: int) -> str:
         view=view,
         columns=rows,
         rows_drawn=_rows_drawn(view),
+        in_use=[(title, svg) for title, svg in _in_use.charts(view, STRIP) if svg],
         strip=STRIP,
         entries=view.entries[:MAX_ROWS],
         hidden=max(0, len(view.entries) - MAX_ROWS),

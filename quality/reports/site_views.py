@@ -5,10 +5,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from components.formats import plural
 from components.gates import CheckResult, GateResult, Severity, Verdict
-from quality.history import LIVE, OF_MODELS, SERVING, Change, Check, Column, History, Outcome, Release, Validation
+from quality.history import (
+    LIVE,
+    LIVE_GATE,
+    OF_MODELS,
+    SERVING,
+    Change,
+    Check,
+    Column,
+    History,
+    Outcome,
+    Release,
+    Validation,
+)
 from spec import graph
 from spec.words import some_of
 
@@ -32,7 +45,7 @@ KINDS = {
     "label_shift": "Shift of the label",
     "prediction_drift": "Drift of the predictions",
 }
-_MODELS_GATES = {"SkewDetector": KINDS["skew"], "LiveMetrics": "How well it answers, by labels that came later"}
+_MODELS_GATES = {"SkewDetector": KINDS["skew"], LIVE_GATE: "How well it answers, by labels that came later"}
 """Titles of the gates that are no node of the graph."""
 
 
@@ -62,6 +75,11 @@ class Entry:
         return STATES[self.validation.outcome]
 
     @property
+    def question(self) -> str:
+        """What it answers about a model in use, for a link."""
+        return "How well the model answered" if self.validation.source == LIVE else "What the model was asked"
+
+    @property
     def word(self) -> str:
         words = {SERVING: SERVING_WORDS, LIVE: LIVE_WORDS}.get(self.validation.source, WORDS)
         return words[self.validation.outcome]
@@ -76,6 +94,7 @@ class WorkloadView:
         releases: oldest first.
         series: column -> validation id -> the column then.
         changes: column -> validation id -> its changes then.
+        live: validation id -> the figures of each version then, of those of how well the model answered.
         in_use: the newest of what is said of the model in use: what it is asked, how well it answers.
     """
 
@@ -85,6 +104,7 @@ class WorkloadView:
     series: Mapping[str, Mapping[str, Column]]
     changes: Mapping[str, Mapping[str, Sequence[Change]]]
     in_use: tuple[Entry, ...] = ()
+    live: Mapping[str, Sequence[Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
 
     @property
     def newest(self) -> Entry:
@@ -132,9 +152,13 @@ def workload_view(history: History, name: str, columns: bool = True) -> Workload
     changes: dict[str, dict[str, list[Change]]] = {}
     for validation_id, change in history.changes_over_time(name) if columns else ():
         changes.setdefault(change.column, {}).setdefault(validation_id, []).append(change)
+    live: dict[str, list[Mapping[str, Any]]] = {}
+    for validation_id, check in history.checks_over_time(name, LIVE_GATE) if columns else ():
+        if "metrics" in check.evidence:
+            live.setdefault(validation_id, []).append(check.evidence)
     in_use = [next((one for one in entries if one.validation.source == source), None) for source in OF_MODELS]
     return WorkloadView(
-        name, entries, tuple(history.releases(name)), series, changes, tuple(one for one in in_use if one)
+        name, entries, tuple(history.releases(name)), series, changes, tuple(one for one in in_use if one), live
     )
 
 

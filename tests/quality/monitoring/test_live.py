@@ -441,3 +441,18 @@ def test_without_a_record_or_where_the_task_cannot_be_judged(site: Site, capsys:
     site.yaml(WORKLOAD + "monitoring: {live: {metrics: [{metric: rmse, max: 1}]}}\n")
     assert cli.main(["live", "tips"]) == 2
     assert "monitoring.live.metrics: task binary has auc" in capsys.readouterr().err
+
+
+def test_the_pages_show_how_it_went(site: Site) -> None:
+    site.said(metrics=[{"metric": "accuracy", "min": 0.9}])
+    site.release()
+    site.binary(300, 0.95)
+    for _ in range(2):
+        assert cli.main(["live", "tips"]) == 0
+    site.release()
+    site.binary(300, 0.5, version=2)
+    assert cli.main(["live", "tips"]) == 2
+    page = (home.home() / "reports" / "tips" / "index.html").read_text()
+    assert "Accuracy of the stable release, by labels that came later" in page
+    assert ">v1<" in page and ">v2<" in page and ">limit 0.9<" in page
+    assert "Version 2 no longer does what it has to" in page and "Below its limit" in page
