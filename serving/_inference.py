@@ -29,7 +29,8 @@ METADATA = "metadata"
 class Call:
     """A request in progress: which version answers, its inputs, its outputs, and whether these are predictions."""
 
-    def __init__(self, servable: Servable, label: str) -> None:
+    def __init__(self, request_id: str, servable: Servable, label: str) -> None:
+        self.request_id = request_id
         self.servable = servable
         self.label = label
         self.inputs: Arrays = {}
@@ -63,6 +64,7 @@ class Call:
 class Request:
     """What a request asks for."""
 
+    id: str
     protocol: str
     method: str
     model: str
@@ -145,7 +147,7 @@ class Inference:
         try:
             servable, label = self.manager.find(request.model, request.version, request.label)
             names = (servable.model, str(servable.version), label)
-            call = Call(servable, label)
+            call = Call(request.id, servable, label)
             with servable.in_use():
                 answer = work(call)
         except ServingError as error:
@@ -163,7 +165,7 @@ class Inference:
         self, lane: CanaryLane, canary: Servable, request: Request, work: Callable[[Call], _Answer]
     ) -> _Answer:
         started = time.perf_counter()
-        call = Call(canary, _CANARY)
+        call = Call(request.id, canary, _CANARY)
         names = (canary.model, str(canary.version), _CANARY)
 
         def attempt() -> _Answer:
@@ -219,7 +221,7 @@ class Inference:
         try:
             self.metrics.count_predictions(call.servable.model, call.servable.version, call.outputs)
             if self._record is not None and call.inputs:
-                self._record.offer(call.servable, call.label, call.inputs, call.outputs)
+                self._record.offer(call.request_id, call.servable, call.label, call.inputs, call.outputs)
         except Exception:
             _log.exception("%s version %d: an answer could not be counted", call.servable.model, call.servable.version)
 

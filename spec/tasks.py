@@ -99,6 +99,12 @@ class TaskFacts:
         return tuple(one.name for one in cls.metrics)
 
     @classmethod
+    def takes_feedback(cls) -> bool:
+        """Whether each row's answer can be held against a label that comes later."""
+        told = cls.label_kind.has_classes or cls.label_kind is LabelKind.NUMBER
+        return told and not (cls.label_optional or cls.needs_query or cls.answers_queries or cls.needs_judge)
+
+    @classmethod
     def metric(cls, name: str) -> Metric:
         """The record of one of its metrics.
 

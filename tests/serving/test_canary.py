@@ -203,9 +203,11 @@ def test_the_record_is_bounded_sampled_and_leaves_out_what_is_personal(
     (segment,) = (folder / "taxi").glob("*.jsonl")
     first, second = map(json.loads, segment.read_text().splitlines())
     assert first.pop("at") <= second.pop("at")
+    assert re.fullmatch("[0-9a-f]{32}", first.pop("request_id")), "a request without an id is given one"
     probability = first["prediction"].pop("probability")
     assert probability == pytest.approx(float(tf.sigmoid(0.25 + 2)), abs=1e-5)
     assert first == {
+        "row": 0,
         "model": "taxi",
         "version": 1,
         "label": "stable",
