@@ -10,7 +10,16 @@ from collections.abc import Collection
 
 from model_store import _fetch, _folders
 from model_store._errors import StoreError, reading
-from model_store._labels import STABLE, HistoryEntry, Label, read_history, read_labels, rolled_back, stable_before
+from model_store._labels import (
+    STABLE,
+    HistoryEntry,
+    Label,
+    read_history,
+    read_labels,
+    rolled_back,
+    stable_before,
+    stable_by_rollback,
+)
 from model_store._release import RELEASE_FILE, Release, parse_release, release_problems
 from model_store._signing import Keys
 from spec.errors import InputError
@@ -116,6 +125,10 @@ class Catalogue:
     def rolled_back(self, model: str, version: int) -> HistoryEntry | None:
         """When and why a version was taken out of service; None if it was not, or is stable again since."""
         return rolled_back(self.history(model), version)
+
+    def stable_by_rollback(self, model: str) -> HistoryEntry | None:
+        """The rollback that made the present stable release stable; None if it was promoted."""
+        return stable_by_rollback(self.history(model))
 
     def stable_before(self, model: str) -> int | None:
         """The version that `rollback` would go back to; None if there is none, or no stable release."""

@@ -29,6 +29,7 @@ from tensorflow_serving.apis import (
 from serving._codec import by_input
 from serving._errors import BadRequestError, ServingError
 from serving._inference import METADATA, Call, Inference, Request
+from serving._request_ids import HEADER, request_id
 from serving._servable import CLASSIFY, REGRESS
 from serving._status import SIGNATURE_DEF, signature_def_map, status_response
 
@@ -107,10 +108,12 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
     def _answer(
         self, method: str, spec: model_pb2.ModelSpec, context: grpc.ServicerContext, answer: Callable[[Call], _Response]
     ) -> _Response:
+        asked = request_id(dict(context.invocation_metadata()).get(HEADER))
+        context.set_trailing_metadata(((HEADER, asked),))
         try:
             self._inference.admit()
             try:
-                return self._inference.answer(Request("grpc", method, spec.name, *_wanted(spec)), answer)
+                return self._inference.answer(Request(asked, "grpc", method, spec.name, *_wanted(spec)), answer)
             finally:
                 self._inference.leave()
         except ServingError as error:

@@ -22,6 +22,7 @@ from serving._examples import decode_examples
 from serving._forms import decode_form, is_form, parse_form, signature_name
 from serving._inference import Call, Inference
 from serving._inference import Request as Asked
+from serving._request_ids import HEADER, request_id
 from serving._servable import CLASSIFY, REGRESS
 from serving._status import metadata_response, status_response, to_json
 
@@ -60,25 +61,32 @@ class RestApi:
         self.app.router.redirect_slashes = False  # to wherever the caller's Host header says
 
     async def _models(self, request: Request) -> Response:
+        asked = request_id(request.headers.get(HEADER))
         try:
-            match = _TARGET.fullmatch(request.url.path)
-            if match is None:
-                raise NotFoundError(
-                    f"malformed path {request.url.path}. Expected /v1/models/<model>[/versions/<n>|/labels/<label>]"
-                    "[:predict|:classify|:regress|/metadata]"
-                )
-            version = _version(match["version"])
-            if match["method"]:
-                return await self._infer(request, match["method"], match["model"], version, match["label"])
-            if request.method not in ("GET", "HEAD"):
-                return _error(405, f"{request.url.path} is asked with GET. Did you mean {request.url.path}:predict?")
-            return self._describe(match, version)
+            response = await self._answered(request, asked)
         except ServingError as error:
-            return _error(error.http_status, str(error), error.retry_after)
+            response = _error(error.http_status, str(error), error.retry_after)
+        response.headers[HEADER] = asked
+        return response
 
-    async def _infer(
-        self, request: Request, method: str, model: str, version: int | None, label: str | None
-    ) -> Response:
+    async def _answered(self, request: Request, request_id: str) -> Response:
+        match = _TARGET.fullmatch(request.url.path)
+        if match is None:
+            raise NotFoundError(
+                f"malformed path {request.url.path}. Expected /v1/models/<model>[/versions/<n>|/labels/<label>]"
+                "[:predict|:classify|:regress|/metadata]"
+            )
+        version = _version(match["version"])
+        if match["method"]:
+            return await self._infer(
+                request, Asked(request_id, "rest", match["method"], match["model"], version, match["label"])
+            )
+        if request.method not in ("GET", "HEAD"):
+            return _error(405, f"{request.url.path} is asked with GET. Did you mean {request.url.path}:predict?")
+        return self._describe(match, version)
+
+    async def _infer(self, request: Request, asked: Asked) -> Response:
+        method = asked.method
         if request.method != "POST":
             return _error(405, f":{method} is asked with POST and a JSON body.")
         form = content_type if is_form(content_type := request.headers.get("content-type", "")) else ""
@@ -89,9 +97,7 @@ class RestApi:
             body = await self._body(request)
             if encoding := request.headers.get("content-encoding", "").strip().lower():
                 body = await asyncio.get_running_loop().run_in_executor(self._threads, self._unpacked, body, encoding)
-            run = asyncio.get_running_loop().run_in_executor(
-                self._threads, self._answer, method, model, version, label, body, form
-            )
+            run = asyncio.get_running_loop().run_in_executor(self._threads, self._answer, asked, body, form)
             return Response(await run, media_type="application/json")
         except ClientDisconnect:
             return _error(400, "the client disconnected before the body was complete.")
@@ -138,12 +144,11 @@ class RestApi:
             "Send fewer instances at once."
         )
 
-    def _answer(self, method: str, model: str, version: int | None, label: str | None, body: bytes, form: str) -> bytes:
+    def _answer(self, asked: Asked, body: bytes, form: str) -> bytes:
         """Runs in a worker thread, from bytes to bytes; `form` is the content type of a form, else empty."""
-        asked = Asked("rest", method, model, version, label)
         if form:
             return self._inference.answer(asked, lambda call: _predict_form(call, body, form))
-        return self._inference.answer(asked, lambda call: _ANSWERS[method](call, _codec.parse_json(body)))
+        return self._inference.answer(asked, lambda call: _ANSWERS[asked.method](call, _codec.parse_json(body)))
 
     def _describe(self, match: re.Match[str], version: int | None) -> Response:
         manager = self._inference.manager

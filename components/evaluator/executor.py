@@ -33,6 +33,7 @@ class Executor(ColumnarBeamExecutor):
         """
         from components.evaluator.beside import beside
         from components.evaluator.evaluation import evaluate
+        from components.evaluator.explanations import explanations
         from components.evaluator.gallery import galleries
         from components.evaluator.importance import column_importance
         from components.evaluator.judgement import compare, judge
@@ -81,6 +82,7 @@ class Executor(ColumnarBeamExecutor):
             schema = read_schema(input_dict["schema"][0].uri) if input_dict.get("schema") else None
             pictured = [one.name for one in schema.feature if is_picture(one)] if schema else []
             summary["importance"] = column_importance(outcome, examples.uri, challenger, config, pictured)
+            summary["explanations"] = explanations(examples.uri, challenger, config)
             evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
             folder = pathlib.Path(evaluation.uri)
             folder.mkdir(parents=True, exist_ok=True)

@@ -22,10 +22,13 @@ import answering
 import vector_index
 from components import lazy_imports
 from components.served_model import ServedModel, is_missing
+from components.served_model.explained import residual
+from spec.signatures import EXPLAIN
 from spec.words import one_line
 
 _TOLERANCE = 1e-5
 _SINGLE_ROWS = 4
+_MOST_RESIDUAL = 0.1
 
 Tensors = dict[str, np.ndarray]
 
@@ -89,7 +92,9 @@ class Examination:
         for name in self._further:
             if name not in missing:
                 with self._check(f"{name} answers a batch"):
-                    self._is_sound(self._ask(name, self._further_named(name)))
+                    self._is_sound(answers := self._ask(name, self._further_named(name)))
+                    if name == EXPLAIN:
+                        _insist_added_up(answers)
         if self._by_index:
             self._stage("asking the index")
             with self._check("the index answers a batch"):
@@ -170,6 +175,15 @@ def _insist(holds: bool, message: str) -> None:
 def _insist_finite(name: str, values: np.ndarray) -> None:
     bad = int((~np.isfinite(values)).sum()) if values.dtype.kind == "f" else 0
     _insist(not bad, f"{bad} of {values.size} values of {name!r} are not finite")
+
+
+def _insist_added_up(answers: Tensors) -> None:
+    left = residual(answers)
+    _insist(
+        left <= _MOST_RESIDUAL,
+        f"the columns leave {left:.1%} of the scores unexplained, at most {_MOST_RESIDUAL:.0%} is allowed: somewhere in the model "
+        "numbers are cut into steps, which have no gradient. Do that in features.py, or set export.explain: false",
+    )
 
 
 def _same(

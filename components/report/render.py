@@ -51,6 +51,7 @@ def render_run(facts: RunFacts) -> str:
         galleries=_galleries(facts.gallery),
         fairness=responsible_view.fairness_tables(facts),
         importance=responsible_view.importance_figure(facts),
+        explanations=responsible_view.explanations_figure(facts),
         sketches=_galleries(facts.sketches),
         other_metrics=others,
         slice_groups=groups,

@@ -21,6 +21,7 @@ import answering
 from components.columnar import is_list
 from components.tasks import Task, find
 from spec.errors import InputError
+from spec.signatures import EXPLAIN
 from spec.words import one_line
 from spec.workload import PLAIN
 
@@ -227,13 +228,29 @@ def load_answerer(
             f"{saved_model}: 'serving_default' takes {', '.join(sorted(found.inputs))}; its description says "
             f"{', '.join(sorted(wanted))}. Export the model anew."
         )
+    return _of_columns(found.call, model)
+
+
+def load_explainer(saved_model: pathlib.Path, model: ServedModel) -> Callable[[Mapping[str, np.ndarray]], Tensors]:
+    """The same of the signature `explain`, which the model must have.
+
+    Raises:
+        InputError: the SavedModel does not load.
+    """
+    return _of_columns(_entries(saved_model)(EXPLAIN).call, model)
+
+
+def _of_columns(
+    call: Callable[[Tensors], Tensors], model: ServedModel
+) -> Callable[[Mapping[str, np.ndarray]], Tensors]:
+    """A signature that takes what `serving_default` does, by column, and a few rows at a time where many take much memory."""
 
     def answer(inputs: Mapping[str, np.ndarray]) -> Tensors:
-        arrays = {name: inputs[column] for name, column in wanted.items()}
+        arrays = {model.input_name(name): inputs[name] for name in model.features}
         count = len(next(iter(arrays.values())))
         rows = model.rows_at_once or max(1, count)
         parts = [
-            found.call({name: one[start : start + rows] for name, one in arrays.items()})
+            call({name: one[start : start + rows] for name, one in arrays.items()})
             for start in range(0, max(1, count), rows)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts[1:] else parts[0]

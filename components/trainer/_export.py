@@ -17,12 +17,15 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import served_model
-from components.schema import booleans_of, is_personal, time_format_of
+from components.schema import booleans_of, is_personal, is_picture, time_format_of
 from components.tasks import ModelSchema, Signature, Task, find
 from components.tasks.catalogue import Catalogue
+from components.trainer._explain import Explainer, Row, map_shape
+from components.trainer._made_of import made_of
 from components.trainer.late import Late, as_stored, row_bytes
 from spec.errors import InputError
-from spec.words import some_of
+from spec.signatures import EXPLAIN
+from spec.words import one_line, some_of
 
 MadeOf = Callable[[Mapping[str, Any]], dict[str, tf.Tensor]]
 
@@ -33,6 +36,7 @@ _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_
 
 
 _ITEMS_AT_ONCE = 256
+_POINTS_AT_ONCE = 1024  # of the paths of `explain`
 
 
 class RawColumns(tf.Module):
@@ -77,6 +81,7 @@ class ServingModule(RawColumns):
         model: fitted.
         threshold: binary only: above which probability a row is called positive.
         catalogue: of a task that finds items, those that there are.
+        ordinary: the row that `explain` compares with, [...] by feature; None: the model has no such signature.
 
     Raises:
         InputError: the columns that the task serves do not suffice for what it answers.
@@ -90,6 +95,7 @@ class ServingModule(RawColumns):
         threshold: float,
         late: Late,
         catalogue: Catalogue | None = None,
+        ordinary: Row | None = None,
     ) -> None:
         super().__init__(transform, schema, threshold, late)
         features = self.features
@@ -111,7 +117,11 @@ class ServingModule(RawColumns):
         self._further = types.MappingProxyType(dict(self._task.signatures(model, schema)))
         for name, signature in self._further.items():
             _served(f"signature {name!r}", signature.columns, self._raw_specs)
-        self.signatures = types.MappingProxyType(self._traced(features))
+        signatures = self._traced(features)
+        if ordinary is not None:
+            pictures = [one.name for one in transform.raw_metadata.schema.feature if is_picture(one)]
+            signatures[EXPLAIN] = self._explain_traced(model, late, ordinary, pictures)
+        self.signatures = types.MappingProxyType(signatures)
         # Not the model itself, with its optimizer, history and graphs. Augmentation layers hold random state that TensorFlow would
         # not find in the model anyway.
         self._variables = [variable.value for variable in model.variables]  # Origin reads them by their places
@@ -126,7 +136,8 @@ class ServingModule(RawColumns):
     @property
     def further_columns(self) -> dict[str, tuple[str, ...]]:
         """The columns of each further signature that takes nothing else."""
-        return {name: tuple(one.columns) for name, one in self._further.items() if not one.tensors}
+        found = {name: tuple(one.columns) for name, one in self._further.items() if not one.tensors}
+        return found | ({EXPLAIN: self.columns} if EXPLAIN in self.signatures else {})
 
     def described(self, column: str, raw: Any, missing: tuple[str, ...]) -> served_model.RawFeature:
         """What a client needs to know about a column; `raw` is its feature in the schema."""
@@ -173,6 +184,44 @@ class ServingModule(RawColumns):
         named = {name: tf.TensorSpec(one.shape, one.dtype, name) for name, one in signature.tensors.items()}
         return graph(answer).get_concrete_function(**self.raw_inputs(signature.columns), **named)
 
+    def _explain_traced(self, model: keras.Model, late: Late, ordinary: Row, pictures: Collection[str]) -> Any:
+        def score(given: dict[str, tf.Tensor], answered: tf.Tensor) -> tf.Tensor:
+            output = tf.cast(self._task.served_output(model, given), tf.float32)
+            return self._task.explained_score(output, answered)
+
+        names = self._input_names
+        needed = _needed(self.features, {name: self._raw_specs[name] for name in self.columns})
+        needed = {name: columns for name, columns in needed.items() if name in late.features}
+        shapes = {
+            name: map_shape(late.features[name].shape, _shape(self._raw_specs[columns[0]]))
+            for name, columns in needed.items()
+            if len(columns) == 1 and columns[0] in pictures and late.features[name].dtype == "float32"
+        }
+        explainer = Explainer(
+            score,
+            {name: ordinary[name] for name in needed},
+            {name: [names[column] for column in columns] for name, columns in needed.items()},
+            {name: shape for name, shape in shapes.items() if shape},
+            max(1, min(_POINTS_AT_ONCE, _BYTES_AT_ONCE // (row_bytes(late.features.values()) + 1))),
+        )
+
+        def answer(**given: tf.Tensor) -> dict[str, Any]:
+            raw = self.from_dense(given, self.columns)
+            return explainer.answers(
+                self.features(raw), self._predict(raw)[0], [names[column] for column in self.columns]
+            )
+
+        try:
+            return graph(answer).get_concrete_function(**self.raw_inputs(self.columns))
+        except LookupError as error:
+            if isinstance(
+                error, KeyError | IndexError
+            ):  # TensorFlow says the plain one of an operation without a gradient
+                raise
+            raise InputError(
+                f"export.explain: {one_line(error, 200)}. Use an operation that has one, or set export.explain: false."
+            ) from error
+
     def _of_items(
         self, compute: Callable[[Mapping[str, Any]], Any], catalogue: Catalogue, features: MadeOf
     ) -> np.ndarray:
@@ -204,6 +253,7 @@ def export(
     late: Late | None = None,
     catalogue: Catalogue | None = None,
     names: Sequence[str] = (),
+    ordinary: Row | None = None,
 ) -> None:
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
 
@@ -213,9 +263,10 @@ def export(
         late: what makes the model's features of those of the transform graph; None: they are the same.
         catalogue: of a task that finds items, those that there are.
         names: of the model's weights, as it was trained; default: as they are.
+        ordinary: the row that `explain` compares with, [...] by feature; None: the model has no such signature.
     """
     late = late or Late(schema.features)
-    served = ServingModule(model, transform, schema, threshold, late, catalogue)
+    served = ServingModule(model, transform, schema, threshold, late, catalogue, ordinary)
     served.save(folder)
     raw = {one.name: one for one in transform.raw_metadata.schema.feature}
     described = served_model.ServedModel(
@@ -292,22 +343,23 @@ def _served(where: str, columns: Sequence[str], known: Collection[str]) -> tuple
     return tuple(columns)
 
 
+def _needed(features: MadeOf, specs: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The raw columns that each feature is made of."""
+    return made_of(graph(features).get_concrete_function({name: _batch_spec(spec) for name, spec in specs.items()}))
+
+
 def _lacking(features: MadeOf, specs: Mapping[str, Any], columns: Collection[str], schema: ModelSchema) -> str:
     """That the columns do not suffice, and which features would take which others; empty: they suffice for all."""
-
-    def made_of(given: Iterable[str]) -> set[str]:
-        batches = {name: _batch_spec(specs[name]) for name in given}
-        return set(graph(features).get_concrete_function(batches).structured_outputs)
-
-    made = made_of(columns)
-    needed_for: dict[str, list[str]] = {name: [] for name in schema.features if name not in made}
-    for column in specs if needed_for else ():
-        if column not in columns:
-            for name in needed_for.keys() - made_of(specs.keys() - {column}):
-                needed_for[name].append(column)
-    if not needed_for:
+    needed_for = {
+        name: [one for one in needed if one not in columns] for name, needed in _needed(features, specs).items()
+    }
+    lacking = [
+        f"{name!r} needs {' and '.join(map(repr, needed))}"
+        for name, needed in sorted(needed_for.items())
+        if needed and name in schema.features
+    ]
+    if not lacking:
         return ""
-    lacking = [f"{name!r} needs {' and '.join(map(repr, needed))}" for name, needed in sorted(needed_for.items())]
     return (
         f"task {schema.task}: a request to serving_default carries {some_of([*map(repr, columns)])} alone, which is too little for "
         f"its answers. Of the features that are lacking {some_of(lacking)}. Let requests carry more, or build the model so "

@@ -25,6 +25,7 @@ from spec.workload._model import (
     Threshold,
     Training,
 )
+from spec.workload._monitoring import Live, Monitoring
 from spec.workload._operation import (
     Alerts,
     Batch,
@@ -80,7 +81,9 @@ __all__ = [
     "Ingestion",
     "KServe",
     "Label",
+    "Live",
     "Method",
+    "Monitoring",
     "NamedColumn",
     "Privacy",
     "Quality",

@@ -1,4 +1,4 @@
-"""What is made of a trained model beside its SavedModel."""
+"""What a release has besides the model."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from spec.section import Name, Section
+from spec.signatures import EXPLAIN
 
 Method = Literal["litert-int8", "litert-float16", "keras-int8", "pruned"]
 _OF_PRUNING = ("sparsity", "epochs")
 _BOUNDS = ("max_loss", "max_size", "max_latency")
 # Signatures that an exported model has anyway.
-_TAKEN = ("serving_default", "serving_examples", "classify", "regress")
+_TAKEN = ("serving_default", "serving_examples", "classify", "regress", EXPLAIN)
 
 
 class Variant(Section):
@@ -63,6 +64,10 @@ class Variant(Section):
 
 
 class Export(Section):
+    explain: bool = False
+    """Whether the model explains its answers, by a signature `explain` that takes what `serving_default` takes: how far each raw
+    column moved an answer, and of a picture which pixels did. For tasks binary, multiclass, regression and ranking
+    (docs/guides/responsible.md)."""
     variants: tuple[Variant, ...] = ()
     """Compressed variants of the model, which pass the same gates and are served beside it, by name."""
 

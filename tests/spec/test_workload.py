@@ -66,6 +66,10 @@ def test_every_field_is_described() -> None:
         (MINIMAL.replace("name: trips", "name: other"), ["field name", "'trips'", "'other'"]),
         (MINIMAL.replace("task: binary", ""), ["field task", "required"]),
         (MINIMAL.replace("binary", "ternary"), ["field task", "'ternary'"]),
+        (
+            "name: trips\ntask: reconstruction\ndata: {}\nexport: {explain: true}\n",
+            ["export.explain is for tasks binary", "Received: task reconstruction. Remove it"],
+        ),
         (MINIMAL + "colour: red\n", ["field colour", "no such field", "Known: name, task"]),
         (MINIMAL + "training: {epoch: 3}\n", ["field training.epoch", "Known: epochs"]),
         (MINIMAL + "evaluation: {thresholds: [{metric: auc, min: 2}]}\n", ["between 0 and 1", "2"]),
@@ -147,6 +151,19 @@ def test_every_field_is_described() -> None:
         ),
         ("name: trips\ntask: binary\ndata: {split: {test_fraction: 0}, label: {column: t}}\n", ["must be above 0"]),
         (MINIMAL.replace("binary", "ranking"), ["task ranking needs data.query"]),
+        (MINIMAL + "monitoring: {live: {metrics: [{metric: rmse, max: 1}]}}\n", ["task binary has auc", "'rmse'"]),
+        (
+            MINIMAL.replace("binary", "ranking").replace("tip}", "tip}, query: user")
+            + "monitoring: {live: {metrics: [{metric: mrr, min: 0.5}]}}\n",
+            ["monitoring.live.metrics: answers of task ranking cannot be held against a label"],
+        ),
+        (
+            MINIMAL + "monitoring: {live: {metrics: [{metric: auc, min: 0.5}, {metric: auc, max: 0.9}]}}\n",
+            ["field monitoring.live.metrics:", "'auc' is bounded twice"],
+        ),
+        (MINIMAL + "monitoring: {live: {feedback: '{SPAN}/*'}}\n", ["field monitoring.live.feedback:", "{SPAN}"]),
+        (MINIMAL + "monitoring: {live: {then: panic}}\n", ["field monitoring.live.then:", "'panic'"]),
+        (MINIMAL + "monitoring: {cron: 61 * * * *}\n", ["field monitoring.cron:", "'61' is no minute"]),
         (MINIMAL.replace("tip}", "tip}, query: user"), ["data.query is for tasks ranking and retrieval", "binary"]),
         (MINIMAL.replace("binary", "ranking").replace("tip}", "tip}, query: tip"), ["not the label", "'tip'"]),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from components.report.card import document
 from components.report.card_page import html, markdown
@@ -83,6 +84,20 @@ def test_fairness_and_what_the_model_needs_are_told(runs: dict[str, RunFacts]) -
     page = render_run(facts)
     assert "Fairness by sex" in page and "What the model needs" in page and "Not asked, to save time: company." in page
     assert "Groups of fewer than 100 rows, in grey, are not compared." in page
+    assert "What moved the answers" not in page
+
+
+def test_what_moved_the_answers_is_shown(runs: dict[str, RunFacts]) -> None:
+    def page(name: str, columns: list[Any], why_not: str = "") -> str:
+        found = {"rows": 256, "residual": 0.004, "columns": columns, "why_not": why_not}
+        return render_run(dataclasses.replace(runs[name], metrics={**runs[name].metrics, "explanations": found}))
+
+    columns = [{"column": name, "size": 1.5, "quarters": [0.2, 2.5]} for name in ("fare", "hour")]
+    shown = page("binary", columns)
+    assert "What moved the answers" in shown and "the log-odds of the class that was called" in shown
+    assert "0.4 %" in shown and "most did fare, 1.500" in shown
+    assert "moved the answer from" in page("regression", columns)
+    assert "Not measured: too warm." in page("binary", [], "too warm")
 
 
 def test_why_the_need_of_columns_was_not_measured_is_said(runs: dict[str, RunFacts]) -> None:
