@@ -147,6 +147,8 @@ def _show(options: argparse.Namespace) -> int:
     print(f"  parent    {release.parent or 'none'}")
     for use, one in release.built_on.items():
         print(f"  {use:<10}{one['model']}@{one['version']}, digest {one['digest']:.12}")
+    if release.variants:
+        print(f"  variants  {', '.join(release.variants)}")
     for name, value in _overall(release).items():
         print(f"  {name:<15}{value:.4f}")
     for gate in release.gates:

@@ -53,6 +53,12 @@ class ItemCatalogue(artifact.Artifact):
     TYPE_NAME = "ItemCatalogue"
 
 
+class ModelVariants(artifact.Artifact):
+    """Compressed variants of a model: a folder for each, by its name, like the model's own."""
+
+    TYPE_NAME = "ModelVariants"
+
+
 class RunReport(artifact.Artifact):
     """About one run: `index.html`, a self-contained page, and `model_card.html`."""
 

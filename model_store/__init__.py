@@ -20,7 +20,15 @@ Example:
 
 from model_store._errors import StoreError
 from model_store._labels import CANARY, STABLE, HistoryEntry, Label
-from model_store._release import CARD_FILE, KERAS_FILE, RELEASE_FILE, Release, ReleaseDraft
+from model_store._release import (
+    CARD_FILE,
+    KERAS_FILE,
+    RELEASE_FILE,
+    VARIANTS_FOLDER,
+    Release,
+    ReleaseDraft,
+    variants_in,
+)
 from model_store._signing import Keys
 from model_store._store import ModelStore
 
@@ -30,6 +38,7 @@ __all__ = [
     "KERAS_FILE",
     "RELEASE_FILE",
     "STABLE",
+    "VARIANTS_FOLDER",
     "HistoryEntry",
     "Keys",
     "Label",
@@ -37,4 +46,5 @@ __all__ = [
     "Release",
     "ReleaseDraft",
     "StoreError",
+    "variants_in",
 ]

@@ -154,7 +154,7 @@ class Catalogue:
 
         Args:
             folder: a remote release is copied to `<folder>/<model>/<version>`; a good copy there is used again.
-            without: files that need not be copied, such as `KERAS_FILE` where the SavedModel is served.
+            without: files, and folders of files, that need not be copied, such as `KERAS_FILE` where the SavedModel is served.
 
         Returns:
             The SavedModel's folder; in a local store the release itself, not a copy: never write to it.

@@ -75,6 +75,7 @@ class TaskFacts:
         calls_one_class: whether the model calls each row one of the label's classes, so that groups of rows can be compared by it.
         takes_teacher: whether `training.teacher` does.
         explains: whether `export.explain` does.
+        takes_variants: whether `export.variants` does: what is served follows from the network's output alone.
     """
 
     name: ClassVar[str] = ""
@@ -90,6 +91,7 @@ class TaskFacts:
     calls_one_class: ClassVar[bool] = False
     takes_teacher: ClassVar[bool] = False
     explains: ClassVar[bool] = False
+    takes_variants: ClassVar[bool] = False
     Options: ClassVar[type[Section]] = Section
 
     @classmethod

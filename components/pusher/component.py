@@ -4,6 +4,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components import border
+from components.artifacts import ModelVariants
 from components.graph import Graph, with_inputs
 from components.pusher.driver import Driver
 from components.pusher.executor import Executor
@@ -26,6 +27,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "variants": component_spec.ChannelParameter(type=ModelVariants, optional=True),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -38,6 +40,7 @@ class Pusher(base_component.BaseComponent):
 
     Args:
         champion: that it was compared with; becomes the release's parent.
+        variants: of the model; the release has them.
         made: by their names among a run's artifacts: results and blessings of the gates, and what the model card tells of.
     """
 
@@ -54,6 +57,7 @@ class Pusher(base_component.BaseComponent):
         code_revision: str = "",
         code_digest: str = "",
         champion: channel.BaseChannel | None = None,
+        variants: channel.BaseChannel | None = None,
         **made: channel.BaseChannel,
     ) -> None:
         super().__init__(
@@ -61,6 +65,7 @@ class Pusher(base_component.BaseComponent):
                 model=model,
                 examples=examples,
                 champion=champion,
+                variants=variants,
                 **made,
                 store_uri=store_uri,
                 model_name=workload.name,
@@ -80,6 +85,7 @@ def node(graph: Graph) -> Pusher:
         model=made["model"],
         examples=made["examples"],
         champion=made["champion"],
+        variants=made.get("variants"),
         workload=graph.workload,
         store_uri=site.store_uri,
         code_revision=site.code_revision,

@@ -18,6 +18,7 @@ from components.report.facts import RunFacts
 from components.report.search_view import search_view
 from components.report.site import span_url
 from components.report.sparklines import sparkline
+from components.report.variants_view import variants_view
 
 MAX_COLUMNS = 200
 _CURVES = 4
@@ -46,6 +47,7 @@ def render_run(facts: RunFacts) -> str:
         primary=facts.primary,
         views=figures.figures(facts),
         search=search_view(facts),
+        variants=variants_view(facts),
         galleries=_galleries(facts.gallery),
         fairness=responsible_view.fairness_tables(facts),
         importance=responsible_view.importance_figure(facts),

@@ -28,6 +28,7 @@ class ClassTask(Task):
     valid_words = "finite and a probability"
     views: ClassVar[tuple[View, ...]] = (View("confusion_matrix", "Confusion matrix"),)
     gallery_rows = 16
+    takes_variants = True
 
     @abc.abstractmethod
     def scores(self, values: Any) -> Any:

@@ -21,6 +21,7 @@ class NumberTask(Task):
     tfs_signature = "regress"
     epoch_metrics = (RMSE,)
     explains = True
+    takes_variants = True
 
     def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
         return (1,)

@@ -39,7 +39,42 @@ _ITEMS_AT_ONCE = 256
 _POINTS_AT_ONCE = 1024  # of the paths of `explain`
 
 
-class ServingModule(tf.Module):
+class RawColumns(tf.Module):
+    """What a SavedModel does with the raw columns of a request: they become the model's features.
+
+    Attributes:
+        columns: those that a request to `serving_default` carries.
+        features: raw columns [N, ...] -> features, in the graph.
+    """
+
+    def __init__(self, transform: tft.TFTransformOutput, schema: ModelSchema, threshold: float, late: Late) -> None:
+        super().__init__()
+        self._task = find(schema.task)(schema.classes, threshold, schema.task_options)
+        # Read-only views: TensorFlow would track each entry of a dictionary, and look through all of them whenever it saves.
+        specs = transform.raw_feature_spec()
+        self._raw_specs = types.MappingProxyType({n: s for n, s in specs.items() if n != schema.label})
+        # Of all columns: one is called the same in every signature.
+        self._input_names = types.MappingProxyType(input_names(self._raw_specs))
+        self.columns = _served("served_columns", self._task.served_columns(tuple(self._raw_specs)), self._raw_specs)
+        transform_layer = transform.transform_features_layer()
+        self.features: MadeOf = functools.partial(_features, transform_layer, late, self._task)
+        # What the signatures need hangs here, and not the layer with all that is its own: saving looks through everything that
+        # hangs on this module several times, and traces a tf_keras layer once more.
+        self._resources = [found for one in (transform_layer, *late.resources) for found in resources(one)]
+
+    def raw_inputs(self, columns: Iterable[str]) -> dict[str, tf.TensorSpec]:
+        """The dense tensors of columns by input name: [None] or [None, d]."""
+        specs = {self._input_names[name]: self._raw_specs[name] for name in columns}
+        return {name: tf.TensorSpec([None, *_shape(spec)], spec.dtype, name) for name, spec in specs.items()}
+
+    def from_dense(self, given: dict[str, tf.Tensor], columns: Iterable[str]) -> dict[str, Any]:
+        """The tensors of a request -> raw columns, in the graph."""
+        raw = {name: given[self._input_names[name]] for name in columns}
+        nullable = {name for name in raw if isinstance(self._raw_specs[name], tf.io.VarLenFeature)}
+        return {name: _sparse(value) if name in nullable else value for name, value in raw.items()}
+
+
+class ServingModule(RawColumns):
     """Raw features in, answers in the task's own terms out.
 
     Args:
@@ -62,16 +97,8 @@ class ServingModule(tf.Module):
         catalogue: Catalogue | None = None,
         ordinary: Row | None = None,
     ) -> None:
-        super().__init__()
-        self._task = find(schema.task)(schema.classes, threshold, schema.task_options)
-        # Read-only views: TensorFlow would track each entry of a dictionary, and look through all of them whenever it saves.
-        specs = transform.raw_feature_spec()
-        self._raw_specs = types.MappingProxyType({n: s for n, s in specs.items() if n != schema.label})
-        # Of all columns: one is called the same in every signature.
-        self._input_names = types.MappingProxyType(input_names(self._raw_specs))
-        self.columns = _served("served_columns", self._task.served_columns(tuple(self._raw_specs)), self._raw_specs)
-        transform_layer = transform.transform_features_layer()
-        features = functools.partial(_features, transform_layer, late, self._task)
+        super().__init__(transform, schema, threshold, late)
+        features = self.features
         # Held here for its variables and tables.
         self._stock = None
         if catalogue is not None:
@@ -79,7 +106,7 @@ class ServingModule(tf.Module):
                 model, schema, catalogue, lambda compute: self._of_items(compute, catalogue, features)
             )
         # Traced once, here: every signature of these columns calls this graph. TensorFlow's runtime inlines it.
-        predict = _graph(lambda raw: _predict(features(raw), model, self._task))
+        predict = graph(lambda raw: _predict(features(raw), model, self._task))
         try:
             self._predict = predict.get_concrete_function(self._batches(self.columns))
         except Exception as error:
@@ -95,11 +122,10 @@ class ServingModule(tf.Module):
             pictures = [one.name for one in transform.raw_metadata.schema.feature if is_picture(one)]
             signatures[EXPLAIN] = self._explain_traced(model, late, features, ordinary, pictures)
         self.signatures = types.MappingProxyType(signatures)
-        # Saving looks through everything that hangs on this module several times, and traces a tf_keras layer once more: what
-        # the signatures need hangs here, not the model and the layer with all that is theirs (optimizer, history, graphs).
-        # Augmentation layers hold random state that TensorFlow would not find in the model anyway.
+        # Not the model itself, with its optimizer, history and graphs. Augmentation layers hold random state that TensorFlow would
+        # not find in the model anyway.
         self._variables = [variable.value for variable in model.variables]  # Origin reads them by their places
-        self._resources = [found for one in (transform_layer, model, *late.resources) for found in _resources(one)]
+        self._resources += resources(model)
 
     def save(self, folder: pathlib.Path) -> None:
         """Writes the SavedModel, and what the task has beside it."""
@@ -112,11 +138,6 @@ class ServingModule(tf.Module):
         """The columns of each further signature that takes nothing else."""
         found = {name: tuple(one.columns) for name, one in self._further.items() if not one.tensors}
         return found | ({EXPLAIN: self.columns} if EXPLAIN in self.signatures else {})
-
-    def raw_inputs(self, columns: Iterable[str]) -> dict[str, tf.TensorSpec]:
-        """The dense tensors of columns by input name: [None] or [None, d]."""
-        specs = {self._input_names[name]: self._raw_specs[name] for name in columns}
-        return {name: tf.TensorSpec([None, *_shape(spec)], spec.dtype, name) for name, spec in specs.items()}
 
     def described(self, column: str, raw: Any, missing: tuple[str, ...]) -> served_model.RawFeature:
         """What a client needs to know about a column; `raw` is its feature in the schema."""
@@ -139,14 +160,14 @@ class ServingModule(tf.Module):
         """Concrete functions by signature name."""
         examples = tf.TensorSpec([None], tf.string, "examples")
         inputs = tf.TensorSpec([None], tf.string, "inputs")
-        by_tensors = _graph(lambda **raw: self._predict(self._from_dense(raw, self.columns))[1])
-        by_examples = _graph(lambda examples: self._predict(self._parse(examples))[1])
+        by_tensors = graph(lambda **raw: self._predict(self.from_dense(raw, self.columns))[1])
+        by_examples = graph(lambda examples: self._predict(self._parse(examples))[1])
         signatures = {
             "serving_default": by_tensors.get_concrete_function(**self.raw_inputs(self.columns)),
             "serving_examples": by_examples.get_concrete_function(examples=examples),
         }
         if own := self._task.tfs_signature:
-            by_inputs = _graph(lambda inputs: self._task.tfs_answers(self._predict(self._parse(inputs))[0]))
+            by_inputs = graph(lambda inputs: self._task.tfs_answers(self._predict(self._parse(inputs))[0]))
             signatures[own] = by_inputs.get_concrete_function(inputs=inputs)
         for name, signature in self._further.items():
             signatures[name] = self._further_traced(signature, features)
@@ -157,11 +178,11 @@ class ServingModule(tf.Module):
             tensors = {name: given[name] for name in signature.tensors}
             if not signature.columns:
                 return dict(signature.answer(tensors))
-            raw = self._from_dense(given, signature.columns)
+            raw = self.from_dense(given, signature.columns)
             return dict(signature.answer(features(raw) | tensors))
 
         named = {name: tf.TensorSpec(one.shape, one.dtype, name) for name, one in signature.tensors.items()}
-        return _graph(answer).get_concrete_function(**self.raw_inputs(signature.columns), **named)
+        return graph(answer).get_concrete_function(**self.raw_inputs(signature.columns), **named)
 
     def _explain_traced(
         self, model: keras.Model, late: Late, features: MadeOf, ordinary: Row, pictures: Collection[str]
@@ -187,15 +208,14 @@ class ServingModule(tf.Module):
         )
 
         def answer(**given: tf.Tensor) -> dict[str, Any]:
-            raw = self._from_dense(given, self.columns)
+            raw = self.from_dense(given, self.columns)
             return explainer.answers(features(raw), self._predict(raw)[0], [names[column] for column in self.columns])
 
         try:
-            return _graph(answer).get_concrete_function(**self.raw_inputs(self.columns))
+            return graph(answer).get_concrete_function(**self.raw_inputs(self.columns))
         except LookupError as error:
-            if isinstance(
-                error, KeyError | IndexError
-            ):  # TensorFlow says the plain one of an operation without a gradient
+            # TensorFlow says the plain one of an operation without a gradient.
+            if isinstance(error, KeyError | IndexError):
                 raise
             raise InputError(
                 f"export.explain: {one_line(error, 200)}. Use an operation that has one, or set export.explain: false."
@@ -207,8 +227,8 @@ class ServingModule(tf.Module):
         """Something of every item's features, [M, ...]."""
         columns = [name for name in catalogue.items.column_names if name in self._raw_specs]
         described = {name: self._described(name) for name in columns}
-        graph = _graph(lambda **given: compute(features(self._from_dense(given, columns))))
-        call = graph.get_concrete_function(**self.raw_inputs(columns))
+        computed = graph(lambda **given: compute(features(self.from_dense(given, columns))))
+        call = computed.get_concrete_function(**self.raw_inputs(columns))
         found = []
         for batch in catalogue.items.select(columns).to_batches(max_chunksize=_ITEMS_AT_ONCE):
             tensors = {name: served_model.dense(name, batch.column(name), one) for name, one in described.items()}
@@ -220,11 +240,6 @@ class ServingModule(tf.Module):
 
     def _parse(self, serialized: tf.Tensor) -> dict[str, Any]:
         return tf.io.parse_example(serialized, {name: self._raw_specs[name] for name in self.columns})  # type: ignore[no-any-return]
-
-    def _from_dense(self, given: dict[str, tf.Tensor], columns: Iterable[str]) -> dict[str, Any]:
-        raw = {name: given[self._input_names[name]] for name in columns}
-        nullable = {name for name in raw if isinstance(self._raw_specs[name], tf.io.VarLenFeature)}
-        return {name: _sparse(value) if name in nullable else value for name, value in raw.items()}
 
 
 def export(
@@ -329,7 +344,7 @@ def _served(where: str, columns: Sequence[str], known: Collection[str]) -> tuple
 
 def _needed(features: MadeOf, specs: Mapping[str, Any]) -> dict[str, list[str]]:
     """The raw columns that each feature is made of."""
-    return made_of(_graph(features).get_concrete_function({name: _batch_spec(spec) for name, spec in specs.items()}))
+    return made_of(graph(features).get_concrete_function({name: _batch_spec(spec) for name, spec in specs.items()}))
 
 
 def _lacking(features: MadeOf, specs: Mapping[str, Any], columns: Collection[str], schema: ModelSchema) -> str:
@@ -351,12 +366,13 @@ def _lacking(features: MadeOf, specs: Mapping[str, Any], columns: Collection[str
     )
 
 
-def _graph(function: Callable[..., Any]) -> Any:
+def graph(function: Callable[..., Any]) -> Any:
+    """A function of TensorFlow, traced when it is asked for a concrete one."""
     # Without AutoGraph, as Keras trains: rewriting the source of every function on the way took longer than tracing it.
     return tf.function(function, autograph=False)
 
 
-def _resources(root: Any) -> list[Any]:
+def resources(root: Any) -> list[Any]:
     """Lookup tables and the files that fill them, wherever they hang."""
     kinds = (tf.saved_model.experimental.TrackableResource, tf.saved_model.Asset)
     return [one for one in tf.train.TrackableView(root).descendants() if isinstance(one, kinds)]

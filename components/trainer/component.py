@@ -14,7 +14,7 @@ from components.artifacts import ItemCatalogue
 from components.graph import Graph
 from components.trainer import executor
 from components.trainer._config import TrainingConfig
-from spec.workload import CHAMPION, Asset, Export
+from spec.workload import CHAMPION, Asset
 
 
 class TrainerSpec(ComponentSpec):
@@ -22,7 +22,7 @@ class TrainerSpec(ComponentSpec):
         "module_file": ExecutionParameter(type=str),
         "module_digest": ExecutionParameter(type=str),
         "training": ExecutionParameter(type=str),
-        "export": ExecutionParameter(type=str),
+        "explain": ExecutionParameter(type=str),
     }
     INPUTS = {
         "transformed_examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -48,7 +48,7 @@ class Trainer(base_component.BaseComponent):
 
     Args:
         training: how to fit.
-        export: what the SavedModel has besides.
+        explain: whether the SavedModel explains its answers.
         hyperparameters: of a Tuner; they stand in place of those in `training`.
         origin: the release whose weights it begins with.
         teacher: the release that it learns from, with `examples`.
@@ -65,7 +65,7 @@ class Trainer(base_component.BaseComponent):
         schema: types.BaseChannel,
         module_file: str,
         training: TrainingConfig,
-        export: Export,
+        explain: bool,
         catalogue: types.BaseChannel | None = None,
         assets: Mapping[str, Asset] = MappingProxyType({}),
         hyperparameters: types.BaseChannel | None = None,
@@ -86,7 +86,7 @@ class Trainer(base_component.BaseComponent):
                 module_file=module_file,
                 module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 training=border.dump(training),
-                export=border.dump(export),
+                explain=border.dump(explain),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
             )
@@ -102,7 +102,7 @@ def node(graph: Graph) -> Trainer:
         graph.outputs["schema"],
         module_file=str(graph.site.workload_folder / "model.py"),
         training=TrainingConfig.of(workload, workload.training),
-        export=workload.export,
+        explain=workload.export.explain,
         hyperparameters=graph.outputs.get("best_hyperparameters"),
         catalogue=graph.outputs.get("catalogue"),
         assets=workload.assets,

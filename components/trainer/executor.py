@@ -16,7 +16,6 @@ from components.tasks.gallery_file import GALLERY_FILE, plain
 from components.trainer._config import TrainingConfig
 from components.trainer.sources import Sources
 from model_store import KERAS_FILE
-from spec.workload import Export
 
 
 class Executor(base_executor.BaseExecutor):
@@ -28,7 +27,7 @@ class Executor(base_executor.BaseExecutor):
         from components.trainer._start import named_release
 
         config = border.load(TrainingConfig, exec_properties["training"])
-        exported = border.load(Export, exec_properties["export"])
+        explains = border.load(bool, exec_properties["explain"])
         found = [searched.read(one.uri) for one in input_dict.get("hyperparameters") or []]
         for one in found:
             config = config.with_values(one.values)
@@ -70,7 +69,7 @@ class Executor(base_executor.BaseExecutor):
                 material.late,
                 items[0] if items else None,
                 names,
-                ordinary(material.train) if exported.explain else None,
+                ordinary(material.train) if explains else None,
             )
             sample = _fitting.sample_of(material.schema)
             history["keras_file"] = _keras_file.write(model, sample, folder / KERAS_FILE)

@@ -8,7 +8,7 @@ from spec.section import NamedColumn, Section, Use, named_columns
 from spec.workload._assets import Asset
 from spec.workload._card import Card
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
-from spec.workload._export import Export
+from spec.workload._export import Export, Method, Variant
 from spec.workload._finding import find_workload
 from spec.workload._model import (
     CHAMPION,
@@ -80,6 +80,7 @@ __all__ = [
     "Ingestion",
     "KServe",
     "Label",
+    "Method",
     "NamedColumn",
     "Privacy",
     "Quality",
@@ -96,6 +97,7 @@ __all__ = [
     "Training",
     "Use",
     "Value",
+    "Variant",
     "Workload",
     "WorkloadError",
     "explained",

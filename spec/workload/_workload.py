@@ -92,12 +92,12 @@ class Workload(Section):
     (docs/guides/datasets.md)."""
     training: Training = Training()
     """How the model is fitted."""
+    export: Export = Export()
+    """What is made of the trained model."""
     evaluation: Evaluation = Evaluation()
     """What the model must reach to be released."""
     quality: Quality = Quality()
     """How strictly the expectations are taken."""
-    export: Export = Export()
-    """What a release has besides the model."""
     infra_validation: InfraValidation = InfraValidation()
     """The load-and-predict check before a release."""
     resources: dict[str, Resources] = {}
@@ -161,6 +161,7 @@ class Workload(Section):
             _judge_objections,
             _fairness_objections,
             _export_objections,
+            _variants_objections,
         ):
             for objection in rule(self, task):
                 raise ValueError(objection)
@@ -289,6 +290,20 @@ def _export_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[st
             f"export.explain is for tasks binary, multiclass, regression and ranking, which answer a row with a class or a number. "
             f"Received: task {task.name}. Remove it"
         )
+
+
+def _variants_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    for variant in workload.export.variants:
+        if not task.takes_variants:
+            yield (
+                "export.variants is for tasks whose answers follow from the network's output alone, as those of binary and "
+                f"regression do. Received: task {task.name}. Remove it"
+            )
+        if workload.training.privacy and variant.looks_at_train:
+            yield (
+                f"export.variants: {variant.name}: {variant.method} looks at rows of train again, which training.privacy would not "
+                "count. Take litert-float16 or keras-int8"
+            )
 
 
 def load_workload(folder: str | os.PathLike[str]) -> Workload:

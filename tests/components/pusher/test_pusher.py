@@ -15,7 +15,7 @@ from tfx.types import standard_artifacts
 from components.artifacts import DataQualityReport
 from components.gates import CheckResult, GateResult
 from components.pusher.driver import Driver
-from components.pusher.executor import Executor, publication_key
+from components.pusher.executor import Executor, files_of, publication_key
 from model_store import CARD_FILE, ModelStore, StoreError
 from spec.errors import InputError
 
@@ -133,13 +133,19 @@ def test_a_release_carries_its_card(
         store.read(store.release("taxi", 2), CARD_FILE)
 
 
-def test_a_publication_is_named_by_model_and_data(inputs: dict[str, list[Any]]) -> None:
-    folder = pathlib.Path(inputs["model"][0].uri) / "Format-Serving"
-    one = publication_key("taxi", folder, [{"span": 1}])
-    assert one == publication_key("taxi", folder, [{"span": 1}])
-    assert (
-        len({one, publication_key("taxi", folder, [{"span": 2}]), publication_key("bus", folder, [{"span": 1}])}) == 3
-    )
+def test_a_publication_is_named_by_model_and_data(inputs: dict[str, list[Any]], tmp_path: pathlib.Path) -> None:
+    saved_model = pathlib.Path(inputs["model"][0].uri) / "Format-Serving"
+    files = files_of(saved_model)
+    (tmp_path / "variants" / "int8").mkdir(parents=True)
+    (tmp_path / "variants" / "int8" / "saved_model.pb").write_bytes(b"small")
+    one = publication_key("taxi", files, [{"span": 1}])
+    assert one == publication_key("taxi", files, [{"span": 1}])
+    others = [
+        publication_key("taxi", files, [{"span": 2}]),
+        publication_key("bus", files, [{"span": 1}]),
+        publication_key("taxi", files_of(saved_model, tmp_path / "variants"), [{"span": 1}]),
+    ]
+    assert len({one, *others}) == 4
 
 
 @pytest.mark.parametrize("who", ["model_blessing", "infra_blessing"])
