@@ -38,7 +38,9 @@ class Live(Section):
     def _each_once(cls, metrics: tuple[Bound, ...]) -> tuple[Bound, ...]:
         names = [one.metric for one in metrics]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"metric {twice!r} is bounded twice; say min and max in one of the two, and remove the other")
+            raise ValueError(
+                f"metric {twice!r} is bounded twice; say min and max in one of the two, and remove the other"
+            )
         return metrics
 
     @field_validator("feedback")

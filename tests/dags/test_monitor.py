@@ -121,7 +121,8 @@ def test_a_retraining_is_started_once_for_a_version(site: Path, alerts_sent: lis
 def test_a_rollback_is_the_deployment_s(site: Path, alerts_sent: list[Any]) -> None:
     say(site, breach("rollback", 3, to=1))
     assert run()[1]["act"] == "success"
-    assert started("deploy_taxi") == {"live_v3-accuracy": {"action": "rollback", "version": 1}}
+    conf = {"action": "rollback", "version": 1, "reason": f"live metrics: version 3: {REASON}"}
+    assert started("deploy_taxi") == {"live_v3-accuracy": conf}
     assert alerts_sent[0][0] == "version 3 breaks a live bound: going back to version 1"
 
 
