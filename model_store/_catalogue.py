@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import re
@@ -166,7 +167,7 @@ class Catalogue:
 
         Args:
             folder: a remote release is copied to `<folder>/<model>/<version>`; a good copy there is used again.
-            without: files that need not be copied, such as `KERAS_FILE` where the SavedModel is served.
+            without: files, and folders of files, that need not be copied, such as `KERAS_FILE` where the SavedModel is served.
 
         Returns:
             The SavedModel's folder; in a local store the release itself, not a copy: never write to it.
@@ -180,6 +181,20 @@ class Catalogue:
             return _fetch.download(self._files, release, pathlib.Path(folder), self._keys, without)
         self._insist_intact(model, version)
         return local
+
+    def read(self, release: Release, name: str) -> bytes:
+        """A file of a release, as it was published.
+
+        Raises:
+            StoreError: the release has no such file, or it is not what was published.
+        """
+        if name not in release.files:
+            raise StoreError(f"{release.model} version {release.version} has no {name}.")
+        with reading(f"{release.uri}/{name}"):
+            content = self._files.read(f"{release.model}/{release.version}/{name}")
+        if hashlib.sha256(content).hexdigest() != release.files[name]["sha256"]:
+            raise StoreError(f"{release.uri}/{name} is not what was published. Restore it from a copy.")
+        return content
 
     def _insist_intact(self, model: str, version: int) -> None:
         if problems := self.verify(model, version):

@@ -18,6 +18,7 @@ from serving._metrics import Metrics
 from serving._models import ModelManager
 from serving._record import RequestRecord
 from serving._servable import Servable, Signature
+from spec.signatures import EXPLAIN
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
@@ -26,7 +27,7 @@ METADATA = "metadata"
 
 
 class Call:
-    """A request in progress: which version answers, its inputs and its outputs."""
+    """A request in progress: which version answers, its inputs, its outputs, and whether these are predictions."""
 
     def __init__(self, request_id: str, servable: Servable, label: str) -> None:
         self.request_id = request_id
@@ -34,10 +35,12 @@ class Call:
         self.label = label
         self.inputs: Arrays = {}
         self.outputs: Arrays = {}
+        self.predicts = True
 
     def run(self, signature: Signature, arrays: Arrays) -> Arrays:
         """Runs a signature on raw features."""
         self.outputs = self.servable.run(signature, arrays)
+        self.predicts = signature.name != EXPLAIN
         if not signature.takes_examples:
             self.inputs = arrays
         return self.outputs
@@ -213,7 +216,7 @@ class Inference:
 
     def _observe(self, call: Call) -> None:
         """Counts and records an answer; failures here must not cost the caller the answer."""
-        if not call.outputs:
+        if not (call.outputs and call.predicts):
             return
         try:
             self.metrics.count_predictions(call.servable.model, call.servable.version, call.outputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -52,10 +53,12 @@ class RestApi:
                 Route("/healthz", self._healthz),
                 Route("/livez", self._livez),
                 Route("/metrics", self._prometheus),
-                Route("/v1/models/{rest:path}", self._models, methods=["GET", "POST"]),
+                Route("/monitoring/prometheus/metrics", self._prometheus),  # TF Serving's default
+                Route("/v1/models/{rest:path}", self._models, methods=["GET", "HEAD", "POST"]),
             ],
             exception_handlers={404: _not_found, 405: _not_allowed, 500: _broken},
         )
+        self.app.router.redirect_slashes = False  # to wherever the caller's Host header says
 
     async def _models(self, request: Request) -> Response:
         asked = request_id(request.headers.get(HEADER))
@@ -78,7 +81,7 @@ class RestApi:
             return await self._infer(
                 request, Asked(request_id, "rest", match["method"], match["model"], version, match["label"])
             )
-        if request.method != "GET":
+        if request.method not in ("GET", "HEAD"):
             return _error(405, f"{request.url.path} is asked with GET. Did you mean {request.url.path}:predict?")
         return self._describe(match, version)
 
@@ -92,6 +95,8 @@ class RestApi:
         self._inference.admit()
         try:
             body = await self._body(request)
+            if encoding := request.headers.get("content-encoding", "").strip().lower():
+                body = await asyncio.get_running_loop().run_in_executor(self._threads, self._unpacked, body, encoding)
             run = asyncio.get_running_loop().run_in_executor(self._threads, self._answer, asked, body, form)
             return Response(await run, media_type="application/json")
         except ClientDisconnect:
@@ -114,6 +119,23 @@ class RestApi:
         except TimeoutError:
             raise BadRequestError(f"the body did not arrive within {_BODY_SECONDS:.0f} s.") from None
         return b"".join(chunks)
+
+    def _unpacked(self, body: bytes, encoding: str) -> bytes:
+        """A compressed body as it was before; it may have no more bytes than one that is not compressed."""
+        if encoding == "identity":
+            return body
+        if encoding not in ("gzip", "x-gzip"):
+            raise BadRequestError(f"Content-Encoding: gzip is known, or none. Received: {encoding!r}")
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            found = unpacker.decompress(body, self._max_bytes + 1)
+        except zlib.error as error:
+            raise BadRequestError(f"the body is not valid gzip: {error}.") from None
+        if len(found) > self._max_bytes:
+            raise self._too_large(f"more than {self._max_bytes} bytes, unpacked")
+        if not unpacker.eof:
+            raise BadRequestError("the body is not valid gzip: it breaks off.")
+        return found
 
     def _too_large(self, received: str) -> TooLargeError:
         self._inference.metrics.rejected.labels("too large").inc()

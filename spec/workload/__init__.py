@@ -8,6 +8,7 @@ from spec.section import NamedColumn, Section, Use, named_columns
 from spec.workload._assets import Asset
 from spec.workload._card import Card
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
+from spec.workload._export import Export, Method, Variant
 from spec.workload._finding import find_workload
 from spec.workload._model import (
     CHAMPION,
@@ -72,6 +73,7 @@ __all__ = [
     "Drift",
     "DriftLimits",
     "Evaluation",
+    "Export",
     "Fairness",
     "FairnessThreshold",
     "Format",
@@ -80,6 +82,7 @@ __all__ = [
     "KServe",
     "Label",
     "Live",
+    "Method",
     "Monitoring",
     "NamedColumn",
     "Privacy",
@@ -97,6 +100,7 @@ __all__ = [
     "Training",
     "Use",
     "Value",
+    "Variant",
     "Workload",
     "WorkloadError",
     "explained",

@@ -66,6 +66,10 @@ def test_every_field_is_described() -> None:
         (MINIMAL.replace("name: trips", "name: other"), ["field name", "'trips'", "'other'"]),
         (MINIMAL.replace("task: binary", ""), ["field task", "required"]),
         (MINIMAL.replace("binary", "ternary"), ["field task", "'ternary'"]),
+        (
+            "name: trips\ntask: reconstruction\ndata: {}\nexport: {explain: true}\n",
+            ["export.explain is for tasks binary", "Received: task reconstruction. Remove it"],
+        ),
         (MINIMAL + "colour: red\n", ["field colour", "no such field", "Known: name, task"]),
         (MINIMAL + "training: {epoch: 3}\n", ["field training.epoch", "Known: epochs"]),
         (MINIMAL + "evaluation: {thresholds: [{metric: auc, min: 2}]}\n", ["between 0 and 1", "2"]),
@@ -108,6 +112,29 @@ def test_every_field_is_described() -> None:
         (
             "name: trips\ntask: binary\ndata: {split: {eval_fraction: 0.5, test_fraction: 0.5}, label: {column: t}}\n",
             ["data.split", "leave rows to train on", "0.5 and 0.5"],
+        ),
+        (
+            MINIMAL + "export: {variants: [{name: serving_default, method: pruned}]}\n",
+            ["field export.variants.0.name:", "serving_default anyway"],
+        ),
+        (MINIMAL + "export: {variants: [{name: a-b, method: pruned}]}\n", ["export.variants.0.name", "'a-b'"]),
+        (MINIMAL + "export: {variants: [{name: a, method: int4}]}\n", ["variants.0.method", "'litert-int8'", "'int4'"]),
+        (
+            MINIMAL + "export: {variants: [{name: a, method: keras-int8}, {name: a, method: pruned}]}\n",
+            ["field export.variants:", "two variants are called 'a'"],
+        ),
+        (
+            MINIMAL + "export: {variants: [{name: a, method: keras-int8, sparsity: 0.5}]}\n",
+            ["sparsity is for method pruned", "keras-int8"],
+        ),
+        (
+            MINIMAL
+            + "training: {privacy: {noise: 1, max_epsilon: 3}}\nexport: {variants: [{name: a, method: litert-int8}]}\n",
+            ["export.variants: a: litert-int8 looks at rows of train again", "litert-float16 or keras-int8"],
+        ),
+        (
+            "name: trips\ntask: reconstruction\ndata: {}\nexport: {variants: [{name: a, method: pruned}]}\n",
+            ["export.variants is for tasks", "task reconstruction"],
         ),
         (MINIMAL + "training: {class_weights: heavy}\n", ["field training.class_weights:", "{fraud: 10}", "'heavy'"]),
         (MINIMAL + "training: {class_weights: {yes: 5}}\n", ["class_weights", "YAML reads True", "in quotes"]),
