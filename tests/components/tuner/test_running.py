@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from components.tuner import _outcome, _running
+from components.tuner import _crew, _outcome, _running
 from components.tuner._job import Job
 
 
 @pytest.fixture(autouse=True)
 def sleepy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_running, "_MODULE", "tests.components.tuner.sleepy")
+    monkeypatch.setattr(_crew, "_MODULE", "tests.components.tuner.sleepy")
 
 
 def test_a_killed_process_costs_a_trial_and_is_replaced(job: Callable[..., Job], tmp_path: pathlib.Path) -> None:
