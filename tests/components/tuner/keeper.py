@@ -20,7 +20,7 @@ from components.tuner import _outcome, _running
 from components.tuner._job import Job
 from spec import environment as env
 
-SILENT_S = 3.0
+SILENT_S = 6.0
 
 
 class Processes:

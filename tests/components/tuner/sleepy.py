@@ -13,11 +13,12 @@ import optuna
 from optuna.trial import TrialState
 
 from components import border
-from components.tuner import _storages
+from components.tuner import _storages, worker
 from components.tuner._job import Job
 from components.tuner._space import suggest
 from components.tuner._study import Study
-from components.tuner.worker import take
+
+worker.BEAT_S = 0.5
 
 
 def warm() -> None:
@@ -43,4 +44,4 @@ def work(request: dict[str, Any]) -> dict[str, int]:
                 os.kill(os.getpid(), signal.SIGKILL)
         study.end(trial, value, TrialState.COMPLETE)
 
-    return {"trials": take(study, job, attempt)}
+    return {"trials": worker.take(study, job, attempt)}

@@ -26,8 +26,8 @@ from spec import environment as env
 from spec.errors import InputError
 from tests.servers import PASSWORD, Postgres, postgres_server
 
-pytestmark = pytest.mark.timeout(300)
-LIMIT_S = 60
+pytestmark = pytest.mark.timeout(900)
+LIMIT_S = 300
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def with_password(server: Postgres) -> str:
     return sa.make_url(server.url()).set(password=PASSWORD).render_as_string(hide_password=False)
 
 
-@pytest.fixture(params=["postgresql", "journal"])
+@pytest.fixture(params=["postgresql", pytest.param("journal", marks=pytest.mark.slow)])
 def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.delenv(env.SEARCH_STORAGE, raising=False)
     if request.param == "postgresql":
@@ -138,6 +138,7 @@ def test_a_machine_that_dies_and_one_that_stands_still_cost_a_trial_each(search:
     assert repeats == {number: told[number]["values"] for number in (first.number, second.number)}
 
 
+@pytest.mark.slow
 def test_a_tuner_that_is_killed_goes_on_and_leaves_a_journal(search: Search, kept: str) -> None:
     search.start()
     search.under_way(2, ended=3)
