@@ -21,7 +21,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from components.searched import JOURNAL_FILE
 from components.tuner._job import Job
 from spec import environment as env
-from spec.errors import InputError
+from spec.errors import InputError, TryAgainError, database_refuses
 from spec.words import one_line
 from storage import exclusive
 
@@ -41,6 +41,7 @@ def kept(job: Job) -> BaseStorage:
 
     Raises:
         InputError: the database cannot be used.
+        TryAgainError: it does not answer.
     """
     return database(url) if (url := os.environ.get(env.SEARCH_STORAGE)) else journal(job.folder)
 
@@ -57,6 +58,7 @@ def database(url: str) -> BaseStorage:
 
     Raises:
         InputError: it cannot be used.
+        TryAgainError: it does not answer, or another search makes its tables just now.
     """
     shown = "not a URL"
     try:
@@ -68,11 +70,11 @@ def database(url: str) -> BaseStorage:
             address.render_as_string(hide_password=False), engine_kwargs={"pool_pre_ping": True, "pool_size": _THREADS}
         )
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, RuntimeError) as error:
-        said = one_line(error.__cause__ or error, 300).replace(url, shown)
-        raise InputError(
-            f"{env.SEARCH_STORAGE}: the trials cannot be kept there ({said}). Received: {shown}. "
-            "Expected the URL of a PostgreSQL database that answers: postgresql://user:password@host/database."
-        ) from None
+        said = one_line(getattr(error, "orig", None) or error.__cause__ or error, 300).replace(url, shown)
+        message = f"{env.SEARCH_STORAGE}: the trials cannot be kept there ({said}). Received: {shown}."
+        if isinstance(error, sqlalchemy.exc.DBAPIError) and not database_refuses(said):
+            raise TryAgainError(f"{message} Try again when it answers.") from None
+        raise InputError(f"{message} Expected postgresql://user:password@host/database.") from None
     return optuna.storages.get_storage(storage)  # with a cache, without which every look reads every trial
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -23,7 +24,7 @@ from components import border, searched
 from components.tuner import _storages
 from components.tuner._job import Job
 from spec import environment as env
-from spec.errors import InputError
+from spec.errors import InputError, TryAgainError
 from tests.servers import PASSWORD, Postgres, postgres_server
 
 pytestmark = pytest.mark.timeout(900)
@@ -63,11 +64,16 @@ class Search:
         module = "tests.components.tuner.keeper"
         self.tuner = subprocess.Popen([sys.executable, "-m", module, border.dump(self.job), self.host])
 
+    @functools.cached_property
+    def storage(self) -> BaseStorage:
+        """To be asked when the Tuner has made it."""
+        return _storages.kept(self.job)
+
     @property
     def trials(self) -> list[FrozenTrial]:
-        storage: BaseStorage = _storages.kept(self.job)
-        names = optuna.get_all_study_names(storage)
-        return optuna.load_study(study_name=self.job.study, storage=storage).trials if self.job.study in names else []
+        if self.job.study not in optuna.get_all_study_names(self.storage):
+            return []
+        return optuna.load_study(study_name=self.job.study, storage=self.storage).trials
 
     @property
     def machines(self) -> list[int]:
@@ -76,6 +82,9 @@ class Search:
     def under_way(self, count: int, ended: int) -> list[FrozenTrial]:
         """So many trials that have begun, after others have ended."""
         until = time.monotonic() + LIMIT_S
+        while not pathlib.Path(self.job.folder, "machines.json").exists():
+            assert self.tuner and self.tuner.poll() is None and time.monotonic() < until
+            time.sleep(0.05)
         while time.monotonic() < until:
             trials = self.trials
             found = [t for t in trials if t.state is TrialState.RUNNING and t.last_step and "worker" in t.user_attrs]
@@ -157,19 +166,25 @@ def test_a_tuner_that_is_killed_goes_on_and_leaves_a_journal(search: Search, kep
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "error", "said"),
     [
-        ("postgresql://trainyard:wrong@127.0.0.1:{port}/trainyard", "password authentication failed"),
-        ("postgresql://trainyard:hunter2@127.0.0.1:1/trainyard", "Connection refused"),
-        ("oracle://trainyard:hunter2@127.0.0.1/trainyard", "No module named"),
-        ("nonsense", "Could not parse"),
+        ("postgresql://trainyard:wrong@127.0.0.1:{port}/trainyard", InputError, "password authentication failed"),
+        ("postgresql://trainyard:hunter2@127.0.0.1:{port}/nowhere", InputError, 'database "nowhere" does not exist'),
+        ("postgresql://trainyard:hunter2@127.0.0.1:1/trainyard", TryAgainError, "Connection refused"),
+        ("oracle://trainyard:hunter2@127.0.0.1/trainyard", InputError, "No module named"),
+        ("nonsense", InputError, "Could not parse.*Expected postgresql://user:password@host/database"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_one_line(
-    postgres: Postgres, job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, url: str, said: str
+    postgres: Postgres,
+    job: Callable[..., Job],
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    error: type[Exception],
+    said: str,
 ) -> None:
     monkeypatch.setenv(env.SEARCH_STORAGE, url.format(port=postgres.port))
-    with pytest.raises(InputError, match=said) as caught:
+    with pytest.raises(error, match=said) as caught:
         _storages.kept(job())
     message = str(caught.value)
     assert "\n" not in message and PASSWORD not in message and "wrong" not in message

@@ -15,6 +15,7 @@ import optuna
 import pytest
 import sqlalchemy as sa
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 import storage
@@ -57,13 +58,13 @@ class Yard:
     cluster: data, metadata and artifacts.
     kubernetes: what runs TrainJobs.
     double: KFP.
-    database: URL of the trials'.
+    database: of the trials.
     """
 
     cluster: Cluster
     kubernetes: ClusterDouble
     double: KubeflowDouble
-    database: str
+    database: BaseStorage
 
     def upstream(self, run_id: str) -> None:
         """The nodes before the Tuner, in this process: they are not what is tested here."""
@@ -77,9 +78,8 @@ class Yard:
     @property
     def trials(self) -> list[FrozenTrial]:
         """Of the one search that there is; none where it is over."""
-        kept = _storages.database(self.database)
-        names = optuna.get_all_study_names(kept)
-        return optuna.load_study(study_name=names[0], storage=kept).trials if names else []
+        names = optuna.get_all_study_names(self.database)
+        return optuna.load_study(study_name=names[0], storage=self.database).trials if names else []
 
     def under_way(self, tuner: subprocess.Popen[str], ended: int) -> list[FrozenTrial]:
         """Two trials in the middle of their training, after others have ended."""
@@ -141,7 +141,7 @@ def compiled(yard, s3: str, s3_environment, server: Postgres, tmp_path_factory) 
             (folder / "kubernetes").mkdir()
             kubernetes.worker_environment = {i: {"SECONDS_PER_STEP": "0.1"} for i in range(2)}
             environment = {**cluster.environment, **kubernetes.environment(), "TRAINYARD_SEARCH_STORAGE": database}
-            yield Yard(cluster, kubernetes, KubeflowDouble(text, environment), database)
+            yield Yard(cluster, kubernetes, KubeflowDouble(text, environment), _storages.database(database))
 
 
 def test_a_pod_that_is_lost_costs_its_trial_and_starts_again(compiled: Yard) -> None:
