@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import pathlib
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
+import grpc
 import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
+from optuna.storages._grpc import client
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from components.patching import replaced
 from components.searched import JOURNAL_FILE
 from components.tuner._job import Job
 from spec import environment as env
@@ -29,6 +34,21 @@ PORT = 13000
 """Of the proxy; deploy/kubeflow/components/multi-node opens it to the machines of a search."""
 _THREADS = 16
 _REACHED_S = 60.0
+# A connection that breaks is made again, and what was asked is asked again: whatever a participant asks may be asked twice.
+_PATIENCE = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "1s",
+                "maxBackoff": "10s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
 
 
 def shared(job: Job) -> BaseStorage:
@@ -85,7 +105,7 @@ def proxy(address: str) -> GrpcStorageProxy:
         ConnectionError: nobody answers there.
     """
     host, _, port = address.rpartition(":")
-    with _silent():
+    with _silent(), replaced(client, "create_insecure_channel", _patient_channel):
         found = GrpcStorageProxy(host=host, port=int(port))
     found.wait_server_ready(_REACHED_S)
     return found
@@ -117,6 +137,11 @@ def served(storage: BaseStorage, host: str) -> Iterator[str]:
         yield f"{address}:{PORT}"
     finally:
         server.stop(1).wait()
+
+
+def _patient_channel(host: str, port: int) -> Any:
+    options = [("grpc.service_config", json.dumps(_PATIENCE)), ("grpc.max_receive_message_length", -1)]
+    return grpc.insecure_channel(f"{host}:{port}", options=options)
 
 
 @contextlib.contextmanager

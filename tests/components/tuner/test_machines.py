@@ -11,6 +11,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -23,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from components import border, searched
 from components.tuner import _storages
 from components.tuner._job import Job
+from components.tuner._study import Study
 from spec import environment as env
 from spec.errors import InputError, TryAgainError
 from tests.servers import PASSWORD, Postgres, postgres_server
@@ -47,6 +49,11 @@ def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     if request.param == "postgresql":
         monkeypatch.setenv(env.SEARCH_STORAGE, with_password(request.getfixturevalue("postgres")))
     return request.param
+
+
+def own_host() -> str:
+    """An address of this machine where no other test answers: the port is always the same."""
+    return f"127.{os.getpid() % 250 + 1}.{time.monotonic_ns() % 250 + 1}.1"
 
 
 @dataclasses.dataclass
@@ -111,7 +118,7 @@ class Search:
 def search(job: Callable[..., Job], kept: str, tmp_path: pathlib.Path) -> Iterator[Search]:
     (tmp_path / "deaths.json").write_text(json.dumps({"seconds": 0.3}))
     made = dataclasses.replace(job(trials=8, sampler="random"), study=f"taxi-tuner-{tmp_path.name}", machines=2)
-    one = Search(made, f"127.{os.getpid() % 250 + 1}.{time.monotonic_ns() % 250 + 1}.1")
+    one = Search(made, own_host())
     try:
         yield one
     finally:
@@ -163,6 +170,32 @@ def test_a_tuner_that_is_killed_goes_on_and_leaves_a_journal(search: Search, kep
         assert not search.trials  # moved to the journal
     journal = optuna.load_study(study_name=search.job.study, storage=_storages.journal(search.job.folder))
     assert len([one for one in journal.trials if one.state.is_finished()]) == len(record["trials"])
+
+
+def test_a_connection_that_breaks_is_made_again(job: Callable[..., Job], tmp_path: pathlib.Path) -> None:
+    one, host = job(trials=2), own_host()
+    storage = _storages.journal(one.folder)
+    Study.create(one, storage).plan()
+    with _storages.served(storage, host) as address:
+        study = Study(one, _storages.proxy(address))
+        first = study.claim("me")
+        assert first is not None
+
+    def come_back() -> None:
+        time.sleep(1.5)
+        with _storages.served(storage, host):
+            ended.wait(60)
+
+    ended = threading.Event()
+    server = threading.Thread(target=come_back)
+    server.start()
+    try:
+        first.report(0.5, 1)
+        study.end(first, 0.5, TrialState.COMPLETE)
+        assert [one.state for one in study.trials] == [TrialState.COMPLETE, TrialState.WAITING]
+    finally:
+        ended.set()
+        server.join()
 
 
 @pytest.mark.parametrize(
